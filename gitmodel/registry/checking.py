@@ -20,6 +20,7 @@ from gitmodel.errors import Invalid, UsageError
 from gitmodel.git.objects import FILE_MODES, FOLDER, Entry
 from gitmodel.git.trees import CommitFiles
 from gitmodel.registry.files_to_check import every_file, files_at
+from gitmodel.registry.in_force import NEEDS_CEL
 
 # If a branch has more problems, only the first are reported.
 MOST_PROBLEMS = 10_000
@@ -128,7 +129,7 @@ def expression_fault(text: str) -> str:
     try:
         expressions.parse(text)
     except UsageError as error:
-        if "needs the CEL library" not in error.message:  # a missing library says nothing about the expression
+        if NEEDS_CEL not in error.message:  # a missing library says nothing about the expression
             return error.message
     try:
         expressions.check_names(text, GATE_NAMES)

@@ -22,6 +22,8 @@ from gitmodel.git.refs import list_refs
 if TYPE_CHECKING:
     from gitmodel.expressions import Verdict
 
+# Part of the error for an expression that cannot be judged on this machine.
+NEEDS_CEL = "needs the CEL library"
 _MOST_CHANGES = 1_000
 
 
@@ -32,7 +34,7 @@ def judge(expression: str, record: Mapping[str, object]) -> Verdict:
     try:
         return expressions.parse(expression).judge(record)
     except UsageError as error:
-        malformed = "needs the CEL library" not in error.message  # then the gate may be correct
+        malformed = NEEDS_CEL not in error.message  # then the gate may be correct
         return expressions.Verdict(False, expression, error.message, unreadable=malformed)
 
 

@@ -15,8 +15,9 @@ _WORSE = {">": -1, ">=": -1, "<": 1, "<=": 1}
 
 
 class Limit(Frozen):
-    """The limit of a gate: the number under the metadata key *key* must be, for example, `>=` the *number*."""
+    """The limit of a *gate*: the number under the metadata key *key* must be, for example, `>=` the *number*."""
 
+    gate: str
     key: str
     sign: str
     number: float
@@ -26,9 +27,26 @@ def gate_limits(outcomes: Iterable[Outcome]) -> tuple[Limit, ...]:
     """Return the limits with which the gates compare numbers of metadata, without equalities: they have no direction.
 
     >>> gate_limits([Outcome("good", passed=True, expression="metadata.test.loss < 1 && metadata.rows == 3")])
-    (Limit(key='test.loss', sign='<', number=1.0),)
+    (Limit(gate='good', key='test.loss', sign='<', number=1.0),)
     """
-    return tuple(limit for outcome in outcomes if outcome.expression for limit in _limits(outcome.expression))
+    judged = (outcome for outcome in outcomes if outcome.expression)
+    return tuple(limit for outcome in judged for limit in _limits(outcome.gate, outcome.expression))
+
+
+def gate_movements(limits: Iterable[Limit], metadata: Iterable[Compared]) -> dict[str, str]:
+    """Return "worse" for each key whose number moved in the direction in which a gate fails, "better" for the other.
+
+    >>> limits = gate_limits([Outcome("good", passed=True, expression="metadata.accuracy >= 0.87")])
+    >>> gate_movements(limits, [Compared("accuracy", (0.88, 0.9)), Compared("rows", (20, 10))])
+    {'accuracy': 'better'}
+    """
+    changes = {row.name: row.change for row in metadata}
+    found: dict[str, str] = {}
+    for limit in limits:
+        moved = (changes.get(limit.key) or 0) * _WORSE[limit.sign]
+        if moved and found.get(limit.key) != "worse":
+            found[limit.key] = "worse" if moved > 0 else "better"
+    return found
 
 
 def worse_numbers(outcomes: Iterable[Outcome], metadata: Iterable[Compared]) -> list[str]:
@@ -38,12 +56,10 @@ def worse_numbers(outcomes: Iterable[Outcome], metadata: Iterable[Compared]) -> 
     >>> worse_numbers(passed, [Compared("accuracy", (0.88, 0.87)), Compared("rows", (20, 10))])
     ['accuracy']
     """
-    changes = {row.name: row.change for row in metadata}
-    worse = (limit.key for limit in gate_limits(outcomes) if (changes.get(limit.key) or 0) * _WORSE[limit.sign] > 0)
-    return list(dict.fromkeys(worse))
+    return [key for key, word in gate_movements(gate_limits(outcomes), metadata).items() if word == "worse"]
 
 
-def _limits(expression: str) -> Iterator[Limit]:
+def _limits(gate: str, expression: str) -> Iterator[Limit]:
     from gitmodel.expressions import parse  # imported here: only gates need it
 
     try:
@@ -54,4 +70,4 @@ def _limits(expression: str) -> Iterator[Limit]:
         within, *keys = condition.steps
         number = finite_number(condition.literal)
         if within == "metadata" and keys and condition.sign in _WORSE and number is not None:
-            yield Limit(".".join(map(str, keys)), condition.sign, number)
+            yield Limit(gate, ".".join(map(str, keys)), condition.sign, number)

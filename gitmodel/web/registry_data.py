@@ -10,11 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gitmodel.domain.rules.gates import Outcome, judge_again
 from gitmodel.domain.schema.paths import version_file
 from gitmodel.domain.schema.records import ATTACHMENT, ArtifactLink, StageRule
 from gitmodel.domain.views.version_numbers import numbers_by_key
 from gitmodel.errors import GitModelError, Invalid, NotFound
+from gitmodel.registry.in_force import judge
 from gitmodel.registry.stage_rules import StageRules
+from gitmodel.teams.gate_limits import Limit, gate_limits
 from gitmodel.web.artifact_content import may_be_shown, picture_file
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.shown_text import TextRules
@@ -50,6 +53,8 @@ class RegistryData:
         self._states_by_number: dict[str, dict[int, list[StageState]]] = {}
         self._record_ids: dict[str, Mapping[int, str]] = {}
         self._numbers: dict[str, Mapping[str, Mapping[int, float]]] = {}
+        self._judged: dict[tuple[str, str, int], Sequence[Outcome]] = {}
+        self._limits: dict[str, Sequence[Limit]] = {}
         self._neighbours: dict[str, dict[int, tuple[int | None, int | None]]] = {}
         self.rules_of_text = TextRules(public=options.public, private=private)
 
@@ -196,6 +201,25 @@ class RegistryData:
         """Return the last change by which the version *number* came into *stage*; None if this change is not known."""
         return next((e for e in self.events_of(model, number) if e.stage == stage and e.version == number), None)
 
+    def judged_again(self, model: str, stage: str, number: int) -> Sequence[Outcome]:
+        """Return the results of the current gates of *stage* for the version *number* of *model*, which is in it."""
+        key = (model, stage, number)
+        if key not in self._judged:
+            rule = next((found.rule for found in self.stages if found.name == stage), None)
+            version, event = self.versions(model).get(number), self.entered(model, stage, number)
+            replaced = self.versions(model).get(event.previous or 0) if event else None
+            if rule is None or version is None:
+                return ()
+            self._judged[key] = judge_again(rule, version, replaced, self.model(model).record, judge)
+        return self._judged[key]
+
+    def limits(self, stage: str) -> Sequence[Limit]:
+        """Return the limits that the current gates of *stage* set for numbers of metadata."""
+        if stage not in self._limits:
+            gates = (gate for found in self.stages if found.name == stage for gate in found.rule.gates)
+            self._limits[stage] = gate_limits(Outcome(g.name, passed=True, expression=g.expression) for g in gates)
+        return self._limits[stage]
+
     def pull_request_url(self, request: str) -> str:
         """Return the URL of a pull request such as "#12" at the host of the registry; "" for an unknown host."""
         return self._host.pull_request(request) if request and self._host else ""
@@ -205,15 +229,24 @@ class RegistryData:
         return self.client.find_host()
 
     def signatures(self, commits: Iterable[str]) -> dict[str, str]:
-        """Return for each of *commits* "valid", "not signed", or the reason why its signature does not count."""
+        """Return for each of *commits* "valid", "not signed", or the reason why its signature does not count.
+
+        Without signers, a commit that is not signed is "not checked".
+        """
         missing = [commit for commit in dict.fromkeys(commits) if commit not in self._signatures]
         try:
             faults = self.client.signature_faults(missing)
         except GitModelError as error:  # in a shallow clone, or without the program that verifies signatures
             faults = dict.fromkeys(missing, f"not checked: {error.message}")
         for commit, fault in faults.items():
-            self._signatures[commit] = "not signed" if fault is None else fault or "valid"
+            unsigned = "not signed" if self.has_signers else "not checked: the registry lists no signers"
+            self._signatures[commit] = unsigned if fault is None else fault or "valid"
         return self._signatures
+
+    @cached_property
+    def has_signers(self) -> bool:
+        """True if the registry lists persons whose signatures count."""
+        return bool(self.client.list_signers())
 
     @cached_property
     def _signatures(self) -> dict[str, str]:

@@ -68,7 +68,7 @@ def test_the_history_has_each_change_with_its_state_and_evidence(site: Path) -> 
         ("production", 3, 1, "ended"),
         ("production", 1, None, "ended"),
     ]
-    assert {e["signature"] for e in page["events"]} == {"not signed"}
+    assert {e["signature"] for e in page["events"]} == {"not checked: the registry lists no signers"}
     assert page["events"][4]["forced"] == ["accuracy"]
     assert "staging accepts only reviewed changes" in page["events"][0]["note"]
     assert page["events"][0]["pull_request_url"] == "https://github.com/org/models/pull/7"

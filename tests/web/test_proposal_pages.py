@@ -103,7 +103,7 @@ def test_a_proposal_is_named_on_the_pages_of_its_model_and_versions(client, prop
 
 def test_the_version_in_a_stage_says_how_to_go_back_and_whether_it_is_signed(client, tmp_path):
     twin = export(client, tmp_path / "site")
-    assert twin("m/iris/v/2")["signatures"] == {"production": "not signed"}
+    assert twin("m/iris/v/2")["signatures"] == {"production": "not checked: the registry lists no signers"}
     text = (tmp_path / "site/m/iris/v/2.html").read_text(encoding="utf-8")
     assert "Roll back to 1</summary>" in text
     assert "git model rollback iris production" in text

@@ -92,7 +92,7 @@ def test_each_page_has_a_twin_with_its_values(registry: Client, target: Path) ->
     assert (twin["schema"], twin["model"], twin["number"], twin["stage"]) == (1, "iris", 2, "production")
     assert twin["predecessor"]["number"] == 1
     assert twin["predecessor"]["changes"] == [
-        {"name": "accuracy", "kind": "metadata", "old": 0.91, "new": 0.92, "change": "+0.01"}
+        {"name": "accuracy", "old": 0.91, "new": 0.92, "change": "+0.01", "movement": ""}
     ]
 
 

@@ -11,7 +11,7 @@ from gitmodel.domain.changes.planned_change import Change, Justification
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import Promotion, RecordedPlaces, plan_promotion, recorded_places
 from gitmodel.domain.schema.names import ARCHIVED, NONE
-from gitmodel.domain.schema.records import DESCRIPTIVE, StageRecord, StageRule, VersionRecord
+from gitmodel.domain.schema.records import DESCRIPTIVE, GateRule, ModelRecord, StageRecord, StageRule, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.stage_rules import AFTER, check_rules, unreadable_gate
 from gitmodel.domain.snapshots.snapshot import Snapshot
@@ -171,9 +171,31 @@ def _judge_rule(
             answer = judge(gate.expression, record)
             if answer.unreadable:
                 raise unreadable_gate(before.registry(), ref.stage, gate, answer.reason)
-            finding = "" if answer.passed else answer.reason
-            forces = gate.name in forced
-            yield Outcome(gate.name, answer.passed, finding, gate.message, forces, gate.expression, answer.values)
+            yield _outcome(gate, answer, forced)
+
+
+def judge_again(
+    rule: StageRule, version: VersionView, replaced: VersionView | None, model: ModelRecord, judge: Judge
+) -> tuple[Outcome, ...]:
+    """Judge the gates of *rule* for a *version* that is in the stage, as if it entered now.
+
+    *replaced* is the version that was in the stage before: the `holder` of the expressions. Leaves out gates that read
+    the stage of the version, which is another one now, and without *replaced* the gates that read the holder.
+    """
+    holder = {} if replaced is None else _seen(replaced)
+    record = {**_seen(version), "holder": holder, "model": _model_fields(version.model, model)}
+    unknown = {"stage"} if replaced is not None else {"stage", "holder"}
+    judged = ((gate, judge(gate.expression, record)) for gate in rule.gates)
+    return tuple(
+        _outcome(gate, answer, ())
+        for gate, answer in judged
+        if unknown.isdisjoint(name.partition(".")[0] for name in answer.values)
+    )
+
+
+def _outcome(gate: GateRule, answer: Answer, forced: tuple[str, ...]) -> Outcome:
+    finding = "" if answer.passed else answer.reason
+    return Outcome(gate.name, answer.passed, finding, gate.message, gate.name in forced, gate.expression, answer.values)
 
 
 def candidate_fields(before: Snapshot, after: Snapshot, ref: StageRef, number: int) -> dict[str, object]:
@@ -187,10 +209,12 @@ def candidate_fields(before: Snapshot, after: Snapshot, ref: StageRef, number: i
         holder = {} if held is None else _fields(before, before.version(ref.model, held), ref.model)
     except GitModelError:
         holder = {}
-    model = after.model(ref.model)
+    return {**fields, "holder": holder, "model": _model_fields(ref.model, after.model(ref.model))}
+
+
+def _model_fields(name: str, model: ModelRecord) -> dict[str, object]:
     said = {field: getattr(model, field) for field in DESCRIPTIVE}
-    about = {"name": ref.model, **{field: value for field, value in said.items() if value not in ("", (), {})}}
-    return {**fields, "holder": holder, "model": about}
+    return {"name": name, **{field: value for field, value in said.items() if value not in ("", (), {})}}
 
 
 def plan_gated_promotion(
@@ -272,9 +296,12 @@ def _fields(before: Snapshot, record: VersionRecord, model: str) -> dict[str, An
     place = _place(before, model, record.number)
     held = RecordedPlaces.read(before, model).aliases
     aliases = tuple(alias for alias, number in held.items() if number == record.number)
-    view = VersionView(model, record, None if place == NONE else place, aliases, ())
-    fields = {name: value for name, value in view.filtered_fields().items() if value is not None}
-    return {name: value for name, value in fields.items() if name in _SEEN}
+    return _seen(VersionView(model, record, None if place == NONE else place, aliases, ()))
+
+
+def _seen(version: VersionView) -> dict[str, Any]:
+    """Return the fields of *version* that a gate may read and that have a value."""
+    return {name: value for name, value in version.filtered_fields(_SEEN).items() if value is not None}
 
 
 def _place(snapshot: Snapshot, model: str, number: int) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from gitmodel.domain.changes.stages import StageState
+from gitmodel.domain.rules.gates import Outcome
 from gitmodel.frozen import Frozen
+from gitmodel.registry.in_force import NEEDS_CEL
 from gitmodel.web.registry_data import RegistryData
 
 
@@ -13,7 +15,8 @@ class StagePill(Frozen):
     """A stage or alias: the *version* in force, and the version *recorded* if it is another.
 
     *state* is "in force", "pending" (recorded, waits for `git model apply`), "forged" (a tag that does not count) or
-    "empty"; *note* explains it.
+    "empty"; *note* explains it. The promotion overrode the rules *forced*. The version in force does not pass the
+    current gates *failing*.
     """
 
     name: str
@@ -28,6 +31,34 @@ class StagePill(Frozen):
     reason: str = ""
     pull_request: str = ""
     forced: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
+
+
+class GateResult(Frozen):
+    """The *result* of a current gate for a version that is in the *stage*: passes, fails, or not judged.
+
+    *found* has the values that the *expression* reads, or the reason for the result.
+    """
+
+    stage: str
+    name: str
+    result: str
+    expression: str
+    found: str
+    message: str
+
+
+def gate_results(registry: RegistryData, model: str, number: int) -> tuple[GateResult, ...]:
+    """Return the results of the current gates of each stage in which the version *number* of *model* is."""
+    held = [state.name for state in registry.states_of(model, number) if state.in_force == number]
+    judged = ((stage, outcome) for stage in held for outcome in registry.judged_again(model, stage, number))
+    return tuple(
+        GateResult(stage, one.gate, _result(one), one.expression, one.explained, one.message) for stage, one in judged
+    )
+
+
+def _result(outcome: Outcome) -> str:
+    return "passes" if outcome.passed else "not judged" if NEEDS_CEL in outcome.finding else "fails"
 
 
 def stage_pills(registry: RegistryData, model: str) -> tuple[StagePill, ...]:
@@ -42,9 +73,13 @@ def pills_of(registry: RegistryData, model: str, number: int) -> tuple[StagePill
 
 def _pill(registry: RegistryData, model: str, state: StageState) -> StagePill:
     word, note = _state(state)
-    event = None if state.in_force is None else registry.entered(model, state.name, state.in_force)
+    if state.in_force is None:
+        return StagePill(state.name, state.alias, None, state.recorded, word, note)
+    judged = registry.judged_again(model, state.name, state.in_force)
+    failing = tuple(outcome.gate for outcome in judged if _result(outcome) == "fails")
+    event = registry.entered(model, state.name, state.in_force)
     if event is None:
-        return StagePill(state.name, state.alias, state.in_force, state.recorded, word, note)
+        return StagePill(state.name, state.alias, state.in_force, state.recorded, word, note, failing=failing)
     return StagePill(
         state.name,
         state.alias,
@@ -58,6 +93,7 @@ def _pill(registry: RegistryData, model: str, state: StageState) -> StagePill:
         event.reason,
         event.pull_request,
         event.forced,
+        failing,
     )
 
 

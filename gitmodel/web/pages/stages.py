@@ -39,13 +39,18 @@ class BoardRow(Frozen):
 
 
 class StagesPage(Frozen):
-    """All models and all stages, at *commit* of the metadata branch."""
+    """All models and all stages, at *commit* of the metadata branch.
+
+    Without *signers*, no signature is checked. *proposals* is the number of open proposals.
+    """
 
     commit: str
     stages: tuple[str, ...]
     rows: tuple[BoardRow, ...]
     pending: int
     forged: int
+    signers: bool
+    proposals: int
 
 
 def read(registry: RegistryData) -> StagesPage:
@@ -53,7 +58,15 @@ def read(registry: RegistryData) -> StagesPage:
     stages = tuple(stage.name for stage in registry.stages)
     rows = tuple(_row(registry, name, stages) for name in registry.models)
     states = [holder.pill.state for row in rows for holder in row.holders if holder]
-    return StagesPage(registry.commit, stages, rows, states.count("pending"), states.count("forged"))
+    return StagesPage(
+        registry.commit,
+        stages,
+        rows,
+        states.count("pending"),
+        states.count("forged"),
+        registry.has_signers,
+        len(registry.proposals),
+    )
 
 
 def _row(registry: RegistryData, model: str, stages: tuple[str, ...]) -> BoardRow:

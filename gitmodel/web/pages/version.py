@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from gitmodel.domain.schema.records import ArtifactLink
-from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_values, flat_values
+from gitmodel.domain.schema.records import ATTACHMENT, ArtifactLink
+from gitmodel.domain.views.comparison import compare_values, flat_values
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.frozen import Frozen
+from gitmodel.teams.gate_limits import gate_movements
 from gitmodel.web.artifact_content import picture_file, read_text
 from gitmodel.web.page import Page, Parameters
 from gitmodel.web.pages.code_state import CodeState, code_state
 from gitmodel.web.pages.open_proposals import OpenProposal, open_proposals
-from gitmodel.web.pages.stage_pills import StagePill, pills_of
+from gitmodel.web.pages.stage_pills import GateResult, StagePill, gate_results, pills_of
 from gitmodel.web.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
 
@@ -30,6 +31,7 @@ class ArtifactRow(Frozen):
     """An artifact or attachment, with the command that downloads it and the Python expression that loads it.
 
     *picture* is the file of the picture that it is, *text* the text of a small file; only in sites with artifacts.
+    *before* is the digest of the artifact of the same name and kind in the previous holder, "" if it had none.
     """
 
     name: str
@@ -43,25 +45,35 @@ class ArtifactRow(Frozen):
     python: str
     picture: str
     text: str | None
+    before: str
 
 
 class Change(Frozen):
-    """A difference from the previous holder: the values before and after, and by how much a number changed."""
+    """Metadata that differs from the previous holder: the values before and after, and by how much a number changed.
+
+    *movement* is "worse" for a number that moved in the direction in which a gate of the stage fails, "better" for one
+    that moved in the other direction, else "".
+    """
 
     name: str
-    kind: str
     old: Any
     new: Any
     change: str
+    movement: str
 
 
 class Predecessor(Frozen):
-    """The version that was in *stage* before, and the differences of this version from it."""
+    """The version that was in *stage* before, and the differences of this version from it.
+
+    *same* is the number of values of the metadata that did not change. *removed* are the names of artifacts that this
+    version does not have.
+    """
 
     number: int
     stage: str
     changes: tuple[Change, ...]
     same: int
+    removed: tuple[str, ...]
 
 
 class RunLine(Frozen):
@@ -105,6 +117,7 @@ class VersionPage(Frozen):
     places: tuple[StagePill, ...]
     proposals: tuple[OpenProposal, ...]
     signatures: dict[str, str]
+    gates: tuple[GateResult, ...]
     aliases: tuple[str, ...]
     created: datetime
     description: str
@@ -142,6 +155,7 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
         places=pills_of(registry, model, record.number),
         proposals=open_proposals(registry, model, record.number),
         signatures=_signatures(registry, view),
+        gates=gate_results(registry, model, record.number),
         aliases=view.aliases,
         created=record.created,
         description=record.description,
@@ -165,15 +179,18 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
 
 
 def _artifacts(registry: RegistryData, view: VersionView) -> Iterator[ArtifactRow]:
-    for link in view.record.artifacts:
-        python = f'from gitmodel import Client; Client().get_version("{view}").get_artifact("{link.name}").load()'
-        yield _artifact(registry, view, link, f"git model get {view} {link.name}", python)
-    for link in view.record.attachments:
-        yield _artifact(registry, view, link, f"git model get {view} --attachment {link.name}", "")
+    before = _digests_before(registry, view)
+    for link in view.record.links:
+        yield _artifact(registry, view, link, before.get(link.name, ""))
 
 
-def _artifact(registry: RegistryData, view: VersionView, link: ArtifactLink, command: str, python: str) -> ArtifactRow:
+def _artifact(registry: RegistryData, view: VersionView, link: ArtifactLink, before: str) -> ArtifactRow:
     data = registry.content(view, link)
+    if link.kind == ATTACHMENT:
+        command, python = f"git model get {view} --attachment {link.name}", ""
+    else:
+        command = f"git model get {view} {link.name}"
+        python = f'from gitmodel import Client; Client().get_version("{view}").get_artifact("{link.name}").load()'
     picture = picture_file(link, data)
     return ArtifactRow(
         link.name,
@@ -187,6 +204,7 @@ def _artifact(registry: RegistryData, view: VersionView, link: ArtifactLink, com
         python,
         picture,
         read_text(data) if data is not None and not picture else None,
+        before,
     )
 
 
@@ -249,12 +267,23 @@ def _predecessor(registry: RegistryData, view: VersionView) -> Predecessor | Non
     if event is None or before is None:
         return None
     old, new = before.record, view.record
-    rows = [
-        *(_change(row, "metadata") for row in compare_values(old.metadata, new.metadata)),
-        *(_change(row, row.kind) for row in compare_artifacts(old.links, new.links)),
-    ]
-    changes = tuple(row for row in rows if row is not None)
-    return Predecessor(old.number, event.stage, changes[:_MOST_VALUES], len(rows) - len(changes))
+    rows = compare_values(old.metadata, new.metadata)
+    differing = [row for row in rows if not row.same]
+    moved = gate_movements(registry.limits(event.stage), differing)
+    changes = (
+        Change(row.name, row.old, row.new, row.shown_change, moved.get(row.name, ""))
+        for row in differing[:_MOST_VALUES]
+    )
+    names = {link.name for link in new.links}
+    removed = tuple(link.name for link in old.links if link.name not in names)
+    return Predecessor(old.number, event.stage, tuple(changes), len(rows) - len(differing), removed)
+
+
+def _digests_before(registry: RegistryData, view: VersionView) -> Mapping[str, str]:
+    """Return the digests of the artifacts and attachments of the previous holder, by name."""
+    event = _replacement(registry, view)
+    before = registry.versions(view.model).get(event.previous or 0) if event is not None else None
+    return {link.name: link.digest for link in before.record.links} if before is not None else {}
 
 
 def _replacement(registry: RegistryData, view: VersionView) -> StageEvent | None:
@@ -264,10 +293,6 @@ def _replacement(registry: RegistryData, view: VersionView) -> StageEvent | None
     entered = (event for event in registry.events_of(view.model, number) if event.version == number and event.previous)
     known = (event for event in entered if event.stage in order)
     return max(known, key=lambda event: (order[event.stage], event.when), default=None)
-
-
-def _change(row: Compared, kind: str) -> Change | None:
-    return None if row.same else Change(row.name, kind, row.old, row.new, row.shown_change)
 
 
 def state(registry: RegistryData, model: str, number: str) -> str:
@@ -288,6 +313,8 @@ def state(registry: RegistryData, model: str, number: str) -> str:
         registry.states_of(model, record.number),
         open_proposals(registry, model, record.number),
         _signatures(registry, view),
+        gate_results(registry, model, record.number),
+        registry.limits(replaced.stage) if replaced is not None else (),
         [run.id for run in known],
         list(_inputs(registry, view, known)),
         _used_by(registry, view),

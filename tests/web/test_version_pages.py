@@ -1,0 +1,98 @@
+"""The page of a version: current gates, changes since the previous holder, and signatures; marks on other pages."""
+
+import pytest
+
+from gitmodel import Client
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.pages import models, stages, version
+from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.rendering import Renderer
+from gitmodel.web.routes import PAGES
+
+
+def read(client: Client) -> RegistryData:
+    return RegistryData(client, SiteOptions())
+
+
+def html(client: Client, page: str, **parameters: str) -> str:
+    """Return the HTML of the page called *page*, with one space between words."""
+    kind = next(one for one in PAGES if one.name == page)
+    rendered = Renderer(read(client)).render(kind, parameters)
+    return " ".join(next(data for path, data in rendered.items() if path.endswith(".html")).decode().split())
+
+
+@pytest.fixture
+def judged(client):
+    """iris@2 replaced iris@1 in production, past the gate `good`. The gate `large` is newer."""
+    client.add_gate("production", "good", "metadata.accuracy >= 0.9")
+    iris = client.get_model("iris")
+    iris.get_version(1).log_metadata(accuracy=0.95, loss=0.1, rows=100)
+    iris.create_version(metadata={"accuracy": 0.85, "loss": 0.1, "rows": 200})
+    client.promote("iris@1", "production")
+    client.promote("iris@2", "production", force=True, reason="needed today")
+    client.add_gate("production", "large", "metadata.rows > 300 && metadata.loss < 0.5")
+    client.add_gate("production", "grows", "metadata.rows > holder.metadata.rows")
+    client.add_gate("production", "entered", 'stage == "none"')
+    return client
+
+
+def test_the_version_in_production_is_judged_by_the_current_gates(judged):
+    page = version.read(read(judged), "iris", "2")
+    assert [(gate.stage, gate.name, gate.result, gate.found) for gate in page.gates] == [
+        ("production", "good", "fails", "metadata.accuracy is 0.85"),
+        ("production", "large", "fails", "metadata.rows is 200, metadata.loss is 0.1"),
+        ("production", "grows", "passes", "metadata.rows is 200, holder.metadata.rows is 100"),
+    ]
+    assert version.read(read(judged), "iris", "1").gates == ()
+    assert "production: good" in html(judged, "version", model="iris", number="2")
+
+
+def test_lists_say_in_words_that_a_version_in_production_fails_gates(judged):
+    (row,) = models.read(read(judged)).models
+    assert [(pill.name, pill.forced, pill.failing) for pill in row.stages] == [
+        ("production", ("good",), ("good", "large"))
+    ]
+    for page in ("models", "stages"):
+        shown = html(judged, page)
+        assert "<b>forced</b>: gate good overridden" in shown
+        assert "<b>fails today</b>: gate good, large" in shown
+
+
+def test_the_page_changes_when_a_gate_changes(judged):
+    before = version.state(read(judged), "iris", "2")
+    judged.remove_gate("production", "large")
+    assert version.state(read(judged), "iris", "2") != before
+
+
+def test_a_number_that_moves_towards_the_limit_of_a_gate_is_called_worse(judged):
+    before = version.read(read(judged), "iris", "2").predecessor
+    assert before is not None
+    assert [(row.name, row.movement) for row in before.changes] == [("accuracy", "worse"), ("rows", "better")]
+    assert ">worse</span>" in html(judged, "version", model="iris", number="2")
+
+
+def test_artifacts_are_compared_where_they_are_listed(client, tmp_path):
+    iris = client.get_model("iris")
+    for number, names in ((2, ("a", "b", "c")), (3, ("b", "c", "d"))):
+        files = {}
+        for name in names:
+            files[name] = tmp_path / name
+            files[name].write_text(f"{number if name == 'c' else 0} {name}\n", encoding="utf-8")
+        iris.create_version(data={name: str(path) for name, path in files.items()})
+        client.promote(f"iris@{number}", "production")
+    page = version.read(read(client), "iris", "3")
+    assert page.predecessor is not None
+    assert (page.predecessor.removed, page.predecessor.changes) == (("a",), ())
+    assert [(row.name, row.before == row.digest, bool(row.before)) for row in page.artifacts] == [
+        ("b", True, True), ("c", False, True), ("d", False, False),
+    ]  # fmt: skip
+    assert html(client, "version", model="iris", number="3").count('<th scope="row">c') == 1
+
+
+def test_without_signers_pages_say_that_signatures_are_not_checked(judged):
+    page = version.read(read(judged), "iris", "2")
+    assert page.signatures == {"production": "not checked: the registry lists no signers"}
+    assert not stages.read(read(judged)).signers
+    shown = html(judged, "stages")
+    assert "Signatures are not checked: the registry lists no signers" in shown
+    assert "not signed" not in shown
