@@ -44,16 +44,17 @@ class BranchCommit(Frozen):
     changes: tuple[FileChange, ...]
 
 
-def walk_branch(repository: Repository, tip: Oid, *pathspecs: str) -> Iterator[BranchCommit]:
+def walk_branch(repository: Repository, tip: Oid, *pathspecs: str, kinds: str = "") -> Iterator[BranchCommit]:
     """Yield the commits of the branch at *tip* that changed files in *pathspecs*, newest first.
 
+    *kinds* are the letters of the changes to find, as in git's option `--diff-filter`; "" for all.
     For a single literal path, git uses its changed-path filters, if `git model maintenance` has written them.
     Raises Invalid after the last available commit of a shallow clone.
     """
     stretch = _FIRST_STRETCH
     at: Oid | None = tip
     while at:
-        found = raw_changes(repository.git, at, stretch, pathspecs)
+        found = raw_changes(repository.git, at, stretch, pathspecs, kinds)
         whole = len(found) < stretch
         at = None
         for entry in _read(repository, found):

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from gitmodel.lineage.events import Event, FieldOrigin
     from gitmodel.lineage.maintenance import Maintained
     from gitmodel.lineage.rule_history import RuleChange
+    from gitmodel.lineage.version_changes import VersionChanges
     from gitmodel.lineage.version_runs import VersionRun
     from gitmodel.registry.artifacts import Verified
     from gitmodel.registry.copying import Copied
@@ -897,6 +898,20 @@ class Client:
 
         with self.repository.git.explaining_not_found():
             return log(self.repository, VersionRef.parse(reference) if reference else None)
+
+    def version_changes(self) -> VersionChanges:
+        """Return the changes of all versions after their creation: who changed which fields, from and to which values.
+
+        git walks through the branch once, however many versions are asked for.
+
+        >>> for change in client.version_changes().of("iris", 4):        # doctest: +SKIP
+        ...     print(change.author, [(one.field, one.before, one.after) for one in change.fields])
+        Ada [('metadata.accuracy', 0.9, 0.95)]
+        """
+        from gitmodel.lineage.version_changes import VersionChanges
+
+        self.repository.renew()
+        return VersionChanges(self.repository)
 
     def blame(self, reference: str) -> list[FieldOrigin]:
         """Return the commit that last set each field of a version. Raises NotFound; Invalid in a shallow clone.

@@ -159,14 +159,16 @@ def find_merge_of(git: Git, tip: Oid, commit: Oid) -> Oid | None:
     return next((id for id in chain if id in after), None)
 
 
-def raw_changes(git: Git, tip: str, count: int, pathspecs: Iterable[str]) -> list[tuple[Oid, list[str]]]:
+def raw_changes(git: Git, tip: str, count: int, pathspecs: Iterable[str], kinds: str) -> list[tuple[Oid, list[str]]]:
     """Return the first parents of *tip* that changed files in *pathspecs*, newest first, at most *count*.
 
-    For each commit, the list has lines of `git diff-tree --raw`, each followed by its path.
+    *kinds* are the letters of the changes, as in git's option `--diff-filter`; "" for all. For each commit, the list
+    has lines of `git diff-tree --raw`, each followed by its path.
     """
+    chosen = (f"--diff-filter={kinds}",) if kinds else ()
     said = git.run(
         "log", "--first-parent", "-m", "--root", "--raw", "--no-abbrev", "--no-renames", "-z", "--format=%x01%H",
-        f"--max-count={count}", tip, "--", *pathspecs,
+        *chosen, f"--max-count={count}", tip, "--", *pathspecs,
     ).decode("utf-8", "surrogateescape")  # fmt: skip
     found: list[tuple[Oid, list[str]]] = []
     words = iter(said.split("\0"))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gitmodel.domain.changes.stages import StageState
     from gitmodel.domain.views.record_views import ModelView, VersionView
     from gitmodel.hosts.addresses import Host
+    from gitmodel.lineage.version_changes import VersionChange, VersionChanges
     from gitmodel.registry.runs import RunView
     from gitmodel.teams.proposals import Proposal
 
@@ -200,6 +201,19 @@ class RegistryData:
     def entered(self, model: str, stage: str, number: int) -> StageEvent | None:
         """Return the last change by which the version *number* came into *stage*; None if this change is not known."""
         return next((e for e in self.events_of(model, number) if e.stage == stage and e.version == number), None)
+
+    def changes_of(self, model: str, number: int) -> Iterable[VersionChange]:
+        """Return the changes of the record of the version *number* after its creation, newest first."""
+        return self._changes.of(model, number)
+
+    @property
+    def changes_fault(self) -> str:
+        """The reason why older changes of versions are missing; "" if none are missing."""
+        return self._changes.fault
+
+    @cached_property
+    def _changes(self) -> VersionChanges:
+        return self.client.version_changes()
 
     def judged_again(self, model: str, stage: str, number: int) -> Sequence[Outcome]:
         """Return the results of the current gates of *stage* for the version *number* of *model*, which is in it."""

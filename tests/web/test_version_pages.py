@@ -96,3 +96,45 @@ def test_without_signers_pages_say_that_signatures_are_not_checked(judged):
     shown = html(judged, "stages")
     assert "Signatures are not checked: the registry lists no signers" in shown
     assert "not signed" not in shown
+
+
+def test_the_history_of_a_version_has_each_change_of_its_record(client, tmp_path, git, code_repo):
+    weights = tmp_path / "weights"
+    weights.write_text("1 2 3", encoding="utf-8")
+    version_1 = client.get_version("iris@1")
+    version_1.log_metadata(accuracy=0.8, note="draft")
+    version_1.link_artifact("weights", weights)
+    git(code_repo, "config", "user.name", "Cleo")
+    with Client(code_repo) as other:
+        other.get_version("iris@1").log_metadata(accuracy=0.9)
+    client.promote("iris@1", "production", reason="good enough")
+    client.update_model("iris", new_name="flowers")
+    lines = version.read(read(client), "flowers", "1").history
+    assert [line.what for line in lines] == ["entered production", "changed", "changed", "changed", "created"]
+    assert [[(one.field, one.old, one.new) for one in line.fields] for line in lines[1:4]] == [
+        [("accuracy", 0.8, 0.9)],
+        [("artifact weights", None, lines[2].fields[0].new)],
+        [("accuracy", None, 0.8), ("note", None, "draft")],
+    ]
+    assert [line.author for line in lines[1:4]] == ["Cleo", "Ada Example", "Ada Example"]
+    shown = html(client, "version", model="flowers", number="1")
+    assert "accuracy: 0.8 → 0.9</span>" in shown
+    assert "note: set to draft</span>" in shown
+
+
+def test_a_change_of_very_many_values_is_shown_in_part(client):
+    client.get_version("iris@1").log_metadata({f"key_{number}": number for number in range(300)})
+    line = version.read(read(client), "iris", "1").history[0]
+    assert (len(line.fields), line.more) == (200, 100)
+    assert "and 100 more fields" in html(client, "version", model="iris", number="1")
+
+
+def test_a_shallow_clone_says_that_older_changes_are_missing(client, code_repo, git, tmp_path):
+    for number in range(3):
+        client.get_version("iris@1").log_metadata(rows=number)
+    git(tmp_path, "clone", "-q", "--depth=2", "--branch=gitmodel", code_repo.as_uri(), "shallow")
+    git(tmp_path / "shallow", "update-ref", "refs/heads/gitmodel", "HEAD")
+    with Client(tmp_path / "shallow") as shallow:
+        page = version.read(read(shallow), "iris", "1")
+    assert [line.what for line in page.history] == ["changed", "created"]
+    assert "shallow" in page.history_fault

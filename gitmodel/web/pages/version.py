@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from gitmodel.domain.views.comparison import compare_values, flat_values
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.frozen import Frozen
 from gitmodel.teams.gate_limits import gate_movements
+from gitmodel.teams.plan_texts import short_digest
 from gitmodel.web.artifact_content import picture_file, read_text
 from gitmodel.web.page import Page, Parameters
 from gitmodel.web.pages.code_state import CodeState, code_state
@@ -21,6 +22,7 @@ from gitmodel.web.shown_text import safe_url
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
+    from gitmodel.lineage.version_changes import FieldChange, VersionChange
     from gitmodel.registry.runs import RunView
 
 # The most values of the metadata on the page; the JSON of `git model show` has all values.
@@ -95,8 +97,19 @@ class Input(Frozen):
     number: int | None
 
 
+class FieldLine(Frozen):
+    """A change of the *field* of a version from the value *old* to *new*; None: not set. A digest is shortened."""
+
+    field: str
+    old: Any
+    new: Any
+
+
 class HistoryLine(Frozen):
-    """An event of the version: *what* in words, who did it and why."""
+    """An event of the version: *what* in words, who did it and why, and for a change of the record its *fields*.
+
+    *more* is the number of fields that are left out.
+    """
 
     when: datetime
     what: str
@@ -104,10 +117,15 @@ class HistoryLine(Frozen):
     merged_by: str
     pull_request: str
     reason: str
+    fields: tuple[FieldLine, ...] = ()
+    more: int = 0
 
 
 class VersionPage(Frozen):
-    """A version with everything that its record says, and its differences from the previous holder of its stage."""
+    """A version with everything that its record says, and its differences from the previous holder of its stage.
+
+    *history_fault* is the reason why the history is not complete, "" for a complete one.
+    """
 
     model: str
     title: str
@@ -133,6 +151,7 @@ class VersionPage(Frozen):
     inputs: tuple[Input, ...]
     used_by: tuple[tuple[str, int], ...]
     history: tuple[HistoryLine, ...]
+    history_fault: str
     predecessor: Predecessor | None
     has_production: bool
     newer: int | None
@@ -171,6 +190,7 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
         inputs=tuple(_inputs(registry, view, runs))[:_MOST_VALUES],
         used_by=_used_by(registry, view),
         history=tuple(_history(registry, view)),
+        history_fault=registry.changes_fault,
         predecessor=_predecessor(registry, view),
         has_production=registry.has_production(model),
         newer=newer,
@@ -238,15 +258,39 @@ def _used_by(registry: RegistryData, view: VersionView) -> tuple[tuple[str, int]
 
 
 def _history(registry: RegistryData, view: VersionView) -> Iterator[HistoryLine]:
-    """Yield the stages and aliases that the version entered and left, newest first, and its creation."""
+    """Yield the stages and aliases that the version entered and left, the changes of its record, and its creation."""
     number = view.record.number
-    for event in registry.events_of(view.model, number):
-        verb = ("entered" if event.version == number else "left") if event.counts else "did not enter"
-        what = f"{verb} {event.stage}{f' ({event.fault})' if event.fault else ''}"
-        if event.forced and event.version == number:
-            what += f", forced: {', '.join(event.forced)} overridden"
-        yield HistoryLine(event.when, what, event.author, event.merged_by, event.pull_request, event.reason)
+    lines = [_stage_line(event, number) for event in registry.events_of(view.model, number)]
+    lines += map(_change_line, registry.changes_of(view.model, number))
+    yield from sorted(lines, key=lambda line: line.when, reverse=True)
     yield HistoryLine(view.record.created, "created", "", "", "", view.record.description)
+
+
+def _stage_line(event: StageEvent, number: int) -> HistoryLine:
+    verb = ("entered" if event.version == number else "left") if event.counts else "did not enter"
+    what = f"{verb} {event.stage}{f' ({event.fault})' if event.fault else ''}"
+    if event.forced and event.version == number:
+        what += f", forced: {', '.join(event.forced)} overridden"
+    return HistoryLine(event.when, what, event.author, event.merged_by, event.pull_request, event.reason)
+
+
+def _change_line(change: VersionChange) -> HistoryLine:
+    fields = list(_field_lines(change.fields))
+    shown, more = tuple(fields[:_MOST_VALUES]), max(len(fields) - _MOST_VALUES, 0)
+    return HistoryLine(change.when, "changed", change.author, "", change.pull_request, change.reason, shown, more)
+
+
+def _field_lines(changes: Sequence[FieldChange]) -> Iterator[FieldLine]:
+    """Yield a line for each field; for an artifact or attachment with another digest, the digest alone."""
+    linked = {one.field[: -len(".digest")] for one in changes if one.field.endswith(".digest")}
+    for one in changes:
+        kind, _, name = one.field.partition(".")
+        within, _, key = one.field.rpartition(".")
+        if within not in linked:
+            yield FieldLine(name if kind == "metadata" else one.field, one.before, one.after)
+        elif key == "digest":
+            old, new = (short_digest(value) if value else None for value in (one.before, one.after))
+            yield FieldLine(f"{kind[:-1]} {name.removesuffix('.digest')}", old, new)
 
 
 def _signatures(registry: RegistryData, view: VersionView) -> dict[str, str]:
