@@ -11,6 +11,7 @@ from gitmodel.web.options import SiteOptions
 from gitmodel.web.pages import models
 from gitmodel.web.pages.models import ModelsPage
 from gitmodel.web.rendering import Renderer, layout_variables, render_template, twin
+from gitmodel.web.shown_text import TextRules
 
 
 class BoardPart(Frozen):
@@ -63,6 +64,7 @@ def render_board(renderers: Mapping[str, Renderer], options: SiteOptions) -> dic
         found = renderers[registry].address(page, to)
         return f"{registry}/{found}" if found else ""
 
-    variables = layout_variables(options, "board", "index.html")
+    shown = TextRules(public=options.public).value(options)
+    variables = layout_variables(shown, "board", "index.html")
     html = render_template("board.html", {**variables, "page": board, "address": address})
     return {"index.html": html, "index.json": twin(board)}

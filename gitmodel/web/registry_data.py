@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
@@ -57,7 +57,7 @@ class RegistryData:
         self._judged: dict[tuple[str, str, int], Sequence[Outcome]] = {}
         self._limits: dict[str, Sequence[Limit]] = {}
         self._neighbours: dict[str, dict[int, tuple[int | None, int | None]]] = {}
-        self.rules_of_text = TextRules(public=options.public, private=private)
+        self.rules_of_text = TextRules(public=options.public, is_version=self._is_version, private=private)
 
     def is_current(self) -> bool:
         """Return True if the registry is still the one that was read."""
@@ -87,6 +87,17 @@ class RegistryData:
                     found.setdefault(one, []).append(state)  # type: ignore[arg-type]
             self._states_by_number[model] = found
         return self._states_by_number[model].get(number, ())
+
+    def _is_version(self, model: str, word: str) -> bool:
+        """Return True if MODEL@WORD can be a reference of the registry."""
+        return model in self.models and word in self._words_of_references
+
+    @cached_property
+    def _words_of_references(self) -> Set[str]:
+        """The names of stages, aliases and versions."""
+        places = (state.name for view in self.models.values() for state in view.stages)
+        names = (view.record.name for view in self._all_versions if view.record.name)
+        return {"latest", *(stage.name for stage in self.stages), *places, *names}
 
     def has_production(self, model: str) -> bool:
         """Return True if a version of *model* is in the stage called production."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from typing import Any
@@ -16,29 +16,41 @@ _HIDDEN = (
 )
 _UNSEEN = re.compile(f"[{_HIDDEN}]")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*@")
-# In angle brackets also without a dot: git makes <ada@laptop> from the names of the user and the machine.
+# An @, also as Markdown, URLs and HTML write it.
+_AT = r"(?:\\?@|%40|&#0*64;|&#[xX]0*40;|&commat;)"
 _ADDRESS = re.compile(
-    r"""<[^<>\s@]{1,64}@[^<>\s@]{1,255}>|<?(?:\b[\w.+%'-]{1,64}|"[^"\n]{1,64}")@[\w-]{1,63}(?:\.[\w-]{1,63})+\b>?"""
+    rf"""<[^<>\s@]{{1,64}}{_AT}[^<>\s@]{{1,255}}>|"""
+    rf"""<?(?:\b(?P<name>[\w.+%'-]{{1,64}})|"[^"\n]{{1,64}}"){_AT}(?P<place>[\w-]{{1,63}}(?:\.[\w-]{{1,63}})*)\b>?"""
 )
-_SUSPICIOUS = re.compile(f"[@{_HIDDEN}]")
+# Words after an @ that are no host: iris@3, mAP@0.5, recall@k, iris@sha256:...
+_NO_HOST = re.compile(r"[0-9]+(\.[0-9]+)?|\w|sha256")
+_SUSPICIOUS = re.compile(f"[@{_HIDDEN}]|%40|&[#c]")
 _SCHEMES = ("http", "https", "mailto")
 
 
 class TextRules:
-    """The rules for the text of a site: with *public*, e-mail addresses are left out.
+    """The rules for the text of a site: with *public*, everything of the form of an e-mail address is left out.
 
-    *private* are paths of this machine, which are never shown.
+    *is_version* returns True for a model and a word if the registry has the version MODEL@WORD, which has the same form
+    as ada@laptop. *private* are paths of this machine, which are never shown.
     """
 
-    def __init__(self, *, public: bool = False, private: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        public: bool = False,
+        is_version: Callable[[str, str], bool] = lambda model, word: False,
+        private: tuple[str, ...] = (),
+    ) -> None:
         self._public = public
+        self._is_version = is_version
         self._private = tuple(path for path in private if len(path) > 1)
 
     def text(self, text: str) -> str:
         r"""Return *text* without credentials in URLs, with controls and characters that change direction as escapes.
 
-        >>> TextRules(public=True).text("a\u202eb of Ada <ada@example.com>, https://ada:pw@example.com/x")
-        'a\\u202eb of Ada, https://example.com/x'
+        >>> TextRules(public=True).text("a\u202eb of Ada <ada@example.com>, https://ada:pw@example.com/x, recall@5")
+        'a\\u202eb of Ada, https://example.com/x, recall@5'
         """
         if self._private and "/" in text:
             for path in self._private:
@@ -47,8 +59,13 @@ class TextRules:
             return text
         text = _CREDENTIALS.sub("", text)
         if self._public:
-            text = _ADDRESS.sub("", text).replace(" ,", ",").strip()
+            text = _ADDRESS.sub(self._without_address, text).replace(" ,", ",").strip()
         return _UNSEEN.sub(lambda found: _escape(found[0]), text)
+
+    def _without_address(self, found: re.Match[str]) -> str:
+        """Return "" for an e-mail address, and the whole text for a reference of a version."""
+        name, place = found["name"], found["place"]
+        return found[0] if place and (_NO_HOST.fullmatch(place) or self._is_version(name or "", place)) else ""
 
     def value(self, value: Any) -> Any:
         """Return *value*, the value of a page, with all its text as `text` returns it."""

@@ -184,11 +184,6 @@ def test_conditions_signers_and_hostile_text_are_shown_as_text(client: Client, t
     ElementTree.parse(tmp_path / "site/feed.xml")
 
 
-def test_a_public_site_leaves_out_the_addresses_of_signers(client: Client, tmp_path: Path) -> None:
-    export_site(client, tmp_path / "site", SiteOptions(public=True))
-    assert "ada@example.com" not in (tmp_path / "site/rules.html").read_text(encoding="utf-8")
-
-
 def test_the_page_of_the_health_has_problems_of_records_and_pending_changes(
     client: Client, code_repo: Path, tmp_path: Path
 ) -> None:

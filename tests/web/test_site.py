@@ -16,7 +16,6 @@ from gitmodel import Client
 from gitmodel.errors import Conflict, Refused, Unreachable
 from gitmodel.web import site as site_module
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.shown_text import TextRules
 from gitmodel.web.site import export_site
 
 HOSTILE = "</script><script>alert(1)</script><u>\u202ex\u2028&amp;"
@@ -235,27 +234,6 @@ def test_hostile_text_stays_text(client: Client, target: Path) -> None:
         if path.endswith((".html", ".json")):
             assert "<u>" not in text, path
             assert text.count("<script") == path.endswith(".html"), path
-
-
-@pytest.mark.parametrize("public", [False, True])
-def test_a_public_site_has_no_email_addresses(client: Client, target: Path, public: bool) -> None:
-    model = client.register_model("iris", owners=["Ada <ada@example.com>"])
-    model.create_version(description="ask bob@example.com")
-    client.promote("iris@1", "production", reason="cleo@example.com agreed; see https://bob@git.example.com/x")
-    export_site(client, target, SiteOptions(public=public))
-    everything = b"".join(files_in(target).values())
-    assert (b"example.com agreed" in everything) == (not public)
-    assert (b"bob@example.com" in everything) == (not public)
-    assert b"bob@git.example.com" not in everything
-    assert b"https://git.example.com/x" in everything
-
-
-@pytest.mark.parametrize(
-    "address",
-    ["<ada@laptop>", "<ada@laptop.(none)>", "o'brien@example.com", '"ada b"@example.com', "<ada+x@a-b.example>"],
-)
-def test_a_public_text_has_no_address_of_any_form(address: str) -> None:
-    assert TextRules(public=True).text(f"Ada {address}, churn@13") == "Ada, churn@13"
 
 
 def test_no_page_names_a_path_of_this_machine(registry: Client, target: Path) -> None:
