@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from gitmodel.domain.views.cell_text import count
 from gitmodel.domain.views.lineage import ARTIFACT, RUN, VERSION, Lineage, Node, held_places, nearest
@@ -16,13 +16,22 @@ _BOX = (154, 42)
 _ACROSS = 12
 _DOWN = 40
 _WITHIN = 14  # pixels between the rows of one layer
+_SPREAD = 3  # pixels between curves in one space
 
 
 class _Place(Frozen):
-    """The upper left corner of a box."""
+    """The upper left corner of a box, and the place of its row in the drawing."""
 
     x: float
     y: float
+    row: int
+
+
+class _Row(Frozen):
+    """The upper edge of a row of boxes, and the middles of the spaces beside and between its boxes."""
+
+    y: float
+    spaces: tuple[float, ...]
 
 
 def lineage_graph(
@@ -36,13 +45,13 @@ def lineage_graph(
     part = nearest(lineage, most)
     nodes = {node.id: node for node in part.nodes}
     edges = [(edge.source, edge.target) for edge in part.edges]
-    places, height = _places(layers(list(nodes), edges), width)
+    places, rows, height = _places(layers(list(nodes), edges), width)
     links = links or {}
     labels: dict[tuple[str, str], list[str]] = {}
     for edge in part.edges:
         labels.setdefault((edge.source, edge.target), []).append(edge.label)
     parts = [
-        *(_edge(places[source], places[target], labels[source, target]) for source, target in labels),
+        *(_edge(places[source], places[target], rows, labels[source, target]) for source, target in labels),
         *(_box(node, places[id], lineage.root, links.get(id)) for id, node in nodes.items()),
     ]
     title = f"Lineage of {lineage.root}"
@@ -63,33 +72,51 @@ def _description(lineage: Lineage, part: Lineage) -> str:
     )
 
 
-def _places(found: list[list[str]], width: int) -> tuple[dict[str, _Place], float]:
-    """Return the place of each box, and the height of the drawing. Each row is centred."""
+def _places(found: list[list[str]], width: int) -> tuple[dict[str, _Place], list[_Row], float]:
+    """Return the place of each box, the rows from above, and the height of the drawing. Each row is centred."""
     most = max((width - 4 + _ACROSS) // (_BOX[0] + _ACROSS), 1)
     places: dict[str, _Place] = {}
+    rows: list[_Row] = []
     y = 2
     for layer in found:
-        rows = -(-len(layer) // most)
-        size = -(-len(layer) // rows)
+        size = -(-len(layer) // -(-len(layer) // most))
         for first in range(0, len(layer), size):
             row = layer[first : first + size]
             left = (width - len(row) * (_BOX[0] + _ACROSS) + _ACROSS) / 2
-            places.update({id: _Place(left + place * (_BOX[0] + _ACROSS), y) for place, id in enumerate(row)})
+            lefts = [left + place * (_BOX[0] + _ACROSS) for place in range(len(row))]
+            places.update({id: _Place(x, y, len(rows)) for id, x in zip(row, lefts, strict=True)})
+            beside = (left - _ACROSS / 2, *(x + _BOX[0] + _ACROSS / 2 for x in lefts))
+            rows.append(_Row(y, tuple(x for x in beside if _SPREAD < x < width - _SPREAD) or (_SPREAD,)))
             y += _BOX[1] + _WITHIN
         y += _DOWN - _WITHIN
-    return places, y - _DOWN + 2
+    return places, rows, y - _DOWN + 2
 
 
-def _edge(source: _Place, target: _Place, labels: list[str]) -> str:
-    """Return a curve from the lower edge of one box to the upper edge of another, with an arrowhead."""
+def _edge(source: _Place, target: _Place, rows: Sequence[_Row], labels: list[str]) -> str:
+    """Return a curve from the lower edge of one box to the upper edge of another, with an arrowhead.
+
+    The curve passes through the spaces of the rows between both. Curves from neighbours in a row keep apart there.
+    """
     x, y = source.x + _BOX[0] / 2, source.y + _BOX[1]
     to_x, to_y = target.x + _BOX[0] / 2, target.y
-    bend = max(abs(to_y - y) / 2, 16)
-    curve = f"M{short(x)} {short(y)}C{short(x)} {short(y + bend)} {short(to_x)} {short(to_y - bend)} "
+    apart = (round(source.x / (_BOX[0] + _ACROSS)) % 3 - 1) * _SPREAD
+    curve = f"M{short(x)} {short(y)}"
+    for number in range(source.row + 1, target.row):
+        row = rows[number]
+        aim = x + (to_x - x) / (target.row - number + 1)
+        through = min(row.spaces, key=lambda space: abs(space - aim)) + apart
+        curve += f"{_bend(x, y, through, row.y)}V{short(row.y + _BOX[1])}"
+        x, y = through, row.y + _BOX[1]
     head = f"M{short(to_x - 3)} {short(to_y - 7)}l3 7l3-7"
-    line = element("path", d=f"{curve}{short(to_x)} {short(to_y)}{head}", **_EDGE)
+    line = element("path", d=f"{curve}{_bend(x, y, to_x, to_y)}{head}", **_EDGE)
     label = ", ".join(dict.fromkeys(filter(None, labels)))
     return titled(label, line, class_="edge") if label else line
+
+
+def _bend(x: float, y: float, to_x: float, to_y: float) -> str:
+    """Return a curve that begins and ends vertically. It leads upwards only in the cycle of a damaged registry."""
+    bend = (to_y - y) / 2 if to_y > y else 16
+    return f"C{short(x)} {short(y + bend)} {short(to_x)} {short(to_y - bend)} {short(to_x)} {short(to_y)}"
 
 
 def _box(node: Node, place: _Place, root: str, href: str | None) -> str:

@@ -41,6 +41,24 @@ def of_class(svg: str, name: str) -> list[ElementTree.Element]:
     return [element for element in read(svg).iter() if name in element.get("class", "").split()]
 
 
+def points_of(path: str) -> list[tuple[float, float]]:
+    """Return points along the curves and vertical lines of *path*, without its arrowhead."""
+    found = []
+    for command, numbers in re.findall(r"([MCV])([^A-Za-z]*)", path.rpartition("M")[0]):
+        given = [float(number) for number in numbers.split()]
+        x, y = found[-1] if found else (0, 0)
+        if command == "C":
+            x1, y1, x2, y2, x3, y3 = given
+            for at in (step / 20 for step in range(1, 21)):
+                weights = (1 - at) ** 3, 3 * (1 - at) ** 2 * at, 3 * (1 - at) * at**2, at**3
+                xs, ys = (x, x1, x2, x3), (y, y1, y2, y3)
+                found.append(tuple(sum(w * v for w, v in zip(weights, values, strict=True)) for values in (xs, ys)))
+        else:
+            ends = [tuple(given)] if command == "M" else [(x, y + (given[0] - y) * at) for at in (0.5, 1)]
+            found.extend(ends)
+    return found
+
+
 def some_lineage(name: str = "classifier") -> Lineage:
     model, data = "sha256:" + "a" * 64, "sha256:" + "b" * 64
     nodes = (
@@ -298,6 +316,20 @@ class TestLineageGraph:
             assert len(places) == MOST_NODES
             assert min(x for x, _ in places) >= 0
             assert max(x for x, _ in places) + 154 <= width
+
+    @pytest.mark.parametrize("width", [328, 520, 900])
+    def test_no_edge_passes_behind_a_box(self, width):
+        ids = [f"iris@{number}" for number in range(40)]
+        pairs = [(a, b) for a in range(40) for b in range(a + 1, 40) if (b - 1) // 3 == a or b - a in (17, 29)]
+        edges = tuple(Edge(ids[a], ids[b]) for a, b in pairs)
+        svg = lineage_graph(Lineage("iris@39", tuple(Node(id, VERSION) for id in ids), edges, None), width=width)
+        boxes = [(float(box.get("x")), float(box.get("y"))) for box in read(svg).iter(f"{NAMESPACE}rect")]
+        paths = [path.get("d") for path in read(svg).iter(f"{NAMESPACE}path") if path.get("stroke-opacity")]
+        assert (len(boxes), len(paths)) == (40, len(pairs))
+        for x, y in (point for path in paths for point in points_of(path)):
+            assert 0 <= x <= width
+            behind = [box for box in boxes if box[0] < x < box[0] + 154 and box[1] + 0.5 < y < box[1] + 41.5]
+            assert behind == []
 
     def test_a_cycle_of_a_damaged_registry_is_drawn(self):
         assert sum(map(len, layers(["a", "b", "c"], [("a", "b"), ("b", "a"), ("b", "c"), ("c", "c")]))) == 3
