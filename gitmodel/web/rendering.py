@@ -15,6 +15,8 @@ from markupsafe import Markup
 
 from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.comparison import rounded
+from gitmodel.domain.views.lineage_depth import within
+from gitmodel.domain.views.lineage_drawing import tree
 from gitmodel.domain.views.record_views import plain
 from gitmodel.frozen import Frozen
 from gitmodel.version import __version__
@@ -210,6 +212,8 @@ def _environment() -> jinja2.Environment:
     environment.globals.update(
         draw_history=draw_history,
         draw_lineage=draw_lineage,
+        within=within,
+        tree=tree,
         history_rows=history.MOST_ROWS,
         rule_rows=rules.MOST_ROWS,
         run_rows=runs.MOST_ROWS,

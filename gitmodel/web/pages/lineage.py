@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gitmodel.domain.views.lineage import Lineage, nearest
+from gitmodel.domain.views.lineage_depth import depth
 from gitmodel.domain.views.lineage_drawing import in_stages, tree
 from gitmodel.errors import GitModelError
 from gitmodel.frozen import Frozen
@@ -16,6 +17,8 @@ from gitmodel.web.registry_data import RegistryData
 MOST_VERSIONS = 10
 # Versions that may share an artifact of a version whose products are shown.
 _MOST_SHARED = 1_000
+# The most depths to choose from.
+MOST_DEPTHS = 5
 # The most versions in use that a section lists.
 _MOST_IN_USE = 50
 
@@ -26,6 +29,7 @@ class VersionLineage(Frozen):
     The *lineage* has the nearest nodes; *more_nodes* is the number of the others. *in_use* are other versions that are
     in a stage or have an alias, and were made from the version or have one of its artifacts. *fault* is the reason why
     there is no *lineage*.
+    *depths* are the numbers of runs in each direction to which a reader can limit the lineage.
     If an artifact is in more than 1,000 versions, *shared* is their number, and only the sources are in the *lineage*.
     """
 
@@ -37,6 +41,7 @@ class VersionLineage(Frozen):
     tree: tuple[str, ...]
     fault: str
     shared: int = 0
+    depths: tuple[int, ...] = ()
 
 
 class LineagePage(Frozen):
@@ -84,6 +89,7 @@ def _lineage(registry: RegistryData, model: str, number: int, places: tuple[str,
         tuple(tree(part)),
         "",
         shared if lineage.down is None else 0,
+        tuple(range(1, min(depth(part), MOST_DEPTHS + 1))),
     )
 
 
