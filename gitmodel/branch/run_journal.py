@@ -171,7 +171,8 @@ def _close_in_child() -> None:
         journal.close()
 
 
-os.register_at_fork(after_in_child=_close_in_child)
+if hasattr(os, "register_at_fork"):  # Windows cannot fork
+    os.register_at_fork(after_in_child=_close_in_child)
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from gitmodel.files.open_flags import RAW
 from gitmodel.files.permissions import make_folder, open_file, replace_file
 from gitmodel.frozen import Frozen
 
@@ -128,7 +129,7 @@ class LogWriter:
         folder = self._folder()
         make_folder(folder)
         path = _path(folder, self._attempt, self._turn)
-        self._file = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._file = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | RAW, 0o600)
         self._written = 0
         if self._turn:
             self._written = os.write(self._file, f"{self._lines}\n".encode())

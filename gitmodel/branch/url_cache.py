@@ -16,6 +16,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Conflict, GitModelError, Unreachable
 from gitmodel.files.failures import writing
 from gitmodel.files.locks import NoLocks, try_lock
+from gitmodel.files.open_flags import RAW
 from gitmodel.files.permissions import replace_file
 from gitmodel.git.process import Git, clean_environment, with_settings
 
@@ -184,7 +185,7 @@ class UrlCache:
         path = self._top / f"{self._address.key}.lock"
         with writing(path, or_else=_ANOTHER_FOLDER):
             self._top.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | RAW, 0o600)
         try:
             while not try_lock(descriptor):
                 if time.monotonic() >= ends:

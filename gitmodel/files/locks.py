@@ -6,14 +6,23 @@ file that another process can lock is a leftover of an ended process.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from gitmodel.errors import Unreachable
 from gitmodel.files.failures import writing
+from gitmodel.files.open_flags import NOFOLLOW
 from gitmodel.files.permissions import make_folder, open_file
+
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ModuleNotFoundError:
+    from gitmodel.files.windows_locks import LOCK_EX, LOCK_NB, flock  # type: ignore[assignment]
+
+    _WRITES = False
+else:
+    _WRITES = True
 
 
 class NoLocks(OSError):
@@ -23,7 +32,7 @@ class NoLocks(OSError):
 def lock(descriptor: int) -> None:
     """Lock an open file or folder; wait while another process holds its lock. Raises NoLocks."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        flock(descriptor, LOCK_EX)
     except OSError as error:
         raise NoLocks(error.errno, error.strerror) from error
 
@@ -31,7 +40,7 @@ def lock(descriptor: int) -> None:
 def try_lock(descriptor: int) -> bool:
     """Lock an open file or folder; return False if another process holds its lock. Raises NoLocks."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        flock(descriptor, LOCK_EX | LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
@@ -44,6 +53,11 @@ def create_locked(folder: Path, new_name: Callable[[], str], flags: int = os.O_R
 
     Calls *new_name* until it returns an unused name. Raises Unreachable.
     """
+    if not _WRITES:
+        raise Unreachable(
+            "gitmodel does not write to a repository on Windows",
+            hint="nothing was changed; write on Linux or in WSL (Windows Subsystem for Linux), and read anywhere",
+        )
     with writing(folder, outcome="nothing was changed"):
         make_folder(folder)
         while True:
@@ -75,7 +89,7 @@ def open_locked(path: Path) -> int | None:
     """
     try:
         make_folder(path.parent)
-        descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = open_file(path, os.O_RDWR | os.O_CREAT | NOFOLLOW, 0o600)
     except OSError:
         return None
     try:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from gitmodel.files.open_flags import NOFOLLOW, NONBLOCK, RAW
+
 # A folder with one of these bits is shared, and so are its files. git sets the first for group access.
 _SHARED = stat.S_ISGID | stat.S_IWGRP
 _DEEPEST = 3
@@ -61,7 +63,7 @@ class SharedPermissions:
         Each comes with True if this process may repair it. Skips files in the deepest folders: a store can have
         millions of them, and they are never changed.
         """
-        me = os.geteuid()
+        me = user_id()
         for path, state in _walk(folder, 0):
             wanted = self.mode(state.st_mode)
             if self and stat.S_IMODE(state.st_mode) & wanted != wanted:
@@ -73,6 +75,11 @@ class SharedPermissions:
             if own:
                 with suppress(OSError):
                     os.chmod(path, self.mode(os.stat(path).st_mode))
+
+
+def user_id() -> int:
+    """Return the id of the user of this process, or 0 on Windows, where `os.stat` says that 0 owns each file."""
+    return os.geteuid() if hasattr(os, "geteuid") else 0
 
 
 def make_folder(folder: Path) -> None:
@@ -89,7 +96,7 @@ def make_folder(folder: Path) -> None:
 
 def open_file(path: Path, flags: int, mode: int = 0o666) -> int:
     """Open *path* like `os.open`, not inheritable. A new file gets the permissions of its folder."""
-    descriptor = os.open(path, flags | os.O_CLOEXEC, mode)
+    descriptor = os.open(path, flags | RAW, mode)
     if flags & os.O_CREAT:
         share(descriptor, path.parent)
     return descriptor
@@ -97,7 +104,7 @@ def open_file(path: Path, flags: int, mode: int = 0o666) -> int:
 
 def open_regular(path: Path) -> int:
     """Open the file *path* to read. Raises OSError for anything else: reading a pipe would block."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | NONBLOCK | NOFOLLOW | RAW)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
@@ -126,9 +133,9 @@ def open_to_lock(path: Path) -> int:
     Prefers a writable descriptor, which some network file systems need.
     """
     try:
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        return os.open(path, os.O_RDWR | RAW)
     except PermissionError:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY | RAW)
 
 
 def share(file: int | Path, folder: Path) -> None:
@@ -150,7 +157,7 @@ def share(file: int | Path, folder: Path) -> None:
 def share_tree(folder: Path) -> None:
     """Give *folder*, and all files and folders below it, the permissions of their folders."""
     try:
-        if not os.stat(folder.parent).st_mode & _SHARED or os.stat(folder).st_uid != os.geteuid():
+        if not os.stat(folder.parent).st_mode & _SHARED or os.stat(folder).st_uid != user_id():
             return
     except OSError:
         return

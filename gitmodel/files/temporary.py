@@ -1,7 +1,8 @@
 """Temporary folders: created when the first file needs them, or beside a target, on the same file system.
 
 The process that creates one beside a target holds a lock on it. A folder without a lock is left over from a killed
-process, and the next process that creates one beside it deletes it.
+process, and the next process that creates one beside it deletes it. Windows cannot lock a folder, so there no process
+deletes the folder of another one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gitmodel.files.locks import NoLocks, lock, try_lock
+from gitmodel.files.open_flags import FOLDER, NOFOLLOW, RAW
 
 _NAME = re.compile(r"\.gitmodel-[0-9a-f]{16}\.tmp")
 
@@ -55,19 +57,23 @@ def folder_beside(target: Path) -> Iterator[Path]:
     Raises OSError if no file can be created.
     """
     parent = target.absolute().parent
-    _remove_leftovers(parent)
+    if FOLDER:
+        _remove_leftovers(parent)
     path, descriptor = _begin(parent)
     try:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-        os.close(descriptor)  # which releases the lock
+        if descriptor is not None:
+            os.close(descriptor)  # which releases the lock
 
 
-def _begin(parent: Path) -> tuple[Path, int]:
+def _begin(parent: Path) -> tuple[Path, int | None]:
     while True:
         path = parent / f".gitmodel-{os.urandom(8).hex()}.tmp"
         path.mkdir(0o700)
+        if not FOLDER:
+            return path, None
         try:
             descriptor = _open(path)
         except FileNotFoundError:  # another process removed it before it was locked
@@ -101,7 +107,7 @@ def _remove_leftovers(parent: Path) -> None:
 
 
 def _open(path: Path) -> int:
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    return os.open(path, os.O_RDONLY | FOLDER | NOFOLLOW | RAW)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.files.open_flags import NONBLOCK
 from gitmodel.files.permissions import make_folder, open_file, open_regular
 
 _LINE = re.compile(r"([a-z]+ [0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f]{1,40}) ([0-9a-f]{8})\n")
@@ -44,7 +45,7 @@ class FactCache:
         data = f"{key} {value} {_checksum(key, value)}\n".encode()
         with suppress(OSError):
             make_folder(self._path.parent)
-            descriptor = open_file(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK)
+            descriptor = open_file(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NONBLOCK)
             try:
                 if os.fstat(descriptor).st_size > self._longest:
                     os.ftruncate(descriptor, 0)

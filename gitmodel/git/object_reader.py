@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -266,8 +265,10 @@ class ObjectReader:
                 bufsize=1 << 16,
             )
             assert self._process.stdout is not None
-            with suppress(OSError, AttributeError):
-                fcntl.fcntl(self._process.stdout, fcntl.F_SETPIPE_SZ, _PIPE)
+            with suppress(OSError, ImportError):  # only Linux has this
+                from fcntl import F_SETPIPE_SZ, fcntl
+
+                fcntl(self._process.stdout, F_SETPIPE_SZ, _PIPE)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         return self._process.stdin, self._process.stdout

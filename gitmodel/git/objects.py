@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid, Unreachable
+from gitmodel.files.open_flags import RAW
 from gitmodel.files.permissions import SharedPermissions
 from gitmodel.frozen import Frozen
 
@@ -208,7 +209,7 @@ class LooseObjects:
         # All temporary files are in one folder: the file system flushes them in half the time that it needs for files
         # in the folders of the objects. `git gc` deletes files of this name that a killed writer left.
         temporary = f"{self._folder}/tmp_obj_{os.urandom(8).hex()}"
-        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o444)
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | RAW, 0o444)
         try:
             view = memoryview(data)
             while view:

@@ -11,6 +11,7 @@ from pathlib import Path
 from gitmodel.domain.schema.refs import RESERVED
 from gitmodel.files.failures import writing
 from gitmodel.files.locks import NoLocks, create_locked, lock, try_lock
+from gitmodel.files.open_flags import FOLDER, RAW
 from gitmodel.files.permissions import make_folder, open_to_lock
 from gitmodel.frozen import Frozen
 from gitmodel.git.refs import RefMove
@@ -102,7 +103,7 @@ class WriterMarks:
     def remove_dead(self) -> list[Path]:
         """Delete all locks of killed writers of gitmodel, and the marks of these writers."""
         try:
-            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            folder = os.open(self._folder, os.O_RDONLY | FOLDER | RAW)
         except OSError:
             return []
         try:

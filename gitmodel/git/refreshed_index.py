@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitmodel.errors import GitModelError
-from gitmodel.files.permissions import make_folder
+from gitmodel.files.permissions import make_folder, user_id
 from gitmodel.git.process import Git, with_settings
 
 # The copy has all entries in one file, and git runs no hook of the user when it writes the copy.
@@ -75,7 +75,7 @@ def _copy_of(git: Git, stamp: Stamp) -> Path:
 
 
 def _prefix() -> str:
-    return f"code-index-{os.getuid()}-"
+    return f"code-index-{user_id()}-"
 
 
 def _delete(paths: Iterable[Path]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid, is_oid
 from gitmodel.errors import Invalid
+from gitmodel.files.open_flags import NONBLOCK, RAW
 from gitmodel.frozen import Frozen
 from gitmodel.git.process import Git
 
@@ -48,7 +49,7 @@ class RefMove(Frozen):
 def read_ref_file(common_dir: str, ref: str) -> bytes:
     """Return what the file of *ref* contains, without the line feed; b"" if the ref has no file of its own."""
     try:
-        descriptor = os.open(f"{common_dir}/{ref}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(f"{common_dir}/{ref}", os.O_RDONLY | NONBLOCK | RAW)
     except (FileNotFoundError, NotADirectoryError):
         return b""
     try:

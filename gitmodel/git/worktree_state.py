@@ -142,6 +142,8 @@ def _properties(git: Git) -> dict[str, str]:
 
 
 def _keeps_modes(folder: Path) -> bool:
+    if not hasattr(os, "fchmod"):  # Windows
+        return False
     with tempfile.TemporaryFile(dir=folder) as file:
         before = os.fstat(file.fileno()).st_mode
         os.fchmod(file.fileno(), before ^ 0o100)

@@ -18,7 +18,7 @@ from typing import Any
 from gitmodel.domain.schema import records
 from gitmodel.errors import Invalid
 from gitmodel.files.locks import open_locked
-from gitmodel.files.permissions import open_file, open_regular
+from gitmodel.files.permissions import open_file, open_regular, user_id
 
 # The format of the index. Increase it when you change the tables, the facts or the rules for a valid record.
 FORMAT = 5
@@ -48,13 +48,21 @@ CREATE TABLE stage_tag(
 _latest: tuple[tuple[Path, int, int, int], memoryview] | None = None
 
 
+def _host_name() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import socket  # imported here: it costs 2 ms, and only Windows needs it
+
+    return socket.gethostname()
+
+
 class IndexFile:
     """The index in *folder* for this format, user and host: a database in one file, and its lock file."""
 
     def __init__(self, folder: Path) -> None:
-        host = re.sub(r"[^A-Za-z0-9.-]", "_", os.uname().nodename)
+        host = re.sub(r"[^A-Za-z0-9.-]", "_", _host_name())
         formats = ".".join(map(str, (FORMAT, *records.FORMAT)))
-        self.path = folder / f"index-{formats}-{os.geteuid()}-{host}.sqlite"
+        self.path = folder / f"index-{formats}-{user_id()}-{host}.sqlite"
         self._lock = self.path.with_suffix(".lock")
 
     def read(self) -> sqlite3.Connection:

@@ -7,7 +7,6 @@ child processes and of C code. All output also appears where it would appear wit
 from __future__ import annotations
 
 import atexit
-import fcntl
 import mmap
 import os
 import select
@@ -231,8 +230,10 @@ def _pipes() -> tuple[dict[int, int], dict[int, int]]:
     for number in (1, 2):
         reader, writers[number] = os.pipe()
         readers[reader] = number
-        with suppress(OSError, AttributeError):
-            fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, _PIPE)
+        with suppress(OSError, ImportError):  # only Linux has this
+            from fcntl import F_SETPIPE_SZ, fcntl
+
+            fcntl(reader, F_SETPIPE_SZ, _PIPE)
     return readers, writers
 
 
@@ -261,7 +262,8 @@ def _forget_in_child() -> None:
     _log_here.set(None)
 
 
-os.register_at_fork(after_in_child=_forget_in_child)
+if hasattr(os, "register_at_fork"):  # Windows cannot fork
+    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 class _Stream:

@@ -23,6 +23,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW
 from gitmodel.domain.views.record_views import usable
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
+from gitmodel.files.permissions import user_id
 from gitmodel.frozen import Frozen
 from gitmodel.git.failures import Moved
 from gitmodel.git.refs import list_refs
@@ -144,7 +145,7 @@ def _permissions(repository: Repository) -> Iterator[Finding]:
 def _is_closed(path: Path) -> bool:
     """Return True if *path* belongs to another user and this user may not write to it."""
     try:
-        return os.stat(path).st_uid != os.geteuid() and not os.access(path, os.W_OK | os.X_OK)
+        return os.stat(path).st_uid != user_id() and not os.access(path, os.W_OK | os.X_OK)
     except FileNotFoundError:
         return False
     except OSError:

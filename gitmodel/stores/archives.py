@@ -21,6 +21,7 @@ from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.digests import digest_of, object_path
 from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest, parse_manifest
 from gitmodel.errors import Invalid, NotFound, Unreachable, UsageError
+from gitmodel.files.open_flags import RAW
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.verified_reading import RawReader, buffered
 
@@ -78,7 +79,7 @@ def _place(temporary: Path, target: Path) -> None:
         if error.errno not in (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
             raise
         # Without hard links, create an empty file first: this fails if another process has created *target*.
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC))
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | RAW))
         os.replace(temporary, target)
 
 

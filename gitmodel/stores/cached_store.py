@@ -170,7 +170,12 @@ class _Partial:
 
     @classmethod
     def begin(cls, cache: LocalStore, digest: Digest) -> _Partial | None:
-        """Open and lock the file for *digest*; None if another process is fetching it or the file cannot be opened."""
+        """Open and lock the file for *digest*; None if another process is fetching it or the file cannot be opened.
+
+        None on Windows.
+        """
+        if not hasattr(os, "pread"):  # Windows
+            return None
         path = cache.root / "partial" / hex_of(digest)
         descriptor = open_locked(path)
         return None if descriptor is None else cls(cache, digest, path, descriptor)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gitmodel.domain.schema.digests import Digest, digest_of, hex_of
+from gitmodel.files.open_flags import NOFOLLOW
 from gitmodel.files.permissions import make_folder, open_file
 
 
@@ -32,7 +33,7 @@ class DamagedObjects:
         if self._folder is not None:
             with suppress(OSError):
                 make_folder(self._folder)
-                os.close(open_file(self._path(self._folder, digest), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW))
+                os.close(open_file(self._path(self._folder, digest), os.O_WRONLY | os.O_CREAT | NOFOLLOW))
 
     def forget(self, digest: Digest) -> None:
         """Remove the note, because the object is intact or deleted."""

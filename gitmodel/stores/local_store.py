@@ -22,6 +22,7 @@ from typing import BinaryIO
 from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, warn
 from gitmodel.files.locks import lock, try_lock
+from gitmodel.files.open_flags import FOLDER, NOFOLLOW, NONBLOCK, RAW
 from gitmodel.files.permissions import make_folder, share
 from gitmodel.stores.interface import Leftover, StoredObject, damaged_object, where_else, wrong_size
 from gitmodel.stores.transfer import Sent
@@ -233,7 +234,7 @@ class LocalStore:
     def _open_temporary(self) -> tuple[int, Path]:
         """Create a temporary file of this process, without a lock. Creates the folder if it does not exist."""
         temporary = self._temporary / f"{os.getpid()}-{os.urandom(16).hex()}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | NOFOLLOW | RAW
         with _reaching(temporary):
             try:
                 return os.open(temporary, flags, 0o600), temporary
@@ -306,7 +307,8 @@ class LocalStore:
     def _protect(self, descriptor: int) -> None:
         """Make the file of an object read-only, and readable for the users who can read the store."""
         with self._tolerating("permissions (chmod)", "nothing keeps other programs from writing to objects"):
-            os.fchmod(descriptor, 0o444)
+            if hasattr(os, "fchmod"):
+                os.fchmod(descriptor, 0o444)
             share(descriptor, self.root)
 
     def _sync(self, descriptor: int) -> None:
@@ -315,9 +317,11 @@ class LocalStore:
                 os.fsync(descriptor)
 
     def _sync_folder(self, folder: Path) -> None:
-        # A rename is on disk only after its folder was flushed.
+        # A rename is on disk only after its folder was flushed, which Windows does not need.
+        if not FOLDER:
+            return
         with self._tolerating("fsync of folders", _NOT_SYNCED):
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            descriptor = os.open(folder, os.O_RDONLY | FOLDER | RAW)
             try:
                 os.fsync(descriptor)
             finally:
@@ -363,7 +367,7 @@ class LocalStore:
         with _reaching(path):
             try:
                 # O_NONBLOCK, so that opening a pipe instead of an object does not block
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                descriptor = os.open(path, os.O_RDONLY | NOFOLLOW | NONBLOCK | RAW)
             except (FileNotFoundError, NotADirectoryError):
                 raise self._missing(digest) from None
             except OSError as error:
@@ -416,7 +420,7 @@ class LocalStore:
         for name in self._names(self._temporary, _TEMPORARY):
             path = self._temporary / name
             try:
-                descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                descriptor = os.open(path, os.O_RDWR | NOFOLLOW | NONBLOCK | RAW)
             except OSError:  # the writer has finished meanwhile, or the file belongs to another user
                 continue
             try:

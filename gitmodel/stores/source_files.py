@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple, cast
 from gitmodel.domain.schema.manifest import fault_of_path
 from gitmodel.domain.schema.portable_paths import git_paths, is_git_name
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, UsageError
+from gitmodel.files.open_flags import NOFOLLOW, NONBLOCK, RAW
 from gitmodel.stores.verified_reading import RawReader
 
 _KINDS = {
@@ -107,7 +108,7 @@ def open_source(path: Path, name: str, *, linked: bool = False) -> BinaryIO:
     """
     try:
         _refuse_special(name, os.lstat(path).st_mode)
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | NOFOLLOW | NONBLOCK | RAW)
     except FileNotFoundError:
         raise _changed(name) from None
     except OSError as error:

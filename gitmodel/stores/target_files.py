@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from gitmodel.domain.schema.digests import Digest
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.files import failures
+from gitmodel.files.open_flags import NOFOLLOW, RAW
 from gitmodel.files.temporary import folder_beside
 from gitmodel.stores.interface import ArtifactStore, wrong_size
 from gitmodel.stores.parallel_transfers import Tally
@@ -28,7 +29,7 @@ def write_object(
     """Write the object to *path*, which must not exist. After an error, the caller deletes *path*."""
     with store.open(digest, size) as reader:
         with writing(path):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | RAW
             descriptor = os.open(path, flags, mode)
         try:
             with _WriteBehind(descriptor, path) as writer:

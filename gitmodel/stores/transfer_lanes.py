@@ -86,4 +86,5 @@ def _after_fork() -> None:
     _lanes = Lanes()  # threads do not outlive a fork
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # Windows cannot fork
+    os.register_at_fork(after_in_child=_after_fork)

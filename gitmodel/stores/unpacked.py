@@ -19,6 +19,7 @@ from gitmodel.domain.schema.manifest import ManifestEntry
 from gitmodel.domain.schema.portable_paths import git_paths
 from gitmodel.errors import UsageError
 from gitmodel.files.locks import NoLocks, lock
+from gitmodel.files.open_flags import FOLDER, NOFOLLOW, NONBLOCK, RAW
 from gitmodel.stores.artifacts import fetch_entry, get_file, get_folder, members_of
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.parallel_transfers import in_parallel
@@ -85,9 +86,12 @@ def _differences(place: Path, entries: Sequence[ManifestEntry]) -> tuple[list[Ma
 
 @contextmanager
 def _locked(place: Path) -> Iterator[None]:
-    """Hold the lock for replacing files in the folder *place*."""
+    """Hold the lock for replacing files in the folder *place*. Windows cannot lock a folder."""
+    if not FOLDER:
+        yield
+        return
     with writing(place):
-        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(place, os.O_RDONLY | FOLDER | RAW)
     try:
         with suppress(NoLocks):
             lock(descriptor)
@@ -147,7 +151,7 @@ def _is_whole(root: Path, entry: ManifestEntry, found: _FolderContent) -> bool:
 def _is_file(path: Path, digest: Digest, size: int) -> bool:
     """Return True if *path* is a regular file with this content."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | NOFOLLOW | NONBLOCK | RAW)
         with open(descriptor, "rb", buffering=0) as file:
             state = os.fstat(descriptor)
             if not stat.S_ISREG(state.st_mode) or state.st_size != size:

@@ -18,6 +18,7 @@ from gitmodel.client.client import Client
 from gitmodel.errors import Conflict, Refused
 from gitmodel.files.failures import writing
 from gitmodel.files.locks import lock
+from gitmodel.files.open_flags import RAW
 from gitmodel.frozen import Frozen
 from gitmodel.version import __version__
 from gitmodel.web import routes
@@ -225,7 +226,7 @@ def _locked(folder: Path) -> Iterator[Path]:
     _refuse_link(folder, f"{_OWN}/{_MANIFEST}")
     with writing(folder, outcome="nothing was written"):
         own.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(own, os.O_RDONLY)
+        descriptor = os.open(own, os.O_RDONLY | RAW)
     try:
         lock(descriptor)
         yield own
