@@ -151,6 +151,27 @@ def test(session: nox.Session) -> None:
     run(session, "pytest", *session.posargs)
 
 
+# Tests of each room that are fast, and that notice most mistakes.
+QUICK = [
+    "gitmodel",
+    "tests/svg",
+    "tests/test_cli.py",
+    "tests/test_client.py",
+    "tests/test_codec.py",
+    "tests/test_filters.py",
+    "tests/test_formats.py",
+    "tests/test_names.py",
+    "tests/test_records.py",
+    "tests/test_registry_file.py",
+]
+
+
+@development
+def quick(session: nox.Session) -> None:
+    """The fast tests, in less than a minute. Takes pytest's arguments."""
+    run(session, "pytest", "-q", *QUICK, *session.posargs)
+
+
 @development
 def lint(session: nox.Session) -> None:
     """Style, formatting and the direction of imports. `-- --fix` repairs what ruff can."""
