@@ -12,9 +12,11 @@ from gitmodel.domain.views.comparison import Compared
 from gitmodel.domain.views.lineage_drawing import mermaid, mermaid_label
 from gitmodel.teams.holder_trends import Trend, gate_keys
 from gitmodel.teams.plan_texts import (
+    approval_text,
     code_range,
     count_of_commits,
     difference,
+    effect_text,
     left_out,
     mark,
     pair,
@@ -148,23 +150,14 @@ def _signature_verdict(change: PlannedChange) -> str:
 
 
 def _approval(change: PlannedChange) -> str:
-    names = " or ".join(map(escape, change.approvers))
-    if change.reviewed:
-        return f"Must be approved by {names}." if names else "Must be reviewed."
-    return f"Code owners: {names}." if names else ""
+    said = approval_text(change, escape)
+    return f"{said[:1].upper()}{said[1:]}." if said else ""
 
 
 def _effect(change: PlannedChange) -> str:
     """Return the effect of the merge, in a sentence of Markdown."""
-    place = escape(f"the alias {change.place}" if change.alias else change.place)
-    old, new = (escape(f"{change.model}@{number}") for number in (change.old, change.new))
-    if change.new is None:
-        effect = f"**{place} becomes empty**"
-    elif change.old is None:
-        effect = f"**{new} enters {place}**, which is empty now"
-    else:
-        effect = f"**{new} replaces {old} in {place}**"
-    return f"After the merge and `git model apply`, {effect}."
+    empty = ", which is empty now" if change.old is None and change.new is not None else ""
+    return f"After the merge and `git model apply`, **{escape(effect_text(change))}**{empty}."
 
 
 def _rules_table(change: PlannedChange, most: int) -> Iterator[str]:

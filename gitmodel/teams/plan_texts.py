@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from gitmodel.domain.rules.gates import Outcome
@@ -24,7 +24,7 @@ def text(plan: Plan) -> str:
             f"  owners: {', '.join(change.owners)}" if change.owners else "",
             f"  {worse_text(change)}" if worse_text(change) else "",
             f"  {signature_text(change)}" if signature_text(change) else "",
-            f"  approval by {' or '.join(change.approvers)}" if change.approvers else "",
+            f"  {approval_text(change)}" if approval_text(change) else "",
             *_code_text(change.code),
         ]
         block += [f"  {row.name}: {' -> '.join(pair(row))}{difference(row)}" for row in change.metadata]
@@ -61,6 +61,26 @@ def signature_text(change: PlannedChange) -> str:
     if change.signature.fault:
         return f"no valid signature: {change.signature.fault}" if change.signed else ""
     return f"signed by {change.signature.by}"
+
+
+def approval_text(change: PlannedChange, shown: Callable[[str], str] = str) -> str:
+    """Return who must approve the change, or which accounts own the model on the host; "" if nobody needs to.
+
+    The names are as *shown* returns them; a name for which it returns "" is left out.
+    """
+    names = " or ".join(filter(None, map(shown, change.approvers)))
+    if change.reviewed:
+        return f"must be approved by {names}" if names else "must be reviewed"
+    return f"code owners: {names}" if names else ""
+
+
+def effect_text(change: PlannedChange) -> str:
+    """Return the effect of the merge on the stage or alias."""
+    place = f"the alias {change.place}" if change.alias else change.place
+    if change.new is None:
+        return f"{place} becomes empty"
+    new = f"{change.model}@{change.new}"
+    return f"{new} enters {place}" if change.old is None else f"{new} replaces {change.model}@{change.old} in {place}"
 
 
 def _becomes_empty(change: PlannedChange) -> str:

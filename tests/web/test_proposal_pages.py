@@ -51,7 +51,8 @@ def test_a_page_of_a_proposal_says_the_same_as_plan(client, proposal, tmp_path):
     twin = export(client, tmp_path / "site")
     (row,) = twin("proposals/index")["proposals"]
     assert (row["id"], row["branch"]) == (proposal.commit[:12], proposal.branch)
-    assert (row["changes"], row["verdict"]) == (["iris: production 2 → 3"], "1 of 1 rules passed")
+    assert (row["changes"], row["verdict"]) == (["iris@3 replaces iris@2 in production"], "1 of 1 rules passed")
+    assert (row["approvals"], row["address"]) == (["not required"], "")
     page = twin(f"proposals/{row['id']}")
     assert row["created"] == page["created"] == "2026-11-23T10:12:13Z"
     (change,) = page["changes"]
@@ -69,6 +70,26 @@ def test_a_page_of_a_proposal_says_the_same_as_plan(client, proposal, tmp_path):
     assert change["sources"]["root"] == "iris@3"
     assert page["command"] == f"git model plan gitmodel..{proposal.commit[:10]}"
     assert page["problems"] == []
+
+
+def test_the_list_and_the_page_say_who_must_approve_and_link_to_the_host_and_the_gates(client, proposal, tmp_path, git):
+    repo = client.repository.common_dir
+    rules = read(repo, "gitmodel.toml").replace(GATE, f"proposal_only = true\n{GATE}")
+    edit(repo, {"gitmodel.toml": rules, "CODEOWNERS": "models/iris/ @ada @org/vision eve@example.com\n"})
+    git(repo, "remote", "add", "origin", "https://github.com/org/models.git")
+    git(repo, "update-ref", "refs/remotes/origin/gitmodel", BRANCH)
+    folder = tmp_path / "site"
+    twin = export(client, folder, public=True)
+    (row,) = twin("proposals/index")["proposals"]
+    assert row["approvals"] == ["must be approved by @ada or @org/vision"]
+    assert row["address"].startswith("https://github.com/org/models/compare/gitmodel...propose/")
+    address = row["address"].replace("&", "&amp;")
+    names = "index", proposal.commit[:12]
+    texts = [(folder / f"proposals/{name}.html").read_text(encoding="utf-8") for name in names]
+    assert [f'href="{address}">Open the pull request' in text for text in texts] == [True, True]
+    assert '<span class="pill pending">must be approved by @ada or @org/vision</span>' in texts[1]
+    assert '<a href="../rules.html#production.good">gate good</a>' in texts[1]
+    assert 'id="production.good"' in (folder / "rules.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("artifacts", [False, True])
@@ -140,6 +161,7 @@ def test_a_number_of_a_gate_that_is_worse_is_marked_although_the_gate_passes(cli
     assert (row["state"], row["worse"]) == ("in-force", ["worse than version 2: accuracy"])
     (change,) = twin(f"proposals/{made.commit[:12]}")["changes"]
     assert [metric["name"] for metric in change["metrics"] if metric["worse"]] == ["accuracy"]
+    assert change["better"] == ["version 3 has a better accuracy: 0.93"]
     page = (tmp_path / "site" / "proposals" / f"{made.commit[:12]}.html").read_text(encoding="utf-8")
     assert '<span class="pill pending">worse than version 2: accuracy</span>' in page
 
@@ -164,10 +186,10 @@ def test_a_page_names_the_versions_that_an_input_comes_from_and_that_were_made_w
 def test_on_a_phone_a_change_has_the_whole_width_and_a_tree_scrolls_inside_its_box(client, proposal, tmp_path, visitor):
     site = tmp_path / "site"
     export(client, site)
-    wide = {"proposals/index.html": "Changes", "rules.html": "What"}
+    wide = {"proposals/index.html": "What the merge does", "rules.html": "What"}
     for path, label in wide.items():
         page = visitor.open((site / path).as_uri(), width=360, site=site)
-        assert page.locator(f"td[data-label={label}]").first.bounding_box()["width"] > 300
+        assert page.locator(f"td[data-label='{label}']").first.bounding_box()["width"] > 300
     page = visitor.open((site / "m/iris/lineage.html").as_uri(), width=360, site=site)
     assert page.locator("pre.tree").first.evaluate("e => [getComputedStyle(e).whiteSpace, e.tabIndex]") == ["pre", 0]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

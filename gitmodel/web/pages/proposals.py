@@ -32,7 +32,8 @@ _MOST_ROWS = 100
 class ProposalRow(Frozen):
     """An open proposal: a line for each of its *changes*, the *verdict* of the rules, and the *state* of its pill.
 
-    *worse* names the numbers of gates that are worse than before.
+    *worse* names the numbers of gates that are worse than before. *approvals* says who must approve. *address* opens
+    the pull request, "" without a known host.
     """
 
     id: str
@@ -44,6 +45,8 @@ class ProposalRow(Frozen):
     verdict: str
     state: str
     worse: tuple[str, ...]
+    approvals: tuple[str, ...]
+    address: str
 
 
 class ProposalsPage(Frozen):
@@ -110,9 +113,10 @@ class Chart(Frozen):
 class StageChange(Frozen):
     """The change of one stage or alias, as `git model plan` describes it.
 
-    *verdict* and *state* are the result of the rules. *worse* names numbers of gates that are worse than before, ""
-    for none. *signature* says who signed, or why no signature counts. *dependents* are the versions in use that a run
-    made with an artifact of *old*.
+    *effect* is that of the merge, in words. *verdict* and *state* are the result of the rules. *worse* names numbers of
+    gates that are worse than before, "" for none; *better* are versions with a better number than *new*. *approval*
+    says who must approve, "" for nobody. *signature* says who signed, or why no signature counts. *dependents* are the
+    versions in use that a run made with an artifact of *old*.
     """
 
     model: str
@@ -120,11 +124,14 @@ class StageChange(Frozen):
     alias: bool
     old: int | None
     new: int | None
+    effect: str
     verdict: str
     state: str
     worse: str
+    better: tuple[str, ...]
     signature: str
     lacks_signature: bool
+    approval: str
     approvers: tuple[str, ...]
     reviewed: bool
     who: str
@@ -163,7 +170,7 @@ class ProposalPage(Frozen):
 
 def read_all(registry: RegistryData) -> ProposalsPage:
     """Return the value of the page of all proposals."""
-    return ProposalsPage(tuple(map(_row, registry.proposals.values())))
+    return ProposalsPage(tuple(_row(registry, proposal) for proposal in registry.proposals.values()))
 
 
 def list_ids(registry: RegistryData) -> Iterable[Parameters]:
@@ -196,16 +203,24 @@ def _whole_plan(registry: RegistryData, proposal: Proposal) -> Plan:
         return proposal.plan
 
 
-def _row(proposal: Proposal) -> ProposalRow:
+def _row(registry: RegistryData, proposal: Proposal) -> ProposalRow:
     plan = proposal.plan
-    changes = [plan_texts.place_text(change, "→") for change in plan.changes]
+    changes = [f"{change.model}: " * (change.new is None) + plan_texts.effect_text(change) for change in plan.changes]
     changes += [f"{old} is renamed to {new}" for old, new in plan.renamed]
     verdict, state = _verdict([outcome for change in plan.changes for outcome in change.outcomes])
     if plan.problems:
         verdict, state = "not to be merged", "forged"
     said = (proposal.subject, proposal.author, proposal.created, proposal.branch)
     worse = tuple(filter(None, map(plan_texts.worse_text, plan.changes)))
-    return ProposalRow(plan.id, *said, (*changes, *plan.rule_changes), verdict, state, worse)
+    approvals = tuple(dict.fromkeys(filter(None, (_approval(registry, change) for change in plan.changes))))
+    if plan.changes and not (plan.renamed or plan.rule_changes):
+        approvals = approvals or ("not required",)
+    lines = (*changes, *plan.rule_changes)
+    return ProposalRow(plan.id, *said, lines, verdict, state, worse, approvals, safe_url(proposal.address))
+
+
+def _approval(registry: RegistryData, change: PlannedChange) -> str:
+    return plan_texts.approval_text(change, registry.rules_of_text.text)
 
 
 def _verdict(outcomes: Sequence[Outcome]) -> tuple[str, str]:
@@ -224,9 +239,10 @@ def _change(registry: RegistryData, change: PlannedChange) -> StageChange:
     verdict, state = _verdict(change.outcomes)
     valid = change.signature is not None and not change.signature.fault
     return StageChange(
-        change.model, change.place, change.alias, change.old, change.new, verdict, state,
-        plan_texts.worse_text(change), plan_texts.signature_text(change), change.signed and not valid,
-        change.approvers, change.reviewed,
+        change.model, change.place, change.alias, change.old, change.new, plan_texts.effect_text(change),
+        verdict, state, plan_texts.worse_text(change), tuple(_better(registry, change)),
+        plan_texts.signature_text(change), change.signed and not valid,
+        _approval(registry, change), change.approvers, change.reviewed,
         change.who, change.reason, change.maker, change.owners, change.code,
         tuple(
             Rule(one.gate, plan_texts.mark(one), one.expression, one.explained, one.message)
@@ -238,6 +254,17 @@ def _change(registry: RegistryData, change: PlannedChange) -> StageChange:
         tuple(TextDifference(text.name, text.kind, text.diff) for text in change.texts),
         tuple(_dependents(registry, change)),
     )  # fmt: skip
+
+
+def _better(registry: RegistryData, change: PlannedChange) -> Iterator[str]:
+    """Yield the version with the best number that a gate reads, if neither the new nor the current version has it."""
+    limits = {limit.key: limit for limit in gate_limits(change.outcomes)}
+    for key, limit in limits.items() if change.model in registry.models else ():
+        numbers = registry.numbers(change.model).get(key, {})
+        best = (max if limit.sign.startswith(">") else min)(numbers, key=numbers.__getitem__, default=None)
+        new = numbers.get(change.new) if change.new is not None else None
+        if best is not None and new is not None and best != change.old and numbers[best] != new:
+            yield f"version {best} has a better {key}: {number_text(numbers[best])}"
 
 
 def _metrics(change: PlannedChange) -> Iterator[Difference]:
