@@ -52,6 +52,8 @@ def registry(code_repo, monkeypatch, capsys, tmp_path_factory):
     """A registry in which every example can run."""
     for name in ("train.csv", "test.csv", "validation.csv", "model.skops", "deploy.json"):
         (code_repo / name).write_text(f"{name}\n", encoding="utf-8")
+    (code_repo / "net").mkdir()
+    (code_repo / "net" / "weights.bin").write_bytes(b"weights")
     (code_repo / "train.py").write_text(PIPELINE, encoding="utf-8")
     (code_repo / "params.toml").write_text("seed = 2\n", encoding="utf-8")
     monkeypatch.chdir(code_repo)
@@ -216,7 +218,8 @@ READS = {
     "update": (shapes.MODEL, "update iris --title x"),
     "version list": (shapes.VERSION, "version list iris"),
     "version show": (shapes.VERSION, "version show iris@1"),
-    "version create": (shapes.VERSION, "version create iris"),
+    "version create": (shapes.VERSION, "version create iris --model-object net=net"),
+    "version artifacts --files": (shapes.FILE, "version artifacts iris@3 --files net"),
     "version update": (shapes.VERSION, "version update iris --description x"),
     "link": (shapes.VERSION, "link iris@3 --data test=test.csv"),
     "unlink": (shapes.VERSION, "unlink iris@3 test --yes"),

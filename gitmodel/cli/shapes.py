@@ -97,6 +97,13 @@ ARTIFACT = shape(
     file="text: the own name of the artifact's file or folder, such as `model.onnx`, or null if not recorded",
     metadata="object: the artifact's metadata",
 )
+FILE = shape(
+    "file",
+    "A file of a folder artifact. Printed by `version artifacts --files`.",
+    path="text: the path of the file in the folder, with `/`",
+    size="number of bytes",
+    digest="text: `sha256:` and 64 hex digits",
+)
 PENDING = shape(
     "pending",
     "A stage or alias whose recorded change is not in force. Part of `model` and `version`.",

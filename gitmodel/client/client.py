@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from gitmodel.domain.schema.codec import Problem
     from gitmodel.domain.schema.object_ids import Oid
     from gitmodel.domain.schema.records import Code
+    from gitmodel.domain.views.authorship import Authorship
     from gitmodel.domain.views.lineage import Lineage
     from gitmodel.domain.views.record_views import ModelView, VersionView
     from gitmodel.domain.views.version_summaries import VersionRow
@@ -252,9 +253,9 @@ class Client:
     def list_models(self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0) -> Models:
         """Return the models that match *filter* (see `docs/reference/expressions.md`).
 
-        *sort* is "name" (the default), "created", "latest", "versions" or a key of the metadata, after "-" for
-        descending order. At most *limit* models are returned, after the first *offset*. Raises UsageError for an
-        invalid filter or sort key, or a negative *limit* or *offset*.
+        *sort* is "name" (the default), "created", "updated" (the last change), "latest", "versions" or a key of the
+        metadata, after "-" for descending order. At most *limit* models are returned, after the first *offset*. Raises
+        UsageError for an invalid filter or sort key, or a negative *limit* or *offset*.
         """
         from gitmodel.client.handles import Model, Models
 
@@ -387,9 +388,10 @@ class Client:
     ) -> VersionTable:
         """Return the versions that match *filter*, of *model* or of all models, as immutable values.
 
-        *sort* is a field such as "created" or a key of the metadata, after "-" for descending order. Versions without a
-        value come last. Versions with equal values, and all versions without *sort*, are in the order of their models,
-        newest first.
+        *sort* is a field such as "created" or a key of the metadata, after "-" for descending order. The author and
+        last change of a version are the fields `author`, `updated` and `updated_by`. Versions without a value come
+        last. Versions with equal values, and all versions without *sort*, are in the order of their models, newest
+        first.
 
         >>> best = client.find_versions(filter="metadata.accuracy > 0.9", sort="-metadata.accuracy", limit=20)
         ...                                                                              # doctest: +SKIP
@@ -405,6 +407,21 @@ class Client:
         self.repository.renew()
         found, damaged = find_versions(self.writer, model, filter=filter, sort=sort, limit=limit, offset=offset)
         return VersionTable(found, damaged=damaged)
+
+    def authorships(self) -> dict[str, Authorship]:
+        """Return the author and last change of each model and version, by references such as "iris" and "iris@3".
+
+        gitmodel reads the history once and keeps the result in the index. Later calls read only new commits. Models
+        have their current names. In a shallow clone, models and versions that its history does not reach are missing.
+
+        >>> client.authorships()["iris@3"].updated_by                                    # doctest: +SKIP
+        'Ada Example'
+        """
+        from gitmodel.registry.authorship import read_authorships  # imported here: few programs need SQLite
+
+        self.repository.renew()
+        at = self.writer.read_records(lambda snapshot: snapshot.commit)
+        return read_authorships(self.repository, at, self.writer.index_folder)
 
     def record_ids(self, model: str) -> dict[int, Oid]:
         """Return the git object id of the record of each version of *model*, also of deleted ones.

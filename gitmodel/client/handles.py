@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
     from gitmodel.client.storing import GivenArtifacts
     from gitmodel.domain.schema.manifest import ManifestEntry
+    from gitmodel.domain.views.authorship import Authorship
     from gitmodel.lineage.checkout import CheckedOut
     from gitmodel.lineage.exporting import Exported
     from gitmodel.registry.finding import Found
@@ -578,6 +579,18 @@ class ModelVersion:
     def pending(self) -> tuple[StageState, ...]:
         """Recorded changes of the version's stages and aliases that are not in force yet."""
         return self.view.pending
+
+    @property
+    def authorship(self) -> Authorship | None:
+        """The author of the version, and the time and author of its last change; see `Client.authorships`.
+
+        None if a shallow clone lacks the commits that created and changed the version.
+        """
+        from gitmodel.registry.authorship import read_authorships  # imported here: few programs need SQLite
+
+        writer = self._opened.writer
+        at = writer.read_records(lambda snapshot: snapshot.commit)
+        return read_authorships(writer.repository, at, writer.index_folder).get(self.reference)
 
     @property
     def readers(self) -> list[str]:
@@ -1181,12 +1194,28 @@ class Artifact:
         link = self.link
         return reading.read_in_place(self._opened.repository, self._source(link), link)
 
-    def open(self) -> BinaryIO:
-        """Open the bytes of a file for reading. Reading them raises Invalid at the end if the digest does not match."""
+    def list_files(self) -> tuple[ManifestEntry, ...]:
+        """Return the path, size and digest of each file in a folder, sorted by path. Only the manifest is fetched.
+
+        Raises UsageError if the artifact is one file.
+
+        >>> [file.path for file in version.get_artifact("net").list_files()]  # doctest: +SKIP
+        ['config.json', 'weights/layer-1.bin']
+        """
+        from gitmodel.registry import artifacts
+
         link = self.link
-        if link.is_folder:
-            raise UsageError(f"{self._name} is a folder", hint="use .path() and open a file in it")
-        return self._source(link).open(link.digest, link.size)
+        return artifacts.list_files(self._source(link), link)
+
+    def open(self, file: str = "") -> BinaryIO:
+        """Open the bytes of a file for reading. Reading them raises Invalid at the end if the digest does not match.
+
+        For a folder, *file* is the path of the file in the folder. Raises NotFound if the folder has no such file.
+        """
+        from gitmodel.registry import artifacts
+
+        link = self.link
+        return artifacts.open_file(self._source(link), link, file)
 
     def load(self, *, trusted: bool = False) -> Any:
         """Return the object in the artifact, loaded by its recorded format.

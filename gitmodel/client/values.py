@@ -12,6 +12,7 @@ from gitmodel.client.version_diff import VersionDiff as VersionDiff
 from gitmodel.client.version_table import VersionTable as VersionTable
 from gitmodel.domain.changes.rule_edits import ChangedRules as ChangedRules
 from gitmodel.domain.notebook_cells import Cell as Cell
+from gitmodel.domain.views.authorship import Authorship as Authorship
 from gitmodel.domain.views.comparison import Compared as Compared
 from gitmodel.hosts.addresses import Host as Host
 from gitmodel.lineage.comparing import CodeRange as CodeRange

@@ -21,7 +21,7 @@ from gitmodel.files.locks import open_locked
 from gitmodel.files.permissions import open_file, open_regular, user_id
 
 # The format of the index. Increase it when you change the tables, the facts or the rules for a valid record.
-FORMAT = 5
+FORMAT = 6
 # The file is an SQLite database, followed by its CRC-32 in this number of bytes, big-endian.
 _CHECKSUM_BYTES = 4
 
@@ -41,6 +41,11 @@ CREATE TABLE digests(trees TEXT NOT NULL, lines BLOB NOT NULL);
 CREATE TABLE judged(tip BLOB NOT NULL, rules BLOB);
 CREATE TABLE stage_tag(
     model TEXT, stage TEXT, tag BLOB, version INTEGER, merged BLOB, PRIMARY KEY(model, stage)) WITHOUT ROWID;
+CREATE TABLE authors_at(tip BLOB NOT NULL);
+CREATE TABLE person(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE authorship(
+    model TEXT, number INTEGER, author INTEGER, updated INTEGER NOT NULL, updated_by INTEGER NOT NULL,
+    PRIMARY KEY(model, number)) WITHOUT ROWID;
 """
 
 # The path, inode, time and size of the file that was read last, and its verified content, so that a process that

@@ -49,11 +49,11 @@ class Past:
     """
 
     def __init__(self, repository: Repository, state: State) -> None:
-        self._repository = repository
+        self.repository = repository
         self.state = state
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
-        snapshot = self._repository.recorded(self.state.commit)
+        snapshot = self.repository.recorded(self.state.commit)
         return question(
             with_recorded_stages(snapshot, partial(self._counting, snapshot) if in_force.is_guarded(snapshot) else None)
         )
@@ -63,7 +63,7 @@ class Past:
 
     def _counting(self, snapshot: Snapshot, ref: StageRef) -> StageRecord | None:
         """Return the record of a stage in its newest change that counted."""
-        found, _ = in_force.newest_counting(self._repository, snapshot.commit, ref)
+        found, _ = in_force.newest_counting(self.repository, snapshot.commit, ref)
         return found.record if found is not None else None
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
@@ -79,7 +79,7 @@ class Past:
         raise self.refusal()
 
     def moment(self) -> datetime:
-        return self._repository.identity.moment()
+        return self.repository.identity.moment()
 
     @property
     def index_folder(self) -> None:

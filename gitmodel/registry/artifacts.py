@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes import versions as planning
@@ -317,6 +317,26 @@ def fetch_file(
     if not link.is_folder:
         raise UsageError(f"{link.name} is one file, not a folder of files", hint="leave --file out")
     return storage.get_member(store, link.digest, name, target, progress=progress)
+
+
+def list_files(store: ArtifactStore, link: ArtifactLink) -> tuple[ManifestEntry, ...]:
+    """Return the files of a folder artifact, sorted by path. Raises UsageError if the artifact is one file."""
+    if not link.is_folder:
+        raise UsageError(f"{link.name} is one file, not a folder of files", hint="get it without naming a file")
+    return storage.members_of(store, link.digest, link.size)
+
+
+def open_file(store: ArtifactStore, link: ArtifactLink, file: str) -> BinaryIO:
+    """Open an artifact that is one file, or the *file* of a folder artifact. The reader verifies the bytes.
+
+    Raises UsageError for a folder without *file* or one file with *file*, NotFound if the folder lacks *file*.
+    """
+    if not file and not link.is_folder:
+        return store.open(link.digest, link.size)
+    if not file:
+        raise UsageError(f"{link.name} is a folder", hint="use .path(), or .open(FILE) with the path of a file in it")
+    entry = storage.find_member(list_files(store, link), file)
+    return store.open(entry.digest, entry.size)
 
 
 def own_name(path: Path) -> str:

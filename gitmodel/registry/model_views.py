@@ -39,7 +39,7 @@ _TOGETHER = 100
 # versions.
 _FEW_VERSIONS = 100
 
-SORT_KEYS = ("name", "created", "latest", "versions")
+SORT_KEYS = ("name", "created", "latest", "versions", "updated")
 
 
 def get_model(writer: Writer, model: str | ModelRef) -> ModelView:
@@ -82,7 +82,11 @@ def list_models(
         lister.write()
         if wanted is not None:
             wanted.check_searched("no model")
-        return views if is_by_name else _sorted(views, sort), damaged
+        if is_by_name:
+            return views, damaged
+        if sort.removeprefix("-") == "updated":
+            return _by_last_change(writer, snapshot, views, reverse=sort.startswith("-")), damaged
+        return _sorted(views, sort), damaged
 
     views, damaged = writer.read(question)
     return views[page], damaged
@@ -95,6 +99,16 @@ def count_models(writer: Writer) -> int:
         return sum(isinstance(record, ModelRecord) for _, record in existing_models(snapshot))
 
     return writer.read(question)
+
+
+def _by_last_change(writer: Writer, snapshot: Snapshot, views: list[ModelView], *, reverse: bool) -> list[ModelView]:
+    """Return *views* sorted by the time of their last change, then by name. Models of an unknown time come last."""
+    from gitmodel.registry.authorship import read_authorships  # imported here: few lists need it
+
+    found = read_authorships(writer.repository, snapshot.commit, writer.index_folder)
+    dated = [view for view in views if view.name in found]
+    dated.sort(key=lambda view: (found[view.name].updated, view.name), reverse=reverse)
+    return [*dated, *(view for view in views if view.name not in found)]
 
 
 def _sorted(views: list[ModelView], sort: str) -> list[ModelView]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gitmodel.branch.stage_tags import SnapshotTags
@@ -13,10 +13,19 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
-from gitmodel.domain.views.record_views import VERSION_NAMES, VersionView, existing_models, version_names, view_version
+from gitmodel.domain.views.authorship import AUTHORSHIP_NAMES, Authorship
+from gitmodel.domain.views.record_views import (
+    VERSION_NAMES,
+    VersionView,
+    existing_models,
+    searched_names,
+    version_names,
+    view_version,
+)
 from gitmodel.errors import Invalid
 from gitmodel.expressions import Filter
 from gitmodel.expressions.fields import Order, missing_field, read_order
+from gitmodel.registry.authorship import read_authorships
 from gitmodel.registry.known_tags import KnownTags
 from gitmodel.registry.models import parse_filter
 from gitmodel.registry.selecting import Selection
@@ -42,11 +51,11 @@ def find_versions(
     without a value come last. Versions with equal values, and all versions without *sort*, are sorted by model, the
     newest version first. Raises NotFound, and UsageError for a key that no version has.
     """
-    page, order = read_page(limit, offset), read_order(sort, VERSION_NAMES)
+    page, order = read_page(limit, offset), read_order(sort, {**VERSION_NAMES, **AUTHORSHIP_NAMES})
 
     def question(snapshot: Snapshot) -> tuple[list[VersionView], list[Invalid]]:
-        wanted = parse_filter(filter, version_names(snapshot.registry().stage_names) if filter else {})
-        return _Search(snapshot, writer.index_folder, model, wanted, order).page(page)
+        wanted = parse_filter(filter, searched_names(snapshot.registry().stage_names) if filter else {})
+        return _Search(writer, snapshot, model, wanted, order).page(page)
 
     return writer.read(question)
 
@@ -64,7 +73,7 @@ def list_holders(
         names = snapshot.registry().stage_names
         selection = Selection(version_names(names), filter=filter, sort=sort, limit=limit, offset=offset)
         stages = (check_stage(stage, snapshot.registry()),) if stage else names
-        found, damaged = _Search(snapshot, writer.index_folder, None, None, None).holders(stages)
+        found, damaged = _Search(writer, snapshot, None, None, None).holders(stages)
         rows, _ = selection.of(found, VersionView.filtered_fields, nothing="no version in a stage")
         return rows, damaged
 
@@ -76,8 +85,8 @@ class _Search:
 
     def __init__(
         self,
+        writer: Writer,
         snapshot: Snapshot,
-        index_folder: Path | None,
         model: str | ModelRef | None,
         wanted: Filter | None,
         order: Order | None,
@@ -90,7 +99,10 @@ class _Search:
         self._damaged: list[Invalid] = []
         self._model = None if model is None else existing_model(snapshot, model)
         self._models = self._existing() if self._model is None else (self._model,)
-        self._index = open_index(snapshot, index_folder, self._models)
+        self._index = open_index(snapshot, writer.index_folder, self._models)
+        self._authors: Mapping[str, Authorship] = {}
+        if not self._names.isdisjoint(AUTHORSHIP_NAMES):
+            self._authors = read_authorships(writer.repository, snapshot.commit, writer.index_folder)
         self._states: dict[str, tuple[StageState, ...]] = {}
         # True until a version has the metadata key of the order. Until then, the keys of the versions are collected,
         # for suggestions.
@@ -187,6 +199,8 @@ class _Search:
             if record.deleted is not None and not searching:
                 continue
             view = view_version(self._snapshot, model, record, self._states_of(model))
+            if self._authors:
+                view = replace(view, authorship=self._authors.get(str(view)))
             fields = self._fields_of(view)
             if self._order is not None and self._misses_order:
                 self._any_searched = True

@@ -26,7 +26,8 @@ from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, RunRec
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.version_numbers import hundred_of
-from gitmodel.domain.views.record_views import Places, VersionView, version_names, view_version
+from gitmodel.domain.views.authorship import AUTHORSHIP_NAMES, Authorship
+from gitmodel.domain.views.record_views import Places, VersionView, searched_names, view_version
 from gitmodel.domain.views.version_summaries import VersionRow, VersionSummary
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.git.trees import CommitFiles
@@ -261,8 +262,13 @@ class _Listing:
         self._index_folder = writer.index_folder
         self.snapshot, self.model, self.states, self.since = writer.read(lambda snapshot: _stages_of(snapshot, model))
         self._places = Places(self.snapshot, self.model, self.states)
-        names = version_names(self.snapshot.registry().stage_names) if filter else {}
+        names = searched_names(self.snapshot.registry().stage_names) if filter else {}
         self._wanted = parse_filter(filter, names)
+        self._authors: Mapping[str, Authorship] = {}
+        if self._wanted is not None and not self._wanted.names.isdisjoint(AUTHORSHIP_NAMES):
+            from gitmodel.registry.authorship import read_authorships  # imported here: few filters read authors
+
+            self._authors = read_authorships(writer.repository, self.snapshot.commit, self._index_folder)
 
     def rows(self) -> Iterator[VersionView | VersionRow | Invalid]:
         """Iterate over the same versions, with a summary of those whose record need not be read."""
@@ -279,7 +285,8 @@ class _Listing:
         return found if isinstance(found, Invalid) else self._view(found)
 
     def _view(self, record: VersionRecord) -> VersionView:
-        return VersionView(self.model, record, *self._places.of(record.number))
+        authorship = self._authors.get(f"{self.model}@{record.number}") if self._authors else None
+        return VersionView(self.model, record, *self._places.of(record.number), authorship)
 
     def __iter__(self) -> Iterator[VersionView | Invalid]:
         found = self._each(self._reader())

@@ -59,6 +59,10 @@ class Writer(Protocol):
         """The time now, in UTC, to the second."""
 
     @property
+    def repository(self) -> Repository:
+        """The repository of the registry."""
+
+    @property
     def index_folder(self) -> Path | None:
         """The folder of the index, which may not exist; None for an earlier state, which is read without the index."""
 
@@ -97,27 +101,27 @@ class Direct:
     """
 
     def __init__(self, repository: Repository) -> None:
-        self._repository = repository
+        self.repository = repository
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
-        return self._repository.read(question, about=about)
+        return self.repository.read(question, about=about)
 
     def read_records(self, question: Callable[[Snapshot], T]) -> T:
-        return self._repository.read_records(question)
+        return self.repository.read_records(question)
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         self.refuse_inside()
-        return transact(self._repository, plan)
+        return transact(self.repository, plan)
 
     def check(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         self.refuse_inside()
-        self._repository.git.refuse_read_only()
-        return self._repository.read_records(_checked(self._repository, plan)).result
+        self.repository.git.refuse_read_only()
+        return self.repository.read_records(_checked(self.repository, plan)).result
 
     def refuse_inside(self) -> None:
         """Raise UsageError if the calling thread or task is inside the block of a transaction on this repository."""
         for batch in _entered.get():
-            if batch.is_open and batch.repository is self._repository:
+            if batch.is_open and batch.repository is self.repository:
                 raise UsageError(
                     f"the transaction {batch.message!a} is open here, and this change would not be part of it; "
                     "the change was not made",
@@ -130,7 +134,7 @@ class Direct:
         from gitmodel.branch.changed_paths import changed_paths
         from gitmodel.branch.stage_history import find_transaction
 
-        found = find_transaction(self._repository, snapshot.commit, txn)
+        found = find_transaction(self.repository, snapshot.commit, txn)
         if found is None:
             return None
         at, commit = found
@@ -155,11 +159,11 @@ class Direct:
         return None
 
     def moment(self) -> datetime:
-        return self._repository.identity.moment()
+        return self.repository.identity.moment()
 
     @property
     def index_folder(self) -> Path:
-        return self._repository.own_folder
+        return self.repository.own_folder
 
 
 class Batch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -196,15 +196,21 @@ def get_member(
     repository.
     """
     entries = manifest_of(store, digest)
+    entry = find_member(entries, name)
+    if name in git_paths([entry.path for entry in entries]):
+        raise Refused(
+            f"{name!a} belongs to a git repository, and gitmodel writes none from an artifact",
+            hint="name another file of the folder",
+        )
+    with _naming(entry):
+        get_file(store, entry.digest, target, size=entry.size, progress=progress)
+    return entry
+
+
+def find_member(entries: Sequence[ManifestEntry], name: str) -> ManifestEntry:
+    """Return the file *name* among the files of a folder. Raises NotFound, with similar names."""
     for entry in entries:
         if entry.path == name:
-            if name in git_paths([entry.path for entry in entries]):
-                raise Refused(
-                    f"{name!a} belongs to a git repository, and gitmodel writes none from an artifact",
-                    hint="name another file of the folder",
-                )
-            with _naming(entry):
-                get_file(store, entry.digest, target, size=entry.size, progress=progress)
             return entry
     import difflib
 

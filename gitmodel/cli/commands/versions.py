@@ -228,13 +228,17 @@ def delete(invocation: Invocation, ref: VersionRef, reason: str, force: bool, re
 
 @command(group=version, example="git model version artifacts iris 1")
 @options.reference()
+@click.option("--files", "folder", metavar="ARTIFACT", help="List the files of this folder artifact instead.")
 @options.listed
-def artifacts(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
+def artifacts(invocation: Invocation, ref: VersionRef, folder: str | None, part: options.Part) -> None:
     """List all artifacts of a version with their kinds.
 
     The list includes the outputs of runs that used the version after it was created, with their runs. Default: the
-    latest version.
+    latest version. With --files, only the list of files is fetched; `git model get REF ARTIFACT --file PATH` fetches
+    one of them.
     """
+    if folder is not None:
+        return _list_files(invocation, ref, folder, part)
     _list_artifacts(invocation, ref, "", "artifacts", part)
 
 
@@ -277,6 +281,22 @@ def runs(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
             ("USE", lambda row: "read only" if row["only_read"] else ""),
         ),
         empty=part.empty(f"{view} has no runs", "run"),
+    )
+
+
+def _list_files(invocation: Invocation, ref: VersionRef, name: str, part: options.Part) -> None:
+    found = invocation.client.get_version(ref).get_artifact(name).list_files()
+    invocation.output.listing(
+        part.of(found, shapes.FILE.of, shapes.FILE),
+        shapes.FILE,
+        fields=shapes.FILE.of,
+        name=lambda entry: entry.path,
+        columns=(
+            ("FILE", lambda entry: entry.path),
+            ("SIZE", lambda entry: cell_text.size(entry.size)),
+            ("DIGEST", lambda entry: entry.digest),
+        ),
+        empty=part.empty(f"{name} has no files", "file"),
     )
 
 

@@ -15,6 +15,7 @@ from gitmodel.domain.schema.records import DESCRIPTIVE, Code, ModelRecord, Versi
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import TagState
 from gitmodel.domain.views.artifact_fields import artifact_fields
+from gitmodel.domain.views.authorship import AUTHORSHIP_NAMES, Authorship
 from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.errors import Invalid, NotFound
 from gitmodel.frozen import Frozen
@@ -53,6 +54,11 @@ def version_names(stages: Iterable[str]) -> dict[str, Names]:
     return {**VERSION_NAMES, "stage": stage, "pending": [{**PENDING_NAMES, "stage": stage}]}
 
 
+def searched_names(stages: Iterable[str]) -> dict[str, Names]:
+    """Return the names that a search may read of a version: those of `version_names`, its author and last change."""
+    return {**version_names(stages), **AUTHORSHIP_NAMES}
+
+
 def model_names(stages: Iterable[str]) -> dict[str, Names]:
     """Return the names that a filter may read of a model of a registry with *stages*."""
     stages = tuple(stages)
@@ -71,7 +77,8 @@ class VersionView(Frozen):
     """A version for readers.
 
     *stage* and *aliases* are in force; *pending* are the stages and aliases with a pending change. *local* is True if
-    the remote does not have the version yet, so that a pull may give it another number.
+    the remote does not have the version yet, so that a pull may give it another number. Only a search that reads the
+    author or the last change of versions fills in *authorship*.
     """
 
     model: str
@@ -80,6 +87,7 @@ class VersionView(Frozen):
     aliases: tuple[str, ...]
     pending: tuple[StageState, ...]
     local: bool = False
+    authorship: Authorship | None = None
 
     def __str__(self) -> str:
         return f"{self.model}@{self.record.number}"
@@ -94,6 +102,7 @@ class VersionView(Frozen):
         A version in no stage is in the stage "none".
         """
         found = {name: _VERSION_FIELDS[name](self) for name in names if name in _VERSION_FIELDS}
+        found.update({name: getattr(self.authorship, name, None) for name in names if name in AUTHORSHIP_NAMES})
         return {**found, "stage": self.stage or NONE} if "stage" in found else found
 
 

@@ -1,0 +1,52 @@
+"""The author of a version or model, and its last change. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+from gitmodel.domain.views.filter_names import VALUE, Names
+from gitmodel.frozen import Frozen
+
+# The names that a search may read of a version besides the fields of its record. Gates cannot read them.
+AUTHORSHIP_NAMES: dict[str, Names] = dict.fromkeys(("author", "updated", "updated_by"), VALUE)
+
+
+class Authorship(Frozen):
+    """The author of a version or model, and the time (in UTC) and author of its last change.
+
+    A version changes with its record, its stage and its aliases; a model also with each of its versions. *author* and
+    *email* are None if a shallow clone lacks the commit that created it.
+    """
+
+    author: str | None
+    email: str | None
+    updated: datetime
+    updated_by: str
+
+
+class AuthorshipRow(NamedTuple):
+    """An `Authorship` as the index has it.
+
+    A person is in the form of git, name and e-mail address; the *author* is None if unknown. *updated* is in seconds
+    since 1970.
+    """
+
+    author: str | None
+    updated: int
+    updated_by: str
+
+    def value(self) -> Authorship:
+        """Return the same as an `Authorship`.
+
+        >>> AuthorshipRow("Ada <ada@example.com>", 0, "Ben <ben@example.com>").value().updated_by
+        'Ben'
+        """
+        name, email = _person(self.author) if self.author is not None else (None, None)
+        moment = datetime.fromtimestamp(self.updated, timezone.utc)
+        return Authorship(name, email, moment, _person(self.updated_by)[0])
+
+
+def _person(text: str) -> tuple[str, str]:
+    name, _, email = text.removesuffix(">").partition(" <")
+    return name, email

@@ -1,0 +1,176 @@
+"""The authors and last changes of models and versions, from the index and the commits that it does not know yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitmodel.branch.changed_paths import changed_paths
+from gitmodel.branch.first_parents import BranchCommit, FileChange, parse_person, shallow_edge, walk_branch
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.stage_history import author_of, changes_between
+from gitmodel.domain.schema import codec, paths
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.paths import RecordPath
+from gitmodel.domain.schema.records import ModelRecord, StageRecord
+from gitmodel.domain.schema.renumbering import Numbered
+from gitmodel.domain.views.authorship import Authorship, AuthorshipRow
+from gitmodel.errors import Invalid
+from gitmodel.git.trees import CommitFiles
+
+if TYPE_CHECKING:
+    from gitmodel.index.authorship_rows import AuthorshipRows
+
+# So many new commits are read without a process of git.
+_FEW = 32
+_READ_KINDS = ("model", "stage", "alias")
+
+
+def read_authorships(repository: Repository, tip: Oid | None, folder: Path | None) -> dict[str, Authorship]:
+    """Return the authors and last changes of the models and versions at *tip*, by their references.
+
+    Updates the index in *folder* (None: not used). Models have their current names. Deleted versions are included.
+    Versions that a shallow clone knows only from its oldest commit are left out.
+    """
+    rows = _rows(repository, tip, folder) if tip else {}
+    return {f"{model}@{number}" if number else model: row.value() for (model, number), row in rows.items()}
+
+
+def _rows(repository: Repository, tip: Oid, folder: Path | None) -> Mapping[Numbered, AuthorshipRow]:
+    index = _open_index(folder)
+    known = index.read() if index is not None else {}
+    start = index.tip if index is not None else None
+    if start == tip:
+        return known
+    steps: Iterable[BranchCommit] | None = _steps_after(repository, start, tip) if start else None
+    if steps is None:
+        known, steps = {}, _all_steps(repository, tip)
+    news = _News(repository)
+    for step in steps:
+        news.add(step)
+    rows = news.rows_after(known)
+    if index is not None:
+        index.write(tip, rows)
+    return rows
+
+
+def _open_index(folder: Path | None) -> AuthorshipRows | None:
+    if folder is None:
+        return None
+    try:
+        from gitmodel.index.authorship_rows import AuthorshipRows  # imported here: few commands need SQLite
+    except ImportError:  # Python can be built without SQLite
+        return None
+    return AuthorshipRows(folder)
+
+
+def _steps_after(repository: Repository, known: Oid, tip: Oid) -> Iterator[BranchCommit] | None:
+    """Return the commits of the branch after *known*, newest first; None if *known* is not on the branch at *tip*."""
+    chain: list[tuple[Oid, list[str]]] = []
+    at: Oid | None = tip
+    while at and at != known and len(chain) < _FEW:
+        parent = repository.commits.read(at).parent
+        if parent is None or (repository.shallow and at in shallow_edge(repository)):
+            return None
+        chain.append((at, changed_paths(repository, parent, at)))
+        at = parent
+    if at != known:
+        if not repository.commits.reaches(tip, known):
+            return None
+        chain = changes_between(repository, known, tip)[::-1]
+    return (_step(repository, commit, changed) for commit, changed in chain)
+
+
+def _step(repository: Repository, id: Oid, changed: list[str]) -> BranchCommit:
+    """Return the commit *id* with its *changed* files. Of records that `_News` does not read, the content is empty."""
+    commit = repository.commits.read(id)
+    assert commit.parent is not None
+    before, after = repository.files(commit.parent), repository.files(id)
+    changes = (FileChange(path, _content(before, path), _content(after, path)) for path in changed)
+    return BranchCommit(commit, tuple(changes))
+
+
+def _content(files: CommitFiles, path: str) -> bytes | None:
+    what = paths.parse_path(path)
+    with suppress(Invalid):
+        if what is not None and what.kind in _READ_KINDS:
+            return files.read(path)
+        return b"" if files.id(path) is not None else None
+    return None
+
+
+def _all_steps(repository: Repository, tip: Oid) -> Iterator[BranchCommit]:
+    """Yield the commits of the branch, newest first; in a shallow clone, those whose parents it has."""
+    try:
+        yield from walk_branch(repository, tip, paths.MODELS)
+    except Invalid:
+        if not repository.shallow:
+            raise
+
+
+@dataclass
+class _News:
+    """The authors and last changes in commits, which are added newest first, by the current names of models."""
+
+    repository: Repository
+    rows: dict[Numbered, AuthorshipRow] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+
+    def add(self, step: BranchCommit) -> None:
+        found = [(change, what) for change in step.changes if (what := paths.parse_path(change.path)) and what.model]
+        moved = set(self._rename(found))
+        seconds = int(parse_person(step.commit.committer)[2].timestamp())
+        for change, what in found:
+            if what.model in moved and what.kind != "model":
+                continue  # a rename moves every file
+            author = step.commit.author
+            if len(step.commit.parents) > 1:
+                author = author_of(self.repository, step, change.path)
+            person = author.rpartition("> ")[0] + ">"
+            model = self.names.get(what.model, what.model)
+            is_new = change.before is None and what.model not in moved
+            for number in _numbers(change, what):
+                self._note((model, number), person, seconds, is_new=is_new and what.kind == "version")
+            self._note((model, 0), person, seconds, is_new=is_new and what.kind == "model")
+
+    def _rename(self, found: Iterable[tuple[FileChange, RecordPath]]) -> Iterator[str]:
+        """Keep the new names of the models that the commit renames; yield their former and new names."""
+        for change, what in found:
+            if what.kind == "model" and (new := _renamed_to(change)) is not None:
+                self.names[what.model] = self.names.get(new, new)
+                yield from (what.model, new)
+
+    def _note(self, key: Numbered, person: str, seconds: int, *, is_new: bool) -> None:
+        row = self.rows.get(key) or AuthorshipRow(None, seconds, person)
+        self.rows[key] = row._replace(author=person) if is_new else row
+
+    def rows_after(self, known: Mapping[Numbered, AuthorshipRow]) -> dict[Numbered, AuthorshipRow]:
+        """Return the rows at the newest commit, given the rows *known* before the oldest commit that was added."""
+        rows = {(self.names.get(model, model), number): row for (model, number), row in known.items()}
+        for key, row in self.rows.items():
+            before = rows.get(key)
+            rows[key] = row._replace(author=before.author) if row.author is None and before is not None else row
+        return rows
+
+
+def _renamed_to(change: FileChange) -> str | None:
+    """Return the new name of the model if *change*, of its record, renames it."""
+    with suppress(Invalid):
+        if change.after is not None:
+            return codec.decode(ModelRecord, change.after, change.path, newer=True).renamed_to
+    return None
+
+
+def _numbers(change: FileChange, what: RecordPath) -> set[int]:
+    """Return the versions that a change of a file in the folder of a model is about."""
+    if what.kind in ("version", "archived"):
+        return {int(what.key)}
+    found = set()
+    for data in (change.before, change.after) if what.kind in ("stage", "alias") else ():
+        with suppress(Invalid):
+            if data is not None:
+                found.add(codec.decode(StageRecord, data, change.path, newer=True).version)
+    return found

@@ -1,0 +1,179 @@
+"""Authors and last changes of models and versions, from the index and from the commits after it."""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from gitmodel import Client, UsageError
+from gitmodel.lineage.events import log
+from gitmodel.registry import authorship
+
+
+@pytest.fixture
+def wine(client):
+    return client.register_model("wine")
+
+
+def told(client):
+    """Return the author and the last change of each version, by the history that `git model log` shows."""
+    found = {}
+    for event in log(client.repository):
+        key = event.model if event.version is None else f"{event.model}@{event.version}"
+        keys = {key, event.model}
+        for one in keys:
+            author, updated, by = found.get(one, (None, event.when, event.author))
+            made = event.what == ("registered" if one == event.model else "created") and one == key
+            found[one] = (event.author if made else author, updated, by)
+    return found
+
+
+def answered(client):
+    return {key: (one.author, one.updated, one.updated_by) for key, one in client.authorships().items()}
+
+
+def remove_index(client):
+    for index in client.repository.own_folder.glob("index-*.sqlite"):
+        index.unlink()
+
+
+def as_person(monkeypatch, name):
+    monkeypatch.setenv("GIT_AUTHOR_NAME", name)
+    monkeypatch.setenv("GIT_COMMITTER_NAME", name)
+
+
+def test_each_kind_of_change_counts_as_the_history_says(client, wine, code_repo, monkeypatch):
+    steps = [
+        lambda model: model.create_version(),
+        lambda model: model.create_version(number=4),
+        lambda model: model.get_version(1).set_stage("production"),
+        lambda model: model.get_version(4).log_metadata(accuracy=0.9),
+        lambda model: model.get_version(4).set_stage("production"),
+        lambda model: model.get_version(1).add_alias("old"),
+        lambda model: model.get_version(4).add_alias("old"),
+        lambda model: model.update(title="Wine"),
+        lambda model: model.get_version(1).delete(),
+        lambda model: model.demote("production"),
+    ]
+    for number, step in enumerate(steps):
+        as_person(monkeypatch, f"Person {number}")
+        with Client(code_repo) as other:
+            step(other.get_model("wine"))
+        assert answered(client) == told(client), number
+    remove_index(client)
+    assert answered(client) == told(client)
+
+
+def test_a_renamed_model_keeps_the_authors_of_its_versions(client, wine, code_repo, monkeypatch):
+    as_person(monkeypatch, "Ada")
+    with Client(code_repo) as ada:
+        ada.get_model("wine").create_version()
+        before = ada.authorships()["wine@1"]
+    as_person(monkeypatch, "Ben")
+    with Client(code_repo) as ben:
+        ben.get_model("wine").rename("port")
+        found = ben.authorships()
+        assert (found["port@1"], found["port"].updated_by) == (before, "Ben")
+        assert "wine@1" not in found
+    with Client(code_repo) as whole:
+        remove_index(whole)
+        assert whole.authorships() == found
+
+
+def test_later_calls_read_only_new_commits(client, wine, monkeypatch):
+    wine.create_version()
+    client.authorships()
+    monkeypatch.setattr(authorship, "walk_branch", None)
+    wine.create_version()
+    assert client.authorships()["wine@2"].author == "Ada Example"
+    monkeypatch.setattr(authorship, "changed_paths", None)
+    assert client.authorships()["wine@2"].author == "Ada Example"
+
+
+def test_many_new_commits_are_read_together(client, wine, monkeypatch):
+    client.authorships()
+    monkeypatch.setattr(authorship, "walk_branch", None)
+    monkeypatch.setattr(authorship, "_FEW", 2)
+    for _ in range(4):
+        wine.create_version()
+    wine.get_version(3).set_stage("production")
+    assert answered(client) == told(client)
+
+
+def test_a_rewritten_branch_is_read_again(client, wine, git, code_repo):
+    wine.create_version(description="one")
+    client.authorships()
+    git(code_repo, "update-ref", "refs/heads/gitmodel", "refs/heads/gitmodel~1")
+    with Client(code_repo) as after:
+        assert "wine@1" not in after.authorships()
+        after.get_model("wine").create_version(description="another")
+        assert answered(after) == told(after)
+
+
+def test_an_earlier_state_has_its_own_answer_and_the_index_keeps_the_newest(client, wine):
+    wine.create_version()
+    at = client.repository.tip()
+    wine.create_version()
+    client.authorships()
+    assert "wine@2" not in client.at(at).authorships()
+    assert "wine@2" in client.authorships()
+
+
+def test_without_a_usable_index_the_history_is_read(client, wine, monkeypatch):
+    wine.create_version()
+    expected = client.authorships()
+    monkeypatch.setattr(sqlite3, "connect", lambda *_, **__: (_ for _ in ()).throw(sqlite3.Error("no")))
+    assert client.authorships() == expected
+
+
+def test_a_shallow_clone_leaves_out_what_it_cannot_know(client, wine, tmp_path, git, code_repo):
+    wine.create_version()
+    wine.create_version()
+    wine.get_version(1).log_metadata(note="changed")
+    git(tmp_path, "clone", "-q", "--depth=2", "--branch=gitmodel", f"file://{code_repo}", "shallow")
+    with Client(tmp_path / "shallow") as shallow:
+        found = shallow.authorships()
+    assert "wine@2" not in found
+    assert (found["wine@1"].author, found["wine@1"].updated_by) == (None, "Ada Example")
+
+
+def test_a_search_filters_and_sorts_by_author_and_last_change(client, wine, code_repo, monkeypatch):
+    for name in ("Ada", "Ben", "Cleo"):
+        as_person(monkeypatch, name)
+        with Client(code_repo) as one:
+            one.get_model("wine").create_version()
+    as_person(monkeypatch, "Dora")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2030-01-01T00:00:00Z")
+    with Client(code_repo) as one:
+        one.get_version("wine@1").log_metadata(note="late")
+
+    def numbers(found):
+        return [view.record.number for view in found]
+
+    newest = client.find_versions("wine", sort="-updated", limit=1)
+    assert (numbers(newest), newest[0].authorship.updated_by) == ([1], "Dora")
+    assert numbers(client.find_versions("wine", sort="-author")) == [3, 2, 1]
+    assert numbers(client.find_versions(filter='author == "Ben"')) == [2]
+    assert numbers(client.view_versions("wine", filter='updated > timestamp("2029-01-01T00:00:00Z")')) == [1]
+    assert [view.name for view in client.view_models(sort="-updated")] == ["wine", "iris"]
+    assert client.get_version("wine@1").authorship == client.authorships()["wine@1"]
+    with pytest.raises(UsageError):
+        client.add_gate("production", "mine", 'author == "Ada"')
+
+
+def test_threads_can_share_a_transaction_and_its_client(client, wine):
+    with client.transaction("Import") as change:
+        model = change.get_model("wine")
+
+        def create(number):
+            version = model.create_version(metadata={"n": number})
+            version.add_alias(f"alias-{number}")
+            return version.number
+
+        with ThreadPoolExecutor(4) as pool:
+            numbers = list(pool.map(create, range(12)))
+    assert sorted(numbers) == list(range(1, 13))
+    assert {view.record.metadata["n"]: view.aliases for view in client.view_versions("wine")} == {
+        number: (f"alias-{number}",) for number in range(12)
+    }
+    assert client.check() == []
