@@ -54,6 +54,20 @@ def test_metadata_that_cannot_be_recorded_is_refused(client):
     assert client.get_model("rose").metadata == {"a": 1}
 
 
+@pytest.mark.parametrize("reference", ["iris", "iris@1"])
+def test_keys_of_an_inner_table_are_set_and_removed_without_the_others(client, reference):
+    owner = client.get_version(reference) if "@" in reference else client.get_model(reference)
+    owner.set_metadata({"tags": {"team": "plants", "draft": "yes"}, "risk": 2})
+    owner.set_metadata({"season": "spring"}, remove=["draft"], table="tags")
+    assert owner.metadata == {"tags": {"team": "plants", "season": "spring"}, "risk": 2}
+    with pytest.raises(UsageError, match=f"the metadata 'risk' of {reference} is not a table"):
+        owner.set_metadata({"a": 1}, table="risk")
+    with pytest.raises(NotFound, match="no metadata 'draft'"):
+        owner.set_metadata(remove=["draft"], table="tags")
+    owner.set_metadata({"team": None}, remove=["season"], table="tags")
+    assert owner.metadata == {"risk": 2}
+
+
 def test_removing_a_missing_tag_or_key_is_refused_with_the_nearest_name(client):
     version = client.get_version("iris@1")
     version.update(add_tags=["baseline"])

@@ -322,13 +322,17 @@ class Model:
         """
         self.set_metadata({**(metadata or {}), **values})
 
-    def set_metadata(self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = ()) -> None:
+    def set_metadata(
+        self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = (), table: str = ""
+    ) -> None:
         """Set *values* of the metadata and remove the keys in *remove* in one commit; see `ModelVersion.set_metadata`.
 
         Raises NotFound for a key to remove that the model does not have, and UsageError for a key that is both set and
         removed.
         """
-        self.update(metadata=dict(values or {}), remove_metadata=remove)
+        writer, given = self._writer(), {"metadata": dict(values or {})}
+        chosen = models.find_to_change(writer, self._to_change())
+        models.update_model(writer, chosen, given, remove_metadata=remove, table=table)
 
     @classmethod
     def _update(
@@ -896,15 +900,19 @@ class ModelVersion:
         remove: Iterable[str] = (),
         artifact: str | None = None,
         attachment: str | None = None,
+        table: str = "",
     ) -> None:
         """Set *values* and remove the keys in *remove*: metadata of the version, its *artifact* or its *attachment*.
 
-        Raises UsageError if a key is both set and removed, and NotFound for a key to remove that does not exist.
+        With *table*, the keys are those of an inner table of the metadata; its other keys stay as they are. Raises
+        UsageError if a key is both set and removed, and if the value at *table* is not a table; NotFound for a key to
+        remove that does not exist.
 
         >>> version.set_metadata({"reviewed": True}, remove=["draft"])        # doctest: +SKIP
         >>> version.set_metadata(remove=["draft"], attachment="report")       # doctest: +SKIP
+        >>> version.set_metadata({"team": "plants"}, table="tags")            # doctest: +SKIP
         """
-        changes: dict[str, Any] = {"on": artifact, "attached": attachment, "remove": tuple(remove)}
+        changes: dict[str, Any] = {"on": artifact, "attached": attachment, "remove": tuple(remove), "table": table}
         self._change(lambda writer: versions.set_metadata(writer, self._ref, values or {}, **changes))
 
     def checkout(

@@ -72,8 +72,9 @@ def update_model(
     *,
     tags: TagChanges = TagChanges(),
     remove_metadata: Iterable[str] = (),
+    table: str = "",
 ) -> str:
-    """Change descriptive fields, tags and metadata of a model.
+    """Change descriptive fields, tags and metadata of a model. With *table*, metadata is that of this inner table.
 
     Return its name. Raises NotFound, UsageError, Refused.
     """
@@ -81,7 +82,7 @@ def update_model(
     read.pop("metadata", None)  # *given* also has the keys with the value None, which are removed
     metadata, gone = given.get("metadata"), tuple(remove_metadata)
     plan = planning.plan_update
-    return change_model(writer, model, plan, read, tags=tags, metadata=metadata, remove_metadata=gone)
+    return change_model(writer, model, plan, read, tags=tags, metadata=metadata, remove_metadata=gone, table=table)
 
 
 def rename_model(writer: Writer, old: str | ModelRef, new: str) -> str:

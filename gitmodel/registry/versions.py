@@ -378,12 +378,14 @@ def set_metadata(
     on: str | None = None,
     attached: str | None = None,
     remove: Iterable[str] = (),
+    table: str = "",
 ) -> int:
     """Set metadata of a version, or of its artifact *on* or attachment *attached*. Remove the keys *remove*.
 
-    Returns the version's number.
+    With *table*, the keys are those of an inner table. Returns the version's number.
     """
-    return change_version(writer, ref, planning.plan_metadata, values, on=on, attached=attached, remove=tuple(remove))
+    plan, gone = planning.plan_metadata, tuple(remove)
+    return change_version(writer, ref, plan, values, on=on, attached=attached, remove=gone, table=table)
 
 
 def _record(

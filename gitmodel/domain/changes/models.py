@@ -49,6 +49,7 @@ def plan_update(
     tags: TagChanges,
     metadata: Mapping[str, Any] | None = None,
     remove_metadata: Iterable[str] = (),
+    table: str = "",
 ) -> Change[str]:
     """Change the descriptive fields, tags and *metadata* of the model *name*, which may be a former name.
 
@@ -58,7 +59,7 @@ def plan_update(
     name = snapshot.current_name(name)
     old = snapshot.model(name)
     new = replace(old, **given)
-    changed = changed_metadata(name, old.metadata, metadata or {}, remove_metadata)
+    changed = changed_metadata(name, old.metadata, metadata or {}, remove_metadata, table)
     new = replace(new, tags=tags._replace(whole=None).of(name, new.tags), metadata=changed)
     if new == old:
         return Change(name)
@@ -205,16 +206,26 @@ class TagChanges(NamedTuple):
 
 
 def changed_metadata(
-    of: str, old: Mapping[str, Any], values: Mapping[str, Any], remove: Iterable[str]
+    of: str, old: Mapping[str, Any], values: Mapping[str, Any], remove: Iterable[str], table: str = ""
 ) -> dict[str, Any]:
     """Return *old* with *values* and without the keys *remove*. A value of None also removes its key.
 
-    Raises UsageError for a key that is both set and removed, NotFound for a key in *remove* that *old* lacks. Errors
-    name the object *of*.
+    With *table*, the keys are those of this inner table of *old*. Raises UsageError for a key that is both set and
+    removed, and if *table* names another value; NotFound for a key in *remove* that *old* lacks. Errors name the object
+    *of*.
 
     >>> changed_metadata("iris", {"a": 1, "b": 2}, {"c": 3, "a": None}, ["b"])
     {'c': 3}
+    >>> changed_metadata("iris", {"a": 1, "tags": {"x": "y"}}, {"z": "1"}, ["x"], "tags")
+    {'a': 1, 'tags': {'z': '1'}}
     """
+    if table:
+        inner = old.get(table, {})
+        if not isinstance(inner, Mapping):
+            raise UsageError(f"the metadata {table!a} of {of} is not a table", hint="choose another key for the table")
+        changed = changed_metadata(of, inner, values, remove)
+        rest = {key: value for key, value in old.items() if key != table}
+        return {**rest, table: changed} if changed else rest
     read, gone = read_values(values), set(remove)
     if both := sorted(gone & set(read)):
         raise UsageError(f"the key {both[0]!a} is both set and removed", hint="remove it from one of the two")

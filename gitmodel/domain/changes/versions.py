@@ -265,8 +265,11 @@ def plan_metadata(
     on: str | None = None,
     attached: str | None = None,
     remove: Iterable[str] = (),
+    table: str = "",
 ) -> Change[int]:
     """Set metadata of a version, of its artifact *on*, or of its attachment *attached*. None removes a key.
+
+    With *table*, the keys are those of an inner table.
 
     The version may be in use. Raises NotFound for a missing key in *remove*, UsageError for a key that is both set and
     removed, and if both *on* and *attached* are given.
@@ -282,7 +285,7 @@ def plan_metadata(
 
     def merged(old: Mapping[str, Any]) -> dict[str, Any]:
         of = f"{model}@{number}"
-        return changed_metadata(of if name is None else f"{name} of {of}", old, values, removed)
+        return changed_metadata(of if name is None else f"{name} of {of}", old, values, removed, table)
 
     def change(old: VersionRecord) -> VersionRecord:
         if attached is not None:
