@@ -1,0 +1,94 @@
+"""The URIs that MLflow uses: of a registry, and of an artifact of a version. Pure: strings in, strings out."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from gitmodel.errors import UsageError
+
+SCHEME = "gitmodel:"
+# Separates the registry from the version in the URI of an artifact.
+_BETWEEN = "/-/"
+_OPTIONS = {"artifacts": ("store", "link"), "prompts": ("refuse", "store"), "proposals": ("refuse", "open")}
+
+
+@dataclass(frozen=True)
+class RegistryAddress:
+    """The registry of a URI, and the options after its "?".
+
+    *registry* is a path or URL; "" is the registry that gitmodel finds from the current folder. With *links_only*, a
+    new version has the location of its files and no copy of them. With *opens_proposals*, a change of a stage that
+    needs a review becomes a proposal. With *stores_prompts*, MLflow's prompts are stored as models.
+    """
+
+    registry: str = ""
+    links_only: bool = False
+    opens_proposals: bool = False
+    stores_prompts: bool = False
+
+    @classmethod
+    def parse(cls, uri: str) -> RegistryAddress:
+        """Read a URI of a registry. Raises UsageError for an unknown option.
+
+        >>> RegistryAddress.parse("gitmodel:///srv/models?proposals=open").opens_proposals
+        True
+        >>> RegistryAddress.parse("gitmodel:https://git.example.org/models.git").registry
+        'https://git.example.org/models.git'
+        """
+        place, _, query = uri.removeprefix(SCHEME).partition("?")
+        options = dict(parse_qsl(query, keep_blank_values=True))
+        for option, value in options.items():
+            _check_option(option, value)
+        return cls(
+            _registry(place),
+            links_only=options.get("artifacts") == "link",
+            opens_proposals=options.get("proposals") == "open",
+            stores_prompts=options.get("prompts") == "store",
+        )
+
+
+@dataclass(frozen=True)
+class ArtifactAddress:
+    """An artifact of a version: the path or URL of its registry, a reference such as `iris@3`, its name.
+
+    *inside* is a path in a folder artifact. *reference* and *artifact* are "" in the part of a URI that MLflow cut off.
+    """
+
+    registry: str
+    reference: str
+    artifact: str
+    inside: str = ""
+
+    def __str__(self) -> str:
+        """Return the URI of the artifact.
+
+        >>> str(ArtifactAddress("/srv/models", "iris@3", "model"))
+        'gitmodel:/srv/models/-/iris@3/model'
+        """
+        return f"{SCHEME}{self.registry}{_BETWEEN}{self.reference}/{self.artifact}"
+
+    @classmethod
+    def parse(cls, uri: str, path: str = "") -> ArtifactAddress:
+        """Read the address of *path* below *uri*: MLflow cuts the URI of an artifact at any "/".
+
+        >>> ArtifactAddress.parse("gitmodel:/srv/models/-/iris@3", "model/MLmodel")
+        ArtifactAddress(registry='/srv/models', reference='iris@3', artifact='model', inside='MLmodel')
+        """
+        place, _, rest = f"{uri.removeprefix(SCHEME)}/".partition(_BETWEEN)
+        reference, artifact, *inside = [part for part in f"{rest}/{path}".split("/") if part] + ["", ""]
+        return cls(_registry(place), reference, artifact, "/".join(inside).rstrip("/"))
+
+
+def _registry(place: str) -> str:
+    """Return the path or URL of a registry: `///srv/models` is `/srv/models`."""
+    if place.startswith("//"):
+        place = "/" + place.lstrip("/")
+    return os.path.abspath(place) if place and "://" not in place and "@" not in place else place
+
+
+def _check_option(option: str, value: str) -> None:
+    known = ", ".join(f"{name}={word}" for name, words in _OPTIONS.items() for word in words)
+    if value not in _OPTIONS.get(option, ()):
+        raise UsageError(f"unknown option {option}={value} in the URI of a registry", hint=f"the options: {known}")

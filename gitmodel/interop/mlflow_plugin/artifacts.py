@@ -1,0 +1,80 @@
+"""Artifacts of gitmodel for MLflow: reading `gitmodel:/srv/models/-/iris@3/model`, verified by digest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import FileInfo
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.utils.file_utils import create_tmp_dir
+
+from gitmodel.client import Artifact, Client
+from gitmodel.interop.mlflow_plugin.addresses import ArtifactAddress
+from gitmodel.interop.mlflow_plugin.failures import invalid, raises_mlflow_errors
+
+
+class GitmodelArtifacts(ArtifactRepository):  # type: ignore[misc]
+    """The artifact of a version that *artifact_uri* names. Only for reading: artifacts of versions do not change."""
+
+    def __init__(self, artifact_uri: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(artifact_uri, *args, **kwargs)
+        self._uri = artifact_uri
+        self._client: Client | None = None
+
+    @raises_mlflow_errors
+    def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
+        """Return the files and folders directly in the folder *path* of the artifact."""
+        artifact, inside = self._find(path)
+        folder = artifact.path() / inside
+        if not folder.is_dir():
+            return []
+        return [
+            FileInfo(
+                "/".join(part for part in (path, file.name) if part),
+                file.is_dir(),
+                None if file.is_dir() else file.stat().st_size,
+            )
+            for file in sorted(folder.iterdir())
+        ]
+
+    @raises_mlflow_errors
+    def download_artifacts(self, artifact_path: str, dst_path: str | None = None, **options: Any) -> str:
+        """Write the file or folder *artifact_path* below *dst_path* and return its path."""
+        artifact, inside = self._find(artifact_path)
+        if inside or not artifact.link.is_folder:
+            return str(super().download_artifacts(artifact_path, dst_path, **options))
+        target = os.path.join(os.path.abspath(dst_path or create_tmp_dir()), artifact_path or "").rstrip("/")
+        # The files of the store are read-only; the copies are not.
+        shutil.copytree(artifact.path(), target, dirs_exist_ok=True, copy_function=shutil.copyfile)
+        return target
+
+    @raises_mlflow_errors
+    def _download_file(self, remote_file_path: str, local_path: str) -> None:
+        artifact, inside = self._find(remote_file_path)
+        Path(local_path).unlink(missing_ok=True)
+        if artifact.link.is_folder:
+            artifact.download_file(inside, local_path)
+        else:
+            artifact.download(local_path)
+
+    def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
+        """Raise MlflowException: the artifacts of a version do not change."""
+        raise invalid(
+            f"{self._uri} is a version in gitmodel, whose artifacts do not change\n"
+            "hint: log the file to a run, and register a new version"
+        )
+
+    def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
+        """Raise MlflowException: the artifacts of a version do not change."""
+        self.log_artifact(local_dir, artifact_path)
+
+    def _find(self, path: str | None) -> tuple[Artifact, str]:
+        """Return the artifact that *path* below the URI is in, and the rest of the path in it."""
+        address = ArtifactAddress.parse(self._uri, path or "")
+        if not address.artifact:
+            raise invalid(f"{self._uri} names no artifact\nhint: write gitmodel:PATH/-/MODEL@NUMBER/ARTIFACT")
+        client = self._client = self._client or Client(repo=address.registry or None)
+        return client.get_version(address.reference).get_artifact(address.artifact), address.inside

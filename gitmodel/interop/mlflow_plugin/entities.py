@@ -1,0 +1,194 @@
+"""Records of gitmodel as entities of MLflow, and tags of MLflow as metadata. Pure: no I/O.
+
+Tags are in the table `tags` of the metadata, as the importer from MLflow writes them. Facts that gitmodel has no field
+for, such as the source of a version, are in the table `mlflow`. So are the times of MLflow, which are in milliseconds:
+MLflow sorts by them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from mlflow.entities.model_registry import (
+    ModelVersion,
+    ModelVersionTag,
+    RegisteredModel,
+    RegisteredModelAlias,
+    RegisteredModelTag,
+)
+
+from gitmodel.domain.schema.names import ARCHIVED, NONE
+from gitmodel.domain.views.record_views import ModelView, VersionView
+
+FACTS = "mlflow"
+TAGS = "tags"
+# The tables of the metadata that belong to MLflow.
+TABLES = (FACTS, TAGS)
+# Begins the key for a tag whose own key is too long for gitmodel; the value is a table with key and value.
+_LONG_TAG = "sha256:"
+_LONGEST_KEY = 128
+# The name of the artifact with the files of MLflow's model.
+ARTIFACT = "model"
+
+_MLFLOW_STAGES = {NONE: "None", "staging": "Staging", "production": "Production", ARCHIVED: "Archived"}
+
+
+def shown_stage(stage: str | None) -> str:
+    """Return the word of MLflow for a stage of gitmodel; other stages keep their names.
+
+    >>> shown_stage("production"), shown_stage(None), shown_stage("canary")
+    ('Production', 'None', 'canary')
+    """
+    name = stage or NONE
+    return _MLFLOW_STAGES.get(name, name)
+
+
+class TagPlace(NamedTuple):
+    """The place of a tag in the metadata: a key of the inner table *table*, or of the metadata itself for ""."""
+
+    table: str
+    key: str
+
+
+def tag_place(key: str, metadata: Mapping[str, Any]) -> TagPlace:
+    """Return the place of the tag *key* in *metadata*: its own key if there is such a value, else the table of tags.
+
+    >>> tag_place("accuracy", {"accuracy": 0.9}), tag_place("team", {"accuracy": 0.9})
+    (TagPlace(table='', key='accuracy'), TagPlace(table='tags', key='team'))
+    """
+    if key in metadata and key not in (FACTS, TAGS) and not isinstance(metadata[key], Mapping):
+        return TagPlace("", key)
+    return TagPlace(TAGS, key if len(key) <= _LONGEST_KEY else _LONG_TAG + hashlib.sha256(key.encode()).hexdigest())
+
+
+def tag_value(key: str, text: str, metadata: Mapping[str, Any]) -> Any:
+    """Return the value to record for a tag. A number in *metadata* stays a number, so that gates can compare it.
+
+    >>> tag_value("accuracy", "0.9", {"accuracy": 0.8}), tag_value("team", "7", {})
+    (0.9, '7')
+    """
+    return _like(metadata.get(key), text) if len(key) <= _LONGEST_KEY else {"key": key, "value": text}
+
+
+def tag_table(tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return the metadata of a new record with *tags*.
+
+    >>> tag_table({"team": "plants"}), tag_table({})
+    ({'tags': {'team': 'plants'}}, {})
+    """
+    values = {tag_place(key, {}).key: tag_value(key, text, {}) for key, text in tags.items()}
+    return {TAGS: values} if values else {}
+
+
+def read_tags(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags in *metadata*. Other values are tags too; keys of inner tables are joined by dots.
+
+    >>> read_tags({"accuracy": 0.9, "tags": {"team": "plants"}, "mlflow": {"source": "s3://bucket"}})
+    {'accuracy': '0.9', 'team': 'plants'}
+    """
+    tags = metadata.get(TAGS)
+    values = {key: value for key, value in metadata.items() if key != FACTS and (key != TAGS or tags is not value)}
+    if isinstance(tags, Mapping):
+        return dict([*_flat_tags(values), *_flat_tags(tags)])
+    return dict(_flat_tags({**values, **({TAGS: tags} if tags is not None else {})}))
+
+
+def facts_of(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the facts that gitmodel has no field for; {} if there are none."""
+    facts = metadata.get(FACTS)
+    return facts if isinstance(facts, Mapping) else {}
+
+
+def version_entity(name: str, view: VersionView, author: str | None, updated: datetime | None) -> ModelVersion:
+    """Return the version that *view* shows, of the model that is called *name* in MLflow."""
+    record, metadata = view.record, view.record.metadata
+    facts = facts_of(metadata)
+    created = facts.get("created", milliseconds(record.created))
+    ids = {"model_id": facts["model_id"]} if "model_id" in facts else {}  # MLflow 2 does not know this argument
+    return ModelVersion(
+        name=name,
+        version=record.number,
+        creation_timestamp=created,
+        last_updated_timestamp=last_change(metadata, created, updated),
+        description=record.description or None,
+        user_id=author,
+        current_stage=shown_stage(view.stage),
+        source=facts.get("source"),
+        run_id=facts.get("run_id"),
+        run_link=facts.get("run_link"),
+        tags=[ModelVersionTag(key, value) for key, value in read_tags(metadata).items()],
+        aliases=aliases_of(view),
+        **ids,
+    )
+
+
+def model_entity(name: str, view: ModelView, versions: Iterable[ModelVersion]) -> RegisteredModel:
+    """Return the model that *view* shows and that is called *name* in MLflow, with its *versions*."""
+    metadata = view.record.metadata
+    created = facts_of(metadata).get("created", milliseconds(view.record.created))
+    latest: dict[str, ModelVersion] = {}
+    times = [last_change(metadata, created, None)]
+    for version in sorted(versions, key=lambda one: int(one.version)):
+        latest[version.current_stage] = version
+        times.append(version.last_updated_timestamp)
+    numbers = {state.name: state.in_force for state in view.stages if state.in_force is not None}
+    return RegisteredModel(
+        name=name,
+        creation_timestamp=created,
+        last_updated_timestamp=max(times),
+        description=view.record.description or None,
+        latest_versions=list(latest.values()),
+        tags=[RegisteredModelTag(key, value) for key, value in read_tags(metadata).items()],
+        aliases=[RegisteredModelAlias(alias, number) for alias, number in numbers.items()],
+    )
+
+
+def aliases_of(view: VersionView) -> list[str]:
+    """Return the aliases of a version. Its stage is one of them, because the pages of MLflow show only aliases."""
+    return [*view.aliases, *([view.stage] if view.stage and view.stage != ARCHIVED else [])]
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return *moment* as MLflow writes times."""
+    return int(moment.timestamp() * 1000)
+
+
+def last_change(metadata: Mapping[str, Any], created: int, updated: datetime | None) -> int:
+    """Return the time of the last change in milliseconds: through MLflow, or by a commit at *updated*."""
+    recorded = facts_of(metadata).get("updated")
+    times = [created, recorded if isinstance(recorded, int) else 0, milliseconds(updated) if updated else 0]
+    return max(times)
+
+
+def _flat_tags(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and key.startswith(_LONG_TAG):
+            yield str(value.get("key")), str(value.get("value"))
+        elif isinstance(value, Mapping):
+            yield from _flat_tags(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple)):
+        return json.dumps(value, default=str)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _like(old: Any, text: str) -> Any:
+    """Return *text* as a number if *old* is a number and *text* can be read as one."""
+    if isinstance(old, bool) or not isinstance(old, (int, float)):
+        return text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,126 @@
+"""Creating a version for MLflow in one commit: its files, its tags, the facts of the run that logged them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlparse
+
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.utils.models import _parse_model_uri
+from mlflow.utils.time import get_current_time_millis
+
+from gitmodel.client import Client, ModelVersion
+from gitmodel.domain.schema.records import Code
+from gitmodel.domain.views.record_views import VersionView
+from gitmodel.interop.mlflow_plugin import entities
+from gitmodel.interop.mlflow_plugin.runs import RunFacts, read_run
+from gitmodel.interop.mlflow_plugin.server import is_server
+from gitmodel.interop.mlflow_plugin.sources import fetched_files, logged_model
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """The arguments of MLflow for a new version. *local* is a copy of its files on this machine, if there is one."""
+
+    source: str | None
+    run_id: str | None
+    model_id: str | None
+    run_link: str | None
+    description: str
+    tags: Mapping[str, str]
+    local: str | None
+
+
+class VersionMaker:
+    """Creates versions in the registry of *client*. *find* finds a version by the name of its model and its number.
+
+    With *links_only*, a version has the location of its files and no copy of them.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        find: Callable[[str, Any], VersionView],
+        tracking_uri: str | None,
+        *,
+        links_only: bool,
+    ) -> None:
+        self._client = client
+        self._find = find
+        self._tracking_uri = tracking_uri
+        self._links_only = links_only
+
+    def create(self, model: str, new: NewVersion) -> ModelVersion:
+        """Create a version of *model*. Raises MlflowException if its files or its source cannot be read."""
+        copied = self._copied(new.source)
+        if copied is not None:
+            return self._copy(model, new, copied)
+        location, run_id = self._origin(new)
+        run = read_run(run_id, self._tracking_uri) if run_id else RunFacts()
+        code = run.commit or (Code(outside=True) if is_server() else None)
+        elsewhere = location if self._links_only else None
+        values = {**run.metadata(), **entities.tag_table(new.tags), **_facts(new, run_id, elsewhere)}
+        handle = self._client.get_model(model)
+        if self._links_only:
+            return handle.create_version(description=new.description, metadata=values, code=code)
+        with fetched_files(location, new.local, self._tracking_uri) as path:
+            files = {entities.ARTIFACT: path} if path else None
+            return handle.create_version(description=new.description, metadata=values, code=code, model_objects=files)
+
+    def _copy(self, model: str, new: NewVersion, copied: VersionView) -> ModelVersion:
+        """Create a version with the artifacts, metadata and code of *copied*. Stores no bytes again."""
+        kept = {key: value for key, value in copied.record.metadata.items() if key not in entities.TABLES}
+        known = entities.read_tags(kept)
+        tags = {key: text for key, text in new.tags.items() if known.get(key) != text}
+        facts = entities.facts_of(copied.record.metadata)
+        elsewhere = None if copied.record.artifacts else facts.get("location") or facts.get("source")
+        values = {**kept, **entities.tag_table(tags), **_facts(new, new.run_id, elsewhere)}
+        code = copied.record.code or Code(outside=True)
+        with self._client.transaction(f"Copy {copied} to {model}") as change:
+            made = change.get_model(model).create_version(description=new.description, metadata=values, code=code)
+            for link in copied.record.artifacts:
+                if link.uri:
+                    made.link_external(link.name, link.uri, kind=link.kind, format=link.format)
+                    continue
+                made.link_artifact(
+                    link.name, digest=link.digest, kind=link.kind, format=link.format, file=link.file or ""
+                )
+        return made
+
+    def _copied(self, source: str | None) -> VersionView | None:
+        """Return the version of this registry that *source*, such as `models:/iris/3`, names; None if it names none."""
+        if not source or urlparse(source).scheme != "models":
+            return None
+        try:
+            parsed = _parse_model_uri(source)
+            return None if parsed.name is None else self._find(parsed.name, parsed.version)
+        except MlflowException as error:
+            raise _no_source(source, error) from error
+
+    def _origin(self, new: NewVersion) -> tuple[str | None, str | None]:
+        """Return the location of the files and the run that logged them. Raises MlflowException."""
+        location, run_id = new.source, new.run_id
+        if location and urlparse(location).scheme == "models":
+            try:
+                logged = logged_model(_parse_model_uri(location).model_id, self._tracking_uri)
+            except MlflowException as error:
+                raise _no_source(location, error) from error
+            location, run_id = logged.artifact_location, run_id or logged.source_run_id
+        if not run_id and new.model_id:
+            run_id = logged_model(new.model_id, self._tracking_uri).source_run_id
+        return location, run_id
+
+
+def _facts(new: NewVersion, run_id: str | None, location: str | None) -> dict[str, Any]:
+    """Return the facts of a new version. *location* is the place of files that gitmodel does not have."""
+    facts = {"source": new.source, "run_id": run_id, "run_link": new.run_link, "model_id": new.model_id}
+    if location != new.source:
+        facts["location"] = location
+    given = {key: value for key, value in facts.items() if value}
+    return {entities.FACTS: {"created": get_current_time_millis(), **given}}
+
+
+def _no_source(source: str, error: Exception) -> MlflowException:
+    return MlflowException(f"Unable to fetch model from model URI source artifact location '{source}'. Error: {error}")

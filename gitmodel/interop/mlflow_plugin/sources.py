@@ -1,0 +1,56 @@
+"""The files of a new version, at the place that MLflow names."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.exceptions import MlflowException
+from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.uri import is_local_uri
+
+from gitmodel.interop.mlflow_plugin.failures import invalid
+
+
+def logged_model(model_id: str, tracking_uri: str | None) -> Any:
+    """Return the logged model of MLflow 3 with this id. Raises MlflowException."""
+    return MlflowClient(tracking_uri=tracking_uri).get_logged_model(model_id)
+
+
+@contextmanager
+def fetched_files(location: str | None, local: str | None, tracking_uri: str | None) -> Iterator[str | None]:
+    """Yield the path of the files at *location* on this machine, or *local* if it exists; None without a location.
+
+    Files from elsewhere are fetched into a temporary folder. Raises MlflowException if they cannot be read.
+    """
+    here = local or _local_path(location)
+    if here and os.path.exists(here):
+        yield here
+    elif not location:
+        yield None
+    else:
+        with tempfile.TemporaryDirectory(prefix="gitmodel-mlflow-") as folder:
+            yield _fetch(location, folder, tracking_uri)
+
+
+def _local_path(location: str | None) -> str | None:
+    """Return the path of a location on this machine, or None for another location."""
+    if location and is_local_uri(location):
+        return str(local_file_uri_to_path(location))
+    return None
+
+
+def _fetch(location: str, folder: str, tracking_uri: str | None) -> str:
+    try:
+        return str(download_artifacts(artifact_uri=location, dst_path=folder, tracking_uri=tracking_uri))
+    except (MlflowException, OSError) as error:
+        raise invalid(
+            f"the files of the version cannot be read from {location}: {error}\n"
+            "hint: log the model first, or let gitmodel record only the location: add ?artifacts=link to the URI of "
+            "the registry"
+        ) from error

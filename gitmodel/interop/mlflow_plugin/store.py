@@ -1,0 +1,365 @@
+"""The model registry of MLflow on top of gitmodel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from typing import Any
+
+from mlflow.entities import model_registry as mlflow_entities
+from mlflow.exceptions import MlflowException
+from mlflow.store.entities.paged_list import PagedList
+from mlflow.store.model_registry.abstract_store import AbstractStore
+from mlflow.utils.search_utils import SearchModelUtils, SearchModelVersionUtils, SearchUtils
+from mlflow.utils.time import get_current_time_millis
+
+from gitmodel.client import Client
+from gitmodel.domain.schema.names import NONE
+from gitmodel.domain.views.record_views import VersionView
+from gitmodel.errors import NotFound
+from gitmodel.interop.mlflow_plugin import arguments, entities, prompts
+from gitmodel.interop.mlflow_plugin.addresses import RegistryAddress
+from gitmodel.interop.mlflow_plugin.changes import REASON, change_stage, read_stage, remove_tag, set_tags, touch
+from gitmodel.interop.mlflow_plugin.failures import invalid, missing, raises_mlflow_errors
+from gitmodel.interop.mlflow_plugin.new_versions import NewVersion, VersionMaker
+from gitmodel.interop.mlflow_plugin.registry import Registry
+from gitmodel.interop.mlflow_plugin.server import is_server
+
+_ACTIVE = ("Staging", "Production")
+_NEWEST_FIRST = ("last_updated_timestamp DESC", "name ASC", "version_number DESC")
+
+
+class GitmodelStore(AbstractStore):  # type: ignore[misc]
+    """A registry of gitmodel as MLflow sees it. Each call that changes something makes one commit.
+
+    *store_uri* is `gitmodel:` and the path or URL of the registry.
+    """
+
+    def __init__(self, store_uri: str | None = None, tracking_uri: str | None = None) -> None:
+        super().__init__(store_uri, tracking_uri)
+        self._tracking_uri = tracking_uri
+        self._address = raises_mlflow_errors(RegistryAddress.parse)(store_uri or "")
+        self._registry = Registry(self._address)
+
+    @property
+    def _client(self) -> Client:
+        return self._registry.client
+
+    # Models
+
+    @raises_mlflow_errors
+    def create_registered_model(
+        self, name: str, tags: Iterable[Any] | None = None, description: str | None = None, *_: Any, **__: Any
+    ) -> mlflow_entities.RegisteredModel:
+        """Register a model. A name that gitmodel cannot use is mapped, and becomes the title."""
+        arguments.check_name(name)
+        given = arguments.read_model_tags(tags)
+        prompts.check_prompt(given, allowed=self._address.stores_prompts)
+        metadata = {**entities.tag_table(given), entities.FACTS: {"created": get_current_time_millis()}}
+
+        def create(model: str, title: str) -> None:
+            self._client.register_model(model, title=title, description=description or "", metadata=metadata)
+
+        self._registry.with_free_name(name, create, for_prompt=prompts.is_prompt(given))
+        return self._model(name)
+
+    @raises_mlflow_errors
+    def update_registered_model(
+        self, name: str, description: str | None, *_: Any, **__: Any
+    ) -> mlflow_entities.RegisteredModel:
+        """Set the description of a model."""
+        model = self._registry.view_model(name).name
+        with self._client.transaction(f"Describe {model}") as change:
+            change.update_model(model, description=description or "")
+            touch(change.get_model(model))
+        return self._model(name)
+
+    @raises_mlflow_errors
+    def rename_registered_model(self, name: str, new_name: str) -> mlflow_entities.RegisteredModel:
+        """Rename a model. gitmodel still finds it by its old name; MLflow does not."""
+        arguments.check_new_name(new_name)
+        view = self._registry.view_model(name)
+        titled = self._registry.name_of(view) != view.name
+
+        def rename(model: str, title: str) -> None:
+            changed: dict[str, Any] = {"title": title} if titled or title else {}
+            with self._client.transaction(f"Rename {view.name} to {model}") as change:
+                touch(change.get_model(view.name))
+                change.update_model(view.name, new_name=model, **changed)
+
+        self._registry.with_free_name(new_name, rename)
+        return self._model(new_name)
+
+    @raises_mlflow_errors
+    def delete_registered_model(self, name: str) -> None:
+        """Delete a model and its versions. Raises MlflowException if a rule of a stage protects a version."""
+        model = self._registry.view_model(name).name
+        self._client.delete_model(model, reason=REASON, force=True)
+
+    @raises_mlflow_errors
+    def get_registered_model(self, name: str) -> mlflow_entities.RegisteredModel:
+        """Return a model with the latest version in each stage."""
+        arguments.check_name(name)
+        return self._model(name)
+
+    @raises_mlflow_errors
+    def search_registered_models(
+        self,
+        filter_string: str | None = None,
+        max_results: int = 100,
+        order_by: list[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList:
+        """Return a page of the models that match a filter of MLflow."""
+        arguments.check_at_most(max_results, 1000)
+        arguments.check_positive(max_results)
+        versions: dict[str, list[mlflow_entities.ModelVersion]] = {}
+        for version in self._registry.versions():
+            versions.setdefault(version.name, []).append(version)
+        names = ((self._registry.name_of(view), view) for view in self._client.view_models())
+        models = [entities.model_entity(name, view, versions.get(name, ())) for name, view in names]
+        found = prompts.without_prompts(SearchModelUtils.filter(models, filter_string), filter_string)
+        return _page(SearchModelUtils.sort(found, _model_order(order_by)), max_results, page_token)
+
+    @raises_mlflow_errors
+    def get_latest_versions(self, name: str, stages: list[str] | None = None) -> list[mlflow_entities.ModelVersion]:
+        """Return the latest version in each of *stages*, by default in every stage."""
+        arguments.check_name(name)
+        wanted = {entities.shown_stage(read_stage(self._client, stage)) for stage in stages or ()}
+        latest: list[mlflow_entities.ModelVersion] = self._model(name).latest_versions
+        return [version for version in latest if not wanted or version.current_stage in wanted]
+
+    @raises_mlflow_errors
+    def set_registered_model_tag(self, name: str, tag: Any) -> None:
+        """Set a tag of a model."""
+        arguments.check_name(name)
+        view = self._registry.view_model(name)
+        tags = arguments.read_model_tags([tag])
+        set_tags(self._client.get_model(view.name), tags, view.record.metadata)
+
+    @raises_mlflow_errors
+    def delete_registered_model_tag(self, name: str, key: str) -> None:
+        """Remove a tag of a model, if the model has it."""
+        arguments.check_name(name)
+        arguments.check_tag_key(key)
+        view = self._registry.view_model(name)
+        remove_tag(self._client.get_model(view.name), key, view.record.metadata)
+
+    # Versions
+
+    @raises_mlflow_errors
+    def create_model_version(
+        self,
+        name: str,
+        source: str | None,
+        run_id: str | None = None,
+        tags: Iterable[Any] | None = None,
+        run_link: str | None = None,
+        description: str | None = None,
+        local_model_path: str | None = None,
+        model_id: str | None = None,
+        **_: Any,
+    ) -> mlflow_entities.ModelVersion:
+        """Create a version with a copy of the files at *source*, or of *local_model_path*."""
+        arguments.check_name(name)
+        given = arguments.read_version_tags(tags)
+        prompts.check_prompt(given, allowed=self._address.stores_prompts)
+        model = self._registry.view_model(name).name
+        new = NewVersion(source, run_id, model_id, run_link, description or "", given, local_model_path)
+        links_only = self._address.links_only or prompts.is_prompt(given)
+        maker = VersionMaker(self._client, self._version, self._tracking_uri, links_only=links_only)
+        return self._registry.entity(maker.create(model, new).view)
+
+    @raises_mlflow_errors
+    def update_model_version(
+        self, name: str, version: Any, description: str | None = None
+    ) -> mlflow_entities.ModelVersion:
+        """Set the description of a version."""
+        view = self._version(name, version)
+        with self._client.transaction(f"Describe {view}") as change:
+            handle = change.get_version(str(view))
+            handle.update(description=description or "")
+            touch(handle)
+        return self._entity(name, version)
+
+    @raises_mlflow_errors
+    def transition_model_version_stage(
+        self, name: str, version: Any, stage: str, archive_existing_versions: bool
+    ) -> mlflow_entities.ModelVersion:
+        """Put a version into a stage and archive the version that was there.
+
+        Raises MlflowException if a gate or another rule of the stage refuses the version.
+        """
+        wanted = read_stage(self._client, stage)
+        if archive_existing_versions and entities.shown_stage(wanted) not in _ACTIVE:
+            raise MlflowException(
+                "Model version transition cannot archive existing model versions because "
+                f"'{stage}' is not an Active stage. Valid stages are {list(_ACTIVE)}"
+            )
+        view = self._version(name, version)
+        if (view.stage or NONE) != wanted:
+            self._change_stage(view, wanted)
+        return self._entity(name, version)
+
+    @raises_mlflow_errors
+    def delete_model_version(self, name: str, version: Any) -> None:
+        """Delete a version. Raises MlflowException if a rule of its stage protects it."""
+        view = self._version(name, version)
+        with self._client.transaction(f"Delete {view}") as change:
+            change.get_version(str(view)).delete(reason=REASON, force=True)
+            touch(change.get_model(view.model))
+
+    @raises_mlflow_errors
+    def get_model_version(self, name: str, version: Any) -> mlflow_entities.ModelVersion:
+        """Return a version by its number."""
+        arguments.check_name(name)
+        return self._entity(name, version)
+
+    @raises_mlflow_errors
+    def get_model_version_download_uri(self, name: str, version: Any) -> str | None:
+        """Return the URI of the files of a version: in gitmodel, or else the source of the version."""
+        view = self._version(name, version)
+        facts = entities.facts_of(view.record.metadata)
+        logged = facts.get("location") or facts.get("source")
+        models = [link.name for link in view.record.artifacts if link.kind == "model"]
+        if not models or (logged and is_server() and not self._client.repository.url):
+            return logged  # the users of a server cannot read the paths of its machine
+        artifact = entities.ARTIFACT if entities.ARTIFACT in models else models[0]
+        return self._registry.artifact_uri(str(view), artifact)
+
+    @raises_mlflow_errors
+    def search_model_versions(
+        self,
+        filter_string: str | None = None,
+        max_results: int = 10_000,
+        order_by: list[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList:
+        """Return a page of the versions that match a filter of MLflow."""
+        arguments.check_positive(max_results)
+        arguments.check_at_most(max_results, 200_000)
+        found = SearchModelVersionUtils.filter(self._candidates(filter_string), filter_string)
+        found = prompts.without_prompts(found, filter_string)
+        order = list(order_by or _NEWEST_FIRST)
+        return _page(SearchModelVersionUtils.sort(found, order), max_results, page_token)
+
+    @raises_mlflow_errors
+    def set_model_version_tag(self, name: str, version: Any, tag: Any) -> None:
+        """Set a tag of a version."""
+        tags = arguments.read_version_tags([tag])
+        view = self._version(name, version)
+        set_tags(self._client.get_version(str(view)), tags, view.record.metadata)
+
+    @raises_mlflow_errors
+    def delete_model_version_tag(self, name: str, version: Any, key: str) -> None:
+        """Remove a tag of a version, if the version has it."""
+        arguments.check_tag_key(key)
+        view = self._version(name, version)
+        remove_tag(self._client.get_version(str(view)), key, view.record.metadata)
+
+    # Aliases; the name of a stage is an alias of the version in the stage
+
+    @raises_mlflow_errors
+    def set_registered_model_alias(self, name: str, alias: str, version: Any) -> None:
+        """Move an alias to a version. An alias that is a stage puts the version into the stage, by its rules."""
+        arguments.check_new_alias(alias)
+        view = self._version(name, version)
+        if alias in self._client.stage_names:
+            self._change_stage(view, alias)
+        else:
+            self._client.set_alias(str(view), alias, reason=REASON)
+
+    @raises_mlflow_errors
+    def delete_registered_model_alias(self, name: str, alias: str) -> None:
+        """Remove an alias, if the model has it. An alias that is a stage removes the version from the stage."""
+        arguments.check_alias(alias)
+        arguments.check_name(name)
+        model = self._registry.view_model(name).name
+        remove = self._client.demote if alias in self._client.stage_names else self._client.remove_alias
+        try:
+            remove(model, alias, reason=REASON)
+        except NotFound:
+            return
+
+    @raises_mlflow_errors
+    def get_model_version_by_alias(self, name: str, alias: str) -> mlflow_entities.ModelVersion:
+        """Return the version with an alias, in a stage, or the latest version for "latest"."""
+        arguments.check_name(name)
+        arguments.check_alias(alias)
+        is_latest = alias.lower() == "latest"
+        view = self._registry.view_version(name, "latest" if is_latest else alias)
+        if view is None and is_latest:
+            raise missing(f"Latest version not found for model {name}.")
+        if view is None or not (is_latest or alias in entities.aliases_of(view)):
+            raise invalid(f"Registered model alias {alias} not found.")
+        return self._registry.entity(view)
+
+    # Webhooks: MLflow's server asks for them after each change
+
+    def list_webhooks(self, *_: Any, **__: Any) -> PagedList:
+        """Return an empty page: gitmodel has no webhooks of MLflow."""
+        return PagedList([], None)
+
+    def list_webhooks_by_event(self, *_: Any, **__: Any) -> PagedList:
+        """Return an empty page: gitmodel has no webhooks of MLflow."""
+        return PagedList([], None)
+
+    def create_webhook(self, *_: Any, **__: Any) -> Any:
+        """Raise MlflowException: gitmodel has no webhooks of MLflow."""
+        raise invalid(
+            "gitmodel has no webhooks of MLflow\n"
+            "hint: use the webhooks of your git host, or the notice that `git model apply` posts"
+        )
+
+    def _model(self, name: str) -> mlflow_entities.RegisteredModel:
+        view = self._registry.view_model(name)
+        return entities.model_entity(self._registry.name_of(view), view, self._registry.versions(view.name))
+
+    def _version(self, name: str, version: Any) -> VersionView:
+        arguments.check_name(name)
+        number = arguments.read_number(version)
+        try:
+            view = self._registry.view_version(name, str(number))
+        except MlflowException:
+            view = None
+        if view is None or view.record.deleted is not None:
+            raise missing(f"Model Version (name={name}, version={version}) not found")
+        return view
+
+    def _entity(self, name: str, version: Any) -> mlflow_entities.ModelVersion:
+        return self._registry.entity(self._version(name, version))
+
+    def _change_stage(self, view: VersionView, stage: str) -> None:
+        change_stage(self._client, view, stage, opens_proposals=self._address.opens_proposals)
+
+    def _candidates(self, filter_string: str | None) -> list[mlflow_entities.ModelVersion]:
+        """Return the versions among which a search looks: of one model, if the filter asks for its name."""
+        for clause in SearchModelVersionUtils.parse_search_filter(filter_string):
+            if clause["key"] == "name" and clause["comparator"] == "=":
+                try:
+                    return self._registry.versions(self._registry.view_model(clause["value"]).name)
+                except MlflowException:
+                    return []
+        return self._registry.versions()
+
+
+def _page(found: list[Any], size: int, token: str | None) -> PagedList:
+    """Return *size* results of a search, after the page that ended with *token*, and the token of the next page."""
+    start = SearchUtils.parse_start_offset_from_page_token(token)
+    end = start + size
+    return PagedList(
+        [copy(one) for one in found[start:end]], SearchUtils.create_page_token(end) if end < len(found) else None
+    )
+
+
+def _model_order(order_by: list[str] | None) -> list[str]:
+    """Return the clauses of an order of models by the names that MLflow's sorting knows."""
+    clauses = list(order_by or ())
+    fields = [SearchUtils.parse_order_by_for_search_registered_models(clause)[0] for clause in clauses]
+    keys = ["name" if field == "name" else "time" for field in fields]
+    if len(keys) != len(set(keys)):
+        raise MlflowException(f"`order_by` contains duplicate fields: {order_by}")
+    return [
+        clause.replace("timestamp", "last_updated_timestamp", 1) if field == "timestamp" else clause
+        for clause, field in zip(clauses, fields, strict=True)
+    ]
