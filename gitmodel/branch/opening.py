@@ -26,7 +26,7 @@ def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "",
             f"this repository uses {found.object_format.upper()} object ids",
             hint="a registry needs a SHA-1 repository; keep it in another repository: `git model config repo PATH`",
         )
-    config = read_config(found.git)
+    config = read_config(found.git) if found.config is None else found.config
     name = branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH
     return Repository(
         found.git, branch=checked_branch(name), config=config, objects_folder=found.objects, shallow=found.shallow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +23,11 @@ class ScopedSetting(NamedTuple):
 
 def read_config(git: Git) -> dict[str, str]:
     """Return all settings in effect. If a key has several values, the last one counts."""
-    entries = os.fsdecode(git.run("config", "--list", "-z")).split("\0")
+    return parse_settings(os.fsdecode(git.run("config", "--list", "-z")).split("\0"))
+
+
+def parse_settings(entries: Iterable[str]) -> dict[str, str]:
+    """Return the settings of *entries*, each as `git config --list -z` prints it."""
     pairs = (entry.partition("\n") for entry in entries if entry)
     # A key without a value means true, as git reads it.
     return {key: value if separator else "true" for key, separator, value in pairs}

@@ -1,5 +1,7 @@
 """Repository discovery: the repository of a folder or of `GIT_DIR`, and variables that contradict it.
 
+An ordinary repository is found with its settings by one `git config --list`. All others take one git process more.
+
 A repository that the caller names is used, whatever the environment says. Otherwise `GIT_DIR` counts if the folder is
 in no repository, if `GIT_WORK_TREE` is set too, and in the hook of a server. In all other cases, if the folder and
 `GIT_DIR` name different repositories, gitmodel writes to neither.
@@ -8,6 +10,7 @@ in no repository, if `GIT_WORK_TREE` is set too, and in the hook of a server. In
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +18,7 @@ from pathlib import Path
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.frozen import Frozen
 from gitmodel.git import process as git_process
+from gitmodel.git.configuration import parse_settings
 from gitmodel.git.failures import GONE, NO_REPOSITORY, BareRefused
 from gitmodel.git.process import OBJECT_VARIABLES, Git, clean_environment
 
@@ -26,11 +30,17 @@ _QUESTIONS = (
 )  # fmt: skip
 
 
+# The file of the settings, as git prints it in the work tree of a repository that has the folder `.git`.
+_OWN_SETTINGS = "file:.git/config"
+# The content of a HEAD that git accepts.
+_HEAD = re.compile(rb"ref: refs/|[0-9a-f]{40}\s")
+
+
 class FoundRepository(Frozen):
     """A repository that was found, and how to run git on it.
 
     *worktree* is True if it has a work tree, at `git.top`, with the index *index_file*. New objects go to the folder
-    *objects*.
+    *objects*. *config* has the settings in effect, or None if they have not been read.
     """
 
     git: Git
@@ -39,6 +49,7 @@ class FoundRepository(Frozen):
     shallow: bool
     worktree: bool
     index_file: Path
+    config: Mapping[str, str] | None = None
 
 
 def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = True) -> FoundRepository:
@@ -104,6 +115,8 @@ def _find_current(path: Path, clean: Mapping[str, str], environ: Mapping[str, st
 
 def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree: str = "") -> FoundRepository:
     """Return the repository that git finds at *path*, or at *git_dir*, with *work_tree* as its work tree if given."""
+    if not git_dir and not work_tree and (ordinary := _find_ordinary(path, environ)):
+        return ordinary
     asked, told = dict(environ), dict(environ)
     if git_dir:
         # Without the second variable, git uses the current folder as the work tree.
@@ -126,6 +139,50 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
     git = Git(Path(found), (path / common).resolve(), top, told)
     folder = (path / objects).resolve()
     return FoundRepository(git, folder, object_format, shallow == "true", worktree, git.git_dir / "index")
+
+
+def _find_ordinary(path: Path, environ: Mapping[str, str]) -> FoundRepository | None:
+    """Return the repository of *path* with its settings, if only a folder `.git` and the settings locate its parts.
+
+    git decides which repository is found. Returns None for linked work trees, submodules, bare repositories, folders in
+    `.git`, symbolic links, repositories with `core.worktree` or extensions, and if git finds none.
+    """
+    here = Path(os.path.realpath(path))
+    top = next((folder for folder in (here, *here.parents) if os.path.lexists(folder / ".git")), here)
+    git_dir = top / ".git"
+    if "GIT_SHALLOW_FILE" in environ or not _has_usual_parts(git_dir):
+        return None
+    try:
+        listed = git_process.run(["git", "config", "--list", "--show-origin", "-z"], environ, cwd=path)
+    except GitModelError:
+        return None  # the error of the other questions says what is wrong
+    words = os.fsdecode(listed).split("\0")
+    config = parse_settings(words[1::2])
+    extensions = {key for key in config if key.startswith("extensions.")} - {"extensions.partialclone"}
+    if (
+        _OWN_SETTINGS not in words[::2]
+        or extensions
+        or "core.worktree" in config
+        or config.get("core.bare", "false") != "false"
+    ):
+        return None
+    shallow = (git_dir / "shallow").exists()
+    git = Git(git_dir, git_dir, top, dict(environ))
+    return FoundRepository(git, (git_dir / "objects").resolve(), "sha1", shallow, True, git_dir / "index", config)
+
+
+def _has_usual_parts(git_dir: Path) -> bool:
+    """Return True if git accepts *git_dir* as a repository, and it is a folder with the refs and objects inside it.
+
+    If git accepted something else, it would look for a repository further up.
+    """
+    head = git_dir / "HEAD"
+    try:
+        usual = not git_dir.is_symlink() and not head.is_symlink() and _HEAD.match(head.read_bytes())
+    except OSError:
+        return False
+    inside = all(os.access(git_dir / name, os.X_OK) for name in ("objects", "refs"))
+    return bool(usual) and inside and not os.path.lexists(git_dir / "commondir")
 
 
 def _with_objects(repository: FoundRepository, environ: Mapping[str, str]) -> FoundRepository:
