@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, FrozenInstanceError
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -38,6 +38,8 @@ class _SignatureOfFields:
         return inspect.Signature(parameters[1:], return_annotation=None)
 
 
+# Compiling `__init__` takes as long as about so many calls of it without.
+_UNCOMPILED_USES = 20
 # Held by the thread that finds the fields of a class: `dataclasses` changes the class, so it must do this once.
 _finding_fields = threading.RLock()
 
@@ -65,7 +67,7 @@ class Frozen:
 
     `dataclasses.dataclass(frozen=True)` compiles six methods for each class at import, which takes 0.4 ms; a command
     imports some sixty classes and creates values of a few. Here the classes share all methods except `__init__`, which
-    is compiled when the first value is created, and the fields are found when they are first needed. The options
+    is compiled after some values were created, and the fields are found when they are first needed. The options
     *kw_only* and *eq* are those of `dataclasses.dataclass`.
 
     >>> class Point(Frozen):
@@ -90,9 +92,19 @@ class Frozen:
             for name in {"__eq__", "__hash__"} - vars(cls).keys():
                 setattr(cls, name, getattr(object, name))
 
+        uses = 0
+
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-            cls.__init__ = _compile_init(cls)  # type: ignore[method-assign]
-            cls.__init__(self, *args, **kwargs)
+            nonlocal uses
+            uses += 1
+            if uses <= _UNCOMPILED_USES and (values := _bind(cls, args, kwargs)) is not None:
+                for name, value in values.items():
+                    object.__setattr__(self, name, value)
+                if hasattr(cls, "__post_init__"):
+                    self.__post_init__()
+            else:
+                cls.__init__ = _compile_init(cls)  # type: ignore[method-assign]
+                cls.__init__(self, *args, **kwargs)
 
         cls.__init__ = __init__  # type: ignore[method-assign]
 
@@ -115,6 +127,30 @@ class Frozen:
 
     def __delattr__(self, name: str) -> None:
         raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+
+def _bind(cls: type[Frozen], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the values of the fields for these arguments of `__init__`.
+
+    Returns None for wrong arguments, which the compiled method refuses with Python's own errors.
+    """
+    values: dict[str, Any] = {}
+    by_position = iter(args)
+    used = 0
+    for field in dataclasses.fields(cls):
+        value = MISSING if field.kw_only else next(by_position, MISSING)
+        if value is MISSING:
+            value = kwargs.get(field.name, MISSING)
+        if value is not MISSING:
+            used += 1
+        elif field.default_factory is not MISSING:
+            value = field.default_factory()
+        else:
+            value = field.default
+        if value is MISSING:
+            return None
+        values[field.name] = value
+    return values if used == len(args) + len(kwargs) else None
 
 
 def _compile_init(cls: type[Frozen]) -> Callable[..., None]:

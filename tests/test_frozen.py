@@ -121,6 +121,36 @@ def test_wrong_arguments_are_refused_as_by_a_dataclass(arguments):
         Link("a")
 
 
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        ((1,), {}),
+        ((1, "v"), {"key": 2}),
+        ((), {"number": 1, "key": 0, "words": [3]}),
+        ((), {}),
+        ((1, "v", 2), {}),
+        ((1,), {"number": 2}),
+        ((1,), {"colour": 2}),
+        ((-1,), {}),
+    ],
+    ids=str,
+)
+def test_the_first_values_of_a_class_are_the_same_as_later_ones(monkeypatch, args, kwargs):
+    found = []
+    for uses in (0, 1):
+        monkeypatch.setattr(frozen, "_UNCOMPILED_USES", uses)
+
+        class First(Checked):
+            words: list[int] = field(default_factory=list, kw_only=True)
+            key: int = field(default=0, kw_only=True)
+
+        try:
+            found.append(vars(First(*args, **kwargs)))
+        except (TypeError, ValueError) as error:
+            found.append((type(error), str(error)))
+    assert found[0] == found[1]
+
+
 def test_a_value_cannot_change():
     value = Checked(1)
     with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign to field 'number'"):
@@ -153,6 +183,7 @@ def test_each_thread_gets_a_value_if_several_create_the_first_value_of_a_class_a
         both.wait()
         return compile_init(cls)
 
+    monkeypatch.setattr(frozen, "_UNCOMPILED_USES", 0)
     monkeypatch.setattr(frozen, "_compile_init", compile_together)
     made: list[First] = []
     threads = [threading.Thread(target=lambda number=number: made.append(First(number))) for number in (1, 2)]
