@@ -138,15 +138,14 @@ def _bind(cls: type[Frozen], args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     by_position = iter(args)
     used = 0
     for field in dataclasses.fields(cls):
-        value = MISSING if field.kw_only else next(by_position, MISSING)
+        factory: Any = field.default_factory
+        value: Any = MISSING if field.kw_only else next(by_position, MISSING)
         if value is MISSING:
             value = kwargs.get(field.name, MISSING)
         if value is not MISSING:
             used += 1
-        elif field.default_factory is not MISSING:
-            value = field.default_factory()
         else:
-            value = field.default
+            value = field.default if factory is MISSING else factory()
         if value is MISSING:
             return None
         values[field.name] = value

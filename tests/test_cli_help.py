@@ -2,6 +2,7 @@
 
 import io
 import json
+import operator
 import os
 import re
 import shlex
@@ -322,6 +323,32 @@ def test_commands_that_compute_no_hash_and_write_no_file_import_no_modules_for_i
     code = f"import sys; from gitmodel.cli import run; run({command.split()!r}); print(*sys.modules, sep='\\n')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"hashlib", "tempfile", "shutil"} & set(done.stdout.split())
+
+
+# The most that a command may need: processes of git, modules of gitmodel, and source texts of gitmodel that Python
+# compiles in each process. A `dataclass` or `NamedTuple` compiles methods and annotations at import, a `Frozen` not.
+@pytest.mark.parametrize(
+    ("command", "processes", "modules", "texts"),
+    [
+        ("resolve iris@1", 2, 78, 25),
+        ("resolve iris@production", 2, 78, 25),
+        ("show iris@1", 3, 100, 82),
+        ("list", 3, 104, 82),
+    ],
+)
+def test_a_command_that_reads_needs_no_more_than_before(registry, command, processes, modules, texts):
+    code = f"""
+import click, dataclasses, pathlib, rtoml, subprocess, sys, urllib.parse
+started, compiled = [], []
+events = {{"subprocess.Popen": started, "compile": compiled}}
+sys.addaudithook(lambda event, arguments: events[event].append(arguments[1]) if event in events else None)
+from gitmodel.cli import run
+run({command.split()!r})
+print(len(started), len([name for name in sys.modules if name.startswith("gitmodel")]), compiled.count("<string>"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = [int(word) for word in done.stdout.splitlines()[-1].split()]
+    assert all(map(operator.le, found, (processes, modules, texts))), found
 
 
 def test_creating_a_version_does_not_import_gitpython(registry):

@@ -157,7 +157,7 @@ def removal_command(remote: str, ref: str) -> str:
 def overwriting_refspecs(repository: Repository) -> list[str]:
     """Return the settings (`remote.NAME.fetch = REFSPEC`) that make `git fetch` move the local metadata branch."""
     found = find_settings(repository.git, r"^remote\..*\.fetch$")
-    return [f"{key} = {refspec}" for _, key, refspec in found if _writes(refspec, repository.branch)]
+    return [f"{one.key} = {one.value}" for one in found if _writes(one.value, repository.branch)]
 
 
 def _writes(refspec: str, ref: str) -> bool:

@@ -115,7 +115,7 @@ class Repository:
         self.trees = trees(self) if trees else Trees(self.reader, self.facts)
         self.commits = Commits(git, self.reader, self.facts, shallow=shallow)
         self.tags = StageTags(git, self.trees, self.commits, lambda: self.signing.verifier)
-        self.tips = Tips(git, self.reader, self.tags, self.files, branch, config, shallow)
+        self.tips = Tips(git, self.reader, self.tags, self.files, branch=branch, config=config, shallow=shallow)
         self.renumbered = RenumberedRef(self.reader)
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
         self.server = connect(self) if connect else None

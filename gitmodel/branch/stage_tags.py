@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitmodel.branch.required_signatures import RequiredSignatures
-from gitmodel.domain.schema import messages, paths, records
+from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.digests import sha256
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
@@ -261,7 +261,9 @@ class StageTags:
     ) -> NewObject:
         # Every clone must derive the same tag, so it depends only on the commit.
         tagger = f"{author.rsplit(' ', 2)[0]} {' '.join(committer.rsplit(' ', 2)[1:])}"
-        message = messages.tag_message(ref, before.version if before else None, after.version, after.reason)
+        from gitmodel.domain.schema.messages import tag_message  # imported here because only writes need it
+
+        message = tag_message(ref, before.version if before else None, after.version, after.reason)
         return NewObject("tag", format_tag(id, ref.name, tagger, message))
 
     def _set_by(self, commit: Oid, ref: StageRef, tip: Oid) -> StageRecord | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from gitmodel.branch.stage_tags import StageTags
@@ -23,24 +21,33 @@ from gitmodel.git.refs import list_refs, named_id
 
 # The arguments of `git fetch` for stage tags and the rules in force.
 _FETCHED_TAGS = " ".join(f"'+{prefix}*:{prefix}*'" for prefix in (STAGE_TAGS, RULES_TAGS))
-_REMOTE_URL = re.compile(r"remote\..+\.url", re.DOTALL)
 
 
-@dataclass(eq=False)
 class Tips:
     """Finds the tip of the metadata branch *branch*, and the known state of remotes.
 
     *files* returns the files of a commit.
     """
 
-    git: Git
-    reader: ObjectReader
-    tags: StageTags
-    files: Callable[[Oid], Files]
-    branch: str
-    config: Mapping[str, str]
-    shallow: bool
-    _known_registry: Oid | None = None
+    def __init__(
+        self,
+        git: Git,
+        reader: ObjectReader,
+        tags: StageTags,
+        files: Callable[[Oid], Files],
+        *,
+        branch: str,
+        config: Mapping[str, str],
+        shallow: bool,
+    ) -> None:
+        self.git = git
+        self.reader = reader
+        self.tags = tags
+        self.files = files
+        self.branch = branch
+        self.config = config
+        self.shallow = shallow
+        self._known_registry: Oid | None = None
 
     @property
     def name(self) -> str:
@@ -100,7 +107,8 @@ class Tips:
 
     def remote_name(self) -> str:
         """Return the remote that pulls and pushes go to, "" if there is none."""
-        remotes = [key.split(".", 1)[1].removesuffix(".url") for key in self.config if _REMOTE_URL.fullmatch(key)]
+        urls = (key for key in self.config if key.startswith("remote.") and key.endswith(".url"))
+        remotes = [name for url in urls if (name := url[len("remote.") : -len(".url")])]
         remote = self.config.get("gitmodel.remote") or ("origin" if "origin" in remotes else "".join(remotes[:1]))
         return remote if remote in remotes else ""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,6 +13,7 @@ from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.schema.records import DESCRIPTIVE, DESCRIPTIVE_TEXTS
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import UsageError
+from gitmodel.frozen import Frozen
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -157,7 +159,7 @@ def stage_words(invocation: Invocation) -> Words:
     return views.stage_words(invocation.client.stage_names)
 
 
-class Part(NamedTuple):
+class Part(Frozen):
     """The part of a list that a command prints, as the options of `listed` select it."""
 
     filter: str = ""
@@ -184,7 +186,7 @@ class Part(NamedTuple):
         return f"no {noun} in this part of the list" if self.offset or self.limit == 0 else otherwise
 
 
-class TableOptions(NamedTuple):
+class TableOptions(Frozen):
     """The columns and rows of a table, as the options of `tabled` select them."""
 
     columns: str = ""
@@ -194,7 +196,7 @@ class TableOptions(NamedTuple):
     @property
     def rows(self) -> dict[str, Any]:
         """The arguments that select and sort the rows, by name."""
-        return {**self.part._asdict(), "sort": self.sort}
+        return {**asdict(self.part), "sort": self.sort}
 
 
 def _filter_names(shape: Shape) -> dict[str, Names]:

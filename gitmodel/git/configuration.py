@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
+from gitmodel.frozen import Frozen
 from gitmodel.git import process
 from gitmodel.git.process import Git, clean_environment
 
 _PATH = ("config", "-z", "--type=path", "--get")
 
 
-class ScopedSetting(NamedTuple):
+class ScopedSetting(Frozen):
     """A setting, with the scope in which it is set: "system", "global", "local", "worktree" or "command"."""
 
     scope: str

@@ -32,8 +32,6 @@ _QUESTIONS = (
 
 # The file of the settings, as git prints it in the work tree of a repository that has the folder `.git`.
 _OWN_SETTINGS = "file:.git/config"
-# The content of a HEAD that git accepts.
-_HEAD = re.compile(rb"ref: refs/|[0-9a-f]{40}\s")
 
 
 class FoundRepository(Frozen):
@@ -178,11 +176,13 @@ def _has_usual_parts(git_dir: Path) -> bool:
     """
     head = git_dir / "HEAD"
     try:
-        usual = not git_dir.is_symlink() and not head.is_symlink() and _HEAD.match(head.read_bytes())
+        content = head.read_bytes()
     except OSError:
         return False
+    usual = content.startswith(b"ref: refs/") or re.match(rb"[0-9a-f]{40}\s", content)
     inside = all(os.access(git_dir / name, os.X_OK) for name in ("objects", "refs"))
-    return bool(usual) and inside and not os.path.lexists(git_dir / "commondir")
+    elsewhere = git_dir.is_symlink() or head.is_symlink() or os.path.lexists(git_dir / "commondir")
+    return bool(usual) and inside and not elsewhere
 
 
 def _with_objects(repository: FoundRepository, environ: Mapping[str, str]) -> FoundRepository:

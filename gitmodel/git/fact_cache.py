@@ -13,7 +13,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.files.open_flags import NONBLOCK
 from gitmodel.files.permissions import make_folder, open_file, open_regular
 
-_LINE = re.compile(r"([a-z]+ [0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f]{1,40}) ([0-9a-f]{8})\n")
+_LINE = r"([a-z]+ [0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f]{1,40}) ([0-9a-f]{8})\n"
 _LONGEST = 1 << 20
 
 
@@ -60,7 +60,7 @@ class FactCache:
                     text = file.read()
             except OSError:
                 text = ""
-            found = _LINE.findall(text)
+            found = re.findall(_LINE, text) if text else []
             self._read = {key: value for key, value, sum in found if sum == _checksum(key, value)}
         return self._read
 

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import NotFound, Unreachable, UsageError
@@ -103,7 +103,7 @@ def with_settings(environ: Mapping[str, str], settings: Iterable[tuple[str, str]
     return changed
 
 
-class GitOutput(NamedTuple):
+class GitOutput(Frozen):
     """The exit code and output of a git process; *stderr* includes the messages of a remote."""
 
     code: int

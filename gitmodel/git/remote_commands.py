@@ -56,7 +56,8 @@ def _recorded_branches(git: Git, remote: str) -> tuple[list[str], bool]:
     """
     patterns: list[str] = []
     complete = False
-    for _, _, refspec in find_settings(git, rf"^remote\.{re.escape(remote)}\.fetch$"):
+    for setting in find_settings(git, rf"^remote\.{re.escape(remote)}\.fetch$"):
+        refspec = setting.value
         source, _, target = refspec.lstrip("+").partition(":")
         if source == "refs/*":
             source, target = "refs/heads/*", target.replace("*", "heads/*")
@@ -126,11 +127,13 @@ def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
     names = {f"remote.{remote}.{part}": f"remote.{_OUTLET}.{part}" for part in _REACHING}
     settings: list[tuple[str, str]] = []
     given: list[str] = []
-    for scope, key, value in find_settings(git, r"^(remote\.|push\.pushoption$)"):
-        if key in names:
-            settings.append((names[key], value))
-        elif key == "push.pushoption" and scope == "command":
-            given = [*given, value] if value else []  # as in git, an empty value removes the previous values
+    for found in find_settings(git, r"^(remote\.|push\.pushoption$)"):
+        if found.key in names:
+            settings.append((names[found.key], found.value))
+        elif found.key == "push.pushoption" and found.scope == "command":
+            given = (
+                [*given, found.value] if found.value else []
+            )  # as in git, an empty value removes the previous values
     if not any(key.endswith(".url") for key, _ in settings):
         settings.append((f"remote.{_OUTLET}.url", remote))  # like git, take a name without a URL for the URL
     return replace(git, environ=with_settings(git.environ, settings)), given

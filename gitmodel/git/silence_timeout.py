@@ -9,7 +9,8 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+
+from gitmodel.frozen import Frozen
 
 # Seconds after which a program that does not terminate is killed.
 _GRACE = 2.0
@@ -22,7 +23,7 @@ _PROGRESS = (
 )
 
 
-class ProgramOutput(NamedTuple):
+class ProgramOutput(Frozen):
     """The exit code and output of a program; *silent* is True if it was terminated for its silence."""
 
     code: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitmodel.branch.repository import Repository
@@ -128,8 +129,8 @@ def change_refusal(
             continue
         if tied == ref:
             return found
-        return found._replace(
-            reason=f"it was changed together with {tied.stage}, whose change does not count: {found.reason}"
+        return replace(
+            found, reason=f"it was changed together with {tied.stage}, whose change does not count: {found.reason}"
         )
     return None
 

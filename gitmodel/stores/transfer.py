@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+from gitmodel.frozen import Frozen
 
 Sent = Callable[[int], None]
 """Called with the length in bytes of each piece that the store accepted, by several threads at the same time."""
@@ -13,7 +14,7 @@ Progress = Callable[[int, int], None]
 JOBS = 8  # files at a time: independent of the number of processors, because transfers wait for disks and networks
 
 
-class Transfer(NamedTuple):
+class Transfer(Frozen):
     """The options of a transfer: the number of objects at a time, and a function that is called as bytes arrive."""
 
     jobs: int = JOBS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
+from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -136,9 +137,9 @@ def list_versions(invocation: Invocation, model: str | None, asked: options.Tabl
         table = invocation.client.find_versions(model, **asked.rows)
         found = chain(table, table.damaged)
     elif invocation.output.is_table and not asked.columns:
-        found = invocation.client.view_version_rows(model, **asked.part._asdict())
+        found = invocation.client.view_version_rows(model, **asdict(asked.part))
     else:
-        found = invocation.client.view_versions(model, **asked.part._asdict())
+        found = invocation.client.view_versions(model, **asdict(asked.part))
     otherwise = "there are no versions yet; `git model version create MODEL` creates one"
     if model is not None:
         otherwise = f"{model} has no versions yet; `git model version create {model}` creates one"

@@ -8,11 +8,13 @@ import operator
 import os
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from gitmodel.domain.schema.names import did_you_mean, shown
 from gitmodel.domain.schema.records import DESCRIPTIVE
 from gitmodel.errors import UsageError
+from gitmodel.frozen import Frozen
 
 T = TypeVar("T")
 ArtifactSource = Any
@@ -28,7 +30,7 @@ class WrongCall(UsageError, TypeError):
     """A call of a public function with an unknown argument, a missing argument, or too many arguments by position."""
 
 
-class _Check(NamedTuple):
+class _Check(Frozen):
     """A check of a value by an annotation: a description of valid values, and a predicate."""
 
     expected: str
@@ -86,7 +88,7 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
     return calling
 
 
-class _Parameters(NamedTuple):
+class _Parameters(Frozen):
     """The parameters of a function, with their *checks* by name.
 
     *lists* has the parameters for lists, and *names* has those that take an argument by position. *rest* is the
@@ -180,7 +182,7 @@ def _is_mapping(value: object) -> bool:
 
 
 def _or_none(check: _Check) -> _Check:
-    return check._replace(expected=f"{check.expected} or None", fits=lambda value: value is None or check.fits(value))
+    return replace(check, expected=f"{check.expected} or None", fits=lambda value: value is None or check.fits(value))
 
 
 def _is_a(name: str) -> Callable[[Any], bool]:

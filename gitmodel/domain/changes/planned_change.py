@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field, replace
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.codec import Record
@@ -17,7 +17,7 @@ from gitmodel.frozen import Frozen
 T = TypeVar("T")
 
 
-class Justification(NamedTuple):
+class Justification(Frozen):
     """The reason for a change, and whether the change overrides rules that refuse it.
 
     *force* overrides the rules of a stage, which requires a reason, and allows deleting objects in use.

@@ -146,10 +146,13 @@ def stage_states(
             tag, former = former_tag.state if former_tag else None, former_tag is not None
         if number is None and tag is None:
             continue
-        in_force, forged, merged_by = tag or TagState(None)
+        tag_state = tag or TagState(None)
+        in_force = tag_state.version
         refusal = snapshot.refusal(StageRef(model, name)) if number != in_force and not alias else None
         untagged = tag is None and not alias and registry.rule(name).signed
-        states.append(StageState(name, number, in_force, forged, alias, refusal, merged_by, former, untagged))
+        states.append(
+            StageState(name, number, in_force, tag_state.forged, alias, refusal, tag_state.merged_by, former, untagged)
+        )
     return states
 
 

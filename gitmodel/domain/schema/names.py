@@ -17,7 +17,7 @@ NONE = "none"
 STAGE_WORDS = frozenset({LATEST, ARCHIVED, NONE})
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-_VERSION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.+_-]{0,61}[A-Za-z0-9])?")
+_VERSION_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9.+_-]{0,61}[A-Za-z0-9])?"
 _AFTER_AN = r"[aeio]|un(?!i)|[AEIO]|nd|[FHLMNRSX][A-Z]"
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul"] + [f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)]
@@ -99,7 +99,7 @@ def version_name_fault(name: str) -> str | None:
     >>> version_name_fault("1.2.3+cpu"), version_name_fault("None")
     (None, 'is a word for a stage')
     """
-    return fault_in(name, pattern=_VERSION_NAME) or _word_fault(name)
+    return fault_in(name, pattern=re.compile(_VERSION_NAME)) or _word_fault(name)
 
 
 def check_alias(name: str) -> str:

@@ -18,6 +18,7 @@ from gitmodel.errors import Invalid, UsageError
 # The format of a new registry. An older registry is raised to a newer format by the first change that needs it, so that
 # earlier releases can read it as long as possible.
 FORMAT = (1, 2)
+_FORMAT_VERSION = r"([0-9]{1,4})\.([0-9]{1,4})"
 KINDS = ("data", "model", "deployment")
 RUN_STATUSES = ("succeeded", "failed", "cancelled")
 # Runs that only the journal of this machine has can also be running or lost.
@@ -105,7 +106,7 @@ Words = Annotated[tuple[str, ...], codec.word_set]
 Digest = Annotated[str, _matching(r"sha256:[0-9a-f]{64}", "'sha256:' and 64 lower-case hex digits")]
 CommitId = Annotated[Oid, _matching(r"[0-9a-f]{40}|[0-9a-f]{64}", "a full commit id")]
 Format = Annotated[str, _matching(r"[a-z0-9][a-z0-9._+-]{0,62}", "the name of a format, such as json or skops")]
-FormatVersion = Annotated[str, _matching(r"[0-9]{1,4}\.[0-9]{1,4}", "MAJOR.MINOR")]
+FormatVersion = Annotated[str, _matching(_FORMAT_VERSION, "MAJOR.MINOR")]
 FileName = Annotated[str, _file_name]
 MetadataKey = Annotated[
     str, _matching(r"\S(.{0,198}\S)?", "a key of metadata, such as accuracy or test.loss, of at most 200 characters")
@@ -548,5 +549,5 @@ def format_version(text: str) -> tuple[int, int]:
     >>> format_version("1.1")
     (1, 1)
     """
-    match = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})", text)
+    match = re.fullmatch(_FORMAT_VERSION, text)
     return (int(match[1]), int(match[2])) if match else (0, 0)

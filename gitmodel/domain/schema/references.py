@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import NamedTuple
 
 from gitmodel.domain.schema.names import LATEST, check_name, check_version_name, suggest
 from gitmodel.domain.schema.renumbering import Numbered
@@ -112,7 +111,7 @@ class VersionRef(Frozen):
         return f"{self.model}@{self.selector}" if self.selector else self.model
 
 
-class DatedRef(NamedTuple):
+class DatedRef(Frozen):
     """A version at a past state of the registry: *when* is a date, a time or a commit; None: the present state.
 
     >>> DatedRef.parse("iris@production@{2026-10-01}")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
 
 from gitmodel.errors import Invalid
 from gitmodel.frozen import Frozen
@@ -23,7 +23,7 @@ _LINE = r"([1-9][0-9]*) (\S+) ([0-9]+) (\S+) ([0-9]+)( noted)?"
 _MOST = 20_000
 
 
-class Renumbered(NamedTuple):
+class Renumbered(Frozen):
     """A version that was *old* in this clone and is *new* since the pull *event*.
 
     While it is *noted*, a write with the old reference is refused.
@@ -75,7 +75,7 @@ class Renumberings(Frozen):
         The number 0 returns the notes on names of models.
         """
         found = [move for move in self.moves if move.noted and move.old[1] == number]
-        return [move._replace(new=self.follow(move.new, since=move.event)) for move in reversed(found)]
+        return [replace(move, new=self.follow(move.new, since=move.event)) for move in reversed(found)]
 
     @property
     def noted_references(self) -> frozenset[Numbered]:
@@ -96,7 +96,7 @@ class Renumberings(Frozen):
         """Return a copy without notes on the references *on*, whose meaning was confirmed."""
         gone = frozenset(on)
         return Renumberings(
-            tuple(move._replace(noted=False) if move.noted and move.old in gone else move for move in self.moves)
+            tuple(replace(move, noted=False) if move.noted and move.old in gone else move for move in self.moves)
         )
 
     def encode(self) -> bytes:

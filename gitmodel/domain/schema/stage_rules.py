@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from gitmodel.domain.schema import codec, names, records
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.paths import REGISTRY as REGISTRY_FILE
 from gitmodel.domain.schema.records import FORMAT, REPAIR, GateRule, RegistryRecord, StageRule
 from gitmodel.errors import GateRefused, Invalid
+from gitmodel.frozen import Frozen
 
 # In records of stages, the list of forced gates has this name for a forced rule `after`, so no gate may have this name.
 AFTER = "after"
@@ -90,7 +91,7 @@ def _upgrade(registry: RegistryRecord, key: str) -> str:
     )
 
 
-class _Entry(NamedTuple):
+class _Entry(Frozen):
     """An entry of `[[stages]]`: the readable parts of its rule, its key, and its errors."""
 
     key: str
@@ -104,7 +105,7 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
     named = {names.fold(entry.rule.name): entry for entry in reversed(entries) if entry.named}
     places = (*(entry.rule.name for entry in named.values()), names.ARCHIVED, names.NONE)
     entries = [
-        entry._replace(faults=(*entry.faults, *_contradictions(entry, named, places, path))) for entry in entries
+        replace(entry, faults=(*entry.faults, *_contradictions(entry, named, places, path))) for entry in entries
     ]
     entries += [_misspelt(word, path) for word in record.extra if names.fold(word) in _NEARLY_STAGES]
     # A stage listed twice has the rules of both entries. An entry without a readable name can concern any stage.

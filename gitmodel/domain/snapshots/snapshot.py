@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import islice
 
@@ -424,7 +425,7 @@ class Snapshot(Frozen, eq=False):
         ]
         if not found or not self.has_model(self.current_name(ref.model)):
             return []
-        return [note._replace(new=(self.current_name(note.new[0]), note.new[1])) for note in found]
+        return [replace(note, new=(self.current_name(note.new[0]), note.new[1])) for note in found]
 
     def _resolve(self, ref: VersionRef, note: Renumbered | None) -> tuple[str, int]:
         if ref.since is not None:

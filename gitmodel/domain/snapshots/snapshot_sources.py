@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.object_ids import Oid
@@ -13,7 +13,7 @@ from gitmodel.errors import Invalid
 from gitmodel.frozen import Frozen
 
 
-class Refusal(NamedTuple):
+class Refusal(Frozen):
     """The *reason* why a recorded change is not in force, and the advice for the user (*way_out*).
 
     *unreviewed* is True if a direct change was made in a stage that accepts only reviewed proposals.
@@ -53,7 +53,7 @@ UNTAGGED = "which takes signed tags and has none here: either this waits for `gi
 RETAG = "`git model push` in a clone that has the tag puts it back; otherwise a signer runs `git model apply --push`"
 
 
-class TagState(NamedTuple):
+class TagState(Frozen):
     """The version that a stage tag puts in force, if any. For *forged* and *merged_by* see `StageTag`."""
 
     version: int | None

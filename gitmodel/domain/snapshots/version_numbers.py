@@ -10,7 +10,7 @@ from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.errors import Invalid
 
 _MOST_DIGITS = 18
-_HUNDRED_FOLDER = re.compile(r"([1-9][0-9]{0,17})xx")
+_HUNDRED_FOLDER = r"([1-9][0-9]{0,17})xx"
 
 
 def newest_numbers(files: Files, model: str) -> Iterator[int]:
@@ -36,7 +36,7 @@ def hundred_of(name: str) -> int:
     >>> hundred_of("4xx"), number_of("412.toml"), number_of("model.toml")
     (4, 412, 0)
     """
-    found = _HUNDRED_FOLDER.fullmatch(name)
+    found = re.fullmatch(_HUNDRED_FOLDER, name)
     return int(found[1]) if found else 0
 
 
