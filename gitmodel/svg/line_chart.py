@@ -54,7 +54,7 @@ def line_chart(
     numbers = [(x, y) for x, y in known if y is not None]
     marks = [mark for mark in marks if known and known[0][0] <= mark.x <= known[-1][0]]
     title = f"{name} over {unit}s"
-    limits = _near(limits, [y for _, y in numbers])
+    limits = near_limits(limits, [y for _, y in numbers])
     told = _description(known, numbers, marks, unit) + "".join(f" Limit: {label}." for label, _ in limits)
     if not numbers:
         empty = text("no numbers", width / 2, height / 2, text_anchor="middle")
@@ -63,14 +63,15 @@ def line_chart(
     low, high = min(heights), max(heights)
     steps = round_steps(low, high, 4)
     left = max(text_width(label, SMALL) for _, label in steps) + 10
-    across = Scale(known[0][0], known[-1][0], left + 6, width - 10)
+    right = max(text_width(str(known[-1][0]), SMALL) / 2, 10)  # room for half of the last label below its tick
+    across = Scale(known[0][0], known[-1][0], left + 6, width - right)
     labels, rows = _place_labels(marks[:_MOST_MARKS], across)
     upright = Scale(low, high, height - 40, 24 + rows * _ROW + 8)
     runs = line_runs(known, int(across.end - across.start) // _COLUMN)
     parts = [
         text(cut(name, width - 8), 4, 14, class_="name"),
         *_axes(steps, across, upright, unit, width),
-        *(_limit(label, upright.at(y), across.start, width) for label, y in limits),
+        *(_limit(label, upright.at(y), across.start, upright.end, width) for label, y in limits),
         *_lines(runs, across, upright),
         *(_dots(numbers, across, upright, unit) if len(numbers) <= _MOST_DOTS else _lone_dots(runs, across, upright)),
         *_marks(labels, dict(numbers), across, upright, unit),
@@ -129,12 +130,11 @@ def _axes(steps: list[tuple[float, str]], across: Scale, upright: Scale, unit: s
     for value, label in round_steps(across.low, across.high, int((across.end - across.start) / room) or 1, whole=True):
         x = across.at(value)
         yield element("path", d=f"M{short(x)} {short(upright.start + 4)}v4", class_="axis", stroke="currentColor")
-        half = text_width(label, SMALL) / 2
-        yield text(label, min(x, width - half), base, text_anchor="middle", font_size=SMALL, class_="axis")
+        yield text(label, x, base, text_anchor="middle", font_size=SMALL, class_="axis")
     yield text(unit, across.end, base + 16, text_anchor="end", font_size=SMALL, class_="axis")
 
 
-def _near(limits: Sequence[tuple[str, float]], values: Sequence[float]) -> list[tuple[str, float]]:
+def near_limits(limits: Sequence[tuple[str, float]], values: Sequence[float]) -> list[tuple[str, float]]:
     """Return those of *limits* that are at most about as far from *values* as these are from each other."""
     if not values:
         return []
@@ -143,10 +143,15 @@ def _near(limits: Sequence[tuple[str, float]], values: Sequence[float]) -> list[
     return [(label, y) for label, y in limits if low - room <= y <= high + room]
 
 
-def _limit(label: str, y: float, start: float, width: int) -> str:
-    """Return a dashed line across the chart, with *label* at its left end."""
+def _limit(label: str, y: float, start: float, top: float, width: int) -> str:
+    """Return a dashed line across the chart, with *label* at its left end: above, or below if it is near the *top*."""
     line = element("path", d=f"M{short(start - 6)} {short(y)}H{width}", stroke="currentColor", stroke_dasharray="6 3")
-    return titled(f"limit: {label}", line, text(label, start, y - 4, font_size=SMALL), class_="limit")
+    return titled(
+        f"limit: {label}",
+        line,
+        text(label, start, y - 4 if y > top + _ROW else y + 12, font_size=SMALL),
+        class_="limit",
+    )
 
 
 def _lines(runs: list[list[Point]], across: Scale, upright: Scale) -> Iterable[str]:

@@ -13,7 +13,7 @@ from gitmodel.svg.swim_lanes import HELD, PENDING, REFUSED, Span, swim_lanes
 from gitmodel.web.pages.history import HistoryEvent
 
 # The two widths in pixels: for a screen and paper, and for a phone.
-WIDE = 900
+WIDE = 1152
 NARROW = 328
 
 # Returns the address of the page called as the first argument, with its parameters; "" if there is none.

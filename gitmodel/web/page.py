@@ -28,6 +28,8 @@ class Page(Frozen, eq=False):
     *label* is the name of the page in the navigation: in the bar of the site, or below the name of the model if *path*
     has the parameter `model` only.
 
+    If *takes_query*, *read* also takes the text `query`, which the address has after "?q="; only the server answers it.
+
     *state* returns a text that changes whenever the page does. If the text is the same, the export neither reads nor
     renders the page. Without *state*, each export after a change of the registry reads and renders the page.
     """
@@ -39,6 +41,7 @@ class Page(Frozen, eq=False):
     template: str | None = None
     label: str = ""
     state: Callable[..., str] | None = None
+    takes_query: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -115,8 +115,10 @@ def _current(item: Page, page: Page, of: Parameters) -> str:
     """Return the value of `aria-current` of *item* in the navigation of the site (no *of*) or of a model on *page*."""
     if item is page:
         return "page"
+    if of:
+        return "true" if item.name == "model" and not page.label else ""
     part = "" if "model" in page.parameters else page.path.split("/")[1]
-    return "true" if not of and item.path.split("/")[1] == part else ""
+    return "true" if item.path.split("/")[1] == part else ""
 
 
 def layout_variables(options: SiteOptions, kind: str, file: str) -> dict[str, Any]:

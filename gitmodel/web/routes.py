@@ -18,12 +18,14 @@ from gitmodel.web.pages import (
     releases,
     rules,
     runs,
+    search,
     stages,
     version,
 )
 
 PAGES: tuple[Page, ...] = (
     models.PAGE,
+    search.PAGE,
     stages.PAGE,
     history.HISTORIES,
     history.HISTORIES_CSV,

@@ -65,7 +65,7 @@ class PageServer:
         self._client = client
         self._options = options
         self._pages: Renderer | None = None
-        self._rendered: dict[str, bytes] = {}
+        self._rendered: dict[tuple[str, str], bytes] = {}
         self._assets = asset_files()
         self._renderer = renderer_id()
         self._lock = threading.Lock()
@@ -99,18 +99,19 @@ class PageServer:
         asset = self._assets.get(path[1:])
         if asset is not None:
             return _file(request, path, _etag(asset.hex()), lambda: asset)
-        pages = self._current()
-        etag = _etag(f"{self._renderer} {pages.registry.fingerprint} {path}")
-        return _file(request, path, etag, lambda: self._read(pages, path))
+        pages, query = self._current(), request.query_params.get("q", "")
+        etag = _etag(f"{self._renderer} {pages.registry.fingerprint} {path} {query}")
+        return _file(request, path, etag, lambda: self._read(pages, path, query))
 
-    def _read(self, pages: Renderer, path: str) -> bytes:
-        """Return the file at *path*, and keep it until the registry changes. Raises NotFound."""
-        if path not in self._rendered:
-            data = _render(pages, path)
+    def _read(self, pages: Renderer, path: str, query: str) -> bytes:
+        """Return the file at *path* that answers *query*, and keep it until the registry changes. Raises NotFound."""
+        key = (path, query)
+        if key not in self._rendered:
+            data = _render(pages, path, query)
             if len(self._rendered) >= _MOST_KEPT:
                 self._rendered.clear()
-            self._rendered[path] = data
-        return self._rendered[path]
+            self._rendered[key] = data
+        return self._rendered[key]
 
     def _current(self) -> Renderer:
         """Return the renderer of the registry, after reading the registry again if it has changed."""
@@ -120,13 +121,14 @@ class PageServer:
         return self._pages
 
 
-def _render(pages: Renderer, path: str) -> bytes:
-    """Return the file at *path*. Raises NotFound."""
+def _render(pages: Renderer, path: str, query: str) -> bytes:
+    """Return the file at *path*; a page that takes a query answers *query*. Raises NotFound."""
     found = routes.find_page(path)
     if found is None:
         raise NotFound("there is no such page", hint="go to /")
     file = found.page.file(found.parameters)
-    return pages.render(found.page, found.parameters)[routes.twin_of(file) if found.is_twin else file]
+    parameters = {**found.parameters, "query": query} if found.page.takes_query else found.parameters
+    return pages.render(found.page, parameters)[routes.twin_of(file) if found.is_twin else file]
 
 
 def _file(request: Request, path: str, etag: str, read: Callable[[], bytes]) -> Response:

@@ -274,14 +274,14 @@ _SPACES_OF_STYLES = re.compile(r'("[^"\n]*")| *([{};,]) *|: ')
 
 
 def _shorter(name: str, text: str) -> bytes:
-    """Return a style sheet or script without indentation, lines of comments and most spaces."""
+    """Return a style sheet or script without indentation, lines of comments, and most spaces and ends of lines."""
     lines = (line.strip() for line in text.splitlines())
     text = "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
     if name.endswith(".js"):
-        text = _SPACES.sub(lambda found: found[1] or found[2], text)
+        text = re.sub(r"\bconst\b", "let", _SPACES.sub(lambda found: found[1] or found[2], text))
     elif name.endswith(".css"):
         text = _SPACES_OF_STYLES.sub(lambda found: found[1] or found[2] or ":", text)
-    return text.encode()
+    return re.sub(r"(?<=[;{},])\n", "", text).replace(";}", "}").encode()
 
 
 def _resources_digest() -> str:

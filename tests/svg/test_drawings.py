@@ -140,6 +140,22 @@ def test_coordinates_have_at_most_one_decimal():
 
 
 class TestLineChart:
+    def test_the_label_of_a_limit_at_the_top_is_below_its_line(self):
+        for limit, below in ((0.8, True), (0.6, False)):
+            drawn = line_chart([(1, 0.5), (2, 0.7)], name="f1", marks=[Mark(1, "production")], limits=[("f1", limit)])
+            (group,) = of_class(drawn, "limit")
+            (line,), (label,) = (list(group.iter(f"{NAMESPACE}{kind}")) for kind in ("path", "text"))
+            assert (float(label.get("y")) > float(line.get("d").split()[1].partition("H")[0])) is below
+
+    @pytest.mark.parametrize(("last", "width"), [(9, 328), (100_000, 328), (10_000_000, 1152)])
+    def test_the_label_of_each_step_is_below_its_step_and_inside_the_drawing(self, last, width):
+        drawn = line_chart([(1, 0.5), (last, 0.7)], name="f1", width=width)
+        axis = of_class(drawn, "axis")
+        steps = [float(e.get("d").split()[0][1:]) for e in axis if e.get("d")]
+        labels = {float(e.get("x")): e.text for e in axis if e.get("text-anchor") == "middle"}
+        assert steps == [*labels]
+        assert all(x + 3.5 * len(label) <= width for x, label in labels.items())
+
     @pytest.mark.parametrize("gap", [None, NAN, float("inf"), "0.6", True, 10**400, [0.6]])
     def test_a_value_that_is_not_a_finite_number_is_a_gap(self, gap):
         svg = line_chart([(1, 0.5), (2, 0.6), (3, gap), (4, 0.7), (5, 0.8)], name="accuracy")

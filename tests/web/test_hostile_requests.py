@@ -172,7 +172,7 @@ def test_a_malformed_body_ends_the_connection_quietly(ask) -> None:
 def test_the_answer_to_a_fault_of_gitmodel_has_our_headers(
     ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("gitmodel.web.server._render", lambda pages, path: 1 / 0)
+    monkeypatch.setattr("gitmodel.web.server._render", lambda *_: 1 / 0)
     assert ask("GET /rules HTTP/1.1", HOST)[0] == 500
     assert "ZeroDivisionError" in caplog.text
     caplog.clear()

@@ -95,7 +95,7 @@ def test_an_unknown_page_is_not_found(url: str, path: str) -> None:
 def test_an_unchanged_page_is_not_rendered_again(registry: Client, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     etag = ask(url, "/m/iris/")[0].headers["ETag"]
     with monkeypatch.context() as context:
-        context.setattr(server, "_render", lambda pages, path: pytest.fail("rendered"))
+        context.setattr(server, "_render", lambda *_: pytest.fail("rendered"))
         response, body = ask(url, "/m/iris/", headers={"If-None-Match": etag})
     assert (response.status, body) == (304, b"")
     registry.get_version("iris@1").log_metadata(loss=0.1)

@@ -92,6 +92,7 @@ def test_artifacts_are_compared_where_they_are_listed(client, tmp_path):
 def test_without_signers_pages_say_that_signatures_are_not_checked(judged):
     page = version.read(read(judged), "iris", "2")
     assert page.signatures == {"production": "not checked: the registry lists no signers"}
+    assert "signature not checked: the registry lists no signers" in html(judged, "version", model="iris", number="2")
     assert not stages.read(read(judged)).signers
     shown = html(judged, "stages")
     assert "Signatures are not checked: the registry lists no signers" in shown

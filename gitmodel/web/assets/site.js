@@ -12,11 +12,12 @@ function h(kind, ...children) {
   const made = SVG.includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   if (classes.length) made.setAttribute("class", classes.join(" "));
   for (const [key, value] of Object.entries(given)) made.setAttribute(key, value);
-  made.append(...children.filter(child => child !== null));
+  made.append(...children.filter(Boolean));
   return made;
 }
 const on = (target, event, act) => target.addEventListener(event, act);
 const linked = (to, text) => to ? h("a", { href: to }, text) : text;
+const under = text => text && h("span.under", text);
 
 // The state is in the fragment, so that it can be sent as a link and works without a server.
 const state = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
@@ -29,17 +30,15 @@ function keep(changes) {
 function shown(value) {
   if (typeof value !== "number" || Number.isInteger(value)) return String(value ?? "");
   const size = Math.abs(value);
-  return size >= 9999.5 && size < 1e15 ? value.toFixed(0) : String(Number(value.toPrecision(4)));
+  return size >= 9999.5 && size < 1e15 ? value.toFixed(0) : `${+value.toPrecision(4)}`;
 }
 const many = count => count.toLocaleString("en");
 
 for (const button of navigator.clipboard ? all(".copier") : []) {
   button.hidden = false;
   on(button, "click", async () => {
-    const label = button.textContent;
     await navigator.clipboard.writeText(button.previousSibling.textContent);
     button.textContent = "Copied";
-    setTimeout(() => { button.textContent = label; }, 1500);
   });
 }
 
@@ -66,14 +65,14 @@ function sorted(items, value, down) {
 for (const table of all("table.sortable:not(#versions)")) sortable(table, (head, down) => {
   const value = row => {
     const cell = row.cells[head.cellIndex], text = cell.dataset.value ?? cell.textContent.trim();
-    return head.dataset.sort === "number" && text ? Number(text) : text.toLowerCase();
+    return head.dataset.sort === "number" && text ? +text : text.toLowerCase();
   };
   one("tbody", table).append(...sorted(all("tbody tr", table), value, down));
 });
 
 // A filter of the rows of a table: words and tags that a row must have, its stage, and a time in which it held.
 function filterRows(form) {
-  const table = document.getElementById(form.dataset.filters), fields = [...form.elements].filter(field => field.name);
+  const table = one(`#${form.dataset.filters}`), fields = [...form.elements].filter(field => field.name);
   const rows = all("tbody tr", table).map(row => [row, row.textContent.toLowerCase(), (row.dataset.tags || "").split("\n")]);
   const tests = {
     q: (value, row, text) => value.toLowerCase().split(/\s+/).every(word => text.includes(word)),
@@ -97,34 +96,59 @@ function filterRows(form) {
   }
   form.hidden = false;
   on(form, "input", filter);
-  on(form, "submit", event => event.preventDefault());
   filter();
 }
 all("form[data-filters]").forEach(filterRows);
+on(document, "submit", event => event.target.matches(".tools") && event.preventDefault());
 
-// The data file of the model, as a script, because pages from a folder cannot fetch files.
-let loading = null;
-function load() {
-  return loading ??= new Promise((done, fail) => {
-    window.gitmodelData = done;
-    const script = h("script", { src: `${root}data/${model}.js` });
+// The data file of a model, as a script, because pages from a folder cannot fetch files.
+const loading = {}, waiting = {};
+window.gitmodelData = data => waiting[data.model](data);
+function load(of = model) {
+  return loading[of] ??= new Promise((done, fail) => {
+    waiting[of] = done;
+    const script = h("script", { src: `${root}data/${of}.js` });
     on(script, "error", fail);
     document.head.append(script);
   }).then(data => {
     const failed = new Set(data.failed), pages = data.pages && new Set(data.pages);
     data.rows = data.numbers.map((number, place) => {
       const held = [data.stage[number], ...(data.aliases[number] || []), ...(data.pending[number] || []).map(name => `${name} pending`)].filter(Boolean);
-      const row = { number, place, held, name: data.names[number] || "", created: data.created[place], description: data.description[place], tags: data.tags[place].map(tag => data.tagset[tag]), failed: failed.has(number) };
-      row.text = [number, row.name, row.description, ...row.tags, ...held].join(" ").toLowerCase();
-      row.page = pages && !pages.has(number) ? "" : `${root}m/${model}/v/${number}.html`;
+      const row = { model: of, number, place, held, stage: data.stage[number] || "none", name: data.names[number] || "", created: data.created[place], description: data.description[place], tags: data.tags[place].map(tag => data.tagset[tag]), failed: failed.has(number) };
+      row.text = [of, number, row.name, row.description, ...row.tags, ...held].join(" ").toLowerCase();
+      row.page = pages && !pages.has(number) ? "" : `${root}m/${of}/v/${number}.html`;
       return row;
     });
-    data.row = new Map(data.rows.map(row => [row.number, row]));
     return data;
   });
 }
+const cell = (label, ...content) => h("td", { "data-label": label }, ...content);
+// The cells that the tables of versions of one model and of all models share.
+function pillsOf(row) {
+  const kind = name => name.endsWith(" pending") ? "pending" : name === "archived" ? "plain" : name === row.stage ? "in-force" : "alias";
+  const pills = row.held.map(name => h(`span.pill.${kind(name)}`, name));
+  if (row.failed) pills.push(h("span.pill.forged", "failed"));
+  return h("td", ...pills.flatMap(pill => [pill, " "]));
+}
+const heading = (kind, row, text) => h(kind, { scope: "row" }, linked(row.page, text), under(row.name));
+const about = row => [cell("Description", row.description, ...row.tags.flatMap(tag => [" ", h("span.tag", tag)])),
+  h("td", h("time", { datetime: row.created }, row.created.slice(0, 10)))];
 
-const table = document.getElementById("versions"), tools = one("form.versions");
+// Return a test of rows. Words must be in the row. accuracy>0.9, stage == "staging" and "weekly" in tags compare values.
+function matcher(data, text) {
+  const tests = [...text.replaceAll("&&", " ").replace(/\s*([<>!=]=|[<>=])\s*/g, "$1").matchAll(/"([^"]+)" in tags|([\w.-]+)([<>!=]=|[<>=])("[^"]*"|\S+)|\S+/g)].map(([word, tag, path, sign, literal]) => {
+    if (tag) return row => row.tags.includes(tag);
+    if (!path) return row => row.text.includes(word.toLowerCase());
+    const key = path.replace(/^metadata\./, ""), values = data.metrics[key], limit = literal[0] === '"' ? literal.slice(1, -1) : +literal;
+    return row => {
+      const value = values ? values[row.place] : row[key];
+      return typeof value === typeof limit && (sign === "!=" ? value !== limit : value === limit ? sign.includes("=") : sign[0] === (value > limit ? ">" : "<"));
+    };
+  });
+  return row => tests.every(test => test(row));
+}
+
+const table = one("#versions"), tools = one("form.versions");
 if (table && tools) {
   const MOST = 100, chosen = new Set((state.get("select") || "").split(",").filter(Boolean).map(Number));
   const compare = one("a.compare", tools), more = one("button.more"), query = tools.elements.q, boxes = all("input[name=column]", tools);
@@ -135,7 +159,7 @@ if (table && tools) {
     const size = chosen.size, ready = size >= 2 && size <= 5, list = [...chosen].sort((a, b) => a - b).join(",");
     ready ? compare.href = `compare.html#v=${list}` : compare.removeAttribute("href");
     compare.setAttribute("aria-disabled", !ready);
-    compare.textContent = ready ? `Compare ${size} versions` : size > 5 ? "Compare at most 5" : "Select 2 to 5 to compare";
+    compare.textContent = ready ? `Compare ${size} versions` : "Select 2 to 5 to compare";
     keep({ select: list });
   }
   function box(number) {
@@ -152,38 +176,15 @@ if (table && tools) {
     boxes.forEach(input => { input.checked = keys.includes(input.value); });
     sortable(table, sort);
   }
-  function drawRow(data, row) {
-    const kind = name => name.endsWith(" pending") ? "pending" : name === "archived" ? "plain" : name === data.stage[row.number] ? "in-force" : "alias";
-    const pills = row.held.map(name => h(`span.pill.${kind(name)}`, name));
-    if (row.failed) pills.push(h("span.pill.forged", "failed"));
-    const cell = (label, ...content) => h("td", { "data-label": label }, ...content);
-    return h("tr", box(row.number),
-      h("th.num", { scope: "row" }, linked(row.page, `${row.number}`), row.name ? h("span.under", row.name) : null),
-      h("td", ...pills.flatMap(pill => [pill, " "])),
-      ...columns.map(key => h("td.num", { "data-label": key }, shown(data.metrics[key]?.[row.place]))),
-      cell("Description", row.description, ...row.tags.flatMap(tag => [" ", h("span.tag", tag)])),
-      h("td", h("time", { datetime: row.created }, row.created.slice(0, 10))));
-  }
-  // Words must be in the row; accuracy>0.9 compares a number.
-  function matcher(data, text) {
-    const tests = text.toLowerCase().split(/\s+/).map(word => {
-      const [, key, sign, limit] = word.match(/^(.+?)(>=|<=|>|<|=)(-?[\d.e]+)$/) || [];
-      const name = Object.keys(data.metrics).find(name => name.toLowerCase() === key);
-      if (!name) return row => row.text.includes(word);
-      return row => {
-        const value = data.metrics[name][row.place], difference = value - limit;
-        return value !== null && (difference ? sign.includes(difference > 0 ? ">" : "<") : sign.includes("="));
-      };
-    });
-    return row => tests.every(test => test(row));
-  }
+  const drawRow = (data, row) => h("tr", box(row.number),
+    heading("th.num", row, `${row.number}`), pillsOf(row),
+    ...columns.map(key => h("td.num", { "data-label": key }, shown(data.metrics[key]?.[row.place]))), ...about(row));
   async function draw() {
     const data = await load(), key = by.replace(/^-/, ""), numbers = data.metrics[key];
     let found = data.rows.filter(matcher(data, query.value));
     if (by) found = sorted(found, row => numbers ? numbers[row.place] : row[key], by[0] === "-");
     one("tbody", table).replaceChildren(...found.slice(0, most).map(row => drawRow(data, row)));
-    const of = found.length > most || query.value ? ` of ${many(found.length)}` : "";
-    one("caption", table).textContent = `${many(Math.min(most, found.length))}${of} versions${query.value ? " that match" : ""}`;
+    one("caption", table).textContent = `${many(Math.min(most, found.length))} of ${many(found.length)} versions${query.value && " that match"}`;
     more.hidden = found.length <= most;
     keep({ q: query.value, sort: by });
   }
@@ -197,11 +198,10 @@ if (table && tools) {
     draw();
   }));
   one("thead tr", table).prepend(h("td.box"));
-  all("tbody tr", table).forEach(row => row.prepend(box(Number(row.dataset.number))));
+  all("tbody tr", table).forEach(row => row.prepend(box(+row.dataset.number)));
   tools.hidden = false;
   query.value = state.get("q") || "";
   on(query, "input", () => { most = MOST; draw(); });
-  on(tools, "submit", event => event.preventDefault());
   on(more, "click", () => { most += MOST; draw(); });
   more.hidden = table.dataset.total <= MOST;
   setColumns(state.get("columns")?.split(",") || columns);
@@ -210,8 +210,23 @@ if (table && tools) {
   if (query.value || by || state.get("columns")) draw();
 }
 
+// The search in a site without a server, which reads the data files of all models.
+const found = one("#found");
+if (found && !found.dataset.answered) {
+  const query = new URLSearchParams(location.search).get("q") || "";
+  one("input[name=q]").value = query;
+  one(".hint").hidden = !/\|\||\(/.test(query);
+  if (query) Promise.all(all("a[data-of]").map(each => load(each.dataset.of))).then(files => {
+    const rows = files.flatMap(data => data.rows.filter(matcher(data, query)).map(row => [row, data.metrics]));
+    one("tbody", found).replaceChildren(...rows.slice(0, 200).map(([row, metrics]) => h("tr", heading("th", row, `${row.model}@${row.number}`), pillsOf(row),
+      cell("Numbers", ...Object.keys(metrics).filter(key => query.includes(key)).map(key => h("span.under", `${key} ${shown(metrics[key][row.place])}`))), ...about(row))));
+    one("caption", found).textContent = `Found: ${many(rows.length)}`;
+    found.hidden = false;
+  });
+}
+
 // The chart of another number, drawn as the page shows the first one.
-const figure = document.getElementById("chart"), key = document.getElementById("key");
+const figure = one("#chart"), key = one("#key");
 if (key) {
   const change = async () => { keep({ key: key.value }); drawChart(await load()); };
   key.parentElement.hidden = false;
@@ -225,42 +240,34 @@ function drawChart(data) {
   const values = data.metrics[key.value];
   if (!values) return;
   const points = data.rows.map(row => [row.number, values[row.place]]).filter(([, value]) => value !== null).reverse();
-  const width = Math.min(figure.clientWidth, 900), [left, right, top, bottom] = [64, width - 10, 48, 200];
-  const from = points[0][0], to = points.at(-1)[0];
-  let low = Infinity, high = -Infinity;
-  for (const [, value] of points) { low = Math.min(low, value); high = Math.max(high, value); }
-  const at = (value, from, to, start, end) => start + (end - start) * (to > from ? (value - from) / (to - from) : .5);
-  const x = number => at(number, from, to, left, right), y = value => at(value, low, high, bottom, top);
-  const text = (content, x, y, anchor) => h("text.axis", { x, y, "text-anchor": anchor, "font-size": 11 }, content);
+  const width = Math.min(figure.clientWidth, 1152), [left, right, top, bottom] = [64, width - 10, 48, 200];
+  const from = points[0][0], to = points.at(-1)[0], limits = data.limits[key.value] || [];
+  const ordered = [...points, ...limits].map(([, value]) => value).sort((a, b) => a - b), low = ordered[0], high = ordered.at(-1);
+  const scale = (from, to, start, end) => value => start + (end - start) * (to > from ? (value - from) / (to - from) : .5);
+  const x = scale(from, to, left, right), y = scale(low, high, bottom, top);
+  const text = (content, x, y, anchor) => h("text.axis", { x, y, "text-anchor": anchor }, content);
   const line = (kind, d) => h(`path.${kind}`, { d, fill: "none", stroke: "currentColor" });
   const title = `${key.value} over versions`;
-  const drawing = h("svg.drawing.line-chart", { viewBox: `0 0 ${width} 240`, width, height: 240, role: "img", fill: "currentColor" }, h("title", title), text(key.value, 4, 14, "start"));
+  const drawing = h("svg.drawing.line-chart", { viewBox: `0 0 ${width} 240`, width, height: 240, role: "img", fill: "currentColor" }, h("title", title));
   for (const value of new Set([low, (low + high) / 2, high])) drawing.append(line("grid", `M${left - 6} ${y(value)}H${width}`), text(shown(value), left - 10, y(value) + 4, "end"));
   for (const number of new Set([from, to])) drawing.append(text(number, x(number), bottom + 20, "middle"));
-  // Of the points in each two pixels, the smallest and the largest are enough.
-  const columns = new Map();
-  for (const point of points) {
-    const column = Math.floor(x(point[0]) / 2), [least, most] = columns.get(column) || [point, point];
-    columns.set(column, [point[1] < least[1] ? point : least, point[1] > most[1] ? point : most]);
-  }
-  const kept = [...columns.values()].flatMap(([a, b]) => a === b ? [a] : a[0] < b[0] ? [a, b] : [b, a]);
-  drawing.append(line("line", "M" + kept.map(([n, v]) => `${x(n).toFixed(1)} ${y(v).toFixed(1)}`).join("L")));
+  for (const [label, limit] of limits) drawing.append(h("path.limit", { d: `M${left - 6} ${y(limit)}H${width}`, stroke: "currentColor", "stroke-dasharray": "6 3" }), text(label, left, y(limit) + (limit < high ? -4 : 12), "start"));
+  drawing.append(line("line", "M" + points.map(([n, v]) => `${x(n)} ${y(v)}`).join("L")));
   for (const [n, v] of points.length <= 60 ? points : []) drawing.append(h("g.dot", h("title", `version ${n}: ${shown(v)}`), h("circle", { cx: x(n), cy: y(v), r: 2.5 })));
-  for (const [number, name] of Object.entries(data.stage)) {
-    const value = values[data.row.get(Number(number)).place], place = x(number);
-    if (name !== "archived" && value !== null) drawing.append(h("g.mark", line("rule", `M${place} 26V${bottom}`), h("path", { d: `M${place} ${y(value)}m0-6l6 6l-6 6l-6-6z` }), text(`${name} ${number}`, place - 4, 34, place > 120 ? "end" : "start")));
+  for (const { number, stage, place } of data.rows) {
+    const value = values[place], at = x(number);
+    if (!["none", "archived"].includes(stage) && value !== null) drawing.append(h("g.mark", line("rule", `M${at} 26V${bottom}`), h("path", { d: `M${at} ${y(value)}m0-6l6 6l-6 6l-6-6z` }), text(`${stage} ${number}`, at - 4, 34, at > 120 ? "end" : "start")));
   }
-  figure.replaceChildren(drawing, h("figcaption", `${many(points.length)} versions: smallest ${shown(low)}, largest ${shown(high)}, last ${shown(points.at(-1)[1])}.`));
-  document.getElementById("chart-title").textContent = title;
+  figure.replaceChildren(drawing, h("figcaption", `${many(points.length)} versions, last ${shown(points.at(-1)[1])}.`));
+  one("#chart-title").textContent = title;
 }
 
 // The comparison of the versions that the fragment names; "production" means the version in this stage.
-const comparison = document.getElementById("comparison");
+const comparison = one("#comparison");
 if (comparison) {
   on(window, "hashchange", () => { if (new URLSearchParams(location.hash.slice(1)).get("v") !== state.get("v")) location.reload(); });
   load().then(async data => {
-    const find = word => data.row.get(Number(word)) || data.rows.find(row => row.held.includes(word));
-    const rows = [...new Set((state.get("v") || "").split(",").map(find).filter(Boolean))].slice(0, 5);
+    const find = word => data.rows.find(row => row.number == word || row.held.includes(word)), rows = [...new Set((state.get("v") || "").split(",").map(find).filter(Boolean))].slice(0, 5);
     one(".hint").hidden = rows.length > 1;
     if (rows.length < 2) return;
     // A server or a host of pages also has the JSON twin of each version, with all values.
@@ -269,8 +276,7 @@ if (comparison) {
   });
 }
 function valuesOf(row, twin, data) {
-  const found = new Map(), plain = value => value !== null && typeof value === "object" ? JSON.stringify(value) : value;
-  const add = (kind, name, value) => { if ((value ?? "") !== "") found.set(`${kind}\n${name}`, plain(value)); };
+  const found = new Map(), plain = value => value !== null && typeof value === "object" ? JSON.stringify(value) : value, add = (kind, name, value) => { if ((value ?? "") !== "") found.set(`${kind}\n${name}`, plain(value)); };
   add("", "stage", row.held.join(", "));
   add("", "created", row.created.slice(0, 10));
   add("", "tags", row.tags.join(", "));
@@ -287,11 +293,11 @@ function drawComparison(rows, twins, data) {
   const columns = rows.map((row, place) => valuesOf(row, twins[place], data)), names = [...new Set(columns.flatMap(column => [...column.keys()]))];
   const lines = names.map(name => columns.map(column => column.get(name) ?? null)).map((values, place) => [names[place].split("\n"), values, values.every(value => value === values[0])]);
   const body = h("tbody"), only = one("input[name=only]");
-  for (const [[kind, name], values, same] of sorted(lines, line => line[2] ? 1 : 0)) {
+  for (const [[kind, name], values, same] of sorted(lines, line => +line[2])) {
     const numbers = values.filter(value => typeof value === "number"), low = Math.min(0, ...numbers), size = Math.max(0, ...numbers) - low;
-    const bar = value => h("svg.bar-of", { viewBox: "0 0 100 4", width: 100, height: 4, "aria-hidden": "true" }, h("rect.back", { width: 100, height: 4 }), h("rect", { x: 100 * (Math.min(value, 0) - low) / size, width: Math.max(100 * Math.abs(value) / size, 1), height: 4 }));
-    body.append(h(same ? "tr.same" : "tr", h("th", { scope: "row" }, name, kind ? h("span.under", kind) : null), ...values.map((value, place) =>
-      h("td", { "data-label": `Version ${rows[place].number}` }, value === null ? h("span.none", "none") : shown(value), typeof value === "number" && numbers.length > 1 && size && !same ? bar(value) : null))));
+    const bar = value => h("svg.bar-of", { viewBox: "0 0 100 4", width: 100, height: 4, "aria-hidden": "true" }, h("rect", { x: 100 * (Math.min(value, 0) - low) / size, width: Math.max(100 * Math.abs(value) / size, 1), height: 4 }));
+    body.append(h(same ? "tr.same" : "tr", h("th", { scope: "row" }, name, under(kind)), ...values.map((value, place) =>
+      cell(`Version ${rows[place].number}`, value === null ? h("span.none", "none") : shown(value), typeof value === "number" && numbers.length > 1 && size && !same ? bar(value) : null))));
   }
   comparison.replaceChildren(h("caption", `${lines.filter(line => !line[2]).length} of ${lines.length} values differ`),
     h("thead", h("tr", h("th", { scope: "col" }, "What"), ...rows.map(row => h("th", { scope: "col" }, linked(row.page, `Version ${row.number}`))))), body);

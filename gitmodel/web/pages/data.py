@@ -6,6 +6,7 @@ from datetime import timezone
 
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
+from gitmodel.web.pages.gate_lines import gate_lines
 from gitmodel.web.pages.model import list_models
 from gitmodel.web.registry_data import RegistryData
 
@@ -17,8 +18,9 @@ class DataFile(Frozen):
     """The versions of a model by column, newest first.
 
     *numbers*, *created*, *tags*, *description*, *code* and each list of *metrics* have a value for each version. *tags*
-    are places in *tagset*. *names*, *stage*, *pending* and *aliases* have only the versions with one. *pages* are the
-    versions with a page of their own, None if all have one.
+    are places in *tagset*. *limits* has the limits of gates near the numbers of a key, each with its label. *names*,
+    *stage*, *pending* and *aliases* have only the versions with one. *pages* are the versions with a page of their own,
+    None if all have one.
     """
 
     commit: str
@@ -33,6 +35,7 @@ class DataFile(Frozen):
     tagset: tuple[str, ...]
     description: tuple[str, ...]
     metrics: dict[str, tuple[float | None, ...]]
+    limits: dict[str, tuple[tuple[str, float], ...]]
     code: tuple[str | None, ...]
     failed: tuple[int, ...]
     deleted: tuple[int, ...]
@@ -64,6 +67,7 @@ def read(registry: RegistryData, model: str) -> DataFile:
         tagset=tagset,
         description=tuple(record.description[:_MOST_TEXT] for record in records),
         metrics={key: tuple(map(values.get, numbers)) for key, values in registry.numbers(model).items()},
+        limits=gate_lines(registry, model),
         code=tuple(record.code.commit[:7] if record.code and record.code.commit else None for record in records),
         failed=tuple(record.number for record in records if record.failed),
         deleted=registry.deleted(model),

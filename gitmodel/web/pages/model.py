@@ -10,6 +10,7 @@ from gitmodel.domain.schema.records import HEADINGS
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page, Parameters
+from gitmodel.web.pages.gate_lines import gate_lines
 from gitmodel.web.pages.open_proposals import OpenProposal, open_proposals
 from gitmodel.web.pages.stage_pills import StagePill, stage_pills
 from gitmodel.web.registry_data import RegistryData
@@ -36,11 +37,15 @@ class VersionLine(Frozen):
 
 
 class Chart(Frozen):
-    """The numbers of the versions under the key *metric*, oldest first, and the versions that hold stages."""
+    """The numbers of the versions under the key *metric*, oldest first, and the versions that hold stages.
+
+    *limits* has the limits of gates that are near the numbers, each with its label.
+    """
 
     metric: str
     points: tuple[tuple[int, float], ...]
     marks: tuple[tuple[int, str], ...]
+    limits: tuple[tuple[str, float], ...]
 
 
 class CardSection(Frozen):
@@ -106,7 +111,7 @@ def _chart(registry: RegistryData, model: str) -> Chart | None:
     points = tuple(sorted(registry.numbers(model).get(metric, {}).items()))
     held = ((state.in_force, state.name) for state in registry.model(model).stages)
     marks = tuple((number, name) for number, name in held if number is not None)
-    return Chart(metric, points, marks) if len(points) > 1 else None
+    return Chart(metric, points, marks, gate_lines(registry, model).get(metric, ())) if len(points) > 1 else None
 
 
 def _line(registry: RegistryData, view: VersionView, columns: tuple[str, ...]) -> VersionLine:
