@@ -56,6 +56,7 @@ class RegistryData:
         self._numbers: dict[str, Mapping[str, Mapping[int, float]]] = {}
         self._judged: dict[tuple[str, str, int], Sequence[Outcome]] = {}
         self._limits: dict[str, Sequence[Limit]] = {}
+        self._packages: dict[str, Mapping[str, str]] = {}
         self._neighbours: dict[str, dict[int, tuple[int | None, int | None]]] = {}
         self.rules_of_text = TextRules(public=options.public, is_version=self._is_version, private=private)
 
@@ -281,6 +282,42 @@ class RegistryData:
     def runs(self) -> Mapping[str, RunView]:
         """The recorded runs by id, newest first, without runs that only this machine knows."""
         return {run.id: run for run in self.client.list_runs() if run.record is not None}
+
+    def package_runs(self, id: str) -> tuple[RunView | None, RunView]:
+        """Return the previous run of the same pipeline as the run *id*, and the run since which it has these packages.
+
+        Runs without a list of packages are left out.
+        """
+        return self._package_runs[id]
+
+    @cached_property
+    def _package_runs(self) -> Mapping[str, tuple[RunView | None, RunView]]:
+        found: dict[str, tuple[RunView | None, RunView]] = {}
+        newest: dict[str, RunView] = {}
+        for run in reversed(list(self.runs.values())):
+            if run.record is None or run.record.packages is None:
+                continue
+            before = newest.get(run.pipeline)
+            same = before is not None and before.record and before.record.packages == run.record.packages
+            found[run.id] = before, found[before.id][1] if before is not None and same else run
+            newest[run.pipeline] = run
+        return found
+
+    def packages(self, run: RunView) -> Mapping[str, str]:
+        """Return the versions of the packages that were installed for *run*, by name.
+
+        Returns {} for a site without artifacts, because the list is in the artifact store, and for a list that this
+        machine neither has nor can fetch.
+        """
+        digest = run.record.packages if run.record is not None else None
+        if digest is None or not self.options.artifacts:
+            return {}
+        if digest not in self._packages:
+            try:
+                self._packages[digest] = self.client.get_run(run.id).packages
+            except GitModelError:
+                self._packages[digest] = {}
+        return self._packages[digest]
 
     def holders_of(self, digest: str) -> Sequence[tuple[str, int]]:
         """Return model and number of each version that has an artifact or attachment with *digest*, oldest first."""

@@ -14,6 +14,7 @@ from browser import Visitor, accessibility_faults
 
 from gitmodel import Client, RunFailed, pipeline, step
 from gitmodel.cli import run as run_program
+from gitmodel.registry import runs
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.site import export_site
 
@@ -64,6 +65,39 @@ def test_a_run_shows_its_steps_with_inputs_and_the_versions_that_have_them(site:
     text = (site / f"{run_of(site, 'train_triage')}.html").read_text(encoding="utf-8")
     assert "git model reproduce triage@8" in text
     assert '<a href="../m/churn/v/13.html">churn@13</a>' in text
+
+
+def test_a_run_lists_its_packages_and_those_that_differ_from_the_previous_run(
+    code_repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = {10: b"numpy==1.0\ntorch==2.1\n", 11: b"numpy==1.0\ntorch==2.1\n", 12: b"numpy==1.1\nscipy==1.9\n"}
+    ids, site = [], tmp_path / "site"
+    for hour, packages in lists.items():
+        for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
+            monkeypatch.setenv(name, f"2026-11-23T{hour}:00:00Z")
+        monkeypatch.setattr(runs, "_kept_packages", {})
+        monkeypatch.setattr(runs, "_installed_packages", lambda packages=packages: packages)
+        with Client(code_repo) as client, client.start_run("train") as run:
+            ids.append(run.id)
+    assert ids == sorted(ids)
+    with Client(code_repo) as client:
+        export_site(client, site, SiteOptions(artifacts=True))
+        first, second, third = (twin(site, f"runs/{id}")["package_list"] for id in ids)
+        assert first["installed"] == [["numpy", "1.0"], ["torch", "2.1"]]
+        assert (first["previous"], first["changes"]) == ("", [])
+        assert (second["count"], second["installed"], second["changes"]) == (2, [], [])
+        assert (second["previous"], second["listed_in"]) == (ids[0], ids[0])
+        assert third["previous"] == ids[1]
+        assert [tuple(change.values()) for change in third["changes"]] == [
+            ("numpy", "1.0", "1.1"),
+            ("scipy", None, "1.9"),
+            ("torch", "2.1", None),
+        ]
+        text = (site / f"runs/{ids[1]}.html").read_text(encoding="utf-8")
+        assert f'<a href="../runs/{ids[0]}.html#packages">' in text
+        export_site(client, site, SiteOptions())
+    assert twin(site, f"runs/{ids[0]}")["package_list"] is None, "the list is in the artifact store"
+    assert "numpy" not in (site / f"runs/{ids[0]}.html").read_text(encoding="utf-8")
 
 
 def test_a_failed_run_names_its_step_and_its_error(site: Path) -> None:

@@ -14,6 +14,7 @@ from gitmodel.web.registry_data import RegistryData
 
 if TYPE_CHECKING:
     from gitmodel.domain.schema.records import RunRecord, StepRecord
+    from gitmodel.registry.runs import RunView
 
 # The most runs in the table; the JSON has all runs.
 MOST_ROWS = 200
@@ -66,8 +67,30 @@ class StepRow(Frozen):
     outputs: tuple[StepValue, ...]
 
 
+class PackageChange(Frozen):
+    """A package that differs from the previous run: its versions, None for not installed."""
+
+    name: str
+    old: str | None
+    new: str | None
+
+
+class Packages(Frozen):
+    """The *installed* packages of a run, pairs of name and version, and their *count*.
+
+    *changes* are the differences from *previous*, the run of the same pipeline before; "" for none, or if its list is
+    not known. If both have the same list, *installed* is empty, and *listed_in* is the first run with this list.
+    """
+
+    count: int
+    installed: tuple[tuple[str, str], ...]
+    previous: str
+    changes: tuple[PackageChange, ...]
+    listed_in: str
+
+
 class RunPage(Frozen):
-    """A run with its steps. *packages* is the digest of the list of installed packages.
+    """A run with its steps. *packages* is the digest of the list of installed packages, and *package_list* its content.
 
     *has_details* is True if inputs and outputs of the steps are in the artifact store instead of the record.
     """
@@ -86,6 +109,7 @@ class RunPage(Frozen):
     executor: str
     python: str
     packages: str | None
+    package_list: Packages | None
     failed_step: str
     error: str
     steps: tuple[StepRow, ...]
@@ -115,7 +139,7 @@ def read_all(registry: RegistryData) -> RunsPage:
 
 def read(registry: RegistryData, id: str) -> RunPage:
     """Return the value of the page of the run *id*. Raises NotFound."""
-    record = _record(registry, id)
+    run, record = _run(registry, id)
     return RunPage(
         id=id,
         pipeline=record.pipeline,
@@ -131,6 +155,7 @@ def read(registry: RegistryData, id: str) -> RunPage:
         executor=record.executor,
         python=record.python,
         packages=record.packages,
+        package_list=_packages(registry, run),
         failed_step=record.failed_step or "",
         error=record.error,
         steps=tuple(_step(registry, step) for step in record.steps),
@@ -144,11 +169,25 @@ def _seconds(record: RunRecord) -> float:
     return whole or round(sum(step.seconds for step in record.steps), 3)
 
 
-def _record(registry: RegistryData, id: str) -> RunRecord:
+def _run(registry: RegistryData, id: str) -> tuple[RunView, RunRecord]:
     run = registry.runs.get(id)
     if run is None or run.record is None:
         raise NotFound(f"there is no run {id!a}", hint="`git model runs list` lists the runs")
-    return run.record
+    return run, run.record
+
+
+def _packages(registry: RegistryData, run: RunView) -> Packages | None:
+    """Return the packages of *run*; None if they are not known."""
+    new = registry.packages(run)
+    if not new:
+        return None
+    before, listed_in = registry.package_runs(run.id)
+    if before is not None and listed_in is not run:
+        return Packages(len(new), (), before.id, (), listed_in.id)
+    old = registry.packages(before) if before is not None else {}
+    changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name)) if old else ()
+    changes = tuple(PackageChange(name, old.get(name), new.get(name)) for name in changed)
+    return Packages(len(new), tuple(new.items()), before.id if before is not None and old else "", changes, "")
 
 
 def _step(registry: RegistryData, step: StepRecord) -> StepRow:
@@ -175,12 +214,14 @@ def _versions(references: Iterable[str]) -> tuple[Version, ...]:
 
 def state(registry: RegistryData, id: str) -> str:
     """Return a text that changes with the page: a record of a run does not change, but the versions that it names."""
-    record = _record(registry, id)
+    run, record = _run(registry, id)
     digests = {digest for step in record.steps for digest in (*step.inputs.values(), *step.outputs.values())}
     holders = [next(iter(registry.holders_of(digest)), None) for digest in sorted(digests)]
     named = {*_versions(record.versions), *filter(None, holders)}
     with_page = [one for one in sorted(named) if _has_page(registry, one)]
-    return repr((id, record.versions, holders, with_page))
+    packages = _packages(registry, run)
+    lists = (packages.previous, packages.listed_in) if packages is not None else None
+    return repr((id, record.versions, holders, with_page, lists))
 
 
 def _has_page(registry: RegistryData, version: Version) -> bool:
