@@ -140,8 +140,21 @@ def _allowed(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}/"
 
 
+def looks(page: Page) -> Iterator[tuple[int, bool]]:
+    """Show *page* on a screen and on a phone, each light and dark, without loading it again.
+
+    Yields the width of the window, and True for dark.
+    """
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        for dark in (False, True):
+            page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
+            yield width, dark
+
+
 def accessibility_faults(page: Page) -> list[str]:
     """Return the violations that axe-core finds on *page*, in words."""
     require(AXE if AXE.exists() else None, "nodejs, and `python3 noxfile.py -s test`, which installs axe-core")
-    page.evaluate(AXE.read_text(encoding="utf-8"))
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
     return page.evaluate(_FIND_VIOLATIONS)

@@ -1,7 +1,7 @@
 """Every kind of page, with the data of the demo registry, in a real browser."""
 
 import pytest
-from browser import accessibility_faults
+from browser import accessibility_faults, looks
 from layout import keyboard_faults, layout_faults
 
 from gitmodel import Client
@@ -25,16 +25,19 @@ def site(demo, tmp_path_factory):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, True)])
-def test_nothing_overlaps_or_is_cut_off_and_axe_finds_nothing(site, visitor, page, width, dark):
+def test_nothing_overlaps_or_is_cut_off_and_axe_finds_nothing(site, visitor, page):
+    """On a screen and on a phone, light and dark, with folded parts closed and open."""
     folder, files = site
     for file in files[page.name]:
-        seen = visitor.open((folder / file).as_uri(), width=width, dark=dark, site=folder)
-        assert (file, layout_faults(seen)) == (file, [])
-        if width == 1280:
-            assert (file, keyboard_faults(seen)) == (file, [])
-        seen.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-        assert (file, layout_faults(seen), accessibility_faults(seen)) == (file, [], [])
+        seen = visitor.open((folder / file).as_uri(), site=folder)
+        assert (file, keyboard_faults(seen)) == (file, [])
+        for is_open in (False, True):
+            seen.evaluate(f"document.querySelectorAll('details').forEach(one => one.open = {str(is_open).lower()})")
+            for width, dark in looks(seen):
+                found = layout_faults(seen) if not dark else []
+                found += accessibility_faults(seen) if is_open else []
+                assert (file, width, dark, is_open, found) == (file, width, dark, is_open, [])
+        seen.close()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
