@@ -196,6 +196,20 @@ def test_a_shallow_clone_shows_what_it_has_and_says_what_is_missing(
     assert twin(tmp_path / "site", "stages")["stages"] == ["staging", "production"]
 
 
+def test_a_shallow_clone_accuses_nobody_of_a_forged_tag(demo: Path, tmp_path: Path) -> None:
+    clone, url = tmp_path / "clone", demo.as_uri()
+    subprocess.run(["git", "clone", "-q", "--depth=1", "--no-single-branch", url, clone], check=True)
+    with Client(clone) as shallow:
+        export_site(shallow, tmp_path / "site", SiteOptions())
+    stages = twin(tmp_path / "site", "stages")
+    pills = [holder["pill"] for row in stages["rows"] for holder in row["holders"] if holder]
+    unknown = ("unknown", "this clone is too shallow to tell who set it")
+    assert {(pill["state"], pill["note"]) for pill in pills} == {unknown}
+    assert stages["forged"] == 0
+    waiting = twin(tmp_path / "site", "health")["waiting"]
+    assert {change["reason"] for change in waiting} == {unknown[1]}
+
+
 def test_the_lineage_of_a_damaged_version_says_why_it_is_missing(
     client: Client, code_repo: Path, tmp_path: Path
 ) -> None:

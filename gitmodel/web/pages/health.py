@@ -5,6 +5,7 @@ from __future__ import annotations
 from gitmodel.errors import GitModelError
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
+from gitmodel.web.pages.stage_pills import state_words
 from gitmodel.web.registry_data import RegistryData
 from gitmodel.web.verified import VerifiedArtifacts
 
@@ -57,7 +58,7 @@ def read(registry: RegistryData) -> HealthPage:
     except GitModelError as error:
         unchecked = error.message
     waiting = tuple(
-        WaitingChange(name, state.name, state.in_force, state.recorded, state.doubt or "it waits for `git model apply`")
+        WaitingChange(name, state.name, state.in_force, state.recorded, state_words(state)[1])
         for name, view in registry.models.items()
         for state in view.stages
         if state.pending

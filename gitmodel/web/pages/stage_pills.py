@@ -6,6 +6,7 @@ from datetime import datetime
 
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.rules.gates import Outcome
+from gitmodel.domain.views.cell_text import is_hidden_by_shallow_clone
 from gitmodel.frozen import Frozen
 from gitmodel.registry.in_force import NEEDS_CEL
 from gitmodel.web.registry_data import RegistryData
@@ -14,9 +15,9 @@ from gitmodel.web.registry_data import RegistryData
 class StagePill(Frozen):
     """A stage or alias: the *version* in force, and the version *recorded* if it is another.
 
-    *state* is "in force", "pending" (recorded, waits for `git model apply`), "forged" (a tag that does not count) or
-    "empty"; *note* explains it. The promotion overrode the rules *forced*. The version in force does not pass the
-    current gates *failing*.
+    *state* is "in force", "pending" (recorded, waits for `git model apply`), "forged" (a tag that does not count),
+    "unknown" (a shallow clone lacks the commit of the tag) or "empty"; *note* explains it. The promotion overrode the
+    rules *forced*. The version in force does not pass the current gates *failing*.
     """
 
     name: str
@@ -72,7 +73,7 @@ def pills_of(registry: RegistryData, model: str, number: int) -> tuple[StagePill
 
 
 def _pill(registry: RegistryData, model: str, state: StageState) -> StagePill:
-    word, note = _state(state)
+    word, note = state_words(state)
     if state.in_force is None:
         return StagePill(state.name, state.alias, None, state.recorded, word, note)
     judged = registry.judged_again(model, state.name, state.in_force)
@@ -97,7 +98,10 @@ def _pill(registry: RegistryData, model: str, state: StageState) -> StagePill:
     )
 
 
-def _state(state: StageState) -> tuple[str, str]:
+def state_words(state: StageState) -> tuple[str, str]:
+    """Return the word for the state of a pill, and its explanation."""
+    if is_hidden_by_shallow_clone(state):
+        return "unknown", state.forged
     if state.forged:
         return "forged", f"its tag does not count: {state.forged}"
     if state.pending:
