@@ -13,6 +13,7 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
+from gitmodel.domain.snapshots.snapshot_sources import TagState
 from gitmodel.domain.views.authorship import AUTHORSHIP_NAMES, Authorship
 from gitmodel.domain.views.record_views import (
     VERSION_NAMES,
@@ -103,7 +104,7 @@ class _Search:
         self._authors: Mapping[str, Authorship] = {}
         if not self._names.isdisjoint(AUTHORSHIP_NAMES):
             self._authors = read_authorships(writer.repository, snapshot.commit, writer.index_folder)
-        self._states: dict[str, tuple[StageState, ...]] = {}
+        self._states: dict[str, tuple[StageState, ...] | None] = {}
         # True until a version has the metadata key of the order. Until then, the keys of the versions are collected,
         # for suggestions.
         self._misses_order = order is not None and order.field.steps[0] == "metadata"
@@ -143,11 +144,10 @@ class _Search:
         """Return the versions in force in *stages*, and the errors of damaged records."""
         tags = KnownTags(self._snapshot, self._index.lists if self._index is not None else None)
         tags.read(self._models)
-        self._states = {
-            model: tuple(stage_states(self._snapshot, model, tags=tags.of(model))) for model in self._models
-        }
+        read = {model: self._read_states(model, tags.of(model)) for model in self._models}
+        self._states = read
         tags.write()
-        held = {(model, state.name): state.in_force for model in self._models for state in self._states[model]}
+        held = {(model, state.name): state.in_force for model, states in read.items() for state in states or ()}
         wanted = [(model, held.get((model, stage))) for stage in stages for model in self._models]
         return self._read((model, number) for model, number in wanted if number is not None), self._sorted_errors()
 
@@ -198,7 +198,10 @@ class _Search:
             searching = self._misses_order or (self._wanted is not None and self._wanted.unseen)
             if record.deleted is not None and not searching:
                 continue
-            view = view_version(self._snapshot, model, record, self._states_of(model))
+            states = self._states_of(model)
+            if states is None:
+                continue
+            view = view_version(self._snapshot, model, record, states)
             if self._authors:
                 view = replace(view, authorship=self._authors.get(str(view)))
             fields = self._fields_of(view)
@@ -219,7 +222,22 @@ class _Search:
         if isinstance(tags, SnapshotTags) and len(models) > 1:
             tags.list_of(models)
 
-    def _states_of(self, model: str) -> tuple[StageState, ...]:
+    def _states_of(self, model: str) -> tuple[StageState, ...] | None:
+        """Return the stages of *model*, as `_read_states` does."""
         if model not in self._states:
-            self._states[model] = tuple(stage_states(self._snapshot, model))
+            self._states[model] = self._read_states(model)
         return self._states[model]
+
+    def _read_states(self, model: str, tags: Mapping[str, TagState] | None = None) -> tuple[StageState, ...] | None:
+        """Return the stages of *model*.
+
+        If one of their records is damaged, keeps the error and returns None, so that the other models are found. Raises
+        Invalid in a search of this model alone.
+        """
+        try:
+            return tuple(stage_states(self._snapshot, model, tags=tags))
+        except Invalid as error:
+            if self._model is not None:
+                raise
+            self._damaged.append(error)
+            return None

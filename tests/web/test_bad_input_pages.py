@@ -1,11 +1,14 @@
 """Pages of a registry with hostile, huge, missing and damaged content, in a real browser."""
 
+import json
 import subprocess
 
+import editing
 import pytest
 from layout import layout_faults
 
 from gitmodel import Client
+from gitmodel.errors import Invalid
 from gitmodel.web import routes
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.registry_data import RegistryData
@@ -76,3 +79,21 @@ def test_a_clone_without_tags_or_history_has_all_pages(registry, tmp_path, kind)
     ]
     assert pages[0] == pages[1]
     assert len(pages[0]) > 10
+
+
+@pytest.mark.parametrize("record", ['version = "x"\n', "version = 99\n", "= [\n"])
+def test_a_damaged_record_of_a_stage_hides_its_model_only(code_repo, tmp_path, record):
+    with Client(code_repo) as client:
+        for name in ("iris", "wine"):
+            client.register_model(name).create_version(metadata={"accuracy": 0.9})
+            client.promote(f"{name}@1", "production")
+        editing.edit(code_repo, {"models/iris/stages/production.toml": record})
+        export_site(client, tmp_path / "site", SiteOptions())
+        assert [str(view) for view in client.find_versions()] == ["wine@1"]
+        (damage,) = client.find_versions().damaged
+        assert damage.message.startswith("models/iris/stages/production.toml")
+        with pytest.raises(Invalid):
+            client.find_versions("iris")
+    assert (tmp_path / "site/m/wine/v/1.html").exists()
+    health = json.loads((tmp_path / "site/health.json").read_text(encoding="utf-8"))
+    assert {one["path"] for one in health["findings"]} == {"models/iris/stages/production.toml"}
