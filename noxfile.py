@@ -289,6 +289,19 @@ def mlflow(session: nox.Session, release: str) -> None:
 
 
 @development
+def package(session: nox.Session) -> None:
+    """Build the sdist and the wheel into dist/, twice with equal bytes, and try the wheel with each Python."""
+    run(session, "python", "release/build.py", "dist")
+    run(session, "python", "release/trial.py", "dist")
+
+
+@development
+def release(session: nox.Session) -> None:
+    """Sign the tag of a release, build and try its files, and print what is left to do. Publishes nothing."""
+    run(session, "python", "release/release.py", *session.posargs)
+
+
+@development
 def bench(session: nox.Session) -> None:
     """The benchmarks behind the numbers in the docs."""
     run(session, "python", "benchmarks/run.py", *session.posargs)
@@ -296,7 +309,14 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Write requirements.lock anew for Python 3.10 and up. `-- --upgrade` takes newer versions."""
+    """Write requirements.lock and locks/ anew for Python 3.10 and up. `-- --upgrade` takes newer versions."""
     session.install("uv")
-    options = "--universal --python-version=3.10 --generate-hashes --no-emit-index-url --no-header --extra=dev"
-    session.run("uv", "pip", "compile", "-q", *options.split(), "-o", LOCK.name, "pyproject.toml", *session.posargs)
+    options = "--universal --python-version=3.10 --generate-hashes --no-emit-index-url --no-header"
+    compile = ("uv", "pip", "compile", "-q", *options.split())
+    session.run(*compile, "--extra=dev", "-o", LOCK.name, "pyproject.toml", *session.posargs)
+    for place in sorted((ROOT / "locks").glob("*.lock")):
+        extra = [] if place.stem == "core" else [f"--extra={place.stem}"]
+        # One version of a package in all locks, so that pip can install several together. mlflow needs older ones.
+        same = [] if place.stem == "mlflow" else ["-c", LOCK.name]
+        more = ["--no-annotate", "-o", f"locks/{place.name}", *session.posargs]
+        session.run(*compile, *extra, *same, *more, "pyproject.toml")

@@ -100,7 +100,13 @@ MEANT = {
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        ctx.obj.output.text(f"gitmodel {__version__}")
+        if ctx.params["verbose"]:  # an eager option, so it is here in any order
+            from gitmodel.client.installation import describe_installation
+
+            lines = [f"{name:<18}{text}".rstrip() for name, text in describe_installation()]
+        else:
+            lines = [f"gitmodel {__version__}"]
+        ctx.obj.output.text("\n".join(lines))
         ctx.exit()
 
 
@@ -127,9 +133,8 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     metavar="SECONDS",
     help="By URL: how long to retry while others write. Default: 60.",
 )
-@click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
-)
+@click.option("--version", is_flag=True, expose_value=False, callback=_print_version, help="Print the version.")
+@click.option("--verbose", is_flag=True, is_eager=True, help="With --version: print what a report of a problem needs.")
 @click.pass_obj
 def program(
     invocation: Invocation,
@@ -138,12 +143,15 @@ def program(
     max_age: float | None,
     offline: bool | None,
     timeout: float,
+    verbose: bool,
 ) -> None:
     """A model registry that lives in git.
 
     A version is named MODEL@VERSION or MODEL VERSION: iris@3, iris@1.2.3, iris@production, iris@latest; MODEL alone
     means its latest version.
     """
+    if verbose:
+        raise errors.UsageError("--verbose goes with --version", hint="write `git model --version --verbose`")
     for folder in folders:
         invocation.enter(folder)
     invocation.repo = repo
@@ -275,7 +283,8 @@ def _report_unexpected(error: Exception, invocation: Invocation, arguments: Sequ
         traceback.print_exc()
     told = GitModelError(
         f"unexpected {type(error).__name__}: {errors.message_of(error)}",
-        hint="this is a bug in gitmodel: please report it with the output of the same command with GITMODEL_DEBUG=1",
+        hint="this is a bug in gitmodel: please report it with the output of `git model --version --verbose`, "
+        "and of the same command with GITMODEL_DEBUG=1",
     )
     invocation.output.format = _wanted_format(arguments) or invocation.output.format
     try:

@@ -1,0 +1,141 @@
+"""Installs a built wheel in clean environments and tries it: `python release/trial.py FOLDER`.
+
+FOLDER has one wheel, as `release/build.py` writes it. Each Python that gitmodel supports and that this machine has gets
+an environment with the locked core, without the checkout. The oldest and the newest also get the extra skops, and run
+the five minutes of the README.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# The newest version of Python that is searched for; the classifiers of the package say which ones are supported.
+NEWEST = 15
+
+
+def supported() -> list[str]:
+    """Return the versions of Python that the package names."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return re.findall(r'"Programming Language :: Python :: (3\.\d+)"', text)
+
+
+def pythons() -> dict[str, Path]:
+    """Return the Pythons of this machine from 3.10, by version: those of pyenv and those on PATH."""
+    found = {}
+    for minor in range(10, NEWEST + 1):
+        version = f"3.{minor}"
+        kept = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))
+        named = shutil.which(f"python{version}")
+        if kept or named:
+            found[version] = kept[-1] if kept else Path(str(named))
+    return found
+
+
+def five_minutes() -> Iterator[tuple[str, str]]:
+    """Yield the blocks of the README's five minutes: a file's name and text, or "" and a command."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Five minutes\n")[2].partition("\n## ")[0]
+    for language, text in re.findall(r"^```(\w+)\n(.*?)^```", section, re.MULTILINE | re.DOTALL):
+        if language == "python":
+            yield text.splitlines()[0].removeprefix("# "), text
+        for command in re.findall(r"^\$ (.*)", text, re.MULTILINE) if language == "console" else ():
+            yield "", command
+
+
+class Trial:
+    """An environment of one Python with the wheel, and a folder for its commands."""
+
+    def __init__(self, python: Path, wheel: Path, place: Path, extra: str = "") -> None:
+        self.place = place
+        self.folder = place / "work"
+        self.folder.mkdir(parents=True)
+        self.bin = place / "env" / "bin"
+        began = time.monotonic()
+        # virtualenv keeps pip unpacked, so that this takes one second and not twenty
+        options = ["-q", "--no-setuptools", "--no-wheel", "-p", python]
+        subprocess.run([sys.executable, "-m", "virtualenv", *options, place / "env"], check=True)
+        made = time.monotonic()
+        locks = ["-r", ROOT / "locks" / "core.lock", *(["-r", ROOT / "locks" / f"{extra}.lock"] if extra else [])]
+        pip = [self.bin / "pip", "install", "-q", "--no-compile"]  # with this user's cache of packages
+        subprocess.run([*pip, "--require-hashes", *locks], check=True)
+        subprocess.run([*pip, "--no-deps", wheel], check=True)
+        self.told = f"environment {made - began:.0f} s, install {time.monotonic() - made:.0f} s, {self.size():,.0f} MB"
+
+    def size(self) -> float:
+        """Return the size of what was installed, in MB, without pip itself."""
+        packages = next((self.place / "env" / "lib").glob("python3*/site-packages"))
+        files = (file for file in packages.rglob("*") if file.is_file())
+        return sum(file.stat().st_size for file in files if "pip" not in file.relative_to(packages).parts[0]) / 1e6
+
+    def shell(self, line: str) -> str:
+        """Run *line* without any setting of this machine's user, and return its output. End the program if it fails."""
+        environ = {"HOME": str(self.place), "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}"}
+        done = subprocess.run(["bash", "-c", line], cwd=self.folder, env=environ, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{line} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def try_core(self) -> None:
+        """Find the command, its manual and its completion, and record, promote and read a version."""
+        for name, value in (("user.name", "Ada Example"), ("user.email", "ada@example.com")):
+            self.shell(f"git config --global {name} '{value}'")
+        place = self.shell("python -c 'import gitmodel; print(gitmodel.__file__)'").strip()
+        assert place.startswith(str(self.place)), place
+        assert self.shell("git model --version") == self.shell("gitmodel --version") != ""
+        assert "Promote" in self.shell("git model -h")
+        if shutil.which("man"):
+            assert self.shell("man -w git-model").startswith(str(self.place))
+        assert (self.bin.parent / "share" / "man" / "man1" / "git-model.1").is_file()
+        assert "git" in self.shell('eval "$(git model completion bash)"; complete -p')
+        self.shell("git init -q core && cd core && git commit -q --allow-empty -m Start && git model init")
+        self.shell("cd core && echo bytes > file && git model register iris")
+        self.shell("cd core && git model version create iris --data file=file --metadata accuracy=0.9")
+        self.shell("cd core && git model promote iris@1 production --reason first")
+        assert self.shell("cd core && git model resolve iris@production") == "iris@1\n"
+        self.shell("cd core && git model get iris@production file -o again && cmp file again")
+
+    def try_five_minutes(self) -> None:
+        """Run the five minutes of the README."""
+        for file, text in five_minutes():
+            if file:
+                (self.folder / file).write_text(text, encoding="utf-8")
+            else:
+                self.shell(text)
+
+
+def try_version(version: str, python: Path, wheel: Path, whole: bool) -> str:
+    """Try *wheel* with one Python, and return a sentence about it."""
+    with tempfile.TemporaryDirectory(prefix="gitmodel-trial-") as temporary:
+        trial = Trial(python, wheel, Path(temporary) / "trial", "skops" if whole else "")
+        trial.try_core()
+        if whole:
+            trial.try_five_minutes()
+    also = ", with the five minutes of the README and the extra skops" if whole else ""
+    return f"Python {version}: works{also} ({trial.told})"
+
+
+def main(folder: Path) -> None:
+    """Try the wheel in *folder* with every Python, two at a time."""
+    (wheel,) = folder.resolve().glob("*.whl")
+    found = pythons()
+    wanted = supported()
+    tried = [version for version in wanted if version in found]
+    if not tried:
+        raise SystemExit(f"this machine has none of the supported Pythons: {', '.join(wanted)}")
+    whole = {tried[0], tried[-1]}
+    with ThreadPoolExecutor(2) as pool:
+        for line in pool.map(lambda each: try_version(each, found[each], wheel, each in whole), tried):
+            print(line, flush=True)
+    for version in [version for version in wanted if version not in found]:
+        print(f"Python {version}: not tried, because this machine does not have it")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
