@@ -10,7 +10,7 @@ PRELUDE = Path(__file__).with_name("windows_prelude.py")
 IMPORTS = """
 import importlib, pkgutil, gitmodel
 for found in pkgutil.walk_packages(gitmodel.__path__, "gitmodel."):
-    if not found.name.startswith("gitmodel.demo.project"):
+    if not found.name.startswith(("gitmodel.demo.project", "gitmodel.interop.mlflow_plugin.")):
         importlib.import_module(found.name)
 """
 SERVICE = """
