@@ -81,6 +81,9 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
         subprocess.run(["git", "remote", "add", "origin", bare], cwd=registry, check=True)
         subprocess.run(["git", "config", "gitmodel.store", tmp_path.as_uri()], cwd=registry, check=True)
         example = example.replace("https://example.com/team/models.git", str(bare))
+    if path == "git model copy":
+        subprocess.run(["git", "init", "-q", tmp_path / "other"], check=True)
+        example = example.replace("https://example.com/team/models.git", str(tmp_path / "other"))
     if path == "git model reproduce":
         subprocess.run(["git", "add", "train.py"], cwd=registry, check=True)
         subprocess.run(["git", "commit", "-q", "-m", "Train"], cwd=registry, check=True)

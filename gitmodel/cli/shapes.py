@@ -74,6 +74,8 @@ VERSION = shape(
     code="object or null: `commit` (hex digits or null), `dirty` (true if there were uncommitted "
     "changes; null: unknown), `snapshot` (the commit that holds these changes, or null), `repository` "
     "(the URL of the remote `origin` without credentials, or null), `outside` (true if there was no code repository)",
+    origin="object or null: the version that it was copied from: `registry` (a URL, or null), `model`, `version` and "
+    "`commit` (of the metadata branch there)",
     failed="true if the version comes from a failed run",
     deleted="time: when the version was deleted, or null",
     reason="text: why the version was deleted",
@@ -349,6 +351,18 @@ IMPORTED = shape(
     "A version that was imported. Printed by `import`.",
     reference="text: `MODEL@NUMBER` in this registry",
     new="false if the version existed already and nothing was changed",
+)
+COPIED_VERSION = shape(
+    "copied_version",
+    "A version that was copied to another registry. Printed by `copy`.",
+    source="text: `MODEL@NUMBER` in this registry",
+    reference="text: `MODEL@NUMBER` in the other registry",
+    new="false if the other registry had the version already",
+    stage="text: the stage that the version entered there, or null",
+    sent="number of bytes of artifacts that were sent",
+    branch="text: the branch of the proposal that was written instead; null if the version is in the registry",
+    address="text: the URL that opens the pull request, or null",
+    missing="list of text: records of the version's runs that could not be copied",
 )
 CARD = shape(
     "card",

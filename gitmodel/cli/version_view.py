@@ -49,6 +49,7 @@ def _lines(view: VersionView) -> list[tuple[str, str]]:
         ("tags", cell_text.commas(record.tags)),
         ("created", f"{cell_text.utc_time(record.created)} UTC"),
         ("code", _code(view)),
+        ("copied from", str(record.origin) if record.origin is not None else ""),
         ("failed", "yes: it was kept from a failed run" if record.failed else ""),
         ("metadata", "\n".join(f"{key} = {cell_text.tsv_cell(value)}" for key, value in record.metadata.items())),
         ("artifacts", "\n".join(_link(link, f"{link.kind}, ") for link in record.artifacts)),

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from gitmodel.teams.pulling import Pulled
     from gitmodel.teams.pushing import Pushed
     from gitmodel.teams.range_checks import RangeCheck
+    from gitmodel.teams.version_copies import CopiedVersion
 
 
 @checked_arguments
@@ -1027,6 +1028,46 @@ class Client:
         found = import_export(self.writer, file, store=self.store, model=model, renumbered=renumbered)
         return ModelVersion._find(self._opened, VersionRef.parse(found.reference), is_new=found.new)
 
+    def copy_version(
+        self,
+        reference: str | VersionRef,
+        to: str | os.PathLike[str] | Client,
+        *,
+        model: str = "",
+        stage: str | ModelStages = "",
+        reason: str = "",
+        force: bool = False,
+        propose: bool = False,
+        jobs: int = JOBS,
+        progress: Progress | None = None,
+    ) -> CopiedVersion:
+        """Copy a version with its artifacts, runs and lineage to the registry *to*: a path, a URL or a client.
+
+        The version gets the record `origin`. It belongs to the model of the same name, or to *model*, which is created
+        if necessary. It keeps its number if that number is higher than all others there, and gets the next number
+        otherwise. With *stage*, the version also enters this stage, by the rules of *to*; *force* overrides them and
+        needs a *reason*. Artifacts that the store of *to* has are not sent.
+
+        If the server of *to* refuses the push, or with *propose*, the version is on a branch for a pull request, which
+        `branch` of the result names. If *to* has the version already, nothing changes, and `new` is False. Raises
+        NotFound, Conflict for a name that is taken, GateRefused, Refused for a stage that accepts only proposals,
+        Unreachable.
+
+        >>> client.copy_version("iris@3", "https://git.example.org/production.git").reference     # doctest: +SKIP
+        'iris@3'
+        """
+        from gitmodel.domain.changes.planned_change import Justification
+        from gitmodel.teams.version_copies import CopySide, WantedCopy, copy_version
+
+        ref, wanted = _version_ref(reference), WantedCopy(model, str(stage), Justification(reason, force), propose)
+        with ExitStack() as opened:
+            if not isinstance(to, Client):
+                to = opened.enter_context(Client(repo=to, environ=self._opened.environ))
+            to._opened.require_branch("copy_version")
+            self.repository.renew()
+            source, target = (CopySide(one.writer, one.access) for one in (self, to))
+            return copy_version(source, target, ref, wanted, transfer=Transfer(jobs, progress))
+
     def open_code(self) -> CodeRepository:
         """Return the code repository that contains *path*. Raises NotFound if there is none."""
         return self._opened.open_code()
@@ -1242,9 +1283,9 @@ class Client:
 
         The block gets a second client. Changes through the second client, and through the handles that it returns,
         belong to the transaction. Later reads of the second client see these changes; nobody else sees them before the
-        block ends. Within the block, a change through the first client or its handles raises UsageError. A change
-        through any other client, or in another thread, is a commit of its own. The handles stay usable after the
-        transaction was committed.
+        block ends. Several threads may use the second client at the same time. Within the block, a change through the
+        first client or its handles raises UsageError. A change through any other client, or through the first client in
+        another thread, is a commit of its own. The handles stay usable after the transaction was committed.
 
         >>> with client.transaction("Move iris on") as change:          # doctest: +SKIP
         ...     version = change.get_model("iris").create_version()

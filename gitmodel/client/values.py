@@ -48,3 +48,4 @@ from gitmodel.teams.proposals import Proposal as Proposal
 from gitmodel.teams.pulling import Pulled as Pulled
 from gitmodel.teams.pushing import Pushed as Pushed
 from gitmodel.teams.range_checks import RangeCheck as RangeCheck
+from gitmodel.teams.version_copies import CopiedVersion as CopiedVersion

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.exports import Export, Imported, mentioned, needed, plan_import, read_export
@@ -45,19 +46,37 @@ def export(
     With *inputs*, the file also contains all artifacts from which the version was made. Raises NotFound for an artifact
     of the version that the store does not have, UsageError if *target* exists.
     """
+    found = read_version(repository, ref, store=store)
+    exported, reference, missing = found.export, found.export.reference, list(found.missing)
+    sizes = dict(_own(store, exported.version, reference))
+    sizes.update(_beside(store, exported.runs, found.graph if inputs else None, missing))
+    written = write_archive(target, found.records, sizes.items(), store)
+    return Exported(reference, target, written, tuple(run.id for run in exported.runs), tuple(missing))
+
+
+class ReadVersion(NamedTuple):
+    """A version for another registry: its *export*, the same *records* as files by path, and its *graph* of lineage.
+
+    *missing* are runs that cannot be read, each with advice.
+    """
+
+    export: Export
+    records: Mapping[str, bytes]
+    graph: Lineage
+    missing: tuple[tuple[str, str], ...]
+
+
+def read_version(repository: Repository, ref: VersionRef, *, store: ArtifactStore) -> ReadVersion:
+    """Read the version *ref*, its model and the runs that it was made by, directly or not. Raises NotFound, Invalid."""
     model, number = repository.read(lambda snapshot: snapshot.resolve(ref))
-    reference = f"{model}@{number}"
-    graph = lineage(repository, reference, store=lambda: store, down=False)
+    graph = lineage(repository, f"{model}@{number}", store=lambda: store, down=False)
     snapshot = repository.snapshot()
-    record = snapshot.version(model, number)
     missing = [(f"{path}: {why}", "run `git model check`") for path, why in graph.unread]
     runs = list(_runs(snapshot, graph, missing))
     places = [paths.model_file(model), paths.version_file(model, number), *(paths.run_file(run.id) for run in runs)]
     records = {path: data for path in places if (data := snapshot.files.read(path)) is not None}
-    sizes = dict(_own(store, record, reference))
-    sizes.update(_beside(store, runs, graph if inputs else None, missing))
-    written = write_archive(target, records, sizes.items(), store)
-    return Exported(reference, target, written, tuple(run.id for run in runs), tuple(missing))
+    export = Export(model, snapshot.model(model), snapshot.version(model, number), tuple(runs))
+    return ReadVersion(export, records, graph, tuple(missing))
 
 
 def import_export(
@@ -107,7 +126,7 @@ def _own(store: ArtifactStore, record: VersionRecord, reference: str) -> Iterato
 
 
 def _beside(
-    store: ArtifactStore, runs: list[RunRecord], graph: Lineage | None, missing: list[tuple[str, str]]
+    store: ArtifactStore, runs: Iterable[RunRecord], graph: Lineage | None, missing: list[tuple[str, str]]
 ) -> Iterator[tuple[str, int]]:
     """Yield the digests of files about *runs* and, if given, of the artifacts in *graph*.
 

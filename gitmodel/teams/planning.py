@@ -107,6 +107,11 @@ class Plan(Frozen):
     page: str = ""
 
     @property
+    def is_empty(self) -> bool:
+        """True if the merge has no problems, and changes neither stages nor rules nor the versions and names."""
+        return not (self.changes or self.versions or self.renamed or self.rule_changes or self.problems)
+
+    @property
     def id(self) -> str:
         """The name of the page of the proposal: the first digits of its commit."""
         return self.head[:_ID_DIGITS]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import Any, TypeVar
 
 from gitmodel.branch import remote_pushes, remotes
 from gitmodel.branch.first_parents import parse_person
@@ -42,6 +43,7 @@ from gitmodel.registry.writer import plan_together
 from gitmodel.teams.plan_markdown import markdown
 from gitmodel.teams.planning import Plan, plan
 
+T = TypeVar("T")
 _LONGEST_SUBJECT = 72
 
 
@@ -128,15 +130,42 @@ def _propose(repository: Repository, wanted: ProposedChanges, chosen: str) -> Pr
     change = plan_together(before, plans)
     refuse_emptied(before, change)
     change = replace(change, subject=_subject(change.result, change.subject))
+    return _commit(repository, base, change, lambda commit: _branch_name(change.result, commit), chosen)
+
+
+def propose_change(
+    repository: Repository, plan: Callable[[Snapshot], Change[T]], branch: Callable[[T], str]
+) -> tuple[T, Proposal]:
+    """Commit the change that *plan* returns for the tip of the branch on a new branch with the name *branch*(result).
+
+    In a registry by URL, there is only a commit before `publish`. Raises NotFound without a registry.
+    """
+
+    def make() -> tuple[T, Proposal]:
+        base = repository.tip()
+        if not base:
+            raise NotFound("there is no registry yet", hint="run `git model init` in that repository")
+        change = plan(replace(repository.recorded(base), proposed=True))
+        remote = REMOTE if repository.url else ""
+        name = branch(change.result)
+        return change.result, _commit(repository, base, change, lambda commit: f"{name}-{commit[:7]}", remote)
+
+    return repository.refs.retry(make)
+
+
+def _commit(
+    repository: Repository, base: Oid, change: Change[Any], name: Callable[[Oid], str], remote: str
+) -> Proposal:
+    """Commit *change* on *base*, on a branch with the *name* for its commit. By URL, the branch is not created."""
     commit = commit_on(repository, base, change)
-    branch = _branch_name(change.result, commit)
+    branch = name(commit)
     settling, notes = repository.renumbered.moves(lambda found: found.without_notes(change.settled))
     if not repository.url and repository.reader.resolve(f"refs/heads/{branch}") is None:
         settling = [RefMove(f"refs/heads/{branch}", commit, None), *settling]
     if settling:
         repository.refs.move(settling, f"gitmodel: {change.subject}", notes)
     return _with_text(
-        repository, replace(_read(repository, branch, commit, plan(repository, base, commit)), remote=chosen)
+        repository, replace(_read(repository, branch, commit, plan(repository, base, commit)), remote=remote)
     )
 
 
@@ -218,7 +247,7 @@ def _open_proposals(
     """Yield the proposals among *found*, commits by branch and whether they are pushed, that would change *base*."""
     for branch, (commit, pushed) in sorted(found.items()):
         planned = _planned(repository, base, commit) if base else None
-        if planned is not None and (planned.changes or planned.renamed or planned.rule_changes or planned.problems):
+        if planned is not None and not planned.is_empty:
             read = replace(_read(repository, branch, commit, planned), remote=remote, pushed=pushed)
             yield replace(read, address=_address(repository, read, ""))
 

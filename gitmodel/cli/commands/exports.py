@@ -1,6 +1,8 @@
-"""Commands that move a version to another registry: export, import."""
+"""Commands that bring a version to another registry: export, import, copy."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,6 +10,9 @@ from gitmodel.cli import options, shapes
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import cell_text
+
+if TYPE_CHECKING:
+    from gitmodel.client.values import CopiedVersion
 
 
 @command(example="git model export iris@production iris.gitmodel")
@@ -45,3 +50,52 @@ def import_(invocation: Invocation, file: str, model: str, renumbered: bool) -> 
     said = f"imported {reference}" if version.is_new else f"{reference} is here already"
     fields = {"reference": reference, "new": version.is_new}
     invocation.output.outcome(said, shapes.IMPORTED, fields, name=reference)
+
+
+@command(example="git model copy iris@production --to https://example.com/team/models.git")
+@options.reference()
+@click.option("--to", required=True, metavar="URL|PATH", help="The other registry.")
+@click.option("--as", "model", default="", metavar="MODEL", help="Copy the version into MODEL.")
+@click.option(
+    "--stage", default="", metavar="STAGE", help="Put the copy into STAGE, by the rules of the other registry."
+)
+@options.reason
+@options.force
+@click.option("--propose", is_flag=True, help="Write a branch for a pull request instead of the version itself.")
+@options.jobs
+def copy(
+    invocation: Invocation, ref: VersionRef, to: str, model: str, stage: str, reason: str, force: bool, propose: bool,
+    jobs: int,
+) -> None:  # fmt: skip
+    """Copy a version to another registry.
+
+    The runs that made the version are copied, too. Artifacts that the store of the other registry has are not sent. The
+    version keeps its number if that number is higher than all others there; otherwise it gets the next number. Its
+    record names the version that it was copied from. The model is created if necessary. Copying a version again changes
+    nothing.
+
+    If you may not push to the other registry, the version is written to a branch for a pull request.
+    """
+    for option, given in (("--reason", reason), ("--force", force)):
+        options.refuse_alone(option, given, "--stage", bool(stage))
+    with invocation.output.progress("copying") as progress:
+        done = invocation.client.copy_version(
+            ref.required("copy"), to, model=model, stage=stage, reason=reason, force=force, propose=propose, jobs=jobs,
+            progress=progress,
+        )  # fmt: skip
+    invocation.output.outcome(_copied_text(done), shapes.COPIED_VERSION, shapes.COPIED_VERSION.of(done),
+                              name=done.reference)  # fmt: skip
+    for message in done.missing:
+        invocation.output.warn(message, "the version itself is complete; its lineage lacks this")
+
+
+def _copied_text(done: CopiedVersion) -> str:
+    if done.branch is not None:
+        said = f"{done.source} is {'proposed' if done.new else 'already proposed'} as {done.reference}"
+        where = f"; open the pull request at {done.address}" if done.address else ""
+        return f"{said} on the branch {done.branch}{where}"
+    entered = f", in {done.stage} now" if done.stage else ""
+    if not done.new:
+        return f"{done.source} is there already as {done.reference}{entered}"
+    sent = f" ({cell_text.size(done.sent)} sent)" if done.sent else " (no artifact had to be sent)"
+    return f"copied {done.source} to {done.reference}{entered}{sent}"

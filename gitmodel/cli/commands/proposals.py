@@ -71,12 +71,17 @@ def list_proposals(invocation: Invocation, remote: str, part: options.Part) -> N
         name=lambda one: one.branch,
         columns=(
             ("BRANCH", lambda one: one.branch),
-            ("CHANGES", lambda one: cell_text.commas([*map(_change, _entering(one)), *one.plan.rule_changes])),
+            ("CHANGES", _changes),
             ("WHO", lambda one: one.author),
             ("RULES", _verdict),
         ),
         empty=part.empty("no proposal is open", "proposal"),
     )
+
+
+def _changes(one: Proposal) -> str:
+    added = [f"adds {reference}" for reference in one.plan.versions]
+    return cell_text.commas([*map(_change, _entering(one)), *one.plan.rule_changes, *added])
 
 
 @command(example="git model plan")

@@ -231,6 +231,9 @@ _CHECKS: dict[Any, _Check] = {
         _Check("a function", lambda value: callable(value) and not isinstance(value, type)),
     ),
     "str | int": _Check("a number, name, stage or alias", lambda value: isinstance(value, str) or _is_number(value)),
+    "str | os.PathLike[str] | Client": _Check(
+        "a path, a URL or a Client", lambda value: _is_path(value) or _is_a("Client")(value)
+    ),
     "Client": _Check("a Client", _is_a("Client"), "open it with `Client()`"),
     "Callable[[GitModelError], Any]": _Check("a function", callable),
     "RulesEdit": _Check("a change of rules", _is_a("RulesEdit"), _EDITS),

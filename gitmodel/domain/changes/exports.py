@@ -76,7 +76,7 @@ def read_export(found: Mapping[str, bytes]) -> Export:
     return Export(model[0], model[1], version[1], tuple(runs))
 
 
-def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef) -> Change[Imported]:
+def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef, *, verb: str = "Import") -> Change[Imported]:
     """Import the version of *export* into *model*, which is created if it does not exist.
 
     The version keeps its number if the number is higher than all others. Otherwise the version gets the next number,
@@ -104,13 +104,13 @@ def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef) -> Ch
     reference = f"{name}@{number}"
     made = plan_version(_over(snapshot, files), name, export.version, reserved=number)
     files.update(made.files)
-    for run in export.runs:
-        if snapshot.files.read(paths.run_file(run.id)) is None:
-            renamed = with_versions(run, {export.reference: reference}.get)
-            files.update(plan_run(_over(snapshot, files), renamed).files)
+    absent = [run for run in export.runs if snapshot.files.read(paths.run_file(run.id)) is None]
+    for run in absent:
+        renamed = with_versions(run, {export.reference: reference}.get)
+        files.update(plan_run(_over(snapshot, files), renamed).files)
     return Change(
         Imported(reference, new=True),
-        subject=f"Import {name} {number}",
+        subject=f"{verb} {name} {number}",
         files=files,
         trailers=made.trailers,
         numbers=((name, number),),
@@ -126,6 +126,8 @@ def _known(snapshot: Snapshot, export: Export, model: str) -> int | None:
             continue
         same = all(getattr(found, key) == getattr(wanted, key) for key in ("created", "name", "runs", "code"))
         if same and records.links_digest(found.artifacts) == records.links_digest(wanted.artifacts):
+            return found.number
+        if wanted.origin is not None and wanted.origin.is_same(found.origin) and wanted.created == found.created:
             return found.number
     return None
 

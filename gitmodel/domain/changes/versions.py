@@ -60,7 +60,7 @@ def plan_version(
         number,
         subject=f"Add {model} {number}" + (f" ({record.name})" if record.name else ""),
         files=without_leftovers(snapshot, model, files),
-        trailers=_trailers(model, record),
+        trailers=(*_trailers(model, record), ("Origin", str(record.origin) if record.origin is not None else "")),
         numbers=tuple((model, each) for each in (*skipped, number)) if reserved is None else (),
         txn=txn,
     )

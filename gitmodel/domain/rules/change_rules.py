@@ -24,8 +24,8 @@ RULES: Mapping[str, str] = {
     "change.gone": "no version, name or model disappears without a tombstone",
     "change.number": "a new version has a number above all previous ones, and skips at most 1,000 numbers unless "
     "its model is new; a deleted version stays deleted",
-    "change.version": "a version keeps its name, creation time, code and runs; and its artifacts while it is in a "
-    "stage, archived or under an alias",
+    "change.version": "a version keeps its name, creation time, code, origin and runs; and its artifacts while it is "
+    "in a stage, archived or under an alias",
     "change.name": "a name always leads to the same version",
     "change.model": "a model keeps its creation time; a deleted or renamed model stays so",
     "change.run": "a run is never changed",
@@ -135,6 +135,8 @@ def _changed_keys(old: VersionRecord, new: VersionRecord, held: list[str]) -> It
         yield "created"
     if not old.failed and new.code != old.code:
         yield "code"
+    if new.origin != old.origin:
+        yield "origin"
     if new.failed and not old.failed:
         yield "failed"
     if not set(old.runs) <= set(new.runs):

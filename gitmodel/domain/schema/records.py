@@ -320,6 +320,28 @@ class Code(Record, kw_only=True):
     changed: int | None = field(default=None, compare=False, repr=False, metadata=NOT_A_KEY)
 
 
+class Origin(Record, kw_only=True):
+    """The version of another registry that a version was copied from.
+
+    *registry* is the URL of that registry without credentials; None if it has only a path. *commit* is the commit of
+    its metadata branch that was read.
+    """
+
+    introduced: ClassVar[tuple[int, int]] = (1, 2)
+    registry: str | None = None
+    model: Name
+    version: Number
+    commit: CommitId | None = None
+
+    def __str__(self) -> str:
+        reference = f"{self.model}@{self.version}"
+        return f"{reference} of {self.registry}" if self.registry else reference
+
+    def is_same(self, other: "Origin | None") -> bool:
+        """Return True if *other* is the same version of the same registry, read at any commit."""
+        return other is not None and replace(self, commit=None) == replace(other, commit=None)
+
+
 class ArtifactLink(Record, kw_only=True):
     """An artifact of a version: *kind* is "data", "model" or "deployment"; *size* in bytes; *digest* `sha256:<hex>`.
 
@@ -388,6 +410,7 @@ class VersionRecord(Record, kw_only=True):
     deleted: datetime | None = None
     reason: str = ""
     code: Code | None = None
+    origin: Origin | None = field(default=None, metadata=since(1, 2))
     metadata: Mapping[str, Any] = field(default_factory=dict)
     artifacts: tuple[ArtifactLink, ...] = ()
     attachments: tuple[Attachment, ...] = ()

@@ -11,7 +11,7 @@ from typing import Any
 from gitmodel.domain.changes.stages import RecordedPlaces, StageState, stage_states
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.names import ARCHIVED, NONE
-from gitmodel.domain.schema.records import DESCRIPTIVE, Code, ModelRecord, VersionRecord
+from gitmodel.domain.schema.records import DESCRIPTIVE, Code, ModelRecord, Origin, VersionRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import TagState
 from gitmodel.domain.views.artifact_fields import artifact_fields
@@ -22,6 +22,7 @@ from gitmodel.frozen import Frozen
 
 # The names that a filter may read of each kind of record.
 CODE_NAMES: dict[str, Names] = dict.fromkeys(("commit", "dirty", "snapshot", "repository", "outside"), VALUE)
+ORIGIN_NAMES: dict[str, Names] = dict.fromkeys(("registry", "model", "version", "commit"), VALUE)
 PENDING_NAMES: dict[str, Names] = dict.fromkeys(("stage", "alias", "recorded", "in_force", "forged", "doubt"), VALUE)
 ARTIFACT_NAMES: dict[str, Names] = {
     **dict.fromkeys(("name", "digest", "size", "format", "pipeline", "step", "run", "uri", "version_id"), VALUE),
@@ -40,6 +41,7 @@ VERSION_NAMES: dict[str, Names] = {
     "attachments": [ARTIFACT_NAMES],
     "runs": [VALUE],
     "code": CODE_NAMES,
+    "origin": ORIGIN_NAMES,
 }
 
 
@@ -122,6 +124,7 @@ _VERSION_FIELDS: dict[str, Callable[[VersionView], Any]] = {
     "attachments": lambda view: [artifact_fields(link) for link in view.record.attachments],
     "runs": lambda view: list(view.record.runs),
     "code": lambda view: code_fields(view.record.code),
+    "origin": lambda view: origin_fields(view.record.origin),
     "failed": lambda view: view.record.failed,
     "deleted": lambda view: view.record.deleted,
     "reason": lambda view: view.record.reason,
@@ -280,6 +283,11 @@ def code_fields(code: Code | None) -> dict[str, Any] | None:
     if code is None:
         return None
     return {name: getattr(code, name) for name in CODE_NAMES}
+
+
+def origin_fields(origin: Origin | None) -> dict[str, Any] | None:
+    """Return the origin of a copied version for JSON."""
+    return None if origin is None else {name: getattr(origin, name) for name in ORIGIN_NAMES}
 
 
 def pending_fields(state: StageState) -> dict[str, Any]:

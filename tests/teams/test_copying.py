@@ -1,0 +1,290 @@
+"""`copy`: a version in another registry, by path and on real git servers, directly or as a proposal."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hosting import Host
+from teamwork import assert_sound, refs, run_apart
+from transcripts import ask, check_transcript
+
+from gitmodel import Client, Conflict, GateRefused, NotFound, Refused, Unreachable, UsageError
+from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.secrets.credentials import recordable_url
+
+REFUSE = "#!/bin/sh\nwhile read old new ref; do case $ref in {}) echo not here >&2; exit 1;; esac; done\n"
+
+
+@pytest.fixture
+def source(tmp_path, git):
+    """Another registry with a remote by URL, whose version iris@2 has a folder, a file and runs with parents."""
+    folder = tmp_path / "source"
+    git(tmp_path, "init", "-q", str(folder))
+    net = folder / "net"
+    net.mkdir()
+    (net / "a.bin").write_bytes(b"abc")
+    (net / "b.bin").write_bytes(b"defg")
+    (folder / "report.txt").write_text("good")
+    with Client(folder) as client:
+        client.register_model("iris", license="MIT", owners=["ada"])
+        git(folder, "remote", "add", "origin", "https://ada:secret@git.example.org/dev.git")
+        with client.start_run("prepare") as run:
+            table = run.create_version("iris")
+            table.link_artifact("table", [1, 2, 3])
+        with client.start_run("train") as run:
+            run.use(client.get_version("iris@1").get_artifact("table"))
+            made = run.create_version("iris", name="1.2.3", metadata={"accuracy": 0.9})
+            made.link_artifact("net", net, kind="model")
+        client.get_version("iris@2").attach("report", folder / "report.txt")
+        yield client
+
+
+@pytest.fixture
+def target(tmp_path, git):
+    """An empty repository for a copy by path."""
+    folder = tmp_path / "target"
+    git(tmp_path, "init", "-q", str(folder))
+    return folder
+
+
+def hook(bare, pattern):
+    """Let the server refuse pushes of refs that match *pattern*; None: of none."""
+    path = bare / "hooks" / "pre-receive"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(REFUSE.format(pattern) if pattern else "#!/bin/sh\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+def state(client):
+    return client.repository.tip(), sorted(client.store.digests())
+
+
+class TestByPath:
+    def test_a_copy_has_the_record_the_runs_and_the_bytes(self, source, target):
+        copied = source.copy_version("iris@2", target)
+        assert (copied.source, copied.reference, copied.new, copied.branch, copied.missing) == (
+            "iris@2", "iris@2", True, None, ()
+        )  # fmt: skip
+        with Client(target) as there:
+            ours, theirs = source.view_version("iris@2").record, there.view_version("iris@2").record
+            for key in ("number", "name", "created", "metadata", "artifacts", "attachments", "runs", "code"):
+                assert getattr(theirs, key) == getattr(ours, key), key
+            origin = theirs.origin
+            assert (origin.registry, origin.model, origin.version) == ("https://git.example.org/dev.git", "iris", 2)
+            assert origin.commit == source.repository.tip()
+            assert there.get_model("iris").license == "MIT"
+            assert [found.error for found in there.verify("iris@2")] == ["", ""]
+            up = [node.id for node in there.lineage("iris@2", down=False).nodes if node.kind == "run"]
+            assert sorted(run.rpartition("-")[0][17:] for run in up) == ["prepare", "train"]
+            assert there.check() == []
+            message = there.repository.commits.read(there.repository.tip()).message
+        assert message.startswith("Copy iris 2\n")
+        assert "\nOrigin: iris@2 of https://git.example.org/dev.git\n" in message
+
+    def test_a_second_copy_changes_nothing_even_after_changes_of_the_first(self, source, target):
+        source.copy_version("iris@2", target)
+        with Client(target) as there:
+            there.get_version("iris@2").log_metadata(checked=True)
+            before = state(there)
+            source.get_version("iris@2").log_metadata(later=True)
+            again = source.copy_version("iris@2", there)
+            assert (again.reference, again.new, again.sent) == ("iris@2", False, 0)
+            assert state(there) == before
+
+    def test_a_copy_of_a_copy_back_is_the_version_itself(self, source, target):
+        source.copy_version("iris@2", target, model="rose")
+        with Client(target) as there:
+            back = there.copy_version("rose@2", source, model="iris")
+        assert (back.reference, back.new) == ("iris@2", False)
+
+    def test_numbers_that_are_taken_give_the_next_number(self, source, target):
+        with Client(target) as there:
+            iris = there.register_model("iris")
+            for _ in range(5):
+                iris.create_version()
+            assert source.copy_version("iris@2", there).reference == "iris@6"
+            assert source.copy_version("iris@2", there).new is False
+            run = there.get_run(there.get_version("iris@6").runs[0])
+            assert run.record.versions == ("iris@6",)
+
+    def test_objects_that_the_store_has_are_not_sent(self, source, target, tmp_path):
+        with Client(target) as there:
+            there.register_model("rose").create_version(data={"b": tmp_path / "source" / "net" / "b.bin"})
+            copied = source.copy_version("iris@2", there)
+            assert copied.sent == len(b"abc") + len(b"defg") + len("good")
+            assert source.copy_version("iris@2", there, model="tulip").sent == 0
+
+    def test_with_the_same_store_nothing_is_sent(self, tmp_path, source, target):
+        shared = (tmp_path / "shared").as_uri()
+        with Client(tmp_path / "source", store=shared) as one, Client(target, store=shared) as two:
+            one.get_model("iris").create_version(data={"x": 1})
+            before = sorted(two.store.digests())
+            copied = one.copy_version("iris@3", two)
+            assert (copied.sent, sorted(two.store.digests())) == (0, before)
+            assert [found.error for found in two.verify("iris@3")] == [""]
+
+    def test_a_stage_is_entered_in_the_same_commit_by_the_rules_of_the_target(self, source, target, git):
+        with Client(target) as there:
+            there.register_model("iris")
+            there.add_gate("production", "accurate", "metadata.accuracy > 0.95")
+            before = state(there)
+            with pytest.raises(GateRefused, match="accurate"):
+                source.copy_version("iris@2", there, stage="production")
+            assert state(there) == before, "nothing was sent"
+            copied = source.copy_version("iris@2", there, stage="staging", reason="try it")
+            assert (copied.stage, there.get_version("iris@staging").number) == ("staging", 2)
+            assert there.repository.commits.read(there.repository.tip()).parent == before[0]
+            assert source.copy_version("iris@2", there, stage="staging").stage is None
+            forced = source.copy_version("iris@2", there, stage="production", force=True, reason="agreed")
+            assert (forced.new, forced.stage) == (False, "production")
+
+    def test_a_stage_for_proposals_only_is_refused_before_anything_is_sent(self, source, target):
+        with Client(target) as there:
+            there.register_model("iris")
+            there.update_stage("production", proposal_only=True)
+            before = state(there)
+            with pytest.raises(Refused, match="the stage production of the other registry accepts only proposals"):
+                source.copy_version("iris@2", there, stage="production")
+            assert state(there) == before
+            copied = source.copy_version("iris@2", there, stage="production", propose=True)
+            assert there.repository.tip() == before[0]
+            (proposal,) = there.list_proposals()
+            assert proposal.branch == copied.branch
+            assert (proposal.plan.versions, proposal.plan.problems) == (("iris@2",), ())
+            assert [(change.place, change.new) for change in proposal.plan.changes] == [("production", 2)]
+
+    @pytest.mark.parametrize(
+        ("reference", "given", "error"),
+        [
+            ("iris@9", {}, NotFound),
+            ("rose@1", {}, NotFound),
+            ("iris@2", {"model": "not a name"}, UsageError),
+            ("iris@2", {"model": "taken"}, Conflict),
+            ("iris@2", {"model": "gone"}, NotFound),
+            ("iris@2", {"stage": "nowhere"}, UsageError),
+        ],
+    )
+    def test_a_bad_copy_is_refused_and_sends_nothing(self, source, target, reference, given, error):
+        with Client(target) as there:
+            there.register_model("taken").create_version("1.2.3")
+            there.register_model("gone")
+            there.delete_model("gone")
+            before = state(there)
+            with pytest.raises(error):
+                source.copy_version(reference, there, **given)
+            assert state(there) == before
+
+    def test_a_missing_artifact_is_named_and_no_version_is_created(self, source, target):
+        source.store.remove(source.get_version("iris@2").get_artifact("net").digest)
+        with pytest.raises(NotFound):
+            source.copy_version("iris@2", target)
+        with Client(target) as there, pytest.raises(NotFound):
+            there.get_version("iris@2")
+
+    def test_two_copies_at_once_give_one_version(self, source, target, tmp_path):
+        with Client(target) as there:
+            there.register_model("iris")
+        with ThreadPoolExecutor(3) as pool:
+            copy = ("copy", "iris@2", "--to", str(target))
+            done = list(pool.map(lambda _: run_apart(tmp_path / "source", *copy), range(3)))
+        assert [code for code, _, _ in done] == [0] * 3, done
+        with Client(target) as there:
+            assert [version.number for version in there.get_model("iris").list_versions()] == [2]
+            assert there.check() == []
+
+    def test_a_copy_that_was_killed_before_its_commit_is_completed_by_the_next(self, source, target, tmp_path):
+        killed = (
+            "import os\nfrom gitmodel import Client\nfrom gitmodel.branch import transaction\n"
+            "transaction._make = lambda *_: os.kill(os.getpid(), 9)\n"
+            f"Client({str(tmp_path / 'source')!r}).copy_version('iris@2', {str(target)!r})\n"
+        )
+        assert subprocess.run([sys.executable, "-c", killed]).returncode == -9
+        with Client(target) as there:
+            assert len(sorted(there.store.digests())) > 2
+            copied = source.copy_version("iris@2", there)
+            assert (copied.reference, copied.new, copied.sent) == ("iris@2", True, 0)
+            assert [found.error for found in there.verify("iris@2")] == ["", ""]
+
+
+class TestByURL:
+    def test_a_copy_from_and_to_servers(self, source, team, url, bare):
+        there = team.by_url("job", url)
+        copied = source.copy_version("iris@2", there, model="rose", stage="production")
+        assert (copied.reference, copied.stage, copied.branch) == ("rose@2", "production", None)
+        assert StageRef("rose", "production").full in refs(bare)
+        back = there.copy_version("iris@3", source, model="tulip")
+        assert (back.reference, back.new) == ("tulip@3", True)
+        assert source.view_version("tulip@3").record.origin.registry == recordable_url(url)
+        assert_sound(bare, store=team.store)
+
+    def test_without_the_right_to_push_a_branch_is_written_for_a_pull_request(self, source, team, host, bare, tmp_path):
+        hook(bare, "refs/heads/gitmodel")
+        job = team.by_url("job", host.registry)
+        before = refs(bare)
+        copied = source.copy_version("iris@2", job, model="rose", stage="production", reason="better")
+        assert copied.branch.startswith("propose/rose/copy/2-")
+        assert refs(bare) == before
+        again = source.copy_version("iris@2", team.by_url("other", host.registry), model="rose", stage="production")
+        assert (again.new, again.branch, again.reference) == (False, copied.branch, "rose@2")
+        (proposal,) = job.list_proposals()
+        assert (proposal.branch, proposal.plan.versions, proposal.plan.problems) == (copied.branch, ("rose@2",), ())
+        hook(bare, None)
+        assert Host(tmp_path, bare).merge(copied.branch, "squash")
+        job.apply()
+        assert job.list_proposals() == []
+        assert job.get_version("rose@production").number == 2
+        assert source.copy_version("iris@2", job, model="rose").new is False
+        assert_sound(bare, store=team.store)
+
+    def test_without_any_right_both_refusals_are_shown_and_nothing_changes(self, source, team, host, bare, git):
+        hook(bare, "*")
+        before = git(bare, "for-each-ref")
+        with pytest.raises(Refused, match="a branch for a pull request was refused, too") as refused:
+            source.copy_version("iris@2", team.by_url("job", host.registry))
+        assert "git model export" in refused.value.hint
+        assert git(bare, "for-each-ref") == before
+
+    def test_a_server_that_cannot_be_reached_is_named(self, source):
+        with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9/x"):
+            source.copy_version("iris@2", "http://127.0.0.1:9/x.git")
+
+
+def test_the_command_tells_what_happened(source, target, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path / "source")
+    check_transcript(
+        capsys,
+        """
+        $ git model copy iris@2 --to ../target
+        copied iris@2 to iris@2 (11 B sent)
+        $ git model copy iris@2 --to ../target
+        iris@2 is there already as iris@2
+        $ git model copy iris@2 --to ../target --as rose --stage staging
+        copied iris@2 to rose@2, in staging now (no artifact had to be sent)
+        $ git model copy iris --to ../target
+        ! error: ...
+        ! hint: ...
+        [2]
+        $ git model copy iris@2 --to ../target --reason why
+        ! error: ...
+        ! hint: ...
+        [2]
+        $ git model copy iris@2
+        ! error: ...
+        ! hint: ...
+        [2]
+        """,
+    )
+    code, out, _ = ask(capsys, "copy", "iris@2", "--to", target, "--as", "tulip", "--propose")
+    assert (code, out.partition("-")[0]) == (0, "iris@2 is proposed as tulip@2 on the branch propose/tulip/copy/2")
+    code, out, _ = ask(capsys, "-C", target, "proposals")
+    assert "adds tulip@2" in out
+    code, out, _ = ask(capsys, "-C", target, "show", "iris@2")
+    assert "copied from  iris@2 of https://git.example.org/dev.git" in out
+
+
+def test_importing_gitmodel_loads_no_module_of_another_registry():
+    script = "import sys, gitmodel; gitmodel.Client; print([m for m in sys.modules if 'interop' in m or m == 'mlflow'])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
