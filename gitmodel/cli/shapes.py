@@ -76,6 +76,8 @@ VERSION = shape(
     "(the URL of the remote `origin` without credentials, or null), `outside` (true if there was no code repository)",
     origin="object or null: the version that it was copied from: `registry` (a URL, or null), `model`, `version` and "
     "`commit` (of the metadata branch there)",
+    imported="object or null: what another registry says about a version that was imported from it: `source`, `id`, "
+    "`author`, `created` (a time, or null)",
     failed="true if the version comes from a failed run",
     deleted="time: when the version was deleted, or null",
     reason="text: why the version was deleted",
@@ -363,6 +365,21 @@ COPIED_VERSION = shape(
     branch="text: the branch of the proposal that was written instead; null if the version is in the registry",
     address="text: the URL that opens the pull request, or null",
     missing="list of text: records of the version's runs that could not be copied",
+)
+IMPORT_ROW = shape(
+    "import row",
+    "A model of another registry, or a note about what was not taken as it is. Printed by `import --from`.",
+    outcome='text: "imported" for a model; "renamed", "changed", "left out" or "proposed" for a note',
+    subject="text: the name in the source; in a note, also a version, stage, alias or key of it",
+    model="text: the name of the model here; null in a note",
+    versions="number of versions that were created; null in a note, like the other numbers",
+    deleted="number of deleted versions that were created, so that later numbers agree",
+    known="number of versions that were imported before",
+    runs="number of runs that were recorded",
+    artifacts="number of artifacts that were stored",
+    stages="object: the number of the version in each stage; null in a note",
+    aliases="object: the number of the version of each alias; null in a note",
+    reason="text: the reason of a note",
 )
 CARD = shape(
     "card",

@@ -50,6 +50,7 @@ def _lines(view: VersionView) -> list[tuple[str, str]]:
         ("created", f"{cell_text.utc_time(record.created)} UTC"),
         ("code", _code(view)),
         ("copied from", str(record.origin) if record.origin is not None else ""),
+        ("imported", _imported(view)),
         ("failed", "yes: it was kept from a failed run" if record.failed else ""),
         ("metadata", "\n".join(f"{key} = {cell_text.tsv_cell(value)}" for key, value in record.metadata.items())),
         ("artifacts", "\n".join(_link(link, f"{link.kind}, ") for link in record.artifacts)),
@@ -68,6 +69,16 @@ def _code(view: VersionView) -> str:
     dirty += f", kept as {code.snapshot}" if code.snapshot else ""
     origin = f"\n{code.repository}" if code.repository else ""
     return f"{code.commit or 'no commit yet'}{dirty}{origin}"
+
+
+def _imported(view: VersionView) -> str:
+    claims = view.record.imported
+    if claims is None:
+        return ""
+    when = f" at {cell_text.utc_time(claims.created)} UTC" if claims.created else ""
+    who = f" by {claims.author}" if claims.author else ""
+    said = f"\n  made{who}{when}, as that registry says" if who or when else ""
+    return f"from {claims.source} as {claims.id}{said}"
 
 
 def _link(link: ArtifactLink, kind: str = "") -> str:

@@ -18,7 +18,15 @@ from gitmodel.domain.changes.models import TagChanges
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.schema.names import check_name
-from gitmodel.domain.schema.records import DESCRIPTIVE, ArtifactLink, Code, ModelRecord, RunRecord, VersionRecord
+from gitmodel.domain.schema.records import (
+    DESCRIPTIVE,
+    ArtifactLink,
+    Code,
+    Imported,
+    ModelRecord,
+    RunRecord,
+    VersionRecord,
+)
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.views.record_views import ModelView, VersionView
@@ -248,6 +256,7 @@ class Model:
         number: int | None = None,
         code: str | Code | None = None,
         runs: Iterable[str | RunRecord] = (),
+        imported: Imported | None = None,
         idempotency_key: str | None = None,
         follow_links: str | os.PathLike[str] | None = None,
         jobs: int = JOBS,
@@ -277,10 +286,11 @@ class Model:
 
         >>> model.create_version(number=7, code="9fceb02d0ae598e95dc970b74767f19372d61af8")  # doctest: +SKIP
 
-        If a version of the model
-        was already created with *idempotency_key*, returns that version instead of creating another. In a CI job that
-        uses a registry by URL, the default key is made from the id of the job; elsewhere there is none. "" means no
-        key.
+        *imported* are the claims of another registry about the version: its source, and its author and time there.
+
+        If a version of the model was already created with *idempotency_key*, returns that version instead of creating
+        another. In a CI job that uses a registry by URL, the default key is made from the id of the job; elsewhere
+        there is none. "" means no key.
 
         *jobs* files of a folder are stored at a time. *progress* is called with the name of an artifact, the number of
         bytes stored so far and its size in bytes. *warn* is called with a sentence if Windows cannot store a name; the
@@ -291,7 +301,7 @@ class Model:
         from gitmodel.client import storing
 
         opened, chosen = self._registered(), self._to_change()
-        draft = versions.Draft(name, description, tags, metadata, number)
+        draft = versions.Draft(name, description, tags, metadata, number, imported)
         given = storing.artifacts_by_kind(data, model_objects, deployments, formats, jobs, progress, warn, follow_links)
         made = storing.create_version(
             opened, chosen, self.name, draft, given, key=idempotency_key, origin=storing.MadeElsewhere(code, runs)

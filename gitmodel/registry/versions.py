@@ -22,7 +22,7 @@ from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.schema import codec, messages, paths
 from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.object_ids import Oid
-from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, RunRecord, VersionRecord
+from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, Imported, RunRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.version_numbers import hundred_of
@@ -50,7 +50,8 @@ _MODELS_FOR_INDEX = 50
 class Draft(NamedTuple):
     """The values that a person gives a new version: its own name, if it has one, description, tags and metadata.
 
-    *number* is the number that the version must get; None: the next free number.
+    *number* is the number that the version must get; None: the next free number. *imported* are the claims of the
+    registry from which the version is imported.
     """
 
     name: str | None = None
@@ -58,6 +59,7 @@ class Draft(NamedTuple):
     tags: Iterable[str] = ()
     metadata: Mapping[str, Any] | None = None
     number: int | None = None
+    imported: Imported | None = None
 
 
 class Made(NamedTuple):
@@ -407,6 +409,7 @@ def _record(
         tags=tuple(sorted(set(read_words(draft.tags)))),
         runs=tuple(runs),
         code=code,
+        imported=draft.imported,
         metadata=read_values(draft.metadata or {}),
         artifacts=links,
     )

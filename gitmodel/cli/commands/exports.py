@@ -1,15 +1,19 @@
-"""Commands that bring a version to another registry: export, import, copy."""
+"""Commands that bring versions to another registry: export, import, copy."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gitmodel.cli import options, shapes
+from gitmodel.cli.import_report import print_report
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import cell_text
+from gitmodel.errors import UsageError
 
 if TYPE_CHECKING:
     from gitmodel.client.values import CopiedVersion
@@ -35,21 +39,76 @@ def export(invocation: Invocation, ref: VersionRef, file: str, inputs: bool) -> 
 
 
 @command("import", example="git model import iris.gitmodel --as flowers")
-@click.argument("file", metavar="FILE")
-@click.option("--as", "model", default="", metavar="MODEL", help="Import the version into MODEL.")
+@click.argument("source", metavar="SOURCE")
+@click.option("--from", "kind", type=click.Choice(["mlflow"]), help="Import models of another registry.")
+@click.option("--as", "name", default="", metavar="MODEL", help="Import the version of a file into MODEL.")
+@click.option("--model", "models", multiple=True, metavar="MODEL", help="With --from: only this model. Repeatable.")
+@click.option(
+    "--map", "words", multiple=True, metavar="WORD=STAGE", help="With --from: the stage for an alias or stage."
+)
+@click.option("--with-artifacts", is_flag=True, help="With --from: store the files of the versions, too.")
+@click.option("--prompts", is_flag=True, help="With --from: import prompts, too.")
+@click.option("--dry-run", is_flag=True, help="With --from: print the plan and change nothing.")
 @options.renumbered
-def import_(invocation: Invocation, file: str, model: str, renumbered: bool) -> None:
-    """Import a version from a file.
+def import_(invocation: Invocation, source: str, kind: str | None, name: str, renumbered: bool, **chosen: Any) -> None:
+    """Import a version from a file, or with --from the models of another registry.
 
-    FILE is verified completely before anything is stored. The version keeps its number if that number is free and
-    higher than all others; otherwise it gets the next number. The model is created if necessary. Importing a version
-    again changes nothing.
+    Without --from, SOURCE is a file that `git model export` wrote. The file is verified completely before anything is
+    stored. The version keeps its number if that number is free and higher than all others; otherwise it gets the next
+    number. The model is created if necessary. Importing a version again changes nothing.
+
+    With --from mlflow, SOURCE is the URL of a tracking server, a database (`sqlite:///FILE`), or the folder of a file
+    store. Numbers, metrics, parameters, tags, stages, aliases and runs are imported. The user and time of the source
+    are recorded as claims. A login for the server is taken from the variables MLFLOW_TRACKING_USERNAME and
+    MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN. Import again at any time: only new versions are taken.
     """
-    version = invocation.client.import_version(file, model=model, renumbered=renumbered)
+    if kind is not None:
+        if name:
+            raise UsageError(
+                "--as does not go with --from", hint="rename the model after the import: `git model rename`"
+            )
+        return _import_from(invocation, kind, source, **chosen)
+    if given := [option for option, value in chosen.items() if value]:
+        flag = {"models": "--model", "words": "--map"}.get(given[0], f"--{given[0].replace('_', '-')}")
+        raise UsageError(f"{flag} needs --from", hint="for example `git model import mlruns --from mlflow --dry-run`")
+    version = invocation.client.import_version(source, model=name, renumbered=renumbered)
     reference = version.reference
     said = f"imported {reference}" if version.is_new else f"{reference} is here already"
     fields = {"reference": reference, "new": version.is_new}
     invocation.output.outcome(said, shapes.IMPORTED, fields, name=reference)
+
+
+def _import_from(
+    invocation: Invocation,
+    kind: str,
+    source: str,
+    *,
+    models: tuple[str, ...],
+    words: tuple[str, ...],
+    with_artifacts: bool,
+    prompts: bool,
+    dry_run: bool,
+) -> None:
+    from gitmodel.interop.import_plan import Choices
+    from gitmodel.interop.importing import import_models
+    from gitmodel.interop.opening import open_source
+
+    choices = Choices(models, dict(map(_read_word, words)), prompts)
+    with (
+        closing(open_source(kind, source, os.environ)) as reader,
+        invocation.output.progress("planning" if dry_run else "importing", unit="versions") as progress,
+    ):
+        report = import_models(
+            invocation.client, reader, choices, with_artifacts=with_artifacts, dry_run=dry_run, progress=progress
+        )
+    print_report(invocation, report, dry_run=dry_run)
+
+
+def _read_word(given: str) -> tuple[str, str]:
+    word, equals, stage = given.partition("=")
+    if not (word and equals and stage):
+        raise UsageError(f"--map takes WORD=STAGE, not {given!a}", hint="for example --map champion=production")
+    return word, stage
 
 
 @command(example="git model copy iris@production --to https://example.com/team/models.git")

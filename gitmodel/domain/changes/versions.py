@@ -413,4 +413,5 @@ def _trailers(model: str, record: VersionRecord) -> tuple[tuple[str, str], ...]:
         ("Version", str(record.number)),
         ("Run", record.runs[-1] if record.runs else ""),
         ("Code-Commit", (record.code.commit if record.code else None) or ""),
+        ("Imported-From", record.imported.source if record.imported else ""),
     )

@@ -397,8 +397,25 @@ class Attachment(ArtifactLink, kw_only=True):
     kind: Annotated[str, _one_of(ATTACHMENT)] = ATTACHMENT
 
 
+class Imported(Record, kw_only=True):
+    """The claims of another registry about a version that was imported from it.
+
+    *source* is the address of that registry, and *id* the version's id there. *author* and *created* are what it says:
+    nobody signed them, and no gate, signature or audit uses them. The commit has its own author and time.
+    """
+
+    introduced: ClassVar[tuple[int, int]] = (1, 2)
+    source: Annotated[str, _matching(r"\S.{0,499}", "the address of a registry, of at most 500 characters")]
+    id: str
+    author: str = ""
+    created: datetime | None = None
+
+
 class VersionRecord(Record, kw_only=True):
-    """The file of a version: its metadata, code, artifacts and attachments."""
+    """The file of a version: its metadata, code, artifacts and attachments.
+
+    *imported* is set for a version that was imported from another registry.
+    """
 
     number: Number
     name: VersionName | None = None
@@ -411,6 +428,7 @@ class VersionRecord(Record, kw_only=True):
     reason: str = ""
     code: Code | None = None
     origin: Origin | None = field(default=None, metadata=since(1, 2))
+    imported: Imported | None = field(default=None, metadata=since(1, 2))
     metadata: Mapping[str, Any] = field(default_factory=dict)
     artifacts: tuple[ArtifactLink, ...] = ()
     attachments: tuple[Attachment, ...] = ()

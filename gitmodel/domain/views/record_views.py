@@ -11,7 +11,7 @@ from typing import Any
 from gitmodel.domain.changes.stages import RecordedPlaces, StageState, stage_states
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.names import ARCHIVED, NONE
-from gitmodel.domain.schema.records import DESCRIPTIVE, Code, ModelRecord, Origin, VersionRecord
+from gitmodel.domain.schema.records import DESCRIPTIVE, Code, Imported, ModelRecord, Origin, VersionRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import TagState
 from gitmodel.domain.views.artifact_fields import artifact_fields
@@ -125,6 +125,7 @@ _VERSION_FIELDS: dict[str, Callable[[VersionView], Any]] = {
     "runs": lambda view: list(view.record.runs),
     "code": lambda view: code_fields(view.record.code),
     "origin": lambda view: origin_fields(view.record.origin),
+    "imported": lambda view: imported_fields(view.record.imported),
     "failed": lambda view: view.record.failed,
     "deleted": lambda view: view.record.deleted,
     "reason": lambda view: view.record.reason,
@@ -288,6 +289,13 @@ def code_fields(code: Code | None) -> dict[str, Any] | None:
 def origin_fields(origin: Origin | None) -> dict[str, Any] | None:
     """Return the origin of a copied version for JSON."""
     return None if origin is None else {name: getattr(origin, name) for name in ORIGIN_NAMES}
+
+
+def imported_fields(imported: Imported | None) -> dict[str, Any] | None:
+    """Return the claims of another registry for JSON; filters and gates cannot read them."""
+    if imported is None:
+        return None
+    return {name: getattr(imported, name) for name in ("source", "id", "author", "created")}
 
 
 def pending_fields(state: StageState) -> dict[str, Any]:

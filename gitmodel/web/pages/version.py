@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gitmodel.domain.schema.records import ATTACHMENT, ArtifactLink
 from gitmodel.domain.views.comparison import compare_values, flat_values
-from gitmodel.domain.views.record_views import VersionView
+from gitmodel.domain.views.record_views import VersionView, imported_fields
 from gitmodel.frozen import Frozen
 from gitmodel.teams.gate_limits import gate_movements
 from gitmodel.teams.plan_texts import short_digest
@@ -145,6 +145,7 @@ class VersionPage(Frozen):
     more_metadata: int
     artifacts: tuple[ArtifactRow, ...]
     code: CodeState | None
+    imported: dict[str, Any] | None
     runs: tuple[RunLine, ...]
     parameters: tuple[tuple[str, Any], ...]
     packages: str
@@ -184,6 +185,7 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
         more_metadata=max(len(values) - _MOST_VALUES, 0),
         artifacts=tuple(_artifacts(registry, view)),
         code=code_state(record.code),
+        imported=imported_fields(record.imported),
         runs=tuple(_run(registry, id) for id in record.runs),
         parameters=tuple((key, value) for run in runs for key, value in flat_values(run.parameters))[:_MOST_VALUES],
         packages=next((run.record.packages for run in runs if run.record and run.record.packages), ""),

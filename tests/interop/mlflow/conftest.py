@@ -7,6 +7,7 @@ the import path, so that `mlflow` alone could be this folder.
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -17,9 +18,9 @@ def mlflow_script(tmp_path, monkeypatch) -> Callable[..., str]:
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         monkeypatch.delenv(name, raising=False)
 
-    def run(script: str, *arguments: str) -> str:
+    def run(script: str, *arguments: str, folder: Path = tmp_path) -> str:
         command = [sys.executable, "-W", "ignore", "-c", script, *arguments]
-        result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        result = subprocess.run(command, capture_output=True, text=True, cwd=folder)
         assert not result.returncode, result.stderr[-4000:]
         return result.stdout
 

@@ -1,0 +1,273 @@
+"""Planning an import of models of another registry: names, new versions, stages and aliases. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import field
+from datetime import datetime
+from typing import NamedTuple
+
+from gitmodel.domain.schema.names import fold
+from gitmodel.frozen import Frozen
+from gitmodel.interop.foreign_names import candidate_names
+from gitmodel.interop.source import SourceModel, SourceVersion
+
+ARCHIVED = "archived"
+NO_STAGE = "none"
+
+
+class Note(Frozen):
+    """A line of the report: *outcome* is "renamed", "left out", "changed" or "proposed"; *subject* is the thing."""
+
+    outcome: str
+    subject: str
+    reason: str
+
+
+class HeldVersion(NamedTuple):
+    """A version of the target registry; *id* and *created* are those of its source if it was imported."""
+
+    id: str | None
+    created: datetime | None
+
+
+class HeldModel(Frozen):
+    """A model of the target registry. A deleted model does not exist, but its name is taken."""
+
+    exists: bool
+    title: str = ""
+    versions: Mapping[int, HeldVersion] = field(default_factory=dict)
+    stages: Mapping[str, int] = field(default_factory=dict)
+    aliases: Mapping[str, int] = field(default_factory=dict)
+
+
+class Target(Frozen):
+    """The registry into which models are imported: its models, and its exclusive stages in order.
+
+    *alias_fault* returns the reason why a word cannot be an alias, or None.
+    """
+
+    models: Mapping[str, HeldModel]
+    stages: tuple[str, ...]
+    alias_fault: Callable[[str], str | None]
+
+
+class Choices(NamedTuple):
+    """The choices of a user: the *models* to import (empty: all), words of stages and aliases, and prompts."""
+
+    models: tuple[str, ...] = ()
+    words: Mapping[str, str] = {}
+    prompts: bool = False
+
+
+class ModelPlan(Frozen):
+    """The import of one model under *name*.
+
+    *new* are the versions to create, in order; those that are deleted in the source become deleted versions. *gaps* are
+    the numbers that become deleted versions because the source has none. *known* are versions that were imported
+    before. *stages* and *aliases* are those to set on new versions.
+    """
+
+    source: SourceModel
+    name: str
+    is_new: bool
+    new: tuple[SourceVersion, ...]
+    gaps: tuple[int, ...]
+    known: tuple[SourceVersion, ...]
+    stages: tuple[tuple[str, int], ...]
+    aliases: tuple[tuple[str, int], ...]
+    notes: tuple[Note, ...]
+
+
+class ImportPlan(Frozen):
+    """The import of all models, and the notes on models that are not imported."""
+
+    models: tuple[ModelPlan, ...]
+    notes: tuple[Note, ...]
+
+
+def source_id(model: str, number: int) -> str:
+    """Return the id of a version in its source, by which a second import recognizes it.
+
+    >>> source_id("iris", 3)
+    'iris/3'
+    """
+    return f"{model}/{number}"
+
+
+def plan_import(models: Iterable[SourceModel], target: Target, choices: Choices) -> ImportPlan:
+    """Plan the import of *models*. Names of *choices* that the source lacks are noted."""
+    planned, notes, taken, seen = list[ModelPlan](), list[Note](), set[str](), set[str]()
+    for model in models:
+        seen.add(model.name)
+        if choices.models and model.name not in choices.models:
+            continue
+        if model.is_prompt and not choices.prompts:
+            notes.append(Note("left out", model.name, "it is a prompt; import prompts with --prompts"))
+            continue
+        name = _free_name(model.name, target, taken)
+        if name is None:
+            notes.append(Note("left out", model.name, f"the model {model.name} was deleted here"))
+            continue
+        taken.add(fold(name))
+        planned.append(_plan_model(model, name, target, choices))
+    notes += [Note("left out", name, "the source has no such model") for name in choices.models if name not in seen]
+    return ImportPlan(models=tuple(planned), notes=tuple(notes))
+
+
+def _free_name(name: str, target: Target, taken: Collection[str]) -> str | None:
+    """Return the name for the model *name*: that of an earlier import, or a free one. None if it was deleted here."""
+    folded = {fold(held) for held in target.models}
+    for candidate in candidate_names(name):
+        held = target.models.get(candidate)
+        if held is not None and not held.exists:
+            return None
+        if fold(candidate) in taken or (held is None and fold(candidate) in folded):
+            continue
+        if held is None or _was_imported(held, candidate, name):
+            return candidate
+    raise AssertionError("there are always more candidates")
+
+
+def _was_imported(held: HeldModel, candidate: str, name: str) -> bool:
+    """Return True if *held* has versions of the model *name*, or none at all."""
+    if name not in (candidate, held.title):
+        return False
+    ids = [version.id for version in held.versions.values()]
+    return not ids or any(id is not None and id.rpartition("/")[0] == name for id in ids)
+
+
+def _plan_model(model: SourceModel, name: str, target: Target, choices: Choices) -> ModelPlan:
+    held = target.models.get(name, HeldModel(exists=False))
+    notes = [] if name == model.name else [Note("renamed", model.name, f"the model is {name} here")]
+    new, known = list[SourceVersion](), list[SourceVersion]()
+    last = max(held.versions, default=0)
+    for version in model.versions:
+        subject = f"{model.name} {version.number}"
+        there = held.versions.get(version.number)
+        if there is not None and there.id == source_id(model.name, version.number):
+            if version.is_deleted or there.created != version.created:
+                what = "was deleted there" if version.is_deleted else f"is another version there, of {version.created}"
+                notes.append(
+                    Note("changed", subject, f"it {what} since the last import; {name}@{version.number} stays")
+                )
+            else:
+                known.append(version)
+        elif there is not None and version.is_deleted:
+            continue  # deleted before the last import, too
+        elif version.number <= last:
+            why = (
+                "is taken by a version that was not imported from there"
+                if there
+                else f"is below {last}, the last number"
+            )
+            notes.append(Note("left out", subject, f"the number {version.number} of {name} {why}"))
+        else:
+            new.append(version)
+    missing = sorted(set(model.aliases.values()) - {version.number for version in model.versions})
+    notes += [
+        Note("left out", f"{model.name} {number}", "an alias names it, but it does not exist") for number in missing
+    ]
+    numbers = {version.number for version in new}
+    gaps = tuple(number for number in range(last + 1, max(numbers, default=0)) if number not in numbers)
+    stages = tuple(_stages(model, name, numbers, held, target, choices, notes))
+    aliases = tuple(_aliases(model, name, numbers, held, target, choices, notes))
+    return ModelPlan(
+        source=model,
+        name=name,
+        is_new=not held.exists,
+        new=tuple(new),
+        gaps=gaps,
+        known=tuple(known),
+        stages=stages,
+        aliases=aliases,
+        notes=tuple(notes),
+    )
+
+
+def _stages(
+    model: SourceModel,
+    name: str,
+    numbers: Collection[int],
+    held: HeldModel,
+    target: Target,
+    choices: Choices,
+    notes: list[Note],
+) -> Iterator[tuple[str, int]]:
+    """Yield stages and the versions that enter them: archived versions first, then the stages in their order."""
+    wanted: dict[int, list[str]] = {}
+    for version in model.versions:
+        for word in version.stages:
+            if stage := _stage_of(word, f"{model.name} {version.number}", target, choices, notes):
+                wanted.setdefault(version.number, []).append(stage)
+    for alias, number in model.aliases.items():
+        if _mapped(alias, choices) and (stage := _stage_of(alias, f"{model.name} {alias}", target, choices, notes)):
+            for others in wanted.values():  # what the user says counts more than the source
+                others[:] = [other for other in others if other != stage]
+            wanted.setdefault(number, []).append(stage)
+    order = (ARCHIVED, *target.stages)
+    holders: dict[str, list[int]] = {stage: [] for stage in order}
+    for number, found in sorted(wanted.items()):
+        if not found:
+            continue
+        *earlier, last = sorted(set(found), key=order.index)
+        holders[last].append(number)
+        why = f"a version is in one stage here, and it is in {last}"
+        notes += [Note("left out", f"{model.name} {number} {stage}", why) for stage in earlier]
+    for stage in target.stages:
+        for number in holders[stage][:-1]:
+            why = f"{holders[stage][-1]}, the highest number in {stage}, keeps the stage; {number} is archived"
+            notes.append(Note("changed", f"{model.name} {number}", why))
+        holders[ARCHIVED] += holders[stage][:-1]
+        del holders[stage][:-1]
+    for stage in order:
+        now = held.stages.get(stage)
+        for number in sorted(holders[stage]):
+            if number in numbers:
+                yield stage, number
+            elif stage != ARCHIVED and number in held.versions and now != number:
+                here = f"{name}@{now} is in {stage}" if now else f"nothing is in {stage}"
+                why = f"it is in {stage} there; here {here}, and stays so"
+                notes.append(Note("left out", f"{model.name} {number} {stage}", why))
+
+
+def _aliases(
+    model: SourceModel,
+    name: str,
+    numbers: Collection[int],
+    held: HeldModel,
+    target: Target,
+    choices: Choices,
+    notes: list[Note],
+) -> Iterator[tuple[str, int]]:
+    existing = {version.number for version in model.versions if not version.is_deleted}
+    for alias, number in model.aliases.items():
+        subject = f"{model.name} {alias}"
+        if _mapped(alias, choices) or number not in existing:
+            continue  # noted with the stages, or as missing
+        if fault := target.alias_fault(alias):
+            notes.append(Note("left out", subject, f"{alias!a} cannot be an alias here, because it {fault}"))
+        elif number in numbers:
+            yield alias, number
+        elif number in held.versions and held.aliases.get(alias) != number:
+            now = held.aliases.get(alias)
+            here = f"here it is {name}@{now}" if now else "here it does not exist"
+            notes.append(Note("left out", subject, f"the alias is {number} there; {here}, and stays so"))
+
+
+def _mapped(word: str, choices: Choices) -> str | None:
+    return next((stage for given, stage in choices.words.items() if fold(given) == fold(word)), None)
+
+
+def _stage_of(word: str, subject: str, target: Target, choices: Choices, notes: list[Note]) -> str | None:
+    """Return the stage here for a stage or alias of the source; None if there is none, which is noted."""
+    stage = _mapped(word, choices) or fold(word)
+    if stage == NO_STAGE:
+        notes.append(Note("left out", f"{subject} {word}", "as --map says"))
+    elif stage == ARCHIVED or stage in target.stages:
+        return stage
+    else:
+        known = ", ".join(target.stages)
+        why = f"there is no stage {stage!a} here (the stages are {known}); add it, or say --map {word}=STAGE"
+        notes.append(Note("left out", f"{subject} {word}", why))
+    return None

@@ -1,0 +1,304 @@
+"""Importing models of another registry: the reader, the plan and the drafts put together, and the writes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitmodel.domain.changes.stages import stage_states
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.records import ModelRecord, RegistryRecord, VersionRecord
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.errors import GitModelError
+from gitmodel.frozen import Frozen
+from gitmodel.interop.content_digest import content_digest
+from gitmodel.interop.drafts import UNFIT, Draft, curves_file, draft_version, fitting_metadata
+from gitmodel.interop.import_plan import (
+    ARCHIVED,
+    Choices,
+    HeldModel,
+    HeldVersion,
+    ModelPlan,
+    Note,
+    Target,
+    plan_import,
+)
+from gitmodel.interop.source import FilesUnavailable, Reader, SourceModel, SourceRun, SourceVersion
+
+if TYPE_CHECKING:
+    from gitmodel.client import Client, Model, ModelVersion
+
+Progress = Callable[[int, int], object]
+ARTIFACT, CURVES = "model", "metrics"
+# Versions in one commit: an interrupted import continues after the last commit.
+_AT_ONCE = 100
+
+
+class ImportedModel(Frozen):
+    """The result of an import for one model: *source* is its name there, *name* its name here."""
+
+    source: str
+    name: str
+    versions: int
+    deleted: int
+    known: int
+    runs: int
+    artifacts: int
+    stages: dict[str, int] = field(default_factory=dict)
+    aliases: dict[str, int] = field(default_factory=dict)
+
+
+class ImportReport(Frozen):
+    """The result of an import, or of a dry run: each model, and what was renamed, changed or left out, and why."""
+
+    models: tuple[ImportedModel, ...]
+    notes: tuple[Note, ...]
+
+
+def import_models(
+    client: Client,
+    reader: Reader,
+    choices: Choices,
+    *,
+    with_artifacts: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Import the models that *reader* has and *choices* select, and return the report.
+
+    Idempotent: versions that were imported before are not imported again. With *dry_run*, nothing is written.
+    *progress* is called with the number of versions that are done, and of all. Raises the errors of the reader and of
+    writing; what was committed before stays, and a second import continues.
+    """
+    plan = plan_import(reader.models(), client.writer.read(_read_target), choices)
+    work = _Import(client, reader, with_artifacts, progress, sum(len(model.new) for model in plan.models))
+    done = tuple(work.describe(model) if dry_run else work.write(model) for model in plan.models)
+    notes = (*plan.notes, *(note for model in plan.models for note in model.notes), *work.notes)
+    return ImportReport(models=done, notes=tuple(dict.fromkeys(notes)))
+
+
+def _read_target(snapshot: Snapshot) -> Target:
+    registry = snapshot.registry()
+    models = {name: _read_held(snapshot, registry, name) for name in snapshot.model_names()}
+    return Target(models=models, stages=registry.stage_names, alias_fault=registry.alias_fault)
+
+
+def _read_held(snapshot: Snapshot, registry: RegistryRecord, name: str) -> HeldModel:
+    record = snapshot.load(paths.model_file(name), ModelRecord)
+    if record is None or not record.exists:
+        return HeldModel(exists=False)
+    versions = {}
+    for found in snapshot.versions(name, snapshot.numbers(name)):
+        if isinstance(found, VersionRecord):
+            claims = found.imported
+            versions[found.number] = HeldVersion(claims.id, claims.created) if claims else HeldVersion(None, None)
+    stages, aliases = dict[str, int](), dict[str, int]()
+    for state in stage_states(snapshot, name):
+        if state.recorded is not None:
+            (aliases if state.name not in registry.stage_names else stages)[state.name] = state.recorded
+    return HeldModel(exists=True, title=record.title, versions=versions, stages=stages, aliases=aliases)
+
+
+class _Import:
+    """One import in progress. *notes* are those that only reading runs and writing can find."""
+
+    def __init__(
+        self, client: Client, reader: Reader, with_artifacts: bool, progress: Progress | None, total: int
+    ) -> None:
+        self.notes: list[Note] = []
+        self._client = client
+        self._reader = reader
+        self._with_artifacts = with_artifacts
+        self._progress = progress
+        self._done, self._total = 0, total
+        self._runs: set[str] = set()
+
+    def describe(self, plan: ModelPlan) -> ImportedModel:
+        """Return the result that `write` would have."""
+        runs = 0
+        for version in plan.new:
+            if not version.is_deleted:
+                runs += self._draft(plan.source, version)[0].run is not None
+            self._count()
+        return self._result(plan, runs=runs, artifacts=0)
+
+    def write(self, plan: ModelPlan) -> ImportedModel:
+        """Write the commits of one model: its versions, stages and aliases, then proposals for reviewed stages."""
+        runs = artifacts = 0
+        proposed: list[tuple[str, int]] = []
+        if plan.is_new and self._client.writer.read(lambda snapshot: not snapshot.commit):
+            self._model(self._client, plan)  # begins the registry: without a branch, each read searches for it
+            plan = replace(plan, is_new=False)
+        chunks = [plan.new[start : start + _AT_ONCE] for start in range(0, len(plan.new), _AT_ONCE)] or [()]
+        for chunk in chunks:
+            is_last = chunk is chunks[-1]
+            if not chunk and not plan.is_new:
+                break
+            with self._client.transaction(_subject(plan, chunk, self._reader.name)) as change:
+                model = self._model(change, plan)
+                for version in chunk:
+                    made = self._create(model, plan, version)
+                    runs, artifacts = runs + made[0], artifacts + made[1]
+                if is_last:
+                    proposed = self._place(change, plan)
+        for stage, number in proposed:
+            self._propose(plan, stage, number)
+        if self._with_artifacts:
+            artifacts += sum(self._compare(plan, version) for version in plan.known)
+        return self._result(plan, runs=runs, artifacts=artifacts)
+
+    def _model(self, client: Client, plan: ModelPlan) -> Model:
+        if not plan.is_new:
+            return client.get_model(plan.name)
+        source, title = plan.source, "" if plan.name == plan.source.name else plan.source.name
+        claims = {"source": self._reader.url, "id": source.name, "created": source.created}
+        values = {**({"tags": dict(source.tags)} if source.tags else {}), "imported": claims}
+        metadata = fitting_metadata(values, source.name, self.notes)
+        return client.register_model(plan.name, title=title, description=source.description, metadata=metadata)
+
+    def _create(self, model: Model, plan: ModelPlan, version: SourceVersion) -> tuple[int, int]:
+        """Create a version, and return the number of its runs and artifacts."""
+        self._count()
+        if version.is_deleted:
+            made = model.create_version(number=version.number, imported=None)
+            made.delete(reason=f"deleted in {self._reader.name} before the import")
+            return 0, 0
+        draft, run = self._draft(plan.source, version)
+        with self._files(plan, version) as path:
+            made = model.create_version(
+                version.name,
+                number=version.number,
+                description=draft.description,
+                metadata=draft.metadata,
+                model_objects={ARTIFACT: path} if path else None,
+                code=draft.code,
+                runs=[draft.run] if draft.run else (),
+                imported=draft.imported,
+                idempotency_key="",
+            )
+        self._attach(made, draft, run)
+        return int(draft.run is not None), int(path is not None)
+
+    def _draft(self, model: SourceModel, version: SourceVersion) -> tuple[Draft, SourceRun | None]:
+        run = self._reader.run(version.run) if version.run else None
+        draft = draft_version(model, version, run, system=self._reader.name, url=self._reader.url)
+        self.notes += draft.notes
+        return draft, run
+
+    def _attach(self, made: ModelVersion, draft: Draft, run: SourceRun | None) -> None:
+        points = self._reader.points(run) if run else []
+        files = {CURVES: ("metrics.csv", curves_file(points))} if points else {}
+        if draft.unfit:
+            files[UNFIT] = (f"{UNFIT}.json", draft.unfit)
+        if not files:
+            return
+        with tempfile.TemporaryDirectory(prefix="gitmodel-") as folder:
+            sources = {}
+            for name, (file, data) in files.items():
+                sources[name] = Path(folder, file)
+                sources[name].write_bytes(data)
+            made.attach_all(sources)
+
+    @contextmanager
+    def _files(self, plan: ModelPlan, version: SourceVersion) -> Iterator[Path | None]:
+        """Yield the files of a version if they are wanted and can be read; note the reason if they cannot."""
+        if not self._with_artifacts or not version.location:
+            yield None
+            return
+        try:
+            found = self._reader.files(version)
+            path = found.__enter__()
+        except FilesUnavailable as error:
+            self.notes.append(Note("left out", f"{plan.source.name} {version.number} artifact", str(error)))
+            yield None
+            return
+        try:
+            yield path
+        finally:
+            found.__exit__(None, None, None)
+
+    def _place(self, client: Client, plan: ModelPlan) -> list[tuple[str, int]]:
+        """Set stages and aliases, and return the stages that need a proposal. Note what rules refuse."""
+        reviewed = {rules.name for rules in client.list_stages() if rules.rule.proposal_only}
+        proposed = []
+        reason = f"as in {self._reader.name}"
+        for stage, number in plan.stages:
+            if stage in reviewed:
+                proposed.append((stage, number))
+                continue
+            try:
+                client.promote(f"{plan.name}@{number}", stage, reason=reason)
+            except GitModelError as error:
+                self._leave_out(f"{plan.source.name} {number} {stage}", error)
+        for alias, number in plan.aliases:
+            try:
+                client.set_alias(f"{plan.name}@{number}", alias, reason=reason)
+            except GitModelError as error:
+                self._leave_out(f"{plan.source.name} {alias}", error)
+        return proposed
+
+    def _propose(self, plan: ModelPlan, stage: str, number: int) -> None:
+        subject = f"{plan.source.name} {number} {stage}"
+        try:
+            made = self._client.propose((f"{plan.name}@{number}", stage), reason=f"as in {self._reader.name}")
+        except GitModelError as error:
+            self._leave_out(subject, error)
+        else:
+            self.notes.append(Note("proposed", subject, f"{stage} needs a review: the branch is {made.branch}"))
+
+    def _compare(self, plan: ModelPlan, version: SourceVersion) -> int:
+        """Compare the files of a version that was imported before; link them if it has none. Return what was added."""
+        here = self._client.get_version(f"{plan.name}@{version.number}")
+        subject = f"{plan.source.name} {version.number} artifact"
+        held = next((link for link in here.view.record.artifacts if link.name == ARTIFACT), None)
+        with self._files(plan, version) as path:
+            if path is None:
+                return 0
+            if held is not None:
+                now = content_digest(path)
+                if now != held.digest:
+                    why = (
+                        f"it is {now[:19]} there now; {held.digest[:19]} stays here, because artifacts are not replaced"
+                    )
+                    self.notes.append(Note("changed", subject, why))
+                return 0
+            try:
+                here.link_artifact(ARTIFACT, path, kind="model")
+            except GitModelError as error:
+                self._leave_out(subject, error)
+                return 0
+        return 1
+
+    def _leave_out(self, subject: str, error: GitModelError) -> None:
+        self.notes.append(Note("left out", subject, f"{error.message}; {error.hint}" if error.hint else error.message))
+
+    def _count(self) -> None:
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+    def _result(self, plan: ModelPlan, *, runs: int, artifacts: int) -> ImportedModel:
+        gone = sum(version.is_deleted for version in plan.new)
+        return ImportedModel(
+            source=plan.source.name,
+            name=plan.name,
+            versions=len(plan.new) - gone,
+            deleted=len(plan.gaps) + gone,
+            known=len(plan.known),
+            runs=runs,
+            artifacts=artifacts,
+            stages={stage: number for stage, number in plan.stages if stage != ARCHIVED},
+            aliases=dict(plan.aliases),
+        )
+
+
+def _subject(plan: ModelPlan, chunk: Sequence[SourceVersion], system: str) -> str:
+    """Return the subject of the commit that adds the versions of *chunk*."""
+    if not chunk:
+        return f"Import {plan.name} from {system}"
+    first, last = chunk[0].number, chunk[-1].number
+    return f"Import {plan.name} {first}" + (f" to {last}" if last != first else "") + f" from {system}"

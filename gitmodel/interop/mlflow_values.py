@@ -1,0 +1,136 @@
+"""Converting the fields of MLflow's stores, which have the same names in all of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from gitmodel.interop.source import FilesUnavailable, SourceRun, SourceVersion
+
+COMMIT_TAG = "mlflow.source.git.commit"
+USER_TAG = "mlflow.user"
+RUN_NAME_TAG = "mlflow.runName"
+PROMPT_TAG = "mlflow.prompt.is_prompt"
+DELETED_STAGE = "Deleted_Internal"
+# Statuses as numbers are those of the file store: https://mlflow.org/docs/latest/api_reference/rest-api.html#mlflowrunstatus
+_STATUSES = {"3": "succeeded", "FINISHED": "succeeded", "4": "failed", "FAILED": "failed"}
+
+
+def at(milliseconds: Any) -> datetime:
+    """Return the time of a timestamp in milliseconds, in UTC and to the second.
+
+    >>> at(1795963301261).isoformat()
+    '2026-11-29T14:41:41+00:00'
+    """
+    return datetime.fromtimestamp(int(milliseconds or 0) // 1000, timezone.utc)
+
+
+def precisely_at(milliseconds: Any) -> datetime:
+    """Return the time of a timestamp in milliseconds, in UTC.
+
+    >>> precisely_at(1795963301261).isoformat()
+    '2026-11-29T14:41:41.261000+00:00'
+    """
+    return at(milliseconds) + timedelta(milliseconds=int(milliseconds or 0) % 1000)
+
+
+def number(value: Any) -> float:
+    """Return the value of a metric, which JSON has as a text if it is not finite.
+
+    >>> number("NaN"), number("-Infinity"), number("0.5")
+    (nan, -inf, 0.5)
+    """
+    return float(value)
+
+
+def commit_of(tags: Mapping[str, str]) -> str | None:
+    """Return the full id of the git commit that a run recorded, or None."""
+    found = tags.get(COMMIT_TAG, "")
+    return found if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", found) else None
+
+
+def is_prompt(tags: Mapping[str, str]) -> bool:
+    """Return True if a registered model with these tags is a prompt."""
+    return tags.get(PROMPT_TAG, "").lower() == "true"
+
+
+def read_run(
+    info: Mapping[str, Any],
+    *,
+    experiment: str,
+    metrics: Mapping[str, float],
+    parameters: Mapping[str, str],
+    tags: Mapping[str, str],
+) -> SourceRun:
+    """Return the run that *info* describes: the fields of a run in any of MLflow's stores."""
+    started = at(info["start_time"])
+    ended = info.get("end_time")
+    return SourceRun(
+        id=str(info.get("run_id") or info.get("run_uuid")),
+        name=str(tags.get(RUN_NAME_TAG) or info.get("run_name") or info.get("name") or ""),
+        experiment=experiment,
+        author=str(info.get("user_id") or tags.get(USER_TAG) or ""),
+        status=_STATUSES.get(str(info.get("status")), "cancelled"),
+        started=started,
+        finished=max(at(ended), started) if ended else None,
+        metrics=dict(sorted(metrics.items())),
+        parameters=dict(sorted(parameters.items())),
+        tags=dict(sorted(tags.items())),
+        artifacts=str(info.get("artifact_uri") or ""),
+        commit=commit_of(tags),
+        is_deleted=info.get("lifecycle_stage") == "deleted",
+    )
+
+
+def read_version(info: Mapping[str, Any], tags: Mapping[str, str], *, created: Any) -> SourceVersion:
+    """Return the version that *info* describes: the fields of a version in any of MLflow's stores."""
+    number, stage = int(info["version"]), info.get("current_stage")
+    if stage == DELETED_STAGE:
+        return SourceVersion(number, is_deleted=True)
+    source = str(info.get("source") or "")
+    kept = {key: info.get(key) for key in ("run_id", "run_link", "status_message", "model_id")}
+    kept["source"] = source
+    if info.get("status") not in (None, "", "READY", 1):
+        kept["status"] = info["status"]
+    return SourceVersion(
+        number,
+        created=at(created),
+        author=str(info.get("user_id") or ""),
+        description=str(info.get("description") or ""),
+        tags=dict(sorted(tags.items())),
+        facts={key: str(value) for key, value in kept.items() if value},
+        stages=() if stage in (None, "", "None") else (str(stage),),
+        location=str(info.get("storage_location") or source),
+        run=str(info["run_id"]) if info.get("run_id") else None,
+    )
+
+
+def local_path(location: str, base: Path | None = None) -> Path | None:
+    """Return the path of a location on this machine, or None for another kind of location.
+
+    *base* is the folder to which relative locations belong.
+
+    >>> local_path("file:///data/my%20model"), local_path("s3://models/1"), local_path("./mlruns/0", Path("/srv"))
+    (PosixPath('/data/my model'), None, PosixPath('/srv/mlruns/0'))
+    """
+    parts = urlsplit(location)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return Path(unquote(parts.path))
+    if parts.scheme:
+        return None
+    return Path(os.path.normpath((base or Path()) / location)) if location else None
+
+
+def path_of(location: str, base: Path) -> Path:
+    """Return the path at which the files of a version are on this machine. Raises FilesUnavailable."""
+    path = local_path(location, base)
+    if path is None:
+        raise FilesUnavailable(f"its files are at {location}, which only an MLflow server can read for you")
+    if not path.exists():
+        raise FilesUnavailable(f"its files are missing: there is no {path}")
+    return path

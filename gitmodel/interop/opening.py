@@ -1,0 +1,59 @@
+"""Opening a source of models by its address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from gitmodel.errors import NotFound, UsageError
+from gitmodel.interop.source import Reader
+
+_SQLITE = b"SQLite format 3\0"
+
+
+def open_mlflow(source: str, environ: Mapping[str, str]) -> Reader:
+    """Open a tracking server, an SQLite database or the folder of a file store. Raises UsageError, NotFound, Invalid.
+
+    *environ* may contain the login of a server.
+    """
+    scheme = urlsplit(source).scheme
+    if scheme in ("http", "https"):
+        from gitmodel.interop.mlflow_server import MlflowServer  # only the module of the source is imported
+
+        return MlflowServer(source, environ)
+    if source.startswith("sqlite:///"):
+        return _database(Path(source.removeprefix("sqlite:///").partition("?")[0]))
+    if scheme not in ("", "file"):
+        raise UsageError(
+            f"a source at {scheme}:// cannot be read directly",
+            hint="start `mlflow server --backend-store-uri` with it, and import from the address of that server",
+        )
+    path = Path(unquote(urlsplit(source).path) if scheme else source)
+    if path.is_file():
+        with open(path, "rb") as file:
+            if file.read(len(_SQLITE)) == _SQLITE:
+                return _database(path)
+        raise UsageError(
+            f"{path} is not an SQLite database", hint="give a database, a folder of the file store, or a server's URL"
+        )
+    if not path.exists():
+        raise NotFound(f"there is no {path}", hint="give a folder such as mlruns, sqlite:///FILE or a server's URL")
+    from gitmodel.interop.mlflow_folder import MlflowFolder
+
+    return MlflowFolder(path)
+
+
+def _database(path: Path) -> Reader:
+    from gitmodel.interop.mlflow_sqlite import MlflowDatabase
+
+    return MlflowDatabase(path)
+
+
+# The kinds of sources, as `--from` names them.
+SOURCES: Mapping[str, Callable[[str, Mapping[str, str]], Reader]] = {"mlflow": open_mlflow}
+
+
+def open_source(kind: str, source: str, environ: Mapping[str, str]) -> Reader:
+    """Open the *source* of this *kind*: a key of `SOURCES`."""
+    return SOURCES[kind](source, environ)

@@ -1,0 +1,142 @@
+"""The plan of an import, for each model, version, stage and alias of a source."""
+
+from datetime import datetime, timezone
+
+import pytest
+
+from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.interop.import_plan import Choices, HeldModel, HeldVersion, Target, plan_import
+from gitmodel.interop.source import SourceModel, SourceVersion
+
+MADE = datetime(2025, 3, 4, 5, 6, 7, tzinfo=timezone.utc)
+
+
+def source(*numbers, name="iris", deleted=(), stages=None, **more):
+    versions = [
+        SourceVersion(number, created=MADE, stages=(stages or {}).get(number, ()), is_deleted=number in deleted)
+        for number in numbers
+    ]
+    return SourceModel(name=name, created=MADE, versions=tuple(versions), **more)
+
+
+def target(**models):
+    registry = RegistryRecord()
+    return Target(models=models, stages=registry.stage_names, alias_fault=registry.alias_fault)
+
+
+def imported(*numbers, name="iris", **more):
+    versions = {number: HeldVersion(f"{name}/{number}", MADE) for number in numbers}
+    return HeldModel(exists=True, versions=versions, **more)
+
+
+def plan_one(model, held=None, choices=None):
+    (plan,) = plan_import([model], held or target(), choices or Choices()).models
+    return plan
+
+
+def said(plan):
+    return [f"{note.outcome}: {note.subject}: {note.reason}" for note in plan.notes]
+
+
+def test_gaps_and_versions_that_were_deleted_last_become_deleted_versions():
+    plan = plan_one(source(2, 5, 6, deleted=(6,)))
+    assert ([version.number for version in plan.new], plan.gaps) == ([2, 5, 6], (1, 3, 4))
+
+
+def test_a_second_import_takes_only_new_versions():
+    plan = plan_one(source(1, 2, 3), target(iris=imported(1, 2)))
+    assert [version.number for version in plan.new] == [3]
+    assert [version.number for version in plan.known] == [1, 2]
+    assert not plan.is_new
+
+
+def test_a_number_that_a_version_of_here_has_is_left_out():
+    held = HeldModel(exists=True, versions={1: HeldVersion("iris/1", MADE), 2: HeldVersion(None, None)})
+    plan = plan_one(source(1, 2, 3), target(iris=held))
+    assert [version.number for version in plan.new] == [3]
+    assert said(plan) == [
+        "left out: iris 2: the number 2 of iris is taken by a version that was not imported from there"
+    ]
+
+
+def test_a_version_that_changed_or_was_deleted_in_the_source_stays():
+    held = HeldModel(exists=True, versions={n: HeldVersion(f"iris/{n}", MADE.replace(year=2024)) for n in (1, 2)})
+    plan = plan_one(source(1, 2, deleted=(2,)), target(iris=held))
+    assert not plan.new
+    assert [note.outcome for note in plan.notes] == ["changed", "changed"]
+
+
+def test_a_model_of_here_with_the_same_name_is_not_touched():
+    held = target(iris=HeldModel(exists=True, versions={1: HeldVersion(None, None)}))
+    assert plan_one(source(1), held).name.startswith("iris-")
+
+
+def test_names_that_differ_only_in_case_get_different_names():
+    found = plan_import([source(1, name="Iris"), source(1, name="iris"), source(1, name="a b")], target(), Choices())
+    names = [plan.name for plan in found.models]
+    assert names[0] == "Iris"
+    assert len({name.lower() for name in names}) == 3
+    held = {plan.name: imported(1, name=plan.source.name, title=plan.source.name) for plan in found.models}
+    again = plan_import([plan.source for plan in found.models], target(**held), Choices())
+    assert [plan.name for plan in again.models] == names
+    assert not any(plan.new for plan in again.models)
+
+
+def test_a_model_that_was_deleted_here_is_left_out():
+    found = plan_import([source(1)], target(iris=HeldModel(exists=False)), Choices())
+    assert not found.models
+    assert [note.reason for note in found.notes] == ["the model iris was deleted here"]
+
+
+def test_the_highest_number_keeps_a_stage_with_two_holders():
+    plan = plan_one(source(1, 2, 3, stages={1: ("Production",), 3: ("Production",), 2: ("Staging",)}))
+    assert plan.stages == (("archived", 1), ("staging", 2), ("production", 3))
+    assert said(plan) == ["changed: iris 1: 3, the highest number in production, keeps the stage; 1 is archived"]
+
+
+@pytest.mark.parametrize(
+    ("alias", "reason"),
+    [
+        ("Staging", "cannot be an alias here, because it is the stage staging"),
+        ("_x", "cannot be an alias here, because it begins with '_'"),
+        ("latest", "cannot be an alias here, because it is a word for a stage"),
+    ],
+)
+def test_aliases_that_are_not_legal_are_left_out(alias, reason):
+    plan = plan_one(source(1, aliases={alias: 1, "champion": 1}))
+    assert plan.aliases == (("champion", 1),)
+    assert said(plan) == [f"left out: iris {alias}: {alias!a} {reason}"]
+
+
+def test_a_mapped_alias_becomes_a_stage_and_replaces_its_holder():
+    model = source(1, 2, stages={2: ("Production",)}, aliases={"champion": 1})
+    plan = plan_one(model, choices=Choices(words={"champion": "production"}))
+    assert (plan.stages, plan.aliases) == ((("production", 1),), ())
+
+
+def test_a_stage_that_is_missing_here_is_left_out():
+    plan = plan_one(source(1, stages={1: ("canary",)}))
+    assert not plan.stages
+    assert "there is no stage 'canary' here" in plan.notes[0].reason
+
+
+def test_a_stage_or_alias_that_moved_between_known_versions_is_reported_and_stays():
+    held = target(iris=imported(1, 2, stages={"production": 1}, aliases={"champion": 1}))
+    plan = plan_one(source(1, 2, stages={2: ("Production",)}, aliases={"champion": 2}), held)
+    assert (plan.stages, plan.aliases) == ((), ())
+    assert said(plan) == [
+        "left out: iris 2 production: it is in production there; here iris@1 is in production, and stays so",
+        "left out: iris champion: the alias is 2 there; here it is iris@1, and stays so",
+    ]
+
+
+def test_prompts_are_left_out_unless_asked_for():
+    prompt = source(1, name="greeting", is_prompt=True)
+    assert not plan_import([prompt], target(), Choices()).models
+    assert plan_import([prompt], target(), Choices(prompts=True)).models
+
+
+def test_only_the_chosen_models_are_planned():
+    found = plan_import([source(1), source(1, name="rose")], target(), Choices(("rose", "lily")))
+    assert [plan.name for plan in found.models] == ["rose"]
+    assert [(note.subject, note.reason) for note in found.notes] == [("lily", "the source has no such model")]

@@ -1,0 +1,437 @@
+"""Reading stores of MLflow without MLflow, and importing them: small stores written by hand.
+
+tests/interop/mlflow compares the stores that real MLflow writes, field by field.
+"""
+
+import base64
+import json
+import re
+import sqlite3
+import threading
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from transcripts import ask, said
+
+from gitmodel import Client
+from gitmodel.errors import GateRefused, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.interop import mlflow_server
+from gitmodel.interop.import_plan import Choices
+from gitmodel.interop.importing import import_models
+from gitmodel.interop.opening import open_source
+
+COMMIT = "9fceb02d0ae598e95dc970b74767f19372d61af8"
+TABLES = """
+CREATE TABLE registered_models (name, creation_time, last_updated_time, description);
+CREATE TABLE registered_model_tags (key, value, name);
+CREATE TABLE registered_model_aliases (alias, version, name);
+CREATE TABLE model_versions (name, version, creation_time, description, user_id, current_stage, source, run_id, status);
+CREATE TABLE model_version_tags (key, value, name, version);
+CREATE TABLE experiments (experiment_id, name);
+CREATE TABLE runs (run_uuid, name, user_id, status, start_time, end_time, lifecycle_stage, artifact_uri, experiment_id);
+CREATE TABLE latest_metrics (key, value, timestamp, step, is_nan, run_uuid);
+CREATE TABLE metrics (key, value, timestamp, run_uuid, step, is_nan);
+CREATE TABLE params (key, value, run_uuid);
+CREATE TABLE tags (key, value, run_uuid);
+"""
+
+
+class Store:
+    """A database of MLflow with a model `iris`, to which a test adds versions."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "mlflow.db"
+        self.rows = sqlite3.connect(self.path, isolation_level=None)
+        self.rows.executescript(TABLES)
+        self.add("experiments", 1, "Flowers")
+        self.add("registered_models", "iris", 1700000000999, 1700000000999, "Which iris?")
+
+    def add(self, table, *values):
+        self.rows.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
+
+    def version(self, number, stage="None", *, run=None, source="", tags=None, model="iris"):
+        made = 1700000000000 + number * 1000
+        self.add("model_versions", model, number, made, f"number {number}", None, stage, source, run, "READY")
+        for key, value in (tags or {}).items():
+            self.add("model_version_tags", key, value, model, number)
+
+    def run(self, id, *, metrics=(), parameters=(), commit=COMMIT, stage="active"):
+        self.add("runs", id, "first", "ada", "FINISHED", 1700000000123, 1700000009000, stage, "file:///x", 1)
+        self.add("tags", "mlflow.source.git.commit", commit, id)
+        for step, (key, value) in enumerate(metrics):
+            self.add("metrics", key, value, 1700000000000 + step, id, step, 0)
+        for key, value in dict(metrics).items():
+            self.add("latest_metrics", key, value, 1700000000000, 9, 0, id)
+        for key, value in parameters:
+            self.add("params", key, value, id)
+
+    def files(self, name, content=b"weights"):
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        (folder / "MLmodel").write_bytes(content)
+        return folder.as_uri()
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(tmp_path)
+    yield made
+    made.rows.close()
+
+
+@pytest.fixture
+def client(code_repo, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    with Client() as found:
+        yield found
+
+
+def run_import(store, client, choices=None, **options):
+    reader = open_source("mlflow", f"sqlite:///{store.path}", {})
+    try:
+        return import_models(client, reader, choices or Choices(), **options)
+    finally:
+        reader.close()
+
+
+def notes_of(report):
+    return [f"{note.outcome}: {note.subject}: {note.reason}" for note in report.notes]
+
+
+def test_a_version_has_the_values_of_its_run_and_the_claims_of_the_source(store, client):
+    store.run("r1", metrics=[("loss", 0.5), ("loss", 0.25), ("accuracy", 0.9)], parameters=[("depth", "3")])
+    store.version(1, "Production", run="r1", tags={"purpose": "x" * 5000})
+    run_import(store, client)
+    version = client.get_version("iris@production")
+    record = version.view.record
+    assert record.metadata["accuracy"] == 0.9
+    assert record.metadata["parameters"] == {"depth": "3"}
+    assert record.metadata["tags"] == {"purpose": "x" * 5000}
+    assert record.code.commit == COMMIT
+    claims = record.imported
+    assert (claims.source, claims.id, claims.author) == (f"sqlite:///{store.path}", "iris/1", "ada")
+    assert claims.created == datetime.fromtimestamp(1700000001, timezone.utc)
+    assert record.created == datetime(2026, 11, 23, 10, 12, 13, tzinfo=timezone.utc)
+    curves = version.get_attachment("metrics").open().read().decode().splitlines()
+    assert curves == [
+        "key,step,time,value",
+        "loss,0,2023-11-14T22:13:20.000+00:00,0.5",
+        "loss,1,2023-11-14T22:13:20.001+00:00,0.25",
+    ]
+    run = client.get_run(record.runs[0])
+    assert (run.pipeline, run.status, run.parameters) == ("Flowers", "succeeded", {"depth": "3"})
+    assert client.check() == []
+
+
+def test_the_commit_is_of_the_importer_and_names_the_source(store, client, code_repo, git):
+    store.version(1)
+    run_import(store, client)
+    shown = git(code_repo, "log", "-1", "--format=%an%n%(trailers:key=Imported-From)", "gitmodel").split("\n")
+    assert shown[:2] == ["Ada Example", f"Imported-From: sqlite:///{store.path}"]
+
+
+def test_one_commit_has_all_versions_of_a_model(store, client, code_repo, git):
+    for number in range(1, 31):
+        store.version(number)
+    run_import(store, client)
+    assert git(code_repo, "log", "-1", "--format=%s", "gitmodel").strip() == "Import iris 1 to 30 from MLflow"
+
+
+def test_deleted_versions_at_the_end_keep_their_numbers(store, client):
+    for number, stage in ((1, "None"), (2, "Deleted_Internal"), (3, "None"), (4, "Deleted_Internal")):
+        store.version(number, stage)
+    report = run_import(store, client)
+    assert (report.models[0].versions, report.models[0].deleted) == (2, 2)
+    assert client.get_model("iris").create_version().number == 5
+    assert run_import(store, client).models[0].versions == 0
+
+
+def test_a_dry_run_writes_nothing(store, client, code_repo, git):
+    store.version(1)
+    report = run_import(store, client, dry_run=True)
+    assert report.models[0].versions == 1
+    assert git(code_repo, "for-each-ref", "refs/heads/gitmodel") == ""
+
+
+def test_a_stage_follows_its_rules(store, client):
+    client.add_gate("production", "accurate", "metadata.accuracy >= 0.9", message="must be accurate")
+    store.run("r1", metrics=[("accuracy", 0.8)])
+    store.version(1, "Production", run="r1", tags={})
+    report = run_import(store, client)
+    assert client.get_version("iris@1").stage is None
+    assert notes_of(report)[0].startswith("left out: iris 1 production: iris@1 cannot enter production: accurate")
+
+
+def test_a_stage_that_needs_a_review_gets_a_proposal(store, client):
+    client.update_stage("production", proposal_only=True)
+    store.version(1, "Production")
+    report = run_import(store, client)
+    assert client.get_version("iris@1").stage is None
+    assert notes_of(report)[0].startswith(
+        "proposed: iris 1 production: production needs a review: the branch is propose/"
+    )
+    assert len(client.list_proposals()) == 1
+
+
+def test_artifacts_are_stored_and_a_changed_one_is_reported(store, client):
+    store.version(1, "Production", source=store.files("one"))
+    run_import(store, client, with_artifacts=True)
+    artifact = client.get_version("iris@1").get_artifact("model")
+    before = artifact.link.digest
+    assert not run_import(store, client, with_artifacts=True).notes
+    store.files("one", b"other weights")
+    report = run_import(store, client, with_artifacts=True)
+    assert notes_of(report)[0].startswith("changed: iris 1 artifact: it is sha256:")
+    assert client.get_version("iris@1").get_artifact("model").link.digest == before
+
+
+def test_artifacts_can_be_added_by_a_later_import(store, client):
+    store.version(1, source=store.files("one"))
+    run_import(store, client)
+    report = run_import(store, client, with_artifacts=True)
+    assert report.models[0].artifacts == 1
+    assert client.get_version("iris@1").get_artifact("model").link.format == "folder"
+
+
+@pytest.mark.parametrize("source", ["file:///nowhere/model", "s3://bucket/model"])
+def test_artifacts_that_cannot_be_read_are_left_out(store, client, source):
+    store.version(1, source=source)
+    report = run_import(store, client, with_artifacts=True)
+    assert report.models[0].versions == 1
+    assert notes_of(report)[0].startswith("left out: iris 1 artifact: its files are")
+
+
+def test_values_that_look_like_credentials_are_left_out(store, client):
+    store.version(1, tags={"db_password": "hunter2hunter2", "team": "flowers"})
+    report = run_import(store, client)
+    assert client.get_version("iris@1").metadata["tags"] == {"team": "flowers"}
+    assert notes_of(report) == ["left out: iris 1 tags.db_password: it looks like a db password, by its name"]
+
+
+def test_values_that_do_not_fit_into_a_record_become_an_attachment(store, client):
+    store.version(1, tags={"k" * 250: "v"} | {f"tag{number}": "x" * 5000 for number in range(20)})
+    report = run_import(store, client)
+    kept = json.loads(client.get_version("iris@1").get_attachment("mlflow-values").open().read())
+    recorded = client.get_version("iris@1").metadata["tags"]
+    assert kept["tags"]["k" * 250] == "v"
+    assert {*kept["tags"], *recorded} == {"k" * 250, *(f"tag{number}" for number in range(20))}
+    assert notes_of(report)[0].endswith("too long for a record; kept in the attachment mlflow-values")
+
+
+def test_a_run_that_was_deleted_is_recorded_and_one_that_is_gone_is_reported(store, client):
+    store.run("r1", stage="deleted")
+    store.version(1, run="r1")
+    store.version(2, run="gone")
+    report = run_import(store, client)
+    assert notes_of(report) == [
+        "changed: iris 1 run: the run r1 was deleted there, and is recorded here",
+        "left out: iris 2 run: the run gone does not exist any more",
+    ]
+
+
+def test_an_interrupted_import_continues(store, client, monkeypatch):
+    for number in range(1, 131):
+        store.version(number)
+
+    def interrupt(done, total):
+        if done == 110:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_import(store, client, progress=interrupt)
+    assert len(client.get_model("iris").list_versions()) == 100
+    report = run_import(store, client)
+    assert (report.models[0].versions, report.models[0].known) == (30, 100)
+
+
+def test_gates_and_filters_cannot_read_the_claims(store, client):
+    store.version(1)
+    run_import(store, client)
+    with pytest.raises((UsageError, Invalid)):
+        client.find_versions(filter="imported.author == 'ada'")
+    with pytest.raises((UsageError, GateRefused)):
+        client.add_gate("production", "mine", "imported.author == 'ada'")
+
+
+def test_check_refuses_claims_without_their_source(store, client, code_repo, git, tmp_path):
+    store.version(1)
+    run_import(store, client)
+    tree = tmp_path / "tree"
+    git(code_repo, "worktree", "add", "-q", str(tree), "gitmodel")
+    (file,) = tree.glob("models/iris/versions/**/1.toml")
+    lines = [line for line in file.read_text().splitlines(keepends=True) if not line.startswith("source =")]
+    file.write_text("".join(lines))
+    git(code_repo, "-C", str(tree), "commit", "-qam", "Claim")
+    assert [problem.key for problem in client.check()] == ["imported.source"]
+
+
+def test_the_command_prints_tables_and_json(store, client, capsys):
+    store.add("registered_models", "a b", 1700000000999, 1700000000999, None)
+    store.version(1, "Production", model="a b")
+    store.add("registered_model_aliases", "_x", 1, "a b")
+    source = f"sqlite:///{store.path}"
+    code, out, err = ask(capsys, "import", source, "--from", "mlflow", "--model", "a b")
+    assert code == 0
+    assert out.splitlines()[0].split() == ["MODEL", "FROM", "VERSIONS", "STAGES"]
+    assert re.search("left out +a b _x +'_x' cannot be an alias here", out)
+    assert "imported 1 version of 1 model; 0 were here already" in err
+    _, rows = said(capsys, "import", source, "--from", "mlflow", "--dry-run")
+    assert {row["outcome"] for row in rows} == {"imported", "renamed", "left out"}
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "text"),
+    [
+        ("postgresql://db/mlflow", UsageError, "a source at postgresql:// cannot be read directly"),
+        ("nowhere", NotFound, "there is no nowhere"),
+        ("empty", Invalid, "empty is no file store of MLflow"),
+        ("other.db", Invalid, "other.db is no database of MLflow: it has no table registered_models"),
+        ("text", UsageError, "text is not an SQLite database"),
+        ("https://ada:pw@example.com", UsageError, "the address of the server contains a login"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_refused(tmp_path, monkeypatch, source, error, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").write_text("x")
+    with sqlite3.connect("other.db") as rows:
+        rows.execute("CREATE TABLE other (x)")
+    rows.close()
+    with pytest.raises(error, match=text.split(":")[0]) as caught:
+        open_source("mlflow", source, {})
+    assert text in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "option", [["--model", "x"], ["--map", "a=b"], ["--prompts"], ["--with-artifacts"], ["--dry-run"]]
+)
+def test_options_of_other_registries_need_from(option, code_repo, monkeypatch, capsys):
+    monkeypatch.chdir(code_repo)
+    code, _, err = ask(capsys, "import", "iris.gitmodel", *option)
+    assert code == 2
+    assert f"error: {option[0]} needs --from" in err
+
+
+# A server
+
+
+MODEL = {
+    "name": "iris",
+    "creation_timestamp": 1700000000000,
+    "tags": [],
+    "aliases": [{"alias": "best", "version": "1"}],
+}
+VERSION = {
+    "name": "iris",
+    "version": "1",
+    "creation_timestamp": 1700000001000,
+    "current_stage": "Staging",
+    "run_id": "r1",
+}
+INFO = {"run_id": "r1", "experiment_id": "1", "start_time": 1700000000000, "status": "FINISHED", "user_id": "ada"}
+RUN = {
+    "info": {**INFO, "artifact_uri": "mlflow-artifacts:/1/r1/artifacts"},
+    "data": {"metrics": [{"key": "a", "value": "NaN"}]},
+}
+ANSWERS = {
+    "registered-models/search": {"registered_models": [MODEL]},
+    "model-versions/search": {"model_versions": [{**VERSION, "source": "mlflow-artifacts:/1/r1/artifacts/model"}]},
+    "runs/get": {"run": RUN},
+    "experiments/get": {"experiment": {"name": "Flowers"}},
+    "metrics/get-history": {"metrics": []},
+}
+
+
+@contextmanager
+def serving(failing=None, login=""):
+    """A server with the answers above. *failing* returns True for the numbers of requests that fail."""
+    seen = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append(self.path)
+            parts = urlsplit(self.path)
+            if login and self.headers.get("Authorization") != login:
+                return self.answer(401, b"{}")
+            if failing is not None and failing(len(seen)):
+                return self.answer(503, b"")
+            if parts.path == "/api/2.0/mlflow-artifacts/artifacts":
+                listed = {"path": "MLmodel", "is_dir": False, "file_size": 2}
+                folder = parse_qs(parts.query)["path"] == ["1/r1/artifacts/model"]
+                return self.answer(200, json.dumps({"files": [listed] if folder else []}).encode())
+            if parts.path == "/api/2.0/mlflow-artifacts/artifacts/1/r1/artifacts/model/MLmodel":
+                return self.answer(200, b"hi")
+            what = parts.path.removeprefix("/api/2.0/mlflow/")
+            if "filter" in parts.query and "is_prompt" in parts.query:
+                return self.answer(200, b"{}")
+            return self.answer(*((200, json.dumps(ANSWERS[what]).encode()) if what in ANSWERS else (404, b"{}")))
+
+        def answer(self, status, body):
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr("gitmodel.stores.server_attempts.time.sleep", lambda _: None)
+
+
+def import_from_server(url, client, environ=None):
+    reader = open_source("mlflow", url, environ or {})
+    return import_models(client, reader, Choices(), with_artifacts=True)
+
+
+def test_a_server_that_fails_every_third_request_is_read_completely(client):
+    with serving(failing=lambda number: number % 3 == 0) as (url, _):
+        import_from_server(url, client)
+    version = client.get_version("iris@staging")
+    assert version.aliases == ["best"]
+    assert version.metadata["a"] != version.metadata["a"]
+    version.get_artifact("model").download("model")
+    assert Path("model", "MLmodel").read_bytes() == b"hi"
+
+
+def test_a_server_that_always_fails_is_unreachable(client, monkeypatch):
+    monkeypatch.setattr(mlflow_server, "_ATTEMPTS", 2)
+    with serving(failing=lambda _: True) as (url, _), pytest.raises(Unreachable, match="503"):
+        import_from_server(url, client)
+
+
+@pytest.mark.parametrize(
+    ("login", "environ"),
+    [
+        ("Bearer abc", {"MLFLOW_TRACKING_TOKEN": "abc"}),
+        (
+            f"Basic {base64.b64encode(b'ada:secret').decode()}",
+            {"MLFLOW_TRACKING_USERNAME": "ada", "MLFLOW_TRACKING_PASSWORD": "secret"},
+        ),
+    ],
+)
+def test_a_login_comes_from_the_environment_and_is_not_recorded(client, code_repo, git, login, environ):
+    with serving(login=login) as (url, _):
+        with pytest.raises(Refused, match="401"):
+            import_from_server(url, client)
+        import_from_server(url, client, environ)
+    shown = git(code_repo, "log", "-p", "gitmodel")
+    assert not [value for value in environ.values() if f"{value}" in shown and value != "ada"]
+    assert login not in shown
