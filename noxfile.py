@@ -288,6 +288,14 @@ def mlflow(session: nox.Session, release: str) -> None:
     session.log(f"MLflow {release}: {(time.monotonic() - began) / 60:.1f} minutes")
 
 
+@nox.session(default=False, requires=["dev"])
+def gto(session: nox.Session) -> None:
+    """The tests with GTO, which writes the tags that gitmodel imports."""
+    share_packages(session)
+    session.run("python", "-m", "pip", "install", "-q", "gto==1.10.1", silent=True)
+    session.run("python", "-m", "pytest", *(session.posargs or ["tests/interop/gto", "-n", "0", "-q"]))
+
+
 @development
 def package(session: nox.Session) -> None:
     """Build the sdist and the wheel into dist/, twice with equal bytes, and try the wheel with each Python."""

@@ -62,7 +62,7 @@ def draft_version(model: SourceModel, version: SourceVersion, run: SourceRun | N
         metadata=kept,
         code=Code(commit=Oid(commit)) if commit else Code(outside=True),
         imported=Imported(
-            source=url, id=source_id(model.name, version.number), author=redacted(author), created=version.created
+            source=url, id=source_id(model.name, version), author=redacted(author), created=version.created
         ),
         run=_draft_run(run, subject, notes, unfit, system=system, url=url) if run else None,
         unfit=json.dumps(unfit, indent=1, sort_keys=True).encode() if unfit else b"",

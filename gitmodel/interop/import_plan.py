@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -86,13 +86,13 @@ class ImportPlan(Frozen):
     notes: tuple[Note, ...]
 
 
-def source_id(model: str, number: int) -> str:
-    """Return the id of a version in its source, by which a second import recognizes it.
+def source_id(model: str, version: SourceVersion) -> str:
+    """Return the id of a version in its source, by which a second import recognizes it: its name, or its number.
 
-    >>> source_id("iris", 3)
-    'iris/3'
+    >>> source_id("iris", SourceVersion(3)), source_id("iris", SourceVersion(3, name="v1.2.0"))
+    ('iris/3', 'iris@v1.2.0')
     """
-    return f"{model}/{number}"
+    return f"{model}/{version.number}" if version.name is None else f"{model}@{version.name}"
 
 
 def plan_import(models: Iterable[SourceModel], target: Target, choices: Choices) -> ImportPlan:
@@ -134,18 +134,19 @@ def _was_imported(held: HeldModel, candidate: str, name: str) -> bool:
     if name not in (candidate, held.title):
         return False
     ids = [version.id for version in held.versions.values()]
-    return not ids or any(id is not None and id.rpartition("/")[0] == name for id in ids)
+    return not ids or any(id is not None and id.startswith((f"{name}/", f"{name}@")) for id in ids)
 
 
 def _plan_model(model: SourceModel, name: str, target: Target, choices: Choices) -> ModelPlan:
     held = target.models.get(name, HeldModel(exists=False))
     notes = [] if name == model.name else [Note("renamed", model.name, f"the model is {name} here")]
+    model = replace(model, versions=tuple(_numbered(model, held, notes)))
     new, known = list[SourceVersion](), list[SourceVersion]()
     last = max(held.versions, default=0)
     for version in model.versions:
         subject = f"{model.name} {version.number}"
         there = held.versions.get(version.number)
-        if there is not None and there.id == source_id(model.name, version.number):
+        if there is not None and there.id == source_id(model.name, version):
             if version.is_deleted or there.created != version.created:
                 what = "was deleted there" if version.is_deleted else f"is another version there, of {version.created}"
                 notes.append(
@@ -183,6 +184,23 @@ def _plan_model(model: SourceModel, name: str, target: Target, choices: Choices)
         aliases=aliases,
         notes=tuple(notes),
     )
+
+
+def _numbered(model: SourceModel, held: HeldModel, notes: list[Note]) -> Iterator[SourceVersion]:
+    """Yield the versions of *model*; those with names get the numbers that they have here, or the next free ones."""
+    here = {version.id: number for number, version in held.versions.items() if version.id is not None}
+    following = max(held.versions, default=0)
+    for version in model.versions:
+        known = here.get(source_id(model.name, version))
+        if version.name is None:
+            yield version
+        elif known is not None:
+            yield replace(version, number=known)
+        elif version.is_deleted:
+            notes.append(Note("left out", f"{model.name} {version.name}", "it was deleted there"))
+        else:
+            following += 1
+            yield replace(version, number=following)
 
 
 def _stages(

@@ -44,6 +44,15 @@ def open_mlflow(source: str, environ: Mapping[str, str]) -> Reader:
     return MlflowFolder(path)
 
 
+def open_gto(source: str, environ: Mapping[str, str]) -> Reader:
+    """Open a repository with tags of GTO. Raises UsageError for a URL, NotFound."""
+    if "://" in source:
+        raise UsageError(f"{source} is not on this machine", hint="clone it with its tags, and give the folder")
+    from gitmodel.interop.gto_tags import GtoRepository  # only the module of the source is imported
+
+    return GtoRepository(Path(source), environ)
+
+
 def _database(path: Path) -> Reader:
     from gitmodel.interop.mlflow_sqlite import MlflowDatabase
 
@@ -51,7 +60,7 @@ def _database(path: Path) -> Reader:
 
 
 # The kinds of sources, as `--from` names them.
-SOURCES: Mapping[str, Callable[[str, Mapping[str, str]], Reader]] = {"mlflow": open_mlflow}
+SOURCES: Mapping[str, Callable[[str, Mapping[str, str]], Reader]] = {"mlflow": open_mlflow, "gto": open_gto}
 
 
 def open_source(kind: str, source: str, environ: Mapping[str, str]) -> Reader:

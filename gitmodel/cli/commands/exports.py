@@ -40,7 +40,7 @@ def export(invocation: Invocation, ref: VersionRef, file: str, inputs: bool) -> 
 
 @command("import", example="git model import iris.gitmodel --as flowers")
 @click.argument("source", metavar="SOURCE")
-@click.option("--from", "kind", type=click.Choice(["mlflow"]), help="Import models of another registry.")
+@click.option("--from", "kind", type=click.Choice(["mlflow", "gto"]), help="Import models of another registry.")
 @click.option("--as", "name", default="", metavar="MODEL", help="Import the version of a file into MODEL.")
 @click.option("--model", "models", multiple=True, metavar="MODEL", help="With --from: only this model. Repeatable.")
 @click.option(
@@ -60,7 +60,8 @@ def import_(invocation: Invocation, source: str, kind: str | None, name: str, re
     With --from mlflow, SOURCE is the URL of a tracking server, a database (`sqlite:///FILE`), or the folder of a file
     store. Numbers, metrics, parameters, tags, stages, aliases and runs are imported. The user and time of the source
     are recorded as claims. A login for the server is taken from the variables MLFLOW_TRACKING_USERNAME and
-    MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN. Import again at any time: only new versions are taken.
+    MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN. With --from gto, SOURCE is the folder of a repository with the
+    tags of GTO. Import again at any time: only new versions are taken.
     """
     if kind is not None:
         if name:
