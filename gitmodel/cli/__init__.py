@@ -64,7 +64,7 @@ COMMANDS = {
     "push": Entry("teams:push", "Push your changes to the remote.", "Share"),
     "remote": Entry("teams:remote", "Show the remote that pull and push use.", "Share"),
     "export": Entry("exports:export", "Export a version with its runs and artifacts to a file.", "Share"),
-    "import": Entry("exports:import_", "Import a version from a file.", "Share"),
+    "import": Entry("exports:import_", "Import a version from a file, or models of MLflow or GTO.", "Share"),
     "copy": Entry("exports:copy", "Copy a version to another registry.", "Share"),
     "check": Entry("checks:check", "Check every record against the format.", "Care"),
     "verify": Entry("checks:verify", "Verify the hashes of the artifacts of versions.", "Care"),

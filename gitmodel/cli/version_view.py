@@ -63,6 +63,8 @@ def _code(view: VersionView) -> str:
     code = view.record.code
     if code is None:
         return ""
+    if code.outside and view.record.imported:
+        return ""  # the other registry did not record it
     if code.outside:
         return "created outside a repository"
     dirty = " with changes that were not committed" if code.commit and code.dirty else ""

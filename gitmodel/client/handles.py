@@ -301,10 +301,16 @@ class Model:
         from gitmodel.client import storing
 
         opened, chosen = self._registered(), self._to_change()
-        draft = versions.Draft(name, description, tags, metadata, number, imported)
+        draft = versions.Draft(name, description, tags, metadata, number)
         given = storing.artifacts_by_kind(data, model_objects, deployments, formats, jobs, progress, warn, follow_links)
         made = storing.create_version(
-            opened, chosen, self.name, draft, given, key=idempotency_key, origin=storing.MadeElsewhere(code, runs)
+            opened,
+            chosen,
+            self.name,
+            draft,
+            given,
+            key=idempotency_key,
+            origin=storing.MadeElsewhere(code, runs, imported),
         )
         return ModelVersion._of(opened, made.ref, is_new=made.new)
 

@@ -17,7 +17,7 @@ from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.models import read_words
 from gitmodel.domain.changes.runs import check_run, find_run
 from gitmodel.domain.schema.names import check_version_name
-from gitmodel.domain.schema.records import ArtifactLink, Code, RunRecord
+from gitmodel.domain.schema.records import ArtifactLink, Code, Imported, RunRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.errors import UsageError
 from gitmodel.registry import artifacts, versions
@@ -124,11 +124,13 @@ def _files(opened: OpenRegistry, given: GivenArtifacts) -> Iterator[list[LocalAr
 class MadeElsewhere(NamedTuple):
     """The origin of a version that was not made by this process: its *code* and *runs*.
 
-    *code* is a record or a full commit id. *runs* are ids of recorded runs, or records of runs to write.
+    *code* is a record or a full commit id. *runs* are ids of recorded runs, or records of runs to write. *imported* are
+    the claims of another registry.
     """
 
     code: Code | str | None = None
     runs: Iterable[str | RunRecord] = ()
+    imported: Imported | None = None
 
 
 def create_version(
@@ -170,7 +172,15 @@ def create_version(
     if key is None:
         key = opened.job_key(lambda: _content_key(model, draft, links, code))
     return versions.make_version(
-        opened.writer, chosen, draft, artifacts=links, code=code, runs=runs, new_runs=new_runs, key=key
+        opened.writer,
+        chosen,
+        draft,
+        artifacts=links,
+        code=code,
+        runs=runs,
+        new_runs=new_runs,
+        imported=origin.imported,
+        key=key,
     )
 
 

@@ -101,7 +101,7 @@ def _draft_run(
     parameters, more = _fitting(dict(run.parameters), f"{subject} run", [])
     unfit.update({"run": {**left, **({PARAMETERS: more} if more else {})}} if left or more else {})
     return RunRecord(
-        id=run_id(pipeline, run.started, run.id[:8]),
+        id=run_id(pipeline, run.started, run.id[:12]),
         pipeline=pipeline,
         status=run.status,
         started=run.started,

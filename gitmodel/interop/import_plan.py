@@ -7,6 +7,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import NamedTuple
 
+from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import fold
 from gitmodel.frozen import Frozen
 from gitmodel.interop.foreign_names import candidate_names
@@ -139,7 +140,9 @@ def _was_imported(held: HeldModel, candidate: str, name: str) -> bool:
 
 def _plan_model(model: SourceModel, name: str, target: Target, choices: Choices) -> ModelPlan:
     held = target.models.get(name, HeldModel(exists=False))
-    notes = [] if name == model.name else [Note("renamed", model.name, f"the model is {name} here")]
+    notes = list[Note]()
+    if name != model.name and not held.exists:
+        notes.append(Note("renamed", model.name, f"the model is {name} here"))
     model = replace(model, versions=tuple(_numbered(model, held, notes)))
     new, known = list[SourceVersion](), list[SourceVersion]()
     last = max(held.versions, default=0)
@@ -163,6 +166,8 @@ def _plan_model(model: SourceModel, name: str, target: Target, choices: Choices)
                 else f"is below {last}, the last number"
             )
             notes.append(Note("left out", subject, f"the number {version.number} of {name} {why}"))
+        elif version.number > paths.MOST_SKIPPED + (new[-1].number if new else last) + 1:
+            notes.append(Note("left out", subject, f"more than {paths.MOST_SKIPPED:,} numbers are missing before it"))
         else:
             new.append(version)
     missing = sorted(set(model.aliases.values()) - {version.number for version in model.versions})

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from gitmodel.domain.changes.stages import stage_states
 from gitmodel.domain.schema import paths
-from gitmodel.domain.schema.records import ModelRecord, RegistryRecord, VersionRecord
+from gitmodel.domain.schema.records import ModelRecord, RegistryRecord, RunRecord, VersionRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.errors import GitModelError
+from gitmodel.errors import Conflict, GitModelError, Invalid, Refused, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.interop.content_digest import content_digest
 from gitmodel.interop.drafts import UNFIT, Draft, curves_file, draft_version, fitting_metadata
@@ -115,7 +115,6 @@ class _Import:
         self._with_artifacts = with_artifacts
         self._progress = progress
         self._done, self._total = 0, total
-        self._runs: set[str] = set()
 
     def describe(self, plan: ModelPlan) -> ImportedModel:
         """Return the result that `write` would have."""
@@ -164,24 +163,47 @@ class _Import:
         """Create a version, and return the number of its runs and artifacts."""
         self._count()
         if version.is_deleted:
-            made = model.create_version(number=version.number, imported=None)
-            made.delete(reason=f"deleted in {self._reader.name} before the import")
+            model.create_version(number=version.number).delete(
+                reason=f"deleted in {self._reader.name} before the import"
+            )
             return 0, 0
         draft, run = self._draft(plan.source, version)
         with self._files(plan, version) as path:
-            made = model.create_version(
-                version.name,
-                number=version.number,
-                description=draft.description,
-                metadata=draft.metadata,
-                model_objects={ARTIFACT: path} if path else None,
-                code=draft.code,
-                runs=[draft.run] if draft.run else (),
-                imported=draft.imported,
-                idempotency_key="",
-            )
+            made = self._try_to_create(model, plan, version, draft, path)
+        if made is None:
+            return 0, 0
         self._attach(made, draft, run)
-        return int(draft.run is not None), int(path is not None)
+        return int(draft.run is not None), len(made.artifacts)
+
+    def _try_to_create(
+        self, model: Model, plan: ModelPlan, version: SourceVersion, draft: Draft, path: Path | None
+    ) -> ModelVersion | None:
+        """Create a version with the file or folder *path*, else without it, else not at all; note what is refused."""
+        subject = f"{plan.source.name} {version.name or version.number}"
+        for files in dict.fromkeys((path, None)):
+            try:
+                return model.create_version(
+                    version.name,
+                    number=version.number,
+                    description=draft.description,
+                    metadata=draft.metadata,
+                    model_objects={ARTIFACT: files} if files else None,
+                    code=draft.code,
+                    runs=self._runs_of(draft),
+                    imported=draft.imported,
+                    idempotency_key="",
+                )
+            except (Conflict, Invalid, Refused, UsageError) as error:
+                self._leave_out(f"{subject} artifact" if files else subject, error)
+        return None
+
+    def _runs_of(self, draft: Draft) -> tuple[RunRecord | str, ...]:
+        """Return the record of the run, or only its id if an earlier import recorded the run."""
+        run = draft.run
+        if run is None:
+            return ()
+        known = self._client.writer.read(lambda snapshot: snapshot.files.read(paths.run_file(run.id)) is not None)
+        return (run.id if known else run,)
 
     def _draft(self, model: SourceModel, version: SourceVersion) -> tuple[Draft, SourceRun | None]:
         run = self._reader.run(version.run) if version.run else None

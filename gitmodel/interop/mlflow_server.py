@@ -8,6 +8,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -22,6 +23,7 @@ from gitmodel.stores.server_attempts import PASSING, attempts
 
 _API = "/api/2.0/mlflow/"
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts"
+_MODEL_URI = "models:/"
 _PAGE = 1000
 _TIMEOUT = 60.0
 _ATTEMPTS = 6
@@ -60,6 +62,8 @@ class MlflowServer:
                 "model-versions/search", "model_versions", prompts or {"filter": f"name={_quoted(name)}"}
             ):
                 version = mlflow_values.read_version(item, _pairs(item, "tags"), created=item.get("creation_timestamp"))
+                if version.location.startswith(_MODEL_URI):  # a model of MLflow 3; the server knows where its files are
+                    version = replace(version, location=f"{_MODEL_URI}{name}/{version.number}")
                 versions[name][version.number] = version
         for name, item in sorted(found.items()):
             tags = _pairs(item, "tags")
@@ -106,8 +110,10 @@ class MlflowServer:
     @contextmanager
     def files(self, version: SourceVersion) -> Iterator[Path]:
         location = version.location
-        if version.facts.get("source", "").startswith("models:/") or not location:
-            location = self._location(version)
+        if location.startswith(_MODEL_URI):
+            name, _, number = location.removeprefix(_MODEL_URI).rpartition("/")
+            answer = self._get("model-versions/get-download-uri", {"name": name, "version": number})
+            location = str(answer["artifact_uri"])
         here = mlflow_values.local_path(location)
         if here is not None and here.exists():  # the server runs on this machine
             yield here
@@ -175,12 +181,6 @@ class MlflowServer:
                 if last:
                     raise self._unreachable("a file ended early")
 
-    def _location(self, version: SourceVersion) -> str:
-        options = {"name": version.facts["model"], "version": str(version.number)} if "model" in version.facts else None
-        return (
-            str(self._get("model-versions/get-download-uri", options)["artifact_uri"]) if options else version.location
-        )
-
     def _aliases(self, name: str, item: Mapping[str, Any]) -> dict[str, int]:
         """Return the aliases of a model. A search of an older server leaves them out; the model itself has them."""
         if "aliases" not in item:
@@ -204,8 +204,9 @@ class MlflowServer:
     def _pages(self, what: str, key: str, options: Mapping[str, str] | None = None) -> Iterator[Mapping[str, Any]]:
         token = ""
         while True:
-            page = {"max_results": str(_PAGE)} if what != "metrics/get-history" else {}
-            answer = self._get(what, {**page, **(options or {}), **({"page_token": token} if token else {})})
+            answer = self._get(
+                what, {"max_results": str(_PAGE), **(options or {}), **({"page_token": token} if token else {})}
+            )
             yield from answer.get(key, ())
             token = answer.get("next_page_token", "")
             if not token:

@@ -50,8 +50,7 @@ _MODELS_FOR_INDEX = 50
 class Draft(NamedTuple):
     """The values that a person gives a new version: its own name, if it has one, description, tags and metadata.
 
-    *number* is the number that the version must get; None: the next free number. *imported* are the claims of the
-    registry from which the version is imported.
+    *number* is the number that the version must get; None: the next free number.
     """
 
     name: str | None = None
@@ -59,7 +58,6 @@ class Draft(NamedTuple):
     tags: Iterable[str] = ()
     metadata: Mapping[str, Any] | None = None
     number: int | None = None
-    imported: Imported | None = None
 
 
 class Made(NamedTuple):
@@ -78,17 +76,20 @@ def make_version(
     code: Code | None = None,
     runs: Iterable[str] = (),
     new_runs: Sequence[RunRecord] = (),
+    imported: Imported | None = None,
     key: str = "",
 ) -> Made:
     """Create a version of *model*, and return a reference that follows the version. *runs* made it.
 
-    The records of *new_runs*, which made it too, are written in the same commit. If a version was already created with
+    The records of *new_runs*, which made it too, are written in the same commit. *imported* are the claims of the
+    registry from which the version is imported. If a version was already created with
     the idempotency *key* ("": none), on any machine, that version is returned. Raises NotFound if the model does not
     exist, Conflict if the name or number is taken, UsageError for bad input.
     """
     is_found = isinstance(model, ModelRef) and model.since is not None
     chosen = ModelRef.of(model) if is_found else models.find_to_change(writer, model)
     record = _record(writer, chosen.model, draft, artifacts, code, (*runs, *(run.id for run in new_runs)))
+    record = replace(record, imported=imported)
     reserved = None
     if not key and draft.number is None:
         current = chosen.model
@@ -409,7 +410,6 @@ def _record(
         tags=tuple(sorted(set(read_words(draft.tags)))),
         runs=tuple(runs),
         code=code,
-        imported=draft.imported,
         metadata=read_values(draft.metadata or {}),
         artifacts=links,
     )

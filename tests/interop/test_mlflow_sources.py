@@ -281,7 +281,7 @@ def test_the_command_prints_tables_and_json(store, client, capsys):
     assert re.search("left out +a b _x +'_x' cannot be an alias here", out)
     assert "imported 1 version of 1 model; 0 were here already" in err
     _, rows = said(capsys, "import", source, "--from", "mlflow", "--dry-run")
-    assert {row["outcome"] for row in rows} == {"imported", "renamed", "left out"}
+    assert {row["outcome"] for row in rows} == {"imported", "left out"}
 
 
 @pytest.mark.parametrize(
@@ -317,6 +317,29 @@ def test_options_of_other_registries_need_from(option, code_repo, monkeypatch, c
     assert f"error: {option[0]} needs --from" in err
 
 
+def test_a_file_that_is_refused_does_not_stop_the_import(store, client):
+    location = store.files("one")
+    Path(store.folder, "one", "id_rsa").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n" + "b3BlbnNzaC1r" * 20)
+    store.version(1, source=location)
+    store.version(2)
+    report = run_import(store, client, with_artifacts=True)
+    assert report.models[0].artifacts == 0
+    assert notes_of(report)[0].startswith("left out: iris 1 artifact: ")
+    assert len(client.get_model("iris").versions) == 2
+
+
+def test_a_run_of_two_versions_is_recorded_once(store, client):
+    store.run("r1")
+    store.version(1, run="r1")
+    run_import(store, client)
+    store.version(2, run="r1")
+    store.rows.close()
+    store.path = store.path.rename(store.folder / "moved.db")
+    run_import(store, client)
+    runs = [client.get_version(f"iris@{number}").view.record.runs for number in (1, 2)]
+    assert runs[0] == runs[1]
+
+
 # A server
 
 
@@ -344,6 +367,7 @@ ANSWERS = {
     "runs/get": {"run": RUN},
     "experiments/get": {"experiment": {"name": "Flowers"}},
     "metrics/get-history": {"metrics": []},
+    "model-versions/get-download-uri": {"artifact_uri": "mlflow-artifacts:/1/r1/artifacts/model"},
 }
 
 
@@ -409,6 +433,14 @@ def test_a_server_that_fails_every_third_request_is_read_completely(client):
     assert version.metadata["a"] != version.metadata["a"]
     version.get_artifact("model").download("model")
     assert Path("model", "MLmodel").read_bytes() == b"hi"
+
+
+def test_the_files_of_a_model_of_mlflow_3_are_where_the_server_says(client, monkeypatch):
+    version = {**VERSION, "source": "models:/m-1"}
+    monkeypatch.setitem(ANSWERS, "model-versions/search", {"model_versions": [version]})
+    with serving() as (url, _):
+        import_from_server(url, client)
+    assert client.get_version("iris@1").get_artifact("model").link.format == "folder"
 
 
 def test_a_server_that_always_fails_is_unreachable(client, monkeypatch):

@@ -51,7 +51,7 @@ def export(invocation: Invocation, ref: VersionRef, file: str, inputs: bool) -> 
 @click.option("--dry-run", is_flag=True, help="With --from: print the plan and change nothing.")
 @options.renumbered
 def import_(invocation: Invocation, source: str, kind: str | None, name: str, renumbered: bool, **chosen: Any) -> None:
-    """Import a version from a file, or with --from the models of another registry.
+    """Import a version from a file, or models of MLflow or GTO.
 
     Without --from, SOURCE is a file that `git model export` wrote. The file is verified completely before anything is
     stored. The version keeps its number if that number is free and higher than all others; otherwise it gets the next

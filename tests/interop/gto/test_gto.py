@@ -17,7 +17,7 @@ from gitmodel.interop.importing import import_models
 from gitmodel.interop.opening import open_source
 
 pytest.importorskip("gto.tag")
-MAKE = Path(__file__).with_name("make_source.py")
+MAKE = Path(__file__).with_name("tag_artifacts.py")
 PAGE = (Path(__file__).parents[3] / "docs/how-to/coming-from-gto.md").read_text(encoding="utf-8")
 WORDS = {"prod": "production", "dev": "development"}
 

@@ -25,15 +25,22 @@ from gitmodel.interop.opening import open_source
 pytest.importorskip("mlflow.version")
 from mlflow.version import VERSION
 
-MAKE = Path(__file__).with_name("make_source.py")
+MAKE = Path(__file__).with_name("fill_store.py")
 NEWEST = not VERSION.startswith(("2.", "3.6."))
 STATUSES = {"FINISHED": "succeeded", "FAILED": "failed"}
 
 
-def make_source(folder: Path, store: str, models: int, versions: int) -> list:
+def make_source(folder: Path, store: str, models: int, versions: int, *, own_place: bool = False) -> list:
     """Let MLflow fill *store*, and return what it says about it."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    command = [sys.executable, str(MAKE), store, str(folder / "artifacts"), str(models), str(versions)]
+    command = [
+        sys.executable,
+        str(MAKE),
+        store,
+        "" if own_place else str(folder / "artifacts"),
+        str(models),
+        str(versions),
+    ]
     result = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environ)
     assert not result.returncode, result.stderr[-3000:]
     return json.loads(result.stdout.splitlines()[-1])
@@ -79,9 +86,12 @@ def serving(folder: Path, *arguments: str):
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("server")
-    store = f"sqlite:///{folder}/mlflow.db"
-    said = make_source(folder, store, 3, 24)
-    with serving(folder, "--backend-store-uri", store, "--default-artifact-root", str(folder / "artifacts")) as url:
+    store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    with serving(folder, *store, "--artifacts-destination", str(folder / "artifacts")) as url:
+        said = make_source(folder, url, 3, 24, own_place=True)
+        for version in (version for model in said for version in model["versions"]):
+            assert version["source"].startswith("mlflow-artifacts:/")
+            version["folder"] = str(folder / "artifacts" / version["source"].partition(":/")[2])
         yield url, said
 
 
@@ -166,7 +176,7 @@ def compare_run(said, version, client):
 
 
 def compare_files(said, version, target):
-    folder = Path(said["source"].removeprefix("file://"))
+    folder = Path(said.get("folder", said["source"].removeprefix("file://")))
     (artifact,) = version.artifacts
     assert (artifact.link.kind, artifact.link.digest) == ("model", content_digest(folder))
     if said["number"] == 1:

@@ -1,7 +1,7 @@
 """Fill a store of MLflow with models, versions and runs, and print what MLflow itself says about them, as JSON.
 
-Run by a Python that has MLflow: make_source.py STORE ARTIFACTS MODELS VERSIONS. Every kind of entry appears in the
-first two models already; the others repeat it.
+Run by a Python that has MLflow: fill_store.py STORE ARTIFACTS MODELS VERSIONS, where ARTIFACTS "" is the store's own
+place. Every kind of entry appears in the first two models already; the others repeat it.
 """
 
 import json
@@ -10,19 +10,13 @@ import sys
 import warnings
 from pathlib import Path
 
-os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
-warnings.simplefilter("ignore")
-
-import mlflow  # noqa: E402
-from mlflow.entities import Metric, Param, RunTag  # noqa: E402
-
 COMMITS = [f"{number:040x}" for number in range(1, 8)]
 LONG = "x" * 5000
 
 
-def fill(client, artifacts: Path, models: int, versions: int) -> None:
+def fill(client, artifacts: "Path | None", models: int, versions: int) -> None:
     """Create the models. Versions 2 and the last of a model are deleted, two versions are in Production."""
-    experiment = client.create_experiment("Flowers / 2026", artifact_location=artifacts.as_uri())
+    experiment = client.create_experiment("Flowers / 2026", artifact_location=artifacts and artifacts.as_uri())
     for index in range(models):
         name = ("Iris (flowers)", "iris", "Iris")[index] if index < 3 else f"model-{index:02}"
         about = f"About {name}: a description\nwith two lines"
@@ -44,6 +38,8 @@ def fill(client, artifacts: Path, models: int, versions: int) -> None:
 
 
 def make_run(client, experiment: str, index: int, number: int):
+    from mlflow.entities import Metric, Param, RunTag  # imported here: pytest collects this module without MLflow, too
+
     tags = {"mlflow.user": "ada" if number % 2 else "ben", "mlflow.source.git.commit": COMMITS[number % 7]}
     run = client.create_run(experiment, tags=tags, run_name=f"run {index} {number}", start_time=1700000000123 + number)
     metrics = [Metric("accuracy", 0.5 + number / 1000, 1700000001000, 0), Metric("tags", 1.0, 1700000001000, 0)]
@@ -103,9 +99,13 @@ def described(client) -> list:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow reads it when it is imported
+    warnings.simplefilter("ignore")
+    import mlflow
+
     store, artifacts, models, versions = sys.argv[1:]
     mlflow.set_tracking_uri(store)
     mlflow.set_registry_uri(store)
     theirs = mlflow.MlflowClient(store, store)
-    fill(theirs, Path(artifacts), int(models), int(versions))
+    fill(theirs, Path(artifacts) if artifacts else None, int(models), int(versions))
     print(json.dumps(described(theirs)))

@@ -1,0 +1,105 @@
+"""Print the import of 1,000 versions from MLflow: `python benchmarks/imports.py [--versions N] [--folder DIR]`.
+
+The source is an SQLite database with MLflow's tables, written by this script: 30 models, each version with a run, two
+metrics, a parameter, a tag and a folder of two files. MLflow is not needed. DIR must be on a disk: in memory, syncing
+is free.
+"""
+
+import argparse
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import registries
+from measuring import Cost, Table, cpu_seconds, describe_machine
+
+MODELS = 30
+MOST = 60_000.0  # ms for 1,000 versions
+MOMENT = 1_700_000_000_000
+TABLES = """
+CREATE TABLE registered_models (name, creation_time, last_updated_time, description);
+CREATE TABLE model_versions (name, version, creation_time, description, user_id, current_stage, source, run_id, status);
+CREATE TABLE model_version_tags (key, value, name, version);
+CREATE TABLE experiments (experiment_id, name);
+CREATE TABLE runs (run_uuid, name, user_id, status, start_time, end_time, lifecycle_stage, artifact_uri, experiment_id);
+CREATE TABLE latest_metrics (key, value, timestamp, step, is_nan, run_uuid);
+CREATE TABLE metrics (key, value, timestamp, run_uuid, step, is_nan);
+CREATE TABLE params (key, value, run_uuid);
+CREATE TABLE tags (key, value, run_uuid);
+CREATE INDEX metrics_of_run ON metrics (run_uuid);
+CREATE INDEX latest_of_run ON latest_metrics (run_uuid);
+CREATE INDEX params_of_run ON params (run_uuid);
+CREATE INDEX tags_of_run ON tags (run_uuid);
+CREATE INDEX run_ids ON runs (run_uuid);
+INSERT INTO experiments VALUES (1, 'Flowers');
+"""
+
+
+def make_source(folder: Path, versions: int) -> str:
+    """Write the database and the files in *folder*, and return the database's address."""
+    with sqlite3.connect(folder / "mlflow.db") as rows:
+        rows.executescript(TABLES)
+
+        def add(table: str, *values: object) -> None:
+            rows.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
+
+        for model in range(MODELS):
+            add("registered_models", f"model-{model:02}", MOMENT, MOMENT, f"model {model}")
+            for number in range(1, 1 + versions // MODELS + (model < versions % MODELS)):
+                run, files = os.urandom(16).hex(), folder / "files" / f"{model}-{number}"
+                files.mkdir(parents=True)
+                (files / "MLmodel").write_text(f"model {model} {number}\n", encoding="utf-8")
+                (files / "weights.bin").write_bytes(os.urandom(2048))
+                stage = "Production" if number == 1 else "None"
+                made = MOMENT + number * 1000
+                add("model_versions", f"model-{model:02}", number, made, "", "ada", stage, files.as_uri(), run, "READY")
+                add("model_version_tags", "purpose", "benchmark", f"model-{model:02}", number)
+                add("runs", run, "run", "ada", "FINISHED", made, made + 1000, "active", "", 1)
+                add("params", "depth", str(number), run)
+                add("tags", "mlflow.source.git.commit", f"{number:040x}", run)
+                for key in ("accuracy", "loss"):
+                    add("metrics", key, number / 1000, made, run, 0, 0)
+                    add("latest_metrics", key, number / 1000, made, 0, 0, run)
+    rows.close()
+    return f"sqlite:///{folder}/mlflow.db"
+
+
+def measure_import(repo: Path, environ: dict[str, str], source: str, *options: str) -> Cost:
+    """Run the command once."""
+    command = [str(Path(sys.executable).parent / "git-model"), "import", source, "--from", "mlflow", *options]
+    cpu, wall = cpu_seconds(), time.perf_counter()
+    subprocess.run(command, cwd=repo, env=environ, check=True, stdout=subprocess.DEVNULL)
+    return Cost((cpu_seconds() - cpu) * 1000, (time.perf_counter() - wall) * 1000)
+
+
+def main() -> None:
+    """Measure, print, and end with 1 if the target was missed."""
+    parser = argparse.ArgumentParser(description="Print the time of an import from MLflow.")
+    parser.add_argument("--versions", type=int, default=1000, metavar="N", help="versions of all models together")
+    parser.add_argument("--folder", type=Path, help="where the repository is made (on a disk, not in memory)")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-", dir=given.folder) as found:
+        folder = Path(found)
+        environ = registries.hermetic_environment(folder / "home")
+        print(describe_machine(folder))
+        source = make_source(folder, given.versions)
+        repo = folder / "repo"
+        registries.new_repository(repo, environ)
+        table = Table()
+        table.section(f"git model import --from mlflow, {given.versions:,} versions of {MODELS} models")
+        most = MOST * given.versions / 1000
+        table.cost("the plan alone: --dry-run", measure_import(repo, environ, source, "--dry-run"))
+        first = measure_import(repo, environ, source, "--with-artifacts")
+        table.cost("with artifacts of two files", first, f"<= {most:,.0f} ms wall", first.wall <= most)
+        table.cost("again, with nothing new", measure_import(repo, environ, source))
+        table.cost("again, comparing the artifacts", measure_import(repo, environ, source, "--with-artifacts"))
+    if table.missed:
+        sys.exit(f"{len(table.missed)} targets were missed")
+
+
+if __name__ == "__main__":
+    main()
