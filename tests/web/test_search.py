@@ -25,6 +25,7 @@ QUERIES = [
     ('stage != "none"', ["iris@4", "iris@3"]),
     ("WEEKLY wine", ["wine@1"]),
     ("champion", ["iris@2"]),
+    ("trained in week", ["iris@1"]),
     ("nothing-at-all", []),
 ]
 
@@ -35,8 +36,10 @@ def registry(empty_registry: Client) -> Client:
     with client.transaction("Train") as change:
         iris, wine = change.register_model("iris"), change.register_model("wine")
         for number in range(1, 6):
-            tags = ["weekly"] if number == 5 else []
-            iris.create_version(metadata={"accuracy": 0.9 + number / 100, "loss": 1 / number}, tags=tags)
+            tags, told = ["weekly"] if number == 5 else [], "Trained in week 1" if number == 1 else ""
+            iris.create_version(
+                metadata={"accuracy": 0.9 + number / 100, "loss": 1 / number}, tags=tags, description=told
+            )
         wine.create_version(tags=["weekly"], description='<img src="x" onerror="alert(1)">')
         wine.create_version(metadata={"accuracy": 0.95})
     for number in (3, 4):
@@ -110,8 +113,16 @@ def test_a_site_in_a_folder_finds_the_same_versions(site: Path, visitor: Visitor
         page.get_by_role("button", name="Search").click()
         page.get_by_text(f"Found: {len(expected)}", exact=True).wait_for()
         assert (query, page.locator("#found tbody th").all_inner_texts()) == (query, expected)
-    page.goto(f"{(site / 'search.html').as_uri()}?q={quote('metadata.loss < 0.3 || number == 1')}")
-    assert page.get_by_text("A static site has no filters with").is_visible()
+        assert page.get_by_text("A static site compares only numbers").is_visible() == (not expected)
+
+
+@pytest.mark.parametrize(
+    "query", ["metadata.loss < 0.3 || number == 1", "has(metadata.loss)", '"champion" in aliases', "metadata.loss < x"]
+)
+def test_a_site_in_a_folder_says_which_filters_it_has(site: Path, visitor: Visitor, query: str) -> None:
+    page = visitor.open(f"{(site / 'search.html').as_uri()}?q={quote(query)}", site=site)
+    page.get_by_text("A static site compares only numbers").wait_for()
+    assert page.locator("#found tbody tr").count() == 0
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, True)])

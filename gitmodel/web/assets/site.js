@@ -142,7 +142,7 @@ function matcher(data, text) {
     const key = path.replace(/^metadata\./, ""), values = data.metrics[key], limit = literal[0] === '"' ? literal.slice(1, -1) : +literal;
     return row => {
       const value = values ? values[row.place] : row[key];
-      return typeof value === typeof limit && (sign === "!=" ? value !== limit : value === limit ? sign.includes("=") : sign[0] === (value > limit ? ">" : "<"));
+      return typeof value === typeof limit && (sign === "!=" ? value !== limit : value === limit ? sign.includes("=") : sign[0] === (value > limit ? ">" : value < limit && "<"));
     };
   });
   return row => tests.every(test => test(row));
@@ -215,12 +215,12 @@ const found = one("#found");
 if (found && !found.dataset.answered) {
   const query = new URLSearchParams(location.search).get("q") || "";
   one("input[name=q]").value = query;
-  one(".hint").hidden = !/\|\||\(/.test(query);
   if (query) Promise.all(all("a[data-of]").map(each => load(each.dataset.of))).then(files => {
     const rows = files.flatMap(data => data.rows.filter(matcher(data, query)).map(row => [row, data.metrics]));
     one("tbody", found).replaceChildren(...rows.slice(0, 200).map(([row, metrics]) => h("tr", heading("th", row, `${row.model}@${row.number}`), pillsOf(row),
       cell("Numbers", ...Object.keys(metrics).filter(key => query.includes(key)).map(key => h("span.under", `${key} ${shown(metrics[key][row.place])}`))), ...about(row))));
     one("caption", found).textContent = `Found: ${many(rows.length)}`;
+    one(".hint").hidden = rows.length;
     found.hidden = false;
   });
 }

@@ -18,7 +18,7 @@ from gitmodel.web.registry_data import RegistryData
 # The greatest number of versions that the page shows. The script has the same limit.
 MOST_FOUND = 200
 # A query with one of these is a filter, any other is words.
-_OPERATOR = re.compile(r"[<>=!(]| in ")
+_OPERATOR = re.compile(r"""[<>=!(]|["'] in """)
 
 
 class FoundVersion(Frozen):
