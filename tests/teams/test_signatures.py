@@ -1,6 +1,7 @@
 """Stages that require signatures, with real keys: accepted and refused changes, compared with git."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ import editing
 import pytest
 from editing import BRANCH, edit, run, state
 from teamwork import Team, refs
+from url_caches import objects
 
 from gitmodel import Client, GitModelError, Invalid, Refused, UsageError
 from gitmodel.cli import run as run_program
@@ -752,3 +754,74 @@ class TestWithoutAClone:
             assert promote(job, 3).changed
         assert held(ada)["production"] == (3, 3)
         assert checking.check(ada.repository) == []
+
+    @pytest.fixture
+    def copies(self, repo, tmp_path, keys):
+        """Two copies of the repository for the same work: one is opened as a clone, the other by URL."""
+
+        def make(environ, signer=""):
+            run(repo, "config", "--global", "gpg.format", "ssh")
+            run(repo, "config", "--global", "user.signingKey", str(keys / f"{signer}.pub") if signer else "")
+            opened = []
+            for name in ("clone", "host"):
+                shutil.copytree(repo, tmp_path / name, symlinks=True)
+                for key in ("user.signingKey", "gpg.format"):
+                    subprocess.run(["git", "-C", str(tmp_path / name), "config", "--unset", key], check=False)
+                run(tmp_path / name, "config", "uploadpack.allowFilter", "true")
+                place = tmp_path / name if name == "clone" else (tmp_path / name).as_uri()
+                opened.append((tmp_path / name, Client(place, environ=environ)))
+            return opened
+
+        return make
+
+    @pytest.mark.parametrize(
+        ("who", "signer", "refusal"),
+        [
+            ("ada", "ada", ""),
+            ("mallory", "mallory", "is not listed"),
+            ("mallory", "ada", "is not listed"),
+            ("ada", "mallory", "is not listed"),
+            ("ada", "", "signed"),
+        ],
+    )
+    def test_a_promotion_after_a_write_at_the_tip_is_judged_as_in_a_clone(self, ada, copies, who, signer, refusal):
+        results = []
+        for folder, client in copies(person(who), signer):
+            with client:
+                version = client.get_model("iris").create_version()
+                assert folder.name == "clone" or objects(client, "branch.git", "commit") == 0
+                before = refs(folder)
+                try:
+                    version.set_stage("production")
+                except Refused as error:
+                    assert refs(folder) == before
+                    said = re.sub("commit [0-9a-f]{10}", "commit", error.message)  # its transaction has a random id
+                    results.append((said, error.hint, held(client)))
+                else:
+                    results.append(("", "", held(client)))
+            with Client(folder, environ=person("ada")) as judge:
+                results[-1] += (held(judge), forged(judge), checking.check(judge.repository))
+        assert results[0] == results[1]
+        assert refusal in results[0][0]
+        assert (results[0][3].get("production") == (4, 4)) == (not refusal)
+
+    @pytest.mark.parametrize(
+        ("commit_key", "tag_key"), [("ada", "ada"), ("", "ada"), ("ada", ""), ("mallory", "mallory")]
+    )
+    def test_a_stage_set_by_hand_is_judged_after_a_write_at_the_tip_as_in_a_clone(
+        self, ada, repo, keys, copies, commit_key, tag_key
+    ):
+        promote(ada)
+        commit = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)}, key=commit_key)
+        tag_by_hand(repo, keys, commit, key=tag_key)
+        results = []
+        for _, client in copies(person("ada"), "ada"):
+            with client:
+                assert client.get_model("iris").create_version().number == 4
+                try:
+                    found = client.get_version("iris@production").number
+                except GitModelError as error:
+                    found = error.message
+                results.append((found, held(client), forged(client), client.get_version("iris@3").stage))
+        assert results[0] == results[1]
+        assert (results[0][0] == 3 and not results[0][2]) == (commit_key == tag_key == "ada")
