@@ -75,9 +75,8 @@ class UrlCache:
             with self.lock():
                 if not (path / "HEAD").is_file():  # otherwise another process has created the repository
                     self._make(path)
-        # with an empty list of protocols, git never fetches missing objects
-        environ = {**self._environ, "GIT_ALLOW_PROTOCOL": ""} if self.terms.offline else self._environ
-        return Git(path, path, self._top, environ)
+        # git 2.34 would fetch objects that a damaged cache lacks, and in that fetch again, without end
+        return Git(path, path, self._top, self._environ, fetches_nothing=True)
 
     def asked(self, question: str) -> CachedAnswer | None:
         """Return the server's last answer to *question* (a path below the cache), or None."""
@@ -144,7 +143,7 @@ class UrlCache:
                 return False
             for name in (BRANCH, SINGLE, COMMITS):
                 try:
-                    git = Git(self.folder / name, self.folder / name, self._top, self._environ)
+                    git = Git(self.folder / name, self.folder / name, self._top, self._environ, fetches_nothing=True)
                     if name != COMMITS or git.git_dir.exists():
                         check_objects(git)
                 except GitModelError:

@@ -82,8 +82,11 @@ class UrlServer:
         return self.retry_with_new_cache(lambda: self._whole.snapshot() if self._current else self._commits.tip())
 
     def read_tip(self, question: Callable[[Snapshot], T]) -> T:
-        self._require_no_branch()
-        return self.retry_with_new_cache(lambda: question(without_rest(self._commits.tip())))
+        def ask() -> T:
+            self._require_no_branch()
+            return question(without_rest(self._commits.tip()))
+
+        return self.retry_with_new_cache(ask)
 
     def change_tip(self, change: Callable[[Repository, Snapshot], T]) -> T:
         from gitmodel.branch.pushed_ref_moves import PushedRefs  # imported here because only writes need it

@@ -260,7 +260,7 @@ class ObjectReader:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=dict(self._git.environ),
+                env=dict(self._git.local_environ),
                 cwd=self._git.top,
                 bufsize=1 << 16,
             )

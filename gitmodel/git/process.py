@@ -116,7 +116,7 @@ class Git(Frozen):
 
     *top* is git's current folder, from which the relative paths of remotes start. If gitmodel must not write,
     *read_only_reason* is the reason (a variable names another repository, or this is a bundle) and *read_only_hint* the
-    remedy.
+    remedy. With *fetches_nothing*, git reports a missing object of a partial clone instead of fetching it.
     """
 
     git_dir: Path
@@ -125,6 +125,13 @@ class Git(Frozen):
     environ: Mapping[str, str]
     read_only_reason: str = ""
     read_only_hint: str = ""
+    fetches_nothing: bool = False
+
+    @property
+    def local_environ(self) -> Mapping[str, str]:
+        """The environment of commands that contact no remote."""
+        # with an empty list of protocols, git never fetches missing objects
+        return {**self.environ, "GIT_ALLOW_PROTOCOL": ""} if self.fetches_nothing else self.environ
 
     def refuse_read_only(self) -> None:
         """Raise UsageError if nothing may be written to this repository."""
@@ -169,7 +176,9 @@ class Git(Frozen):
         If *input* is a function, it is called while git starts. *inherit* are descriptors that git keeps open while it
         runs.
         """
-        return run(self.command(*arguments), self.environ, cwd=self.top, input=input, answers=answers, inherit=inherit)
+        return run(
+            self.command(*arguments), self.local_environ, cwd=self.top, input=input, answers=answers, inherit=inherit
+        )
 
     def run_remote(self, *arguments: str, silence: float) -> GitOutput:
         """Run git to contact a remote and return the result, whatever the exit code.

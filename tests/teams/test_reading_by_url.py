@@ -396,6 +396,14 @@ def cut_packs(folder):
         pack.write_bytes(pack.read_bytes()[:40])
 
 
+def cut_oldest_packs(folder):
+    """Cut all packs but the newest of each repository: the tip can be read, and not all that it reaches."""
+    for packs in folder.glob("*/objects/pack"):
+        for pack in sorted(packs.glob("*.pack"), key=lambda pack: pack.stat().st_mtime_ns)[:-1]:
+            pack.chmod(0o644)
+            pack.write_bytes(pack.read_bytes()[:40])
+
+
 def remove_objects(folder):
     for name in ("branch.git", "single.git"):
         shutil.rmtree(folder / name / "objects")
@@ -410,8 +418,8 @@ def leave_locks(folder):
 
 
 DAMAGES = [
-    remove_all, remove_answers, remove_heads, spoil_config, spoil_refs, remove_refs, cut_packs, remove_objects,
-    leave_locks,
+    remove_all, remove_answers, remove_heads, spoil_config, spoil_refs, remove_refs, cut_packs, cut_oldest_packs,
+    remove_objects, leave_locks,
 ]  # fmt: skip
 
 
@@ -432,6 +440,17 @@ def test_a_damaged_cache_is_rebuilt(team, ada, host, damage):
     damage(entry(begun))
     writer = team.by_url("service", host.registry)
     assert writer.get_model("iris").create_version().number == 5
+
+
+@pytest.mark.parametrize("damage", [cut_packs, cut_oldest_packs])
+def test_a_damaged_cache_finds_the_version_of_a_key(team, host, damage):
+    for key in ("one", "two"):
+        writer = team.by_url("service", host.registry)
+        number = writer.get_model("iris").create_version(idempotency_key=key).number
+        writer.close()
+    damage(entry(writer))
+    again = team.by_url("service", host.registry)
+    assert again.get_model("iris").create_version(idempotency_key="two").number == number
 
 
 def test_many_clients_share_one_cache(team, ada, host):
