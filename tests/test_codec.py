@@ -12,6 +12,7 @@ from datetime import time as clock
 from typing import Annotated, Any
 
 import pytest
+import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -200,6 +201,28 @@ def test_a_record_has_its_keys_in_the_order_of_the_schema_and_a_line_for_each_it
 
 def test_default_values_are_not_written():
     assert written() == b"number = 1\n"
+
+
+@pytest.mark.parametrize("name", ["a", "a-b_C", "a.b", "", "\u00e9", "-", "1", "a b"])
+def test_common_values_are_written_without_tomli_w_as_it_writes_them(name):
+    for value in (
+        "",
+        "a b",
+        "it's",
+        'a "b"',
+        "a\\b",
+        "\u00e9",
+        "a\tb",
+        "~!#[]",
+        "\x7f",
+        0,
+        -5,
+        10**18,
+        True,
+        False,
+        1.5,
+    ):
+        assert codec._encode_value(name, value) == tomli_w.dumps({name: value})
 
 
 def test_characters_that_change_the_direction_of_text_are_written_as_escapes():

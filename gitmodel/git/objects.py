@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -75,7 +75,7 @@ class NewObject(Frozen):
     type: str
     data: bytes
 
-    @property
+    @cached_property
     def id(self) -> Oid:
         return Oid(_sha1(self._framed).hex())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from gitmodel.domain.schema import paths, records
@@ -10,24 +9,27 @@ from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.errors import Invalid
 
 _MOST_DIGITS = 18
-_HUNDRED_FOLDER = r"([1-9][0-9]{0,17})xx"
 
 
 def newest_numbers(files: Files, model: str) -> Iterator[int]:
-    """Yield the numbers of all versions of *model*, the newest first; folders are read when they are needed."""
+    """Yield the numbers of all versions of *model*, the newest first; folders and names are read when they are needed.
+
+    Every write asks for the first of them, so nothing is sorted or parsed that is not yielded.
+    """
     folder = _folder(model)
     found = files.names(folder)
-    hundreds = {hundred_of(name): name for name in found if name.endswith("xx")}
-    for hundred in sorted(filter(None, hundreds), reverse=True):
-        yield from sorted(_numbers_of(files, f"{folder}/{hundreds[hundred]}", hundred), reverse=True)
+    # Names of one length are sorted like their numbers.
+    hundreds = sorted((name for name in reversed(found) if name.endswith("xx")), key=len, reverse=True)
+    for name in hundreds:
+        hundred = hundred_of(name)
+        numbers = map(number_of, reversed(files.names(f"{folder}/{name}"))) if hundred else ()
+        yield from (number for number in numbers if number // 100 == hundred)
     yield from sorted(filter(None, map(number_of, found)), reverse=True)
 
 
 def number_of(name: str) -> int:
     """Return the number of the version in the file *name*; 0 for another file."""
-    digits = name.removesuffix(".toml")  # without a regular expression, because lists read many names
-    is_number = digits.isascii() and digits.isdecimal() and digits[0] != "0" and len(digits) <= _MOST_DIGITS
-    return int(digits) if is_number and len(digits) < len(name) else 0
+    return _number_before(".toml", name)
 
 
 def hundred_of(name: str) -> int:
@@ -36,8 +38,13 @@ def hundred_of(name: str) -> int:
     >>> hundred_of("4xx"), number_of("412.toml"), number_of("model.toml")
     (4, 412, 0)
     """
-    found = re.fullmatch(_HUNDRED_FOLDER, name)
-    return int(found[1]) if found else 0
+    return _number_before("xx", name)
+
+
+def _number_before(suffix: str, name: str) -> int:
+    digits = name.removesuffix(suffix)  # without a regular expression, because lists read many names
+    is_number = digits.isascii() and digits.isdecimal() and digits[0] != "0" and len(digits) <= _MOST_DIGITS
+    return int(digits) if is_number and len(digits) < len(name) else 0
 
 
 def count_present(files: Files, model: str, *, newer: bool) -> tuple[int, bool]:
@@ -73,8 +80,3 @@ def check_number(model: str, number: int, last: int) -> None:
 
 def _folder(model: str) -> str:
     return f"{paths.model_folder(model)}/versions"
-
-
-def _numbers_of(files: Files, folder: str, hundred: int) -> list[int]:
-    """Return the numbers of *hundred* in *folder*. Ignores files that do not belong to it."""
-    return [number for number in map(number_of, files.names(folder)) if number // 100 == hundred]
