@@ -38,6 +38,12 @@ _NUMBER = re.compile("[1-9][0-9]{0,17}")
 MOST_METRICS = 40
 
 
+def private_paths(client: Client) -> tuple[str, ...]:
+    """Return the paths of this machine that pages never show."""
+    folder = client.repository.common_dir
+    return str(folder), str(folder.parent), str(Path.home())
+
+
 class RegistryData:
     """The registry of *client* at one moment. Each part is read once, when a page first needs it.
 
@@ -49,7 +55,6 @@ class RegistryData:
         self.options = options
         self.commit = client.repository.existing_tip()
         self.fingerprint = client.fingerprint()
-        private = (str(client.repository.common_dir), str(client.repository.common_dir.parent), str(Path.home()))
         self._events_by_number: dict[str, dict[int, list[StageEvent]]] = {}
         self._states_by_number: dict[str, dict[int, list[StageState]]] = {}
         self._record_ids: dict[str, Mapping[int, str]] = {}
@@ -58,7 +63,9 @@ class RegistryData:
         self._limits: dict[str, Sequence[Limit]] = {}
         self._packages: dict[str, Mapping[str, str]] = {}
         self._neighbours: dict[str, dict[int, tuple[int | None, int | None]]] = {}
-        self.rules_of_text = TextRules(public=options.public, is_version=self._is_version, private=private)
+        self.rules_of_text = TextRules(
+            public=options.public, is_version=self._is_version, private=private_paths(client)
+        )
 
     def is_current(self) -> bool:
         """Return True if the registry is still the one that was read."""

@@ -22,8 +22,9 @@ from gitmodel.client.client import Client
 from gitmodel.errors import GitModelError, NotFound, Unreachable
 from gitmodel.web import routes
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.registry_data import RegistryData, private_paths
 from gitmodel.web.rendering import POLICY, Renderer
+from gitmodel.web.shown_text import TextRules
 from gitmodel.web.site import asset_files, renderer_id
 
 HOST = "127.0.0.1"
@@ -69,6 +70,7 @@ class PageServer:
         self._assets = asset_files()
         self._renderer = renderer_id()
         self._lock = threading.Lock()
+        self._text_rules = TextRules(private=private_paths(client))
 
     def answer(self, request: Request) -> Response:
         """Return the response to *request*.
@@ -91,9 +93,9 @@ class PageServer:
             try:
                 return self._find(request, path)
             except NotFound as error:
-                return _text(404, error.message)
+                return _text(404, self._text_rules.text(error.message))
             except GitModelError as error:
-                return _text(500, error.message)
+                return _text(500, self._text_rules.text(error.message))
 
     def _find(self, request: Request, path: str) -> Response:
         asset = self._assets.get(path[1:])

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,6 +111,17 @@ def test_the_server_and_the_export_give_the_same_bytes(registry: Client, url: st
     assert len(paths) > 10
     for path in paths:
         assert ask(url, f"/{path.relative_to(tmp_path)}")[1] == path.read_bytes(), path
+
+
+def test_the_answer_after_the_repository_was_removed_has_no_path_of_this_machine(code_repo: Path) -> None:
+    with Client(code_repo) as client, serving(client) as url:
+        client.register_model("iris")
+        assert ask(url, "/m/iris/")[0].status == 200
+        shutil.rmtree(code_repo)
+        response, body = ask(url, "/m/iris/")
+        assert response.status == 404
+        assert b"..." in body
+        assert str(code_repo).encode() not in body
 
 
 def test_the_command_serves_until_ctrl_c(registry: Client) -> None:
