@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import Visitor, accessibility_faults
+from browser import Visitor, accessibility_faults, looks
+from layout import layout_faults
 from page_server import serving
 from playwright.sync_api import Page
 
@@ -13,21 +14,6 @@ from gitmodel.web.options import SiteOptions
 from gitmodel.web.site import asset_files, export_site
 
 PATHS = ("index", "m/iris/index", "m/iris/v/105", "m/iris/v/90", "m/iris/compare", "m/wine/index", "m/empty/index")
-
-# JavaScript that finds elements that reach out of the window, or whose content is cut off.
-_FIND_OVERFLOW = """() => {
-    const width = document.documentElement.clientWidth
-    const found = document.documentElement.scrollWidth > width ? ["the page scrolls sideways"] : []
-    for (const element of document.querySelectorAll("body *")) {
-        const box = element.getBoundingClientRect()
-        const shown = box.width > 2 && box.height > 2 && !element.closest(".skip, .unseen")
-        const name = `${element.tagName}.${element.getAttribute("class")}`
-        if (shown && (box.right > width + 1 || box.left < -1)) found.push(`${name} reaches out of the window`)
-        const cuts = getComputedStyle(element).overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1
-        if (shown && cuts && element.tagName !== "PRE") found.push(`${name} is cut off`)
-    }
-    return found
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -75,17 +61,15 @@ def test_the_style_sheet_and_the_script_are_small() -> None:
     assert sizes["assets/site.css"] <= 12_000
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (360, False), (360, True)])
-def test_pages_are_accessible_and_nothing_is_cut_off(url: str, visitor: Visitor, width: int, dark: bool) -> None:
+def test_pages_are_accessible_and_nothing_is_cut_off(url: str, visitor: Visitor) -> None:
     found = {}
     for path in PATHS:
-        address = f"{url}{path}.html" + ("#v=90,104,105" if path.endswith("compare") else "")
-        page = visitor.open(address, width=width, dark=dark)
+        page = visitor.open(f"{url}{path}.html" + ("#v=90,104,105" if path.endswith("compare") else ""))
         if path.endswith("compare"):
             page.wait_for_selector("#comparison tbody tr")
-        faults = accessibility_faults(page) + page.evaluate(_FIND_OVERFLOW)
-        if faults:
-            found[path] = faults
+        for look in looks(page):
+            if faults := accessibility_faults(page) + layout_faults(page):
+                found[path, look] = faults
         page.close()
     assert found == {}
 

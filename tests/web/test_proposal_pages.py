@@ -4,8 +4,9 @@ import json
 
 import editing
 import pytest
-from browser import accessibility_faults
+from browser import accessibility_faults, looks
 from editing import BRANCH, edit, read
+from layout import layout_faults
 
 from gitmodel import Client
 from gitmodel.web.options import SiteOptions
@@ -196,15 +197,13 @@ def test_on_a_phone_a_change_has_the_whole_width_and_a_tree_scrolls_inside_its_b
     assert accessibility_faults(page) == []
 
 
-@pytest.mark.parametrize(("width", "dark"), [(360, True), (1280, False)])
-def test_the_pages_are_accessible_and_hostile_text_stays_text(client, proposal, tmp_path, visitor, width, dark):
+def test_the_pages_are_accessible_and_hostile_text_stays_text(client, proposal, tmp_path, visitor):
     site = tmp_path / "site"
     export(client, site, artifacts=True)
     for path in ("index", proposal.commit[:12]):
-        url = (site / "proposals" / f"{path}.html").as_uri()
-        page = visitor.open(url, width=width, dark=dark, site=site)
-        assert accessibility_faults(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page = visitor.open((site / "proposals" / f"{path}.html").as_uri(), site=site)
         assert page.locator("main :is(img, script)").count() == 0
+        for look in looks(page):
+            assert (look, accessibility_faults(page), layout_faults(page)) == (look, [], [])
     assert "“better </script><script>alert(1)</script><img" in page.text_content("main")
     assert page.locator("main svg.drawing:visible").count() == 2
