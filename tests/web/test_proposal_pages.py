@@ -58,6 +58,7 @@ def test_a_page_of_a_proposal_says_the_same_as_plan(client, proposal, tmp_path):
     assert row["created"] == page["created"] == "2026-11-23T10:12:13Z"
     (change,) = page["changes"]
     assert (change["old"], change["new"], change["owners"]) == (2, 3, ["@org/vision", "ada"])
+    assert change["better"] == []
     first = change["metrics"][0]
     assert (first["name"], first["old"], first["new"], first["gated"]) == ("accuracy", "0.92", "0.93", True)
     assert change["chart"] == {

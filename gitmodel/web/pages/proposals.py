@@ -263,7 +263,8 @@ def _better(registry: RegistryData, change: PlannedChange) -> Iterator[str]:
         numbers = registry.numbers(change.model).get(key, {})
         best = (max if limit.sign.startswith(">") else min)(numbers, key=numbers.__getitem__, default=None)
         new = numbers.get(change.new) if change.new is not None else None
-        if best is not None and new is not None and best != change.old and numbers[best] != new:
+        old = numbers.get(change.old) if change.old is not None else None
+        if best is not None and new is not None and numbers[best] not in (old, new):
             yield f"version {best} has a better {key}: {number_text(numbers[best])}"
 
 
