@@ -31,7 +31,7 @@ from gitmodel.errors import UsageError
     metavar="PATH|URL",
     help="Show this registry. Several times: a folder for each, and one page with the models of all.",
 )
-@click.option("--artifacts", is_flag=True, help="Include pictures up to 5 MB and texts up to 64 kB of versions.")
+@click.option("--artifacts", is_flag=True, help="Include pictures up to 5 MB, texts up to 64 kB and packages of runs.")
 def site(
     invocation: Invocation,
     folder: str,
