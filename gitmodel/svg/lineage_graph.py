@@ -50,9 +50,10 @@ def lineage_graph(
     labels: dict[tuple[str, str], list[str]] = {}
     for edge in part.edges:
         labels.setdefault((edge.source, edge.target), []).append(edge.label)
+    names = {id: edge.label.rpartition(".")[2] for edge in part.edges[::-1] for id in (edge.source, edge.target)}
     parts = [
         *(_edge(places[source], places[target], rows, labels[source, target]) for source, target in labels),
-        *(_box(node, places[id], lineage.root, links.get(id)) for id, node in nodes.items()),
+        *(_box(node, places[id], lineage.root, names.get(id, ""), links.get(id)) for id, node in nodes.items()),
     ]
     title = f"Lineage of {lineage.root}"
     return drawing("lineage", title, _description(lineage, part), (width, height), *parts)
@@ -119,9 +120,12 @@ def _bend(x: float, y: float, to_x: float, to_y: float) -> str:
     return f"C{short(x)} {short(y + bend)} {short(to_x)} {short(to_y - bend)} {short(to_x)} {short(to_y)}"
 
 
-def _box(node: Node, place: _Place, root: str, href: str | None) -> str:
-    """Return a node. Its shape shows the kind of the node, and the second line of its text has details."""
-    first, second = _texts(node, root)
+def _box(node: Node, place: _Place, root: str, name: str, href: str | None) -> str:
+    """Return a node. Its shape shows the kind of the node, and the second line of its text has details.
+
+    *name* is that of an artifact that no version has, in the run that read or made it.
+    """
+    first, second = _texts(node, root, name)
     is_root = node.id == root
     held = node.kind == VERSION and bool(held_places(node))
     states = [node.kind, *["root"] * is_root, *["held"] * held, *["missing"] * bool(node.missing)]
@@ -138,7 +142,7 @@ def _box(node: Node, place: _Place, root: str, href: str | None) -> str:
     return linked(href, drawn)
 
 
-def _texts(node: Node, root: str) -> tuple[str, str]:
+def _texts(node: Node, root: str, name: str) -> tuple[str, str]:
     """Return the two lines in the box of a node. An artifact that *root* does not have names a version that has it."""
     facts = node.facts
     beyond = " …" if node.more else ""
@@ -150,7 +154,7 @@ def _texts(node: Node, root: str) -> tuple[str, str]:
         kind = "run" if facts["status"] == "succeeded" else f"{facts['status']} run"
         return str(facts["pipeline"]) + beyond, f"{kind} of {facts['started']:%Y-%m-%d}"
     links = [link.partition(":") for link in facts.get("versions", ())]
-    names = ", ".join(dict.fromkeys(name for _, _, name in links)) or node.id[:SHORT_DIGEST]
+    names = ", ".join(dict.fromkeys(name for _, _, name in links)) or name or node.id[:SHORT_DIGEST]
     versions = [version for version, _, _ in links]
     owner = f"of {versions[0]}" if versions and root not in versions else node.id[:SHORT_DIGEST]
     return names + beyond, f"{facts.get('kind_of_artifact', ARTIFACT)} {owner}"

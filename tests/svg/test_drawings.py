@@ -317,7 +317,8 @@ class TestLineageGraph:
         assert [link.get("href") for link in read(svg).iter(f"{NAMESPACE}a")] == ["v/4"]
         heights = {node[0].text: float(node.find(f"{NAMESPACE}text").get("y")) for node in of_class(svg, "node")}
         order = sorted(heights, key=heights.__getitem__)
-        assert [text.partition(":")[0] for text in order[:4]] == ["sha256", "classifier", "classifier", "iris@4"]
+        assert [text.partition(":")[0] for text in order[:4]] == ["classifier", "classifier", "classifier", "iris@4"]
+        assert order[0].startswith("classifier: data sha256:bbbb"), "no version has it; the run names it"
         assert "2 versions, 1 run, 2 artifacts" in svg
 
     def test_only_the_nearest_nodes_are_drawn_and_no_box_leaves_the_width(self):
