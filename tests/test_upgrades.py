@@ -1,0 +1,106 @@
+"""Registries of older formats, kept as git bundles that the programs of that time wrote, work unchanged.
+
+Both have iris with version 1 (archived, alias champion) and version 2 (production, before in staging), and wine without
+a version. That of 1.1 has a second store, too.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from transcripts import ask
+
+BUNDLES = Path(__file__).with_name("upgrades")
+FORMATS = sorted(path.stem.removeprefix("format-") for path in BUNDLES.glob("*.bundle"))
+OBJECTS = {
+    "1b465fa6b6bcbc06a3199e3d2d8aec35d37494a712f888b6d5536684dd89d0f0": b"weights\n",
+    "52186c933993da4082b3cdc7c40bb4bf735b391ff54a2ef78c037dda6c38a680": b"1,2\n",
+}
+
+
+@pytest.fixture
+def registry(format, tmp_path, git, monkeypatch):
+    """A clone of the bundle of *format*, with the artifacts as the store of that time kept them."""
+    code = tmp_path / "code"
+    git(tmp_path, "clone", "-q", str(BUNDLES / f"format-{format}.bundle"), str(code))
+    git(code, "fetch", "-q", "origin", "refs/heads/gitmodel:refs/heads/gitmodel", "refs/tags/model/*:refs/tags/model/*")
+    for digest, content in OBJECTS.items():
+        kept = code / ".git/gitmodel/store/sha256" / digest[:2] / digest[2:]
+        kept.parent.mkdir(parents=True)
+        kept.write_bytes(content)
+    monkeypatch.chdir(code)
+    return code
+
+
+def asked(capsys, *words):
+    code, out, err = ask(capsys, *words)
+    assert code == 0, (words, err)
+    return out
+
+
+def written_format(git, registry):
+    return git(registry, "show", "gitmodel:gitmodel.toml").splitlines()[0]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_older_registry_is_valid_and_says_the_same(format, registry, capsys, git):
+    assert written_format(git, registry) == f'format = "{format}"'
+    asked(capsys, "check")
+    asked(capsys, "verify")
+    iris, wine = json.loads(asked(capsys, "list", "--format", "json"))
+    assert (iris["versions"], iris["stages"], iris["aliases"]) == (2, {"production": 2}, {"champion": 1})
+    assert (wine["name"], wine["versions"]) == ("wine", 0)
+    first, second = (json.loads(asked(capsys, "show", f"iris@{n}", "--format", "json")) for n in (1, 2))
+    assert (first["name"], first["stage"], first["metadata"]) == ("1.0.0", "archived", {"accuracy": 0.9})
+    assert second["metadata"] == {"accuracy": 0.95, "rows": 150}
+    history = json.loads(asked(capsys, "history", "iris", "--format", "json"))
+    assert [(event["stage"], event["version"], event["reason"]) for event in history] == [
+        ("champion", 1, ""),
+        ("production", 2, "better"),
+        ("staging", None, "better"),
+        ("staging", 2, "more rows"),
+        ("production", 1, "first"),
+    ]
+    asked(capsys, "get", "iris@champion", "classifier", "-o", "classifier")
+    assert (registry / "classifier").read_bytes() == b"weights\n"
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_older_registry_is_changed_and_its_format_rises_only_for_what_needs_it(format, registry, capsys, git):
+    asked(capsys, "version", "create", "iris", "--metadata", "accuracy=0.97")
+    asked(capsys, "promote", "iris@3", "production", "--reason", "newer")
+    asked(capsys, "rollback", "iris", "production", "--reason", "older again")
+    assert written_format(git, registry) == f'format = "{format}"'  # the program of that time still reads and writes it
+    asked(capsys, "link", "iris@3", "--attachment", "report=train.py")
+    assert written_format(git, registry) == 'format = "1.2"'
+    asked(capsys, "check")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_going_back_is_a_commit_that_returns_the_old_records(format, registry, capsys, git):
+    before = git(registry, "rev-parse", "gitmodel^{tree}")
+    asked(capsys, "metadata", "set", "iris@2", "note=new")
+    asked(capsys, "link", "iris@2", "--attachment", "report=train.py")
+    old = git(registry, "rev-parse", "gitmodel~2")
+    made = git(registry, "commit-tree", f"{old}^{{tree}}", "-p", "gitmodel", "-m", "Go back to the format of before")
+    git(registry, "update-ref", "refs/heads/gitmodel", made)
+    assert git(registry, "rev-parse", "gitmodel^{tree}") == before
+    asked(capsys, "check")
+    assert json.loads(asked(capsys, "list", "--format", "json"))[0]["stages"] == {"production": 2}
+
+
+@pytest.mark.parametrize("format", ["1.0"])
+def test_a_registry_of_the_next_major_format_is_refused_and_the_hint_says_what_to_upgrade(
+    format, registry, capsys, git
+):
+    text = git(registry, "show", "gitmodel:gitmodel.toml").replace('format = "1.0"', 'format = "2.0"')
+    blob = git(registry, "hash-object", "-w", "--stdin", input=f"{text}\n")
+    tree = git(registry, "ls-tree", "gitmodel").replace(git(registry, "rev-parse", "gitmodel:gitmodel.toml"), blob)
+    made = git(
+        registry, "commit-tree", git(registry, "mktree", input=f"{tree}\n"), "-p", "gitmodel", "-m", "Raise the format"
+    )
+    git(registry, "update-ref", "refs/heads/gitmodel", made)
+    code, out, err = ask(capsys, "list")
+    assert (code, out) == (5, "")
+    assert "2.0" in err
+    assert "upgrade" in err
