@@ -46,7 +46,7 @@ def sections() -> list[tuple[str, list[str]]]:
 def add_toctrees(app: Sphinx, page: str, content: list[str]) -> None:
     """Append the side bar to the README, and the list of all decisions to their index."""
     if page == root_doc:
-        trees = [*sections(), ("Project", ["docs/README", "CONTRIBUTING", "CHANGELOG"])]
+        trees = [*sections(), ("Project", ["docs/README", "CONTRIBUTING", "SECURITY", "CHANGELOG"])]
         content[0] += "".join(toctree(*tree) for tree in trees)
     if page == "docs/decisions/README":
         names = sorted(path.stem for path in Path(__file__).parent.glob("decisions/0*.md"))

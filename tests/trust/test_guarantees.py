@@ -1,14 +1,17 @@
-"""Every guarantee in docs/explanation/guarantees.md names tests that exist."""
+"""Every guarantee, and every protection of the threat model, names tests that exist."""
 
 import re
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parents[1]
-PAGE = TESTS.parent / "docs/explanation/guarantees.md"
+PAGES = [TESTS.parent / f"docs/explanation/{name}.md" for name in ("guarantees", "threat-model")]
 
 
-def test_every_test_that_the_guarantees_name_exists():
-    named = set(re.findall(r"`(test_\w+)`", PAGE.read_text(encoding="utf-8")))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_test_that_the_page_names_exists(page):
+    named = set(re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8")))
     existing = {
         name for path in TESTS.rglob("test_*.py") for name in re.findall(r"^ *def (test_\w+)", path.read_text(), re.M)
     }
@@ -16,7 +19,8 @@ def test_every_test_that_the_guarantees_name_exists():
     assert not named - existing
 
 
-def test_every_promise_of_a_table_has_a_test():
-    for line in PAGE.read_text(encoding="utf-8").splitlines():
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_row_of_a_table_has_a_test(page):
+    for line in page.read_text(encoding="utf-8").splitlines():
         if line.startswith("| ") and not line.startswith("| promise"):
             assert "test" in line.split(" | ")[-1], line
