@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from gitmodel.domain.notebook_cells import Cell
     from gitmodel.domain.schema.codec import Problem
     from gitmodel.domain.schema.object_ids import Oid
-    from gitmodel.domain.schema.records import Code
+    from gitmodel.domain.schema.records import Code, VersionRecord
     from gitmodel.domain.views.authorship import Authorship
     from gitmodel.domain.views.lineage import Lineage
     from gitmodel.domain.views.record_views import ModelView, VersionView
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from gitmodel.registry.run_outputs import VersionArtifact
     from gitmodel.registry.stage_rules import StageRules
     from gitmodel.registry.store_access import Access, NamedStore
+    from gitmodel.registry.versions import VersionIds
     from gitmodel.registry.writer import Writer
     from gitmodel.stores.interface import ArtifactStore
     from gitmodel.teams.planning import Plan
@@ -424,15 +425,25 @@ class Client:
         at = self.writer.read_records(lambda snapshot: snapshot.commit)
         return read_authorships(self.repository, at, self.writer.index_folder)
 
-    def record_ids(self, model: str) -> dict[int, Oid]:
-        """Return the git object id of the record of each version of *model*, also of deleted ones.
+    def read_records(self, model: str, numbers: Iterable[int]) -> list[VersionRecord | Invalid]:
+        """Return the records of the versions *numbers* of *model*, and an error for a damaged one.
 
-        The id changes whenever the record does. Raises NotFound.
+        The result has the order of *numbers*, and also deleted versions. Raises NotFound.
         """
         from gitmodel.registry import versions
 
         self.repository.renew()
-        return versions.record_ids(self.repository, model)
+        return versions.read_records(self.repository, model, numbers)
+
+    def version_ids(self, model: str) -> dict[int, VersionIds]:
+        """Return the git object ids of the files of each version of *model*, newest first, also of deleted ones.
+
+        The ids change whenever the record does, and whenever the version is archived. Raises NotFound.
+        """
+        from gitmodel.registry import versions
+
+        self.repository.renew()
+        return versions.version_ids(self.repository, model)
 
     def view_stages(
         self,
@@ -675,6 +686,13 @@ class Client:
         self.repository.renew()
         found, damaged = list_runs(self.repository, filter=filter, sort=sort, limit=limit, offset=offset)
         return RunTable((Run._of(view, self._opened) for view in found), damaged=damaged)
+
+    def run_record_ids(self) -> dict[str, Oid]:
+        """Return the git object id of the record of each run on the branch, newest run first."""
+        from gitmodel.registry import runs
+
+        self.repository.renew()
+        return runs.run_record_ids(self.repository)
 
     def get_run(self, id: str) -> Run:
         """Return the run with the id *id*, whose outputs can be loaded.
@@ -974,12 +992,20 @@ class Client:
 
     # Lineage
 
-    def lineage(self, subject: str, *, up: bool = True, down: bool = True, depth: int | None = None) -> Lineage:
+    def lineage(
+        self,
+        subject: str,
+        *,
+        up: bool = True,
+        down: bool = True,
+        depth: int | None = None,
+        few_from: int | None = None,
+    ) -> Lineage:
         """Return the sources of *subject* (*up*) and everything made from it (*down*), over at most *depth* runs.
 
         *subject* is a version such as `"iris@4"`, the id of a run, or a digest, of which `sha256:` and the first 7
-        digits are enough. A notebook shows the lineage as a drawing. Raises NotFound if *subject* names nothing in the
-        registry.
+        digits are enough. An artifact that more than *few_from* versions have names only 20 of them. A notebook shows
+        the lineage as a drawing. Raises NotFound if *subject* names nothing in the registry.
 
         >>> client.lineage("iris@production", down=False).nodes         # doctest: +SKIP
         """
@@ -987,7 +1013,7 @@ class Client:
         from gitmodel.lineage import graph
 
         walk = partial(graph.lineage, self.repository, store=lambda: self.store, kept=self._opened.lineage_at)
-        found = walk(subject, up=up, down=down, depth=depth)
+        found = walk(subject, up=up, down=down, depth=depth, few_from=few_from)
         return DrawnLineage(**vars(found))
 
     def diff(self, *references: str) -> VersionDiff:

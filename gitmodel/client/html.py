@@ -10,7 +10,7 @@ from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.lineage import Lineage
 from gitmodel.domain.views.lineage_drawing import tree
 from gitmodel.domain.views.record_views import ModelView, VersionView
-from gitmodel.domain.views.version_numbers import numbers_by_key
+from gitmodel.domain.views.version_numbers import finite_numbers, numbers_by_key
 from gitmodel.svg.line_chart import Mark, line_chart
 from gitmodel.svg.lineage_graph import lineage_graph
 from gitmodel.svg.markup import words
@@ -36,7 +36,7 @@ def versions_table(views: Sequence[VersionView], total: int | None) -> str:
 
     *total* is the number of all versions of the model. If the table lacks some of them, its last line says so.
     """
-    numbers = numbers_by_key(views)
+    numbers = numbers_by_key((view.record.number, finite_numbers(view.record.metadata)) for view in views)
     keys = list(numbers)[:_MOST_NUMBERS]
     rows = [
         (

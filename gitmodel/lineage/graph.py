@@ -44,15 +44,18 @@ def lineage(
     up: bool = True,
     down: bool = True,
     depth: int | None = None,
+    few_from: int | None = None,
     kept: dict[Oid | None, AtCommit] | None = None,
 ) -> Lineage:
     """Return the lineage of *subject*: a version (`iris@4`), a digest (`sha256:` and at least 7 digits) or a run.
 
-    *depth* is the maximum number of runs to follow. *kept* has what earlier calls found at the last commit. Raises
-    NotFound if no version, run or artifact has that name, UsageError for an ambiguous abbreviation of a digest.
+    *depth* is the maximum number of runs to follow. An artifact that more than *few_from* versions have names 20 of
+    them, and the fact `more_versions` is the number of the others. *kept* has what earlier calls found at the last
+    commit. Raises NotFound if no version, run or artifact has that name, UsageError for an ambiguous abbreviation of a
+    digest.
     """
     return repository.read(
-        lambda snapshot: _lineage(_Records(repository, snapshot, store, kept), subject, up, down, depth)
+        lambda snapshot: _lineage(_Records(repository, snapshot, store, kept, few_from), subject, up, down, depth)
     )
 
 
@@ -110,8 +113,10 @@ class _Records:
         snapshot: Snapshot,
         store: Callable[[], ArtifactStore],
         kept: dict[Oid | None, AtCommit] | None = None,
+        few_from: int | None = None,
     ) -> None:
         self.snapshot = snapshot
+        self._few_from = few_from
         self._repository = repository
         self._store = store
         self._runs: dict[str, RunRecord | None] = {}
@@ -175,6 +180,10 @@ class _Records:
 
     def artifact_facts(self, digest: str) -> Mapping[str, Any]:
         found = self._at.facts.get(digest)
+        count = sum(place.kind == "version" for place in self._places(digest)) if self._few_from is not None else 0
+        if found is None and self._few_from is not None and count > self._few_from:
+            some = artifact_facts(self, digest, few=True)
+            return {**some, "more_versions": count - len(some["versions"])}
         if found is None:
             found = artifact_facts(self, digest)
             if not self.unread:  # else the next walk reads again, to say what it could not read

@@ -22,6 +22,7 @@ from gitmodel.branch.run_journal import Journal
 from gitmodel.domain.changes.runs import find_run, named_run, run_id
 from gitmodel.domain.notebook_cells import LONGEST_CELLS, Cell, from_notebook
 from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.portable_paths import file_name_fault
 from gitmodel.domain.schema.records import RunRecord, RunRules, StepRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
@@ -329,6 +330,17 @@ def _merged(snapshot: Snapshot, journal: dict[str, dict[str, Any]]) -> Iterator[
             yield _of_record(record, journal.get(id, {}))
     for id in left:
         yield _of_journal(id, journal[id])
+
+
+def run_record_ids(repository: Repository) -> dict[str, Oid]:
+    """Return the git object id of the record of each run on the branch, newest run first."""
+
+    def question(snapshot: Snapshot) -> dict[str, Oid]:
+        files = repository.files(snapshot.commit)
+        found = ((run, files.id(paths.run_file(run))) for run in run_ids(snapshot))
+        return {run: id for run, id in found if id is not None}
+
+    return repository.read(question)
 
 
 def run_ids(snapshot: Snapshot) -> Iterator[str]:

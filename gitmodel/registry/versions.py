@@ -169,13 +169,42 @@ def list_versions(
     return views, damaged
 
 
-def record_ids(repository: Repository, model: str | ModelRef) -> dict[int, Oid]:
-    """Return the object id of the record of each version of *model*, also of deleted ones. Raises NotFound."""
-    snapshot = repository.snapshot()
-    name = existing_model(snapshot, model)
-    files = repository.files(snapshot.commit)
-    found = ((number, files.id(paths.version_file(name, number))) for number in snapshot.numbers(name))
-    return {number: id for number, id in found if id is not None}
+class VersionIds(NamedTuple):
+    """The git object ids of the record of a version, and of the file by which it is archived (None: it is not)."""
+
+    record: Oid
+    archived: Oid | None
+
+
+def version_ids(repository: Repository, model: str | ModelRef) -> dict[int, VersionIds]:
+    """Return the object ids of the files of each version of *model*, also of deleted ones. Raises NotFound."""
+
+    def question(snapshot: Snapshot) -> dict[int, VersionIds]:
+        name = existing_model(snapshot, model)
+        files = repository.files(snapshot.commit)
+        found: dict[int, VersionIds] = {}
+        for number in snapshot.newest_numbers(name):
+            record = files.id(paths.version_file(name, number))
+            if record is not None:
+                found[number] = VersionIds(record, files.id(paths.archived_file(name, number)))
+        return found
+
+    return repository.read(question)
+
+
+def read_records(
+    repository: Repository, model: str | ModelRef, numbers: Iterable[int]
+) -> list[VersionRecord | Invalid]:
+    """Return the records of the versions *numbers* of *model*, and an error for a damaged one. Raises NotFound."""
+    numbers = tuple(numbers)
+
+    def question(snapshot: Snapshot) -> list[VersionRecord | Invalid]:
+        name = existing_model(snapshot, model)
+        files = (paths.version_file(name, number) for number in numbers)
+        return list(snapshot.files.load_many(files, VersionRecord, newer=snapshot.newer))
+
+    with _without_collector():
+        return repository.read_records(question)
 
 
 def count_versions(writer: Writer, model: str | ModelRef) -> int:

@@ -8,6 +8,9 @@ A page is a kind of address, such as `/m/{model}/v/{number}`. To add one:
    number=3)` returns the relative address of another page, "" if there is none.
 3. Add the constant to `PAGES` in `routes.py`.
 
+The function of a page reads everything through `RegistryData`. An export records what it asked (`dependencies.py`), and
+renders the page again only if an answer has changed.
+
 The server, the export, the navigation, the JSON twins and the test for dead links then have the page. The value is also
 the JSON twin. A page without a template is a file by itself, such as a feed: its function returns the text or bytes.
 Values contain no addresses, no ages and nothing of this machine, so that two clones export the same bytes.

@@ -55,10 +55,7 @@ def _last_part(client: Client) -> str:
 
 def render_board(renderers: Mapping[str, Renderer], options: SiteOptions) -> dict[str, bytes]:
     """Return the files of the board. *renderers* has the renderer of each folder, by the name of the folder."""
-    parts = []
-    for name, renderer in renderers.items():
-        parts.append(BoardPart(name, renderer.registry.rules_of_text.value(models.read(renderer.registry))))
-    board = Board(tuple(parts))
+    board = Board(tuple(BoardPart(name, renderer.value(models.PAGE)) for name, renderer in renderers.items()))
 
     def address(registry: str, page: str, **to: object) -> str:
         found = renderers[registry].address(page, to)

@@ -29,9 +29,6 @@ class Page(Frozen, eq=False):
     has the parameter `model` only.
 
     If *takes_query*, *read* also takes the text `query`, which the address has after "?q="; only the server answers it.
-
-    *state* returns a text that changes whenever the page does. If the text is the same, the export neither reads nor
-    renders the page. Without *state*, each export after a change of the registry reads and renders the page.
     """
 
     name: str
@@ -40,7 +37,6 @@ class Page(Frozen, eq=False):
     list: Callable[[RegistryData], Iterable[Parameters]] = _only_one
     template: str | None = None
     label: str = ""
-    state: Callable[..., str] | None = None
     takes_query: bool = False
 
     @property

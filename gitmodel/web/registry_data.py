@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gitmodel.domain.rules.gates import Outcome, judge_again
-from gitmodel.domain.schema.paths import version_file
-from gitmodel.domain.schema.records import ATTACHMENT, ArtifactLink, StageRule
+from gitmodel.domain.schema.names import ARCHIVED
+from gitmodel.domain.schema.records import ATTACHMENT, StageRule
+from gitmodel.domain.views.record_views import VersionView, places_in_force
 from gitmodel.domain.views.version_numbers import numbers_by_key
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.registry.in_force import judge
 from gitmodel.registry.stage_rules import StageRules
 from gitmodel.teams.gate_limits import Limit, gate_limits
 from gitmodel.web.artifact_content import may_be_shown, picture_file
+from gitmodel.web.open_proposals import OpenProposal, find_open
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.shown_text import TextRules
+from gitmodel.web.version_facts import Facts, VersionFacts, facts_of
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
     from gitmodel.client.client import Client
     from gitmodel.domain.changes.stages import StageState
-    from gitmodel.domain.views.record_views import ModelView, VersionView
+    from gitmodel.domain.schema.codec import Problem
+    from gitmodel.domain.schema.records import VersionRecord
+    from gitmodel.domain.views.lineage import Lineage
+    from gitmodel.domain.views.record_views import ModelView
     from gitmodel.hosts.addresses import Host
+    from gitmodel.lineage.rule_history import RuleChange
     from gitmodel.lineage.version_changes import VersionChange, VersionChanges
     from gitmodel.registry.runs import RunView
+    from gitmodel.registry.versions import VersionIds
+    from gitmodel.teams.planning import Plan
     from gitmodel.teams.proposals import Proposal
 
 # A number in an address: without leading zeros, so that each version has one address.
 _NUMBER = re.compile("[1-9][0-9]{0,17}")
 # The greatest number of metric columns of a model: a registry may have thousands of keys.
 MOST_METRICS = 40
+# The greatest number of versions that share an artifact of which a lineage names all.
+MOST_SHARED = 1_000
+# After so many reads of single versions, all versions of the model are read at once, which is faster.
+_FEW = 20
+
+
+class Places(NamedTuple):
+    """The *stage* and the *aliases* of a version that are in force, and the states with a pending change."""
+
+    stage: str | None = None
+    aliases: tuple[str, ...] = ()
+    pending: tuple[StageState, ...] = ()
 
 
 def private_paths(client: Client) -> tuple[str, ...]:
@@ -47,25 +69,39 @@ def private_paths(client: Client) -> tuple[str, ...]:
 class RegistryData:
     """The registry of *client* at one moment. Each part is read once, when a page first needs it.
 
-    Raises NotFound without a registry. `is_current` returns False after a change of the registry.
+    *known* are facts of versions that need not be read. Raises NotFound without a registry. `is_current` returns False
+    after a change of the registry.
     """
 
-    def __init__(self, client: Client, options: SiteOptions) -> None:
+    def __init__(self, client: Client, options: SiteOptions, known: Facts | None = None) -> None:
         self.client = client
         self.options = options
         self.commit = client.repository.existing_tip()
         self.fingerprint = client.fingerprint()
+        self.private = private_paths(client)
         self._events_by_number: dict[str, dict[int, list[StageEvent]]] = {}
         self._states_by_number: dict[str, dict[int, list[StageState]]] = {}
-        self._record_ids: dict[str, Mapping[int, str]] = {}
+        self._known = known or {}
+        self._ids: dict[str, Mapping[int, VersionIds]] = {}
+        self._records_ids: dict[str, str] = {}
+        self._facts: dict[str, Mapping[int, VersionFacts]] = {}
+        self._places: dict[str, Mapping[int, Places]] = {}
+        self._records: dict[str, dict[int, VersionRecord | Invalid]] = {}
         self._numbers: dict[str, Mapping[str, Mapping[int, float]]] = {}
         self._judged: dict[tuple[str, str, int], Sequence[Outcome]] = {}
         self._limits: dict[str, Sequence[Limit]] = {}
         self._packages: dict[str, Mapping[str, str]] = {}
+        # True if facts were read that an export did not know, or if it knew more of them than there are.
+        self.has_new_facts = False
+        self._existing: dict[str, Sequence[int]] = {}
+        self._reads: dict[str, int] = {}
+        self._with_page: dict[str, frozenset[int]] = {}
         self._neighbours: dict[str, dict[int, tuple[int | None, int | None]]] = {}
-        self.rules_of_text = TextRules(
-            public=options.public, is_version=self._is_version, private=private_paths(client)
-        )
+        self.rules_of_text = self.text_rules(self.is_version)
+
+    def text_rules(self, is_version: Callable[[str, str], bool]) -> TextRules:
+        """Return the rules for text, with the method `is_version` of this registry or of one that records questions."""
+        return TextRules(public=self.options.public, is_version=is_version, private=self.private)
 
     def is_current(self) -> bool:
         """Return True if the registry is still the one that was read."""
@@ -96,16 +132,40 @@ class RegistryData:
             self._states_by_number[model] = found
         return self._states_by_number[model].get(number, ())
 
-    def _is_version(self, model: str, word: str) -> bool:
+    def is_version(self, model: str, word: str) -> bool:
         """Return True if MODEL@WORD can be a reference of the registry."""
-        return model in self.models and word in self._words_of_references
+        return model in self.references[0] and word in self.references[1]
 
     @cached_property
-    def _words_of_references(self) -> Set[str]:
-        """The names of stages, aliases and versions."""
-        places = (state.name for view in self.models.values() for state in view.stages)
-        names = (view.record.name for view in self._all_versions if view.record.name)
-        return {"latest", *(stage.name for stage in self.stages), *places, *names}
+    def references(self) -> tuple[Mapping[str, None], Mapping[str, None]]:
+        """The names of models, and the names of their stages, aliases and versions."""
+        places = sorted({state.name for view in self.models.values() for state in view.stages})
+        facts = (self.facts(model).values() for model in self.models)
+        names = sorted({each.name for versions in facts for each in versions if each.name and not each.deleted})
+        words = dict.fromkeys(["latest", *(stage.name for stage in self.stages), *places, *names])
+        return dict.fromkeys(self.models), words
+
+    def title(self, model: str) -> str:
+        """Return the title of *model*. Raises NotFound."""
+        return self.model(model).record.title
+
+    def state_of(self, model: str, stage: str) -> StageState | None:
+        """Return the state of a stage or alias of *model*; None if there is none."""
+        states = self.models[model].stages if model in self.models else ()
+        return next((state for state in states if state.name == stage), None)
+
+    def places(self, model: str) -> Mapping[int, Places]:
+        """Return the places of each version of *model* that has one."""
+        if model not in self._places:
+            found: dict[int, Places] = {}
+            for number, ids in self.ids(model).items():
+                states = self.states_of(model, number)
+                if states or ids.archived is not None:
+                    stage, aliases = places_in_force(states, number)
+                    stage = stage or (ARCHIVED if ids.archived is not None else None)
+                    found[number] = Places(stage, aliases, tuple(state for state in states if state.pending))
+            self._places[model] = found
+        return self._places[model]
 
     def has_production(self, model: str) -> bool:
         """Return True if a version of *model* is in the stage called production."""
@@ -115,23 +175,81 @@ class RegistryData:
     def damaged(self) -> Sequence[Invalid]:
         """An error for each record of a model or version that cannot be read."""
         of_models = getattr(self._models, "damaged", ())
-        return [*of_models, *getattr(self._all_versions, "damaged", ())]
+        faults = sorted(facts.fault for model in self.models for facts in self.facts(model).values() if facts.fault)
+        return [*of_models, *(Invalid(fault, hint="run `git model check`") for fault in faults)]
 
-    @cached_property
-    def _all_versions(self) -> Sequence[VersionView]:
-        return self.client.find_versions()
+    def ids(self, model: str) -> Mapping[int, VersionIds]:
+        """Return the object ids of the files of each version of *model*, newest first, also of deleted ones."""
+        if model not in self._ids:
+            self._ids[model] = self.client.version_ids(model)
+        return self._ids[model]
 
-    @cached_property
-    def _versions(self) -> Mapping[str, Mapping[int, VersionView]]:
-        found: dict[str, dict[int, VersionView]] = {name: {} for name in self.models}
-        for view in self._all_versions:
-            found.setdefault(view.model, {})[view.record.number] = view
-        return found
+    def records_id(self, model: str) -> str:
+        """Return a text that changes with the records of the versions of *model*."""
+        if model not in self._records_ids:
+            found = "\n".join(f"{number} {ids.record}" for number, ids in self.ids(model).items())
+            self._records_ids[model] = hashlib.sha256(found.encode()).hexdigest()
+        return self._records_ids[model]
+
+    def facts(self, model: str) -> Mapping[int, VersionFacts]:
+        """Return the facts of each version of *model*, newest first, also of deleted and damaged ones."""
+        if model not in self._facts:
+            known, ids = self._known.get(model, {}), self.ids(model)
+            found = {number: known[number] for number in ids if number in known and known[number].id == ids[number][0]}
+            left = [number for number in ids if number not in found]
+            self.has_new_facts = self.has_new_facts or len(left) > 0 or len(found) < len(known)
+            for number, record in zip(left, self._read(model, left), strict=True):
+                id = ids[number].record
+                if isinstance(record, Invalid):
+                    found[number] = VersionFacts(id, record.message)
+                else:
+                    found[number] = facts_of(id, record)
+            self._facts[model] = {number: found[number] for number in ids}
+        return self._facts[model]
+
+    def facts_to_keep(self, model: str) -> Mapping[int, VersionFacts]:
+        """Return those `facts` that a site may contain as they are."""
+        clean = self.rules_of_text.value
+        return {number: facts for number, facts in self.facts(model).items() if clean(facts.texts) == facts.texts}
+
+    def existing(self, model: str) -> Sequence[int]:
+        """Return the numbers of the versions of *model* that are not deleted or damaged, newest first."""
+        if model not in self._existing:
+            facts = self.facts(model).items()
+            self._existing[model] = [number for number, each in facts if not each.deleted and not each.fault]
+        return self._existing[model]
+
+    def _read(self, model: str, numbers: Sequence[int]) -> Iterator[VersionRecord | Invalid]:
+        """Yield the records of the versions *numbers* of *model*, and an error for a damaged one."""
+        known = self._records.setdefault(model, {})
+        missing = [number for number in numbers if number not in known]
+        if missing:
+            self._reads[model] = self._reads.get(model, 0) + 1
+            if self._reads[model] > _FEW:
+                missing = [number for number in self.ids(model) if number not in known]
+            known.update(zip(missing, self.client.read_records(model, missing), strict=True))
+        return (known[number] for number in numbers)
+
+    def _views(self, model: str, numbers: Sequence[int]) -> list[VersionView]:
+        """Return the versions *numbers* of *model*, whose records are not damaged."""
+        places, none = self.places(model), Places()
+        return [
+            VersionView(model, record, *places.get(record.number, none))
+            for record in self._read(model, numbers)
+            if not isinstance(record, Invalid)
+        ]
 
     def versions(self, model: str) -> Mapping[int, VersionView]:
-        """Return the versions of *model* that are not deleted by number, newest first. Raises NotFound."""
+        """Return the versions of *model* that are not deleted by number, newest first. Raises NotFound.
+
+        A version is read when it is taken from the mapping.
+        """
         self.model(model)
-        return self._versions[model]
+        return _Versions(self, model)
+
+    def newest(self, model: str, most: int) -> Sequence[VersionView]:
+        """Return the newest versions of *model* that are not deleted, at most *most*."""
+        return self._views(model, self.existing(model)[:most])
 
     def version(self, model: str, number: str | int) -> VersionView:
         """Return a version. Raises NotFound."""
@@ -142,32 +260,29 @@ class RegistryData:
 
     def deleted(self, model: str) -> tuple[int, ...]:
         """Return the numbers of the versions of *model* that were deleted, in order."""
-        known = self.versions(model)
-        damaged = " ".join(error.message for error in self.damaged)
-        gone = (number for number in self.record_ids(model) if number not in known)
-        return tuple(number for number in gone if not damaged or version_file(model, number) not in damaged)
-
-    def record_ids(self, model: str) -> Mapping[int, str]:
-        """Return the object id of the record of each version of *model*, also of deleted ones."""
-        if model not in self._record_ids:
-            self._record_ids[model] = self.client.record_ids(model)
-        return self._record_ids[model]
+        return tuple(sorted(number for number, facts in self.facts(model).items() if facts.deleted))
 
     def neighbours(self, model: str, number: int) -> tuple[int | None, int | None]:
         """Return the next newer and the next older version of *model* that has a page."""
         if model not in self._neighbours:
-            numbers = [number for number, view in self.versions(model).items() if self.has_page(view)]
+            numbers = self.with_page(model)
             around = zip(numbers, [None, *numbers], [*numbers[1:], None], strict=False)
             self._neighbours[model] = {number: (newer, older) for number, newer, older in around}
         return self._neighbours[model].get(number, (None, None))
 
-    def has_page(self, view: VersionView) -> bool:
-        """Return True if the version has a page of its own."""
+    def with_page(self, model: str) -> Sequence[int]:
+        """Return the numbers of the versions of *model* that have a page of their own, newest first."""
+        numbers = self.existing(model)
         if not self.options.only_staged:
-            return True
-        number = view.record.number
-        is_kept = view.stage not in (None, "archived") or view.aliases or view.pending
-        return bool(is_kept) or number == self.models[view.model].latest or number in self._held.get(view.model, ())
+            return numbers
+        kept = {self.model(model).latest, *self._held.get(model, ())}
+        return [number for number in numbers if number in kept or self.states_of(model, number)]
+
+    def has_page(self, model: str, number: int) -> bool:
+        """Return True if there is a page of the version *number* of *model*."""
+        if model not in self._with_page:
+            self._with_page[model] = frozenset(self.with_page(model)) if model in self.models else frozenset()
+        return number in self._with_page[model]
 
     @cached_property
     def _held(self) -> Mapping[str, set[int]]:
@@ -177,9 +292,18 @@ class RegistryData:
             for model, events in self._events.items()
         }
 
-    @cached_property
+    @property
     def _events(self) -> Mapping[str, list[StageEvent]]:
         """The changes of stages and aliases, newest first, by the current name of the model."""
+        return self._history[0]
+
+    @property
+    def history_fault(self) -> str:
+        """The reason why older changes of stages are missing; "" if none is."""
+        return self._history[1]
+
+    @cached_property
+    def _history(self) -> tuple[Mapping[str, list[StageEvent]], str]:
         names: dict[str, str] = {}
         found: dict[str, list[StageEvent]] = {}
         try:
@@ -188,11 +312,8 @@ class RegistryData:
                     names[event.model] = self._current_name(event.model)
                 found.setdefault(names[event.model], []).append(event)
         except Invalid as error:  # a shallow clone hides older changes
-            self.history_fault = error.message
-        return found
-
-    # The reason why the history of stages is not complete; "" for a complete one. Set when the history is read.
-    history_fault = ""
+            return found, error.message
+        return found, ""
 
     def _current_name(self, model: str) -> str:
         if model not in self.models:
@@ -221,9 +342,9 @@ class RegistryData:
         """Return the last change by which the version *number* came into *stage*; None if this change is not known."""
         return next((e for e in self.events_of(model, number) if e.stage == stage and e.version == number), None)
 
-    def changes_of(self, model: str, number: int) -> Iterable[VersionChange]:
+    def changes_of(self, model: str, number: int) -> Sequence[VersionChange]:
         """Return the changes of the record of the version *number* after its creation, newest first."""
-        return self._changes.of(model, number)
+        return list(self._changes.of(model, number))
 
     @property
     def changes_fault(self) -> str:
@@ -261,7 +382,7 @@ class RegistryData:
     def _host(self) -> Host | None:
         return self.client.find_host()
 
-    def signatures(self, commits: Iterable[str]) -> dict[str, str]:
+    def signatures(self, commits: Sequence[str]) -> dict[str, str]:
         """Return for each of *commits* "valid", "not signed", or the reason why its signature does not count.
 
         Without signers, a commit that is not signed is "not checked".
@@ -274,7 +395,7 @@ class RegistryData:
         for commit, fault in faults.items():
             unsigned = "not signed" if self.has_signers else "not checked: the registry lists no signers"
             self._signatures[commit] = unsigned if fault is None else fault or "valid"
-        return self._signatures
+        return {commit: self._signatures[commit] for commit in commits}
 
     @cached_property
     def has_signers(self) -> bool:
@@ -310,21 +431,36 @@ class RegistryData:
             newest[run.pipeline] = run
         return found
 
-    def packages(self, run: RunView) -> Mapping[str, str]:
-        """Return the versions of the packages that were installed for *run*, by name.
+    def packages(self, id: str) -> Mapping[str, str]:
+        """Return the versions of the packages that were installed for the run *id*, by name.
 
         Returns {} for a site without artifacts, because the list is in the artifact store, and for a list that this
         machine neither has nor can fetch.
         """
+        run = self.runs[id]
         digest = run.record.packages if run.record is not None else None
         if digest is None or not self.options.artifacts:
             return {}
         if digest not in self._packages:
             try:
-                self._packages[digest] = self.client.get_run(run.id).packages
+                self._packages[digest] = self.client.get_run(id).packages
             except GitModelError:
                 self._packages[digest] = {}
         return self._packages[digest]
+
+    def run(self, id: str) -> RunView | None:
+        """Return the recorded run *id*; None if there is none."""
+        return self.runs.get(id)
+
+    @cached_property
+    def run_ids(self) -> Mapping[str, str]:
+        """The object id of the record of each run."""
+        return self.client.run_record_ids()
+
+    @cached_property
+    def record_ids(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """Values that change with the records of runs and of versions."""
+        return self.run_ids, {model: self.records_id(model) for model in self.models}
 
     def holders_of(self, digest: str) -> Sequence[tuple[str, int]]:
         """Return model and number of each version that has an artifact or attachment with *digest*, oldest first."""
@@ -334,10 +470,19 @@ class RegistryData:
     def _by_digest(self) -> Mapping[str, list[tuple[str, int]]]:
         found: dict[str, list[tuple[str, int]]] = {}
         for model in self.models:
-            for number, view in reversed(list(self._versions[model].items())):
-                for digest in {link.digest for link in view.record.links}:
+            facts = self.facts(model)
+            for number in reversed(self.existing(model)):
+                for digest in facts[number].digests:
                     found.setdefault(digest, []).append((model, number))
         return found
+
+    def count_holders(self, digest: str) -> int:
+        """Return the number of versions that have an artifact or attachment with *digest*."""
+        return len(self.holders_of(digest))
+
+    def holder_of(self, digest: str) -> tuple[str, int] | None:
+        """Return the first version that has an artifact or attachment with *digest*; None if none has."""
+        return next(iter(self.holders_of(digest)), None)
 
     def readers_of(self, digest: str) -> Sequence[tuple[str, int]]:
         """Return the model and number of each version of which a run read, and did not make, an object with *digest*.
@@ -345,6 +490,12 @@ class RegistryData:
         The version of the newest run is first.
         """
         return self._readers.get(digest, ())
+
+    def used_by(self, model: str, number: int) -> Sequence[tuple[str, int]]:
+        """Return the other versions of which a run read an artifact of the version *number* of *model*."""
+        digests = self.facts(model)[number].digests if self._readers else ()
+        found = (one for digest in digests for one in self.readers_of(digest) if one != (model, number))
+        return list(dict.fromkeys(found))
 
     @cached_property
     def _readers(self) -> Mapping[str, list[tuple[str, int]]]:
@@ -357,15 +508,17 @@ class RegistryData:
                 found.setdefault(digest, []).extend(made)
         return found
 
-    def content(self, view: VersionView, link: ArtifactLink) -> bytes | None:
-        """Return the bytes of a picture or small text of a version.
+    def content(self, model: str, number: int, kind: str, name: str) -> bytes | None:
+        """Return the bytes of a picture or small text of a version: of its artifact or attachment *name*.
 
         Returns None for other artifacts, for a site without artifacts, and for bytes that this machine neither has nor
         can fetch.
         """
-        if not self.options.artifacts or not may_be_shown(link):
+        links = self.version(model, number).record.links if self.options.artifacts else ()
+        link = next((link for link in links if (link.kind, link.name) == (kind, name)), None)
+        if link is None or not may_be_shown(link):
             return None
-        version = self.client.get_version(str(view))
+        version = self.client.get_version(f"{model}@{number}")
         try:
             found = version.get_attachment(link.name) if link.kind == ATTACHMENT else version.get_artifact(link.name)
             with found.open() as stream:
@@ -378,8 +531,12 @@ class RegistryData:
         """The files of the pictures of all versions that have a page."""
         if not self.options.artifacts:
             return ()
-        views = (view for views in self._versions.values() for view in views.values() if self.has_page(view))
-        found = (picture_file(link, self.content(view, link)) for view in views for link in view.record.links)
+        views = (self.version(model, number) for model in self.models for number in self.with_page(model))
+        found = (
+            picture_file(link, self.content(view.model, view.record.number, link.kind, link.name))
+            for view in views
+            for link in view.record.links
+        )
         return tuple(dict.fromkeys(file for file in found if file))
 
     def picture_bytes(self, file: str) -> bytes | None:
@@ -388,21 +545,26 @@ class RegistryData:
         for model, number in self.holders_of(digest)[:1]:
             view = self.version(model, number)
             link = next(link for link in view.record.links if link.digest == digest)
-            data = self.content(view, link)
+            data = self.content(model, number, link.kind, link.name)
             return data if picture_file(link, data) == file else None
         return None
 
-    @cached_property
+    @property
     def stages(self) -> Sequence[StageRules]:
         """The stages with their rules, in order. If a shallow clone hides the rules, the stages have only names."""
-        try:
-            return self.client.list_stages()
-        except Invalid as error:
-            self.rules_fault = error.message
-            return [StageRules(StageRule(name=name), False) for name in self.client.stage_names]
+        return self._stages[0]
 
-    # The reason why the rules of the stages are unknown; "" for known rules. Set when the stages are read.
-    rules_fault = ""
+    @property
+    def rules_fault(self) -> str:
+        """The reason why the rules of the stages are unknown; "" for known rules."""
+        return self._stages[1]
+
+    @cached_property
+    def _stages(self) -> tuple[Sequence[StageRules], str]:
+        try:
+            return self.client.list_stages(), ""
+        except Invalid as error:
+            return [StageRules(StageRule(name=name), False) for name in self.client.stage_names], error.message
 
     @cached_property
     def headline_keys(self) -> Sequence[str]:
@@ -414,6 +576,52 @@ class RegistryData:
         """The open proposals that the repository has, by the name of the page of each, sorted by branch."""
         return {found.plan.id: found for found in self.client.known_proposals()}
 
+    def open_proposals(self, model: str, number: int | None = None) -> tuple[OpenProposal, ...]:
+        """Return the proposed changes of *model*; with *number*, those by which this version enters or leaves."""
+        return find_open(self.proposals, model, number)
+
+    def lineage(self, model: str, number: int, down: bool) -> Lineage:
+        """Return the lineage of the version *number* of *model*, with what was made from it if *down*."""
+        return self.client.lineage(f"{model}@{number}", down=down, few_from=MOST_SHARED)
+
+    @property
+    def branch(self) -> str:
+        """The name of the metadata branch."""
+        return self.client.repository.branch_name
+
+    def plan(self, commits: str) -> Plan:
+        """Return the plan of a merge of *commits*, with packages and texts from the store. Raises its errors."""
+        return self.client.plan(commits)
+
+    @property
+    def rule_changes(self) -> Sequence[RuleChange]:
+        """The changes of rules, newest first."""
+        return self._rule_changes[0]
+
+    @property
+    def rule_changes_fault(self) -> str:
+        """The reason why older changes of rules are missing; "" if none is."""
+        return self._rule_changes[1]
+
+    @cached_property
+    def _rule_changes(self) -> tuple[list[RuleChange], str]:
+        found: list[RuleChange] = []
+        try:
+            found.extend(self.client.rule_history())
+        except Invalid as error:  # a shallow clone hides older changes
+            return found, error.message
+        return found, ""
+
+    @cached_property
+    def signers(self) -> tuple[str, ...]:
+        """The persons whose signatures count."""
+        return tuple(self.client.list_signers())
+
+    @cached_property
+    def problems(self) -> Sequence[Problem]:
+        """The problems that `git model check` finds. Raises the errors of the check."""
+        return list(self.client.list_problems())
+
     def numbers(self, model: str) -> Mapping[str, Mapping[int, float]]:
         """Return the numbers in the metadata of the versions of *model*, by key and by number of the version.
 
@@ -421,10 +629,31 @@ class RegistryData:
         finite number are left out.
         """
         if model not in self._numbers:
-            found = numbers_by_key(self.versions(model).values(), self.headline_keys)
+            facts = self.facts(model)
+            found = numbers_by_key(((each, facts[each].numbers) for each in self.existing(model)), self.headline_keys)
             self._numbers[model] = dict(islice(found.items(), MOST_METRICS))
         return self._numbers[model]
 
     def headline(self, model: str) -> str:
         """Return the key of the number to show first for *model*; "" if no version has a number."""
         return next(iter(self.numbers(model)), "")
+
+
+class _Versions(Mapping[int, "VersionView"]):
+    """The versions of *model* that are not deleted, newest first. Each is read when it is taken."""
+
+    def __init__(self, registry: RegistryData, model: str) -> None:
+        self._registry = registry
+        self._model = model
+
+    def __getitem__(self, number: int) -> VersionView:
+        facts = self._registry.facts(self._model)[number]
+        if facts.deleted or facts.fault:
+            raise KeyError(number)
+        return self._registry._views(self._model, [number])[0]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._registry.existing(self._model))
+
+    def __len__(self) -> int:
+        return len(self._registry.existing(self._model))

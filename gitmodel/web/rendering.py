@@ -21,6 +21,7 @@ from gitmodel.domain.views.record_views import plain
 from gitmodel.frozen import Frozen
 from gitmodel.version import __version__
 from gitmodel.web import routes
+from gitmodel.web.dependencies import FILE, Dependencies
 from gitmodel.web.drawings import draw_history, draw_line_chart, draw_lineage, draw_sparkline
 from gitmodel.web.markdown import render_markdown
 from gitmodel.web.options import SiteOptions
@@ -50,10 +51,16 @@ class NavigationItem(Frozen):
 
 
 class Renderer:
-    """Renders the pages of *registry*."""
+    """Renders the pages of *registry*.
 
-    def __init__(self, registry: RegistryData) -> None:
+    In a site that keeps *dependencies*, *prefix* is the folder of the pages, "" or with a slash at its end.
+    """
+
+    def __init__(self, registry: RegistryData, dependencies: Dependencies | None = None, prefix: str = "") -> None:
         self.registry = registry
+        self._dependencies = dependencies
+        self.prefix = prefix
+        self._watched = dependencies.watch(prefix, registry) if dependencies is not None else registry
         self._options = registry.rules_of_text.value(registry.options)
         self._files: dict[str, set[str]] = {}
         self._parameters: dict[str, list[Parameters]] = {}
@@ -63,11 +70,11 @@ class Renderer:
 
         Raises NotFound if there is no such page.
         """
-        value = page.read(self.registry, **parameters)
+        value = page.read(self._watched, **parameters)
         file = page.file(parameters)
         if page.template is None:
-            return {file: _file(file, value, self.registry.rules_of_text)}
-        value = self.registry.rules_of_text.value(value)
+            return {file: _file(file, value, self._watched.rules_of_text)}
+        value = self._watched.rules_of_text.value(value)
         html = render_template(page.template, {**self._surroundings(page, parameters, file), "page": value})
         return {file: html, routes.twin_of(file): twin(value)}
 
@@ -79,7 +86,14 @@ class Renderer:
         if name not in self._files:
             self._files[name] = {page.file(one) for one in self.parameters(page)}
         file = page.file(parameters)
-        return file if file in self._files[name] else ""
+        exists = file in self._files[name]
+        if self._dependencies is not None and page.parameters:
+            self._dependencies.record((self.prefix, FILE, file), exists)
+        return file if exists else ""
+
+    def value(self, page: Page) -> Any:
+        """Return the value of *page*, which has no parameters, with the text that the site shows."""
+        return self._watched.rules_of_text.value(page.read(self._watched))
 
     def parameters(self, page: Page) -> list[Parameters]:
         """Return the parameters of each page of the kind *page*."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -23,17 +22,30 @@ from gitmodel.frozen import Frozen
 from gitmodel.version import __version__
 from gitmodel.web import routes
 from gitmodel.web.board import by_folder, render_board
+from gitmodel.web.dependencies import Dependencies
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.page import Page, Parameters
 from gitmodel.web.registry_data import RegistryData
 from gitmodel.web.rendering import Renderer
+from gitmodel.web.site_state import (
+    SiteState,
+    Stat,
+    Written,
+    digest_of,
+    read_facts,
+    read_state,
+    write_facts,
+    write_new_files,
+    write_state,
+)
 
 # Called with the number of pages done and the number of all pages.
 Report = Callable[[int, int], None]
 
 # The folder in the site for files that only the export reads.
 _OWN = ".gitmodel-site"
-_MANIFEST = "files.json"
+# The name by which the state has the question about all records, which no page asks.
+_RECORDS = "records"
 _ATTEMPTS = 5
 
 
@@ -44,13 +56,6 @@ class Exported(Frozen):
     files: int
     written: int
     removed: int
-
-
-class _Known(NamedTuple):
-    """A file of the site: its size, and the state of its page when it was written ("": not known)."""
-
-    size: int
-    state: str = ""
 
 
 def export_site(
@@ -81,71 +86,176 @@ def _export(clients: Mapping[str, Client], folder: Path, options: SiteOptions, r
         if folder.resolve().is_relative_to(client.repository.common_dir.resolve()):
             raise Refused(f"{folder} is in the folder of git", hint="nothing was written; name another folder")
     for _ in range(_ATTEMPTS):
-        renderers = {prefix: Renderer(RegistryData(client, options)) for prefix, client in clients.items()}
-        with _locked(folder) as own:
-            known = _read_manifest(own / _MANIFEST)
-            with writing(folder, outcome="the site is as before"), _staging(own) as staging:
-                files = _write_changed(renderers, options, _Folders(folder, staging, known), report)
-                if not all(renderer.registry.is_current() for renderer in renderers.values()):
-                    continue
-                return _publish(folder, own, staging, known, files)
+        with _locked(folder) as own, writing(folder, outcome="the site is as before"), _staging(own) as staging:
+            export = _Export(clients, _Target(folder, own, staging), options, report)
+            export.write_changed()
+            if export.is_current():
+                return export.publish()
     raise Conflict("the registry changed during each of 5 exports", hint="run the command again")
 
 
-class _Folders(NamedTuple):
-    """The *site* with the files that are *known* there, and the folder for new files."""
+class _Target(NamedTuple):
+    """The folder of the *site*, its folder for the state of exports (*own*), and a new one for new files."""
 
     site: Path
+    own: Path
     staging: Path
-    known: Mapping[str, _Known]
 
 
-def _write_changed(
-    renderers: Mapping[str, Renderer], options: SiteOptions, folders: _Folders, report: Report
-) -> dict[str, _Known]:
-    """Write the files that differ from those of the site beside it; return all files of the site."""
-    files: dict[str, _Known] = {}
-    known, existing, renderer_now = folders.known, set(_files_in(folders.site)), renderer_id()
-    for prefix in {"", *renderers}:
-        for path, data in asset_files().items():
-            files[prefix + path] = _write(prefix + path, data, "", folders)
-    everything = [
-        (prefix, renderer, page, parameters)
-        for prefix, renderer in renderers.items()
-        for page in routes.PAGES
-        for parameters in renderer.parameters(page)
-    ]
-    for done, (prefix, renderer, page, parameters) in enumerate(everything):
-        state = _state(renderer_now, renderer.registry, page, parameters)
-        file = prefix + page.file(parameters)
-        expected = (file,) if page.template is None else (file, routes.twin_of(file))
-        if state and all(path in existing and path in known and known[path].state == state for path in expected):
-            files.update((path, known[path]) for path in expected)
-        else:
-            for path, data in renderer.render(page, parameters).items():
-                files[prefix + path] = _write(prefix + path, data, state, folders)
-        if done % 100 == 0:
-            report(done, len(everything))
-    if "" not in renderers:
-        named = {prefix[:-1]: renderer for prefix, renderer in renderers.items()}
-        for path, data in render_board(named, options).items():
-            files[path] = _write(path, data, "", folders)
-    report(len(everything), len(everything))
-    return files
+class _Export:
+    """One export of the registries of *clients*, each to the folder of its name, to *target*."""
+
+    def __init__(self, clients: Mapping[str, Client], target: _Target, options: SiteOptions, report: Report) -> None:
+        self._target = target
+        self._options = options
+        self._report = report
+        self._known_facts = read_facts(target.own)
+        self._registries = {
+            prefix: RegistryData(client, options, self._known_facts.get(prefix)) for prefix, client in clients.items()
+        }
+        self._dependencies = Dependencies(lambda file: file in self._planned)
+        self._renderers = {
+            prefix: Renderer(registry, self._dependencies, prefix) for prefix, registry in self._registries.items()
+        }
+        self._old = read_state(target.own)
+        self._stats = dict(_stats_below(str(target.site)))
+        self._new = SiteState(_key(self._registries, options))
+        self._new.begin_after(self._old)
+        self._folders: set[str] = set()
+        self._written: list[str] = []
+        self._has_changed = False
+        # All pages by the path of the file.
+        self._planned = dict(self._plan())
+
+    def is_current(self) -> bool:
+        """Return True if the registries are still those that were read."""
+        return all(registry.is_current() for registry in self._registries.values())
+
+    def _plan(self) -> Iterator[tuple[str, tuple[Renderer, Page, Parameters] | None]]:
+        for prefix, renderer in self._renderers.items():
+            for page in routes.PAGES:
+                for parameters in renderer.parameters(page):
+                    yield prefix + page.file(parameters), (renderer, page, parameters)
+        if "" not in self._renderers:
+            yield "index.html", None  # the board
+
+    def write_changed(self) -> None:
+        """Write the files that differ from those of the site to the folder for new files."""
+        for prefix in {"", *self._renderers}:
+            for path, data in asset_files().items():
+                self._write(prefix + path, data)
+        is_same = self._old.key == self._new.key
+        changed = self._dependencies.changed(self._old.questions) if is_same else set()
+        outdated = {place for place, question in enumerate(self._old.questions) if question in changed}
+        for done, (file, planned) in enumerate(self._planned.items()):
+            paths = (file, routes.twin_of(file)) if file.endswith(".html") else (file,)
+            questions = self._old.pages.get(file)
+            if is_same and questions is not None and outdated.isdisjoint(questions) and all(map(self._keep, paths)):
+                self._new.pages[file] = questions
+            else:
+                self._render(file, planned)
+            if done % 100 == 0:
+                self._report(done, len(self._planned))
+        self._report(len(self._planned), len(self._planned))
+
+    def _render(self, file: str, planned: tuple[Renderer, Page, Parameters] | None) -> None:
+        """Write the page in *file* and its twin."""
+        self._has_changed = True
+        with self._dependencies.recording() as questions:
+            if planned is None:
+                prefix, rendered = (
+                    "",
+                    render_board({key[:-1]: each for key, each in self._renderers.items()}, self._options),
+                )
+            else:
+                renderer, page, parameters = planned
+                prefix, rendered = renderer.prefix, renderer.render(page, parameters)
+        for path, data in rendered.items():
+            self._write(prefix + path, data)
+        self._new.add_page(file, questions)
+
+    def _keep(self, path: str) -> bool:
+        """Return True if the site still has the file that an export wrote to *path*, and keep this file."""
+        known, stat = self._old.files.get(path), self._stats.get(path)
+        if known is None or stat is None:
+            return False
+        if known[1:] != stat:
+            if digest_of((self._target.site / path).read_bytes()) != known.digest:
+                return False
+            self._has_changed = True
+            known = Written(known.digest, *stat)
+        self._new.files[path] = known
+        return True
+
+    def _write(self, path: str, data: bytes) -> None:
+        """Write *data* to *path* in the folder for new files, unless the site has this file already."""
+        known, digest = self._old.files.get(path), digest_of(data)
+        if known is not None and known.digest == digest and self._keep(path):
+            return
+        target = self._target.site / path
+        if path not in self._old.files and os.path.lexists(target):
+            raise Refused(
+                f"{target} is not a file of an earlier export, and a page belongs there",
+                hint="nothing was changed; name another folder, or remove the file",
+            )
+        folder = path.rpartition("/")[0]
+        if folder not in self._folders:
+            _refuse_link(self._target.site, path)
+            os.makedirs(self._target.staging / folder, exist_ok=True)
+            self._folders.add(folder)
+        self._new.files[path] = Written(digest, *_create(f"{self._target.staging}/{path}", data))
+        self._written.append(path)
+
+    def publish(self) -> Exported:
+        """Rename the new files into place, pages before the lists that link to them. Remove outdated files."""
+        site, own, staging = self._target
+        removed = [path for path in self._old.files if path not in self._new.files]
+        for path in removed:
+            _refuse_link(site, path)
+        if self._has_changed or removed or self._written:
+            for prefix in self._registries:
+                self._new.add_page(f"{prefix}{_RECORDS}", [(prefix, "record_ids")])
+            self._new.complete(self._dependencies.fingerprint)
+            write_new_files(own, staging, [path for path in self._written if path not in self._old.files])
+            _move(staging, site)
+            for path in removed:
+                (site / path).unlink(missing_ok=True)
+                _remove_empty(site, Path(path).parent)
+            write_state(own, staging, self._new)
+        self._keep_facts(own, staging)
+        return Exported(site, len(self._new.files), len(self._written), len(removed))
+
+    def _keep_facts(self, own: Path, staging: Path) -> None:
+        """Write the facts of versions for the next export."""
+        is_same = self._old.key == self._new.key and self._known_facts.keys() == self._registries.keys()
+        if is_same and not any(registry.has_new_facts for registry in self._registries.values()):
+            return
+        facts = {
+            prefix: {model: registry.facts_to_keep(model) for model in registry.models}
+            for prefix, registry in self._registries.items()
+        }
+        if facts != self._known_facts:
+            write_facts(own, staging, facts)
 
 
-def _files_in(folder: Path) -> Iterator[str]:
-    for root, _, names in os.walk(folder):
-        inner = os.path.relpath(root, folder)
-        yield from names if inner == "." else (f"{inner}/{name}" for name in names)
+def _stats_below(folder: str, inner: str = "") -> Iterator[tuple[str, Stat]]:
+    """Yield the path of each file in *folder*, with its numbers."""
+    try:
+        entries = os.scandir(f"{folder}/{inner}")
+    except FileNotFoundError:
+        return
+    with entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _stats_below(folder, f"{inner}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                yield f"{inner}{entry.name}", Stat.of(entry.stat(follow_symlinks=False))
 
 
-def _state(renderer_id: str, registry: RegistryData, page: Page, parameters: Parameters) -> str:
-    """Return the state of a page; "" if only rendering shows whether the page changed."""
-    if page.state is None:
-        return ""
-    found = f"{renderer_id}\n{registry.options!r}\n{page.state(registry, **parameters)}"
-    return hashlib.sha256(found.encode()).hexdigest()[:24]
+def _key(registries: Mapping[str, RegistryData], options: SiteOptions) -> str:
+    """Return a text that changes with everything besides the registries that changes pages."""
+    private = [(prefix, registry.private) for prefix, registry in registries.items()]
+    return hashlib.sha256(f"{renderer_id()}\n{options!r}\n{private!r}".encode()).hexdigest()
 
 
 def renderer_id() -> str:
@@ -153,22 +263,16 @@ def renderer_id() -> str:
     return f"{__version__} {_resources_digest()}"
 
 
-def _write(path: str, data: bytes, state: str, folders: _Folders) -> _Known:
-    """Write *data* to *path* in the folder for new files, unless the site has this file already."""
-    target, known = folders.site / path, folders.known
-    if path in known and known[path].size == len(data) and target.is_file() and target.read_bytes() == data:
-        return _Known(len(data), state)
-    if path not in known and os.path.lexists(target):
-        raise Refused(
-            f"{target} is not a file of an earlier export, and a page belongs there",
-            hint="nothing was changed; name another folder, or remove the file",
-        )
-    new = folders.staging / path
-    if not new.parent.is_dir():  # the first file of its folder
-        _refuse_link(folders.site, path)
-        new.parent.mkdir(parents=True)
-    new.write_bytes(data)
-    return _Known(len(data), state)
+def _create(path: str, data: bytes) -> Stat:
+    """Write *data* to a new file."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        return Stat.of(os.fstat(descriptor))
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_link(folder: Path, path: str) -> None:
@@ -181,33 +285,15 @@ def _refuse_link(folder: Path, path: str) -> None:
             )
 
 
-def _publish(
-    folder: Path, own: Path, staging: Path, known: Mapping[str, _Known], files: Mapping[str, _Known]
-) -> Exported:
-    """Rename the files of *staging* into place, pages before the lists that link to them. Remove outdated files."""
-    removed = [path for path in known if path not in files]
-    for path in removed:
-        _refuse_link(folder, path)
-    written = sorted(_files_in(staging))
-    if written:
-        # Until the end, the manifest names the old and the new files, so that a later export may replace both. The
-        # manifest has no state for the files that are replaced now, so that an export after an interruption writes them
-        # again.
-        _write_manifest(own, staging, {**known, **{path: _Known(files[path].size) for path in written}})
-    for path in sorted(written, key=lambda path: (-path.count("/"), path)):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(staging / path, folder / path)
-    for path in removed:
-        (folder / path).unlink(missing_ok=True)
-        _remove_empty(folder, Path(path).parent)
-    if files != known:
-        _write_manifest(own, staging, files)
-    return Exported(folder, len(files), len(written), len(removed))
-
-
-def _write_manifest(own: Path, staging: Path, files: Mapping[str, _Known]) -> None:
-    (staging / _MANIFEST).write_text(json.dumps(files, separators=(",", ":")), encoding="utf-8")
-    os.replace(staging / _MANIFEST, own / _MANIFEST)
+def _move(source: Path, target: Path) -> None:
+    """Move the content of the folder *source* to *target*, folders before files. A new folder is moved as a whole."""
+    entries = sorted(os.scandir(source), key=lambda entry: (not entry.is_dir(), entry.name))
+    for entry in entries:
+        to = target / entry.name
+        if entry.is_dir() and to.is_dir():
+            _move(Path(entry.path), to)
+        else:
+            os.replace(entry.path, to)
 
 
 def _remove_empty(folder: Path, inner: Path) -> None:
@@ -223,7 +309,7 @@ def _remove_empty(folder: Path, inner: Path) -> None:
 def _locked(folder: Path) -> Iterator[Path]:
     """Wait until no other export runs in *folder*, and lock it. Yields the folder for the data of exports."""
     own = folder / _OWN
-    _refuse_link(folder, f"{_OWN}/{_MANIFEST}")
+    _refuse_link(folder, f"{_OWN}/state")
     with writing(folder, outcome="nothing was written"):
         own.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(own, os.O_RDONLY | RAW)
@@ -244,17 +330,6 @@ def _staging(own: Path) -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _read_manifest(path: Path) -> dict[str, _Known]:
-    """Return the files that exports wrote, or no files if the manifest is missing or damaged."""
-    try:
-        found = json.loads(path.read_bytes())
-        known = {name: _Known(size, state) for name, (size, state) in found.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
-    is_safe = not any(name.startswith("/") or ".." in name.split("/") for name in known)
-    return known if is_safe else {}
 
 
 def asset_files() -> dict[str, bytes]:

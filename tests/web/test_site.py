@@ -17,6 +17,7 @@ from gitmodel.errors import Conflict, Refused, Unreachable
 from gitmodel.web import site as site_module
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.site import export_site
+from gitmodel.web.site_state import Stat
 
 HOSTILE = "</script><script>alert(1)</script><u>\u202ex\u2028&amp;"
 
@@ -151,16 +152,16 @@ def test_the_old_site_stays_complete_if_the_disk_is_full(
     export_site(registry, target, SiteOptions())
     before = files_in(target)
     registry.promote("iris@3", "production", reason="the best")
-    write = Path.write_bytes
+    write = site_module._create
 
-    def fill(path: Path, data: bytes) -> int:
-        if path.name == "2.html":
+    def fill(path: str, data: bytes) -> Stat:
+        if path.endswith("/2.html"):
             write(path, data[:10])
             raise OSError(28, "No space left on device")
         return write(path, data)
 
     with monkeypatch.context() as context:
-        context.setattr(Path, "write_bytes", fill)
+        context.setattr(site_module, "_create", fill)
         with pytest.raises(Unreachable, match="No space left on device"):
             export_site(registry, target, SiteOptions())
     assert files_in(target) == before
@@ -264,15 +265,15 @@ def test_a_damaged_record_is_shown_as_damaged(registry: Client, target: Path) ->
 def test_an_export_is_repeated_if_the_registry_changes_meanwhile(
     registry: Client, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_changed = site_module._write_changed
+    write_changed = site_module._Export.write_changed
     changes = iter(range(9))
 
-    def write(*arguments):
+    def write(export):
         if next(changes) < 1:
             registry.get_model("iris").create_version()
-        return write_changed(*arguments)
+        write_changed(export)
 
-    monkeypatch.setattr(site_module, "_write_changed", write)
+    monkeypatch.setattr(site_module._Export, "write_changed", write)
     export_site(registry, target, SiteOptions())
     assert (target / "m/iris/v/4.html").is_file()
     changes = iter([0] * 9)
@@ -286,7 +287,7 @@ def test_an_export_waits_until_another_export_ends(registry: Client, target: Pat
     both = [subprocess.Popen([sys.executable, "-c", code, target], cwd=here) for _ in range(2)]
     assert [one.wait() for one in both] == [0, 0]
     assert list(dead_links(target)) == []
-    assert os.listdir(target / ".gitmodel-site") == ["files.json"]
+    assert sorted(os.listdir(target / ".gitmodel-site")) == ["facts.json", "state.json"]
 
 
 @pytest.mark.parametrize("name", ["index.html", "Assets", "..."])

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 from graphlib import CycleError, TopologicalSorter
+from itertools import islice
 from typing import Any, ClassVar, Literal, Protocol
 
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
@@ -364,11 +365,11 @@ def _run_facts(run: RunRecord) -> dict[str, Any]:
     }
 
 
-def artifact_facts(known: Known, digest: str) -> Mapping[str, Any]:
-    """Return the facts of the artifact with *digest*, with all versions that have it."""
+def artifact_facts(known: Known, digest: str, *, few: bool = False) -> dict[str, Any]:
+    """Return the facts of the artifact with *digest*, with all versions that have it, or the first 20 if *few*."""
     links = [
         (reference, link)
-        for reference, record in known.versions_with(digest)
+        for reference, record in islice(known.versions_with(digest), _MOST_VERSIONS if few else None)
         for link in record.artifacts
         if link.digest == digest
     ]

@@ -190,11 +190,9 @@ class Places:
         held = self._held.get(number)
         if held is None:
             return ARCHIVED if self._is_archived(number) else None, (), (), local
-        in_force = [state.name for state in held if state.in_force == number and not state.alias]
-        stage = in_force[-1] if in_force else None
+        stage, aliases = places_in_force(held, number)
         if stage is None and self._is_archived(number):
             stage = ARCHIVED
-        aliases = tuple(state.name for state in held if state.in_force == number and state.alias)
         return stage, aliases, tuple(state for state in held if state.pending), local
 
     def _is_archived(self, number: int) -> bool:
@@ -203,6 +201,13 @@ class Places:
             folder = paths.archived_file(self._model, number).rpartition("/")[0]
             names = self._archived[number // 100] = frozenset(self._snapshot.files.names(folder))
         return f"{number}.toml" in names and self._snapshot.is_archived(self._model, number)
+
+
+def places_in_force(states: Iterable[StageState], number: int) -> tuple[str | None, tuple[str, ...]]:
+    """Return the last stage and the aliases in *states* that the version *number* holds."""
+    held = [state for state in states if state.in_force == number]
+    stages = [state.name for state in held if not state.alias]
+    return stages[-1] if stages else None, tuple(state.name for state in held if state.alias)
 
 
 class ModelSummary(Frozen):

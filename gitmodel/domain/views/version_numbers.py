@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from gitmodel.domain.views.comparison import flat_values
-from gitmodel.domain.views.record_views import VersionView
 
 Numbers = dict[str, dict[int, float]]
 
 
-def numbers_by_key(views: Iterable[VersionView], first: Sequence[str] = ()) -> Numbers:
-    """Return the numbers of *views* by key, and each by the number of its version.
+def numbers_by_key(versions: Iterable[tuple[int, Mapping[str, float]]], first: Sequence[str] = ()) -> Numbers:
+    """Return the numbers of *versions*, which `finite_numbers` returns, by key, and each by the number of its version.
 
-    The keys in *first* are first, then the most frequent ones. Values that are no finite numbers are left out.
+    The keys in *first* are first, then the most frequent ones.
+
+    >>> numbers_by_key([(2, {"auc": 0.5}), (1, {"auc": 1, "loss": 2})])
+    {'auc': {2: 0.5, 1: 1}, 'loss': {1: 2}}
     """
     found: Numbers = {}
-    for view in views:
-        for key, value in flat_values(view.record.metadata):
-            if finite_number(value) is not None:
-                found.setdefault(key, {})[view.record.number] = value
+    for version, numbers in versions:
+        for key, value in numbers.items():
+            found.setdefault(key, {})[version] = value
     wanted = {key: place for place, key in enumerate(first)}
     order = sorted(found, key=lambda key: (wanted.get(key, len(wanted)), -len(found[key]), key))
     return {key: found[key] for key in order}
+
+
+def finite_numbers(metadata: Mapping[str, Any]) -> dict[str, float]:
+    """Return the finite numbers in *metadata* by key; the keys of inner tables have dots."""
+    return {key: value for key, value in flat_values(metadata) if finite_number(value) is not None}
 
 
 def finite_number(value: object) -> float | None:

@@ -18,8 +18,8 @@ class ComparePage(Frozen):
 
 def read(registry: RegistryData, model: str) -> ComparePage:
     """Return the value of the page of *model*. Raises NotFound."""
-    example = tuple(sorted(list(registry.versions(model))[:2]))
-    return ComparePage(model, registry.model(model).record.title, example if len(example) == 2 else ())
+    example = tuple(sorted(registry.existing(model)[:2]))
+    return ComparePage(model, registry.title(model), example if len(example) == 2 else ())
 
 
 PAGE = Page("compare", "/m/{model}/compare", read, list_models, "compare.html", label="Compare")

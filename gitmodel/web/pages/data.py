@@ -10,9 +10,6 @@ from gitmodel.web.pages.gate_lines import gate_lines
 from gitmodel.web.pages.model import list_models
 from gitmodel.web.registry_data import RegistryData
 
-# The most characters of a description.
-_MOST_TEXT = 140
-
 
 class DataFile(Frozen):
     """The versions of a model by column, newest first.
@@ -23,7 +20,6 @@ class DataFile(Frozen):
     None if all have one.
     """
 
-    commit: str
     model: str
     numbers: tuple[int, ...]
     names: dict[int, str]
@@ -44,32 +40,32 @@ class DataFile(Frozen):
 
 def read(registry: RegistryData, model: str) -> DataFile:
     """Return the value of the data file of *model*. Raises NotFound."""
-    versions = registry.versions(model)
-    records = [view.record for view in versions.values()]
-    tagset = tuple(sorted({tag for record in records for tag in record.tags}))
+    facts, places = registry.facts(model), registry.places(model)
+    numbers = tuple(registry.existing(model))
+    found = [facts[number] for number in numbers]
+    tagset = tuple(sorted({tag for each in found for tag in each.tags}))
     place = {tag: index for index, tag in enumerate(tagset)}
-    numbers = tuple(versions)
-    with_page = tuple(number for number, view in versions.items() if registry.has_page(view))
+    placed = {number: places[number] for number in numbers if number in places}
+    with_page = tuple(registry.with_page(model))
     return DataFile(
-        commit=registry.commit,
         model=model,
         numbers=numbers,
-        names={record.number: record.name for record in records if record.name},
-        created=tuple(f"{record.created.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}" for record in records),
-        stage={number: view.stage for number, view in versions.items() if view.stage},
+        names={number: name for number in numbers if (name := facts[number].name)},
+        created=tuple(f"{each.when.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}" for each in found),
+        stage={number: each.stage for number, each in placed.items() if each.stage},
         pending={
-            number: tuple(state.name for state in view.pending if state.recorded == number)
-            for number, view in versions.items()
-            if any(state.recorded == number for state in view.pending)
+            number: waiting
+            for number, each in placed.items()
+            if (waiting := tuple(state.name for state in each.pending if state.recorded == number))
         },
-        aliases={number: view.aliases for number, view in versions.items() if view.aliases},
-        tags=tuple(tuple(place[tag] for tag in record.tags) for record in records),
+        aliases={number: each.aliases for number, each in placed.items() if each.aliases},
+        tags=tuple(tuple(place[tag] for tag in each.tags) for each in found),
         tagset=tagset,
-        description=tuple(record.description[:_MOST_TEXT] for record in records),
+        description=tuple(each.description for each in found),
         metrics={key: tuple(map(values.get, numbers)) for key, values in registry.numbers(model).items()},
         limits=gate_lines(registry, model),
-        code=tuple(record.code.commit[:7] if record.code and record.code.commit else None for record in records),
-        failed=tuple(record.number for record in records if record.failed),
+        code=tuple(each.code for each in found),
+        failed=tuple(number for number in numbers if facts[number].failed),
         deleted=registry.deleted(model),
         pages=None if len(with_page) == len(numbers) else with_page,
     )

@@ -56,10 +56,7 @@ def _entry(registry: RegistryData, event: StageEvent, base: str) -> list[str]:
 
 def _page_of(registry: RegistryData, event: StageEvent) -> str:
     """Return the file of the version that entered, or of the list of models if it has no page."""
-    view = None
-    if event.model in registry.models and event.version is not None:
-        view = registry.versions(event.model).get(event.version)
-    if view is None or not registry.has_page(view):
+    if event.version is None or not registry.has_page(event.model, event.version):
         return "index.html"
     return version.PAGE.file({"model": event.model, "number": event.version})
 

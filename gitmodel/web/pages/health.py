@@ -54,7 +54,7 @@ def read(registry: RegistryData) -> HealthPage:
     unchecked = ""
     findings: list[Finding] = []
     try:
-        findings = [Finding(one.path, one.rule, one.message) for one in registry.client.list_problems()]
+        findings = [Finding(one.path, one.rule, one.message) for one in registry.problems]
     except GitModelError as error:
         unchecked = error.message
     waiting = tuple(
@@ -67,7 +67,7 @@ def read(registry: RegistryData) -> HealthPage:
         commit=registry.commit,
         models=len(registry.models),
         versions=sum(view.count for view in registry.models.values()),
-        runs=len(registry.runs),
+        runs=len(registry.run_ids),
         findings=tuple(findings[:MOST_ROWS]),
         others=max(len(findings) - MOST_ROWS, 0),
         unchecked=unchecked,

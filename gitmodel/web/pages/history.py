@@ -45,8 +45,9 @@ class HistoryEvent(Frozen):
 
 
 class HistoryPage(Frozen):
-    """The changes of stages and aliases, newest first, of *model* or ("") of all models, at *commit* of the branch.
+    """The changes of stages and aliases, newest first, of *model* or ("") of all models.
 
+    *commit* is the commit of the branch; "" for a *model*, whose page does not change with other models.
     *lanes* are the names of the lanes of the drawing. *incomplete* is the reason why older changes are missing, or "".
     """
 
@@ -65,16 +66,17 @@ def read_all(registry: RegistryData) -> HistoryPage:
     shown = {(event.model, event.stage) for event in events if not event.alias}
     stages = [stage.name for stage in registry.stages]
     lanes = (f"{model} {stage}" for model in registry.models for stage in stages if (model, stage) in shown)
-    return _page(registry, "", tuple(lanes), events)
+    return _page(registry, "", "", tuple(lanes), events)
 
 
 def read(registry: RegistryData, model: str) -> HistoryPage:
     """Return the value of the page of *model*. Raises NotFound."""
-    registry.model(model)
+    title = registry.title(model)
     events = _events(registry, registry.events(model))
     aliases = {event.stage: None for event in events if event.alias}
     used = {event.stage for event in events}
-    return _page(registry, model, (*(s.name for s in registry.stages if s.name in used), *sorted(aliases)), events)
+    lanes = (*(stage.name for stage in registry.stages if stage.name in used), *sorted(aliases))
+    return _page(registry, model, title, lanes, events)
 
 
 def read_all_csv(registry: RegistryData) -> str:
@@ -87,10 +89,12 @@ def read_csv(registry: RegistryData, model: str) -> str:
     return _csv(registry.rules_of_text.value(read(registry, model)))
 
 
-def _page(registry: RegistryData, model: str, lanes: tuple[str, ...], events: tuple[HistoryEvent, ...]) -> HistoryPage:
-    title = registry.model(model).record.title if model else ""
+def _page(
+    registry: RegistryData, model: str, title: str, lanes: tuple[str, ...], events: tuple[HistoryEvent, ...]
+) -> HistoryPage:
     stages = tuple(dict.fromkeys(event.stage for event in events))
-    return HistoryPage(model, title, registry.commit, lanes, stages, events, registry.history_fault)
+    commit = "" if model else registry.commit
+    return HistoryPage(model, title, commit, lanes, stages, events, registry.history_fault)
 
 
 def _events(registry: RegistryData, events: Sequence[StageEvent]) -> tuple[HistoryEvent, ...]:
@@ -128,10 +132,9 @@ def _state(registry: RegistryData, event: StageEvent) -> tuple[str, str]:
         return "never in force", event.fault
     if event.until:
         return "ended", ""
-    view = registry.models.get(event.model)
-    held = [state for state in view.stages if state.name == event.stage] if view else []
-    if held and held[0].pending and held[0].recorded == event.version:
-        return "pending", held[0].doubt or "it waits for `git model apply`"
+    state = registry.state_of(event.model, event.stage)
+    if state is not None and state.pending and state.recorded == event.version:
+        return "pending", state.doubt or "it waits for `git model apply`"
     return "in force", ""
 
 

@@ -11,12 +11,10 @@ from gitmodel.svg.lineage_graph import MOST_NODES
 from gitmodel.web.page import Page
 from gitmodel.web.pages.model import list_models
 from gitmodel.web.pages.stage_pills import stage_pills
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.registry_data import MOST_SHARED, RegistryData
 
 # Versions with a section on the page; `git model lineage` shows that of any other.
 MOST_VERSIONS = 10
-# Versions that may share an artifact of a version whose products are shown.
-_MOST_SHARED = 1_000
 # The most depths to choose from.
 MOST_DEPTHS = 5
 # The most versions in use that a section lists.
@@ -65,16 +63,16 @@ def read(registry: RegistryData, model: str) -> LineagePage:
     found = tuple(
         _lineage(registry, model, number, tuple(held)) for number, held in list(places.items())[:MOST_VERSIONS]
     )
-    return LineagePage(model, view.record.title, found, len(registry.versions(model)) - len(found))
+    return LineagePage(model, view.record.title, found, len(registry.existing(model)) - len(found))
 
 
 def _lineage(registry: RegistryData, model: str, number: int, places: tuple[str, ...]) -> VersionLineage:
     view = registry.versions(model).get(number)  # None for a damaged record
     links = view.record.artifacts if view is not None else ()
-    shared = max((len(registry.holders_of(link.digest)) for link in links), default=0)
+    shared = max((registry.count_holders(link.digest) for link in links), default=0)
     try:
         # Following an artifact to thousands of versions takes a second, and nobody could see them.
-        lineage = registry.client.lineage(f"{model}@{number}", down=shared <= _MOST_SHARED)
+        lineage = registry.lineage(model, number, shared <= MOST_SHARED)
     except GitModelError as error:
         return VersionLineage(number, places, None, 0, (), (), error.message)
     part = nearest(lineage, MOST_NODES)

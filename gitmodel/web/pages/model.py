@@ -9,9 +9,9 @@ from typing import Any
 from gitmodel.domain.schema.records import HEADINGS
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.frozen import Frozen
+from gitmodel.web.open_proposals import OpenProposal
 from gitmodel.web.page import Page, Parameters
 from gitmodel.web.pages.gate_lines import gate_lines
-from gitmodel.web.pages.open_proposals import OpenProposal, open_proposals
 from gitmodel.web.pages.stage_pills import StagePill, stage_pills
 from gitmodel.web.registry_data import RegistryData
 
@@ -83,7 +83,6 @@ def read(registry: RegistryData, model: str) -> ModelPage:
     record = view.record
     metrics = tuple(registry.numbers(model))
     columns = metrics[:_FIRST_COLUMNS]
-    newest = list(registry.versions(model).values())[:MOST_ROWS]
     return ModelPage(
         name=view.name,
         title=record.title,
@@ -95,13 +94,13 @@ def read(registry: RegistryData, model: str) -> ModelPage:
         metadata=dict(record.metadata),
         card=tuple(CardSection(title, text) for key, title in HEADINGS.items() if (text := getattr(record, key))),
         stages=stage_pills(registry, model),
-        proposals=open_proposals(registry, model),
+        proposals=registry.open_proposals(model),
         latest=view.latest,
         versions=view.count,
         chart=_chart(registry, model),
         columns=columns,
         metrics=metrics,
-        rows=tuple(_line(registry, each, columns) for each in newest),
+        rows=tuple(_line(registry, each, columns) for each in registry.newest(model, MOST_ROWS)),
     )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from gitmodel.frozen import Frozen
+from gitmodel.web.open_proposals import OpenProposal
 from gitmodel.web.page import Page
-from gitmodel.web.pages.open_proposals import OpenProposal, open_proposals
 from gitmodel.web.pages.stage_pills import StagePill, stage_pills
 from gitmodel.web.registry_data import RegistryData
 
@@ -69,13 +69,12 @@ def read(registry: RegistryData) -> ModelsPage:
 
 def _row(registry: RegistryData, name: str) -> ModelRow:
     view = registry.model(name)
-    versions = registry.versions(name)
     metric = registry.headline(name)
     values = registry.numbers(name).get(metric, {})
     newest = list(values.values())[:_MOST_POINTS]
     pills = stage_pills(registry, name)
     changes = [(event.when, f"{event.stage} changed") for event in registry.events(name)[:1]]
-    changes += [(each.record.created, f"version {each.record.number} created") for each in [*versions.values()][:1]]
+    changes += [(registry.facts(name)[each].when, f"version {each} created") for each in registry.existing(name)[:1]]
     changes += [(view.record.created, "registered")]
     changed, change = max(changes, key=lambda each: each[0])
     return ModelRow(
@@ -84,7 +83,7 @@ def _row(registry: RegistryData, name: str) -> ModelRow:
         view.latest,
         view.count,
         pills,
-        open_proposals(registry, name),
+        registry.open_proposals(name),
         view.record.owners,
         view.record.tags,
         changed,

@@ -22,9 +22,4 @@ def list_pictures(registry: RegistryData) -> Iterable[Parameters]:
     return ({"file": file} for file in registry.pictures)
 
 
-def state(registry: RegistryData, file: str) -> str:
-    """Return the digest, because a picture never changes."""
-    return file
-
-
-PAGE = Page("picture", "/assets/{file}", read, list_pictures, state=state)
+PAGE = Page("picture", "/assets/{file}", read, list_pictures)

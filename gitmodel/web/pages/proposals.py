@@ -186,7 +186,7 @@ def read(registry: RegistryData, id: str) -> ProposalPage:
     plan = _whole_plan(registry, found)
     return ProposalPage(
         id, found.subject, found.author, found.created, found.branch, found.commit, plan.base, safe_url(found.address),
-        f"git model plan {registry.client.repository.branch_name}..{found.commit[:10]}",
+        f"git model plan {registry.branch}..{found.commit[:10]}",
         tuple(_change(registry, change) for change in plan.changes), plan.versions,
         tuple(f"{old} is renamed to {new}; its stages do not change" for old, new in plan.renamed),
         plan.rule_changes, plan.rules, tuple(map(_problem_text, plan.problems)),
@@ -198,7 +198,7 @@ def _whole_plan(registry: RegistryData, proposal: Proposal) -> Plan:
     if not registry.options.artifacts:
         return proposal.plan
     try:
-        return registry.client.plan(f"{proposal.base}..{proposal.commit}")
+        return registry.plan(f"{proposal.base}..{proposal.commit}")
     except GitModelError:
         return proposal.plan
 

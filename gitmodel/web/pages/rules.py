@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gitmodel.errors import Invalid
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
 from gitmodel.web.registry_data import RegistryData
@@ -66,13 +65,10 @@ class RulesPage(Frozen):
 
 def read(registry: RegistryData) -> RulesPage:
     """Return the value of the page."""
-    changes: list[RuleChangeRow] = []
-    incomplete = ""
-    try:
-        for one in registry.client.rule_history():
-            changes.append(RuleChangeRow(one.commit, one.author, one.when, one.changes, one.reason, one.pull_request))
-    except Invalid as error:  # a shallow clone
-        incomplete = error.message
+    changes = tuple(
+        RuleChangeRow(one.commit, one.author, one.when, one.changes, one.reason, one.pull_request)
+        for one in registry.rule_changes
+    )
     stages = tuple(
         StageLine(
             stage.name,
@@ -83,9 +79,9 @@ def read(registry: RegistryData) -> RulesPage:
         )
         for stage in registry.stages
     )
-    signers = tuple(registry.client.list_signers())
     unknown = registry.rules_fault
-    return RulesPage(registry.commit, () if unknown else stages, signers, tuple(changes), incomplete, unknown)
+    incomplete = registry.rule_changes_fault
+    return RulesPage(registry.commit, () if unknown else stages, registry.signers, changes, incomplete, unknown)
 
 
 def _conditions(rule: StageRule) -> Iterator[str]:

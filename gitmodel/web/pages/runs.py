@@ -170,7 +170,7 @@ def _seconds(record: RunRecord) -> float:
 
 
 def _run(registry: RegistryData, id: str) -> tuple[RunView, RunRecord]:
-    run = registry.runs.get(id)
+    run = registry.run(id)
     if run is None or run.record is None:
         raise NotFound(f"there is no run {id!a}", hint="`git model runs list` lists the runs")
     return run, run.record
@@ -178,13 +178,13 @@ def _run(registry: RegistryData, id: str) -> tuple[RunView, RunRecord]:
 
 def _packages(registry: RegistryData, run: RunView) -> Packages | None:
     """Return the packages of *run*; None if they are not known."""
-    new = registry.packages(run)
+    new = registry.packages(run.id)
     if not new:
         return None
     before, listed_in = registry.package_runs(run.id)
     if before is not None and listed_in is not run:
         return Packages(len(new), (), before.id, (), listed_in.id)
-    old = registry.packages(before) if before is not None else {}
+    old = registry.packages(before.id) if before is not None else {}
     changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name)) if old else ()
     changes = tuple(PackageChange(name, old.get(name), new.get(name)) for name in changed)
     return Packages(len(new), tuple(new.items()), before.id if before is not None and old else "", changes, "")
@@ -204,30 +204,12 @@ def _step(registry: RegistryData, step: StepRecord) -> StepRow:
 
 
 def _value(registry: RegistryData, name: str, digest: str, size: int | None) -> StepValue:
-    model, number = next(iter(registry.holders_of(digest)), ("", None))
+    model, number = registry.holder_of(digest) or ("", None)
     return StepValue(name, digest, model, number, size)
 
 
 def _versions(references: Iterable[str]) -> tuple[Version, ...]:
     return tuple((model, int(number)) for model, _, number in (one.partition("@") for one in references))
-
-
-def state(registry: RegistryData, id: str) -> str:
-    """Return a text that changes with the page: a record of a run does not change, but the versions that it names."""
-    run, record = _run(registry, id)
-    digests = {digest for step in record.steps for digest in (*step.inputs.values(), *step.outputs.values())}
-    holders = [next(iter(registry.holders_of(digest)), None) for digest in sorted(digests)]
-    named = {*_versions(record.versions), *filter(None, holders)}
-    with_page = [one for one in sorted(named) if _has_page(registry, one)]
-    packages = _packages(registry, run)
-    lists = (packages.previous, packages.listed_in) if packages is not None else None
-    return repr((id, record.versions, holders, with_page, lists))
-
-
-def _has_page(registry: RegistryData, version: Version) -> bool:
-    model, number = version
-    view = registry.versions(model).get(number) if model in registry.models else None
-    return view is not None and registry.has_page(view)
 
 
 def list_runs(registry: RegistryData) -> Iterator[Parameters]:
@@ -236,4 +218,4 @@ def list_runs(registry: RegistryData) -> Iterator[Parameters]:
 
 
 RUNS = Page("runs", "/runs/", read_all, template="runs.html", label="Runs")
-RUN = Page("run", "/runs/{id}", read, list_runs, "run.html", state=state)
+RUN = Page("run", "/runs/{id}", read, list_runs, "run.html")

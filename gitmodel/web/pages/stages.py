@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from gitmodel.frozen import Frozen
+from gitmodel.web.open_proposals import OpenProposal
 from gitmodel.web.page import Page
-from gitmodel.web.pages.open_proposals import OpenProposal, open_proposals
 from gitmodel.web.pages.stage_pills import StagePill, stage_pills
 from gitmodel.web.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
@@ -72,7 +72,7 @@ def read(registry: RegistryData) -> StagesPage:
 def _row(registry: RegistryData, model: str, stages: tuple[str, ...]) -> BoardRow:
     pills = {pill.name: pill for pill in stage_pills(registry, model) if not pill.alias}
     holders = tuple(_holder(registry, model, pills.get(stage)) for stage in stages)
-    return BoardRow(model, registry.model(model).record.title, holders, open_proposals(registry, model))
+    return BoardRow(model, registry.model(model).record.title, holders, registry.open_proposals(model))
 
 
 def _holder(registry: RegistryData, model: str, pill: StagePill | None) -> Holder | None:

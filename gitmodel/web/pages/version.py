@@ -13,9 +13,9 @@ from gitmodel.frozen import Frozen
 from gitmodel.teams.gate_limits import gate_movements
 from gitmodel.teams.plan_texts import short_digest
 from gitmodel.web.artifact_content import picture_file, read_text
+from gitmodel.web.open_proposals import OpenProposal
 from gitmodel.web.page import Page, Parameters
 from gitmodel.web.pages.code_state import CodeState, code_state
-from gitmodel.web.pages.open_proposals import OpenProposal, open_proposals
 from gitmodel.web.pages.stage_pills import GateResult, StagePill, gate_results, pills_of
 from gitmodel.web.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
@@ -164,16 +164,16 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
     view = registry.version(model, number)
     record = view.record
     newer, older = registry.neighbours(model, record.number)
-    runs = [registry.runs[id] for id in record.runs if id in registry.runs]
+    runs = [run for id in record.runs if (run := registry.run(id)) is not None]
     values = list(flat_values(record.metadata))
     return VersionPage(
         model=model,
-        title=registry.model(model).record.title,
+        title=registry.title(model),
         number=record.number,
         name=record.name,
         stage=view.stage,
         places=pills_of(registry, model, record.number),
-        proposals=open_proposals(registry, model, record.number),
+        proposals=registry.open_proposals(model, record.number),
         signatures=_signatures(registry, view),
         gates=gate_results(registry, model, record.number),
         aliases=view.aliases,
@@ -190,7 +190,7 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
         parameters=tuple((key, value) for run in runs for key, value in flat_values(run.parameters))[:_MOST_VALUES],
         packages=next((run.record.packages for run in runs if run.record and run.record.packages), ""),
         inputs=tuple(_inputs(registry, view, runs))[:_MOST_VALUES],
-        used_by=_used_by(registry, view),
+        used_by=tuple(registry.used_by(model, record.number)[:_MOST_VALUES]),
         history=tuple(_history(registry, view)),
         history_fault=registry.changes_fault,
         predecessor=_predecessor(registry, view),
@@ -207,7 +207,8 @@ def _artifacts(registry: RegistryData, view: VersionView) -> Iterator[ArtifactRo
 
 
 def _artifact(registry: RegistryData, view: VersionView, link: ArtifactLink, before: str) -> ArtifactRow:
-    data = registry.content(view, link)
+    is_shown = registry.options.artifacts
+    data = registry.content(view.model, view.record.number, link.kind, link.name) if is_shown else None
     if link.kind == ATTACHMENT:
         command, python = f"git model get {view} --attachment {link.name}", ""
     else:
@@ -231,7 +232,7 @@ def _artifact(registry: RegistryData, view: VersionView, link: ArtifactLink, bef
 
 
 def _run(registry: RegistryData, id: str) -> RunLine:
-    run = registry.runs.get(id)
+    run = registry.run(id)
     if run is None:
         return RunLine(id, "", "not recorded", None, None)
     return RunLine(id, run.pipeline, run.status, run.started, run.seconds)
@@ -250,13 +251,6 @@ def _inputs(registry: RegistryData, view: VersionView, runs: list[RunView]) -> I
             seen.add(digest)
             model, number = next((one for one in registry.holders_of(digest) if one != own), ("", None))
             yield Input(name, digest, model, number)
-
-
-def _used_by(registry: RegistryData, view: VersionView) -> tuple[tuple[str, int], ...]:
-    """Return the versions of which a run read an artifact of this version: models and numbers."""
-    own = (view.model, view.record.number)
-    found = (one for link in view.record.links for one in registry.readers_of(link.digest) if one != own)
-    return tuple(dict.fromkeys(found))[:_MOST_VALUES]
 
 
 def _history(registry: RegistryData, view: VersionView) -> Iterator[HistoryLine]:
@@ -341,38 +335,11 @@ def _replacement(registry: RegistryData, view: VersionView) -> StageEvent | None
     return max(known, key=lambda event: (order[event.stage], event.when), default=None)
 
 
-def state(registry: RegistryData, model: str, number: str) -> str:
-    """Return a text that changes with everything that the page shows."""
-    view = registry.version(model, number)
-    record, ids, events = view.record, registry.record_ids(model), registry.events_of(model, view.record.number)
-    replaced = _replacement(registry, view) if events else None
-    known = [registry.runs[id] for id in record.runs if id in registry.runs]
-    return repr((
-        ids[record.number],
-        ids.get(replaced.previous or 0) if replaced is not None else None,
-        view.stage,
-        view.aliases,
-        registry.model(model).record.title,
-        registry.has_production(model),
-        registry.neighbours(model, record.number),
-        [(event.commit, event.stage, event.fault) for event in events],
-        registry.states_of(model, record.number),
-        open_proposals(registry, model, record.number),
-        _signatures(registry, view),
-        gate_results(registry, model, record.number),
-        registry.limits(replaced.stage) if replaced is not None else (),
-        [run.id for run in known],
-        list(_inputs(registry, view, known)),
-        _used_by(registry, view),
-    ))  # fmt: skip
-
-
 def list_versions(registry: RegistryData) -> Iterable[Parameters]:
     """Yield the parameters of the page of each version that has one."""
     for model in registry.models:
-        for number, view in registry.versions(model).items():
-            if registry.has_page(view):
-                yield {"model": model, "number": str(number)}
+        for number in registry.with_page(model):
+            yield {"model": model, "number": str(number)}
 
 
-PAGE = Page("version", "/m/{model}/v/{number}", read, list_versions, "version.html", state=state)
+PAGE = Page("version", "/m/{model}/v/{number}", read, list_versions, "version.html")

@@ -1,10 +1,15 @@
-"""The open proposals that would change the stages and aliases of a model, as other pages name them."""
+"""The open proposals that would change the stages and aliases of a model, as pages name them. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from gitmodel.frozen import Frozen
 from gitmodel.teams import plan_texts
-from gitmodel.web.registry_data import RegistryData
+
+if TYPE_CHECKING:
+    from gitmodel.teams.proposals import Proposal
 
 
 class OpenProposal(Frozen):
@@ -14,10 +19,10 @@ class OpenProposal(Frozen):
     changes: str
 
 
-def open_proposals(registry: RegistryData, model: str, number: int | None = None) -> tuple[OpenProposal, ...]:
-    """Return the proposed changes of *model*; with *number*, those by which this version enters or leaves a stage."""
+def find_open(proposals: Mapping[str, Proposal], model: str, number: int | None = None) -> tuple[OpenProposal, ...]:
+    """Return the changes of *model* in *proposals*; with *number*, those by which this version enters or leaves."""
     found = []
-    for id, proposal in registry.proposals.items():
+    for id, proposal in proposals.items():
         changes = [each for each in proposal.plan.changes if each.model == model]
         texts = [plan_texts.place_text(each, "→") for each in changes if number in (None, each.old, each.new)]
         if texts:

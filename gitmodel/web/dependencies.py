@@ -1,0 +1,210 @@
+"""The dependencies of pages: what each page asked of a registry, and fingerprints of the answers.
+
+A page is a function of the answers of `RegistryData`. An export writes a page again if an answer has another
+fingerprint than before, so it needs to know nothing else about the page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from datetime import date, time
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+from gitmodel.domain.views.lineage import VERSION, Lineage
+from gitmodel.errors import GitModelError
+
+if TYPE_CHECKING:
+    from gitmodel.web.registry_data import RegistryData
+
+# The folder of the registry ("" or "NAME/"), the name of a method or property of `RegistryData`, and its arguments.
+Question = tuple[Any, ...]
+
+# The question if the site has a page with this file, which `Renderer.address` asks.
+FILE = "file"
+# The name of what a page asked whose answer cannot be compared. Such a page is never known to be current.
+_UNKNOWN = "?"
+
+# The questions about a version, by model and number, which have a fingerprint in common.
+_OF_VERSION = ("neighbours", "states_of", "events_of", "changes_of", "open_proposals")
+# The answers to these questions are the same as long as all records of versions and runs are.
+_OF_RECORDS = frozenset({"damaged", "holders_of", "holder_of", "count_holders", "readers_of", "used_by"})
+
+
+def _about_version(registry: RegistryData, model: str, number: int) -> object:
+    return registry.ids(model).get(number), [getattr(registry, name)(model, number) for name in _OF_VERSION]
+
+
+# What stands for an answer that takes long to read or to compare. It changes whenever the answer does.
+_STANDS_FOR: Mapping[str, Callable[..., object]] = {
+    "version": _about_version,
+    "versions": lambda registry, model: (registry.records_id(model), registry.places(model)),
+    "newest": lambda registry, model, most: (registry.records_id(model), registry.places(model)),
+    "facts": lambda registry, model: registry.records_id(model),
+    "existing": lambda registry, model: registry.records_id(model),
+    "deleted": lambda registry, model: registry.records_id(model),
+    "numbers": lambda registry, model: (registry.records_id(model), registry.headline_keys),
+    "headline": lambda registry, model: (registry.records_id(model), registry.headline_keys),
+    "runs": lambda registry: registry.run_ids,
+    "run": lambda registry, id: registry.run_ids.get(id),
+    "picture_bytes": lambda registry, file: file,  # the file is named by the digest
+}
+
+
+class Dependencies:
+    """The questions that pages ask about the registries of a site, with fingerprints of the answers.
+
+    *has_file* returns True if the site has a page with this file.
+    """
+
+    def __init__(self, has_file: Callable[[str], bool]) -> None:
+        self._has_file = has_file
+        self._registries: dict[str, RegistryData] = {}
+        self._fingerprints: dict[Question, str] = {}
+        self._asked: dict[Question, None] = {}
+
+    def watch(self, prefix: str, registry: RegistryData) -> RegistryData:
+        """Return *registry*, whose pages are below *prefix*, in a form that records what pages ask."""
+        self._registries[prefix] = registry
+        return cast("RegistryData", _Watched(self, prefix, registry))
+
+    @contextmanager
+    def recording(self) -> Iterator[Collection[Question]]:
+        """Yield a collection of the questions that are asked in the block."""
+        self._asked = {}
+        yield self._asked.keys()
+
+    def record(self, question: Question, answer: object) -> None:
+        """Record that a page asked *question* and got *answer*."""
+        self._asked[question] = None
+        if question not in self._fingerprints:
+            self._fingerprints[question] = self._fingerprint_of(question, lambda: answer)
+
+    def fingerprint(self, question: Question) -> str:
+        """Return the fingerprint of the answer to *question*."""
+        found = self._fingerprints.get(question)
+        if found is None:
+            found = self._fingerprints[question] = self._fingerprint_of(question, lambda: self._answer(question))
+        return found
+
+    def changed(self, known: Mapping[Question, str]) -> set[Question]:
+        """Return the questions in *known* whose answers have other fingerprints now."""
+        same = {prefix for prefix in self._registries if self._is_same((prefix, "record_ids"), known)}
+        return {
+            question
+            for question in known
+            if not (question[1] in _OF_RECORDS and question[0] in same) and not self._is_same(question, known)
+        }
+
+    def _is_same(self, question: Question, known: Mapping[Question, str]) -> bool:
+        found = self.fingerprint(question)
+        return found != _UNKNOWN and known.get(question) == found
+
+    def _fingerprint_of(self, question: Question, answer: Callable[[], object]) -> str:
+        prefix, name, *arguments = question
+        stand_in = _STANDS_FOR.get(name)
+        try:
+            return _fingerprint(answer() if stand_in is None else stand_in(self._registries[prefix], *arguments))
+        except GitModelError as error:
+            return _fingerprint(error)
+
+    def _answer(self, question: Question) -> object:
+        prefix, name, *arguments = question
+        if name == FILE:
+            return self._has_file(prefix + arguments[0])
+        found = getattr(self._registries.get(prefix), name, _UNKNOWN)  # the methods may be those of another release
+        return found(*arguments) if callable(found) else found
+
+
+class _Watched:
+    """A registry whose methods and properties record that a page asked them."""
+
+    def __init__(self, dependencies: Dependencies, prefix: str, registry: RegistryData) -> None:
+        self._dependencies = dependencies
+        self._prefix = prefix
+        self._registry = registry
+        self.options = registry.options  # constant for a site
+        self.rules_of_text = registry.text_rules(lambda model, word: self.is_version(model, word))
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._registry, name)
+        if not callable(found):
+            self._record(name, (), found)
+            return found
+
+        def ask(*arguments: Any, **named: Any) -> object:
+            try:
+                answer = found(*arguments, **named)
+            except GitModelError as error:
+                self._record(_UNKNOWN if named else name, arguments, error)
+                raise
+            self._record(_UNKNOWN if named else name, arguments, answer)
+            return answer
+
+        self.__dict__[name] = ask  # the next use finds it without `__getattr__`
+        return ask
+
+    def _record(self, name: str, arguments: tuple[Any, ...], answer: object) -> None:
+        if name == "version" or (name in _OF_VERSION and len(arguments) > 1):
+            name, arguments = "version", (arguments[0], int(arguments[1]))
+        elif name == "is_version":  # the words of a text are not recorded: they may be an e-mail address
+            name, arguments, answer = "references", (), self._registry.references
+        elif name == "lineage" and isinstance(answer, Lineage):
+            self._record_lineage(answer)
+            return
+        arguments = tuple(tuple(each) if isinstance(each, list) else each for each in arguments)
+        if not all(isinstance(each, _COMPARABLE) for each in arguments):
+            name, arguments = _UNKNOWN, ()
+        self._dependencies.record((self._prefix, name, *arguments), answer)
+
+    def _record_lineage(self, lineage: Lineage) -> None:
+        """Record the questions behind *lineage*: it has the records of versions and runs, and places of versions."""
+        models = sorted({node.id.partition("@")[0] for node in lineage.nodes if node.kind == VERSION})
+        is_known = all(model in self._registry.models for model in models)
+        is_complete = not lineage.unread and not any(node.missing for node in lineage.nodes)
+        self._record("record_ids", (), self._registry.record_ids)
+        for model in models if is_known else ():
+            self._record("places", (model,), self._registry.places(model))
+        if not is_known or not is_complete:
+            self._record(_UNKNOWN, (), _UNKNOWN)
+
+
+_SHORT = frozenset({"null", "true", "false", "[]", '""'})
+_COMPARABLE = (str, int, type(None), tuple)
+
+
+def _fingerprint(answer: object) -> str:
+    """Return a short text that differs for different answers; `_UNKNOWN` for values of an unknown type."""
+    if isinstance(answer, bytes):
+        return hashlib.sha256(answer).hexdigest()[:24]
+    try:
+        text = _encode(answer)
+    except (TypeError, ValueError):
+        return _UNKNOWN
+    # The folder of a public site has the state of the export too, so it must not have text of the registry.
+    return text if text in _SHORT else hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    """Return the fields of a class of values; a handle keeps its registry in a private one."""
+    return tuple(field.name for field in fields(kind) if not field.name.startswith("_"))
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return [type(value).__name__, *(getattr(value, name) for name in _names(type(value)))]
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, GitModelError):
+        return value.message
+    raise TypeError
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=_plain).encode

@@ -1,0 +1,143 @@
+"""The state of an export: its files, the dependencies of its pages, and the facts of versions that it read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gitmodel.web.dependencies import Question
+from gitmodel.web.version_facts import VersionFacts
+
+# The files of the state. The last one exists while an export renames files into place.
+_STATE, _FACTS, _NEW = "state.json", "facts.json", "new-files.json"
+
+
+class Stat(NamedTuple):
+    """The numbers of the file system that change when a file is replaced or edited."""
+
+    size: int
+    modified: int
+    inode: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Stat:
+        return cls(found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+class Written(NamedTuple):
+    """A file that an export wrote: the digest of its bytes, and its numbers as in `Stat`."""
+
+    digest: str
+    size: int
+    modified: int
+    inode: int
+
+
+class SiteState:
+    """The state that an export leaves to the next one.
+
+    *key* changes with everything besides the registries that changes pages. *files* are those that exports wrote, None
+    for a file whose content is not known. *pages* are the places of the questions of each page in *questions*, which
+    has the fingerprints of the answers.
+    """
+
+    def __init__(self, key: str = "") -> None:
+        self.key = key
+        self.files: dict[str, Written | None] = {}
+        self.pages: dict[str, list[int]] = {}
+        self.questions: dict[Question, str] = {}
+        self._places: dict[Question, int] = {}
+
+    def add_page(self, file: str, questions: Collection[Question]) -> None:
+        """Add the page in *file*, which asked *questions*."""
+        self.pages[file] = [self._places.setdefault(question, len(self._places)) for question in questions]
+
+    def begin_after(self, old: SiteState) -> None:
+        """Give the questions of *old* the same places here, so that `pages` of *old* can be taken over."""
+        self._places = {question: place for place, question in enumerate(old.questions)}
+
+    def complete(self, fingerprint: Any) -> None:
+        """Set the fingerprint of each question of a page, and forget the other questions."""
+        used = set().union(*self.pages.values())
+        places = {question: place for question, place in self._places.items() if place in used}
+        self.questions = {question: fingerprint(question) for question in places}
+        if len(places) < len(self._places):
+            new = {old: place for place, old in enumerate(places.values())}
+            self.pages = {file: [new[place] for place in found] for file, found in self.pages.items()}
+
+
+def digest_of(data: bytes) -> str:
+    """Return the digest of the bytes of a file."""
+    return hashlib.blake2b(data, digest_size=12).hexdigest()
+
+
+def read_state(folder: Path) -> SiteState:
+    """Return the state in *folder*; an empty one if it is missing or damaged."""
+    state = SiteState()
+    try:
+        found = json.loads((folder / _STATE).read_bytes())
+        state.files = {path: each and Written(*each) for path, each in found["files"].items()}
+        state.pages, state.key = found["pages"], found["key"]
+        state.questions = {_question(question): mark for mark, *question in found["questions"]}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        state = SiteState()
+    state.files.update(dict.fromkeys(_read_new(folder)))
+    is_safe = not any(path.startswith("/") or ".." in path.split("/") for path in state.files)
+    return state if is_safe else SiteState()
+
+
+def _question(found: list[Any]) -> Question:
+    return tuple([tuple(each) if type(each) is list else each for each in found])
+
+
+def _read_new(folder: Path) -> Iterable[str]:
+    try:
+        return [str(path) for path in json.loads((folder / _NEW).read_bytes())]
+    except (OSError, ValueError, TypeError):
+        return ()
+
+
+def write_new_files(folder: Path, staging: Path, paths: Collection[str]) -> None:
+    """Write that an export is going to add *paths*, so that a later one may replace them if this one is killed."""
+    if paths:
+        _write(folder, staging, _NEW, [*_read_new(folder), *paths])
+
+
+def write_state(folder: Path, staging: Path, state: SiteState) -> None:
+    """Write *state* to *folder*, after a file in *staging*."""
+    _write(folder, staging, _STATE, {
+        "key": state.key,
+        "files": state.files,
+        "pages": state.pages,
+        "questions": [(mark, *question) for question, mark in state.questions.items()],
+    })  # fmt: skip
+    (folder / _NEW).unlink(missing_ok=True)
+
+
+def read_facts(folder: Path) -> dict[str, dict[str, dict[int, VersionFacts]]]:
+    """Return the facts of versions by the folder of the registry, the model and the number."""
+    try:
+        found = json.loads((folder / _FACTS).read_bytes())
+        return {
+            prefix: {
+                model: {int(number): VersionFacts(*facts) for number, facts in versions.items()}
+                for model, versions in models.items()
+            }
+            for prefix, models in found.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def write_facts(folder: Path, staging: Path, facts: Mapping[str, Mapping[str, Mapping[int, VersionFacts]]]) -> None:
+    """Write the facts that `read_facts` returns."""
+    _write(folder, staging, _FACTS, facts)
+
+
+def _write(folder: Path, staging: Path, name: str, value: object) -> None:
+    (staging / name).write_text(json.dumps(value, separators=(",", ":")), encoding="utf-8")
+    os.replace(staging / name, folder / name)
