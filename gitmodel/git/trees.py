@@ -193,7 +193,11 @@ class CommitFiles:
             batch = following
 
     def names(self, folder: str) -> tuple[str, ...]:
-        return tuple(self.trees.folder(self.root, folder)) if self.root else ()
+        return tuple(self.entries(folder))
+
+    def entries(self, folder: str) -> Mapping[str, Entry]:
+        """Return the entries of *folder* by name; {} if there is no such folder."""
+        return self.trees.folder(self.root, folder) if self.root else {}
 
     def read_ahead(self, folders: Iterable[str]) -> None:
         """Read the trees of *folders* into the cache, in one request.

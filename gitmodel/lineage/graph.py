@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from heapq import nsmallest
 from typing import Any
 
 from gitmodel.branch.repository import Repository
@@ -15,7 +16,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.domain.views.lineage import ARTIFACT, RUN, VERSION, Kind, Lineage, artifact_facts, trace
+from gitmodel.domain.views.lineage import ARTIFACT, MOST_VERSIONS, RUN, VERSION, Kind, Lineage, artifact_facts, trace
 from gitmodel.domain.views.record_views import view_version
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.index.digests import DigestIndex, RecordsByDigest
@@ -32,7 +33,7 @@ class AtCommit:
 
     def __init__(self) -> None:
         self.mentioned: RecordsByDigest | None = None
-        self.places: dict[str, list[paths.RecordPath]] = {}
+        self.places: dict[tuple[str, str], list[paths.RecordPath]] = {}
         self.facts: dict[str, Mapping[str, Any]] = {}
 
 
@@ -104,6 +105,12 @@ def _root(known: _Records, subject: str) -> tuple[str, Kind]:
     return f"{model}@{number}", VERSION
 
 
+def _order(path: str) -> tuple[str, int, str]:
+    """Return the place of a record among others: by model, the oldest version first."""
+    name = path.rpartition("/")[2]
+    return path.split("/", 2)[1], len(name), name
+
+
 class _Records:
     """The records of a snapshot during a search, each decoded once; implements `domain.views.lineage.Known`."""
 
@@ -117,6 +124,7 @@ class _Records:
     ) -> None:
         self.snapshot = snapshot
         self._few_from = few_from
+        self._found: dict[str, list[str]] = {}
         self._repository = repository
         self._store = store
         self._runs: dict[str, RunRecord | None] = {}
@@ -165,30 +173,40 @@ class _Records:
         return self._runs[id]
 
     def versions_with(self, digest: str) -> Iterator[tuple[str, VersionRecord]]:
-        for place in self._places(digest):
-            if place.kind == "version":
-                reference = f"{place.model}@{place.key}"
-                record = self.version(reference)
-                if record is not None and any(link.digest == digest for link in record.artifacts):
-                    yield reference, record
+        return self._versions(digest, self._places(digest, paths.MODELS))
+
+    def _versions(self, digest: str, places: Iterable[paths.RecordPath]) -> Iterator[tuple[str, VersionRecord]]:
+        for place in places:
+            reference = f"{place.model}@{place.key}"
+            record = self.version(reference) if place.kind == "version" else None
+            if record is not None and any(link.digest == digest for link in record.artifacts):
+                yield reference, record
 
     def runs_with(self, digest: str) -> Iterator[RunRecord]:
-        for place in self._places(digest):
+        for place in self._places(digest, paths.RUNS):
             run = self.run(place.key) if place.kind == "run" else None
             if run is not None and any(digest in (*s.inputs.values(), *s.outputs.values()) for s in run.steps):
                 yield run
 
     def artifact_facts(self, digest: str) -> Mapping[str, Any]:
         found = self._at.facts.get(digest)
-        count = sum(place.kind == "version" for place in self._places(digest)) if self._few_from is not None else 0
-        if found is None and self._few_from is not None and count > self._few_from:
-            some = artifact_facts(self, digest, few=True)
-            return {**some, "more_versions": count - len(some["versions"])}
         if found is None:
-            found = artifact_facts(self, digest)
+            few = self._first_versions(digest) if self._few_from is not None else None
+            if few is not None:
+                return few
+            found = artifact_facts(digest, self.versions_with(digest))
             if not self.unread:  # else the next walk reads again, to say what it could not read
                 self._at.facts[digest] = found
         return found
+
+    def _first_versions(self, digest: str) -> Mapping[str, Any] | None:
+        """Return the facts of an artifact with the first versions that have it; None if only few versions have it."""
+        having = [path for path in self._paths(digest) if "/versions/" in path]
+        if self._few_from is None or len(having) <= self._few_from:
+            return None
+        first = nsmallest(MOST_VERSIONS, having, key=_order)
+        some = artifact_facts(digest, self._versions(digest, filter(None, map(paths.parse_path, first))))
+        return {**some, "more_versions": len(having) - len(some["versions"])}
 
     def places(self, reference: str) -> tuple[str | None, tuple[str, ...]]:
         model = reference.partition("@")[0]
@@ -213,14 +231,22 @@ class _Records:
             hint=f"`git log --oneline -S {digest} {branch}` shows whether one ever did",
         )
 
-    def _places(self, digest: str) -> list[paths.RecordPath]:
-        if digest not in self._at.places:
-            found = [place for path in self._mentioned.paths(digest) if (place := paths.parse_path(path))]
-            found.sort(key=lambda place: (place.kind, place.model, len(place.key), place.key))
+    def _paths(self, digest: str) -> list[str]:
+        """Return the paths of the records with *digest*."""
+        if digest not in self._found:
+            self._found[digest] = self._mentioned.paths(digest)
+        return self._found[digest]
+
+    def _places(self, digest: str, folder: str) -> list[paths.RecordPath]:
+        """Return the records in *folder* with *digest*."""
+        key = (digest, folder)
+        if key not in self._at.places:
+            inside = sorted((path for path in self._paths(digest) if path.startswith(f"{folder}/")), key=_order)
+            found = [place for path in inside if (place := paths.parse_path(path))]
             if self._mentioned.unread:
                 return found
-            self._at.places[digest] = found
-        return self._at.places[digest]
+            self._at.places[key] = found
+        return self._at.places[key]
 
     @cached_property
     def _mentioned(self) -> RecordsByDigest:

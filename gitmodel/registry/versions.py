@@ -25,7 +25,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, Imported, RunRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.domain.snapshots.version_numbers import hundred_of
+from gitmodel.domain.snapshots.version_numbers import hundred_of, number_of
 from gitmodel.domain.views.authorship import AUTHORSHIP_NAMES, Authorship
 from gitmodel.domain.views.record_views import Places, VersionView, searched_names, view_version
 from gitmodel.domain.views.version_summaries import VersionRow, VersionSummary
@@ -180,16 +180,23 @@ def version_ids(repository: Repository, model: str | ModelRef) -> dict[int, Vers
     """Return the object ids of the files of each version of *model*, also of deleted ones. Raises NotFound."""
 
     def question(snapshot: Snapshot) -> dict[int, VersionIds]:
-        name = existing_model(snapshot, model)
-        files = repository.files(snapshot.commit)
-        found: dict[int, VersionIds] = {}
-        for number in snapshot.newest_numbers(name):
-            record = files.id(paths.version_file(name, number))
-            if record is not None:
-                found[number] = VersionIds(record, files.id(paths.archived_file(name, number)))
-        return found
+        files, name = repository.files(snapshot.commit), existing_model(snapshot, model)
+        folders = (paths.version_file(name, 1), paths.archived_file(name, 1))
+        found, archived = (_ids_below(files, path.rpartition("/")[0]) for path in folders)
+        return {number: VersionIds(found[number], archived.get(number)) for number in sorted(found, reverse=True)}
 
     return repository.read(question)
+
+
+def _ids_below(files: CommitFiles, folder: str) -> dict[int, Oid]:
+    """Return the object ids of the files of versions in *folder* and its folders of a hundred, by number."""
+    found: dict[int, Oid] = {}
+    for name, entry in files.entries(folder).items():
+        hundred = hundred_of(name)
+        inside = files.entries(f"{folder}/{name}") if hundred else {name: entry}
+        ids = ((number_of(each), one.id) for each, one in inside.items())
+        found.update((number, id) for number, id in ids if number and number // 100 == hundred)
+    return found
 
 
 def read_records(

@@ -52,7 +52,7 @@ class _Records:
         return ()
 
     def artifact_facts(self, digest: str) -> Mapping[str, Any]:
-        return artifact_facts(self, digest)
+        return artifact_facts(digest, self.versions_with(digest))
 
     def places(self, reference: str) -> tuple[str | None, tuple[str, ...]]:
         model, _, number = reference.partition("@")

@@ -36,7 +36,9 @@ _OF_RECORDS = frozenset({"damaged", "holders_of", "holder_of", "count_holders", 
 
 
 def _about_version(registry: RegistryData, model: str, number: int) -> object:
-    return registry.ids(model).get(number), [getattr(registry, name)(model, number) for name in _OF_VERSION]
+    answers = [getattr(registry, name)(model, number) for name in _OF_VERSION]
+    ids = registry.ids(model).get(number)
+    return f"{ids} {answers[0]}" if not any(answers[1:]) else (ids, answers)
 
 
 # What stands for an answer that takes long to read or to compare. It changes whenever the answer does.
@@ -62,7 +64,7 @@ class Dependencies:
     """
 
     def __init__(self, has_file: Callable[[str], bool]) -> None:
-        self._has_file = has_file
+        self.has_file = has_file
         self._registries: dict[str, RegistryData] = {}
         self._fingerprints: dict[Question, str] = {}
         self._asked: dict[Question, None] = {}
@@ -93,16 +95,22 @@ class Dependencies:
 
     def changed(self, known: Mapping[Question, str]) -> set[Question]:
         """Return the questions in *known* whose answers have other fingerprints now."""
-        same = {prefix for prefix in self._registries if self._is_same((prefix, "record_ids"), known)}
-        return {
-            question
-            for question in known
-            if not (question[1] in _OF_RECORDS and question[0] in same) and not self._is_same(question, known)
-        }
-
-    def _is_same(self, question: Question, known: Mapping[Question, str]) -> bool:
-        found = self.fingerprint(question)
-        return found != _UNKNOWN and known.get(question) == found
+        records = ((prefix, "record_ids") for prefix in self._registries)
+        same = {question[0] for question in records if known.get(question) == self.fingerprint(question)}
+        found = set()
+        for question, mark in known.items():
+            prefix, name, *arguments = question
+            if name == FILE:
+                is_same = self.has_file(prefix + arguments[0]) is (mark == "true")
+            elif name in _OF_RECORDS and prefix in same:
+                is_same = True
+            else:
+                is_same = mark == self.fingerprint(question) != _UNKNOWN
+            if is_same:
+                self._fingerprints[question] = mark
+            else:
+                found.add(question)
+        return found
 
     def _fingerprint_of(self, question: Question, answer: Callable[[], object]) -> str:
         prefix, name, *arguments = question
@@ -115,7 +123,7 @@ class Dependencies:
     def _answer(self, question: Question) -> object:
         prefix, name, *arguments = question
         if name == FILE:
-            return self._has_file(prefix + arguments[0])
+            return self.has_file(prefix + arguments[0])
         found = getattr(self._registries.get(prefix), name, _UNKNOWN)  # the methods may be those of another release
         return found(*arguments) if callable(found) else found
 
@@ -173,7 +181,7 @@ class _Watched:
             self._record(_UNKNOWN, (), _UNKNOWN)
 
 
-_SHORT = frozenset({"null", "true", "false", "[]", '""'})
+_SHORT = frozenset({"null", "true", "false", "[]", ""})
 _COMPARABLE = (str, int, type(None), tuple)
 
 
@@ -182,7 +190,7 @@ def _fingerprint(answer: object) -> str:
     if isinstance(answer, bytes):
         return hashlib.sha256(answer).hexdigest()[:24]
     try:
-        text = _encode(answer)
+        text = answer if type(answer) is str else _encode(answer)
     except (TypeError, ValueError):
         return _UNKNOWN
     # The folder of a public site has the state of the export too, so it must not have text of the registry.

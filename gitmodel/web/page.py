@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -39,7 +40,7 @@ class Page(Frozen, eq=False):
     label: str = ""
     takes_query: bool = False
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """The names of the parameters in the path."""
         return tuple(re.findall(r"{(\w+)}", self.path))
@@ -52,13 +53,17 @@ class Page(Frozen, eq=False):
         ... )
         'm/iris/v/3.html'
         """
-        path = self.path
-        for key, value in parameters.items():
-            text = str(value)
-            path = path.replace(f"{{{key}}}", text if text.isalnum() and text.isascii() else quote(text, safe=""))
+        texts = {key: str(value) for key, value in parameters.items()}
+        return self._file.format_map({
+            key: text if text.isalnum() and text.isascii() else quote(text, safe="") for key, text in texts.items()
+        })  # fmt: skip
+
+    @cached_property
+    def _file(self) -> str:
+        """The path of the file, with parameters in braces."""
         if self.template is None:
-            return path[1:]
-        return f"{path[1:]}index.html" if path.endswith("/") else f"{path[1:]}.html"
+            return self.path[1:]
+        return f"{self.path[1:]}index.html" if self.path.endswith("/") else f"{self.path[1:]}.html"
 
     def find(self, path: str) -> Parameters | None:
         """Return the parameters of the page at *path*, an address or the path of a file; None if it is not this page.

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import is_dataclass
 from datetime import date, datetime, timezone
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
+from gitmodel.branch.url_cache import cache_folder
 from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.comparison import rounded
 from gitmodel.domain.views.lineage_depth import within
@@ -27,7 +33,6 @@ from gitmodel.web.markdown import render_markdown
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.page import Page, Parameters
 from gitmodel.web.pages import history, rules, runs
-from gitmodel.web.shown_text import TextRules
 
 if TYPE_CHECKING:
     from gitmodel.web.registry_data import RegistryData
@@ -62,7 +67,9 @@ class Renderer:
         self.prefix = prefix
         self._watched = dependencies.watch(prefix, registry) if dependencies is not None else registry
         self._options = registry.rules_of_text.value(registry.options)
+        self._last: tuple[object, bytes] | None = None
         self._files: dict[str, set[str]] = {}
+        self._addresses: dict[tuple[object, ...], tuple[str, bool]] = {}
         self._parameters: dict[str, list[Parameters]] = {}
 
     def render(self, page: Page, parameters: Parameters) -> dict[str, bytes]:
@@ -73,23 +80,41 @@ class Renderer:
         value = page.read(self._watched, **parameters)
         file = page.file(parameters)
         if page.template is None:
-            return {file: _file(file, value, self._watched.rules_of_text)}
+            return {file: self._file(file, value)}
         value = self._watched.rules_of_text.value(value)
         html = render_template(page.template, {**self._surroundings(page, parameters, file), "page": value})
         return {file: html, routes.twin_of(file): twin(value)}
 
+    def _file(self, file: str, value: object) -> bytes:
+        """Return the bytes of a page without a template."""
+        if isinstance(value, (bytes, str)):
+            return value if isinstance(value, bytes) else value.encode()
+        if self._last is None or self._last[0] != value:  # a data file and its script have the same value
+            self._last = value, twin(self._watched.rules_of_text.value(value))
+        data = self._last[1]
+        return b"gitmodelData(" + data.strip() + b");\n" if file.endswith(".js") else data
+
     def address(self, name: str, parameters: Mapping[str, object]) -> str:
         """Return the path of the file of the page called *name*; "" if there is no such page."""
-        page = _pages().get(name)
-        if page is None:
-            return ""
-        if name not in self._files:
-            self._files[name] = {page.file(one) for one in self.parameters(page)}
-        file = page.file(parameters)
-        exists = file in self._files[name]
-        if self._dependencies is not None and page.parameters:
+        key = (name, *parameters.items())
+        if key not in self._addresses:
+            self._addresses[key] = self._find(name, parameters)
+        file, exists = self._addresses[key]
+        if self._dependencies is not None and parameters:
             self._dependencies.record((self.prefix, FILE, file), exists)
         return file if exists else ""
+
+    def _find(self, name: str, parameters: Mapping[str, object]) -> tuple[str, bool]:
+        """Return the file that the page called *name* has, and True if there is this page."""
+        page = _pages().get(name)
+        if page is None:
+            return "", False
+        file = page.file(parameters)
+        if self._dependencies is not None:
+            return file, self._dependencies.has_file(self.prefix + file)
+        if name not in self._files:
+            self._files[name] = {page.file(one) for one in self.parameters(page)}
+        return file, file in self._files[name]
 
     def value(self, page: Page) -> Any:
         """Return the value of *page*, which has no parameters, with the text that the site shows."""
@@ -120,9 +145,14 @@ class Renderer:
         }
 
     def _navigation(self, page: Page, of: Parameters, root: str) -> tuple[NavigationItem, ...]:
-        labelled = (each for each in routes.PAGES if each.label and each.parameters == tuple(of))
-        found = ((each, self.address(each.name, of)) for each in labelled)
+        found = ((each, self.address(each.name, of)) for each in _labelled(tuple(of)))
         return tuple(NavigationItem(each.label, root + to, _current(each, page, of)) for each, to in found if to)
+
+
+@cache
+def _labelled(parameters: tuple[str, ...]) -> tuple[Page, ...]:
+    """Return the pages of the navigation that have these *parameters*."""
+    return tuple(page for page in routes.PAGES if page.label and page.parameters == parameters)
 
 
 def _current(item: Page, page: Page, of: Parameters) -> str:
@@ -154,14 +184,6 @@ def layout_variables(options: SiteOptions, kind: str, file: str) -> dict[str, An
 def render_template(name: str, variables: Mapping[str, Any]) -> bytes:
     """Return the text that the template *name* gives with *variables*."""
     return _template(name).render(variables).encode()
-
-
-def _file(file: str, value: object, rules: TextRules) -> bytes:
-    """Return the bytes of a page without a template."""
-    if isinstance(value, (bytes, str)):
-        return value if isinstance(value, bytes) else value.encode()
-    data = twin(rules.value(value))
-    return b"gitmodelData(" + data.strip() + b");\n" if file.endswith(".js") else data
 
 
 @cache
@@ -205,10 +227,30 @@ def _template(name: str) -> jinja2.Template:
     return _environment().get_template(name)
 
 
+class _CompiledTemplates(jinja2.BytecodeCache):
+    """The compiled templates in the user's cache: compiling them takes as long as rendering a thousand pages."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        with suppress(OSError, EOFError, ValueError, TypeError), open(self._folder / bucket.key, "rb") as file:
+            bucket.load_bytecode(file)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        with suppress(OSError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
+                bucket.write_bytecode(file)
+            os.replace(file.name, self._folder / bucket.key)
+
+
 @cache
 def _environment() -> jinja2.Environment:
+    compiled = cache_folder(os.environ) / f"templates-{__version__}-{jinja2.__version__}"
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("gitmodel.web"),
+        bytecode_cache=_CompiledTemplates(compiled),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -242,7 +284,7 @@ def _when(moment: datetime | None) -> Markup | str:
     if moment is None:
         return ""
     utc = moment.astimezone(timezone.utc)
-    return Markup('<time datetime="{}">{}</time>').format(f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d %H:%M}")
+    return Markup(f'<time datetime="{utc:%Y-%m-%dT%H:%M:%SZ}">{utc:%Y-%m-%d %H:%M}</time>')
 
 
 def _day(moment: datetime | None) -> Markup | str:
@@ -250,7 +292,7 @@ def _day(moment: datetime | None) -> Markup | str:
     if moment is None:
         return ""
     utc = moment.astimezone(timezone.utc)
-    return Markup('<time datetime="{}">{}</time>').format(f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d}")
+    return Markup(f'<time datetime="{utc:%Y-%m-%dT%H:%M:%SZ}">{utc:%Y-%m-%d}</time>')
 
 
 def _number(value: Any) -> str:

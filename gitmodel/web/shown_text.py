@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,8 +82,7 @@ class TextRules:
             return {self.text(str(key)): self.value(item) for key, item in value.items()}
         if is_dataclass(value):
             clean = object.__new__(kind)
-            for field in fields(value):
-                object.__setattr__(clean, field.name, self.value(getattr(value, field.name)))
+            vars(clean).update((name, self.value(item)) for name, item in vars(value).items())
             return clean
         return value
 

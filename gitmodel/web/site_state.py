@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,12 +60,13 @@ class SiteState:
         """Give the questions of *old* the same places here, so that `pages` of *old* can be taken over."""
         self._places = {question: place for place, question in enumerate(old.questions)}
 
-    def complete(self, fingerprint: Any) -> None:
-        """Set the fingerprint of each question of a page, and forget the other questions."""
+    def complete(self, fingerprint: Callable[[Question], str]) -> None:
+        """Set the *fingerprint* of each question of a page, and forget the other questions."""
         used = set().union(*self.pages.values())
-        places = {question: place for question, place in self._places.items() if place in used}
+        is_all = len(used) == len(self._places)
+        places = self._places if is_all else {each: place for each, place in self._places.items() if place in used}
         self.questions = {question: fingerprint(question) for question in places}
-        if len(places) < len(self._places):
+        if not is_all:
             new = {old: place for place, old in enumerate(places.values())}
             self.pages = {file: [new[place] for place in found] for file, found in self.pages.items()}
 

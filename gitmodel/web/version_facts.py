@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import NamedTuple
 
 from gitmodel.domain.schema.records import VersionRecord
@@ -36,6 +36,13 @@ class VersionFacts(NamedTuple):
     def texts(self) -> list[str]:
         """The texts that people wrote."""
         return [self.fault, self.name or "", self.description, *self.tags, *self.numbers]
+
+    @property
+    def utc(self) -> str:
+        """The time of the creation in UTC, as text."""
+        if self.created.endswith("+00:00"):
+            return f"{self.created[:19]}Z"
+        return f"{self.when.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
 
     @property
     def when(self) -> datetime:

@@ -302,7 +302,7 @@ def test_a_client_that_asks_again_describes_no_artifact_again_and_finds_what_a_n
     subject, bad = "iris@production", "runs/2026/11/03/20261103T000000Z-bad-0000.toml"
     first = past.lineage(subject)
     with monkeypatch.context() as patch:
-        patch.setattr(graph, "artifact_facts", lambda known, digest: pytest.fail(f"{digest} is described again"))
+        patch.setattr(graph, "artifact_facts", lambda digest, versions: pytest.fail(f"{digest} is described again"))
         assert past.lineage(subject) == first
     data = f'id = "{first.nodes[1].id}"\nnot toml'.encode()
     transact(past.repository, lambda snapshot: Change(None, "Break a record", files={bad: data}))

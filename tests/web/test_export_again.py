@@ -12,7 +12,7 @@ import pytest
 
 from gitmodel import Client
 from gitmodel.errors import Refused
-from gitmodel.web import rendering, routes, site
+from gitmodel.web import markdown, rendering, routes, site
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.pages import releases
 from gitmodel.web.rendering import Renderer
@@ -205,3 +205,11 @@ def test_a_page_whose_answers_cannot_be_compared_is_always_rendered_again(
         export_site(client, tmp_path / "site", SiteOptions())
         found.append((tmp_path / "site/data/iris/production.json").read_bytes())
     assert found[0] != found[1]
+
+
+@pytest.mark.parametrize(
+    "text", ["Week 7", "A (small) model: 4.5 % better, it's good.", "a - b", "A. B", "x  y", "x ", "a_b_c"]
+)
+def test_plain_text_is_rendered_as_the_parser_does(text: str) -> None:
+    parsed = markdown._parser().render(text)
+    assert markdown.render_markdown(text) == parsed

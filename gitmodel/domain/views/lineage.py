@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 from graphlib import CycleError, TopologicalSorter
-from itertools import islice
 from typing import Any, ClassVar, Literal, Protocol
 
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
@@ -22,7 +21,7 @@ Way = Literal["up", "down"]
 UP: Way = "up"
 DOWN: Way = "down"
 # Versions that an artifact in a part of a lineage names.
-_MOST_VERSIONS = 20
+MOST_VERSIONS = 20
 
 
 class Node(Frozen):
@@ -329,9 +328,9 @@ class _Down(_Walk):
 
 def _with_few_versions(node: Node) -> Node:
     links = node.facts.get("versions", ()) if node.kind == ARTIFACT else ()
-    if len(links) <= _MOST_VERSIONS:
+    if len(links) <= MOST_VERSIONS:
         return node
-    few = {"versions": links[:_MOST_VERSIONS], "more_versions": len(links) - _MOST_VERSIONS}
+    few = {"versions": links[:MOST_VERSIONS], "more_versions": len(links) - MOST_VERSIONS}
     return replace(node, facts={**node.facts, **few})
 
 
@@ -365,14 +364,9 @@ def _run_facts(run: RunRecord) -> dict[str, Any]:
     }
 
 
-def artifact_facts(known: Known, digest: str, *, few: bool = False) -> dict[str, Any]:
-    """Return the facts of the artifact with *digest*, with all versions that have it, or the first 20 if *few*."""
-    links = [
-        (reference, link)
-        for reference, record in islice(known.versions_with(digest), _MOST_VERSIONS if few else None)
-        for link in record.artifacts
-        if link.digest == digest
-    ]
+def artifact_facts(digest: str, versions: Iterable[tuple[str, VersionRecord]]) -> dict[str, Any]:
+    """Return the facts of the artifact with *digest*, which *versions* have."""
+    links = [(reference, link) for reference, record in versions for link in record.artifacts if link.digest == digest]
     first = links[0][1] if links else None
     about = {"kind_of_artifact": first.kind, "size": first.size, "format": first.format} if first else {}
     return {**about, "versions": [f"{reference}:{link.name}" for reference, link in links]}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timezone
-
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
 from gitmodel.web.pages.gate_lines import gate_lines
@@ -51,7 +49,7 @@ def read(registry: RegistryData, model: str) -> DataFile:
         model=model,
         numbers=numbers,
         names={number: name for number in numbers if (name := facts[number].name)},
-        created=tuple(f"{each.when.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}" for each in found),
+        created=tuple(each.utc for each in found),
         stage={number: each.stage for number, each in placed.items() if each.stage},
         pending={
             number: waiting

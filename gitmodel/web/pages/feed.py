@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape, quoteattr
+
+from markupsafe import escape
 
 from gitmodel.web.page import Page
 from gitmodel.web.pages import version
@@ -28,8 +29,8 @@ def read(registry: RegistryData) -> str:
         f"<title>{escape(clean(registry.options.title))}</title>",
         f"<id>{_id(base or registry.options.title)}</id>",
         f"<updated>{_time(updated)}</updated>",
-        f'<link rel="self" href={quoteattr(base + PAGE.file({}))}/>',
-        f"<link href={quoteattr(base + 'index.html')}/>",
+        f'<link rel="self" href="{escape(base + PAGE.file({}))}"/>',
+        f'<link href="{escape(base)}index.html"/>',
         *(line for event in events for line in _entry(registry, event, base)),
         "</feed>",
     ]
@@ -48,7 +49,7 @@ def _entry(registry: RegistryData, event: StageEvent, base: str) -> list[str]:
         f"<id>{_id(f'{event.commit} {event.model} {event.stage}')}</id>",
         f"<updated>{_time(event.when)}</updated>",
         f"<author><name>{escape(clean(who))}</name></author>",
-        f"<link href={quoteattr(base + target)}/>",
+        f'<link href="{escape(base + target)}"/>',
         f"<summary>{escape(clean(said))}</summary>",
         "</entry>",
     ]
