@@ -43,6 +43,9 @@ def measure_pages(table: Table, folder: Path, environ: dict[str, str], *, count:
     """Print the figures of pages for one model of *count* versions, and for *count* versions in 100 models."""
     folder.mkdir()
     judged = count == 10_000
+    small = registries.new_repository(folder / "small", environ)
+    registries.build(small, {"iris": range(1, 11)}, environ)
+    _run([*GITMODEL, "site", str(folder / "small-site")], environ, small)  # compiles modules and templates
     one = registries.new_repository(folder / "one", environ)
     registries.build(one, {"iris": range(1, count + 1)}, environ, versions_per_commit=100)
     with registries.open_registry(one, environ) as client:
