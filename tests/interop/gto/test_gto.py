@@ -18,7 +18,7 @@ from gitmodel.interop.opening import open_source
 
 pytest.importorskip("gto.tag")
 MAKE = Path(__file__).with_name("tag_artifacts.py")
-PAGE = (Path(__file__).parents[3] / "docs/how-to/coming-from-gto.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/explanation/coming-from-gto.md").read_text(encoding="utf-8")
 WORDS = {"prod": "production", "dev": "development"}
 
 

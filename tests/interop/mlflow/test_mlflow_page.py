@@ -8,7 +8,7 @@ from transcripts import check_transcript
 
 pytest.importorskip("mlflow.version")
 
-PAGE = (Path(__file__).parents[3] / "docs/how-to/coming-from-mlflow.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/explanation/coming-from-mlflow.md").read_text(encoding="utf-8")
 
 
 def test_the_page_shows_what_the_commands_print(mlflow_script, code_repo, monkeypatch, capsys, git):
