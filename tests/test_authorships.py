@@ -4,6 +4,7 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from transcripts import said
 
 from gitmodel import Client, UsageError
 from gitmodel.lineage.events import log
@@ -159,6 +160,15 @@ def test_a_search_filters_and_sorts_by_author_and_last_change(client, wine, code
     assert client.get_version("wine@1").authorship == client.authorships()["wine@1"]
     with pytest.raises(UsageError):
         client.add_gate("production", "mine", 'author == "Ada"')
+
+
+def test_a_list_shows_the_author_and_the_last_change_as_columns(client, wine, capsys, monkeypatch, code_repo):
+    wine.create_version()
+    wine.create_version()
+    monkeypatch.chdir(code_repo)
+    code, out = said(capsys, "version", "list", "wine", "--columns", "author,updated", "--sort=-updated")
+    assert (code, [(row["number"], row["author"]) for row in out]) == (0, [(2, "Ada Example"), (1, "Ada Example")])
+    assert [row["updated"] for row in out] == sorted((row["updated"] for row in out), reverse=True)
 
 
 def test_threads_can_share_a_transaction_and_its_client(client, wine):

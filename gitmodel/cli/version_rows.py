@@ -13,6 +13,7 @@ from gitmodel.cli.options import TableOptions
 from gitmodel.cli.version_view import note_pending
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.views import cell_text
+from gitmodel.domain.views.authorship import AUTHORSHIP_NAMES, Authorship
 from gitmodel.domain.views.record_views import CODE_NAMES, VersionView
 from gitmodel.domain.views.version_summaries import VersionRow
 from gitmodel.errors import Invalid
@@ -47,6 +48,22 @@ VERSIONS_OF_MODEL: RowKind[VersionView | VersionRow] = RowKind(
 VERSIONS = replace(VERSIONS_OF_MODEL, first=(("MODEL", lambda view: view.model), *VERSIONS_OF_MODEL.first))
 
 
+def _with_authors(
+    kind: RowKind[VersionView | VersionRow], found: Mapping[str, Authorship]
+) -> RowKind[VersionView | VersionRow]:
+    """Return *kind* with the authors and last changes *found* of the versions as more fields."""
+
+    def fields(view: VersionView | VersionRow, wanted: Set[str]) -> Mapping[str, Any]:
+        one = found.get(f"{view.model}@{view.record.number}")
+        return {
+            **_fields(view, wanted - AUTHORSHIP_NAMES.keys()),
+            **{n: getattr(one, n, None) for n in AUTHORSHIP_NAMES},
+        }
+
+    shape = kind.shape._replace(fields={**kind.shape.fields, **dict.fromkeys(AUTHORSHIP_NAMES, "")})
+    return replace(kind, shape=shape, fields=fields)
+
+
 def print_versions(
     invocation: Invocation,
     kind: RowKind[VersionView | VersionRow],
@@ -59,6 +76,8 @@ def print_versions(
 
     *found* may contain a `VersionRow` only if the table has the usual columns.
     """
+    if not AUTHORSHIP_NAMES.keys().isdisjoint(name.strip() for name in asked.columns.split(",")):
+        kind = _with_authors(kind, invocation.client.authorships())
     pending: dict[tuple[str, StageState], None] = {}
 
     def noted() -> Iterator[VersionView | VersionRow | Invalid]:

@@ -181,11 +181,8 @@ def _send(
         if transfer.progress is not None:
             transfer.progress(done, total)
 
-    lacking = [
-        link
-        for link in export.version.links
-        if not link.is_external and not keep_artifact(store, link.digest, folder=link.is_folder)
-    ]
+    once = {link.digest: link for link in export.version.links if not link.is_external}
+    lacking = [link for link in once.values() if not keep_artifact(store, link.digest, folder=link.is_folder)]
     total = sum(link.size for link in lacking)
     for link in lacking:
         origin = source.access.source(export.model, link)

@@ -116,6 +116,10 @@ class TestByPath:
             assert copied.sent == len(b"abc") + len(b"defg") + len("good")
             assert source.copy_version("iris@2", there, model="tulip").sent == 0
 
+    def test_content_that_two_artifacts_share_is_sent_once(self, source, target):
+        version = source.get_model("iris").create_version(data={"one": 12345, "two": 12345})
+        assert source.copy_version(version.ref, target).sent == version.get_artifact("one").size
+
     def test_with_the_same_store_nothing_is_sent(self, tmp_path, source, target):
         shared = (tmp_path / "shared").as_uri()
         with Client(tmp_path / "source", store=shared) as one, Client(target, store=shared) as two:
