@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gitmodel.branch.opening import open_repository
+from gitmodel.client import names_elsewhere
 from gitmodel.client.by_url import read_terms
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.arguments.checking import checked_arguments
@@ -103,36 +104,8 @@ class Client:
     Model('iris')
     """
 
-    _other_arguments: ClassVar[Mapping[str, str]] = {
-        "get_version": 'write get_version("demo@3") or get_version("demo@production")',
-        "register_model.name": 'write register_model("demo", license="MIT")',
-    }
-    _other_names: ClassVar[Mapping[str, str]] = {
-        **dict.fromkeys(("create_version", "log_model"), 'write get_model("demo").create_version(...)'),
-        "delete_version": 'write get_version("demo@3").delete()',
-        "get_artifact": 'write get_version("demo@3").get_artifact("NAME")',
-        "list_versions": 'write get_model("demo").list_versions()',
-        **dict.fromkeys(("load", "load_model"), 'write get_version("demo@3").get_artifact().load()'),
-        "run": 'write `with client.start_run("train") as run:`',
-        "set_stage": 'write promote("demo@3", "production")',
-        "create_model": 'write register_model("demo")',
-        "create_model_version": 'write get_model("demo").create_version()',
-        "create_registered_model": 'write register_model("demo")',
-        "create_run": 'write `with client.start_run("train") as run:`',
-        "delete_model_version": 'write get_version("demo@3").delete()',
-        "get_artifact_version": 'write get_version("demo@3").get_artifact("NAME")',
-        "get_latest_versions": 'write get_version("demo@production")',
-        "get_model_version": 'write get_version("demo@3") or get_version("demo@production")',
-        "get_model_version_by_alias": 'write get_version("demo@champion")',
-        "get_pipeline_run": "write get_run(ID)",
-        "list_model_versions": 'write get_model("demo").list_versions()',
-        "list_pipeline_runs": "write list_runs()",
-        "search_model_versions": 'write get_model("demo").list_versions(filter=...)',
-        "search_registered_models": "write list_models(filter=...)",
-        "set_registered_model_alias": 'write get_version("demo@3").add_alias("champion")',
-        "transition_model_version_stage": 'write get_version("demo@3").set_stage("production")',
-        "update_model_version": 'write get_version("demo@3").update(...), or .set_stage("production")',
-    }
+    _other_arguments: ClassVar[Mapping[str, str]] = names_elsewhere.CLIENT_ARGUMENTS
+    _other_names: ClassVar[Mapping[str, str]] = names_elsewhere.CLIENT_NAMES
 
     def __init__(
         self,

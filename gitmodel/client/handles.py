@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Generic, TypeVar
 
+from gitmodel.client import names_elsewhere
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.arguments.checking import ArtifactSource, ArtifactSources, checked_arguments
@@ -90,17 +91,8 @@ class Model:
     Model('iris')
     """
 
-    _other_arguments = dict.fromkeys(
-        ("version", "model_version_id"),
-        'for the version that a pipeline works on, write model_config=ModelConfig(name="demo", version="production")',
-    )
-    _other_names: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        (
-            *("get_artifact", "get_data_artifact", "get_deployment_artifact", "get_model_artifact", "load_artifact"),
-            *("number", "set_stage", "stage"),
-        ),
-        'ask a version of the model, such as get_version("production")',
-    ) | dict.fromkeys(("get_latest_version", "latest", "latest_version"), 'write get_version("latest")')
+    _other_arguments: ClassVar[Mapping[str, str]] = names_elsewhere.MODEL_ARGUMENTS
+    _other_names: ClassVar[Mapping[str, str]] = names_elsewhere.MODEL_NAMES
     title, license, description = _Field(str), _Field(str), _Field(str)
     audience, use_cases, limitations = _Field(str), _Field(str), _Field(str)
     trade_offs, ethics = _Field(str), _Field(str)
@@ -468,18 +460,7 @@ class ModelVersion:
     >>> version.set_stage("production", reason="more accurate")      # doctest: +SKIP
     """
 
-    _other_names: ClassVar[Mapping[str, str]] = {
-        **dict.fromkeys(
-            ("get_data_artifact", "get_deployment_artifact", "get_model_artifact"), 'write get_artifact("NAME")'
-        ),
-        "load": "write get_artifact().load()",
-        "load_artifact": 'write get_artifact("NAME").load()',
-        **dict.fromkeys(("log_artifact", "add_artifact"), 'write link_artifact("NAME", VALUE_OR_PATH)'),
-        **dict.fromkeys(("log_metric", "log_metrics"), "write log_metadata(accuracy=0.9)"),
-        "promote": 'write set_stage("production")',
-        **dict.fromkeys(("metrics", "run_metadata"), "write metadata"),
-        "pipeline_run_ids": "write runs",
-    }
+    _other_names: ClassVar[Mapping[str, str]] = names_elsewhere.VERSION_NAMES
     name: _Field[str | None] = _Field(_as_it_is, "The version's own name, or None.")
     description = _Field(str, "The description of the version.")
     created: _Field[datetime] = _Field(_as_it_is, "The time when the version was created, in UTC.")
