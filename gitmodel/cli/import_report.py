@@ -18,11 +18,15 @@ _COUNTS = ("versions", "deleted", "known", "runs", "artifacts")
 
 
 def print_report(invocation: Invocation, report: ImportReport, *, dry_run: bool) -> None:
-    """Print *report* as two tables and a sentence; as JSON and TSV, a row for each model and each note."""
+    """Print *report* as two tables and a sentence; as JSON and TSV, a row for each model and each note.
+
+    If the output is quiet, print the names of the models.
+    """
     output = invocation.output
     if not output.is_table:
-        rows = [*map(_model_fields, report.models), *map(_note_fields, report.notes)]
-        output.listing(rows, shapes.IMPORT_ROW, fields=dict, name=lambda row: row["subject"], columns=(), empty="")
+        notes = () if output.quiet else report.notes
+        rows = [*map(_model_fields, report.models), *map(_note_fields, notes)]
+        output.listing(rows, shapes.IMPORT_ROW, fields=dict, name=lambda row: row["model"], columns=(), empty="")
         return
     heads = ("MODEL", "FROM", *map(str.upper, _COUNTS), "STAGES", "ALIASES")
     cells = [_model_cells(model) for model in report.models]

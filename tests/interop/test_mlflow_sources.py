@@ -282,6 +282,8 @@ def test_the_command_prints_tables_and_json(store, client, capsys):
     assert "imported 1 version of 1 model; 0 were here already" in err
     _, rows = said(capsys, "import", source, "--from", "mlflow", "--dry-run")
     assert {row["outcome"] for row in rows} == {"imported", "left out"}
+    _, out, _ = ask(capsys, "import", source, "--from", "mlflow", "--quiet")
+    assert out.split() == [row["model"] for row in rows if row["outcome"] == "imported"]
 
 
 @pytest.mark.parametrize(
