@@ -30,6 +30,7 @@ from gitmodel.domain.views.authorship import AUTHORSHIP_NAMES, Authorship
 from gitmodel.domain.views.record_views import Places, VersionView, searched_names, view_version
 from gitmodel.domain.views.version_summaries import VersionRow, VersionSummary
 from gitmodel.errors import Invalid, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.git.trees import CommitFiles
 from gitmodel.registry import models
 from gitmodel.registry.finding import find
@@ -169,7 +170,7 @@ def list_versions(
     return views, damaged
 
 
-class VersionIds(NamedTuple):
+class VersionIds(Frozen):
     """The git object ids of the record of a version, and of the file by which it is archived (None: it is not)."""
 
     record: Oid

@@ -195,7 +195,9 @@ class RegistryData:
         """Return the facts of each version of *model*, newest first, also of deleted and damaged ones."""
         if model not in self._facts:
             known, ids = self._known.get(model, {}), self.ids(model)
-            found = {number: known[number] for number in ids if number in known and known[number].id == ids[number][0]}
+            found = {
+                number: known[number] for number in ids if number in known and known[number].id == ids[number].record
+            }
             left = [number for number in ids if number not in found]
             self.has_new_facts = self.has_new_facts or len(left) > 0 or len(found) < len(known)
             for number, record in zip(left, self._read(model, left), strict=True):
