@@ -157,5 +157,6 @@ def test_git_decides_if_a_repository_may_be_used(code_repo, monkeypatch, variabl
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(repo=code_repo))
     found = find(code_repo / "x")
+    found = found if isinstance(found, str) else replace(found, config=None)  # git 2.34.0 knows no other owners
     monkeypatch.setattr(discovery, "_find_ordinary", lambda *arguments: None)
     assert found == find(code_repo / "x")
