@@ -118,7 +118,7 @@ class _Export:
             prefix: Renderer(registry, self._dependencies, prefix) for prefix, registry in self._registries.items()
         }
         self._old = read_state(target.own)
-        self._stats = dict(_stats_below(str(target.site)))
+        self._stats = _stats_below(str(target.site))
         self._new = SiteState(_key(self._registries, options))
         self._new.begin_after(self._old)
         self._folders: set[str] = set()
@@ -238,18 +238,24 @@ class _Export:
             write_facts(own, staging, facts)
 
 
-def _stats_below(folder: str, inner: str = "") -> Iterator[tuple[str, Stat]]:
-    """Yield the path of each file in *folder*, with its numbers."""
-    try:
-        entries = os.scandir(f"{folder}/{inner}")
-    except FileNotFoundError:
-        return
-    with entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _stats_below(folder, f"{inner}{entry.name}/")
-            elif entry.is_file(follow_symlinks=False):
-                yield f"{inner}{entry.name}", Stat.of(entry.stat(follow_symlinks=False))
+def _stats_below(folder: str) -> dict[str, Stat]:
+    """Return the numbers of each file in *folder*, by its path."""
+    found: dict[str, Stat] = {}
+    left = [""]
+    while left:
+        inner = left.pop()
+        try:
+            entries = os.scandir(f"{folder}/{inner}")
+        except FileNotFoundError:  # there is no site yet
+            continue
+        with entries:
+            for entry in entries:
+                path = inner + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    left.append(f"{path}/")
+                elif entry.is_file(follow_symlinks=False):
+                    found[path] = Stat.of(entry.stat(follow_symlinks=False))
+    return found
 
 
 def _key(registries: Mapping[str, RegistryData], options: SiteOptions) -> str:
