@@ -28,17 +28,17 @@ class GitmodelArtifacts(ArtifactRepository):  # type: ignore[misc]
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
         """Return the files and folders directly in the folder *path* of the artifact."""
         artifact, inside = self._find(path)
-        folder = artifact.path() / inside
-        if not folder.is_dir():
+        if not artifact.link.is_folder:
             return []
-        return [
-            FileInfo(
-                "/".join(part for part in (path, file.name) if part),
-                file.is_dir(),
-                None if file.is_dir() else file.stat().st_size,
-            )
-            for file in sorted(folder.iterdir())
-        ]
+        found: dict[str, FileInfo] = {}
+        for file in artifact.list_files():
+            rest = file.path.removeprefix(f"{inside}/") if inside else file.path
+            if inside and rest == file.path:
+                continue
+            name, _, below = rest.partition("/")
+            shown = "/".join(part for part in (path, name) if part)
+            found[name] = FileInfo(shown, bool(below), None if below else file.size)
+        return [found[name] for name in sorted(found)]
 
     @raises_mlflow_errors
     def download_artifacts(self, artifact_path: str, dst_path: str | None = None, **options: Any) -> str:

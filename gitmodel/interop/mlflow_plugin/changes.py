@@ -82,6 +82,7 @@ def _change_directly(client: Client, view: VersionView, stage: str) -> None:
         version = change.get_version(str(view))
         done = version.set_stage(stage, reason=REASON, leave=True)
         touch(version, now)
+        touch(change.get_model(view.model), now)
         if done.archived is not None and done.archived != view.record.number:
             touch(change.get_version(f"{view.model}@{done.archived}"), now)
 

@@ -22,6 +22,7 @@ from mlflow.entities.model_registry import (
 )
 
 from gitmodel.domain.schema.names import ARCHIVED, NONE
+from gitmodel.domain.views.authorship import Authorship
 from gitmodel.domain.views.record_views import ModelView, VersionView
 
 FACTS = "mlflow"
@@ -103,8 +104,11 @@ def facts_of(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     return facts if isinstance(facts, Mapping) else {}
 
 
-def version_entity(name: str, view: VersionView, author: str | None, updated: datetime | None) -> ModelVersion:
-    """Return the version that *view* shows, of the model that is called *name* in MLflow."""
+def version_entity(name: str, view: VersionView, authorship: Authorship | None) -> ModelVersion:
+    """Return the version that *view* shows, of the model that is called *name* in MLflow.
+
+    Without *authorship*, the version has no user, and its last change is the last one through MLflow.
+    """
     record, metadata = view.record, view.record.metadata
     facts = facts_of(metadata)
     created = facts.get("created", milliseconds(record.created))
@@ -113,9 +117,9 @@ def version_entity(name: str, view: VersionView, author: str | None, updated: da
         name=name,
         version=record.number,
         creation_timestamp=created,
-        last_updated_timestamp=last_change(metadata, created, updated),
-        description=record.description or None,
-        user_id=author,
+        last_updated_timestamp=last_change(metadata, created, authorship),
+        description=record.description or facts.get("description"),
+        user_id=authorship.author if authorship else None,
         current_stage=shown_stage(view.stage),
         source=facts.get("source"),
         run_id=facts.get("run_id"),
@@ -127,14 +131,17 @@ def version_entity(name: str, view: VersionView, author: str | None, updated: da
 
 
 def model_entity(name: str, view: ModelView, versions: Iterable[ModelVersion]) -> RegisteredModel:
-    """Return the model that *view* shows and that is called *name* in MLflow, with its *versions*."""
+    """Return the model that *view* shows and that is called *name* in MLflow, with its *versions*.
+
+    For MLflow, a new version changes its model, and so do a change of a stage and the deletion of a version.
+    """
     metadata = view.record.metadata
     created = facts_of(metadata).get("created", milliseconds(view.record.created))
     latest: dict[str, ModelVersion] = {}
     times = [last_change(metadata, created, None)]
     for version in sorted(versions, key=lambda one: int(one.version)):
         latest[version.current_stage] = version
-        times.append(version.last_updated_timestamp)
+        times.append(version.creation_timestamp)
     numbers = {state.name: state.in_force for state in view.stages if state.in_force is not None}
     return RegisteredModel(
         name=name,
@@ -157,10 +164,14 @@ def milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def last_change(metadata: Mapping[str, Any], created: int, updated: datetime | None) -> int:
-    """Return the time of the last change in milliseconds: through MLflow, or by a commit at *updated*."""
+def last_change(metadata: Mapping[str, Any], created: int, authorship: Authorship | None) -> int:
+    """Return the time of the last change in milliseconds: through MLflow, or by a later commit."""
     recorded = facts_of(metadata).get("updated")
-    times = [created, recorded if isinstance(recorded, int) else 0, milliseconds(updated) if updated else 0]
+    times = [
+        created,
+        recorded if isinstance(recorded, int) else 0,
+        milliseconds(authorship.updated) if authorship else 0,
+    ]
     return max(times)
 
 

@@ -28,7 +28,7 @@ class NewVersion:
     run_id: str | None
     model_id: str | None
     run_link: str | None
-    description: str
+    description: str | None
     tags: Mapping[str, str]
     local: str | None
 
@@ -64,10 +64,12 @@ class VersionMaker:
         values = {**run.metadata(), **entities.tag_table(new.tags), **_facts(new, run_id, elsewhere)}
         handle = self._client.get_model(model)
         if self._links_only:
-            return handle.create_version(description=new.description, metadata=values, code=code)
+            return handle.create_version(description=new.description or "", metadata=values, code=code)
         with fetched_files(location, new.local, self._tracking_uri) as path:
             files = {entities.ARTIFACT: path} if path else None
-            return handle.create_version(description=new.description, metadata=values, code=code, model_objects=files)
+            return handle.create_version(
+                description=new.description or "", metadata=values, code=code, model_objects=files
+            )
 
     def _copy(self, model: str, new: NewVersion, copied: VersionView) -> ModelVersion:
         """Create a version with the artifacts, metadata and code of *copied*. Stores no bytes again."""
@@ -79,7 +81,7 @@ class VersionMaker:
         values = {**kept, **entities.tag_table(tags), **_facts(new, new.run_id, elsewhere)}
         code = copied.record.code or Code(outside=True)
         with self._client.transaction(f"Copy {copied} to {model}") as change:
-            made = change.get_model(model).create_version(description=new.description, metadata=values, code=code)
+            made = change.get_model(model).create_version(description=new.description or "", metadata=values, code=code)
             for link in copied.record.artifacts:
                 if link.uri:
                     made.link_external(link.name, link.uri, kind=link.kind, format=link.format)
@@ -119,6 +121,8 @@ def _facts(new: NewVersion, run_id: str | None, location: str | None) -> dict[st
     if location != new.source:
         facts["location"] = location
     given = {key: value for key, value in facts.items() if value}
+    if new.description == "":  # MLflow's server distinguishes an empty description from none
+        given["description"] = ""
     return {entities.FACTS: {"created": get_current_time_millis(), **given}}
 
 

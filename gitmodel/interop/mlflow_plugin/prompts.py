@@ -35,7 +35,7 @@ def without_prompts(found: list[T], filter_string: str | None) -> list[T]:
     """Return *found* without prompts, unless the filter asks for them."""
     if _TAG in (filter_string or ""):
         return found
-    return [one for one in found if not is_prompt(one._tags if isinstance(one, RegisteredModel) else one.tags)]
+    return [one for one in found if _TAG not in one._tags or not is_prompt(one._tags)]
 
 
 def name_taken(name: str, *, by_prompt: bool, for_prompt: bool) -> MlflowException:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.utils.search_utils import SearchModelVersionUtils
 
 from gitmodel.client import Client
+from gitmodel.client import ModelVersion as ModelVersionHandle
+from gitmodel.domain.views.authorship import Authorship
 from gitmodel.domain.views.record_views import ModelView, VersionView
-from gitmodel.errors import Conflict, NotFound, UsageError
+from gitmodel.errors import Conflict, GitModelError, NotFound, UsageError
 from gitmodel.interop.foreign_names import candidate_names, is_plain, original_name
 from gitmodel.interop.mlflow_plugin.addresses import ArtifactAddress, RegistryAddress
 from gitmodel.interop.mlflow_plugin.entities import read_tags, version_entity
@@ -22,6 +25,35 @@ from gitmodel.interop.mlflow_plugin.prompts import is_prompt, name_taken
 T = TypeVar("T")
 # The number of names that are tried for a model whose name was used before.
 _MOST_NAMES = 100
+# The number of single versions that are kept in memory.
+_MOST_KEPT = 1000
+# MLflow's order of versions, if the caller asks for none.
+NEWEST_FIRST = ("last_updated_timestamp DESC", "name ASC", "version_number DESC")
+
+
+class Lists:
+    """What was read of all models at one state of the registry, which *fingerprint* identifies. Empty at first.
+
+    *names* are the models by their names in MLflow, *versions* those of a model or of all models in the default order
+    of MLflow.
+    """
+
+    def __init__(self, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+        self.names: dict[str, str] | None = None
+        self.versions: dict[str | None, list[ModelVersion]] = {}
+
+
+class KeptVersion(NamedTuple):
+    """A version that was read at the commit *tip*, while the stages and aliases of its model had these versions.
+
+    As long as both are the same, the version is: only a change of the branch or of a stage tag changes it.
+    """
+
+    tip: str | None
+    model: str
+    places: tuple[tuple[str, int | None], ...]
+    entity: ModelVersion
 
 
 class Registry:
@@ -30,10 +62,9 @@ class Registry:
     def __init__(self, address: RegistryAddress) -> None:
         self._address = address
         self._client: tuple[int, Client] | None = None
-        # What was read at a state of the registry: its fingerprint, names of models by their names in MLflow, and the
-        # versions of a model or of all models.
-        self._names: tuple[str, dict[str, str]] = ("", {})
-        self._versions: tuple[str, dict[str | None, list[ModelVersion]]] = ("", {})
+        self._lists = Lists("")
+        self._authorships: tuple[str | None, Mapping[str, Authorship]] = (None, {})
+        self._kept: dict[tuple[str, str], KeptVersion] = {}
 
     @property
     def client(self) -> Client:
@@ -49,17 +80,23 @@ class Registry:
         place = self._address.registry or repository.url or str(repository.common_dir)
         return str(ArtifactAddress(place, reference, artifact))
 
-    def view_model(self, name: str) -> ModelView:
-        """Return the model that is called *name* in MLflow. Raises MlflowException if there is none."""
+    def find_model(self, name: str) -> str:
+        """Return the name in gitmodel of the model that is called *name* in MLflow.
+
+        Raises MlflowException if there is no such model.
+        """
         if is_plain(name):
             with suppress(NotFound):
-                view = self.client.view_model(name)
-                if view.name == name:
-                    return view
+                if self.client.get_model(name).name == name:
+                    return name
         found = self._mapped_names().get(name)
         if found is None:
             raise missing(f"Registered Model with name={name} not found")
-        return self.client.view_model(found)
+        return found
+
+    def view_model(self, name: str) -> ModelView:
+        """Return the model that is called *name* in MLflow. Raises MlflowException if there is none."""
+        return self.client.view_model(self.find_model(name))
 
     def view_version(self, name: str, selector: str) -> VersionView | None:
         """Return a version of the model that is called *name* in MLflow, by number, stage or alias; None without one.
@@ -71,10 +108,27 @@ class Registry:
                 view = self.client.view_version(f"{name}@{selector}")
                 if view.model == name:
                     return view
-        model = self.view_model(name).name
+        model = self.find_model(name)
         with suppress(NotFound, UsageError):
             return self.client.view_version(f"{model}@{selector}")
         return None
+
+    def find_version(self, name: str, selector: str) -> ModelVersion | None:
+        """Return the same as `view_version` as an entity of MLflow, which is kept: do not change it."""
+        kept = self._kept.get((name, selector))
+        if kept is not None and self._is_current(kept):
+            return kept.entity
+        tip, places = self.client.repository.tip(), self._places(name)
+        view = self.view_version(name, selector)
+        if view is None:
+            return None
+        entity = self.entity(view)
+        read = KeptVersion(tip, view.model, places, entity)
+        if not self.client.repository.url and self._is_current(read):
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[name, selector] = read
+        return entity
 
     def with_free_name(self, name: str, create: Callable[[str, str], T], *, for_prompt: bool = False) -> T:
         """Call *create* with a free name and the title for a model that is to be called *name* in MLflow.
@@ -91,19 +145,29 @@ class Registry:
 
     def entity(self, view: VersionView) -> ModelVersion:
         """Return the version that *view* shows as an entity of MLflow."""
-        return version_entity(self._name_of(view.model), view, None, None)
+        return self._entity(view, self._read_authorships())
+
+    def created_entity(self, name: str, version: ModelVersionHandle) -> ModelVersion:
+        """Return a version that was just created, of the model that is called *name* in MLflow.
+
+        A new version has no stage and no alias, and its author is the current user. Reads only its record.
+        """
+        found = self.client.resolve(version.reference)
+        author, _, email = self.client.repository.identity.now()[0].rsplit(" ", 2)[0].rstrip(">").rpartition(" <")
+        made = Authorship(author, email, found.record.created, author)
+        return version_entity(name, VersionView(found.model, found.record, None, (), ()), made)
 
     def versions(self, model: str | None = None) -> list[ModelVersion]:
-        """Return all versions of *model*, or of all models. The list is kept until the registry changes."""
-        state = self.client.fingerprint()
-        known, lists = self._versions
-        if known != state:
-            lists = {}
-            self._versions = (state, lists)
-        found = lists.get(model)
+        """Return all versions of *model*, or of all models, in the default order of MLflow.
+
+        The list is kept until the registry changes: do not change it, or its entities.
+        """
+        lists = self._current_lists()
+        found = lists.versions.get(model)
         if found is None:
-            table = self.client.find_versions(model)
-            found = lists[model] = [self.entity(view) for view in table]
+            authorships = self._read_authorships()
+            entities = [self._entity(view, authorships) for view in self.client.find_versions(model)]
+            found = lists.versions[model] = SearchModelVersionUtils.sort(entities, list(NEWEST_FIRST))
         return found
 
     def name_of(self, view: ModelView) -> str:
@@ -119,12 +183,41 @@ class Registry:
         by_prompt = is_prompt(read_tags(there.record.metadata))
         raise name_taken(name, by_prompt=by_prompt, for_prompt=for_prompt)
 
-    def _name_of(self, model: str) -> str:
-        return model if is_plain(model) else self.name_of(self.client.view_model(model))
+    def _entity(self, view: VersionView, authorships: Mapping[str, Authorship]) -> ModelVersion:
+        name = view.model if is_plain(view.model) else self.name_of(self.client.view_model(view.model))
+        return version_entity(name, view, authorships.get(str(view)))
+
+    def _read_authorships(self) -> Mapping[str, Authorship]:
+        """Return the authors and last changes of all versions; they change only with the branch."""
+        tip, (known, found) = self.client.repository.tip(), self._authorships
+        if tip != known:
+            found = self.client.authorships()
+            self._authorships = (tip, found)
+        return found
+
+    def _places(self, name: str) -> tuple[tuple[str, int | None], ...]:
+        """Return the versions in force in the stages and aliases of the model that is called *name* in MLflow."""
+        return tuple((state.name, state.in_force) for state in self.view_model(name).stages)
+
+    def _is_current(self, kept: KeptVersion) -> bool:
+        """Return True if the branch and the stages and aliases of the model are as they were for *kept*."""
+        if self.client.repository.tip() != kept.tip:
+            return False
+        try:
+            return all(self.client.resolve(f"{kept.model}@{place}").record.number == at for place, at in kept.places)
+        except GitModelError:  # for example a stage whose version is not in force
+            return False
 
     def _mapped_names(self) -> dict[str, str]:
-        """Return the names of all models by their names in MLflow. They are kept until the registry changes."""
-        state = self.client.fingerprint()
-        if self._names[0] != state:
-            self._names = (state, {self.name_of(view): view.name for view in self.client.view_models()})
-        return self._names[1]
+        """Return the names of all models by their names in MLflow."""
+        lists = self._current_lists()
+        if lists.names is None:
+            lists.names = {self.name_of(view): view.name for view in self.client.view_models()}
+        return lists.names
+
+    def _current_lists(self) -> Lists:
+        """Return what is known of the current state of the registry."""
+        lists, fingerprint = self._lists, self.client.fingerprint()
+        if lists.fingerprint != fingerprint:
+            lists = self._lists = Lists(fingerprint)
+        return lists

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import copy
-from typing import Any
+from typing import Any, TypeVar
 
 from mlflow.entities import model_registry as mlflow_entities
 from mlflow.exceptions import MlflowException
@@ -26,7 +25,7 @@ from gitmodel.interop.mlflow_plugin.registry import Registry
 from gitmodel.interop.mlflow_plugin.server import is_server
 
 _ACTIVE = ("Staging", "Production")
-_NEWEST_FIRST = ("last_updated_timestamp DESC", "name ASC", "version_number DESC")
+T = TypeVar("T")
 
 
 class GitmodelStore(AbstractStore):  # type: ignore[misc]
@@ -68,7 +67,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
         self, name: str, description: str | None, *_: Any, **__: Any
     ) -> mlflow_entities.RegisteredModel:
         """Set the description of a model."""
-        model = self._registry.view_model(name).name
+        model = self._registry.find_model(name)
         with self._client.transaction(f"Describe {model}") as change:
             change.update_model(model, description=description or "")
             touch(change.get_model(model))
@@ -93,7 +92,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
     @raises_mlflow_errors
     def delete_registered_model(self, name: str) -> None:
         """Delete a model and its versions. Raises MlflowException if a rule of a stage protects a version."""
-        model = self._registry.view_model(name).name
+        model = self._registry.find_model(name)
         self._client.delete_model(model, reason=REASON, force=True)
 
     @raises_mlflow_errors
@@ -164,11 +163,11 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
         arguments.check_name(name)
         given = arguments.read_version_tags(tags)
         prompts.check_prompt(given, allowed=self._address.stores_prompts)
-        model = self._registry.view_model(name).name
-        new = NewVersion(source, run_id, model_id, run_link, description or "", given, local_model_path)
+        model = self._registry.find_model(name)
+        new = NewVersion(source, run_id, model_id, run_link, description, given, local_model_path)
         links_only = self._address.links_only or prompts.is_prompt(given)
         maker = VersionMaker(self._client, self._version, self._tracking_uri, links_only=links_only)
-        return self._registry.entity(maker.create(model, new).view)
+        return self._registry.created_entity(name, maker.create(model, new))
 
     @raises_mlflow_errors
     def update_model_version(
@@ -213,7 +212,14 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
     def get_model_version(self, name: str, version: Any) -> mlflow_entities.ModelVersion:
         """Return a version by its number."""
         arguments.check_name(name)
-        return self._entity(name, version)
+        number = arguments.read_number(version)
+        try:
+            found = self._registry.find_version(name, str(number))
+        except MlflowException as error:
+            raise missing(f"Model Version (name={name}, version={version}) not found") from error
+        if found is None:
+            raise missing(f"Model Version (name={name}, version={version}) not found")
+        return _copied(found)
 
     @raises_mlflow_errors
     def get_model_version_download_uri(self, name: str, version: Any) -> str | None:
@@ -238,10 +244,10 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
         """Return a page of the versions that match a filter of MLflow."""
         arguments.check_positive(max_results)
         arguments.check_at_most(max_results, 200_000)
-        found = SearchModelVersionUtils.filter(self._candidates(filter_string), filter_string)
-        found = prompts.without_prompts(found, filter_string)
-        order = list(order_by or _NEWEST_FIRST)
-        return _page(SearchModelVersionUtils.sort(found, order), max_results, page_token)
+        found = prompts.without_prompts(self._matching(filter_string), filter_string)
+        if order_by:
+            found = SearchModelVersionUtils.sort(found, list(order_by))
+        return _page(found, max_results, page_token)
 
     @raises_mlflow_errors
     def set_model_version_tag(self, name: str, version: Any, tag: Any) -> None:
@@ -274,7 +280,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
         """Remove an alias, if the model has it. An alias that is a stage removes the version from the stage."""
         arguments.check_alias(alias)
         arguments.check_name(name)
-        model = self._registry.view_model(name).name
+        model = self._registry.find_model(name)
         remove = self._client.demote if alias in self._client.stage_names else self._client.remove_alias
         try:
             remove(model, alias, reason=REASON)
@@ -287,12 +293,12 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
         arguments.check_name(name)
         arguments.check_alias(alias)
         is_latest = alias.lower() == "latest"
-        view = self._registry.view_version(name, "latest" if is_latest else alias)
-        if view is None and is_latest:
+        found = self._registry.find_version(name, "latest" if is_latest else alias)
+        if found is None and is_latest:
             raise missing(f"Latest version not found for model {name}.")
-        if view is None or not (is_latest or alias in entities.aliases_of(view)):
+        if found is None or not (is_latest or alias in found.aliases):
             raise invalid(f"Registered model alias {alias} not found.")
-        return self._registry.entity(view)
+        return _copied(found)
 
     # Webhooks: MLflow's server asks for them after each change
 
@@ -332,15 +338,27 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
     def _change_stage(self, view: VersionView, stage: str) -> None:
         change_stage(self._client, view, stage, opens_proposals=self._address.opens_proposals)
 
-    def _candidates(self, filter_string: str | None) -> list[mlflow_entities.ModelVersion]:
-        """Return the versions among which a search looks: of one model, if the filter asks for its name."""
+    def _matching(self, filter_string: str | None) -> list[mlflow_entities.ModelVersion]:
+        """Return the versions that match a filter. If it asks for the name of a model, only its versions are read."""
+        names, others = [], 0
         for clause in SearchModelVersionUtils.parse_search_filter(filter_string):
-            if clause["key"] == "name" and clause["comparator"] == "=":
-                try:
-                    return self._registry.versions(self._registry.view_model(clause["value"]).name)
-                except MlflowException:
-                    return []
-        return self._registry.versions()
+            is_name = clause["key"] == "name" and clause["type"] == "attribute" and clause["comparator"] == "="
+            names += [clause["value"]] if is_name else []
+            others += not is_name
+        try:
+            model = self._registry.find_model(names[0]) if names else None
+        except MlflowException:
+            return []
+        found = self._registry.versions(model)
+        return SearchModelVersionUtils.filter(found, filter_string) if others or len(names) > 1 else found
+
+
+def _copied(entity: T) -> T:
+    """Return a copy that the caller may change: the entities of a registry are kept."""
+    made = entity.__class__.__new__(entity.__class__)
+    for name, value in entity.__dict__.items():
+        made.__dict__[name] = value.copy() if type(value) in (dict, list) else value
+    return made
 
 
 def _page(found: list[Any], size: int, token: str | None) -> PagedList:
@@ -348,7 +366,7 @@ def _page(found: list[Any], size: int, token: str | None) -> PagedList:
     start = SearchUtils.parse_start_offset_from_page_token(token)
     end = start + size
     return PagedList(
-        [copy(one) for one in found[start:end]], SearchUtils.create_page_token(end) if end < len(found) else None
+        [_copied(one) for one in found[start:end]], SearchUtils.create_page_token(end) if end < len(found) else None
     )
 
 

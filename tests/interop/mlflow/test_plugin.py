@@ -374,3 +374,40 @@ def test_a_forked_process_reads_and_writes(iris, client):
     assert os.waitpid(child, 0)[1] == 0
     assert iris.get_model_version_by_alias("iris", "forked").version == 2
     iris.set_registered_model_alias("iris", "champion", 1)
+
+
+def test_a_version_has_the_author_of_its_commit_and_the_time_of_its_last_change(iris, folder, monkeypatch):
+    assert iris.get_model_version("iris", 1).user_id == "Ada Example"
+    before = iris.get_model_version("iris", 1).last_updated_timestamp
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2099-11-23T10:12:13Z")
+    with Client(folder) as client:
+        client.get_version("iris@1").log_metadata(reviewed=True)
+    after = iris.get_model_version("iris", 1)
+    assert after.last_updated_timestamp > before
+    assert [v.version for v in iris.search_model_versions()] == [1, 2]
+
+
+@pytest.mark.parametrize("search", [False, True])
+def test_what_is_kept_in_memory_is_dropped_when_another_process_changes_a_stage(iris, client, search):
+    def seen():
+        found = iris.search_model_versions("version_number = 1") if search else [iris.get_model_version("iris", 1)]
+        return found[0].aliases
+
+    assert seen() == []
+    client.promote("iris@1", "production")
+    assert seen() == ["production"]
+    client.set_alias("iris@1", "champion")
+    assert seen() == ["champion", "production"]
+    client.set_alias("iris@2", "champion")
+    assert seen() == ["production"]
+    found = iris.get_model_version("iris", 1)
+    found.aliases.append("mine")
+    found.tags["mine"] = "x"
+    assert seen() == ["production"]
+
+
+def test_a_copy_of_an_entity_does_not_share_its_lists(iris):
+    for read in (lambda: iris.get_model_version("iris", 1), lambda: iris.search_model_versions()[0]):
+        read().aliases.append("mine")
+        read().tags["mine"] = "x"
+        assert ("mine" in read().aliases, "mine" in read().tags) == (False, False)

@@ -1,0 +1,101 @@
+"""Print what MLflow's registry calls cost on gitmodel and on SQLite: `python benchmarks/mlflow_plugin.py`.
+
+Run it with a Python that has MLflow, such as that of the nox session: `.nox/mlflow-3-17-2/bin/python`. With `--folder`,
+the registries are made in a folder of your choice, which must be on a disk: in memory, syncing is free.
+"""
+
+import argparse
+import itertools
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import registries
+from measuring import Cost, Table, describe_machine, measure, use_fresh_block_groups
+
+TITLES = {"gitmodel": "gitmodel", "sqlite": "MLflow's SQLite store"}
+
+
+def open_stores(folder: Path) -> dict[str, object]:
+    """Create an empty registry of each kind, and return MLflow's client of each."""
+    from mlflow import MlflowClient
+
+    subprocess.run(["git", "init", "-q", folder / "models"], check=True)
+    database = f"sqlite:///{folder}/mlflow.db"
+    # MLflow stores the location of the files, not the files; for equal work, gitmodel does the same.
+    uris = {"gitmodel": f"gitmodel:{folder}/models?artifacts=link", "sqlite": database}
+    return {kind: MlflowClient(tracking_uri=database, registry_uri=uri) for kind, uri in uris.items()}
+
+
+def creation(client, numbers) -> Callable[[], None]:
+    """Return a function that creates a version with three tags."""
+
+    def create() -> None:
+        number = next(numbers)
+        tags = {"accuracy": str(0.9 + number % 100 / 1000), "epochs": str(number % 50 + 1), "framework": "sklearn"}
+        client.create_model_version("iris", f"/artifacts/{number}", description=f"Day {number}", tags=tags)
+
+    return create
+
+
+def measure_all(table: Table, clients, versions: int, times: int) -> None:
+    """Fill both registries, and measure each call on both."""
+    table.section(f"calls of MLflow, at {versions:,} versions of a model")
+    costs: dict[tuple[str, str], Cost] = {}
+    creates = {kind: creation(client, itertools.count(1)) for kind, client in clients.items()}
+    for kind, client in clients.items():
+        client.create_registered_model("iris")
+        for _ in range(versions):
+            creates[kind]()
+        client.set_registered_model_alias("iris", "champion", 7)
+    targets = {"search": 13.0, "get by alias": 1.0}
+    for kind, client in clients.items():
+        calls = {
+            "create": (creates[kind], 100),
+            "search": (lambda client=client: client.search_model_versions("name = 'iris'", max_results=10_000), times),
+            "search by a tag": (lambda client=client: client.search_model_versions("tags.epochs = '25'"), times),
+            "get by alias": (lambda client=client: client.get_model_version_by_alias("iris", "champion"), 100),
+            "get by number": (lambda client=client: client.get_model_version("iris", "7"), 100),
+        }
+        for what, (call, repeats) in calls.items():
+            cost = costs[kind, what] = measure(call, times=repeats)
+            most = targets.get(what) if kind == "gitmodel" else None
+            target = f"<= {most:g} ms wall" if most else ""
+            table.cost(f"{what}: {TITLES[kind]}", cost, target, cost.wall <= most if most else None)
+
+    def create_and_search() -> None:
+        creates["gitmodel"]()
+        clients["gitmodel"].search_model_versions("name = 'iris'", max_results=10_000)
+
+    table.cost("create, then search all: gitmodel", measure(create_and_search, times=times))
+    table.ratio("create: gitmodel to SQLite", costs["gitmodel", "create"], costs["sqlite", "create"], 2, "wall")
+
+
+def main() -> None:
+    """Measure, print, and end with 1 if a target was missed."""
+    parser = argparse.ArgumentParser(description="Print what MLflow's registry calls cost on gitmodel and on SQLite.")
+    parser.add_argument("--versions", type=int, default=1000, metavar="N", help="versions of the model")
+    parser.add_argument("--times", type=int, default=20, metavar="N", help="repetitions of each search")
+    parser.add_argument("--folder", type=Path, help="where the registries are made (on a disk, not in memory)")
+    given = parser.parse_args()
+    logging.disable(logging.INFO)
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-", dir=given.folder) as found:
+        folder = Path(found)
+        use_fresh_block_groups(folder)
+        os.environ.update(registries.hermetic_environment(folder / "home"), MLFLOW_DISABLE_TELEMETRY="true")
+        os.chdir(folder)
+        print(describe_machine(folder))
+        table = Table()
+        measure_all(table, open_stores(folder), given.versions, given.times)
+    if table.missed:
+        sys.exit(f"{len(table.missed)} targets were missed")
+
+
+if __name__ == "__main__":
+    main()
