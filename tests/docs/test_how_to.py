@@ -6,11 +6,13 @@ import sys
 import pytest
 from pages import Folder, all_pages, blocks, steps
 
-# The page on frameworks needs their libraries: tests/formats/frameworks/test_page.py runs it.
+# The pages on frameworks and on MLflow need their libraries: tests/formats/frameworks/test_page.py and
+# tests/interop/mlflow/test_plugin_end_to_end.py run them.
 ELSEWHERE = (
     "docs/how-to/frameworks.md",
+    "docs/how-to/mlflow-on-gitmodel.md",
     "docs/how-to/solve-problems-of-model-config.md",
-)  # test_problems.py runs the second page
+)  # test_problems.py runs the last page
 PAGES = [page for page in all_pages() if page.startswith("docs/how-to/") and page not in ELSEWHERE]
 MADE = r"""
 git init -q .

@@ -15,6 +15,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 
 from gitmodel.interop.mlflow_plugin.failures import invalid
+from gitmodel.interop.mlflow_plugin.server import served_location
 
 
 def logged_model(model_id: str, tracking_uri: str | None) -> Any:
@@ -28,6 +29,7 @@ def fetched_files(location: str | None, local: str | None, tracking_uri: str | N
 
     Files from elsewhere are fetched into a temporary folder. Raises MlflowException if they cannot be read.
     """
+    location = location and served_location(location)
     here = local or _local_path(location)
     if here and os.path.exists(here):
         yield here

@@ -388,7 +388,7 @@ def test_a_version_has_the_author_of_its_commit_and_the_time_of_its_last_change(
 
 
 @pytest.mark.parametrize("search", [False, True])
-def test_what_is_kept_in_memory_is_dropped_when_another_process_changes_a_stage(iris, client, search):
+def test_kept_versions_are_read_again_when_another_client_changes_a_stage(iris, client, search):
     def seen():
         found = iris.search_model_versions("version_number = 1") if search else [iris.get_model_version("iris", 1)]
         return found[0].aliases
