@@ -311,7 +311,7 @@ def test_a_contradictory_command_or_reference_is_refused(iris, capsys):
         [2]
         $ git model list --sort size
         ! error: models cannot be sorted by 'size'
-        ! hint: sort by name, created, latest, versions or a key of the metadata that a model has; -KEY reverses
+        ! hint: sort by name, created, latest, versions, updated or a key of the metadata ...; -KEY reverses
         [2]
         $ git model list --filter 'name >'
         ! error: expression `name >`, column 7: a value is missing at the end

@@ -56,7 +56,7 @@ def list_models(invocation: Invocation, asked: options.TableOptions) -> None:
 
     The table has columns for the keys of the metadata that most models have, as many as fit on the terminal. With
     --columns, JSON and TSV have the name of the model and a field for each column. --sort accepts name (the default),
-    created, latest, versions and the keys of the metadata.
+    created, updated, latest, versions and the keys of the metadata.
 
     If a model cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
