@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
@@ -202,7 +203,7 @@ def _chart(change: PlannedChange, trend: Trend) -> Iterator[str]:
     values = [value for _, value in trend.points]
     if len(values) < 2 or not all(value == 0 or _LEAST <= abs(value) < _LARGEST for value in values):
         return
-    versions = ", ".join(f'"{number}"' for number, _ in trend.points[:-1])
+    versions = ", ".join(f'"{label}"' for label in _holder_labels(number for number, _ in trend.points[:-1]))
     title = mermaid_label(f"{change.place}: {trend.metric} by version")[:_LONGEST]
     low, high = min(values), max(values)
     room = (high - low or abs(high) or 1) / 20
@@ -210,6 +211,18 @@ def _chart(change: PlannedChange, trend: Trend) -> Iterator[str]:
     yield f'    x-axis [{versions}, "{change.new} new"]'
     yield f"    y-axis {_decimal(low - room)} --> {_decimal(high + room)}"
     yield from (f"    line [{', '.join(map(_decimal, values))}]", "```")
+
+
+def _holder_labels(numbers: Iterable[int]) -> Iterator[str]:
+    """Yield a label for each of *numbers* that no other has, because Mermaid draws equal labels at one place.
+
+    >>> list(_holder_labels([6, 8, 6, 8, 6]))
+    ['6', '8', '6 again', '8 again', '6 again 3']
+    """
+    seen: Counter[int] = Counter()
+    for number in numbers:
+        seen[number] += 1
+        yield f"{number}{' again' if seen[number] > 1 else ''}{f' {seen[number]}' if seen[number] > 2 else ''}"
 
 
 def _decimal(value: float) -> str:
