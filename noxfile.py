@@ -201,6 +201,15 @@ def docs(session: nox.Session) -> None:
 
 
 @development
+def pictures(session: nox.Session) -> None:
+    """Draw the pictures of the documentation, and take its screenshots."""
+    install_node_tools(session)
+    paths = os.pathsep.join(("tests", "tests/web"))
+    for script in ("tests/docs/pictures.py", "tests/web/screenshots.py"):
+        session.run(str((BIN / "python").relative_to(ROOT)), script, env={"PYTHONPATH": paths})
+
+
+@development
 def soak(session: nox.Session) -> None:
     """The tests with their long versions: crash loops, many writers, large registries."""
     install_node_tools(session)
@@ -294,6 +303,28 @@ def gto(session: nox.Session) -> None:
     share_packages(session)
     session.run("python", "-m", "pip", "install", "-q", "gto==1.10.1", silent=True)
     session.run("python", "-m", "pytest", *(session.posargs or ["tests/interop/gto", "-n", "0", "-q"]))
+
+
+# Kallithea pins older releases, which have no wheels for this Python or do not work with it.
+KALLITHEA = ["formencode>=2.1", "mercurial>=6.2,<6.4", "setuptools<80", "webhelpers2>=2.1"]
+
+
+@nox.session(default=False, requires=["dev"])
+def forge(session: nox.Session) -> None:
+    """Promote by pull requests on Kallithea, a forge from the package index, which needs Python 3.11 and a compiler."""
+    found = find_python("3.11")
+    if found is None:
+        session.skip("the forge was not tried: this machine has no Python 3.11")
+    session.install("-q", "uv")
+    home = Path(session.create_tmp()).resolve() / "kallithea"
+    if not (home / "bin" / "gearbox").exists():
+        pins = Path(session.create_tmp()) / "pins.txt"
+        pins.write_text("\n".join(KALLITHEA) + "\n", encoding="utf-8")
+        session.run("uv", "venv", "-q", "-p", found, str(home))
+        packages = ["--override", str(pins), "kallithea==0.7.0", "setuptools<80"]
+        session.run("uv", "pip", "install", "-q", "-p", str(home / "bin" / "python"), *packages, silent=True)
+    environ = {"GITMODEL_TEST_KALLITHEA": str(home), "PATH": os.pathsep.join((str(BIN), os.environ["PATH"]))}
+    session.run(str(BIN / "pytest"), "tests/forge", "-n", "0", "-q", *session.posargs, env=environ, external=True)
 
 
 @development
