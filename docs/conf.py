@@ -53,12 +53,14 @@ def add_toctrees(app: Sphinx, page: str, content: list[str]) -> None:
         content[0] += toctree("Decisions", names)
 
 
-def copy_start_page(app: Sphinx, error: Exception | None) -> None:
-    """Copy README.html to index.html, which web servers show for the folder."""
+def copy_files(app: Sphinx, error: Exception | None) -> None:
+    """Copy README.html to index.html, which web servers show for the folder, and the pictures in `<picture>`."""
     if error is None:
+        pictures = Path("docs", "pictures")
+        shutil.copytree(Path(app.srcdir) / pictures, Path(app.outdir) / pictures, dirs_exist_ok=True)
         shutil.copyfile(Path(app.outdir) / f"{root_doc}.html", Path(app.outdir) / "index.html")
 
 
 def setup(app: Sphinx) -> None:
     app.connect("source-read", add_toctrees)
-    app.connect("build-finished", copy_start_page)
+    app.connect("build-finished", copy_files)

@@ -1,4 +1,4 @@
-"""Draw the pictures of the documentation. `python tests/docs/pictures.py` writes docs/pictures.
+"""Draw the pictures of the documentation. `python3 noxfile.py -s pictures` writes them to docs/pictures.
 
 The drawings are SVG, made here from the facts they show: the layers of import-linter, and the transcript of the README.
 """
@@ -68,7 +68,7 @@ def layers() -> list[str]:
 
 
 def architecture() -> str:
-    """Who uses gitmodel, its layers, and where everything is stored."""
+    """The users of gitmodel, its layers, and its storage."""
     rows = layers()
     top, row_height = 92, 27
     bottom = top + len(rows) * row_height + 52

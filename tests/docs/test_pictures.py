@@ -7,4 +7,4 @@ import pytest
 @pytest.mark.parametrize("name", sorted(pictures.drawings()))
 def test_a_drawing_is_up_to_date(name: str) -> None:
     written = (pictures.PICTURES / name).read_text(encoding="utf-8")
-    assert written == pictures.drawings()[name], "run `python tests/docs/pictures.py`"
+    assert written == pictures.drawings()[name], "run `python3 noxfile.py -s pictures`"

@@ -13,9 +13,14 @@ h2 { border-bottom: 1px solid #d1d9e0 } code { background: #818b981f; padding: .
 pre { background: #f6f8fa; padding: 16px; border-radius: 6px; overflow: auto } pre code { background: none; padding: 0 }
 pre.mermaid { background: none; text-align: center; padding: 0 } a { color: #0969da }
 details { margin: 8px 0 } summary { cursor: pointer }
+@media (prefers-color-scheme: dark) {
+  body { background: #0d1117; color: #e6edf3 } a { color: #4493f8 }
+  th, td { border-color: #3d444d } h2 { border-color: #3d444d } pre { background: #151b23 }
+}
 """
 DRAW = """
-mermaid.initialize({startOnLoad: false, securityLevel: "strict"});
+const theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "default";
+mermaid.initialize({startOnLoad: false, securityLevel: "strict", theme});
 window.drawn = mermaid.run({querySelector: "pre.mermaid"}).then(() => "drawn", error => "failed: " + error.message);
 """
 
