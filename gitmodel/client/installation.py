@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from importlib import metadata
 
 from gitmodel.domain.schema.records import FORMAT
+from gitmodel.errors import GitModelError
+from gitmodel.git.process import check_git
 from gitmodel.version import __version__
 
 _FOR_DEVELOPERS = ("dev", "docs", "test")
@@ -42,8 +43,7 @@ def _version(package: str) -> str | None:
 
 
 def _git_version() -> str:
-    found = shutil.which("git")
-    if found is None:
-        return "missing"
-    done = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
-    return done.stdout.strip().removeprefix("git version ") or "does not run"
+    try:
+        return check_git(os.environ).removeprefix("git version ")
+    except GitModelError as error:
+        return str(error)
