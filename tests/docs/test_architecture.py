@@ -48,7 +48,9 @@ def _runs_of_git(text: str) -> Iterator[str]:
         match node:
             case ast.Call(func=ast.Attribute(value=git, attr=attr)) if attr in _RUNNING:
                 runs = ast.unparse(git).rpartition(".")[2].lstrip("_") in ("git", "process", "git_process")
-            case ast.List(elts=[ast.Constant(value="git"), *_]) | ast.Tuple(elts=[ast.Constant(value="git"), *_]):
+            case ast.List(elts=[ast.Constant(value="git"), *_]):
+                runs = True
+            case ast.Tuple(elts=[ast.Constant(value="git"), ast.Constant() | ast.Starred(), *_]):
                 runs = True
             case ast.ImportFrom(module="gitmodel.git.process", names=names):
                 runs = any(name.name == "run" for name in names)

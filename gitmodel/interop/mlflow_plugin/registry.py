@@ -32,7 +32,7 @@ NEWEST_FIRST = ("last_updated_timestamp DESC", "name ASC", "version_number DESC"
 
 
 class Lists:
-    """What was read of all models at one state of the registry, which *fingerprint* identifies. Empty at first.
+    """The models and versions at one state of the registry, which *fingerprint* identifies. Empty at first.
 
     *names* are the models by their names in MLflow, *versions* those of a model or of all models in the default order
     of MLflow.
