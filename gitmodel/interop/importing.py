@@ -144,6 +144,7 @@ class _Import:
                     runs, artifacts = runs + made[0], artifacts + made[1]
                 if is_last:
                     proposed = self._place(change, plan)
+            plan = replace(plan, is_new=False)
         for stage, number in proposed:
             self._propose(plan, stage, number)
         if self._with_artifacts:
@@ -157,7 +158,13 @@ class _Import:
         claims = {"source": self._reader.url, "id": source.name, "created": source.created}
         values = {**({"tags": dict(source.tags)} if source.tags else {}), "imported": claims}
         metadata = fitting_metadata(values, source.name, self.notes)
-        return client.register_model(plan.name, title=title, description=source.description, metadata=metadata)
+        try:
+            return client.register_model(plan.name, title=title, description=source.description, metadata=metadata)
+        except Conflict as error:
+            raise Conflict(
+                f"the model {plan.name} was created by someone else during the import",
+                hint="run the same command again: what was imported is not imported again",
+            ) from error
 
     def _create(self, model: Model, plan: ModelPlan, version: SourceVersion) -> tuple[int, int]:
         """Create a version, and return the number of its runs and artifacts."""

@@ -18,8 +18,8 @@ import pytest
 from transcripts import ask, said
 
 from gitmodel import Client
-from gitmodel.errors import GateRefused, Invalid, NotFound, Refused, Unreachable, UsageError
-from gitmodel.interop import mlflow_server
+from gitmodel.errors import Conflict, GateRefused, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.interop import importing, mlflow_server
 from gitmodel.interop.import_plan import Choices
 from gitmodel.interop.importing import import_models
 from gitmodel.interop.opening import open_source
@@ -247,6 +247,33 @@ def test_an_interrupted_import_continues(store, client, monkeypatch):
     assert len(client.get_model("iris").list_versions()) == 100
     report = run_import(store, client)
     assert (report.models[0].versions, report.models[0].known) == (30, 100)
+
+
+def test_versions_of_a_new_model_in_several_commits_arrive_in_a_registry_with_models(store, client, monkeypatch):
+    monkeypatch.setattr(importing, "_AT_ONCE", 2)
+    client.register_model("other")
+    for number in range(1, 6):
+        store.version(number, "Staging" if number == 5 else "None")
+    assert run_import(store, client).models[0].versions == 5
+    assert len(client.get_model("iris").versions) == 5
+    assert client.get_version("iris@staging").number == 5
+
+
+def test_a_model_created_during_the_import_is_a_conflict_that_names_the_next_command(store, client, code_repo):
+    client.register_model("other")
+    for number in range(1, 3):
+        store.version(number)
+    store.add("registered_models", "flowers", 1700000000999, 1700000000999, None)
+
+    def create_the_next_model(done, total):
+        with Client(code_repo) as another:
+            another.register_model("iris", exist_ok=True)
+
+    store.version(1, model="flowers")
+    with pytest.raises(Conflict, match="the model iris was created by someone else") as caught:
+        run_import(store, client, progress=create_the_next_model)
+    assert caught.value.hint.startswith("run the same command again")
+    assert run_import(store, client).models[1].versions == 2
 
 
 def test_gates_and_filters_cannot_read_the_claims(store, client):
