@@ -1415,7 +1415,8 @@ class Client:
         *jobs* objects are copied at a time. Purged objects are skipped. Damaged objects are skipped too, and listed in
         `failed` of the result. Idempotent: call it again to continue after an interruption. With *repair*, objects that
         *to* already has are also verified, and replaced if they are damaged. The stores that the registry uses do not
-        change. Raises UsageError, Unreachable, and Invalid if the copy is not complete.
+        change. Raises UsageError if both stores are the same, Unreachable if one cannot be reached, and Invalid if *to*
+        lacks an object at the end that is not in `failed`.
         """
         from gitmodel.registry import store_maintenance
 

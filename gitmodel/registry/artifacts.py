@@ -390,8 +390,10 @@ def only_artifact(record: VersionRecord, model: str, name: str | None) -> Artifa
     models = [link for link in record.artifacts if link.kind == "model"] or list(record.artifacts)
     if len(models) == 1:
         return models[0]
-    names = ", ".join(link.name for link in record.artifacts) or "none"
-    raise UsageError(f"{model}@{record.number} does not have one artifact to choose", hint=f"name one of: {names}")
+    if not models:
+        raise UsageError(f"{model}@{record.number} has no artifacts", hint="link one with `git model link`")
+    names = ", ".join(link.name for link in record.artifacts)
+    raise UsageError(f"{model}@{record.number} has several artifacts", hint=f"name one of: {names}")
 
 
 def verify(

@@ -235,7 +235,7 @@ def test_the_error_for_an_option_of_the_pipeline_names_with_options(script, caps
     assert "Pipeline.with_options" in err
 
 
-def test_the_error_for_metadata_of_a_pipeline_run_names_the_list_of_versions(script, capsys):
+def test_sorting_runs_by_metadata_is_refused_with_the_command_that_lists_versions(script, capsys):
     ask(capsys, "run", "train.py")
     for option in ("--sort=-accuracy", "--filter=metadata.accuracy > 0.9"):
         code, _, err = ask(capsys, "runs", "list", option)

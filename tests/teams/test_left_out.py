@@ -193,7 +193,7 @@ def test_if_both_sides_rename_a_model_the_remotes_name_is_used_and_the_other_is_
     assert_sound(bare)
 
 
-def test_a_model_can_be_renamed_to_the_name_that_a_pull_left_out(ada, bob, bare):
+def test_a_rename_that_a_pull_left_out_can_be_made_again(ada, bob, bare):
     ada.update_model("iris", new_name="rose")
     ada.push()
     bob.update_model("iris", new_name="flower")

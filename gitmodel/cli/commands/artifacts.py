@@ -190,7 +190,10 @@ def unlink(invocation: Invocation, words: tuple[str, ...], attachment: str | Non
 def _artifact(
     invocation: Invocation, words: tuple[str, ...], *, run: str | None, attachment: str | None
 ) -> tuple[ModelVersion, Artifact]:
-    """Return the version that *words* name, and its artifact, attachment or output of a run by the options."""
+    """Return the version that *words* name, and one of its artifacts.
+
+    With *attachment* it is that attachment, and with *run* an output that the run wrote.
+    """
     ref, name = _read_artifact(words)
     try:
         version = invocation.client.get_version(ref)

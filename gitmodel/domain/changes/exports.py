@@ -58,11 +58,11 @@ def read_export(found: Mapping[str, bytes]) -> Export:
         elif place is not None and kind == "version" and version is None:
             version = (place.model, codec.decode(records.VersionRecord, data, path))
             if version[1].number != int(place.key):
-                raise Invalid(f"{path} of the export has the number {version[1].number} [version.number]")
+                raise Invalid(f"{path} of the export contains version {version[1].number} [version.number]")
         elif place is not None and kind == "run":
             runs.append(codec.decode(records.RunRecord, data, path))
             if runs[-1].id != place.key:
-                raise Invalid(f"{path} of the export has the id {runs[-1].id} [run.id]")
+                raise Invalid(f"{path} of the export contains the run {runs[-1].id} [run.id]")
         else:
             raise Invalid(f"{path!a} does not belong in an export", hint="export it again from its registry")
     if model is None or version is None or model[0] != version[0]:
