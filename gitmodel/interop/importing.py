@@ -137,10 +137,10 @@ class _Import:
             is_last = chunk is chunks[-1]
             if not chunk and not plan.is_new:
                 break
-            with self._client.transaction(_subject(plan, chunk, self._reader.name)) as change:
+            with self._changing(plan, chunk) as change:
                 model = self._model(change, plan)
                 for version in chunk:
-                    made = self._create(model, plan, version)
+                    made = self._create(change, model, plan, version)
                     runs, artifacts = runs + made[0], artifacts + made[1]
                 if is_last:
                     proposed = self._place(change, plan)
@@ -151,6 +151,18 @@ class _Import:
             artifacts += sum(self._compare(plan, version) for version in plan.known)
         return self._result(plan, runs=runs, artifacts=artifacts)
 
+    @contextmanager
+    def _changing(self, plan: ModelPlan, chunk: Sequence[SourceVersion]) -> Iterator[Client]:
+        """Make the changes of the block one commit. Raises Conflict if another writer changed the same model."""
+        try:
+            with self._client.transaction(_subject(plan, chunk, self._reader.name)) as change:
+                yield change
+        except Conflict as error:
+            raise Conflict(
+                f"{plan.name} was changed by someone else during the import: {error.message}",
+                hint="run the same command again: what was imported is not imported again",
+            ) from error
+
     def _model(self, client: Client, plan: ModelPlan) -> Model:
         if not plan.is_new:
             return client.get_model(plan.name)
@@ -158,15 +170,9 @@ class _Import:
         claims = {"source": self._reader.url, "id": source.name, "created": source.created}
         values = {**({"tags": dict(source.tags)} if source.tags else {}), "imported": claims}
         metadata = fitting_metadata(values, source.name, self.notes)
-        try:
-            return client.register_model(plan.name, title=title, description=source.description, metadata=metadata)
-        except Conflict as error:
-            raise Conflict(
-                f"the model {plan.name} was created by someone else during the import",
-                hint="run the same command again: what was imported is not imported again",
-            ) from error
+        return client.register_model(plan.name, title=title, description=source.description, metadata=metadata)
 
-    def _create(self, model: Model, plan: ModelPlan, version: SourceVersion) -> tuple[int, int]:
+    def _create(self, client: Client, model: Model, plan: ModelPlan, version: SourceVersion) -> tuple[int, int]:
         """Create a version, and return the number of its runs and artifacts."""
         self._count()
         if version.is_deleted:
@@ -176,14 +182,14 @@ class _Import:
             return 0, 0
         draft, run = self._draft(plan.source, version)
         with self._files(plan, version) as path:
-            made = self._try_to_create(model, plan, version, draft, path)
+            made = self._try_to_create(client, model, plan, version, draft, path)
         if made is None:
             return 0, 0
         self._attach(made, draft, run)
         return int(draft.run is not None), len(made.artifacts)
 
     def _try_to_create(
-        self, model: Model, plan: ModelPlan, version: SourceVersion, draft: Draft, path: Path | None
+        self, client: Client, model: Model, plan: ModelPlan, version: SourceVersion, draft: Draft, path: Path | None
     ) -> ModelVersion | None:
         """Create a version with the file or folder *path*, else without it, else not at all; note what is refused."""
         subject = f"{plan.source.name} {version.name or version.number}"
@@ -196,21 +202,13 @@ class _Import:
                     metadata=draft.metadata,
                     model_objects={ARTIFACT: files} if files else None,
                     code=draft.code,
-                    runs=self._runs_of(draft),
+                    runs=_runs_of(client, draft),
                     imported=draft.imported,
                     idempotency_key="",
                 )
             except (Conflict, Invalid, Refused, UsageError) as error:
                 self._leave_out(f"{subject} artifact" if files else subject, error)
         return None
-
-    def _runs_of(self, draft: Draft) -> tuple[RunRecord | str, ...]:
-        """Return the record of the run, or only its id if an earlier import recorded the run."""
-        run = draft.run
-        if run is None:
-            return ()
-        known = self._client.writer.read(lambda snapshot: snapshot.files.read(paths.run_file(run.id)) is not None)
-        return (run.id if known else run,)
 
     def _draft(self, model: SourceModel, version: SourceVersion) -> tuple[Draft, SourceRun | None]:
         run = self._reader.run(version.run) if version.run else None
@@ -323,6 +321,15 @@ class _Import:
             stages={stage: number for stage, number in plan.stages if stage != ARCHIVED},
             aliases=dict(plan.aliases),
         )
+
+
+def _runs_of(client: Client, draft: Draft) -> tuple[RunRecord | str, ...]:
+    """Return the record of the run, or only its id if an earlier import recorded the run."""
+    run = draft.run
+    if run is None:
+        return ()
+    known = client.writer.read(lambda snapshot: snapshot.files.read(paths.run_file(run.id)) is not None)
+    return (run.id if known else run,)
 
 
 def _subject(plan: ModelPlan, chunk: Sequence[SourceVersion], system: str) -> str:

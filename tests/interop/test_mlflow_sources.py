@@ -259,21 +259,24 @@ def test_versions_of_a_new_model_in_several_commits_arrive_in_a_registry_with_mo
     assert client.get_version("iris@staging").number == 5
 
 
-def test_a_model_created_during_the_import_is_a_conflict_that_names_the_next_command(store, client, code_repo):
+@pytest.mark.parametrize("during", [1, 2])
+def test_another_import_at_the_same_time_is_a_conflict_that_names_the_next_command(store, client, code_repo, during):
+    """The other import is complete before the commit that creates the model, or before its plan is applied."""
     client.register_model("other")
-    for number in range(1, 3):
-        store.version(number)
     store.add("registered_models", "flowers", 1700000000999, 1700000000999, None)
-
-    def create_the_next_model(done, total):
-        with Client(code_repo) as another:
-            another.register_model("iris", exist_ok=True)
-
     store.version(1, model="flowers")
-    with pytest.raises(Conflict, match="the model iris was created by someone else") as caught:
-        run_import(store, client, progress=create_the_next_model)
+    store.run("r1")
+    store.version(1, run="r1")
+
+    def import_at_the_same_time(done, total):
+        if done == during:
+            with Client(code_repo) as another:
+                run_import(store, another)
+
+    with pytest.raises(Conflict, match="was changed by someone else during the import") as caught:
+        run_import(store, client, progress=import_at_the_same_time)
     assert caught.value.hint.startswith("run the same command again")
-    assert run_import(store, client).models[1].versions == 2
+    assert [model.known for model in run_import(store, client).models] == [1, 1]
 
 
 def test_gates_and_filters_cannot_read_the_claims(store, client):
