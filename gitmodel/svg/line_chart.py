@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from gitmodel.domain.views.version_numbers import finite_number
 from gitmodel.frozen import Frozen
-from gitmodel.svg.markup import SMALL, cut, drawing, element, short, text, text_width, titled
+from gitmodel.svg.markup import SMALL, cut, drawing, element, polyline, short, text, text_width, titled
 from gitmodel.svg.reduction import Point, line_runs
 from gitmodel.svg.scales import Scale, number_text, round_steps
 
@@ -121,16 +121,19 @@ def _description(
 
 def _axes(steps: list[tuple[float, str]], across: Scale, upright: Scale, unit: str, width: int) -> Iterable[str]:
     """Yield the lines and labels of both axes."""
-    for value, label in steps:
-        y = upright.at(value)
-        yield element("path", d=f"M{short(across.start - 6)} {short(y)}H{width}", class_="grid", **_THIN)
-        yield text(label, across.start - 10, y + 4, text_anchor="end", font_size=SMALL, class_="axis")
+    begin = short(across.start - 6)
+    lines = "".join(f"M{begin} {short(upright.at(value))}H{width}" for value, _ in steps)
+    yield element("path", d=lines, class_="grid", **_THIN)
+    numbers = [text(label, across.start - 10, upright.at(value) + 4) for value, label in steps]
+    yield element("g", *numbers, text_anchor="end", font_size=SMALL, class_="axis")
     base = upright.start + 20
     room = max(text_width(str(int(across.high)), SMALL) + 16, 40)
-    for value, label in round_steps(across.low, across.high, int((across.end - across.start) / room) or 1, whole=True):
-        x = across.at(value)
-        yield element("path", d=f"M{short(x)} {short(upright.start + 4)}v4", class_="axis", stroke="currentColor")
-        yield text(label, x, base, text_anchor="middle", font_size=SMALL, class_="axis")
+    ticks = round_steps(across.low, across.high, int((across.end - across.start) / room) or 1, whole=True)
+    top = short(upright.start + 4)
+    lines = "".join(f"M{short(across.at(value))} {top}v4" for value, _ in ticks)
+    yield element("path", d=lines, class_="axis", stroke="currentColor")
+    numbers = [text(label, across.at(value), base) for value, label in ticks]
+    yield element("g", *numbers, text_anchor="middle", font_size=SMALL, class_="axis")
     yield text(unit, across.end, base + 16, text_anchor="end", font_size=SMALL, class_="axis")
 
 
@@ -156,9 +159,7 @@ def _limit(label: str, y: float, start: float, top: float, width: int) -> str:
 
 def _lines(runs: list[list[Point]], across: Scale, upright: Scale) -> Iterable[str]:
     """Yield one path through all *runs* that have more than one point."""
-    drawn = [
-        f"M{'L'.join(f'{short(across.at(x))} {short(upright.at(y))}' for x, y in run)}" for run in runs if len(run) > 1
-    ]
+    drawn = [polyline([(across.at(x), upright.at(y)) for x, y in run]) for run in runs if len(run) > 1]
     if drawn:
         yield element("path", d="".join(drawn), class_="line", **_LINE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape as escape_markup
 
 from gitmodel.domain.views.cell_text import escape, width
@@ -37,6 +38,27 @@ def short(value: float) -> str:
     """
     text = f"{value:.1f}".removesuffix(".0")
     return "0" if text == "-0" else text
+
+
+def polyline(points: Sequence[tuple[float, float]]) -> str:
+    """Return the path through *points*, which are relative to each other, because that is a third shorter.
+
+    >>> polyline([(1.5, 10), (2, 9.8), (12.04, 9.8)])
+    'M1.5 10l.5-.2 10 0'
+    """
+    tenths = [(round(x * 10), round(y * 10)) for x, y in points]
+    (x, y), *others = tenths
+    moves = " ".join(
+        f"{_tenths(to_x - from_x)} {_tenths(to_y - from_y)}"
+        for (from_x, from_y), (to_x, to_y) in zip(tenths, others, strict=False)
+    ).replace(" -", "-")
+    return f"M{short(x / 10)} {short(y / 10)}l{moves}"
+
+
+def _tenths(value: int) -> str:
+    """Return *value* tenths as a number, without the zero before the point."""
+    text = f"{value / 10:g}"
+    return text.replace("0.", ".", 1) if -10 < value < 10 else text
 
 
 def text(content: str, x: float, y: float, **attributes: str | float | None) -> str:
