@@ -71,7 +71,7 @@ def measure_pages(table: Table, folder: Path, environ: dict[str, str], *, count:
 
 def _measure_export(table: Table, repo: Path, site: Path, environ: dict[str, str], *, judged: bool) -> None:
     model = "iris" if repo.name == "one" else "model-7"
-    numbers = iter(range(11, 99))
+    numbers = iter(range(2, 11))
 
     def line(what: str, before: Callable[[], object], most: float, times: int) -> None:
         costs = []
