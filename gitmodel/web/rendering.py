@@ -129,24 +129,25 @@ class Renderer:
     def _surroundings(self, page: Page, parameters: Parameters, file: str) -> dict[str, Any]:
         """Return the variables of the layout."""
         variables = layout_variables(self._options, page.name, file)
-        root = variables["root"]
 
         def link(name: str, **to: object) -> str:
             found = self.address(name, to)
-            return root + found if found else ""
+            return routes.relative(file, found) if found else ""
 
         model = parameters.get("model", "")
         return {
             **variables,
             "link": link,
-            "navigation": self._navigation(page, {}, root),
-            "model_navigation": self._navigation(page, {"model": model}, root) if model else (),
+            "navigation": self._navigation(page, {}, file),
+            "model_navigation": self._navigation(page, {"model": model}, file) if model else (),
             "model": model,
         }
 
-    def _navigation(self, page: Page, of: Parameters, root: str) -> tuple[NavigationItem, ...]:
+    def _navigation(self, page: Page, of: Parameters, file: str) -> tuple[NavigationItem, ...]:
         found = ((each, self.address(each.name, of)) for each in _labelled(tuple(of)))
-        return tuple(NavigationItem(each.label, root + to, _current(each, page, of)) for each, to in found if to)
+        return tuple(
+            NavigationItem(each.label, routes.relative(file, to), _current(each, page, of)) for each, to in found if to
+        )
 
 
 @cache
@@ -176,7 +177,7 @@ def layout_variables(options: SiteOptions, kind: str, file: str) -> dict[str, An
         "navigation": (),
         "model_navigation": (),
         "model": "",
-        "policy": POLICY,
+        "policy": Markup(POLICY),  # it has single quotes only, which the attribute need not escape
         "version_of_gitmodel": __version__,
     }
 

@@ -72,6 +72,21 @@ def find_page(path: str) -> Found | None:
     return None
 
 
+def relative(file: str, to: str) -> str:
+    """Return the shortest address of the file *to* in the page in *file*.
+
+    >>> relative("m/iris/v/3.html", "m/iris/v/4.html"), relative("m/iris/index.html", "stages.html")
+    ('4.html', '../../stages.html')
+    """
+    folders, target = file.split("/")[:-1], to.split("/")
+    common = 0
+    for folder, other in zip(folders, target[:-1], strict=False):
+        if folder != other:
+            break
+        common += 1
+    return "../" * (len(folders) - common) + "/".join(target[common:])
+
+
 def twin_of(file: str) -> str:
     """Return the path of the JSON twin of the page at the path *file*.
 

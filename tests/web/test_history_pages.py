@@ -82,13 +82,13 @@ def test_the_history_has_each_change_with_its_state_and_evidence(site: Path) -> 
 
 def test_the_history_is_drawn_as_swim_lanes_and_shown_as_a_table(site: Path) -> None:
     text = (site / "m/iris/history.html").read_text(encoding="utf-8")
-    assert text.count("<svg") == 3  # the icon, and the drawing in two widths
+    assert text.count("<svg") == 2  # the drawing in two widths
     assert "production: 1 since " in text
     assert "staging: 2 at " in text  # the cross of the change that was never in force
     assert text.count("<tr data-stage=") == 5
     assert "<b>forced</b>: gate accuracy overridden" in text
     assert 'href="https://github.com/org/models/pull/7">#7</a>' in text
-    assert '<a href="../../m/iris/history.csv" download>CSV</a>' in text
+    assert '<a href="history.csv" download>CSV</a>' in text
 
 
 def test_a_stage_that_is_empty_now_says_so(client: Client, tmp_path: Path) -> None:
@@ -174,8 +174,8 @@ def test_the_lineage_is_a_graph_and_a_text_tree_of_each_version_in_use(site: Pat
     text = (site / "m/iris/lineage.html").read_text(encoding="utf-8")
     assert '<section id="1"' in text
     assert text.count('class="drawing lineage"') == 6
-    assert '<a href="../../m/iris/v/2.html"><g class="node version held">' in text
-    assert 'href="../../../m/iris/lineage.html#2"' in (site / "m/iris/v/2.html").read_text(encoding="utf-8")
+    assert '<a href="v/2.html"><g class="node version held">' in text
+    assert 'href="../lineage.html#2"' in (site / "m/iris/v/2.html").read_text(encoding="utf-8")
     assert "git model lineage iris@3" in (site / "m/iris/v/3.html").read_text(encoding="utf-8")
     assert "The model has no version yet." in (site / "m/empty/lineage.html").read_text(encoding="utf-8")
 

@@ -34,10 +34,11 @@ function shown(value) {
 }
 const many = count => count.toLocaleString("en");
 
-for (const button of navigator.clipboard ? all(".copier") : []) {
-  button.hidden = false;
+for (const code of navigator.clipboard ? all(".copy code") : []) {
+  const button = h("button.copier", "Copy");
+  code.after(button);
   on(button, "click", async () => {
-    await navigator.clipboard.writeText(button.previousSibling.textContent);
+    await navigator.clipboard.writeText(code.textContent);
     button.textContent = "Copied";
   });
 }
@@ -46,7 +47,7 @@ for (const button of navigator.clipboard ? all(".copier") : []) {
 function sortable(table, sort) {
   for (const head of all("thead th[data-sort]", table)) {
     if (one("button", head)) continue;
-    const button = h("button", { type: "button" }, head.textContent);
+    const button = h("button", head.textContent);
     head.replaceChildren(button);
     on(button, "click", () => {
       const now = head.getAttribute("aria-sort"), down = now ? now === "ascending" : head.dataset.sort === "number";
@@ -151,7 +152,7 @@ function matcher(data, text) {
 const table = one("#versions"), tools = one("form.versions");
 if (table && tools) {
   const MOST = 100, chosen = new Set((state.get("select") || "").split(",").filter(Boolean).map(Number));
-  const compare = one("a.compare", tools), more = one("button.more"), query = tools.elements.q, boxes = all("input[name=column]", tools);
+  const compare = one("a.compare", tools), more = one(".more"), query = tools.elements.q, boxes = all("input[name=column]", tools);
   let columns = all("th[data-key]", table).map(head => head.dataset.key), most = MOST, by = state.get("sort") || "";
 
   function choose(number, is) {
@@ -198,7 +199,7 @@ if (table && tools) {
     draw();
   }));
   one("thead tr", table).prepend(h("td.box"));
-  all("tbody tr", table).forEach(row => row.prepend(box(+row.dataset.number)));
+  all("tbody tr", table).forEach(row => row.prepend(box(parseInt(row.textContent))));
   tools.hidden = false;
   query.value = state.get("q") || "";
   on(query, "input", () => { most = MOST; draw(); });
