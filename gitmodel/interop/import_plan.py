@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from typing import NamedTuple
 
 from gitmodel.domain.schema import paths
-from gitmodel.domain.schema.names import fold
+from gitmodel.domain.schema.names import did_you_mean, fold
+from gitmodel.errors import NotFound, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.interop.foreign_names import candidate_names
 from gitmodel.interop.source import SourceModel, SourceVersion
@@ -97,10 +98,14 @@ def source_id(model: str, version: SourceVersion) -> str:
 
 
 def plan_import(models: Iterable[SourceModel], target: Target, choices: Choices) -> ImportPlan:
-    """Plan the import of *models*. Names of *choices* that the source lacks are noted."""
-    planned, notes, taken, seen = list[ModelPlan](), list[Note](), set[str](), set[str]()
+    """Plan the import of *models*. A word of *choices* that the source lacks is noted.
+
+    Raises NotFound for a chosen model that the source lacks, UsageError for a stage that *target* lacks.
+    """
+    models = tuple(models)
+    _check_choices(choices, models, target)
+    planned, notes, taken = list[ModelPlan](), list[Note](), set[str]()
     for model in models:
-        seen.add(model.name)
         if choices.models and model.name not in choices.models:
             continue
         if model.is_prompt and not choices.prompts:
@@ -112,8 +117,32 @@ def plan_import(models: Iterable[SourceModel], target: Target, choices: Choices)
             continue
         taken.add(fold(name))
         planned.append(_plan_model(model, name, target, choices))
-    notes += [Note("left out", name, "the source has no such model") for name in choices.models if name not in seen]
+    known = {fold(word) for model in models for word in _words_of(model)}
+    notes += [
+        Note("left out", f"--map {word}={stage}", f"the source has no stage or alias {word!a}")
+        for word, stage in choices.words.items()
+        if fold(word) not in known
+    ]
     return ImportPlan(models=tuple(planned), notes=tuple(notes))
+
+
+def _check_choices(choices: Choices, models: Sequence[SourceModel], target: Target) -> None:
+    names = [model.name for model in models]
+    for name in choices.models:
+        if name not in names:
+            hint = "leave --model out to import all models; --dry-run lists them"
+            raise NotFound(f"the source has no model {name!a}", hint=did_you_mean(name, names, hint))
+    stages = (*target.stages, ARCHIVED, NO_STAGE)
+    for word, stage in choices.words.items():
+        if stage not in stages:
+            hint = f"the stages are {', '.join(target.stages)}, archived and none; add one with `git model stage add`"
+            raise UsageError(f"--map {word}={stage}: there is no stage {stage!a} here", hint=hint)
+
+
+def _words_of(model: SourceModel) -> Iterator[str]:
+    yield from model.aliases
+    for version in model.versions:
+        yield from version.stages
 
 
 def _free_name(name: str, target: Target, taken: Collection[str]) -> str | None:

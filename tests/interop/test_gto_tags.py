@@ -96,10 +96,10 @@ def test_a_second_import_takes_new_versions_even_if_older_tags_arrive(client, ta
 
 def test_a_deregistered_version_is_left_out_and_an_imported_one_stays(client, tag):
     tag("iris@v1.0.0", commit="one")
-    run_import(client)
+    run_import(client, Choices())
     tag("iris@v1.0.0!")
     tag("iris@v2.0.0", "iris@v2.0.0!", commit="two")
-    report = run_import(client)
+    report = run_import(client, Choices())
     assert [version.number for version in client.get_model("iris").versions] == [1]
     assert notes_of(report) == [
         "left out: iris v2.0.0: it was deleted there",
@@ -109,7 +109,7 @@ def test_a_deregistered_version_is_left_out_and_an_imported_one_stays(client, ta
 
 def test_a_stage_that_is_missing_here_is_left_out(client, tag):
     tag("iris@v1.0.0", "iris#canary#1", commit="one")
-    assert "there is no stage 'canary' here" in notes_of(run_import(client))[0]
+    assert "there is no stage 'canary' here" in notes_of(run_import(client, Choices()))[0]
 
 
 def test_other_tags_are_ignored(client, tag):
@@ -120,7 +120,7 @@ def test_other_tags_are_ignored(client, tag):
 def test_a_file_that_the_commit_lacks_is_left_out(client, tag, code_repo):
     (code_repo / "artifacts.yaml").write_text("iris:\n  path: data/model.bin\n")
     tag("iris@v1.0.0", commit="one")
-    report = run_import(client, with_artifacts=True)
+    report = run_import(client, Choices(), with_artifacts=True)
     assert "has no data/model.bin; if DVC keeps it" in notes_of(report)[0]
 
 

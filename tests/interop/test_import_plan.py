@@ -5,6 +5,7 @@ from datetime import datetime, timezone
 import pytest
 
 from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.errors import NotFound, UsageError
 from gitmodel.interop.import_plan import Choices, HeldModel, HeldVersion, Target, plan_import
 from gitmodel.interop.source import SourceModel, SourceVersion
 
@@ -137,6 +138,28 @@ def test_prompts_are_left_out_unless_asked_for():
 
 
 def test_only_the_chosen_models_are_planned():
-    found = plan_import([source(1), source(1, name="rose")], target(), Choices(("rose", "lily")))
+    found = plan_import([source(1), source(1, name="rose")], target(), Choices(("rose",)))
     assert [plan.name for plan in found.models] == ["rose"]
-    assert [(note.subject, note.reason) for note in found.notes] == [("lily", "the source has no such model")]
+
+
+@pytest.mark.parametrize(
+    ("choices", "error", "message", "hint"),
+    [
+        (Choices(("iris", "Iris")), NotFound, "the source has no model 'Iris'", "iris"),
+        (Choices(("lily",)), NotFound, "the source has no model 'lily'", "--dry-run lists them"),
+        (Choices(words={"best": "prod"}), UsageError, "--map best=prod: there is no stage 'prod' here", "production"),
+    ],
+)
+def test_a_choice_that_names_nothing_is_refused(choices, error, message, hint):
+    with pytest.raises(error) as caught:
+        plan_import([source(1)], target(), choices)
+    assert caught.value.message == message
+    assert hint in caught.value.hint
+
+
+def test_a_mapped_word_that_the_source_does_not_use_is_reported():
+    choices = Choices(words={"champio": "production", "Best": "staging"})
+    found = plan_import([source(1, aliases={"best": 1})], target(), choices)
+    assert [(note.subject, note.reason) for note in found.notes] == [
+        ("--map champio=production", "the source has no stage or alias 'champio'")
+    ]
