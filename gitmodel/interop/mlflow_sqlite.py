@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gitmodel.errors import Invalid, NotFound
+from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable
 from gitmodel.interop import mlflow_values
 from gitmodel.interop.source import Point, SourceModel, SourceRun, SourceVersion
 
@@ -30,23 +30,29 @@ class MlflowDatabase:
         self._rows = sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)
         self._rows.row_factory = sqlite3.Row
         try:
-            found = {row[0] for row in self._rows.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        except sqlite3.DatabaseError as error:
+            self._tables = self._read_tables()
+        except GitModelError:
             self.close()
-            raise Invalid(
-                f"{path} cannot be read as an SQLite database: {error}", hint="see that no copy was cut short"
-            ) from None
+            raise
+
+    def _read_tables(self) -> frozenset[str]:
+        with _reading(self._path):
+            rows = self._rows.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            found = frozenset(row[0] for row in rows)
         missing = [table for table in _TABLES if table not in found]
         if missing:
-            self.close()
             raise Invalid(
-                f"{path} is no database of MLflow: it has no table {missing[0]}",
+                f"{self._path} is no database of MLflow: it has no table {missing[0]}",
                 hint="give the file that `mlflow server --backend-store-uri sqlite:///FILE` uses; MLflow 1.0 and newer "
                 "are supported",
             )
-        self._tables = found
+        return found
 
     def models(self) -> Iterator[SourceModel]:
+        with _reading(self._path):
+            yield from self._read_models()
+
+    def _read_models(self) -> Iterator[SourceModel]:
         tags = self._tags("registered_model_tags", ("name",))
         version_tags = self._tags("model_version_tags", ("name", "version"))
         aliases: dict[Any, dict[str, int]] = defaultdict(dict)
@@ -73,6 +79,10 @@ class MlflowDatabase:
             )
 
     def run(self, id: str) -> SourceRun | None:
+        with _reading(self._path):
+            return self._read_run(id)
+
+    def _read_run(self, id: str) -> SourceRun | None:
         row = self._rows.execute("SELECT * FROM runs WHERE run_uuid = ?", (id,)).fetchone()
         if row is None:
             return None
@@ -90,14 +100,12 @@ class MlflowDatabase:
 
     def points(self, run: SourceRun) -> list[Point]:
         repeated = "SELECT key FROM metrics WHERE run_uuid = ? GROUP BY key HAVING COUNT(*) > 1"
-        found = self._rows.execute(
-            f"SELECT key, step, timestamp, value, is_nan FROM metrics WHERE run_uuid = ? AND key IN ({repeated}) "
-            "ORDER BY key, step, timestamp",
-            (run.id, run.id),
-        )
-        return [
-            Point(row["key"], row["step"], mlflow_values.precisely_at(row["timestamp"]), _value(row)) for row in found
-        ]
+        wanted = f"SELECT key, step, timestamp, value, is_nan FROM metrics WHERE run_uuid = ? AND key IN ({repeated})"
+        with _reading(self._path):
+            return [
+                Point(row["key"], row["step"], mlflow_values.precisely_at(row["timestamp"]), _value(row))
+                for row in self._rows.execute(f"{wanted} ORDER BY key, step, timestamp", (run.id, run.id))
+            ]
 
     @contextmanager
     def files(self, version: SourceVersion) -> Iterator[Path]:
@@ -117,6 +125,24 @@ class MlflowDatabase:
         for row in self._all(table, "ORDER BY key"):
             found[_key(row, *columns)][row["key"]] = row["value"] or ""
         return found
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raise Unreachable if the database *path* is locked, Invalid if it is damaged or has impossible values."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if "locked" in str(error):
+            raise Unreachable(f"another program is writing to {path}", hint="run the same command again") from None
+        raise Invalid(
+            f"{path} cannot be read as an SQLite database: {error}", hint="see that no copy was cut short"
+        ) from None
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Invalid(
+            f"{path} has a value that MLflow does not write: {error}",
+            hint="correct the row in a copy of the database, and import the copy",
+        ) from error
 
 
 def _key(row: sqlite3.Row, *columns: str) -> tuple[Any, ...]:

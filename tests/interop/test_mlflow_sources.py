@@ -340,6 +340,30 @@ def test_a_source_that_cannot_be_read_is_refused(tmp_path, monkeypatch, source, 
 
 
 @pytest.mark.parametrize(
+    ("damage", "error", "text"),
+    [
+        ("UPDATE model_versions SET creation_time = 'x'", Invalid, "has a value that MLflow does not write: invalid"),
+        ("UPDATE model_versions SET creation_time = 9e18", Invalid, "has a value that MLflow does not write: year"),
+        ("UPDATE latest_metrics SET value = NULL", Invalid, "has a value that MLflow does not write: float()"),
+        ("UPDATE params SET value = CAST(x'ff' AS TEXT)", Invalid, "cannot be read as an SQLite database: Could not"),
+        ("BEGIN EXCLUSIVE", Unreachable, "another program is writing to"),
+    ],
+)
+def test_a_damaged_or_locked_database_is_refused_and_no_version_is_written(
+    store, client, monkeypatch, damage, error, text
+):
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, **{"timeout": 0, **options}))
+    store.run("r1", metrics=[("accuracy", 0.9)], parameters=[("depth", "3")])
+    store.version(1, run="r1")
+    store.rows.execute(damage)
+    with pytest.raises(error) as caught:
+        run_import(store, client)
+    assert text in caught.value.message
+    assert not any(model.versions for model in client.list_models())
+
+
+@pytest.mark.parametrize(
     "option", [["--model", "x"], ["--map", "a=b"], ["--prompts"], ["--with-artifacts"], ["--dry-run"]]
 )
 def test_options_of_other_registries_need_from(option, code_repo, monkeypatch, capsys):
