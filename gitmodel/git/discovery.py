@@ -62,7 +62,12 @@ def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = Tru
     if not os.path.isdir(path):
         what = GONE if path == Path() else f"there is no folder {path}"
         what = f"{path} is neither a folder nor a git bundle" if os.path.isfile(path) else what
-        raise NotFound(what, hint="name an existing repository: `git model --repo PATH ...`")
+        hint = (
+            "name an existing repository: `git model --repo PATH ...`"
+            if what == GONE
+            else "name an existing repository"
+        )
+        raise NotFound(what, hint=hint)
     if not path.is_absolute():
         try:
             os.getcwd()
@@ -87,6 +92,13 @@ def _find_named(path: Path, clean: Mapping[str, str]) -> FoundRepository:
         if not (path / "HEAD").is_file():  # the repository was found above the given path
             raise
         return _ask(path, clean, git_dir=os.path.abspath(path))
+    except NotFound as error:
+        if error.message != NO_REPOSITORY or path == Path():
+            raise
+        import shlex  # imported here: few calls fail
+
+        hint = f"run `git init {shlex.quote(str(path))}`, or name an existing repository"
+        raise NotFound(f"there is no git repository at {path}", hint=hint) from None
 
 
 def _find_current(path: Path, clean: Mapping[str, str], environ: Mapping[str, str]) -> FoundRepository:
