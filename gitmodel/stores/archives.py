@@ -30,6 +30,7 @@ _BLOCK = 512
 _CHUNK = 1 << 20
 _LONGEST_INDEX = 64 << 20
 _MOST_RECORDS = 64 << 20
+_OTHERS = "; to import models of MLflow or GTO, add --from"
 _HINT = "it was cut off, changed or made by something else: get it again from where it was exported"
 
 
@@ -91,7 +92,7 @@ class Archive:
         size = os.fstat(file.fileno()).st_size
         name, length = self._header()
         if name != INDEX or length > _LONGEST_INDEX:
-            raise Invalid("this is not an export of gitmodel", hint=_HINT)
+            raise Invalid("this is not an export of gitmodel", hint=f"{_HINT}{_OTHERS}")
         self.entries = parse_manifest(self._content(length))
         self.sizes = _sizes_of(self.entries)
         expected = _padded(length) + sum(map(_padded, self.sizes.values())) + 2 * _BLOCK
@@ -132,7 +133,7 @@ class Archive:
         try:
             member = tarfile.TarInfo.frombuf(block, "ascii", "strict")
         except (tarfile.HeaderError, UnicodeDecodeError, ValueError):
-            raise Invalid("this is not an export of gitmodel, or a part of one", hint=_HINT) from None
+            raise Invalid("this is not an export of gitmodel, or a part of one", hint=f"{_HINT}{_OTHERS}") from None
         # Links, devices, sparse files, long names and extended headers are not allowed.
         if block != _tar_header(member.name, member.size):
             raise Invalid(f"the export holds {member.name[:100]!a} in an unexpected form", hint=_HINT)
@@ -158,7 +159,8 @@ class Archive:
 def open_archive(path: Path) -> Iterator[Archive]:
     """Open and verify the export at *path*. Raises NotFound, Invalid, Unreachable."""
     if not path.is_file():
-        raise NotFound(f"there is no file {path}", hint="name an export, as `git model export` writes it")
+        what = f"{path} is not a file" if path.exists() else f"there is no file {path}"
+        raise NotFound(what, hint=f"name an export, as `git model export` writes it{_OTHERS}")
     try:
         with path.open("rb") as file:
             yield Archive(file)

@@ -103,7 +103,7 @@ def test_an_import_does_not_change_existing_records(story, past, tmp_path, capsy
         [2]
         $ git model import {tmp_path}/none
         ! error: there is no file {tmp_path}/none
-        ! hint: name an export, as `git model export` writes it
+        ! hint: name an export, as `git model export` writes it; to import models of MLflow or GTO, add --from
         [3]
         """,
     )
