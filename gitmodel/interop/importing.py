@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +103,17 @@ def _read_held(snapshot: Snapshot, registry: RegistryRecord, name: str) -> HeldM
     return HeldModel(exists=True, title=record.title, versions=versions, stages=stages, aliases=aliases)
 
 
+@dataclass
+class _Tally:
+    """The changes to one model so far. *refused* counts the versions that could not be created."""
+
+    runs: int = 0
+    artifacts: int = 0
+    refused: int = 0
+    stages: dict[str, int] = field(default_factory=dict)
+    aliases: dict[str, int] = field(default_factory=dict)
+
+
 class _Import:
     """One import in progress. *notes* are those that only reading runs and writing can find."""
 
@@ -118,16 +129,16 @@ class _Import:
 
     def describe(self, plan: ModelPlan) -> ImportedModel:
         """Return the result that `write` would have."""
-        runs = 0
+        tally = _Tally(stages=dict(plan.stages), aliases=dict(plan.aliases))
         for version in plan.new:
             if not version.is_deleted:
-                runs += self._draft(plan.source, version)[0].run is not None
+                tally.runs += self._draft(plan.source, version)[0].run is not None
             self._count()
-        return self._result(plan, runs=runs, artifacts=0)
+        return self._result(plan, tally)
 
     def write(self, plan: ModelPlan) -> ImportedModel:
         """Write the commits of one model: its versions, stages and aliases, then proposals for reviewed stages."""
-        runs = artifacts = 0
+        tally = _Tally()
         proposed: list[tuple[str, int]] = []
         if plan.is_new and self._client.writer.read(lambda snapshot: not snapshot.commit):
             self._model(self._client, plan)  # begins the registry: without a branch, each read searches for it
@@ -140,16 +151,15 @@ class _Import:
             with self._changing(plan, chunk) as change:
                 model = self._model(change, plan)
                 for version in chunk:
-                    made = self._create(change, model, plan, version)
-                    runs, artifacts = runs + made[0], artifacts + made[1]
+                    self._create(change, model, plan, version, tally)
                 if is_last:
-                    proposed = self._place(change, plan)
+                    proposed = self._place(change, plan, tally)
             plan = replace(plan, is_new=False)
         for stage, number in proposed:
             self._propose(plan, stage, number)
         if self._with_artifacts:
-            artifacts += sum(self._compare(plan, version) for version in plan.known)
-        return self._result(plan, runs=runs, artifacts=artifacts)
+            tally.artifacts += sum(self._compare(plan, version) for version in plan.known)
+        return self._result(plan, tally)
 
     @contextmanager
     def _changing(self, plan: ModelPlan, chunk: Sequence[SourceVersion]) -> Iterator[Client]:
@@ -172,21 +182,22 @@ class _Import:
         metadata = fitting_metadata(values, source.name, self.notes)
         return client.register_model(plan.name, title=title, description=source.description, metadata=metadata)
 
-    def _create(self, client: Client, model: Model, plan: ModelPlan, version: SourceVersion) -> tuple[int, int]:
-        """Create a version, and return the number of its runs and artifacts."""
+    def _create(self, client: Client, model: Model, plan: ModelPlan, version: SourceVersion, tally: _Tally) -> None:
         self._count()
         if version.is_deleted:
             model.create_version(number=version.number).delete(
                 reason=f"deleted in {self._reader.name} before the import"
             )
-            return 0, 0
+            return
         draft, run = self._draft(plan.source, version)
         with self._files(plan, version) as path:
             made = self._try_to_create(client, model, plan, version, draft, path)
         if made is None:
-            return 0, 0
+            tally.refused += 1
+            return
         self._attach(made, draft, run)
-        return int(draft.run is not None), len(made.artifacts)
+        tally.runs += draft.run is not None
+        tally.artifacts += len(made.artifacts)
 
     def _try_to_create(
         self, client: Client, model: Model, plan: ModelPlan, version: SourceVersion, draft: Draft, path: Path | None
@@ -248,7 +259,7 @@ class _Import:
         finally:
             found.__exit__(None, None, None)
 
-    def _place(self, client: Client, plan: ModelPlan) -> list[tuple[str, int]]:
+    def _place(self, client: Client, plan: ModelPlan, tally: _Tally) -> list[tuple[str, int]]:
         """Set stages and aliases, and return the stages that need a proposal. Note what rules refuse."""
         reviewed = {rules.name for rules in client.list_stages() if rules.rule.proposal_only}
         proposed = []
@@ -261,11 +272,15 @@ class _Import:
                 client.promote(f"{plan.name}@{number}", stage, reason=reason)
             except GitModelError as error:
                 self._leave_out(f"{plan.source.name} {number} {stage}", error)
+            else:
+                tally.stages[stage] = number
         for alias, number in plan.aliases:
             try:
                 client.set_alias(f"{plan.name}@{number}", alias, reason=reason)
             except GitModelError as error:
                 self._leave_out(f"{plan.source.name} {alias}", error)
+            else:
+                tally.aliases[alias] = number
         return proposed
 
     def _propose(self, plan: ModelPlan, stage: str, number: int) -> None:
@@ -308,18 +323,18 @@ class _Import:
         if self._progress is not None:
             self._progress(self._done, self._total)
 
-    def _result(self, plan: ModelPlan, *, runs: int, artifacts: int) -> ImportedModel:
+    def _result(self, plan: ModelPlan, tally: _Tally) -> ImportedModel:
         gone = sum(version.is_deleted for version in plan.new)
         return ImportedModel(
             source=plan.source.name,
             name=plan.name,
-            versions=len(plan.new) - gone,
+            versions=len(plan.new) - gone - tally.refused,
             deleted=len(plan.gaps) + gone,
             known=len(plan.known),
-            runs=runs,
-            artifacts=artifacts,
-            stages={stage: number for stage, number in plan.stages if stage != ARCHIVED},
-            aliases=dict(plan.aliases),
+            runs=tally.runs,
+            artifacts=tally.artifacts,
+            stages={stage: number for stage, number in tally.stages.items() if stage != ARCHIVED},
+            aliases=tally.aliases,
         )
 
 

@@ -164,6 +164,7 @@ def test_a_stage_follows_its_rules(store, client):
     store.version(1, "Production", run="r1", tags={})
     report = run_import(store, client)
     assert client.get_version("iris@1").stage is None
+    assert report.models[0].stages == {}
     assert notes_of(report)[0].startswith("left out: iris 1 production: iris@1 cannot enter production: accurate")
 
 
@@ -172,6 +173,7 @@ def test_a_stage_that_needs_a_review_gets_a_proposal(store, client):
     store.version(1, "Production")
     report = run_import(store, client)
     assert client.get_version("iris@1").stage is None
+    assert report.models[0].stages == {}
     assert notes_of(report)[0].startswith(
         "proposed: iris 1 production: production needs a review: the branch is propose/"
     )
