@@ -40,23 +40,31 @@ class MlflowFolder:
 
     def models(self) -> Iterator[SourceModel]:
         for folder in _folders(self._path / _MODELS):
-            info = self._meta(folder)
-            tags = _values(folder / "tags")
-            versions = [self._version(found) for found in _folders(folder) if found.name.startswith("version-")]
-            yield SourceModel(
-                name=str(info.get("name", folder.name)),
-                created=mlflow_values.at(info.get("creation_timestamp")),
-                description=str(info.get("description") or ""),
-                tags=tags,
-                aliases={alias: int(value) for alias, value in _values(folder / "aliases").items()},
-                versions=tuple(sorted(versions, key=lambda version: version.number)),
-                is_prompt=mlflow_values.is_prompt(tags),
-            )
+            with mlflow_values.converting(folder):
+                yield self._model(folder)
+
+    def _model(self, folder: Path) -> SourceModel:
+        info = self._meta(folder)
+        tags = _values(folder / "tags")
+        versions = [self._version(found) for found in _folders(folder) if found.name.startswith("version-")]
+        return SourceModel(
+            name=str(info.get("name", folder.name)),
+            created=mlflow_values.at(info.get("creation_timestamp")),
+            description=str(info.get("description") or ""),
+            tags=tags,
+            aliases={alias: int(value) for alias, value in _values(folder / "aliases").items()},
+            versions=tuple(sorted(versions, key=lambda version: version.number)),
+            is_prompt=mlflow_values.is_prompt(tags),
+        )
 
     def run(self, id: str) -> SourceRun | None:
         folder = self._runs.get(id)
         if folder is None:
             return None
+        with mlflow_values.converting(folder):
+            return self._read_run(folder)
+
+    def _read_run(self, folder: Path) -> SourceRun:
         experiment = self._meta(folder.parent) if (folder.parent / "meta.yaml").exists() else {}
         histories = (_points(file, folder / "metrics") for file in _files(folder / "metrics"))
         # as MLflow has it: the largest of the values with the highest step and the latest time
@@ -71,7 +79,8 @@ class MlflowFolder:
 
     def points(self, run: SourceRun) -> list[Point]:
         root = self._runs[run.id] / "metrics"
-        found = [_points(file, root) for file in _files(root)]
+        with mlflow_values.converting(root):
+            found = [_points(file, root) for file in _files(root)]
         return sorted(point for history in found if len(history) > 1 for point in history)
 
     @contextmanager

@@ -131,18 +131,14 @@ class MlflowDatabase:
 def _reading(path: Path) -> Iterator[None]:
     """Raise Unreachable if the database *path* is locked, Invalid if it is damaged or has impossible values."""
     try:
-        yield
+        with mlflow_values.converting(path):
+            yield
     except sqlite3.DatabaseError as error:
         if "locked" in str(error):
             raise Unreachable(f"another program is writing to {path}", hint="run the same command again") from None
         raise Invalid(
             f"{path} cannot be read as an SQLite database: {error}", hint="see that no copy was cut short"
         ) from None
-    except (ValueError, TypeError, OverflowError) as error:
-        raise Invalid(
-            f"{path} has a value that MLflow does not write: {error}",
-            hint="correct the row in a copy of the database, and import the copy",
-        ) from error
 
 
 def _key(row: sqlite3.Row, *columns: str) -> tuple[Any, ...]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from gitmodel.errors import Invalid
 from gitmodel.interop.source import FilesUnavailable, SourceRun, SourceVersion
 
 COMMIT_TAG = "mlflow.source.git.commit"
@@ -19,6 +21,18 @@ PROMPT_TAG = "mlflow.prompt.is_prompt"
 DELETED_STAGE = "Deleted_Internal"
 # Statuses as numbers are those of the file store: https://mlflow.org/docs/latest/api_reference/rest-api.html#mlflowrunstatus
 _STATUSES = {"3": "succeeded", "FINISHED": "succeeded", "4": "failed", "FAILED": "failed"}
+
+
+@contextmanager
+def converting(place: Path) -> Iterator[None]:
+    """Raise Invalid if a value of *place* that the block converts is not one that MLflow writes."""
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError, IndexError) as error:
+        raise Invalid(
+            f"{place} has a value that MLflow does not write: {error}",
+            hint="correct the value in a copy of the store, and import the copy",
+        ) from error
 
 
 def at(milliseconds: Any) -> datetime:

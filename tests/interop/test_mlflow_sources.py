@@ -366,6 +366,30 @@ def test_a_damaged_or_locked_database_is_refused_and_no_version_is_written(
 
 
 @pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("models/iris/version-1/meta.yaml", "{version: one}"),
+        ("1/r1/meta.yaml", "{run_id: r1, start_time: today}"),
+        ("1/r1/metrics/accuracy", "1700000000000"),
+    ],
+)
+def test_a_file_store_with_an_impossible_value_is_refused(client, tmp_path, file, text):
+    files = {
+        "models/iris/meta.yaml": "{name: iris}",
+        "models/iris/version-1/meta.yaml": "{version: 1, run_id: r1}",
+        "1/r1/meta.yaml": "{run_id: r1, start_time: 1700000000000}",
+        "1/r1/metrics/accuracy": "1700000000000 0.9 0",
+    }
+    for name, content in {**files, file: text}.items():
+        path = tmp_path / "mlruns" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    reader = open_source("mlflow", str(tmp_path / "mlruns"), {})
+    with pytest.raises(Invalid, match="has a value that MLflow does not write"):
+        import_models(client, reader, Choices())
+
+
+@pytest.mark.parametrize(
     "option", [["--model", "x"], ["--map", "a=b"], ["--prompts"], ["--with-artifacts"], ["--dry-run"]]
 )
 def test_options_of_other_registries_need_from(option, code_repo, monkeypatch, capsys):
