@@ -215,6 +215,8 @@ class _Records:
             return None, ()
         name = self.snapshot.current_name(model)
         if name not in self._states:
+            if self._states:  # not the first model: an artifact of several models would run git for each of them
+                self.snapshot.tags.models()
             self._states[name] = stage_states(self.snapshot, name)
         view = view_version(self.snapshot, name, record, self._states[name])
         return view.stage, view.aliases

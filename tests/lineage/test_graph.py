@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from transcripts import ask, check_transcript
@@ -14,6 +15,7 @@ from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import RunRecord, StepRecord
 from gitmodel.domain.views.lineage import find_cycle
+from gitmodel.git.process import Git
 from gitmodel.lineage import graph
 from gitmodel.registry.writer import transact
 
@@ -310,6 +312,22 @@ def test_a_client_that_asks_again_describes_no_artifact_again_and_finds_what_a_n
         expected = new.lineage(subject)
     assert [path for path, _ in expected.unread] == [bad]
     assert [past.lineage(subject) for _ in range(2)] == [expected] * 2
+
+
+def test_an_artifact_of_many_models_runs_git_once_for_the_tags_of_all_but_the_first(client, monkeypatch):
+    weights = Path("weights.bin")
+    weights.write_bytes(b"weights")
+    for number in range(5):
+        client.register_model(f"model-{number}").create_version().link_artifact("weights", weights)
+    client.promote("model-3@1", "staging", reason="better")
+    subject = client.get_version("model-0@1").artifacts[0].digest
+    listed, run = [], Git.run
+    monkeypatch.setattr(
+        Git, "run", lambda git, *command, **options: listed.append(command) or run(git, *command, **options)
+    )
+    (artifact, *_) = client.lineage(subject).nodes
+    assert artifact.facts["versions"] == [f"model-{number}@1:weights" for number in range(5)]
+    assert len([command for command in listed if "for-each-ref" in command]) == 2
 
 
 def test_lineage_follows_a_long_run_with_steps_in_the_store_or_names_the_run(client, capsys):
