@@ -180,6 +180,13 @@ class TestByPath:
                 source.copy_version(reference, there, **given)
             assert state(there) == before
 
+    def test_a_name_that_is_taken_is_refused_with_the_option_that_helps(self, source, target):
+        with Client(target) as there:
+            there.register_model("taken").create_version("1.2.3")
+            with pytest.raises(Conflict, match=r"taken 1 has the name 1\.2\.3") as caught:
+                source.copy_version("iris@2", there, model="taken")
+        assert "copy the version into another model with --as MODEL" in caught.value.hint
+
     def test_a_missing_artifact_is_named_and_no_version_is_created(self, source, target):
         source.store.remove(source.get_version("iris@2").get_artifact("net").digest)
         with pytest.raises(NotFound):

@@ -12,7 +12,7 @@ from gitmodel.domain.changes import models
 from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.runs import plan_run, with_versions
-from gitmodel.domain.changes.versions import plan_version
+from gitmodel.domain.changes.versions import check_free_name, plan_version
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import fault_in
 from gitmodel.domain.schema.records import DESCRIPTIVE, ModelRecord, RunRecord, VersionRecord
@@ -102,6 +102,9 @@ def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef, *, ve
     if number <= last or too_far or snapshot.is_reserved(name, number):
         number = snapshot.next_number(name)
     reference = f"{name}@{number}"
+    if export.version.name is not None:
+        instead = f"{verb.lower()} the version into another model with --as MODEL (in Python: model=NAME)"
+        check_free_name(_over(snapshot, files), name, export.version.name, runs=export.version.runs, instead=instead)
     made = plan_version(_over(snapshot, files), name, export.version, reserved=number)
     files.update(made.files)
     absent = [run for run in export.runs if snapshot.files.read(paths.run_file(run.id)) is None]
