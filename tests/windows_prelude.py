@@ -68,17 +68,23 @@ def open_file(path, flags, *more, opened=os.open, **options):
     return descriptor
 
 
-for name in MODULES:
-    sys.modules.pop(name, None)
-for name in OF_OS.split():
-    delattr(os, name)
-for name in OF_SIGNAL.split():
-    delattr(signal, name)
-sys.meta_path.insert(0, Refusing())
-sys.modules["msvcrt"] = types.SimpleNamespace(LK_NBLCK=2, locking=locking)
-os.O_BINARY, os.open = BINARY, open_file
-if sys.argv[1] == "-c":
-    exec(sys.argv[2])
-else:
-    sys.argv[0] = "git-model"
-    importlib.import_module("gitmodel.__main__").main()
+def remove_posix() -> None:
+    """Remove from this process what Windows lacks. pytest imports this module, too, and must stay as it is."""
+    for name in MODULES:
+        sys.modules.pop(name, None)
+    for name in OF_OS.split():
+        delattr(os, name)
+    for name in OF_SIGNAL.split():
+        delattr(signal, name)
+    sys.meta_path.insert(0, Refusing())
+    sys.modules["msvcrt"] = types.SimpleNamespace(LK_NBLCK=2, locking=locking)
+    os.O_BINARY, os.open = BINARY, open_file
+
+
+if __name__ == "__main__":
+    remove_posix()
+    if sys.argv[1] == "-c":
+        exec(sys.argv[2])
+    else:
+        sys.argv[0] = "git-model"
+        importlib.import_module("gitmodel.__main__").main()
