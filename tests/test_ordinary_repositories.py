@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from gitmodel import GitModelError
+from gitmodel import GitModelError, NotFound
 from gitmodel.git import discovery
 from gitmodel.git.configuration import read_config
 
@@ -119,6 +119,12 @@ UNUSUAL = [
 ]  # fmt: skip
 
 
+def ask_only_git(monkeypatch):
+    """Let git answer all questions about the place of a repository."""
+    monkeypatch.setattr(discovery, "_find_ordinary", lambda *arguments: None)
+    monkeypatch.setattr(discovery, "_is_outside", lambda path: False)
+
+
 def find(path):
     """Return the repository of *path*, or the error."""
     try:
@@ -140,7 +146,7 @@ def test_a_repository_is_found_as_git_finds_it(code_repo, git, monkeypatch, plac
         assert found.config.items() <= asked.items()
         assert found.config["core.repositoryformatversion"] == asked["core.repositoryformatversion"]
         found = replace(found, config=None)
-    monkeypatch.setattr(discovery, "_find_ordinary", lambda *arguments: None)
+    ask_only_git(monkeypatch)
     assert found == find(path)
 
 
@@ -158,5 +164,24 @@ def test_git_decides_if_a_repository_may_be_used(code_repo, monkeypatch, variabl
         monkeypatch.setenv(name, value.format(repo=code_repo))
     found = find(code_repo / "x")
     found = found if isinstance(found, str) else replace(found, config=None)  # git 2.34.0 knows no other owners
-    monkeypatch.setattr(discovery, "_find_ordinary", lambda *arguments: None)
+    ask_only_git(monkeypatch)
     assert found == find(code_repo / "x")
+
+
+def test_no_git_process_starts_outside_of_a_repository(tmp_path, monkeypatch):
+    with monkeypatch.context() as changed:
+        ask_only_git(changed)
+        with pytest.raises(NotFound) as by_git:
+            discovery.find_repository(tmp_path, environ=os.environ)
+    monkeypatch.setattr(discovery.git_process, "run", None)
+    with pytest.raises(NotFound) as found:
+        discovery.find_repository(tmp_path, environ=os.environ)
+    assert (str(found.value), found.value.hint) == (str(by_git.value), by_git.value.hint)
+
+
+def test_git_decides_about_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(discovery.os, "lstat", refuse)
+    assert not discovery._is_outside(tmp_path)

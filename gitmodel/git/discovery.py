@@ -19,7 +19,7 @@ from gitmodel.errors import GitModelError, NotFound
 from gitmodel.frozen import Frozen
 from gitmodel.git import process as git_process
 from gitmodel.git.configuration import parse_settings
-from gitmodel.git.failures import GONE, NO_REPOSITORY, BareRefused
+from gitmodel.git.failures import GONE, NO_REPOSITORY, BareRefused, no_repository
 from gitmodel.git.process import OBJECT_VARIABLES, Git, clean_environment
 
 # Separates the answers: git prints an unknown option unchanged, and no answer looks like this.
@@ -127,6 +127,8 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
     """Return the repository that git finds at *path*, or at *git_dir*, with *work_tree* as its work tree if given."""
     if not git_dir and not work_tree and (ordinary := _find_ordinary(path, environ)):
         return ordinary
+    if not git_dir and _is_outside(path):
+        raise no_repository()
     asked, told = dict(environ), dict(environ)
     if git_dir:
         # Without the second variable, git uses the current folder as the work tree.
@@ -179,6 +181,25 @@ def _find_ordinary(path: Path, environ: Mapping[str, str]) -> FoundRepository | 
     shallow = (git_dir / "shallow").exists()
     git = Git(git_dir, git_dir, top, dict(environ))
     return FoundRepository(git, (git_dir / "objects").resolve(), "sha1", shallow, True, git_dir / "index", config)
+
+
+def _is_outside(path: Path) -> bool:
+    """Return True if git would find no repository at *path*, because no folder above has an entry `.git` or `HEAD`.
+
+    Without these names there is neither a work tree nor a bare repository, and variables only make git find less.
+    Returns False if this process may not look into a folder.
+    """
+    here = Path(os.path.realpath(path))
+    for folder in (here, *here.parents):
+        for name in (".git", "HEAD"):
+            try:
+                os.lstat(folder / name)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                pass
+            return False
+    return True
 
 
 def _has_usual_parts(git_dir: Path) -> bool:

@@ -30,6 +30,11 @@ GONE = "the current folder is gone, or you may not enter it"
 _WHO = 'run `git config --global user.name "Your Name"` and `git config --global user.email you@example.com`'
 
 
+def no_repository() -> NotFound:
+    """Return the error for a folder that is in no repository."""
+    return NotFound(NO_REPOSITORY, hint="run `git init`, or name one with `--repo PATH` (in Python: Client(repo=PATH))")
+
+
 class GitError(GitModelError):
     """git failed in a way that gitmodel does not know."""
 
@@ -124,9 +129,7 @@ def translate(stderr: str, code: int) -> GitModelError:
                 hint="nothing was changed; free space on the disk or repair it, then try again",
             )
     if "not a git repository" in said:
-        return NotFound(
-            NO_REPOSITORY, hint="run `git init`, or name one with `--repo PATH` (in Python: Client(repo=PATH))"
-        )
+        return no_repository()
     if (
         "empty ident name" in said
         or "tell me who you are" in said.lower()
