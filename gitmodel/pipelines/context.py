@@ -88,8 +88,18 @@ class PlannedVersion:
         **dict.fromkeys(("ref", "version"), "write reference, number or name"),
         **dict.fromkeys(
             (
-                *("aliases", "attachments", "card", "checkout", "code", "created", "delete", "detach", "export"),
-                *("frozen", "get_attachment", "is_local", "outputs", "pending", "readers", "refresh", "remove_alias"),
+                *("aliases", "attachments", "authorship", "card", "checkout", "code", "created", "delete", "detach"),
+                *(
+                    "export",
+                    "frozen",
+                    "get_attachment",
+                    "is_local",
+                    "outputs",
+                    "pending",
+                    "readers",
+                    "refresh",
+                    "remove_alias",
+                ),
                 *("runs", "stage", "unlink", "view"),
             ),
             "use client.get_version(run.versions[0]) after the run",
