@@ -128,6 +128,15 @@ def test_the_history_of_a_version_has_each_change_of_its_record(client, tmp_path
     assert "note: set to draft</span>" in shown
 
 
+def test_the_creation_in_a_history_has_the_description_of_that_time(client):
+    made = client.get_model("iris").create_version(description="twice the rounds")
+    made.update(description="the best of May")
+    made.update(description="")
+    lines = version.read(read(client), "iris", str(made.number)).history
+    assert [line.what for line in lines] == ["changed", "changed", "created"]
+    assert lines[-1].reason == "twice the rounds"
+
+
 def test_a_change_of_very_many_values_is_shown_in_part(client):
     client.get_version("iris@1").log_metadata({f"key_{number}": number for number in range(300)})
     line = version.read(read(client), "iris", "1").history[0]

@@ -259,7 +259,16 @@ def _history(registry: RegistryData, view: VersionView) -> Iterator[HistoryLine]
     lines = [_stage_line(event, number) for event in registry.events_of(view.model, number)]
     lines += map(_change_line, registry.changes_of(view.model, number))
     yield from sorted(lines, key=lambda line: line.when, reverse=True)
-    yield HistoryLine(view.record.created, "created", "", "", "", view.record.description)
+    yield HistoryLine(view.record.created, "created", "", "", "", _first_description(registry, view))
+
+
+def _first_description(registry: RegistryData, view: VersionView) -> str:
+    """Return the description that the version was created with; "" if a part of the history is missing."""
+    for change in reversed(registry.changes_of(view.model, view.record.number)):
+        for field in change.fields:
+            if field.field == "description":
+                return field.before or ""
+    return "" if registry.changes_fault else view.record.description
 
 
 def _stage_line(event: StageEvent, number: int) -> HistoryLine:
