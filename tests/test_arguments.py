@@ -214,7 +214,7 @@ def refusal(method, parameter, value, tmp_path):
         ),
         (
             lambda client, at: client.get_version("iris@1").link_artifact("new", ""),
-            "source .* takes a path or an object, not ''",
+            "source .* takes a path or an object or None, not ''",
         ),
         (
             lambda client, at: client.get_version("iris@1").link_artifact("new", at / "file.txt", format="nonsense"),

@@ -214,6 +214,7 @@ _CHECKS: dict[Any, _Check] = {
     "float": _SECONDS,
     "str | os.PathLike[str]": _PATH,
     "Iterable[str]": _TEXTS,
+    "Iterable[int]": _list_of("whole numbers", _is_number),
     "Iterable[str | os.PathLike[str]]": _list_of("paths", _is_path),
     "Iterable[tuple[str, str]]": _list_of("pairs of texts", _PAIR.fits),
     "Mapping[str, Any]": _TABLE,
@@ -244,6 +245,7 @@ _CHECKS: dict[Any, _Check] = {
     "Iterable[str | RunRecord]": _list_of(
         "ids or records of runs", lambda value: _is_text(value) or _is_a("RunRecord")(value)
     ),
+    "Imported": _Check("claims of another registry", _is_a("Imported")),
     "Model | str": _Check("a name or a Model", lambda value: _is_text(value) or _is_a("Model")(value)),
     "tuple[str | VersionRef, str]": _Check(
         "pairs of a version and a stage",
