@@ -5,11 +5,12 @@ import os
 import pwd
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from web_pages import QuietHandler, QuietServer, running
@@ -89,6 +90,12 @@ class _GitHandler(QuietHandler):
         name, _, password = base64.b64decode(said).decode().partition(":")
         return name if password and self.server.passwords.get(name) == password else None
 
+    def finish(self):
+        super().finish()
+        if isinstance(self.connection, ssl.SSLSocket):
+            with suppress(OSError):  # the client may be gone
+                self.connection.unwrap()
+
     def _hang_up(self):
         self.connection.shutdown(socket.SHUT_RDWR)
 
@@ -97,9 +104,20 @@ class _GitHandler(QuietHandler):
 REQUESTS = [(method, f"git-{service}-pack") for service in ("upload", "receive") for method in ("GET", "POST")]
 
 
+def make_certificate(folder):
+    """Write a certificate for loopback and its key to a file in *folder*, and return the file."""
+    file, address = folder / "server.pem", "subjectAltName=IP:127.0.0.1"
+    options = ["-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1", "-addext", address]
+    command = ["openssl", "req", "-x509", *options, "-keyout", file, "-out", folder / "certificate.pem"]
+    subprocess.run(command, check=True, capture_output=True)
+    with file.open("ab") as key:
+        key.write((folder / "certificate.pem").read_bytes())
+    return file
+
+
 @contextmanager
-def http_server(root, passwords=None):
-    """Serve the repositories below *root*.
+def http_server(root, passwords=None, certificate=None):
+    """Serve the repositories below *root*, over TLS with a *certificate*: a file with the certificate and its key.
 
     Yields the server: its `url`, the `seen` requests, and where to `cut` the next. With *passwords* (by name), only
     these people have access, and hooks get their name as `REMOTE_USER`.
@@ -107,6 +125,11 @@ def http_server(root, passwords=None):
     server = QuietServer(_GitHandler)
     server.root, server.seen, server.cut, server.over = root, [], None, threading.Event()
     server.passwords = passwords
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.url = server.url.replace("http:", "https:")
     with running(server):
         try:
             yield server

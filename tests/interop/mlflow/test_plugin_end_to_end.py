@@ -1,5 +1,6 @@
 """An unchanged script of MLflow on a registry of gitmodel: by path, by URL, through MLflow's server."""
 
+import importlib
 import os
 import re
 import socket
@@ -77,6 +78,21 @@ def test_the_script_works_on_a_registry_by_url(run, models, monkeypatch):
     store = models.parent / "store"
     monkeypatch.setenv("GITMODEL_STORE", store.as_uri())
     check(run(f"gitmodel:{bare.as_uri()}"), bare)
+
+
+def test_the_script_works_on_a_registry_by_https(run, models, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "tests")
+    monkeypatch.syspath_prepend(ROOT / "tests" / "teams")
+    servers = importlib.import_module("servers")
+    bare, certificate = tmp_path / "served" / "models.git", servers.make_certificate(tmp_path)
+    subprocess.run(["git", "init", "-q", "--bare", str(bare)], check=True)
+    monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "store").as_uri())
+    monkeypatch.setenv("GIT_SSL_CAINFO", str(certificate))
+    with servers.http_server(bare.parent, {"ada": "secret"}, certificate) as server:
+        monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+        monkeypatch.setenv("GIT_CONFIG_KEY_0", "credential.helper")
+        monkeypatch.setenv("GIT_CONFIG_VALUE_0", "!printf 'username=ada\\npassword=secret\\n' #")
+        check(run(f"gitmodel:{server.url}/models.git"), bare)
 
 
 @pytest.fixture
