@@ -13,7 +13,7 @@ from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import held_files, places_of, stage_states, without_leftovers
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, check_version_name, did_you_mean, fold
-from gitmodel.domain.schema.records import ArtifactLink, Attachment, NameRecord, VersionRecord, check_kind
+from gitmodel.domain.schema.records import SKIPPED, ArtifactLink, Attachment, NameRecord, VersionRecord, check_kind
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.version_numbers import check_number
@@ -50,7 +50,7 @@ def plan_version(
     files = record_files(snapshot, paths.version_file(model, number), record)
     for unused in skipped:
         stone = VersionRecord(
-            number=unused, created=record.created, deleted=record.created, reason=f"skipped by version {number}"
+            number=unused, created=record.created, deleted=record.created, reason=f"{SKIPPED}{number}"
         )
         files[paths.version_file(model, unused)] = codec.encode(stone)
     if record.name is not None:

@@ -28,6 +28,7 @@ DIGEST_SOURCES = ("provider",)
 # The settings for uncommitted changes, from loose to strict.
 DIRTY = ("record", "snapshot", "refuse")
 FOLDER_FORMAT = "folder"
+SKIPPED = "skipped by version "  # the reason of a deleted version that never existed
 # A placeholder for the digest of an artifact that is not stored yet.
 NO_DIGEST = "sha256:" + "0" * 64
 
@@ -442,6 +443,11 @@ class VersionRecord(Record, kw_only=True):
     def usable(self) -> bool:
         """True if the version can be `latest` and can be promoted: it is neither deleted nor failed."""
         return self.deleted is None and not self.failed
+
+    @property
+    def skipped(self) -> bool:
+        """True if there was never a version with this number, because a later version was created with its own."""
+        return self.deleted == self.created and self.reason.startswith(SKIPPED)
 
     def artifact(self, name: str) -> ArtifactLink | None:
         """Return the link *name*, or None."""

@@ -284,7 +284,7 @@ class Snapshot(Frozen, eq=False):
         if record.deleted is not None:
             because = f": {record.reason}" if record.reason else ""
             hint = f"`git model log {model}@{number}` names the commit"
-            if record.created != record.deleted:  # otherwise it may be a skipped number, which was never a version
+            if not record.skipped:
                 hint += "; as of the one before, read it with `--at COMMIT~1`"
             raise NotFound(f"version {number} of {model} was deleted{because}", hint=hint)
         return record
