@@ -345,7 +345,7 @@ def test_a_filter_on_an_empty_stage_matches_no_model(client):
 
 
 def test_filters_know_exactly_the_names_of_the_json_fields(client):
-    assert VERSION_NAMES.keys() == shapes.VERSION.fields.keys() - {"at"}
+    assert VERSION_NAMES.keys() == shapes.VERSION.fields.keys() - {"at", "imported"}
     assert model_names(()).keys() == shapes.MODEL.fields.keys() - {"at"}
     assert RUN_NAMES.keys() == shapes.RECORDED_RUN.fields.keys() - {"at", "cache", "traceback"}
     assert _filter_names(shapes.ARTIFACT)["metadata"] == RECORDED

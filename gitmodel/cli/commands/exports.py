@@ -66,7 +66,8 @@ def import_(invocation: Invocation, source: str, kind: str | None, name: str, re
     if kind is not None:
         if name:
             raise UsageError(
-                "--as does not go with --from", hint="rename the model after the import: `git model rename`"
+                "--as does not go with --from",
+                hint="rename the model after the import: `git model update OLD --rename NEW`",
             )
         return _import_from(invocation, kind, source, **chosen)
     if given := [option for option, value in chosen.items() if value]:
