@@ -1,5 +1,7 @@
 """Hints fit the situation: without stages, for reviewed stages, without a remote, in a shallow clone."""
 
+import re
+
 import editing
 import pytest
 from transcripts import ask
@@ -73,13 +75,17 @@ def test_plan_in_a_shallow_clone_warns_that_the_clone_is_shallow(repo, capsys, g
     assert "shallow" not in ask(capsys, "plan")[2]
 
 
-def test_a_model_that_exists_and_a_missing_repository_have_a_hint_for_python(repo, tmp_path):
+def test_a_model_that_exists_and_a_missing_repository_have_a_hint_for_python(repo, tmp_path, monkeypatch):
     with Client(repo) as client, pytest.raises(Conflict) as caught:
         client.register_model("iris")
     assert "in Python: exist_ok=True" in caught.value.hint
-    (tmp_path / "elsewhere").mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with pytest.raises(NotFound, match=re.escape(str(elsewhere))):
+        Client(elsewhere).list_models()
+    monkeypatch.chdir(elsewhere)
     with pytest.raises(NotFound) as missing:
-        Client(tmp_path / "elsewhere").list_models()
+        Client().list_models()
     assert "in Python: Client(repo=PATH)" in missing.value.hint
 
 
