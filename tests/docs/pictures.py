@@ -1,6 +1,6 @@
 """Draw the pictures of the documentation. `python3 noxfile.py -s pictures` writes them to docs/pictures.
 
-The drawings are SVG, made here from the facts they show: the layers of import-linter, and the transcript of the README.
+The drawings are SVG, made here from the facts they show: the layers of import-linter, and the transcript of the demo.
 """
 
 import html
@@ -157,10 +157,10 @@ def stages() -> str:
 
 
 def terminal(command: str) -> str:
-    """The part of the README's transcript that begins with *command*, as a terminal shows it."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(rf"^\$ {re.escape(command)}\n(?:(?!\$ |```).*\n)*", readme, re.MULTILINE)
-    assert found, f"the README has no transcript of {command}"
+    """The part of the demo's transcript that begins with *command*, as a terminal shows it."""
+    tour = (ROOT / "docs" / "tutorial" / "demo.md").read_text(encoding="utf-8")
+    found = re.search(rf"^\$ {re.escape(command)}\n(?:(?!\$ |```).*\n)*", tour, re.MULTILINE)
+    assert found, f"the tour of the demo has no transcript of {command}"
     lines = found[0].splitlines()
     width = round(max(map(len, lines)) * 7.6) + 32
     shown = [text(16, 30 + row * LINE, line, kind="mono") for row, line in enumerate(lines)]
@@ -169,7 +169,12 @@ def terminal(command: str) -> str:
 
 def drawings() -> dict[str, str]:
     """The drawings by the name of their file."""
-    return {"architecture.svg": architecture(), "promotion.svg": promotion(), "recorded-and-in-force.svg": stages()}
+    return {
+        "architecture.svg": architecture(),
+        "promotion.svg": promotion(),
+        "recorded-and-in-force.svg": stages(),
+        "terminal.svg": terminal("git model history churn production"),
+    }
 
 
 if __name__ == "__main__":
