@@ -23,7 +23,7 @@ PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 SOURCES = PICTURES / "sources.json"
 PAGES = {"models": "index.html", "stages": "stages.html", "model": "m/churn/index.html"}
 WIDTH, HEIGHT = 1120, 720
-PULL_REQUEST = 900  # the width of a comment and its margins
+PULL_REQUEST = 900, 960  # the width of a comment and its margins, and the height of what the picture shows
 
 
 def make_pages(demo: Path, folder: Path) -> dict[str, Path]:
@@ -63,8 +63,8 @@ def take(pages: dict[str, Path], into: Path) -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, chromium_sandbox=False)
         for scheme in ("light", "dark"):
             for name, file in pages.items():
-                width = PULL_REQUEST if name == "pull-request" else WIDTH
-                page = browser.new_page(viewport={"width": width, "height": HEIGHT}, color_scheme=scheme)
+                width, height = PULL_REQUEST if name == "pull-request" else (WIDTH, HEIGHT)
+                page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
                 page.goto(file.as_uri())
                 if name == "pull-request":
                     assert page.evaluate("window.drawn") == "drawn"

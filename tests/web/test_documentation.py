@@ -44,6 +44,8 @@ QUESTIONS = {
     "copy to another registry": "How do I copy a version to another registry?",
     "back up": "How do I back up a registry?",
     "push rights": "What can a person with push rights do wrong?",
+    "vulnerability": "How do I report a vulnerability?",
+    "tests quickly": "How do I add a format, or run the tests quickly?",
     "upgrade": "How do I upgrade, or go back?",
     "delete version": "How do I delete a version?",
     "erase personal data": "How do I erase personal data?",
