@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gitmodel import Client
 from gitmodel.errors import Invalid, Unreachable
+from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.objects import (
     FILE,
     FOLDER,
@@ -219,3 +221,15 @@ def test_objects_have_the_modes_that_git_gives_them(tmp_path, git, umask, mask, 
         return tuple(oct(stat.S_IMODE(found.stat().st_mode)) for found in (path.parent, path))
 
     assert modes(ours) == modes(theirs)
+
+
+def test_a_reader_whose_git_has_ended_can_be_closed(code_repo):
+    """git ends at once because of some settings. What was not yet sent to it must not become an error of a pipe."""
+    with Client(code_repo) as client:
+        reader = ObjectReader(client.repository.git)
+        stdin, _ = reader._pipes()
+        stdin.write(b"HEAD\n")
+        reader._process.kill()
+        reader._process.wait()
+        reader.close()
+        assert not reader.is_running

@@ -142,7 +142,8 @@ class ObjectReader:
                 process.stdin = process.stdout = None
                 process.returncode = 0
                 return
-            process.stdin.close()
+            with suppress(BrokenPipeError):  # git has ended before it read its last request
+                process.stdin.close()
             process.stdout.close()
             process.wait()
 
@@ -194,6 +195,7 @@ class ObjectReader:
                 left, sent = left[answered:], False
         except (OSError, ValueError) as error:
             self.close()
+            self._git.check_settings()
             raise GitError(f"git cat-file stopped: {error}", hint="run `git fsck`") from error
         except BaseException:  # an interrupt: otherwise the next call would get the rest of this answer
             self.close()
@@ -236,6 +238,7 @@ class ObjectReader:
         return GitObject(id, type, data)
 
     def _unreadable(self, id: str) -> Invalid:
+        self._git.check_settings()
         said = f"git cannot read object {id}"
         # The packs of a clone made with --filter have such a file (`git help partial-clone`).
         if any((self._git.common_dir / "objects" / "pack").glob("*.promisor")):

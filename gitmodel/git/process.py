@@ -180,6 +180,10 @@ class Git(Frozen):
             self.command(*arguments), self.local_environ, cwd=self.top, input=input, answers=answers, inherit=inherit
         )
 
+    def check_settings(self) -> None:
+        """Raise the error of git for a setting because of which it cannot read objects."""
+        self.run("cat-file", "--batch")
+
     def run_remote(self, *arguments: str, silence: float) -> GitOutput:
         """Run git to contact a remote and return the result, whatever the exit code.
 

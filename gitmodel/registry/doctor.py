@@ -53,8 +53,10 @@ class Finding(Frozen):
 def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
     """Return the problems of this clone: locks, tags, reservations, artifacts, a shallow history, the user's identity.
 
-    Without a *store* the artifacts are not examined.
+    Without a *store* the artifacts are not examined. Raises git's error for a setting because of which git reads
+    nothing.
     """
+    repository.git.check_settings()
     found = []
     for about, look in (
         ("lock", _locks),
