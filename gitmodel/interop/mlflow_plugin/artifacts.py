@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -76,5 +77,7 @@ class GitmodelArtifacts(ArtifactRepository):  # type: ignore[misc]
         address = ArtifactAddress.parse(self._uri, path or "")
         if not address.artifact:
             raise invalid(f"{self._uri} names no artifact\nhint: write gitmodel:PATH/-/MODEL@NUMBER/ARTIFACT")
-        client = self._client = self._client or Client(repo=address.registry or None)
-        return client.get_version(address.reference).get_artifact(address.artifact), address.inside
+        if self._client is None:
+            self._client = Client(repo=address.registry or None)
+            weakref.finalize(self, self._client.close)  # MLflow does not close its repositories
+        return self._client.get_version(address.reference).get_artifact(address.artifact), address.inside

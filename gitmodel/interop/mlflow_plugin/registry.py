@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
@@ -71,7 +72,9 @@ class Registry:
         """The client of this process, which its threads share. A forked process opens another client."""
         process = os.getpid()
         if self._client is None or self._client[0] != process:
-            self._client = (process, Client(repo=self._address.registry or None))
+            client = Client(repo=self._address.registry or None)
+            weakref.finalize(self, client.close)  # MLflow does not close its stores
+            self._client = (process, client)
         return self._client[1]
 
     def artifact_uri(self, reference: str, artifact: str) -> str:
