@@ -12,6 +12,12 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def outside_of_the_checkout(tmp_path, monkeypatch) -> None:
+    """Run each test in its own folder: a version created in this checkout would keep its commit with a ref."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def mlflow_script(tmp_path, monkeypatch) -> Callable[..., str]:
     """Run a script that uses MLflow in a process of its own, in the test's folder; return its output."""
