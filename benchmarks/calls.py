@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import registries
-from measuring import Cost, Table, describe_machine, measure_command
+from measuring import Cost, Table, describe_machine, make_fresh_folder, measure_command
 
 LARGE = 10_000
 UNTRACKED = 40_000
@@ -70,14 +70,17 @@ def print_costs(table: Table, what: str, costs: Sequence[Cost], most: float) -> 
     table.value("  from the fastest tenth to the slowest", f"{low:.1f}-{high:.1f}")
 
 
-def measure_creation(table: Table, folder: Path, environ: dict[str, str], times: int) -> None:
-    """Measure `create_version` in small code, in large code, after all its times changed, and beside many files."""
+def measure_creation(table: Table, folder: Path, environ: dict[str, str], times: int) -> Path:
+    """Measure `create_version` in small code, in large code, after all its times changed, and beside many files.
+
+    Returns the small code.
+    """
     table.section("create_version with two files of 2 KB")
-    small = make_code(folder / "small", environ, 1)
+    small = make_code(make_fresh_folder(folder, "small"), environ, 1)
     first = [create(small, environ, 0)[0] for _ in range(5)]
     print_costs(table, "first in a process", first, 0)
     print_costs(table, "later ones", create(small, environ, times)[1:], 12)
-    large = make_code(folder / "large", environ, LARGE)
+    large = make_code(make_fresh_folder(folder, "large"), environ, LARGE)
     print_costs(table, f"in code of {LARGE:,} files", create(large, environ, times)[1:], 0)
     for path in large.glob("*/*.py"):
         os.utime(path, (LONG_AGO, LONG_AGO))
@@ -88,12 +91,12 @@ def measure_creation(table: Table, folder: Path, environ: dict[str, str], times:
     for number in range(UNTRACKED):
         (small / "data" / str(number)).touch()
     print_costs(table, f"beside a new folder of {UNTRACKED:,} files", create(small, environ, times)[1:], 0)
+    return small
 
 
-def measure_resolve(table: Table, folder: Path, environ: dict[str, str], times: int) -> None:
+def measure_resolve(table: Table, repo: Path, environ: dict[str, str], times: int) -> None:
     """Measure the command `resolve`, beside what Python and click alone cost."""
     table.section("the command resolve, in small code")
-    repo = folder / "small"
     resolve = [str(Path(sys.executable).parent / "git-model"), "resolve", "iris@latest"]
     cost = measure_command(resolve, environ, repo, times=times)
     table.cost("git model resolve iris@latest", cost, "<= 60 ms CPU", cost.cpu <= 60)
@@ -109,14 +112,11 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gitmodel-bench-", dir=given.folder) as found:
         folder = Path(found)
-        # Directories that are made in it get fresh block groups on ext4, where making a file does not depend on what
-        # was deleted before.
-        subprocess.run(["chattr", "+T", found], check=False, capture_output=True)
         environ = registries.hermetic_environment(folder / "home")
         print(describe_machine(folder))
         table = Table()
-        measure_creation(table, folder, environ, given.times)
-        measure_resolve(table, folder, environ, given.times)
+        small = measure_creation(table, folder, environ, given.times)
+        measure_resolve(table, small, environ, given.times)
     if table.missed:
         sys.exit(f"{len(table.missed)} targets were missed")
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import registries
-from measuring import Cost, Table, describe_machine, measure, use_fresh_block_groups
+from measuring import Cost, Table, describe_machine, make_fresh_folder, measure
 
 TITLES = {"gitmodel": "gitmodel", "sqlite": "MLflow's SQLite store"}
 
@@ -86,8 +86,7 @@ def main() -> None:
     logging.disable(logging.INFO)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory(prefix="gitmodel-bench-", dir=given.folder) as found:
-        folder = Path(found)
-        use_fresh_block_groups(folder)
+        folder = make_fresh_folder(Path(found), "registries")
         os.environ.update(registries.hermetic_environment(folder / "home"), MLFLOW_DISABLE_TELEMETRY="true")
         os.chdir(folder)
         print(describe_machine(folder))

@@ -19,11 +19,11 @@ from measuring import (
     Cost,
     Table,
     describe_machine,
+    make_fresh_folder,
     mean,
     measure,
     measure_command,
     peak_memory,
-    use_fresh_block_groups,
 )
 from peers import PEERS, Peer, run_peer
 from plumbing import Plumbing, Recorder, Written
@@ -264,7 +264,7 @@ class Benchmark:
         count = 100 if self.quick else 1_000
         for peer in chosen:
             before = self._work_beside(count)
-            place = Path(tempfile.mkdtemp(prefix="peer-", dir=self.folder))
+            place = make_fresh_folder(self.folder, "peer")
             found = run_peer(peer, count, place, cache=cache, seconds=60 if self.quick else 300)
             after = self._work_beside(count)
             ours = {what: mean([before[what], after[what]]) for what in before}
@@ -306,9 +306,7 @@ class Benchmark:
 
     def _registry(self, count: int, *, promoted: bool = False) -> Path:
         """Create a registry of *count* versions. With *promoted*, the third is in production from the start."""
-        # Nothing is deleted meanwhile: ext4 gives out no inode that was freed in the last minutes, and passes over
-        # such ones one by one.
-        path = Path(tempfile.mkdtemp(prefix=f"versions-{count}-", dir=self.folder))
+        path = make_fresh_folder(self.folder, f"versions-{count}")
         registries.new_repository(path, self.environ)
         if promoted:
             registries.build(path, {"iris": range(1, 6)}, self.environ)
@@ -370,7 +368,6 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gitmodel-bench-", dir=given.folder) as temporary:
         folder = Path(temporary)
-        use_fresh_block_groups(folder)
         print(f"gitmodel {__version__}\n{describe_machine(folder)}")
         run = Benchmark(folder, quick=given.quick)
         wanted = set(given.only)
