@@ -180,7 +180,7 @@ def _help(ctx: click.Context) -> str:
 
 
 def _records(ctx: click.Context) -> list[tuple[str, str]]:
-    """Return the options of a command with their help; the general options only at the root."""
+    """Return the options of a command with their help. Only the root command lists the general options."""
     general = {"format", "quiet", "help"} if ctx.parent else set()
     found = [option for option in ctx.command.get_params(ctx) if option.name not in general]
     pairs = [option.get_help_record(ctx) for option in found if isinstance(option, click.Option)]

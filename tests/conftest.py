@@ -27,7 +27,7 @@ PREFIXES = ("AWS_", "AZURE_", "GIT_", "GITMODEL_", "GOOGLE_", "STORAGE_", "XDG_"
 TERMINAL = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PAGER", "LANGUAGE")
 
 
-# A process that a shell starts with "&" ignores SIGINT, and its children do, too: tests of Ctrl-C would never end.
+# If a shell starts pytest with "&", pytest and its child processes ignore SIGINT, and a test of Ctrl-C would never end.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         grouped = getattr(item, "_nodeid", item.nodeid)
-        if grouped != item.nodeid:  # pytest 9.2 ignores the id by which pytest-xdist 3.8 keeps a group together
+        if grouped != item.nodeid:  # pytest 9.2 ignores the id that pytest-xdist 3.8 gives each test of a group
             from _pytest.nodeid import coerce_node_id  # earlier releases lack this module and do not need it
 
             item._id = coerce_node_id(grouped)
@@ -53,9 +53,9 @@ _numbers = itertools.count()
 
 
 def make_folder(factory: pytest.TempPathFactory, name: str) -> Path:
-    """Make a new folder.
+    """Create a folder with a number in its name, and return its path.
 
-    The numbers of pytest's own folders take long: it lists the folders of all earlier tests each time.
+    With `numbered=True`, pytest would list the folders of all earlier tests to find the next number, which takes long.
     """
     return factory.mktemp(f"{name}{next(_numbers)}", numbered=False)
 
@@ -68,7 +68,7 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A template for `git init` without sample hooks, so that no fixture has to copy them."""
+    """A template for `git init` without sample hooks, so that `git init` does not copy the samples each time."""
     folder = tmp_path_factory.mktemp("templates")
     for name in ("hooks", "info"):
         (folder / name).mkdir()

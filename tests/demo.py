@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gitmodel.demo.building import build
 
-# Settings of a user that would disturb the demo if they reached it.
+# git settings of a user, with which building the demo would fail. `git model init --demo` must ignore them.
 DISTURBING = """\
 [commit]
 \tgpgSign = true
@@ -19,7 +19,7 @@ DISTURBING = """\
 
 
 def build_once(place: Path, environ: Mapping[str, str]) -> Path:
-    """Build the demo in the folder `demo` of *place* with disturbing settings of a user, unless it is there."""
+    """Return the folder `demo` in *place*. If it does not exist, build the demo there, with the settings DISTURBING."""
     folder, home = place / "demo", place / "demo-home"
     with (place / "demo.lock").open("w") as lock:
         flock(lock, LOCK_EX)

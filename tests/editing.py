@@ -40,10 +40,10 @@ def read(repo, path, at=BRANCH):
 
 
 def state(repo):
-    """Return every ref and its object, which must be the same after a refusal."""
+    """Return every ref and its object. A test compares them before and after a command that gitmodel refuses."""
     return run(repo, "for-each-ref")
 
 
 def begin_at_format(repo, format):
-    """Change the registry as if it had begun in an older *format*."""
+    """Commit an older number of the *format* to gitmodel.toml, as if an older gitmodel had created the registry."""
     edit(repo, {"gitmodel.toml": read(repo, "gitmodel.toml").replace('format = "1.2"', f'format = "{format}"')})

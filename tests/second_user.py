@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be other users")
-# Modules are imported before the process changes its user, because the other user may not read this installation.
+# The program imports all modules before it changes its user, because the other user may not read this installation.
 _PROGRAM = """
 import difflib, encodings.idna, importlib, os, pkgutil, random, shutil, sys, tempfile, textwrap, traceback
 import git, gitmodel
@@ -35,7 +35,7 @@ else:
 
 
 class User:
-    """A user with an id, a home and a group that is shared with others."""
+    """A user of the machine with an id, a home folder and a group; several users may be in the group."""
 
     def __init__(self, top, uid, group, umask="022"):
         self.uid, self.group, self.umask = uid, group, umask
@@ -84,7 +84,7 @@ class User:
 
 @contextmanager
 def open_folder():
-    """A folder that every user may enter, which the temporary folders of pytest are not."""
+    """A folder that every user may enter. Other users may not enter the temporary folders of pytest."""
     with tempfile.TemporaryDirectory(prefix="gitmodel-users-") as top:
         os.chmod(top, 0o755)
         yield Path(top)

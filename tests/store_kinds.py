@@ -4,15 +4,15 @@ import os
 
 import pytest
 
-# A kind that is added here must pass all tests of tests/test_artifact_store.py and tests/stores/test_interruptions.py.
+# tests/test_artifact_store.py and tests/stores/test_interruptions.py run all their tests on each kind in these lists.
 SERVERS = ("s3", "oci", "sftp", "gcs", "azure")
 KINDS = ["default", "shared", *(pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in SERVERS)]
-# Servers that delete unfinished uploads themselves and do not list them.
+# The servers delete unfinished uploads after a time, and do not list them to clients.
 EXPIRING = ("oci", "gcs", "azure")
 
 
 def url_of(kind, request, tmp_path):
-    """Return the URL of an unused store of this kind, or "" for the store of a repository."""
+    """Return the URL of an unused store of this kind. "" is the URL of the default store, a folder in a repository."""
     if kind == "default":
         return ""
     if kind == "shared":
@@ -25,6 +25,6 @@ def url_of(kind, request, tmp_path):
 
 
 def read(store, digest):
-    """The bytes of an object."""
+    """Return the bytes of the object with this digest."""
     with store.open(digest) as reader:
         return reader.read()

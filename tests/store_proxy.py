@@ -1,4 +1,4 @@
-"""A proxy for a server on loopback. On request, it fails, delays or truncates answers."""
+"""A proxy for a server on loopback. A test can let the proxy reject requests, or cut or withhold answers."""
 
 import http.client
 import socket
@@ -8,17 +8,18 @@ from web_pages import QuietHandler, QuietServer, running
 
 
 class Proxy:
-    """`proxy.plan(number, method, path)` decides what to do with a request, counted from 1 in the order of arrival.
+    """A proxy that calls `proxy.plan(number, method, path)` for each request. The first request has number 1.
 
-    "" passes the request on; a number such as "503" is the answer; "reset" closes the connection; "cut" passes on half
-    of the body of the answer; "hang" sets `proxy.hanging` and waits until the proxy is closed.
+    The returned text says what the proxy does. "": forward the request and the answer. A number such as "503": answer
+    with this status. "reset": close the connection. "cut": forward the request, and half of the body of the answer.
+    "hang": set the event `proxy.hanging`, and answer nothing until the proxy is closed.
     """
 
     def __init__(self, port):
         self.port_behind = port
         self.plan = lambda number, method, path: ""
         self.seen = []
-        self.answered = []  # requests that the server behind the proxy has answered
+        self.answered = []  # requests that the proxy forwarded and the server answered
         self.hanging = threading.Event()
         self._closing = threading.Event()
         self._lock = threading.Lock()

@@ -32,7 +32,7 @@ def weed():
 
 
 def free_ports(count):
-    """Return free ports. Each stays bound until all are found, so that no port occurs twice."""
+    """Return *count* free ports. Binds all of them before it releases the first, so that no port occurs twice."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -44,7 +44,7 @@ def free_ports(count):
 
 
 def wait_for(url, process, log, *, timeout=60):
-    """Wait until *url* answers. Fail with the end of the server's log if the server ends or stays silent."""
+    """Wait until *url* answers. If the server ends or does not answer, raise an error with the end of its log."""
     ends = time.monotonic() + timeout
     while True:
         try:
@@ -142,7 +142,7 @@ def seaweedfs(folder):
 
 
 def make_bucket(server, name):
-    """Create a bucket; botocore retries while the server is starting."""
+    """Create a bucket. botocore repeats the request while the server is starting."""
     import botocore.session
 
     client = botocore.session.get_session().create_client(
@@ -173,7 +173,7 @@ def require(program, package):
 
 @contextmanager
 def ended(process):
-    """End *process* when the block does."""
+    """Yield *process*, and terminate it at the end of the block."""
     try:
         yield process
     finally:

@@ -1,4 +1,7 @@
-"""The suite of tests for every artifact store; the local store also survives crashes and damage."""
+"""Artifact stores: tests that every kind of store must pass, which sources can be stored, and the store in a folder.
+
+`put` stores bytes under their SHA-256 digest, and `get` writes an artifact to a path. An object is the stored bytes.
+"""
 
 import errno
 import io
@@ -60,7 +63,7 @@ def files_under(root):
 
 
 class Failing(io.RawIOBase):
-    """A source that yields some bytes and then fails, as a network can."""
+    """A file object that returns some bytes and then raises an error, as a network connection can."""
 
     def __init__(self):
         self.left = 3
@@ -86,7 +89,7 @@ def store(request, tmp_path):
 
 
 class TestEveryStore:
-    """Tests that every implementation of ArtifactStore passes, and of the functions built on it."""
+    """Tests of ArtifactStore, and of `put_path` and similar functions that use it, on every kind of store."""
 
     @pytest.mark.parametrize("content", [b"", b"a", BIG], ids=["empty", "one byte", "big"])
     def test_an_object_is_read_back_by_its_digest(self, store, content):
@@ -107,7 +110,7 @@ class TestEveryStore:
 
         assert read(store, store.put_stream(Plain(BIG))[0]) == BIG
 
-    def test_a_reader_may_read_in_pieces(self, store):
+    def test_an_object_can_be_read_in_pieces(self, store):
         with store.open(put(store, BIG)) as reader:
             pieces = list(iter(lambda: reader.read(70_001), b""))
         assert b"".join(pieces) == BIG
@@ -132,7 +135,7 @@ class TestEveryStore:
         assert read(opened[0].origin, digest_of(content)) == content
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
-    def test_an_old_object_is_refreshed_when_it_is_put_or_linked_again(self, store, content, monkeypatch):
+    def test_an_old_object_gets_a_new_time_when_it_is_put_or_linked_again(self, store, content, monkeypatch):
         # every object counts as old, even if the clock of the server differs
         monkeypatch.setattr(interface, "RENEWED", -10.0)
         content += store.url.encode()
@@ -154,7 +157,7 @@ class TestEveryStore:
             store.put_stream(Failing())
         assert list(store.digests()) == []
 
-    def test_put_known_stores_bytes_only_under_their_digest(self, store, tmp_path):
+    def test_put_known_refuses_bytes_that_do_not_match_the_given_digest(self, store, tmp_path):
         other = LocalStore(tmp_path / "other")
         digest = put(other, BIG)
         sent = []
@@ -197,7 +200,7 @@ class TestEveryStore:
             with pytest.raises(NotFound, match=ABSENT):
                 ask(ABSENT)
 
-    def test_an_empty_store_has_nothing(self, store):
+    def test_an_empty_store_lists_and_holds_no_object(self, store):
         assert list(store.digests()) == []
         assert not store.holds(ABSENT)
         with pytest.raises(NotFound):
@@ -212,7 +215,7 @@ class TestEveryStore:
         assert read(store, digest) == b"a"
 
     @pytest.mark.parametrize("name", ["open", "holds", "size", "remove"])
-    def test_an_invalid_digest_never_becomes_a_path(self, store, name):
+    def test_an_invalid_digest_is_refused_by_every_method(self, store, name):
         for text in ("", "sha256:", "sha256:../../etc/passwd", "../" * 10 + "a" * 64):
             with pytest.raises(Invalid, match="is not a digest"):
                 getattr(store, name)(text)
@@ -324,7 +327,7 @@ class TestEveryStore:
         get_folder(store, folder, tmp_path / "copy", size=3)
 
     @pytest.mark.parametrize("content", [b"", b"a model", HEADER + b"sha256:" + b"0" * 64 + b" 0 ../../escape\n"])
-    def test_an_invalid_manifest_is_not_a_folder(self, store, tmp_path, content):
+    def test_an_object_that_is_no_valid_manifest_cannot_be_read_as_a_folder(self, store, tmp_path, content):
         digest = put(store, content)
         with pytest.raises(Invalid, match="is not a folder"):
             get_folder(store, digest, tmp_path / "copy")
@@ -369,7 +372,7 @@ def place_of(store, digest):
 
 
 class TestSources:
-    """Sources that may be stored, and sources that are refused with nothing stored."""
+    """Files and folders that `put_path` stores, and those that it refuses without storing anything."""
 
     def refused(self, store, path, kind, said):
         with pytest.raises(kind, match=said) as caught:
@@ -395,7 +398,7 @@ class TestSources:
         os.mkfifo("folder/pipe")
         self.refused(local, tmp_path / "folder", UsageError, "folder/pipe is a pipe")
 
-    def test_links_out_of_the_folder_in_cycles_and_to_nothing_are_refused(self, local, tmp_path):
+    def test_symbolic_links_that_leave_the_folder_form_a_cycle_or_are_broken_are_refused(self, local, tmp_path):
         outside = tmp_path / "outside"
         outside.write_bytes(b"secret")
         for name, target, said in [
@@ -414,7 +417,7 @@ class TestSources:
         self.refused(local, tmp_path / "with dangling" / "dangling", NotFound, "there is no file")
         assert digest_of(b"secret") not in list(local.digests())
 
-    def test_a_link_to_a_file_of_the_same_folder_is_stored_as_that_file(self, local, tmp_path):
+    def test_a_symbolic_link_to_a_file_of_the_same_folder_is_stored_as_a_copy_of_the_file(self, local, tmp_path):
         folder = tmp_path / "folder"
         (folder / "sub").mkdir(parents=True)
         (folder / "real").write_bytes(b"real")
@@ -484,7 +487,7 @@ class TestSources:
 
 
 def as_nobody(tmp_path, expression):
-    """Return the error of *expression* for a user without special permissions."""
+    """Evaluate *expression* in a process of an ordinary user; return the error that it raises, as text."""
     code = f"""
 import os, sys
 from pathlib import Path
@@ -517,14 +520,14 @@ class TestLocalStore:
         assert local.path(digest) == place_of(local, digest)
         assert files_under(local.root) == {f"sha256/{hex_of(digest)[:2]}/{hex_of(digest)[2:]}": b"a"}
 
-    def test_folders_get_the_permissions_of_the_root(self, tmp_path):
+    def test_folders_of_a_store_get_the_permissions_of_its_root(self, tmp_path):
         (tmp_path / "store").mkdir()
         (tmp_path / "store").chmod(0o2775)
         store = LocalStore(tmp_path / "store", shared=True)
         digest = put(store, b"a")
         assert stat.S_IMODE(place_of(store, digest).parent.stat().st_mode) == 0o2775
 
-    def test_other_files_in_the_store_are_not_listed_as_objects(self, local):
+    def test_a_file_without_a_digest_as_name_is_not_listed_as_an_object(self, local):
         digest = put(local, b"a")
         (local.root / "sha256" / "README").touch()
         (place_of(local, digest).parent / "note").touch()
@@ -560,7 +563,7 @@ class TestLocalStore:
         put(local, content)
         assert read(local, digest) == content
 
-    def test_reading_exactly_the_length_of_an_object_verifies_it_too(self, local):
+    def test_reading_exactly_as_many_bytes_as_an_object_has_verifies_its_digest(self, local):
         digest = put(local, b"abc")
         place_of(local, digest).chmod(0o644)
         place_of(local, digest).write_bytes(b"abX")
@@ -626,7 +629,7 @@ class TestLocalStore:
 
     @pytest.mark.parametrize("call", ["write", "fsync", "replace", "fchmod"])
     @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES])
-    def test_a_failing_disk_is_reported_and_leaves_nothing(self, local, monkeypatch, call, code):
+    def test_an_upload_to_a_failing_disk_is_reported_and_leaves_no_file(self, local, monkeypatch, call, code):
         def fail(*_):
             raise OSError(code, os.strerror(code))
 
@@ -639,7 +642,7 @@ class TestLocalStore:
         assert os.listdir(local.root / "tmp") == []
         assert list(local.digests()) == []
 
-    def test_a_disk_that_fails_during_a_download_leaves_nothing_at_the_target(self, local, tmp_path, monkeypatch):
+    def test_a_download_to_a_failing_disk_leaves_no_file_at_the_target(self, local, tmp_path, monkeypatch):
         digest = put(local, BIG)
 
         def fail(*_):
@@ -657,7 +660,7 @@ class TestLocalStore:
             monkeypatch.setattr(local_store.os, name, lambda *a, n=name, r=real: (calls.append(n), r(*a))[1])
         put(local, b"a")
         assert calls.index("fsync") < calls.index("replace")
-        assert calls[-1] == "fsync"  # flushes the folder, so that the new name survives a power failure
+        assert calls[-1] == "fsync"  # of the folder, so that the new name of the file survives a power failure
 
     def test_two_processes_that_put_the_same_content_both_succeed(self, local, tmp_path):
         (tmp_path / "big").write_bytes(BIG * 4)
@@ -681,7 +684,7 @@ class TestLocalStore:
         assert read(local, digest_of(BIG * 4)) == BIG * 4
         assert os.listdir(local.root / "tmp") == []
 
-    def test_a_killed_writer_leaves_no_object_but_a_leftover_that_can_be_removed(self, local):
+    def test_a_killed_upload_leaves_no_object_but_a_temporary_file_that_can_be_removed(self, local):
         code = (
             "import sys; from pathlib import Path; from gitmodel.stores.artifacts import *\n"
             "from gitmodel.stores.local_store import LocalStore\n"
@@ -703,14 +706,16 @@ class TestLocalStore:
         assert local.leftovers() == []
         assert os.listdir(local.root / "tmp") == []
 
-    def test_only_temporary_files_of_gitmodel_are_leftovers(self, local, tmp_path):
+    def test_only_temporary_files_that_gitmodel_made_are_listed_as_leftovers(self, local, tmp_path):
         (tmp_path / "mine").write_bytes(b"mine")
         (local.root / "tmp" / "notes.txt").touch()
         (local.root / "tmp" / ("1-" + "0" * 32)).symlink_to(tmp_path / "mine")
         assert local.leftovers() == []
         assert (tmp_path / "mine").read_bytes() == b"mine"
 
-    def test_a_put_is_repeated_if_its_temporary_file_is_removed_before_it_is_locked(self, local, monkeypatch):
+    def test_put_starts_again_if_another_process_removes_its_temporary_file_before_it_is_locked(
+        self, local, monkeypatch
+    ):
         real, swept = local_store.lock, []
 
         def sweep_first(descriptor):
@@ -723,7 +728,7 @@ class TestLocalStore:
         assert read(local, put(local, b"a")) == b"a"
         assert swept
 
-    def test_no_descriptor_is_left_open(self, local, tmp_path):
+    def test_operations_on_a_store_leave_no_file_open(self, local, tmp_path):
         def count():
             found = 0
             for descriptor in os.listdir("/proc/self/fd"):
@@ -754,7 +759,7 @@ class TestOpenStore:
             "/srv/my models",
         ],
     )
-    def test_a_folder_by_url_or_path_is_shared(self, url, tmp_path):
+    def test_a_store_named_by_a_path_or_file_url_counts_as_shared(self, url, tmp_path):
         store = open_store(url, default_root=tmp_path)
         assert store.shared
         assert store.root == Path("/srv/my models")
@@ -782,7 +787,7 @@ class TestOpenStore:
             ("http://[", "not a URL"),
         ],
     )
-    def test_text_that_is_no_url_of_a_store_is_refused(self, url, said, tmp_path):
+    def test_text_that_is_not_the_url_of_a_store_is_refused(self, url, said, tmp_path):
         with pytest.raises(UsageError, match=said) as caught:
             open_store(url, default_root=tmp_path)
         assert caught.value.hint
@@ -798,7 +803,7 @@ class TestOpenStore:
             "s3:key:hunter2@bucket",
         ],
     )
-    def test_credentials_are_never_repeated(self, url, tmp_path):
+    def test_the_error_for_a_wrong_store_url_does_not_show_its_credentials(self, url, tmp_path):
         with pytest.raises(UsageError) as caught:
             open_store(url, default_root=tmp_path)
         assert "hunter2" not in caught.value.message + caught.value.hint
@@ -820,7 +825,7 @@ print(next(int(line.split()[1]) >> 10 for line in open("/proc/self/status") if l
 
 
 @pytest.mark.parametrize("count", [2_000, pytest.param(100_000, marks=pytest.mark.soak)])
-def test_storing_a_folder_of_very_many_files_needs_bounded_memory(tmp_path, count):
+def test_storing_a_folder_of_very_many_files_uses_limited_memory(tmp_path, count):
     for number in range(count):
         if number % 1000 == 0:
             (tmp_path / "many" / f"{number // 1000}").mkdir(parents=True)

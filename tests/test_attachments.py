@@ -1,4 +1,7 @@
-"""Attachments: files that are added to any version, also in a stage, apart from its frozen artifacts."""
+"""Attachments: files such as pictures and reports that can be added to a version at any time, also in a stage.
+
+The artifacts of a version in a stage can no longer change, and its attachments can. A picture has at most 100 MB.
+"""
 
 import json
 
@@ -17,7 +20,7 @@ FILE = paths.version_file("iris", 1)
 
 @pytest.fixture
 def staged(client, tmp_path):
-    """A registry with iris@1, which is in production and has the artifact classifier."""
+    """A client of a registry with iris@1, which is in production and has the artifact classifier."""
     version = client.get_version("iris@1")
     version.link_artifact("classifier", {"w": 1}, kind="model")
     version.set_stage("production")
@@ -25,7 +28,7 @@ def staged(client, tmp_path):
     return client
 
 
-def test_a_file_or_value_is_attached_to_a_version_in_production(staged, tmp_path, git):
+def test_files_folders_and_values_can_be_attached_to_a_version_in_production(staged, tmp_path, git):
     version = staged.get_version("iris@production")
     editing.begin_at_format(staged.repository.common_dir, "1.1")
     promoted = version.get_artifact().digest
@@ -57,7 +60,7 @@ def test_a_file_or_value_is_attached_to_a_version_in_production(staged, tmp_path
     ]
 
 
-def test_attaching_changes_no_artifact_and_cannot_use_the_name_of_an_artifact(staged, tmp_path):
+def test_an_attachment_cannot_have_the_name_of_an_artifact_or_be_used_as_one(staged, tmp_path):
     version = staged.get_version("iris@1")
     version.attach("cm", tmp_path / "cm.png")
     with pytest.raises(Refused, match="the artifacts of iris 1 cannot change, because it is in production"):
@@ -122,7 +125,7 @@ def test_check_finds_faults_in_attachments_that_were_edited_by_hand(staged, adde
     assert rule in found
 
 
-def test_an_older_format_number_is_refused_with_attachments(staged, tmp_path):
+def test_check_refuses_attachments_in_a_registry_of_a_format_that_has_none(staged, tmp_path):
     staged.get_version("iris@1").attach("cm", tmp_path / "cm.png")
     folder = staged.repository.common_dir
     editing.begin_at_format(folder, "1.1")
@@ -140,7 +143,7 @@ def test_a_deleted_version_has_no_attachments(staged, tmp_path):
     assert "version.tombstone" in {problem.rule for problem in checking.check(staged.repository)}
 
 
-def test_stores_keep_copy_verify_and_export_attachments(staged, tmp_path, code_repo):
+def test_gc_keeps_attachments_and_copy_verify_and_export_include_them(staged, tmp_path, code_repo):
     version = staged.get_version("iris@1")
     attached = version.attach("cm", tmp_path / "cm.png")
     assert staged.find_garbage(grace_days=0).objects == ()
@@ -183,7 +186,9 @@ STORED = {
 
 @pytest.mark.parametrize("store", STORED.values(), ids=STORED)
 @pytest.mark.parametrize("seen_by", ["content", "suffix"])
-def test_a_picture_over_the_limit_is_refused_everywhere_before_anything_is_stored(staged, large, store, seen_by):
+def test_every_way_to_store_a_picture_over_the_limit_is_refused_before_anything_is_stored(
+    staged, large, store, seen_by
+):
     staged.get_model("iris").create_version()
     file = large.rename(large.with_name("cm.dat")) if seen_by == "content" else large
     if seen_by == "suffix":
@@ -196,7 +201,7 @@ def test_a_picture_over_the_limit_is_refused_everywhere_before_anything_is_store
     assert (staged.repository.tip(), set(staged.store.digests())) == (tip, objects)
 
 
-def test_a_large_picture_in_a_run_of_a_script_is_refused_and_the_run_continues(staged, large):
+def test_attaching_a_large_picture_in_a_run_of_a_script_is_refused_and_the_run_continues(staged, large):
     with staged.start_run("train") as run:
         with pytest.raises(UsageError, match="the picture cm has 200 MB"):
             run.link_artifact("cm", large)
@@ -206,7 +211,7 @@ def test_a_large_picture_in_a_run_of_a_script_is_refused_and_the_run_continues(s
     assert [found.name for found in staged.get_version("iris@2").artifacts] == ["small"]
 
 
-def test_an_object_that_becomes_a_large_picture_is_refused(staged, monkeypatch):
+def test_bytes_of_a_picture_over_the_limit_are_refused_without_a_file(staged, monkeypatch):
     monkeypatch.setattr(source_pictures, "LARGEST_PICTURE", 40)
     version = staged.get_model("iris").create_version()
     with pytest.raises(UsageError, match="the picture cm has 0 MB"):
@@ -234,7 +239,7 @@ def test_metadata_of_an_attachment_is_set_and_removed_key_by_key(staged, tmp_pat
     assert attached.metadata == {"columns": 2, "rows": 3}
     attached.set_metadata(remove=["rows"])
     version.log_metadata(columns=4, attachment="cm")
-    attached.log_metadata(note=None)  # None records nothing, as for artifacts
+    attached.log_metadata(note=None)  # records nothing, because None removes a key and there is no key `note`
     assert (attached.metadata, version.metadata) == ({"columns": 4}, {})
     tip = staged.repository.tip()
     with pytest.raises(NotFound, match="cm of iris@1 has no metadata 'row' to remove"):
@@ -270,7 +275,7 @@ def test_an_attachment_follows_links_within_a_root(staged, tmp_path, capsys, mon
     assert version.get_attachment("cm").link.file == "cm.png"
 
 
-def test_a_transaction_and_a_run_attach_to_versions(staged, tmp_path):
+def test_a_transaction_can_attach_a_file_to_a_version(staged, tmp_path):
     with staged.transaction("Look at iris") as change:
         change.get_version("iris@1").attach("cm", tmp_path / "cm.png")
     assert [found.name for found in staged.get_version("iris@1").attachments] == ["cm"]
@@ -294,7 +299,7 @@ def test_a_version_that_is_read_from_its_tag_shows_later_attachments(staged, tmp
     staged.pull()
 
 
-def test_the_commands_attach_show_get_and_remove(staged, tmp_path, capsys, monkeypatch):
+def test_commands_attach_show_get_and_remove_attachments(staged, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("GITMODEL_REPO", str(staged.repository.common_dir))
     monkeypatch.chdir(tmp_path)
 

@@ -1,4 +1,6 @@
-"""Authors and last changes of models and versions, from the index and from the commits after it."""
+"""Authorship: who created a model or version, and who changed it last. The index has the answer for the commits that it
+knows, and gitmodel reads the newer commits. Each answer must be equal to that of the history, `git model log`.
+"""
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +19,7 @@ def wine(client):
 
 
 def told(client):
-    """Return the author and the last change of each version, by the history that `git model log` shows."""
+    """Return the expected authorship of each model and version, computed from the events that `git model log` shows."""
     found = {}
     for event in log(client.repository):
         key = event.model if event.version is None else f"{event.model}@{event.version}"
@@ -43,7 +45,7 @@ def as_person(monkeypatch, name):
     monkeypatch.setenv("GIT_COMMITTER_NAME", name)
 
 
-def test_each_kind_of_change_counts_as_the_history_says(client, wine, code_repo, monkeypatch):
+def test_the_last_change_is_that_of_the_history_after_each_kind_of_change(client, wine, code_repo, monkeypatch):
     steps = [
         lambda model: model.create_version(),
         lambda model: model.create_version(number=4),
@@ -81,7 +83,7 @@ def test_a_renamed_model_keeps_the_authors_of_its_versions(client, wine, code_re
         assert whole.authorships() == found
 
 
-def test_later_calls_read_only_new_commits(client, wine, monkeypatch):
+def test_a_later_call_reads_only_the_commits_after_the_index(client, wine, monkeypatch):
     wine.create_version()
     client.authorships()
     monkeypatch.setattr(authorship, "walk_branch", None)
@@ -91,7 +93,7 @@ def test_later_calls_read_only_new_commits(client, wine, monkeypatch):
     assert client.authorships()["wine@2"].author == "Ada Example"
 
 
-def test_many_new_commits_are_read_together(client, wine, monkeypatch):
+def test_many_new_commits_are_read_by_one_git_command(client, wine, monkeypatch):
     client.authorships()
     monkeypatch.setattr(authorship, "walk_branch", None)
     monkeypatch.setattr(authorship, "_FEW", 2)
@@ -101,7 +103,7 @@ def test_many_new_commits_are_read_together(client, wine, monkeypatch):
     assert answered(client) == told(client)
 
 
-def test_a_rewritten_branch_is_read_again(client, wine, git, code_repo):
+def test_the_whole_history_is_read_again_after_the_branch_was_rewritten(client, wine, git, code_repo):
     wine.create_version(description="one")
     client.authorships()
     git(code_repo, "update-ref", "refs/heads/gitmodel", "refs/heads/gitmodel~1")
@@ -111,7 +113,7 @@ def test_a_rewritten_branch_is_read_again(client, wine, git, code_repo):
         assert answered(after) == told(after)
 
 
-def test_an_earlier_state_has_its_own_answer_and_the_index_keeps_the_newest(client, wine):
+def test_authorship_of_an_earlier_state_leaves_out_later_versions_and_does_not_change_the_index(client, wine):
     wine.create_version()
     at = client.repository.tip()
     wine.create_version()
@@ -120,14 +122,14 @@ def test_an_earlier_state_has_its_own_answer_and_the_index_keeps_the_newest(clie
     assert "wine@2" in client.authorships()
 
 
-def test_without_a_usable_index_the_history_is_read(client, wine, monkeypatch):
+def test_authorship_is_the_same_if_the_index_cannot_be_used(client, wine, monkeypatch):
     wine.create_version()
     expected = client.authorships()
     monkeypatch.setattr(sqlite3, "connect", lambda *_, **__: (_ for _ in ()).throw(sqlite3.Error("no")))
     assert client.authorships() == expected
 
 
-def test_a_shallow_clone_leaves_out_what_it_cannot_know(client, wine, tmp_path, git, code_repo):
+def test_authorship_in_a_shallow_clone_leaves_out_authors_of_missing_commits(client, wine, tmp_path, git, code_repo):
     wine.create_version()
     wine.create_version()
     wine.get_version(1).log_metadata(note="changed")
@@ -171,7 +173,7 @@ def test_a_list_shows_the_author_and_the_last_change_as_columns(client, wine, ca
     assert [row["updated"] for row in out] == sorted((row["updated"] for row in out), reverse=True)
 
 
-def test_threads_can_share_a_transaction_and_its_client(client, wine):
+def test_threads_can_create_versions_in_one_transaction(client, wine):
     with client.transaction("Import") as change:
         model = change.get_model("wine")
 

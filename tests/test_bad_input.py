@@ -1,4 +1,4 @@
-"""Invalid input gets an error with a hint, and no ref moves."""
+"""Invalid names, references, files and values: the client raises an error with a hint, and no ref moves."""
 
 import re
 import shutil
@@ -34,7 +34,7 @@ BAD_NAMES = {
 
 @pytest.fixture
 def client(code_repo, tmp_path_factory):
-    """iris@1 is archived, 2 is named 1.0 and in production, 3 has the alias champion, 4 is unused."""
+    """A registry: iris@1 is archived, iris@2 is named 1.0 and in production, iris@3 has an alias, iris@4 is unused."""
     template = tmp_path_factory.getbasetemp() / "bad-input"
     if not template.exists():
         build(code_repo)
@@ -57,7 +57,7 @@ def build(repo):
 
 @pytest.fixture
 def refused(client, code_repo):
-    """Return a function that runs an action, checks that its refusal changed nothing, and returns the error."""
+    """Return a function that runs an action, checks that it raises an error and moves no ref, and returns the error."""
 
     def run(error, action):
         before = editing.state(code_repo), editing.run(code_repo, "ls-tree", "-r", "gitmodel")
@@ -171,7 +171,7 @@ def test_a_bad_name_of_a_stage_is_refused(client, refused, name, fault):
         ("a/b@1", UsageError, "holds '/'", "letters"),
     ],
 )
-def test_a_bad_reference_is_refused_with_the_existing_ones_and_creates_nothing(
+def test_the_error_for_a_wrong_reference_lists_the_existing_models_versions_or_artifacts(
     client, refused, reference, error, said, next_step
 ):
     for use in (
@@ -227,7 +227,7 @@ def test_after_the_commands_in_the_hint_the_version_can_be_deleted(client, refus
     client.get_version("iris@2").delete()
 
 
-def test_a_version_with_only_a_leftover_stage_tag_counts_as_in_use(client, refused, code_repo, git):
+def test_a_version_that_only_a_stage_tag_names_counts_as_in_use(client, refused, code_repo, git):
     tag = git(code_repo, "rev-parse", "refs/tags/model/iris/production")
     client.get_model("iris").demote("production")
     git(code_repo, "update-ref", "refs/tags/model/iris/production", tag)
@@ -334,7 +334,7 @@ def test_applying_a_model_that_does_not_exist_is_refused(client, refused):
 
 
 @pytest.mark.parametrize("filter", ["(", "metadata.accuracy >", "nonsense(1)", "1" * 5000])
-def test_a_filter_of_another_type_is_refused(client, refused, filter):
+def test_a_filter_that_is_not_a_valid_expression_is_refused(client, refused, filter):
     refused(UsageError, lambda: client.get_model("iris").list_versions(filter=filter))
     refused(UsageError, lambda: client.list_models(filter=filter))
 

@@ -72,7 +72,7 @@ def test_a_bundle_that_needs_other_commits_is_refused(code_repo, bundle, tmp_pat
         Client(repo=str(file)).list_models()
 
 
-def test_a_damaged_bundle_is_named(bundle):
+def test_the_error_for_a_damaged_bundle_names_its_file(bundle):
     bundle.write_bytes(bundle.read_bytes()[:-30])
     with pytest.raises(Invalid, match=r"iris\.bundle cannot be read"):
         Client(repo=str(bundle)).list_models()
@@ -90,7 +90,7 @@ def test_a_bundle_without_a_registry_is_not_read_as_an_empty_one(code_repo, bund
     assert (code in (3, 5), str(bundle) in err, "git bundle " in err) == (True, True, True), (code, err)
 
 
-def test_a_bundle_of_a_clone_is_read(code_repo, bundle, git, tmp_path):
+def test_a_bundle_made_in_a_clone_is_read(code_repo, bundle, git, tmp_path):
     git(tmp_path, "clone", "-q", str(code_repo), "clone")
     git(tmp_path / "clone", "bundle", "create", "-q", str(bundle), "--all")
     with Client(repo=str(bundle)) as client:
@@ -104,13 +104,8 @@ def test_a_repository_created_from_a_bundle_is_writable(bundle, tmp_path, monkey
         assert client.get_model("iris").create_version().number == 2
 
 
-def test_a_client_opens_a_bundle_like_a_url(bundle):
-    with Client(bundle) as client:
-        assert client.get_version("iris@production").number == 1
-
-
 @pytest.mark.parametrize("name", ["iris.bundle", "iris & rose.bundle", "iris%20.bundle", "iris#1?.bundle"])
-def test_a_bundle_can_be_named_by_its_url_too(bundle, name, capsys, monkeypatch, tmp_path):
+def test_a_bundle_can_be_named_by_its_path_or_url(bundle, name, capsys, monkeypatch, tmp_path):
     file = bundle.rename(tmp_path / name)
     url = file.as_uri()
     monkeypatch.chdir(tmp_path)
@@ -119,13 +114,13 @@ def test_a_bundle_can_be_named_by_its_url_too(bundle, name, capsys, monkeypatch,
         assert capsys.readouterr().out == "iris@1\n"
     assert run(["--repo", url, "register", "rose"]) == 2
     assert "is a git bundle, which is read-only" in capsys.readouterr().err
-    for client in (Client(url), Client(repo=url), Client(environ={**os.environ, "GITMODEL_REPO": url})):
+    for client in (Client(file), Client(url), Client(repo=url), Client(environ={**os.environ, "GITMODEL_REPO": url})):
         with client:
             assert client.get_version("iris@production").number == 1
 
 
 @pytest.mark.parametrize("named", [str, Path.as_uri], ids=["path", "url"])
-def test_a_file_that_is_no_bundle_is_refused_with_that_reason(tmp_path, capsys, named):
+def test_the_error_for_a_file_that_is_not_a_bundle_says_so(tmp_path, capsys, named):
     file = tmp_path / "notes.txt"
     file.write_text("# v1\n")
     code = run(["--repo", named(file), "list"])

@@ -1,4 +1,8 @@
-"""Model cards: the hub's library can read them, equal records give equal cards, and text of records is escaped."""
+"""Model cards: `huggingface_hub` can read them, equal records give equal cards, and text of records is escaped.
+
+A card is Markdown with a YAML header. The hub is the Hugging Face Hub, which shows cards. `huggingface_hub` is its
+library.
+"""
 
 import json
 from dataclasses import replace
@@ -145,7 +149,7 @@ HOSTILE = [
 
 
 def rendered(text):
-    """Return the HTML of the body of a card, made by a renderer that allows HTML in Markdown."""
+    """Return the HTML of the body of a card, from a renderer that would pass HTML in the Markdown through."""
     markdown_it = pytest.importorskip("markdown_it")
     parser = markdown_it.MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     body = text.split("\n---\n", 1)[1]
@@ -196,7 +200,7 @@ def test_paragraphs_and_lists_of_a_description_are_kept():
     assert "First.\n\nSecond:\n\n- one\n- two\n\n1. three\n" in found
 
 
-def test_only_declared_ids_of_datasets_are_in_the_header():
+def test_the_header_lists_only_datasets_that_metadata_declares_by_a_valid_id():
     data = tuple(
         ArtifactLink(name=name, kind="data", digest="sha256:" + "1" * 64, size=1, format="csv")
         for name in ("mnist", "squad")
@@ -214,7 +218,7 @@ def test_only_declared_ids_of_datasets_are_in_the_header():
 
 @settings(max_examples=200, deadline=None)
 @given(words=st.lists(st.text(min_size=1), max_size=3), number=st.floats(allow_nan=False, allow_infinity=False))
-def test_any_word_and_number_is_read_back_from_the_header(words, number):
+def test_any_text_and_number_in_metadata_and_tags_is_unchanged_in_the_header(words, number):
     import yaml
 
     record = VersionRecord(
@@ -233,7 +237,7 @@ def test_terminal_control_characters_are_shown_escaped():
     assert not any(ord(c) < 32 and c != "\n" for c in text)
 
 
-def test_the_command_prints_the_same_bytes_every_time(code_repo, monkeypatch, capsys):
+def test_git_model_card_prints_the_same_bytes_every_time(code_repo, monkeypatch, capsys):
     monkeypatch.chdir(code_repo)
     with Client(code_repo) as client:
         client.register_model("iris", license="MIT").create_version(metadata={"accuracy": 0.9})
@@ -256,7 +260,7 @@ def test_the_command_prints_the_same_bytes_every_time(code_repo, monkeypatch, ca
     )
 
 
-def test_pictures_and_parameters_are_shown_and_text_in_them_is_harmless():
+def test_a_card_shows_pictures_and_parameters_and_escapes_their_text():
     cm = Attachment(name="cm", digest="sha256:" + "2" * 64, size=9, format="png")
     roc = ArtifactLink(name="roc.svg", kind="data", digest="sha256:" + "3" * 64, size=9, format="svg")
     odd = Attachment(name="x", digest="sha256:" + "4" * 64, size=9, format="bytes", file="a`b](http:) c.svg")

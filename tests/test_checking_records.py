@@ -1,4 +1,4 @@
-"""`check` on records that a person or another program wrote."""
+"""`git model check` reports the faults of records that a person or another program wrote on the metadata branch."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Help, examples, manual pages and completion of commands, and the modules that they import."""
+"""Help, examples, manual pages and shell completion of all commands, and which modules a command may import."""
 
 import io
 import json
@@ -24,7 +24,7 @@ from gitmodel.domain.schema.digests import digest_of
 ROOT = Path(__file__).resolve().parents[1]
 CONTEXTS = {ctx.command_path: ctx for ctx in command_reference.contexts()}
 VERBS = {path: ctx.command for path, ctx in CONTEXTS.items() if isinstance(ctx.command, Command)}
-# Modules that a command that only reads must not import.
+# Slow modules, which a command that only reads must not import.
 HEAVY = ("pydantic", "git", "rich", "importlib.metadata", "concurrent.futures", "gitmodel.expressions", "cel")
 PIPELINE = """
 from gitmodel import ModelConfig, pipeline, step
@@ -50,7 +50,7 @@ COMMANDS_OF_REGISTRY = (
 
 @pytest.fixture
 def registry(code_repo, monkeypatch, capsys, tmp_path_factory):
-    """A registry in which every example can run."""
+    """A registry with everything that the examples of all help texts need."""
     for name in ("train.csv", "test.csv", "validation.csv", "model.skops", "deploy.json"):
         (code_repo / name).write_text(f"{name}\n", encoding="utf-8")
     (code_repo / "net").mkdir()
@@ -178,7 +178,7 @@ def test_a_word_of_another_tool_suggests_the_command(words, meant, capsys):
     assert (code, err.splitlines()[0].partition("; ")[2]) == (2, f"did you mean {meant}?")
 
 
-def test_every_command_takes_the_general_options():
+def test_every_command_accepts_the_general_options():
     for ctx in CONTEXTS.values():
         names = {option for parameter in ctx.command.params for option in parameter.opts}
         assert {"--format", "-q"} <= names
@@ -200,7 +200,7 @@ def test_a_command_group_without_a_subcommand_prints_its_help_and_ends_with_2(ca
 
 
 @pytest.mark.parametrize("path", command_reference.PAGES)
-def test_the_reference_pages_match_the_commands(path):
+def test_the_generated_reference_pages_are_up_to_date(path):
     made = command_reference.PAGES[path]()
     assert (ROOT / path).read_text(encoding="utf-8") == made, "run `python tests/command_reference.py`"
 
@@ -282,7 +282,7 @@ def test_json_and_tsv_have_the_documented_fields(registry, capsys):
             assert len(read[1].splitlines()) == len(items) + 1
 
 
-def test_nested_json_objects_have_the_documented_fields(registry, capsys, git):
+def test_objects_inside_of_json_output_have_the_documented_fields(registry, capsys, git):
     git(registry, "update-ref", "-d", "refs/tags/model/iris/production")
     git(registry, "update-ref", "-d", "refs/tags/model/iris/champion")
     _, out, _ = ask(capsys, "show", "iris@1", "--format", "json")
@@ -311,25 +311,28 @@ def test_an_empty_list_is_an_empty_array_in_json_and_column_names_in_tsv(code_re
     assert ask(capsys, "list", "-q") == (0, "", "")
 
 
+def modules_of(command):
+    """Return the names of the modules that a new process has loaded after it ran *command*."""
+    code = f"import sys; from gitmodel.cli import run; run({command.split()!r}); print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
 @pytest.mark.parametrize(
     "command",
     ["list", "resolve iris@production", "version list iris", "show iris@1", "get iris@1 train -o fetched", "history"],
 )
 def test_commands_that_read_import_no_slow_modules(registry, command):
-    code = f"import sys; from gitmodel.cli import run; run({command.split()!r}); print(*sys.modules, sep='\\n')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert sorted(set(HEAVY) & set(done.stdout.split())) == []
+    assert sorted(set(HEAVY) & modules_of(command)) == []
 
 
 @pytest.mark.parametrize("command", ["resolve iris@1", "version list iris --limit 1"])
-def test_commands_that_compute_no_hash_and_write_no_file_import_no_modules_for_it(registry, command):
-    code = f"import sys; from gitmodel.cli import run; run({command.split()!r}); print(*sys.modules, sep='\\n')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"hashlib", "tempfile", "shutil"} & set(done.stdout.split())
+def test_commands_that_compute_no_hash_and_write_no_file_do_not_import_hashlib_or_tempfile(registry, command):
+    assert not {"hashlib", "tempfile", "shutil"} & modules_of(command)
 
 
-# The most that a command may need: processes of git, modules of gitmodel, and source texts of gitmodel that Python
-# compiles in each process. A `dataclass` or `NamedTuple` compiles methods and annotations at import, a `Frozen` not.
+# The most that a command may start or load: git processes, modules of gitmodel, and texts that Python compiles when it
+# imports them. A `dataclass` or `NamedTuple` has its methods compiled at each import; a `Frozen` class has not.
 @pytest.mark.parametrize(
     ("command", "processes", "modules", "texts"),
     [
@@ -339,7 +342,9 @@ def test_commands_that_compute_no_hash_and_write_no_file_import_no_modules_for_i
         ("list", 3, 104, 82),
     ],
 )
-def test_a_command_that_reads_needs_no_more_than_before(registry, command, processes, modules, texts):
+def test_a_command_that_reads_stays_within_its_limits_of_processes_and_modules(
+    registry, command, processes, modules, texts
+):
     code = f"""
 import click, dataclasses, pathlib, rtoml, subprocess, sys, urllib.parse
 started, compiled = [], []
@@ -362,17 +367,15 @@ def test_creating_a_version_does_not_import_gitpython(registry):
     assert done.stdout.split()[-1] == "False"
 
 
-def test_printing_the_version_imports_only_what_all_commands_share():
-    code = "import sys; from gitmodel.cli import run; run(['--version']); print(*sys.modules, sep='\\n')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    found = {name for name in done.stdout.split() if name.startswith("gitmodel.")}
+def test_printing_the_version_imports_only_modules_that_every_command_needs():
+    found = {name for name in modules_of("--version") if name.startswith("gitmodel.")}
     texts = ("domain", "domain.views", "domain.views.cell_text")
     shared = ("cli", "errors", "version", "cli.invocation", "cli.output", *texts)
     assert found <= {f"gitmodel.{name}" for name in shared}
 
 
 def complete(line):
-    """Return the completions that bash offers for *line* after it has loaded our script."""
+    """Return the completions that bash offers for *line*, after it loaded the script of `git model completion`."""
     script = f"""
     {SCRIPTS["bash"]}
     COMP_LINE={shlex.quote(line)} COMP_POINT={len(line)}
@@ -390,7 +393,7 @@ def test_bash_completes_commands_options_models_and_versions(registry):
     assert complete("git-model versions l") == ["list"]
     assert "--reason" in complete("gitmodel promote --r")
     assert complete("git model show ir") == ["iris"]
-    # bash splits a word at @, and expects only the part after the @.
+    # Because bash splits a word at @, a completion is only the part after the @.
     assert complete("git model promote iris@pro") == ["production"]
     assert complete("git model promote iris@1.") == ["1.2.3"]
     assert complete("git model show nothing@") == []

@@ -1,4 +1,7 @@
-"""Output of the command line: escaping, tables, errors, terminals and pipes."""
+"""Output of the command line: escaped text, tables, errors, and differences between a terminal and a pipe.
+
+Recorded text is hostile if it contains characters that control a terminal.
+"""
 
 import json
 import os
@@ -28,7 +31,7 @@ def repo(code_repo, monkeypatch):
 
 
 def on_terminal(*arguments, typed="", columns=80, env=None):
-    """Run the program on a terminal of its own; return its exit code and what the terminal shows."""
+    """Run `git model` on a pseudo-terminal and type *typed*; return its exit code and its output."""
     import fcntl
     import struct
     import termios
@@ -100,7 +103,7 @@ def test_hostile_names_and_references_are_refused_in_one_line(repo, capsys, name
         assert [line.split(":")[0] for line in err.splitlines()] == ["error", "hint"]
 
 
-def test_all_errors_are_json_with_format_json(repo, capsys):
+def test_with_format_json_every_error_is_printed_as_json(repo, capsys):
     for arguments, code, kind in (
         (["--format", "json", "frobnicate"], 2, "UsageError"),
         (["promote", "--format=json"], 2, "UsageError"),
@@ -192,7 +195,7 @@ def test_a_deletion_on_a_terminal_asks_for_confirmation(repo, capsys):
     assert ask(capsys, "list", "-q")[1] == ""
 
 
-def test_ctrl_c_at_a_question_changes_nothing(repo, capsys):
+def test_ctrl_c_at_a_confirmation_changes_nothing(repo, capsys):
     ask(capsys, "register", "iris")
     ours, theirs = pty.openpty()
     child = subprocess.Popen([*PROGRAM, "delete", "iris"], stdin=theirs, stdout=theirs, stderr=theirs)
@@ -201,7 +204,7 @@ def test_ctrl_c_at_a_question_changes_nothing(repo, capsys):
     while b"[y/N]" not in shown:
         shown += os.read(ours, 1024)
     ended = None
-    while ended is None:  # repeated, because Python can miss a signal that comes just before it reads the answer
+    while ended is None:  # repeated: Python can miss a signal that arrives just before it starts to read the answer
         child.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             ended = child.wait(10)
@@ -241,7 +244,7 @@ def test_progress_is_printed_in_lines_without_a_terminal(capsys, monkeypatch):
     assert [output._duration(seconds) for seconds in (0.2, 59, 61, 7_500)] == ["1 s", "59 s", "1 min", "2 h 5 min"]
 
 
-def test_tables_fit_into_any_width():
+def test_tables_fit_into_a_terminal_of_any_width():
     rows = [["iris", "x" * 90, "y" * 50], ["花" * 30, "z", ""]]
     for room in (30, 40, 80, 120):
         widths = [max(cell_text.width(row[place]) for row in rows) for place in range(3)]
@@ -264,7 +267,7 @@ def test_times_commits_and_reasons_are_not_cut_on_a_narrow_terminal(repo, capsys
     assert max(map(len, [head, row, *told])) <= 80
     assert reason in ask(capsys, "history", "iris", "production")[1].splitlines()[1]
     _, shown = on_terminal("history", columns=40, env={"NO_COLOR": "1"})
-    assert max(map(len, shown.replace("\r", "").splitlines())) <= 72  # columns have at least eight characters each
+    assert max(map(len, shown.replace("\r", "").splitlines())) <= 72  # more than 40: each column keeps eight characters
 
 
 def test_labels_and_their_text_wrap_on_a_terminal(repo, capsys):
@@ -275,7 +278,7 @@ def test_labels_and_their_text_wrap_on_a_terminal(repo, capsys):
     assert ask(capsys, "show", "iris")[1].count("\n") == 4
 
 
-def test_a_value_on_the_command_line_is_read_as_toml_if_it_is_valid_toml():
+def test_a_metadata_value_on_the_command_line_is_read_as_toml_if_it_is_valid_toml():
     for text, value in {
         "0.97": 0.97,
         "150": 150,
@@ -300,7 +303,7 @@ def test_a_value_on_the_command_line_is_read_as_toml_if_it_is_valid_toml():
         read_metadata(["a=1", "a=2"])
 
 
-def test_a_reference_can_be_one_word_or_two():
+def test_a_reference_can_be_written_as_one_argument_or_two():
     assert [str(read_reference(words, usage="")[0]) for words in (["iris"], ["iris", "3"], ["iris@3"])] == [
         "iris",
         "iris@3",
@@ -311,7 +314,7 @@ def test_a_reference_can_be_one_word_or_two():
             read_reference(words, usage="MODEL@VERSION")
 
 
-def test_the_kind_of_an_error_in_json_is_its_public_class(repo, capsys, monkeypatch):
+def test_the_kind_of_an_error_in_json_is_the_name_of_its_public_class(repo, capsys, monkeypatch):
     class Deeper(Invalid):
         pass
 

@@ -68,7 +68,9 @@ link iris@2 --data x=f.bin --data X=f.bin
 link iris@2 --data bad/name=f.bin
 promote iris@1 nope
 promote iris@1 latest
+unlink iris@1 kept --yes
 alias set iris@1 taken
+alias set iris@2 production
 version update iris 1 --stage nope --description new
 update iris --rename bad/name --title New
 version delete iris 1 --yes
@@ -94,9 +96,10 @@ def repo(code_repo, monkeypatch):
 @pytest.fixture
 def iris(repo, git):
     """The repository `repo` with a registry, and with a code commit that no version names."""
+    (repo / "kept.bin").write_bytes(b"other data")
     with Client(repo) as client:
         model = client.register_model("iris")
-        model.create_version("taken").set_stage("staging")
+        model.create_version("taken", data={"kept": repo / "kept.bin"}).set_stage("staging")
         model.create_version()
     git(repo, "commit", "-q", "--allow-empty", "-m", "More code")
     return repo

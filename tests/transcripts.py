@@ -10,7 +10,7 @@ import textwrap
 from gitmodel.cli import run
 
 PROGRAMS = ("git model ", "git-model ", "gitmodel ")
-# After a backslash, a command continues in the next line.
+# A command that ends with a backslash continues on the next line.
 _SHORT_ID = re.compile(r"\b[0-9a-f]{10}\b")
 _COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
 
@@ -30,7 +30,7 @@ def said(capsys, *arguments):
 
 
 def make_registry(folder, keep, capsys, commands):
-    """Run *commands* in the repository *folder* once and copy the result to *keep*; later calls copy it back."""
+    """Fill the repository *folder* by running *commands*, and copy it to *keep*; later, copy *keep* back."""
     if keep.is_dir():
         shutil.copytree(keep, folder, dirs_exist_ok=True, symlinks=True)
         return
@@ -41,10 +41,11 @@ def make_registry(folder, keep, capsys, commands):
 
 
 def check_transcript(capsys, text):
-    """Run every command of *text* and compare: stdout as it is, stderr behind `! `, an exit code as `[3]`.
+    """Run every command of *text*, and check that each prints the lines below it and ends with the exit code there.
 
-    `<commit>` stands for the ten digits that name a commit, and `...` in a line of stderr for any text. Only one test
-    has the full wording of a message. Other tests have its values and a key phrase: `! error: ...version 9 of iris`.
+    `! ` begins a line of stderr, and `[3]` is an exit code. `<commit>` stands for the ten digits that name a commit,
+    and `...` in a line of stderr for any text. Only one test has the full wording of a message. Other tests have its
+    values and a key phrase: `! error: ...version 9 of iris`.
     """
     expected = textwrap.dedent(text).strip("\n").split("\n")
     commands = _COMMAND.findall("\n".join(expected))
@@ -52,7 +53,7 @@ def check_transcript(capsys, text):
     found = [line for command in commands for line in _lines(capsys, command)]
     if "<commit>" in text:
         found = [_SHORT_ID.sub("<commit>", line) for line in found]
-    # A line that matches gets the printed text, so that the difference shows only other lines.
+    # Expected lines that match are replaced by the printed lines, so that the diff shows only the other lines.
     pairs = zip(found, expected, strict=False)
     expected[: len(found)] = [line if _matches(line, pattern) else pattern for line, pattern in pairs]
     if found != expected:

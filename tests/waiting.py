@@ -4,7 +4,7 @@ import time
 
 
 def wait_for(question, seconds=60):
-    """Call *question* until its result is true, and return the result. FileNotFoundError counts as false."""
+    """Call *question* until its result is true, and return the result. An OSError or ValueError counts as false."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
@@ -13,4 +13,4 @@ def wait_for(question, seconds=60):
         except (OSError, ValueError):
             pass
         time.sleep(0.02)
-    raise AssertionError("it never came")
+    raise AssertionError(f"the result was still false after {seconds} seconds")

@@ -41,7 +41,7 @@ def running(server):
 
 
 class Pages(QuietHandler):
-    """The content of the server by path: bytes, a status to answer with, or the target of a redirect."""
+    """A handler that answers with `server.pages[path]`: bytes are the body, a number is the status, text redirects."""
 
     def do_GET(self):
         self.server.asked.append(self.path)
@@ -71,7 +71,7 @@ class Endless(bytes):
 
 @contextmanager
 def serving():
-    """A web server on loopback, with its pages and a list of the requested paths."""
+    """Yield a web server on loopback. `pages` has the answer for each path, and `asked` lists the requested paths."""
     server = QuietServer(Pages)
     server.pages = {"/raw.csv": b"a,b\n1,2\n"}
     server.asked = []

@@ -1,7 +1,7 @@
-"""Removes what Windows lacks from this Python, as far as Linux allows, and then runs a program.
+"""Runs a program in a Python without the functions and modules that Python lacks on Windows, such as `os.fork`.
 
-`python windows_prelude.py ARGUMENTS...` runs `git model ARGUMENTS...`, and with `-c CODE` runs the code. Linux cannot
-imitate drive letters, git for Windows, and the refusal to delete or replace an open file.
+`python windows_prelude.py ARGUMENTS...` runs `git model ARGUMENTS...`, and with `-c CODE` runs the code. Not imitated:
+drive letters, git for Windows, and that Windows refuses to delete or replace an open file.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ import stat
 import sys
 import types
 
-# These modules of the standard library take what they need of POSIX when they are imported.
+# Imported first, because these modules of the standard library fail to import after the POSIX functions are removed.
 for name in (
     "asyncio",
     "concurrent.futures.process",
@@ -37,11 +37,11 @@ wait3 wait4 waitid
 OF_SIGNAL = """
 SIGALRM SIGCHLD SIGHUP SIGKILL SIGPIPE SIGQUIT SIGUSR1 SIGUSR2 SIGWINCH alarm pthread_sigmask setitimer sigwait
 """
-BINARY = 0x8000  # the value of O_BINARY of Windows, which Linux ignores
+BINARY = 0x8000  # the value of `os.O_BINARY` on Windows
 
 
 class Refusing(importlib.abc.MetaPathFinder):
-    """Finds no module that only POSIX has."""
+    """An import hook that raises ModuleNotFoundError for the modules that only POSIX has."""
 
     def find_spec(self, name, path=None, target=None):
         if name in MODULES:
@@ -58,7 +58,7 @@ def locking(descriptor, mode, count, flock=fcntl.flock, how=fcntl.LOCK_EX | fcnt
 
 
 def open_file(path, flags, *more, opened=os.open, **options):
-    """Open like `os.open`. Refuse a folder, as Windows does, and files that gitmodel opens as text."""
+    """Open a file like `os.open` on Windows: refuse folders. Fail if gitmodel opens a file without O_BINARY."""
     descriptor = opened(path, flags & ~BINARY, *more, **options)
     ours = sys._getframe(1).f_globals["__name__"].startswith("gitmodel")
     assert flags & BINARY or path == os.devnull or not ours, f"{path} was opened as text"
@@ -69,7 +69,7 @@ def open_file(path, flags, *more, opened=os.open, **options):
 
 
 def remove_posix() -> None:
-    """Remove from this process what Windows lacks. pytest imports this module, too, and must stay as it is."""
+    """Remove the functions and modules that Windows lacks. Not done at import, because pytest imports this file."""
     for name in MODULES:
         sys.modules.pop(name, None)
     for name in OF_OS.split():
