@@ -35,7 +35,7 @@ from gitmodel import __version__
 from gitmodel.client import Client
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git.objects import NewObject
-from gitmodel.registry import checking, model_views, stages, versions
+from gitmodel.registry import checking, model_views, stages, version_lists, versions
 
 SEARCH = "metadata.epochs == 25"
 
@@ -70,13 +70,13 @@ class Work:
         versions.resolve(self.client.writer, VersionRef.of(self.model, "production"))
 
     def list_newest(self) -> None:
-        versions.list_versions(self.client.writer, self.model, limit=50)
+        version_lists.list_versions(self.client.writer, self.model, limit=50)
 
     def list_all(self) -> None:
-        versions.list_versions(self.client.writer, self.model)
+        version_lists.list_versions(self.client.writer, self.model)
 
     def search(self) -> None:
-        versions.list_versions(self.client.writer, self.model, filter=SEARCH)
+        version_lists.list_versions(self.client.writer, self.model, filter=SEARCH)
 
     def list_models(self) -> None:
         model_views.list_models(self.client.writer)

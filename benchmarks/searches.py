@@ -10,7 +10,7 @@ from peers import Peer, run_peer
 
 from gitmodel.client import Client
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.registry import stages, versions
+from gitmodel.registry import stages, version_lists
 
 FILTER = "metadata.epochs == 25"  # two in a hundred
 BEST = "metadata.accuracy > 0.9"
@@ -62,7 +62,9 @@ def _measure_one_model(table: Table, path: Path, environ: dict[str, str], count:
         line(f"{FILTER} (2 %), warm", warm, 40 if large else 8)
         best = measure(lambda: client.find_versions("iris", sort="-accuracy", limit=50), times=10, warm=2)
         line("sorted by accuracy, the best 50, warm", best, None if large else 5)
-        read = measure(lambda: versions.list_versions(client.writer, "iris", filter=f"number > 0 && {BEST}"), times=3)
+        read = measure(
+            lambda: version_lists.list_versions(client.writer, "iris", filter=f"number > 0 && {BEST}"), times=3
+        )
         table.cost(f"{BEST} (all), warm", read)
         handles = client.get_model("iris").list_versions(limit=1_000)
         asked = measure(lambda: [handle.stage for handle in handles], times=3)
@@ -112,11 +114,11 @@ def _measure_models(table: Table, path: Path, environ: dict[str, str], count: in
 
 
 def _search(client: Client) -> None:
-    versions.list_versions(client.writer, "iris", filter=FILTER)
+    version_lists.list_versions(client.writer, "iris", filter=FILTER)
 
 
 def _search_few(client: Client) -> None:
-    versions.list_versions(client.writer, "iris", filter=FILTER, limit=1)
+    version_lists.list_versions(client.writer, "iris", filter=FILTER, limit=1)
 
 
 def _find_best(client: Client) -> None:

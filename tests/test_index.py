@@ -17,7 +17,7 @@ from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import ModelRecord, RegistryRecord, VersionRecord
 from gitmodel.errors import UsageError
 from gitmodel.index import index_file, searching, updating
-from gitmodel.registry import doctor, versions
+from gitmodel.registry import doctor, index_access, version_lists
 
 WHEN = datetime(2026, 11, 23, 10, 12, 13, tzinfo=timezone.utc)
 BRANCH = "refs/heads/gitmodel"
@@ -75,7 +75,7 @@ def repo(tmp_path, monkeypatch):
     """A registry with the model iris, which has no versions yet; searches use the index for any number of versions."""
     run(tmp_path, "init", "-q", "repo")
     write(tmp_path / "repo", {paths.REGISTRY: codec.encode(RegistryRecord()), **model()})
-    monkeypatch.setattr(versions, "_HUNDREDS_FOR_INDEX", 0)
+    monkeypatch.setattr(index_access, "_HUNDREDS_FOR_INDEX", 0)
     return tmp_path / "repo"
 
 
@@ -96,7 +96,7 @@ def used(monkeypatch):
 def outcome(client, text, *, model="iris", **page):
     """Return the numbers and errors of a list of versions, or the error that it raises."""
     try:
-        found, damaged = versions.list_versions(client.writer, model, filter=text, **page)
+        found, damaged = version_lists.list_versions(client.writer, model, filter=text, **page)
     except UsageError as error:
         return error.message, error.hint
     return [view.record.number for view in found], [error.message for error in damaged]
@@ -114,7 +114,7 @@ def searched(client, text, **options):
 def both(client, monkeypatch, text, outcome=outcome, **options):
     """Return the results without and with the index."""
     with monkeypatch.context() as patch:
-        patch.setattr(versions, "_HUNDREDS_FOR_INDEX", 10**9)
+        patch.setattr(index_access, "_HUNDREDS_FOR_INDEX", 10**9)
         without = outcome(client, text, **options)
     return without, outcome(client, text, **options)
 
@@ -568,7 +568,7 @@ def test_a_table_of_all_versions_is_the_same_with_and_without_the_index(repo, mo
     monkeypatch.setenv("COLUMNS", "300")
     command = ["-C", str(repo), "version", "list", "iris"]
     with monkeypatch.context() as patch:
-        patch.setattr(versions, "_HUNDREDS_FOR_INDEX", 10**9)
+        patch.setattr(index_access, "_HUNDREDS_FOR_INDEX", 10**9)
         without = ask(capsys, *command)
     assert ask(capsys, *command) == without
     assert "archived" in without[1]

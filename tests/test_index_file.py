@@ -13,7 +13,7 @@ from gitmodel import Client
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import ArtifactLink, RegistryRecord
 from gitmodel.index import index_file
-from gitmodel.registry import doctor, model_views, versions
+from gitmodel.registry import doctor, index_access, model_views, version_lists
 
 DIGEST = "sha256:" + "ab" * 32
 PAGE = 4096
@@ -22,8 +22,8 @@ PAGE = 4096
 @pytest.fixture
 def repo(tmp_path, monkeypatch):
     """A registry of two models, in which every search and list uses the index."""
-    monkeypatch.setattr(versions, "_HUNDREDS_FOR_INDEX", 0)
-    monkeypatch.setattr(versions, "_MODELS_FOR_INDEX", 0)
+    monkeypatch.setattr(index_access, "_HUNDREDS_FOR_INDEX", 0)
+    monkeypatch.setattr(index_access, "_MODELS_FOR_INDEX", 0)
     make_registry(tmp_path / "repo", 18)
     with Client(tmp_path / "repo") as client:
         client.promote("wine@3", "production")
@@ -53,8 +53,10 @@ def add_versions(repo, numbers):
 QUESTIONS = [
     lambda client: [str(view) for view in client.find_versions("iris", filter="metadata.a == 3")],
     lambda client: [str(view) for view in client.find_versions(filter='metadata.key >= ""', sort="-key", limit=9)],
-    lambda client: [(row.record.number, dict(row.record.metadata)) for row in versions.each_row(client.writer, "iris")],
-    lambda client: versions.count_versions(client.writer, "iris"),
+    lambda client: [
+        (row.record.number, dict(row.record.metadata)) for row in version_lists.each_row(client.writer, "iris")
+    ],
+    lambda client: version_lists.count_versions(client.writer, "iris"),
     lambda client: [(view.name, view.latest, view.stages) for view in model_views.list_models(client.writer)[0]],
     lambda client: [(edge.source, edge.target) for edge in client.lineage(DIGEST).edges],
 ]

@@ -14,7 +14,7 @@ from gitmodel.git import trees
 from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.process import Git
 from gitmodel.index.index_file import IndexFile
-from gitmodel.registry import doctor, model_views, versions
+from gitmodel.registry import doctor, index_access, model_views
 
 STAGES = """\
 format = "1.2"
@@ -58,7 +58,7 @@ def judged(monkeypatch):
 @pytest.fixture(autouse=True)
 def indexed(monkeypatch):
     """Make lists of any size use the index."""
-    monkeypatch.setattr(versions, "_MODELS_FOR_INDEX", 0)
+    monkeypatch.setattr(index_access, "_MODELS_FOR_INDEX", 0)
 
 
 def listed(client):

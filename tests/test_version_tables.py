@@ -9,7 +9,7 @@ from transcripts import ask
 from gitmodel import Client, ModelStages
 from gitmodel.branch import stage_tags
 from gitmodel.errors import NotFound, UsageError
-from gitmodel.registry import versions
+from gitmodel.registry import index_access
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_a_search_over_models_reads_only_the_tags_of_found_versions_in_one_proce
     found = client.find_versions(sort="accuracy", limit=1)
     assert [(str(view), view.stage) for view in found] == [("other@1", "staging")]
     assert listed == [{"iris", "other", "wine"}] * 2  # without the index, every model is read
-    monkeypatch.setattr(versions, "_HUNDREDS_FOR_INDEX", 0)
+    monkeypatch.setattr(index_access, "_HUNDREDS_FOR_INDEX", 0)
     listed.clear()
     assert numbers(client.find_versions(filter="metadata.accuracy > 0.94")) == ["iris@2", "wine@1"]
     assert numbers(client.find_versions(sort="accuracy", limit=1)) == ["other@1"]

@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from gitmodel.registry.run_outputs import VersionArtifact
     from gitmodel.registry.stage_rules import StageRules
     from gitmodel.registry.store_access import Access, NamedStore
-    from gitmodel.registry.versions import VersionIds
+    from gitmodel.registry.version_lists import VersionIds
     from gitmodel.registry.writer import Writer
     from gitmodel.stores.interface import ArtifactStore
     from gitmodel.teams.planning import Plan
@@ -338,19 +338,19 @@ class Client:
 
         Raises NotFound, and UsageError for an invalid filter or a negative *limit* or *offset*.
         """
-        from gitmodel.registry import versions
+        from gitmodel.registry import version_lists
 
         self.repository.renew()
-        return iter(versions.each_version(self.writer, model, filter=filter, limit=limit, offset=offset))
+        return iter(version_lists.each_version(self.writer, model, filter=filter, limit=limit, offset=offset))
 
     def view_version_rows(
         self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
     ) -> Iterator[VersionView | VersionRow | Invalid]:
         """Yield the versions like `view_versions`, but faster: most results have only the fields that a table shows."""
-        from gitmodel.registry import versions
+        from gitmodel.registry import version_lists
 
         self.repository.renew()
-        return versions.each_row(self.writer, model, filter=filter, limit=limit, offset=offset)
+        return version_lists.each_row(self.writer, model, filter=filter, limit=limit, offset=offset)
 
     def find_versions(
         self,
@@ -403,20 +403,20 @@ class Client:
 
         The result has the order of *numbers*, and also deleted versions. Raises NotFound.
         """
-        from gitmodel.registry import versions
+        from gitmodel.registry import version_lists
 
         self.repository.renew()
-        return versions.read_records(self.repository, model, numbers)
+        return version_lists.read_records(self.repository, model, numbers)
 
     def version_ids(self, model: str) -> dict[int, VersionIds]:
         """Return the git object ids of the files of each version of *model*, newest first, also of deleted ones.
 
         The ids change whenever the record does, and whenever the version is archived. Raises NotFound.
         """
-        from gitmodel.registry import versions
+        from gitmodel.registry import version_lists
 
         self.repository.renew()
-        return versions.version_ids(self.repository, model)
+        return version_lists.version_ids(self.repository, model)
 
     def view_stages(
         self,

@@ -32,7 +32,7 @@ from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.views.record_views import ModelView, VersionView
 from gitmodel.errors import NotFound, Refused, UsageError
-from gitmodel.registry import finding, model_views, models, stages, versions
+from gitmodel.registry import finding, model_views, models, stages, version_lists, versions
 from gitmodel.registry.writer import Batch, Writer
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.transfer import JOBS, Progress, Transfer
@@ -201,7 +201,7 @@ class Model:
         >>> next(model.each_version(filter="metadata.auc > 0.9"))                              # doctest: +SKIP
         ModelVersion('iris@57')
         """
-        found = versions.each_version(self._writer(), self._ref, filter=filter)
+        found = version_lists.each_version(self._writer(), self._ref, filter=filter)
         for view in found:
             if isinstance(view, VersionView):
                 yield ModelVersion._listed_as(self._registered(), view, found.since)
@@ -212,11 +212,11 @@ class Model:
         Raises NotFound, and UsageError for an invalid filter or a negative *limit* or *offset*.
         """
         opened = self._registered()
-        list = partial(versions.list_versions, opened.writer, self._ref, filter=filter, limit=limit, offset=offset)
+        list = partial(version_lists.list_versions, opened.writer, self._ref, filter=filter, limit=limit, offset=offset)
         (found, _), since = opened.repository.at_one_numbering(list)
         total = None if filter else len(found)
         if not filter and (limit is not None or offset):
-            total = versions.count_versions(opened.writer, self._ref)
+            total = version_lists.count_versions(opened.writer, self._ref)
         handles = (ModelVersion._listed_as(opened, view, since) for view in reversed(found))
         return Versions(handles, total=total)
 

@@ -15,7 +15,7 @@ from gitmodel.frozen import Frozen
 from gitmodel.git import notes
 from gitmodel.git.commits import author_name, descendants, missing_commits
 from gitmodel.git.refs import delete_ref, list_refs
-from gitmodel.registry import model_views, versions
+from gitmodel.registry import model_views, version_lists
 from gitmodel.registry.writer import Writer
 
 _NOTES_AUTHOR = "gitmodel"
@@ -110,7 +110,7 @@ def _check_owner(code: CodeRepository) -> None:
 def _views(writer: Writer, model: str) -> Iterator[VersionView]:
     found = [ModelRef.of(model)] if model else _all_models(writer)
     for chosen in found:
-        yield from versions.list_versions(writer, chosen)[0]
+        yield from version_lists.list_versions(writer, chosen)[0]
 
 
 def _all_models(writer: Writer) -> list[ModelRef]:

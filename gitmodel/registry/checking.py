@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from itertools import groupby, islice
 
-from gitmodel import expressions
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.rules import invariants
-from gitmodel.domain.rules.gates import GATE_NAMES
 from gitmodel.domain.rules.invariants import ModelRecords, case_faults, problem_of
 from gitmodel.domain.rules.registry_invariants import registry_faults
 from gitmodel.domain.schema import names, paths
@@ -16,11 +14,11 @@ from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import RegistryRecord
-from gitmodel.errors import Invalid, UsageError
+from gitmodel.errors import Invalid
 from gitmodel.git.objects import FILE_MODES, FOLDER, Entry
 from gitmodel.git.trees import CommitFiles
 from gitmodel.registry.files_to_check import every_file, files_at
-from gitmodel.registry.in_force import NEEDS_CEL
+from gitmodel.registry.gate_expressions import expression_fault
 
 # If a branch has more problems, only the first are reported.
 MOST_PROBLEMS = 10_000
@@ -122,17 +120,3 @@ def _check_model(
             data = error
         yield from invariants.file_faults(registry, path, what, data, holds)
     yield from invariants.model_faults(registry, model, holds)
-
-
-def expression_fault(text: str) -> str:
-    """Return the problem of a gate's expression, such as a name that no record has; "" if there is none."""
-    try:
-        expressions.parse(text)
-    except UsageError as error:
-        if NEEDS_CEL not in error.message:  # a missing library says nothing about the expression
-            return error.message
-    try:
-        expressions.check_names(text, GATE_NAMES)
-    except UsageError as error:
-        return f"{error.message}; {error.hint}"
-    return ""

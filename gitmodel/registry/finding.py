@@ -1,9 +1,9 @@
-"""Finding the version that a reference stands for."""
+"""Finding the version that a reference stands for, and the current name of a model."""
 
 from __future__ import annotations
 
 from gitmodel.domain.schema.records import VersionRecord
-from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered, Renumbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.frozen import Frozen
@@ -61,3 +61,10 @@ def find_to_change(writer: Writer, ref: VersionRef) -> Found:
         return Found(model, snapshot.version(model, number), since=since, settles=settled)
 
     return writer.read(question)
+
+
+def existing_model(snapshot: Snapshot, model: str | ModelRef) -> str:
+    """Return the current name of *model*, which exists. Raises NotFound."""
+    name = snapshot.model_to_read(model)
+    snapshot.model(name)
+    return name

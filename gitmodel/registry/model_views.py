@@ -25,9 +25,9 @@ from gitmodel.domain.views.record_views import (
 )
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.git.trees import CommitFiles
+from gitmodel.registry.index_access import count_present, open_index
 from gitmodel.registry.known_tags import KnownTags
-from gitmodel.registry.models import parse_filter
-from gitmodel.registry.versions import count_present, open_index
+from gitmodel.registry.selecting import parse_filter
 from gitmodel.registry.writer import Writer
 
 if TYPE_CHECKING:

@@ -12,11 +12,10 @@ from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.changes.stages import RecordedPlaces
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.domain.views.filter_names import Names
 from gitmodel.registry.writer import Writer, change_model
 
 if TYPE_CHECKING:
-    from gitmodel.expressions import Filter
+    pass
 
 
 def register_model(writer: Writer, name: str, given: Mapping[str, Any], *, exist_ok: bool = False) -> str:
@@ -93,15 +92,6 @@ def rename_model(writer: Writer, old: str | ModelRef, new: str) -> str:
 def delete_model(writer: Writer, model: str | ModelRef, *, why: Justification = Justification()) -> str:
     """Delete a model. Raises Refused if a stage or alias names one of its versions, unless *why* has `force`."""
     return change_model(writer, model, planning.plan_deletion, now=writer.moment(), why=why)
-
-
-def parse_filter(text: str, known: Names) -> Filter | None:
-    """Return the filter *text* for records with the fields *known*; None for "". Raises UsageError."""
-    if not text:
-        return None
-    from gitmodel.expressions import Filter  # imported here because a list without a filter does not need it
-
-    return Filter(text, known)
 
 
 def _read_description(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.views.filter_names import RECORDED_FIELDS, Names
 from gitmodel.errors import Invalid
-from gitmodel.registry.models import parse_filter
 
 if TYPE_CHECKING:
+    from gitmodel.expressions import Filter
     from gitmodel.expressions.fields import Order
 
 T = TypeVar("T")
@@ -72,6 +72,15 @@ class Selection:
             beside = {name for record in records for name in order.field.beside(record)}
             raise missing_field(order.field, beside, nothing)
         return [row for _, row in order.sort(list(zip(records, found, strict=True)), lambda pair: pair[0])]
+
+
+def parse_filter(text: str, known: Names) -> Filter | None:
+    """Return the filter *text* for records with the fields *known*; None for "". Raises UsageError."""
+    if not text:
+        return None
+    from gitmodel.expressions import Filter  # imported here because a list without a filter does not need it
+
+    return Filter(text, known)
 
 
 def _read_order(text: str, known: Mapping[str, Names]) -> Order | None:

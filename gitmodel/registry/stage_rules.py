@@ -36,6 +36,6 @@ def list_rules(writer: Writer) -> list[StageRules]:
 
 def change_rules(writer: Writer, edit: RulesEdit, *, reason: str = "") -> ChangedRules:
     """Change the rules of a stage by *edit*, and put them in force. Raises the errors of `plan_rules`."""
-    from gitmodel.registry.checking import expression_fault  # imported here: it imports the expressions
+    from gitmodel.registry.gate_expressions import expression_fault  # imported here: it imports the expressions
 
     return writer.transact(partial(plan_rules, edit=edit, expression_fault=expression_fault, reason=reason))

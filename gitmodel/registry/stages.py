@@ -19,7 +19,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
 from gitmodel.errors import NotFound
 from gitmodel.registry import in_force
-from gitmodel.registry.versions import existing_model
+from gitmodel.registry.finding import existing_model
 from gitmodel.registry.writer import Writer, change_model, change_version
 
 

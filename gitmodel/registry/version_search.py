@@ -27,10 +27,10 @@ from gitmodel.errors import Invalid
 from gitmodel.expressions import Filter
 from gitmodel.expressions.fields import Order, missing_field, read_order
 from gitmodel.registry.authorship import read_authorships
+from gitmodel.registry.finding import existing_model
+from gitmodel.registry.index_access import open_index
 from gitmodel.registry.known_tags import KnownTags
-from gitmodel.registry.models import parse_filter
-from gitmodel.registry.selecting import Selection
-from gitmodel.registry.versions import existing_model, open_index
+from gitmodel.registry.selecting import Selection, parse_filter
 from gitmodel.registry.writer import Writer
 
 if TYPE_CHECKING:

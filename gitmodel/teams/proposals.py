@@ -37,7 +37,7 @@ from gitmodel.git.remote_commands import fetch_refs
 from gitmodel.hosts import pull_requests
 from gitmodel.hosts.addresses import Host, find_host
 from gitmodel.registry import in_force
-from gitmodel.registry.checking import expression_fault
+from gitmodel.registry.gate_expressions import expression_fault
 from gitmodel.registry.stages import plan_rollback
 from gitmodel.registry.writer import plan_together
 from gitmodel.teams.plan_markdown import markdown

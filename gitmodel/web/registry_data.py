@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from gitmodel.lineage.rule_history import RuleChange
     from gitmodel.lineage.version_changes import VersionChange, VersionChanges
     from gitmodel.registry.runs import RunView
-    from gitmodel.registry.versions import VersionIds
+    from gitmodel.registry.version_lists import VersionIds
     from gitmodel.teams.planning import Plan
     from gitmodel.teams.proposals import Proposal
 

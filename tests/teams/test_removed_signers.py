@@ -22,7 +22,7 @@ from test_signatures import (
 
 from gitmodel import Client, NotFound
 from gitmodel.cli import run as run_program
-from gitmodel.registry import doctor, versions
+from gitmodel.registry import doctor, index_access
 
 __all__ = ["keys"]
 
@@ -112,7 +112,7 @@ def in_list(client):
 def test_a_signed_change_stays_in_force_for_readers_with_the_branch(
     ada, reader, mallory, keys, bare, tmp_path, monkeypatch, attack
 ):
-    monkeypatch.setattr(versions, "_MODELS_FOR_INDEX", 0)  # lists use the index
+    monkeypatch.setattr(index_access, "_MODELS_FOR_INDEX", 0)  # lists use the index
     assert in_list(reader) == 2
     ATTACKS[attack](ada, mallory, keys)
     reader.pull()

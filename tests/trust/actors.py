@@ -92,11 +92,11 @@ def look(registry, *, model="iris"):
     """Read everything once. "wrong" in the answer lists each inconsistency that the reader saw."""
     from gitmodel.domain.schema.references import VersionRef
     from gitmodel.errors import NotFound
-    from gitmodel.registry import checking, model_views, versions
+    from gitmodel.registry import checking, model_views, version_lists, versions
 
     repository, writer, store = registry
     wrong, seen = [], 0
-    views, damaged = versions.list_versions(writer, model)
+    views, damaged = version_lists.list_versions(writer, model)
     wrong += [f"damaged: {error.message}" for error in damaged]
     for view in views:
         seen += 1

@@ -15,7 +15,7 @@ from gitmodel.branch.stage_tags import StageTags
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.git.refs import RefMove
-from gitmodel.registry import doctor, stages, versions
+from gitmodel.registry import doctor, stages, version_lists, versions
 
 
 def ok(answers):
@@ -115,7 +115,7 @@ def test_processes_promoting_into_one_stage_leave_one_holder(
             states = {state.name: state for state in stages.list_stages(registry.writer, "iris")}
             assert (states["production"].recorded, states["production"].in_force) == (held, held)
             assert in_force(registry) == held
-            views, _ = versions.list_versions(registry.writer, "iris")
+            views, _ = version_lists.list_versions(registry.writer, "iris")
             assert [view.record.number for view in views if view.stage == "production"] == [held]
             assert all(
                 view.stage == "archived"

@@ -17,7 +17,7 @@ import pytest
 from gitmodel import Conflict, Unreachable
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.registry import artifacts, checking, doctor, stages, versions
+from gitmodel.registry import artifacts, checking, doctor, stages, version_lists, versions
 from gitmodel.stores.local_store import LocalStore
 
 needs_strace = pytest.mark.skipif(
@@ -53,7 +53,7 @@ sys.exit(1 if "error" in answer else 0)
 
 def state(registry):
     """The state that a reader sees: the versions, and the holders of production, recorded and in force."""
-    numbers = [view.record.number for view in versions.list_versions(registry.writer, "iris")[0]]
+    numbers = [view.record.number for view in version_lists.list_versions(registry.writer, "iris")[0]]
     held = {state.name: (state.recorded, state.in_force) for state in stages.list_stages(registry.writer, "iris")}
     return sorted(numbers), held.get("production", (None, None))
 

@@ -14,7 +14,17 @@ from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git.objects import NewObject
 from gitmodel.lineage.history import history
-from gitmodel.registry import artifacts, checking, doctor, model_views, models, put_in_force, stages, versions
+from gitmodel.registry import (
+    artifacts,
+    checking,
+    doctor,
+    model_views,
+    models,
+    put_in_force,
+    stages,
+    version_lists,
+    versions,
+)
 
 BRANCH = "refs/heads/gitmodel"
 DIGEST = "sha256:" + "0" * 64
@@ -98,7 +108,7 @@ def assert_rose_works(registry):
     number = registry.register(model="rose")["number"]
     assert registry.promote(f"rose@{number}")["version"] == number
     assert versions.resolve(registry.writer, VersionRef.parse("rose@production"))[1].number == number
-    assert versions.list_versions(registry.writer, "rose")[1] == []
+    assert version_lists.list_versions(registry.writer, "rose")[1] == []
     assert stages.list_stages(registry.writer, "rose")
     assert next(iter(history(registry.repository, "rose", "production"))).version == number
     assert all(not seen.error for seen in artifacts.verify(registry.writer, registry.source, [VersionRef("rose", "1")]))
@@ -225,7 +235,7 @@ def assert_named(problems, path, key, rule):
 
 def assert_answered_or_refused_in_words(registry, model):
     for ask in (
-        lambda: versions.list_versions(registry.writer, model),
+        lambda: version_lists.list_versions(registry.writer, model),
         lambda: model_views.get_model(registry.writer, model),
         lambda: versions.get_version(registry.writer, VersionRef.parse(f"{model}@2")),
         lambda: versions.get_version(registry.writer, VersionRef.parse(f"{model}@production")),
