@@ -35,7 +35,10 @@ from gitmodel import __version__
 from gitmodel.client import Client
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git.objects import NewObject
-from gitmodel.registry import checking, model_views, stages, version_lists, versions
+from gitmodel.registry.health import checking
+from gitmodel.registry.lists import model_views, version_lists
+from gitmodel.registry.promotion import stages
+from gitmodel.registry.records import versions
 
 SEARCH = "metadata.epochs == 25"
 

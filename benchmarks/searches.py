@@ -10,7 +10,8 @@ from peers import Peer, run_peer
 
 from gitmodel.client import Client
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.registry import stages, version_lists
+from gitmodel.registry.lists import version_lists
+from gitmodel.registry.promotion import stages
 
 FILTER = "metadata.epochs == 25"  # two in a hundred
 BEST = "metadata.accuracy > 0.9"

@@ -13,8 +13,8 @@ import by_url
 from registries import BRANCH, build, hermetic_environment, new_repository
 
 from gitmodel.client import Client
-from gitmodel.teams.planning import plan
-from gitmodel.teams.range_checks import check_between
+from gitmodel.teams.checks.range_checks import check_between
+from gitmodel.teams.plans.planning import plan
 
 VERSIONS = 1_000
 DIVERGENT = 200

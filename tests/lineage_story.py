@@ -79,7 +79,7 @@ def main(folder: Path) -> None:
     assert run(["init", "--new", "--quiet"]) == 0  # --new: do not contact the remote, which does not exist
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
-    from gitmodel.registry import runs
+    from gitmodel.registry.recorded_runs import runs
 
     numbers = count()
     runs._unique = lambda: f"{next(numbers):04x}"

@@ -11,7 +11,8 @@ import pytest
 from gitmodel import Client, Conflict, NotFound, Refused, UsageError
 from gitmodel.cli import run as run_program
 from gitmodel.domain.schema import paths
-from gitmodel.registry import checking, setup
+from gitmodel.registry import setup
+from gitmodel.registry.health import checking
 from gitmodel.stores import source_pictures
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 9

@@ -10,7 +10,7 @@ from transcripts import said
 
 from gitmodel import Client, UsageError
 from gitmodel.lineage.events import log
-from gitmodel.registry import authorship
+from gitmodel.registry.lists import authorship
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from editing import begin_at_format, edit, read
 
 from gitmodel import Client
 from gitmodel.domain.urls import holds_credentials
-from gitmodel.registry.checking import check
-from gitmodel.teams.range_checks import check_between
+from gitmodel.registry.health.checking import check
+from gitmodel.teams.checks.range_checks import check_between
 
 
 def test_a_record_whose_canonical_form_is_too_long_is_reported(code_repo: Path, git: Callable[..., str]) -> None:

@@ -24,8 +24,8 @@ from gitmodel.branch.transaction import begin
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import DESCRIPTIVE, RegistryRecord, StageRule, VersionRecord
-from gitmodel.registry import doctor
-from gitmodel.registry.writer import transact
+from gitmodel.registry.health import doctor
+from gitmodel.registry.writing.writer import transact
 
 SET_BY_HAND = 'version = {0}\nartifacts = "{1}"\n'
 

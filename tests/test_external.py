@@ -14,7 +14,7 @@ from gitmodel.domain.schema.digests import digest_of
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused, Unreachable, UsageError
-from gitmodel.registry import artifacts
+from gitmodel.registry.linked_artifacts import artifacts
 from gitmodel.stores import external
 
 

@@ -17,7 +17,7 @@ from gitmodel.domain.schema.names import fault_in
 from gitmodel.domain.schema.portable_paths import file_name_fault
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.errors import Invalid, UsageError
-from gitmodel.teams.range_checks import check_between
+from gitmodel.teams.checks.range_checks import check_between
 
 ONNX = b"\x08\x08"
 HOSTILE = {

@@ -17,8 +17,8 @@ from gitmodel.domain.views.filter_names import RECORDED
 from gitmodel.domain.views.record_views import VERSION_NAMES, model_names
 from gitmodel.errors import UsageError
 from gitmodel.expressions import Filter
-from gitmodel.registry import doctor
-from gitmodel.registry.runs import RUN_NAMES
+from gitmodel.registry.health import doctor
+from gitmodel.registry.recorded_runs.runs import RUN_NAMES
 
 needs_library = pytest.mark.skipif(importlib.util.find_spec("cel") is None, reason="needs gitmodel[cel]")
 

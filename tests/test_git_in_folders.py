@@ -12,7 +12,7 @@ from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest
 from gitmodel.domain.schema.portable_paths import git_paths, is_git_name
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.registry import artifacts
+from gitmodel.registry.linked_artifacts import artifacts
 
 SPELLINGS = [
     ".git",

@@ -17,7 +17,8 @@ from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import ModelRecord, RegistryRecord, VersionRecord
 from gitmodel.errors import UsageError
 from gitmodel.index import index_file, searching, updating
-from gitmodel.registry import doctor, index_access, version_lists
+from gitmodel.registry.health import doctor
+from gitmodel.registry.lists import index_access, version_lists
 
 WHEN = datetime(2026, 11, 23, 10, 12, 13, tzinfo=timezone.utc)
 BRANCH = "refs/heads/gitmodel"

@@ -13,7 +13,8 @@ from gitmodel import Client
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import ArtifactLink, RegistryRecord
 from gitmodel.index import index_file
-from gitmodel.registry import doctor, index_access, model_views, version_lists
+from gitmodel.registry.health import doctor
+from gitmodel.registry.lists import index_access, model_views, version_lists
 
 DIGEST = "sha256:" + "ab" * 32
 PAGE = 4096

@@ -14,7 +14,8 @@ from gitmodel.git import trees
 from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.process import Git
 from gitmodel.index.index_file import IndexFile
-from gitmodel.registry import doctor, index_access, model_views
+from gitmodel.registry.health import doctor
+from gitmodel.registry.lists import index_access, model_views
 
 STAGES = """\
 format = "1.2"

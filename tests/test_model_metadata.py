@@ -7,7 +7,7 @@ import pytest
 
 from gitmodel import Model, ModelConfig, NotFound, Refused, UsageError
 from gitmodel.cli import run as run_program
-from gitmodel.registry import checking
+from gitmodel.registry.health import checking
 
 PATH = "models/rose/model.toml"
 

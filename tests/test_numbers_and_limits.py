@@ -10,9 +10,9 @@ from gitmodel import Client, Invalid, UsageError
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import VersionRecord
-from gitmodel.registry import checking
-from gitmodel.registry.writer import transact
-from gitmodel.teams.range_checks import check_between
+from gitmodel.registry.health import checking
+from gitmodel.registry.writing.writer import transact
+from gitmodel.teams.checks.range_checks import check_between
 
 HUGE = 999_999_999_999_999_999
 HIGHEST = paths.HIGHEST_NUMBER

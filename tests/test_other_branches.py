@@ -6,7 +6,7 @@ import pytest
 from transcripts import ask
 
 from gitmodel import Client, GitModelError, NotFound, Refused
-from gitmodel.registry import doctor
+from gitmodel.registry.health import doctor
 
 SETTING = "git config gitmodel.branch NAME"
 WRITERS = """\

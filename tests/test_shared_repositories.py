@@ -13,7 +13,7 @@ from second_user import User, needs_root, open_folder
 
 from gitmodel import Client
 from gitmodel.files.permissions import SharedPermissions
-from gitmodel.registry import doctor
+from gitmodel.registry.health import doctor
 
 GROUP = 23456
 needs_strace = pytest.mark.skipif(

@@ -9,7 +9,7 @@ from transcripts import ask
 from gitmodel import Client, ModelStages
 from gitmodel.branch import stage_tags
 from gitmodel.errors import NotFound, UsageError
-from gitmodel.registry import index_access
+from gitmodel.registry.lists import index_access
 
 
 @pytest.fixture

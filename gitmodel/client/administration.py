@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from gitmodel.domain.pushed_refs import Update
     from gitmodel.domain.schema.object_ids import Oid
     from gitmodel.lineage.past import State
-    from gitmodel.registry.copying import Copied
-    from gitmodel.registry.doctor import Finding
-    from gitmodel.registry.purging import Purged
-    from gitmodel.registry.put_in_force import Merged
+    from gitmodel.registry.health.doctor import Finding
+    from gitmodel.registry.named_stores.copying import Copied
+    from gitmodel.registry.named_stores.purging import Purged
+    from gitmodel.registry.named_stores.store_access import NamedStore
+    from gitmodel.registry.promotion.put_in_force import Merged
     from gitmodel.registry.setup import Beginning, Setting
-    from gitmodel.registry.store_access import NamedStore
     from gitmodel.stores.interface import ArtifactStore
-    from gitmodel.teams.cloning import RemoteView
-    from gitmodel.teams.planning import Plan
-    from gitmodel.teams.pushing import LeftOut
-    from gitmodel.teams.range_checks import RangeCheck
+    from gitmodel.teams.checks.range_checks import RangeCheck
+    from gitmodel.teams.plans.planning import Plan
+    from gitmodel.teams.sync.cloning import RemoteView
+    from gitmodel.teams.sync.pushing import LeftOut
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def begin(client: Client, *, store: str, new: bool) -> Beginning:
 
 def adopt(client: Client, url: str, *, new: bool) -> str:
     """Name the remote at *url* and pull its registry. Return the remote's name; "" for a remote without a registry."""
-    from gitmodel.teams import cloning
+    from gitmodel.teams.sync import cloning
 
     if client.repository.url:
         raise UsageError(
@@ -60,21 +60,21 @@ def adopt(client: Client, url: str, *, new: bool) -> str:
 
 def clone(url: str, folder: str | None, *, environ: Mapping[str, str]) -> Path:
     """Clone a repository and its registry, and return the new folder. Raises UsageError, Unreachable."""
-    from gitmodel.teams import cloning
+    from gitmodel.teams.sync import cloning
 
     return cloning.clone(url, Path(folder) if folder else None, environ=environ)
 
 
 def count_models(client: Client) -> int:
     """Return the number of models that can be read, without reading their versions and stages."""
-    from gitmodel.registry.model_views import count_models
+    from gitmodel.registry.lists.model_views import count_models
 
     return count_models(client.writer)
 
 
 def describe_remote(client: Client, name: str = "") -> RemoteView:
     """Return the remote that pulls and pushes use, without contacting it. Raises NotFound."""
-    from gitmodel.teams import cloning
+    from gitmodel.teams.sync import cloning
 
     return cloning.describe_remote(client.repository, name)
 
@@ -105,7 +105,7 @@ def choose_registry(folder: str, value: str, *, environ: Mapping[str, str]) -> s
 
 def examine(client: Client) -> list[Finding]:
     """Return the problems of the clone and of its artifact store."""
-    from gitmodel.registry import doctor
+    from gitmodel.registry.health import doctor
 
     store, faults = _find_store(client)
     found = doctor.examine(client.repository, store)
@@ -114,7 +114,7 @@ def examine(client: Client) -> list[Finding]:
 
 def repair(client: Client) -> list[Finding]:
     """Fix the problems that are safe to fix, and return them."""
-    from gitmodel.registry import doctor
+    from gitmodel.registry.health import doctor
 
     return doctor.repair(client.repository, _find_store(client)[0])
 
@@ -136,7 +136,7 @@ def find_broken_tags(client: Client, model: str, stage: str) -> list[str]:
 
 def find_merged_tags(client: Client) -> list[Merged]:
     """Return the merges of the branch by plain git that brought in stage tags."""
-    from gitmodel.registry.put_in_force import merged_tags
+    from gitmodel.registry.promotion.put_in_force import merged_tags
 
     return merged_tags(client.repository)
 
@@ -159,14 +159,14 @@ def find_state(client: Client, moment: str) -> State:
 
 def list_checked_commits(client: Client) -> list[Oid]:
     """Return the commits that `check` examines if no commit is named."""
-    from gitmodel.teams.commit_ranges import current_states
+    from gitmodel.teams.checks.commit_ranges import current_states
 
     return current_states(client.repository)
 
 
 def list_finding_kinds() -> tuple[str, ...]:
     """Return the kinds of problems that `examine` finds."""
-    from gitmodel.registry.doctor import ABOUTS
+    from gitmodel.registry.health.doctor import ABOUTS
 
     return ABOUTS
 
@@ -180,7 +180,7 @@ def list_rules() -> tuple[str, ...]:
 
 def judge_push(client: Client, updates: Iterable[Update], *, force: bool) -> RangeCheck:
     """Find the problems of a push that makes the ref moves *updates*."""
-    from gitmodel.teams import received_pushes
+    from gitmodel.teams.checks import received_pushes
 
     return received_pushes.judge_push(client.repository, updates, force=force)
 
@@ -190,15 +190,15 @@ def judge_push(client: Client, updates: Iterable[Update], *, force: bool) -> Ran
 
 def list_store_users(client: Client) -> dict[str, list[str]]:
     """Return, by the name of each store, the models that use the store."""
-    from gitmodel.registry import stores
+    from gitmodel.registry.named_stores import stores
 
     return stores.list_users(client.writer)
 
 
 def distrust_store(client: Client, which: str) -> NamedStore:
     """Remove the trust of this clone in a store, given by name or URL. Raises NotFound if the store was not trusted."""
-    from gitmodel.registry import stores
-    from gitmodel.registry.store_access import NamedStore
+    from gitmodel.registry.named_stores import stores
+    from gitmodel.registry.named_stores.store_access import NamedStore
 
     if not stores.distrust_store(client.access, which):
         raise NotFound(
@@ -218,14 +218,14 @@ def lacks_artifacts(client: Client) -> bool:
 
 def plan_purge(client: Client, digest: str) -> Purged:
     """Return the effects of a purge of *digest* without executing it. Raises NotFound, UsageError, Unreachable."""
-    from gitmodel.registry.store_maintenance import plan_purge
+    from gitmodel.registry.named_stores.store_maintenance import plan_purge
 
     return plan_purge(client.writer, client.access, digest)
 
 
 def check_copied(done: Copied) -> None:
     """Raise Invalid if objects could not be copied. The error names the first of them."""
-    from gitmodel.registry.copying import check_copied
+    from gitmodel.registry.named_stores.copying import check_copied
 
     check_copied(done)
 
@@ -235,7 +235,7 @@ def check_copied(done: Copied) -> None:
 
 def done_or_left_out(call: Callable[[], T]) -> tuple[T, LeftOut | None]:
     """Call *call*, a push or apply. Return its result, and the error if its pull left out local changes."""
-    from gitmodel.teams.pushing import LeftOut
+    from gitmodel.teams.sync.pushing import LeftOut
 
     try:
         return call(), None
@@ -245,6 +245,6 @@ def done_or_left_out(call: Callable[[], T]) -> tuple[T, LeftOut | None]:
 
 def hint_of_left_out(commit: Oid | None) -> str:
     """Return the hint for finding the changes that a pull left out. *commit* is the tip before the pull."""
-    from gitmodel.teams.pulling import had_before
+    from gitmodel.teams.sync.pulling import had_before
 
     return had_before(commit)

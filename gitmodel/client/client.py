@@ -57,26 +57,26 @@ if TYPE_CHECKING:
     from gitmodel.lineage.rule_history import RuleChange
     from gitmodel.lineage.version_changes import VersionChanges
     from gitmodel.lineage.version_runs import VersionRun
-    from gitmodel.registry.artifacts import Verified
-    from gitmodel.registry.copying import Copied
-    from gitmodel.registry.finding import Found
-    from gitmodel.registry.garbage import Garbage
-    from gitmodel.registry.inventory import Inventory
-    from gitmodel.registry.purging import Purged
-    from gitmodel.registry.put_in_force import Applied
-    from gitmodel.registry.run_logs import StepLog
-    from gitmodel.registry.run_outputs import VersionArtifact
-    from gitmodel.registry.stage_rules import StageRules
-    from gitmodel.registry.store_access import Access, NamedStore
-    from gitmodel.registry.version_lists import VersionIds
-    from gitmodel.registry.writer import Writer
+    from gitmodel.registry.linked_artifacts.artifacts import Verified
+    from gitmodel.registry.lists.version_lists import VersionIds
+    from gitmodel.registry.named_stores.copying import Copied
+    from gitmodel.registry.named_stores.garbage import Garbage
+    from gitmodel.registry.named_stores.inventory import Inventory
+    from gitmodel.registry.named_stores.purging import Purged
+    from gitmodel.registry.named_stores.store_access import Access, NamedStore
+    from gitmodel.registry.promotion.put_in_force import Applied
+    from gitmodel.registry.promotion.stage_rules import StageRules
+    from gitmodel.registry.recorded_runs.run_logs import StepLog
+    from gitmodel.registry.recorded_runs.run_outputs import VersionArtifact
+    from gitmodel.registry.records.finding import Found
+    from gitmodel.registry.writing.writer import Writer
     from gitmodel.stores.interface import ArtifactStore
-    from gitmodel.teams.planning import Plan
-    from gitmodel.teams.proposals import Proposal
-    from gitmodel.teams.pulling import Pulled
-    from gitmodel.teams.pushing import Pushed
-    from gitmodel.teams.range_checks import RangeCheck
-    from gitmodel.teams.version_copies import CopiedVersion
+    from gitmodel.teams.checks.range_checks import RangeCheck
+    from gitmodel.teams.plans.planning import Plan
+    from gitmodel.teams.proposing.proposals import Proposal
+    from gitmodel.teams.proposing.version_copies import CopiedVersion
+    from gitmodel.teams.sync.pulling import Pulled
+    from gitmodel.teams.sync.pushing import Pushed
 
 
 @checked_arguments
@@ -195,7 +195,7 @@ class Client:
         Model('iris')
         """
         from gitmodel.client.handles import Model
-        from gitmodel.registry import models
+        from gitmodel.registry.records import models
 
         if isinstance(model, Model):
             description = {**model.description_given(), **description}
@@ -266,7 +266,7 @@ class Client:
         *renumbered* is as in `get_model`.
         """
         from gitmodel.domain.changes.planned_change import Justification
-        from gitmodel.registry import models
+        from gitmodel.registry.records import models
 
         models.delete_model(self.writer, _model_ref(name, renumbered), why=Justification(reason, force))
 
@@ -300,14 +300,14 @@ class Client:
         >>> client.resolve("iris@production").reference                # doctest: +SKIP
         'iris@3'
         """
-        from gitmodel.registry import finding
+        from gitmodel.registry.records import finding
 
         self.repository.renew()
         return finding.find(self.writer, _version_ref(reference))
 
     def view_model(self, name: str) -> ModelView:
         """Return a model's record, stages and number of versions, as an immutable value. Raises NotFound."""
-        from gitmodel.registry import model_views
+        from gitmodel.registry.lists import model_views
 
         self.repository.renew()
         return model_views.get_model(self.writer, name)
@@ -318,7 +318,7 @@ class Client:
         >>> client.view_models(sort="-created").to_pandas()                              # doctest: +SKIP
         """
         from gitmodel.client.model_table import ModelTable
-        from gitmodel.registry import model_views
+        from gitmodel.registry.lists import model_views
 
         self.repository.renew()
         found, damaged = model_views.list_models(self.writer, filter=filter, sort=sort, limit=limit, offset=offset)
@@ -326,7 +326,7 @@ class Client:
 
     def view_version(self, reference: str | VersionRef) -> VersionView:
         """Return a version's record, stage and aliases, as an immutable value. Raises NotFound, Invalid."""
-        from gitmodel.registry import versions
+        from gitmodel.registry.records import versions
 
         self.repository.renew()
         return versions.get_version(self.writer, _version_ref(reference))
@@ -338,7 +338,7 @@ class Client:
 
         Raises NotFound, and UsageError for an invalid filter or a negative *limit* or *offset*.
         """
-        from gitmodel.registry import version_lists
+        from gitmodel.registry.lists import version_lists
 
         self.repository.renew()
         return iter(version_lists.each_version(self.writer, model, filter=filter, limit=limit, offset=offset))
@@ -347,7 +347,7 @@ class Client:
         self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
     ) -> Iterator[VersionView | VersionRow | Invalid]:
         """Yield the versions like `view_versions`, but faster: most results have only the fields that a table shows."""
-        from gitmodel.registry import version_lists
+        from gitmodel.registry.lists import version_lists
 
         self.repository.renew()
         return version_lists.each_row(self.writer, model, filter=filter, limit=limit, offset=offset)
@@ -377,7 +377,9 @@ class Client:
         Raises NotFound, and UsageError for an invalid filter, a key that no version has, or a negative *limit*.
         """
         from gitmodel.client.version_table import VersionTable
-        from gitmodel.registry.version_search import find_versions  # imported here: only searches need expressions
+
+        # imported here: only searches need expressions
+        from gitmodel.registry.lists.version_search import find_versions
 
         self.repository.renew()
         found, damaged = find_versions(self.writer, model, filter=filter, sort=sort, limit=limit, offset=offset)
@@ -392,7 +394,7 @@ class Client:
         >>> client.authorships()["iris@3"].updated_by                                    # doctest: +SKIP
         'Ada Example'
         """
-        from gitmodel.registry.authorship import read_authorships  # imported here: few programs need SQLite
+        from gitmodel.registry.lists.authorship import read_authorships  # imported here: few programs need SQLite
 
         self.repository.renew()
         at = self.writer.read_records(lambda snapshot: snapshot.commit)
@@ -403,7 +405,7 @@ class Client:
 
         The result has the order of *numbers*, and also deleted versions. Raises NotFound.
         """
-        from gitmodel.registry import version_lists
+        from gitmodel.registry.lists import version_lists
 
         self.repository.renew()
         return version_lists.read_records(self.repository, model, numbers)
@@ -413,7 +415,7 @@ class Client:
 
         The ids change whenever the record does, and whenever the version is archived. Raises NotFound.
         """
-        from gitmodel.registry import version_lists
+        from gitmodel.registry.lists import version_lists
 
         self.repository.renew()
         return version_lists.version_ids(self.repository, model)
@@ -436,7 +438,7 @@ class Client:
         Raises UsageError if the registry has no such stage, and the errors of `find_versions`.
         """
         from gitmodel.client.version_table import VersionTable
-        from gitmodel.registry.version_search import list_holders  # imported here: it imports the expressions
+        from gitmodel.registry.lists.version_search import list_holders  # imported here: it imports the expressions
 
         self.repository.renew()
         found, damaged = list_holders(self.writer, str(stage), filter=filter, sort=sort, limit=limit, offset=offset)
@@ -444,7 +446,7 @@ class Client:
 
     def view_artifacts(self, reference: str | VersionRef) -> tuple[VersionView, list[VersionArtifact]]:
         """Return a version, its artifacts, and the outputs of runs that worked on it after it was created."""
-        from gitmodel.registry.run_outputs import VersionArtifact, list_outputs
+        from gitmodel.registry.recorded_runs.run_outputs import VersionArtifact, list_outputs
 
         view = self.view_version(reference)
         outputs = list_outputs(self.writer, _version_ref(reference), store=lambda: self.store)
@@ -482,7 +484,7 @@ class Client:
         2
         """
         from gitmodel.domain.changes.planned_change import Justification
-        from gitmodel.registry import stages
+        from gitmodel.registry.promotion import stages
 
         ref = _version_ref(reference, renumbered).required("promote")
         return stages.promote(self.writer, ref, str(stage), why=Justification(reason, force), leave=leave)
@@ -493,7 +495,7 @@ class Client:
         >>> [stage.name for stage in client.list_stages() if stage.rule.proposal_only]        # doctest: +SKIP
         ['production']
         """
-        from gitmodel.registry import stage_rules
+        from gitmodel.registry.promotion import stage_rules
 
         self.repository.renew()
         return stage_rules.list_rules(self.writer)
@@ -595,13 +597,13 @@ class Client:
 
         `add_stage` and the other methods for rules call this method. `propose(rules=[...])` proposes such changes.
         """
-        from gitmodel.registry import stage_rules
+        from gitmodel.registry.promotion import stage_rules
 
         return stage_rules.change_rules(self.writer, edit, reason=reason)
 
     def demote(self, model: str, stage: str | ModelStages, *, reason: str = "", renumbered: bool = False) -> Promotion:
         """Remove the version from *stage* of *model*. Raises NotFound if the stage is empty."""
-        from gitmodel.registry import stages
+        from gitmodel.registry.promotion import stages
 
         return stages.demote(self.writer, _model_ref(model, renumbered), str(stage), reason=reason)
 
@@ -617,7 +619,7 @@ class Client:
     ) -> Promotion:
         """Put the previous version of *stage* back, as `Model.rollback` does."""
         from gitmodel.domain.changes.planned_change import Justification
-        from gitmodel.registry import stages
+        from gitmodel.registry.promotion import stages
 
         ref, why = _model_ref(model, renumbered), Justification(reason, force)
         return stages.rollback(self.writer, self.repository, ref, str(stage), why=why, leave=leave)
@@ -626,14 +628,14 @@ class Client:
         self, reference: str | VersionRef, alias: str, *, reason: str = "", renumbered: bool = False
     ) -> Promotion:
         """Move *alias* to the version that *reference* names."""
-        from gitmodel.registry import stages
+        from gitmodel.registry.promotion import stages
 
         ref = _version_ref(reference, renumbered).required("alias set")
         return stages.set_alias(self.writer, ref, alias, reason=reason)
 
     def remove_alias(self, model: str, alias: str, *, reason: str = "", renumbered: bool = False) -> Promotion:
         """Remove *alias* from *model*. Raises NotFound if the model has no such alias."""
-        from gitmodel.registry import stages
+        from gitmodel.registry.promotion import stages
 
         return stages.remove_alias(self.writer, _model_ref(model, renumbered), alias, reason=reason)
 
@@ -654,7 +656,7 @@ class Client:
         """
         from gitmodel.client.run_handle import Run
         from gitmodel.client.run_table import RunTable
-        from gitmodel.registry.runs import list_runs
+        from gitmodel.registry.recorded_runs.runs import list_runs
 
         self.repository.renew()
         found, damaged = list_runs(self.repository, filter=filter, sort=sort, limit=limit, offset=offset)
@@ -662,7 +664,7 @@ class Client:
 
     def run_record_ids(self) -> dict[str, Oid]:
         """Return the git object id of the record of each run on the branch, newest run first."""
-        from gitmodel.registry import runs
+        from gitmodel.registry.recorded_runs import runs
 
         self.repository.renew()
         return runs.run_record_ids(self.repository)
@@ -677,7 +679,7 @@ class Client:
         0.97
         """
         from gitmodel.client.run_handle import Run
-        from gitmodel.registry import runs
+        from gitmodel.registry.recorded_runs import runs
 
         self.repository.renew()
         return Run._of(runs.get_run(self.repository, id, store=lambda: self.store), self._opened)
@@ -690,7 +692,7 @@ class Client:
         >>> for cell in client.get_cells(run.id):                       # doctest: +SKIP
         ...     print(cell.number, cell.source)
         """
-        from gitmodel.registry import runs
+        from gitmodel.registry.recorded_runs import runs
 
         self.repository.renew()
         return runs.get_cells(self.repository, run, self.store)
@@ -704,7 +706,7 @@ class Client:
 
         >>> print(client.get_logs(run.id, "fit")[-1].text)              # doctest: +SKIP
         """
-        from gitmodel.registry import run_logs
+        from gitmodel.registry.recorded_runs import run_logs
 
         self.repository.renew()
         return run_logs.get_logs(self.repository, run, step)
@@ -720,7 +722,7 @@ class Client:
         """
         from tempfile import TemporaryDirectory  # imported here: few calls need it, and it takes 2 ms
 
-        from gitmodel.registry.run_logs import text_of
+        from gitmodel.registry.recorded_runs.run_logs import text_of
 
         name = f"{step or self.get_run(run).id}.log"
         with TemporaryDirectory(prefix="gitmodel-log-") as folder:
@@ -1056,7 +1058,7 @@ class Client:
         'iris@3'
         """
         from gitmodel.domain.changes.planned_change import Justification
-        from gitmodel.teams.version_copies import CopySide, WantedCopy, copy_version
+        from gitmodel.teams.proposing.version_copies import CopySide, WantedCopy, copy_version
 
         ref, wanted = _version_ref(reference), WantedCopy(model, str(stage), Justification(reason, force), propose)
         with ExitStack() as opened:
@@ -1082,8 +1084,8 @@ class Client:
         local commits that others signed, and Unreachable.
         """
         from gitmodel.branch import remotes
-        from gitmodel.registry.writer import pack_when_many
-        from gitmodel.teams import pulling
+        from gitmodel.registry.writing.writer import pack_when_many
+        from gitmodel.teams.sync import pulling
 
         self._opened.require_branch("pull")
         pulled = pulling.pull(self.repository, remotes.choose_remote(self.repository, remote), rewound=rewound)
@@ -1097,7 +1099,7 @@ class Client:
         Unreachable, Refused.
         """
         from gitmodel.stores.local_store import LocalStore
-        from gitmodel.teams import transfers
+        from gitmodel.teams.sync import transfers
 
         local = LocalStore(self.store_root, synced=False)
         return transfers.download(self.repository, local, self.access.of_model, transfer=Transfer(jobs, progress))
@@ -1159,7 +1161,7 @@ class Client:
         from gitmodel.domain.changes.planned_change import Justification
 
         self._opened.require_branch("propose")
-        from gitmodel.teams import proposals
+        from gitmodel.teams.proposing import proposals
 
         wanted = proposals.ProposedChanges(
             tuple((_version_ref(ref).required("propose"), str(stage)) for ref, stage in promotions),
@@ -1175,7 +1177,7 @@ class Client:
         >>> client.find_host().pull_request("#12")                     # doctest: +SKIP
         'https://github.com/org/models/pull/12'
         """
-        from gitmodel.teams.proposals import registry_host
+        from gitmodel.teams.proposing.proposals import registry_host
 
         return registry_host(self.repository)
 
@@ -1184,7 +1186,7 @@ class Client:
 
         Raises Unreachable if the remote cannot be reached.
         """
-        from gitmodel.teams import proposals
+        from gitmodel.teams.proposing import proposals
 
         return proposals.list_proposals(self.repository, remote)
 
@@ -1193,7 +1195,7 @@ class Client:
 
         Proposals on a remote are those that the last `git fetch` or `list_proposals` found.
         """
-        from gitmodel.teams import proposals
+        from gitmodel.teams.proposing import proposals
 
         return proposals.known_proposals(self.repository)
 
@@ -1207,8 +1209,9 @@ class Client:
 
         Raises NotFound and UsageError for commits that do not exist.
         """
-        from gitmodel.teams import commit_ranges, planning
-        from gitmodel.teams.stored_contents import StoredContents
+        from gitmodel.teams.checks import commit_ranges
+        from gitmodel.teams.plans import planning
+        from gitmodel.teams.plans.stored_contents import StoredContents
 
         with self.repository.git.explaining_not_found():
             named = commit_ranges.read_range(self.repository, commits) if commits else None
@@ -1222,8 +1225,8 @@ class Client:
         Without *commit*, the checked-out commit is checked too if it has a registry that is not on the branch yet, such
         as the merge of a pull request. Raises NotFound without a registry.
         """
-        from gitmodel.registry import checking
-        from gitmodel.teams import commit_ranges
+        from gitmodel.registry.health import checking
+        from gitmodel.teams.checks import commit_ranges
 
         if commit:
             with self.repository.git.explaining_not_found():
@@ -1236,7 +1239,7 @@ class Client:
 
         The clone remembers commits without problems. If it remembers a recent commit, only later changes are read.
         """
-        from gitmodel.teams.range_checks import list_problems
+        from gitmodel.teams.checks.range_checks import list_problems
 
         self.repository.renew()
         return list_problems(self.repository)
@@ -1247,8 +1250,8 @@ class Client:
         A message begins like "metadata.password of iris@4 looks like ...". Searches the metadata branch, or *commit*.
         `check_between` searches only the values that a change adds.
         """
-        from gitmodel.registry import recorded_credentials
-        from gitmodel.teams import commit_ranges
+        from gitmodel.registry.health import recorded_credentials
+        from gitmodel.teams.checks import commit_ranges
 
         at = commit_ranges.find_commit(self.repository, commit) if commit else self.repository.tip()
         return recorded_credentials.find_credentials(self.repository, at) if at else []
@@ -1259,7 +1262,7 @@ class Client:
         *index* is the index file that git passes to a hook; the default is the index of the work tree. Raises
         Unreachable.
         """
-        from gitmodel.teams import range_checks
+        from gitmodel.teams.checks import range_checks
 
         path = Path(index).absolute() if index is not None else None
         return range_checks.check_staged(self.repository, path, force=force)
@@ -1270,7 +1273,7 @@ class Client:
         *force* allows the merge to delete versions in use, and many models at once. Raises NotFound and UsageError for
         commits that do not exist.
         """
-        from gitmodel.teams import commit_ranges, range_checks
+        from gitmodel.teams.checks import commit_ranges, range_checks
 
         with self.repository.git.explaining_not_found():
             base, head = commit_ranges.read_range(self.repository, commits)
@@ -1306,7 +1309,7 @@ class Client:
         >>> [found.digest for found in client.verify("iris@3") if found.error]     # doctest: +SKIP
         []
         """
-        from gitmodel.registry import artifacts
+        from gitmodel.registry.linked_artifacts import artifacts
 
         refs = list(map(_version_ref, references))
         return artifacts.verify(self.writer, self.access.source, refs, transfer=Transfer(jobs, progress))
@@ -1317,13 +1320,13 @@ class Client:
 
     def add_store(self, name: str, url: str) -> NamedStore:
         """Add an artifact store to the registry, for models to use. Raises Conflict, UsageError, Unreachable."""
-        from gitmodel.registry import stores
+        from gitmodel.registry.named_stores import stores
 
         return stores.add_store(self.writer, self.access, name, url)
 
     def remove_store(self, name: str) -> None:
         """Remove a store from the registry; its content stays. Raises NotFound; Refused if a model uses the store."""
-        from gitmodel.registry import stores
+        from gitmodel.registry.named_stores import stores
 
         stores.remove_store(self.writer, name)
 
@@ -1332,7 +1335,7 @@ class Client:
 
         *renumbered* is as in `get_model`.
         """
-        from gitmodel.registry import stores
+        from gitmodel.registry.named_stores import stores
 
         stores.use_store(self.writer, _model_ref(model, renumbered), name)
 
@@ -1341,7 +1344,7 @@ class Client:
 
         A URL that ends in `/` covers all URLs below it.
         """
-        from gitmodel.registry import stores
+        from gitmodel.registry.named_stores import stores
 
         return stores.trust_store(self.access, which)
 
@@ -1354,14 +1357,14 @@ class Client:
         >>> client.trust_names("mypackage.models.Net")  # doctest: +SKIP
         ('mypackage.models.Net',)
         """
-        from gitmodel.registry import trusted_names
+        from gitmodel.registry.linked_artifacts import trusted_names
 
         trusted_names.trust_names(self.repository, names)
         return self._opened.trusted_names()
 
     def distrust_names(self, *names: str) -> tuple[str, ...]:
         """Undo `trust_names` in this clone, and return the names that this machine still trusts. Raises NotFound."""
-        from gitmodel.registry import trusted_names
+        from gitmodel.registry.linked_artifacts import trusted_names
 
         trusted_names.distrust_names(self.repository, names)
         return self._opened.trusted_names()
@@ -1378,7 +1381,7 @@ class Client:
         >>> client.trust_names(*client.suggested_names())  # doctest: +SKIP
         ('mypackage.models.Net',)
         """
-        from gitmodel.registry import trusted_names
+        from gitmodel.registry.linked_artifacts import trusted_names
 
         return trusted_names.suggested_names(self.repository)
 
@@ -1391,13 +1394,13 @@ class Client:
         >>> client.headline_keys()  # doctest: +SKIP
         ('accuracy',)
         """
-        from gitmodel.registry import headline
+        from gitmodel.registry.lists import headline
 
         return headline.headline_keys(self.repository.read(lambda snapshot: snapshot.registry()))
 
     def store_status(self) -> Inventory:
         """Return the artifacts of versions that each store has, and the artifacts that no store has."""
-        from gitmodel.registry import inventory
+        from gitmodel.registry.named_stores import inventory
 
         return inventory.take_inventory(self.writer, self.access)
 
@@ -1418,7 +1421,7 @@ class Client:
         change. Raises UsageError if both stores are the same, Unreachable if one cannot be reached, and Invalid if *to*
         lacks an object at the end that is not in `failed`.
         """
-        from gitmodel.registry import store_maintenance
+        from gitmodel.registry.named_stores import store_maintenance
 
         return store_maintenance.copy(
             self.writer, self.access, to, source=source, repair=repair, transfer=Transfer(jobs, progress)
@@ -1433,7 +1436,7 @@ class Client:
         fetched first. Raises Unreachable, and Invalid if a record cannot be read, because the objects that it needs are
         then unknown.
         """
-        from gitmodel.registry import store_maintenance
+        from gitmodel.registry.named_stores import store_maintenance
 
         with ExitStack() as opened:
             others = [open_repository(Path(path), environ=self._opened.environ) for path in also]
@@ -1450,7 +1453,7 @@ class Client:
 
         Raises the same errors as `find_garbage`, and Refused if the store is read-only.
         """
-        from gitmodel.registry import garbage
+        from gitmodel.registry.named_stores import garbage
 
         found = self.find_garbage(store, grace_days=grace_days, also=also)
         return garbage.remove_garbage(self.access.open(store), found)
@@ -1463,7 +1466,7 @@ class Client:
         Refused, and UsageError without a reason. Raises Unreachable, and records nothing, if a store or the remote
         cannot be reached.
         """
-        from gitmodel.registry import store_maintenance
+        from gitmodel.registry.named_stores import store_maintenance
 
         self._opened.require_branch("purge")
         return store_maintenance.purge(self.writer, self.repository, self.access, digest, reason)

@@ -32,8 +32,10 @@ from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.views.record_views import ModelView, VersionView
 from gitmodel.errors import NotFound, Refused, UsageError
-from gitmodel.registry import finding, model_views, models, stages, version_lists, versions
-from gitmodel.registry.writer import Batch, Writer
+from gitmodel.registry.lists import model_views, version_lists
+from gitmodel.registry.promotion import stages
+from gitmodel.registry.records import finding, models, versions
+from gitmodel.registry.writing.writer import Batch, Writer
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.transfer import JOBS, Progress, Transfer
 
@@ -44,8 +46,8 @@ if TYPE_CHECKING:
     from gitmodel.domain.views.authorship import Authorship
     from gitmodel.lineage.checkout import CheckedOut
     from gitmodel.lineage.exporting import Exported
-    from gitmodel.registry.finding import Found
-    from gitmodel.registry.run_outputs import VersionArtifact
+    from gitmodel.registry.recorded_runs.run_outputs import VersionArtifact
+    from gitmodel.registry.records.finding import Found
 
 T = TypeVar("T")
 PAGE = 50
@@ -587,7 +589,7 @@ class ModelVersion:
 
         None if a shallow clone lacks the commits that created and changed the version.
         """
-        from gitmodel.registry.authorship import read_authorships  # imported here: few programs need SQLite
+        from gitmodel.registry.lists.authorship import read_authorships  # imported here: few programs need SQLite
 
         writer = self._opened.writer
         at = writer.read_records(lambda snapshot: snapshot.commit)
@@ -628,7 +630,7 @@ class ModelVersion:
         Such an output is not an artifact of the version, because artifacts of a version in use cannot change. Its
         attribute `run` is the id of the run that wrote it.
         """
-        from gitmodel.registry.run_outputs import list_outputs
+        from gitmodel.registry.recorded_runs.run_outputs import list_outputs
 
         found = list_outputs(self._opened.writer, self._ref, store=lambda: self._opened.store)
         return [Artifact._of(self, output.link.name, output=output) for output in found]
@@ -640,7 +642,7 @@ class ModelVersion:
         outputs of that run are searched. Raises NotFound, and UsageError if several runs wrote different outputs of
         this name.
         """
-        from gitmodel.registry.run_outputs import find_artifact
+        from gitmodel.registry.recorded_runs.run_outputs import find_artifact
 
         opened = self._opened
         found = self._frozen or finding.find(opened.writer, self._ref)
@@ -805,7 +807,7 @@ class ModelVersion:
 
     def unlink(self, name: str) -> None:
         """Remove the artifact *name* from the version. Its bytes stay in the store."""
-        from gitmodel.registry import artifacts
+        from gitmodel.registry.linked_artifacts import artifacts
 
         self._change(lambda writer: artifacts.unlink_artifact(writer, self._ref, name))
 
@@ -870,7 +872,7 @@ class ModelVersion:
 
     def detach(self, name: str) -> None:
         """Remove the attachment *name* from the version. Its bytes stay in the store. Raises NotFound."""
-        from gitmodel.registry import artifacts
+        from gitmodel.registry.linked_artifacts import artifacts
 
         self._change(lambda writer: artifacts.detach(writer, self._ref, name))
 
@@ -1030,7 +1032,7 @@ class ModelVersion:
         file: str = "",
     ) -> None:
         from gitmodel.client import storing
-        from gitmodel.registry import artifacts
+        from gitmodel.registry.linked_artifacts import artifacts
 
         self._require_confirmed()
         if external:
@@ -1043,7 +1045,7 @@ class ModelVersion:
 
     def _attach(self, given: GivenArtifacts) -> None:
         from gitmodel.client import storing
-        from gitmodel.registry import artifacts
+        from gitmodel.registry.linked_artifacts import artifacts
 
         self._require_confirmed()
         links = storing.store_attachments(self._opened, self._ref, self._model, given)
@@ -1116,7 +1118,7 @@ class Artifact:
     @property
     def link(self) -> ArtifactLink:
         """The record of the artifact: name, kind, digest, size in bytes, format, metadata."""
-        from gitmodel.registry import artifacts
+        from gitmodel.registry.linked_artifacts import artifacts
 
         if self._output is not None:  # runs do not change
             return self._output.link
@@ -1159,7 +1161,7 @@ class Artifact:
         *jobs* files of a folder are fetched at a time. *warn* is called with a sentence about each file that is not
         written; the default writes the sentence to the logger `gitmodel`.
         """
-        from gitmodel.registry import artifacts
+        from gitmodel.registry.linked_artifacts import artifacts
 
         link = self.link
         transfer = Transfer(jobs, progress)
@@ -1180,7 +1182,7 @@ class Artifact:
         self, file: str, target: str | os.PathLike[str], *, progress: Progress | None = None
     ) -> ManifestEntry:
         """Download a file as `download_file` does, and return its path, size and digest from the folder's manifest."""
-        from gitmodel.registry import artifacts
+        from gitmodel.registry.linked_artifacts import artifacts
 
         link = self.link
         return artifacts.fetch_file(self._source(link), link, file, Path(target), progress=progress)
@@ -1207,7 +1209,7 @@ class Artifact:
         >>> [file.path for file in version.get_artifact("net").list_files()]  # doctest: +SKIP
         ['config.json', 'weights/layer-1.bin']
         """
-        from gitmodel.registry import artifacts
+        from gitmodel.registry.linked_artifacts import artifacts
 
         link = self.link
         return artifacts.list_files(self._source(link), link)
@@ -1217,7 +1219,7 @@ class Artifact:
 
         For a folder, *file* is the path of the file in the folder. Raises NotFound if the folder has no such file.
         """
-        from gitmodel.registry import artifacts
+        from gitmodel.registry.linked_artifacts import artifacts
 
         link = self.link
         return artifacts.open_file(self._source(link), link, file)

@@ -22,7 +22,7 @@ from gitmodel.domain.schema.renumbering import Renumbered
 from gitmodel.errors import GitModelError, Invalid, NotFound, RenumberedWarning, UsageError
 from gitmodel.git.configuration import read_config
 from gitmodel.git.process import check_git
-from gitmodel.registry.writer import Batch, Direct, Writer, entered_batch
+from gitmodel.registry.writing.writer import Batch, Direct, Writer, entered_batch
 
 if TYPE_CHECKING:
     from gitmodel.code.kept_commits import KeptCommits
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gitmodel.domain.snapshots.snapshot import Snapshot
     from gitmodel.domain.snapshots.snapshot_sources import Refusal
     from gitmodel.lineage.graph import AtCommit
-    from gitmodel.registry.store_access import Access
+    from gitmodel.registry.named_stores.store_access import Access
     from gitmodel.stores.interface import ArtifactStore
 
 
@@ -73,19 +73,22 @@ class OpenRegistry:
     @cached_property
     def access(self) -> Access:
         """The registry's artifact stores with their URLs and trust on this machine."""
-        from gitmodel.registry.store_access import Access  # imported here because reading records needs no store
+        # imported here because reading records needs no store
+        from gitmodel.registry.named_stores.store_access import Access
 
         return Access(self.repository, self.environ, self.store_root, self._store)
 
     def trusted_names(self) -> tuple[str, ...]:
         """Return the names of classes and functions that this machine allows in files that it loads."""
-        from gitmodel.registry.trusted_names import trusted_names  # imported here because few files need it
+        # imported here because few files need it
+        from gitmodel.registry.linked_artifacts.trusted_names import trusted_names
 
         return trusted_names(self.repository, self.environ)
 
     def suggested_names(self) -> tuple[str, ...]:
         """Return the names that the registry suggests to trust; () if `gitmodel.toml` cannot be read."""
-        from gitmodel.registry.trusted_names import suggested_names  # imported here because few files need it
+        # imported here because few files need it
+        from gitmodel.registry.linked_artifacts.trusted_names import suggested_names
 
         try:
             return suggested_names(self.repository)
@@ -262,7 +265,8 @@ class OpenRegistry:
 
 
 def _refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
-    from gitmodel.registry import in_force  # imported here: only a change that is not in force yet needs the rules
+    # imported here: only a change that is not in force yet needs the rules
+    from gitmodel.registry.promotion import in_force
 
     return in_force.refusal(repository, snapshot, ref)
 

@@ -19,9 +19,9 @@ from gitmodel.domain.schema.records import RunRecord, RunRules, StepRecord
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.errors import Conflict, GitModelError, Refused
 from gitmodel.formats.kept_values import told_kept
-from gitmodel.registry import models, versions
-from gitmodel.registry.runs import is_recorded, keep_packages, store_details, told_stored
-from gitmodel.registry.writer import Batch, transact
+from gitmodel.registry.recorded_runs.runs import is_recorded, keep_packages, store_details, told_stored
+from gitmodel.registry.records import models, versions
+from gitmodel.registry.writing.writer import Batch, transact
 from gitmodel.stores.artifacts import keep_artifact
 
 log = logging.getLogger("gitmodel.runs")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.domain.arguments.other_names import shows_our_form
 from gitmodel.domain.schema.records import Code, StepRecord
-from gitmodel.registry.runs import RunView, with_details
+from gitmodel.registry.recorded_runs.runs import RunView, with_details
 
 if TYPE_CHECKING:
     from gitmodel.client.run_outputs import Outputs

@@ -12,7 +12,7 @@ from gitmodel.domain.arguments.checking import checked_arguments
 from gitmodel.domain.schema.records import ArtifactLink, StepRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import NotFound, Refused
-from gitmodel.registry.runs import RunView
+from gitmodel.registry.recorded_runs.runs import RunView
 
 if TYPE_CHECKING:
     from gitmodel.stores.interface import ArtifactStore

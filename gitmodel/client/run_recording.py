@@ -28,8 +28,8 @@ from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, RunSecrets,
 from gitmodel.errors import GitModelError, Refused, UsageError
 from gitmodel.formats.kept_values import KeptValue, keep_value, told_kept
 from gitmodel.frozen import Frozen
-from gitmodel.registry.artifacts import LocalArtifact
-from gitmodel.registry.versions import Draft
+from gitmodel.registry.linked_artifacts.artifacts import LocalArtifact
+from gitmodel.registry.records.versions import Draft
 from gitmodel.stores.artifacts import verified_path
 from gitmodel.stores.source_credentials import holds_secret, refuse_secrets
 

@@ -12,13 +12,13 @@ from gitmodel.branch import remotes
 from gitmodel.branch.repository import Repository
 from gitmodel.client.open_registry import OpenRegistry
 from gitmodel.errors import GitModelError
-from gitmodel.registry import put_in_force
-from gitmodel.registry.put_in_force import Applied
+from gitmodel.registry.promotion import put_in_force
+from gitmodel.registry.promotion.put_in_force import Applied
 from gitmodel.stores.local_store import LocalStore
 from gitmodel.stores.transfer import Transfer
-from gitmodel.teams import pulling, pushing
-from gitmodel.teams.pulling import Pulled
-from gitmodel.teams.pushing import Pushed
+from gitmodel.teams.sync import pulling, pushing
+from gitmodel.teams.sync.pulling import Pulled
+from gitmodel.teams.sync.pushing import Pushed
 
 
 def plan_apply(
@@ -42,7 +42,7 @@ def apply_at_remote(
 
     Raises LeftOut if the pull left out local changes.
     """
-    from gitmodel.teams import applying
+    from gitmodel.teams.sync import applying
 
     chosen = remotes.choose_remote(opened.repository, remote)
     pulled: list[Pulled] = []

@@ -20,9 +20,10 @@ from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.records import ArtifactLink, Code, Imported, RunRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.errors import UsageError
-from gitmodel.registry import artifacts, versions
-from gitmodel.registry.artifacts import LocalArtifact, Warn
-from gitmodel.registry.versions import Draft, Made
+from gitmodel.registry.linked_artifacts import artifacts
+from gitmodel.registry.linked_artifacts.artifacts import LocalArtifact, Warn
+from gitmodel.registry.records import versions
+from gitmodel.registry.records.versions import Draft, Made
 from gitmodel.stores.source_files import links_root
 from gitmodel.stores.transfer import Progress, Transfer
 
@@ -269,7 +270,8 @@ def describe_stored_links(
 
     *file* is the file name to record.
     """
-    from gitmodel.registry.stored_links import describe_stored  # imported here: few artifacts are linked by digest
+    # imported here: few artifacts are linked by digest
+    from gitmodel.registry.linked_artifacts.stored_links import describe_stored
 
     for name, digest, _ in given.sources:
         if not isinstance(digest, str):

@@ -17,7 +17,7 @@ from gitmodel.errors import Refused, Unreachable
 from gitmodel.git.commits import commits_changing
 from gitmodel.hosts import api
 from gitmodel.hosts.api import CiJob
-from gitmodel.registry import in_force
+from gitmodel.registry.promotion import in_force
 
 Objection = Callable[[Snapshot, StageRef], Refusal | None]
 

@@ -23,8 +23,8 @@ from gitmodel.expressions.fields import Field, metadata_values
 from gitmodel.frozen import Frozen
 from gitmodel.git.commits import log_text
 from gitmodel.lineage.past import Past, State, find_state
-from gitmodel.registry.runs import load_details
-from gitmodel.registry.writer import Writer
+from gitmodel.registry.recorded_runs.runs import load_details
+from gitmodel.registry.writing.writer import Writer
 from gitmodel.stores.artifacts import read_object
 from gitmodel.stores.interface import ArtifactStore
 

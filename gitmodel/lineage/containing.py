@@ -15,8 +15,8 @@ from gitmodel.frozen import Frozen
 from gitmodel.git import notes
 from gitmodel.git.commits import author_name, descendants, missing_commits
 from gitmodel.git.refs import delete_ref, list_refs
-from gitmodel.registry import model_views, version_lists
-from gitmodel.registry.writer import Writer
+from gitmodel.registry.lists import model_views, version_lists
+from gitmodel.registry.writing.writer import Writer
 
 _NOTES_AUTHOR = "gitmodel"
 

@@ -18,7 +18,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot, place_at
 from gitmodel.frozen import Frozen
-from gitmodel.registry import in_force
+from gitmodel.registry.promotion import in_force
 
 _CREATED = "created"
 

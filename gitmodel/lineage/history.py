@@ -22,8 +22,8 @@ from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names
 from gitmodel.domain.views.record_views import stage_words
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.registry import in_force
-from gitmodel.registry.selecting import Selection
+from gitmodel.registry.lists.selecting import Selection
+from gitmodel.registry.promotion import in_force
 
 _BATCH = 100  # events whose versions are read together
 

@@ -19,7 +19,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.git import commits
-from gitmodel.registry import in_force
+from gitmodel.registry.promotion import in_force
 
 T = TypeVar("T")
 

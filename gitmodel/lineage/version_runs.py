@@ -9,7 +9,7 @@ from gitmodel.domain.views.record_views import VersionView
 from gitmodel.errors import Invalid, NotFound
 from gitmodel.frozen import Frozen
 from gitmodel.lineage import graph
-from gitmodel.registry.runs import RunView, get_run
+from gitmodel.registry.recorded_runs.runs import RunView, get_run
 from gitmodel.stores.interface import ArtifactStore
 
 

@@ -23,7 +23,7 @@ from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.pinned_references import Resolved, resolve
 from gitmodel.pipelines.run_records import Job
 from gitmodel.pipelines.steps import OutputSpec
-from gitmodel.registry.runs import keep_packages
+from gitmodel.registry.recorded_runs.runs import keep_packages
 from gitmodel.stores.interface import Unwritable
 from gitmodel.stores.local_store import LocalStore
 

@@ -23,7 +23,7 @@ from gitmodel.errors import Conflict, NotFound, UsageError
 from gitmodel.pipelines.config import ModelConfig
 from gitmodel.pipelines.step_requests import Facts, InputReference, VersionFacts
 from gitmodel.pipelines.step_results import AliasPlan, MetadataPlan, Plan, StagePlan, UpdatePlan
-from gitmodel.registry.runs import inside_run
+from gitmodel.registry.recorded_runs.runs import inside_run
 
 
 class StepFiles(Protocol):

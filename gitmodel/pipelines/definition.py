@@ -30,7 +30,7 @@ from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.source import find_file, find_source
 from gitmodel.pipelines.step_modules import is_importing
 from gitmodel.pipelines.steps import check_function, is_building, name_of
-from gitmodel.registry.runs import refuse_inside_run
+from gitmodel.registry.recorded_runs.runs import refuse_inside_run
 
 log = logging.getLogger("gitmodel.pipelines")
 

@@ -25,7 +25,7 @@ from gitmodel.frozen import Frozen
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph
 from gitmodel.pipelines.step_requests import InputReference, VersionFacts
-from gitmodel.registry.run_outputs import artifact_of
+from gitmodel.registry.recorded_runs.run_outputs import artifact_of
 
 log = logging.getLogger("gitmodel.pipelines")
 

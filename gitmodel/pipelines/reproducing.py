@@ -41,9 +41,9 @@ from gitmodel.lineage.checkout import add_code, exact_code, is_changed
 from gitmodel.lineage.comparing import making_run, read_packages
 from gitmodel.pipelines.rerun_process import RerunRequest
 from gitmodel.pipelines.running import RunFailed
-from gitmodel.registry import versions
-from gitmodel.registry.put_in_force import TagAim, put_in_force
-from gitmodel.registry.runs import load_details
+from gitmodel.registry.promotion.put_in_force import TagAim, put_in_force
+from gitmodel.registry.recorded_runs.runs import load_details
+from gitmodel.registry.records import versions
 from gitmodel.stores.artifacts import copy_artifacts
 from gitmodel.stores.interface import ArtifactStore
 

@@ -32,9 +32,9 @@ from gitmodel.errors import Conflict, ForeignTag, GitModelError, NotFound, Refus
 from gitmodel.pipelines.caching import are_kept, are_stored
 from gitmodel.pipelines.pinned_references import Target
 from gitmodel.pipelines.step_results import AliasPlan, MetadataPlan, Plan, StagePlan, StepResult, UpdatePlan
-from gitmodel.registry.in_force import judge
-from gitmodel.registry.runs import is_recorded, keep_packages, store_details
-from gitmodel.registry.writer import Batch
+from gitmodel.registry.promotion.in_force import judge
+from gitmodel.registry.recorded_runs.runs import is_recorded, keep_packages, store_details
+from gitmodel.registry.writing.writer import Batch
 from gitmodel.stores.interface import ArtifactStore
 
 log = logging.getLogger("gitmodel.pipelines")

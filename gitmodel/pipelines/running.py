@@ -29,7 +29,7 @@ from gitmodel.pipelines.run_records import ActiveRun, Job, order, run_record
 from gitmodel.pipelines.scheduling import Scheduler
 from gitmodel.pipelines.step_modules import script_of
 from gitmodel.pipelines.worker import refuse_secrets_in_plans
-from gitmodel.registry.runs import RunView, keep_packages, new_run_id, told_stored
+from gitmodel.registry.recorded_runs.runs import RunView, keep_packages, new_run_id, told_stored
 
 log = logging.getLogger("gitmodel.pipelines")
 

@@ -34,7 +34,7 @@ from gitmodel.pipelines.step_requests import Facts, InputReference, Request, Sto
 from gitmodel.pipelines.step_results import StepResult
 from gitmodel.pipelines.steps import Output
 from gitmodel.pipelines.worker import refuse_secrets_in_plans, run_step
-from gitmodel.registry.store_access import open_urls
+from gitmodel.registry.named_stores.store_access import open_urls
 
 log = logging.getLogger("gitmodel.pipelines")
 

@@ -10,7 +10,7 @@ from typing import Any
 from gitmodel.domain.schema.records import FOLDER_FORMAT, VersionRecord
 from gitmodel.frozen import Frozen
 from gitmodel.pipelines.nested_inputs import Shape
-from gitmodel.registry.store_access import StorePlace
+from gitmodel.registry.named_stores.store_access import StorePlace
 
 
 class Location(Frozen):

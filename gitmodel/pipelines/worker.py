@@ -46,8 +46,8 @@ from gitmodel.pipelines.step_output import keeping_output
 from gitmodel.pipelines.step_requests import InputReference, Request, StoreRequest
 from gitmodel.pipelines.step_results import AliasPlan, Plan, StagePlan, StepResult, StoredOutput, UpdatePlan
 from gitmodel.pipelines.steps import OutputSpec, Step
-from gitmodel.registry.artifacts import LocalArtifact, store_artifact, told_pickled
-from gitmodel.registry.store_access import open_place, open_urls
+from gitmodel.registry.linked_artifacts.artifacts import LocalArtifact, store_artifact, told_pickled
+from gitmodel.registry.named_stores.store_access import open_place, open_urls
 from gitmodel.stores import artifacts
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.source_credentials import describe_credentials, find_credentials, holds_secret, refuse_secrets

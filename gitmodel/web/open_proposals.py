@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from gitmodel.frozen import Frozen
-from gitmodel.teams import plan_texts
+from gitmodel.teams.plans import plan_texts
 
 if TYPE_CHECKING:
-    from gitmodel.teams.proposals import Proposal
+    from gitmodel.teams.proposing.proposals import Proposal
 
 
 class OpenProposal(Frozen):

@@ -17,9 +17,9 @@ from gitmodel.domain.schema.records import ATTACHMENT, StageRule
 from gitmodel.domain.views.record_views import VersionView, places_in_force
 from gitmodel.domain.views.version_numbers import numbers_by_key
 from gitmodel.errors import GitModelError, Invalid, NotFound
-from gitmodel.registry.in_force import judge
-from gitmodel.registry.stage_rules import StageRules
-from gitmodel.teams.gate_limits import Limit, gate_limits
+from gitmodel.registry.promotion.in_force import judge
+from gitmodel.registry.promotion.stage_rules import StageRules
+from gitmodel.teams.plans.gate_limits import Limit, gate_limits
 from gitmodel.web.artifact_content import may_be_shown, picture_file
 from gitmodel.web.open_proposals import OpenProposal, find_open
 from gitmodel.web.options import SiteOptions
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from gitmodel.hosts.addresses import Host
     from gitmodel.lineage.rule_history import RuleChange
     from gitmodel.lineage.version_changes import VersionChange, VersionChanges
-    from gitmodel.registry.runs import RunView
-    from gitmodel.registry.version_lists import VersionIds
-    from gitmodel.teams.planning import Plan
-    from gitmodel.teams.proposals import Proposal
+    from gitmodel.registry.lists.version_lists import VersionIds
+    from gitmodel.registry.recorded_runs.runs import RunView
+    from gitmodel.teams.plans.planning import Plan
+    from gitmodel.teams.proposing.proposals import Proposal
 
 # A number in an address: without leading zeros, so that each version has one address.
 _NUMBER = re.compile("[1-9][0-9]{0,17}")

@@ -11,7 +11,7 @@ from gitmodel.domain.rules.invariants import RULES
 from gitmodel.domain.schema import codec, manifest, names, paths, records
 from gitmodel.domain.schema.codec import SCHEMAS, Record
 from gitmodel.domain.schema.digests import digest_of
-from gitmodel.teams import received_pushes
+from gitmodel.teams.checks import received_pushes
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/format.md").read_text(encoding="utf-8")
 RECORDS: dict[str, type[Record]] = {

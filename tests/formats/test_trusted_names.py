@@ -17,7 +17,7 @@ from gitmodel.domain.schema import codec, paths, records
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.formats import save
 from gitmodel.pipelines import ExternalArtifact
-from gitmodel.registry import checking
+from gitmodel.registry.health import checking
 
 NAME = "sklearn.feature_selection._univariate_selection.f_classif"
 FEATURES = numpy.random.RandomState(0).rand(20, 3)

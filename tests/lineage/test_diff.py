@@ -10,7 +10,7 @@ from transcripts import ask
 from gitmodel import Client
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import paths
-from gitmodel.registry.writer import transact
+from gitmodel.registry.writing.writer import transact
 
 
 def fields_of(found):
@@ -141,7 +141,7 @@ def test_diff_reports_a_missing_run_as_a_gap(story, past, capsys):
 
 def test_diff_names_different_packages_and_reports_a_lost_list_of_packages(story, past, capsys):
     code = (
-        "from gitmodel.registry import runs\n"
+        "from gitmodel.registry.recorded_runs import runs\n"
         "runs._installed_packages = lambda: b'gitmodel==0.1.0\\nnothing==9.9\\n'\n"
         "import flows\n"
         "flows.petals(rate=0.5)\n"

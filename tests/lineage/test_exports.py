@@ -16,8 +16,8 @@ from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest
 from gitmodel.domain.schema.records import ArtifactLink, ModelRecord, RunRecord, StepRecord, VersionRecord
-from gitmodel.registry import checking
-from gitmodel.registry.writer import transact
+from gitmodel.registry.health import checking
+from gitmodel.registry.writing.writer import transact
 from gitmodel.stores import archives
 
 

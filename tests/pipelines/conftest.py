@@ -8,7 +8,7 @@ import pytest
 
 from gitmodel import Client
 from gitmodel.domain.schema import records
-from gitmodel.registry import checking
+from gitmodel.registry.health import checking
 
 # All tests with Dask are in one group, so that one worker of pytest runs them, with one cluster.
 DASK = pytest.param("dask", marks=pytest.mark.xdist_group("dask"), id="dask")

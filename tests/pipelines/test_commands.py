@@ -43,7 +43,7 @@ def script(code_repo, monkeypatch):
 @pytest.fixture
 def fixed_ids(monkeypatch):
     """End the ids of runs with a counter instead of random digits, so that transcripts are always the same."""
-    from gitmodel.registry import runs
+    from gitmodel.registry.recorded_runs import runs
 
     count = iter(range(100))
     monkeypatch.setattr(runs, "_unique", lambda: f"{next(count):04x}")

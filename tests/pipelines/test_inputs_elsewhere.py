@@ -15,8 +15,8 @@ from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import Conflict, Refused
 from gitmodel.pipelines import RunFailed
-from gitmodel.registry import artifacts
-from gitmodel.registry.writer import transact
+from gitmodel.registry.linked_artifacts import artifacts
+from gitmodel.registry.writing.writer import transact
 from gitmodel.stores.local_store import LocalStore
 
 

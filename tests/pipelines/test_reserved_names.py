@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from gitmodel import Client, Conflict, ModelConfig, RunFailed, get_step_context, pipeline, step
-from gitmodel.registry.doctor import examine, repair
+from gitmodel.registry.health.doctor import examine, repair
 
 KILLED = """
 import os, signal

@@ -28,7 +28,7 @@ from gitmodel import (
 )
 from gitmodel.branch.run_journal import Journal
 from gitmodel.cli import run as run_command
-from gitmodel.registry import checking
+from gitmodel.registry.health import checking
 
 DEMO = ModelConfig(name="demo", license="Apache", create_new_model_version=True)
 

@@ -12,7 +12,7 @@ from transcripts import ask, said
 from gitmodel import Client
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.errors import Invalid, NotFound, Unreachable
-from gitmodel.registry.garbage import remove_garbage
+from gitmodel.registry.named_stores.garbage import remove_garbage
 from gitmodel.stores import interface
 from gitmodel.stores.opening import open_store
 from gitmodel.stores.servers import s3 as over_s3

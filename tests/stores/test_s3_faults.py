@@ -20,7 +20,7 @@ from transcripts import ask
 
 from gitmodel.domain.schema.digests import digest_of, hex_of
 from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
-from gitmodel.registry.copying import copy_store
+from gitmodel.registry.named_stores.copying import copy_store
 from gitmodel.stores import cached_store, local_store
 from gitmodel.stores.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
 from gitmodel.stores.backend import PART

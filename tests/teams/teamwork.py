@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gitmodel import Client
 from gitmodel.branch.opening import open_repository
-from gitmodel.registry import checking
+from gitmodel.registry.health import checking
 from gitmodel.stores.opening import open_store
 
 BRANCH = "refs/heads/gitmodel"

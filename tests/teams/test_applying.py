@@ -14,7 +14,7 @@ from gitmodel.branch import remote_pushes
 from gitmodel.cli import run as run_program
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.registry.put_in_force import InForce
+from gitmodel.registry.promotion.put_in_force import InForce
 
 TAG = "refs/tags/model/iris/production"
 PRODUCTION, STAGING = StageRef("iris", "production"), StageRef("iris", "staging")

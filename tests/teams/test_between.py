@@ -15,9 +15,9 @@ from gitmodel.cli import run as run_program
 from gitmodel.domain.rules.change_rules import RULES
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.git.merging import merged_tree
-from gitmodel.registry.checking import check, check_files
-from gitmodel.teams import range_checks
-from gitmodel.teams.range_checks import check_between
+from gitmodel.registry.health.checking import check, check_files
+from gitmodel.teams.checks import range_checks
+from gitmodel.teams.checks.range_checks import check_between
 
 VERSION = paths.version_file("iris", 1)
 STAGE = paths.stage_file("iris", "production")

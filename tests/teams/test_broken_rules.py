@@ -7,7 +7,7 @@ from test_gates import GOOD, merge, stage_text
 
 from gitmodel import Client, pipeline, step
 from gitmodel.errors import GateRefused, GitModelError, Invalid, Refused
-from gitmodel.registry.checking import check
+from gitmodel.registry.health.checking import check
 
 HEAD = 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n'
 PRODUCTION = '[[stages]]\nname = "production"\n'

@@ -11,7 +11,7 @@ from transcripts import ask, check_transcript
 
 from gitmodel import AddGate, AddStage, Client, RemoveGate, RemoveStage, UpdateStage
 from gitmodel.errors import Conflict, GateRefused, NotFound, Refused, UsageError
-from gitmodel.registry.checking import check
+from gitmodel.registry.health.checking import check
 
 RULES = "refs/tags/gitmodel-rules/gitmodel"
 TEXT = """\

@@ -7,7 +7,7 @@ import pytest
 from teamwork import assert_sound, refs
 
 from gitmodel.errors import GitModelError, Invalid
-from gitmodel.teams.pushing import LeftOut
+from gitmodel.teams.sync.pushing import LeftOut
 
 FEW, MANY = range(4), range(4, 200)
 

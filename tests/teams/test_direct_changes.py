@@ -7,7 +7,7 @@ from teamwork import PROPOSAL_ONLY, states
 from gitmodel import Client, ModelConfig, get_step_context, pipeline, step
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Refused
-from gitmodel.registry.checking import check
+from gitmodel.registry.health.checking import check
 
 STAGE = "models/iris/stages/production.toml"
 STAGING = "models/iris/stages/staging.toml"

@@ -5,7 +5,7 @@ import pytest
 
 from gitmodel import Client
 from gitmodel.errors import Refused
-from gitmodel.registry.checking import check
+from gitmodel.registry.health.checking import check
 
 RULES = "".join(f'\n[[stages]]\nname = "{name}"\n' for name in ("staging", "canary", "production"))
 

@@ -11,8 +11,9 @@ from gitmodel.cli import run
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.views import cell_text
 from gitmodel.errors import GateRefused, Refused
-from gitmodel.registry import doctor, put_in_force
-from gitmodel.registry.checking import check
+from gitmodel.registry.health import doctor
+from gitmodel.registry.health.checking import check
+from gitmodel.registry.promotion import put_in_force
 
 GOOD = '[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy >= 0.9"\nmessage = "production needs 0.9"\n'
 BETTER = '[[stages.gates]]\nname = "better"\nexpression = "metadata.accuracy > holder.metadata.accuracy"\n'

@@ -135,7 +135,7 @@ def test_a_git_clone_mirror_works_as_a_clone_does(team, ada, bare):
 
 def test_a_clone_follows_the_users_name_for_the_remote(team, ada, bare, monkeypatch):
     subprocess.run(["git", "config", "--global", "clone.defaultRemoteName", "upstream"], check=True)
-    from gitmodel.teams.cloning import clone
+    from gitmodel.teams.sync.cloning import clone
 
     folder = clone(str(bare), team.folder / "cloned", environ=team.environ("carol"))
     with Client(folder) as carol:
@@ -170,7 +170,7 @@ def test_git_variables_about_pathspecs_change_no_history(team, ada, variable, mo
 
 
 def test_a_fetch_refspec_that_overwrites_the_branch_is_named_by_doctor(team, ada):
-    from gitmodel.registry import doctor
+    from gitmodel.registry.health import doctor
 
     def found():
         return [finding.message for finding in doctor.examine(ada.repository, None) if finding.about == "fetch"]

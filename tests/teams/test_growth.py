@@ -7,9 +7,9 @@ from editing import BRANCH, edit, read
 from gitmodel import Client
 from gitmodel.domain.schema import paths
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.registry.checking import check
-from gitmodel.teams.planning import plan
-from gitmodel.teams.range_checks import check_between
+from gitmodel.registry.health.checking import check
+from gitmodel.teams.checks.range_checks import check_between
+from gitmodel.teams.plans.planning import plan
 
 TOPIC = "refs/heads/topic"
 VERSION, NAMED = paths.version_file("iris", 1), paths.name_file("iris", "1.0")

@@ -19,7 +19,7 @@ from gitmodel.domain.pushed_refs import FORCE_OPTION, Update
 from gitmodel.domain.schema import paths
 from gitmodel.errors import Conflict, Invalid, Refused
 from gitmodel.git import hooks
-from gitmodel.teams import received_pushes
+from gitmodel.teams.checks import received_pushes
 
 PRODUCTION = "refs/tags/model/iris/production"
 STAGE = paths.stage_file("iris", "production")

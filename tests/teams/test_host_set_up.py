@@ -12,7 +12,7 @@ from transcripts import ask
 from gitmodel import Client
 from gitmodel.hosts import codeowners, workflows
 from gitmodel.hosts.workflows import HostFiles, set_up
-from gitmodel.registry.checking import check
+from gitmodel.registry.health.checking import check
 
 FILES = {
     "github": [".github/workflows/gitmodel.yml", "CODEOWNERS", ".github/workflows/gitmodel-deploy.yml"],

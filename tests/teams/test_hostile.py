@@ -13,7 +13,7 @@ from teamwork import refs
 from gitmodel import Client, Conflict, Invalid, Refused
 from gitmodel.cli import run as run_program
 from gitmodel.domain.schema import paths
-from gitmodel.registry.checking import MOST_PROBLEMS, check
+from gitmodel.registry.health.checking import MOST_PROBLEMS, check
 
 TOPIC = "refs/heads/propose/iris/production/9-0000000"
 STAGE = paths.stage_file("iris", "production")

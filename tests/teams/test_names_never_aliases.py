@@ -7,7 +7,7 @@ from teamwork import refs, run_apart
 from gitmodel import Client
 from gitmodel.domain.schema.records import links_digest
 from gitmodel.errors import GitModelError
-from gitmodel.registry.checking import check
+from gitmodel.registry.health.checking import check
 
 NEVER = ["production", "Production", "staging", "STAGING", "latest", "Latest", "none", "archived", "Archived", "7"]
 

@@ -7,8 +7,8 @@ from teamwork import BRANCH, assert_sound, refs
 
 from gitmodel import Client, Invalid
 from gitmodel.cli import run
-from gitmodel.registry import doctor
-from gitmodel.registry.put_in_force import merged_tags
+from gitmodel.registry.health import doctor
+from gitmodel.registry.promotion.put_in_force import merged_tags
 
 PRODUCTION = "model/iris/production"
 

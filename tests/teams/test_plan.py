@@ -15,12 +15,12 @@ from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.records import links_digest
 from gitmodel.domain.views.comparison import compare_values
-from gitmodel.registry.checking import check
-from gitmodel.teams import plan_texts
-from gitmodel.teams.holder_trends import Trend
-from gitmodel.teams.plan_markdown import markdown
-from gitmodel.teams.planning import Plan, PlannedChange, plan
-from gitmodel.teams.stored_contents import TextChange
+from gitmodel.registry.health.checking import check
+from gitmodel.teams.plans import plan_texts
+from gitmodel.teams.plans.holder_trends import Trend
+from gitmodel.teams.plans.plan_markdown import markdown
+from gitmodel.teams.plans.planning import Plan, PlannedChange, plan
+from gitmodel.teams.plans.stored_contents import TextChange
 
 STAGE = paths.stage_file("iris", "production")
 TOPIC = "refs/heads/topic"

@@ -10,8 +10,8 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import GateRefused, NotFound, Refused
 from gitmodel.hosts.addresses import find_host
-from gitmodel.registry.checking import check
-from gitmodel.teams.proposals import list_proposals
+from gitmodel.registry.health.checking import check
+from gitmodel.teams.proposing.proposals import list_proposals
 
 TAG = "refs/tags/model/iris/production"
 RULED = f"""{PROPOSAL_ONLY}

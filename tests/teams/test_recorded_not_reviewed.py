@@ -8,8 +8,8 @@ from teamwork import PROPOSAL_ONLY, refs, states
 
 from gitmodel.domain.schema.records import ARCHIVED_MARKER, links_digest
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.registry import doctor
-from gitmodel.registry.checking import check
+from gitmodel.registry.health import doctor
+from gitmodel.registry.health.checking import check
 
 STAGE = "models/iris/stages/production.toml"
 STAGING = "models/iris/stages/staging.toml"

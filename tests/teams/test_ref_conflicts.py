@@ -11,7 +11,7 @@ from teamwork import refs, source
 from test_gates import GOOD, rules
 
 from gitmodel import Conflict
-from gitmodel.registry import doctor
+from gitmodel.registry.health import doctor
 
 STAGING = "refs/tags/model/iris/staging"
 COPIES = "refs/gitmodel/remotes/origin"

@@ -22,7 +22,8 @@ from test_signatures import (
 
 from gitmodel import Client, NotFound
 from gitmodel.cli import run as run_program
-from gitmodel.registry import doctor, index_access
+from gitmodel.registry.health import doctor
+from gitmodel.registry.lists import index_access
 
 __all__ = ["keys"]
 

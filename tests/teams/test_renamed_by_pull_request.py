@@ -7,8 +7,8 @@ from editing import BRANCH, edit, run
 from transcripts import ask
 
 from gitmodel import Client
-from gitmodel.registry import checking
-from gitmodel.teams.range_checks import check_between
+from gitmodel.registry.health import checking
+from gitmodel.teams.checks.range_checks import check_between
 
 
 @pytest.fixture

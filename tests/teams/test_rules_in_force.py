@@ -13,7 +13,8 @@ from gitmodel.domain.rules.gates import plan_gated_promotion
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Conflict, GateRefused, Refused
 from gitmodel.git.object_reader import ObjectReader
-from gitmodel.registry import doctor, in_force
+from gitmodel.registry.health import doctor
+from gitmodel.registry.promotion import in_force
 
 RULES = "refs/tags/gitmodel-rules/gitmodel"
 SEEN = "refs/gitmodel/rules/gitmodel"

@@ -11,7 +11,7 @@ from teamwork import assert_sound, refs
 from gitmodel import Client, Refused, Unreachable
 from gitmodel.domain.schema.records import links_digest
 from gitmodel.git import silence_timeout
-from gitmodel.teams import cloning
+from gitmodel.teams.sync import cloning
 
 PRODUCTION = "refs/tags/model/iris/production"
 

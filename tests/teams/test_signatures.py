@@ -16,9 +16,9 @@ from gitmodel import Client, GitModelError, Invalid, Refused, UsageError
 from gitmodel.cli import run as run_program
 from gitmodel.domain.schema.records import links_digest
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.registry import checking, doctor
-from gitmodel.teams import plan_texts
-from gitmodel.teams.plan_markdown import markdown
+from gitmodel.registry.health import checking, doctor
+from gitmodel.teams.plans import plan_texts
+from gitmodel.teams.plans.plan_markdown import markdown
 
 STAGE = "models/iris/stages/production.toml"
 STAGING = "models/iris/stages/staging.toml"
@@ -664,7 +664,7 @@ class TestCheck:
         assert {rule for rule, _ in found} == {"registry.signers"}
 
     def test_a_change_of_the_list_is_reported_as_a_change_of_rules(self, ada, repo):
-        from gitmodel.teams.range_checks import check_between
+        from gitmodel.teams.checks.range_checks import check_between
 
         base = run(repo, "rev-parse", BRANCH)
         edit(repo, {"allowed_signers": editing.read(repo, "allowed_signers") + "# more\n"})

@@ -14,7 +14,7 @@ from gitmodel.cli import run as run_program
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import links_digest
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.registry.put_in_force import InForce
+from gitmodel.registry.promotion.put_in_force import InForce
 
 
 @step

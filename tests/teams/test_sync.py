@@ -8,7 +8,7 @@ from teamwork import assert_sound, held, refs, source
 
 from gitmodel import Client, Conflict, Invalid, NotFound, Refused, Unreachable
 from gitmodel.cli import run
-from gitmodel.registry.writer import transact
+from gitmodel.registry.writing.writer import transact
 
 
 def log(client, *arguments):

@@ -49,7 +49,7 @@ class Actor:
 
 def open_registry(path):
     from gitmodel.branch.opening import open_repository
-    from gitmodel.registry.writer import Direct
+    from gitmodel.registry.writing.writer import Direct
     from gitmodel.stores.opening import open_store
 
     repository = open_repository(Path(path), environ=os.environ)
@@ -60,7 +60,7 @@ def open_registry(path):
 def register(registry, *, model="iris", content=None):
     """Store an artifact, then make a version that points at it."""
     from gitmodel.domain.schema.records import ArtifactLink
-    from gitmodel.registry import versions
+    from gitmodel.registry.records import versions
     from gitmodel.stores.artifacts import put_path
 
     _, writer, store = registry
@@ -76,14 +76,14 @@ def register(registry, *, model="iris", content=None):
 def promote(registry, *, ref="iris@1", stage="production", reason=""):
     from gitmodel.domain.changes.planned_change import Justification
     from gitmodel.domain.schema.references import VersionRef
-    from gitmodel.registry import stages
+    from gitmodel.registry.promotion import stages
 
     done = stages.promote(registry[1], VersionRef.parse(ref), stage, why=Justification(reason))
     return {"version": done.version, "previous": done.previous, "archived": done.archived, "changed": done.changed}
 
 
 def demote(registry, *, model="iris", stage="production", reason=""):
-    from gitmodel.registry import stages
+    from gitmodel.registry.promotion import stages
 
     return {"previous": stages.demote(registry[1], model, stage, reason=reason).previous}
 
@@ -92,7 +92,9 @@ def look(registry, *, model="iris"):
     """Read everything once. "wrong" in the answer lists each inconsistency that the reader saw."""
     from gitmodel.domain.schema.references import VersionRef
     from gitmodel.errors import NotFound
-    from gitmodel.registry import checking, model_views, version_lists, versions
+    from gitmodel.registry.health import checking
+    from gitmodel.registry.lists import model_views, version_lists
+    from gitmodel.registry.records import versions
 
     repository, writer, store = registry
     wrong, seen = [], 0

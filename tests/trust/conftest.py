@@ -9,8 +9,11 @@ import actors
 import pytest
 
 from gitmodel.branch.opening import open_repository
-from gitmodel.registry import checking, doctor, model_views, models, stages
-from gitmodel.registry.writer import Direct
+from gitmodel.registry.health import checking, doctor
+from gitmodel.registry.lists import model_views
+from gitmodel.registry.promotion import stages
+from gitmodel.registry.records import models
+from gitmodel.registry.writing.writer import Direct
 from gitmodel.stores.opening import open_store
 
 

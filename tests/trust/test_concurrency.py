@@ -15,7 +15,10 @@ from gitmodel.branch.stage_tags import StageTags
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.git.refs import RefMove
-from gitmodel.registry import doctor, stages, version_lists, versions
+from gitmodel.registry.health import doctor
+from gitmodel.registry.lists import version_lists
+from gitmodel.registry.promotion import stages
+from gitmodel.registry.records import versions
 
 
 def ok(answers):

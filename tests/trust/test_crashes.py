@@ -17,7 +17,11 @@ import pytest
 from gitmodel import Conflict, Unreachable
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.registry import artifacts, checking, doctor, stages, version_lists, versions
+from gitmodel.registry.health import checking, doctor
+from gitmodel.registry.linked_artifacts import artifacts
+from gitmodel.registry.lists import version_lists
+from gitmodel.registry.promotion import stages
+from gitmodel.registry.records import versions
 from gitmodel.stores.local_store import LocalStore
 
 needs_strace = pytest.mark.skipif(

@@ -14,17 +14,11 @@ from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git.objects import NewObject
 from gitmodel.lineage.history import history
-from gitmodel.registry import (
-    artifacts,
-    checking,
-    doctor,
-    model_views,
-    models,
-    put_in_force,
-    stages,
-    version_lists,
-    versions,
-)
+from gitmodel.registry.health import checking, doctor
+from gitmodel.registry.linked_artifacts import artifacts
+from gitmodel.registry.lists import model_views, version_lists
+from gitmodel.registry.promotion import put_in_force, stages
+from gitmodel.registry.records import models, versions
 
 BRANCH = "refs/heads/gitmodel"
 DIGEST = "sha256:" + "0" * 64

@@ -24,7 +24,9 @@ from gitmodel.git import objects, ref_locks
 from gitmodel.git.objects import NewObject
 from gitmodel.git.process import OBJECT_VARIABLES, clean_environment
 from gitmodel.git.refs import RefMove
-from gitmodel.registry import doctor, put_in_force, stages, versions
+from gitmodel.registry.health import doctor
+from gitmodel.registry.promotion import put_in_force, stages
+from gitmodel.registry.records import versions
 
 SOURCE = Path(gitmodel.__file__).parent
 BRANCH = "refs/heads/gitmodel"
@@ -159,7 +161,7 @@ def test_success_is_reported_only_when_the_branch_has_moved(registry, git, monke
     monkeypatch.setenv("PATH", f"{fake}{os.pathsep}{os.environ['PATH']}")
     repository = open_repository(registry.path, environ=os.environ)
     try:
-        from gitmodel.registry.writer import Direct
+        from gitmodel.registry.writing.writer import Direct
 
         with pytest.raises(Invalid, match="did not"):
             versions.make_version(Direct(repository), "iris")
@@ -484,7 +486,7 @@ def test_in_pre_receive_objects_are_read_from_and_written_to_the_quarantine(regi
     program = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from gitmodel.registry import checking\n"
+        "from gitmodel.registry.health import checking\n"
         "from gitmodel.git.objects import NewObject\n"
         "from gitmodel.branch.opening import open_repository\n"
         "r = open_repository(Path('.'), environ=os.environ)\n"

@@ -99,7 +99,7 @@ def test_a_download_from_a_page_that_stalls_is_terminated(iris, tmp_path):
         with Client(iris) as client:
             from gitmodel.domain.schema.records import ArtifactLink
             from gitmodel.domain.schema.references import VersionRef
-            from gitmodel.registry import artifacts
+            from gitmodel.registry.linked_artifacts import artifacts
 
             url = f"{server.url}/raw"
             client.trust_store(f"{server.url}/")

@@ -15,7 +15,7 @@ from layout import layout_faults
 
 from gitmodel import Client, RunFailed, pipeline, step
 from gitmodel.cli import run as run_program
-from gitmodel.registry import runs
+from gitmodel.registry.recorded_runs import runs
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.site import export_site
 

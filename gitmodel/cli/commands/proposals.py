@@ -99,7 +99,7 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
     forbids the merge. Markdown starts with a hidden line by which a job finds its comment.
     """
     from gitmodel.client import administration
-    from gitmodel.teams import plan_markdown, plan_texts
+    from gitmodel.teams.plans import plan_markdown, plan_texts
 
     made = invocation.client.plan(commits, force=force)
     output = invocation.output

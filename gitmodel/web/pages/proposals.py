@@ -16,11 +16,11 @@ from gitmodel.domain.views.record_views import VersionView
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.frozen import Frozen
 from gitmodel.svg.scales import number_text
-from gitmodel.teams import plan_texts
-from gitmodel.teams.gate_limits import gate_limits, worse_numbers
-from gitmodel.teams.holder_trends import gate_keys
-from gitmodel.teams.planning import CodeRange, Plan, PlannedChange
-from gitmodel.teams.proposals import Proposal
+from gitmodel.teams.plans import plan_texts
+from gitmodel.teams.plans.gate_limits import gate_limits, worse_numbers
+from gitmodel.teams.plans.holder_trends import gate_keys
+from gitmodel.teams.plans.planning import CodeRange, Plan, PlannedChange
+from gitmodel.teams.proposing.proposals import Proposal
 from gitmodel.web.page import Page, Parameters
 from gitmodel.web.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url

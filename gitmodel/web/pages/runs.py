@@ -14,7 +14,7 @@ from gitmodel.web.registry_data import RegistryData
 
 if TYPE_CHECKING:
     from gitmodel.domain.schema.records import RunRecord, StepRecord
-    from gitmodel.registry.runs import RunView
+    from gitmodel.registry.recorded_runs.runs import RunView
 
 # The most runs in the table; the JSON has all runs.
 MOST_ROWS = 200

@@ -10,8 +10,8 @@ from gitmodel.domain.schema.records import ATTACHMENT, ArtifactLink
 from gitmodel.domain.views.comparison import compare_values, flat_values
 from gitmodel.domain.views.record_views import VersionView, imported_fields
 from gitmodel.frozen import Frozen
-from gitmodel.teams.gate_limits import gate_movements
-from gitmodel.teams.plan_texts import short_digest
+from gitmodel.teams.plans.gate_limits import gate_movements
+from gitmodel.teams.plans.plan_texts import short_digest
 from gitmodel.web.artifact_content import picture_file, read_text
 from gitmodel.web.open_proposals import OpenProposal
 from gitmodel.web.page import Page, Parameters
@@ -23,7 +23,7 @@ from gitmodel.web.shown_text import safe_url
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
     from gitmodel.lineage.version_changes import FieldChange, VersionChange
-    from gitmodel.registry.runs import RunView
+    from gitmodel.registry.recorded_runs.runs import RunView
 
 # The most values of the metadata on the page; the JSON of `git model show` has all values.
 _MOST_VALUES = 200

@@ -1,0 +1,122 @@
+"""`check`: every rule of the format, for all records of a branch at one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from itertools import groupby, islice
+
+from gitmodel.branch.repository import Repository
+from gitmodel.domain.rules import invariants
+from gitmodel.domain.rules.invariants import ModelRecords, case_faults, problem_of
+from gitmodel.domain.rules.registry_invariants import registry_faults
+from gitmodel.domain.schema import names, paths
+from gitmodel.domain.schema.codec import Problem
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.paths import RecordPath
+from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.errors import Invalid
+from gitmodel.git.objects import FILE_MODES, FOLDER, Entry
+from gitmodel.git.trees import CommitFiles
+from gitmodel.registry.health.files_to_check import every_file, files_at
+from gitmodel.registry.promotion.gate_expressions import expression_fault
+
+# If a branch has more problems, only the first are reported.
+MOST_PROBLEMS = 10_000
+
+
+def check(repository: Repository, commit: Oid | None = None) -> list[Problem]:
+    """Return the problems of the branch, or of *commit*: each with its file, key and rule."""
+    at = repository.tip() if commit is None else commit
+    return check_files(repository.files(at)) if at else []
+
+
+def check_files(files: CommitFiles, wanted: Collection[str] | None = None) -> list[Problem]:
+    """Return the problems of *files*, or of the paths *wanted*.
+
+    After `MOST_PROBLEMS`, a last problem says that there are more. A problem between several records is found only if
+    *wanted* has all of them; see `domain.related_records`.
+    """
+    found = list(islice(_check_files(files, wanted), MOST_PROBLEMS + 1))
+    more = Problem("", "", "tree.path", f"there are more than {MOST_PROBLEMS:,} problems")
+    return [*found[:MOST_PROBLEMS], more] if len(found) > MOST_PROBLEMS else found
+
+
+def _check_files(files: CommitFiles, wanted: Collection[str] | None) -> Iterator[Problem]:
+    registry, problems = registry_faults(files, expression_fault)
+    yield from problems
+    seen = set()
+    looked_at = every_file(files) if wanted is None else files_at(files, wanted)
+    for model, group in groupby(looked_at, key=lambda item: _model_at(item[0])):
+        records: list[tuple[str, RecordPath]] = []
+        for path, entry in group:
+            yield from _check_entry(files, registry, path, entry, records)
+        if records:
+            seen.add(model)
+            yield from _check_model(files, registry, model, records)
+    models = files.names(paths.MODELS)
+    if wanted is None or any(path.endswith("/model.toml") for path in wanted):
+        yield from case_faults(models, paths.MODELS + "/{}")
+    if wanted is None:
+        for model in models:
+            if model not in seen:
+                yield from _check_model(files, registry, model, [])
+
+
+def _model_at(path: str) -> str:
+    parts = path.split("/", 2)
+    return parts[1] if len(parts) > 2 and parts[0] == paths.MODELS else ""
+
+
+def _check_entry(
+    files: CommitFiles,
+    registry: RegistryRecord,
+    path: str,
+    entry: Entry | Invalid,
+    records: list[tuple[str, RecordPath]],
+) -> Iterator[Problem]:
+    """Yield the problems that *entry* has without regard to other records.
+
+    Add it to *records* if it belongs to a model.
+    """
+    if isinstance(entry, Invalid):
+        yield problem_of(path, entry, "tree.file")
+        return
+    if entry.mode not in FILE_MODES:
+        if entry.mode == FOLDER and registry.newer:
+            return
+        kinds = {"120000": "a symbolic link", "160000": "a submodule"}
+        if entry.mode == FOLDER:
+            yield Problem(path, "", "tree.path", "is a folder that cannot hold records")
+        else:
+            what = kinds.get(entry.mode, f"of mode {entry.mode}")
+            yield Problem(path, "", "tree.file", f"is {what}, not a file")
+        return
+    found = paths.parse_path(path)
+    if found is None:
+        if not paths.is_rule(path) and not registry.newer:
+            yield Problem(path, "", "tree.path", "is not a file of the format")
+    elif found.kind in ("run", "purge"):
+        faults = invariants.run_faults if found.kind == "run" else invariants.purge_faults
+        try:
+            yield from faults(registry, path, found.key, files.read(path) or b"")
+        except Invalid as error:
+            yield problem_of(path, error, "record.syntax")
+    elif found.kind != "registry":
+        records.append((path, found))
+
+
+def _check_model(
+    files: CommitFiles, registry: RegistryRecord, model: str, found: list[tuple[str, RecordPath]]
+) -> Iterator[Problem]:
+    fault = names.fault_in(model)
+    if fault:
+        yield Problem(paths.model_folder(model), "", "name.grammar", f"{model!a} is not a name: it {fault}")
+    holds = ModelRecords()
+    for path, what in found:
+        data: bytes | Invalid
+        try:
+            data = files.read(path) or b""
+        except Invalid as error:
+            data = error
+        yield from invariants.file_faults(registry, path, what, data, holds)
+    yield from invariants.model_faults(registry, model, holds)

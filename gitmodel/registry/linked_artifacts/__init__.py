@@ -1,0 +1,1 @@
+"""The artifacts of a version: storing, linking, fetching and verifying them."""

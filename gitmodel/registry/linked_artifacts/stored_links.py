@@ -1,0 +1,73 @@
+"""Links to artifacts that a store has already, by digest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gitmodel.domain.arguments.plain_values import read_values
+from gitmodel.domain.schema.digests import parse_digest
+from gitmodel.domain.schema.names import check_name
+from gitmodel.domain.schema.records import FOLDER_FORMAT, ArtifactLink, check_kind
+from gitmodel.errors import Invalid, NotFound, UsageError
+from gitmodel.registry.linked_artifacts.artifacts import check_format, kept_file_name, log_warning
+from gitmodel.stores.artifacts import keep_artifact, manifest_of
+from gitmodel.stores.interface import ArtifactStore, where_else
+
+_HEAD = 1 << 16  # bytes from which the format of a file is detected
+
+
+def describe_stored(
+    store: ArtifactStore,
+    name: str,
+    digest: str,
+    *,
+    kind: str,
+    format: str = "",
+    file: str = "",
+    metadata: Mapping[str, Any] | None = None,
+) -> ArtifactLink:
+    """Return a link to the object *digest*, which *store* has. Renews old timestamps, so that `store gc` keeps it.
+
+    The object is a folder only if *format* is "folder". *file* is the file name to record; "": none. Raises NotFound if
+    the store lacks the object or a file of the folder, UsageError for an invalid digest, name, kind or format.
+    """
+    check_name(name, "artifact")
+    check_kind(kind)
+    is_folder = format == FOLDER_FORMAT
+    check_format(format, folder=is_folder)
+    try:
+        parse_digest(digest)
+    except Invalid as error:
+        raise UsageError(error.message, hint="`git model version artifacts MODEL@VERSION` shows digests") from None
+    if not keep_artifact(store, digest, folder=is_folder):
+        raise NotFound(f"the artifact store does not have {digest}", hint=where_else(store.url, shared=store.shared))
+    if is_folder:
+        entries = manifest_of(store, digest)
+        for entry in entries:
+            if not store.holds(entry.digest):
+                raise NotFound(
+                    f"the artifact store does not have {entry.digest}, which the folder {digest} needs",
+                    hint=where_else(store.url, shared=store.shared),
+                )
+        size = sum(entry.size for entry in entries)
+    else:
+        size = store.size(digest)
+        format = format or _detected(store, digest, file)
+    return ArtifactLink(
+        name=name,
+        kind=kind,
+        digest=digest,
+        size=size,
+        format=format,
+        file=kept_file_name(name, file, log_warning) if file else None,
+        metadata=read_values(metadata or {}),
+    )
+
+
+def _detected(store: ArtifactStore, digest: str, file: str) -> str:
+    """Return the format of the object, from its first bytes and its *file* name."""
+    from gitmodel.formats.catalogue.detection import detect_format_of
+
+    with store.open(digest) as reader:
+        return detect_format_of(reader.read(_HEAD), file)

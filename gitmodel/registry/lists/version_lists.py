@@ -1,0 +1,241 @@
+"""Lists of the versions of a model, which read few records with the help of the index."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from gitmodel.branch.repository import Repository
+from gitmodel.domain.arguments.paging import read_page
+from gitmodel.domain.changes.stages import StageState, stage_states
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.records import VersionRecord
+from gitmodel.domain.schema.references import ModelRef
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.snapshots.version_numbers import hundred_of, number_of
+from gitmodel.domain.views.authorship import AUTHORSHIP_NAMES, Authorship
+from gitmodel.domain.views.record_views import Places, VersionView, searched_names
+from gitmodel.domain.views.version_summaries import VersionRow, VersionSummary
+from gitmodel.errors import Invalid
+from gitmodel.frozen import Frozen
+from gitmodel.git.trees import CommitFiles
+from gitmodel.registry.lists.index_access import count_present, open_index
+from gitmodel.registry.lists.selecting import parse_filter
+from gitmodel.registry.records.finding import existing_model
+from gitmodel.registry.writing.writer import Writer
+
+if TYPE_CHECKING:
+    from gitmodel.index.searching import Candidate, Index
+
+# Versions are read newest first, in pieces that double. So a page of the newest matches needs few reads.
+_FIRST_PIECE, _PIECE = 20, 500
+
+
+def list_versions(
+    writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
+) -> tuple[list[VersionView], list[Invalid]]:
+    """Return the versions of *model* that match *filter* (CEL), newest first, and an error for each damaged version."""
+    listing = _Listing(writer, model, filter, limit, offset)
+    views: list[VersionView] = []
+    damaged: list[Invalid] = []
+    with _without_collector():
+        for found in listing:
+            if isinstance(found, Invalid):
+                damaged.append(found)
+            else:
+                views.append(found)
+    return views, damaged
+
+
+class VersionIds(Frozen):
+    """The git object ids of the record of a version, and of the file by which it is archived (None: it is not)."""
+
+    record: Oid
+    archived: Oid | None
+
+
+def version_ids(repository: Repository, model: str | ModelRef) -> dict[int, VersionIds]:
+    """Return the object ids of the files of each version of *model*, also of deleted ones. Raises NotFound."""
+
+    def question(snapshot: Snapshot) -> dict[int, VersionIds]:
+        files, name = repository.files(snapshot.commit), existing_model(snapshot, model)
+        folders = (paths.version_file(name, 1), paths.archived_file(name, 1))
+        found, archived = (_ids_below(files, path.rpartition("/")[0]) for path in folders)
+        return {number: VersionIds(found[number], archived.get(number)) for number in sorted(found, reverse=True)}
+
+    return repository.read(question)
+
+
+def _ids_below(files: CommitFiles, folder: str) -> dict[int, Oid]:
+    """Return the object ids of the files of versions in *folder* and its folders of a hundred, by number."""
+    found: dict[int, Oid] = {}
+    for name, entry in files.entries(folder).items():
+        hundred = hundred_of(name)
+        inside = files.entries(f"{folder}/{name}") if hundred else {name: entry}
+        ids = ((number_of(each), one.id) for each, one in inside.items())
+        found.update((number, id) for number, id in ids if number and number // 100 == hundred)
+    return found
+
+
+def read_records(
+    repository: Repository, model: str | ModelRef, numbers: Iterable[int]
+) -> list[VersionRecord | Invalid]:
+    """Return the records of the versions *numbers* of *model*, and an error for a damaged one. Raises NotFound."""
+    numbers = tuple(numbers)
+
+    def question(snapshot: Snapshot) -> list[VersionRecord | Invalid]:
+        name = existing_model(snapshot, model)
+        files = (paths.version_file(name, number) for number in numbers)
+        return list(snapshot.files.load_many(files, VersionRecord, newer=snapshot.newer))
+
+    with _without_collector():
+        return repository.read_records(question)
+
+
+def count_versions(writer: Writer, model: str | ModelRef) -> int:
+    """Count the versions of *model* that are not deleted. Raises NotFound."""
+    return writer.read(lambda snapshot: count_present(snapshot, writer.index_folder, snapshot.model_to_read(model))[0])
+
+
+def each_version(
+    writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
+) -> _Listing:
+    """Iterate over the versions of `list_versions` without a list in memory.
+
+    Damaged versions are included as errors.
+    """
+    return _Listing(writer, model, filter, limit, offset)
+
+
+def each_row(
+    writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
+) -> Iterator[VersionView | VersionRow | Invalid]:
+    """Iterate over `each_version` for a table. Reads few records, because the index has the fields that tables show."""
+    return _Listing(writer, model, filter, limit, offset).rows()
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Disable the garbage collector: with 10,000 versions, it takes a quarter of the time and frees nothing."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            if not gc.get_freeze_count():
+                # Both calls together move new objects to the oldest generation without a collection.
+                gc.freeze()
+                gc.unfreeze()
+            gc.enable()
+
+
+# Reads the next records of a list: at most as many as the argument says (None: all).
+_Reader = Callable[[int | None], Iterator[VersionRecord | Invalid]]
+
+
+def _read_next(index: Index, left: Iterator[Candidate], most: int | None) -> Iterator[VersionRecord | Invalid]:
+    return index.read(islice(left, most))
+
+
+class _Listing:
+    """The versions of a model at one commit, with the stages in force at the time of creation."""
+
+    def __init__(self, writer: Writer, model: str | ModelRef, filter: str, limit: int | None, offset: int) -> None:
+        self._page = read_page(limit, offset)
+        self._index_folder = writer.index_folder
+        self.snapshot, self.model, self.states, self.since = writer.read(lambda snapshot: _stages_of(snapshot, model))
+        self._places = Places(self.snapshot, self.model, self.states)
+        names = searched_names(self.snapshot.registry().stage_names) if filter else {}
+        self._wanted = parse_filter(filter, names)
+        self._authors: Mapping[str, Authorship] = {}
+        if self._wanted is not None and not self._wanted.names.isdisjoint(AUTHORSHIP_NAMES):
+            from gitmodel.registry.lists.authorship import read_authorships  # imported here: few filters read authors
+
+            self._authors = read_authorships(writer.repository, self.snapshot.commit, self._index_folder)
+
+    def rows(self) -> Iterator[VersionView | VersionRow | Invalid]:
+        """Iterate over the same versions, with a summary of those whose record need not be read."""
+        if self._wanted is None and self._page == slice(0, None):
+            index = open_index(self.snapshot, self._index_folder, (self.model,))
+            found = index.list_versions(self.model) if index else None
+            if found is not None:
+                return map(self._row, found)
+        return iter(self)
+
+    def _row(self, found: VersionSummary | VersionRecord | Invalid) -> VersionView | VersionRow | Invalid:
+        if isinstance(found, VersionSummary):
+            return VersionRow(self.model, found, *self._places.of(found.number))
+        return found if isinstance(found, Invalid) else self._view(found)
+
+    def _view(self, record: VersionRecord) -> VersionView:
+        authorship = self._authors.get(f"{self.model}@{record.number}") if self._authors else None
+        return VersionView(self.model, record, *self._places.of(record.number), authorship)
+
+    def __iter__(self) -> Iterator[VersionView | Invalid]:
+        found = self._each(self._reader())
+        if self._wanted is None:
+            return found
+        # If no version that was read has a name in the filter, read all versions first: it is an error if none has the
+        # name.
+        return self._checked(iter(list(found)) if self._wanted.unseen else found)
+
+    def _checked(self, found: Iterator[VersionView | Invalid]) -> Iterator[VersionView | Invalid]:
+        assert self._wanted is not None
+        nothing = f"no version of {self.model}"
+        if self._wanted.unseen:
+            self._wanted.check_searched(nothing)
+        yield from found
+        self._wanted.check_searched(nothing)
+
+    def _reader(self) -> _Reader:
+        """Return the reader of the versions that may match, newest first: versions that the index names, or all."""
+        if self._wanted is not None and self._wanted.conditions:
+            index = open_index(self.snapshot, self._index_folder, (self.model,))
+            found = index.find_versions(self.model, self._wanted.conditions, self._wanted.asked) if index else None
+            if index is not None and found is not None:
+                self._wanted.settle()
+                named = iter(sorted((*found.versions, *found.damaged), key=lambda one: -one.number))
+                return partial(_read_next, index, named)
+        numbers = self.snapshot.newest_numbers(self.model)
+        return lambda most: self.snapshot.versions(self.model, islice(numbers, most))
+
+    def _each(self, read: _Reader) -> Iterator[VersionView | Invalid]:
+        last = self._page.stop
+        piece = last if last is None or self._wanted is None else max(last, _FIRST_PIECE)
+        passed, is_left = 0, True
+        while is_left and (passed != last or self._is_searching):
+            is_left = False
+            for record in read(piece):
+                is_left = True
+                if isinstance(record, Invalid):
+                    if passed != last:
+                        yield record
+                    continue
+                is_listed = record.deleted is None and passed != last
+                if not is_listed and not self._is_searching:
+                    continue
+                view = self._view(record)
+                if not is_listed:
+                    assert self._wanted is not None
+                    self._wanted.search(view.filtered_fields(self._wanted.names))
+                elif self._wanted is None or self._wanted.matches(view.filtered_fields(self._wanted.names)):
+                    passed += 1
+                    if passed > self._page.start:
+                        yield view
+            piece = None if piece is None else max(piece, min(2 * piece, _PIECE))
+
+    @property
+    def _is_searching(self) -> bool:
+        """Return True while the filter uses a name or type that no version, even a deleted version, has had so far."""
+        return self._wanted is not None and self._wanted.unseen
+
+
+def _stages_of(snapshot: Snapshot, model: str | ModelRef) -> tuple[Snapshot, str, tuple[StageState, ...], int]:
+    name = existing_model(snapshot, model)
+    return snapshot, name, tuple(stage_states(snapshot, name)), snapshot.renumberings.count

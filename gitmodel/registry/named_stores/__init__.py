@@ -1,0 +1,1 @@
+"""The artifact stores of a registry: opening them by name, and maintaining them."""

@@ -1,0 +1,97 @@
+"""`store gc`: find objects that no version, run, tag or recent upload needs, and remove them on request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from gitmodel.branch.repository import Repository
+from gitmodel.errors import Invalid
+from gitmodel.frozen import Frozen
+from gitmodel.registry.named_stores.needed_artifacts import find_needs
+from gitmodel.stores.interface import ArtifactStore, Leftover, StoredObject
+
+GRACE_DAYS = 14.0
+_DAY = 86_400.0
+
+
+class Garbage(Frozen):
+    """Removable *objects* and *leftovers* of uploads; *purged* are the digests among them that were purged.
+
+    *needed* is the number of objects that are kept because they are needed, *recent* the number of those that are kept
+    because they are recent.
+    """
+
+    store: str
+    objects: tuple[StoredObject, ...]
+    leftovers: tuple[Leftover, ...]
+    purged: frozenset[str]
+    needed: int
+    recent: int
+
+    @property
+    def size(self) -> int:
+        """The total size in bytes."""
+        return sum(found.size for found in self.objects) + sum(left.size for left in self.leftovers)
+
+
+def find_garbage(
+    repositories: Iterable[Repository],
+    store: ArtifactStore,
+    readers: ArtifactStore,
+    *,
+    now: float,
+    grace_days: float = GRACE_DAYS,
+) -> Garbage:
+    """Find objects in *store* that no registry in *repositories* needs and that are older than *grace_days*.
+
+    Manifests are read from *readers*; *now* is in seconds since 1970. Purged objects are garbage even if they are
+    recent. Raises Invalid if a record cannot be read, because it may need any object.
+    """
+    # The store is listed before the records are read, so that the list lacks objects that are uploaded in the meantime.
+    objects = list(store.origin.objects())
+    leftovers = store.origin.leftovers()
+    # A purged object is garbage even if another of the registries needs it.
+    needs = find_needs(repositories, readers)
+    if needs.damaged:
+        more = f", and {len(needs.damaged) - 1} more" if len(needs.damaged) > 1 else ""
+        raise Invalid(
+            f"a record cannot be read, so nothing is removed: {needs.damaged[0]}{more}",
+            hint="run `git model check` and fix it first",
+        )
+    from gitmodel.stores.local_store import LocalStore
+
+    oldest = now - grace_days * _DAY
+    purged = frozenset(found.digest for found in objects if found.digest in needs.purged)
+    unneeded = [found for found in objects if found.digest in purged or found.digest not in needs.digests]
+    old = [found for found in unneeded if found.digest in purged or found.modified < oldest]
+    return Garbage(
+        store.url,
+        tuple(old),
+        # A store in a folder recognizes leftovers of killed writers by locks, other stores only by age.
+        tuple(left for left in leftovers if isinstance(store.origin, LocalStore) or left.modified < oldest),
+        purged,
+        needed=len(objects) - len(unneeded),
+        recent=len(unneeded) - len(old),
+    )
+
+
+def remove_garbage(store: ArtifactStore, found: Garbage) -> Garbage:
+    """Remove the garbage *found*, with its copies on this machine, and return the removed objects.
+
+    An object that was stored again in the meantime stays, because the writer's commit will name it. Raises Unreachable
+    if the store fails; then only a part of the garbage is removed.
+    """
+    gone = []
+    for one in found.objects:
+        if one.digest in found.purged or not _is_stored_again(store.origin, one):
+            store.remove(one.digest)
+            gone.append(one)
+    for left in found.leftovers:
+        store.remove_leftover(left)
+    return replace(found, objects=tuple(gone), recent=found.recent + len(found.objects) - len(gone))
+
+
+def _is_stored_again(store: ArtifactStore, found: StoredObject) -> bool:
+    there = store.stat(found.digest)
+    return there is not None and there.modified > found.modified

@@ -1,0 +1,205 @@
+"""The artifacts that a registry needs in its stores: artifacts of versions, runs and stage tags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.run_journal import Journal
+from gitmodel.domain.changes.purging import Purge, purges
+from gitmodel.domain.needed_artifacts import every_version
+from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecord
+from gitmodel.domain.schema.refs import REMOTES, STAGE_TAGS, StageRef
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.errors import GitModelError, Invalid, NotFound
+from gitmodel.git.refs import list_annotated_tags, list_refs
+from gitmodel.registry.recorded_runs.runs import load_details
+from gitmodel.stores.artifacts import manifest_of
+from gitmodel.stores.interface import ArtifactStore
+
+MANIFEST = b"gitmodel-manifest "
+
+
+@dataclass
+class Needs:
+    """The needed digests, of manifests and of the files in them; *damaged* are the records that could not be read."""
+
+    digests: set[str] = field(default_factory=set)
+    manifests: set[str] = field(default_factory=set)
+    damaged: list[str] = field(default_factory=list)
+    purged: dict[str, Purge] = field(default_factory=dict)
+
+
+def find_needs(repositories: Iterable[Repository], store: ArtifactStore) -> Needs:
+    """Find the artifacts that versions, runs and tags need: on the branch, on remotes' branches and in proposals.
+
+    Manifests and the details of runs are read from *store*. While a run is active on this machine, it also needs the
+    outputs of earlier runs, which its cache may use.
+    """
+    search = _NeedsSearch(store)
+    for repository in repositories:
+        for commit in _tips(repository):
+            search.read_commit(repository.snapshot_at(commit))
+        for ref, commit in _tags(repository):
+            search.read_tag(repository.snapshot_at(commit), ref)
+        journal = Journal(repository.common_dir)
+        for output in journal.outputs() if journal.running() else ():
+            search.add(str(output.get("digest")), folder=output.get("format") == records.FOLDER_FORMAT)
+    search.unfold()
+    return search.needs
+
+
+class _NeedsSearch:
+    """Collects the needed artifacts. Reads each tree and each record once, even if many commits have it."""
+
+    def __init__(self, store: ArtifactStore) -> None:
+        self.needs = Needs()
+        self._store = store
+        self._seen: set[object] = set()
+        self._unknown: set[str] = set()
+
+    def add(self, digest: str, *, folder: bool) -> None:
+        self.needs.digests.add(digest)
+        if folder:
+            self.needs.manifests.add(digest)
+
+    def read_commit(self, snapshot: Snapshot) -> None:
+        """Add everything that the records of one commit need."""
+        self.needs.purged.update(purges(snapshot))
+        for model in snapshot.model_names():
+            tree = _tree_of(snapshot, f"{paths.model_folder(model)}/versions")
+            if tree not in self._seen:
+                self._seen.add(tree)
+                for reference, record in every_version(snapshot, model):
+                    self._read_version(reference, record)
+        for run in _runs(snapshot, paths.RUNS, self._seen):
+            self._read_run(run)
+
+    def read_tag(self, snapshot: Snapshot, ref: StageRef) -> None:
+        """Add the artifacts of the version that a stage tag names."""
+        try:
+            place = snapshot.recorded_place(ref)
+            if place is not None:
+                reference = f"{ref.model}@{place.version}"
+                self._read_version(reference, snapshot.version(ref.model, place.version))
+        except GitModelError as error:
+            self.needs.damaged.append(f"the tag {ref.name}: {error.message}")
+
+    def unfold(self) -> None:
+        """Add the files in folders.
+
+        Reads every output of a run, because records of runs do not say if an output is a folder.
+        """
+        for digest in sorted(self._unknown - self.needs.digests):
+            self.add(digest, folder=self._is_manifest(digest))
+        for digest in sorted(self.needs.manifests):
+            try:
+                self.needs.digests.update(entry.digest for entry in manifest_of(self._store, digest))
+            except NotFound:  # no store has the manifest, so its files are unknown
+                continue
+            except GitModelError as error:
+                self.needs.damaged.append(f"{digest}: {error.message}")
+
+    def _read_version(self, reference: str, record: VersionRecord | Invalid) -> None:
+        if isinstance(record, Invalid):
+            self.needs.damaged.append(f"{reference}: {record.message}")
+            return
+        for link in record.links:
+            if not link.is_external:
+                self.add(link.digest, folder=link.is_folder)
+
+    def _read_run(self, record: RunRecord | Invalid) -> None:
+        if isinstance(record, Invalid):
+            self.needs.damaged.append(record.message)
+            return
+        steps = record.steps
+        self.needs.digests.update(record.stored)
+        if record.details is not None:
+            try:
+                steps = load_details(record, self._store).steps
+            except NotFound:
+                pass
+            except GitModelError as error:
+                self.needs.damaged.append(f"run {record.id}: {error.message}")
+        for step in steps:
+            self._unknown.update((*step.inputs.values(), *step.outputs.values()))
+
+    def _is_manifest(self, digest: str) -> bool:
+        try:
+            return first_bytes(self._store, digest, len(MANIFEST)) == MANIFEST
+        except NotFound:
+            return False
+
+
+def first_bytes(store: ArtifactStore, digest: str, count: int) -> bytes:
+    """Fetch the first *count* bytes of an object, without verifying them. Raises NotFound."""
+    backend = getattr(store.origin, "backend", None)
+    if backend is not None:
+        return bytes(backend.read(digest, 0, count)[0])
+    with store.open(digest) as reader:
+        return reader.read(count)
+
+
+def version_links(snapshot: Snapshot, found: Callable[[str, ArtifactLink], None]) -> list[str]:
+    """Call *found* with each version's reference and each of its links. Return the errors of unreadable records."""
+    damaged = []
+    for model in snapshot.model_names():
+        for reference, record in every_version(snapshot, model):
+            if isinstance(record, Invalid):
+                damaged.append(f"{reference}: {record.message}")
+            else:
+                for link in record.links:
+                    found(reference, link)
+    return damaged
+
+
+def folders(snapshot: Snapshot) -> set[str]:
+    """Return the digests of the manifests that versions name."""
+    found: set[str] = set()
+    version_links(snapshot, lambda _, link: found.add(link.digest) if link.is_folder else None)
+    return found
+
+
+def _tips(repository: Repository) -> list[Oid]:
+    """Return the tips of the branch, of remotes' branches as last fetched, and of proposals."""
+    name = repository.branch_name
+    patterns = (
+        repository.branch, f"refs/remotes/*/{name}", f"{REMOTES}*/branches/**", f"{REMOTES}*/incoming",
+        "refs/heads/propose/", "refs/remotes/*/propose/**", f"{REMOTES}*/propose/**",
+    )  # fmt: skip
+    return list(dict.fromkeys(list_refs(repository.git, *patterns).values()))
+
+
+def _tags(repository: Repository) -> Iterator[tuple[StageRef, Oid]]:
+    """Return the stage tags of this clone and of remotes as last fetched, each with its commit."""
+    for ref, commit in list_annotated_tags(repository.git, STAGE_TAGS, REMOTES).items():
+        parsed = StageRef.parse(ref) or StageRef.parse(STAGE_TAGS + ref.removeprefix(REMOTES).partition("/model/")[2])
+        if parsed is not None:
+            yield parsed, commit
+
+
+def _runs(snapshot: Snapshot, folder: str, seen: set[object]) -> Iterator[RunRecord | Invalid]:
+    tree = _tree_of(snapshot, folder)
+    if tree in seen:
+        return
+    seen.add(tree)
+    try:
+        names = snapshot.files.names(folder)
+    except Invalid as error:
+        yield Invalid(f"{folder}: {error.message}", hint=error.hint)
+        return
+    inside = [f"{folder}/{name}" for name in names]
+    found = [path for path in inside if (what := paths.parse_path(path)) is not None and what.kind == "run"]
+    yield from snapshot.files.load_many(found, records.RunRecord, newer=snapshot.newer)
+    for path in inside:
+        if not path.endswith(".toml"):
+            yield from _runs(snapshot, path, seen)
+
+
+def _tree_of(snapshot: Snapshot, folder: str) -> object:
+    """Return a key that identifies the content of *folder*: for files of a commit, its object id."""
+    find = getattr(snapshot.files, "id", None)
+    return (folder, find(folder) if find else snapshot.commit)

@@ -1,0 +1,71 @@
+"""The verbs of artifact stores: add, remove, trust, and choose the store of a model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from gitmodel.domain.changes import stores as planning
+from gitmodel.domain.changes.stores import DEFAULT
+from gitmodel.domain.schema.references import ModelRef
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.urls import holds_credentials, is_local
+from gitmodel.domain.views.record_views import existing_models
+from gitmodel.errors import Invalid, UsageError
+from gitmodel.registry.named_stores.store_access import TRUSTED, Access, NamedStore
+from gitmodel.registry.writing.writer import Writer, change_model
+from gitmodel.stores.opening import open_store
+
+
+def add_store(writer: Writer, access: Access, name: str, url: str) -> NamedStore:
+    """Add a store to the registry, create it if it does not exist, and trust it on this machine.
+
+    Raises Conflict, UsageError, Unreachable.
+    """
+    store = open_store(url, default_root=Path())
+    store.create()
+    writer.transact(lambda snapshot: planning.plan_store(snapshot, name, url))
+    if not is_local(url):
+        access.trust(url)
+    return access.named(name)
+
+
+def remove_store(writer: Writer, name: str) -> None:
+    """Remove a store from the registry; its content is kept. Raises NotFound, Refused if a model uses it."""
+    writer.transact(lambda snapshot: planning.plan_store_removal(snapshot, name))
+
+
+def use_store(writer: Writer, model: str | ModelRef, name: str) -> str:
+    """Store new artifacts of *model* in the store *name*; return the model's current name. Raises NotFound."""
+    return change_model(writer, model, planning.plan_use, name)
+
+
+def list_users(writer: Writer) -> dict[str, list[str]]:
+    """Return the models that use each store, by the store's name; damaged models are skipped."""
+
+    def question(snapshot: Snapshot) -> dict[str, list[str]]:
+        users: dict[str, list[str]] = {}
+        for name, record in existing_models(snapshot):
+            if not isinstance(record, Invalid):
+                users.setdefault(record.store or DEFAULT, []).append(name)
+        return users
+
+    return writer.read(question)
+
+
+def trust_store(access: Access, which: str = DEFAULT) -> NamedStore:
+    """Trust a store by name, or a URL (if it ends in `/`, all URLs below it). Raises NotFound, UsageError.
+
+    Returns the trusted store.
+    """
+    named = access.named(which) if ":" not in which else NamedStore("", which, f"git config {TRUSTED}")
+    if holds_credentials(named.url):
+        raise UsageError("the URL holds credentials", hint="leave them out; they are taken from the environment")
+    if named.url and not is_local(named.url) and not access.is_trusted(named.url):
+        access.trust(named.url)
+    return replace(named, trusted=True)
+
+
+def distrust_store(access: Access, which: str = DEFAULT) -> bool:
+    """Revoke trust, by name or URL. Returns False if this clone did not trust the store."""
+    return access.distrust(which if ":" in which else access.named(which).url)

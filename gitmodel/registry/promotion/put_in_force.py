@@ -1,0 +1,379 @@
+"""Putting in force the changes that the branch records: stage tags, and the tag of the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+
+from gitmodel.branch.foreign_tags import refuse_foreign
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.transaction import recorded_tag, remember_remote
+from gitmodel.domain.changes import stages as planning
+from gitmodel.domain.changes.stages import StageState
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.records import StageRecord
+from gitmodel.domain.schema.refs import StageRef, vouched_ref
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW, Refusal
+from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
+from gitmodel.frozen import Frozen
+from gitmodel.git.commits import has_merge
+from gitmodel.git.objects import NewObject
+from gitmodel.git.refs import RefMove
+from gitmodel.registry.promotion import in_force
+
+
+class TagAim(Frozen):
+    """The aim for a stage tag: to set it at *commit* (None: the newest change of its stage), or to delete it (*goes*).
+
+    If *commit* counts only because the user vouches for it, *vouched* is this commit, and a second tag records this.
+    """
+
+    ref: StageRef
+    commit: Oid | None = None
+    vouched: Oid | None = None
+    goes: bool = False
+
+
+class InForce(Frozen):
+    """A stage tag that moved: *version* is in force now, *previous* was in force before (None: the stage was empty).
+
+    *pushed* is True if the tag moved on the remote, too.
+    """
+
+    ref: StageRef
+    version: int | None
+    previous: int | None
+    pushed: bool = False
+
+
+class Applied(Frozen):
+    """The result of `apply`: *changes* are the tags that it moved, *refused* the other pending tags with the reasons.
+
+    *rules* is the new tag of the rules, "" if the rules in force are unchanged. *unguarded* is True if this clone had
+    never seen which rules are in force: then each change was judged only by the rules of its first parent. *notice* is
+    the reason why the notice of the changes was not delivered, "" if it was, or if none is sent.
+    """
+
+    changes: tuple[InForce, ...] = ()
+    refused: tuple[tuple[StageRef, str], ...] = ()
+    rules: str = ""
+    unguarded: bool = False
+    notice: str = ""
+
+    @property
+    def moved(self) -> tuple[StageRef, ...]:
+        """The stages and aliases whose tags moved."""
+        return tuple(change.ref for change in self.changes)
+
+
+class Merged(Frozen):
+    """A merge by plain git whose first parent was the local branch, and the stage tags at commits that it merged."""
+
+    commit: Oid
+    tags: tuple[str, ...]
+
+    def __str__(self) -> str:
+        named = ", ".join(self.tags[:3]) + (f" and {len(self.tags) - 3} more" if len(self.tags) > 3 else "")
+        return (
+            f"the merge {self.commit[:10]} was made by plain git, and the first parents of the branch no longer lead "
+            f"to where {named} {'points' if len(self.tags) == 1 else 'point'}"
+        )
+
+
+def merged_tags(repository: Repository) -> list[Merged]:
+    """Return the merges of the branch by plain git that brought in stage tags; `apply` sets these tags again."""
+
+    def question(snapshot: Snapshot) -> list[Merged]:
+        found: dict[Oid, list[str]] = {}
+        for model in sorted(snapshot.tags.models()):
+            for _, tag in sorted(snapshot.tags.of(model).items()):
+                if tag.merged_by:
+                    found.setdefault(tag.merged_by, []).append(tag.ref.name)
+        return [Merged(commit, tuple(names)) for commit, names in found.items()]
+
+    # imported and searched only if the branch has a merge on its chain of first parents
+    tip = repository.tip()
+    return repository.read(question) if tip and has_merge(repository.git, tip) else []
+
+
+def apply(
+    repository: Repository,
+    models: tuple[str, ...] = (),
+    *,
+    reviewed: Collection[str] = (),
+    objection: Callable[[Snapshot, StageRef], Refusal | None] | None = None,
+    rewound: bool = False,
+) -> Applied:
+    """Put recorded changes in force: set every pending stage tag that may move, in one transaction.
+
+    Each change is judged by the rules before its commit and by those in force at that time. *reviewed* are commits that
+    the caller knows to be reviewed, although the history does not show it. *objection* returns another reason against
+    putting a change in force. Without *models*, the rules of the branch also come into force, for later changes.
+
+    Raises NotFound if there is no registry or one of *models* does not exist. Raises Refused, with nothing moved, if it
+    is not known which rules are in force. Raises Refused also if the branch no longer contains the commit of a tag,
+    unless *rewound* allows this.
+    """
+    fetch = repository.tips.lacks_tags()
+    if fetch:
+        raise NotFound("this clone has no stage tags, which say what is in force", hint=f"fetch them with `{fetch}`")
+    if not rewound:  # `doctor` reports rewound branches itself
+        repository.existing_tip()
+    before = None if rewound else _rules_seen(repository)
+    chosen: list[_Choice] = []
+
+    def choose(snapshot: Snapshot) -> list[TagAim]:
+        choice = _Choice(repository, snapshot, reviewed, objection, rewound)
+        for name in _names_to_apply(snapshot, models):
+            choice.add_model(name, tolerant=not models)
+        chosen[:] = [choice]
+        return choice.ready
+
+    moved, unsigned = put_in_force(repository, choose, rules=not models)
+    choice = chosen[0]
+    changes = tuple(choice.changes[ref] for ref in moved if not choice.is_former(ref))
+    rules = repository.rules.id()
+    unguarded = not before and not repository.head().registry().is_open
+    moved_rules = (rules or "") if before not in (None, rules) else ""
+    return Applied(changes, (*choice.refused, *unsigned), moved_rules, unguarded)
+
+
+def _names_to_apply(snapshot: Snapshot, models: tuple[str, ...]) -> list[str]:
+    """Return the names of *models*, or of all models, with their former names.
+
+    Current names come first, because the tag under a former name is deleted only if the tag under the current name is
+    set. Raises NotFound.
+    """
+    tagged = snapshot.tags.models()
+    names = [snapshot.model_to_read(model) for model in models]
+    for name in names:
+        if name not in tagged:
+            snapshot.model(name)
+    every = {name for own in names for name in (own, *snapshot.former_names(own))}
+    every = every or {*snapshot.model_names(), *tagged}
+    return sorted(every, key=lambda name: (snapshot.current_name(name, tolerant=True) != name, name))
+
+
+class _Choice:
+    """Chooses the stage tags to set from one snapshot: those *ready*, with the *changes*, and those *refused*."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        snapshot: Snapshot,
+        reviewed: Collection[str],
+        objection: Callable[[Snapshot, StageRef], Refusal | None] | None,
+        rewound: bool,
+    ) -> None:
+        self._repository = repository
+        self._snapshot = snapshot
+        self._reviewed = reviewed
+        self._objection = objection
+        self._rewound = rewound
+        self.ready: list[TagAim] = []
+        self.changes: dict[StageRef, InForce] = {}
+        self.refused: list[tuple[StageRef, str]] = []
+
+    def is_former(self, ref: StageRef) -> bool:
+        """Return True if the model of *ref* has another name now."""
+        return self._snapshot.current_name(ref.model, tolerant=True) != ref.model
+
+    def add_model(self, name: str, *, tolerant: bool) -> None:
+        """Add the pending tags of the model *name*.
+
+        If *tolerant*, a damaged model is listed in *refused* instead of raised.
+        """
+        try:
+            states = planning.stage_states(self._snapshot, name)
+        except Invalid as error:
+            if not tolerant:
+                raise
+            self.refused.append((StageRef(name, ""), error.message))
+            return
+        for tag in planning.stray_tags(self._snapshot, name) if self._rewound else ():
+            self._add(TagAim(tag.ref), None, None)
+        for state in states:
+            ref = StageRef(name, state.name)
+            has_to_move = state.pending or state.forged or state.merged_by or state.former
+            if has_to_move and not _stands_in(self._snapshot, ref, self.ready):
+                self._add_stage(ref, state)
+
+    def _add_stage(self, ref: StageRef, state: StageState) -> None:
+        if not self._rewound:
+            _check_descent(self._repository, self._snapshot, ref)
+        refusal = self._refusal(ref, state)
+        if refusal is None:
+            vouched = None
+            if not state.alias:
+                vouched = in_force.vouched_for(self._repository, self._snapshot, ref, self._reviewed)
+            self._add(TagAim(ref, vouched=vouched), state.recorded, state.in_force)
+            return
+        self.refused.append((ref, str(refusal)))
+        if self._objection is None and not state.alias:
+            counting = _counting(self._repository, self._snapshot, ref, state, self._reviewed)
+            if counting is not None:
+                self._add(*counting, state.in_force)
+
+    def _refusal(self, ref: StageRef, state: StageState) -> Refusal | None:
+        """Return why the recorded change of *ref* must not be in force, or None."""
+        unfit = _unfit(self._snapshot, ref, state)
+        if unfit is not None:
+            return unfit
+        if state.alias:
+            return in_force.alias_refusal(self._repository, self._snapshot, ref)
+        objection = self._objection(self._snapshot, ref) if self._objection else None
+        return objection or in_force.entry_refusal(self._repository, self._snapshot, ref, self._reviewed)
+
+    def _add(self, aim: TagAim, version: int | None, previous: int | None) -> None:
+        self.ready.append(aim)
+        self.changes[aim.ref] = InForce(aim.ref, version, previous)
+
+
+def _rules_seen(repository: Repository) -> Oid | None:
+    """Return the id of the tag of the rules in force; None if this clone never saw such a tag.
+
+    Raises the errors of `check`.
+    """
+    repository.rules.check()
+    return repository.rules.id()
+
+
+def _stands_in(snapshot: Snapshot, ref: StageRef, ready: Collection[TagAim]) -> bool:
+    """Return True if *ref* has a former name of its model, and no tag under the current name exists or will be set."""
+    own = StageRef(snapshot.current_name(ref.model, tolerant=True), ref.stage)
+    if own == ref or snapshot.tags.get(own) is not None or any(aim.ref == own for aim in ready):
+        return False
+    return snapshot.recorded_place(own) is not None
+
+
+def _counting(
+    repository: Repository, snapshot: Snapshot, ref: StageRef, state: StageState, reviewed: Collection[str]
+) -> tuple[TagAim, int | None] | None:
+    """Return the aim of a stage tag whose newest change does not count, and the version that it puts in force; or None.
+
+    The aim is the newest change that counts, if the tag does not count or is older. If no change counts, the aim is to
+    delete a tag that does not count.
+    """
+    try:
+        found, later = in_force.newest_counting(repository, snapshot.commit, ref, reviewed)
+    except GitModelError:
+        return None
+    if not later:
+        return None  # the newest change meets its rules, but cannot be in force for another reason
+    tag = snapshot.tags.get(ref)
+    if found is None or found.ref != ref:
+        return (TagAim(ref, goes=True), None) if state.forged and state.forged != TOO_SHALLOW else None
+    if tag is not None and not tag.forged and tag.record == found.record:
+        return None
+    if found.record is None:
+        return (TagAim(ref, goes=True), None) if tag is not None else None
+    if _unusable(snapshot, ref, found.record):
+        return None
+    return TagAim(ref, found.commit), found.record.version
+
+
+def _unusable(snapshot: Snapshot, ref: StageRef, record: StageRecord) -> Refusal | None:
+    """Return why the version of *record* must not be in force, or None."""
+    try:
+        version = planning.promotable(snapshot, ref.model, record.version)
+    except GitModelError as error:
+        return Refusal(error.message)
+    if not record.promoted(version):
+        return Refusal(f"the artifacts of {ref.model} {record.version} are not those that were promoted")
+    return None
+
+
+def _check_descent(repository: Repository, snapshot: Snapshot, ref: StageRef) -> None:
+    """Raise Refused if the branch does not contain the commit of the stage's tag."""
+    tag = snapshot.tags.get(ref)
+    if tag is None or tag.record is None or tag.merged_by:
+        return
+    if not repository.commits.is_on_chain(snapshot.commit, tag.target):
+        raise Refused(
+            f"the metadata branch does not descend from {tag.target[:10]}, from which {ref.name} was applied",
+            hint="somebody rewound the branch or moved the tag by hand; find out who did it; "
+            "`git model doctor --fix` sets every tag to match the branch",
+        )
+
+
+def _unfit(snapshot: Snapshot, ref: StageRef, state: StageState) -> Refusal | None:
+    """Return the reason, apart from rules, why the recorded change of a pending stage cannot be in force; or None."""
+    if state.recorded is None:
+        leftover = snapshot.recorded(ref.model, ref.stage)
+        double = leftover is not None and state.in_force is None
+        return Refusal(f"{ref.model} {leftover.version} is in another stage too") if leftover and double else None
+    record = snapshot.recorded_alias(ref.model, ref.stage) if state.alias else snapshot.recorded(ref.model, ref.stage)
+    return _unusable(snapshot, ref, record) if record is not None else None
+
+
+def put_in_force(
+    repository: Repository, choose: Callable[[Snapshot], Iterable[TagAim]], *, rules: bool = False
+) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
+    """Set the tags that *choose* returns, and delete the tags of empty stages.
+
+    With *rules*, the rules of the branch come into force for later changes. Returns the tags that moved, and the tags
+    that this user cannot sign, with the reason. *choose* is called again if another writer moved a ref first.
+    """
+    repository.git.refuse_read_only()
+
+    def once() -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
+        snapshot = repository.snapshot()
+        new: list[NewObject] = []
+        moves: list[RefMove] = []
+        drops, moved, gone, refused = [], [], [], []
+        aims = list(choose(snapshot))
+        rules_moves = _rules_moves(repository, snapshot, snapshot.commit, new) if rules and snapshot.commit else []
+        for aim in aims:
+            ref, tag = aim.ref, repository.tags.read(aim.ref)
+            old = tag.id if tag else None
+            if aim.goes:
+                wanted = None
+            elif aim.commit is None:
+                wanted = recorded_tag(repository, snapshot, ref)
+            else:
+                wanted = repository.tags.set_at(ref, aim.commit)
+            if wanted is None and old:
+                try:
+                    refuse_foreign(repository, snapshot.commit, ref, tag, repairs=False)
+                except Refused as error:
+                    refused.append((ref, f"{error.message}; {error.hint}"))
+                    continue
+                drops.append(RefMove(ref.full, None, old))
+                gone.append(ref)
+            elif wanted is not None and not repository.tags.agrees(ref, old, wanted):
+                try:
+                    refuse_foreign(repository, snapshot.commit, ref, tag, repairs=True)
+                    wanted = repository.signing.tag(ref, wanted)
+                except Refused as error:
+                    refused.append((ref, error.message))
+                    continue
+                new.append(wanted)
+                moves.append(RefMove(ref.full, wanted.id, old))
+                moved.append(ref)
+                if aim.vouched and repository.reader.resolve(vouched_ref(ref, aim.vouched)) is None:
+                    moves.append(RefMove(vouched_ref(ref, aim.vouched), aim.vouched, None))
+        left: frozenset[str] = frozenset()
+        if moves or rules_moves:
+            remember_remote(repository)
+            # If only a remote has the branch, this transaction creates the local branch.
+            held = snapshot.commit if repository.reader.resolve(repository.branch) else None
+            branch = RefMove(repository.branch, snapshot.commit, held)
+            left = repository.refs.move([branch, *rules_moves, *moves], "gitmodel: apply", new)
+        left |= repository.refs.drop(drops)
+        return [ref for ref in (*moved, *gone) if ref.full not in left], refused
+
+    return repository.refs.retry(once)
+
+
+def _rules_moves(repository: Repository, snapshot: Snapshot, commit: Oid, new: list[NewObject]) -> list[RefMove]:
+    """Return the moves that put the rules of *snapshot*, at *commit*, in force. Add the tag to write to *new*.
+
+    Raises Refused if it is unknown which rules are in force.
+    """
+    rules = repository.rules
+    rules.check_branch(commit)
+    if not rules.are_pending(commit) or not (rules.id() or not snapshot.registry().is_open):
+        return rules.moves_to_remember()
+    tag = rules.next_tag(repository.reader.get(commit).data, commit)
+    new.append(tag)
+    return rules.moves(tag.id)

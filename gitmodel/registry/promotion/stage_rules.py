@@ -1,0 +1,42 @@
+"""The verbs of the rules of stages: list the rules, and change the rules of a stage."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from gitmodel.domain.changes.rule_edits import ChangedRules, RulesEdit, plan_rules
+from gitmodel.domain.schema.records import StageRule
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.frozen import Frozen
+from gitmodel.registry.writing.writer import Writer
+
+
+class StageRules(Frozen):
+    """The *rule* of a stage on the branch.
+
+    *in_force* is False while other rules also count, until `git model apply`.
+    """
+
+    rule: StageRule
+    in_force: bool
+
+    @property
+    def name(self) -> str:
+        return self.rule.name
+
+
+def list_rules(writer: Writer) -> list[StageRules]:
+    """Return the rules of each stage, in the order of the stages."""
+
+    def question(snapshot: Snapshot) -> list[StageRules]:
+        return [StageRules(rule, len(snapshot.rules(rule.name)) == 1) for rule in snapshot.registry().stages]
+
+    return writer.read(question)
+
+
+def change_rules(writer: Writer, edit: RulesEdit, *, reason: str = "") -> ChangedRules:
+    """Change the rules of a stage by *edit*, and put them in force. Raises the errors of `plan_rules`."""
+    # imported here: it imports the expressions
+    from gitmodel.registry.promotion.gate_expressions import expression_fault
+
+    return writer.transact(partial(plan_rules, edit=edit, expression_fault=expression_fault, reason=reason))

@@ -1,0 +1,1 @@
+"""Runs: their records, their outputs and the output of their steps."""

@@ -1,0 +1,396 @@
+"""The verbs of runs: list and get, from the branch and from this machine's journal."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shlex
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import field, fields, replace
+from datetime import datetime, timezone
+from functools import cache
+from itertools import chain
+from typing import Any
+
+from gitmodel.branch.cache_outcomes import read_outcomes
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.run_journal import Journal
+from gitmodel.domain.changes.runs import find_run, named_run, run_id
+from gitmodel.domain.notebook_cells import LONGEST_CELLS, Cell, from_notebook
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.portable_paths import file_name_fault
+from gitmodel.domain.schema.records import RunRecord, RunRules, StepRecord
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names, Words
+from gitmodel.domain.views.record_views import CODE_NAMES, code_fields
+from gitmodel.errors import Invalid, NotFound, UsageError
+from gitmodel.frozen import Frozen
+from gitmodel.registry.lists.selecting import Selection
+from gitmodel.stores.artifacts import read_object
+from gitmodel.stores.interface import ArtifactStore
+
+_STEP_NAMES: dict[str, Names] = {
+    **dict.fromkeys(("name", "version", "seconds"), VALUE),
+    "status": Words(records.STEP_STATUSES),
+    "failed_attempts": [VALUE],
+    **dict.fromkeys(("parameters", "inputs", "outputs", "kinds", "sizes", "formats", "files"), RECORDED),
+}
+# The fields of a run that a filter can use.
+RUN_NAMES: dict[str, Names] = {
+    **dict.fromkeys(("id", "pipeline", "started", "finished", "seconds", "since", "recorded", "failed_step"), VALUE),
+    "status": Words(records.ALL_RUN_STATUSES),
+    **dict.fromkeys(("error", "executor", "python", "packages", "cells", "script", "module"), VALUE),
+    "versions": [VALUE],
+    "code": CODE_NAMES,
+    "parameters": RECORDED,
+    "metadata": RECORDED,
+    "steps": [_STEP_NAMES],
+}
+_STEP_KEYS = tuple(one.name for one in fields(StepRecord) if one.name != "extra")
+_DETAILS_LIMIT = 256 << 20  # bytes, enough for some hundred thousand steps
+_CELLS_LIMIT = 16 * LONGEST_CELLS  # bytes: a character can be escaped
+
+
+class RunView(Frozen):
+    """A run, recorded on the branch (*record*) or only in the journal of this machine.
+
+    *status* is "succeeded", "failed" or "cancelled"; for a run that is not recorded, "running" or "lost". *since* is
+    the time of the last event of a lost run. *error* and *traceback* are those of the failing step, if this machine has
+    them. *cache* says for each step why it ran, or which run and step made its outputs; only `get_run` on the machine
+    that ran the steps has it.
+    """
+
+    id: str
+    pipeline: str
+    status: str
+    started: datetime
+    record: RunRecord | None = None
+    since: datetime | None = None
+    error: str = ""
+    traceback: str = ""
+    cache: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def seconds(self) -> float | None:
+        """The duration of the run; None if it is not recorded."""
+        return (self.record.finished - self.record.started).total_seconds() if self.record else None
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The versions that the run made or changed, as `MODEL@NUMBER`."""
+        return self.record.versions if self.record else ()
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The arguments of the pipeline, or the parameters that a script logged."""
+        return self.record.parameters if self.record else {}
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The metadata that a script logged."""
+        return self.record.metadata if self.record else {}
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of the run in filters and JSON; `docs/reference/json.md` describes them."""
+        record = self.record
+        return {
+            "id": self.id,
+            "pipeline": self.pipeline,
+            "status": self.status,
+            "started": self.started,
+            "finished": record.finished if record else None,
+            "seconds": self.seconds,
+            "since": self.since,
+            "recorded": record is not None,
+            "versions": list(self.versions),
+            "failed_step": (record.failed_step if record else None) or None,
+            "error": self.error,
+            "executor": record.executor if record else "",
+            "python": record.python if record else "",
+            "packages": record.packages if record else None,
+            "cells": record.cells if record else None,
+            "code": code_fields(record.code) if record else None,
+            "script": record.script if record else None,
+            "module": record.module if record else None,
+            "parameters": dict(self.parameters),
+            "metadata": dict(self.metadata),
+            "steps": [_step_fields(step) for step in record.steps] if record else [],
+            "cache": dict(self.cache),
+        }
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.id!r}, {self.status!r})"
+
+
+def list_runs(
+    repository: Repository, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
+) -> tuple[list[RunView], list[Invalid]]:
+    """Return the runs that match *filter* (CEL), of the branch and of this machine's journal, and the damaged runs.
+
+    *sort* is a field such as "seconds", a parameter such as "parameters.lr" or a key of the metadata, after "-" for
+    descending order. Runs without a value come last. Runs with equal values, and all runs without *sort*, are in order
+    of time, newest first. Raises UsageError for a parameter or key that no matching run has.
+    """
+    selection = Selection(RUN_NAMES, filter=filter, sort=sort, limit=limit, offset=offset)
+
+    def question(snapshot: Snapshot) -> tuple[list[RunView], list[Invalid]]:
+        rows = _merged(snapshot, Journal(repository.common_dir).runs())
+        return selection.of(rows, RunView.fields, nothing="no run")
+
+    try:
+        return repository.read(question)
+    except UsageError as error:
+        if "metadata." in error.message:
+            asked = (f"--filter {shlex.quote(filter)}" if filter else "", f"--sort={shlex.quote(sort)}" if sort else "")
+            versions = " ".join(["git model version list MODEL", *(option for option in asked if option)])
+            error.hint += f"; the metadata that a pipeline logs is on its versions: {versions}"
+        raise
+
+
+def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStore] | None = None) -> RunView:
+    """Return the run *id*, with the traceback of the failing step if this machine has it.
+
+    *id* may be abbreviated to its beginning or end. The steps of a long run are read from *store*, if it is given and
+    has them. Raises NotFound, UsageError for an ambiguous abbreviation.
+    """
+    journal = Journal(repository.common_dir)
+    noted = journal.run(id) if paths.run_file(id) else None
+    try:
+        record = repository.read(lambda snapshot: find_run(snapshot, id))
+    except NotFound:
+        if noted is not None:
+            return _of_journal(id, noted)
+        whole = repository.read(lambda snapshot: named_run(id, chain(run_ids(snapshot), journal.runs())))
+        if whole is None or whole == id:
+            raise
+        return get_run(repository, whole, store=store)
+    view = _of_record(record if store is None else with_details(record, store), noted or {})
+    return replace(view, cache={step: str(found) for step, found in read_outcomes(journal.logs(id)).items()})
+
+
+def new_run_id(name: str, started: datetime) -> str:
+    """Return a new id for a run of *name*. Sorting puts it after the ids of earlier runs."""
+    return run_id(name, started, _unique())
+
+
+def _unique() -> str:
+    """Return the end of an id. Tests replace this function, so that their ids are always the same."""
+    # Milliseconds come first, so that sorted ids of the same second are in the order of their runs.
+    return f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}"
+
+
+_inside: ContextVar[str] = ContextVar("gitmodel_inside_run", default="")
+
+
+@contextmanager
+def inside_run(shown: str) -> Iterator[None]:
+    """Record during the block that this thread is in the run or step *shown*. `refuse_inside_run` reads this."""
+    token = _inside.set(shown)
+    try:
+        yield
+    finally:
+        _inside.reset(token)
+
+
+def refuse_inside_run(what: str) -> None:
+    """Raise UsageError if this thread is in a run or step. *what* is the run or pipeline that must not start there."""
+    if outer := _inside.get():
+        raise UsageError(
+            f"{what} is started inside {outer}", hint="end the first one before, or record both in one run"
+        )
+
+
+def is_recorded(rules: RunRules, record: RunRecord, *, changes: bool, has_journal: bool) -> bool:
+    """Return True if *rules* let the run *record* be recorded. With *changes*, the run changes other records too.
+
+    *has_journal* is False on a temporary machine, whose journal of runs will be lost. Then failed runs are recorded,
+    too.
+    """
+    if rules.record == "versioned":
+        return bool(record.versions) or changes
+    return rules.record != "succeeded" or record.status == "succeeded" or bool(record.versions) or not has_journal
+
+
+def keep_packages(store: ArtifactStore) -> str:
+    """Store the list of installed packages, one `name==version` per line, and return its digest."""
+    known = _kept_packages.get(store.url)
+    if known is None or not store.holds(known):
+        known = _kept_packages[store.url] = store.put_stream(io.BytesIO(_installed_packages()))[0]
+    return known
+
+
+# The digest of the stored list of packages, by the URL of the store.
+_kept_packages: dict[str, str] = {}
+
+
+@cache
+def _installed_packages() -> bytes:
+    from importlib.metadata import distributions
+
+    found = {f"{item.metadata['Name']}=={item.version}\n" for item in distributions() if item.metadata["Name"]}
+    return "".join(sorted(found, key=str.casefold)).encode()
+
+
+def get_cells(repository: Repository, id: str, store: ArtifactStore) -> tuple[Cell, ...]:
+    """Return the cells of the notebook that the run *id* stored. Raises NotFound if there are none."""
+    view = get_run(repository, id)
+    digest = view.record.cells if view.record else None
+    if digest is None:
+        raise NotFound(
+            f"run {view.id} has no cells of a notebook",
+            hint="runs in a notebook or IPython store them, unless `gitmodel.recordCells` or `record_cells` is false",
+        )
+    return from_notebook(read_object(store, digest, _CELLS_LIMIT, "the cells of a notebook"))
+
+
+def told_stored(outputs: Iterable[tuple[str, str]]) -> str:
+    """Return the end of a message that lists stored *outputs* which no commit names; "" if there are no outputs.
+
+    >>> told_stored([("clf", "sha256:0d83a2")])
+    '; what it stored stays in the artifact store until `git model store gc`: clf sha256:0d83a2'
+    """
+    said = ", ".join(f"{name} {digest}" for name, digest in outputs)
+    return f"; what it stored stays in the artifact store until `git model store gc`: {said}" if said else ""
+
+
+def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
+    """Return *record* in a form that can be written: if it is too long, with inputs and outputs moved to *store*."""
+    if _fits(record):
+        return record
+    steps = json.dumps([_step_fields(step) for step in record.steps], default=str, ensure_ascii=False, indent=1)
+    details, _ = store.put_stream(io.BytesIO(steps.encode()))
+    brief = tuple(
+        StepRecord(name=step.name, status=step.status, version=step.version, seconds=step.seconds)
+        for step in record.steps
+    )
+    record = replace(record, details=details, steps=brief)
+    if not _fits(record):
+        record = replace(record, steps=tuple(step for step in brief if step.status == "failed"))
+    return record
+
+
+def load_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
+    """Return *record* with the inputs and outputs of its steps. For a long run, they are read from the *store*.
+
+    Raises NotFound if the store lacks this list, Invalid if the stored object is no list of steps.
+    """
+    if record.details is None:
+        return record
+    try:
+        content = read_object(store, record.details, _DETAILS_LIMIT, "a list of steps")
+        steps = [StepRecord(**{key: step[key] for key in _STEP_KEYS if key in step}) for step in json.loads(content)]
+        if any(file_name_fault(file) for step in steps for file in step.files.values()):
+            raise ValueError("the name of a file")
+    except (AttributeError, TypeError, ValueError):
+        raise Invalid(f"{record.details} is not a list of steps", hint="run `git model verify`") from None
+    # A pull may have renumbered a version after the list was stored.
+    now = {step.name: step.version for step in record.steps}
+    return replace(record, steps=tuple(replace(step, version=now.get(step.name, step.version)) for step in steps))
+
+
+def with_details(record: RunRecord, store: Callable[[], ArtifactStore]) -> RunRecord:
+    """Return *record* with the inputs and outputs of its steps, if it or the *store* has them."""
+    if record.details is None or any(step.inputs or step.outputs for step in record.steps):
+        return record
+    return load_details(record, store()) if store().holds(record.details) else record
+
+
+def _fits(record: RunRecord) -> bool:
+    try:
+        codec.canonical(record)
+    except UsageError:
+        return False
+    return True
+
+
+def _step_fields(step: StepRecord) -> dict[str, Any]:
+    return {key: getattr(step, key) for key in _STEP_KEYS}
+
+
+def _merged(snapshot: Snapshot, journal: dict[str, dict[str, Any]]) -> Iterator[RunView | Invalid]:
+    """Yield the runs that are recorded or in the journal, newest first: their ids begin with the time."""
+    left = sorted(journal, reverse=True)
+    for path in _run_paths(snapshot):
+        id = path.rpartition("/")[2].removesuffix(".toml")
+        while left and left[0] > id:
+            yield _of_journal(left[0], journal[left.pop(0)])
+        if id in left:
+            left.remove(id)
+        try:
+            record = snapshot.load(path, records.RunRecord)
+        except Invalid as error:
+            yield error
+            continue
+        if record is not None:
+            yield _of_record(record, journal.get(id, {}))
+    for id in left:
+        yield _of_journal(id, journal[id])
+
+
+def run_record_ids(repository: Repository) -> dict[str, Oid]:
+    """Return the git object id of the record of each run on the branch, newest run first."""
+
+    def question(snapshot: Snapshot) -> dict[str, Oid]:
+        files = repository.files(snapshot.commit)
+        found = ((run, files.id(paths.run_file(run))) for run in run_ids(snapshot))
+        return {run: id for run, id in found if id is not None}
+
+    return repository.read(question)
+
+
+def run_ids(snapshot: Snapshot) -> Iterator[str]:
+    """Yield the ids of the runs on the branch, newest first."""
+    return (path.rpartition("/")[2].removesuffix(".toml") for path in _run_paths(snapshot))
+
+
+def _run_paths(snapshot: Snapshot, folder: str = paths.RUNS, depth: int = 3) -> Iterator[str]:
+    """Yield the paths of all runs, newest first. Reads each folder only when the caller gets to it."""
+    for name in sorted(snapshot.files.names(folder), reverse=True):
+        if depth:
+            yield from _run_paths(snapshot, f"{folder}/{name}", depth - 1)
+        elif name.endswith(".toml"):
+            yield f"{folder}/{name}"
+
+
+def _of_record(record: RunRecord, noted: Mapping[str, Any]) -> RunView:
+    error, traceback = _error_of(noted)
+    return RunView(
+        record.id,
+        record.pipeline,
+        record.status,
+        record.started,
+        record,
+        error=error or record.error,
+        traceback=traceback or record.traceback,
+    )
+
+
+def _of_journal(id: str, noted: Mapping[str, Any]) -> RunView:
+    try:
+        started = datetime.fromisoformat(str(noted.get("started")))
+    except ValueError:
+        started = datetime.fromtimestamp(0, timezone.utc)
+    since = noted.get("since")
+    last = datetime.fromtimestamp(int(since), timezone.utc) if isinstance(since, (int, float)) else None
+    error, traceback = _error_of(noted)
+    return RunView(
+        id,
+        str(noted.get("pipeline", "")),
+        str(noted.get("status", "lost")),
+        started,
+        since=last,
+        error=error,
+        traceback=traceback,
+    )
+
+
+def _error_of(noted: Mapping[str, Any]) -> tuple[str, str]:
+    error = noted.get("error")
+    if not isinstance(error, dict) or not error:
+        return "", ""
+    return f"{error.get('type', '')}: {error.get('message', '')}", str(error.get("traceback", ""))

@@ -1,0 +1,1 @@
+"""Models and versions: creating, finding, changing and deleting one of them."""

@@ -1,0 +1,100 @@
+"""The verbs of models: register, find, update, rename, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from gitmodel.domain.changes import models as planning
+from gitmodel.domain.changes.models import TagChanges
+from gitmodel.domain.changes.planned_change import Justification
+from gitmodel.domain.changes.stages import RecordedPlaces
+from gitmodel.domain.schema.references import ModelRef
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.registry.writing.writer import Writer, change_model
+
+if TYPE_CHECKING:
+    pass
+
+
+def register_model(writer: Writer, name: str, given: Mapping[str, Any], *, exist_ok: bool = False) -> str:
+    """Create the model *name* with the descriptive fields *given*. Return its name.
+
+    With *exist_ok*, an existing model stays unchanged. Raises UsageError for a bad name or field, Conflict if the
+    name is or was in use.
+    """
+    now, read = writer.moment(), _read_description(given)
+    return writer.transact(
+        lambda snapshot: planning.plan_registration(snapshot, name, read, now=now, exist_ok=exist_ok)
+    )
+
+
+def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
+    """Return a reference that follows *model* under its current name, and True if a pull gave it this name.
+
+    Raises NotFound, and Invalid if one of its records is damaged.
+    """
+    ref = ModelRef.of(model)
+
+    def question(snapshot: Snapshot) -> tuple[ModelRef, bool]:
+        name = snapshot.model_to_read(ref)
+        snapshot.model(name)
+        RecordedPlaces.read(snapshot, name)
+        noted = ref.since is None and snapshot.note_on(ref) is not None
+        return ModelRef(name, since=snapshot.renumberings.count), noted
+
+    return writer.read_records(question)
+
+
+def find_to_change(writer: Writer, model: str | ModelRef) -> ModelRef:
+    """Return a reference for a change of *model*, which follows its current name. Raises NotFound.
+
+    Raises Refused for a name that a pull gave to another model, unless *model* confirms that it means the model that
+    has the name now.
+    """
+    return writer.read_records(partial(choose_to_change, ref=ModelRef.of(model)))
+
+
+def choose_to_change(snapshot: Snapshot, ref: ModelRef) -> ModelRef:
+    """Return the reference that `find_to_change` returns, read from *snapshot*. Raises the same errors."""
+    known_as, settled = snapshot.model_to_change(ref)
+    name = snapshot.current_name(known_as)
+    snapshot.model(name)
+    return ModelRef(name, since=snapshot.renumberings.count, settles=settled)
+
+
+def update_model(
+    writer: Writer,
+    model: str | ModelRef,
+    given: Mapping[str, Any],
+    *,
+    tags: TagChanges = TagChanges(),
+    remove_metadata: Iterable[str] = (),
+    table: str = "",
+) -> str:
+    """Change descriptive fields, tags and metadata of a model. With *table*, metadata is that of this inner table.
+
+    Return its name. Raises NotFound, UsageError, Refused.
+    """
+    read = _read_description(given)
+    read.pop("metadata", None)  # *given* also has the keys with the value None, which are removed
+    metadata, gone = given.get("metadata"), tuple(remove_metadata)
+    plan = planning.plan_update
+    return change_model(writer, model, plan, read, tags=tags, metadata=metadata, remove_metadata=gone, table=table)
+
+
+def rename_model(writer: Writer, old: str | ModelRef, new: str) -> str:
+    """Rename a model. The old name still leads to it and is never given to another model."""
+    return change_model(writer, old, planning.plan_rename, new)
+
+
+def delete_model(writer: Writer, model: str | ModelRef, *, why: Justification = Justification()) -> str:
+    """Delete a model. Raises Refused if a stage or alias names one of its versions, unless *why* has `force`."""
+    return change_model(writer, model, planning.plan_deletion, now=writer.moment(), why=why)
+
+
+def _read_description(given: Mapping[str, Any]) -> dict[str, Any]:
+    from gitmodel.domain.arguments.description import read_description  # pydantic takes longer than a `list`
+
+    return read_description(given)

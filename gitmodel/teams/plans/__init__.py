@@ -1,0 +1,1 @@
+"""Plans: the effects of a merge, with information for reviewers."""

@@ -1,0 +1,77 @@
+"""The trend of a stage: the headline number of the last versions in the stage and of the version that enters."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.stage_history import stage_events
+from gitmodel.domain.rules.gates import Outcome
+from gitmodel.domain.schema.records import VersionRecord
+from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.views.comparison import flat_values
+from gitmodel.errors import GitModelError
+from gitmodel.frozen import Frozen
+from gitmodel.registry.lists.headline import metadata_keys
+from gitmodel.registry.promotion import in_force
+
+_MOST_HOLDERS = 12
+
+
+class Trend(Frozen):
+    """The number under the metadata key *metric*, of the versions that were in a stage, oldest first.
+
+    The *points* are pairs of version and number. The last pair is that of the version that enters. Versions without the
+    number are left out.
+    """
+
+    metric: str
+    points: tuple[tuple[int, float], ...]
+
+
+def find_trend(
+    repository: Repository, before: Snapshot, ref: StageRef, new: VersionRecord, outcomes: Iterable[Outcome]
+) -> Trend | None:
+    """Return the trend of the stage *ref* for `[site] headline`, or else the first number that a gate of it reads.
+
+    The trend has the last 12 versions that were in force. Returns None if the version *new* has none of these numbers,
+    or without earlier points.
+    """
+    site = before.registry().site
+    keys = [*((site.headline,) if site and site.headline else ()), *gate_keys(outcomes)]
+    metric = next((name for name in keys if _number(new, name) is not None), None)
+    if metric is None:
+        return None
+    points = [(new.number, _number(new, metric))]
+    for number in islice(_holders(repository, before, ref), _MOST_HOLDERS):
+        with suppress(GitModelError):  # a damaged record is among the problems of the plan
+            points.insert(0, (number, _number(before.version(ref.model, number), metric)))
+    found = tuple((number, value) for number, value in points if value is not None)
+    return Trend(metric, found) if len(found) > 1 else None
+
+
+def gate_keys(outcomes: Iterable[Outcome]) -> list[str]:
+    """Return the keys of the metadata that the gates read, in their order. Keys in inner tables are joined by dots."""
+    return metadata_keys(name for outcome in outcomes for name in outcome.values)
+
+
+def _holders(repository: Repository, before: Snapshot, ref: StageRef) -> Iterator[int]:
+    """Yield the versions that were in force, newest first. A shallow clone may hide the oldest."""
+    guarded = in_force.is_guarded(before)
+    with suppress(GitModelError):
+        for event in stage_events(repository, before.commit, ref):
+            place = StageRef(event.model, event.stage)
+            counts = not guarded or in_force.change_refusal(repository, event.commit, place) is None
+            if event.version is not None and counts:
+                yield event.version
+
+
+def _number(version: VersionRecord, key: str) -> float | None:
+    value: Any = dict(flat_values(version.metadata)).get(key)
+    is_number = isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool))
+    return value if is_number and abs(value) <= sys.float_info.max else None

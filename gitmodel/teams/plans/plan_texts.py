@@ -1,0 +1,142 @@
+"""A plan as text for a terminal, and the parts of it that its Markdown shows too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gitmodel.domain.rules.gates import Outcome
+from gitmodel.domain.views.comparison import Compared
+from gitmodel.teams.plans.gate_limits import worse_numbers
+from gitmodel.teams.plans.planning import CodeRange, Plan, PlannedChange
+
+
+def text(plan: Plan) -> str:
+    """Return the plan in lines that are not escaped for a terminal; the printer does that."""
+    blocks = []
+    for change in plan.changes:
+        block = [
+            place_text(change, "->"),
+            f"  {_becomes_empty(change)}" if _becomes_empty(change) else "",
+            f"  by {change.who}" if change.who else "",
+            f"  reason: {change.reason}" if change.reason else "",
+            f"  version {change.new} by {change.maker}" if change.maker else "",
+            f"  owners: {', '.join(change.owners)}" if change.owners else "",
+            f"  {worse_text(change)}" if worse_text(change) else "",
+            f"  {signature_text(change)}" if signature_text(change) else "",
+            f"  {approval_text(change)}" if approval_text(change) else "",
+            *_code_text(change.code),
+        ]
+        block += [f"  {row.name}: {' -> '.join(pair(row))}{difference(row)}" for row in change.metadata]
+        digests = (*change.artifacts, *change.datasets)
+        block += [f"  {row.kind} {row.name}: {short_digest(row.old)} -> {short_digest(row.new)}" for row in digests]
+        block += [f"  package {row.name}: {row.old or '-'} -> {row.new or '-'}" for row in change.packages]
+        block += [f"  {mark(outcome)} {outcome}" for outcome in change.outcomes]
+        blocks.append("\n".join(line for line in block if line))
+    blocks[:0] = [f"{old} is renamed to {new}; its stages do not change" for old, new in plan.renamed]
+    blocks += [f"new versions: {', '.join(plan.versions)}"] if plan.versions else []
+    blocks += [f"rule of a stage: {said}" for said in plan.rule_changes]
+    blocks += [f"controls permissions: {path}" for path in plan.rules]
+    blocks += [f"wrong: {problem}" for problem in plan.problems]
+    blocks += [f"page: {plan.page}"] if plan.page else []
+    return "\n".join(blocks or ["no stage and no alias changes"])
+
+
+def place_text(change: PlannedChange, arrow: str) -> str:
+    """Return the stage or alias that changes, with the versions before and after it."""
+    kind = "alias " if change.alias else ""
+    return f"{change.model}: {kind}{change.place} {change.old or '(empty)'} {arrow} {change.new or '(empty)'}"
+
+
+def worse_text(change: PlannedChange) -> str:
+    """Return the numbers of a gate that are worse than in the version before; "" if there are none."""
+    worse = worse_numbers(change.outcomes, change.metadata)
+    return f"worse than version {change.old}: {', '.join(worse)}" if worse else ""
+
+
+def signature_text(change: PlannedChange) -> str:
+    """Return the signer of the change, or the required signature that is missing or does not count; "" for neither."""
+    if change.signature is None:
+        return f"not signed: {change.place} accepts only signed changes" if change.signed else ""
+    if change.signature.fault:
+        return f"no valid signature: {change.signature.fault}" if change.signed else ""
+    return f"signed by {change.signature.by}"
+
+
+def approval_text(change: PlannedChange, shown: Callable[[str], str] = str) -> str:
+    """Return who must approve the change, or which accounts own the model on the host; "" if nobody needs to.
+
+    The names are as *shown* returns them; a name for which it returns "" is left out.
+    """
+    names = " or ".join(filter(None, map(shown, change.approvers)))
+    if change.reviewed:
+        return f"must be approved by {names}" if names else "must be reviewed"
+    return f"code owners: {names}" if names else ""
+
+
+def effect_text(change: PlannedChange) -> str:
+    """Return the effect of the merge on the stage or alias."""
+    place = f"the alias {change.place}" if change.alias else change.place
+    if change.new is None:
+        return f"{place} becomes empty"
+    new = f"{change.model}@{change.new}"
+    return f"{new} enters {place}" if change.old is None else f"{new} replaces {change.model}@{change.old} in {place}"
+
+
+def _becomes_empty(change: PlannedChange) -> str:
+    return f"{change.place} becomes empty" if change.new is None and not change.alias else ""
+
+
+def mark(outcome: Outcome) -> str:
+    """Return the result of a rule in a word."""
+    return "passed" if outcome.passed else "forced" if outcome.forced else "FAILED"
+
+
+def _code_text(code: CodeRange) -> Iterator[str]:
+    if code.old or code.new:
+        between = f" ({count_of_commits(code)})" if code.count is not None else ""
+        address = f"  {code.comparison}" if code.comparison else ""
+        yield f"  code: {code_range(code, '-', '->')}{between}{address}"
+        yield from (f"    {line}" for line in (*code.commits, *left_out(code)))
+
+
+def code_range(code: CodeRange, none: str, arrow: str) -> str:
+    """Return the first digits of both commits; *none* for one that is not recorded."""
+    same = f"{code.new[:10]}, as before"
+    return same if code.old == code.new else f"{code.old[:10] or none} {arrow} {code.new[:10] or none}"
+
+
+def left_out(code: CodeRange) -> list[str]:
+    """Return a line that counts the commits that are not listed, if there are any."""
+    left = (code.count or 0) - len(code.commits)
+    return [f"and {left} more"] if left > 0 else []
+
+
+def count_of_commits(code: CodeRange) -> str:
+    """Return the number of commits between the two in words."""
+    if not code.count:
+        return "back to an earlier commit"
+    return "1 commit" if code.count == 1 else f"{code.count} commits"
+
+
+def difference(row: Compared) -> str:
+    """Return the change of a number in parentheses after a space; "" if there is none."""
+    return f" ({row.shown_change})" if row.change else ""
+
+
+def pair(row: Compared) -> tuple[str, str]:
+    """Return both values as text. Fractions are rounded to six digits, unless different values would become equal."""
+    exact = _shown(row.old), _shown(row.new)
+    if row.change is None:
+        return exact
+    old, new = (f"{value:.6g}" if isinstance(value, float) else str(value) for value in (row.old, row.new))
+    return (old, new) if old != new or row.same else exact
+
+
+def short_digest(digest: str | None) -> str:
+    """Return the first digits of *digest*, "-" without one."""
+    return digest.removeprefix("sha256:")[:12] if digest else "-"
+
+
+def _shown(value: Any) -> str:
+    return "-" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""Exchanging a registry with a remote: pull, push, clone and `apply --push`."""

@@ -1,0 +1,96 @@
+"""`apply --push`: put the recorded changes of a remote's branch in force there. Only tags are pushed, all or none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from gitmodel.branch import remotes
+from gitmodel.branch.remotes import RemoteState
+from gitmodel.branch.repository import Repository
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.refs import StageRef
+from gitmodel.errors import Invalid, Refused
+from gitmodel.git.refs import RefMove
+from gitmodel.registry.promotion.put_in_force import Applied, InForce
+from gitmodel.teams.sync import pulling, pushing, tag_moves
+from gitmodel.teams.sync.pulling import Pulled
+
+
+def apply_at_remote(
+    repository: Repository,
+    remote: str,
+    apply: Callable[[], Applied],
+    pulled: list[Pulled],
+    *,
+    models: tuple[str, ...] = (),
+    timeout: float = 60.0,
+) -> Applied:
+    """Pull, call *apply*, and push the stage tags that moved (of *models*, or all) with leases.
+
+    The results of the pulls are added to *pulled*. Local commits and their tags are not pushed. If the remote refuses a
+    tag, the local tag is set back, too. If the remote changes in the meantime, all steps are repeated, for *timeout*
+    seconds. After an interruption, a second call pushes the rest. Returns the changes that this call made, without
+    those of a concurrent apply. Raises the errors of *apply* and `pulling.pull`, and Refused with the host's message if
+    a rule of the host forbids the tags.
+    """
+    ends = time.monotonic() + timeout
+    local: dict[StageRef, InForce] = {}
+    rules: Oid | None = None
+    ours: Oid | None = None
+    unguarded = False
+    while True:
+        pulled.append(pulling.pull(repository, remote))
+        before = repository.tags.all()
+        if repository.rules.id() != ours:  # the previous attempt did not set these tags
+            rules = repository.rules.id()
+        done = apply()
+        ours, unguarded = repository.rules.id(), unguarded or done.unguarded
+        local.update({change.ref: change for change in done.changes})
+        state = remotes.last_state(repository, remote)
+        names = {repository.snapshot().current_name(name) for name in models}
+        moves = {
+            ref: move
+            for ref, move in tag_moves.tag_moves(repository, state, state.tip).items()
+            if not names or ref.model in names
+        }
+        last = time.monotonic() > ends
+        try:
+            pushed = [*moves.values(), *tag_moves.vouched_moves(repository, state)]
+            pushed += [] if models else tag_moves.rules_move(repository, state, state.tip)
+            sent = pushing.send(repository, remote, pushed, last=last) if pushed else frozenset()
+        except Refused:
+            tag_moves.reset_tags(repository, {ref: before.get(ref) for ref in done.moved}, rules)
+            raise
+        if sent is None:
+            continue
+        # Without tags that a concurrent apply moved at the remote: that call reports them.
+        now = {**state.tags, **{ref: move.new for ref, move in moves.items()}}
+        changes = {ref: change for ref, change in local.items() if now.get(ref) != repository.tags.id(ref)}
+        changes |= _pushed(repository, state, {ref: move for ref, move in moves.items() if ref.full in sent})
+        found = tuple(change for _, change in sorted(changes.items()))
+        return replace(
+            done, changes=found, rules=(ours or "") if rules not in (None, ours) else "", unguarded=unguarded
+        )
+
+
+def _pushed(repository: Repository, state: RemoteState, moves: Mapping[StageRef, RefMove]) -> dict[StageRef, InForce]:
+    """Map each moved tag to the versions in force at the remote now and before."""
+    return {
+        ref: InForce(
+            ref,
+            _version(repository, state, ref, move.new),
+            _version(repository, state, ref, move.old),
+            pushed=True,
+        )
+        for ref, move in moves.items()
+    }
+
+
+def _version(repository: Repository, state: RemoteState, ref: StageRef, id: Oid | None) -> int | None:
+    try:
+        judged = repository.tags.judge(ref, repository.reader.get(id), state.tip) if id else None
+    except Invalid:
+        return None
+    return judged.record.version if judged and judged.record else None

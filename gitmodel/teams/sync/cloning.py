@@ -1,0 +1,108 @@
+"""Joining an existing registry: adding its remote, and cloning it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from gitmodel.branch import remotes
+from gitmodel.branch.opening import open_repository
+from gitmodel.branch.repository import Repository
+from gitmodel.domain.addresses import hide_credentials
+from gitmodel.errors import Conflict, GitModelError, Unreachable, UsageError
+from gitmodel.frozen import Frozen
+from gitmodel.git import new_repositories
+from gitmodel.git.configuration import add_remote, list_remotes, read_setting, write_setting
+from gitmodel.git.refs import current_branch
+from gitmodel.teams.sync.pulling import count_commits, pull
+
+
+class RemoteView(Frozen):
+    """The remote that pull and push use: its *url* without credentials, and the last known commit of its branch.
+
+    At the last contact, *ahead* local commits were missing at the remote, and *behind* commits of the remote here.
+    """
+
+    name: str
+    url: str
+    seen: str
+    ahead: int
+    behind: int
+
+
+def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
+    """Clone the repository at *url*, code and registry, into *folder* (default: the name in the URL); return it.
+
+    If the metadata branch is the default branch of the remote, only the files at its top are checked out.
+
+    Raises UsageError if the folder exists, Unreachable. If a clone was interrupted, `git model pull` completes it.
+    """
+    target = folder or Path(folder_of(url))
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} already exists", hint="name another folder: `git model clone URL DIR`")
+    try:
+        remote = new_repositories.clone(url, target, environ)
+    except GitModelError as error:
+        raise Unreachable(
+            f"{hide_credentials(url)} cannot be cloned: {hide_credentials(error.message)}",
+            hint="check the URL, and try again when it can be reached",
+        ) from None
+    repository = open_repository(target, environ=environ)
+    try:
+        only_top = current_branch(repository.git) == repository.branch
+        new_repositories.check_out(repository.git, only_top=only_top)
+        pull(repository, remote)
+    finally:
+        repository.close()
+    return target
+
+
+def connect(repository: Repository, url: str) -> str:
+    """Configure the remote at *url* for pulls and pushes of this repository; return its name.
+
+    An existing remote with this URL is used. Otherwise a remote `origin` is added, or `registry` if there is an
+    `origin`. Raises Conflict if both names are taken.
+    """
+    urls = {name: _url(repository, name) for name in list_remotes(repository.git)}
+    name = next((name for name, known in urls.items() if known == url), "")
+    if not name:
+        free = [name for name in ("origin", "registry") if name not in urls]
+        if not free:
+            raise Conflict(
+                "the remotes origin and registry exist already with other URLs",
+                hint="run `git remote add NAME URL` and `git config gitmodel.remote NAME`",
+            )
+        name = free[0]
+        add_remote(repository.git, name, url)
+    write_setting(repository.git, "gitmodel.remote", name)
+    return name
+
+
+def describe_remote(repository: Repository, named: str = "") -> RemoteView:
+    """Return the remote *named*, or else the remote for pulls and pushes, without contacting it. Raises NotFound."""
+    name = remotes.choose_remote(repository, named)
+    seen, tip = remotes.last_state(repository, name).tip, repository.writable_tip()
+    return RemoteView(
+        name,
+        hide_credentials(_url(repository, name)),
+        seen or "",
+        count_commits(repository, seen, tip),
+        count_commits(repository, tip, seen) if seen else 0,
+    )
+
+
+def folder_of(url: str) -> str:
+    """Return the folder for a clone of *url*, as git names it.
+
+    >>> folder_of("https://example.com/team/models.git/"), folder_of("git@example.com:models")
+    ('models', 'models')
+    """
+    name = re.split(r"[/:]", url.rstrip("/").removesuffix("/.git"))[-1].removesuffix(".git")
+    if not name or name.startswith("-") or name in (".", ".."):
+        raise UsageError("the folder name cannot be derived from the URL", hint="name it: `git model clone URL DIR`")
+    return name
+
+
+def _url(repository: Repository, name: str) -> str:
+    return read_setting(repository.git, f"remote.{name}.url")

@@ -1,0 +1,303 @@
+"""Pull: fetch the registry of a remote, and replay local commits on it without losing a change silently."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gitmodel.branch import remotes
+from gitmodel.branch.changed_paths import changed_paths
+from gitmodel.branch.new_commits import add_commit
+from gitmodel.branch.remotes import RemoteState
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.stage_history import changes_between
+from gitmodel.branch.transaction import remember_remote
+from gitmodel.domain.replay.replayed_changes import ReplayState, renumbered, reworded
+from gitmodel.domain.replay.replaying import replay
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.refs import StageRef, remote_branch_ref, remote_rules_ref
+from gitmodel.domain.schema.rules_tag import extends
+from gitmodel.errors import Conflict, Refused, Unsigned
+from gitmodel.git import signatures
+from gitmodel.git.commits import count_first_parents, merge_base, reaches, trailer_values
+from gitmodel.git.objects import NewObject
+from gitmodel.git.refs import RefMove, delete_ref
+from gitmodel.registry.health.recorded_credentials import MOST_PULLED, find_credentials
+from gitmodel.registry.promotion.put_in_force import Merged, merged_tags
+from gitmodel.teams.sync import tag_moves
+
+
+@dataclass
+class Pulled:
+    """The result of a pull: the new *tip* of the branch, the number of fetched *commits*, and of *replayed* local
+    commits.
+
+    *renumbered* versions got another number ("iris 4 -> 5"). *conflicts* names every local change that was left out
+    because the remote changed the same record. *before* is the previous commit of the branch, or None. *set_back* names
+    the stage tags that somebody moved at the remote since the last fetch, and that no longer agree with the remote's
+    branch. *merged* are merges by plain git that brought in stage tags, if the local or the remote branch moved.
+    *credentials* names the fetched fields that look like credentials.
+    """
+
+    remote: str
+    tip: Oid | None
+    before: Oid | None = None
+    commits: int = 0
+    replayed: int = 0
+    renumbered: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+    moved: list[StageRef] = field(default_factory=list)
+    set_back: list[str] = field(default_factory=list)
+    merged: list[Merged] = field(default_factory=list)
+    credentials: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        """True if the branch or a stage tag moved."""
+        return self.tip != self.before or bool(self.moved)
+
+
+def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulled:
+    """Combine the metadata branch and the stage tags of *remote* with the local ones.
+
+    Local commits that the remote lacks are replayed on its tip, record by record. Raises Conflict if the remote does
+    not descend from its state as last seen, unless *rewound* allows it; Unreachable; Refused for unrelated histories
+    and for signed commits that would have to be replayed.
+    """
+
+    def attempt() -> Pulled:
+        if repository.reader.resolve(repository.branch) is None:
+            remember_remote(repository)
+        state = remotes.fetch(repository, remote)
+        if not rewound:
+            _refuse_rewound(repository, state)
+        _refuse_other_rules(repository, state, rewound=rewound)
+        return _join(repository, state)
+
+    return repository.refs.retry(attempt)
+
+
+def left_out(pulled: Sequence[Pulled]) -> list[str]:
+    """Return the local changes that the pulls *pulled* left out, without duplicates."""
+    return list(dict.fromkeys(conflict for one in pulled for conflict in one.conflicts))
+
+
+def had_before(commit: Oid | None) -> str:
+    """Return the hint for finding the changes that a pull left out. *commit* is the tip before the pull."""
+    return f"`git log -p {(commit or '')[:10]}` shows your state before; repeat the changes if they still apply"
+
+
+def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
+    if not state.last_seen or (state.tip and reaches(repository.git, state.tip, state.last_seen)):
+        return
+    what = (
+        f"{state.remote} was rewound: its metadata branch no longer has the commit {state.last_seen[:10]} seen there"
+        if state.tip
+        else f"the metadata branch of {state.remote} was deleted"
+    )
+    raise Conflict(
+        f"{what}; nothing was changed here",
+        hint="find out who did it; `git model pull --rewound` accepts the remote's state and keeps your "
+        "commits for the next push",
+    )
+
+
+def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: bool) -> None:
+    """Raise Conflict if the remote's tag of the rules in force is unreadable, is missing or was set back.
+
+    *rewound* allows a missing tag and one that was set back.
+    """
+    rules = repository.rules
+    what, takes_it = "was set back" if state.rules else "was deleted", "; `git model pull --rewound` takes it as it is"
+    try:
+        if extends(rules.read(state.rules), rules.read(state.last_rules)) or rewound:
+            return
+    except Refused:
+        what, takes_it = "is not a tag that gitmodel made", ""
+    for blocking in remotes.blocking_rules(repository, state.remote):
+        raise Conflict(
+            f"{state.remote} has {blocking}, so that the tag {rules.name}, which says which rules are in force, cannot "
+            "be there; nothing was changed here",
+            hint=f"if nobody needs it, type: {remotes.removal_command(state.remote, blocking)}; then run `git push "
+            f"{shlex.quote(state.remote)} {shlex.quote(rules.ref)}` to set the tag of the rules there again",
+        )
+    where = shlex.quote(state.remote)
+    again = (
+        f"`git push --force {where} {shlex.quote(rules.ref)}` sets it there as it is here"
+        if rules.commits_in_force()
+        else f"`git push {where} {shlex.quote(':' + rules.ref)}` deletes it there, and `git model apply --push` sets it"
+    )
+    raise Conflict(
+        f"the tag {rules.name} of {state.remote}, which says which rules are in force, {what}; nothing was "
+        "changed here",
+        hint=f"find out who did it; {again}{takes_it}",
+    )
+
+
+def _join(repository: Repository, state: RemoteState) -> Pulled:
+    ours, theirs = repository.reader.resolve_id(repository.branch), state.tip
+    done, replay_state = Pulled(state.remote, ours or theirs, before=ours), ReplayState()
+    if ours and theirs and not reaches(repository.git, theirs, ours):
+        if not reaches(repository.git, ours, theirs):
+            done.commits = count_commits(repository, ours, theirs)
+            done.tip = _replay_all(repository, ours, theirs, done, replay_state)
+    elif theirs:
+        done.commits = count_commits(repository, ours, theirs)
+        done.tip = theirs
+    seen = remote_branch_ref(state.remote, repository.branch)
+    notes, new = _note_renumbered(repository, ours, done.tip, replay_state)
+    moves = [*notes, RefMove(repository.branch, done.tip, ours)] if done.tip != ours else []
+    if theirs != state.last_seen and theirs:
+        moves.append(RefMove(seen, theirs, state.last_seen))
+    if theirs and done.commits:
+        done.credentials = find_credentials(repository, theirs, ours, most=MOST_PULLED)
+    done.set_back = [*tag_moves.set_back(repository, state)]
+    tags = tag_moves.local_moves(repository, state, done.tip)
+    done.set_back = [*dict.fromkeys((*done.set_back, *(ref.name for ref in tags.kept)))]
+    done.moved = [*tags.moved]
+    if done.tip != ours:
+        moves += repository.reservations.moves_to_new_names(repository.recorded(done.tip))
+    rules, made = tag_moves.rules_after(repository, state, done.tip)
+    moves += [*_rules_moves(repository, state, rules), *tags.moves]
+    if moves:
+        repository.refs.move(moves, f"gitmodel: pull {state.remote}", [*new, *made])
+    if state.last_rules and not state.rules:
+        copy = remote_rules_ref(state.remote, repository.branch)
+        delete_ref(repository.git, copy, old=state.last_rules)
+    if state.last_seen and not theirs:
+        delete_ref(repository.git, seen, old=state.last_seen)
+    repository.refs.drop(tags.drops)
+    if done.tip != ours or theirs != state.last_seen:
+        done.merged = merged_tags(repository)
+    return done
+
+
+def _rules_moves(repository: Repository, state: RemoteState, rules: Oid | None) -> list[RefMove]:
+    """Return the moves of the tag of the rules in force, to *rules*, and of the local copy of the remote's tag."""
+    moves = (
+        repository.rules.moves(rules)
+        if rules and rules != repository.rules.id()
+        else repository.rules.moves_to_remember()
+    )
+    if state.rules not in (None, state.last_rules):
+        copy = remote_rules_ref(state.remote, repository.branch)
+        moves = [*moves, RefMove(copy, state.rules, state.last_rules)]
+    return moves
+
+
+def _note_renumbered(
+    repository: Repository, ours: Oid | None, tip: Oid | None, replay_state: ReplayState
+) -> tuple[list[RefMove], list[NewObject]]:
+    """Return the ref move and the object that record which names and numbers of *ours* mean others at *tip*."""
+    moves = renumbered(replay_state, repository.recorded(ours), repository.recorded(tip)) if tip != ours else {}
+    if not moves:
+        return [], []
+    return repository.renumbered.moves(lambda found: found.with_pull(moves))
+
+
+def _replay_all(repository: Repository, ours: Oid, theirs: Oid, done: Pulled, replay_state: ReplayState) -> Oid:
+    base = merge_base(repository.git, ours, theirs)
+    if not base:
+        branch = repository.branch_name
+        raise Refused(
+            f"the registry here and the one of {done.remote} have no common history",
+            hint=f"keep one: `git branch -m {branch} {branch}-old` renames the local one, then pull again",
+        )
+    changed_there = (paths.parse_path(path) for path in changed_paths(repository, base, theirs))
+    replay_state.changed_there = frozenset(what.model for what in changed_there if what is not None)
+    landed = _transactions(repository, theirs, base)
+    onto = theirs
+    for id, changed in changes_between(repository, theirs, ours):
+        commit = repository.commits.read(id)
+        twin = landed.get(_transaction(commit.message))
+        if twin:
+            _learn_numbers(repository, id, twin, changed, replay_state)
+            continue
+        before = repository.recorded(commit.parents[0] if commit.parents else None)
+        again = replay(before, repository.files(id), changed, repository.recorded(onto), replay_state)
+        done.conflicts += again.conflicts
+        if again.files:
+            message = reworded(commit.message, replay_state, again)
+            onto = _add(repository, id, onto, again.files, message, done.remote)
+            done.replayed += 1
+    done.renumbered = [f"{model} {old} -> {new}" for (model, old), new in replay_state.numbers.items() if old != new]
+    return onto
+
+
+def _add(
+    repository: Repository, id: Oid, onto: Oid, files: Mapping[str, bytes | None], message: str, remote: str
+) -> Oid:
+    """Replay the commit *id* on *onto*, with *files*.
+
+    If the commit is signed, the same key must sign the new commit.
+    """
+    author = repository.commits.read(id).author
+    if not signatures.is_signed(repository.reader.get(id).data):
+        return add_commit(repository, onto, files, author, message)
+    refusal = Refused(
+        f"commit {id[:10]} is signed, and replaying it would lose this signature",
+        hint=f"make its change again on {remote}'s branch: `git show {id[:10]}` shows the change",
+    )
+    signer = _signer(repository, id)
+    if not signer:
+        raise refusal
+    try:
+        made = add_commit(repository, onto, files, author, message, sign=True)
+    except Unsigned as error:
+        raise refusal from error
+    if _signer(repository, made) != signer:
+        raise refusal
+    return made
+
+
+def _signer(repository: Repository, commit: Oid) -> str:
+    """Return the key that signed *commit*; "" if the list of signers does not have it."""
+    found = signatures.of_commit(repository.reader.get(commit).data)
+    return repository.signing.verifier.signer(found) if found else ""
+
+
+def _transactions(repository: Repository, tip: Oid, base: Oid) -> dict[str, Oid]:
+    """Map transaction ids to the remote's commits, to find local commits that the remote has in another form."""
+    found = trailer_values(repository.git, tip, base, "Txn")
+    # without squashed commits: each has several ids, and none shows the result of one local commit
+    return {values[0]: commit for commit, values in found.items() if len(values) == 1}
+
+
+def _transaction(message: str) -> str:
+    last = message.rstrip().rpartition("\n")[2]
+    return last.removeprefix("Txn: ") if last.startswith("Txn: ") else ""
+
+
+def _learn_numbers(
+    repository: Repository, ours: Oid, theirs: Oid, changed: list[str], replay_state: ReplayState
+) -> None:
+    """Add to *replay_state* the numbers that the remote's form of a local commit gave to its versions."""
+    there = _new_versions(repository, theirs, _changed_by(repository, theirs))
+    for model, numbers in _new_versions(repository, ours, changed).items():
+        found = there.get(replay_state.model(model), [])
+        if len(found) == len(numbers):
+            pairs = zip(numbers, found, strict=True)
+            replay_state.numbers.update({(model, old): new for old, new in pairs if old != new})
+
+
+def _changed_by(repository: Repository, commit: Oid) -> list[str]:
+    parents = repository.commits.read(commit).parents
+    return changed_paths(repository, parents[0], commit) if parents else []
+
+
+def _new_versions(repository: Repository, commit: Oid, changed: list[str]) -> dict[str, list[int]]:
+    parents = repository.commits.read(commit).parents
+    before = repository.files(parents[0] if parents else None)
+    made: dict[str, list[int]] = {}
+    for path in changed:
+        what = paths.parse_path(path)
+        if what is not None and what.kind == "version" and before.id(path) is None:
+            made.setdefault(what.model, []).append(int(what.key))
+    return {model: sorted(numbers) for model, numbers in made.items()}
+
+
+def count_commits(repository: Repository, old: Oid | None, new: Oid | None) -> int:
+    """Count *new* and its first parents, except those in the history of *old*."""
+    return count_first_parents(repository.git, new, without=old) if new else 0

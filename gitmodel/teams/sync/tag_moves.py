@@ -1,0 +1,212 @@
+"""Stage tags here and at a remote: the moves of a pull and of a push."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from gitmodel.branch.remotes import RemoteState, tags_prefix
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.rules_in_force import have_same_rules
+from gitmodel.branch.stage_history import changes_between
+from gitmodel.branch.stage_tags import target_of
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
+from gitmodel.domain.schema.rules_tag import extends
+from gitmodel.domain.snapshots.snapshot import place_at
+from gitmodel.errors import Invalid, Refused, Unsigned
+from gitmodel.frozen import Frozen
+from gitmodel.git.objects import NewObject
+from gitmodel.git.refs import RefMove, delete_ref, list_refs
+from gitmodel.registry.promotion import in_force
+
+
+class LocalMoves(Frozen):
+    """The local tags that a pull moves: *moves* in the transaction, *drops* after it; *moved* are both.
+
+    *kept* are local tags that stay, because the remote has other tags there that do not count.
+    """
+
+    moves: tuple[RefMove, ...]
+    drops: tuple[RefMove, ...]
+    moved: tuple[StageRef, ...]
+    kept: tuple[StageRef, ...] = ()
+
+
+def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> LocalMoves:
+    """Return the moves that give local stage tags the remote's values, except stages that unpushed commits changed.
+
+    *tip* is the local branch. A tag that was set here and not moved at the remote stays for the next push. A pull never
+    puts a change in force that the rules of a stage refuse. In a `signed` stage, a local tag that counts stays if the
+    remote's tag does not count.
+    """
+    ours = repository.tags.all()
+    changed = _changed_stages(repository, state.tip, tip)
+    after = repository.snapshot_at(tip)
+    moves, drops, moved, kept = [], [], [], []
+    for ref in sorted({*ours, *state.tags, *changed}):
+        old, there = ours.get(ref), state.tags.get(ref)
+        if ref not in changed and old == there:
+            continue
+        wanted = repository.tags.recorded_at(tip, ref)
+        recorded = _as_good(repository, ref, wanted, (there, old)) if wanted else None
+        applied = old == recorded and there == state.last_tags.get(ref)
+        new = recorded if ref in changed or applied else there
+        if new == recorded != old and in_force.entry_refusal(repository, after, ref):
+            new = there  # the change stays pending until `apply`
+        if wanted is not None and new == wanted.id not in (old, there):
+            new = _write_tag(repository, ref, wanted) or there
+        if old != new == there and old and _stays(repository, ref, tip, old, there):
+            kept.append(ref)
+            continue
+        if new and new != old:
+            moves.append(RefMove(ref.full, new, old))
+            moved.append(ref)
+        elif old and not new:
+            drops.append(RefMove(ref.full, None, old))
+            moved.append(ref)
+    return LocalMoves(tuple(moves), tuple(drops), tuple(moved), tuple(kept))
+
+
+def _stays(repository: Repository, ref: StageRef, tip: Oid | None, old: Oid, there: Oid | None) -> bool:
+    """Return True if the local tag *old* of a signed stage counts, and the remote's tag *there* does not."""
+    due = repository.tags.signed_by(ref, tip)
+    judged = repository.tags.judge(ref, repository.reader.get(old), tip) if due else None
+    if judged is None or judged.forged or judged.target != due:
+        return False
+    return not there or bool(repository.tags.judge(ref, repository.reader.get(there), tip).forged)
+
+
+def tag_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> dict[StageRef, RefMove]:
+    """Return the moves that give the remote's stage tags the local values, for the branch at *tip*.
+
+    Raises Invalid for a tag that does not count.
+    """
+    ours = {ref: repository.tags.read(ref) for ref in repository.tags.all()}
+    moves = {}
+    for ref in sorted({*ours, *state.tags}):
+        found, there = ours.get(ref), state.tags.get(ref)
+        if (found.id if found else None) == there:
+            continue
+        if found is not None:
+            judged = repository.tags.judge(ref, found, tip)
+            if judged.forged and repository.tip() == tip:
+                raise Invalid(
+                    f"the tag {ref.name} does not count: {judged.forged}", hint="run `git model doctor --fix`"
+                )
+            if judged.forged:
+                continue  # the tag belongs to a commit after *tip*
+        moves[ref] = RefMove(ref.full, found.id if found else None, there)
+    return moves
+
+
+def rules_after(
+    repository: Repository, state: RemoteState, tip: Oid | None
+) -> tuple[Oid | None, tuple[NewObject, ...]]:
+    """Return the tag of the rules in force after a pull, and the objects to write for it; the branch is at *tip*.
+
+    Rules that are in force here and not yet at the remote stay in force if the branch still has their commit, even if a
+    replay gave the commit another id. If both sides put different rules in force, the remote's rules count.
+    """
+    rules = repository.rules
+    ours = rules.id()
+    try:
+        mine = rules.read(ours)
+    except Refused:  # somebody set the tag by hand; the remote's tag replaces it
+        ours, mine = None, ()
+    if state.rules and not extends(mine, rules.read(state.rules)):
+        return state.rules, ()
+    kept = tuple(commit for commit in mine if tip and repository.commits.reaches(tip, commit))
+    if kept == mine:
+        return ours, ()
+    if not state.rules and not kept and tip and have_same_rules(repository.files(mine[0]), repository.files(tip)):
+        kept = (tip,)
+    if state.rules or not kept:
+        return state.rules, ()
+    made = rules.next_tag(repository.reader.get(kept[0]).data, kept[0], kept=kept[1:])
+    return made.id, (made,)
+
+
+def rules_move(repository: Repository, state: RemoteState, tip: Oid | None) -> list[RefMove]:
+    """Return the move that puts the local rules in force at the remote; none if *tip* does not contain their commit."""
+    ours = repository.rules.id()
+    if ours in (None, state.rules) or not (tip and repository.commits.reaches(tip, repository.rules.read(ours)[0])):
+        return []
+    return [RefMove(repository.rules.ref, ours, state.rules)]
+
+
+def reset_tags(repository: Repository, old: Mapping[StageRef, Oid | None], rules: Oid | None) -> None:
+    """Move the stage tags back to the ids *old*, and the tag of the rules to *rules*. None: the tag did not exist."""
+    moves = [RefMove(ref.full, id, repository.tags.id(ref)) for ref, id in old.items() if id]
+    if rules is not None and rules != repository.rules.id():
+        moves += repository.rules.moves(rules)
+    if moves:
+        repository.refs.move(moves, "gitmodel: what the remote refused")
+    for ref, id in old.items():
+        now = None if id else repository.tags.id(ref)
+        if now:
+            repository.refs.drop([RefMove(ref.full, None, now)])
+    if not rules and repository.rules.id():
+        for name in (repository.rules.ref, repository.rules.seen_ref):
+            delete_ref(repository.git, name)
+
+
+def vouched_moves(repository: Repository, state: RemoteState) -> list[RefMove]:
+    """Return the moves that create the remote's missing tags for vouched commits."""
+    here, there = (
+        {ref.removeprefix(prefix): id for ref, id in list_refs(repository.git, f"{prefix}*@*/*").items()}
+        for prefix in (STAGE_TAGS, tags_prefix(state.remote))
+    )
+    return [RefMove(f"{STAGE_TAGS}{name}", id, None) for name, id in here.items() if name not in there]
+
+
+def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:
+    """Yield the stage tags of the remote that no longer agree with its branch, although its branch did not change.
+
+    This finds tags that somebody reset to an earlier tag, whose signature is still valid.
+    """
+    for ref, last in state.last_tags.items():
+        now = state.tags.get(ref)
+        if now == last or not state.tip or not _is_due(repository, ref, last, state.tip):
+            continue
+        wanted = repository.tags.recorded_at(state.tip, ref)
+        was, still = (wanted is not None and repository.tags.agrees(ref, id, wanted) for id in (last, now))
+        if was and not still:
+            yield ref.name
+
+
+def _is_due(repository: Repository, ref: StageRef, tag: Oid, tip: Oid) -> bool:
+    """Return True if the stage's file at *tip* is the same as at the commit that *tag* names."""
+    try:
+        target = target_of(ref, repository.reader.get(tag))[0]
+        then, now = repository.files(target), repository.files(tip)
+        files = (paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage))
+        return any((id := now.id(path)) is not None and id == then.id(path) for path in files)
+    except Invalid:
+        return False
+
+
+def _as_good(repository: Repository, ref: StageRef, wanted: NewObject, known: tuple[Oid | None, ...]) -> Oid:
+    """Return a tag of *known* that need not be replaced by *wanted*, such as a signed tag; else *wanted*."""
+    return next((id for id in known if id and repository.tags.agrees(ref, id, wanted)), wanted.id)
+
+
+def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> Oid | None:
+    """Write the tag that a pull sets, and return its id; None if another user must sign it with `apply`."""
+    try:
+        made = repository.signing.tag(ref, wanted)
+    except Unsigned:
+        return None
+    repository.objects.write([made])
+    return made.id
+
+
+def _changed_stages(repository: Repository, old: Oid | None, new: Oid | None) -> set[StageRef]:
+    """Return the stages that commits from *old* to *new* changed, including those that a later commit restored."""
+    if old == new or new is None:
+        return set()
+    commits = changes_between(repository, old, new)
+    registry = repository.recorded(new).registry()
+    changed = {path for _, found in commits for path in found}
+    places = (place_at(registry, paths.parse_path(path)) for path in changed)
+    return {ref for ref in places if ref is not None}
