@@ -17,7 +17,7 @@ from transcripts import ask, make_registry
 from gitmodel.cli import COMMANDS, shapes
 from gitmodel.cli.invocation import Command, LazyGroup, first_line
 from gitmodel.cli.shells import SCRIPTS
-from gitmodel.client import executed_cells
+from gitmodel.client.script_runs import executed_cells
 from gitmodel.domain.notebook_cells import Cell
 from gitmodel.domain.schema.digests import digest_of
 

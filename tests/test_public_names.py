@@ -11,8 +11,8 @@ import pytest
 import gitmodel
 from gitmodel import formats, pipelines
 from gitmodel.client import values
-from gitmodel.client.run_version import RunVersion
-from gitmodel.client.script_runs import ScriptRun
+from gitmodel.client.script_runs.run_version import RunVersion
+from gitmodel.client.script_runs.script_run import ScriptRun
 
 MODULES = [gitmodel, formats, pipelines]
 

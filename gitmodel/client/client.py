@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from gitmodel.branch.opening import open_repository
 from gitmodel.client import names_elsewhere
-from gitmodel.client.by_url import read_terms
-from gitmodel.client.open_registry import OpenRegistry
+from gitmodel.client.opening.by_url import read_terms
+from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.domain.arguments.checking import checked_arguments
 from gitmodel.domain.arguments.other_names import shows_our_form
 from gitmodel.domain.schema.names import check_name
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
     from gitmodel.branch.repository import Repository
     from gitmodel.branch.stage_history import StageEvent
-    from gitmodel.client.handles import Model, Models, ModelVersion
-    from gitmodel.client.history_table import HistoryTable
+    from gitmodel.client.handles.handles import Model, Models, ModelVersion
+    from gitmodel.client.handles.run_handle import Run
     from gitmodel.client.model_stages import ModelStages
-    from gitmodel.client.model_table import ModelTable
-    from gitmodel.client.run_handle import Run
-    from gitmodel.client.run_table import RunTable
-    from gitmodel.client.script_runs import ScriptRun
-    from gitmodel.client.version_diff import VersionDiff
-    from gitmodel.client.version_table import VersionTable
+    from gitmodel.client.script_runs.script_run import ScriptRun
+    from gitmodel.client.tables.history_table import HistoryTable
+    from gitmodel.client.tables.model_table import ModelTable
+    from gitmodel.client.tables.run_table import RunTable
+    from gitmodel.client.tables.version_diff import VersionDiff
+    from gitmodel.client.tables.version_table import VersionTable
     from gitmodel.code.repository import CodeRepository
     from gitmodel.domain.changes.rule_edits import ChangedRules, RulesEdit
     from gitmodel.domain.changes.stages import Promotion
@@ -194,7 +194,7 @@ class Client:
         >>> client.register_model("iris", license="MIT", exist_ok=True)  # doctest: +SKIP
         Model('iris')
         """
-        from gitmodel.client.handles import Model
+        from gitmodel.client.handles.handles import Model
         from gitmodel.registry.records import models
 
         if isinstance(model, Model):
@@ -217,7 +217,7 @@ class Client:
         that has the name now; the first change removes the warning. With *for_change*, such a name raises Refused
         immediately.
         """
-        from gitmodel.client.handles import Model
+        from gitmodel.client.handles.handles import Model
 
         wanted = name if name is not None else model_name
         if wanted is None:
@@ -232,7 +232,7 @@ class Client:
         metadata, after "-" for descending order. At most *limit* models are returned, after the first *offset*. Raises
         UsageError for an invalid filter or sort key, or a negative *limit* or *offset*.
         """
-        from gitmodel.client.handles import Model, Models
+        from gitmodel.client.handles.handles import Model, Models
 
         list = partial(self.view_models, filter=filter, sort=sort, limit=limit, offset=offset)
         found, since = self.repository.at_one_numbering(list)
@@ -253,7 +253,7 @@ class Client:
 
         Keys of *metadata* are added to the existing ones. *renumbered* is as in `get_model`.
         """
-        from gitmodel.client.handles import Model
+        from gitmodel.client.handles.handles import Model
         from gitmodel.domain.changes.models import TagChanges
 
         model = _model_ref(name, renumbered)
@@ -285,7 +285,7 @@ class Client:
         that has the number now; the first change removes the warning. With *for_change*, such a number raises Refused
         immediately.
         """
-        from gitmodel.client.handles import ModelVersion
+        from gitmodel.client.handles.handles import ModelVersion
 
         self.repository.renew()
         return ModelVersion._find(self._opened, _version_ref(reference, renumbered), for_change=for_change)
@@ -317,7 +317,7 @@ class Client:
 
         >>> client.view_models(sort="-created").to_pandas()                              # doctest: +SKIP
         """
-        from gitmodel.client.model_table import ModelTable
+        from gitmodel.client.tables.model_table import ModelTable
         from gitmodel.registry.lists import model_views
 
         self.repository.renew()
@@ -376,7 +376,7 @@ class Client:
 
         Raises NotFound, and UsageError for an invalid filter, a key that no version has, or a negative *limit*.
         """
-        from gitmodel.client.version_table import VersionTable
+        from gitmodel.client.tables.version_table import VersionTable
 
         # imported here: only searches need expressions
         from gitmodel.registry.lists.version_search import find_versions
@@ -437,7 +437,7 @@ class Client:
 
         Raises UsageError if the registry has no such stage, and the errors of `find_versions`.
         """
-        from gitmodel.client.version_table import VersionTable
+        from gitmodel.client.tables.version_table import VersionTable
         from gitmodel.registry.lists.version_search import list_holders  # imported here: it imports the expressions
 
         self.repository.renew()
@@ -654,8 +654,8 @@ class Client:
         '20261123T101112Z-train-7f3a'
         >>> client.list_runs().to_pandas()                                               # doctest: +SKIP
         """
-        from gitmodel.client.run_handle import Run
-        from gitmodel.client.run_table import RunTable
+        from gitmodel.client.handles.run_handle import Run
+        from gitmodel.client.tables.run_table import RunTable
         from gitmodel.registry.recorded_runs.runs import list_runs
 
         self.repository.renew()
@@ -678,7 +678,7 @@ class Client:
         >>> client.get_run("20261123T101112Z-train-7f3a").outputs["accuracy"].load()      # doctest: +SKIP
         0.97
         """
-        from gitmodel.client.run_handle import Run
+        from gitmodel.client.handles.run_handle import Run
         from gitmodel.registry.recorded_runs import runs
 
         self.repository.renew()
@@ -750,9 +750,9 @@ class Client:
         >>> run.version.reference                                       # doctest: +SKIP
         'iris@1'
         """
-        from gitmodel.client import script_runs
+        from gitmodel.client.script_runs.script_run import start_run
 
-        with script_runs.start_run(self._opened, name) as run:
+        with start_run(self._opened, name) as run:
             yield run
 
     def apply(
@@ -842,7 +842,7 @@ class Client:
 
         Raises the errors of `history`; UsageError for an invalid filter or a key that no such version has.
         """
-        from gitmodel.client.history_table import HistoryTable
+        from gitmodel.client.tables.history_table import HistoryTable
         from gitmodel.lineage.history import view_history
 
         with self.repository.git.explaining_not_found():
@@ -1003,7 +1003,7 @@ class Client:
         ...     print(row.name, row.values)
         >>> found.to_pandas()                                           # doctest: +SKIP
         """
-        from gitmodel.client.version_diff import VersionDiff
+        from gitmodel.client.tables.version_diff import VersionDiff
         from gitmodel.lineage import comparing
 
         refs = [DatedRef.parse(reference) for reference in references]
@@ -1022,7 +1022,7 @@ class Client:
         free and higher than all others. A version that was imported before is not changed. *renumbered* is as in
         `get_model`. Raises Invalid, Conflict, NotFound.
         """
-        from gitmodel.client.handles import ModelVersion
+        from gitmodel.client.handles.handles import ModelVersion
         from gitmodel.lineage.exporting import import_export
 
         file = Path(path).expanduser()

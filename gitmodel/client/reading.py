@@ -10,7 +10,7 @@ from typing import Any
 
 from gitmodel import formats
 from gitmodel.branch.repository import Repository
-from gitmodel.client.open_registry import OpenRegistry
+from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.errors import Unreachable
 from gitmodel.files.permissions import make_folder, share_tree

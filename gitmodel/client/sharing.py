@@ -10,7 +10,7 @@ from typing import cast
 
 from gitmodel.branch import remotes
 from gitmodel.branch.repository import Repository
-from gitmodel.client.open_registry import OpenRegistry
+from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.errors import GitModelError
 from gitmodel.registry.promotion import put_in_force
 from gitmodel.registry.promotion.put_in_force import Applied

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from gitmodel.client.open_registry import OpenRegistry
+from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.domain.arguments.checking import ArtifactSource, ArtifactSources
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.models import read_words

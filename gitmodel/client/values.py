@@ -2,14 +2,14 @@
 
 from gitmodel.branch.repository import Repository as Repository
 from gitmodel.branch.stage_history import StageEvent as StageEvent
-from gitmodel.client.history_table import HistoryTable as HistoryTable
-from gitmodel.client.model_table import ModelTable as ModelTable
-from gitmodel.client.run_handle import Run as Run
-from gitmodel.client.run_outputs import Outputs as Outputs
-from gitmodel.client.run_outputs import RunOutput as RunOutput
-from gitmodel.client.run_table import RunTable as RunTable
-from gitmodel.client.version_diff import VersionDiff as VersionDiff
-from gitmodel.client.version_table import VersionTable as VersionTable
+from gitmodel.client.handles.run_handle import Run as Run
+from gitmodel.client.handles.run_outputs import Outputs as Outputs
+from gitmodel.client.handles.run_outputs import RunOutput as RunOutput
+from gitmodel.client.tables.history_table import HistoryTable as HistoryTable
+from gitmodel.client.tables.model_table import ModelTable as ModelTable
+from gitmodel.client.tables.run_table import RunTable as RunTable
+from gitmodel.client.tables.version_diff import VersionDiff as VersionDiff
+from gitmodel.client.tables.version_table import VersionTable as VersionTable
 from gitmodel.domain.changes.rule_edits import ChangedRules as ChangedRules
 from gitmodel.domain.notebook_cells import Cell as Cell
 from gitmodel.domain.views.authorship import Authorship as Authorship

@@ -22,7 +22,7 @@ Functions and classes:
     register_materializer     adds a materializer in this process
 """
 
-from gitmodel.client.run_handle import Run
+from gitmodel.client.handles.run_handle import Run
 from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.formats.catalogue.format import Materializer
 from gitmodel.formats.catalogue.plugins import register_materializer

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, ClassVar, overload
 
 from gitmodel.client import Client
-from gitmodel.client.result_line import print_result
-from gitmodel.client.run_handle import Run
+from gitmodel.client.handles.run_handle import Run
+from gitmodel.client.script_runs.result_line import print_result
 from gitmodel.domain.arguments.checking import checked
 from gitmodel.domain.arguments.other_names import shows_our_form
 from gitmodel.domain.secrets.credentials import refuse_credentials

@@ -12,7 +12,7 @@ from typing import Any
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.transaction import reserve
 from gitmodel.client import Client
-from gitmodel.client.by_url import in_ci
+from gitmodel.client.opening.by_url import in_ci
 from gitmodel.domain.arguments.description import read_description
 from gitmodel.domain.changes import models as model_plans
 from gitmodel.domain.changes import stages as stage_plans

@@ -10,7 +10,7 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from gitmodel.client import Client
-from gitmodel.client.executed_cells import store_cells
+from gitmodel.client.script_runs.executed_cells import store_cells
 from gitmodel.domain.schema.records import Code, RunRecord, RunRules, StepRecord
 from gitmodel.domain.secrets.credentials import redacted
 from gitmodel.domain.secrets.error_text import ErrorText

@@ -16,7 +16,7 @@ from typing import Any
 from gitmodel.branch.run_journal import Journal, RunJournal
 from gitmodel.branch.step_logs import rewrite_logs
 from gitmodel.client import Client
-from gitmodel.client.run_handle import Run
+from gitmodel.client.handles.run_handle import Run
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import gitmodel
 from gitmodel import Artifact, Client, Model, ModelStages, ModelVersion, errors
-from gitmodel.client.run_version import RunVersion
-from gitmodel.client.script_runs import ScriptRun
+from gitmodel.client.script_runs.run_version import RunVersion
+from gitmodel.client.script_runs.script_run import ScriptRun
 
 WIDTH = 100
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/python.md"

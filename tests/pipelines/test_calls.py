@@ -49,9 +49,8 @@ def test_a_listed_run_is_a_handle_with_steps_outputs_and_packages(client):
 
 def test_listing_runs_imports_no_other_handles(client):
     train.run(client=client)
-    code = (
-        "import sys, gitmodel; (run,) = gitmodel.Client().list_runs(); print('gitmodel.client.handles' in sys.modules)"
-    )
+    read = "import sys, gitmodel; (run,) = gitmodel.Client().list_runs()"
+    code = f"{read}; print('gitmodel.client.handles.handles' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from gitmodel import Client, ModelConfig, RunFailed, pipeline, step
-from gitmodel.client.result_line import result_line
+from gitmodel.client.script_runs.result_line import result_line
 from gitmodel.domain.schema.records import Code
 
 SCRIPT = """

@@ -16,8 +16,8 @@ from typing import Any
 
 from gitmodel.branch.run_journal import RunJournal
 from gitmodel.client import storing
-from gitmodel.client.handles import ModelVersion
-from gitmodel.client.open_registry import OpenRegistry
+from gitmodel.client.handles.handles import ModelVersion
+from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.versions import check_artifacts
 from gitmodel.domain.schema.names import ARCHIVED, NONE, check_name, fault_in

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gitmodel.client.tables import Table, flat_fields
+from gitmodel.client.tables.table import Table, flat_fields
 from gitmodel.lineage.history import Holding
 
 

@@ -8,9 +8,9 @@ from operator import methodcaller
 from typing import Any, ClassVar
 
 from gitmodel.client import storing
-from gitmodel.client.handles import ModelVersion
+from gitmodel.client.handles.handles import ModelVersion
 from gitmodel.client.model_stages import ModelStages
-from gitmodel.client.run_recording import NewVersion, RunRecording
+from gitmodel.client.script_runs.run_recording import NewVersion, RunRecording
 from gitmodel.domain.arguments.checking import ArtifactSource, checked_arguments
 from gitmodel.domain.arguments.other_names import refuse_other_keywords, shows_our_form
 from gitmodel.domain.schema.names import check_alias

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Generic, TypeVar
 
 from gitmodel.client import names_elsewhere
 from gitmodel.client.model_stages import ModelStages
-from gitmodel.client.open_registry import OpenRegistry
+from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.domain.arguments.checking import ArtifactSource, ArtifactSources, checked_arguments
 from gitmodel.domain.arguments.other_names import refuse_other_keywords, shows_our_form
 from gitmodel.domain.changes.models import TagChanges

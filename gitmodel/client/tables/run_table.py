@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gitmodel.client.run_handle import Run
-from gitmodel.client.tables import Table, flat_fields
+from gitmodel.client.handles.run_handle import Run
+from gitmodel.client.tables.table import Table, flat_fields
 
 
 class RunTable(Table[Run]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from gitmodel.client.tables import Table
+from gitmodel.client.tables.table import Table
 from gitmodel.domain.views.comparison import Compared
 from gitmodel.lineage.comparing import CodeRange, ComparedVersion, Comparison
 

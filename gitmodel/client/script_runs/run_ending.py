@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Literal
 
-from gitmodel.client.by_url import in_ci
-from gitmodel.client.executed_cells import store_cells
-from gitmodel.client.handles import ModelVersion
-from gitmodel.client.open_registry import OpenRegistry
-from gitmodel.client.run_recording import NewVersion, RunRecording
+from gitmodel.client.handles.handles import ModelVersion
+from gitmodel.client.opening.by_url import in_ci
+from gitmodel.client.opening.open_registry import OpenRegistry
+from gitmodel.client.script_runs.executed_cells import store_cells
+from gitmodel.client.script_runs.run_recording import NewVersion, RunRecording
 from gitmodel.domain.changes.runs import plan_run
 from gitmodel.domain.schema.records import RunRecord, RunRules, StepRecord
 from gitmodel.domain.secrets.error_text import ErrorText

@@ -11,12 +11,13 @@ from typing import Any, ClassVar
 
 from gitmodel.branch.pushed_ref_moves import check_push
 from gitmodel.branch.run_journal import Journal
-from gitmodel.client import run_ending, storing
-from gitmodel.client.handles import Artifact, Attached, Model, ModelVersion, NamedProgress
-from gitmodel.client.open_registry import OpenRegistry
-from gitmodel.client.result_line import print_result
-from gitmodel.client.run_recording import NewVersion, RunRecording, RunStart
-from gitmodel.client.run_version import RunVersion
+from gitmodel.client import storing
+from gitmodel.client.handles.handles import Artifact, Attached, Model, ModelVersion, NamedProgress
+from gitmodel.client.opening.open_registry import OpenRegistry
+from gitmodel.client.script_runs import run_ending
+from gitmodel.client.script_runs.result_line import print_result
+from gitmodel.client.script_runs.run_recording import NewVersion, RunRecording, RunStart
+from gitmodel.client.script_runs.run_version import RunVersion
 from gitmodel.domain.arguments.checking import ArtifactSource, ArtifactSources, checked_arguments
 from gitmodel.domain.arguments.other_names import shows_our_form
 from gitmodel.domain.schema.names import check_name, with_article

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from gitmodel.branch.opening import open_chosen, open_repository
 from gitmodel.branch.repository import Repository
-from gitmodel.client import by_url
-from gitmodel.client.by_url import local_file, names_url
+from gitmodel.client.opening import by_url
+from gitmodel.client.opening.by_url import local_file, names_url
 from gitmodel.domain.addresses import Terms
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema.renumbering import Renumbered

@@ -7,13 +7,13 @@ from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from gitmodel.client.open_registry import OpenRegistry
+from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.domain.arguments.other_names import shows_our_form
 from gitmodel.domain.schema.records import Code, StepRecord
 from gitmodel.registry.recorded_runs.runs import RunView, with_details
 
 if TYPE_CHECKING:
-    from gitmodel.client.run_outputs import Outputs
+    from gitmodel.client.handles.run_outputs import Outputs
 
 
 @shows_our_form
@@ -65,7 +65,9 @@ class Run(RunView):
 
         A run that failed has the outputs that were stored before the failure. Raises NotFound for an unknown name.
         """
-        from gitmodel.client.run_outputs import outputs_of  # imported here: a list of runs needs no other handles
+        from gitmodel.client.handles.run_outputs import (
+            outputs_of,  # imported here: a list of runs needs no other handles
+        )
 
         return outputs_of(self, self.steps, self._registry)
 

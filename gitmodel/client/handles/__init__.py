@@ -1,0 +1,1 @@
+"""Models, versions, artifacts and runs as Python objects."""

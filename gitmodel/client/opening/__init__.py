@@ -1,0 +1,1 @@
+"""Opening a registry by its settings, from a path or a URL."""

@@ -1,0 +1,1 @@
+"""A run of a script without steps, from `Client.start_run` to its commit."""
