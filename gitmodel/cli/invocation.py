@@ -242,8 +242,8 @@ def command(
 
 
 class Entry(NamedTuple):
-    """A command that is imported when it is called: its `module:name` in `cli.commands`, the first line of its help,
-    and its section in the help of the program.
+    """A command that is imported when it is called: its `room.module:name` in `cli.commands`, the first line of its
+    help, and its section in the help of the program.
     """
 
     target: str

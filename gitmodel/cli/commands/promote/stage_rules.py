@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitmodel.cli import options, shapes
-from gitmodel.cli.commands.proposals import print_proposal
+from gitmodel.cli.commands.promote.proposals import print_proposal
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.domain.changes.rule_edits import AddGate, AddStage, RemoveGate, RemoveStage, RulesEdit, UpdateStage
 from gitmodel.errors import UsageError

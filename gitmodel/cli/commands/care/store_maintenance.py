@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitmodel.cli import options, shapes
-from gitmodel.cli.commands.setup import url_of
+from gitmodel.cli.commands.start.setup import url_of
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.cell_text import count

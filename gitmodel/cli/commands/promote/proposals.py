@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitmodel.cli import options, shapes
-from gitmodel.cli.commands.diff import row_fields
+from gitmodel.cli.commands.look.diff import row_fields
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import cell_text, lineage_drawing

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 _ON_RULES = {
-    "list": Entry("stage_rules:list_stages", "List the stages and their rules."),
-    "add": Entry("stage_rules:add", "Add a stage."),
-    "update": Entry("stage_rules:update", "Change the rules of a stage."),
-    "remove": Entry("stage_rules:remove", "Remove a stage that no version is in."),
-    "gate": Entry("stage_rules:gate", "Add and remove gates of stages."),
+    "list": Entry("promote.stage_rules:list_stages", "List the stages and their rules."),
+    "add": Entry("promote.stage_rules:add", "Add a stage."),
+    "update": Entry("promote.stage_rules:update", "Change the rules of a stage."),
+    "remove": Entry("promote.stage_rules:remove", "Remove a stage that no version is in."),
+    "gate": Entry("promote.stage_rules:gate", "Add and remove gates of stages."),
 }
 
 

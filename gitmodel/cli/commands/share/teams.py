@@ -177,7 +177,7 @@ def _warn_of_pull(invocation: Invocation, done: Pulled, hint: str = "") -> None:
     for merge in done.merged:
         invocation.output.warn(str(merge), "run `git model apply --push` to set the tags again")
     if done.credentials:
-        from gitmodel.cli.commands.checks import warn_of_credentials
+        from gitmodel.cli.commands.care.checks import warn_of_credentials
 
         warn_of_credentials(invocation, done.credentials)
     for name in done.set_back:

@@ -37,8 +37,8 @@ _UNKNOWN = "unknown"  # the status of a run whose record is missing
 
 
 _IN_CODE = {
-    "contains": Entry("code:contains", "List the versions whose code contains a commit."),
-    "notes": Entry("code:notes", "Show versions in the git log of the code."),
+    "contains": Entry("trace.code:contains", "List the versions whose code contains a commit."),
+    "notes": Entry("trace.code:notes", "Show versions in the git log of the code."),
 }
 
 

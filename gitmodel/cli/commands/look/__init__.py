@@ -1,0 +1,1 @@
+"""Commands that show the registry as it is."""

@@ -1,0 +1,1 @@
+"""Commands that change stages, their rules and aliases, or propose such changes."""

@@ -1,0 +1,1 @@
+"""Commands that record models, versions, artifacts and metadata."""

@@ -1,0 +1,1 @@
+"""Commands that exchange changes and versions with other repositories."""

@@ -1,0 +1,1 @@
+"""Commands about the past: history, lineage, runs, and the code of versions."""
