@@ -18,7 +18,7 @@ from measuring import Cost, Table, cpu_seconds, describe_machine, middle
 
 from gitmodel import ModelConfig, __version__, pipeline, step
 from gitmodel.client import Client
-from gitmodel.pipelines import running
+from gitmodel.pipelines.execution import running
 
 STEPS = 100
 DEMO = ModelConfig(name="demo", create_new_model_version=True)

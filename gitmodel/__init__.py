@@ -87,7 +87,7 @@ if TYPE_CHECKING:
         pipeline,
         step,
     )
-    from gitmodel.pipelines.reproducing import reproduce
+    from gitmodel.pipelines.reproduction.reproducing import reproduce
 
 _HOMES = {
     "gitmodel.domain.changes.rule_edits": ("AddGate", "AddStage", "RemoveGate", "RemoveStage", "UpdateStage"),
@@ -106,7 +106,7 @@ _HOMES = {
         "pipeline",
         "step",
     ),
-    "gitmodel.pipelines.reproducing": ("reproduce",),
+    "gitmodel.pipelines.reproduction.reproducing": ("reproduce",),
     "gitmodel.errors": (
         "Conflict",
         "GateRefused",

@@ -7,7 +7,7 @@ import pytest
 from transcripts import ask
 
 from gitmodel import Client, Conflict, NotFound
-from gitmodel.pipelines.rerun_process import find_pipeline
+from gitmodel.pipelines.reproduction.rerun_process import find_pipeline
 
 RULES = 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
 STAGE = "models/iris/stages/production.toml"

@@ -26,17 +26,17 @@ from gitmodel.client.handles.run_handle import Run
 from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.formats.catalogue.format import Materializer
 from gitmodel.formats.catalogue.plugins import register_materializer
-from gitmodel.pipelines.config import (
+from gitmodel.pipelines.declarations.config import (
     ArtifactConfig,
     DeploymentArtifactConfig,
     ExternalArtifact,
     ModelArtifactConfig,
     ModelConfig,
 )
-from gitmodel.pipelines.context import StepContext, get_step_context, log_artifact_metadata, log_model_metadata
+from gitmodel.pipelines.declarations.steps import Step, step
 from gitmodel.pipelines.definition import Pipeline, pipeline
-from gitmodel.pipelines.running import RunFailed
-from gitmodel.pipelines.steps import Step, step
+from gitmodel.pipelines.execution.running import RunFailed
+from gitmodel.pipelines.workers.context import StepContext, get_step_context, log_artifact_metadata, log_model_metadata
 
 __all__ = [
     "ArtifactConfig",

@@ -22,14 +22,14 @@ from gitmodel.domain.secrets.credentials import refuse_credentials
 from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, Secret
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.formats.loading import is_loading
-from gitmodel.pipelines.config import ModelConfig, check_options
-from gitmodel.pipelines.context import current_step
-from gitmodel.pipelines.graph import building, read_parameter
-from gitmodel.pipelines.run_records import Job, Listener
-from gitmodel.pipelines.running import run_job
-from gitmodel.pipelines.source import find_file, find_source
-from gitmodel.pipelines.step_modules import is_importing
-from gitmodel.pipelines.steps import check_function, is_building, name_of
+from gitmodel.pipelines.active_runs.run_records import Job, Listener
+from gitmodel.pipelines.active_runs.source import find_file, find_source
+from gitmodel.pipelines.declarations.config import ModelConfig, check_options
+from gitmodel.pipelines.declarations.graph import building, read_parameter
+from gitmodel.pipelines.declarations.steps import check_function, is_building, name_of
+from gitmodel.pipelines.execution.running import run_job
+from gitmodel.pipelines.workers.context import current_step
+from gitmodel.pipelines.workers.step_modules import is_importing
 from gitmodel.registry.recorded_runs.runs import refuse_inside_run
 
 log = logging.getLogger("gitmodel.pipelines")
@@ -165,7 +165,7 @@ class Pipeline:
 
         >>> train.run(**train.read_parameters("params.toml"))                # doctest: +SKIP
         """
-        from gitmodel.pipelines.annotated_parameters import from_file  # imported here: only files need it
+        from gitmodel.pipelines.parameters.annotated_parameters import from_file  # imported here: only files need it
 
         return from_file(self.function, Path(path))
 

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from gitmodel.errors import NotFound, UsageError, message_of
 from gitmodel.pipelines.definition import Pipeline
-from gitmodel.pipelines.step_modules import import_module, import_script
+from gitmodel.pipelines.workers.step_modules import import_module, import_script
 
 
 def pipeline_of_script(script: str) -> Pipeline:

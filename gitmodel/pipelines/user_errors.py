@@ -12,7 +12,7 @@ from typing import Any
 from gitmodel.domain.secrets.secret_values import Secret, SecretValues, collecting_secrets
 from gitmodel.errors import GitModelError, UsageError, message_of
 from gitmodel.pipelines.definition import Pipeline
-from gitmodel.pipelines.installed import is_library, is_of_gitmodel
+from gitmodel.pipelines.project.installed import is_library, is_of_gitmodel
 
 
 @contextmanager

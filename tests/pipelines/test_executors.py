@@ -15,7 +15,7 @@ import pytest
 from waiting import wait_for
 
 from gitmodel import Client, ModelConfig, RunFailed, Secret, Unreachable, UsageError, pipeline, step
-from gitmodel.pipelines import running
+from gitmodel.pipelines.execution import running
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from gitmodel import pipeline
-from gitmodel.pipelines.project_code import ProjectCode
-from gitmodel.pipelines.project_modules import UnknownCode
-from gitmodel.pipelines.value_text import describe_value, spell_value
+from gitmodel.pipelines.project.project_code import ProjectCode
+from gitmodel.pipelines.project.project_modules import UnknownCode
+from gitmodel.pipelines.project.value_text import describe_value, spell_value
 
 STEPS = """
 

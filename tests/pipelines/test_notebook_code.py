@@ -4,8 +4,8 @@ import linecache
 
 import pytest
 
-from gitmodel.pipelines.project_code import ProjectCode
-from gitmodel.pipelines.project_modules import UnknownCode
+from gitmodel.pipelines.project.project_code import ProjectCode
+from gitmodel.pipelines.project.project_modules import UnknownCode
 
 
 def notebook(*cells):

@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field
 
 from gitmodel import Secret, pipeline
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
-from gitmodel.pipelines.annotated_parameters import from_file
-from gitmodel.pipelines.parameter_files import read_parameter_file
+from gitmodel.pipelines.parameters.annotated_parameters import from_file
+from gitmodel.pipelines.parameters.parameter_files import read_parameter_file
 
 
 class Mode(enum.Enum):

@@ -15,7 +15,7 @@ from project import Mode, Options
 from gitmodel import ExternalArtifact, ModelConfig, pipeline, step
 from gitmodel.cli.options import read_value
 from gitmodel.errors import NotFound, UsageError
-from gitmodel.pipelines.annotated_parameters import as_annotated, from_texts
+from gitmodel.pipelines.parameters.annotated_parameters import as_annotated, from_texts
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
 VALUES = [

@@ -9,9 +9,9 @@ import textwrap
 import pytest
 
 from gitmodel import Client, step
-from gitmodel.pipelines import project_code, project_modules
-from gitmodel.pipelines.project_code import ProjectCode
-from gitmodel.pipelines.project_modules import UnknownCode, note_loaded_modules
+from gitmodel.pipelines.project import project_code, project_modules
+from gitmodel.pipelines.project.project_code import ProjectCode
+from gitmodel.pipelines.project.project_modules import UnknownCode, note_loaded_modules
 
 FILES = {
     "flow.py": """
@@ -204,7 +204,7 @@ def test_a_step_with_an_import_by_a_computed_name_depends_on_every_loaded_file(e
     code = """
 import flow, unused
 from pathlib import Path
-from gitmodel.pipelines.project_code import ProjectCode
+from gitmodel.pipelines.project.project_code import ProjectCode
 print(ProjectCode().of(flow.first).parts)
 """
     found = []
@@ -277,7 +277,10 @@ def test_the_distribution_of_a_module_is_found_if_their_names_differ():
 
 def test_the_digest_is_the_same_in_every_process(edited, tmp_path):
     found = digest(edited().first)
-    code = "import flow; from gitmodel.pipelines.project_code import ProjectCode as P; print(P().of(flow.first).parts)"
+    code = (
+        "import flow; from gitmodel.pipelines.project.project_code import ProjectCode as P; "
+        "print(P().of(flow.first).parts)"
+    )
     for seed in ("1", "2"):
         environ = {"PYTHONHASHSEED": seed, "PYTHONPATH": f"{tmp_path}:{':'.join(sys.path)}", "PATH": "/usr/bin:/bin"}
         done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
@@ -308,7 +311,7 @@ def test_the_code_of_a_step_with_an_incomparable_value_is_unknown(code_repo):
 
 
 def test_a_virtual_environment_inside_the_project_does_not_belong_to_it(tmp_path):
-    from gitmodel.pipelines.installed import is_library
+    from gitmodel.pipelines.project.installed import is_library
 
     assert is_library(str(tmp_path / ".venv/lib/python3.11/site-packages/numpy/__init__.py"))
     assert not is_library(str(tmp_path / "lib/numpy.py"))

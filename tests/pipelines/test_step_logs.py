@@ -315,7 +315,7 @@ def crash() -> None:
 @step
 def print_without_relay() -> None:
     import subprocess
-    from gitmodel.pipelines import step_output
+    from gitmodel.pipelines.workers import step_output
     os.kill(step_output._redirection._relay._process.pid, 9)
     step_output._redirection._relay._process.wait()
     for number in range(20000):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gitmodel.pipelines.value_text import describe_value, spell_value
+from gitmodel.pipelines.project.value_text import describe_value, spell_value
 
 
 class Colour(enum.Enum):

@@ -19,7 +19,7 @@ from gitmodel import (
     pipeline,
     step,
 )
-from gitmodel.pipelines.context import PlannedVersion
+from gitmodel.pipelines.workers.context import PlannedVersion
 
 CONFIG = ModelConfig(name="demo", create_new_model_version=True)
 FORM = 'write model_config=ModelConfig(name="demo", create_new_model_version=True)'

@@ -7,8 +7,8 @@ from teamwork import TWO_STAGES
 from gitmodel import Client
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.pipelines import run_commit
-from gitmodel.pipelines.step_results import StagePlan
+from gitmodel.pipelines.execution import run_commit
+from gitmodel.pipelines.workers.step_results import StagePlan
 
 GATED = f"""{TWO_STAGES}
 [[stages.gates]]

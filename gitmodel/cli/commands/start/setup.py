@@ -218,7 +218,7 @@ def completion(invocation: Invocation, shell: str) -> None:
 
 def _set(invocation: Invocation, key: str, value: str) -> None:
     if key == "executor":
-        from gitmodel.pipelines.executors import choose_executor
+        from gitmodel.pipelines.workers.executors import choose_executor
 
         choose_executor(value)
     if key == "repo":  # the only setting of the current repository instead of the registry's

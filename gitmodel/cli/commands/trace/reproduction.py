@@ -15,7 +15,7 @@ from gitmodel.domain.views import cell_text
 from gitmodel.errors import Invalid
 
 if TYPE_CHECKING:
-    from gitmodel.pipelines.reproducing import OutputFacts, Reproduced, ReproducedOutput
+    from gitmodel.pipelines.reproduction.reproducing import OutputFacts, Reproduced, ReproducedOutput
 
 _SHORT_COMMIT = 10
 _CHANGED = "its files had changes that are not in the commit, so this is not all of the code"
@@ -74,7 +74,7 @@ def reproduce(
     and otherwise compares the properties of the values. The code of the recorded commit runs with your permissions. The
     exit code is 5 if an output differs.
     """
-    from gitmodel.pipelines.reproducing import reproduce as run_again
+    from gitmodel.pipelines.reproduction.reproducing import reproduce as run_again
 
     given = options.read_metadata(secrets, option="--param")
     found = run_again(invocation.client, str(ref), folder=folder, secrets=given, executor=executor)

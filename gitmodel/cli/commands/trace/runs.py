@@ -80,7 +80,7 @@ def run(
     precedence over --params. A VALUE that fits the annotation is a number, true, false, a list, a table or a time in
     TOML syntax, or else text; a parameter annotated gitmodel.Secret is not recorded. Progress is printed on stderr.
     """
-    from gitmodel.pipelines.annotated_parameters import from_texts
+    from gitmodel.pipelines.parameters.annotated_parameters import from_texts
     from gitmodel.pipelines.pipeline_modules import pipeline_of_module, pipeline_of_script
     from gitmodel.pipelines.user_errors import naming_lines
 

@@ -1,0 +1,170 @@
+"""Runs as values: the call of a pipeline, the active run, the finished run, and its record."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
+from datetime import datetime
+from graphlib import TopologicalSorter
+from typing import Any
+
+from gitmodel.client import Client
+from gitmodel.client.script_runs.executed_cells import store_cells
+from gitmodel.domain.schema.records import Code, RunRecord, RunRules, StepRecord
+from gitmodel.domain.secrets.credentials import redacted
+from gitmodel.domain.secrets.error_text import ErrorText
+from gitmodel.frozen import Frozen
+from gitmodel.pipelines.active_runs.pinned_references import Pinned, Target
+from gitmodel.pipelines.active_runs.source import NOWHERE, Source
+from gitmodel.pipelines.declarations.config import ExternalArtifact, ModelConfig
+from gitmodel.pipelines.declarations.graph import Graph, Node
+from gitmodel.pipelines.declarations.steps import Output, Step
+from gitmodel.pipelines.workers.step_requests import Facts
+from gitmodel.pipelines.workers.step_results import StepResult, StoredOutput
+
+Listener = Callable[[str, str, float], None]
+
+
+class Job(Frozen):
+    """The call of a pipeline: its graph, parameters, source and options.
+
+    *recorded_inputs* has digests by step and parameter that another run recorded, and that replace the current inputs.
+    *temporary* is True if the registry is deleted after the run. *pickle* is the registry's rule `[formats] pickle`.
+    """
+
+    pipeline: str
+    graph: Graph
+    parameters: Mapping[str, Any]
+    model_config: ModelConfig | None
+    enable_cache: bool
+    listener: Listener | None = None
+    source: Source = NOWHERE
+    recorded_inputs: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    temporary: bool = False
+    pickle: bool = False
+
+    def allows_pickle(self, step: Step[..., Any]) -> bool:
+        """Return True if outputs of *step* that no other format can store may be pickled."""
+        return self.pickle if step.pickle is None else step.pickle
+
+
+@dataclass
+class ActiveRun:
+    """The state of an active run.
+
+    *begun* has the facts that each step got. *readers* has the steps that may have read the number of their version.
+    *failed_attempts* has the errors of each step's repeated attempts.
+    """
+
+    id: str
+    job: Job
+    started: datetime
+    code: Code
+    packages: str
+    pinned: Pinned
+    order: list[str]
+    results: dict[str, StepResult] = field(default_factory=dict)
+    failed: str = ""
+    status: str = "running"
+    begun: dict[str, Facts] = field(default_factory=dict)
+    readers: set[str] = field(default_factory=set)
+    failed_attempts: dict[str, list[ErrorText]] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """The version that each step works on."""
+        return self.pinned.targets
+
+    def output(self, wanted: Output) -> StoredOutput | None:
+        """Return the output *wanted* of a step; None if the step has no such output."""
+        name, result = self.job.graph.output_name(wanted), self.results.get(wanted.node)
+        return next((output for output in (result.outputs if result else ()) if output.name == name), None)
+
+    def in_order(self) -> dict[str, StepResult]:
+        """Return the results in the order of the steps, and not in the order in which the steps ended."""
+        return {name: self.results[name] for name in self.order if name in self.results}
+
+
+def run_record(
+    client: Client, active: ActiveRun, executor: str, error: ErrorText | None = None, *, keep: bool = True
+) -> RunRecord:
+    """Return the record of the run *active*, which ended with *error*.
+
+    Without *keep*, the record names no failed version. Stores the executed cells of a notebook.
+    """
+    rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
+    succeeded = active.status == "succeeded"
+    versions = {
+        target.reference
+        for target in active.targets.values()
+        if succeeded or (keep and target.new and target.keeps_failed)
+    }
+    return RunRecord(
+        id=active.id,
+        pipeline=active.job.pipeline,
+        status=active.status,
+        started=active.started,
+        finished=max(active.started, client.writer.moment()),
+        script=active.job.source.script,
+        module=active.job.source.module,
+        executor=redacted(executor),
+        python=platform.python_version(),
+        packages=active.packages,
+        cells=store_cells(client.repository.config, rules, client.store, active.job.graph.known.values()),
+        failed_step=active.failed or None,
+        error=error.line(rules) if error else "",
+        traceback=error.recorded_traceback(rules) if error else "",
+        versions=tuple(sorted(versions)),
+        code=active.code,
+        parameters=active.job.graph.known.values().hide_parameters(active.job.parameters),
+        steps=tuple(_step_record(active, active.job.graph.nodes[name], rules, versions) for name in active.order),
+    )
+
+
+def _step_record(active: ActiveRun, node: Node, rules: RunRules, versions: Set[str]) -> StepRecord:
+    result = active.results.get(node.name)
+    inputs = {}
+    for name, value in node.inputs.items():
+        if isinstance(value, ExternalArtifact):
+            inputs[name] = active.pinned.inputs[node.name, name].digest
+        elif (output := active.output(value)) is not None:
+            inputs[name] = output.digest
+    for name, digest in (result.read if result else {}).items():  # artifacts that the step loaded from the version
+        inputs[name if inputs.get(name, digest) == digest else f"version-{name}"] = digest
+    made = result.outputs if result else ()
+    target = active.targets.get(node.name)
+    # The links of a new version have the kind, size and format of the outputs. The record of the step omits them.
+    is_linked = target is not None and target.new and target.reference in versions
+    described = () if is_linked else made
+    return StepRecord(
+        name=node.name,
+        status=result.status if result else "skipped",
+        version=target.reference if target is not None and not target.new else None,
+        seconds=round(result.seconds, 3) if result else 0.0,
+        failed_attempts=tuple(
+            error.map(active.job.graph.known.values().hide).line(rules)
+            for error in active.failed_attempts.get(node.name, ())
+        ),
+        parameters=node.recorded_parameters(),
+        inputs=inputs,
+        outputs={output.name: output.digest for output in made},
+        kinds={output.name: output.kind for output in described},
+        sizes={output.name: output.size for output in described},
+        formats={output.name: output.format for output in described},
+        files={output.name: output.file for output in described if output.file},
+    )
+
+
+def order(needs: Mapping[str, set[str]]) -> list[str]:
+    """Return the steps in the order in which they run one at a time: the next is the first called step that can run."""
+    called = {name: index for index, name in enumerate(needs)}
+    sorter = TopologicalSorter(needs)
+    sorter.prepare()
+    ordered: list[str] = []
+    ready: list[str] = []
+    while sorter.is_active():
+        ready = sorted([*ready, *sorter.get_ready()], key=called.__getitem__)
+        ordered.append(ready.pop(0))
+        sorter.done(ordered[-1])
+    return ordered

@@ -1,0 +1,48 @@
+"""The source of a pipeline: its file in the code repository, from which it can run again."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gitmodel.formats.script_names import SCRIPTS
+from gitmodel.frozen import Frozen
+from gitmodel.pipelines.workers.step_modules import is_script, name_of_main
+
+if TYPE_CHECKING:
+    from gitmodel.client import Client
+
+
+class Source(Frozen):
+    """The file of a pipeline, relative to the code repository, and the name of its module if it was imported.
+
+    Both are None for a pipeline in a notebook, at a prompt or outside of the code repository.
+    """
+
+    script: str | None = None
+    module: str | None = None
+
+
+NOWHERE = Source()
+
+
+def find_source(function: Callable[..., Any], client: Client) -> Source:
+    """Return the location of *function* in the code repository of *client*."""
+    code, file = client.find_code(), find_file(function)
+    if file is None or code is None or not code.worktree or not file.is_relative_to(code.git.top):
+        return NOWHERE
+    return Source(file.relative_to(code.git.top).as_posix(), _module_of(inspect.unwrap(function)))
+
+
+def find_file(function: Callable[..., Any]) -> Path | None:
+    """Return the file that contains *function*; None for a prompt or a notebook."""
+    file = Path(inspect.unwrap(function).__code__.co_filename)
+    return file.resolve() if file.is_file() else None
+
+
+def _module_of(function: Callable[..., Any]) -> str | None:
+    if function.__module__ not in SCRIPTS and not is_script(function.__module__):
+        return function.__module__
+    return name_of_main() if function.__module__ == "__main__" else None

@@ -1,0 +1,107 @@
+"""The cache of steps: the dependencies of a result, their changes, and a check that its outputs are still stored."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gitmodel.domain.schema.records import FOLDER_FORMAT
+from gitmodel.errors import GitModelError, UsageError
+from gitmodel.pipelines.declarations.graph import Node
+from gitmodel.pipelines.declarations.steps import Step
+from gitmodel.pipelines.project.opened_files import hash_declared
+from gitmodel.pipelines.project.project_modules import UnknownCode
+from gitmodel.pipelines.project.source_statements import hash_json
+from gitmodel.pipelines.project.value_text import spell_value
+from gitmodel.pipelines.workers.step_results import StoredOutput
+from gitmodel.stores.artifacts import are_whole, keep_artifact, manifest_of
+from gitmodel.stores.interface import ArtifactStore
+from gitmodel.stores.parallel_transfers import in_parallel
+from gitmodel.stores.transfer import JOBS
+
+# The kinds of dependencies of a result, in the order in which a reason names them.
+_KINDS = ("parameter", "input", "code", "value", "file", "files", "variable", "package")
+_MOST_CHANGES = 3
+
+
+def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:
+    """Return the path and SHA-256 of each file that *step* declares. Raises UsageError if a file is missing."""
+    try:
+        return hash_declared(step.files)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"step {step.name} declares the file {error.args[0]!a}, which does not exist",
+            hint=f"the current folder is {os.getcwd()}; write paths from there, or globs such as data/*.csv",
+        ) from None
+
+
+def cache_parts(
+    node: Node, inputs: Mapping[str, str], model: str, code: Mapping[str, str], *, pickle: bool
+) -> dict[str, str]:
+    """Return digests, by a name to show, of everything that the result of a step depends on.
+
+    The result depends on *code*, parameters, *inputs* (digests by name), *model*, declared files and variables.
+    *pickle* allows outputs that are pickled. Raises UnknownCode if a parameter cannot be compared, UsageError if a file
+    is missing.
+    """
+    step = node.step
+    parts = {**code, **{f"input {name}": digest for name, digest in inputs.items()}}
+    for name, value in (*node.values.items(), *node.shapes.items()):
+        if (text := spell_value(value)) is None:
+            raise UnknownCode(f"parameter {name} cannot be compared")
+        parts[f"parameter {name}"] = hash_json(text)
+    parts |= {f"file {path}": digest for path, digest in declared_files(step)}
+    parts |= {f"variable {name}": hash_json(os.environ.get(name)) for name in step.env}
+    outputs = [(name, spec.kind, spec.format) for name, spec in zip(node.outputs, step.outputs, strict=True)]
+    parts["its outputs"] = hash_json(outputs)
+    if model:
+        parts["the model"] = model
+    if pickle:
+        parts["the rule for pickle"] = "allowed"
+    return parts
+
+
+def what_changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Return the names of the dependencies that differ, as the beginning of a sentence; "" for equal ones.
+
+    >>> what_changed({"parameter x": "1", "input y": "2"}, {"parameter x": "3", "input y": "2"})
+    'parameter x changed'
+    """
+    names = sorted({name for name in {*before, *now} if before.get(name) != now.get(name)}, key=_importance)
+    shown = names[:_MOST_CHANGES]
+    if len(names) > len(shown):
+        shown.append(f"{len(names) - len(shown)} more")
+    return f"{' and '.join(filter(None, (', '.join(shown[:-1]), shown[-1])))} changed" if shown else ""
+
+
+def _importance(name: str) -> tuple[int, str]:
+    kind = name.partition(" ")[0]
+    return (_KINDS.index(kind) if kind in _KINDS else len(_KINDS)), name
+
+
+def are_kept(store: ArtifactStore, outputs: Sequence[StoredOutput]) -> bool:
+    """Return True if the store still has all *outputs*, and renew their timestamps."""
+    return all(
+        in_parallel(
+            lambda output: keep_artifact(store, output.digest, folder=output.format == FOLDER_FORMAT), outputs, JOBS
+        )
+    )
+
+
+def are_stored(store: ArtifactStore, outputs: Iterable[StoredOutput], *, read_servers: bool = True) -> bool:
+    """Return True if the store has the cached outputs of a step, with all files of folders, undamaged.
+
+    Verifies the outputs and renews the timestamps of old objects, as `are_whole` does.
+    """
+    try:
+        objects: list[tuple[str, int | None]] = []
+        for output in outputs:
+            if output.format == FOLDER_FORMAT:
+                entries = manifest_of(store, output.digest)
+                objects += [*((entry.digest, entry.size) for entry in entries), (output.digest, None)]
+            else:
+                objects.append((output.digest, output.size))
+        return are_whole(store, objects, read_servers=read_servers)
+    except GitModelError:
+        return False

@@ -1,0 +1,174 @@
+"""Checks before the first step of a run, which can take hours: a problem must not appear only at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from gitmodel.branch.pushed_ref_moves import check_push
+from gitmodel.client import Client
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.formats.catalogue.plugins import (
+    find_format,
+    has_other_materializers,
+    missing_packages,
+    missing_packages_of,
+    refuse_missing,
+)
+from gitmodel.formats.declared_types import formats_of, is_path, without_format
+from gitmodel.pipelines.active_runs.pinned_references import Resolved, resolve
+from gitmodel.pipelines.active_runs.run_records import Job
+from gitmodel.pipelines.declarations.graph import Graph, Node
+from gitmodel.pipelines.declarations.steps import OutputSpec
+from gitmodel.pipelines.workers.executors import ExecutorChoice, RunningExecutor
+from gitmodel.registry.recorded_runs.runs import keep_packages
+from gitmodel.stores.interface import Unwritable
+from gitmodel.stores.local_store import LocalStore
+
+_KINDS: tuple[type[GitModelError], ...] = (UsageError, NotFound, Conflict, Invalid, Refused, Unreachable)
+
+
+def check_before_the_run(client: Client, job: Job, choice: ExecutorChoice) -> tuple[Job, Resolved]:
+    """Raise errors that would stop the run later. Return *job* with the registry's rules and resolved references.
+
+    Checks the user's identity, the rules of the registry, the versions and their names, the types and formats of
+    outputs, and the packages that they need. Checks that the stores can be written, by storing an object that stays
+    there. Checks that the server of a registry by URL accepts a push. Raises a single error for all problems.
+    """
+    problems = _Problems()
+    found = None
+    with problems.noting():
+        client.repository.identity.now()
+    with problems.noting():
+        rules = client.repository.snapshot().registry().require("runs", "formats").formats
+        job = replace(job, pickle=rules is not None and rules.pickle)
+    with problems.noting():
+        found = resolve(client, job.pipeline, job.graph, job.model_config)
+    with problems.noting():
+        _check_types(job)
+    if choice.is_local:
+        with problems.noting():
+            _check_packages(job.graph, found)
+    with problems.noting():
+        _check_stores(client, found)
+    if client.repository.url:
+        with problems.noting():
+            check_push(client.repository)
+    problems.tell()
+    assert found is not None
+    return job, found
+
+
+class _Problems:
+    def __init__(self) -> None:
+        self._found: list[GitModelError] = []
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Remember an error of the block instead of raising it. Of errors with equal messages, remember one."""
+        try:
+            yield
+        except GitModelError as error:
+            if error.message not in [one.message for one in self._found]:
+                self._found.append(error)
+
+    def tell(self) -> None:
+        """Raise the remembered errors as one error with all messages and hints, and with the class of the first."""
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            kind = next((kind for kind in _KINDS if isinstance(self._found[0], kind)), GitModelError)
+            raise kind(
+                f"{len(self._found)} problems would stop the run: {_numbered(one.message for one in self._found)}",
+                hint=_numbered(one.hint for one in self._found),
+            )
+
+
+def _numbered(texts: Iterable[str]) -> str:
+    return "; ".join(f"({number}) {text}" for number, text in enumerate(texts, 1))
+
+
+def _outputs(graph: Graph) -> Iterator[tuple[Node, OutputSpec, str, Any]]:
+    """Yield each output of the steps: step, specification, name and annotated type."""
+    for node in graph.nodes.values():
+        for spec, name, hint in zip(node.step.outputs, node.outputs, node.step.output_types, strict=True):
+            yield node, spec, f"{name} of step {node.name}", hint
+
+
+def _check_types(job: Job) -> None:
+    """Raise UsageError for outputs of types that no format keeps, and for unknown formats."""
+    wrong = []
+    for node, spec, name, hint in _outputs(job.graph):
+        if spec.format:
+            find_format(spec.format)
+        elif not job.allows_pickle(node.step) and (kind := without_format(hint)) and not has_other_materializers():
+            wrong.append(f"{name} is of the type {kind}")
+    if wrong:
+        raise UsageError(
+            f"the output {', and '.join(wrong)}, which gitmodel cannot save",
+            hint='write @step(pickle=True) to allow pickle for it, or write a materializer, as the page "Write a '
+            'materializer" of the documentation shows',
+        )
+
+
+def check_workers(graph: Graph, found: Resolved, place: RunningExecutor) -> None:
+    """Raise UsageError if a worker of *place* lacks gitmodel, or a package that a format needs.
+
+    Checks the workers that exist at this moment. Checks none if *place* cannot call functions on its workers.
+    """
+    wanted = [*_formats_of_outputs(graph), *_formats_of_inputs(graph, found)]
+    answers = place.ask(missing_packages_of, sorted({name for names, _ in wanted for name in names}))
+    for worker, answer in answers.items():
+        # Found in the text, because Dask mentions a failed import during unpickling only in the text of another error.
+        if isinstance(answer, Exception) and ModuleNotFoundError.__name__ in repr(answer):
+            raise UsageError(
+                f"the worker {worker} cannot run steps: {answer}",
+                hint="install gitmodel there, with the version and the extras of this machine",
+            )
+        if isinstance(answer, dict):  # a worker without an answer is not refused, because nothing is known about it
+            refuse_missing(_needed(wanted, answer.__getitem__), where=f" on the worker {worker}")
+
+
+def _check_packages(graph: Graph, found: Resolved | None) -> None:
+    """Raise UsageError if packages are missing that the formats of the outputs and of external inputs need."""
+    inputs = _formats_of_inputs(graph, found) if found else ()
+    refuse_missing(_needed([*_formats_of_outputs(graph), *inputs], missing_packages))
+
+
+def _needed(wanted: Iterable[tuple[Iterable[str], str]], missing: Callable[[str], list[str]]) -> dict[str, str]:
+    """Return the missing packages of the formats *wanted*, each with the first output or input that needs it."""
+    needed: dict[str, str] = {}
+    for names, what in wanted:
+        packages = list(map(missing, names))
+        if all(packages):  # a union has no missing package if the packages of one of its types are installed
+            for package in (package for group in packages for package in group):
+                needed.setdefault(package, what)
+    return needed
+
+
+def _formats_of_outputs(graph: Graph) -> Iterator[tuple[list[str], str]]:
+    """Yield the formats that each output may have, and its name."""
+    for _, spec, name, hint in _outputs(graph):
+        yield [spec.format] if spec.format else list(formats_of(hint)), f"the output {name}"
+
+
+def _formats_of_inputs(graph: Graph, found: Resolved) -> Iterator[tuple[list[str], str]]:
+    """Yield the format of each artifact that a step loads as an input, and the name of the input."""
+    for (step, parameter), ref in found.inputs.items():
+        if not is_path(graph.nodes[step].input_types.get(parameter)):
+            yield [ref.format], f"the input {parameter} of step {step}"
+
+
+def _check_stores(client: Client, found: Resolved | None) -> None:
+    """Raise the error of a store to which outputs cannot be written."""
+    models = {config.name for config in found.configs.values()} if found else set()
+    stores = [client.access.for_writing(model) for model in ("", *sorted(models))]
+    for store in {store.url: store for store in stores}.values():
+        if isinstance(store, Unwritable):
+            raise store.refusal()
+        if isinstance(store.origin, LocalStore):
+            store.create()
+        else:
+            keep_packages(store)  # stores an object, because a store that exists can be read-only

@@ -1,0 +1,247 @@
+"""Running a pipeline: resolving its names, running its steps, and committing the result or the failure.
+
+Only this process reads and writes the registry. Workers only run steps.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import asdict, replace
+from typing import Any
+
+from gitmodel.branch.run_journal import Journal, RunJournal
+from gitmodel.branch.step_logs import rewrite_logs
+from gitmodel.client import Client
+from gitmodel.client.handles.run_handle import Run
+from gitmodel.domain.secrets.error_text import ErrorText
+from gitmodel.errors import GitModelError, UsageError
+from gitmodel.files.termination import cleaning_up_when_terminated
+from gitmodel.pipelines.active_runs.pinned_references import Resolved, pin, release_names, release_numbers
+from gitmodel.pipelines.active_runs.run_records import ActiveRun, Job, order, run_record
+from gitmodel.pipelines.declarations.graph import Graph
+from gitmodel.pipelines.execution.checks_before_a_run import check_before_the_run, check_workers
+from gitmodel.pipelines.execution.run_commit import commit_run
+from gitmodel.pipelines.execution.scheduling import Scheduler
+from gitmodel.pipelines.workers.executors import ExecutorChoice, RunningExecutor, choose_executor
+from gitmodel.pipelines.workers.step_modules import script_of
+from gitmodel.pipelines.workers.worker import refuse_secrets_in_plans
+from gitmodel.registry.recorded_runs.runs import RunView, keep_packages, new_run_id, told_stored
+
+log = logging.getLogger("gitmodel.pipelines")
+
+
+class RunFailed(GitModelError):
+    """A step failed, and only the failed run was recorded. *run* is the run's id, *traceback* the step's traceback."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "", run: str = "", step: str = "", traceback: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.run = run
+        self.step = step
+        self.traceback = traceback
+
+
+@cleaning_up_when_terminated()
+def run_job(client: Client, job: Job, executor: Any = None) -> Run:
+    """Run the steps of a pipeline, and commit their results and promotions in one transaction.
+
+    Raises UsageError before anything runs, RunFailed if a step fails, Conflict and other errors if the results cannot
+    be committed, KeyboardInterrupt if the run was interrupted. SIGTERM interrupts the run and then ends the process.
+    """
+    needs = job.graph.needs()
+    choice = choose_executor(executor)
+    if not choice.shares:
+        _check_reachable(job.graph, choice.name)
+    elif not job.temporary:  # `git model reproduce` ignores timeouts
+        _refuse_timeouts(job.graph, choice.name)
+    job, found = check_before_the_run(client, job, choice)
+    with ExitStack() as started:
+        place = started.enter_context(choice.start())
+        check_workers(job.graph, found, place)
+        return _begin(client, job, found, choice, _ending(started, place), needs)
+
+
+@contextmanager
+def _ending(started: ExitStack, place: RunningExecutor) -> Iterator[RunningExecutor]:
+    """Yield the executor *place*, which *started* closes after the block."""
+    with started.pop_all():
+        yield place
+
+
+def _begin(
+    client: Client,
+    job: Job,
+    found: Resolved,
+    choice: ExecutorChoice,
+    executor: AbstractContextManager[RunningExecutor],
+    needs: dict[str, set[str]],
+) -> Run:
+    """Begin the run in the journal, and run its steps on *executor*."""
+    moment = client.writer.moment()
+    code = client.record_code()
+    packages = keep_packages(client.store)
+    client.repository.share()
+    journal = Journal(client.repository.common_dir)
+    facts = {"pipeline": job.pipeline, "started": moment.isoformat(), "pid": os.getpid(), "executor": choice.name}
+    with journal.open_run(lambda: new_run_id(job.pipeline, moment), facts) as notes:
+        try:
+            pinned = pin(client, found, journal, notes.id).with_inputs(job.recorded_inputs)
+        except BaseException:
+            notes.discard()  # an error before the first step
+            raise
+        notes.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
+        notes.note_stored([(packages, "text")])
+        active = ActiveRun(notes.id, job, moment, code, packages, pinned, order(needs))
+        try:
+            return _run(client, active, choice, executor, journal, notes, needs)
+        finally:
+            # at the end, because a step may have printed the Secret of a later step
+            if active.job.graph.known.secrets:
+                rewrite_logs(journal.logs(notes.id), active.job.graph.known.values().hide)
+            with suppress(GitModelError):  # harmless: a reservation of an ended run does not count
+                release_names(client, pinned.targets.values(), notes.id)
+                if active.status != "succeeded":
+                    _release_unread_numbers(client, active, choice)
+
+
+def _run(
+    client: Client,
+    active: ActiveRun,
+    choice: ExecutorChoice,
+    executor: AbstractContextManager[RunningExecutor],
+    journal: Journal,
+    notes: RunJournal,
+    needs: dict[str, set[str]],
+) -> Run:
+    try:
+        with tempfile.TemporaryDirectory(prefix="gitmodel-run-") as scratch, executor as place:
+            # Workers on other machines cannot use a folder of this machine.
+            local = scratch if choice.is_local else ""
+            Scheduler(client, active, place, choice, journal, notes, local).run(needs)
+    except BaseException as error:
+        active.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
+        # Ctrl-C also ended the git process that reads objects, so that a new one is needed.
+        client.repository.reader.close()
+        _record_failure(client, active, choice, notes, _hidden(error, active))
+        raise
+    if active.failed:
+        active.status = "failed"
+        text = active.results[active.failed].error
+        assert text is not None
+        _record_failure(client, active, choice, notes, text)
+        raise _failure(active, text)
+    done = _commit(client, active, choice, notes)
+    with suppress(GitModelError):  # if this fails, the next run of the model releases the numbers
+        release_numbers(client, active.targets.values(), journal)
+    return done
+
+
+def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, notes: RunJournal) -> Run:
+    """Commit a run without a failed step."""
+    active.status = "succeeded"
+    record = run_record(client, active, choice.name)
+    try:
+        for result in active.results.values():  # a later step may have made a Secret from a text in these plans
+            refuse_secrets_in_plans(result.plans, active.job.graph.known.values())
+        written = commit_run(client, record, active.targets, active.in_order())
+    except KeyboardInterrupt:
+        notes.note(status="cancelled")  # if the commit was made nevertheless, the record on the branch counts
+        raise
+    except Exception as error:
+        # Another run took the version's name meanwhile, or a step planned an impossible change.
+        active.status = "failed"
+        _record_failure(client, active, choice, notes, _hidden(error, active), keep=False)
+        raise
+    notes.note(status=active.status)
+    if written is not None:
+        notes.discard()
+    notes.close()
+    record = replace(record, versions=(written or record).versions)
+    view = RunView(active.id, record.pipeline, active.status, active.started, record)
+    return Run._of(view, client._opened)
+
+
+def _hidden(error: BaseException, active: ActiveRun) -> ErrorText:
+    """Return the text of *error* without secrets."""
+    return ErrorText.of(error).hidden(active.job.graph.known.values())
+
+
+def _record_failure(
+    client: Client, active: ActiveRun, choice: ExecutorChoice, notes: RunJournal, error: ErrorText, *, keep: bool = True
+) -> None:
+    """Record a run that did not succeed. If this fails, only log the error: the error of the run is more important."""
+    try:
+        notes.note(error=asdict(error), failed_step=active.failed)
+        record = run_record(client, active, choice.name, error, keep=keep)
+        commit_run(client, record, active.targets, active.in_order())
+        notes.note(status=active.status)
+        if active.status == "cancelled":
+            log.warning("run %s was interrupted; `git model runs show %s` shows how far it came", active.id, active.id)
+    except Exception as second:
+        stored = ((output.name, output.digest) for result in active.results.values() for output in result.outputs)
+        said = f"{second}{told_stored(stored)}"
+        log.error("run %s, which %s, could not be recorded: %s", active.id, active.status, said)
+        try:
+            notes.note(status=active.status)
+        except GitModelError:
+            return
+
+
+def _release_unread_numbers(client: Client, active: ActiveRun, choice: ExecutorChoice) -> None:
+    """Release the numbers of a run that created no version, unless a step may know them."""
+    readers = set(active.readers)
+    for name in set(active.begun) - set(active.results):  # workers may still be running interrupted steps
+        if choice.name != "in-order" or active.begun[name].has_read_version:
+            readers.add(name)
+    known = {active.targets[name].reference for name in readers if name in active.targets}
+    for target in {target.reference: target for target in active.targets.values()}.values():
+        if target.new and target.reference not in known:
+            client.repository.reservations.release(target.model, target.number)
+
+
+def _failure(active: ActiveRun, error: ErrorText) -> RunFailed:
+    traceback = error.traceback.rstrip()
+    if traceback:
+        log.error("step %s of run %s failed\n%s", active.failed, active.id, traceback)
+    shown = f"run `git model runs show {active.id}` to see the run"
+    return RunFailed(
+        f"step {active.failed} failed: {error.type}: {error.message}",
+        hint=f"{error.hint}; {shown}" if error.hint else shown,
+        run=active.id,
+        step=active.failed,
+        traceback=traceback,
+    )
+
+
+def _refuse_timeouts(graph: Graph, executor: str) -> None:
+    """Raise UsageError if a step has a timeout: a step cannot be ended if it runs in the same process as the run."""
+    for node in graph.nodes.values():
+        if node.step.timeout is not None:
+            raise UsageError(
+                f"step {node.name} has timeout={node.step.timeout:g}, which the executor {executor} cannot enforce, "
+                "because it runs steps in this process",
+                hint="use the executor 'processes' or 'dask': @pipeline(executor=\"processes\"), or "
+                "`git model run --executor processes`",
+            )
+
+
+def _check_reachable(graph: Graph, executor: str) -> None:
+    """Raise UsageError for steps that another process cannot import."""
+    for node in graph.nodes.values():
+        _, file = script_of(node.step)
+        qualname = node.step.function.__qualname__
+        if node.step.function.__module__ == "__main__" and file and not os.path.isfile(file):
+            raise UsageError(
+                f"step {node.name} is defined in a notebook or prompt, where {executor} workers cannot find it",
+                hint="write it to a file with `%%writefile steps.py` and import it, or use the executor 'threads'",
+            )
+        if "<locals>" in qualname or "<lambda>" in qualname:
+            raise UsageError(
+                f"step {node.name} is defined inside a function, where {executor} workers cannot find it",
+                hint="define it at the top of a module, or use the executor 'threads'",
+            )

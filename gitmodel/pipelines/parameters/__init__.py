@@ -1,0 +1,1 @@
+"""The parameters of a pipeline: from texts, files and records to values of the annotated types."""

@@ -1,0 +1,462 @@
+"""The files that a step opens or names while it runs.
+
+Python's audit events report the opened files (https://docs.python.org/3/library/audit_events.html). No event reports a
+file that another process opens, or that a library opens without Python. gitmodel notices such a file only if a text in
+the step has its path: a constant, a parameter, an argument of a process. A step declares other such files with
+`@step(files=[...])`.
+"""
+
+from __future__ import annotations
+
+import dis
+import hashlib
+import json
+import os
+import re
+import sys
+import types
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import cached_property, lru_cache
+from importlib.util import source_from_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from gitmodel.frozen import Frozen
+from gitmodel.pipelines.project.installed import is_library, library_folders
+
+_Stamp = tuple[int, int, int]
+_PROGRAMS = frozenset({"git", "git-model", "gitmodel"})
+_IGNORED = frozenset({".git", "__pycache__"})
+_WORDS = re.compile(r"[^\s'\"`$()<>|&;=]+")
+_MOST_NAMES = 10_000
+_OURS = str(Path(__file__).parents[2]) + os.sep
+# Modules that open source code to import or to show it. Files that they open are not data of the step.
+_READERS_OF_CODE = frozenset({"importlib._bootstrap_external", "linecache", "tokenize", "_frozen_importlib_external"})
+
+
+class FileState(NamedTuple):
+    """The state of a file: its size, `st_mtime_ns`, `st_ctime_ns`, and the SHA-256 of its content."""
+
+    size: int
+    modified: int
+    changed: int
+    digest: str
+
+
+class OpenedState(Frozen):
+    """The state of the *files* that a step opened (None: a missing file), and hashes of the listings of *folders*."""
+
+    files: Mapping[str, FileState | None]
+    folders: Mapping[str, str]
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> OpenedState:
+        """Return the state whose JSON form is *found*. Raises TypeError or KeyError if *found* is not such a form."""
+        files = {path: None if state is None else FileState(*state) for path, state in found["files"].items()}
+        return cls(files, found["folders"])
+
+    def first_change(self, root: str, code: Collection[str]) -> str | None:
+        """Return the first file or folder below *root* that has changed since. Does not compare files of *code*."""
+        for name, state in self.files.items():
+            path = os.path.join(root, name)
+            if os.path.realpath(path) not in code and not _is_same(path, state):
+                return f"file {name}"
+        for name, digest in self.folders.items():
+            if _hash_listing(os.path.join(root, name)) != digest:
+                return f"the list of files in {name}"
+        return None
+
+
+class OpenedFiles:
+    """The files that a step opened below the folder *root*. *reads_registry* is True if it used git or a registry."""
+
+    def __init__(self, root: str) -> None:
+        self._root = os.path.realpath(root)
+        self._files: dict[str, _Stamp | None] = {}
+        self._named: dict[str, _Stamp | None] = {}
+        self._folders: set[str] = set()
+        self._written: set[str] = set()
+        self.reads_registry = False
+
+    def note_file(self, path: str, *, writes: bool) -> None:
+        """Remember that the step opened *path*."""
+        if path.endswith(".pyc"):
+            try:
+                path = source_from_cache(path)
+            except ValueError:
+                return
+        if path in self._files or path in self._written or not self._counts(path):
+            return
+        if os.path.isdir(path):
+            return self.note_folder(path)
+        if writes:
+            self._written.add(path)
+        else:
+            self._files[path] = _stamp(path)
+
+    def note_kept(self, path: str, stamp: _Stamp | None) -> None:
+        """Remember a file that was opened before the step started, with its state at that time."""
+        if os.path.isdir(path):
+            self.note_folder(path)
+        elif self._counts(path):
+            self._files[path] = stamp
+
+    def note_named(self, text: str) -> None:
+        """If *text* is the path of an existing file, remember the file: the step may open it without Python."""
+        if os.path.isfile(text) and self._counts(path := os.path.realpath(text)):
+            self._named.setdefault(path, _stamp(path))
+
+    def note_folder(self, path: str) -> None:
+        """Remember that the step listed the folder *path*."""
+        if self._counts(path) or path == self._root:
+            self._folders.add(path)
+
+    def finish(self) -> OpenedState | None:
+        """Return the state of the files and folders, to compare it later; None if a file changed during the step."""
+        files: dict[str, FileState | None] = {}
+        for path, before in self._files.items():
+            if _stamp(path) != before:
+                return None
+            files[self._name(path)] = None if before is None else FileState(*before, _hash_file(path))
+        for path, before in self._named.items():
+            # a file that changed meanwhile is left out, because the step probably wrote it
+            if before is not None and path not in self._written and _stamp(path) == before:
+                files.setdefault(self._name(path), FileState(*before, _hash_file(path)))
+        folders = {self._name(path): _hash_listing(path) for path in self._folders}
+        return OpenedState(files, folders)
+
+    def _name(self, path: str) -> str:
+        return os.path.relpath(path, self._root)
+
+    def _counts(self, path: str) -> bool:
+        return _is_below(self._root, path)
+
+
+def hash_declared(patterns: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the path and SHA-256 of each file that *patterns* (paths, folders with all files below, globs) name.
+
+    Raises FileNotFoundError for a pattern that names no file.
+    """
+    import glob
+
+    found: dict[str, str] = {}
+    for pattern in patterns:
+        paths = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]
+        files = [file for path in paths for file in _files_below(path)]
+        if not files:
+            raise FileNotFoundError(pattern)
+        found.update((file, _hash_file(file)) for file in files)
+    return sorted(found.items())
+
+
+def texts_that_may_name_files(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts that may name a file: constants of *function*, globals that it uses, and its *arguments*."""
+    values = [*arguments.values()]
+    code = getattr(function, "__code__", None)
+    if code is not None:
+        values += _constants(code, function.__globals__)
+    for value in values[:_MOST_NAMES]:
+        items = value[:_MOST_NAMES] if isinstance(value, (list, tuple)) else (value,)
+        yield from (os.fspath(item) for item in items if isinstance(item, (str, os.PathLike)))
+
+
+def _constants(code: types.CodeType, names: Mapping[str, Any]) -> Iterator[Any]:
+    for value in code.co_consts:
+        if isinstance(value, types.CodeType):
+            yield from _constants(value, names)
+        else:
+            yield value
+    yield from (names[name] for name in code.co_names if name in names)
+
+
+@contextmanager
+def recording_opened_files(
+    root: str, code: Collection[str], unloaded: Collection[str], named: Iterable[str] = ()
+) -> Iterator[OpenedFiles]:
+    """Record the files that the block opens below *root*, and the existing ones among *named*.
+
+    Adds some files that this process opened earlier. They were opened by a function that is in *code* (the step's
+    files) and caches its result, or by a module in *unloaded*, which the process of the run has not imported.
+    """
+    recorder = OpenedFiles(root)
+    for (file, path), stamp in list(_kept_by_functions.items()):
+        if file in code:
+            recorder.note_kept(os.path.realpath(path), stamp)
+    for file in unloaded:
+        for one in _in_project(_of_modules.get(file, {})):
+            recorder.note_kept(one.path, one.stamp)
+    for text in named:
+        recorder.note_named(text)
+    _active.append(recorder)
+    token = _current.set(recorder)
+    try:
+        yield recorder
+    finally:
+        _current.reset(token)
+        _active.remove(recorder)
+
+
+class OpenedByModule(NamedTuple):
+    """A file that a module opened while it was imported, in the statement at *line*, with its stamp.
+
+    If the module listed a folder, *listing* is the hash of the names in the folder.
+    """
+
+    line: int
+    path: str
+    stamp: _Stamp | None
+    listing: str = ""
+
+    def digest_below(self, root: str) -> str | None:
+        """Return the SHA-256 of the file or listing; None for one that is not below *root*.
+
+        Raises ValueError if the file changed after a step had opened it.
+        """
+        if not _is_below(root, self.path):
+            return None
+        if self.listing:
+            return self.listing
+        if _stamp(self.path) != self.stamp:
+            raise ValueError(f"{self.path} was edited after it was read")
+        return "" if self.stamp is None else _hash_stamped(self.path, self.stamp)
+
+
+def opened_by_module(file: str) -> list[OpenedByModule]:
+    """Return the files that the statements of the module in *file* opened, outside of steps.
+
+    Raises ValueError if there were too many to remember.
+    """
+    found = _of_modules.get(file, {})
+    if len(found) >= _MOST_NAMES:
+        raise ValueError(f"{file} opens more than {_MOST_NAMES} files")
+    return _in_project(found)
+
+
+def _in_project(found: Mapping[tuple[int, str], OpenedByModule]) -> list[OpenedByModule]:
+    """Return *found* with the links in each path followed, without the files of libraries."""
+    real = [one._replace(path=os.path.realpath(one.path)) for one in list(found.values())]
+    return [one for one in real if not is_library(one.path)]
+
+
+_of_modules: dict[str, dict[tuple[int, str], OpenedByModule]] = {}
+_kept_by_functions: dict[tuple[str, str], _Stamp | None] = {}  # the keys are the function's file and the opened file
+_active: list[OpenedFiles] = []
+_current: ContextVar[OpenedFiles | None] = ContextVar("gitmodel_opened_files", default=None)
+
+
+def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in ("open", "os.listdir", "os.scandir"):
+        with suppress(Exception):
+            _note_for_code(event, arguments)
+    if not _active:
+        return
+    handler = _HANDLERS.get(event)
+    if handler is None:
+        return
+    own = _current.get()
+    try:
+        # a thread that a step started can belong to any of the running steps
+        handler([own] if own is not None else list(_active), arguments, own is not None)
+    except Exception:  # caught, because the program that opened the file must not get errors of this handler
+        for recorder in list(_active):
+            recorder.reads_registry = True
+
+
+def _note_for_code(event: str, arguments: tuple[Any, ...]) -> None:
+    """Remember that project code opens a file or lists a folder, if it may use the content again later.
+
+    Statements of a module, and functions that cache their results, may use the content again. Ignores files that
+    gitmodel opens.
+    """
+    frame: types.FrameType | None = sys._getframe(2)
+    if frame is None or frame.f_globals.get("__name__") in _READERS_OF_CODE or isinstance(arguments[0], int):
+        return
+    if event == "open" and _writes(arguments):
+        return
+    path = ""
+    while frame is not None:
+        if frame.f_code.co_filename in _library_files or (code := _known_code(frame.f_code)) is None:
+            frame = frame.f_back
+            continue
+        if code.is_ours:
+            return
+        if code.is_module or code.assigns_global or _has_cache(frame):
+            # Links in paths are resolved later and only for some files: a program may open a million files here.
+            path = path or os.path.join(os.getcwd(), os.fsdecode(arguments[0] if arguments[0] is not None else "."))
+            if path.startswith(library_folders()):
+                return
+            if not code.is_module and event == "open" and len(_kept_by_functions) < _MOST_NAMES:
+                _kept_by_functions[code.file, path] = _stamp(path)
+            found = _of_modules.setdefault(code.file, {})
+            if code.is_module and len(found) < _MOST_NAMES:
+                listing = _hash_listing(path) if event != "open" else ""
+                found[frame.f_lineno, path] = OpenedByModule(frame.f_lineno, path, _stamp(path), listing)
+            if code.is_module:
+                return
+        frame = frame.f_back
+
+
+class _KnownCode(NamedTuple):
+    code: types.CodeType
+    file: str
+    is_ours: bool
+    is_module: bool
+    assigns_global: bool
+
+
+# Tables that make look-ups fast: each `open` looks up the code of all frames of its stack.
+_library_files: set[str] = set()  # without files of gitmodel
+_known: dict[int, _KnownCode] = {}  # with the id as the key, because hashing a code object is slow
+
+
+def _known_code(code: types.CodeType) -> _KnownCode | None:
+    """Return the entry of *code* in `_known`; None for code of a library or without a file, such as `<string>`."""
+    known = _known.get(id(code))
+    if known is not None and known.code is code:
+        return known
+    if len(_known) >= _MOST_NAMES:
+        _known.clear()
+    is_ours = code.co_filename.startswith(_OURS)
+    if not is_ours and (code.co_filename.startswith("<") or is_library(code.co_filename)):
+        _library_files.add(code.co_filename)
+        return None
+    assigns = any(found.opname == "STORE_GLOBAL" for found in dis.get_instructions(code))
+    known = _KnownCode(code, os.path.realpath(code.co_filename), is_ours, code.co_name == "<module>", assigns)
+    _known[id(code)] = known
+    return known
+
+
+def _has_cache(frame: types.FrameType) -> bool:
+    """Return True if the function of *frame* caches its results, by `lru_cache` or a similar decorator."""
+    first, *below = getattr(frame.f_code, "co_qualname", frame.f_code.co_name).split(".")
+    found = frame.f_globals.get(first)
+    for name in below:
+        found = vars(found).get(name) if isinstance(found, type) else None
+    return hasattr(found, "cache_info") or isinstance(found, cached_property)
+
+
+def _writes(arguments: tuple[Any, ...]) -> bool:
+    _, mode, flags = arguments
+    wants = flags if isinstance(flags, int) else 0
+    writes = (wants & os.O_ACCMODE) == os.O_WRONLY or bool(wants & os.O_TRUNC) or bool(wants & os.O_EXCL)
+    return writes and "+" not in (mode or "")
+
+
+def _on_open(recorders: list[OpenedFiles], arguments: tuple[Any, ...], _: bool) -> None:
+    path = arguments[0]
+    if isinstance(path, int) or path is None:
+        return
+    for recorder in recorders:
+        recorder.note_file(_real(path), writes=_writes(arguments))
+
+
+def _on_list(recorders: list[OpenedFiles], arguments: tuple[Any, ...], _: bool) -> None:
+    path = arguments[0] if arguments and arguments[0] is not None else "."
+    if isinstance(path, int) or _is_importing():
+        return
+    for recorder in recorders:
+        recorder.note_folder(_real(path))
+
+
+def _on_database(recorders: list[OpenedFiles], arguments: tuple[Any, ...], _: bool) -> None:
+    if not isinstance(arguments[0], (str, bytes)) or arguments[0] == ":memory:":
+        return
+    name = os.fsdecode(arguments[0])
+    if name.startswith("file:"):  # https://www.sqlite.org/uri.html
+        name = unquote(urlsplit(name).path)
+    for recorder in recorders:
+        recorder.note_file(_real(name), writes=False)
+
+
+def _on_process(recorders: list[OpenedFiles], arguments: tuple[Any, ...], is_own: bool) -> None:
+    if not is_own:
+        return  # a git process that gitmodel itself starts does not count
+    words: Any = arguments[1] if len(arguments) > 1 else arguments[0]
+    words = [words] if isinstance(words, (str, bytes, os.PathLike)) else words
+    # a shell command is one argument of several words
+    texts = [part for word in words for part in (os.fsdecode(word), *_WORDS.findall(os.fsdecode(word)))]
+    if _PROGRAMS & set(map(os.path.basename, texts)):
+        recorders[0].reads_registry = True
+    for text in texts:
+        recorders[0].note_named(text)
+
+
+def _on_registry(recorders: list[OpenedFiles], _: tuple[Any, ...], is_own: bool) -> None:
+    if is_own:
+        recorders[0].reads_registry = True
+
+
+_HANDLERS: dict[str, Callable[[list[OpenedFiles], tuple[Any, ...], bool], None]] = {
+    "open": _on_open,
+    "os.listdir": _on_list,
+    "os.scandir": _on_list,
+    "sqlite3.connect": _on_database,
+    "subprocess.Popen": _on_process,
+    "os.system": _on_process,
+    "os.posix_spawn": _on_process,
+    "gitmodel.read": _on_registry,
+}
+sys.addaudithook(_on_event)
+
+
+def _is_importing() -> bool:
+    """Return True if an import lists the folder, to look for modules in it."""
+    return "importlib" in sys._getframe(3).f_code.co_filename
+
+
+def _is_below(root: str, path: str) -> bool:
+    if not path.startswith(root + os.sep):
+        return False
+    return _IGNORED.isdisjoint(path[len(root) :].split(os.sep)) and not is_library(path)
+
+
+def _real(path: Any) -> str:
+    return os.path.realpath(os.fsdecode(path))
+
+
+def _stamp(path: str) -> _Stamp | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _is_same(path: str, state: FileState | None) -> bool:
+    now = _stamp(path)
+    if now is None or state is None:
+        return now is None and state is None
+    return now == state[:3] or _hash_file(path) == state.digest
+
+
+def _hash_file(path: str) -> str:
+    try:
+        hashed = hashlib.sha256()
+        with open(path, "rb") as opened:
+            while piece := opened.read(1 << 20):
+                hashed.update(piece)
+        return hashed.hexdigest()
+    except OSError:
+        return ""
+
+
+@lru_cache(maxsize=1024)
+def _hash_stamped(path: str, _: _Stamp) -> str:
+    return _hash_file(path)
+
+
+def _hash_listing(path: str) -> str:
+    try:
+        names = sorted(set(os.listdir(path)) - _IGNORED)
+    except OSError:
+        return ""
+    return hashlib.sha256(json.dumps(names).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _files_below(path: str) -> list[str]:
+    if os.path.isdir(path):
+        return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+    return [path] if os.path.isfile(path) else []

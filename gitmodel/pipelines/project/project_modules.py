@@ -1,0 +1,212 @@
+"""The loaded modules of the project, their files, and the files that they opened. Imports no module."""
+
+from __future__ import annotations
+
+import inspect
+import mmap
+import os
+import sys
+import types
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+from gitmodel.pipelines.project.installed import is_library
+from gitmodel.pipelines.project.opened_files import opened_by_module
+from gitmodel.pipelines.project.source_statements import SourceFile, hash_json, parse
+from gitmodel.pipelines.project.value_text import Description, describe_value, spell_value
+
+_Stamp = tuple[int, int, int]
+
+# By name of each loaded project module: an object that is new after a reload, its file, and the file's state at that
+# time.
+_loaded: dict[str, tuple[object, str, _Stamp | None]] = {}
+
+
+class UnknownCode(Exception):
+    """The code of a step cannot be determined, so the step is not skipped. The text is the reason."""
+
+
+def note_loaded_modules() -> None:
+    """Remember the state of the files of all loaded project modules, to notice later edits."""
+    # A copy, because the garbage collector can import modules during the loop.
+    for name, module in sys.modules.copy().items():
+        load = getattr(module, "__spec__", None) or module
+        known = _loaded.get(name)
+        if known is not None and known[0] is load:
+            continue
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and not is_library(file):
+            _loaded[name] = (load, os.path.realpath(file), _stamp_of(file))
+        else:
+            _loaded[name] = (load, "", None)
+
+
+class Project:
+    """The modules and files of a project during one run. Includes files below *root* that a module opened."""
+
+    def __init__(self, root: str = "") -> None:
+        note_loaded_modules()
+        self._root = os.path.realpath(root) if root else ""
+        self._specs: dict[str, ModuleSpec | None] = {}
+        self._origins: dict[str, str] = {}
+        self._values: dict[str, Description] = {}
+        self._stamps = {
+            path: stamp
+            for name, (load, path, stamp) in _loaded.items()
+            if path and (getattr(sys.modules.get(name), "__spec__", None) or sys.modules.get(name)) is load
+        }
+
+    def read(self, path: str) -> SourceFile:
+        """Return the parsed file *path*. Raises UnknownCode if it is unreadable, or edited after Python loaded it."""
+        stamp = _stamp_of(path)
+        if stamp is None or self._stamps.get(path, stamp) != stamp:
+            raise UnknownCode(f"{path} was edited after it was loaded")
+        return _read_file(path, stamp)
+
+    def find(self, name: str) -> ModuleSpec | None:
+        """Return the spec by which the module *name* is or would be loaded; None if it is not found."""
+        if name not in self._specs:
+            self._specs[name] = self._find(name)
+        return self._specs[name]
+
+    def origin_of(self, name: str) -> str:
+        """Return the path of the module *name* with links resolved; "" for a missing module or one without a file."""
+        if name not in self._origins:
+            spec = self.find(name)
+            found = spec.origin if spec is not None and spec.has_location else None
+            self._origins[name] = os.path.realpath(found) if found else ""
+        return self._origins[name]
+
+    def values_of(self, name: str, file: SourceFile) -> Description:
+        """Return the hash of the values in the module *name*, whose file is *file*, and the modules that define them.
+
+        The module may have read its values from a file or the environment when it was imported. Both results are empty
+        if the module is not loaded.
+        """
+        module = sys.modules.get(name)
+        if module is None:
+            return Description("", frozenset())
+        if name not in self._values:
+            bound = sorted({one for statement in file.statements for one in statement.binds})
+            shown = {one: describe_value(vars(module)[one]) for one in bound if one in vars(module)}
+            modules = frozenset[str]().union(*(one.modules for one in shown.values()))
+            self._values[name] = Description(hash_json({one: text for one, (text, _) in shown.items()}), modules)
+        return self._values[name]
+
+    def opened_by(
+        self, path: str, file: SourceFile, globals_: Mapping[str, Any], used: frozenset[str] | None
+    ) -> dict[str, str]:
+        """Return the SHA-256 of each file that the module *path* opened to create an object that cannot be compared.
+
+        Only objects with a name in *used* count, or all objects if it is None. Raises UnknownCode if a file changed
+        meanwhile.
+        """
+        found: dict[str, str] = {}
+        try:
+            for one in opened_by_module(path) if self._root else ():
+                if _is_kept(file, one.line, globals_, used) and (digest := one.digest_below(self._root)) is not None:
+                    found[os.path.relpath(one.path, self._root)] = digest
+        except ValueError as error:
+            raise UnknownCode(str(error)) from error
+        return found
+
+    def _find(self, name: str) -> ModuleSpec | None:
+        loaded = getattr(sys.modules.get(name), "__spec__", None)
+        if loaded is not None:
+            return loaded  # type: ignore[no-any-return]
+        above = name.rpartition(".")[0]
+        path = None
+        if above:
+            parent = self.find(above)
+            if parent is None or parent.submodule_search_locations is None:
+                return None
+            path = list(parent.submodule_search_locations)
+        for finder in sys.meta_path:
+            try:
+                found = finder.find_spec(name, path)
+            except (AttributeError, ImportError, ValueError):
+                continue
+            except KeyError:  # the parent namespace package is not loaded
+                found = ModuleSpec(name, None, is_package=True)
+                places = (os.path.join(folder, name.rpartition(".")[2]) for folder in path or ())
+                found.submodule_search_locations = [place for place in places if os.path.isdir(place)]
+            if found is not None:
+                return found
+        return None
+
+
+def loaded_modules() -> dict[str, str]:
+    """Return the loaded modules of the project with their files, except `__main__` and similar modules."""
+    return {
+        name: path for name, (_, path, _) in list(_loaded.items()) if path and name in sys.modules and name[:2] != "__"
+    }
+
+
+def project_modules_of(names: Iterable[str], pickled: Path | None) -> tuple[str, ...]:
+    """Return the loaded modules of the project that a stored value uses.
+
+    *names* has full names of classes and functions, whose modules are returned. So is each module whose name occurs in
+    the bytes of the file *pickled*. A superfluous module does little harm: if it changes, the step runs again.
+    """
+    note_loaded_modules()
+    loaded = loaded_modules()
+    found = {module for module in loaded for name in names if name.startswith(f"{module}.")}
+    if pickled is not None and pickled.is_file() and pickled.stat().st_size:
+        with open(pickled, "rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            found |= {name for name in loaded if name not in found and data.find(name.encode()) >= 0}
+    return tuple(sorted(found))
+
+
+def is_library_module(name: str) -> bool:
+    """Return True for a module of Python, gitmodel or an installed distribution."""
+    module = sys.modules.get(name)
+    file = getattr(module, "__file__", None)
+    return module is not None and name != "__main__" and (file is None or is_library(file))
+
+
+def is_project(module: types.ModuleType | None) -> bool:
+    """Return True for a module of the project: a script, a notebook, or a module that is not installed."""
+    file = getattr(module, "__file__", None)
+    if module is None or not file:
+        return module is not None and module.__name__ == "__main__"
+    return not is_library(str(file))
+
+
+def _is_kept(file: SourceFile, line: int, globals_: Mapping[str, Any], used: frozenset[str] | None) -> bool:
+    """Return True if the statement at *line* created or changed an object with a name in *used* (None: any).
+
+    Objects that are compared as values are ignored.
+    """
+    statement = next((one for one in file.statements if line in one.lines), None)
+    if statement is None:
+        return False
+    called = [one for one in file.statements if one.definition in statement.names and one.definition]
+    made = statement.binds.union(*(one.binds - {one.definition} for one in called))
+    for name in made | statement.names:
+        if name not in globals_ or (used is not None and name not in used):
+            continue
+        value = globals_[name]
+        is_object = not isinstance(value, types.ModuleType) and spell_value(value) is None
+        if is_object and (name in made or not (inspect.isroutine(value) or inspect.isclass(value))):
+            return True
+    return False
+
+
+@lru_cache(maxsize=1024)
+def _read_file(path: str, stamp: _Stamp) -> SourceFile:
+    try:
+        with open(path, "rb") as opened:
+            return parse(opened.read())
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UnknownCode(f"{path} cannot be parsed") from error
+
+
+def _stamp_of(path: str) -> _Stamp | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

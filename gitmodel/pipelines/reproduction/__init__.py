@@ -1,0 +1,1 @@
+"""Running a recorded pipeline again, and comparing its outputs with the record."""

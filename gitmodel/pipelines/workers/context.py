@@ -1,0 +1,462 @@
+"""The context of a step: its run, and the changes that the step plans for the end of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from gitmodel.domain.arguments.checking import checked, checked_arguments
+from gitmodel.domain.arguments.other_names import refuse_other_keywords, shows_our_form
+from gitmodel.domain.arguments.plain_values import read_values
+from gitmodel.domain.changes.models import TagChanges, read_words
+from gitmodel.domain.changes.planned_change import Justification
+from gitmodel.domain.schema.names import ARCHIVED, NONE, check_alias, check_name, check_version_name, fold
+from gitmodel.domain.schema.records import check_kind
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.renumbering import Numbered
+from gitmodel.domain.secrets.credentials import without_credentials
+from gitmodel.errors import Conflict, NotFound, UsageError
+from gitmodel.pipelines.declarations.config import ModelConfig
+from gitmodel.pipelines.workers.step_requests import Facts, InputReference, VersionFacts
+from gitmodel.pipelines.workers.step_results import AliasPlan, MetadataPlan, Plan, StagePlan, UpdatePlan
+from gitmodel.registry.recorded_runs.runs import inside_run
+
+
+class StepFiles(Protocol):
+    """Loads artifacts in the process of a step, and stores those that the step links."""
+
+    def load(self, name: str, ref: InputReference, *, trusted: bool) -> Any: ...
+    def path(self, name: str, ref: InputReference) -> Path: ...
+    def link(self, name: str, source: Any, kind: str, format: str) -> None: ...
+
+
+class VersionInput:
+    """An artifact that the version of a step had before the run."""
+
+    def __init__(self, name: str, ref: InputReference, context: StepContext) -> None:
+        self.name = name
+        self.digest = ref.digest
+        self.format = ref.format
+        self._ref = ref
+        self._context = context
+
+    def load(self, *, trusted: bool = False) -> Any:
+        """Return the object in the artifact, as `Artifact.load` does, and record it as an input of the step."""
+        return self._used.load(self.name, self._ref, trusted=trusted)
+
+    def path(self) -> Path:
+        """Return a file or folder with the content, and record the artifact as an input.
+
+        The file exists until the step ends.
+        """
+        return self._used.path(self.name, self._ref)
+
+    def __repr__(self) -> str:
+        return f"VersionInput({self.name!r})"
+
+    @property
+    def _used(self) -> StepFiles:
+        self._context.read[self.name] = self.digest
+        assert self._context._files is not None
+        return self._context._files
+
+
+@checked_arguments
+@shows_our_form
+class PlannedVersion:
+    """The version that a step works on. Changes of the version take effect only if the run succeeds."""
+
+    _other_names: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("get_data_artifact", "get_deployment_artifact", "get_model_artifact", "load_artifact"),
+            'write get_artifact("NAME").load()',
+        ),
+        **dict.fromkeys(
+            (
+                *("add_artifact", "attach", "attach_all", "link_artifact", "link_artifacts", "link_external"),
+                *("log_artifact", "save_artifact"),
+            ),
+            'write get_step_context().link_artifact("NAME", VALUE_OR_PATH), or return the value from the step',
+        ),
+        **dict.fromkeys(("log_metric", "log_metrics", "set_metadata"), "write log_metadata(accuracy=0.9)"),
+        **dict.fromkeys(("data", "deployments", "model_objects"), "write artifacts"),
+        "promote": 'write set_stage("production")',
+        **dict.fromkeys(("ref", "version"), "write reference, number or name"),
+        **dict.fromkeys(
+            (
+                *("aliases", "attachments", "authorship", "card", "checkout", "code", "created", "delete", "detach"),
+                *(
+                    "export",
+                    "frozen",
+                    "get_attachment",
+                    "is_local",
+                    "outputs",
+                    "pending",
+                    "readers",
+                    "refresh",
+                    "remove_alias",
+                ),
+                *("runs", "stage", "unlink", "view"),
+            ),
+            "use client.get_version(run.versions[0]) after the run",
+        ),
+    }
+
+    def __init__(self, facts: VersionFacts, context: StepContext) -> None:
+        self._facts = facts
+        self._context = context
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+        return self._facts.model
+
+    @property
+    def number(self) -> int:
+        """The version's number.
+
+        If a step reads the number of a new version, the number is never reused, even if the run fails. If the process
+        of the step died, or was ended by a timeout or an interrupt, gitmodel assumes that the step has read the number.
+        """
+        self._read()
+        return self._facts.number
+
+    @property
+    def name(self) -> str | None:
+        """The version's own name, if it has one."""
+        self._read()
+        return self._facts.name
+
+    @property
+    def is_new(self) -> bool:
+        """True if this run creates the version."""
+        return self._facts.new
+
+    @property
+    def reference(self) -> str:
+        """The version's reference on the command line, such as `demo@3`."""
+        return f"{self.model}@{self.number}"
+
+    @property
+    def description(self) -> str:
+        """The description before the run; for a new version, the description in the ModelConfig."""
+        if self._facts.record is None:
+            return self._context.model_config.version_description or ""
+        self._read()
+        return self._facts.record.description
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags before the run; for a new version, those in the ModelConfig."""
+        if self._facts.record is None:
+            return sorted(set(self._context.model_config.version_tags or ()))
+        self._read()
+        return list(self._facts.record.tags)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata before the run; empty for a new version."""
+        if self._facts.record is None:
+            return {}
+        self._read()
+        return dict(self._facts.record.metadata)
+
+    @property
+    def artifacts(self) -> list[VersionInput]:
+        """The artifacts that the version had before the run; empty for a new version."""
+        return [self.get_artifact(name) for name in self._facts.readable]
+
+    def get_artifact(self, name: str) -> VersionInput:
+        """Return an artifact that the version had before the run.
+
+        If the step loads the artifact, the run records it as an input. Raises NotFound, also for each artifact of a new
+        version: these are outputs of the run's steps, which a step takes as inputs.
+        """
+        if name not in self._facts.readable:
+            there = ", ".join(self._facts.readable) or "none"
+            hint = (
+                "it is made by this run: pass the output of its step to this one"
+                if self._facts.new
+                else f"its artifacts: {there}"
+            )
+            raise NotFound(f"{self.model} had no artifact {name!a} before the run", hint=hint)
+        self._read()
+        return VersionInput(name, self._facts.readable[name], self._context)
+
+    def update(
+        self,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        tags: Iterable[str] | None = None,
+        add_tags: Iterable[str] = (),
+        remove_tags: Iterable[str] = (),
+    ) -> None:
+        """Change description and tags, or give a name to a version without a name, when the run succeeds.
+
+        The arguments are those of `ModelVersion.update`. If a change is impossible at the end of the run, for example
+        because the name is taken, gitmodel warns, leaves the change out, and the run succeeds.
+        """
+        if name is not None:
+            check_version_name(name)
+        changes = TagChanges.read(tags, add_tags, remove_tags)
+        whole = None if changes.whole is None else read_words(changes.whole)
+        kept = self._context.keep({"description": description or ""}, "").get("description")
+        said = description if kept else "" if description == "" else None
+        self._context.plans.append(UpdatePlan(self._of, name, said, changes._replace(whole=whole)))
+
+    def set_stage(self, stage: Any, *, reason: str = "", force: bool = False, leave: bool = False) -> None:
+        """Put the version into *stage* when the run succeeds. Raises UsageError for an unknown stage.
+
+        If a rule of the stage refuses the promotion, or if the version would leave a later stage and *leave* is not
+        given, gitmodel warns, leaves the promotion out, and the run succeeds.
+        """
+        wanted = str(getattr(stage, "value", stage))
+        known = [*self._facts.stages, ARCHIVED, NONE]
+        if wanted not in known:
+            raise UsageError(f"there is no stage {wanted!a} to set", hint=f"the stages are {', '.join(known)}")
+        why = Justification(self._reason(reason), bool(force))
+        self._context.plans.append(StagePlan(self._of, wanted, why, bool(leave)))
+
+    def add_alias(self, alias: str, *, reason: str = "") -> None:
+        """Give the version an alias when the run succeeds."""
+        self._context.plans.append(AliasPlan(self._of, check_alias(alias), self._reason(reason)))
+
+    def log_metadata(
+        self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
+    ) -> None:
+        """Set metadata of the version, or of its *artifact*, when the run succeeds.
+
+        Raises NotFound for an *artifact* that the version does not have and no step of the run makes.
+        """
+        refuse_other_keywords(
+            "log_metadata", values, f"it is of {self.model}; write artifact= for one of its artifacts"
+        )
+        if artifact is not None and artifact not in self._facts.artifacts:
+            there = ", ".join(self._facts.artifacts) or "none"
+            raise NotFound(
+                f"{self.reference} will have no artifact {artifact!a}",
+                hint=f"its artifacts: {there}",
+            )
+        kept = self._context.keep(read_values({**(metadata or {}), **values}))
+        self._context.plans.append(MetadataPlan(self._of, kept, artifact))
+
+    def __repr__(self) -> str:
+        return f"PlannedVersion({self.reference!r})"
+
+    def _read(self) -> None:
+        """Remember that the step read its version, so that its result is not cached and the number is not reused."""
+        self._context.is_particular = True
+        self._facts.read = True
+
+    def _reason(self, text: str) -> str:
+        return str(self._context.keep({"reason": text}, "").get("reason", ""))
+
+    @property
+    def _of(self) -> Numbered:
+        return self._facts.model, self._facts.number
+
+
+@shows_our_form
+class StepContext:
+    """The run, pipeline and step that are running, and the model version on which they work.
+
+    *is_particular* is True if the step read something that differs between runs; then the result of the step is not
+    cached. *left_out* has the fields that looked like credentials, each with the kind of credential.
+    """
+
+    _other_names: ClassVar[Mapping[str, str]] = {
+        "model_version_config": "write model_config",
+        "pipeline_run": "write run, the id of the run",
+        "step_name": "write step",
+        "step_run": "write step, its name, or run, the id of the run",
+    }
+
+    def __init__(self, facts: Facts, outputs: list[str], config: ModelConfig | None, files: StepFiles | None) -> None:
+        self._facts = facts
+        self._files = files
+        self.read: dict[str, str] = {}
+        self.pipeline: str = facts.pipeline
+        self.step: str = facts.step
+        self.outputs = outputs
+        self.plans: list[Plan] = []
+        self.left_out: list[tuple[str, str]] = []
+        self.is_particular = False
+        self._config = config
+        found = facts.version
+        self._version = PlannedVersion(found, self) if found else None
+
+    @property
+    def run(self) -> str:
+        """The id of the run."""
+        self.is_particular = True
+        return self._facts.run
+
+    @property
+    def model_config(self) -> ModelConfig:
+        """The model configuration of the step, or else of the pipeline. Raises UsageError if neither has one."""
+        if self._config is None:
+            raise self._no_model()
+        return self._config
+
+    @property
+    def model_version(self) -> PlannedVersion:
+        """The `PlannedVersion` that the step's model configuration names. Raises UsageError without a configuration.
+
+        The version has `number`, `name`, `reference`, `is_new`, `description`, `tags` and `metadata`. `artifacts` and
+        `get_artifact("NAME").load()` read the artifacts that the version had before the run. `update`, `set_stage`,
+        `add_alias` and `log_metadata` plan changes, which take effect if the run succeeds. To add an artifact, use
+        `link_artifact` of the context.
+        """
+        if self._version is None:
+            raise self._no_model()
+        return self._version
+
+    @property
+    def model(self) -> str:
+        """The name of the model that the step works on."""
+        return self.model_version.model
+
+    def link_artifact(
+        self,
+        name: str,
+        source: Any,
+        *,
+        kind: str = "data",
+        format: str = "",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Store *source*, a value or path, as the artifact *name* of the new version, or else as an output of the step.
+
+        The value is stored immediately, so that a checkpoint or a plot is kept even if the step fails later. Raises
+        Conflict for a name that is taken, UsageError for *metadata* without a new version, and the errors of saving the
+        value.
+
+        >>> get_step_context().link_artifact("checkpoint", weights, kind="model")      # doctest: +SKIP
+        """
+        check_name(name, "artifact")
+        check_kind(kind)
+        facts = self._facts.version
+        taken = {fold(other) for other in (*self.outputs, *(facts.artifacts if facts and facts.new else ()))}
+        if fold(name) in taken:
+            raise Conflict(
+                f"step {self.step} cannot link {name}: there is an output of this name",
+                hint="give it another name, such as one with the number of the round",
+            )
+        if metadata and not (facts and facts.new):
+            raise UsageError(f"{name} is an output of the run, which cannot have metadata", hint="leave metadata out")
+        assert self._files is not None
+        self._files.link(name, source, kind, format)
+        self.outputs = [*self.outputs, name]
+        if facts is not None and facts.new:
+            facts.artifacts = (*facts.artifacts, name)
+            if metadata:
+                self.model_version.log_metadata(metadata, artifact=name)
+
+    def keep(self, values: Mapping[str, Any], where: str = "metadata") -> dict[str, Any]:
+        """Return *values* without fields that look like credentials. Add those fields to `left_out`."""
+        kept, found = without_credentials(values)
+        self.left_out += [(f"{where}.{field}" if where else field, what) for field, what in found]
+        return kept
+
+    def _no_model(self) -> UsageError:
+        return UsageError(f"step {self.step} has no model", hint="give the pipeline or the step a model_config")
+
+
+_current: ContextVar[StepContext | None] = ContextVar("gitmodel_step", default=None)
+
+
+def current_step() -> StepContext | None:
+    """Return the context of the step that is running here; None outside of a step."""
+    return _current.get()
+
+
+def get_step_context() -> StepContext:
+    """Return the context of the step that is running. Raises UsageError outside of a step.
+
+    >>> get_step_context().model_version.set_stage("staging")      # doctest: +SKIP
+    """
+    context = _current.get()
+    if context is None:
+        raise UsageError("no step is running here", hint="call get_step_context() inside a step of a pipeline")
+    return context
+
+
+@contextmanager
+def using_context(context: StepContext) -> Iterator[StepContext]:
+    """Make *context* the current context during the block."""
+    token = _current.set(context)
+    try:
+        with inside_run(f"step {context.step}"):
+            yield context
+    finally:
+        _current.reset(token)
+
+
+@checked
+def log_model_metadata(
+    metadata: Mapping[str, Any] | None = None, *, version: str = "", renumbered: bool = False, **values: Any
+) -> None:
+    """Set metadata of the version that the step works on, or of *version*, a reference such as `"demo@3"`.
+
+    In a step, the change takes effect when the run succeeds. Elsewhere, the change is made at once, and *version* is
+    required. *renumbered* confirms a number that a pull gave to another version. Raises NotFound, and UsageError for a
+    value that a record cannot hold.
+
+    >>> log_model_metadata(accuracy=0.97, version="demo@3")      # doctest: +SKIP
+    """
+    form = 'write version="demo@3"; a step may leave it out to mean the version that it works on'
+    refuse_other_keywords("log_model_metadata", values, form)
+    _log({**(metadata or {}), **values}, None, version, renumbered)
+
+
+@checked
+def log_artifact_metadata(
+    metadata: Mapping[str, Any] | None = None,
+    *,
+    artifact: str | None = None,
+    version: str = "",
+    renumbered: bool = False,
+    **values: Any,
+) -> None:
+    """Set metadata of *artifact*, or of the only output of the running step.
+
+    Artifacts that the step linked with `get_step_context().link_artifact` count as outputs. *artifact* belongs to the
+    version that the step works on, or to *version*, as for `log_model_metadata`. Raises NotFound, and UsageError for a
+    value that a record cannot hold. Without *artifact*, raises UsageError if the step has no output or several.
+
+    >>> log_artifact_metadata(rows=150, artifact="train", version="demo@3")      # doctest: +SKIP
+    """
+    form = 'write artifact="NAME", and version="demo@3" for a version that the step does not work on'
+    refuse_other_keywords("log_artifact_metadata", values, form)
+    if artifact is None:
+        context = get_step_context()
+        if version or len(context.outputs) != 1:
+            raise UsageError(
+                f"step {context.step} does not say which artifact the metadata is of",
+                hint=f"name one with artifact=: {', '.join(context.outputs) or 'the step itself has none'}",
+            )
+        artifact = context.outputs[0]
+    _log({**(metadata or {}), **values}, artifact, version, renumbered)
+
+
+def _log(values: Mapping[str, Any], artifact: str | None, version: str, renumbered: bool) -> None:
+    context = current_step()
+    if context is not None and not version:
+        context.model_version.log_metadata(values, artifact=artifact)
+        return
+    if not version:
+        raise UsageError("no step is running here", hint='name the version, as in version="demo@3"')
+    read = read_values(values)
+    ref = VersionRef.parse(version)
+    if context is not None:
+        context.plans.append(MetadataPlan(replace(ref, renumbered=renumbered), context.keep(read), artifact))
+        return
+    from gitmodel.client import Client
+
+    with Client() as client:
+        client.get_version(str(ref), renumbered=renumbered).log_metadata(read, artifact=artifact)

@@ -1,0 +1,208 @@
+"""The modules of steps: naming the module of a step for another process, and importing it there."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gitmodel.errors import UsageError
+from gitmodel.formats.script_names import UNNAMED, adopt, importable_name
+from gitmodel.pipelines.declarations.steps import Step
+from gitmodel.pipelines.project.installed import is_library
+from gitmodel.pipelines.project.project_code import ProjectCode
+from gitmodel.pipelines.project.project_modules import UnknownCode, is_project
+from gitmodel.pipelines.workers.step_requests import Location
+
+# The environment variable with the id of the step's process, for the processes that the step starts.
+_RUNS_STEP = "GITMODEL_STEP_PROCESS"
+_steps_here = 0
+_counting = threading.Lock()
+# The files of scripts that this process imported, by module.
+_scripts: dict[str, str] = {}
+
+_importing = threading.local()
+
+
+def is_importing(module: str) -> bool:
+    """Return True if this process only imports *module*, as workers and processes of a pool that a step has started do.
+
+    Then pipelines that the module calls must not run.
+    """
+    spawned = getattr(multiprocessing.current_process(), "_inheriting", False)
+    return bool(spawned) or getattr(_importing, "script", False) or _is_imported_for_step(module)
+
+
+def _is_imported_for_step(module: str) -> bool:
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    is_initializing = module != "__main__" and getattr(spec, "_initializing", False)
+    return is_initializing and os.environ.get(_RUNS_STEP, str(os.getpid())) != str(os.getpid())
+
+
+@contextmanager
+def running_step() -> Iterator[None]:
+    """Mark child processes that start during the block as started by a step."""
+    global _steps_here
+    with _counting:
+        _steps_here += 1
+        os.environ[_RUNS_STEP] = str(os.getpid())
+    try:
+        yield
+    finally:
+        with _counting:
+            _steps_here -= 1
+            if not _steps_here:
+                os.environ.pop(_RUNS_STEP, None)
+
+
+def script_of(step: Step[..., Any]) -> tuple[str, str]:
+    """Return the name by which another process imports the module of *step*, and the file of a script or ""."""
+    module = step.function.__module__
+    if module in _scripts:
+        return module, _scripts[module]
+    if module != "__main__":
+        return module, ""
+    if name := name_of_main():
+        return name, ""
+    return UNNAMED, os.path.realpath(getattr(sys.modules.get(module), "__file__", None) or "")
+
+
+def name_of_main() -> str | None:
+    """Return the name of the module that `python -m` runs as `__main__`; None for another `__main__`."""
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    return spec.name if spec is not None and getattr(main, "__package__", None) else None
+
+
+def is_script(module: str) -> bool:
+    """Return True for the name of a module that `import_script` imported."""
+    return module in _scripts
+
+
+def location(step: Step[..., Any], project: ProjectCode) -> Location:
+    """Return the location of *step* for another process, with the digest of its code.
+
+    Raises UsageError if the code was edited after it was loaded, because another process would load the new code.
+    """
+    module, file = script_of(step)
+    try:
+        code = project.source_digest(step)
+    except UnknownCode as error:
+        raise UsageError(
+            f"step {step.name} cannot run in another process: {error}", hint="start the pipeline again"
+        ) from None
+    path = tuple(os.path.abspath(folder or ".") for folder in sys.path if not is_library(os.path.join(folder, "")))
+    return Location(module, step.function.__qualname__, file, path, code)
+
+
+def unnamed_script() -> str:
+    """Return the file of the imported script that has no importable name; "" if there is none."""
+    return _scripts.get(UNNAMED, "")
+
+
+def import_script(file: str) -> ModuleType:
+    """Import the script at *file* under the name that other processes use, without running pipelines that it calls."""
+    spawned = sys.modules.get("__mp_main__")
+    if spawned is not None and os.path.realpath(getattr(spawned, "__file__", None) or "") == file:
+        adopt(spawned)  # a spawned process has already imported the script as `__mp_main__`
+        return spawned
+    for name, known in list(_scripts.items()):
+        if known == file and name in sys.modules:
+            return sys.modules[name]
+        sys.modules.pop(name, None)
+    if not os.path.isfile(file):
+        raise UsageError(f"{file} cannot be imported", hint="give the path of a Python file that every worker can read")
+    if str(Path(file).parent) not in sys.path:
+        sys.path.insert(0, str(Path(file).parent))
+    name = importable_name(file) or UNNAMED
+    with _only_importing():
+        module = importlib.import_module(name) if "." in name else _import_file(name, file)
+    _scripts.clear()
+    _scripts[name] = file
+    return module
+
+
+def import_module(name: str) -> ModuleType:
+    """Import the module *name* as `python -m` does, with the current folder first. Do not run pipelines that it calls.
+
+    Adds the current folder to `sys.path`.
+    """
+    folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    with _only_importing():
+        return importlib.import_module(name)
+
+
+def _import_file(name: str, file: str) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{file} cannot be imported", hint="name a Python file; every worker must see it")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+@contextmanager
+def _only_importing() -> Iterator[None]:
+    _importing.script = True
+    try:
+        yield
+    finally:
+        _importing.script = False
+
+
+def find_step(where: Location) -> Step[..., Any]:
+    """Import the step at *where*, and compare its code. Raises UsageError if this process has other code."""
+    sys.path += [folder for folder in where.path if folder not in sys.path and os.path.isdir(folder)]
+    found = _imported(where)
+    if not _has_code(found, where.code):
+        # A worker that outlives a run may still have the code of an earlier run.
+        _forget_project()
+        found = _imported(where)
+        if not _has_code(found, where.code):
+            raise UsageError(
+                f"the worker has different code for {where.qualname} than the process that started the pipeline",
+                hint="give every worker the same files and the same Python",
+            )
+    return found
+
+
+def _has_code(step: Step[..., Any], wanted: str) -> bool:
+    try:
+        return ProjectCode().source_digest(step) == wanted
+    except UnknownCode:
+        return False
+
+
+def _imported(where: Location) -> Step[..., Any]:
+    with _only_importing():
+        module = import_script(where.file) if where.file else importlib.import_module(where.module)
+    found: Any = module
+    for part in where.qualname.split("."):
+        found = getattr(found, part, None)
+    if not isinstance(found, Step):
+        raise UsageError(f"{where.module}.{where.qualname} is not a step", hint="keep the @step decorator on it")
+    return found
+
+
+def _forget_project() -> None:
+    for name, module in sys.modules.copy().items():  # while a list is made, the garbage collector can import
+        if name != "__main__" and is_project(module):
+            del sys.modules[name]
+    importlib.invalidate_caches()

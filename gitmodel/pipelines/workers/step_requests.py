@@ -1,0 +1,126 @@
+"""The request that a run sends to the process of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gitmodel.domain.schema.records import FOLDER_FORMAT, VersionRecord
+from gitmodel.frozen import Frozen
+from gitmodel.pipelines.declarations.nested_inputs import Shape
+from gitmodel.registry.named_stores.store_access import StorePlace
+
+
+class Location(Frozen):
+    """The location of a step for another process, and the digest of its code. *file* is "" for an importable module."""
+
+    module: str
+    qualname: str
+    file: str
+    path: tuple[str, ...]
+    code: str
+
+
+@dataclass
+class VersionFacts:
+    """The version that a step works on. *read* becomes True when the step asks for its version.
+
+    *artifacts* has the names of the version's artifacts, including those that the run adds. For a version that existed
+    before the run, *record* is its record and *readable* has its artifacts by name.
+    """
+
+    model: str
+    number: int
+    name: str | None
+    new: bool
+    stages: tuple[str, ...]
+    artifacts: tuple[str, ...]
+    read: bool = False
+    record: VersionRecord | None = None
+    readable: Mapping[str, InputReference] = field(default_factory=dict)
+
+
+class Facts(Frozen):
+    """The facts for the context of a step."""
+
+    run: str
+    pipeline: str
+    step: str
+    version: VersionFacts | None
+
+    @property
+    def has_read_version(self) -> bool:
+        """True if the step asked for its version."""
+        return self.version is not None and self.version.read
+
+
+class StoreRequest(Frozen):
+    """The URLs of the step's stores, the folder *root* for copies, and the digest *probe* of an object in the store."""
+
+    urls: list[str]
+    root: str
+    probe: str
+
+
+class InputReference(Frozen):
+    """An artifact that a step takes as an input.
+
+    With *trusted*, loading may run code in the artifact; otherwise loading may use only the classes and functions in
+    *names*. *suggested* has the names that the registry suggests to trust. *modules* has the recorded modules of the
+    project that the artifact uses. *size* is None if no record has the size, *place* is None for the store of the step,
+    and *file* is None if the file name is unknown.
+    """
+
+    digest: str
+    format: str
+    materializer: str = ""
+    trusted: bool = True
+    names: tuple[str, ...] = ()
+    suggested: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    size: int | None = None
+    place: StorePlace | None = None
+    file: str | None = None
+
+    def spelled(self, wanted: Any) -> str:
+        """Return the text by which the cache compares this input: its digest. *wanted* is the step's annotation.
+
+        If the step may get the input as a path, the text includes the file name.
+        """
+        is_path = wanted is Path or self.materializer == "path" or self.format == FOLDER_FORMAT
+        return f"{self.digest} {self.file}" if is_path and self.file else self.digest
+
+
+class Request(Frozen):
+    """Everything that the process of a step needs.
+
+    *step* is None if the process has the step. *code* has the project files that the step depends on, and *unloaded*
+    has those that the run itself has not imported. *pickle* allows pickle for values that no other format can store.
+    *keep* is the folder for values that cannot be stored, or "" if the process may be on another machine. *timeout* is
+    in seconds. *log* is the folder for the output of the step; if the process cannot write to this folder, the result
+    contains the output. *attempt* is 0 if the output is discarded. *alone* is True if no other step runs in the process
+    at the same time.
+    """
+
+    step: Location | None
+    root: str
+    code: list[str]
+    unloaded: list[str]
+    store: StoreRequest
+    allow_credentials: bool
+    pickle: bool
+    scratch: str
+    keep: str
+    log: Path
+    attempt: int
+    alone: bool
+    inputs: dict[str, InputReference]
+    outputs: list[str]
+    values: dict[str, Any]
+    shapes: dict[str, Shape]
+    parameters: dict[str, Any]
+    config: dict[str, Any] | None
+    timeout: float | None
+    facts: Facts

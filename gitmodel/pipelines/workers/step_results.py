@@ -1,0 +1,172 @@
+"""The result of a step.
+
+The process of the step sends the result to the run, and the journal keeps some results for later runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, field, replace
+from typing import Any, Literal
+
+from gitmodel.domain.changes.models import TagChanges
+from gitmodel.domain.changes.planned_change import Justification
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.renumbering import Numbered
+from gitmodel.domain.secrets.error_text import ErrorText
+from gitmodel.errors import GitModelError
+from gitmodel.frozen import Frozen
+from gitmodel.pipelines.project.opened_files import OpenedState
+
+
+class StagePlan(Frozen):
+    """A promotion of the version *of*, which takes effect if the run succeeds."""
+
+    of: Numbered
+    stage: str
+    why: Justification
+    leave: bool
+
+    @property
+    def texts(self) -> Any:
+        """The texts that the step gave, which may hold a secret."""
+        return self.why.reason
+
+
+class AliasPlan(Frozen):
+    """An alias for the version *of*, which it gets if the run succeeds."""
+
+    of: Numbered
+    alias: str
+    reason: str
+
+    @property
+    def texts(self) -> Any:
+        return self.alias, self.reason
+
+
+class UpdatePlan(Frozen):
+    """A name, description and tags for the version *of*, which it gets if the run succeeds."""
+
+    of: Numbered
+    name: str | None
+    description: str | None
+    tags: TagChanges
+
+    @property
+    def texts(self) -> Any:
+        return self.name, self.description, *(self.tags.whole or ()), *self.tags.add
+
+
+class MetadataPlan(Frozen):
+    """Metadata of the version *of*, or of its *artifact*, which is set if the run succeeds.
+
+    *of* is the version that the step works on, or a reference to another version.
+    """
+
+    of: Numbered | VersionRef
+    values: Mapping[str, Any]
+    artifact: str | None
+
+    @property
+    def texts(self) -> Any:
+        return self.values, self.artifact, str(self.of) if isinstance(self.of, VersionRef) else ""
+
+
+Plan = StagePlan | AliasPlan | UpdatePlan | MetadataPlan
+
+
+class StoredOutput(Frozen):
+    """An output of a step that is in the store.
+
+    *needs_trust* has the full names of the classes and functions that a machine must trust to load the output.
+    *modules* has the modules of the project that the output uses. *file* is the name of its file or folder.
+    """
+
+    name: str
+    kind: str
+    digest: str
+    size: int
+    format: str
+    materializer: str
+    needs_trust: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    file: str | None = None
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> StoredOutput:
+        """Return the output from JSON. JSON of an earlier release lacks *needs_trust* and *modules*."""
+        names = {key: tuple(found.get(key, ())) for key in ("needs_trust", "modules")}
+        return cls(**{**found, **names})
+
+
+class StepResult(Frozen):
+    """The result of a step.
+
+    *withheld* has the outputs that were not stored because they seem to hold credentials, each with a message.
+    *left_out* has the fields that looked like credentials, each with the kind of credential. *opened* is the state of
+    the files that the step opened, or None if a file changed meanwhile. *particular* is True if another run could get
+    another result. *read* has the digests, by name, of artifacts that the step loaded from its version. *secrets* has
+    the values of the Secrets that the step made. *read_version* is True if the step asked for the version on which it
+    works. *may_pass_later* is True if the step failed and another attempt may succeed. *output* has the files with the
+    output of a step on another machine, by name.
+    """
+
+    status: Literal["succeeded", "cached", "failed", "cancelled"]
+    seconds: float = 0.0
+    plans: tuple[Plan, ...] = ()
+    outputs: tuple[StoredOutput, ...] = ()
+    withheld: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[tuple[str, str], ...] = ()
+    opened: OpenedState | None = None
+    particular: bool = False
+    error: ErrorText | None = None
+    secrets: tuple[Any, ...] = ()
+    read_version: bool = False
+    read: Mapping[str, str] = field(default_factory=dict)
+    may_pass_later: bool = False
+    output: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def is_reusable(self) -> bool:
+        """True if another run may use the result."""
+        return self.status == "succeeded" and not self.particular and self.opened is not None
+
+
+def to_json(result: StepResult) -> dict[str, Any]:
+    """Return, as JSON values, the parts of a reusable *result* that a later run needs."""
+    plans = [_plan_to_json(plan) for plan in result.plans if isinstance(plan, MetadataPlan)]
+    outputs = [asdict(output) for output in result.outputs]
+    opened = asdict(result.opened) if result.opened is not None else None
+    return {"plans": plans, "outputs": outputs, "left_out": result.left_out, "opened": opened}
+
+
+def from_json(found: Mapping[str, Any]) -> StepResult | None:
+    """Return the result that `to_json` wrote as *found*; None if *found* has another form."""
+    try:
+        return StepResult(
+            "cached",
+            plans=tuple(map(_plan_from_json, found["plans"])),
+            outputs=tuple(StoredOutput.from_json(output) for output in found["outputs"]),
+            left_out=tuple((name, what) for name, what in found.get("left_out", ())),
+            opened=OpenedState.from_json(found["opened"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, GitModelError):
+        return None
+
+
+def _plan_to_json(plan: MetadataPlan) -> dict[str, Any]:
+    if isinstance(plan.of, VersionRef):
+        of = {"ref": str(plan.of), "renumbered": plan.of.renumbered}
+    else:
+        of = {"model": plan.of[0], "number": plan.of[1]}
+    return {"verb": "metadata", **of, "on": plan.artifact, "values": plan.values}
+
+
+def _plan_from_json(found: Mapping[str, Any]) -> MetadataPlan:
+    of: Numbered | VersionRef
+    if "ref" in found:
+        of = replace(VersionRef.parse(found["ref"]), renumbered=bool(found["renumbered"]))
+    else:
+        of = (found["model"], found["number"])
+    return MetadataPlan(of, found["values"], found["on"])
