@@ -1,4 +1,8 @@
-"""Client and its handles: expected results, and refusals that change nothing."""
+"""`Client` and its handles (the objects for models, versions and artifacts): what a call changes, and what it refuses.
+
+A stage such as production holds one version of a model: promoting another version archives this holder. A git tag for
+each stage puts the promotion in force; without the tag the promotion is pending, and `client.apply` creates the tag.
+"""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -38,14 +42,14 @@ def client(code_repo):
 
 @pytest.fixture
 def other(code_repo, client):
-    """A second client of the same repository, as in another program."""
+    """A second client of the same repository, which stands for another program."""
     with Client(code_repo) as other:
         yield other
 
 
 @pytest.fixture
 def iris(client):
-    """A model with three versions, none in a stage."""
+    """The model iris with three versions, none of which is in a stage."""
     model = client.register_model("iris")
     for _ in range(3):
         model.create_version()
@@ -53,7 +57,7 @@ def iris(client):
 
 
 def held(model):
-    """Return the numbers in force, by stage or alias."""
+    """Return the number of the version that is in force, for each stage and alias that has one."""
     return {state.name: state.in_force for state in model.stages if state.in_force is not None}
 
 
@@ -70,7 +74,7 @@ def commits(client, git):
 
 
 class TestModels:
-    def test_a_registered_model_has_every_descriptive_field_that_was_given(self, client):
+    def test_a_registered_model_has_all_given_descriptive_fields(self, client):
         said = {
             "title": "Iris flowers",
             "license": "Apache-2.0",
@@ -93,7 +97,7 @@ class TestModels:
         assert model.created.isoformat() == "2026-11-23T10:12:13+00:00"
         assert client.get_model(model_name="iris") == model
 
-    def test_the_keywords_of_a_model_are_the_descriptive_keys_of_its_record(self):
+    def test_the_arguments_of_the_class_model_are_the_descriptive_keys_of_its_record(self):
         assert list(signature(Model).parameters) == ["name", *DESCRIPTIVE]
         assert {key: getattr(Model(name="iris"), key) for key in DESCRIPTIVE} == {
             **dict.fromkeys(DESCRIPTIVE, ""),
@@ -102,7 +106,7 @@ class TestModels:
             "metadata": {},
         }
 
-    def test_a_model_that_is_only_a_description_cannot_be_used_as_a_handle(self):
+    def test_a_model_object_that_was_not_registered_cannot_be_used_as_a_handle(self):
         model = Model("iris", tags=("b", "a"))
         assert model.tags == ["a", "b"]
         for use in (
@@ -144,7 +148,7 @@ class TestModels:
             client.list_models(sort="size")
         assert "latest" in caught.value.hint
 
-    def test_no_model_at_all_is_an_empty_list(self, client):
+    def test_the_list_of_models_of_a_new_registry_is_empty(self, client):
         assert client.list_models() == ()
         with pytest.raises(NotFound, match="there is no model iris") as caught:
             client.get_model("iris")
@@ -216,7 +220,7 @@ class TestRenaming:
             client.get_model("flowers").rename("iris")
         assert [model.name for model in client.list_models()] == ["flowers"]
 
-    def test_a_handle_by_the_old_name_still_works(self, client, iris):
+    def test_a_handle_from_before_a_rename_still_works(self, client, iris):
         second = iris.get_version(2)
         client.get_model("iris").rename("flowers")
         client.get_model("flowers").rename("plants")
@@ -237,7 +241,7 @@ class TestRenaming:
         assert editing.state(client.repository.common_dir) == before
         assert iris.title == ""
 
-    def test_a_rollback_finds_the_holder_from_before_the_rename(self, client, iris):
+    def test_a_rollback_after_a_rename_restores_the_holder_from_before_the_rename(self, client, iris):
         iris.get_version(1).set_stage("production")
         iris.get_version(2).set_stage("production")
         iris.rename("flowers")
@@ -286,7 +290,7 @@ class TestVersions:
         assert client.get_version("iris") == named
         assert len({named, iris.get_version(4), iris.get_version(1)}) == 2
 
-    def test_the_newest_fifty_of_a_thousand_come_oldest_first(self, client, iris):
+    def test_model_versions_has_the_newest_fifty_versions_oldest_first(self, client, iris):
         created = client.writer.moment()
         files = {
             paths.version_file("iris", number): codec.encode(VersionRecord(number=number, created=created))
@@ -339,7 +343,7 @@ class TestVersions:
             with pytest.raises(Refused, match="is from a failed run"):
                 use(iris.get_version(4))
 
-    def test_a_version_can_be_described_again_but_its_name_cannot_change(self, iris):
+    def test_the_description_of_a_version_can_change_but_its_name_cannot(self, iris):
         version = iris.get_version(1)
         assert version.update(name="1.0", description="good", add_tags=["a"]) is version
         assert (version.name, version.description, version.tags) == ("1.0", "good", ["a"])
@@ -357,7 +361,7 @@ class TestVersions:
             iris.create_version("rc")
 
     @pytest.mark.parametrize("wrong", [{"tags": [1]}, {"tags": "abc"}, {"description": 3}, {"metadata": {"a": [None]}}])
-    def test_values_that_a_record_cannot_hold_are_refused_and_nothing_is_written(self, client, iris, wrong):
+    def test_metadata_that_a_record_cannot_hold_is_refused_by_create_version(self, client, iris, wrong):
         before = editing.state(client.repository.common_dir)
         with pytest.raises(UsageError) as caught:
             iris.create_version(**wrong)
@@ -365,7 +369,7 @@ class TestVersions:
         assert editing.state(client.repository.common_dir) == before
 
     @pytest.mark.parametrize("wrong", [{"add_tags": [1]}, {"add_tags": "abc"}, {"description": 3}])
-    def test_values_that_a_record_cannot_hold_are_refused_in_an_update_too(self, client, iris, wrong):
+    def test_metadata_that_a_record_cannot_hold_is_refused_by_an_update(self, client, iris, wrong):
         before = editing.state(client.repository.common_dir)
         with pytest.raises(UsageError):
             iris.get_version(1).update(**wrong)
@@ -387,14 +391,14 @@ class TestVersions:
         }
         assert version.stage == "production"
 
-    def test_metadata_takes_the_single_numbers_of_numpy(self, iris):
+    def test_metadata_accepts_numpy_numbers(self, iris):
         numpy = pytest.importorskip("numpy")
         iris.get_version(1).log_metadata(
             a=numpy.float32(0.5), b=numpy.int64(3), c=numpy.bool_(True), d=[numpy.float64(1.5)]
         )
         assert iris.get_version(1).metadata == {"a": 0.5, "b": 3, "c": True, "d": [1.5]}
 
-    def test_handles_read_again_when_somebody_else_changed_the_branch(self, iris, other):
+    def test_handles_show_changes_that_another_client_made(self, iris, other):
         version = iris.get_version(1)
         assert version.stage is None
         theirs = other.get_version("iris@1")
@@ -478,7 +482,7 @@ class TestStages:
             assert "iris@staging" in caught.value.hint
             assert "iris@latest (3)" in caught.value.hint
 
-    def test_the_stages_of_a_registry_replace_the_default_stages(self, client, code_repo):
+    def test_stages_defined_in_gitmodel_toml_replace_the_default_stages(self, client, code_repo):
         stages = ("shadow", "canary", "production")
         begin(client.repository, RegistryRecord(stages=tuple(StageRule(name=stage) for stage in stages)))
         model = client.register_model("iris")
@@ -490,7 +494,7 @@ class TestStages:
             versions[0].set_stage("staging")
         assert "shadow, canary, production, archived and none" in caught.value.hint
 
-    def test_plain_git_shows_author_time_and_reason_of_a_promotion(self, client, iris, git):
+    def test_the_tag_and_the_commit_of_a_promotion_contain_its_author_and_reason(self, client, iris, git):
         iris.get_version(1).set_stage("production", reason="It is better.\nMuch better.")
         common = client.repository.common_dir
         tag = git(common, "cat-file", "tag", "model/iris/production")
@@ -508,7 +512,9 @@ class TestStages:
     @pytest.mark.parametrize(
         "reason", ["nul \0 byte", "escape \x1b[31m", "half \ud800 character", "Stage: production\nTxn: x", "-m"]
     )
-    def test_a_hostile_reason_harms_neither_commit_nor_tag(self, client, iris, git, reason):
+    def test_a_reason_with_trailers_or_control_characters_damages_neither_commit_nor_tag(
+        self, client, iris, git, reason
+    ):
         common = client.repository.common_dir
         if "\ud800" in reason:
             with pytest.raises(UsageError, match="an incomplete character"):
@@ -538,7 +544,7 @@ class TestRollback:
         iris.demote("production")
         assert iris.rollback(ModelStages.PRODUCTION).number == 2
 
-    def test_a_rollback_to_a_deleted_version_is_refused_and_guesses_no_older_version(self, client, iris):
+    def test_a_rollback_is_refused_if_the_previous_holder_was_deleted(self, client, iris):
         for number in (1, 2, 3):
             iris.get_version(number).set_stage("production")
         iris.get_version(2).delete()
@@ -548,7 +554,7 @@ class TestRollback:
         assert editing.state(client.repository.common_dir) == before
 
     @pytest.mark.parametrize("end", ["delete", "demote", "archive"])
-    def test_a_rollback_after_deleting_the_holder_returns_to_its_predecessor(self, iris, end):
+    def test_a_rollback_after_deleting_the_holder_restores_the_previous_holder(self, iris, end):
         iris.get_version(1).set_stage("production")
         iris.get_version(3).set_stage("production")
         if end == "demote":
@@ -562,7 +568,7 @@ class TestRollback:
             iris.rollback("production")
         assert held(iris) == {"production": 1}
 
-    def test_a_rollback_skips_every_deleted_version_that_left_the_stage_empty(self, iris):
+    def test_a_rollback_of_an_empty_stage_skips_several_deleted_holders(self, iris):
         for number in (1, 2, 3):
             iris.get_version(number).set_stage("production")
         iris.get_version(3).delete(force=True)
@@ -571,14 +577,14 @@ class TestRollback:
         iris.rename("flowers")
         assert iris.rollback("production").number == 1
 
-    def test_a_rollback_of_an_empty_stage_skips_a_deleted_version_that_was_replaced(self, iris):
+    def test_a_rollback_of_an_empty_stage_skips_a_deleted_holder_that_another_version_replaced(self, iris):
         for number in (1, 2, 3):
             iris.get_version(number).set_stage("production")
         iris.get_version(2).delete()
         iris.get_version(3).delete(force=True)
         assert iris.rollback("production").number == 1
 
-    def test_a_rollback_in_the_transaction_that_deletes_the_holder_returns_to_its_predecessor(self, client, iris):
+    def test_a_rollback_in_the_transaction_that_deletes_the_holder_restores_the_previous_holder(self, client, iris):
         iris.get_version(1).set_stage("production")
         iris.get_version(3).set_stage("production")
         with client.transaction("Take 3 back") as change:
@@ -586,13 +592,13 @@ class TestRollback:
             change.get_model("iris").rollback("production")
         assert held(iris) == {"production": 1}
 
-    def test_a_rollback_lists_the_deleted_versions_if_all_previous_versions_are_deleted(self, iris):
+    def test_the_error_of_a_rollback_lists_the_deleted_versions_if_all_holders_were_deleted(self, iris):
         iris.get_version(2).set_stage("production")
         iris.get_version(2).delete(force=True)
         with pytest.raises(NotFound, match=r"deleted: 2"):
             iris.rollback("production")
 
-    def test_a_stage_with_no_previous_holder_is_refused(self, iris):
+    def test_a_rollback_of_a_stage_without_a_previous_holder_is_refused(self, iris):
         with pytest.raises(NotFound, match="no other version of iris was ever in production") as caught:
             iris.rollback("production")
         assert "git model history iris production" in caught.value.hint
@@ -600,7 +606,7 @@ class TestRollback:
         with pytest.raises(NotFound):
             iris.rollback("production")
 
-    def test_the_history_has_every_change_newest_first(self, iris):
+    def test_the_history_of_a_stage_has_every_change_newest_first(self, iris):
         iris.get_version(1).set_stage("production", reason="first")
         iris.get_version(2).set_stage("production")
         iris.get_version(2).add_alias("champion")
@@ -639,7 +645,7 @@ class TestAliases:
             iris.remove_alias("best")
         assert "champion" in caught.value.hint
 
-    def test_a_stage_an_alias_and_a_version_name_cannot_be_equal(self, client, iris):
+    def test_a_stage_an_alias_and_a_version_name_of_a_model_cannot_be_equal(self, client, iris):
         iris.create_version("Gold")
         iris.get_version(1).add_alias("Champion")
         before = editing.state(client.repository.common_dir)
@@ -678,7 +684,7 @@ class TestArtifacts:
         path.write_text('{"accuracy": 0.97}')
         return path
 
-    def test_artifacts_are_linked_listed_by_kind_and_read_back(self, iris, file, tmp_path):
+    def test_linked_artifacts_can_be_listed_by_kind_and_read(self, iris, file, tmp_path):
         version = iris.get_version(1)
         linked = version.link_artifact("metrics", file, metadata={"rows": 150})
         version.link_artifact("weights", file, kind="model")
@@ -713,7 +719,7 @@ class TestArtifacts:
         ]
 
     @pytest.mark.parametrize("place", ["staging", "archived", "champion"])
-    def test_links_of_a_version_in_a_stage_or_with_an_alias_are_frozen_but_its_metadata_is_not(
+    def test_artifacts_of_a_version_in_a_stage_or_with_an_alias_cannot_change_but_metadata_can(
         self, client, iris, file, place
     ):
         version = iris.get_version(1)
@@ -742,7 +748,7 @@ class TestArtifacts:
                 version.link_artifact(name, tmp_path / "other")
             assert "unlink" in caught.value.hint
 
-    def test_reading_a_stage_refuses_a_version_whose_links_were_edited(self, client, iris, file):
+    def test_reading_by_stage_refuses_a_version_whose_artifacts_were_edited_by_hand(self, client, iris, file):
         version = iris.get_version(1)
         version.link_artifact("metrics", file)
         version.set_stage("production")
@@ -762,7 +768,7 @@ class TestArtifacts:
 
 
 class TestTransactions:
-    def test_several_changes_become_one_commit(self, client, iris, git):
+    def test_the_changes_of_a_transaction_are_one_commit(self, client, iris, git):
         before = int(commits(client, git))
         with client.transaction("Move iris on") as change:
             iris_inside = change.get_model("iris")
@@ -783,7 +789,7 @@ class TestTransactions:
         assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved") == ""
         assert client.apply().moved == ()
 
-    def test_a_reserved_number_is_not_reused_after_its_model_was_renamed(self, client, iris, git):
+    def test_a_number_that_a_failed_transaction_reserved_is_not_used_after_a_rename(self, client, iris, git):
         told = []
 
         def fail():
@@ -800,7 +806,7 @@ class TestTransactions:
         doctor.repair(client.repository, client.store)
         assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved") == ""
 
-    def test_an_exception_changes_nothing(self, client, iris, git):
+    def test_an_exception_in_a_transaction_changes_nothing(self, client, iris, git):
         before = git(client.repository.common_dir, "for-each-ref", "refs/heads", "refs/tags")
 
         def fail():
@@ -825,7 +831,7 @@ class TestTransactions:
             fail()
         assert git(client.repository.common_dir, "rev-parse", "gitmodel") == before
 
-    def test_numbers_in_a_transaction_stay_if_another_writer_commits_meanwhile(self, client, iris, other):
+    def test_versions_of_a_transaction_keep_their_numbers_if_another_client_writes_meanwhile(self, client, iris, other):
         with client.transaction("Two at once") as change:
             mine = change.get_model("iris").create_version()
             theirs = other.get_model("iris").create_version()
@@ -838,7 +844,7 @@ class TestTransactions:
         assert archived(iris) == [1]
         assert iris.create_version().number == 7
 
-    def test_a_transaction_can_still_read_after_another_writer_promoted(self, client, iris, other):
+    def test_a_transaction_can_read_and_write_after_another_client_promoted_a_version(self, client, iris, other):
         iris.get_version(1).set_stage("production")
         with client.transaction("Read on") as change:
             change.get_model("iris").get_version(3).log_metadata(a=1)
@@ -857,7 +863,7 @@ class TestTransactions:
             change.get_model("iris").demote("staging")
         assert editing.state(client.repository.common_dir) == before
 
-    def test_leaving_and_entering_a_stage_in_one_transaction_keeps_the_tag_valid(self, client, iris):
+    def test_emptying_and_filling_a_stage_in_one_transaction_leaves_a_valid_stage_tag(self, client, iris):
         iris.get_version(1).set_stage("production")
         with client.transaction("Out and back, and more") as change:
             change.get_model("iris").get_version(1).set_stage("none")
@@ -866,7 +872,7 @@ class TestTransactions:
         assert held(iris) == {"production": 1}
         assert iris.get_version("production").number == 1
 
-    def test_deleting_the_version_in_force_does_not_put_the_pending_one_in_force(self, client, iris, git):
+    def test_deleting_the_version_in_force_does_not_put_a_pending_promotion_in_force(self, client, iris, git):
         iris.get_version(1).set_stage("production")
         tag = git(client.repository.common_dir, "rev-parse", "refs/tags/model/iris/production")
         iris.get_version(2).set_stage("production")
@@ -890,7 +896,7 @@ class TestTransactions:
             change.get_model("iris").get_version(1).remove_alias("champion")
         assert held(iris) == {}
 
-    def test_a_model_renamed_in_a_transaction_keeps_its_versions(self, client, iris):
+    def test_a_model_that_a_transaction_renames_keeps_its_versions(self, client, iris):
         with client.transaction("Rename and go on") as change:
             model = change.get_model("iris").rename("flowers")
             version = model.create_version("new")
@@ -905,7 +911,9 @@ class TestTransactions:
                 change.transaction("Inner").__enter__()
 
     @pytest.mark.parametrize("fails", [False, True])
-    def test_writes_of_another_thread_are_not_part_of_the_transaction(self, client, iris, other, git, fails):
+    def test_writes_of_a_thread_outside_of_the_transaction_are_commits_of_their_own(
+        self, client, iris, other, git, fails
+    ):
         inside, written = threading.Event(), threading.Event()
 
         def write():
@@ -919,7 +927,7 @@ class TestTransactions:
                 change.get_version("iris@1").log_metadata(slow=True)
                 inside.set()
                 assert written.wait(20)
-                # This thread is not in the transaction, so its write is immediately a separate commit.
+                # The thread `write` is not in the transaction, so each of its writes is a commit at once.
                 assert other.get_version("iris@staging").metadata == {"thread": True}
                 assert client.get_version("iris@1").metadata == {}
                 if fails:
@@ -936,7 +944,7 @@ class TestTransactions:
         assert iris.get_version(1).metadata == ({} if fails else {"slow": True})
         assert int(commits(client, git)) == before + (3 if fails else 4)
 
-    def test_two_threads_have_a_transaction_each_on_one_client(self, client, iris):
+    def test_two_threads_can_each_have_a_transaction_on_one_client(self, client, iris):
         both = threading.Barrier(2, timeout=20)
 
         def work(number):
@@ -951,7 +959,7 @@ class TestTransactions:
             list(pool.map(work, (1, 2)))
         assert [iris.get_version(number).metadata for number in (1, 2)] == [{"by": 1}, {"by": 2}]
 
-    def test_threads_may_share_a_transaction(self, client, iris, git):
+    def test_a_transaction_can_be_used_by_several_threads(self, client, iris, git):
         before = int(commits(client, git))
         with client.transaction("Together") as change, ThreadPoolExecutor(4) as pool:
             made = list(pool.map(lambda i: change.get_model("iris").create_version(metadata={"i": i}), range(8)))
@@ -959,7 +967,9 @@ class TestTransactions:
         assert [version.metadata["i"] for version in made] == list(range(8))
         assert int(commits(client, git)) == before + 1
 
-    def test_a_change_through_the_outer_client_in_the_block_is_refused_with_the_form_to_write(self, client, iris, git):
+    def test_a_change_through_the_client_inside_a_transaction_block_is_refused_with_the_call_to_write(
+        self, client, iris, git
+    ):
         version = iris.get_version(1)
         before = git(client.repository.common_dir, "for-each-ref")
         changes = [
@@ -1002,7 +1012,7 @@ class TestTransactions:
             change.register_model("late")
         assert [found.name for found in change.list_models()] == ["iris"]
 
-    def test_handles_of_a_transaction_that_failed_write_nothing(self, client, iris):
+    def test_handles_of_a_failed_transaction_refuse_to_write(self, client, iris):
         def fail():
             with client.transaction("Train") as change:
                 handles.extend([change.get_version("iris@1"), change.get_model("iris").create_version()])
@@ -1026,7 +1036,10 @@ class TestTransactions:
 
 
 class TestLeftovers:
-    """After two merges without conflict, two stage files can name the same version."""
+    """Two stage files that name the same version, as two merges without conflict can leave them.
+
+    Only the stage that is later in the life cycle counts. The other file is a leftover.
+    """
 
     EMPTY = records.links_digest(())
 
@@ -1035,13 +1048,12 @@ class TestLeftovers:
         files |= {paths.archived_file("iris", marker): records.ARCHIVED_MARKER for marker in markers}
         editing.edit(client.repository.common_dir, files)
 
-    def files(self, client):
-        listed = editing.run(
-            client.repository.common_dir, "ls-tree", "-r", "--name-only", "gitmodel", "models/iris/stages/"
-        )
-        return [path.removeprefix("models/iris/stages/") for path in listed.split()]
+    def files(self, client, model="iris"):
+        folder = f"models/{model}/stages/"
+        listed = editing.run(client.repository.common_dir, "ls-tree", "-r", "--name-only", "gitmodel", folder)
+        return [path.removeprefix(folder) for path in listed.split()]
 
-    def test_of_two_stage_files_apply_tags_only_the_stage_that_is_listed_last(self, client, iris):
+    def test_apply_creates_a_tag_only_for_the_last_stage_of_a_version_in_two_stages(self, client, iris):
         self.place(client, "staging", "production", markers=[1])
         assert recorded(iris) == {"production": 1}
         done = client.apply()
@@ -1056,15 +1068,11 @@ class TestLeftovers:
         assert self.files(client) == ["production.toml"]
 
     @pytest.mark.parametrize("write", [lambda model: model.update(title="x"), lambda model: model.rename("flowers")])
-    def test_a_change_of_the_models_record_removes_leftover_stage_files(self, client, iris, write):
+    def test_an_update_or_rename_of_the_model_removes_leftover_stage_files(self, client, iris, write):
         self.place(client, "staging", "production", markers=[1])
-        model = write(iris)
-        listed = editing.run(
-            client.repository.common_dir, "ls-tree", "-r", "--name-only", "gitmodel", f"models/{model.name}/stages/"
-        )
-        assert listed == f"models/{model.name}/stages/production.toml"
+        assert self.files(client, write(iris).name) == ["production.toml"]
 
-    def test_apply_removes_the_tag_of_a_stage_whose_file_became_a_leftover(self, client, iris):
+    def test_apply_deletes_the_tag_of_a_stage_whose_file_is_a_leftover(self, client, iris):
         iris.get_version(1).set_stage("staging")
         self.place(client, "production")
         assert recorded(iris) == {"production": 1}
@@ -1073,13 +1081,13 @@ class TestLeftovers:
         assert iris.get_version(1).stage == "production"
         assert client.apply().moved == ()
 
-    def test_apply_moves_no_tag_to_a_leftover(self, client, iris):
+    def test_apply_does_not_move_the_tag_of_a_stage_to_the_version_of_a_leftover_file(self, client, iris):
         iris.get_version(2).set_stage("staging")
         self.place(client, "staging", "production")
         client.apply()
         assert held(iris) == {"production": 1}
 
-    def test_promoting_to_the_stage_of_a_leftover_file_makes_that_stage_count(self, client, iris):
+    def test_a_version_can_be_promoted_to_the_stage_of_its_leftover_file(self, client, iris):
         self.place(client, "staging", "production")
         client.apply()
         with pytest.raises(Refused, match="moving it to staging would leave production empty"):
@@ -1098,7 +1106,7 @@ class TestLeftovers:
         assert self.files(client) == (["archived/1.toml"] if stage == "archived" else [])
         assert held(iris) == {}
 
-    def test_the_leftover_of_one_version_does_not_hide_the_stage_from_another(self, client, iris):
+    def test_another_version_can_enter_the_stage_of_a_leftover_file(self, client, iris):
         self.place(client, "staging", "production")
         iris.get_version(2).set_stage("staging")
         assert recorded(iris)["staging"] == 2
@@ -1108,7 +1116,7 @@ class TestLeftovers:
 
 class TestDamage:
     @pytest.mark.parametrize("path", ["models/iris/model.toml", "models/iris/stages/production.toml"])
-    def test_one_broken_model_does_not_stop_the_others(self, client, iris, path):
+    def test_a_record_of_one_model_that_is_not_toml_does_not_stop_calls_on_other_models(self, client, iris, path):
         client.register_model("good").create_version().set_stage("production")
         editing.edit(client.repository.common_dir, {path: "broken ="})
         assert [model.name for model in client.list_models()] == ["good"]
@@ -1118,14 +1126,14 @@ class TestDamage:
         with pytest.raises(Invalid, match=f"{path}: is not TOML"):
             client.get_model("iris")
 
-    def test_a_broken_newest_version_does_not_hide_its_model(self, client, iris, code_repo):
+    def test_a_model_is_listed_although_its_newest_version_cannot_be_read(self, client, iris, code_repo):
         editing.edit(code_repo, {"models/iris/versions/3.toml": "number = ["})
         assert client.get_model("iris").name == "iris"
         assert [model.name for model in client.list_models()] == ["iris"]
         with pytest.raises(Invalid):
             iris.get_version()
 
-    def test_one_broken_version_does_not_stop_the_others(self, client, iris):
+    def test_a_version_that_cannot_be_read_does_not_stop_calls_on_other_versions(self, client, iris):
         editing.edit(client.repository.common_dir, {paths.version_file("iris", 2): "number = 7\n"})
         assert [version.number for version in iris.versions] == [1, 3]
         assert iris.create_version().number == 4
@@ -1133,7 +1141,7 @@ class TestDamage:
         with pytest.raises(Invalid, match=r"versions/2\.toml"):
             iris.get_version(2)
 
-    def test_a_stage_file_without_its_version_is_reported(self, client, iris):
+    def test_a_stage_file_that_names_no_existing_version_is_reported(self, client, iris):
         editing.edit(
             client.repository.common_dir,
             {paths.stage_file("iris", "production"): SET_BY_HAND.format(9, records.links_digest(()))},
@@ -1146,7 +1154,7 @@ class TestDamage:
 
 
 class TestShown:
-    def test_reprs_show_the_form_to_type(self, client, iris):
+    def test_the_repr_of_a_handle_names_its_class_and_reference(self, client, iris):
         assert repr(iris) == "Model('iris')"
         assert repr(iris.get_version(1)) == "ModelVersion('iris@1')"
         assert repr(Model("iris")) == "Model('iris')"
@@ -1178,7 +1186,7 @@ class TestShown:
             assert same is client
         assert iris.create_version().number == 4
 
-    def test_the_package_exports_all_its_public_names(self, iris):
+    def test_every_public_name_can_be_imported_from_the_package(self, iris):
         import gitmodel
 
         for name in gitmodel.__all__:
@@ -1189,7 +1197,7 @@ class TestShown:
 
 
 class TestPages:
-    """`model.versions` holds the newest 50 versions and shows how many there are."""
+    """`model.versions` holds the newest 50 versions, and its repr says how many versions the model has."""
 
     @pytest.fixture
     def many(self, client):
@@ -1199,19 +1207,19 @@ class TestPages:
                 iris.create_version(metadata={"auc": 1 - number / 100})
         return client.get_model("iris")
 
-    def test_the_versions_property_shows_that_it_holds_50_of_60(self, many):
+    def test_the_repr_of_model_versions_says_that_it_holds_50_of_60(self, many):
         versions = many.versions
         assert (len(versions), versions.total) == (50, 60)
         assert repr(versions).startswith("Versions(50 of 60: ")
         assert "50 of 60 versions" in versions._repr_html_()
         assert versions[-1].number == 60
 
-    def test_the_repr_of_a_complete_list_is_that_of_a_tuple(self, many):
+    def test_the_repr_of_model_versions_with_all_versions_is_that_of_a_tuple(self, many):
         assert repr(many.list_versions()).startswith("(ModelVersion('iris@1'), ")
         assert many.list_versions().total == 60
         assert "of" not in repr(many.list_versions(filter="number < 3"))
 
-    def test_each_version_goes_through_all_versions_and_not_only_the_newest_50(self, many):
+    def test_each_version_yields_all_versions_and_not_only_the_newest_50(self, many):
         assert max(many.each_version(), key=lambda version: version.metadata["auc"]).number == 1
         assert next(many.each_version(filter="number < 10")).number == 9
 
@@ -1232,5 +1240,5 @@ def test_reading_the_name_of_a_handle_after_close_starts_no_git(code_repo):
         made = client.register_model("iris").create_version()
     assert (made.reference, made.number, made.model.name) == ("iris@1", 1, "iris")
     assert not client.repository.reader.is_running
-    assert client.get_version("iris@1").number == 1  # a closed client opens again
+    assert client.get_version("iris@1").number == 1  # using a closed client opens it again
     client.close()

@@ -1,4 +1,7 @@
-"""Checking out the code of a version with submodules, fetching missing commits."""
+"""`git model checkout`: creating a work tree with the code of a version, its submodules and its artifacts.
+
+If the clone lacks the commit, checkout fetches it: a ref of gitmodel on the remote keeps the commits of versions.
+"""
 
 import json
 import shutil
@@ -11,7 +14,7 @@ from gitmodel import Client
 
 @pytest.fixture
 def parted(code_repo, tmp_path, monkeypatch, git):
-    """Code with a nested submodule and a version; newer commits follow the commit of the version."""
+    """A code repository with a submodule in a submodule. After a version was created, the code has newer commits."""
     allowed = ("-c", "protocol.file.allow=always")
     for name in ("inner", "library"):
         git(tmp_path, "init", "-q", name)
@@ -32,7 +35,7 @@ def parted(code_repo, tmp_path, monkeypatch, git):
     return code_repo
 
 
-def test_submodules_have_their_recorded_commits_and_no_setting_changes(parted, git, tmp_path, capsys):
+def test_a_checkout_has_submodules_at_their_recorded_commits_and_changes_no_setting(parted, git, tmp_path, capsys):
     git(parted, "config", "--global", "protocol.file.allow", "always")
     place = tmp_path / "then"
     before = (parted / ".git" / "config").read_text(), git(parted, "status", "--porcelain", "--branch")
@@ -56,8 +59,10 @@ def test_a_checkout_fetches_submodules_that_the_clone_never_initialized(parted, 
     assert not list((tmp_path / "clone" / "library").iterdir())
 
 
-def test_submodules_that_cannot_be_fetched_are_refused_or_left_out(parted, git, tmp_path, capsys):
-    """By default, git does not fetch submodules from a local path."""
+def test_a_checkout_is_refused_if_a_submodule_cannot_be_fetched_unless_submodules_are_left_out(
+    parted, git, tmp_path, capsys
+):
+    """The submodule cannot be fetched because git does not fetch submodules from a local path by default."""
     place = tmp_path / "then"
     code, _, err = ask(capsys, "checkout", "iris@1", place)
     assert code == 6
@@ -80,7 +85,7 @@ def test_submodules_that_cannot_be_fetched_are_refused_or_left_out(parted, git, 
 
 @pytest.fixture
 def bob(code_repo, tmp_path, git, monkeypatch):
-    """A clone of Bob, made after a version of a branch was pushed and that branch was squashed."""
+    """Bob's clone. A version of a branch was pushed, and then the branch was squashed into main and deleted."""
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(code_repo, "remote", "add", "origin", (tmp_path / "remote.git").as_uri())
     git(code_repo, "push", "-q", "origin", "main")
@@ -100,7 +105,7 @@ def bob(code_repo, tmp_path, git, monkeypatch):
     return tmp_path / "bob"
 
 
-def test_a_checkout_fetches_a_commit_that_only_a_ref_of_gitmodel_keeps(bob, git, tmp_path, capsys):
+def test_a_checkout_fetches_a_commit_that_only_a_ref_of_gitmodel_keeps_on_the_remote(bob, git, tmp_path, capsys):
     with Client() as client:
         commit = client.get_version("iris@1").code.commit
         assert not client.open_code().holds(commit)
@@ -110,14 +115,14 @@ def test_a_checkout_fetches_a_commit_that_only_a_ref_of_gitmodel_keeps(bob, git,
     assert git(bob, "for-each-ref", "--format=%(refname)", "refs/gitmodel/code") == f"refs/gitmodel/code/{commit}"
 
 
-def test_a_shallow_clone_fetches_the_commit_alone(bob, git, tmp_path, capsys, monkeypatch):
+def test_a_checkout_in_a_shallow_clone_fetches_only_the_commit_of_the_version(bob, git, tmp_path, capsys, monkeypatch):
     git(tmp_path, "clone", "-q", "--depth=1", (tmp_path / "remote.git").as_uri(), "carl")
     monkeypatch.chdir(tmp_path / "carl")
     assert ask(capsys, "--repo", bob, "checkout", "iris@1", tmp_path / "then")[0] == 0
     assert git(tmp_path / "then", "log", "--format=%s") == "An idea"
 
 
-def test_a_ref_that_does_not_point_at_the_commit_in_its_name_is_ignored(bob, git, tmp_path, capsys):
+def test_a_checkout_ignores_a_kept_ref_that_points_at_another_commit_than_its_name_says(bob, git, tmp_path, capsys):
     remote = tmp_path / "remote.git"
     with Client() as client:
         ref = f"refs/gitmodel/code/{client.get_version('iris@1').code.commit}"
@@ -135,7 +140,7 @@ def test_checkout_without_the_remote_reports_the_missing_commit(bob, tmp_path, c
     assert "is not in this repository" in err
 
 
-def test_recording_the_code_state_again_starts_one_process(code_repo, monkeypatch):
+def test_recording_the_code_state_a_second_time_starts_only_git_status(code_repo, monkeypatch):
     from gitmodel.git import process as git_process
 
     started, run = [], git_process.run
@@ -151,10 +156,10 @@ def test_recording_the_code_state_again_starts_one_process(code_repo, monkeypatc
 
 @pytest.mark.parametrize("folder", ["artifacts", "artifacts/here"])
 @pytest.mark.parametrize("kind", ["link", "dangling", "file"])
-def test_a_checkout_does_not_follow_a_link_of_the_code_at_the_folder_of_artifacts(
+def test_a_checkout_is_refused_if_the_code_has_a_link_or_file_at_the_folder_for_artifacts(
     code_repo, tmp_path, monkeypatch, capsys, git, folder, kind
 ):
-    """Code of other people may contain a link that leads out of the work tree."""
+    """Following a link in other people's code, checkout would write artifacts outside of the work tree."""
     monkeypatch.chdir(code_repo)
     (tmp_path / "outside").mkdir()
     if kind == "file":

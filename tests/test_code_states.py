@@ -1,4 +1,8 @@
-"""The recorded state of the code: a changed work tree is never recorded as clean, whatever the settings of git are."""
+"""The state of the code that a version records: its commit, and if there are uncommitted changes.
+
+gitmodel never records a changed work tree as clean, whatever the settings of git are. With `gitmodel.dirty = snapshot`,
+it stores the uncommitted changes as another commit, the snapshot.
+"""
 
 import hashlib
 import json
@@ -14,7 +18,7 @@ from gitmodel import Client, Refused
 
 @pytest.fixture
 def sha256(tmp_path, git, monkeypatch):
-    """Code in a SHA-256 repository, and its registry in another one."""
+    """A code repository with SHA-256 object ids, and another repository for the registry. Returns the first."""
     git(tmp_path, "init", "-q", "--bare", "registry.git")
     git(tmp_path, "init", "-q", "--object-format=sha256", "code")
     code = tmp_path / "code"
@@ -35,7 +39,9 @@ class TestSha256:
         code, _, err = ask(capsys, "config", "repo", ".")
         assert (code, "SHA256" in err) == (2, True)
 
-    def test_a_version_is_recorded_kept_pushed_and_checked_out(self, sha256, tmp_path, capsys, git):
+    def test_a_version_of_code_in_a_sha256_repository_is_created_pushed_and_checked_out(
+        self, sha256, tmp_path, capsys, git
+    ):
         ask(capsys, "config", "repo", "../registry.git")
         git(tmp_path, "init", "-q", "--bare", "--object-format=sha256", "host.git")
         git(sha256, "remote", "add", "origin", "../host.git")
@@ -68,7 +74,7 @@ class TestSha256:
             assert sorted(push_code(client._opened.find_kept(), "origin", "all").pushed) == sorted([head, snapshot])
             assert push_code(client._opened.find_kept(), "origin", "all").pushed == ()
         assert f"refs/gitmodel/code/{head}" in git(tmp_path / "host.git", "for-each-ref")
-        # a clone without the commit fetches it from the ref that the push created
+        # checkout in a clone without the commit fetches it by the ref that the push created
         git(tmp_path, "clone", "-q", "--single-branch", "host.git", "other")
         with Client(tmp_path / "other", repo=tmp_path / "registry.git") as client:
             assert client.get_version("iris@2").checkout(tmp_path / "again").commit == snapshot
@@ -95,7 +101,7 @@ class TestSha256:
 class TestChangesThatGitIsToldToOverlook:
     @pytest.fixture
     def code(self, code_repo, tmp_path, git, monkeypatch):
-        """Code with a submodule that has a submodule."""
+        """A code repository with a submodule, which has a submodule itself."""
         git(tmp_path, "config", "--global", "protocol.file.allow", "always")
         for name, inner in (("inner", None), ("library", "inner")):
             made = tmp_path / name
@@ -117,7 +123,7 @@ class TestChangesThatGitIsToldToOverlook:
 
     @pytest.mark.parametrize("value", ["all", "dirty", "untracked"])
     @pytest.mark.parametrize("where", ["config", ".gitmodules", "diff.ignoreSubmodules"])
-    def test_changes_in_a_submodule_are_changes_whatever_the_settings(self, code, git, where, value):
+    def test_changes_in_a_submodule_are_recorded_whatever_the_settings_of_git(self, code, git, where, value):
         if where == ".gitmodules":
             git(code, "config", "-f", ".gitmodules", "submodule.lib.ignore", value)
             git(code, "commit", "-q", "-am", "Overlook it")
@@ -137,7 +143,7 @@ class TestChangesThatGitIsToldToOverlook:
             made = client.register_model("iris").create_version().code
         assert git(code, "ls-tree", made.snapshot, "lib").split()[2] == git(code / "lib", "rev-parse", "HEAD")
 
-    def test_changes_in_a_submodule_of_a_submodule_are_changes(self, code, git):
+    def test_changes_in_a_submodule_of_a_submodule_are_recorded(self, code, git):
         git(code / "lib", "config", "submodule.inner.ignore", "all")
         git(code / "lib/inner", "config", "status.showUntrackedFiles", "no")
         (code / "lib/inner/new.py").write_text("")
@@ -148,7 +154,7 @@ class TestChangesThatGitIsToldToOverlook:
         git(code / "lib/inner", "update-index", "--assume-unchanged", "lib.py")
         assert self.dirty() is True
 
-    def test_new_files_are_changes_whatever_the_settings(self, code, git):
+    def test_untracked_files_are_recorded_as_changes_whatever_the_settings_of_git(self, code, git):
         git(code, "config", "status.showUntrackedFiles", "no")
         assert self.dirty() is False
         (code / "new.py").write_text("")
@@ -172,7 +178,7 @@ class TestChangesThatGitIsToldToOverlook:
         with Client() as client, pytest.raises(Refused, match=r"not committed: train\.py"):
             client.get_model("iris").create_version()
         (code / "train.py").unlink()
-        # No change: a sparse checkout sets --skip-worktree for the files that it leaves out.
+        # With --skip-worktree an absent file is no change: a sparse checkout sets this mark for files that it omits.
         assert self.dirty() is (mark == "--assume-unchanged")
 
     def test_a_sparse_checkout_is_clean(self, code, git):
@@ -188,7 +194,7 @@ class TestChangesThatGitIsToldToOverlook:
         assert self.dirty() is True
 
     @pytest.mark.parametrize(("key", "change"), [("core.fileMode", "mode"), ("core.ignoreCase", "case")])
-    def test_changes_of_mode_and_case_are_detected_despite_git_settings(self, code, git, key, change):
+    def test_changes_of_file_mode_and_case_are_detected_despite_settings_that_hide_them(self, code, git, key, change):
         git(code, "config", key, "false" if change == "mode" else "true")
         assert self.dirty() is False
         if change == "mode":
@@ -197,7 +203,7 @@ class TestChangesThatGitIsToldToOverlook:
             (code / "TRAIN.py").write_text("print('another')\n")
         assert self.dirty() is True
 
-    def test_a_file_monitor_that_reports_nothing_hides_no_change(self, code, git, tmp_path):
+    def test_a_change_is_detected_although_the_file_monitor_of_git_does_not_report_it(self, code, git, tmp_path):
         monitor = tmp_path / "monitor"
         monitor.write_text("#!/bin/sh\nprintf 'token\\0'\n")
         monitor.chmod(0o755)
@@ -291,9 +297,9 @@ class TestHooksOfAPush:
 
 
 def edit_in_the_second_of_the_index(code, name, text):
-    """Write *text* to the file *name*, with the same size and in the same second in which git added the file.
+    """Write *text* to the file *name*, and set its times in the index as if git had added the changed file just now.
 
-    Only the time of the index then shows git that the file may have changed.
+    Size and times then show git no change. The index is as old as the file, so that git must compare the content.
     """
     path, index = code / name, code / ".git/index"
     path.write_text(text)
@@ -347,7 +353,7 @@ SECRETS = {".env": "DB_PASSWORD=x\n", "deploy.py": f"TOKEN = 'ghp_{'a1B2' * 9}'\
 
 
 class TestSecretsInSnapshots:
-    """`gitmodel.dirty = snapshot` stores changed files as a commit, which `push --code` publishes."""
+    """Credentials in snapshots: `git model push --code` would publish them."""
 
     @pytest.fixture
     def code(self, code_repo, git, monkeypatch):
@@ -391,7 +397,7 @@ class TestSecretsInSnapshots:
         (code / "key.txt").symlink_to(tmp_path / "key")
         assert ask(capsys, "version", "create", "iris")[0] == 0
 
-    def test_a_version_that_the_settings_refuse_stores_nothing(self, code, git, capsys):
+    def test_a_version_of_uncommitted_code_that_the_setting_refuses_stores_nothing(self, code, git, capsys):
         git(code, "config", "gitmodel.dirty", "refuse")
         (code / "data.csv").write_text("a,b\n3,4\n")
         before = self.state(code, git)
@@ -401,7 +407,7 @@ class TestSecretsInSnapshots:
         assert self.state(code, git) == before
 
 
-def test_the_setting_of_the_code_repository_counts_with_a_registry_elsewhere(
+def test_the_setting_of_the_code_repository_applies_although_the_registry_is_in_another_repository(
     code_repo, tmp_path, git, monkeypatch, capsys
 ):
     git(tmp_path, "init", "-q", "--bare", "registry.git")

@@ -1,4 +1,8 @@
-"""A ref keeps the code commit of a version, with uncommitted changes on request, and a push keeps it on the remote."""
+"""Refs that keep the code commits of versions, `refs/gitmodel/code/<commit>`, also if their branches are deleted.
+
+With `gitmodel.dirty = snapshot`, a version also has a snapshot: a commit with the uncommitted changes. `git model push`
+creates these refs on the remote.
+"""
 
 import os
 import shutil
@@ -40,7 +44,7 @@ def set_policy(repo, word):
 
 
 def everything(repo):
-    """Return what a snapshot must not change: the index, all files of the work tree, HEAD and the branches."""
+    """Return what making a snapshot must not change: the files of the work tree, the index, HEAD and the branches."""
     files = {
         path: (path.read_bytes(), path.lstat().st_mtime_ns, path.lstat().st_mode)
         for path in sorted(repo.rglob("*"))
@@ -73,7 +77,7 @@ class TestKeeping:
         git(tmp_path, "clone", "-q", repo.as_uri(), "copy")
         assert kept(tmp_path / "copy") == []
 
-    def test_the_commit_is_kept_where_the_code_is_when_the_registry_is_elsewhere(self, repo, tmp_path, git):
+    def test_the_ref_that_keeps_a_commit_is_in_the_code_repository_and_not_in_the_registry(self, repo, tmp_path, git):
         git(tmp_path, "init", "-q", "--bare", "registry.git")
         with Client(repo, repo=tmp_path / "registry.git") as client:
             client.register_model("iris").create_version()
@@ -89,12 +93,12 @@ class TestKeeping:
 
 
 class TestDirty:
-    def test_a_version_records_by_default_that_there_were_uncommitted_changes(self, repo, client):
+    def test_a_version_records_by_default_only_that_the_code_had_uncommitted_changes(self, repo, client):
         (repo / "train.py").write_text("print('other')\n", encoding="utf-8")
         code = client.get_model("iris").create_version().code
         assert (code.commit, code.dirty, code.snapshot) == (run(repo, "rev-parse", "main"), True, None)
 
-    def test_no_version_of_changed_code_is_made_if_the_registry_refuses_changes(self, repo, capsys):
+    def test_create_version_is_refused_with_uncommitted_changes_if_the_registry_says_so(self, repo, capsys):
         set_policy(repo, "refuse")
         for name in ("train.py", "a.py", "b.py", "c.py"):
             (repo / name).write_text("changed\n", encoding="utf-8")
@@ -162,7 +166,7 @@ class TestDirty:
         assert (tmp_path / "then" / "train.py").read_text(encoding="utf-8") == "changed\n"
         assert not made.changed
 
-    def test_a_repository_without_a_commit_has_a_snapshot_too(self, repo, tmp_path, git, monkeypatch):
+    def test_a_snapshot_of_a_repository_without_a_commit_is_made(self, repo, tmp_path, git, monkeypatch):
         monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
         fresh = tmp_path / "fresh"
         git(tmp_path, "init", "-q", "fresh")
@@ -207,7 +211,9 @@ weights.bin (3,000 bytes)
         git(repo, "config", "gitmodel.snapshotLimit", "lots")
         assert ask(capsys, "version", "create", "iris")[0] == 2
 
-    def test_text_that_a_commit_cannot_hold_is_refused(self, repo, tmp_path, git, monkeypatch, client):
+    def test_a_snapshot_is_refused_if_a_nested_repository_or_submodule_has_changes(
+        self, repo, tmp_path, git, monkeypatch, client
+    ):
         monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
         git(repo, "init", "-q", "within")
         (repo / "within" / "x.py").write_text("x\n", encoding="utf-8")
@@ -284,7 +290,9 @@ class TestPushing:
         assert KeptCommits(code).fetch(commit)
         assert git(tmp_path / "bob", "log", "-1", "--format=%s", commit) == "An idea"
 
-    def test_unpublished_code_is_pushed_only_with_the_option_code(self, team, git, tmp_path, capsys, monkeypatch):
+    def test_a_commit_that_is_on_no_branch_of_the_remote_is_pushed_only_with_the_option_code(
+        self, team, git, tmp_path, capsys, monkeypatch
+    ):
         ada, folder, _ = team
         git(folder, "commit", "-q", "--allow-empty", "-m", "Not yet")
         commit = ada.get_model("iris").create_version().code.commit
@@ -298,7 +306,7 @@ class TestPushing:
         assert kept(tmp_path / "remote.git") == [f"refs/gitmodel/code/{commit}"]
 
     @pytest.mark.parametrize("refspec", ["", "+refs/*:refs/*", "+refs/heads/main:refs/remotes/origin/main"])
-    def test_the_remote_is_asked_for_branches_that_no_local_ref_records(self, team, git, refspec):
+    def test_push_asks_the_remote_for_its_branches_if_no_local_ref_records_them(self, team, git, refspec):
         ada, folder, _ = team
         git(folder, "config", "--unset-all", "remote.origin.fetch")
         if refspec:
@@ -315,14 +323,14 @@ class TestPushing:
     @pytest.mark.parametrize(
         "refspec", ["+refs/heads/*:refs/up/*", "+refs/*:refs/up/*", "heads/main:refs/up/heads/main"]
     )
-    def test_refs_outside_of_refs_remotes_can_record_the_branches_of_a_remote(self, team, git, tmp_path, refspec):
+    def test_push_finds_branches_of_the_remote_in_refs_outside_of_refs_remotes(self, team, git, tmp_path, refspec):
         ada, folder, _ = team
         git(folder, "config", "remote.origin.fetch", refspec)
         git(folder, "fetch", "-q", "origin")
         version = ada.get_model("iris").create_version()
         assert ada.push().code.pushed == (version.code.commit,)
 
-    def test_a_snapshot_is_pushed_only_when_asked(self, team, git, tmp_path):
+    def test_a_snapshot_is_pushed_only_with_the_option_code(self, team, git, tmp_path):
         _, folder, _ = team
         git(folder, "config", "gitmodel.dirty", "snapshot")
         (folder / "train.py").write_text("secret\n", encoding="utf-8")

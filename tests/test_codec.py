@@ -1,4 +1,6 @@
-"""Records have one canonical form; anything else is refused quickly, naming file, key and rule."""
+"""The codec reads and writes records: TOML files with one canonical form. It refuses invalid records quickly, with an
+error that names file, key and rule, and keeps keys of newer formats that it does not know.
+"""
 
 import copy
 import enum
@@ -76,7 +78,7 @@ def depth(value):
     return 0 if items is None else 1 + max(map(depth, items), default=0)
 
 
-# Hypothesis also uses constants of imported modules, so the values can differ between runs.
+# Hypothesis also takes constants from imported modules as values, so two runs may try different values.
 METADATA = st.dictionaries(KEYS, VALUES, max_size=5).filter(lambda values: depth(values) <= codec.MAX_NESTING)
 
 
@@ -125,7 +127,7 @@ def same(one, other):
 
 @repeatable
 @given(TEXTS, st.lists(TEXTS, max_size=3), TEXTS, METADATA, st.lists(TEXTS, max_size=3))
-def test_any_text_is_read_back_unchanged_from_every_kind_of_key(word, words, inner, metadata, many):
+def test_any_text_is_unchanged_after_writing_and_reading_in_every_kind_of_key(word, words, inner, metadata, many):
     data = written(
         word=word,
         words=tuple(words),
@@ -168,7 +170,7 @@ def test_unknown_keys_of_a_newer_format_are_kept_wherever_they_are(extra, inner,
         b"\n[metadata]\naccuracy = 0.97\n\n[[review]]\nround = 1\n\n[[review]]\nround = 2\n",
     ],
 )
-def test_keys_of_a_newer_minor_format_are_written_as_they_were_read(unknown):
+def test_unknown_keys_of_a_newer_minor_format_are_written_in_the_same_form(unknown):
     data = b"number = 4\n" + unknown
     assert codec.encode(read(data, newer=True)) == data
 
@@ -204,7 +206,7 @@ def test_default_values_are_not_written():
 
 
 @pytest.mark.parametrize("name", ["a", "a-b_C", "a.b", "", "\u00e9", "-", "1", "a b"])
-def test_common_values_are_written_without_tomli_w_as_it_writes_them(name):
+def test_the_codec_writes_common_values_in_the_same_form_as_tomli_w(name):
     for value in (
         "",
         "a b",
@@ -361,7 +363,7 @@ def test_an_integer_that_is_too_long_to_print_is_refused():
         codec.metadata({"a": 10**5000})
 
 
-def test_a_refused_value_names_its_key_its_file_and_its_rule():
+def test_the_error_for_a_refused_value_names_key_file_and_rule():
     for data, key, rule in [
         (b"", "number", "record.required"),
         (b"number = 'x'", "number", "record.type"),
@@ -380,14 +382,14 @@ def test_a_refused_value_names_its_key_its_file_and_its_rule():
         assert "git model check" in caught.value.hint
 
 
-def test_all_faults_of_a_record_are_found_and_not_only_the_first():
+def test_all_faults_of_a_record_are_reported_and_not_only_the_first():
     table = codec.parse_table(b"word = 1\nwords = 2\nnew = 3\n[inner]\nword = 4\nother = 5", PATH)
     record, problems = codec.inspect(Record, table, PATH)
     assert record is None
     assert [problem.key for problem in problems] == ["number", "word", "words", "inner.word", "inner.other", "new"]
 
 
-def test_an_unknown_key_is_shown_shortened_and_in_printable_characters():
+def test_the_error_for_an_unknown_key_shows_it_shortened_and_escaped():
     with pytest.raises(Invalid) as caught:
         read('number = 1\n"\u202e\\u001B[31m{}" = 1'.format("x" * 5000).encode())
     assert caught.value.message.isascii()
@@ -395,7 +397,7 @@ def test_an_unknown_key_is_shown_shortened_and_in_printable_characters():
     assert len(caught.value.message) < 400
 
 
-def test_invalid_toml_is_refused_with_its_line():
+def test_the_error_for_invalid_toml_names_the_line():
     with pytest.raises(Invalid, match=r"is not TOML: .*line 2.*\[record.syntax\]"):
         read(b"number = 1\nword = \n")
     with pytest.raises(Invalid, match="is not UTF-8 at byte 8"):
@@ -437,7 +439,7 @@ def test_malicious_toml_is_refused_quickly_with_a_short_message(data):
     assert caught.value.message.startswith(PATH)
 
 
-def test_a_record_beyond_the_limit_is_not_written():
+def test_a_record_above_the_size_limit_is_not_written():
     around = len(written(word="x")) - 1
     assert len(written(word="x" * (codec.MAX_BYTES - around))) == codec.MAX_BYTES
     with pytest.raises(UsageError, match="65537 bytes, more than 65536"):

@@ -1,4 +1,4 @@
-"""`git model diff` of two to many versions: unusual values, wrong references, and narrow terminals."""
+"""`git model diff`: comparing two or more versions, with unusual values, wrong references, and on narrow terminals."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def create(client, *metadata, model="iris", **others):
 
 
 def on_a_terminal(columns, *arguments):
-    """Return what a command prints on a terminal with *columns* columns."""
+    """Run `git model` on a pseudo-terminal with *columns* columns; return its output."""
     ours, theirs = pty.openpty()
     child = os.fork()
     if child == 0:
@@ -38,14 +38,14 @@ def on_a_terminal(columns, *arguments):
     try:
         while part := os.read(ours, 65536):
             printed += part
-    except OSError:  # raised at the end of the output of a terminal
+    except OSError:  # reading a pseudo-terminal raises this error at the end of the output
         pass
     os.waitpid(child, 0)
     os.close(ours)
     return printed.decode().replace("\r\n", "\n")
 
 
-def test_fields_that_differ_are_shown_first_and_equal_ones_on_request(client, code_repo, capsys):
+def test_diff_shows_fields_that_differ_first_and_equal_fields_on_request(client, code_repo, capsys):
     client.register_model("iris")
     first = client.get_model("iris").create_version(metadata={"note": "a\x1b[2J", "both": 1}, description="one")
     first.link_artifact("old", code_repo / "train.py")
@@ -93,7 +93,7 @@ def test_fields_that_differ_are_shown_first_and_equal_ones_on_request(client, co
     )
 
 
-def test_awkward_values_are_exact_and_never_look_equal(client, capsys):
+def test_diff_shows_close_values_and_values_of_other_types_as_different(client, capsys):
     awkward = [
         {"big": 2**53, "nan": float("nan"), "list": [1, float("nan")], "near": 0.912341, "type": 1, "text": "1"},
         {"big": 2**53 + 1, "nan": float("nan"), "list": [1, float("nan")], "near": 0.912342, "type": 1.0, "text": 1},
@@ -117,7 +117,7 @@ def test_awkward_values_are_exact_and_never_look_equal(client, capsys):
     assert f"metadata.big\tfalse\t1\t{2**53}\t{2**53 + 1}" in lines
 
 
-def test_large_numbers_are_shown_without_an_exponent(client, capsys):
+def test_diff_shows_large_numbers_without_an_exponent(client, capsys):
     create(client, {"rows": 239875, "loss": 12345.678}, {"rows": 998501, "loss": 98765.432})
     out = ask(capsys, "diff", "iris@1", "iris@2")[1]
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
@@ -126,7 +126,7 @@ def test_large_numbers_are_shown_without_an_exponent(client, capsys):
     assert ask(capsys, "version", "list", "--columns", "loss")[1].split()[-1] == "12346"
 
 
-def test_keys_with_dots_and_long_texts_with_control_characters_stay_on_one_line(client, capsys):
+def test_diff_shows_long_texts_and_control_characters_on_one_line(client, capsys):
     create(client, {"a.b": 1, "a": {"b": 2}}, {"a.b": 3, "a": {"b": 4}, "long": "x" * 5000 + "\n\t\x00"[:2]})
     out = ask(capsys, "diff", "iris@1", "iris@2")[1]
     heads = [line.split()[0] for line in out.partition("\n\ncode:")[0].splitlines()]
@@ -136,7 +136,7 @@ def test_keys_with_dots_and_long_texts_with_control_characters_stay_on_one_line(
     assert max(map(len, narrow.splitlines())) <= 80
 
 
-def test_many_versions_of_several_models_stand_in_columns(client, capsys):
+def test_diff_of_many_versions_of_several_models_has_a_column_for_each(client, capsys):
     create(client, *({"accuracy": number / 100} for number in range(1, 30)))
     create(client, {"accuracy": 0.5}, model="wine")
     refs = [f"iris@{number}" for number in range(1, 30)] + ["wine@1"]
@@ -153,7 +153,7 @@ def test_many_versions_of_several_models_stand_in_columns(client, capsys):
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_values_that_differ_at_their_end_are_not_cut_on_a_narrow_terminal(client, capsys, count):
+def test_diff_on_a_narrow_terminal_shows_the_end_at_which_values_differ(client, capsys, count):
     paths = [f"s3://bucket/a/rather/long/folder/{'x' * 50}/data-{number}.parquet" for number in range(count)]
     create(client, *({"accuracy": 0.5 + place / 10, "data": path} for place, path in enumerate(paths)))
     lines = on_a_terminal(80, "diff", *(f"iris@{number + 1}" for number in range(count))).splitlines()
@@ -176,7 +176,7 @@ def test_diff_has_a_column_for_each_of_two_references_to_the_same_version(client
     assert "no field differs" in err
 
 
-def test_a_deleted_version_and_dates_without_it_are_named(client, capsys):
+def test_diff_reads_a_deleted_version_at_a_date_and_refuses_a_date_without_it(client, capsys):
     create(client, {"accuracy": 0.5}, {"accuracy": 0.6})
     before = client.repository.tip()
     client.get_version("iris@1").delete()
@@ -194,7 +194,7 @@ def test_a_deleted_version_and_dates_without_it_are_named(client, capsys):
         client.get_version("iris@2@{2026-10-01}")
 
 
-def test_a_comparison_becomes_rows_and_a_data_frame(client):
+def test_the_comparison_of_client_diff_can_become_rows_and_a_data_frame(client):
     pandas = pytest.importorskip("pandas")
     create(client, {"accuracy": 0.5, "rows": 3}, {"accuracy": 0.625, "rows": 3}, {"accuracy": 0.75, "rows": 3})
     found = client.diff("iris@1", "iris@2", "iris@3")

@@ -1,15 +1,15 @@
-"""Comparing two versions: the compared parts, and the definition of equality."""
+"""The comparison of two versions: which fields and artifacts count as equal, and which have a numeric change."""
 
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.views.comparison import compare_artifacts, compare_values
 
 
-def test_only_numbers_have_a_change():
+def test_a_comparison_shows_a_change_only_for_numbers():
     found = compare_values({"flag": True, "loss": 1, "note": "a"}, {"flag": False, "loss": 0.5, "note": "b"})
     assert [(row.name, row.change) for row in found] == [("flag", None), ("loss", -0.5), ("note", None)]
 
 
-def test_a_value_of_another_type_is_not_the_same():
+def test_equal_values_of_different_types_are_not_the_same():
     (row,) = compare_values({"on": True}, {"on": 1})
     assert not row.same
 

@@ -1,5 +1,5 @@
-"""Options and arguments that contradict each other are refused, on the command line and in Python: exit code 2, both
-named, nothing changed."""
+"""Options or arguments that contradict each other are refused. On the command line the exit code is 2. The error names
+both options, and nothing changes."""
 
 import shlex
 

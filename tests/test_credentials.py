@@ -1,4 +1,4 @@
-"""Text that looks like a credential is never recorded; text that only resembles one is."""
+"""Text that looks like a credential (a token, key or password) is not recorded, unless a setting allows it."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from gitmodel.cli import run
 from gitmodel.domain.schema.codec import encode
 from gitmodel.domain.secrets.credentials import credential_in, redacted, without_credentials
 
-# In parts, so that no scanner reports this file as a leak of a credential.
+# Written in parts, so that no secret scanner reports this file.
 CREDENTIALS = {
     "AWS": "AKIA" + "IOSFODNN7EXAMPLE",
     "AWS secret": "wJalrXUtnFEMI/K7MDENG/" + "bPxRfiCYEXAMPLEKEY",
@@ -64,7 +64,7 @@ TOKEN = CREDENTIALS["GitHub"]
 
 
 @pytest.mark.parametrize("text", CREDENTIALS.values(), ids=CREDENTIALS)
-def test_each_form_is_recognized_alone_and_in_a_text(text):
+def test_each_form_of_credential_is_recognized_alone_and_inside_of_a_text(text):
     assert credential_in(text)
     assert credential_in({"deep": [{"note": ["x", text]}]})
     assert credential_in({text: "x"})
@@ -88,15 +88,15 @@ KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\n" + "Ab1/" * 16 + "\n" + "Cd2+" * 3
         KEY.replace("\n", "\\n") + " ",
     ],
 )
-def test_a_credential_is_hidden_completely(text):
-    """A pattern may match only the start of a credential, but all of the credential must be hidden."""
+def test_a_credential_in_a_message_is_replaced_completely(text):
+    """The patterns of credentials match only the start of some credentials. The rest must be hidden, too."""
     hidden = redacted(f"see {text} there")
     assert not any(part in hidden for part in (text[-12:-2], text[24:32])), hidden
     assert hidden.startswith("see (a")
     assert hidden.endswith("there")
 
 
-def test_the_host_of_a_url_with_a_password_stays_readable():
+def test_hiding_the_password_of_a_url_leaves_the_host_readable():
     assert redacted("from https://ada:pw@example.com/x.git") == "from (a password in a URL)example.com/x.git"
 
 
@@ -113,12 +113,12 @@ def test_a_field_with_the_name_of_a_secret_is_recognized(name):
     assert credential_in({name: ""}) == credential_in({name: 7}) == credential_in({name: "$SECRET"}) == ""
 
 
-def test_a_password_of_digits_is_recognized():
+def test_a_password_that_has_only_digits_is_recognized():
     assert credential_in({"password": 123456})
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_text_that_only_resembles_a_credential_is_accepted(name):
+def test_text_that_only_resembles_a_credential_is_recorded(name):
     assert credential_in({name: HARMLESS[name]}) == ""
     assert without_credentials({name: HARMLESS[name]}) == ({name: HARMLESS[name]}, [])
 
@@ -221,7 +221,7 @@ def test_the_command_line_refuses_a_credential_unless_a_setting_allows_it(client
     assert ask(capsys, *words)[0] == 0
 
 
-def test_a_credential_is_refused_by_url(client, bare_registry):
+def test_a_credential_is_refused_in_a_registry_by_url(client, bare_registry):
     with Client(repo=bare_registry.as_uri()) as by_url, pytest.raises(Refused, match=r"metadata\.note of iris@1"):
         by_url.get_version("iris@1").log_metadata(note=TOKEN)
 
@@ -233,7 +233,7 @@ def bare_registry(client, tmp_path, git):
 
 
 def record_by_hand(repo, password="hunter2"):
-    """Record a password in version 1 of iris, as a program without this check does."""
+    """Commit a password to the record of iris@1 with plain git, which does not search for credentials."""
     with Client(repo) as client:
         record = client.repository.snapshot().version("iris", 1)
     spoken = replace(record, metadata={"password": password, "accuracy": 0.9})
@@ -241,7 +241,7 @@ def record_by_hand(repo, password="hunter2"):
 
 
 class TestCredentialsRecordedByOthers:
-    def test_a_record_can_be_changed_renamed_and_promoted_anyway(self, client):
+    def test_a_record_with_a_credential_can_be_changed_renamed_and_promoted(self, client):
         record_by_hand(client.repository.common_dir)
         client.get_version("iris@1").log_metadata(accuracy=0.95)
         client.get_model("iris").rename("rose")
@@ -250,7 +250,7 @@ class TestCredentialsRecordedByOthers:
             client.get_version("rose@1").log_metadata(password="another")
         assert client.get_version("rose@1").metadata == {"accuracy": 0.95, "password": "hunter2"}
 
-    def test_check_warns_and_passes(self, client, capsys):
+    def test_check_warns_of_a_recorded_credential_and_ends_with_0(self, client, capsys):
         record_by_hand(client.repository.common_dir)
         for words in ((), ("gitmodel",), ("gitmodel~1..gitmodel",)):
             code, _, err = ask(capsys, "check", *words)

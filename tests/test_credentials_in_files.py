@@ -1,4 +1,4 @@
-"""A file or folder with credentials is not stored. A file that only looks similar is stored."""
+"""Files and folders that contain credentials are not stored as artifacts, unless a setting allows it."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from gitmodel import Client, Refused
 from gitmodel.domain.secrets.credential_files import TEXT_SIZE, credentials_in_file
 from gitmodel.stores.source_credentials import find_credentials
 
-# In parts, so that no scanner reports this file as a leak of a credential.
+# Written in parts, so that no secret scanner reports this file.
 TOKEN = "ghp_" + "a1B2" * 9
 KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA " + "PRIVATE KEY-----\n"
 SERVICE_ACCOUNT = json.dumps({"type": "service_account", "private_key_id": "1", "private_key": KEY})
@@ -108,7 +108,7 @@ def test_a_file_with_credentials_is_refused_in_a_folder_and_alone(client, folder
         lambda: client.get_model("iris").create_version(model_objects={"weights": folder}),
         lambda: client.get_model("iris").create_version(data={"a": __file__}, deployments={"weights": folder}),
     ]
-    if name != TOKEN:  # for a single file, its name does not matter, because it is not stored
+    if name != TOKEN:  # the name of a single file may be a token, because the name is not stored
         ways.append(lambda: version.link_artifact("weights", path))
     for store in ways:
         with pytest.raises(Refused, match=r"^the artifact weights seems to hold credentials: ") as refused:
@@ -128,7 +128,7 @@ def test_a_file_that_only_resembles_a_credential_is_stored(client, folder, name)
     assert {artifact.name for artifact in client.get_version("iris@1").artifacts} == {"weights", "alone"}
 
 
-def test_the_message_names_the_files_and_the_lines(client, folder):
+def test_the_error_for_files_with_credentials_names_files_and_lines(client, folder):
     for name, content in {
         "a/.env": "",
         "b.txt": f"one\ntwo {TOKEN}\n{KEY}",
@@ -145,14 +145,14 @@ def test_the_message_names_the_files_and_the_lines(client, folder):
     assert find_credentials(folder)[-1] == r"'d\u200f/.netrc' (passwords for hosts)"
 
 
-def test_credentials_are_recognized_by_the_name_of_the_parent_folder(client, tmp_path):
+def test_a_file_is_refused_if_its_parent_folder_usually_contains_credentials(client, tmp_path):
     path = put(tmp_path, ".aws/credentials", "[default]")
     for source in (path, path.parent):
         with pytest.raises(Refused, match="keys for AWS"):
             client.get_version("iris@1").link_artifact("weights", source)
 
 
-def test_a_symbolic_link_is_refused_by_its_own_name_and_by_that_of_its_target(client, tmp_path, folder):
+def test_a_symbolic_link_is_refused_if_its_name_or_that_of_its_target_belongs_to_credentials(client, tmp_path, folder):
     secret, plain = put(tmp_path, ".netrc", "x"), put(tmp_path, "plain", "x")
     (tmp_path / "harmless").symlink_to(secret)
     (tmp_path / "id_rsa").symlink_to(plain)
@@ -215,7 +215,9 @@ def test_linking_a_file_with_credentials_by_url_is_refused(client, folder, tmp_p
     assert ask(capsys, *words)[0] == 0
 
 
-def test_an_artifact_on_record_is_read_pushed_and_verified(client, folder, git, capsys, tmp_path):
+def test_an_artifact_with_credentials_that_is_already_recorded_is_read_pushed_and_verified(
+    client, folder, git, capsys, tmp_path
+):
     put(folder, ".env", "TOKEN=x")
     git(client.repository.common_dir, "config", "gitmodel.allowCredentials", "true")
     with Client(client.repository.common_dir) as allowed:
@@ -234,7 +236,7 @@ def test_an_artifact_on_record_is_read_pushed_and_verified(client, folder, git, 
 
 
 class TestCost:
-    def test_only_the_start_of_a_large_file_is_read(self, tmp_path, monkeypatch):
+    def test_only_the_start_of_a_large_file_is_searched_for_credentials(self, tmp_path, monkeypatch):
         read = []
         for name, head in (("text", b"a" * 10_000), ("binary", b"\0")):
             path = put(tmp_path, name, head)
@@ -244,7 +246,7 @@ class TestCost:
         assert find_credentials(tmp_path) == []
         assert sum(read) <= TEXT_SIZE + 2 * 8192
 
-    def test_a_vocabulary_passes_and_is_searched_quickly(self):
+    def test_a_vocabulary_file_is_searched_quickly_and_accepted(self):
         drawn = random.Random(7)
         letters = "abcdefghijklmnopqrstuvwxyz0123456789_-=/:\u0120"
         words = {"".join(drawn.choices(letters, k=drawn.randint(1, 12))): index for index in range(100_000)}

@@ -1,4 +1,4 @@
-"""The demo registry: what `git model init --demo` makes."""
+"""The demo registry that `git model init --demo` creates: its models, versions, proposals, runs and attachments."""
 
 import shutil
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_the_demo_is_valid_and_its_artifacts_are_complete(client):
     assert [found.error for found in client.verify() if found.error] == []
 
 
-def test_the_demo_trains_the_same_models_everywhere(client):
+def test_the_demo_trains_models_with_the_same_weights_on_every_machine(client):
     metadata = {"accuracy": 0.8722, "precision": 0.8769, "recall": 0.7917, "rows": 720}
     version = client.get_version("churn@13")
     assert version.metadata == metadata
@@ -45,7 +45,7 @@ def test_the_demo_has_reasons_a_rollback_and_a_forced_promotion(client):
     assert [event.version for event in client.history() if event.forced] == [15]
 
 
-def test_a_proposal_of_the_demo_passes_and_another_fails_a_gate(client):
+def test_one_proposal_of_the_demo_passes_its_gates_and_another_fails_a_gate(client):
     verdicts = {one.subject: [problem.rule for problem in one.plan.problems] for one in client.list_proposals()}
     assert verdicts == {"Promote churn 16 to production": [], "Promote triage 8 to production": ["change.gate"]}
 
@@ -57,7 +57,7 @@ def test_the_demo_has_a_failed_run_with_its_error_and_output(client):
     assert len(client.list_runs()) == 41
 
 
-def test_a_version_of_the_demo_leads_to_the_model_that_it_used(client):
+def test_the_lineage_of_a_version_of_the_demo_contains_the_model_that_it_used(client):
     nodes = {node.id for node in client.lineage("triage@production", down=False).nodes}
     assert client.get_version("churn@13").runs[0] in nodes
 

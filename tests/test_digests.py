@@ -1,4 +1,4 @@
-"""A digest has one spelling; every other text is refused."""
+"""A digest is `sha256:` and 64 lower-case hex digits. Every other text is refused."""
 
 import hashlib
 import subprocess
@@ -45,7 +45,7 @@ def test_text_that_is_no_digest_is_refused(text):
         parse_digest(text)
 
 
-def test_the_error_for_any_text_is_one_short_line():
+def test_the_error_for_text_that_is_no_digest_is_one_short_line():
     with pytest.raises(Invalid) as caught:
         parse_digest("\x1b[31m\n" * 1_000_000)
     assert "\n" not in caught.value.message

@@ -1,4 +1,8 @@
-"""Finding the repository: bare repositories, `GIT_DIR` and similar variables, deleted folders."""
+"""Finding the repository that a command uses: bare repositories, variables such as `GIT_DIR`, deleted folders.
+
+If a variable names another repository than that of the current folder, gitmodel cannot know which one is meant: it
+reads with a warning and refuses to write. A repository that is named with `--repo` takes precedence.
+"""
 
 import json
 import os
@@ -37,13 +41,13 @@ def model(folder, *words, **variables):
 
 @pytest.fixture
 def explicit(git, tmp_path):
-    """Make git use a bare repository only if it is named: the planned default of git 3."""
+    """Set `safe.bareRepository=explicit`: git then uses a bare repository only if `GIT_DIR` or `--git-dir` names it."""
     git(tmp_path, "config", "--global", "safe.bareRepository", "explicit")
 
 
 @pytest.fixture
 def two(tmp_path, git):
-    """Two ordinary repositories, each with a commit."""
+    """Two ordinary repositories, a and b, each with a commit."""
     for name in ("a", "b"):
         git(tmp_path, "init", "-q", name)
         (tmp_path / name / "train.py").write_text(f"print('{name}')\n")
@@ -61,7 +65,9 @@ class TestBareRepositories:
         git(tmp_path, "init", "-q", "--bare", "host.git")
         return tmp_path / "host.git"
 
-    def test_a_bare_repository_that_is_named_is_used(self, bare, tmp_path, git, monkeypatch):
+    def test_commands_use_a_bare_repository_that_an_option_variable_or_setting_names(
+        self, bare, tmp_path, git, monkeypatch
+    ):
         assert model(tmp_path, "--repo", bare, "register", "iris")[0] == 0
         assert model(tmp_path, "--repo", "host.git", "version", "create", "iris")[0] == 0
         assert model(tmp_path, "-C", bare, "promote", "iris@1", "production")[0] == 0
@@ -76,25 +82,25 @@ class TestBareRepositories:
             with Client(*arguments, **named) as client:
                 assert client.get_version("iris@production").number == 1
 
-    def test_a_bare_repository_as_the_current_folder_is_refused_as_in_git(self, bare, monkeypatch):
+    def test_a_bare_repository_that_only_the_current_folder_names_is_refused_as_in_git(self, bare, monkeypatch):
         code, _, err = model(bare, "list")
         assert (code, "git does not use a bare repository that is not named" in err) == (6, True)
         assert "git model --repo PATH" in err
         inside = bare / "objects"
         assert model(inside, "list")[0] == 6
-        # Naming a folder inside of a bare repository does not count as naming the repository.
+        # `--repo .` names a folder inside of a bare repository, and not the repository.
         assert model(inside, "--repo", ".", "list")[0] == 6
         monkeypatch.chdir(bare)
         with pytest.raises(BareRefused):
             Client()
 
-    def test_the_git_folder_of_a_clone_may_be_named(self, explicit, two):
+    def test_repo_may_name_the_git_folder_of_a_clone(self, explicit, two):
         a, _ = two
         assert model(a, "--repo", a / ".git", "register", "iris")[0] == 0
         assert model(a, "list", "-q")[1] == "iris\n"
 
     @pytest.mark.parametrize("kind", ["bare", "clone"])
-    def test_the_server_hook_checks_pushed_commits(self, bare, two, git, kind):
+    def test_a_server_hook_in_a_bare_repository_checks_pushed_commits(self, bare, two, git, kind):
         a, b = two
         host = bare if kind == "bare" else b
         code, out, err = ask(host, "git", "model", "hook", "install", "--server")
@@ -111,7 +117,7 @@ class TestBareRepositories:
         code, _, err = ask(a, "git", "push", "--no-verify", "origin", "gitmodel")
         assert (code, "models/iris/README: is not a file of the format" in err) == (1, True)
 
-    def test_the_hook_of_a_push_runs_in_work_trees_and_submodules(self, bare, two, git, tmp_path):
+    def test_the_pre_push_hook_runs_in_linked_work_trees_and_submodules(self, bare, two, git, tmp_path):
         a, b = two
         git(a, "worktree", "add", "-q", str(tmp_path / "tree"))
         git(b, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(a), "sub")
@@ -153,11 +159,11 @@ def _git_dir(repo):
     return repo / ".git" if (repo / ".git").exists() else repo
 
 
-# GIT_DIR and similar variables
+# Variables with which git names a repository or its parts
 
 
 class TestVariables:
-    def test_git_dir_and_a_work_tree_are_obeyed(self, two):
+    def test_commands_use_the_repository_that_git_dir_and_git_work_tree_name(self, two):
         a, b = two
         code, _, err = ask(b, "git", f"--git-dir={a}/.git", f"--work-tree={a}", "model", "register", "iris")
         assert (code, err) == (0, "")
@@ -169,7 +175,7 @@ class TestVariables:
         ask(b, "git", f"--git-dir={a}/.git", f"--work-tree={a}", "model", "version", "create", "iris")
         assert json.loads(model(a, "show", "iris@2", "--format", "json")[1])["code"]["dirty"] is True
 
-    def test_a_git_dir_that_disagrees_with_the_folder_stops_every_write_and_the_error_names_both(self, two):
+    def test_if_git_dir_and_the_current_folder_name_different_repositories_writes_are_refused(self, two):
         a, b = two
         model(a, "register", "theirs")
         model(b, "register", "ours")
@@ -197,7 +203,7 @@ class TestVariables:
         assert (code, out) == (0, "ours\n")
         assert f"warning: GIT_DIR names {a}/.git" in err
 
-    def test_an_error_of_a_write_names_both_repositories(self, two):
+    def test_the_error_of_each_command_names_the_repositories_of_git_dir_and_of_the_folder(self, two):
         a, b = two
         model(a, "register", "theirs")
         model(a, "version", "create", "theirs")
@@ -219,7 +225,7 @@ class TestVariables:
             assert f"{b}/.git" in err
         assert (editing.state(a), editing.state(b)) == before
 
-    def test_an_explicit_repository_takes_precedence(self, two, git):
+    def test_a_repository_named_by_option_or_setting_takes_precedence_over_git_dir(self, two, git):
         a, b = two
         assert ask(b, "git", f"--git-dir={a}/.git", "model", "--repo", b, "register", "iris")[0] == 0
         assert (has_registry(a), has_registry(b)) == (False, True)
@@ -229,24 +235,24 @@ class TestVariables:
         code, _, err = model(b, "register", "third", GIT_DIR=a / ".git")
         assert (code, err) == (0, "")
         assert model(a, "list", "-q")[1] == "second\nthird\n"
-        # The setting gitmodel.repo names only the registry. The code repository is still ambiguous, so a version is
-        # refused.
+        # The setting gitmodel.repo names only the registry. gitmodel still cannot know which repository has the code,
+        # and refuses to create a version.
         code, _, err = model(b, "version", "create", "third", GIT_DIR=a / ".git")
         assert (code, "GIT_DIR names" in err) == (2, True)
 
-    def test_git_dir_names_the_repository_if_the_folder_is_in_no_repository(self, two, tmp_path):
+    def test_git_dir_names_the_repository_if_the_current_folder_is_in_none(self, two, tmp_path):
         a, _ = two
         nowhere = tmp_path / "nowhere"
         nowhere.mkdir()
         assert ask(nowhere, "git", f"--git-dir={a}/.git", "model", "register", "iris")[0] == 0
         assert ask(nowhere, "git", "--git-dir=../a/.git", "model", "version", "create", "iris")[0] == 0
         made = json.loads(model(a, "show", "iris@1", "--format", "json")[1])
-        # git itself would use the current folder as the work tree and report all files as deleted.
+        # git itself would take the current folder for the work tree and report all files of the code as deleted.
         assert (made["code"]["commit"], made["code"].get("dirty")) == (editing.run(a, "rev-parse", "HEAD"), None)
         code, _, err = ask(nowhere, PROGRAM, "list", GIT_DIR=tmp_path / "gone")
         assert (code, f"GIT_DIR names {tmp_path}/gone, which is not a git repository" in err) == (3, True)
 
-    def test_git_dir_that_names_nothing_stops_writes(self, two, tmp_path):
+    def test_writes_are_refused_if_git_dir_names_no_repository(self, two, tmp_path):
         _, b = two
         code, _, err = model(b, "register", "iris", GIT_DIR=tmp_path / "gone")
         assert (code, f"GIT_DIR names {tmp_path}/gone" in err) == (2, True)
@@ -256,7 +262,7 @@ class TestVariables:
         assert not has_registry(b)
 
     @pytest.mark.parametrize("form", ["relative", "absolute", "link"])
-    def test_git_dir_that_names_the_same_repository_changes_nothing(self, two, tmp_path, form):
+    def test_commands_work_if_git_dir_names_the_repository_of_the_current_folder(self, two, tmp_path, form):
         a, _ = two
         (tmp_path / "link").symlink_to(a / ".git")
         named = {"relative": ".git", "absolute": a / ".git", "link": tmp_path / "link"}[form]
@@ -265,7 +271,7 @@ class TestVariables:
         (a / "below").mkdir()
         assert model(a / "below", "list", "-q", GIT_DIR=a / ".git")[0:2] == (0, "iris\n")
 
-    def test_git_dir_of_a_linked_work_tree_and_of_its_repository_agree(self, two, git, tmp_path):
+    def test_git_dir_of_a_linked_work_tree_counts_as_its_main_repository(self, two, git, tmp_path):
         a, _ = two
         git(a, "worktree", "add", "-q", str(tmp_path / "tree"))
         own = git(tmp_path / "tree", "rev-parse", "--absolute-git-dir")
@@ -273,7 +279,7 @@ class TestVariables:
         assert model(a, "register", "second", GIT_DIR=own)[0] == 0
         assert model(tmp_path / "tree", "register", "third", GIT_DIR=tmp_path / "tree/.git")[0] == 0
 
-    def test_a_bare_repository_of_dotfiles_works_everywhere_below_the_home(self, two, git, tmp_path):
+    def test_a_bare_repository_of_dotfiles_can_be_named_in_every_folder_below_the_home(self, two, git, tmp_path):
         a, _ = two
         dot = tmp_path / ".dotfiles"
         git(tmp_path, "init", "-q", "--bare", str(dot))
@@ -288,9 +294,9 @@ class TestVariables:
         assert ask(tmp_path, "git", *named, "model", "version", "create", "of-a")[0::2] == (0, "")
         code_of = json.loads(ask(a, "git", *named, "model", "show", "of-a@1", "--format", "json")[1])["code"]
         assert code_of["commit"] == editing.run(tmp_path, f"--git-dir={dot}", "rev-parse", "HEAD")
-        assert code_of["dirty"] is True  # the home has files that git does not track
+        assert code_of["dirty"] is True  # because the home has untracked files
 
-    def test_a_client_obeys_and_refuses_as_the_command_does(self, two, monkeypatch):
+    def test_a_client_treats_git_dir_like_the_command_line(self, two, monkeypatch):
         a, b = two
         monkeypatch.chdir(b)
         environ = {**os.environ, "GIT_DIR": str(a / ".git")}
@@ -313,7 +319,7 @@ class TestVariables:
         with Client() as client, pytest.raises(UsageError), client.transaction("Both"):
             client.register_model("second")
 
-    def test_the_error_of_a_client_names_the_repository_that_was_read(self, two, monkeypatch):
+    def test_the_error_of_a_client_for_a_missing_model_names_the_repository_that_was_searched(self, two, monkeypatch):
         a, b = two
         with Client(a) as client:
             client.register_model("iris").create_version()
@@ -359,7 +365,9 @@ class TestVariables:
             ("GIT_INDEX_FILE", "GIT_INDEX_FILE names the index of"),
         ],
     )
-    def test_a_git_variable_that_names_a_part_of_another_repository_stops_writes(self, two, git, name, said):
+    def test_writes_are_refused_if_a_variable_names_the_objects_or_index_of_another_repository(
+        self, two, git, name, said
+    ):
         a, b = two
         there = {"GIT_INDEX_FILE": "index"}.get(name, "objects" if "OBJECT" in name else "")
         variables = {name: a / ".git" / there}
@@ -369,7 +377,7 @@ class TestVariables:
         assert model(a, "-C", b, "register", "iris", **variables)[0] == 2
         assert not has_registry(b)
         assert model(b, "--repo", b, "register", "iris", **variables)[0] == 0
-        # The exit code is 2 if the variable concerns the code.
+        # The exit code is 2 for the variables that also affect the repository of the code.
         assert model(b, "--repo", b, "version", "create", "iris", **variables)[0] in (0, 2)
         code, out, err = model(b, "list", "-q", **variables)
         assert (code, out, said in err) == (0, "iris\n", True)
@@ -377,7 +385,7 @@ class TestVariables:
         assert sorted((a / ".git/objects").rglob("*")) == before
 
     @pytest.mark.parametrize("name", ["GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_INDEX_FILE"])
-    def test_a_git_variable_that_names_a_part_of_the_same_repository_changes_nothing(self, two, git, name):
+    def test_commands_work_if_a_variable_names_the_objects_or_index_of_the_same_repository(self, two, git, name):
         a, _ = two
         own = a / ".git" / ("index" if name == "GIT_INDEX_FILE" else "objects")
         code, _, err = model(a, "register", "iris", **{name: own})
@@ -386,7 +394,7 @@ class TestVariables:
         assert git(a, "fsck", "--no-dangling") == ""
 
     @pytest.mark.parametrize("name", ["GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"])
-    def test_objects_of_another_repository_go_into_no_cache_and_no_bundle(self, two, git, tmp_path, name):
+    def test_variables_for_objects_do_not_apply_to_caches_bundles_and_clones(self, two, git, tmp_path, name):
         a, b = two
         model(b, "register", "iris")
         before = sorted((a / ".git/objects").rglob("*"))
@@ -399,7 +407,7 @@ class TestVariables:
         assert model(tmp_path / "clone", "list", "-q")[1] == "iris\nrose\n"
         assert sorted((a / ".git/objects").rglob("*")) == before
 
-    def test_the_hook_of_a_server_refuses_a_namespace(self, two):
+    def test_a_server_hook_refuses_git_namespace(self, two):
         _, b = two
         environ = {**os.environ, "GIT_NAMESPACE": "team"}
         line = f"{'0' * 40} {'1' * 40} refs/heads/gitmodel\n"
@@ -409,7 +417,7 @@ class TestVariables:
         assert (done.returncode, "gitmodel does not support" in done.stderr) == (2, True)
 
     def test_the_variable_git_config_has_no_effect(self, two, tmp_path):
-        """`git help config`: GIT_CONFIG has no effect on other git commands."""
+        """`git help config` says that GIT_CONFIG affects only `git config`, and no other git command."""
         a, _ = two
         (tmp_path / "other").write_text("[gitmodel]\n\tbranch = other\n")
         assert model(a, "register", "iris", GIT_CONFIG=tmp_path / "other")[0] == 0
@@ -425,7 +433,7 @@ class TestVariables:
         assert (code, f"GIT_CEILING_DIRECTORIES ({a})" in err) == (3, True)
         assert model(below, "list", "-q", GIT_CEILING_DIRECTORIES=a.parent)[0] == 0
 
-    def test_git_index_file_is_compared_to_record_uncommitted_changes(self, two, tmp_path):
+    def test_the_index_of_git_index_file_decides_if_code_has_uncommitted_changes(self, two, tmp_path):
         a, _ = two
         model(a, "register", "iris")
         shutil.move(a / ".git/index", tmp_path / "index")
@@ -433,7 +441,7 @@ class TestVariables:
         assert json.loads(model(a, "show", "iris@1", "--format", "json")[1])["code"]["dirty"] is False
 
     def test_a_server_hook_can_write_to_another_registry_during_a_push(self, two, git, tmp_path):
-        """The quarantine folder of the push belongs to the pushed repository, and not to the registry."""
+        """The registry is not the pushed repository, whose quarantine folder git names in variables during the push."""
         a, b = two
         model(b, "register", "iris")
         git(tmp_path, "init", "-q", "--bare", "host.git")
@@ -446,13 +454,13 @@ class TestVariables:
         assert git(b, "fsck", "--no-dangling") == ""
 
 
-# Current folders that were removed or that the user may not enter
+# Commands in a current folder that was removed or that the user may not enter
 
 
 class TestFolders:
     @pytest.fixture
     def gone(self, tmp_path):
-        """Runs a command in a current folder that was removed."""
+        """A function that runs a command in a current folder that was removed, and returns what the process printed."""
         folder = tmp_path / "gone"
 
         def run(*words):

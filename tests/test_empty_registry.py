@@ -1,4 +1,4 @@
-"""Reading without a registry reports that there is none, and creates none."""
+"""Commands in a repository without a registry: a command that reads creates none, and the first change creates one."""
 
 from collections.abc import Callable
 from itertools import count
@@ -10,7 +10,9 @@ from gitmodel import Client, NotFound
 from gitmodel.cli import run
 
 
-def test_a_missing_model_without_a_registry_has_a_clear_message(code_repo: Path, git: Callable[..., str]) -> None:
+def test_the_error_for_a_model_in_a_repository_without_a_registry_says_that_there_is_no_model(
+    code_repo: Path, git: Callable[..., str]
+) -> None:
     with Client(code_repo) as client, pytest.raises(NotFound, match="there is no model iris"):
         client.get_model("iris")
     assert git(code_repo, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
@@ -51,7 +53,7 @@ def test_push_and_pull_report_that_neither_side_has_a_registry(
 def test_a_transaction_that_creates_the_registry_may_take_longer_than_a_second(
     code_repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ref of the reserved number points at a first commit with another date than the branch's first commit."""
+    """The ref that reserves the number then points at another first commit than the branch: its date differs."""
     for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
         monkeypatch.delenv(name)
     seconds = count(1_790_000_000)

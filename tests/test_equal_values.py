@@ -1,4 +1,7 @@
-"""A loaded value equals the saved value; a value that would change is refused."""
+"""Saving values as artifacts: a loaded value equals the saved value in type and content, or saving is refused.
+
+gitmodel loads each file after it saved it, and compares. A table is compared in groups of rows.
+"""
 
 import datetime
 import json
@@ -59,7 +62,7 @@ def objects(*cells):
 
 
 def dictionary(codes, *values):
-    """Return an ordered dictionary array of Arrow with *values* in this order."""
+    """Return a dictionary array of Arrow (like an ordered Categorical of pandas) with *values* in this order."""
     return pyarrow.DictionaryArray.from_arrays(pyarrow.array(codes, pyarrow.int8()), [*values], ordered=True)
 
 
@@ -236,7 +239,7 @@ EQUAL = {**FRAMES, **ARRAYS, **{name: lambda value=value: value for name, value 
 
 
 @pytest.mark.parametrize("name", EQUAL)
-def test_a_value_is_loaded_equal_with_its_type(tmp_path, name):
+def test_a_loaded_value_equals_the_saved_value_and_has_its_type(tmp_path, name):
     value = EQUAL[name]()
     format, _, materializer = materializers.save(value, tmp_path / "one", "output", "")
     assert detect_format(tmp_path / "one") == format or format == "json"
@@ -260,7 +263,7 @@ def test_a_value_is_loaded_equal_with_its_type(tmp_path, name):
 
 
 @pytest.mark.parametrize("kind", ["bfloat16", "float8_e4m3fn", "int4"])
-def test_the_small_types_of_ml_dtypes_come_back_equal(tmp_path, kind):
+def test_loaded_arrays_of_the_small_types_of_ml_dtypes_equal_the_saved_ones(tmp_path, kind):
     small = getattr(pytest.importorskip("ml_dtypes"), kind)
     for value in (numpy.array([[1, 2]], small).T, small(1), {"w": numpy.array([1], small), "x": 1}):
         format, _, _ = materializers.save(value, tmp_path / "x", "output", "")
@@ -270,14 +273,14 @@ def test_the_small_types_of_ml_dtypes_come_back_equal(tmp_path, kind):
 
 
 @pytest.mark.parametrize("name", [name for name in FRAMES if "no columns" not in name and name != "many categories"])
-def test_a_file_of_many_groups_of_rows_is_loaded_equal(tmp_path, name, monkeypatch):
+def test_a_table_that_is_compared_in_many_groups_of_rows_is_saved_and_loaded_equal(tmp_path, name, monkeypatch):
     monkeypatch.setattr(tables, "_GROUP", 1)
     value = FRAMES[name]()
     save(value, tmp_path / "x", "parquet")
     assert difference(value, load(tmp_path / "x", "parquet")) == ""
 
 
-def test_a_table_is_compared_some_rows_at_a_time(tmp_path, monkeypatch):
+def test_a_table_is_compared_in_groups_of_rows_of_limited_size(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "_GROUP", 10_000)
     frame = pandas.DataFrame(numpy.arange(100_000.0).reshape(-1, 4))
     save(frame, tmp_path / "x", "parquet")
@@ -308,13 +311,13 @@ def test_a_loaded_table_with_nan_in_tuples_equals_the_saved_table(tmp_path):
         ([b"a"], ["a"]),
     ],
 )
-def test_comparing_values_finds_a_difference_in_a_list(one, other):
+def test_comparing_two_values_finds_a_difference_inside_of_a_list(one, other):
     assert difference(one, other)
     assert difference({"a": one}, {"a": other})
     assert difference(objects(*one), objects(*other))
 
 
-def test_a_row_of_a_later_group_is_named(tmp_path, monkeypatch):
+def test_the_error_for_a_changed_row_in_a_later_group_names_its_row(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "_GROUP", 1)
     frame = pandas.DataFrame({"a": objects("x", "y", "z")})
     found = tables.parts_of_parquet
@@ -327,7 +330,7 @@ def test_a_row_of_a_later_group_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["x", 1, None, ("a", 1)])
-def test_pandas_alone_reads_the_same_columns_and_index(tmp_path, name):
+def test_pandas_without_gitmodel_reads_a_saved_table_with_its_columns_and_index(tmp_path, name):
     frame = pandas.DataFrame({"a": [1, 2], "b": ["x", None]}, index=pandas.Index(["r", "s"], name=name))
     save(frame, tmp_path / "x.parquet", "parquet")
     alone = pandas.read_parquet(tmp_path / "x.parquet")
@@ -354,7 +357,7 @@ CELLS = st.recursive(
 
 @HYPOTHESIS
 @given(value=CELLS)
-def test_any_plain_value_is_loaded_equal(tmp_path, value):
+def test_any_loaded_plain_value_equals_the_saved_value(tmp_path, value):
     format, _, _ = materializers.save(value, tmp_path / "x", "output", "")
     assert difference(value, load(tmp_path / "x", format)) == ""
 
@@ -365,7 +368,7 @@ def test_any_plain_value_is_loaded_equal(tmp_path, value):
     cells=st.lists(st.lists(CELLS, min_size=4, max_size=4), max_size=4),
     codes=st.lists(st.integers(-1, 2), min_size=4, max_size=4),
 )
-def test_any_frame_is_loaded_equal(tmp_path, labels, cells, codes):
+def test_any_loaded_data_frame_equals_the_saved_frame(tmp_path, labels, cells, codes):
     columns = [objects(*column) for column in cells][: len(labels)]
     columns += [pandas.Series(pandas.Categorical.from_codes(codes, [3, 1, 2]))] * (len(labels) - len(columns))
     value = pandas.DataFrame(dict(enumerate(columns)), index=range(4))
@@ -381,7 +384,7 @@ def test_any_frame_is_loaded_equal(tmp_path, labels, cells, codes):
         shape=numpy_strategies.array_shapes(min_dims=0, min_side=0, max_side=4),
     )
 )
-def test_any_array_is_loaded_equal(tmp_path, value):
+def test_any_loaded_array_equals_the_saved_array(tmp_path, value):
     save(value, tmp_path / "x", "numpy")
     found = load(tmp_path / "x", "numpy")
     assert (type(found), found.dtype, found.shape) == (type(value), value.dtype, value.shape)
@@ -393,7 +396,7 @@ class Thing:
 
 
 class Frame(pandas.DataFrame):
-    """A subclass of DataFrame, whose additions no format can store."""
+    """A subclass of DataFrame. No format can store the attributes that a subclass adds."""
 
 
 @pytest.mark.parametrize(
@@ -422,7 +425,7 @@ class Frame(pandas.DataFrame):
         ),
     ],
 )
-def test_the_refusal_of_a_value_names_its_place_and_type(tmp_path, value, named):
+def test_the_error_for_a_value_that_cannot_be_stored_names_its_place_and_type(tmp_path, value, named):
     if not named:
         value.attrs["t"], named = Thing(), r"attrs\['t'\] is a .*Thing"
     with pytest.raises(UsageError, match=named) as caught:
@@ -432,7 +435,7 @@ def test_the_refusal_of_a_value_names_its_place_and_type(tmp_path, value, named)
     assert not (tmp_path / "x").exists()
 
 
-def test_attrs_that_cannot_be_copied_are_named(tmp_path):
+def test_the_error_for_attrs_of_a_frame_that_cannot_be_stored_names_the_key(tmp_path):
     frame = pandas.DataFrame({"a": [1]})
     frame.attrs["rows"] = (row for row in ())
     with pytest.raises(UsageError, match=r"attrs\['rows'\] is a builtins.generator"):
@@ -454,7 +457,7 @@ def test_attrs_that_cannot_be_copied_are_named(tmp_path):
         ),
     ],
 )
-def test_a_difference_in_categories_blocks_or_types_of_labels_is_found(one, other):
+def test_comparing_tables_finds_differences_in_categories_blocks_and_types_of_labels(one, other):
     assert difference(one, other)
     assert difference(one, one) == ""
 
@@ -479,7 +482,9 @@ class TestCsv:
             (DAYS, "dtype"),
         ],
     )
-    def test_a_column_that_csv_would_change_is_refused_by_name(self, tmp_path, column, said):
+    def test_saving_as_csv_is_refused_if_a_column_would_change_and_the_error_names_the_column(
+        self, tmp_path, column, said
+    ):
         (tmp_path / "x").write_bytes(b"before")
         frame = pandas.DataFrame({"a": pandas.Series(column, dtype=object) if isinstance(column, list) else column})
         with pytest.raises(UsageError, match="would change in csv: column 'a'") as caught:
@@ -487,7 +492,7 @@ class TestCsv:
         assert said in caught.value.message
         assert (tmp_path / "x").read_bytes() == b"before"
 
-    def test_text_with_leading_zeros_comes_back_as_text(self, tmp_path):
+    def test_text_with_leading_zeros_is_loaded_from_csv_as_text(self, tmp_path):
         frame = pandas.DataFrame(
             {"id": pandas.array(["01", "002"], dtype=pandas.Series(["a"]).dtype), "x": [0.1, 1e-9]}
         )
@@ -495,7 +500,7 @@ class TestCsv:
         pandas.testing.assert_frame_equal(load(tmp_path / "x", "csv"), frame, check_exact=True)
 
     @pytest.mark.parametrize("cell", ["01", "007", "00", "-01", "+01", "01.5", " 01", "9007199254740993\n\n1"])
-    def test_digits_of_a_file_are_not_lost(self, tmp_path, cell):
+    def test_loading_csv_keeps_leading_zeros_and_long_integers_exact(self, tmp_path, cell):
         (tmp_path / "x.csv").write_text(f"id,n\n{cell.split()[0]},1\n,2\n5,3\n")
         found = load(tmp_path / "x.csv", "csv")
         assert found["id"][0] == cell.split()[0]
@@ -512,7 +517,7 @@ class TestEstimators:
         save(load(tmp_path / "one", "skops", trusted=True), tmp_path / "two", "skops")
         assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
-    def test_an_estimator_that_would_change_is_refused(self, tmp_path):
+    def test_saving_an_estimator_that_would_change_is_refused(self, tmp_path):
         with pytest.raises(UsageError, match="would be loaded with other contents"):
             save(Counting(), tmp_path / "x", "skops")
         assert list(tmp_path.iterdir()) == []
@@ -548,12 +553,12 @@ class TestFilesOfEarlierReleases:
         pyarrow.parquet.write_table(table, tmp_path / "y")
         assert materializers.load(tmp_path / "y", "parquet", "arrow", trusted=True).equals(table)
 
-    def test_a_number_of_numpy_is_read_by_its_materializer(self, tmp_path):
+    def test_a_numpy_number_of_an_earlier_release_is_loaded_by_its_materializer(self, tmp_path):
         with open(tmp_path / "x", "wb") as file:
             numpy.save(file, numpy.float64(0.25))
         assert type(materializers.load(tmp_path / "x", "numpy", "numpy", trusted=True)) is numpy.float64
 
-    def test_dollar_keys_in_json_of_other_programs_are_not_decoded(self, tmp_path):
+    def test_keys_with_a_dollar_in_json_of_other_programs_are_loaded_unchanged(self, tmp_path):
         (tmp_path / "x.json").write_text(json.dumps({"$tuple": [1], "$schema": "x"}))
         assert load(tmp_path / "x.json", "json") == {"$tuple": [1], "$schema": "x"}
 
@@ -581,7 +586,7 @@ class TestOtherVersionsOfPandas:
         assert list(found.index) == list(DAYS)
 
 
-def test_json_of_a_newer_release_is_reported(tmp_path):
+def test_the_error_for_json_of_a_newer_release_shows_the_unknown_key(tmp_path):
     save((1,), tmp_path / "x", "json")
     (tmp_path / "x").write_bytes((tmp_path / "x").read_bytes().replace(b"$tuple", b"$heap"))
     with pytest.raises(Invalid, match="'\\$heap', which this version of gitmodel does not know"):

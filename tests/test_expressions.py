@@ -1,4 +1,8 @@
-"""Filters and gates: evaluation with and without the library, and limits against hanging and crashing."""
+"""Expressions in the language CEL, which filters and gates use. gitmodel evaluates simple (plain) expressions itself,
+and others with the CEL library. Both must give the same answers, and no expression may hang or crash the process.
+
+A filter selects records. A gate decides if a version may enter a stage, and explains a failure.
+"""
 
 import builtins
 import importlib.util
@@ -125,7 +129,7 @@ def test_an_expression_that_is_not_plain_is_evaluated_by_the_library(text, expec
 
 
 def by_library(text: str) -> Expression:
-    """Return an expression with the same clauses, each of which the library evaluates."""
+    """Return the expression *text* with all its clauses evaluated by the library, also the plain ones."""
     tokens = reading.read_tokens(text)
     return Expression(text, tuple(program.Program(text, part) for part in reading.split_clauses(tokens)))
 
@@ -185,7 +189,7 @@ CLAUSES = (
 def test_gitmodel_and_the_cel_library_give_the_same_answer(text, record):
     here, there = parse(text), by_library(text)
     assert answer(here, record) == answer(there, record)
-    whole = program.Program(text, reading.read_tokens(text))  # one expression, not split at &&
+    whole = program.Program(text, reading.read_tokens(text))  # the library evaluates all clauses at once
     assert (answer(here, record) is True) == (whole.answer(record) is True)
     verdict, other = here.judge(record), there.judge(record)
     assert (verdict.passed, verdict.clause, verdict.missing) == (other.passed, other.clause, other.missing)
@@ -267,7 +271,7 @@ def test_the_library_refuses_the_same_expressions(text):
         ('created > timestamp("2026-01-01")', "column 21: timestamp cannot read this"),
     ],
 )
-def test_parse_names_the_error_and_its_position(text, why):
+def test_the_error_for_an_invalid_expression_names_the_fault_and_its_position(text, why):
     with pytest.raises(UsageError) as caught:
         parse(text)
     assert why in caught.value.message
@@ -377,7 +381,7 @@ def test_infinity_is_a_number_for_a_gate():
 
 
 @needs_library
-def test_names_are_the_record_keys_that_an_expression_reads():
+def test_the_names_of_an_expression_are_the_record_keys_that_it_reads():
     assert parse('metadata.a > 1 && "x" in tags').names == {"metadata", "tags"}
     assert parse("tags.exists(t, t == name) || has(code.commit) || type(number) == int").names == {
         "tags",
@@ -388,7 +392,7 @@ def test_names_are_the_record_keys_that_an_expression_reads():
 
 
 @needs_library
-def test_records_may_be_any_mapping_and_hold_tuples_sets_and_subclasses():
+def test_a_searched_record_may_be_any_mapping_with_tuples_sets_and_subclasses_of_numbers():
     class Level(int):
         pass
 
@@ -406,12 +410,12 @@ def test_a_time_without_zone_is_read_as_utc():
     assert not parse('created > timestamp("2026-01-01T00:00:00-01:00")').matches(later)
 
 
-def test_ten_thousand_records_are_searched_in_milliseconds():
+def test_a_filter_searches_ten_thousand_records_in_milliseconds():
     records = [{**VERSION, "number": n, "metadata": {"accuracy": n / 10_000}} for n in range(10_000)]
     expression = parse('metadata.accuracy > 0.9 && "baseline" in tags')
     start = time.perf_counter()
     assert sum(map(expression.matches, records)) == 999
-    assert time.perf_counter() - start < 0.25  # measured: 11 ms; the limit allows for slow machines
+    assert time.perf_counter() - start < 0.25  # measured: 11 ms; the limit is higher because a machine may be slow
 
 
 def test_the_library_is_imported_only_when_an_expression_needs_it():
@@ -440,7 +444,7 @@ def test_without_the_library_plain_expressions_work_and_others_name_the_package(
 
 
 class PanicException(BaseException):
-    """Stands for the exception of the Rust binding, with the same name and base class."""
+    """An exception with the name and base class of the one that the Rust library raises if it panics."""
 
 
 @needs_library
@@ -508,7 +512,7 @@ def test_hostile_text_is_refused_at_once(text, why):
         "a ? " * 120 + "a" + " : a" * 120,
     ],
 )
-def test_the_largest_expressions_can_be_evaluated_on_a_small_stack(text):
+def test_the_largest_accepted_expressions_can_be_evaluated_on_a_small_stack(text):
     outcome: list[object] = []
 
     def run() -> None:
@@ -557,14 +561,14 @@ def test_an_evaluation_ends_in_time_or_is_refused(text):
 
 
 @needs_library
-def test_nested_macros_work_on_records_of_ordinary_size():
+def test_nested_macros_such_as_exists_can_be_evaluated_on_records_of_ordinary_size():
     record = {"artifacts": WIDE[:200], "tags": ["a"] * 50}
     assert parse("artifacts.all(a, artifacts.exists_one(b, a.name == b.name))").matches(record)
     assert parse('tags.all(t, !t.matches("^v[0-9]+$"))').matches(record)
 
 
 @needs_library
-def test_a_very_deeply_nested_record_is_refused():
+def test_evaluating_an_expression_on_a_very_deeply_nested_record_is_refused():
     deep: Any = 1
     for _ in range(5_000):
         deep = {"x": deep}
@@ -576,7 +580,7 @@ def test_a_very_deeply_nested_record_is_refused():
 
 
 @needs_library
-def test_a_record_may_hold_values_that_the_library_does_not_support():
+def test_expressions_can_be_evaluated_on_a_record_with_values_that_the_library_does_not_support():
     record = {
         "a": {"b": timedelta(days=1), "c": object(), "d": "\ud800", 5: 1},
         "n": 10**400,

@@ -1,4 +1,7 @@
-"""External artifacts are linked, read and verified, but never stored."""
+"""External artifacts: files outside of every artifact store, of which a version records URI, size and digest.
+
+gitmodel sends a request only to hosts that this clone trusts, because anybody may write a URI to the branch.
+"""
 
 import json
 import ssl
@@ -26,14 +29,14 @@ def pages():
 
 @pytest.fixture
 def elsewhere():
-    """A second web server, which trust in the first host does not include."""
+    """A second web server: a clone that trusts the first server does not trust this one."""
     with serving() as server:
         yield server
 
 
 @pytest.fixture
 def iris(code_repo, monkeypatch, capsys):
-    """A registry with one version, and a file outside of it."""
+    """A registry with iris@1, and a file outside of its repository."""
     monkeypatch.chdir(code_repo)
     assert ask(capsys, "register", "iris")[0] == 0
     assert ask(capsys, "version", "create", "iris")[0] == 0
@@ -47,7 +50,7 @@ def huge(tmp_path):
     return path
 
 
-def test_linking_an_external_file_neither_moves_nor_stores_it(iris, huge, capsys):
+def test_linking_a_file_as_external_neither_moves_it_nor_stores_a_copy(iris, huge, capsys):
     check_transcript(
         capsys,
         f"""
@@ -85,7 +88,7 @@ def test_linking_an_external_file_neither_moves_nor_stores_it(iris, huge, capsys
     assert ask(capsys, "get", "iris@1", "raw", "-o", "again")[0] == 3
 
 
-def test_a_promotion_fixes_the_content_of_an_external_artifact_and_not_its_location(iris, huge, tmp_path, capsys):
+def test_after_a_promotion_the_uri_of_an_external_artifact_may_change_but_not_its_digest(iris, huge, tmp_path, capsys):
     for command in (f"link iris@1 --data raw={huge} --external", "promote iris@1 production"):
         assert ask(capsys, *command.split())[0] == 0
     moved = tmp_path / "moved.csv"
@@ -119,7 +122,7 @@ def test_a_page_of_the_web_is_read_without_credentials(iris, pages, capsys):
     assert ask(capsys, "verify")[0] == 5
 
 
-def test_a_page_over_tls_is_read_if_its_certificate_is_valid(iris, pages, capsys, tmp_path, monkeypatch):
+def test_an_https_page_is_read_only_if_its_certificate_is_valid(iris, pages, capsys, tmp_path, monkeypatch):
     made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
     names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key", "-out", tmp_path / "cert"]
     subprocess.run(["openssl", *made.split(), *names], check=True, capture_output=True)
@@ -169,7 +172,9 @@ def test_an_unreachable_external_artifact_does_not_hide_the_others(iris, pages, 
         ("s3://bucket/folder/", UsageError, "does not name one object"),
     ],
 )
-def test_a_path_that_cannot_be_linked_is_refused_and_nothing_is_recorded(iris, pages, tmp_path, git, uri, error, words):
+def test_linking_an_invalid_or_unreachable_uri_is_refused_and_records_nothing(
+    iris, pages, tmp_path, git, uri, error, words
+):
     pages.pages.update({"/long": b"x", "/secret": 401, "/broken": 500})
     before = git(iris, "rev-parse", "gitmodel")
     with Client(iris) as client, pytest.raises(error, match=words):
@@ -193,7 +198,7 @@ def test_a_url_without_external_is_refused_with_the_option_to_add(iris, capsys):
     )
 
 
-def test_provider_digest_is_refused_for_a_store_without_checksums(iris, huge, capsys):
+def test_the_option_provider_digest_is_refused_for_a_provider_without_checksums(iris, huge, capsys):
     code, _, err = ask(capsys, "link", "iris@1", "--data", f"raw={huge}", "--external", "--provider-digest")
     assert (code, "has no SHA-256 of the whole object" in err) == (2, True)
 
@@ -217,7 +222,7 @@ def test_push_does_not_upload_an_external_artifact(iris, huge, capsys, tmp_path,
     assert (code, err) == (0, "")
 
 
-def test_a_bucket_named_only_by_the_branch_is_not_contacted(iris, capsys, git):
+def test_a_bucket_that_only_the_branch_names_is_not_contacted(iris, capsys, git):
     record = read(iris, "models/iris/versions/1.toml")
     link = (
         '\n[[artifacts]]\nname = "raw"\nkind = "data"\ndigest = "' + digest_of(b"x") + '"\nsize = 1\nformat = "csv"\n'
@@ -231,7 +236,7 @@ def test_a_bucket_named_only_by_the_branch_is_not_contacted(iris, capsys, git):
     assert (code, "does not trust yet" in out) == (7, True)
 
 
-def test_the_local_copy_of_a_page_is_used_while_intact_and_else_repaired(iris, pages):
+def test_an_intact_local_copy_of_a_page_is_used_and_a_damaged_copy_is_fetched_again(iris, pages):
     with Client(iris) as client:
         artifact = client.get_version("iris@1").link_external("raw", f"{pages.url}/raw.csv")
         path = artifact.path()
@@ -265,14 +270,14 @@ def test_reading_stops_if_a_page_is_longer_than_its_recorded_size(iris, pages, c
 
 
 def record_link(client, url, content=b"a,b\n1,2\n"):
-    """Record on the branch, as another person may, that the artifact raw of iris@1 is at *url*."""
+    """Commit to the branch, as another person may, a record that says that the artifact raw of iris@1 is at *url*."""
     link = ArtifactLink(name="raw", kind="data", digest=digest_of(content), size=len(content), format="csv", uri=url)
     artifacts.link_artifacts(client.writer, VersionRef.parse("iris@1"), [link])
     return client.get_version("iris@1").get_artifact("raw")
 
 
 def ways_to_read(client, tmp_path, capsys):
-    """Return a function for each way to read raw of iris@1; it raises the error of a refused read."""
+    """Return a function for each way to read the artifact raw of iris@1. It raises an error if the read is refused."""
 
     def told(*command):
         code, out, err = ask(capsys, *command)
@@ -293,7 +298,7 @@ def ways_to_read(client, tmp_path, capsys):
 
 @pytest.mark.parametrize("spelling", ["{}", "HTTP{}", "{}#x"])
 @pytest.mark.parametrize("way", ["download", "path", "open", "load", "get", "verify", "checkout"])
-def test_a_host_named_only_by_the_branch_is_not_contacted(iris, pages, tmp_path, capsys, way, spelling):
+def test_a_host_that_only_the_branch_names_is_not_contacted(iris, pages, tmp_path, capsys, way, spelling):
     url = f"{pages.url}/raw.csv"
     url = spelling.format(url.removeprefix("http") if "HTTP" in spelling else url)
     with Client(iris) as client:
@@ -360,7 +365,7 @@ def test_a_url_with_credentials_on_the_branch_is_neither_used_nor_printed(iris, 
     assert pages.asked == []
 
 
-def test_text_on_the_branch_that_is_no_uri_is_named(iris, pages, tmp_path, capsys):
+def test_the_error_for_recorded_text_that_is_no_uri_shows_the_text(iris, pages, tmp_path, capsys):
     with Client(iris) as client:
         record_link(client, f"{pages.url}/raw.csv")
     path = "models/iris/versions/1.toml"
@@ -369,7 +374,7 @@ def test_text_on_the_branch_that_is_no_uri_is_named(iris, pages, tmp_path, capsy
     assert (code, err.splitlines()[0]) == (2, "error: gitmodel cannot read /etc/hosts, which is not a URI")
 
 
-def test_a_checkout_writes_an_external_artifact(iris, huge, tmp_path, capsys):
+def test_a_checkout_writes_external_artifacts_into_its_folder(iris, huge, tmp_path, capsys):
     assert ask(capsys, "version", "create", "iris")[0] == 0
     assert ask(capsys, "link", "iris@2", "--data", f"raw={huge}", "--external")[0] == 0
     assert ask(capsys, "checkout", "iris@2", tmp_path / "out")[0] == 0
