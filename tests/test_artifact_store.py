@@ -26,8 +26,10 @@ from store_kinds import KINDS, read, url_of
 from gitmodel.domain.schema.digests import digest_of, hex_of
 from gitmodel.domain.schema.manifest import HEADER, ManifestEntry, format_manifest
 from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
-from gitmodel.stores import artifacts, interface, local_store, unpacked
-from gitmodel.stores.artifacts import (
+from gitmodel.stores import interface, local_store
+from gitmodel.stores.artifacts import fetching as artifacts
+from gitmodel.stores.artifacts import unpacked
+from gitmodel.stores.artifacts.fetching import (
     copy_artifacts,
     get_file,
     get_folder,
@@ -492,12 +494,12 @@ def as_nobody(tmp_path, expression):
 import os, sys
 from pathlib import Path
 from gitmodel.errors import GitModelError
-from gitmodel.stores.artifacts import *
+from gitmodel.stores.artifacts.fetching import *
 from gitmodel.stores.local_store import LocalStore
 path = Path(sys.argv[1])
 root = path / "store"
 list(LocalStore(root).digests()); get_file  # imported before the rights to do so are gone
-import gitmodel.stores.artifacts, concurrent.futures.thread, shutil, traceback
+import gitmodel.stores.artifacts.fetching, concurrent.futures.thread, shutil, traceback
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
@@ -665,7 +667,7 @@ class TestLocalStore:
     def test_two_processes_that_put_the_same_content_both_succeed(self, local, tmp_path):
         (tmp_path / "big").write_bytes(BIG * 4)
         code = (
-            "import sys; from pathlib import Path; from gitmodel.stores.artifacts import *\n"
+            "import sys; from pathlib import Path; from gitmodel.stores.artifacts.fetching import *\n"
             "from gitmodel.stores.local_store import LocalStore\n"
             "store = LocalStore(Path(sys.argv[1])); sys.stdin.read()\n"
             "for _ in range(20): print(put_path(store, Path(sys.argv[2])).digest)"
@@ -686,7 +688,7 @@ class TestLocalStore:
 
     def test_a_killed_upload_leaves_no_object_but_a_temporary_file_that_can_be_removed(self, local):
         code = (
-            "import sys; from pathlib import Path; from gitmodel.stores.artifacts import *\n"
+            "import sys; from pathlib import Path; from gitmodel.stores.artifacts.fetching import *\n"
             "from gitmodel.stores.local_store import LocalStore\n"
             "LocalStore(Path(sys.argv[1])).put_stream(sys.stdin.buffer.raw)"
         )
@@ -813,7 +815,7 @@ class TestOpenStore:
 MANY = """
 import sys
 from pathlib import Path
-from gitmodel.stores.artifacts import get_folder, put_path, verify_folder
+from gitmodel.stores.artifacts.fetching import get_folder, put_path, verify_folder
 from gitmodel.stores.opening import open_store
 folder = Path(sys.argv[1])
 store = open_store("", default_root=folder / "store")

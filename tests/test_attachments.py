@@ -13,7 +13,7 @@ from gitmodel.cli import run as run_program
 from gitmodel.domain.schema import paths
 from gitmodel.registry import setup
 from gitmodel.registry.health import checking
-from gitmodel.stores import source_pictures
+from gitmodel.stores.sources import source_pictures
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 9
 FILE = paths.version_file("iris", 1)

@@ -11,7 +11,7 @@ from transcripts import ask
 
 from gitmodel import Client, Refused
 from gitmodel.domain.secrets.credential_files import TEXT_SIZE, credentials_in_file
-from gitmodel.stores.source_credentials import find_credentials
+from gitmodel.stores.sources.source_credentials import find_credentials
 
 # Written in parts, so that no secret scanner reports this file.
 TOKEN = "ghp_" + "a1B2" * 9

@@ -18,7 +18,7 @@ from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.registry.linked_artifacts import artifacts
-from gitmodel.stores import external
+from gitmodel.stores.external import external_store as external
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from transcripts import ask
 
 from gitmodel import Client, Secret
 from gitmodel.errors import Conflict, Refused, UsageError
-from gitmodel.stores import source_files
+from gitmodel.stores.sources import source_files
 
 FILES = {"config.json": b"{}", "model.safetensors": b"weights", "sub/vocab.txt": b"a\nb\n"}
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from gitmodel import Client, NotFound
-from gitmodel.stores import artifacts, unpacked
+from gitmodel.stores.artifacts import fetching as artifacts
+from gitmodel.stores.artifacts import unpacked
 
 FILES = {f"part-{number % 7}/file-{number}.bin": bytes([number % 256]) * 500 for number in range(60)}
 
@@ -233,7 +234,7 @@ def test_a_kept_folder_of_read_only_files_is_repaired_too(artifact):
 def test_leftovers_of_a_killed_reader_are_removed_by_the_next(artifact, code_repo):
     script = READER.replace(
         "from gitmodel import Client",
-        "from gitmodel import Client\nfrom gitmodel.stores import artifacts\n"
+        "from gitmodel import Client\nfrom gitmodel.stores.artifacts import fetching as artifacts\n"
         "def hang(*_, **__):\n    os.write(1, b'unpacking\\n')\n    sys.stdin.readline()\n"
         "artifacts.fetch_entry = hang",
     )

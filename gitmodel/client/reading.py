@@ -18,9 +18,10 @@ from gitmodel.formats import trust
 from gitmodel.formats.catalogue.plugins import find_format, suffix_of
 from gitmodel.formats.loading import called, load_content
 from gitmodel.registry.linked_artifacts.artifacts import fetch_artifact
-from gitmodel.stores import artifacts, unpacked
+from gitmodel.stores.artifacts import fetching as artifacts
+from gitmodel.stores.artifacts import unpacked
+from gitmodel.stores.artifacts.target_files import making_beside
 from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.target_files import making_beside
 
 
 def read_in_place(repository: Repository, store: ArtifactStore, link: ArtifactLink) -> Path:

@@ -24,7 +24,7 @@ from gitmodel.registry.linked_artifacts import artifacts
 from gitmodel.registry.linked_artifacts.artifacts import LocalArtifact, Warn
 from gitmodel.registry.records import versions
 from gitmodel.registry.records.versions import Draft, Made
-from gitmodel.stores.source_files import links_root
+from gitmodel.stores.sources.source_files import links_root
 from gitmodel.stores.transfer import Progress, Transfer
 
 Given = tuple[str, ArtifactSource, str]

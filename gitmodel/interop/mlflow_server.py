@@ -19,7 +19,7 @@ from gitmodel.errors import Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.hosts.requests import open_without_redirects
 from gitmodel.interop import mlflow_values
 from gitmodel.interop.source import FilesUnavailable, Point, SourceModel, SourceRun, SourceVersion
-from gitmodel.stores.server_attempts import PASSING, attempts
+from gitmodel.stores.requests.server_attempts import PASSING, attempts
 
 _API = "/api/2.0/mlflow/"
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts"

@@ -12,7 +12,7 @@ from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.records import DIRTY, Code
 from gitmodel.domain.secrets.credentials import OVERRIDE, recordable_url
 from gitmodel.errors import Refused, Unreachable, UsageError, warn
-from gitmodel.stores.source_credentials import describe_credentials, find_credentials
+from gitmodel.stores.sources.source_credentials import describe_credentials, find_credentials
 
 PUSHED = ("published", "all", "none")
 SNAPSHOT_LIMIT = 50_000_000

@@ -20,8 +20,8 @@ from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.frozen import Frozen
 from gitmodel.lineage.graph import lineage
 from gitmodel.registry.writing.writer import Writer
-from gitmodel.stores.archives import Archive, open_archive, write_archive
-from gitmodel.stores.artifacts import MANIFEST_LIMIT, keep_artifact, manifest_of, members_of
+from gitmodel.stores.artifacts.archives import Archive, open_archive, write_archive
+from gitmodel.stores.artifacts.fetching import MANIFEST_LIMIT, keep_artifact, manifest_of, members_of
 from gitmodel.stores.interface import ArtifactStore, wrong_size
 
 

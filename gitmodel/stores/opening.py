@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
     from gitmodel.stores.backend import Backend
-    from gitmodel.stores.resumable_uploads import ResumableUploads
+    from gitmodel.stores.requests.resumable_uploads import ResumableUploads
 
 SERVERS = ("s3", "gs", "az", "sftp", "oci")
 
@@ -59,10 +59,10 @@ def open_store(url: str, *, default_root: Path) -> ArtifactStore:
 def _open_remote(parts: SplitResult, default_root: Path) -> ArtifactStore:
     from urllib.parse import unquote
 
-    from gitmodel.stores.cached_store import CachedStore
-    from gitmodel.stores.damaged_objects import DamagedObjects
-    from gitmodel.stores.remote_store import RemoteStore
-    from gitmodel.stores.resumable_uploads import ResumableUploads
+    from gitmodel.stores.remote.cached_store import CachedStore
+    from gitmodel.stores.remote.damaged_objects import DamagedObjects
+    from gitmodel.stores.remote.remote_store import RemoteStore
+    from gitmodel.stores.requests.resumable_uploads import ResumableUploads
 
     if parts.scheme not in SERVERS:
         raise UsageError(

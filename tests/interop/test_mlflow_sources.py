@@ -499,7 +499,7 @@ def serving(failing=None, login=""):
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
-    monkeypatch.setattr("gitmodel.stores.server_attempts.time.sleep", lambda _: None)
+    monkeypatch.setattr("gitmodel.stores.requests.server_attempts.time.sleep", lambda _: None)
 
 
 def import_from_server(url, client, environ=None):

@@ -18,7 +18,7 @@ from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest
 from gitmodel.domain.schema.records import ArtifactLink, ModelRecord, RunRecord, StepRecord, VersionRecord
 from gitmodel.registry.health import checking
 from gitmodel.registry.writing.writer import transact
-from gitmodel.stores import archives
+from gitmodel.stores.artifacts import archives
 
 
 @pytest.fixture

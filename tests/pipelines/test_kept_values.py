@@ -16,7 +16,7 @@ from gitmodel.domain.schema.digests import digest_of
 from gitmodel.formats.catalogue import plugins
 from gitmodel.formats.kept_values import keep_value
 from gitmodel.pipelines import Materializer
-from gitmodel.stores import source_pictures
+from gitmodel.stores.sources import source_pictures
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
 

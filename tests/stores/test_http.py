@@ -13,7 +13,7 @@ import pytest
 from web_pages import QuietHandler, QuietServer, running
 
 from gitmodel.errors import Unreachable, UsageError
-from gitmodel.stores.http import Key, Server
+from gitmodel.stores.requests.http import Key, Server
 from gitmodel.stores.servers.s3 import S3Backend
 
 
@@ -123,7 +123,7 @@ def test_a_fork_has_connections_of_its_own():
 
 WAITING = """
 import sys
-from gitmodel.stores.http import Server
+from gitmodel.stores.requests.http import Server
 Server(sys.argv[1], "s", timeout=600, attempts=2, extra="s3").request("GET", "/", headers=dict, what="x")
 """
 

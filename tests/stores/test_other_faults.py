@@ -13,7 +13,7 @@ from store_proxy import Proxy
 
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.errors import Invalid, Unreachable
-from gitmodel.stores.artifacts import get_folder, put_path, verify_folder
+from gitmodel.stores.artifacts.fetching import get_folder, put_path, verify_folder
 from gitmodel.stores.opening import open_store
 
 PART = 8 << 20
@@ -22,7 +22,7 @@ LARGE = random.Random(3).randbytes(3 * PART + 1000)
 PUT = """
 import sys
 from pathlib import Path
-from gitmodel.stores.artifacts import put_path
+from gitmodel.stores.artifacts.fetching import put_path
 from gitmodel.stores.opening import open_store
 put_path(open_store(sys.argv[1], default_root=Path(sys.argv[2])), Path(sys.argv[3]))
 """
@@ -164,7 +164,7 @@ def test_wrong_parts_of_an_earlier_upload_never_become_an_object(server, request
 
 
 def test_the_parts_of_an_upload_whose_last_request_failed_are_not_sent_again(server, request, tmp_path, monkeypatch):
-    monkeypatch.setattr("gitmodel.stores.server_attempts.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("gitmodel.stores.requests.server_attempts.time.sleep", lambda seconds: None)
     content = LARGE + request.node.name.encode()
     store = open_store(server.url, default_root=tmp_path / "copies")
     (tmp_path / "model").write_bytes(content)
@@ -211,7 +211,7 @@ def test_a_server_that_refuses_is_reported_with_advice(server, tmp_path):
 
 def test_a_server_that_is_gone_is_reported_as_unreachable(server, tmp_path, monkeypatch):
     server.proxy.plan = lambda number, method, path: "reset"
-    monkeypatch.setattr("gitmodel.stores.server_attempts.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("gitmodel.stores.requests.server_attempts.time.sleep", lambda seconds: None)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     store = open_store(server.url, default_root=tmp_path / "copies").origin
     for ask in (store.create, lambda: store.holds(digest_of(b"a")), lambda: list(store.objects())):

@@ -21,11 +21,12 @@ from transcripts import ask
 from gitmodel.domain.schema.digests import digest_of, hex_of
 from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.registry.named_stores.copying import copy_store
-from gitmodel.stores import cached_store, local_store
-from gitmodel.stores.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
+from gitmodel.stores import local_store
+from gitmodel.stores.artifacts.fetching import get_file, get_folder, put_path, verify_file, verify_folder
 from gitmodel.stores.backend import PART
 from gitmodel.stores.opening import open_store
-from gitmodel.stores.remote_store import RemoteStore
+from gitmodel.stores.remote import cached_store
+from gitmodel.stores.remote.remote_store import RemoteStore
 from gitmodel.stores.servers import s3
 from gitmodel.stores.servers.s3 import S3Backend
 
@@ -367,14 +368,14 @@ class TestTwoWriters:
 PUT = """
 import sys
 from pathlib import Path
-from gitmodel.stores.artifacts import put_path
+from gitmodel.stores.artifacts.fetching import put_path
 from gitmodel.stores.opening import open_store
 print(put_path(open_store(sys.argv[1], default_root=Path(sys.argv[2])), Path(sys.argv[3])).digest)
 """
 GET = """
 import sys
 from pathlib import Path
-from gitmodel.stores.artifacts import get_file
+from gitmodel.stores.artifacts.fetching import get_file
 from gitmodel.stores.opening import open_store
 get_file(open_store(sys.argv[1], default_root=Path(sys.argv[2])), sys.argv[4], Path(sys.argv[3]))
 """

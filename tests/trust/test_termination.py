@@ -19,7 +19,8 @@ import os
 import sys
 import threading
 from gitmodel.cli import main
-from gitmodel.stores import local_store, target_files
+from gitmodel.stores import local_store
+from gitmodel.stores.artifacts import target_files
 
 def slowly(source):
     '''Bytes that never end. Says first that it reads.'''

@@ -1,4 +1,4 @@
-"""The content of an export, and the files that an import writes. Pure; for the archive see `stores/archives.py`.
+"""The content of an export, and the files that an import writes. Pure; the archive is `stores/artifacts/archives.py`.
 
 An export has the records of one version: those of its model, the version itself, and the runs that created it.
 """

@@ -48,9 +48,14 @@ from gitmodel.pipelines.workers.step_requests import InputReference, Request, St
 from gitmodel.pipelines.workers.step_results import AliasPlan, Plan, StagePlan, StepResult, StoredOutput, UpdatePlan
 from gitmodel.registry.linked_artifacts.artifacts import LocalArtifact, store_artifact, told_pickled
 from gitmodel.registry.named_stores.store_access import open_place, open_urls
-from gitmodel.stores import artifacts
+from gitmodel.stores.artifacts import fetching as artifacts
 from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.source_credentials import describe_credentials, find_credentials, holds_secret, refuse_secrets
+from gitmodel.stores.sources.source_credentials import (
+    describe_credentials,
+    find_credentials,
+    holds_secret,
+    refuse_secrets,
+)
 
 log = logging.getLogger("gitmodel.pipelines")
 

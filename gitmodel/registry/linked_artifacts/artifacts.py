@@ -22,11 +22,12 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.registry.writing.writer import Writer, change_version
-from gitmodel.stores import artifacts as storage
-from gitmodel.stores import external, source_files
+from gitmodel.stores.artifacts import fetching as storage
+from gitmodel.stores.external import external_store as external
 from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.source_credentials import refuse_credentials
-from gitmodel.stores.source_pictures import refuse_large_picture
+from gitmodel.stores.sources import source_files
+from gitmodel.stores.sources.source_credentials import refuse_credentials
+from gitmodel.stores.sources.source_pictures import refuse_large_picture
 from gitmodel.stores.transfer import Progress, Transfer
 
 T = TypeVar("T", bound=ArtifactLink)

@@ -8,9 +8,9 @@ from dataclasses import field
 
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.stores.artifacts import verify_file
+from gitmodel.stores.artifacts.fetching import verify_file
+from gitmodel.stores.artifacts.parallel_transfers import Tally
 from gitmodel.stores.interface import ArtifactStore, StoredObject
-from gitmodel.stores.parallel_transfers import Tally
 from gitmodel.stores.transfer import Transfer
 
 

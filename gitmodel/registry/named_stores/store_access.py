@@ -17,7 +17,7 @@ from gitmodel.errors import Invalid, Refused, Unreachable
 from gitmodel.frozen import Frozen
 from gitmodel.git.configuration import add_value, read_values, remove_value
 from gitmodel.git.process import NAME_ONE
-from gitmodel.stores.external import ExternalStore, trust_line
+from gitmodel.stores.external.external_store import ExternalStore, trust_line
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.opening import open_store
 from gitmodel.stores.several_stores import ReadOnlyStore, SeveralStores, WithoutPurged

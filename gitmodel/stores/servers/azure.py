@@ -19,7 +19,7 @@ from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_pat
 from gitmodel.errors import Unreachable, UsageError
 from gitmodel.stores.backend import OWN, missing, part_size, size_of
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
-from gitmodel.stores.server_attempts import PASSING, attempts
+from gitmodel.stores.requests.server_attempts import PASSING, attempts
 
 PARTS = 40_000  # Azure allows 50,000
 PAGE = 5000

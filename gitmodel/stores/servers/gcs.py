@@ -21,9 +21,9 @@ from urllib.parse import quote, urlencode
 from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_path
 from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.stores.backend import OWN, PART, missing, size_of
-from gitmodel.stores.http import Answer, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
-from gitmodel.stores.resumable_uploads import ResumableUpload, ResumableUploads
+from gitmodel.stores.requests.http import Answer, Server
+from gitmodel.stores.requests.resumable_uploads import ResumableUpload, ResumableUploads
 
 PAGE = 1000
 

@@ -17,10 +17,10 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from gitmodel.domain.schema.digests import PREFIX, Digest, digest_of, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.stores.backend import PART, missing, size_of
-from gitmodel.stores.http import Answer, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old
-from gitmodel.stores.resumable_uploads import ResumableUpload, ResumableUploads
-from gitmodel.stores.server_attempts import attempts
+from gitmodel.stores.requests.http import Answer, Server
+from gitmodel.stores.requests.resumable_uploads import ResumableUpload, ResumableUploads
+from gitmodel.stores.requests.server_attempts import attempts
 from gitmodel.stores.servers.docker_credentials import docker_credentials
 
 PAGE = 1000

@@ -20,8 +20,8 @@ from xml.etree import ElementTree
 from gitmodel.domain.schema.digests import PREFIX, Digest, digest_at, hex_of, object_path
 from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.stores.backend import missing, part_size, size_of
-from gitmodel.stores.http import Answer, Key, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
+from gitmodel.stores.requests.http import Answer, Key, Server
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials

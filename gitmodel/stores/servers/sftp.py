@@ -18,7 +18,7 @@ from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_pat
 from gitmodel.errors import GitModelError, Invalid, Unreachable
 from gitmodel.stores.backend import PART, missing, size_of
 from gitmodel.stores.interface import Leftover, StoredObject, library
-from gitmodel.stores.server_attempts import attempts
+from gitmodel.stores.requests.server_attempts import attempts
 
 _ATTEMPTS = 4
 SETTINGS = {"known_hosts": (), "skip_instance_cache": True}

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from gitmodel.errors import Unreachable, UsageError
 from gitmodel.stores.interface import library
-from gitmodel.stores.server_attempts import PASSING, attempts
+from gitmodel.stores.requests.server_attempts import PASSING, attempts
 
 BUFFER = 256 << 10
 _OLDEST = (8, 10)  # older versions of libcurl sign some queries incorrectly

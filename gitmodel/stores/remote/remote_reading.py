@@ -8,11 +8,11 @@ from concurrent.futures import Future
 
 from gitmodel.domain.schema.digests import PREFIX, Digest
 from gitmodel.errors import Invalid
-from gitmodel.stores import transfer_lanes
 from gitmodel.stores.backend import Backend
-from gitmodel.stores.damaged_objects import DamagedObjects
 from gitmodel.stores.interface import damaged_object, wrong_size
-from gitmodel.stores.transfer_lanes import LANES
+from gitmodel.stores.remote import transfer_lanes
+from gitmodel.stores.remote.damaged_objects import DamagedObjects
+from gitmodel.stores.remote.transfer_lanes import LANES
 from gitmodel.stores.verified_reading import RawReader
 
 RANGE = 4 << 20

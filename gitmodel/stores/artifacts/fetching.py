@@ -13,26 +13,26 @@ from gitmodel.domain.schema.digests import Digest
 from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest, parse_manifest
 from gitmodel.domain.schema.portable_paths import git_paths, unportable_paths
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, UsageError
-from gitmodel.stores.external import ExternalStore
-from gitmodel.stores.interface import ArtifactStore, is_old, wrong_size
-from gitmodel.stores.local_store import LocalStore
-from gitmodel.stores.parallel_transfers import Tally, in_parallel
-from gitmodel.stores.several_stores import SeveralStores
-from gitmodel.stores.source_credentials import refuse_credentials
-from gitmodel.stores.source_files import SourceFile, find_source, list_folder, open_source, refuse_git
-from gitmodel.stores.source_pictures import refuse_large_picture
-from gitmodel.stores.target_files import (
+from gitmodel.stores.artifacts.parallel_transfers import Tally, in_parallel
+from gitmodel.stores.artifacts.target_files import (
     making_beside,
     refuse_occupied,
     require_parent,
     write_object,
     writing,
 )
+from gitmodel.stores.external.external_store import ExternalStore
+from gitmodel.stores.interface import ArtifactStore, is_old, wrong_size
+from gitmodel.stores.local_store import LocalStore
+from gitmodel.stores.several_stores import SeveralStores
+from gitmodel.stores.sources.source_credentials import refuse_credentials
+from gitmodel.stores.sources.source_files import SourceFile, find_source, list_folder, open_source, refuse_git
+from gitmodel.stores.sources.source_pictures import refuse_large_picture
 from gitmodel.stores.transfer import JOBS, Progress, Sent, Transfer
 from gitmodel.stores.verified_reading import CHUNK, chunks, read_into
 
 if TYPE_CHECKING:
-    from gitmodel.stores.remote_store import RemoteStore
+    from gitmodel.stores.remote.remote_store import RemoteStore
 
 # About two million files. The limit keeps gitmodel from reading a large model as a manifest if a link is wrong.
 MANIFEST_LIMIT = 256 << 20

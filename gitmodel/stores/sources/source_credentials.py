@@ -11,7 +11,7 @@ from gitmodel.domain.secrets.credential_files import HEAD_SIZE, TEXT_SIZE, crede
 from gitmodel.domain.secrets.credentials import OVERRIDE, redacted
 from gitmodel.domain.secrets.secret_values import SecretValues
 from gitmodel.errors import Refused
-from gitmodel.stores.source_files import find_source, list_folder, open_source
+from gitmodel.stores.sources.source_files import find_source, list_folder, open_source
 
 WAY_OUT = f"store a copy without them; {OVERRIDE}"
 _SHOWN = 3

@@ -15,8 +15,8 @@ from gitmodel.errors import NotFound, UsageError
 from gitmodel.files import failures
 from gitmodel.files.open_flags import NOFOLLOW, RAW
 from gitmodel.files.temporary import folder_beside
+from gitmodel.stores.artifacts.parallel_transfers import Tally
 from gitmodel.stores.interface import ArtifactStore, wrong_size
-from gitmodel.stores.parallel_transfers import Tally
 from gitmodel.stores.verified_reading import CHUNK, chunks
 
 if TYPE_CHECKING:

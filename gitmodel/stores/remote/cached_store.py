@@ -21,8 +21,8 @@ from gitmodel.files.locks import open_locked
 from gitmodel.files.permissions import make_folder, share
 from gitmodel.stores.interface import Leftover, StoredObject
 from gitmodel.stores.local_store import LocalStore
-from gitmodel.stores.remote_reading import RemoteReader
-from gitmodel.stores.remote_store import SMALL, RemoteStore
+from gitmodel.stores.remote.remote_reading import RemoteReader
+from gitmodel.stores.remote.remote_store import SMALL, RemoteStore
 from gitmodel.stores.transfer import Sent
 from gitmodel.stores.verified_reading import RawReader, buffered, read_to_end, read_up_to, rewinds
 

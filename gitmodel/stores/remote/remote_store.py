@@ -10,11 +10,11 @@ from typing import BinaryIO, cast
 
 from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Conflict, Invalid
-from gitmodel.stores import transfer_lanes
 from gitmodel.stores.backend import Backend, Upload, size_of
-from gitmodel.stores.damaged_objects import DamagedObjects
 from gitmodel.stores.interface import Leftover, StoredObject, is_old
-from gitmodel.stores.remote_reading import RemoteReader
+from gitmodel.stores.remote import transfer_lanes
+from gitmodel.stores.remote.damaged_objects import DamagedObjects
+from gitmodel.stores.remote.remote_reading import RemoteReader
 from gitmodel.stores.transfer import Sent
 from gitmodel.stores.verified_reading import (
     VerifyingReader,

@@ -14,7 +14,7 @@ from gitmodel.domain.schema.digests import PREFIX, Digest
 from gitmodel.domain.urls import covers, holds_credentials, is_web, path_of, place_of, scheme_of, shown_url
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.stores.interface import External, Unwritable
-from gitmodel.stores.source_files import find_source, open_source
+from gitmodel.stores.sources.source_files import find_source, open_source
 from gitmodel.stores.verified_reading import CHUNK, VerifyingReader, buffered
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _kind_of(uri: str, trusted: Sequence[str]) -> _Kind:
     if scheme in ("http", "https"):
         return _Kind(partial(_look_up_page, trusted), partial(_open_page, trusted))
     if scheme in OBJECT_STORES:
-        from gitmodel.stores.external_objects import KINDS  # imported here: few artifacts are in other stores
+        from gitmodel.stores.external.external_objects import KINDS  # imported here: few artifacts are in other stores
 
         return _Kind(*KINDS[scheme])
     raise UsageError(

@@ -1,0 +1,1 @@
+"""Files and folders as artifacts, in a store of any kind."""
