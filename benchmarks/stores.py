@@ -23,7 +23,9 @@ from typing import Any, NamedTuple
 import registries
 from measuring import Cost, Table, describe_machine, measure
 
-from gitmodel.stores.artifacts.fetching import get_file, get_folder, put_path, verify_file, verify_folder
+from gitmodel.stores.artifacts.fetching import get_file, get_folder
+from gitmodel.stores.artifacts.storing import put_path
+from gitmodel.stores.artifacts.verifying import verify_file, verify_folder
 from gitmodel.stores.local_store import LocalStore
 
 TIMES = 3
@@ -84,7 +86,9 @@ Client = Callable[[str, str, bool], list[str]]
 WORK = """
 import sys
 from pathlib import Path
-from gitmodel.stores.artifacts.fetching import *
+from gitmodel.stores.artifacts.fetching import get_file, get_folder
+from gitmodel.stores.artifacts.storing import put_path
+from gitmodel.stores.artifacts.verifying import verify_file, verify_folder
 from gitmodel.stores.opening import open_store
 what, url, copies, path, digest = sys.argv[1:]
 store, path = open_store(url, default_root=Path(copies)), Path(path)

@@ -27,18 +27,11 @@ from gitmodel.domain.schema.digests import digest_of, hex_of
 from gitmodel.domain.schema.manifest import HEADER, ManifestEntry, format_manifest
 from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.stores import interface, local_store
-from gitmodel.stores.artifacts import fetching as artifacts
-from gitmodel.stores.artifacts import unpacked
-from gitmodel.stores.artifacts.fetching import (
-    copy_artifacts,
-    get_file,
-    get_folder,
-    get_member,
-    keep_artifact,
-    put_path,
-    verify_file,
-    verify_folder,
-)
+from gitmodel.stores.artifacts import fetching, unpacked
+from gitmodel.stores.artifacts.copying import copy_artifacts, keep_artifact
+from gitmodel.stores.artifacts.fetching import get_file, get_folder, get_member
+from gitmodel.stores.artifacts.storing import put_path
+from gitmodel.stores.artifacts.verifying import verify_file, verify_folder
 from gitmodel.stores.local_store import LocalStore
 from gitmodel.stores.opening import open_store
 from gitmodel.stores.transfer import Transfer
@@ -494,12 +487,13 @@ def as_nobody(tmp_path, expression):
 import os, sys
 from pathlib import Path
 from gitmodel.errors import GitModelError
-from gitmodel.stores.artifacts.fetching import *
+from gitmodel.stores.artifacts.fetching import get_file, get_folder
+from gitmodel.stores.artifacts.storing import put_path
 from gitmodel.stores.local_store import LocalStore
 path = Path(sys.argv[1])
 root = path / "store"
 list(LocalStore(root).digests()); get_file  # imported before the rights to do so are gone
-import gitmodel.stores.artifacts.fetching, concurrent.futures.thread, shutil, traceback
+import concurrent.futures.thread, shutil, traceback
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
@@ -650,7 +644,7 @@ class TestLocalStore:
         def fail(*_):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        monkeypatch.setattr(artifacts.os, "write", fail)
+        monkeypatch.setattr(fetching.os, "write", fail)
         with pytest.raises(Unreachable, match=r"cannot be written: No space left"):
             get_file(local, digest, tmp_path / "copy")
         assert os.listdir(tmp_path) == ["store"]
@@ -667,7 +661,8 @@ class TestLocalStore:
     def test_two_processes_that_put_the_same_content_both_succeed(self, local, tmp_path):
         (tmp_path / "big").write_bytes(BIG * 4)
         code = (
-            "import sys; from pathlib import Path; from gitmodel.stores.artifacts.fetching import *\n"
+            "import sys; from pathlib import Path\n"
+            "from gitmodel.stores.artifacts.storing import put_path\n"
             "from gitmodel.stores.local_store import LocalStore\n"
             "store = LocalStore(Path(sys.argv[1])); sys.stdin.read()\n"
             "for _ in range(20): print(put_path(store, Path(sys.argv[2])).digest)"
@@ -688,7 +683,7 @@ class TestLocalStore:
 
     def test_a_killed_upload_leaves_no_object_but_a_temporary_file_that_can_be_removed(self, local):
         code = (
-            "import sys; from pathlib import Path; from gitmodel.stores.artifacts.fetching import *\n"
+            "import sys; from pathlib import Path\n"
             "from gitmodel.stores.local_store import LocalStore\n"
             "LocalStore(Path(sys.argv[1])).put_stream(sys.stdin.buffer.raw)"
         )
@@ -815,7 +810,9 @@ class TestOpenStore:
 MANY = """
 import sys
 from pathlib import Path
-from gitmodel.stores.artifacts.fetching import get_folder, put_path, verify_folder
+from gitmodel.stores.artifacts.fetching import get_folder
+from gitmodel.stores.artifacts.storing import put_path
+from gitmodel.stores.artifacts.verifying import verify_folder
 from gitmodel.stores.opening import open_store
 folder = Path(sys.argv[1])
 store = open_store("", default_root=folder / "store")

@@ -14,7 +14,7 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.errors import Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.registry.named_stores.garbage import remove_garbage
-from gitmodel.stores.artifacts.fetching import keep_artifact
+from gitmodel.stores.artifacts.copying import keep_artifact
 from gitmodel.stores.local_store import LocalStore
 from gitmodel.stores.opening import open_store
 

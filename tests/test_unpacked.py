@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from gitmodel import Client, NotFound
-from gitmodel.stores.artifacts import fetching as artifacts
-from gitmodel.stores.artifacts import unpacked
+from gitmodel.stores.artifacts import fetching, manifests, unpacked
 
 FILES = {f"part-{number % 7}/file-{number}.bin": bytes([number % 256]) * 500 for number in range(60)}
 
@@ -64,14 +63,14 @@ def test_a_folder_in_the_cache_is_not_moved_when_it_is_used_again(artifact):
 def test_threads_that_ask_for_a_folder_concurrently_all_get_it_whole(artifact, monkeypatch):
     """Every thread finds no folder before the first thread moves its folder into place."""
     all_of_them = threading.Barrier(4, timeout=30)
-    members_of = artifacts.members_of
+    members_of = manifests.members_of
 
     def wait(*arguments):
         all_of_them.wait()
         return members_of(*arguments)
 
     assert unpacked.members_of is members_of  # the original function, so that only `get_folder` waits
-    monkeypatch.setattr(artifacts, "members_of", wait)
+    monkeypatch.setattr(fetching, "members_of", wait)
 
     def read(_):
         path = artifact.path()
@@ -234,9 +233,9 @@ def test_a_kept_folder_of_read_only_files_is_repaired_too(artifact):
 def test_leftovers_of_a_killed_reader_are_removed_by_the_next(artifact, code_repo):
     script = READER.replace(
         "from gitmodel import Client",
-        "from gitmodel import Client\nfrom gitmodel.stores.artifacts import fetching as artifacts\n"
+        "from gitmodel import Client\nfrom gitmodel.stores.artifacts import fetching\n"
         "def hang(*_, **__):\n    os.write(1, b'unpacking\\n')\n    sys.stdin.readline()\n"
-        "artifacts.fetch_entry = hang",
+        "fetching.fetch_entry = hang",
     )
     reader = subprocess.Popen(
         [sys.executable, "-c", script, str(code_repo)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -258,7 +257,7 @@ def test_leftovers_of_a_killed_reader_are_removed_by_the_next(artifact, code_rep
 
 def test_a_file_of_a_kept_folder_that_was_purged_is_not_served(client, artifact):
     path = artifact.path()
-    digest = artifacts.manifest_of(client.store, artifact.digest)[0].digest
+    digest = manifests.manifest_of(client.store, artifact.digest)[0].digest
     client.purge(digest, reason="request for erasure")
     with pytest.raises(NotFound, match="request for erasure"):
         artifact.path()

@@ -18,8 +18,7 @@ from gitmodel.formats import trust
 from gitmodel.formats.catalogue.plugins import find_format, suffix_of
 from gitmodel.formats.loading import called, load_content
 from gitmodel.registry.linked_artifacts.artifacts import fetch_artifact
-from gitmodel.stores.artifacts import fetching as artifacts
-from gitmodel.stores.artifacts import unpacked
+from gitmodel.stores.artifacts import unpacked, verifying
 from gitmodel.stores.artifacts.target_files import making_beside
 from gitmodel.stores.interface import ArtifactStore
 
@@ -54,7 +53,7 @@ def _cache(repository: Repository) -> Path:
 
 
 def _content(repository: Repository, store: ArtifactStore, link: ArtifactLink) -> Path:
-    here = None if link.is_folder else artifacts.verified_path(store, link.digest, link.size)
+    here = None if link.is_folder else verifying.verified_path(store, link.digest, link.size)
     if here is not None:
         return here
     cache = _cache(repository) / link.digest.removeprefix("sha256:")
@@ -75,11 +74,11 @@ def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, show
         target = Path(folder) / f"artifact{suffix_of(link.format)}"
         with called(target, shown):
             if not link.is_folder and find_format(link.format).load_content is not None:
-                content = artifacts.read_verified(store, link.digest, link.size)
+                content = verifying.read_verified(store, link.digest, link.size)
                 return load_content(content, target, link.format, trusted=trusted)
         # Copied, because an external file can change after it was verified.
         is_here = not (link.is_folder or link.uri)
-        with artifacts.held_file(store, link.digest, link.size) if is_here else nullcontext() as here:
+        with verifying.held_file(store, link.digest, link.size) if is_here else nullcontext() as here:
             if link.is_folder:
                 target = _content(opened.repository, store, link)  # the folder is usually unpacked already
             elif here is not None:

@@ -25,7 +25,7 @@ from gitmodel.git.commits import log_text
 from gitmodel.lineage.past import Past, State, find_state
 from gitmodel.registry.recorded_runs.runs import load_details
 from gitmodel.registry.writing.writer import Writer
-from gitmodel.stores.artifacts.fetching import read_object
+from gitmodel.stores.artifacts.manifests import read_object
 from gitmodel.stores.interface import ArtifactStore
 
 _PACKAGES_LIMIT = 16 << 20  # bytes

@@ -21,7 +21,8 @@ from gitmodel.frozen import Frozen
 from gitmodel.lineage.graph import lineage
 from gitmodel.registry.writing.writer import Writer
 from gitmodel.stores.artifacts.archives import Archive, open_archive, write_archive
-from gitmodel.stores.artifacts.fetching import MANIFEST_LIMIT, keep_artifact, manifest_of, members_of
+from gitmodel.stores.artifacts.copying import keep_artifact
+from gitmodel.stores.artifacts.manifests import MANIFEST_LIMIT, manifest_of, members_of
 from gitmodel.stores.interface import ArtifactStore, wrong_size
 
 

@@ -12,7 +12,7 @@ from gitmodel import Client, ModelConfig, pipeline, step
 from gitmodel.domain.schema.digests import digest_of, hex_of
 from gitmodel.errors import GitModelError, Invalid
 from gitmodel.registry.named_stores.copying import copy_store
-from gitmodel.stores.artifacts.fetching import verify_file
+from gitmodel.stores.artifacts.verifying import verify_file
 from gitmodel.stores.opening import open_store
 from gitmodel.stores.servers import s3
 from gitmodel.stores.servers.gcs import OWN

@@ -76,7 +76,9 @@ assert len(list(store.digests())) == 5
 MEASURE = """
 import sys
 from pathlib import Path
-from gitmodel.stores.artifacts.fetching import get_file, get_folder, put_path, verify_file, verify_folder
+from gitmodel.stores.artifacts.fetching import get_file, get_folder
+from gitmodel.stores.artifacts.storing import put_path
+from gitmodel.stores.artifacts.verifying import verify_file, verify_folder
 from gitmodel.stores.opening import open_store
 what, url, folder, digest = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
 get, verify = (get_folder, verify_folder) if (folder / "large").is_dir() else (get_file, verify_file)

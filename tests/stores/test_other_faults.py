@@ -13,7 +13,9 @@ from store_proxy import Proxy
 
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.errors import Invalid, Unreachable
-from gitmodel.stores.artifacts.fetching import get_folder, put_path, verify_folder
+from gitmodel.stores.artifacts.fetching import get_folder
+from gitmodel.stores.artifacts.storing import put_path
+from gitmodel.stores.artifacts.verifying import verify_folder
 from gitmodel.stores.opening import open_store
 
 PART = 8 << 20
@@ -22,7 +24,7 @@ LARGE = random.Random(3).randbytes(3 * PART + 1000)
 PUT = """
 import sys
 from pathlib import Path
-from gitmodel.stores.artifacts.fetching import put_path
+from gitmodel.stores.artifacts.storing import put_path
 from gitmodel.stores.opening import open_store
 put_path(open_store(sys.argv[1], default_root=Path(sys.argv[2])), Path(sys.argv[3]))
 """

@@ -14,7 +14,8 @@ from transcripts import ask
 
 from gitmodel.domain.schema.digests import digest_of, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
-from gitmodel.stores.artifacts.fetching import get_file, verify_file
+from gitmodel.stores.artifacts.fetching import get_file
+from gitmodel.stores.artifacts.verifying import verify_file
 from gitmodel.stores.opening import open_store
 from gitmodel.stores.servers import sftp as over_sftp
 

@@ -22,7 +22,9 @@ from gitmodel.domain.schema.digests import digest_of, hex_of
 from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.registry.named_stores.copying import copy_store
 from gitmodel.stores import local_store
-from gitmodel.stores.artifacts.fetching import get_file, get_folder, put_path, verify_file, verify_folder
+from gitmodel.stores.artifacts.fetching import get_file, get_folder
+from gitmodel.stores.artifacts.storing import put_path
+from gitmodel.stores.artifacts.verifying import verify_file, verify_folder
 from gitmodel.stores.backend import PART
 from gitmodel.stores.opening import open_store
 from gitmodel.stores.remote import cached_store
@@ -368,7 +370,7 @@ class TestTwoWriters:
 PUT = """
 import sys
 from pathlib import Path
-from gitmodel.stores.artifacts.fetching import put_path
+from gitmodel.stores.artifacts.storing import put_path
 from gitmodel.stores.opening import open_store
 print(put_path(open_store(sys.argv[1], default_root=Path(sys.argv[2])), Path(sys.argv[3])).digest)
 """

@@ -61,7 +61,7 @@ def register(registry, *, model="iris", content=None):
     """Store an artifact, then make a version that points at it."""
     from gitmodel.domain.schema.records import ArtifactLink
     from gitmodel.registry.records import versions
-    from gitmodel.stores.artifacts.fetching import put_path
+    from gitmodel.stores.artifacts.storing import put_path
 
     _, writer, store = registry
     with tempfile.NamedTemporaryFile("w") as source:

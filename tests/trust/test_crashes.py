@@ -299,7 +299,7 @@ def test_on_a_full_disk_no_success_is_reported_for_a_failed_write_and_nothing_is
 PUT = """
 import sys
 from pathlib import Path
-from gitmodel.stores.artifacts.fetching import put_path
+from gitmodel.stores.artifacts.storing import put_path
 from gitmodel.stores.local_store import LocalStore
 print(put_path(LocalStore(Path(sys.argv[1])), Path(sys.argv[2])).digest)
 """

@@ -30,7 +30,7 @@ from gitmodel.formats.kept_values import KeptValue, keep_value, told_kept
 from gitmodel.frozen import Frozen
 from gitmodel.registry.linked_artifacts.artifacts import LocalArtifact
 from gitmodel.registry.records.versions import Draft
-from gitmodel.stores.artifacts.fetching import verified_path
+from gitmodel.stores.artifacts.verifying import verified_path
 from gitmodel.stores.sources.source_credentials import holds_secret, refuse_secrets
 
 log = logging.getLogger("gitmodel.runs")

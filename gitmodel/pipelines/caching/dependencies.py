@@ -15,8 +15,10 @@ from gitmodel.pipelines.project.project_modules import UnknownCode
 from gitmodel.pipelines.project.source_statements import hash_json
 from gitmodel.pipelines.project.value_text import spell_value
 from gitmodel.pipelines.workers.step_results import StoredOutput
-from gitmodel.stores.artifacts.fetching import are_whole, keep_artifact, manifest_of
+from gitmodel.stores.artifacts.copying import keep_artifact
+from gitmodel.stores.artifacts.manifests import manifest_of
 from gitmodel.stores.artifacts.parallel_transfers import in_parallel
+from gitmodel.stores.artifacts.verifying import are_whole
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.transfer import JOBS
 

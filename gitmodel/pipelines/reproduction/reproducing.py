@@ -44,7 +44,7 @@ from gitmodel.pipelines.reproduction.rerun_process import RerunRequest
 from gitmodel.registry.promotion.put_in_force import TagAim, put_in_force
 from gitmodel.registry.recorded_runs.runs import load_details
 from gitmodel.registry.records import versions
-from gitmodel.stores.artifacts.fetching import copy_artifacts
+from gitmodel.stores.artifacts.copying import copy_artifacts
 from gitmodel.stores.interface import ArtifactStore
 
 

@@ -48,7 +48,7 @@ from gitmodel.pipelines.workers.step_requests import InputReference, Request, St
 from gitmodel.pipelines.workers.step_results import AliasPlan, Plan, StagePlan, StepResult, StoredOutput, UpdatePlan
 from gitmodel.registry.linked_artifacts.artifacts import LocalArtifact, store_artifact, told_pickled
 from gitmodel.registry.named_stores.store_access import open_place, open_urls
-from gitmodel.stores.artifacts import fetching as artifacts
+from gitmodel.stores.artifacts import fetching
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.sources.source_credentials import (
     describe_credentials,
@@ -235,9 +235,9 @@ def _load_input(
     """Return the input *name* for a step that annotates it as *wanted*: the loaded value, or a path."""
     source = open_place(ref.place, store, Path(request.store.root))
     if ref.format == FOLDER_FORMAT:
-        artifacts.get_folder(source, ref.digest, target, size=ref.size)
+        fetching.get_folder(source, ref.digest, target, size=ref.size)
     else:
-        artifacts.get_file(source, ref.digest, target, size=ref.size)
+        fetching.get_file(source, ref.digest, target, size=ref.size)
     is_path = wanted is Path or ref.materializer == "path"
     as_path = is_path or (ref.format == FOLDER_FORMAT and not ref.materializer and not is_value(target))
     if as_path and ref.file:

@@ -22,7 +22,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.registry.writing.writer import Writer, change_version
-from gitmodel.stores.artifacts import fetching as storage
+from gitmodel.stores.artifacts import fetching, manifests, storing, verifying
 from gitmodel.stores.external import external_store as external
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.sources import source_files
@@ -94,7 +94,7 @@ def store_artifact(
     check_kind(kind)
     check_format(format, folder=path.is_dir())
     read = read_values(metadata or {})
-    stored = storage.put_path(
+    stored = storing.put_path(
         store,
         path,
         name=name,
@@ -283,14 +283,14 @@ def fetch_artifact(
     Unreachable.
     """
     if link.is_folder:
-        left_out = storage.get_folder(store, link.digest, target, size=link.size, transfer=transfer)
+        left_out = fetching.get_folder(store, link.digest, target, size=link.size, transfer=transfer)
         if left_out:
             (warn or log_warning)(
                 f"{link.name} holds a git repository, whose config can run commands: "
                 f"{_first(left_out)} {'was' if len(left_out) == 1 else 'were'} verified and not written"
             )
     else:
-        storage.get_file(store, link.digest, target, size=link.size, progress=transfer.progress)
+        fetching.get_file(store, link.digest, target, size=link.size, progress=transfer.progress)
 
 
 def target_of(link: ArtifactLink, target: Path) -> Path:
@@ -317,14 +317,14 @@ def fetch_file(
     """
     if not link.is_folder:
         raise UsageError(f"{link.name} is one file, not a folder of files", hint="leave --file out")
-    return storage.get_member(store, link.digest, name, target, progress=progress)
+    return fetching.get_member(store, link.digest, name, target, progress=progress)
 
 
 def list_files(store: ArtifactStore, link: ArtifactLink) -> tuple[ManifestEntry, ...]:
     """Return the files of a folder artifact, sorted by path. Raises UsageError if the artifact is one file."""
     if not link.is_folder:
         raise UsageError(f"{link.name} is one file, not a folder of files", hint="get it without naming a file")
-    return storage.members_of(store, link.digest, link.size)
+    return manifests.members_of(store, link.digest, link.size)
 
 
 def open_file(store: ArtifactStore, link: ArtifactLink, file: str) -> BinaryIO:
@@ -336,7 +336,7 @@ def open_file(store: ArtifactStore, link: ArtifactLink, file: str) -> BinaryIO:
         return store.open(link.digest, link.size)
     if not file:
         raise UsageError(f"{link.name} is a folder", hint="use .path(), or .open(FILE) with the path of a file in it")
-    entry = storage.find_member(list_files(store, link), file)
+    entry = manifests.find_member(list_files(store, link), file)
     return store.open(entry.digest, entry.size)
 
 
@@ -430,10 +430,10 @@ def verify(
 def _verify(place: ArtifactStore, link: ArtifactLink, gone: Mapping[str, Purge], transfer: Transfer) -> str:
     """Hash the files of an artifact, except purged files; return the purged files as text."""
     if not link.is_folder:
-        storage.verify_file(place, link.digest, size=link.size, progress=transfer.progress)
+        verifying.verify_file(place, link.digest, size=link.size, progress=transfer.progress)
         return ""
-    storage.verify_folder(place, link.digest, size=link.size, without=gone, transfer=transfer)
-    entries = storage.manifest_of(place, link.digest) if gone else ()
+    verifying.verify_folder(place, link.digest, size=link.size, without=gone, transfer=transfer)
+    entries = manifests.manifest_of(place, link.digest) if gone else ()
     return "; ".join(f"{entry.path}: {gone[entry.digest]}" for entry in entries if entry.digest in gone)
 
 

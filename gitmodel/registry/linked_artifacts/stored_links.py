@@ -11,7 +11,8 @@ from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import FOLDER_FORMAT, ArtifactLink, check_kind
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry.linked_artifacts.artifacts import check_format, kept_file_name, log_warning
-from gitmodel.stores.artifacts.fetching import keep_artifact, manifest_of
+from gitmodel.stores.artifacts.copying import keep_artifact
+from gitmodel.stores.artifacts.manifests import manifest_of
 from gitmodel.stores.interface import ArtifactStore, where_else
 
 _HEAD = 1 << 16  # bytes from which the format of a file is detected

@@ -8,8 +8,8 @@ from dataclasses import field
 
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.stores.artifacts.fetching import verify_file
 from gitmodel.stores.artifacts.parallel_transfers import Tally
+from gitmodel.stores.artifacts.verifying import verify_file
 from gitmodel.stores.interface import ArtifactStore, StoredObject
 from gitmodel.stores.transfer import Transfer
 

@@ -14,7 +14,7 @@ from gitmodel.frozen import Frozen
 from gitmodel.registry.named_stores.needed_artifacts import version_links
 from gitmodel.registry.named_stores.store_access import Access
 from gitmodel.registry.writing.writer import Writer
-from gitmodel.stores.artifacts.fetching import manifest_of
+from gitmodel.stores.artifacts.manifests import manifest_of
 from gitmodel.stores.interface import ArtifactStore
 
 

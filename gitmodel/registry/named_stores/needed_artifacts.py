@@ -17,7 +17,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.git.refs import list_annotated_tags, list_refs
 from gitmodel.registry.recorded_runs.runs import load_details
-from gitmodel.stores.artifacts.fetching import manifest_of
+from gitmodel.stores.artifacts.manifests import manifest_of
 from gitmodel.stores.interface import ArtifactStore
 
 MANIFEST = b"gitmodel-manifest "

@@ -12,7 +12,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.registry.named_stores.needed_artifacts import MANIFEST, first_bytes, version_links
-from gitmodel.stores.artifacts.fetching import manifest_of
+from gitmodel.stores.artifacts.manifests import manifest_of
 from gitmodel.stores.interface import ArtifactStore
 
 

@@ -31,7 +31,7 @@ from gitmodel.domain.views.record_views import CODE_NAMES, code_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.registry.lists.selecting import Selection
-from gitmodel.stores.artifacts.fetching import read_object
+from gitmodel.stores.artifacts.manifests import read_object
 from gitmodel.stores.interface import ArtifactStore
 
 _STEP_NAMES: dict[str, Names] = {

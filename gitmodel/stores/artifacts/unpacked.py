@@ -20,7 +20,8 @@ from gitmodel.domain.schema.portable_paths import git_paths
 from gitmodel.errors import UsageError
 from gitmodel.files.locks import NoLocks, lock
 from gitmodel.files.open_flags import FOLDER, NOFOLLOW, NONBLOCK, RAW
-from gitmodel.stores.artifacts.fetching import fetch_entry, get_file, get_folder, members_of
+from gitmodel.stores.artifacts.fetching import fetch_entry, get_file, get_folder
+from gitmodel.stores.artifacts.manifests import members_of
 from gitmodel.stores.artifacts.parallel_transfers import in_parallel
 from gitmodel.stores.artifacts.target_files import making_beside, writing
 from gitmodel.stores.interface import ArtifactStore

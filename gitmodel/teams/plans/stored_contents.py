@@ -12,7 +12,7 @@ from gitmodel.errors import GitModelError, Unreachable
 from gitmodel.frozen import Frozen
 from gitmodel.lineage.comparing import read_packages
 from gitmodel.registry.linked_artifacts.artifacts import Source
-from gitmodel.stores.artifacts.fetching import read_object
+from gitmodel.stores.artifacts.manifests import read_object
 from gitmodel.stores.interface import ArtifactStore
 
 T = TypeVar("T")

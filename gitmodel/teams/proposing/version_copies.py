@@ -28,7 +28,7 @@ from gitmodel.lineage.exporting import read_version
 from gitmodel.registry.named_stores.store_access import Access
 from gitmodel.registry.promotion import in_force
 from gitmodel.registry.writing.writer import Writer, plan_together
-from gitmodel.stores.artifacts.fetching import copy_artifacts, keep_artifact
+from gitmodel.stores.artifacts.copying import copy_artifacts, keep_artifact
 from gitmodel.stores.interface import ArtifactStore, where_else
 from gitmodel.stores.transfer import Transfer
 from gitmodel.teams.proposing.proposals import Proposal, propose_change, publish

@@ -15,7 +15,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import is_local
 from gitmodel.domain.views.record_views import existing_models, latest_usable, usable
 from gitmodel.errors import Invalid, Unreachable
-from gitmodel.stores.artifacts.fetching import copy_artifacts, keep_artifact
+from gitmodel.stores.artifacts.copying import copy_artifacts, keep_artifact
 from gitmodel.stores.artifacts.parallel_transfers import Tally
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.transfer import Transfer

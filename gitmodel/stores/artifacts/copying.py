@@ -1,0 +1,67 @@
+"""Copying artifacts from store to store, and keeping those that a store already has from its garbage collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gitmodel.domain.schema.digests import Digest
+from gitmodel.stores.artifacts.manifests import manifest_of, members_of
+from gitmodel.stores.artifacts.parallel_transfers import in_parallel
+from gitmodel.stores.interface import ArtifactStore, is_old, wrong_size
+from gitmodel.stores.transfer import JOBS, Sent
+
+
+def copy_artifacts(
+    source: ArtifactStore,
+    target: ArtifactStore,
+    artifacts: Iterable[tuple[Digest, bool, int | None]],
+    *,
+    jobs: int = JOBS,
+    sent: Sent | None = None,
+) -> None:
+    """Copy artifacts from *source* to *target*. Each is a digest, True for a folder, and its recorded size.
+
+    Objects that the target has are not copied. *jobs* objects are copied at a time, manifests after all files. *sent*
+    is called with the bytes of each copied artifact. Raises Invalid for a damaged artifact, NotFound, Unreachable.
+    """
+
+    def copy(wanted: tuple[Digest, int]) -> None:
+        digest, size = wanted
+        if not keep_artifact(target, digest, folder=False):
+            with source.open(digest, size) as reader:
+                target.put_known(digest, size, reader, sent=sent)
+        elif sent is not None:
+            sent(size)
+
+    files: dict[Digest, int] = {}
+    folders = []
+    for digest, is_folder, size in artifacts:
+        if is_folder:
+            folders.append(digest)
+            files.update((entry.digest, entry.size) for entry in members_of(source, digest, size))
+            continue
+        files[digest] = found = source.size(digest)
+        if size is not None and found != size:
+            raise wrong_size(digest, size, found)
+    in_parallel(copy, files.items(), jobs)
+    for folder in folders:
+        with source.open(folder) as reader:
+            target.put_known(folder, source.size(folder), reader)
+
+
+def keep_artifact(store: ArtifactStore, digest: Digest, *, folder: bool, jobs: int = JOBS) -> bool:
+    """Return True if *store* has the artifact. Renew an old timestamp.
+
+    The caller will name the artifact in a commit. Until then a fresh timestamp keeps `store gc`, on any machine, from
+    deleting the artifact. A folder's manifest is renewed after its files, so a fresh manifest implies fresh files.
+    """
+    there = store.stat(digest)
+    if there is None:
+        return False
+    if is_old(there):
+        if folder:
+            entries = manifest_of(store, digest)
+            if not all(in_parallel(lambda entry: keep_artifact(store, entry.digest, folder=False), entries, jobs)):
+                return False
+        store.renew(digest)
+    return True

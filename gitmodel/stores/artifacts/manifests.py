@@ -1,0 +1,72 @@
+"""The files that a folder in a store contains, by its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from gitmodel.domain.schema.digests import Digest
+from gitmodel.domain.schema.manifest import ManifestEntry, parse_manifest
+from gitmodel.errors import GitModelError, Invalid, NotFound
+from gitmodel.stores.interface import ArtifactStore, wrong_size
+
+# About two million files. The limit keeps gitmodel from reading a large model as a manifest if a link is wrong.
+MANIFEST_LIMIT = 256 << 20
+
+
+def find_member(entries: Sequence[ManifestEntry], name: str) -> ManifestEntry:
+    """Return the file *name* among the files of a folder. Raises NotFound, with similar names."""
+    for entry in entries:
+        if entry.path == name:
+            return entry
+    import difflib
+
+    near = difflib.get_close_matches(name, [entry.path for entry in entries], n=3) if len(entries) < 10_000 else []
+    some = near or [entry.path for entry in entries[:3]]
+    raise NotFound(
+        f"there is no file {name!a} in this folder of {len(entries)}",
+        hint=f"write its path in the folder, such as {' or '.join(map(ascii, some))}" if some else "",
+    )
+
+
+def manifest_of(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ...]:
+    """Return the files of the folder *digest*. Raises Invalid for another object, NotFound, Unreachable."""
+    content = read_object(store, digest, MANIFEST_LIMIT, "a manifest")
+    try:
+        return parse_manifest(content)
+    except Invalid as error:
+        raise Invalid(f"{digest} is not a folder: {error.message}", hint=error.hint) from None
+
+
+def read_object(store: ArtifactStore, digest: Digest, limit: int, what: str) -> bytes:
+    """Return all bytes of an object.
+
+    Raises Invalid for an object of more than *limit* bytes, which cannot be *what* ("a manifest"); NotFound,
+    Unreachable.
+    """
+    if (size := store.size(digest)) > limit:
+        raise Invalid(f"{digest} is not {what}: it is too long ({size} bytes)", hint="run `git model check`")
+    with store.open(digest, limit) as reader:
+        return reader.read()
+
+
+def members_of(store: ArtifactStore, digest: Digest, size: int | None) -> tuple[ManifestEntry, ...]:
+    """Return the files of the folder *digest*. *size* is the recorded size of all of them.
+
+    Raises the errors of `manifest_of`.
+    """
+    entries = manifest_of(store, digest)
+    if size is not None and (total := sum(entry.size for entry in entries)) != size:
+        raise wrong_size(digest, size, total)
+    return entries
+
+
+@contextmanager
+def naming(entry: ManifestEntry) -> Iterator[None]:
+    """Add the name of a file in a folder to the message of an error."""
+    try:
+        yield
+    except GitModelError as error:
+        error.message = f"{entry.path if entry.path.isprintable() else ascii(entry.path)}: {error.message}"
+        error.args = (error.message,)
+        raise
