@@ -1,7 +1,7 @@
-"""Other processes that use a registry. `Actor` starts one; as a script, this is such a process.
+"""Processes beside the test that use its registry: `Actor` starts such a process, which runs this file.
 
-A request is one line of JSON, `{"do": VERB, ...}`. The answer is one line of JSON, with "error" if the verb raised an
-error.
+The test sends the process a request as one line of JSON, `{"do": VERB, ...}`. The process answers with one line of
+JSON. An answer with the key "error" means that the request failed.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class Actor:
-    """A process of its own that has opened the registry at *path*."""
+    """A separate process that has opened the registry at *path*."""
 
     def __init__(self, path, *, group=False):
         self.process = subprocess.Popen(
@@ -30,7 +30,7 @@ class Actor:
         self.process.stdin.flush()
 
     def answer(self):
-        """Return the result of the oldest request without an answer."""
+        """Wait for the answer to the oldest request that has no answer yet, and return this answer."""
         line = self.process.stdout.readline()
         if not line:
             raise EOFError(f"the actor ended with {self.process.wait()}")
@@ -58,7 +58,7 @@ def open_registry(path):
 
 
 def register(registry, *, model="iris", content=None):
-    """Store an artifact, then make a version that points at it."""
+    """Store an artifact, then create a version with a link to this artifact."""
     from gitmodel.domain.schema.records import ArtifactLink
     from gitmodel.registry.records import versions
     from gitmodel.stores.artifacts.storing import put_path
@@ -89,7 +89,7 @@ def demote(registry, *, model="iris", stage="production", reason=""):
 
 
 def look(registry, *, model="iris"):
-    """Read everything once. "wrong" in the answer lists each inconsistency that the reader saw."""
+    """Read all versions, models and stages once. The key "wrong" of the answer lists the inconsistencies found."""
     from gitmodel.domain.schema.references import VersionRef
     from gitmodel.errors import NotFound
     from gitmodel.registry.health import checking

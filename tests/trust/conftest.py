@@ -45,7 +45,7 @@ def soak(request):
 
 @pytest.fixture
 def open_at():
-    """Open the registry at a path; all of them are closed when the test ends."""
+    """A function that opens the registry at a path. The fixture closes these registries when the test ends."""
     with ExitStack() as opened:
 
         def open_(path):
@@ -66,7 +66,7 @@ def registry(code_repo, open_at):
 
 @pytest.fixture
 def start(code_repo):
-    """Start actors on the registry; they end with the test."""
+    """A function that starts actors, which use the registry. The fixture ends the actors when the test ends."""
     with ExitStack() as running:
 
         def start_(count=1, path=code_repo, **given):

@@ -1,6 +1,6 @@
-"""Fuzz targets: each takes any bytes and raises only if a guarantee is broken.
+"""Fuzz targets: functions that accept any bytes, and raise an error only if gitmodel breaks a guarantee.
 
-`python tests/trust/fuzz_targets.py NAME [libFuzzer options] FOLDER` fuzzes the target NAME with atheris; The fuzzer
+`python tests/trust/fuzz_targets.py NAME [libFuzzer options] FOLDER` fuzzes the target NAME with atheris. The fuzzer
 starts with the inputs in `corpus/NAME` and writes new inputs to FOLDER. Add an input that found a bug to `corpus/NAME`.
 """
 
@@ -29,7 +29,7 @@ def record(data):
                 continue
             try:
                 written = codec.encode(found)
-            except UsageError:  # the canonical form is longer than a record may be
+            except UsageError:  # the canonical form of the record is longer than the limit of a record
                 assert len(data) > codec.MAX_BYTES // 8
                 continue
             again = codec.decode(kind, written, "written", newer=newer)
@@ -39,7 +39,10 @@ def record(data):
 
 
 def reference(data):
-    """Reading text returns a reference, which is read back as written, or raises a printable UsageError."""
+    """Reading text returns a reference or raises a printable UsageError.
+
+    Writing and reading it again changes nothing.
+    """
     from gitmodel.domain.schema.references import VersionRef
     from gitmodel.domain.schema.refs import StageRef
     from gitmodel.errors import UsageError
@@ -80,7 +83,10 @@ def manifest(data):
 
 
 def tree(data):
-    """Reading bytes returns a git tree or raises Invalid. A tree in git's order is written unchanged."""
+    """Reading bytes returns a git tree or raises Invalid.
+
+    Writing a tree whose entries are in git's order gives its bytes.
+    """
     from gitmodel.domain.schema.paths import parse_path
     from gitmodel.errors import Invalid
     from gitmodel.git.objects import format_tree, parse_tree

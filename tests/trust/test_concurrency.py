@@ -1,4 +1,7 @@
-"""Concurrent processes and threads lose nothing, use no number twice and never see partial changes."""
+"""Processes and threads that write at the same time lose no version, and use no number twice.
+
+Processes that read meanwhile never see a part of a change.
+"""
 
 import random
 import re
@@ -146,7 +149,7 @@ def test_two_processes_promoting_the_same_version_both_see_it_in_force(registry,
     assert_whole(registry.path)
 
 
-def test_a_registry_started_by_eight_processes_at_once_has_one_root(code_repo, start, git, soak):
+def test_a_registry_that_eight_clients_create_at_once_has_one_root_commit(code_repo, start, git, soak):
     for turn in range(20 if soak else 2):
         git(code_repo, "config", "gitmodel.branch", f"registry-{turn}")
         with ThreadPoolExecutor(8) as pool:
@@ -161,8 +164,8 @@ def test_a_registry_started_by_eight_processes_at_once_has_one_root(code_repo, s
 def git_beside_gc(folder, *arguments):
     """Run git, and retry as a user would if git itself loses a race against gc or pack-refs.
 
-    gc removes the empty folder of an object that git is about to write. With replace refs in use (the default), git
-    may compare a ref with a value of packed-refs that it read before pack-refs rewrote the file.
+    Two races are known. gc may remove the empty folder of an object just before git writes the object. And git may read
+    packed-refs before pack-refs rewrites this file, and then compare a ref with the outdated value.
     """
     for _ in range(20):
         done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
@@ -171,7 +174,7 @@ def git_beside_gc(folder, *arguments):
     assert done.returncode == 0, done.stderr
 
 
-def test_writers_and_readers_beside_gc_repack_pack_refs_commits_and_fetch(
+def test_writers_and_readers_are_right_beside_gc_repack_pack_refs_commits_and_fetch(
     registry, start, reading, assert_whole, git, tmp_path, soak
 ):
     git(tmp_path, "clone", "-q", "--bare", str(registry.path), "remote.git")
@@ -229,7 +232,7 @@ def test_a_writer_never_touches_work_tree_index_or_current_branch(registry, git)
     assert git(registry.path, "status", "--porcelain") == status
 
 
-def test_threads_share_one_client(code_repo, assert_whole, soak):
+def test_threads_that_share_one_client_create_different_versions(code_repo, assert_whole, soak):
     each = 25 if soak else 6
     with Client(code_repo) as client:
         model = client.register_model("iris")
@@ -253,7 +256,7 @@ def test_threads_share_one_client(code_repo, assert_whole, soak):
     assert_whole(code_repo)
 
 
-def test_a_writer_waits_until_a_foreign_lock_is_released(registry, start):
+def test_a_writer_waits_until_another_program_releases_its_lock(registry, start):
     lock = registry.repository.common_dir / "refs/heads/gitmodel.lock"
     lock.touch()
     (actor,) = start(1)
@@ -262,7 +265,7 @@ def test_a_writer_waits_until_a_foreign_lock_is_released(registry, start):
     assert actor.answer()["number"] == 1
 
 
-def test_no_accepted_write_is_lost_beside_a_loop_of_gc_prune_now(registry, start, git, soak):
+def test_no_accepted_write_is_lost_while_git_gc_prune_now_runs_in_a_loop(registry, start, git, soak):
     if not soak:
         pytest.skip("a long version: run with --soak")
     actors = start(4)
@@ -277,8 +280,11 @@ def test_no_accepted_write_is_lost_beside_a_loop_of_gc_prune_now(registry, start
         assert record.artifacts[0].digest == answer["digest"]
 
 
-def test_threads_that_follow_two_chains_of_commits_do_not_mix_them(registry, monkeypatch):
-    """A commit that one thread found on the chain of a newer tip is not on the chain of an older tip."""
+def test_threads_that_ask_about_the_chains_of_two_tips_get_the_right_answers(registry, monkeypatch):
+    """One thread asks about the chain of first parents of an older tip, another about the chain of a newer tip.
+
+    The newer tip is on its own chain, but not on the chain of the older tip.
+    """
     registry.register()
     commits = registry.repository.commits
     old = registry.repository.tip()
@@ -310,8 +316,8 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_stage_tag_that_moves_while_a_writer_plans_is_not_reported_as_foreign(registry, name, monkeypatch, open_at):
-    """Another writer moves the branch and the tag between the reads of the branch and the tag by this writer."""
+def test_a_stage_tag_that_another_writer_moves_is_not_reported_as_a_foreign_tag(registry, name, monkeypatch, open_at):
+    """The writer reads the branch, another writer moves branch and tag, then the first writer reads the tag."""
     for _ in range(3):
         registry.register()
     registry.promote("iris@2")

@@ -1,4 +1,7 @@
-"""Killed writers and full or broken disks, at every step, leave a valid state and report no false success."""
+"""After a kill, a full disk or a disk error at any step of a write, the registry is valid.
+
+A write that failed is never reported as a success.
+"""
 
 import json
 import os
@@ -28,7 +31,7 @@ needs_strace = pytest.mark.skipif(
     shutil.which("strace") is None, reason="strace is not installed (on Debian and Ubuntu: apt install strace)"
 )
 HERE = Path(__file__).parent
-# System calls that change or flush the disk. `unlink` gets no errors, because git and gitmodel may ignore them.
+# System calls that change or flush the disk. No test lets `unlink` fail: git and gitmodel may ignore its errors.
 CALLS = {
     "write": "write,pwrite64,writev",
     "rename": "rename,renameat,renameat2,link,linkat",
@@ -63,7 +66,10 @@ def state(registry):
 
 
 def write_under_strace(path, request, *options, log):
-    """Run a writer with faults in it and all its children; return its exit code, answer and stderr."""
+    """Run a writer under strace, which injects faults into its system calls and those of its child processes.
+
+    Return the exit code, answer and stderr of the writer.
+    """
     running = subprocess.Popen(
         ["strace", "-f", "-y", "-qq", "-o", str(log), *options,
          sys.executable, "-c", WRITER, str(path), json.dumps(request)],
@@ -74,7 +80,8 @@ def write_under_strace(path, request, *options, log):
     except subprocess.TimeoutExpired:
         os.killpg(running.pid, signal.SIGKILL)
         stdout, stderr = running.communicate()
-        # A timeout is accepted only if strace let a write to a pipe fail, so that an answer of git was lost. A real
+        # The writer may wait forever only if strace let a write to a pipe fail, so that an answer of git was lost. A
+        # real
         # disk cannot cause this.
         injected = [line for line in log.read_text().splitlines() if "(INJECTED)" in line]
         assert injected, stderr
@@ -87,7 +94,7 @@ def write_under_strace(path, request, *options, log):
 
 
 def without_the_locks_that_are_named(made, work):
-    """Return the result of *work*. If the error names a lock and the command `rm`, remove the lock and retry."""
+    """Return the result of *work*. If it fails because of a lock, remove this lock as the error advises, and retry."""
     for _ in range(3):
         try:
             return work()
@@ -115,7 +122,7 @@ def assert_survived(made, request, before, code, answer, assert_whole, git):
     pending = (before[0], (wanted[1][0], before[1][1]))
     assert (numbers, held) in (before, wanted, pending)
     if code == 0:
-        # With exit code 0, the change must have been made.
+        # Exit code 0 means that the writer made the change.
         assert answer is not None
         assert "error" not in answer
         assert (numbers, held) == wanted
@@ -165,7 +172,7 @@ REQUESTS = {
 
 
 def counted(path, request, log):
-    """Return, for each kind of call, the most calls by one process of the writer: strace counts per process."""
+    """Return for each kind of system call the most calls by one process, because strace counts per process."""
     every = ",".join(CALLS.values())
     code, answer, stderr = write_under_strace(path, request, "-e", f"trace={every}", log=log)
     assert code == 0, stderr
@@ -180,7 +187,7 @@ def counted(path, request, log):
 @needs_strace
 @pytest.mark.parametrize("verb", REQUESTS)
 @pytest.mark.parametrize("fault", ["signal=KILL", "error=ENOSPC", "error=EIO"])
-def test_a_kill_or_error_at_any_call_that_changes_the_disk_leaves_a_valid_state(
+def test_a_kill_or_error_at_any_system_call_that_changes_the_disk_leaves_a_valid_registry(
     prepared, tmp_path, assert_whole, git, open_at, soak, verb, fault
 ):
     copy, before = prepared
@@ -188,7 +195,7 @@ def test_a_kill_or_error_at_any_call_that_changes_the_disk_leaves_a_valid_state(
     points = []
     for name, most in counted(copy("count"), REQUESTS[verb], log).items():
         if fault == "signal=KILL" or name not in ("lock", "unlink"):
-            # Only the last `open` calls: the hundreds before them belong to the start of Python.
+            # Test only the last 60 `open` calls, because Python makes hundreds of such calls when it starts.
             points += [(name, number) for number in range(max(1, most - 60) if name == "open" else 1, most + 1)]
     chosen = points if soak else random.Random(f"{verb}{fault}").sample(points, 3)
     harmed = 0
@@ -212,7 +219,7 @@ def test_a_kill_or_error_at_any_call_that_changes_the_disk_leaves_a_valid_state(
 
 
 def test_writers_killed_at_random_moments_lose_no_reported_version(registry, start, git, soak, assert_whole):
-    """SIGKILL ends the writer, with or without its git. Every version that the writer reported stays."""
+    """SIGKILL ends the writer, alone or with its git process. All versions that the writer reported still exist."""
     chance = random.Random(7)
     registry.register()
     said = {}
@@ -227,7 +234,7 @@ def test_writers_killed_at_random_moments_lose_no_reported_version(registry, sta
             os.killpg(actor.process.pid, signal.SIGKILL)
         else:
             actor.process.kill()
-        # The pipe still has the answers. An incomplete last line does not count.
+        # The pipe still has the answers of the killed writer. An incomplete last line reports no version.
         for line in actor.process.stdout.read().splitlines(keepends=True):
             if not line.endswith("\n"):
                 break
@@ -249,7 +256,7 @@ def test_writers_killed_at_random_moments_lose_no_reported_version(registry, sta
 # A full disk.
 
 
-def test_on_a_full_disk_no_success_is_reported_for_a_failed_write_and_nothing_is_damaged(
+def test_a_full_disk_damages_nothing_and_no_failed_write_is_reported_as_a_success(
     registry, small_disk, git, open_at, assert_whole, soak
 ):
     path = small_disk / "code"
@@ -263,7 +270,7 @@ def test_on_a_full_disk_no_success_is_reported_for_a_failed_write_and_nothing_is
     failures = 0
     for turn in range(120 if soak else 25):
         free = os.statvfs(small_disk).f_bavail * 4096
-        # Between no free space and too little for a whole write.
+        # Leave no space, or less space than a whole write needs.
         with filler.open("wb") as file:
             left = chance.randrange(0, 20) * 4096
             with suppress(OSError):
@@ -321,7 +328,7 @@ def assert_store_whole(root, digests):
 
 @needs_strace
 @pytest.mark.parametrize("fault", ["signal=KILL", "error=ENOSPC", "error=EIO"])
-def test_a_fault_at_any_call_never_leaves_an_object_under_a_wrong_digest(tmp_path, soak, fault):
+def test_a_fault_at_any_system_call_never_leaves_an_object_under_a_wrong_digest(tmp_path, soak, fault):
     folder = tmp_path / "model"
     folder.mkdir()
     for number in range(3):
@@ -361,7 +368,7 @@ def test_a_fault_at_any_call_never_leaves_an_object_under_a_wrong_digest(tmp_pat
         shutil.rmtree(copy)
 
 
-def test_a_killed_upload_leaves_only_leftovers_that_are_found_and_removed(tmp_path, soak):
+def test_gitmodel_finds_and_removes_all_that_a_killed_upload_leaves(tmp_path, soak):
     big = tmp_path / "big"
     big.write_bytes(os.urandom(20_000_000))
     store = tmp_path / "store"

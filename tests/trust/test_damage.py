@@ -1,4 +1,7 @@
-"""A hand-edited branch, damaged files of a store and of git, and malicious text."""
+"""Damage in one model never affects the other models, and gitmodel names each damaged file.
+
+The damages are a branch that was edited by hand, damaged files of a store and of git, forged tags, and hostile text.
+"""
 
 import os
 import re
@@ -37,7 +40,10 @@ class Edited:
         return new.id
 
     def write(self, files, *, remove=()):
-        """Commit *files*: content by path, or (mode, id) by path; a name may hold any byte that a tree can."""
+        """Commit *files*, a dictionary from paths to contents, or to pairs of mode and object id.
+
+        Unlike git's commands, this accepts names with any byte that a git tree can contain.
+        """
         tree = self.tree(self.git(self.registry.path, "rev-parse", f"{BRANCH}^{{tree}}"), files, remove)
         commit = self.git(self.registry.path, "commit-tree", tree, "-p", BRANCH, "-m", "Edit by hand")
         self.git(self.registry.path, "update-ref", BRANCH, commit)
@@ -77,7 +83,7 @@ class Edited:
 @pytest.fixture
 def edited(registry, git):
     """The undamaged model `rose`, and the model `iris`, whose files the test damages."""
-    # With another title, the models share no git object.
+    # `rose` has another title, so that the two models have no git object in common that a test could damage.
     models.register_model(registry.writer, "rose", {"title": "Rose"})
     for model in ("rose", "iris"):
         for _ in range(2):
@@ -239,7 +245,8 @@ def assert_answered_or_refused_in_words(registry, model):
         lambda: registry.register(model=model),
         lambda: registry.promote(f"{model}@2"),
     ):
-        # Only errors for damaged, missing or taken items (exit codes 5, 3, 4) are allowed. Any other error is a bug.
+        # A command may report that something is damaged, missing or already exists. Any other error is a bug of
+        # gitmodel.
         with suppress(Invalid, NotFound, Conflict):
             ask()
 
@@ -286,7 +293,7 @@ def test_renames_in_a_cycle_affect_no_other_model(edited, registry, names):
 
 
 def each_with_each(first, second):
-    """All pairs. By default only some run, so that each element occurs at least once; the others run with `--soak`."""
+    """Return all pairs as parameters. Without `--soak`, only enough pairs run that each element occurs once."""
     pairs = [(one, two) for one in first for two in second]
     kept = {(first[n % len(first)], second[n % len(second)]) for n in range(max(len(first), len(second)))}
     return [pytest.param(*pair, marks=() if pair in kept else pytest.mark.soak) for pair in pairs]
@@ -331,13 +338,13 @@ def test_a_link_a_submodule_or_a_folder_where_a_file_belongs_is_never_followed(e
         "models/iris/stages/archived",
     ],
 )
-def test_a_file_where_a_folder_belongs_is_named(edited, registry, path):
+def test_check_names_a_file_where_a_folder_belongs(edited, registry, path):
     edited.write({path: "I am a file\n"})
     assert (path, "", "tree.path") in found(registry)
     assert_rose_works(registry)
 
 
-def test_very_deeply_nested_folders_are_named_and_crash_no_command(edited, registry):
+def test_check_names_very_deeply_nested_folders_and_no_command_crashes(edited, registry):
     from gitmodel.git.objects import Entry, format_tree
 
     id, new = edited.blob("x"), []
@@ -418,7 +425,7 @@ def test_a_broken_registry_record_is_named_and_nothing_is_written(edited, regist
     assert git(registry.path, "rev-parse", BRANCH) == before
 
 
-# Stage tags that do not agree with the branch.
+# Forged stage tags: tags that do not agree with the branch.
 
 
 def test_forged_tags_are_refused_and_repaired_and_affect_no_other_model(edited, registry, git):
@@ -564,7 +571,7 @@ def test_a_damaged_git_object_of_one_model_does_not_affect_others(edited, regist
 
 
 @pytest.mark.parametrize("how", ["missing", "empty", "garbage"])
-def test_a_damaged_tip_is_reported(edited, registry, git, open_at, how):
+def test_a_damaged_newest_commit_of_the_branch_is_reported(edited, registry, git, open_at, how):
     before = git(registry.path, "rev-parse", BRANCH)
     spoil(loose(registry, before), how)
     fresh = open_at(registry.path)

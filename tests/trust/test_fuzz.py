@@ -1,4 +1,4 @@
-"""Fuzzing all readers of data from others."""
+"""Fuzzing of the functions that read data from other people: records, references, manifests and git trees."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Facts about git that gitmodel relies on, each checked by a test."""
+"""What git does with refs, locks, objects and its environment, and what gitmodel does because of this behaviour."""
 
 import ast
 import os
@@ -42,7 +42,7 @@ def tip(registry, git):
 # GitPython's own ref and index writers lose updates, so gitmodel does not use them.
 
 
-def test_only_the_submodules_of_the_code_are_read_with_gitpython():
+def test_gitmodel_uses_gitpython_only_to_read_submodules_of_the_code():
     importing = {
         path.relative_to(SOURCE).as_posix()
         for path in SOURCE.rglob("*.py")
@@ -53,7 +53,7 @@ def test_only_the_submodules_of_the_code_are_read_with_gitpython():
     assert importing == {"code/submodules.py"}
 
 
-def test_the_code_repository_is_read_without_gitpythons_ref_and_index_writers():
+def test_gitmodel_never_uses_gitpythons_ref_and_index_writers():
     used = {
         node.attr
         for node in ast.walk(ast.parse((SOURCE / "code/submodules.py").read_text(encoding="utf-8")))
@@ -62,10 +62,10 @@ def test_the_code_repository_is_read_without_gitpythons_ref_and_index_writers():
     assert not used & {"index", "refs", "heads", "tags", "create_head", "create_tag", "set_reference", "commit_tree"}
 
 
-# If a packed branch is rewritten twice within a second, git's compare-and-swap can accept a stale old value.
+# If a packed branch changes twice within a second, git can compare the expected old value with an outdated value.
 
 
-def test_no_write_is_lost_beside_a_loop_of_pack_refs(registry, start, git, soak):
+def test_no_write_is_lost_while_git_packs_refs_in_a_loop(registry, start, git, soak):
     each = 480 if soak else 30
     actors = start(4)
     before = int(git(registry.path, "rev-list", "--count", BRANCH))
@@ -82,7 +82,7 @@ def test_no_write_is_lost_beside_a_loop_of_pack_refs(registry, start, git, soak)
     assert int(git(registry.path, "rev-list", "--count", BRANCH)) == before + 4 * each
 
 
-def test_a_repository_kept_open_sees_a_packed_branch_that_is_rewritten_within_a_second(registry, git, soak):
+def test_an_open_repository_sees_a_packed_branch_change_twice_within_a_second(registry, git, soak):
     ids = [git(registry.path, "commit-tree", "HEAD^{tree}", "-m", str(number)) for number in range(2)]
     ref = "refs/heads/other"
     for turn in range(300 if soak else 30):
@@ -93,11 +93,14 @@ def test_a_repository_kept_open_sees_a_packed_branch_that_is_rewritten_within_a_
         assert found.id == ids[turn % 2]
 
 
-# `update-ref --stdin` with an empty new id deletes the ref and exits 0. On a full disk, commit-tree exits 0.
+# `git update-ref --stdin` deletes a ref if its new id is empty. On a full disk, `git commit-tree` prints no id and
+# exits 0. Together, these two would delete the branch.
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_repository_kept_open_sees_every_change_of_a_ref_and_asks_git_about_few(registry, git, monkeypatch, seed):
+def test_an_open_repository_sees_every_change_of_a_ref_and_asks_git_only_about_packed_refs(
+    registry, git, monkeypatch, seed
+):
     rng, path = random.Random(seed), registry.path
     refs = ["refs/heads/a", "refs/heads/b", "refs/gitmodel/renumbered", "refs/gitmodel/reserved/iris/7"]
     commits = [git(path, "commit-tree", "-m", word, f"{BRANCH}^{{tree}}") for word in ("one", "two")]
@@ -143,14 +146,14 @@ def test_a_new_or_old_id_that_is_not_40_hex_digits_never_reaches_git(id):
         RefMove(BRANCH, "1" * 40, id)
 
 
-def test_every_ref_is_moved_with_its_expected_old_value():
+def test_every_command_that_moves_a_ref_has_its_expected_old_value():
     assert RefMove(BRANCH, "1" * 40, "2" * 40).line == f"update {BRANCH} {'1' * 40} {'2' * 40}"
     assert RefMove(BRANCH, "1" * 40, None).line == f"update {BRANCH} {'1' * 40} {NO_OBJECT}"
 
 
 @pytest.mark.parametrize("hears", ["cat >/dev/null", "head -n -1 | {git}"], ids=["nothing", "all but the last line"])
 def test_success_is_reported_only_when_the_branch_has_moved(registry, git, monkeypatch, hears):
-    """git does nothing and exits 0, as on a full disk, or does not get the last line, as from a killed writer."""
+    """git exits 0 but does not move the branch: it does nothing, as on a full disk, or does not get the last line."""
     before = git(registry.path, "for-each-ref")
     fake = registry.path.parent / "bin"
     fake.mkdir()
@@ -204,11 +207,11 @@ def test_objects_and_refs_are_on_disk_before_a_ref_names_them(registry, git, tmp
     assert [path.rpartition("refs/")[2] for path in refs] == ["heads/gitmodel", "tags/model/iris/production"]
 
 
-# Locks: a killed writer leaves `<ref>.lock`, which contains the new id.
+# A writer that is killed leaves the lock file `<ref>.lock`, which contains the new id of the ref.
 
 
 def killed_writer(registry, moves, *, lock=None):
-    """Create the mark that a killed writer leaves and, with *lock*, its lock of the branch with this text."""
+    """Create the writer mark of a killed writer, and return its path. *lock* is the text of the branch's lock file."""
     folder = registry.repository.common_dir / "gitmodel/writers"
     folder.mkdir(parents=True, exist_ok=True)
     mark = folder / f"{len(list(folder.iterdir())):016x}"
@@ -242,9 +245,9 @@ def test_a_lock_with_an_id_that_no_killed_writer_recorded_is_not_removed(registr
 
 
 def test_a_lock_that_may_belong_to_a_running_writer_is_not_removed(registry):
-    """Two writers of the same person can create the same commit in one second.
+    """A killed writer and a running writer created the same commit, so the lock may belong to the running writer.
 
-    The lock may belong to either of them.
+    Two writers of one person create the same commit if they write the same in the same second.
     """
     import fcntl
 
@@ -258,7 +261,7 @@ def test_a_lock_that_may_belong_to_a_running_writer_is_not_removed(registry):
 
 
 def test_an_empty_lock_beside_the_mark_of_a_killed_writer_is_removed_after_a_minute(registry):
-    """A git that packs or deletes the ref also has an empty lock, so an empty lock does not show its owner."""
+    """An empty lock may also belong to a running git that packs or deletes the ref."""
     killed_writer(registry, {BRANCH: "1" * 40}, lock="")
     assert registry.repository.writer_marks.remove_dead() == []
     assert branch_lock(registry).exists()
@@ -273,7 +276,7 @@ def test_marks_of_killed_writers_are_removed_even_if_they_are_empty(registry, as
     assert not any(mark.exists() for mark in marks)
 
 
-def test_a_foreign_lock_is_reported_with_its_age_and_the_command_to_run(registry):
+def test_a_lock_of_another_program_is_reported_with_its_age_and_the_command_that_removes_it(registry):
     aged(branch_lock(registry), 90) if branch_lock(registry).exists() else branch_lock(registry).touch()
     aged(branch_lock(registry), 90)
     with pytest.raises(Conflict) as caught:
@@ -286,7 +289,7 @@ def test_a_foreign_lock_is_reported_with_its_age_and_the_command_to_run(registry
     assert registry.register()["number"] == 1
 
 
-def test_a_foreign_packed_refs_lock_does_not_stop_a_registration(registry):
+def test_a_lock_of_packed_refs_by_another_program_does_not_stop_a_write(registry):
     lock = registry.repository.common_dir / "packed-refs.lock"
     lock.touch()
     assert registry.register()["number"] == 1
@@ -322,7 +325,7 @@ def test_a_demotion_whose_tag_cannot_be_removed_is_not_reported_as_done(registry
 def test_a_writer_killed_while_it_holds_the_lock_does_not_stop_the_next(
     registry, start, git, assert_whole, whole_group
 ):
-    """Kill gitmodel, alone or with its git, in the reference-transaction hook: git then holds the locks."""
+    """The test kills gitmodel, alone or with its git, while git runs a hook and holds the locks of the refs."""
     hook = registry.repository.common_dir / "hooks/reference-transaction"
     hook.parent.mkdir(exist_ok=True)
     ready = registry.path.parent / "ready"
@@ -349,7 +352,7 @@ def test_a_forked_process_flushes_objects_with_threads_of_its_own(tmp_path):
     written.write([NewObject("blob", b"%d" % number) for number in range(4)])
     child = os.fork()
     if not child:
-        signal.alarm(30)  # Ends the child if it waits forever for threads of the parent, which a fork does not copy.
+        signal.alarm(30)  # ends a child that waits for the threads of its parent, which a fork does not copy
         written.write([NewObject("blob", b"%d" % number) for number in range(4, 8)])
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
@@ -357,7 +360,7 @@ def test_a_forked_process_flushes_objects_with_threads_of_its_own(tmp_path):
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 8
 
 
-# A gc that runs beside a writer causes temporary errors.
+# `git gc` beside a writer can remove folders and objects that the writer needs.
 
 
 def test_an_object_folder_that_gc_removes_is_created_again(tmp_path, monkeypatch):
@@ -390,7 +393,7 @@ def test_a_writer_refreshes_an_old_object_so_that_gc_keeps_it(registry, git):
 
 
 def test_objects_that_a_running_gc_prunes_are_kept_in_a_pack(registry, git, assert_whole):
-    """`prune` first lists unreferenced objects. When `prune` deletes these objects, refs may name some of them."""
+    """`git prune` lists unreferenced objects, and deletes them later, although refs may need them by then."""
     common = registry.repository.common_dir
     hook, listed = common / "hooks/reference-transaction", registry.path.parent / "unnamed"
     hook.parent.mkdir(exist_ok=True)
@@ -426,12 +429,12 @@ def test_a_gc_counts_as_running_unless_its_process_has_certainly_ended(tmp_path,
     assert ref_locks.gc_runs(tmp_path) is runs
 
 
-# The environment: gitmodel drops variables that locate a repository and keeps all others.
+# gitmodel passes its environment on to git, without the variables that locate a repository.
 
 
 def test_only_variables_that_locate_a_repository_are_dropped():
     names = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE")
-    # gitmodel sets OBJECT_VARIABLES again later, if they name parts of the repository in use
+    # gitmodel later sets the OBJECT_VARIABLES again that name parts of the repository in use
     locating = dict.fromkeys((*names, *OBJECT_VARIABLES), "/elsewhere")
     kept = {
         "GIT_CONFIG_COUNT": "1",
@@ -463,7 +466,7 @@ def test_injected_configuration_reaches_git(registry, monkeypatch):
         assert client.repository.branch == "refs/heads/injected"
 
 
-def test_in_a_hook_the_users_index_and_work_tree_are_left_alone(registry, git):
+def test_gitmodel_in_a_git_hook_leaves_the_users_index_and_work_tree_unchanged(registry, git):
     """git sets GIT_DIR, GIT_INDEX_FILE and GIT_PREFIX for its hooks."""
     hook = registry.repository.common_dir / "hooks/pre-commit"
     hook.parent.mkdir(exist_ok=True)
@@ -480,7 +483,7 @@ def test_in_a_hook_the_users_index_and_work_tree_are_left_alone(registry, git):
     assert versions.resolve(registry.writer, VersionRef("iris"))[1].number == 1
 
 
-def test_in_pre_receive_objects_are_read_from_and_written_to_the_quarantine(registry, git, tmp_path):
+def test_a_pre_receive_hook_reads_and_writes_objects_in_the_quarantine(registry, git, tmp_path):
     git(tmp_path, "init", "-q", "--bare", "host.git")
     host = tmp_path / "host.git"
     program = (
@@ -514,13 +517,14 @@ def test_in_pre_receive_objects_are_read_from_and_written_to_the_quarantine(regi
     )
     assert refused.returncode != 0
     assert "x.toml: is not a file of the format [tree.path]" in refused.stderr
-    # Nothing of the refused push is among the host's objects.
+    # The host has no object of the refused push.
     written = NewObject("blob", b"left by the hook").id
     assert subprocess.run(["git", "cat-file", "-e", broken], cwd=host, capture_output=True).returncode != 0
-    assert git(host, "cat-file", "-t", written) == "blob"  # the hook also wrote this blob during the accepted push
+    assert git(host, "cat-file", "-t", written) == "blob"  # the hook wrote this blob during the accepted push
 
 
-# gitmodel passes argument lists, `--end-of-options` and full refs: no name is read as an option, command or other ref.
+# gitmodel runs git without a shell, with `--end-of-options` and full names of refs, so that git reads no name as an
+# option, a command or another ref.
 
 HOSTILE = [
     "--upload-pack=touch pwned",
@@ -569,7 +573,7 @@ def test_no_hostile_name_becomes_a_path_a_ref_or_an_argument(registry, name):
 
 
 @pytest.mark.parametrize("branch", ["--upload-pack=touch pwned", "-d", "a..b", "a\nb", "refs/heads/", "@{-1}", "a b"])
-def test_a_hostile_branch_setting_is_refused(code_repo, branch):
+def test_gitmodel_refuses_a_hostile_name_in_the_branch_setting(code_repo, branch):
     with pytest.raises(UsageError, match="cannot be the metadata branch"):
         Client(code_repo, environ={**os.environ, "GITMODEL_BRANCH": branch})
 
@@ -583,7 +587,7 @@ def test_a_remote_named_like_an_option_is_not_used_as_an_option(code_repo):
 
 
 @pytest.mark.parametrize("ref", ["refs/heads/a\nrefs/heads/gitmodel", "refs/heads/\udcff", "refs/tags/model/a\n/x"])
-def test_an_impossible_ref_is_not_found_and_the_next_read_is_right(registry, git, ref):
+def test_an_impossible_ref_is_reported_as_missing_and_the_next_read_is_right(registry, git, ref):
     reader = registry.repository.reader
     assert reader.resolve(ref) is None
     found = reader.resolve(BRANCH)

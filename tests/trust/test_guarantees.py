@@ -1,4 +1,4 @@
-"""Every guarantee, and every protection of the threat model, names tests that exist."""
+"""The pages on the guarantees and on the threat model name at least one test for each row, and these tests exist."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Writes in quick succession share a git process. Sharing is as safe as a git process for each write."""
+"""Writes in quick succession share a git process, which is as safe as a separate git process for each write."""
 
 import fcntl
 import os
@@ -16,7 +16,7 @@ from gitmodel.git.failures import GitError, Moved
 from gitmodel.git.refs import RefMove
 
 BRANCH = "refs/heads/gitmodel"
-# A writer whose shared git process stays alive for an hour; the last write waits in the hook.
+# A script that writes, and whose shared git process stays alive for an hour. The word "hook" installs the hook.
 WRITER = """
 import os, sys
 import actors
@@ -35,7 +35,7 @@ for word in sys.argv[2:]:
 
 @pytest.fixture
 def registry(registry, monkeypatch):
-    """A registry after two writes, whose shared git process stays alive for an hour."""
+    """A registry after two writes. Its shared git process stays alive for an hour."""
     monkeypatch.setattr(ref_transactions, "_BURST", 3600)
     registry.register()
     registry.register()
@@ -110,7 +110,7 @@ def test_git_commands_while_refs_are_locked_do_not_fail_the_write(registry, git,
 
 
 def test_a_change_of_packed_refs_that_the_shared_process_missed_is_detected(registry, git):
-    """The worst case for git's cache of packed-refs: the new file has the same size, second and inode."""
+    """git's cache of packed-refs cannot notice the change, because size, time and inode of the file stay the same."""
     transactions, packed = registry.repository.ref_transactions, registry.repository.common_dir / "packed-refs"
     first, second = git(registry.path, "rev-parse", f"{BRANCH}~1", BRANCH).split()
     git(registry.path, "pack-refs", "--all", "--prune")
@@ -131,7 +131,7 @@ def test_a_change_of_packed_refs_that_the_shared_process_missed_is_detected(regi
     assert tip(registry, git) == second
 
 
-def test_a_symbolic_branch_is_followed(registry, git):
+def test_a_write_to_a_symbolic_branch_moves_the_branch_that_it_names(registry, git):
     other = "refs/heads/elsewhere"
     git(registry.path, "update-ref", other, BRANCH)
     git(registry.path, "symbolic-ref", BRANCH, other)
@@ -141,14 +141,14 @@ def test_a_symbolic_branch_is_followed(registry, git):
     assert tip(registry, git) == git(registry.path, "rev-parse", other).strip()
 
 
-def test_a_change_of_a_ref_that_another_process_moved_first_is_planned_again(registry, start):
+def test_a_write_is_planned_again_if_another_process_moved_the_branch_first(registry, start):
     (actor,) = start(1)
     for number in (3, 5, 7):
         assert actor.ask("register")["number"] == number
         assert registry.register()["number"] == number + 1
 
 
-def test_a_git_that_is_killed_while_it_holds_locks_does_not_stop_the_next_write(registry, assert_whole):
+def test_the_next_write_succeeds_after_a_git_that_held_locks_was_killed(registry, assert_whole):
     hook = set_hook(registry, "kill -9 $PPID")
     with pytest.raises(GitError, match="signal 9"):
         registry.register()
@@ -160,7 +160,7 @@ def test_a_git_that_is_killed_while_it_holds_locks_does_not_stop_the_next_write(
 
 
 @pytest.mark.parametrize("whole_group", [False, True])
-def test_a_writer_that_is_killed_while_its_shared_process_holds_locks_does_not_stop_the_next(
+def test_the_next_write_succeeds_after_a_writer_whose_shared_process_held_locks_was_killed(
     registry, assert_whole, whole_group, tmp_path
 ):
     registry.close()
@@ -178,7 +178,7 @@ def test_a_writer_that_is_killed_while_its_shared_process_holds_locks_does_not_s
         writer.kill()
     writer.wait()
     (registry.path / ".git/hooks/reference-transaction").unlink()
-    # After its writer was killed, the git process ends without a commit.
+    # The git process of the killed writer ends without moving the branch, so the number 5 is still free.
     assert registry.register()["number"] == 5
     assert_whole(registry.path, repair=True)
 
@@ -211,7 +211,7 @@ def test_a_forked_process_keeps_neither_the_shared_process_nor_the_lock_of_its_m
     if not child:
         try:
             os.close(told)
-            os.write(started, b"x")  # sent after the child has closed its descriptors (`os.register_at_fork`)
+            os.write(started, b"x")  # the child sends this after `os.register_at_fork` has closed its descriptors
             os.read(go_on, 1)
             os._exit(registry.register()["number"])
         finally:
@@ -223,7 +223,7 @@ def test_a_forked_process_keeps_neither_the_shared_process_nor_the_lock_of_its_m
     os.kill(process, signal.SIGKILL)
     kept(registry)._process.wait()
     descriptor = os.open(mark, os.O_RDWR)
-    assert registry.register()["number"] == 3  # notices that git was killed, and closes the mark
+    assert registry.register()["number"] == 3  # gitmodel notices that its git was killed, and closes the mark
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(descriptor)
     registry.repository.ref_transactions.close()
@@ -246,7 +246,7 @@ def test_a_fork_while_another_thread_writes_does_not_block_the_child(registry, a
         hook.unlink()
         child = os.fork()
         if not child:
-            # The parent still holds locks of refs. The child must not wait for its git process or thread.
+            # The parent still holds locks of refs. The child must not wait for the git process or thread of the parent.
             registry.repository.ref_transactions.close()
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
@@ -259,7 +259,7 @@ def test_threads_and_signal_handlers_can_write_while_the_shared_git_process_is_b
     with ThreadPoolExecutor(4) as pool:
         numbers = [made["number"] for made in pool.map(lambda _: registry.register(), range(12))]
     assert sorted(numbers) == list(range(3, 15))
-    # as in a signal handler, the same thread holds the lock already
+    # the thread already holds the lock, as when a signal handler interrupts a write
     with registry.repository.ref_transactions._lock:
         assert registry.register()["number"] == 15
     assert_whole(registry.path)
@@ -295,7 +295,7 @@ def test_a_hook_that_prints_more_than_a_pipe_holds_can_still_refuse(registry):
     assert registry.register()["number"] == 4
 
 
-def test_a_lock_of_another_git_is_reported(registry):
+def test_a_lock_of_another_git_process_is_reported(registry):
     lock = registry.repository.common_dir / f"{BRANCH}.lock"
     lock.touch()
     with pytest.raises(Conflict, match="has been locked for"):
@@ -316,7 +316,7 @@ def test_marks_that_somebody_deletes_between_two_writes_are_created_again(regist
     assert_whole(registry.path)
 
 
-def test_two_clients_that_write_in_turn_each_keep_a_process(registry, open_at):
+def test_two_clients_that_write_in_turn_each_keep_their_git_process(registry, open_at):
     other = open_at(registry.path)
     numbers = [made.register()["number"] for _ in range(4) for made in (registry, other)]
     assert numbers == list(range(3, 11))

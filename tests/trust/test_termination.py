@@ -1,4 +1,7 @@
-"""A process that is terminated removes its temporary files, whatever it does."""
+"""A process that gets a signal removes its temporary files and locks, and ends with this signal.
+
+The signal arrives while the process uploads, downloads, runs a step or writes.
+"""
 
 import os
 import signal
@@ -49,7 +52,7 @@ def iris(code_repo, tmp_path, monkeypatch):
 
 @contextmanager
 def begun(*arguments):
-    """Run the program with *arguments*; the block begins when the program reads."""
+    """Run `git model` with *arguments*, slowed down. The block runs while the program is reading an artifact."""
     command = [sys.executable, "-c", SLOW, *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:
@@ -65,7 +68,7 @@ def everything(*folders):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("what", ["weights", "one"])
-def test_get_that_is_terminated_leaves_nothing(iris, tmp_path, what, number):
+def test_a_terminated_get_leaves_no_files(iris, tmp_path, what, number):
     before = everything(tmp_path, iris)
     with begun("get", "iris@1", what, "-o", tmp_path / "got") as running:
         assert everything(tmp_path, iris) > before
@@ -75,7 +78,7 @@ def test_get_that_is_terminated_leaves_nothing(iris, tmp_path, what, number):
 
 
 @pytest.mark.parametrize("what", ["weights", "weights/a"])
-def test_an_upload_that_is_terminated_leaves_nothing(iris, tmp_path, what):
+def test_a_terminated_upload_leaves_no_files(iris, tmp_path, what):
     with begun("version", "create", "iris", "--data", f"x={tmp_path / what}") as running:
         assert list((iris / ".git/gitmodel/store/tmp").iterdir())
         running.terminate()
@@ -83,7 +86,7 @@ def test_an_upload_that_is_terminated_leaves_nothing(iris, tmp_path, what):
     assert list((iris / ".git/gitmodel/store/tmp").iterdir()) == []
 
 
-def test_a_download_from_a_page_that_stalls_is_terminated(iris, tmp_path):
+def test_a_download_from_a_stalled_server_ends_on_a_signal_and_leaves_no_files(iris, tmp_path):
     going = threading.Event()
 
     class Stalling(web_pages.QuietHandler):
@@ -118,12 +121,12 @@ def test_a_download_from_a_page_that_stalls_is_terminated(iris, tmp_path):
     assert everything(tmp_path, iris) == before
 
 
-def test_leftovers_of_a_killed_get_are_removed_by_the_next(iris, tmp_path):
+def test_the_next_download_removes_the_files_that_a_killed_download_left(iris, tmp_path):
     with begun("get", "iris@1", "weights", "-o", tmp_path / "got") as running:
         assert len(list(tmp_path.glob(".gitmodel-*"))) == 1
         with Client(iris) as client:
             client.get_version("iris@1").get_artifact("one").download(tmp_path / "one")
-        assert len(list(tmp_path.glob(".gitmodel-*"))) == 1  # the folder of the running process
+        assert len(list(tmp_path.glob(".gitmodel-*"))) == 1  # the running process still needs its folder
         running.kill()
         running.wait(30)
     with Client(iris) as client:
@@ -131,7 +134,7 @@ def test_leftovers_of_a_killed_get_are_removed_by_the_next(iris, tmp_path):
     assert list(tmp_path.glob(".gitmodel-*")) == []
 
 
-def test_the_next_upload_removes_leftovers_of_a_killed_upload(iris, tmp_path):
+def test_the_next_upload_removes_the_files_that_a_killed_upload_left(iris, tmp_path):
     temporary = iris / ".git/gitmodel/store/tmp"
     with begun("version", "create", "iris", "--data", f"x={tmp_path / 'weights/a'}") as running:
         (living,) = temporary.iterdir()
@@ -148,7 +151,7 @@ def test_the_next_upload_removes_leftovers_of_a_killed_upload(iris, tmp_path):
     assert list(temporary.iterdir()) == []
 
 
-def test_a_run_that_is_terminated_is_cancelled_and_leaves_nothing(iris, tmp_path):
+def test_a_terminated_run_is_recorded_as_cancelled_and_leaves_no_files(iris, tmp_path):
     script = tmp_path / "train.py"
     script.write_text(
         "import threading\nfrom gitmodel import pipeline, step\n\n"
@@ -184,7 +187,7 @@ class Interrupted(Exception):
     pass
 
 
-def test_an_exception_of_a_signal_while_git_moves_refs_leaves_no_lock(code_repo):
+def test_an_exception_of_a_signal_handler_while_git_moves_refs_leaves_no_lock(code_repo):
     def interrupt(*_):
         raise Interrupted
 
@@ -206,7 +209,7 @@ def test_an_exception_of_a_signal_while_git_moves_refs_leaves_no_lock(code_repo)
 
 @pytest.mark.parametrize("after", ["sent", "header", "answer"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, Interrupted])
-def test_a_read_after_an_interrupted_one_gets_its_own_answer(client, monkeypatch, after, error):
+def test_a_read_after_an_interrupted_read_gets_its_own_answer(client, monkeypatch, after, error):
     reader, tip = client.repository.reader, client.repository.tip()
     ids = [tip, reader.get(tip).data.decode().split()[1]]
     real = reader._answer

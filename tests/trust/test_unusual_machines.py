@@ -1,4 +1,4 @@
-"""Unusual machines: git traces, odd characters in paths, read-only disks, refusals of git."""
+"""Commands work with git traces and any characters in paths, and explain read-only disks and errors of git."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ def use(folder, git, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("value", ["/dev/stdout", "/dev/stderr", "/dev/fd/1", "/proc/self/fd/1", "1", "2", "true"])
-def test_traces_are_not_read_as_the_output_of_git(tmp_path, git, monkeypatch, capsys, value):
+def test_gitmodel_does_not_read_git_traces_as_output_of_git(tmp_path, git, monkeypatch, capsys, value):
     for name in TRACES:
         monkeypatch.setenv(name, value)
     (tmp_path / "repo").mkdir()
@@ -46,7 +46,7 @@ def test_traces_are_not_read_as_the_output_of_git(tmp_path, git, monkeypatch, ca
     assert [one.err for one in printed if "git.c" in one.err or "{" in one.err] == []
 
 
-def test_traces_enabled_by_the_configuration_are_not_read(tmp_path, git, monkeypatch, capsys):
+def test_gitmodel_does_not_read_traces_that_the_git_configuration_enables(tmp_path, git, monkeypatch, capsys):
     for target in ("normalTarget", "perfTarget", "eventTarget"):
         git(tmp_path, "config", "--global", f"trace2.{target}", "/dev/stdout")
     folder = tmp_path / "repo"
@@ -182,7 +182,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize(("text", "code"), REFUSALS.values(), ids=REFUSALS)
-def test_a_refusal_of_git_is_reported_as_such(code_repo, monkeypatch, capsys, text, code):
+def test_an_invalid_git_configuration_is_reported_with_a_hint(code_repo, monkeypatch, capsys, text, code):
     with Client(code_repo) as client:
         client.register_model("iris")
     with (code_repo / ".git" / "config").open("a") as file:
@@ -197,7 +197,7 @@ def test_a_refusal_of_git_is_reported_as_such(code_repo, monkeypatch, capsys, te
 
 
 @pytest.mark.parametrize("held", ["nonsense\n", ""])
-def test_a_branch_whose_file_is_damaged_is_never_treated_as_a_missing_registry(
+def test_a_damaged_file_of_the_branch_is_reported_as_damaged_and_not_as_a_missing_registry(
     code_repo, git, tmp_path, monkeypatch, capsys, held
 ):
     git(tmp_path, "init", "-q", "--bare", "away.git")
@@ -214,7 +214,7 @@ def test_a_branch_whose_file_is_damaged_is_never_treated_as_a_missing_registry(
         assert "please report" not in err
 
 
-def test_an_invalid_git_file_is_reported(tmp_path, monkeypatch, capsys):
+def test_an_invalid_file_in_place_of_the_git_folder_is_reported(tmp_path, monkeypatch, capsys):
     (tmp_path / ".git").write_text("nonsense\n")
     monkeypatch.chdir(tmp_path)
     assert run(["list"]) == 5
@@ -223,7 +223,7 @@ def test_an_invalid_git_file_is_reported(tmp_path, monkeypatch, capsys):
     assert "please report" not in err
 
 
-def test_a_transport_that_is_not_allowed_is_reported(code_repo, git, tmp_path):
+def test_a_transport_that_the_git_configuration_forbids_is_reported(code_repo, git, tmp_path):
     git(tmp_path, "init", "-q", "--bare", "away.git")
     git(code_repo, "remote", "add", "origin", str(tmp_path / "away.git"))
     git(code_repo, "config", "protocol.file.allow", "never")
