@@ -1,4 +1,4 @@
-"""Fixtures for the tests of teams: a remote, its clones, and a store that all of them share."""
+"""Fixtures for the tests of teams: a remote repository, the clones of Ada and Bob, and a store that they share."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ def bare(tmp_path):
 
 @pytest.fixture
 def team(tmp_path, bare):
-    """A remote by its path, and a shared store."""
+    """A team whose clones reach the remote by a path, and use one store."""
     (tmp_path / "store").mkdir()
     with ExitStack() as opened:
         # The path is relative to the clone, so that a copy of the folder has its own remote.
@@ -44,7 +44,7 @@ def ada(team, tmp_path_factory):
     kept = tmp_path_factory.getbasetemp() / "team"
     if not kept.exists():
         begin(team)
-        # without the code repository that another fixture may have created in the folder
+        # leaves out the code repository that another fixture may have created in the folder
         shutil.copytree(team.folder, kept, symlinks=True, ignore=shutil.ignore_patterns("code"))
     else:
         shutil.copytree(kept, team.folder, symlinks=True, dirs_exist_ok=True)
@@ -59,7 +59,7 @@ def bob(team, ada):
 
 @pytest.fixture
 def host(team, ada, bare, tmp_path):
-    """The team's remote on a server of smart HTTP that supports partial clones; its registry names the store."""
+    """The team's remote on an HTTP server of git that supports partial clones. The registry names the shared store."""
     setup.begin(ada.repository, store=team.store)
     ada.push()
     for key in ("uploadpack.allowFilter", "http.receivepack"):
@@ -71,7 +71,7 @@ def host(team, ada, bare, tmp_path):
 
 @pytest.fixture
 def ssh(tmp_path, monkeypatch):
-    """The start of the URL of a repository on an ssh server, to which git of this test can log in."""
+    """The beginning of the URLs of an ssh server, to which the git of this test can log in."""
     if SSHD is None:
         assert not os.environ.get("CI"), "CI has no sshd: apt-get install openssh-server"
         pytest.skip("there is no sshd: apt-get install openssh-server")
@@ -82,7 +82,7 @@ def ssh(tmp_path, monkeypatch):
 
 @pytest.fixture(params=["http", "ssh", "file", "http without filters"])
 def url(request, host, bare, git):
-    """The registry's URL, by each kind of server."""
+    """The URL of the registry on a server: the test runs once for each kind of server."""
     if request.param.startswith("http"):
         git(bare, "config", "uploadpack.allowFilter", "false" if "without" in request.param else "true")
         yield host.registry
@@ -94,7 +94,7 @@ def url(request, host, bare, git):
 
 @pytest.fixture(params=["http", "ssh", "path"])
 def remote(request, bare, tmp_path, git):
-    """The URL of the bare repository, as each kind of server has it."""
+    """The URL of the bare repository: the test runs once over HTTP, once over ssh and once with a path."""
     if request.param == "path":
         yield str(bare)
     elif request.param == "ssh":
@@ -107,7 +107,7 @@ def remote(request, bare, tmp_path, git):
 
 @pytest.fixture
 def proposal_only(code_repo):
-    """A client with five versions of iris: 2 in staging, and 3 in production, which is proposal_only."""
+    """A client with five versions of iris: 2 is in staging, and 3 in the stage production, which is proposal_only."""
     with Client(code_repo) as client:
         iris = client.register_model("iris")
         for accuracy in (0.1, 0.2, 0.3, 0.4, 0.5):
@@ -125,7 +125,7 @@ def iris(client):
 
 @pytest.fixture
 def main(code_repo, capsys):
-    """Runs a command in the repository; returns its exit code, stdout and stderr."""
+    """A function that runs a command in the repository, and returns its exit code, stdout and stderr."""
 
     def run_here(*words):
         capsys.readouterr()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from web_pages import QuietHandler, QuietServer, running
 
 PREFIXES = {"github": "", "forgejo": "/api/v1", "gitlab": "/api/v4"}
-# Pages of answers are short, so that clients must request several.
+# The number of items in a page of an answer. It is small, so that clients must request several pages.
 PAGE = 2
 
 
@@ -60,7 +60,11 @@ class _Handler(QuietHandler):
 
 
 class Host(QuietServer):
-    """The fake: `comments` by id, `answers` by path, `fails` as code and value, `seen` requests."""
+    """The fake API.
+
+    *comments* are the posted comments by id, *answers* what the API returns by path, *fails* the status and body of a
+    failure that it returns instead, and *seen* the requests that it received.
+    """
 
     def approve(self, commit, *, by=("bob",), head="h" * 40, base="gitmodel", author="ada", **more):
         """Let the host answer that a pull request of *author*, approved by *by*, was merged as *commit*."""
@@ -76,7 +80,7 @@ class Host(QuietServer):
         self.answers["/pulls/5/reviews"] = [review(who, head) for who in by]
 
     def variables(self, event):
-        """Return the environment of a job; *event* is the file to which its event is written."""
+        """Return the environment variables of a CI job. Writes the event that started the job to the file *event*."""
         api = f"{self.url}{PREFIXES[self.kind]}"
         if self.kind == "gitlab":
             numbered = {"CI_PROJECT_ID": "7", "CI_MERGE_REQUEST_IID": "5"}

@@ -20,7 +20,7 @@ GITOLITE = shutil.which("gitolite")
 
 
 class _GitHandler(QuietHandler):
-    """Passes each request to `git http-backend`, in the way that `git help http-backend` describes."""
+    """Passes each request to `git http-backend`, as its manual page describes."""
 
     protocol_version = "HTTP/1.0"
 
@@ -83,7 +83,7 @@ class _GitHandler(QuietHandler):
             self.server.over.wait()
 
     def _user(self):
-        """The user who sends the request; None if the server requires a user and the request names none."""
+        """The name of the user who sends the request. None if the server requires a login and the request has none."""
         if self.server.passwords is None:
             return "somebody"
         said = self.headers.get("Authorization", "").removeprefix("Basic ")
@@ -93,7 +93,7 @@ class _GitHandler(QuietHandler):
     def finish(self):
         super().finish()
         if isinstance(self.connection, ssl.SSLSocket):
-            with suppress(OSError):  # the client may be gone
+            with suppress(OSError):  # the client may already have closed the connection
                 self.connection.unwrap()
 
     def _hang_up(self):
@@ -117,10 +117,11 @@ def make_certificate(folder):
 
 @contextmanager
 def http_server(root, passwords=None, certificate=None):
-    """Serve the repositories below *root*, over TLS with a *certificate*: a file with the certificate and its key.
+    """Serve the repositories in the folder *root* over HTTP, or over TLS if there is a *certificate* file with a key.
 
-    Yields the server: its `url`, the `seen` requests, and where to `cut` the next. With *passwords* (by name), only
-    these people have access, and hooks get their name as `REMOTE_USER`.
+    Yields the server: *url* is its address, *seen* are the requests that it received, and *cut* is where it cuts the
+    connection of the next request. If there are *passwords* (by name), only these people have access, and hooks get
+    the name of the person as `REMOTE_USER`.
     """
     server = QuietServer(_GitHandler)
     server.root, server.seen, server.cut, server.over = root, [], None, threading.Event()
@@ -139,7 +140,7 @@ def http_server(root, passwords=None, certificate=None):
 
 @contextmanager
 def ssh_server(folder):
-    """Run sshd on a free port with its own keys. Yields the start of the URL and the value for `GIT_SSH_COMMAND`."""
+    """Run sshd on a free port, with new keys. Yields the beginning of its URLs, and a value for `GIT_SSH_COMMAND`."""
     with _sshd(folder, ["user"]) as (url, commands):
         (folder / "authorized").write_bytes((folder / "user.pub").read_bytes())
         with _shared_connection(commands["user"], url) as command:
@@ -148,9 +149,9 @@ def ssh_server(folder):
 
 @contextmanager
 def gitolite_server(folder, users, rules):
-    """Run gitolite with *rules* (`conf/gitolite.conf`) for *users*, each with a key of their own, behind sshd.
+    """Run gitolite behind sshd, with *rules* (the text of `conf/gitolite.conf`) and a key for each of *users*.
 
-    Yields the start of the URL, and the value for `GIT_SSH_COMMAND` of each user.
+    Yields the beginning of its URLs, and for each user the value for `GIT_SSH_COMMAND`.
     """
     with _sshd(folder, users) as (url, commands):
         home = folder / "home"
@@ -177,7 +178,7 @@ def gitolite_server(folder, users, rules):
 
 @contextmanager
 def _sshd(folder, users):
-    """Run sshd on a free port, with a key for each of *users*. The caller writes the file `authorized`."""
+    """Run sshd on a free port, with a key for each of *users*. The caller writes the file of authorized keys."""
     folder.mkdir()
     folder.chmod(0o700)
     for key in ("host", *users):

@@ -1,4 +1,4 @@
-"""A registry that several people work on: their clones and shared store, and checks of its consistency."""
+"""A registry on which several people work: their clones and shared store, and checks of the registry's consistency."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ class Team:
         self.opened = opened
 
     def clone(self, name, *, url=None):
-        """A new clone, with no registry in it yet."""
+        """Create a clone that has not fetched the registry yet."""
         path = self.folder / name
         subprocess.run(["git", "init", "-q", str(path)], check=True)
         subprocess.run(["git", "-C", str(path), "remote", "add", "origin", url or self.url], check=True)
@@ -45,7 +45,7 @@ class Team:
         return client
 
     def by_url(self, name, url, **access):
-        """A client of the registry by URL, for a person *name* who has a separate cache and no clone."""
+        """Return a client of the registry by URL, for a person *name*, who has no clone and a cache of their own."""
         (self.folder / "nowhere").mkdir(exist_ok=True)
         environ = {**self.environ(name), "XDG_CACHE_HOME": str(self.folder / f"cache-{name}")}
         client = Client(self.folder / "nowhere", repo=url, environ=environ, **access)

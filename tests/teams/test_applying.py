@@ -1,4 +1,8 @@
-"""`apply` and `apply --push` move all tags in one transaction, and refuse a branch that was reset."""
+"""`apply` puts merged changes in force by moving their stage tags.
+
+`apply --push` moves the tags at the remote, too. Both move all tags in one transaction, and refuse a branch that was
+reset to an older commit.
+"""
 
 import json
 import sys
@@ -23,7 +27,7 @@ GATED = '\n[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy >= 0
 
 @pytest.fixture
 def merge(bare):
-    """Merges proposals as a host does: onto its branch, with no tag moved."""
+    """A function that merges proposals as a host does: it moves the branch of the remote, but no tag."""
 
     return partial(merge_within, bare)
 
@@ -32,7 +36,7 @@ def state_of(bare):
     return editing.run(bare, "for-each-ref")
 
 
-def test_a_merged_change_comes_into_force_on_the_remote_once(ada, bob, bare, merge):
+def test_apply_with_push_puts_a_merged_change_in_force_at_the_remote_once(ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), ("iris@1", "staging"), push=True))
     before = refs(bare)
     done = ada.apply(push=True)
@@ -48,7 +52,7 @@ def test_a_merged_change_comes_into_force_on_the_remote_once(ada, bob, bare, mer
 
 
 @pytest.mark.parametrize("branch", ["as it was cloned", "made by git", "written to"])
-def test_tags_applied_in_a_plain_clone_are_pushed_and_not_reverted(team, ada, bob, bare, git, merge, branch):
+def test_a_push_sends_stage_tags_that_apply_moved_in_a_clone_made_by_git(team, ada, bob, bare, git, merge, branch):
     merge(bob.propose(("iris@3", "production"), push=True))
     git(team.folder, "clone", "-q", str(bare), "plain")
     carol = team.open("plain")
@@ -64,7 +68,9 @@ def test_tags_applied_in_a_plain_clone_are_pushed_and_not_reverted(team, ada, bo
     assert_sound(bare)
 
 
-def test_a_plain_clone_does_not_push_changes_that_were_reset(team, ada, bob, bare, git, merge):
+def test_a_push_from_a_clone_made_by_git_sends_no_stage_tag_that_was_reset_at_the_remote(
+    team, ada, bob, bare, git, merge
+):
     old = refs(bare)[TAG]
     ada.get_version("iris@3").set_stage("production")
     ada.push()
@@ -77,7 +83,7 @@ def test_a_plain_clone_does_not_push_changes_that_were_reset(team, ada, bob, bar
     assert carol.get_model("iris").stages[0].pending
 
 
-def test_apply_does_not_push_local_changes(ada, bob, bare, merge):
+def test_apply_with_push_does_not_push_local_changes(ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), push=True))
     ada.pull()
     ada.get_model("iris").create_version().set_stage("staging")
@@ -88,7 +94,9 @@ def test_apply_does_not_push_local_changes(ada, bob, bare, merge):
     assert "refs/tags/model/iris/staging" not in refs(bare)
 
 
-def test_a_stage_whose_gate_fails_stays_and_does_not_block_others(ada, bob, bare, merge, monkeypatch, capsys):
+def test_a_stage_whose_gate_fails_keeps_its_version_and_does_not_block_other_stages(
+    ada, bob, bare, merge, monkeypatch, capsys
+):
     edited = editing.read(bare, "gitmodel.toml")
     rules = (
         edited
@@ -124,7 +132,7 @@ def _topic(repo, commit):
     return "refs/heads/topic"
 
 
-def test_a_push_that_was_interrupted_is_completed(ada, bob, bare, merge):
+def test_apply_with_push_completes_an_interrupted_push(ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), push=True))
     ada.pull()
     ada.apply()  # without `push=True`, as if the push had failed
@@ -133,7 +141,7 @@ def test_a_push_that_was_interrupted_is_completed(ada, bob, bare, merge):
     assert refs(bare) == refs(ada.repository.common_dir)
 
 
-def test_the_tags_move_together_or_not_at_all(ada, bob, bare, merge):
+def test_apply_with_push_moves_all_tags_or_none(ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), ("iris@1", "staging"), push=True))
     hook = bare / "hooks" / "update"
     hook.write_text("#!/bin/sh\ncase $1 in */production) echo 'not you' >&2; exit 1;; esac\n", encoding="utf-8")
@@ -144,9 +152,9 @@ def test_the_tags_move_together_or_not_at_all(ada, bob, bare, merge):
     assert state_of(bare) == before
 
 
-def test_a_second_apply_finds_nothing_to_do(team, ada, bob, bare, merge):
+def test_a_second_apply_changes_nothing(team, ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), push=True))
-    # Both clones have seen the old tag, so the second push expects the old tag on the remote.
+    # Both clones fetched the old tag, so the push of the second clone expects the old tag at the remote.
     ada.pull()
     bob.pull()
     ada.apply(push=True)
@@ -186,7 +194,7 @@ class TestTwoConcurrentApplies:
         assert second.changes == ()
         assert refs(ada.repository.common_dir) == refs(bob.repository.common_dir) == refs(bare)
 
-    def test_an_apply_that_another_one_overtakes_changes_nothing(self, team, ada, bob, bare, change, tmp_path):
+    def test_an_apply_that_another_apply_overtakes_changes_nothing(self, team, ada, bob, bare, change, tmp_path):
         said, flag = tmp_path / "said", tmp_path / "flag"
         hook = bare / "hooks" / "pre-receive"
         other = f"{sys.executable} -m gitmodel -C {bob.repository.git.top} apply --push --format json"
@@ -213,7 +221,7 @@ class TestTwoConcurrentApplies:
         assert second.changes == ()
 
 
-def test_apply_accepts_names_of_models(ada, bob, bare, merge):
+def test_apply_with_a_name_of_a_model_applies_only_changes_of_this_model(ada, bob, bare, merge):
     ada.register_model("wine").create_version()
     ada.push()
     bob.pull()
@@ -222,14 +230,14 @@ def test_apply_accepts_names_of_models(ada, bob, bare, merge):
     assert ada.apply(push=True).moved == (PRODUCTION,)
 
 
-def test_a_demotion_removes_the_tag_at_the_remote(ada, bob, bare, merge):
+def test_apply_with_push_removes_the_tag_of_an_emptied_stage_at_the_remote(ada, bob, bare, merge):
     merge(bob.propose(demote=[("iris", "production")], push=True))
     assert ada.apply(push=True).changes == (InForce(PRODUCTION, None, 2, pushed=True),)
     assert TAG not in refs(bare)
 
 
 class TestTurnedBack:
-    def test_apply_refuses_a_rewound_branch_as_a_whole(self, team, ada, capsys, monkeypatch):
+    def test_apply_moves_no_tag_if_the_branch_was_rewound(self, team, ada, capsys, monkeypatch):
         ada.get_version("iris@3").set_stage("production")
         repo = ada.repository.common_dir
         editing.run(repo, "update-ref", BRANCH, f"{BRANCH}~1")
@@ -250,7 +258,7 @@ class TestTurnedBack:
         assert ada.apply().moved == ()
         assert ada.get_version("iris@production").number == 2
 
-    def test_a_remote_that_was_reset_is_refused(self, ada, bob, bare):
+    def test_apply_with_push_refuses_a_remote_whose_branch_was_reset(self, ada, bob, bare):
         ada.get_version("iris@3").set_stage("production")
         ada.push()
         bob.pull()
@@ -260,7 +268,7 @@ class TestTurnedBack:
             bob.apply(push=True)
         assert state_of(bare) == before
 
-    def test_a_new_clone_of_a_remote_that_was_reset_is_refused_too(self, team, ada, bare):
+    def test_apply_with_push_in_a_new_clone_refuses_a_remote_whose_branch_was_reset(self, team, ada, bare):
         ada.get_version("iris@3").set_stage("production")
         ada.push()
         editing.run(bare, "update-ref", BRANCH, f"{BRANCH}~1")

@@ -1,6 +1,6 @@
-"""Attachments that two clones add independently are merged.
+"""Two clones attach files to one version, then both push: the push of the second clone merges the attachments.
 
-If both use the same name, the remote's attachment is kept.
+If both used one name for different files, gitmodel keeps the attachment of the remote and names the lost attachment.
 """
 
 import pytest
@@ -21,7 +21,7 @@ def test_attachments_of_two_clones_to_one_version_in_production_merge(ada, bob):
     assert ada.get_version("iris@2").get_attachment("report").load() == {"f1": 0.9}  # the push uploaded it
 
 
-def test_if_two_clones_attach_different_files_under_one_name_the_remotes_is_kept(ada, bob):
+def test_of_two_attachments_with_one_name_the_attachment_of_the_remote_is_kept(ada, bob):
     ada.get_version("iris@2").attach("matrix", {"rows": 2})
     ada.push()
     bob.get_version("iris@2").attach("matrix", {"rows": 3})
@@ -32,7 +32,9 @@ def test_if_two_clones_attach_different_files_under_one_name_the_remotes_is_kept
 
 
 @pytest.mark.parametrize("attached_first", [True, False])
-def test_an_attachment_with_the_name_of_an_artifact_of_the_remote_is_left_out(ada, bob, attached_first):
+def test_a_push_leaves_out_an_attachment_or_artifact_whose_name_the_remote_uses_for_the_other_kind(
+    ada, bob, attached_first
+):
     first, second = (ada, bob)
     attach, link = (first, second) if attached_first else (second, first)
 

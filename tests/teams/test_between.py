@@ -1,4 +1,4 @@
-"""`check BASE..HEAD`: each rule of a change, and wrong merges without conflicts."""
+"""`check BASE..HEAD` reports each rule that the commits of a branch break, and invalid results of merges."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ def repo(client, code_repo):
 
 @pytest.fixture
 def topic(repo):
-    """Create a branch at the tip of the metadata branch. Return a function that commits files to it."""
+    """Create the branch `topic` at the tip of the metadata branch. Return a function that commits files to `topic`."""
     editing.run(repo, "update-ref", TOPIC, BRANCH)
     return lambda files: edit(repo, files, onto=TOPIC)
 
@@ -68,12 +68,12 @@ def text(repo, path):
     return read(repo, path)
 
 
-def test_a_change_that_is_allowed_has_no_problem(client, repo, topic):
+def test_check_of_an_allowed_change_finds_no_problem(client, repo, topic):
     topic({VERSION: text(repo, VERSION).replace("0.9", "0.91")})
     assert found(client).problems == ()
 
 
-def test_changes_by_a_client_break_no_rule(client, repo, topic):
+def test_check_of_changes_that_gitmodel_made_finds_no_problem(client, repo, topic):
     base = editing.run(repo, "rev-parse", BRANCH)
     iris = client.get_model("iris")
     iris.create_version("2.0").set_stage("production")
@@ -139,14 +139,14 @@ def test_a_version_in_use_can_be_deleted_with_force(client, repo, topic):
     assert rules(client, force=True) == set()
 
 
-def test_a_new_version_with_the_number_of_a_deleted_one_is_refused(client, repo, topic):
+def test_check_refuses_a_new_version_with_the_number_of_a_deleted_version(client, repo, topic):
     client.get_version("iris@2").delete()
     editing.run(repo, "update-ref", TOPIC, BRANCH)
     topic({paths.version_file("iris", 2): "number = 2\ncreated = 2026-11-23T10:12:13Z\n"})
     assert rules(client) == {"change.number"}
 
 
-def test_a_promotion_must_satisfy_the_rules_before_the_change(client, repo, topic):
+def test_a_promotion_must_satisfy_the_rules_that_its_own_branch_loosens(client, repo, topic):
     gate = '\n[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy > 0.99"\n'
     edit(repo, {"gitmodel.toml": text(repo, "gitmodel.toml") + gate})
     editing.run(repo, "update-ref", TOPIC, BRANCH)
@@ -156,7 +156,7 @@ def test_a_promotion_must_satisfy_the_rules_before_the_change(client, repo, topi
     assert found(client).rules == ("gitmodel.toml",)
 
 
-def test_changes_of_files_with_permissions_are_reported(client, repo, topic):
+def test_check_reports_changes_of_files_that_decide_who_may_do_what(client, repo, topic):
     topic({"CODEOWNERS": "* @eve\n", ".github/workflows/x.yml": "on: push\n"})
     assert found(client).rules == (".github/workflows/x.yml", "CODEOWNERS")
     assert found(client).problems == ()
@@ -182,7 +182,7 @@ def test_existing_problems_do_not_block_a_change(client, repo, topic):
     assert found(client).problems == ()
 
 
-def test_many_deletions_or_changes_need_force(client, repo, topic):
+def test_check_refuses_a_branch_that_deletes_or_changes_very_many_records_without_force(client, repo, topic):
     for number in range(25):
         client.register_model(f"m{number}")
     editing.run(repo, "update-ref", TOPIC, BRANCH)
@@ -196,13 +196,15 @@ def test_many_deletions_or_changes_need_force(client, repo, topic):
     assert rules(client) == {"change.size"}
 
 
-def test_an_unrelated_history_is_refused(client, repo):
+def test_check_refuses_a_branch_that_shares_no_history_with_its_base(client, repo):
     tree = editing.run(repo, "rev-parse", f"{BRANCH}^{{tree}}")
     editing.run(repo, "update-ref", TOPIC, editing.run(repo, "commit-tree", tree, "-m", "Begin again"))
     assert rules(client) == {"change.lineage"}
 
 
-def test_the_exit_code_is_0_5_or_6(client, repo, topic, monkeypatch, capsys):
+def test_the_exit_code_of_check_says_if_a_record_is_invalid_or_a_rule_is_broken(
+    client, repo, topic, monkeypatch, capsys
+):
     monkeypatch.chdir(client.repository.git.top)
     topic({VERSION: text(repo, VERSION).replace("0.9", "0.91"), "CODEOWNERS": "* @eve\n"})
     assert run_program(["check", "gitmodel..topic"]) == 0
@@ -215,7 +217,7 @@ def test_the_exit_code_is_0_5_or_6(client, repo, topic, monkeypatch, capsys):
     assert run_program(["check", "nowhere..topic"]) == 3
 
 
-def test_names_of_rules_for_changes_begin_with_change():
+def test_names_of_rules_for_changes_begin_with_the_word_change():
     assert all(rule.startswith("change.") for rule in RULES)
 
 
@@ -292,7 +294,9 @@ def test_problems_are_listed_as_check_finds_them_and_unchanged_records_are_not_r
     assert None not in read_files[1:]
     edit(repo, {SECOND: "number = ["})
     assert client.list_problems() == client.check() != []
-    edit(repo, {VERSION: read(repo, VERSION) + "\n"})  # the problem is older than the last commit
+    edit(
+        repo, {VERSION: read(repo, VERSION) + "\n"}
+    )  # after this commit, the problem is no longer in the newest commit
     assert client.list_problems() == client.check() != []
     edit(repo, {SECOND: read(repo, SECOND, at=f"{BRANCH}~2")})
     assert client.list_problems() == client.check()

@@ -1,4 +1,4 @@
-"""Malformed, contradictory or unknown rules in gitmodel.toml let no version into the stages they concern."""
+"""If the rules of a stage in gitmodel.toml are malformed, contradictory or unknown, no version can enter this stage."""
 
 import editing
 import pytest
@@ -107,7 +107,7 @@ def client(code_repo):
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_nothing_enters_the_stage_and_the_refusal_names_file_and_key(client, case):
+def test_no_version_enters_a_stage_with_invalid_rules_and_the_refusal_names_file_and_key(client, case):
     text, key, words = BROKEN[case]
     repo = client.repository.common_dir
     iris = client.get_model("iris")
@@ -125,21 +125,21 @@ def test_nothing_enters_the_stage_and_the_refusal_names_file_and_key(client, cas
     if "signed" not in case:
         assert client.get_version("iris@production").number == 2
     assert any(problem.path == "gitmodel.toml" for problem in check(client.repository))
-    # `apply` puts no change in force that was recorded under such rules.
+    # `apply` does not put a change in force that was recorded while the rules were invalid.
     merge(repo, {STAGE: recorded})
     applied = client.apply()
     assert not applied.changes
     assert ("gitmodel.toml" if "signed" not in case else "is not signed") in applied.refused[0][1]
 
 
-def test_a_fault_in_one_stage_does_not_stop_promotions_to_another(client):
+def test_invalid_rules_of_one_stage_do_not_stop_promotions_to_another_stage(client):
     editing.edit(client.repository.common_dir, {"gitmodel.toml": f"{HEAD}{PRODUCTION}quorum = 2\n"})
     client.get_model("iris").get_version(3).set_stage("staging")
     assert client.get_version("iris@staging").number == 3
 
 
 @pytest.mark.parametrize("format", ["1.0", "1.1", "1.7"])
-def test_an_unknown_rule_of_a_stage_stops_promotions_whatever_the_format_says(client, code_repo, format):
+def test_an_unknown_rule_of_a_stage_stops_promotions_in_each_version_of_the_format(client, code_repo, format):
     text = f"{HEAD}{PRODUCTION}quorum = 2\n".replace("1.2", format)
     editing.edit(client.repository.common_dir, {"gitmodel.toml": text})
     code, out, err = run_apart(code_repo, "promote", "iris@3", "production")
@@ -152,7 +152,7 @@ def test_an_unknown_rule_of_a_stage_stops_promotions_whatever_the_format_says(cl
 
 
 @pytest.mark.parametrize("format", ["1.0", "1.1", "1.7"])
-def test_an_unknown_key_outside_of_the_stages_stops_nothing(client, format):
+def test_an_unknown_key_outside_of_stages_stops_neither_promotions_nor_new_versions(client, format):
     text = f"{HEAD.replace('1.2', format)}{PRODUCTION}".replace("[[stages]]", 'colour = "red"\n\n[[stages]]', 1)
     editing.edit(client.repository.common_dir, {"gitmodel.toml": f"{text}\n[runs]\nkeep = 3\n\n[review]\nby = 2\n"})
     client.get_model("iris").get_version(3).set_stage("production")
@@ -168,7 +168,7 @@ def test_a_promotion_is_refused_if_gitmodel_toml_is_missing(client, code_repo):
     assert client.get_version("iris@production").number == 2
 
 
-def test_a_file_with_faults_is_never_written_over(client, tmp_path):
+def test_a_change_of_a_setting_does_not_overwrite_an_invalid_gitmodel_toml(client, tmp_path):
     editing.edit(client.repository.common_dir, {"gitmodel.toml": HEAD + BROKEN["an empty after"][0]})
     before = editing.state(client.repository.common_dir)
     with pytest.raises(GitModelError, match="empty list"):
@@ -176,7 +176,7 @@ def test_a_file_with_faults_is_never_written_over(client, tmp_path):
     assert editing.state(client.repository.common_dir) == before
 
 
-def test_a_direct_rollback_is_refused_as_well(client):
+def test_a_direct_rollback_is_refused_if_a_rule_of_the_stage_is_unknown(client):
     iris = client.get_model("iris")
     iris.get_version(3).set_stage("production")
     text = f'{HEAD}{PRODUCTION}rollback = "direct"\nquorum = 2\n'
@@ -185,7 +185,7 @@ def test_a_direct_rollback_is_refused_as_well(client):
         iris.rollback("production")
 
 
-def test_check_of_a_range_names_the_unknown_key_in_text_and_json(client, code_repo):
+def test_check_of_a_range_names_an_unknown_key_of_a_rule_in_text_and_json(client, code_repo):
     repo = client.repository.common_dir
     editing.edit(repo, {"gitmodel.toml": f"{HEAD}{PRODUCTION}quorum = 2\n"})
     editing.run(repo, "update-ref", "refs/heads/topic", editing.BRANCH)
@@ -206,7 +206,7 @@ BESIDE = {
 
 
 @pytest.mark.parametrize("name", BESIDE)
-def test_an_error_outside_of_stages_does_not_block_stages(client, code_repo, name, monkeypatch):
+def test_an_invalid_value_outside_of_stages_does_not_stop_promotions(client, code_repo, name, monkeypatch):
     monkeypatch.chdir(code_repo)
     text, key = BESIDE[name]
     top, tables = (text, "") if name == "store" else ("", text)

@@ -1,4 +1,4 @@
-"""Commands for a registry by URL: output and refusals."""
+"""What commands print for a registry by URL, and the errors of commands that are refused."""
 
 import json
 
@@ -11,7 +11,7 @@ from gitmodel.registry import setup
 
 @pytest.fixture
 def url(team, ada, bare, tmp_path, monkeypatch):
-    """The URL of the team's registry, which names the store; the commands run in no repository."""
+    """The URL of the team's registry, which names the shared store. Commands run in a folder without a repository."""
     setup.begin(ada.repository, store=team.store)
     ada.push()
     (tmp_path / "nowhere").mkdir()
@@ -19,7 +19,7 @@ def url(team, ada, bare, tmp_path, monkeypatch):
     return bare.as_uri()
 
 
-def test_reading_by_url_reports_the_tag_that_was_read(url, capsys, monkeypatch):
+def test_reading_a_stage_by_url_reports_the_tag_that_was_read(url, capsys, monkeypatch):
     note = "this is the record at the time of the tag model/iris/production; the branch was not read\n"
     assert ask(capsys, "--repo", url, "resolve", "iris@production") == (0, "iris@2\n", note)
     assert ask(capsys, "--repo", url, "resolve", "iris@3") == (0, "iris@3\n", "")
@@ -49,7 +49,7 @@ def test_commands_that_write_by_url_print_their_changes(url, capsys, monkeypatch
     )
 
 
-def test_files_that_the_host_reads_are_pushed_immediately(url, capsys, git, bare):
+def test_init_ci_by_url_pushes_the_host_files_immediately(url, capsys, git, bare):
     spec = f"git+https://git.example.org/tools/gitmodel@{'1a2b' * 10}"
     code, out, _ = ask(capsys, "--repo", url, "init", "--ci", "github", "--owner", "@ada", "--install", spec)
     lines = out.splitlines()
@@ -58,7 +58,7 @@ def test_files_that_the_host_reads_are_pushed_immediately(url, capsys, git, bare
     assert git(bare, "ls-tree", "--name-only", "gitmodel", "CODEOWNERS") == "CODEOWNERS"
 
 
-def test_a_command_repeated_by_a_ci_job_reports_the_existing_version(url, capsys, monkeypatch):
+def test_a_ci_job_that_runs_again_reports_the_version_that_it_created_before(url, capsys, monkeypatch):
     monkeypatch.setenv("GITMODEL_REPO", url)
     monkeypatch.setenv("CI_JOB_ID", "71")
     made = ("version", "create", "iris", "--metadata", "accuracy=0.9")
@@ -69,7 +69,7 @@ def test_a_command_repeated_by_a_ci_job_reports_the_existing_version(url, capsys
     assert ask(capsys, *made) == (0, "created iris@6\n", "")
 
 
-def test_every_refusal_has_a_hint(url, capsys, tmp_path, git):
+def test_each_command_that_is_refused_by_url_prints_a_hint(url, capsys, tmp_path, git):
     assert ask(capsys, "--repo", url, "--offline", "resolve", "iris@production") == (
         7,
         "",
@@ -135,7 +135,7 @@ def test_every_refusal_has_a_hint(url, capsys, tmp_path, git):
     assert (code, "max-age" in err) == (2, True)
 
 
-def test_a_url_with_credentials_is_not_written_into_a_setting(url, code_repo, capsys, monkeypatch, git):
+def test_config_refuses_to_store_a_url_with_credentials(url, code_repo, capsys, monkeypatch, git):
     monkeypatch.chdir(code_repo)
     assert ask(capsys, "config", "repo", "https://ada:s3cret@git.example.org/x") == (
         2,

@@ -138,7 +138,7 @@ REFUSALS = {
 
 @pytest.fixture
 def used(client, repo, tmp_path_factory):
-    """The registry with a gate, a stage canary, version 1 in staging, an alias champion, and a version best."""
+    """A registry with a gate, a stage `canary`, version 1 in staging, an alias `champion` and a version `best`."""
     kept = tmp_path_factory.getbasetemp() / "used"
     if kept.exists():
         shutil.rmtree(repo)
@@ -155,7 +155,7 @@ def used(client, repo, tmp_path_factory):
 
 
 @pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS)
-def test_a_wrong_change_is_refused_and_changes_nothing(used, capsys, case):
+def test_an_invalid_change_of_rules_is_refused_and_changes_nothing(used, capsys, case):
     words, code, said, hint = case
     before = editing.state(used)
     found, out, err = ask(capsys, "stage", *(shlex.split(words) if isinstance(words, str) else words))
@@ -173,7 +173,7 @@ def test_the_only_stage_cannot_be_removed(client, repo, capsys):
     assert "git model stage add NAME" in err
 
 
-def test_python_has_the_same_changes(client, repo):
+def test_python_methods_change_rules_as_the_commands_do(client, repo):
     done = client.add_stage("canary", before="production", after=["staging"], proposal_only=False)
     assert (done.stage, done.changed, done.rule.after) == ("canary", True, ("staging",))
     assert client.stage_names == ("staging", "canary", "production")
@@ -207,7 +207,7 @@ def test_python_has_the_same_changes(client, repo):
         client.propose(rules=["production"])
 
 
-def test_changes_in_a_transaction_are_one_commit(client, repo):
+def test_rule_changes_in_a_transaction_are_one_commit(client, repo):
     before = editing.run(repo, "rev-parse", "gitmodel")
     with client.transaction("Add a canary") as change:
         change.add_stage("canary", before="production")
@@ -217,7 +217,7 @@ def test_changes_in_a_transaction_are_one_commit(client, repo):
     assert client.get_version("iris@canary").number == 2
 
 
-def test_a_direct_change_is_in_force_at_once(client, repo):
+def test_a_direct_change_of_rules_is_in_force_at_once(client, repo):
     client.add_gate("production", "good", "metadata.accuracy >= 0.9")
     assert editing.run(repo, "rev-parse", f"{RULES}^{{commit}}") == editing.run(repo, "rev-parse", "gitmodel")
     with pytest.raises(GateRefused):
@@ -227,7 +227,7 @@ def test_a_direct_change_is_in_force_at_once(client, repo):
     assert client.get_version("iris@production").number == 1
 
 
-def test_a_stage_that_waits_for_apply_is_in_use(client, code_repo, capsys):
+def test_a_stage_with_a_pending_change_cannot_be_removed(client, code_repo, capsys):
     client.promote("iris@1", "staging")
     editing.edit(code_repo, {"models/iris/stages/staging.toml": None})
     code, _, err = ask(capsys, "stage", "remove", "staging")
@@ -235,7 +235,7 @@ def test_a_stage_that_waits_for_apply_is_in_use(client, code_repo, capsys):
     assert "git model apply iris" in err
 
 
-def test_the_first_change_begins_the_registry_and_a_refused_change_does_not(tmp_path, git, capsys):
+def test_the_first_change_of_rules_creates_the_registry_and_a_refused_change_does_not(tmp_path, git, capsys):
     git(tmp_path, "init", "-q", "new")
     new = tmp_path / "new"
     assert ask(capsys, "-C", new, "stage", "add", "latest")[0] == 2
@@ -244,7 +244,7 @@ def test_the_first_change_begins_the_registry_and_a_refused_change_does_not(tmp_
     assert ask(capsys, "-C", new, "stage", "list", "-q")[1].split() == ["qa", "staging", "production"]
 
 
-def test_a_registry_of_an_older_format_gets_a_newer_one_only_for_signatures(client, repo):
+def test_the_format_of_a_registry_is_raised_only_for_the_rule_signed(client, repo):
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFnD54EkcNVBCEE5byUMhHFxEA8eayurXtciuQojHUiy"
     editing.edit(repo, {"gitmodel.toml": TEXT.replace("1.2", "1.0"), "allowed_signers": f"ada@example.com {key}\n"})
     client.update_stage("staging", after=["none"])
@@ -266,7 +266,7 @@ class TestProposals:
         assert client.update_stage("production", proposal_only=True).changes == ()
         assert client.update_stage("staging", after=["none"]).changed
 
-    def test_a_proposal_is_planned_merged_and_applied(self, client, repo, capsys):
+    def test_a_proposed_change_of_rules_is_planned_merged_and_applied(self, client, repo, capsys):
         client.update_stage("production", proposal_only=True)
         made = client.propose(rules=[AddGate("production", "good", "metadata.accuracy >= 0.9", "too low")])
         assert made.branch.startswith("propose/rules/production-")
@@ -293,7 +293,7 @@ class TestProposals:
         client.apply()
         client.promote("iris@1", "production")
 
-    def test_several_changes_are_one_proposal(self, client, repo):
+    def test_several_changes_of_rules_are_one_proposal(self, client, repo):
         made = client.propose(
             ("iris@2", "staging"),
             rules=[
@@ -307,7 +307,7 @@ class TestProposals:
             "production: stage removed", "canary: stage added", "canary: after any place -> staging",
         )  # fmt: skip
 
-    def test_the_commands_of_rules_with_propose_print_what_propose_prints(self, client, repo, capsys):
+    def test_rule_commands_with_propose_print_the_same_as_the_command_propose(self, client, repo, capsys):
         code, out, _ = ask(capsys, "stage", "gate", "add", "production", "g", "true", "--propose", "--reason", "agreed")
         assert code == 0
         assert out.startswith("Add the gate g of production: proposed on the branch propose/rules/production-")
@@ -317,13 +317,13 @@ class TestProposals:
         code, _, err = ask(capsys, "stage", "update", "production", "--no-signed", "--propose")
         assert (code, "the rules of production are these already" in err) == (4, True)
 
-    def test_a_version_in_a_stage_is_found_on_the_base_of_the_proposal(self, client, repo):
+    def test_a_proposal_cannot_remove_a_stage_that_has_a_version_on_the_base_branch(self, client, repo):
         client.promote("iris@1", "staging")
         with pytest.raises(Refused, match="iris@1 is in it"):
             client.propose(rules=[RemoveStage("staging")])
 
 
-def test_two_clones_change_different_stages(ada, bob, capsys):
+def test_a_pull_keeps_rule_changes_of_different_stages_in_two_clones(ada, bob, capsys):
     ada.update_stage("staging", after=["none"])
     bob.add_gate("production", "good", "metadata.accuracy >= 0.01")
     ada.push()
@@ -338,7 +338,7 @@ def test_two_clones_change_different_stages(ada, bob, capsys):
     assert all(stage.in_force for stage in bob.list_stages())
 
 
-def test_rules_change_by_url_and_a_proposal_is_pushed(team, ada, host, bare):
+def test_rules_change_by_url_directly_and_as_a_pushed_proposal(team, ada, host, bare):
     job = team.by_url("job", host.registry)
     assert job.add_gate("production", "good", "metadata.accuracy >= 0.01", message="too low").changed
     made = job.propose(rules=[UpdateStage("staging", proposal_only=True)])
@@ -349,7 +349,7 @@ def test_rules_change_by_url_and_a_proposal_is_pushed(team, ada, host, bare):
     assert all(stage.in_force for stage in ada.list_stages())
 
 
-def test_past_rules_are_shown_and_not_changed(client, repo, capsys):
+def test_a_client_of_a_past_commit_shows_the_rules_and_cannot_change_them(client, repo, capsys):
     before = editing.run(repo, "rev-parse", "gitmodel")
     client.add_gate("production", "good", "metadata.accuracy >= 0.01")
     assert ask(capsys, "stage", "list", "--at", before)[1] == "STAGE\nstaging\nproduction\n"
@@ -359,7 +359,7 @@ def test_past_rules_are_shown_and_not_changed(client, repo, capsys):
         client.at(before).remove_gate("production", "good")
 
 
-def test_rules_that_contradict_each_other_are_repaired_as_the_refusal_says(client, repo, capsys, tmp_path):
+def test_the_steps_in_the_refusal_repair_rules_that_contradict_each_other(client, repo, capsys, tmp_path):
     editing.edit(repo, {"gitmodel.toml": TEXT + '\n[[stages]]\nname = "production"\n'})
     before = editing.state(repo)
     for words in (
@@ -390,7 +390,7 @@ def test_a_signed_stage_needs_a_signature_for_its_rules(client, repo, capsys):
     assert editing.state(repo) == before
 
 
-def test_a_push_sends_rules_that_are_in_force(ada, bob, bare):
+def test_a_push_sends_the_tag_of_the_rules_in_force(ada, bob, bare):
     for change in (
         lambda: ada.add_gate("production", "good", "metadata.accuracy >= 0.01"),
         lambda: ada.remove_gate("production", "good"),

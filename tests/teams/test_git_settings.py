@@ -46,7 +46,7 @@ SETTINGS = {
 
 
 def set_all(folder, settings):
-    """Set the git *settings* of the repository at *folder*. A fetch refspec replaces the existing one."""
+    """Set the git *settings* of the repository at *folder*. A fetch refspec replaces the existing fetch refspec."""
     for setting in settings:
         key, _, value = setting.partition("=")
         replacing = ["--replace-all"] if key.endswith(".fetch") else []
@@ -96,7 +96,7 @@ def test_no_global_setting_changes_a_registry_by_url(team, ada, bare, hermetic, 
     assert_sound(bare)
 
 
-def test_a_commit_made_while_a_push_is_under_way_is_not_undone_in_a_mirror(team, ada, bare):
+def test_a_push_from_a_mirror_keeps_a_commit_made_meanwhile(team, ada, bare):
     """After a push, git also updates the local refs that the fetch refspecs of the remote name."""
     set_all(team.folder / "ada", MIRROR)
     hook = bare / "hooks" / "pre-receive"
@@ -133,7 +133,7 @@ def test_a_git_clone_mirror_works_as_a_clone_does(team, ada, bare):
     assert ada.get_version("iris@production").number == 4
 
 
-def test_a_clone_follows_the_users_name_for_the_remote(team, ada, bare, monkeypatch):
+def test_clone_uses_the_remote_name_that_the_git_setting_chooses(team, ada, bare, monkeypatch):
     subprocess.run(["git", "config", "--global", "clone.defaultRemoteName", "upstream"], check=True)
     from gitmodel.teams.sync.cloning import clone
 
@@ -144,7 +144,7 @@ def test_a_clone_follows_the_users_name_for_the_remote(team, ada, bare, monkeypa
         assert carol.push().commits == 1
 
 
-def test_a_hook_that_refuses_a_ref_is_named_by_a_pull(team, ada, bob):
+def test_a_pull_names_the_hook_that_refused_a_ref(team, ada, bob):
     ada.get_model("iris").create_version()
     ada.push()
     hooks = team.folder / "hooks"
@@ -162,14 +162,14 @@ def test_a_hook_that_refuses_a_ref_is_named_by_a_pull(team, ada, bob):
 @pytest.mark.parametrize(
     "variable", ["GIT_LITERAL_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS"]
 )
-def test_git_variables_about_pathspecs_change_no_history(team, ada, variable, monkeypatch):
+def test_git_variables_for_pathspecs_do_not_change_the_shown_history(team, ada, variable, monkeypatch):
     monkeypatch.setenv(variable, "1")
     with Client(team.folder / "ada") as client:
         assert [event.version for event in client.history()] == [2]
         assert client.check() == []
 
 
-def test_a_fetch_refspec_that_overwrites_the_branch_is_named_by_doctor(team, ada):
+def test_doctor_names_a_fetch_refspec_that_would_overwrite_the_metadata_branch(team, ada):
     from gitmodel.registry.health import doctor
 
     def found():
@@ -183,7 +183,7 @@ def test_a_fetch_refspec_that_overwrites_the_branch_is_named_by_doctor(team, ada
     ]
 
 
-def test_a_push_sends_push_options_of_its_command_and_no_push_options_of_settings(team, ada, bare, monkeypatch):
+def test_a_push_sends_only_the_push_options_of_its_command(team, ada, bare, monkeypatch):
     set_all(bare, ["receive.advertisePushOptions=true"])
     set_all(team.folder / "ada", ["push.pushOption=ci.skip"])
     hook = bare / "hooks" / "pre-receive"
@@ -202,7 +202,7 @@ def test_a_push_sends_push_options_of_its_command_and_no_push_options_of_setting
     assert sent == [["0"], ["0"], ["2", "topic=x", "gitmodel.force"], ["2", "topic=x", "gitmodel.force"]]
 
 
-def test_a_server_that_takes_no_signed_pushes_is_named(team, ada):
+def test_a_push_names_the_setting_if_the_server_accepts_no_signed_pushes(team, ada):
     set_all(team.folder / "ada", ["push.gpgSign=true"])
     ada = team.open("ada")
     ada.get_model("iris").create_version()
@@ -212,13 +212,13 @@ def test_a_server_that_takes_no_signed_pushes_is_named(team, ada):
     assert team.open("ada").push().commits == 1
 
 
-def test_no_advice_of_git_about_grafts_is_in_a_message(ada):
+def test_messages_do_not_contain_the_advice_of_git_about_grafts(ada):
     with pytest.raises(GitError, match="bad revision") as caught:
         ada.repository.git.run("rev-list", "gitmodel", "no-such-branch", "--")
     assert "graft" not in caught.value.message
 
 
-def test_push_names_a_url_that_refused_it(team, ada, bare):
+def test_push_names_the_url_of_a_remote_that_refused_the_push(team, ada, bare):
     """git pushes to each `remote.<name>.url`. If a URL refuses, the push has failed."""
     subprocess.run(["git", "init", "-q", "--bare", str(team.folder / "copy.git")], check=True)
     subprocess.run(

@@ -1,4 +1,4 @@
-"""Rules for each person with gitolite: one may register, another may put production in force."""
+"""gitolite has rules for each person: the developer may register versions, the releaser may put production in force."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from gitmodel.domain.schema.refs import StageRef
 pytestmark = pytest.mark.xdist_group("gitolite")
 
 TAG = "refs/tags/model/iris/production"
-# The developer pushes branches and stage tags, but never a tag of production; nobody rewinds the metadata branch.
+# The developer may push branches, and stage tags except those of production. Nobody may rewind the metadata branch.
 RULES = """\
 repo models
     -                                       = nobody
@@ -30,7 +30,7 @@ repo models
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """A running gitolite: the start of its URL, the ssh command of each user, and the folder of its repository."""
+    """A running gitolite: the beginning of its URLs, the ssh command of each user, and the folder of its repository."""
     if GITOLITE is None or SSHD is None:
         assert not os.environ.get("CI"), "CI has no gitolite: apt-get install openssh-server gitolite3"
         pytest.skip("there is no gitolite: apt-get install openssh-server gitolite3")
@@ -41,7 +41,7 @@ def served(tmp_path_factory):
 
 @pytest.fixture
 def people(team, served, tmp_path_factory):
-    """The developer and the releaser, each with a clone and a key; the developer has pushed three versions."""
+    """The developer and the releaser. Each has a clone and a key, and the developer has pushed three versions."""
     url, commands, bare = served
     kept = tmp_path_factory.getbasetemp() / "gitolite-clones"
     team.url = f"{url}/models"
@@ -71,7 +71,7 @@ def people(team, served, tmp_path_factory):
     return [open(name) for name in commands]
 
 
-def test_a_developer_pushes_branches_and_staging(people, served):
+def test_a_developer_can_push_branches_and_the_tag_of_staging(people, served):
     developer, _ = people
     developer.get_version("iris@2").set_stage("staging")
     developer.push()
@@ -79,7 +79,7 @@ def test_a_developer_pushes_branches_and_staging(people, served):
     assert "refs/tags/model/iris/staging" in refs(served[2])
 
 
-def test_a_developers_push_records_a_promotion_to_production_without_putting_it_in_force(people, served):
+def test_a_push_of_the_developer_records_a_promotion_to_production_but_it_is_not_in_force(people, served):
     developer, releaser = people
     before = refs(served[2])
     developer.get_version("iris@2").set_stage("production")
@@ -96,7 +96,7 @@ def test_a_developers_push_records_a_promotion_to_production_without_putting_it_
     assert releaser.apply(push=True).moved == (StageRef("iris", "production"),)
 
 
-def test_a_developer_proposes_and_the_releaser_applies(people, served):
+def test_the_releaser_applies_what_the_developer_proposed(people, served):
     developer, releaser = people
     bare = served[2]
     made = developer.propose(("iris@3", "production"), push=True)
@@ -110,7 +110,7 @@ def test_a_developer_proposes_and_the_releaser_applies(people, served):
     assert developer.get_version("iris@production").number == 3
 
 
-def test_the_metadata_branch_cannot_be_rewound(people, served):
+def test_gitolite_refuses_a_push_that_rewinds_the_metadata_branch(people, served):
     developer, _ = people
     repo = developer.repository.git.top
     before = refs(served[2])
@@ -121,7 +121,7 @@ def test_the_metadata_branch_cannot_be_rewound(people, served):
     assert refs(served[2]) == before
 
 
-def test_a_change_that_the_server_refused_is_not_in_force_locally(people, served):
+def test_a_promotion_whose_tag_the_server_refused_is_not_in_force_locally(people, served):
     developer, _ = people
     merge_within(served[2], developer.propose(("iris@3", "production"), push=True))
     with pytest.raises(Refused, match="DENIED"):

@@ -1,4 +1,7 @@
-"""The check of a change reads only related records, and finds the same problems as a complete check."""
+"""The check of one commit reads only the records that the commit can affect.
+
+It still finds the same problems as a check of the whole branch.
+"""
 
 import editing
 import pytest
@@ -86,7 +89,7 @@ def test_the_check_of_a_change_finds_what_a_complete_check_finds(client, repo, n
     found = {one for one in check_between(client.repository, base, head).problems if not one.rule.startswith("change.")}
 
     def by_folder(problems):
-        # a complete check reports a wrong folder once, the check of a change reports each file in it
+        # a complete check reports a wrong folder once, the check of one commit reports each file in the folder
         return {(one.rule, one.path if one.rule != "tree.path" else one.path.rpartition("/")[0]) for one in problems}
 
     loose = {(rule, path.partition("/weights")[0].partition("/x")[0]) for rule, path in by_folder(found)}

@@ -1,4 +1,7 @@
-"""Hooks: refusals of a server and of a clone, and hooks that gitmodel leaves alone."""
+"""gitmodel's git hooks: they check pushes on a server and in a clone, and commits with pre-commit.
+
+The tests also cover installing and removing them beside hooks of other programs.
+"""
 
 import io
 import json
@@ -28,7 +31,7 @@ MODEL = paths.model_file("iris")
 
 @pytest.fixture
 def server(bare, capsys):
-    """The team's remote with the hook, which checks each push."""
+    """The team's remote with the server hook, which checks each push."""
     code, out, err = ask(capsys, "-C", bare, "hook", "install", "--server")
     assert (code, out, err) == (0, f"pre-receive is installed: {bare}/hooks/pre-receive\n", "")
     return bare
@@ -36,7 +39,7 @@ def server(bare, capsys):
 
 @pytest.fixture
 def clone(ada, server):
-    """Ada's clone, at the state of the server."""
+    """Ada's clone, which has the same branch and tags as the server."""
     return ada.repository.git.top
 
 
@@ -48,7 +51,7 @@ def push(clone, *refspecs, options=()):
     return done.returncode, done.stderr
 
 
-def test_the_hook_accepts_pushes_of_gitmodel(ada, bob, server):
+def test_the_server_hook_accepts_pushes_of_gitmodel(ada, bob, server):
     for client in (ada, bob):
         iris = client.get_model("iris")
         iris.create_version("1.0" if client is ada else None).set_stage("production")
@@ -79,7 +82,7 @@ def test_the_hook_checks_the_whole_branch_on_a_first_push(team, server):
     assert (code, "models/iris/README: is not a file of the format [tree.path]" in said) == (1, True)
 
 
-def test_pushes_of_code_and_proposals_are_not_checked(clone, server):
+def test_the_server_hook_does_not_check_code_branches_and_proposals(clone, server):
     """The hook reads no records of other branches and tags, so their content does not matter."""
     editing.run(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
     assert push(clone, "HEAD:refs/heads/main", "HEAD:refs/heads/propose/x", "HEAD:refs/tags/v1")[0] == 0
@@ -94,7 +97,7 @@ def test_pushes_of_code_and_proposals_are_not_checked(clone, server):
         (lambda c: {STAGE: read(c, STAGE).replace("version = 2", "version = 9")}, "stage.version"),
     ],
 )
-def test_damage_is_refused_with_file_and_rule(clone, server, change, rule):
+def test_the_server_hook_refuses_a_damaged_record_and_names_file_and_rule(clone, server, change, rule):
     before = refs(server)
     edit(clone, change(clone))
     code, said = push(clone, BRANCH)
@@ -106,7 +109,7 @@ def test_damage_is_refused_with_file_and_rule(clone, server, change, rule):
     assert subprocess.run(["git", "cat-file", "-e", tip], cwd=server, capture_output=True).returncode != 0
 
 
-def test_the_branch_is_not_deleted_and_keeps_its_chain_of_first_parents(clone, server):
+def test_the_server_hook_refuses_to_delete_the_branch_or_to_break_its_chain_of_first_parents(clone, server):
     code, said = push(clone, f":{BRANCH}")
     assert (code, "would be deleted, with all that is recorded [push.gone]" in said) == (1, True)
     editing.run(clone, "update-ref", "refs/heads/other", f"{BRANCH}~1")
@@ -120,8 +123,11 @@ def test_the_branch_is_not_deleted_and_keeps_its_chain_of_first_parents(clone, s
     assert (code, "whose first parents do not lead to" in said) == (1, True)
 
 
-def test_a_proposal_that_merged_its_base_is_accepted_only_by_a_merge(ada, clone, server):
-    """A proposal may have any first parents. On the branch, they must lead to its previous tip."""
+def test_the_server_hook_accepts_a_proposal_that_merged_its_base_only_as_a_merge(ada, clone, server):
+    """A proposal that merged its base has other first parents than the branch.
+
+    So it must not become the branch itself.
+    """
     topic = "refs/heads/propose/x"
     base = editing.run(clone, "rev-parse", BRANCH)
     editing.run(clone, "update-ref", topic, base)
@@ -137,7 +143,7 @@ def test_a_proposal_that_merged_its_base_is_accepted_only_by_a_merge(ada, clone,
     assert push(clone, f"{outer}:{BRANCH}")[0] == 0
 
 
-def test_a_pushed_stage_tag_must_agree_with_the_branch(ada, clone, server):
+def test_the_server_hook_refuses_a_stage_tag_that_does_not_agree_with_the_branch(ada, clone, server):
     ada.get_version("iris@3").set_stage("production")
     new, tip = editing.run(clone, "rev-parse", PRODUCTION, BRANCH).split()
     assert "[push.tag]" in push(clone, f"+{PRODUCTION}")[1]
@@ -160,7 +166,7 @@ def test_a_pushed_stage_tag_must_agree_with_the_branch(ada, clone, server):
     assert push(clone, f":{PRODUCTION}")[0] == 0
 
 
-def test_the_hook_refuses_to_set_a_stage_tag_back(ada, clone, server):
+def test_the_server_hook_refuses_to_set_a_stage_tag_back(ada, clone, server):
     old = editing.run(clone, "rev-parse", PRODUCTION)
     ada.get_version("iris@3").set_stage("production")
     ada.push()
@@ -168,7 +174,7 @@ def test_the_hook_refuses_to_set_a_stage_tag_back(ada, clone, server):
     assert (code, "and the branch changed production last at" in said) == (1, True)
 
 
-def test_the_tag_of_a_signed_stage_needs_a_signature_that_counts(ada, clone, server, team):
+def test_the_server_hook_refuses_a_tag_of_a_signed_stage_without_a_signature_of_a_signer(ada, clone, server, team):
     key = team.folder / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     signer = "ada@example.com " + " ".join(key.with_suffix(".pub").read_text().split()[:2]) + "\n"
@@ -218,7 +224,7 @@ def test_the_force_option_overrides_gates_and_allows_deleting_a_version_in_use(a
     assert push(clone, BRANCH, options=[FORCE_OPTION])[0] == 0
 
 
-def test_the_push_option_in_the_hooks_refusal_lets_the_push_pass(ada, clone, server, monkeypatch):
+def test_the_push_option_that_the_server_hook_names_lets_the_push_pass(ada, clone, server, monkeypatch):
     ada.delete_model("iris", force=True)
     with pytest.raises(Refused, match="production has a version of it"):
         ada.push()
@@ -239,14 +245,14 @@ def test_host_files_are_reported_as_rule_changes(clone, server):
 
 
 def test_the_hook_reports_the_same_problems_as_the_library(ada, clone):
-    """The library returns all problems of a push, without a hook."""
+    """Python code gets all problems of a push from the library, without a hook."""
     tip = editing.run(clone, "rev-parse", BRANCH)
     new = edit(clone, {f"models/iris/x{number}": "x" for number in range(25)})
     found = received_pushes.judge_push(ada.repository, [Update(BRANCH, tip, new)])
     assert len(found.problems) == 25
 
 
-def test_a_hook_whose_program_is_missing_refuses_every_push(clone, server):
+def test_a_server_hook_whose_program_is_missing_refuses_every_push(clone, server):
     path = server / "hooks/pre-receive"
     path.write_text(path.read_text().replace(str(Path(sys.executable).parent), "/gone"))
     edit(clone, {"README.md": "# x\n"})
@@ -254,7 +260,7 @@ def test_a_hook_whose_program_is_missing_refuses_every_push(clone, server):
     assert (code, "pre-receive hook declined" in said) == (1, True)
 
 
-def test_a_plain_git_push_is_checked_before_it_leaves(ada, bare, capsys, git):
+def test_the_hook_in_a_clone_checks_a_plain_git_push_before_it_is_sent(ada, bare, capsys, git):
     clone = ada.repository.git.top
     assert ask(capsys, "-C", clone, "hook", "install")[0] == 0
     edit(clone, {"models/iris/README": "x"})
@@ -279,7 +285,10 @@ def pre_commit(folder, *arguments):
 
 
 def test_pre_commit_runs_the_hook_of_the_manifest(clone, tmp_path):
-    """The hook runs in the environment of the tests. In another test, pre-commit creates the environment by pip."""
+    """Here pre-commit runs the hook in the environment of the tests.
+
+    Another test lets it create an environment by pip.
+    """
     assert pre_commit(tmp_path, "validate-manifest", str(MANIFEST)).returncode == 0
     (hook,) = yaml.safe_load(MANIFEST.read_text())
     program, _, words = hook["entry"].partition(" ")
@@ -296,7 +305,7 @@ def test_pre_commit_runs_the_hook_of_the_manifest(clone, tmp_path):
 
 @pytest.fixture
 def rules(clone, tmp_path):
-    """A work tree of the metadata branch, with a hook that runs the command of the manifest."""
+    """A work tree of the metadata branch. Its pre-commit hook is the command in the manifest for pre-commit."""
     folder = tmp_path / "rules"
     editing.run(clone, "worktree", "add", "-q", str(folder), "gitmodel")
     (hook,) = yaml.safe_load(MANIFEST.read_text())
@@ -329,7 +338,7 @@ def test_staged_files_of_the_metadata_branch_are_checked_before_the_commit(clone
     done = commit(rules)
     assert (done.returncode, "change.version" in done.stdout + done.stderr) == (1, True)
     assert refs(clone) == before
-    # only staged changes are committed, so only they are checked
+    # a commit contains only staged changes, so the hook checks only these
     editing.run(rules, "reset", "-q")
     (rules / "README.md").write_text("# Ours\n")
     editing.run(rules, "add", "README.md")
@@ -345,7 +354,7 @@ def test_check_staged_in_a_work_tree_of_the_code_checks_the_metadata_branch(
 ):
     monkeypatch.chdir(clone)
     sound = (0, "", "all records are valid\n")
-    assert ask(capsys, "check", "--staged") == sound  # the same result although the code has no commit yet
+    assert ask(capsys, "check", "--staged") == sound  # gives the same result although the code has no commit yet
     editing.run(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
     (clone / "train.py").write_text("x = 1\n")
     editing.run(clone, "add", "train.py")
@@ -363,8 +372,8 @@ def test_check_staged_in_a_work_tree_of_the_code_checks_the_metadata_branch(
 
 
 @pytest.mark.soak
-def test_pre_commit_makes_the_environment_of_the_hook(clone):
-    """pre-commit clones this repository and installs it by pip. Needs an index of packages."""
+def test_pre_commit_installs_the_environment_of_the_hook_with_pip(clone):
+    """pre-commit clones this repository and installs it with pip, which needs a package index."""
     editing.run(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
     done = pre_commit(clone, "try-repo", str(MANIFEST.parent), "gitmodel-check", "--verbose")
     assert (done.returncode, "all records are valid" in done.stdout) == (0, True), done.stdout
@@ -389,7 +398,7 @@ def test_installing_a_hook_twice_changes_nothing_and_uninstalling_removes_it(cod
     assert ask(capsys, "-C", code_repo, "hook", "uninstall") == (0, f"pre-push was not there: {path}\n", "")
 
 
-def test_somebody_elses_hook_is_left_alone(code_repo, capsys):
+def test_install_and_uninstall_leave_the_hook_of_another_program_alone(code_repo, capsys):
     path = code_repo / ".git/hooks/pre-push"
     path.parent.mkdir(exist_ok=True)
     path.write_text("#!/bin/sh\nexit 0\n")
@@ -405,13 +414,13 @@ def test_somebody_elses_hook_is_left_alone(code_repo, capsys):
     assert path.read_text() == "#!/bin/sh\nexit 0\n"
 
 
-def test_a_hook_is_installed_into_the_folder_of_core_hookspath(code_repo, git, capsys):
+def test_install_writes_the_hook_to_the_folder_of_core_hookspath(code_repo, git, capsys):
     git(code_repo, "config", "core.hooksPath", "ci/hooks")
     assert ask(capsys, "-C", code_repo, "hook", "install")[0] == 0
     assert (code_repo / "ci/hooks/pre-push").exists()
 
 
-def test_no_hook_is_installed_into_a_global_hooks_folder(code_repo, git, capsys, tmp_path):
+def test_install_refuses_a_global_hooks_folder(code_repo, git, capsys, tmp_path):
     git(code_repo, "config", "--global", "core.hooksPath", str(tmp_path / "hooks"))
     code, _, err = ask(capsys, "-C", code_repo, "hook", "install")
     assert (code, "core.hooksPath is set for all repositories (global)" in err) == (6, True)
@@ -424,7 +433,7 @@ def test_a_hook_installed_in_a_work_tree_is_installed_in_its_repository(code_rep
     assert (code_repo / ".git/hooks/pre-push").exists()
 
 
-def test_input_that_git_does_not_pass_to_a_hook_is_refused(code_repo, monkeypatch, capsys):
+def test_the_hook_command_refuses_input_that_git_never_passes_to_a_hook(code_repo, monkeypatch, capsys):
     monkeypatch.chdir(code_repo)
     for name, text in (("pre-receive", "a b refs/heads/x\n"), ("pre-push", "refs/heads/x\n")):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
@@ -438,11 +447,11 @@ def test_a_hook_calls_a_program_and_never_imports_from_its_current_folder(tmp_pa
     assert hooks.find_program("pytest", sys.executable).name == "git-model"
 
 
-def test_a_hook_that_cannot_be_read_is_reported(code_repo, capsys):
+def test_a_hook_file_that_cannot_be_read_is_reported(code_repo, capsys):
     (code_repo / ".git/hooks/pre-push").mkdir(parents=True)
     assert ask(capsys, "-C", code_repo, "hook", "install")[0] == 7
 
 
-def test_a_damaged_tip_is_reported_by_the_hook(ada):
+def test_the_hook_reports_a_damaged_newest_commit_of_the_branch(ada):
     with pytest.raises(Invalid):
         received_pushes.judge_push(ada.repository, [Update(BRANCH, None, "9" * 40)])

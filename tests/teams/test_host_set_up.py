@@ -1,4 +1,4 @@
-"""`init --ci`: the files for each host, files that it leaves alone, and owners."""
+"""`init --ci HOST` commits workflows and code owners for a host, and never overwrites files that people changed."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def repo(code_repo, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_the_files_of_the_host_are_on_the_branch_in_one_commit(kind, repo, capsys):
+def test_init_ci_commits_all_files_of_the_host_at_once(kind, repo, capsys):
     before = editing.run(repo, "rev-parse", BRANCH)
     code, out, err = ask(capsys, "init", "--ci", kind, "--owner", "@org/registry", *INSTALL)
     assert (code, err) == (0, "")
@@ -65,7 +65,7 @@ def test_the_files_name_the_branch_of_the_registry(kind, code_repo, capsys, git)
     assert ask(capsys, "-C", code_repo, "init", "--ci", kind, "--owner", "@me", *INSTALL)[0] == 0
     (text,) = {read(code_repo, path, "models/registry") for path in FILES[kind] if path.endswith("gitmodel.yml")}
     assert not re.search(r"@[A-Z]+@", text)
-    if kind != "gitlab":  # the component for GitLab gets the branch as an input
+    if kind != "gitlab":  # GitLab's component gets the name of the branch as an input
         assert 'branches: ["models/registry"]' in text
     else:
         assert 'branch: "models/registry"' in read(code_repo, ".gitlab-ci.yml", "models/registry")
@@ -78,7 +78,10 @@ def owners(repo):
 
 
 def approves(repo, path):
-    """Return the owners who approve a change of *path*: those of the last matching line, as in `.gitattributes`."""
+    """Return the owners of *path* by the last line of CODEOWNERS that matches it. They must approve changes of *path*.
+
+    The patterns are matched as in `.gitattributes`.
+    """
     found = ""
     for pattern, accounts in owners(repo):
         rule = re.escape(pattern.lstrip("/")).replace(r"\*", "[^/]*") + (".*" if pattern.endswith("/") else "")
@@ -86,7 +89,7 @@ def approves(repo, path):
     return found
 
 
-def test_owners_of_models_approve_their_stages_and_owners_of_the_registry_all_else(repo, capsys):
+def test_owners_of_a_model_approve_its_stages_and_owners_of_the_registry_everything_else(repo, capsys):
     assert (
         ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", "--owner", "eve@example.com", *INSTALL)[0]
         == 0
@@ -123,7 +126,7 @@ PATHS = (
 )
 
 
-def test_a_text_among_the_owners_adds_no_line_and_is_reported(repo, capsys):
+def test_an_owner_that_is_no_account_adds_no_line_to_code_owners_and_is_reported(repo, capsys):
     with Client(repo) as client:
         client.update_model("tulip", owners=["the flower group", "x\n* @eve", "@ok"])
     code, _, err = ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
@@ -156,7 +159,7 @@ def test_init_ci_requires_an_owner(repo, capsys):
     ],
 )
 @pytest.mark.parametrize("kind", FILES)
-def test_one_refusal_names_all_that_is_missing(kind, given, said, code_repo, capsys, git):
+def test_init_ci_names_all_missing_options_in_one_error(kind, given, said, code_repo, capsys, git):
     before = git(code_repo, "for-each-ref")
     for more in ((), ("--from", str(code_repo.parent / "nowhere"))) if given else ((),):
         code, out, err = ask(capsys, "-C", code_repo, "init", "--ci", kind, *given, *more)
@@ -168,7 +171,7 @@ def test_one_refusal_names_all_that_is_missing(kind, given, said, code_repo, cap
 class TestWhatTheJobsInstall:
     @pytest.mark.parametrize("kind", FILES)
     @pytest.mark.parametrize("spec", [COMMIT, HASHED, f"gitmodel[s3,skops] @ {COMMIT}"])
-    def test_install_is_written_to_the_workflow_and_remembered(self, kind, spec, repo, capsys):
+    def test_the_option_install_is_written_to_the_workflow_and_kept_by_the_next_init(self, kind, spec, repo, capsys):
         assert ask(capsys, "init", "--ci", kind, "--owner", "@org/registry", "--install", spec)[0] == 0
         assert f'"{spec}"' in read(repo, FILES[kind][0])
         with Client(repo) as client:
@@ -180,7 +183,7 @@ class TestWhatTheJobsInstall:
         assert f'"{other}"' in read(repo, FILES[kind][0])
 
     @pytest.mark.parametrize("kind", FILES)
-    def test_install_never_depends_on_an_index_alone(self, kind, code_repo, capsys, git):
+    def test_init_ci_requires_the_option_install(self, kind, code_repo, capsys, git):
         before = git(code_repo, "for-each-ref")
         code, out, err = ask(capsys, "-C", code_repo, "init", "--ci", kind, "--owner", "@org/registry")
         assert (code, out) == (2, "")
@@ -215,7 +218,7 @@ class TestWhatTheJobsInstall:
             ".",
         ],
     )
-    def test_install_must_be_a_commit_or_a_version_with_hashes(self, spec, code_repo, capsys, git):
+    def test_the_option_install_accepts_only_a_commit_or_a_version_with_hashes(self, spec, code_repo, capsys, git):
         before = git(code_repo, "for-each-ref")
         code, out, err = ask(capsys, "-C", code_repo, "init", "--ci", "github", "--owner", "@me", "--install", spec)
         assert (code, out) == (2, "")
@@ -231,13 +234,13 @@ class TestWhatTheJobsInstall:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--owner", "the team", *INSTALL), INSTALL])
-def test_a_refused_set_up_starts_no_registry(arguments, code_repo, capsys, git):
+def test_a_refused_init_ci_creates_no_registry(arguments, code_repo, capsys, git):
     before = git(code_repo, "for-each-ref")
     assert ask(capsys, "-C", code_repo, "init", "--ci", "github", *arguments)[0] == 2
     assert git(code_repo, "for-each-ref") == before
 
 
-def test_init_ci_again_updates_code_owners_for_new_models_owners_and_stages(repo, capsys):
+def test_a_second_init_ci_updates_code_owners_for_new_models_owners_and_stages(repo, capsys):
     ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     assert ask(capsys, "check") == (0, "", "all records are valid\n")
     with Client(repo) as client:
@@ -265,7 +268,7 @@ def test_check_of_a_damaged_registry_does_not_warn_about_code_owners(repo, capsy
 
 
 @pytest.mark.parametrize("path", FILES["github"][:2])
-def test_a_file_that_was_changed_by_hand_is_not_written_over(path, repo, capsys):
+def test_init_ci_does_not_overwrite_a_file_that_was_changed_by_hand(path, repo, capsys):
     ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     edit(repo, {path: read(repo, path).replace("\n", "\n# mine\n", 2)})
     tip = editing.run(repo, "rev-parse", BRANCH)
@@ -282,14 +285,14 @@ def test_a_file_that_was_changed_by_hand_is_not_written_over(path, repo, capsys)
     assert "# mine" not in read(repo, path)
 
 
-def test_a_file_that_somebody_else_made_is_not_written_over(repo, capsys):
+def test_init_ci_does_not_overwrite_a_file_that_gitmodel_did_not_create(repo, capsys):
     edit(repo, {"CODEOWNERS": "* @ada\n"})
     code, _, err = ask(capsys, "init", "--ci", "gitlab", "--owner", "@org/registry", *INSTALL)
     assert (code, "CODEOWNERS on gitmodel was made by somebody else" in err) == (4, True)
     assert ask(capsys, "check")[2] == "all records are valid\n"
 
 
-def test_additions_of_a_team_to_code_owners_are_kept(repo, capsys):
+def test_init_ci_keeps_lines_that_a_team_added_to_code_owners(repo, capsys):
     ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     edit(repo, {"CODEOWNERS": read(repo, "CODEOWNERS") + "/models/*/stages/production.toml @org/release\n"})
     with Client(repo) as client:
@@ -300,7 +303,7 @@ def test_additions_of_a_team_to_code_owners_are_kept(repo, capsys):
     assert approves(repo, "models/lily/stages/production.toml") == "@org/release"
 
 
-def test_a_deploy_file_is_written_only_once(repo, capsys):
+def test_init_ci_does_not_overwrite_the_deploy_file_even_with_force(repo, capsys):
     deploy = FILES["github"][2]
     edit(repo, {deploy: "name: mine\n"})
     code, out, _ = ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", "--force", *INSTALL)
@@ -308,7 +311,7 @@ def test_a_deploy_file_is_written_only_once(repo, capsys):
     assert read(repo, deploy) == "name: mine\n"
 
 
-def test_a_pull_request_that_changes_workflows_is_reported_as_a_change_of_rules(repo, capsys):
+def test_check_reports_a_pull_request_that_changes_workflows_as_a_change_of_rules(repo, capsys):
     ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     code, _, err = ask(capsys, "check", "gitmodel~1..gitmodel")
     assert code == 0
@@ -354,7 +357,7 @@ def test_the_last_line_that_matches_a_path_names_its_owners(lines, owners):
 
 
 def test_code_owners_of_a_thousand_models_fit_the_limit_of_hosts(repo):
-    """Hosts read up to 3 MB; a record may have 64 KiB."""
+    """The file needs more than 64 KiB, the limit of a record. Hosts read up to 3 MB."""
     owned = {f"model-{number:04}": ("@org/a-team-of-some-length",) for number in range(1000)}
     text = codeowners.code_owners("github", ["gitmodel.toml"], ["@me"], owned, ["staging", "production"])
     assert 1 << 16 < len(text) < 3 << 19
@@ -365,14 +368,14 @@ def test_code_owners_of_a_thousand_models_fit_the_limit_of_hosts(repo):
 
 
 @pytest.mark.parametrize("kind", ["github", "gitlab", "forgejo"])
-def test_host_settings_are_readable_in_80_columns(kind):
+def test_the_printed_advice_on_host_settings_fits_in_80_columns(kind):
     text = (resources.files("gitmodel.hosts") / "templates" / f"{kind}.txt").read_text(encoding="utf-8")
-    # a line of one word, such as a URL, cannot be wrapped
+    # a line that is one word, such as a URL, cannot be wrapped
     long = [line for line in text.replace("@BRANCH@", "gitmodel").splitlines() if len(line) > 80]
     assert [line for line in long if " " in line.strip()] == []
 
 
-def test_no_file_is_left_over_or_missing():
+def test_the_package_contains_exactly_the_templates_that_init_ci_writes():
     """The package contains exactly the templates that `init --ci` writes."""
     names = {path.name for path in (resources.files("gitmodel.hosts") / "templates").iterdir()}
     made = (*workflows._KEPT.values(), *workflows._BEGUN.values())
@@ -388,7 +391,7 @@ class TestSite:
 
     @pytest.fixture
     def workflow(self, repo, capsys):
-        """Return a function that runs `init --ci KIND` with words, and returns the workflow and the output."""
+        """A function that runs `init --ci KIND` with more words, and returns the workflow and the output."""
 
         def write(kind, *words):
             code, out, err = ask(capsys, "init", "--ci", kind, "--owner", "@org/registry", *INSTALL, *words)
@@ -398,7 +401,7 @@ class TestSite:
         return write
 
     @pytest.mark.parametrize("kind", FILES)
-    def test_the_job_is_added_remembered_and_removed(self, workflow, kind):
+    def test_the_option_site_adds_the_job_for_pages_and_the_value_none_removes_it(self, workflow, kind):
         plain, out = workflow(kind)
         assert ("git-model site" in plain, "pages" in out) == (False, kind == "gitlab" and "pages" in out)
         text, out = workflow(kind, "--site")
@@ -420,7 +423,7 @@ class TestSite:
         assert workflow(kind)[0] == text
         assert "--public" not in workflow(kind, "--site", "artifact")[0]
 
-    def test_forgejo_publishes_nothing(self, repo, capsys):
+    def test_init_ci_refuses_to_publish_pages_on_forgejo(self, repo, capsys):
         before = editing.run(repo, "rev-parse", BRANCH)
         code, _, err = ask(capsys, "init", "--ci", "forgejo", "--owner", "@me", *INSTALL, "--site=publish")
         assert (code, "Forgejo has no pages" in err) == (2, True)

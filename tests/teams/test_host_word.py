@@ -1,8 +1,12 @@
-"""CI jobs that use the host's API: the comment with the plan, and confirmed reviews."""
+"""CI jobs that use the API of the host: `plan --comment` posts the plan, and `apply --ask-host` asks about reviews.
+
+With `--ask-host`, a change of a proposal_only stage counts only if the host knows an approved and merged pull request
+with its commit.
+"""
 
 import editing
 import pytest
-from editing import BRANCH, edit, read
+from editing import BRANCH, edit
 from fake_host import fake_host, review
 from transcripts import ask
 
@@ -56,13 +60,16 @@ def tip(repo):
 
 
 def record(client, number):
-    """Record a version in production without its tag, as a squash merge or a direct commit does."""
+    """Commit that a version is in production, without moving the tag, as a squash merge or a direct commit does."""
     artifacts = links_digest(client.get_version(f"iris@{number}").view.record.artifacts)
     edit(client.repository.common_dir, {STAGE: f'version = {number}\nartifacts = "{artifacts}"\n'})
 
 
 def merge(repo):
-    """Replace the newest commit by a merge that looks like the merge of a proposal, as anybody who may push can."""
+    """Replace the newest commit by a merge commit that looks like a merged proposal.
+
+    Anybody who may push can do this.
+    """
     new, old = editing.run(repo, "rev-parse", BRANCH, f"{BRANCH}~1").split()
     tree = editing.run(repo, "rev-parse", f"{new}^{{tree}}")
     made = editing.run(repo, "commit-tree", tree, "-p", old, "-p", new, "-m", "Merge")
@@ -73,7 +80,7 @@ def refused(client):
     return {ref.stage: why for ref, why in client.apply(ask_host=True).refused}
 
 
-def test_an_approved_commit_comes_into_force_and_an_unapproved_commit_does_not(host, client, repo):
+def test_apply_with_ask_host_puts_only_an_approved_commit_in_force(host, client, repo):
     record(client, 2)
     assert refused(client) == {
         "production": f"the host knows of no approved pull request that brought {tip(repo)[:10]}"
@@ -84,7 +91,7 @@ def test_an_approved_commit_comes_into_force_and_an_unapproved_commit_does_not(h
     assert client.get_version("iris@production").number == 2
 
 
-def test_a_merge_made_by_hand_does_not_count_when_the_host_is_asked(host, client, repo):
+def test_apply_with_ask_host_refuses_a_merge_that_was_made_by_hand(host, client, repo):
     record(client, 2)
     merge(repo)
     assert "the host knows of no" in refused(client)["production"]
@@ -92,13 +99,13 @@ def test_a_merge_made_by_hand_does_not_count_when_the_host_is_asked(host, client
 
 
 @pytest.mark.parametrize("how", [{"by": ()}, {"by": ("ada",)}, {"base": "main"}])
-def test_a_pull_request_without_approval_or_to_another_branch_does_not_count(host, client, repo, how):
+def test_apply_with_ask_host_refuses_a_pull_request_without_approval_or_to_another_branch(host, client, repo, how):
     record(client, 2)
     host.approve(tip(repo), **how)
     assert "the host knows of no" in refused(client)["production"]
 
 
-def test_a_pull_request_that_is_not_merged_does_not_count(host, client, repo):
+def test_apply_with_ask_host_refuses_a_pull_request_that_is_not_merged(host, client, repo):
     record(client, 2)
     host.approve(tip(repo), state="opened", merged=False, merged_at=None)
     assert "the host knows of no" in refused(client)["production"]
@@ -130,8 +137,8 @@ def environ(host):
     return dict(os.environ)
 
 
-def test_rules_loosened_by_hand_do_not_count(github, client, repo):
-    """Anybody who may push can change the rules, so `apply` asks the host about changes of the rules, too."""
+def test_apply_with_ask_host_refuses_rules_that_were_loosened_by_hand(github, client, repo):
+    """Anybody who may push can change the rules, so `apply` also asks the host whether rule changes were reviewed."""
     edit(repo, {"gitmodel.toml": RULES.replace("proposal_only = true\n", "")})
     loosened = tip(repo)
     edit(repo, {"gitmodel.toml": RULES.replace("proposal_only = true\n", 'rollback = "direct"\n')})
@@ -151,7 +158,7 @@ def test_stages_without_proposal_only_are_applied_without_asking_the_host(github
     assert github.seen == []
 
 
-def test_a_direct_rollback_to_a_reviewed_version_needs_no_review(github, client, repo):
+def test_apply_with_ask_host_accepts_a_direct_rollback_to_a_reviewed_version(github, client, repo):
     edit(repo, {"gitmodel.toml": RULES + 'rollback = "direct"\n'})
     github.approve(tip(repo))
     first = editing.run(repo, "log", "-1", "--format=%H", BRANCH, "--", STAGE)
@@ -163,12 +170,12 @@ def test_a_direct_rollback_to_a_reviewed_version_needs_no_review(github, client,
     assert client.apply(ask_host=True).moved
 
 
-def test_reviewed_works_together_with_ask_host(github, client, repo):
+def test_apply_with_reviewed_and_ask_host_puts_the_named_commit_in_force(github, client, repo):
     record(client, 2)
     assert client.apply(ask_host=True, reviewed=[tip(repo)]).moved
 
 
-def test_a_host_that_does_not_answer_blocks_only_changes_that_need_it(host, client, repo):
+def test_a_host_that_does_not_answer_blocks_only_changes_that_need_a_review(host, client, repo):
     record(client, 2)
     client.get_version("iris@3").set_stage("staging")
     editing.run(repo, "update-ref", "-d", "refs/tags/model/iris/staging")
@@ -188,13 +195,13 @@ def test_the_hosts_message_is_shown_for_an_unauthorized_token(host, client, repo
     assert "an0ther" not in why
 
 
-def test_no_redirect_is_followed_with_the_token(github):
+def test_a_request_with_the_token_follows_no_redirect(github):
     github.fails = (302, {})
     with pytest.raises(Refused, match="answers 302"):
         api.is_approved(read_job(environ(github)), "c" * 40, "gitmodel")
 
 
-def test_an_invalid_host_is_unreachable(monkeypatch):
+def test_an_invalid_address_of_the_host_is_reported_as_unreachable(monkeypatch):
     job = read_job({"GITHUB_API_URL": "http://127.0.0.1:9", "GITHUB_REPOSITORY": "org/models", "GITHUB_TOKEN": "t0ken"})
     assert "t0ken" not in repr(job)
     with pytest.raises(Unreachable, match="does not answer"):
@@ -205,7 +212,7 @@ def test_an_invalid_host_is_unreachable(monkeypatch):
         read_job({})
 
 
-def test_the_plan_is_one_comment_that_is_edited_in_place(host, client, repo, capsys, monkeypatch):
+def test_plan_posts_one_comment_and_updates_it_later(host, client, repo, capsys, monkeypatch):
     monkeypatch.chdir(repo)
     host.comments.update({1: "First!", 2: "<!-- other -->", 3: "x"})
     client.get_version("iris@2").set_stage("staging")
@@ -229,7 +236,7 @@ def test_a_plan_comment_that_cannot_be_written_is_only_a_warning(github, client,
     assert "answers 403: Resource not accessible by integration" in err
 
 
-def test_a_long_comment_is_cut(github):
+def test_a_plan_that_is_longer_than_a_comment_is_shortened(github):
     api.put_comment(read_job(environ(github)), "<!-- x -->" + "y" * 70_000, "<!-- x -->")
     assert len(github.comments[1]) < 61_000
 
@@ -238,7 +245,3 @@ def test_apply_ask_host_outside_of_a_job_is_refused(client, repo, capsys, monkey
     monkeypatch.chdir(repo)
     code, _, err = ask(capsys, "apply", "--ask-host")
     assert (code, "this is not a job of GitHub, GitLab or Forgejo" in err) == (2, True)
-
-
-def test_the_rules_of_the_stage_in_force_are_unchanged(client, repo):
-    assert "proposal_only" in read(repo, "gitmodel.toml")

@@ -1,4 +1,4 @@
-"""Malicious content of a remote needs little time, changes nothing outside of the repository, and is reported."""
+"""gitmodel reports hostile content of a remote in limited time and memory, and writes only inside of the repository."""
 
 import os
 import resource
@@ -17,13 +17,13 @@ from gitmodel.registry.health.checking import MOST_PROBLEMS, check
 
 TOPIC = "refs/heads/propose/iris/production/9-0000000"
 STAGE = paths.stage_file("iris", "production")
-# Limits in seconds and bytes. An unbounded implementation needs minutes and gigabytes, or does not end.
+# Limits in seconds and bytes. Code that reads all files needs minutes and gigabytes, or does not end.
 SOON = 20.0
 LITTLE = 400 << 20
 
 
 def graft(repo, root, path, entry):
-    """Return the tree *root* with the *entry* (mode, type, id) at *path*, even if git would not create it."""
+    """Return the tree *root* with the *entry* (mode, type, id) at *path*, even if git would refuse this entry."""
     head, _, rest = path.partition("/")
     listing = editing.run(repo, "ls-tree", root).splitlines() if root else []
     below = next((line.split()[2] for line in listing if line.endswith(f"\t{head}")), "")
@@ -43,7 +43,7 @@ def plant(repo, ref, *grafts):
 
 
 def many(repo, depth=3, width=100):
-    """A tree of width ** depth files that is made of depth + 1 objects."""
+    """Return a tree that names width ** depth files, but consists of only depth + 1 git objects."""
     entry = ("100644", "blob", editing.run(repo, "hash-object", "-w", "--stdin", input=b"x"))
     for _ in range(depth):
         lines = "".join(f"{entry[0]} {entry[1]} {entry[2]}\t{number}\n" for number in range(10, 10 + width))
@@ -53,19 +53,19 @@ def many(repo, depth=3, width=100):
 
 @pytest.fixture
 def bounded():
-    """Fail unless the test takes little time and memory."""
+    """Fail if the test takes more time or memory than the limits allow."""
     begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     yield
     assert time.monotonic() - begun < SOON
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < LITTLE
 
 
-# Folders for 10 ** 6 or 10 ** 12 files: without records, with records, and with files of hosts
+# Folders into which the tests put 10 ** 6 or 10 ** 12 files: for records, for host files, and for neither
 PLACES = ["rubbish", "models/iris/versions", "models/other/names/ab", "models", "runs/2026", ".github", "purged"]
 
 
 @pytest.mark.parametrize(("place", "depth"), [*((place, 3) for place in PLACES), ("rubbish", 6), (".github", 6)])
-def test_a_branch_of_a_million_files_is_refused_quickly(ada, bob, bare, place, depth, bounded):
+def test_a_proposal_with_a_million_files_is_refused_quickly(ada, bob, bare, place, depth, bounded):
     plant(bare, TOPIC, (place, many(bare, depth)))
     (found,) = bob.list_proposals()
     assert [problem.rule for problem in found.plan.problems] == ["change.size"]
@@ -73,7 +73,7 @@ def test_a_branch_of_a_million_files_is_refused_quickly(ada, bob, bare, place, d
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_check_of_a_whole_branch_of_a_million_files_ends(ada, bare, place, bounded):
+def test_a_check_of_a_branch_with_a_million_files_ends_quickly(ada, bare, place, bounded):
     commit = plant(bare, TOPIC, (place, many(bare)))
     editing.run(bare, "update-ref", BRANCH, commit)
     with Client(bare, repo=bare) as client:
@@ -82,7 +82,7 @@ def test_a_check_of_a_whole_branch_of_a_million_files_ends(ada, bare, place, bou
         assert found or place == ".github"
 
 
-def test_a_pull_does_not_replay_onto_a_million_pushed_files(ada, bob, bare, bounded):
+def test_a_pull_refuses_to_replay_local_commits_onto_a_million_files(ada, bob, bare, bounded):
     bob.get_model("iris").create_version()
     commit = plant(bare, TOPIC, ("rubbish", many(bare)))
     editing.run(bare, "update-ref", BRANCH, commit)
@@ -101,7 +101,7 @@ ENTRIES = {
 
 @pytest.mark.parametrize("what", ENTRIES)
 @pytest.mark.parametrize("path", [STAGE, "models/iris/model.toml", "models/iris/versions/1.toml", "gitmodel.toml"])
-def test_a_special_file_in_a_store_is_reported_and_not_followed(ada, bob, bare, what, path):
+def test_a_link_program_or_submodule_in_place_of_a_record_is_reported_and_not_followed(ada, bob, bare, what, path):
     mode, kind, data = ENTRIES[what]
     id = data if isinstance(data, str) else editing.run(bare, "hash-object", "-w", "--stdin", input=data)
     plant(bare, TOPIC, (path, (mode, kind, id)))
@@ -112,7 +112,9 @@ def test_a_special_file_in_a_store_is_reported_and_not_followed(ada, bob, bare, 
 
 
 @pytest.mark.parametrize("name", ["..", ".git", "...", "-x", "--upload-pack=touch pwned", "a\\b", "con"])
-def test_paths_that_would_leave_the_tree_stay_names(team, ada, bob, bare, name, monkeypatch, capsys):
+def test_file_names_that_look_like_paths_or_options_write_nothing_outside_of_the_repository(
+    team, ada, bob, bare, name, monkeypatch, capsys
+):
     blob = editing.run(bare, "hash-object", "-w", "--stdin", input=b"version = 1\n")
     tree = _raw_tree(bare, name, blob)
     plant(bare, TOPIC, ("models/iris/stages", ("040000", "tree", tree)))
@@ -153,7 +155,7 @@ def _raw_tree(repo, name, blob):
         "refs/tags/model/iris/-f",
     ],
 )
-def test_names_of_refs_that_look_like_options_are_names(team, ada, bob, bare, ref, monkeypatch, capsys):
+def test_ref_names_that_look_like_options_are_not_used_as_options(team, ada, bob, bare, ref, monkeypatch, capsys):
     commit = edit(
         bare, {STAGE: editing.read(bare, STAGE).replace("version = 2", "version = 3")}, onto=_copy(bare, TOPIC)
     )
@@ -174,7 +176,7 @@ def _copy(repo, ref):
     return ref
 
 
-def test_escapes_of_a_terminal_in_a_proposal_are_shown_and_not_obeyed(ada, bob, bare, monkeypatch, capsys):
+def test_terminal_escapes_in_a_proposal_are_printed_as_visible_text(ada, bob, bare, monkeypatch, capsys):
     text = "\x1b]0;owned\x07\x1b[2J"
     stage = editing.read(bare, STAGE).replace("version = 2", "version = 3")
     tip = edit(bare, {STAGE: stage + 'reason = "\\u001b]0;owned\\u0007"\n'}, f"Promote {text}", onto=_copy(bare, TOPIC))
@@ -187,7 +189,7 @@ def test_escapes_of_a_terminal_in_a_proposal_are_shown_and_not_obeyed(ada, bob, 
     assert "\x07" not in said.out + said.err
 
 
-def test_a_hostile_proposal_does_not_hide_the_others(ada, bob, bare):
+def test_a_hostile_proposal_does_not_hide_other_proposals(ada, bob, bare):
     made = bob.propose(("iris@3", "production"), push=True)
     plant(bare, "refs/heads/propose/a/b/1-0000000", ("rubbish", many(bare)))
     unrelated = editing.run(bare, "commit-tree", editing.run(bare, "mktree"), "-m", "Nothing")
@@ -198,7 +200,7 @@ def test_a_hostile_proposal_does_not_hide_the_others(ada, bob, bare):
 
 
 @pytest.mark.parametrize("what", ["rewound", "deleted", "begun anew"])
-def test_a_remote_that_was_reset_is_reported_and_local_commits_are_kept(ada, bob, bare, what):
+def test_a_pull_reports_a_remote_that_was_reset_and_keeps_local_commits(ada, bob, bare, what):
     bob.get_model("iris").create_version(metadata={"bob": True})
     before = refs(bob.repository.common_dir)
     if what == "rewound":

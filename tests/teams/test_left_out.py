@@ -1,4 +1,7 @@
-"""A pull names everything that it leaves out of local commits; a push that does so ends with 4."""
+"""A pull replays local commits and leaves out what conflicts with the remote. It names everything that it left out.
+
+A push pulls first. If this pull left something out, the push ends with exit code 4.
+"""
 
 import json
 
@@ -20,7 +23,7 @@ def test_a_pull_names_both_stages_of_a_dropped_move_between_stages(ada, bob):
     assert held(bob) == {"production": 1}
 
 
-def test_archived_markers_and_aliases_that_go_with_a_dropped_promotion_are_named(ada, bob):
+def test_a_pull_names_archived_markers_and_aliases_that_it_drops_with_a_promotion(ada, bob):
     bob.get_version("iris@3").set_stage("archived")
     bob.push()
     ada.pull()
@@ -39,7 +42,7 @@ def test_archived_markers_and_aliases_that_go_with_a_dropped_promotion_are_named
     ]
 
 
-def test_a_version_archived_here_and_promoted_at_the_remote_is_named(ada, bob):
+def test_a_pull_names_a_version_that_was_archived_here_and_promoted_at_the_remote(ada, bob):
     bob.get_version("iris@3").set_stage("archived")
     ada.get_version("iris@3").set_stage("staging")
     ada.push()
@@ -47,7 +50,7 @@ def test_a_version_archived_here_and_promoted_at_the_remote_is_named(ada, bob):
     assert held(bob) == {"production": 2, "staging": 3}
 
 
-def test_versions_created_for_a_model_that_the_remote_deleted_are_named(ada, bob):
+def test_a_pull_names_local_versions_of_a_model_that_the_remote_deleted(ada, bob):
     ada.delete_model("iris", force=True)
     ada.push()
     bob.get_model("iris").create_version()
@@ -65,7 +68,7 @@ def test_versions_created_for_a_model_that_the_remote_deleted_are_named(ada, bob
         assert named in conflicts
 
 
-def test_an_artifact_unlinked_here_and_changed_at_the_remote_is_named(team, ada, bob):
+def test_a_pull_names_an_artifact_that_was_unlinked_here_and_changed_at_the_remote(team, ada, bob):
     ada.get_version("iris@1").get_artifact("train").log_metadata(rows=5)
     ada.push()
     bob.get_version("iris@1").unlink("train")
@@ -74,7 +77,7 @@ def test_an_artifact_unlinked_here_and_changed_at_the_remote_is_named(team, ada,
     ]
 
 
-def test_a_reason_for_a_promotion_that_both_made_is_named(ada, bob):
+def test_a_pull_reports_two_reasons_for_the_same_promotion(ada, bob):
     ada.get_version("iris@3").set_stage("production", reason="better on the test set")
     ada.push()
     bob.get_version("iris@3").set_stage("production", reason="asked for by Cleo")
@@ -83,7 +86,7 @@ def test_a_reason_for_a_promotion_that_both_made_is_named(ada, bob):
     ]
 
 
-def test_a_model_registered_on_both_sides_has_each_field_that_one_side_gave(ada, bob):
+def test_a_model_registered_on_both_sides_gets_the_fields_of_both_sides(ada, bob):
     ada.register_model("rose", title="Rose")
     ada.push()
     bob.register_model("rose", license="MIT")
@@ -92,7 +95,7 @@ def test_a_model_registered_on_both_sides_has_each_field_that_one_side_gave(ada,
     assert (rose.title, rose.license) == ("Rose", "MIT")
 
 
-def test_a_model_whose_name_differs_by_case_at_the_remote_is_reported(ada, bob):
+def test_a_pull_reports_a_model_whose_name_differs_by_case_at_the_remote(ada, bob):
     ada.register_model("Demo")
     ada.push()
     bob.register_model("demo")
@@ -143,7 +146,7 @@ def test_a_push_in_python_raises_an_error_with_its_result(ada, bob, bare):
     assert refs(bare) == refs(bob.repository.common_dir)
 
 
-def test_left_out_changes_are_named_although_the_push_fails(ada, bob, bare, team, capsys):
+def test_a_push_that_fails_still_names_what_its_pull_left_out(ada, bob, bare, team, capsys):
     bob.get_version("iris@2").set_stage("staging", leave=True)
     bob.get_model("iris").create_version()
     ada.get_version("iris@1").set_stage("production")
@@ -157,7 +160,7 @@ def test_left_out_changes_are_named_although_the_push_fails(ada, bob, bare, team
     assert "staging of iris: version 2 here" in err
 
 
-def test_apply_reports_changes_that_its_pull_leaves_out(team, ada, bob, capsys):
+def test_apply_with_push_names_what_its_pull_left_out(team, ada, bob, capsys):
     bob.get_version("iris@2").set_stage("staging", leave=True)
     ada.get_version("iris@1").set_stage("production")
     ada.push()
@@ -166,7 +169,7 @@ def test_apply_reports_changes_that_its_pull_leaves_out(team, ada, bob, capsys):
     assert "staging of iris: version 2 here, no version at the remote; the remote's was kept" in err
 
 
-def test_if_both_sides_rename_a_model_the_remotes_name_is_used_and_the_other_is_free(ada, bob, bare):
+def test_if_both_sides_rename_a_model_the_name_of_the_remote_is_kept(ada, bob, bare):
     ada.update_model("iris", new_name="rose")
     ada.push()
     bob.get_model("iris").create_version(metadata={"bob": True})
@@ -222,7 +225,7 @@ def test_a_model_renamed_twice_here_and_once_at_the_remote_keeps_the_remotes_nam
     assert_sound(bare)
 
 
-def test_one_new_name_given_on_both_sides_is_no_conflict(ada, bob, bare):
+def test_a_model_that_both_sides_gave_the_same_new_name_is_no_conflict(ada, bob, bare):
     for client in (ada, bob):
         client.update_model("iris", new_name="rose")
         client.get_model("rose").create_version()
@@ -233,7 +236,7 @@ def test_one_new_name_given_on_both_sides_is_no_conflict(ada, bob, bare):
     assert_sound(bare)
 
 
-def test_a_new_name_that_another_model_has_at_the_remote_is_left_out(ada, bob, bare):
+def test_a_pull_leaves_out_a_rename_to_a_name_that_another_model_has_at_the_remote(ada, bob, bare):
     ada.register_model("flower").create_version()
     ada.push()
     bob.update_model("iris", new_name="flower")
@@ -248,7 +251,7 @@ def test_a_new_name_that_another_model_has_at_the_remote_is_left_out(ada, bob, b
 
 
 @pytest.mark.parametrize("there", ["deleted", "renamed"])
-def test_a_model_registered_here_under_a_name_that_the_remote_deleted_or_renamed_is_named(ada, bob, bare, there):
+def test_a_pull_names_a_model_registered_here_whose_name_the_remote_deleted_or_renamed(ada, bob, bare, there):
     ada.register_model("flower")
     if there == "deleted":
         ada.delete_model("flower")
@@ -268,7 +271,7 @@ def test_a_model_registered_here_under_a_name_that_the_remote_deleted_or_renamed
 
 
 @pytest.mark.parametrize("there", ["deleted", "renamed", "changed"])
-def test_a_deletion_of_a_model_that_the_remote_changed_is_dropped_and_reported(ada, bob, bare, there):
+def test_a_pull_drops_and_reports_a_deletion_of_a_model_that_the_remote_changed(ada, bob, bare, there):
     if there == "deleted":
         ada.delete_model("iris", force=True, reason="too old")
     elif there == "renamed":
@@ -287,7 +290,7 @@ def test_a_deletion_of_a_model_that_the_remote_changed_is_dropped_and_reported(a
     assert_sound(bare)
 
 
-def test_a_model_renamed_here_and_deleted_at_the_remote_is_named(ada, bob, bare):
+def test_a_pull_names_a_model_that_was_renamed_here_and_deleted_at_the_remote(ada, bob, bare):
     ada.delete_model("iris", force=True)
     ada.push()
     bob.update_model("iris", new_name="flower")

@@ -1,4 +1,7 @@
-"""After a pull gave a model's name to another model, the name never silently means that model."""
+"""A pull can undo a local rename, so that the new name means a model of the remote: the name is lost.
+
+Until the user confirms that the other model is meant, gitmodel refuses writes by the lost name, and warns at reads.
+"""
 
 import warnings
 
@@ -19,9 +22,9 @@ from gitmodel import (
 
 @pytest.fixture
 def lost(team, ada, bob):
-    """Bob renamed iris to flower, and pulled Ada's rename of rose to flower: his flower is iris again.
+    """Ada renamed rose to flower. Bob renamed iris to flower, then pulled: his model is called iris again.
 
-    Returns Bob's handle of the model that he called flower.
+    Returns Bob's handle of his model.
     """
     rose = ada.register_model("rose")
     for _ in range(2):
@@ -66,7 +69,7 @@ WRITES = [
 
 
 @pytest.mark.parametrize("words", WRITES, ids=" ".join)
-def test_every_command_that_writes_by_the_name_is_refused_until_it_is_confirmed(here, capsys, words):
+def test_each_command_that_writes_by_a_lost_name_is_refused_until_the_name_is_confirmed(here, capsys, words):
     refusal, err = refused_until_confirmed(here, capsys, words)
     assert "flower names another model since a pull: your flower is now iris" in refusal
     assert "write iris" in refusal
@@ -75,12 +78,12 @@ def test_every_command_that_writes_by_the_name_is_refused_until_it_is_confirmed(
     assert ask(capsys, "-C", here, *words, "--renumbered")[0] != 0
 
 
-def test_the_refusal_names_the_reference_to_use_instead(here, capsys):
+def test_the_refusal_of_a_lost_name_shows_the_reference_to_use_instead(here, capsys):
     assert "hint: write iris@latest, or add" in ask(capsys, "-C", here, "promote", "flower@latest", "staging")[2]
     assert "hint: write iris, or add" in ask(capsys, "-C", here, "demote", "flower", "production")[2]
 
 
-def test_import_and_store_use_are_refused_too(team, ada, here, capsys):
+def test_import_and_store_use_with_a_lost_name_are_refused_until_the_name_is_confirmed(team, ada, here, capsys):
     assert ask(capsys, "-C", here, "export", "iris@1", team.folder / "iris.tar")[0] == 0
     words = ("import", team.folder / "iris.tar", "--as", "flower")
     assert ask(capsys, "-C", here, *words)[0] == 6
@@ -91,7 +94,7 @@ def test_import_and_store_use_are_refused_too(team, ada, here, capsys):
 
 
 @pytest.mark.parametrize("name", ["iris", "rose"])
-def test_the_current_name_and_other_former_names_of_both_models_need_no_confirmation(here, bob, name):
+def test_the_current_names_of_both_models_need_no_confirmation(here, bob, name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         bob.get_model(name).update(title="x")
@@ -102,7 +105,7 @@ def test_the_current_name_and_other_former_names_of_both_models_need_no_confirma
         assert bob.get_model(name).rollback("production")
 
 
-def test_a_lost_name_that_another_model_gets_in_a_later_pull_needs_confirmation_too(team, ada, bob, capsys):
+def test_a_lost_name_that_a_later_pull_gives_to_another_model_needs_confirmation(team, ada, bob, capsys):
     here = team.folder / "bob"
     ada.update_model("iris", new_name="rose")
     ada.push()
@@ -136,7 +139,7 @@ READS = [
 
 
 @pytest.mark.parametrize("words", READS, ids=" ".join)
-def test_every_command_that_reads_by_the_name_warns_once_on_stderr(here, capsys, words):
+def test_each_command_that_reads_by_a_lost_name_warns_once_on_stderr(here, capsys, words):
     code, out, err = ask(capsys, "-C", here, *words)
     assert code == 0, err
     assert err.count("warning: flower names another model since a pull: your flower is now iris") == 1
@@ -155,7 +158,7 @@ def test_a_handle_follows_its_model_to_the_new_name(bob, lost):
     assert bob.get_model("rose").title == ""
 
 
-def test_a_handle_found_by_the_name_is_refused_until_it_is_confirmed(bob, lost):
+def test_writes_of_a_handle_found_by_a_lost_name_are_refused_until_the_name_is_confirmed(bob, lost):
     with pytest.warns(RenumberedWarning, match="flower names another model"):
         found = bob.get_model("flower")
     writes = (
@@ -188,7 +191,7 @@ def test_a_handle_found_by_the_name_is_refused_until_it_is_confirmed(bob, lost):
         bob.update_model("iris", title="x", renumbered=True)
 
 
-def test_handles_from_lists_need_no_confirmation(bob, lost):
+def test_handles_of_models_from_lists_need_no_confirmation(bob, lost):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         flower = next(model for model in bob.list_models() if model.name == "flower")
@@ -213,7 +216,7 @@ def test_confirming_a_lost_name_once_in_a_transaction_is_enough_unless_it_fails(
     assert bob.get_model("flower").title == "x"
 
 
-def test_registering_a_lost_name_makes_it_usable_again(ada, bob):
+def test_a_lost_name_that_is_registered_again_needs_no_confirmation(ada, bob):
     ada.update_model("iris", new_name="rose")
     ada.push()
     bob.update_model("iris", new_name="flower")
@@ -238,7 +241,7 @@ def test_other_clones_need_no_confirmation_of_the_lost_name(team, ada, bob, lost
 
 
 def test_a_name_registered_in_two_clones_becomes_one_model_with_renumbered_versions(team, ada, bob, capsys):
-    """A name that two people register means one model, which gets the versions of both."""
+    """If two people register one name, the pull makes them one model, with the versions of both people."""
     ada.register_model("tulip").create_version(metadata={"who": "ada"})
     ada.push()
     mine = bob.register_model("tulip").create_version(metadata={"who": "bob"})
@@ -250,7 +253,7 @@ def test_a_name_registered_in_two_clones_becomes_one_model_with_renumbered_versi
     assert ask(capsys, "-C", here, "promote", "tulip@latest", "staging") == (0, "tulip@3 is in staging now\n", "")
 
 
-def test_a_proposal_for_a_name_that_means_another_model_at_the_remote_is_refused(team, ada, bob, capsys):
+def test_propose_refuses_a_name_that_means_another_model_at_the_remote(team, ada, bob, capsys):
     ada.register_model("rose").create_version()
     ada.get_version("rose@1").set_stage("production")
     ada.push()
@@ -265,7 +268,7 @@ def test_a_proposal_for_a_name_that_means_another_model_at_the_remote_is_refused
     assert [ref for ref in all_refs(here) if "propose" in ref] == [ref for ref in before if "propose" in ref]
 
 
-def test_a_pipeline_on_the_name_is_refused_until_it_is_confirmed(bob, lost, working):  # noqa: F811
+def test_a_pipeline_for_a_lost_name_is_refused_until_the_name_is_confirmed(bob, lost, working):  # noqa: F811
     ran = []
 
     @step

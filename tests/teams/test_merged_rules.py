@@ -1,4 +1,4 @@
-"""A pull merges changes of gitmodel.toml: stages and gates by name and key, and comments."""
+"""If gitmodel.toml changed in the clone and at the remote, a pull merges each key of stages and gates, and comments."""
 
 import editing
 import pytest
@@ -29,7 +29,10 @@ def changed(text, old, new):
 
 @pytest.fixture
 def edit(ada, bob):
-    """Return a function that edits both clones, pushes Ada's and pulls Bob's. It returns his file and the conflicts."""
+    """A function that edits the file in both clones, pushes Ada's and pulls in Bob's.
+
+    It returns Bob's file and conflicts.
+    """
 
     def edit_both(hers, his):
         editing.edit(ada.repository.common_dir, {"gitmodel.toml": TEXT})
@@ -85,7 +88,7 @@ CLEAN = {
 
 
 @pytest.mark.parametrize("case", CLEAN.values(), ids=CLEAN)
-def test_both_changes_and_their_comments_are_kept(edit, case):
+def test_a_pull_keeps_rule_changes_of_both_sides_and_their_comments(edit, case):
     hers, his, both = (change(TEXT) for change in case)
     assert edit(hers, his) == (both, [])
 
@@ -111,7 +114,7 @@ LOST = {
 
 
 @pytest.mark.parametrize("case", LOST.values(), ids=LOST)
-def test_a_change_that_is_left_out_is_named(edit, case):
+def test_a_pull_names_a_rule_change_that_it_leaves_out(edit, case):
     hers, his, said = case
     text, conflicts = edit(hers(TEXT), his(TEXT))
     assert text == hers(TEXT)

@@ -1,4 +1,7 @@
-"""Three-way merges of records: a change of one side is kept; in a conflict theirs is kept."""
+"""Three-way merges of records: a key that only one side changed has the changed value.
+
+If both sides changed a key, theirs is kept: the value of the remote.
+"""
 
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -34,13 +37,13 @@ def merge(base, ours, theirs):
 
 
 @given(VERSIONS, VERSIONS)
-def test_a_change_of_one_side_is_kept(base, changed):
+def test_a_merge_keeps_a_key_that_one_side_changed(base, changed):
     assert merge(base, changed, base) == (changed, [])
     assert merge(base, base, changed) == (changed, [])
 
 
 @given(VERSIONS, VERSIONS)
-def test_the_same_change_on_both_sides_is_no_conflict(base, changed):
+def test_the_same_change_of_a_key_on_both_sides_is_no_conflict(base, changed):
     assert merge(base, changed, changed) == (changed, [])
 
 
@@ -64,7 +67,7 @@ def test_two_records_created_independently_merge_without_a_base(ours, theirs):
     assert set(record.metadata) == {*ours.metadata, *theirs.metadata}
 
 
-def test_links_of_one_name_to_different_bytes_are_a_conflict():
+def test_artifact_links_with_one_name_and_different_digests_are_a_conflict():
     base = VersionRecord(number=4, created=MOMENT)
     other = replace(LINK, digest=f"sha256:{2:064x}")
     record, conflicts = merge(base, replace(base, artifacts=(LINK,)), replace(base, artifacts=(other,)))
@@ -94,7 +97,7 @@ def test_a_number_of_another_model_in_a_message_is_not_replaced():
     assert reworded(message, ReplayState({("iris", 4): 5})) == message
 
 
-def test_the_previous_version_is_the_one_in_the_stage_now():
+def test_a_replayed_message_names_the_current_holder_as_the_previous_version():
     facts = "Model: iris\nVersion: 4\nStage: production\nPrevious-Version: 3\nTxn: 4f\n"
     done = Replayed({"models/iris/stages/production.toml": b""}, previous={"production": 7})
     assert reworded(f"Promote iris 4 to production\n\n{facts}", ReplayState({("iris", 4): 5}), done) == (
@@ -104,7 +107,7 @@ def test_the_previous_version_is_the_one_in_the_stage_now():
     assert "Previous-Version" not in reworded(f"Promote iris 4 to production\n\n{facts}", ReplayState(), done)
 
 
-def test_a_stage_that_could_not_be_kept_is_not_in_the_message():
+def test_a_replayed_message_does_not_mention_a_stage_that_was_left_out():
     message = "Several\n\nModel: iris\nVersion: 4\nStage: production\nPrevious-Version: 3\nForced: good\nTxn: 4f\n"
     done = Replayed({"models/iris/versions/4.toml": b""})
     assert reworded(message, ReplayState(), done) == "Several\n\nModel: iris\nVersion: 4\nTxn: 4f\n"

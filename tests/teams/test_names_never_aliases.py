@@ -1,4 +1,7 @@
-"""Hand-written alias files with names of stages or reserved words are never read."""
+"""A stage or a reserved word, such as `latest`, is never an alias.
+
+gitmodel ignores an alias file with such a name, which somebody committed by hand. `check` and `doctor` report it.
+"""
 
 import editing
 import pytest
@@ -49,7 +52,7 @@ def held(client):
     return {state.name: (state.recorded, state.in_force) for state in model.stages}
 
 
-def test_no_reader_accepts_a_file_with_a_reserved_name_as_an_alias(client, code_repo):
+def test_no_command_reads_an_alias_file_with_a_reserved_name_as_an_alias(client, code_repo):
     for name in NEVER:
         commit = plant(client, name, tag=name not in ("production", "staging"))
     assert held(client) == {"production": (2, 2)}
@@ -81,7 +84,7 @@ def test_check_reports_an_alias_file_with_a_reserved_name_and_how_to_remove_it(c
     assert client.get_version("iris@production").number == 2
 
 
-def test_the_tag_of_a_stage_on_a_commit_that_wrote_an_alias_does_not_count(client, code_repo):
+def test_a_stage_tag_on_a_commit_that_wrote_an_alias_file_does_not_count(client, code_repo):
     plant(client, "production")
     code, _, err = run_apart(code_repo, "resolve", "iris@production")
     assert code == 5
@@ -91,7 +94,7 @@ def test_the_tag_of_a_stage_on_a_commit_that_wrote_an_alias_does_not_count(clien
 
 
 @pytest.mark.parametrize("name", ["latest", "Production"])
-def test_doctor_finds_and_removes_a_tag_that_nobody_reads(client, code_repo, name, git):
+def test_doctor_removes_a_tag_with_a_reserved_name(client, code_repo, name, git):
     plant(client, name)
     code, out, err = run_apart(code_repo, "doctor")
     assert code != 0
@@ -102,7 +105,7 @@ def test_doctor_finds_and_removes_a_tag_that_nobody_reads(client, code_repo, nam
 
 
 @pytest.mark.parametrize("name", ["latest", "Production", "staging"])
-def test_doctor_shows_how_plain_git_removes_a_tag_that_nobody_reads(client, code_repo, name, git):
+def test_doctor_shows_the_git_command_that_removes_a_tag_that_it_does_not_remove(client, code_repo, name, git):
     plant(client, name, tag=False)
     git(code_repo, "tag", f"model/iris/{name}", editing.BRANCH)
     code, out, err = run_apart(code_repo, "doctor", "--fix")
@@ -134,7 +137,7 @@ def test_by_url_an_alias_file_with_a_reserved_name_is_not_read(host, team, ada, 
     assert not client.get_model("iris").get_version(1).aliases
 
 
-def test_renaming_a_model_with_such_an_alias_file_keeps_its_stages(client, code_repo):
+def test_renaming_a_model_that_has_an_alias_file_with_a_reserved_name_keeps_its_stages(client, code_repo):
     plant(client, "production", tag=False)
     client.update_model("iris", new_name="flower")
     assert client.get_version("flower@production").number == 2

@@ -61,7 +61,7 @@ def test_a_pull_that_renumbers_and_a_rename_keep_names_and_attachments(ada, bob,
     bob.get_model("iris").rename("rose")
     bob.push()
     ada.pull()
-    assert contents(ada.get_version("rose@5")) == EXPECTED  # from the shared store
+    assert contents(ada.get_version("rose@5")) == EXPECTED  # Ada's clone reads the content from the shared store
     assert_sound(ada.repository.common_dir)
 
 
@@ -70,7 +70,7 @@ def test_a_merged_and_applied_proposal_keeps_names_and_attachments(ada, bob, bar
     ada.pull()
     proposal = ada.propose(("iris@4", "production"), rename=[("iris", "rose")], push=True)
     made.detach("reports")
-    made.attach("reports", {"later": True})  # while the proposal is open
+    made.attach("reports", {"later": True})  # attaches a file while the proposal is open
     bob.push()
     merge_within(bare, proposal)
     bob.pull()

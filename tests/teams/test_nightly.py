@@ -1,6 +1,7 @@
-"""The example of a nightly job: by itself, from cron, and in jobs of GitHub and GitLab on this machine.
+"""The scripts of the how-to page on nightly jobs: run alone, from cron, and in jobs of GitHub and GitLab.
 
-The remote accepts only what the least rights of the page allow: the metadata branch and branches of proposals.
+The jobs run on this machine. The remote accepts only pushes that the page says are necessary: to the metadata branch
+and to branches of proposals.
 """
 
 import fcntl
@@ -33,7 +34,7 @@ done
 
 @pytest.fixture
 def site(tmp_path, git):
-    """A host with the code and the registry, whose production has a gate and is proposal_only."""
+    """A host with the code and the registry. The stage production has a gate and is proposal_only."""
     remote, code = tmp_path / "remote.git", tmp_path / "code"
     git(tmp_path, "init", "-q", "--bare", "--initial-branch=main", str(remote))
     for key in ("http.receivepack", "uploadpack.allowFilter"):
@@ -64,13 +65,13 @@ def site(tmp_path, git):
 
 
 class Site:
-    """The URL of the registry, and new machines, like those that run the jobs of a host."""
+    """The URL of the registry, and new machines, as a host starts them for its jobs."""
 
     def __init__(self, folder, url, git):
         self.folder, self.url, self.git = folder, url, git
 
     def machine(self, name):
-        """Return a clone of the code of depth 1, and the environment of a job. git has no name or e-mail there."""
+        """Return a clone of depth 1 of the code, and the environment of a job, without a name and e-mail for git."""
         path, home = self.folder / name, self.folder / f"home-{name}"
         home.mkdir()
         self.git(self.folder, "clone", "-q", "--depth", "1", f"file://{self.folder}/remote.git", str(path))
@@ -79,7 +80,10 @@ class Site:
         return path, {**kept, **places, "GIT_CONFIG_NOSYSTEM": "1"}
 
     def start(self, name, *words, worse=False, **more):
-        """Start the script *words* on a new machine. With *worse*, the gate refuses the trained version."""
+        """Start a script on a new machine; *words* are its name and arguments.
+
+        With *worse*, a gate refuses its version.
+        """
         path, environ = self.machine(name)
         if worse:
             self.spoil(path)
@@ -107,7 +111,7 @@ class Site:
             return sorted(version.number for model in client.list_models() for version in model.list_versions())
 
 
-def test_two_jobs_at_once_register_two_versions_and_propose_each(site):
+def test_two_nightly_jobs_at_the_same_time_create_and_propose_two_versions(site):
     jobs = [site.start(name, "nightly.sh", "production") for name in ("first", "second")]
     for job in jobs:
         out, err = job.communicate(timeout=120)
@@ -117,7 +121,7 @@ def test_two_jobs_at_once_register_two_versions_and_propose_each(site):
     assert site.proposals() == ["iris/production/1", "iris/production/2"]
 
 
-def test_a_failed_training_and_a_wrong_token_register_nothing(site):
+def test_a_nightly_job_that_fails_creates_no_version(site):
     code, out, err = site.run("machine", "nightly.sh", "production", NIGHTLY_TOKEN="wrong")
     assert (code, site.proposals()) == (7, []), out + err
     path, environ = site.machine("broken")
@@ -188,7 +192,7 @@ def test_gitlab_runs_the_job(site, worse):
 
 
 @pytest.mark.parametrize(("schema", "file"), [("github-workflows", "github.yml"), ("gitlab-ci", "gitlab-ci.yml")])
-def test_the_files_are_as_the_schemas_of_the_hosts_say(schema, file):
+def test_the_files_match_the_json_schemas_of_the_hosts(schema, file):
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", str(EXAMPLE / file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,7 @@
-"""Notices of `apply`: what is posted, and that no receiver can fail or delay a promotion."""
+"""`apply` posts a notice of each change to the URL in the setting `gitmodel.notify.url`, the receiver.
+
+A receiver that fails or does not answer never fails a promotion, and delays the command only for a limited time.
+"""
 
 import hashlib
 import hmac
@@ -19,7 +22,10 @@ from gitmodel.hosts import notices
 
 
 class Receiver(QuietHandler):
-    """Answers with the next of `server.answers`: a status, the target of a redirect, or "silent"."""
+    """A receiver.
+
+    Its answers are `server.answers` in turn: a status, the target of a redirect, or "silent" for none.
+    """
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -49,7 +55,7 @@ def receiver():
 
 @pytest.fixture
 def pending(code_repo, monkeypatch):
-    """A repository with a promotion that is recorded and not in force, because its tag is deleted."""
+    """A repository with a pending promotion: it is recorded, but its tag is deleted."""
     monkeypatch.chdir(code_repo)
     with Client(code_repo) as client:
         version = client.register_model("iris").create_version(metadata={"accuracy": 0.9})
@@ -87,7 +93,7 @@ def test_apply_posts_the_changes_and_signs_them(pending, settings, receiver, cap
     ]  # fmt: skip
 
 
-def test_nothing_is_posted_without_a_change_or_without_a_receiver(pending, settings, receiver, capsys):
+def test_apply_posts_nothing_without_a_change_or_without_a_receiver(pending, settings, receiver, capsys):
     ask(capsys, "apply")
     receiver.got.clear()
     assert ask(capsys, "apply")[0] == 0
@@ -97,7 +103,7 @@ def test_nothing_is_posted_without_a_change_or_without_a_receiver(pending, setti
     assert receiver.got == []
 
 
-def test_the_secret_of_the_settings_signs_and_no_secret_leaves_the_signature_out(
+def test_a_notice_is_signed_with_the_secret_in_the_settings_and_unsigned_without_a_secret(
     pending, settings, receiver, capsys, monkeypatch
 ):
     monkeypatch.delenv("GITMODEL_NOTIFY_SECRET")
@@ -110,7 +116,7 @@ def test_the_secret_of_the_settings_signs_and_no_secret_leaves_the_signature_out
     assert receiver.got[1][1]["X-Gitmodel-Signature-256"] == f"sha256={signature}"
 
 
-def test_the_branch_cannot_name_a_receiver(pending, receiver, capsys):
+def test_a_file_on_the_metadata_branch_cannot_set_the_receiver(pending, receiver, capsys):
     text = read(pending, "gitmodel.toml")
     edit(pending, {"gitmodel.toml": f'{text}\n[notify]\nurl = "{receiver.url}"\n'})
     assert ask(capsys, "apply")[0] == 0
@@ -160,7 +166,7 @@ def _impatient(original):
     return make
 
 
-def test_a_receiver_that_is_down_is_a_warning(pending, receiver, settings, capsys):
+def test_apply_warns_if_the_receiver_cannot_be_reached(pending, receiver, settings, capsys):
     run(pending, "config", "gitmodel.notify.url", "http://127.0.0.1:1/")
     code, _, err = ask(capsys, "apply")
     assert (code, "was not delivered: " in err, is_in_force(pending)) == (0, True, True)
@@ -169,14 +175,14 @@ def test_a_receiver_that_is_down_is_a_warning(pending, receiver, settings, capsy
 @pytest.mark.parametrize(
     "url", ["ftp://example.org/", "https://user:pw@example.org/", "https://", "https://h/a b", "https://h:x/", "x"]
 )
-def test_an_address_that_cannot_be_used_is_a_warning_that_does_not_show_it(pending, capsys, monkeypatch, url):
+def test_apply_warns_of_an_invalid_receiver_without_printing_its_address(pending, capsys, monkeypatch, url):
     monkeypatch.setenv("GITMODEL_NOTIFY_URL", url)
     code, _, err = ask(capsys, "apply")
     assert (code, "the address for notices is not https://HOST/PATH" in err, is_in_force(pending)) == (0, True, True)
     assert url == "x" or url not in err.replace("https://HOST/PATH", "")
 
 
-def test_a_certificate_that_is_not_trusted_gets_no_notice(pending, settings, receiver, capsys, tmp_path):
+def test_a_receiver_with_an_untrusted_certificate_gets_no_notice(pending, settings, receiver, capsys, tmp_path):
     made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
     names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key", "-out", tmp_path / "cert"]
     subprocess.run(["openssl", *made.split(), *names], check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""In an incomplete clone, as in CI, commands name the missing part and the fetch to run."""
+"""In a clone without all commits, tags or objects, as in CI, commands say what is missing and which fetch to run."""
 
 import shlex
 import subprocess
@@ -14,7 +14,7 @@ READERS = ("list", "show iris", "resolve iris@production", "version list iris", 
 
 @pytest.fixture
 def upstream(code_repo, git):
-    """A repository with a registry: iris@2 in production after iris@1, and a commit after that."""
+    """A repository with a registry: iris@2 replaced iris@1 in production, and another commit followed."""
     with Client(code_repo) as client:
         iris = client.register_model("iris")
         for _ in range(3):
@@ -27,7 +27,7 @@ def upstream(code_repo, git):
 
 @pytest.fixture
 def clone(upstream, tmp_path, git, monkeypatch):
-    """Return a function that clones the repository with options of git and makes the clone the current folder."""
+    """A function that clones the repository with options of git, and changes the current folder to the clone."""
 
     def make(*options):
         git(tmp_path, "clone", "-q", *options, upstream.as_uri(), "clone")
@@ -51,14 +51,14 @@ def test_commands_report_that_the_clone_lacks_the_registry_and_the_fetch_they_na
     assert ask(capsys, "check")[0] == 0
 
 
-def test_a_pull_fetches_the_registry_into_such_a_clone(clone, capsys):
+def test_a_pull_fetches_the_registry_into_a_clone_without_it(clone, capsys):
     clone("--depth", "1")
     assert ask(capsys, "pull")[0] == 0
     assert ask(capsys, "resolve", "iris@production") == (0, "iris@2\n", "")
     assert ask(capsys, "apply") == (0, "", "nothing was pending\n")
 
 
-def test_python_names_the_fetch_to_run(clone):
+def test_the_python_error_for_a_missing_registry_names_the_fetch_to_run(clone):
     with Client(clone("--depth", "1")) as client:
         for read in (client.list_models, client.check, client.apply, lambda: client.get_version("iris@production")):
             with pytest.raises(NotFound, match="the registry is not in this clone"):
@@ -100,9 +100,9 @@ class TestWithoutTags:
 
 
 class TestShallowRegistry:
-    """`git clone --depth 1 --branch gitmodel` fetches the tip of the registry without its history."""
+    """A clone by `git clone --depth 1 --branch gitmodel`, which fetches only the newest commit of the registry."""
 
-    def test_apply_sets_no_tag_that_the_whole_history_would_not_set(self, clone, upstream, capsys, git):
+    def test_apply_sets_no_tag_in_a_clone_that_is_too_shallow_to_judge_it(self, clone, upstream, capsys, git):
         right = git(upstream, "rev-parse", "model/iris/production")
         path = clone("--depth", "1", "--branch", "gitmodel")
         code, out, err = ask(capsys, "apply")
@@ -127,7 +127,7 @@ class TestShallowRegistry:
         assert (code, "too shallow" in out + err) == (5, True)
         assert git(path, "for-each-ref", "refs/tags") == ""
 
-    def test_a_stage_tag_that_is_fetched_later_is_not_called_foreign(self, clone, capsys, git):
+    def test_doctor_in_a_shallow_clone_does_not_report_a_stage_tag_that_was_fetched_later(self, clone, capsys, git):
         path = clone("--depth", "1", "--branch", "gitmodel")
         git(path, "fetch", "-q", "--depth", "1", "origin", "+refs/tags/model/*:refs/tags/model/*")
         code, _, err = ask(capsys, "resolve", "iris@production")
@@ -148,7 +148,7 @@ class TestShallowRegistry:
         ask(capsys, "apply")
         assert git(path, "rev-parse", "model/iris/production") == tag
 
-    def test_check_reads_the_records_and_a_range_names_the_fetch(self, clone, upstream, capsys, git):
+    def test_check_works_in_a_shallow_clone_and_check_of_a_range_names_the_fetch(self, clone, upstream, capsys, git):
         git(upstream, "branch", "old", "gitmodel~2")
         path = clone("--depth", "1", "--branch", "gitmodel")
         assert ask(capsys, "check")[0] == 0
@@ -173,7 +173,7 @@ class TestPullRequests:
 
     @pytest.fixture
     def checkout(self, upstream, tmp_path, git, monkeypatch):
-        """A clone as in a job of GitHub: the merge of the pull request, checked out, from a fetch of this depth."""
+        """A function that returns a clone as in a job of GitHub: a fetch of a depth, and the merge checked out."""
 
         def make(*depth):
             git(tmp_path, "init", "-q", "job")
@@ -198,7 +198,7 @@ class TestPullRequests:
         code, out, err = ask(capsys, "plan")
         assert (code, out, "fetch" in err) == (3, "", True)
 
-    def test_plan_uses_the_checked_out_commit(self, merge, checkout, capsys, git):
+    def test_plan_uses_the_checked_out_merge_of_the_pull_request(self, merge, checkout, capsys, git):
         path = checkout()
         git(path, "fetch", "-q", "origin", "+refs/heads/*:refs/remotes/origin/*")
         code, out, _ = ask(capsys, "plan", "--format", "json")
@@ -219,7 +219,7 @@ class TestFilteredClones:
         for command in ("list", "check", "show iris", "log", "apply"):
             assert ask(capsys, *command.split())[0] == 0, command
 
-    def test_a_remote_that_cannot_be_reached_is_reported(self, server, clone, capsys, filter, git):
+    def test_a_partial_clone_reports_a_remote_that_cannot_be_reached(self, server, clone, capsys, filter, git):
         path = clone(f"--filter={filter}", "--no-checkout")
         git(path, "config", "remote.origin.url", (path / "gone").as_uri())
         for command in ("resolve iris@production", "list", "check", "apply", "show iris"):

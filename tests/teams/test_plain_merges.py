@@ -1,4 +1,7 @@
-"""After a merge by plain git, whose first parent is the local branch, all versions in force stay in force."""
+"""`git pull` makes a merge whose first parent is the local branch. The versions in force must stay in force.
+
+Such a merge breaks the chain of first parents that the stage tags are on, so gitmodel must repair it.
+"""
 
 import subprocess
 
@@ -20,7 +23,7 @@ def git(folder, *arguments):
 
 
 def pull_and_push_by_git(folder, *strategy):
-    """Run `git pull && git push` in a work tree of the metadata branch. Return the merge commit."""
+    """Run `git pull` and `git push` in a work tree of the metadata branch. Return the merge commit."""
     tree = folder.parent / f"{folder.name}-tree"
     git(folder, "worktree", "add", "-q", str(tree), "gitmodel")
     git(tree, "pull", "-q", "--no-rebase", "--no-edit", *strategy, "origin", "gitmodel")
@@ -38,7 +41,7 @@ def merge(team, ada, bob):
     return pull_and_push_by_git(team.folder / "bob")
 
 
-def test_every_reader_uses_the_version_that_was_in_force_before_the_merge(team, ada, bare, merge):
+def test_after_a_merge_by_plain_git_every_reader_uses_the_version_that_was_in_force(team, ada, bare, merge):
     ada.pull()
     assert ada.get_version("iris@production").number == 3
     assert [state.in_force for state in ada.get_model("iris").stages] == [3]
@@ -52,7 +55,9 @@ def test_every_reader_uses_the_version_that_was_in_force_before_the_merge(team, 
     assert ada.check() == []
 
 
-def test_pull_and_check_name_the_merge_and_apply_repairs_it(team, ada, bob, bare, merge, capsys, monkeypatch):
+def test_pull_and_check_name_the_merge_by_plain_git_and_apply_repairs_it(
+    team, ada, bob, bare, merge, capsys, monkeypatch
+):
     monkeypatch.chdir(team.folder / "ada")
     assert run(["pull"]) == 0
     warning = (
@@ -78,7 +83,7 @@ def test_pull_and_check_name_the_merge_and_apply_repairs_it(team, ada, bob, bare
     assert_sound(bare, store=team.store)
 
 
-def test_a_pull_in_json_names_the_merge(team, ada, merge, capsys, monkeypatch):
+def test_the_json_of_a_pull_names_the_merge_by_plain_git(team, ada, merge, capsys, monkeypatch):
     import json
 
     monkeypatch.chdir(team.folder / "ada")
@@ -86,7 +91,7 @@ def test_a_pull_in_json_names_the_merge(team, ada, merge, capsys, monkeypatch):
     assert json.loads(capsys.readouterr().out)["merged"] == [merge]
 
 
-def test_a_gitmodel_command_repairs_a_merge_by_plain_git(team, ada, bob, bare, merge):
+def test_the_next_write_of_gitmodel_repairs_a_merge_by_plain_git(team, ada, bob, bare, merge):
     bob = team.open("bob")
     pulled = bob.pull()
     assert [one.commit for one in pulled.merged] in ([], [merge])
@@ -99,7 +104,7 @@ def test_a_gitmodel_command_repairs_a_merge_by_plain_git(team, ada, bob, bare, m
     assert refs(team.folder / "ada") == refs(team.folder / "bob") == refs(bare)
 
 
-def test_doctor_fix_sets_the_tags_again(team, ada, merge):
+def test_doctor_fix_repairs_the_tags_after_a_merge_by_plain_git(team, ada, merge):
     ada.pull()
     doctor.repair(ada.repository, None)
     assert git(team.folder / "ada", "rev-parse", f"{PRODUCTION}^{{commit}}") == merge
@@ -107,8 +112,8 @@ def test_doctor_fix_sets_the_tags_again(team, ada, merge):
     assert merged_tags(ada.repository) == []
 
 
-def test_a_promotion_recorded_after_the_merge_waits_and_the_version_in_force_stays(team, ada, bob, bare, merge):
-    """A later record on the branch does not invalidate the tag, which agrees with the file in the merge."""
+def test_a_promotion_recorded_after_a_merge_by_plain_git_is_pending(team, ada, bob, bare, merge):
+    """The tag still agrees with the stage file in the merge commit, so a newer stage file does not make it invalid."""
     ada.pull()
     old = git(team.folder / "ada", "rev-parse", PRODUCTION)
     ada.get_version("iris@1").set_stage("production")
@@ -121,7 +126,7 @@ def test_a_promotion_recorded_after_the_merge_waits_and_the_version_in_force_sta
     assert ada.get_version("iris@production").number == 1
 
 
-def test_a_merge_that_kept_another_version_is_refused_and_apply_repairs_it(team, ada, bob):
+def test_a_merge_by_plain_git_that_kept_another_version_is_refused_and_apply_repairs_it(team, ada, bob):
     ada.get_version("iris@3").set_stage("production")
     ada.push()
     bob.get_version("iris@1").set_stage("production")
@@ -133,7 +138,7 @@ def test_a_merge_that_kept_another_version_is_refused_and_apply_repairs_it(team,
     assert ada.get_version("iris@production").number == 1
 
 
-def test_a_tag_on_a_commit_that_was_never_merged_is_refused(team, ada, bob):
+def test_a_stage_tag_on_a_commit_that_was_never_merged_is_refused(team, ada, bob):
     ada.pull()
     there = git(team.folder / "bob", "rev-parse", BRANCH)
     bob.get_version("iris@3").set_stage("production")
@@ -147,10 +152,7 @@ def test_a_tag_on_a_commit_that_was_never_merged_is_refused(team, ada, bob):
 def test_a_fast_forward_of_a_proposal_updated_by_a_merge_keeps_the_stages_in_force(
     team, ada, bob, bare, capsys, monkeypatch
 ):
-    """The button "Update branch" of a host merges the base into the proposal.
-
-    Then the branch is fast-forwarded to it.
-    """
+    """The button "Update branch" of a host merges the branch into the proposal. Then the branch is fast-forwarded."""
     proposal = ada.propose(("iris@1", "staging"))
     git(team.folder / "ada", "push", "-q", "origin", f"{proposal.commit}:refs/heads/{proposal.branch}")
     bob.get_version("iris@3").set_stage("production")

@@ -1,4 +1,4 @@
-"""`plan BASE..HEAD` as text, Markdown and JSON, which no record can falsify."""
+"""`plan BASE..HEAD` shows what a merge would change, as text, Markdown and JSON. Hostile records cannot falsify it."""
 
 import json
 import re
@@ -79,7 +79,7 @@ def test_a_plan_shows_the_old_and_the_new_version_side_by_side(client, repo, git
     assert change.code.comparison == f"https://github.com/org/code/compare/{old}...{new}"
 
 
-def test_a_gate_that_fails_is_shown_and_ends_with_6(client, repo, monkeypatch, capsys):
+def test_a_plan_shows_a_gate_that_fails_and_ends_with_exit_code_6(client, repo, monkeypatch, capsys):
     monkeypatch.chdir(repo)
     edit(repo, {paths.version_file("iris", 2): read(repo, paths.version_file("iris", 2)).replace("0.95", "0.5")})
     editing.run(repo, "update-ref", TOPIC, BRANCH)
@@ -100,7 +100,7 @@ def test_the_plan_as_json_has_the_same_content_as_text(client, repo, monkeypatch
     assert found["problems"] == []
 
 
-def test_markdown_has_the_hidden_line_and_no_markup_of_records(client, repo):
+def test_the_markdown_of_a_plan_has_its_hidden_marker_and_escapes_markup_in_records(client, repo):
     propose(repo, 2, client, f"reason = {json.dumps(HOSTILE)}\n")
     page = markdown(planned(client))
     assert page.startswith("<!-- gitmodel plan -->\n")
@@ -113,7 +113,7 @@ def test_markdown_has_the_hidden_line_and_no_markup_of_records(client, repo):
     assert note.count(" | ") == 3
 
 
-def test_the_page_begins_with_the_result_and_the_effect(client, repo):
+def test_the_markdown_of_a_plan_begins_with_its_result_and_effect(client, repo):
     propose(repo, 2, client, 'reason = "better"\n')
     page = markdown(planned(client)).replace("\u200b", "")
     assert page.splitlines()[2:7] == [
@@ -156,9 +156,9 @@ def test_a_plan_says_which_number_of_a_gate_is_worse(client, repo):
 
 
 class TestTrend:
-    """The chart of the number that a gate reads, for the last versions in the stage and the entering version."""
+    """The chart in a plan: a metadata value of the last versions in the stage, and of the version that would enter."""
 
-    def test_the_last_twelve_versions_and_the_one_that_enters_are_in_the_chart(self, client, repo):
+    def test_the_chart_has_the_last_twelve_versions_and_the_version_that_would_enter(self, client, repo):
         iris = client.get_model("iris")
         for number in range(14):
             version = iris.create_version(metadata={"accuracy": 0.9 + number / 1000})
@@ -179,7 +179,7 @@ class TestTrend:
         assert chart[6].startswith("    line [0.902, 0.903, ")
         assert "```" not in markdown(made, brief=True)
 
-    def test_versions_that_were_never_in_force_and_versions_without_the_number_are_left_out(self, client, repo):
+    def test_the_chart_leaves_out_versions_that_were_never_in_force_or_have_no_number(self, client, repo):
         iris = client.get_model("iris")
         iris.create_version(metadata={"accuracy": "high"})
         client.get_version("iris@3").set_stage("production", force=True, reason="trial")
@@ -193,7 +193,7 @@ class TestTrend:
         ("site", "metric"),
         [('headline = "loss.test"', "loss.test"), ('headline = "note"', "accuracy"), ("headline = 3", "accuracy")],
     )
-    def test_the_headline_of_the_registry_is_in_the_chart_if_it_is_a_number(self, client, repo, site, metric):
+    def test_the_chart_shows_the_headline_of_the_registry_if_it_is_a_number(self, client, repo, site, metric):
         edit(repo, {"gitmodel.toml": f"{read(repo, 'gitmodel.toml')}\n[site]\n{site}\n"})
         version = client.get_model("iris").create_version(metadata={"accuracy": 0.95, "loss": {"test": 1}, "note": "x"})
         editing.run(repo, "update-ref", TOPIC, BRANCH)
@@ -203,7 +203,7 @@ class TestTrend:
         assert client.headline_keys() == (("accuracy",) if "3" in site else (site.split('"')[1], "accuracy"))
         assert [problem.key for problem in check(client.repository)] == (["site.headline"] if "3" in site else [])
 
-    def test_without_an_earlier_point_there_is_no_chart(self, client, repo):
+    def test_a_plan_without_an_earlier_number_has_no_chart(self, client, repo):
         client.get_model("iris").demote("production")
         edit(repo, {paths.version_file("iris", 1): read(repo, paths.version_file("iris", 1)).replace("0.9", "nan")})
         editing.run(repo, "update-ref", TOPIC, BRANCH)
@@ -224,7 +224,7 @@ class TestTrend:
             assert f"    line [{drawn}, 0]" in page
             assert '    title "production: x___ evil _ by version"' in page
 
-    def test_the_trend_is_in_the_json(self, client, repo, monkeypatch, capsys):
+    def test_the_json_of_a_plan_has_the_numbers_of_the_chart(self, client, repo, monkeypatch, capsys):
         monkeypatch.chdir(repo)
         propose(repo, 2, client)
         assert run_program(["plan", "gitmodel..topic", "--format", "json"]) == 0
@@ -234,7 +234,7 @@ class TestTrend:
         assert (change["reviewed"], change["signed"]) == (False, False)
 
 
-def test_a_page_of_hostile_metadata_fits_into_a_comment(client, repo):
+def test_the_markdown_of_a_plan_with_hostile_metadata_fits_into_a_comment(client, repo):
     rows = compare_values({}, {f"{'[' * 90}{number}": "!" * 500 for number in range(500)})
     texts = tuple(TextChange(f"{number}", "model", ("`" * 70_000,) * 500) for number in range(200))
     change = PlannedChange("iris", "production", alias=False, old=1, new=2, who="", reason="", metadata=rows)
@@ -254,11 +254,11 @@ def test_a_plan_without_changes_of_stages_says_that_no_stage_changes(client, rep
 
 
 class TestContents:
-    """Texts and packages that differ, read from the stores of this machine."""
+    """The differences of texts and packages in a plan, which gitmodel reads from the stores of this machine."""
 
     @pytest.fixture
     def texts(self, client, repo, tmp_path):
-        """Return a function that proposes a version whose artifacts are new, and returns the plan."""
+        """A function that proposes a version with new artifacts, and returns the plan."""
 
         def write(name, data):
             (tmp_path / name).write_bytes(data)
@@ -275,7 +275,7 @@ class TestContents:
 
         return propose_with
 
-    def test_a_text_that_differs_is_shown_as_a_diff(self, texts):
+    def test_a_plan_shows_a_changed_text_artifact_as_a_diff(self, texts):
         (change,) = texts(b"rate: 1\nseed: 2\n", b"rate: 3\nseed: 2\n").changes
         (text,) = change.texts
         assert (text.name, text.kind) == ("config", "deployment")
@@ -292,19 +292,19 @@ class TestContents:
         ],
         ids=["a NUL", "not UTF-8", "too long", "too many lines", "data"],
     )
-    def test_other_artifacts_are_compared_by_their_digests_only(self, texts, old, new, kinds):
+    def test_a_plan_compares_other_artifacts_only_by_their_digests(self, texts, old, new, kinds):
         (change,) = texts(old, new, **kinds).changes
         assert change.texts == ()
         assert [row.name for row in (*change.artifacts, *change.datasets)] == ["config"]
 
-    def test_without_the_store_a_plan_shows_only_digests(self, texts, client, repo):
+    def test_a_plan_shows_only_digests_if_the_store_cannot_be_reached(self, texts, client, repo):
         texts(b"rate: 1\n", b"rate: 3\n")
         shutil.rmtree(repo / ".git" / "gitmodel" / "store")
         (change,) = client.plan(f"{BRANCH}..{TOPIC}").changes
         assert (change.texts, [row.name for row in change.artifacts]) == ((), ["config"])
 
 
-def test_the_address_of_the_pages_is_that_before_the_merge(client, repo):
+def test_a_plan_links_to_the_pages_by_the_address_that_was_set_before_the_merge(client, repo):
     edit(repo, {"gitmodel.toml": f'{read(repo, "gitmodel.toml")}\n[site]\nurl = "https://models.example.org/a/"\n'})
     editing.run(repo, "update-ref", TOPIC, BRANCH)
     edit(repo, {"gitmodel.toml": read(repo, "gitmodel.toml").replace("models.example.org", "evil.example")}, onto=TOPIC)
@@ -319,7 +319,7 @@ def test_check_reports_an_invalid_address_of_the_pages(client, repo, url):
     assert [problem.key for problem in check(client.repository)] == ["site.url"]
 
 
-def test_aliases_demotions_and_new_versions_are_reported(client, repo):
+def test_a_plan_shows_aliases_demotions_and_new_versions(client, repo):
     client.get_version("iris@2").add_alias("champion")
     client.get_model("iris").create_version()
     client.get_model("iris").demote("production")

@@ -1,4 +1,4 @@
-"""Promotion by pull request: proposed on a branch, merged in three ways, then applied."""
+"""Promotion by pull request: `propose` creates a branch, a host merges it in one of three ways, `apply` follows."""
 
 import editing
 import pytest
@@ -31,7 +31,7 @@ def promote(client, reference, stage="production", **more):
 
 
 def entry(proposal):
-    """Return the only change of the proposal that affects production."""
+    """Return the change of production in the plan of the proposal. Fails unless there is exactly one."""
     (change,) = [change for change in proposal.plan.changes if change.place == "production"]
     return change
 
@@ -45,13 +45,13 @@ def held(client, name="iris"):
 
 
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
-def test_a_proposal_is_merged_applied_and_every_clone_derives_the_same_tag(ada, bob, host, bare, how):
+def test_after_a_merge_in_each_way_apply_in_each_clone_creates_the_same_tag(ada, bob, host, bare, how):
     proposal = promote(bob, "iris@3", reason="better on virginica")
     assert held(bob) == {"production": (2, 2)}
     assert git(bare, "diff", "--name-status", "gitmodel", proposal.branch).split() == [
         "A", "models/iris/stages/archived/2.toml", "M", "models/iris/stages/production.toml",
     ]  # fmt: skip
-    # another commit is pushed before the merge
+    # pushes another commit to the metadata branch before the merge
     ada.get_model("iris").create_version()
     ada.push()
     assert host.merge(proposal.branch, how)
@@ -72,7 +72,7 @@ def test_a_proposal_is_merged_applied_and_every_clone_derives_the_same_tag(ada, 
     assert list_proposals(ada.repository) == []
 
 
-def test_two_proposals_for_one_stage_conflict(ada, bob, host):
+def test_the_second_of_two_proposals_for_one_stage_has_a_merge_conflict(ada, bob, host):
     first, second = promote(bob, "iris@3"), promote(ada, "iris@1")
     assert host.merge(first.branch)
     (found,) = list_proposals(ada.repository)
@@ -80,7 +80,7 @@ def test_two_proposals_for_one_stage_conflict(ada, bob, host):
     assert not host.merge(second.branch)
 
 
-def test_proposals_of_different_models_merge_cleanly(ada, bob, host):
+def test_proposals_of_different_models_merge_without_a_conflict(ada, bob, host):
     ada.register_model("wine").create_version()
     ada.push()
     bob.pull()
@@ -91,7 +91,7 @@ def test_proposals_of_different_models_merge_cleanly(ada, bob, host):
     assert check(ada.repository) == []
 
 
-def test_a_proposal_moves_nothing_but_its_branch(ada, bob, bare):
+def test_propose_creates_only_the_branch_of_the_proposal(ada, bob, bare):
     before = refs(bare), refs(bob.repository.common_dir)
     proposal = bob.propose(("iris@3", "production"))
     assert (refs(bare), refs(bob.repository.common_dir)) == before
@@ -100,7 +100,7 @@ def test_a_proposal_moves_nothing_but_its_branch(ada, bob, bare):
     assert proposal.branch.startswith(f"propose/iris/production/3-{proposal.commit[:7]}")
 
 
-def test_a_version_that_the_remote_does_not_hold_is_refused(ada, bob):
+def test_propose_refuses_a_version_that_the_remote_does_not_have(ada, bob):
     bob.get_model("iris").create_version()
     with pytest.raises(Refused, match="iris 4 is not on the remote") as refused:
         promote(bob, "iris@4")
@@ -112,7 +112,7 @@ def test_a_version_that_the_remote_does_not_hold_is_refused(ada, bob):
     assert promote(bob, "iris@3").ready
 
 
-def test_a_demotion_and_a_rollback_are_proposed_too(ada, bob, host):
+def test_propose_can_propose_a_demotion_and_a_rollback(ada, bob, host):
     ada.get_version("iris@3").set_stage("production")
     ada.push()
     back = bob.propose(rollback=[("iris", "production")], push=True)
@@ -127,7 +127,7 @@ def test_a_demotion_and_a_rollback_are_proposed_too(ada, bob, host):
         ada.get_version("iris@production")
 
 
-def test_a_proposed_rollback_after_the_holder_was_deleted_returns_to_the_one_before(ada, bob, host):
+def test_a_proposed_rollback_after_the_holder_was_deleted_returns_to_the_previous_holder(ada, bob, host):
     ada.get_version("iris@3").set_stage("production")
     ada.get_version("iris@3").delete(force=True)
     ada.push()
@@ -144,7 +144,7 @@ class TestRules:
         ada.push()
         bob.pull()
 
-    def test_a_version_that_fails_a_gate_is_proposed_only_with_force(self, bob):
+    def test_propose_refuses_a_version_that_fails_a_gate_without_force(self, bob):
         with pytest.raises(GateRefused, match="better"):
             promote(bob, "iris@1")
         forced = promote(bob, "iris@1", force=True, reason="the others are on fire")
@@ -160,7 +160,7 @@ class TestRules:
         assert (found.branch, found.ready, found.pushed) == (proposal.branch, False, True)
         assert next(str(outcome) for outcome in entry(found).outcomes).startswith("better: ")
 
-    def test_only_the_merged_change_of_a_reviewed_stage_comes_into_force(self, ada, bob, host):
+    def test_a_direct_change_of_a_proposal_only_stage_is_not_put_in_force(self, ada, bob, host):
         with pytest.raises(Refused, match="a change of iris production needs a reviewed proposal"):
             ada.get_version("iris@3").set_stage("production")
         assert held(ada) == {"production": (2, 2)}
@@ -174,7 +174,7 @@ class TestRules:
         assert [ref.stage for ref, _ in bob.apply().refused] == ["production"]
 
     @pytest.mark.parametrize(("how", "seen"), [("merge", True), ("squash", False), ("rebase", False)])
-    def test_history_shows_if_a_change_was_merged_or_vouched_for(self, ada, bob, host, how, seen):
+    def test_history_shows_if_a_change_was_merged_or_confirmed_with_reviewed(self, ada, bob, host, how, seen):
         base = refs(ada.repository.common_dir)[BRANCH]
         assert host.merge(promote(bob, "iris@3").branch, how)
         ada.pull()
@@ -218,7 +218,7 @@ def test_the_command_prints_the_url_for_opening_the_pull_request(ada, bob, monke
         ),
     ],
 )
-def test_a_host_is_known_by_its_url_and_secrets_are_not_passed_on(url, address):
+def test_the_url_of_a_remote_tells_the_host_and_its_secrets_are_not_in_the_link(url, address):
     host = find_host(url)
     assert host.new_pull_request("gitmodel", "propose/iris/production/4-1a2b3c4", "Promote it") == address
 
@@ -226,5 +226,5 @@ def test_a_host_is_known_by_its_url_and_secrets_are_not_passed_on(url, address):
 @pytest.mark.parametrize(
     "url", ["/srv/models.git", "../models.git", "file:///srv/models.git", "git@example.org:x/y.git"]
 )
-def test_an_unknown_host_has_no_address(url):
+def test_the_url_of_an_unknown_host_gives_no_link(url):
     assert find_host(url) is None

@@ -1,4 +1,4 @@
-"""Proposing several changes, and opening the pull request: by `gh`, `glab`, a push option or by hand."""
+"""`propose` with several changes, and with --open, which opens the pull request by `gh`, `glab` or a push option."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from gitmodel.errors import Conflict, NotFound, Refused, Unreachable
 
 GITHUB = "https://github.com/org/models.git"
 GITLAB = "https://gitlab.example.org/team/models.git"
-# A fake of a host's program (`gh`, `glab`), which records its arguments, each ended by NUL, and its stdin.
+# A fake of a host's program (`gh` or `glab`). It records its stdin and its arguments, with NUL after each argument.
 RECORDER = """\
 #!/bin/sh
 printf '%s\\0' "$@" > {folder}/arguments
@@ -34,7 +34,7 @@ echo '  https://gitlab.example.org/team/models/-/merge_requests/7'
 
 @pytest.fixture
 def hosted(team, bob, bare):
-    """Bob's clone. The URL of its remote names a host, and git is configured to use the bare repository instead."""
+    """A function that opens Bob's clone with a URL of a host as its remote, for which git uses the bare repository."""
 
     def open(url, path=os.environ["PATH"]):
         git(bob.repository.git.top, "remote", "set-url", "origin", url)
@@ -48,7 +48,7 @@ def hosted(team, bob, bare):
 
 @pytest.fixture
 def programs(tmp_path):
-    """Return a function that puts a fake of a host's program first on the PATH."""
+    """A function that puts a fake of a host's program first on the PATH."""
     folder = tmp_path / "programs"
     folder.mkdir()
 
@@ -67,7 +67,7 @@ def option(arguments, name):
     return arguments[arguments.index(name) + 1]
 
 
-def test_several_changes_are_one_commit_on_one_branch(ada, bob, bare):
+def test_several_proposed_changes_are_one_commit_on_one_branch(ada, bob, bare):
     ada.register_model("wine").create_version()
     ada.get_version("wine@1").set_stage("staging")
     ada.push()
@@ -83,7 +83,7 @@ def test_several_changes_are_one_commit_on_one_branch(ada, bob, bare):
     assert {"Model: iris", "Model: wine", "Stage: production", "Stage: staging"} <= set(trailers.splitlines())
 
 
-def test_changes_of_one_proposal_are_planned_in_order(bob):
+def test_changes_of_one_proposal_take_effect_in_their_order(bob):
     made = bob.propose(("iris@2", "staging"), ("iris@3", "production"))
     files = git(bob.repository.git.top, "diff", "--name-only", f"{made.commit}^", made.commit).split()
     assert files == ["models/iris/stages/production.toml", "models/iris/stages/staging.toml"]
@@ -185,14 +185,14 @@ def test_without_glab_a_push_option_opens_the_merge_request(hosted, bare, tmp_pa
     assert said[3].startswith("merge_request.description=<!-- gitmodel plan -->\\n")
 
 
-def test_a_host_that_takes_no_push_options_gets_the_branch_anyway(hosted, bare):
+def test_propose_pushes_the_branch_to_a_host_that_accepts_no_push_options(hosted, bare):
     git(bare, "config", "receive.advertisePushOptions", "false")
     made = hosted(GITLAB).propose(("iris@3", "production"), open=True)
     assert (made.pushed, made.request) == (True, "")
     assert f"refs/heads/{made.branch}" in git(bare, "for-each-ref")
 
 
-def test_nothing_is_pushed_or_opened_unless_asked(hosted, programs, bare, tmp_path):
+def test_propose_without_push_and_open_pushes_and_opens_nothing(hosted, programs, bare, tmp_path):
     before = refs(bare), git(bare, "for-each-ref")
     hosted(GITHUB, programs("gh", "exit 1")).propose(("iris@3", "production"))
     assert (refs(bare), git(bare, "for-each-ref")) == before
@@ -217,7 +217,7 @@ class TestCommand:
         said = capsys.readouterr()
         return code, said.out, said.err
 
-    def test_the_command_takes_several_promotions(self, capsys):
+    def test_the_command_propose_takes_several_promotions(self, capsys):
         code, out, _ = self.run(
             capsys, "propose", "iris@3", "production", "iris", "1", "staging", "--reason", "why", "--format", "json"
         )
@@ -237,7 +237,7 @@ class TestCommand:
         assert second.startswith("push it with: git push origin propose/iris/production/none-")
         assert third.startswith("its text is in: ")
 
-    def test_the_list_has_a_line_for_each_proposal(self, capsys):
+    def test_the_list_of_proposals_has_a_line_for_each_proposal(self, capsys):
         self.run(capsys, "propose", "iris@3", "production", "iris@1", "staging")
         code, out, _ = self.run(capsys, "proposals", "--format", "tsv", "--filter", '"iris" in models && ready')
         assert code == 0
@@ -283,20 +283,20 @@ class TestPlanned:
         assert (planned.base, planned.head) == (base, refs(bob.repository.common_dir)[BRANCH])
         assert [(change.place, change.old, change.new) for change in planned.changes] == [("production", 2, 3)]
 
-    def test_without_a_remote_there_is_nothing_to_merge(self, code_repo):
+    def test_plan_without_a_remote_and_without_proposals_shows_no_change(self, code_repo):
         with Client(code_repo) as client:
             with pytest.raises(NotFound, match="no registry"):
                 client.plan()
             client.register_model("iris")
             assert client.plan().changes == ()
 
-    def test_a_merged_proposal_is_not_planned_again(self, ada, bob, bare):
+    def test_plan_without_a_range_ignores_a_merged_proposal(self, ada, bob, bare):
         made = bob.propose(("iris@3", "production"), push=True)
         git(bare, "update-ref", BRANCH, made.commit)
         bob.pull()
         assert bob.plan().changes == ()
 
-    def test_check_is_available_in_python(self, bob):
+    def test_python_can_check_the_branch_a_proposal_and_a_range(self, bob):
         made = bob.propose(("iris@3", "production"))
         assert bob.check() == []
         assert bob.check(made.branch) == []
@@ -307,7 +307,10 @@ class TestPlanned:
 
 
 def told(capsys, bob, *words):
-    """Run a command. Return stdout, stderr with `! ` before each line, and the exit code, with ids replaced."""
+    """Run a command in Bob's clone. Return its stdout, its stderr with `! ` before each line, and its exit code.
+
+    Ids of commits are replaced, because they vary.
+    """
     code = run_program([*words])
     said = capsys.readouterr()
     shown = said.out + "".join(f"! {line}\n" for line in said.err.splitlines())

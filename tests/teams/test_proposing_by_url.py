@@ -1,4 +1,4 @@
-"""Proposals in a registry by URL are pushed immediately and judged on the server's state."""
+"""`propose` in a registry by URL pushes the proposal immediately. Plans use the current state of the server."""
 
 import subprocess
 from functools import partial
@@ -22,7 +22,7 @@ def branches(bare):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
-def test_a_proposal_is_on_the_server_merged_and_applied_without_a_clone(team, ada, host, bare, tmp_path):
+def test_a_proposal_is_created_merged_and_applied_by_url_without_a_clone(team, ada, host, bare, tmp_path):
     job = team.by_url("job", host.registry)
     before = refs(bare)
     made = job.propose(("iris@3", "production"), reason="better")
@@ -54,7 +54,7 @@ def test_a_proposal_is_based_on_the_servers_current_tip(team, ada, host, bare):
     assert made.base == refs(bare)[BRANCH]
 
 
-def test_a_diverged_proposal_is_judged_on_the_merge(team, ada, host, bare):
+def test_a_proposal_behind_its_base_is_judged_by_the_result_of_its_merge(team, ada, host, bare):
     job = team.by_url("job", host.registry)
     made = job.propose(("iris@3", "production"))
     ada.get_version("iris@3").delete(reason="wrong data")
@@ -98,7 +98,7 @@ def test_messages_of_a_gate_and_a_server_hook_are_shown(team, ada, host, bare):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_cut_connection_leaves_one_branch_or_none_and_reports_which(team, host, bare, when):
+def test_a_cut_connection_leaves_one_proposal_or_none_and_the_error_says_which(team, host, bare, when):
     job = team.by_url("job", host.registry)
     job.list_models()
     host.cut = ("POST", "git-receive-pack", when)
@@ -111,7 +111,7 @@ def test_a_cut_connection_leaves_one_branch_or_none_and_reports_which(team, host
         assert branches(bare) == []
 
 
-def test_offline_the_list_has_the_proposals_last_seen(team, host):
+def test_the_list_of_proposals_offline_has_the_proposals_that_were_last_fetched(team, host):
     job = team.by_url("job", host.registry)
     with pytest.raises(Unreachable, match="not in the cache"):
         team.by_url("job", host.registry, offline=True).list_proposals()

@@ -1,4 +1,7 @@
-"""A host on which only one identity may move the tag of a stage that is not proposal_only."""
+"""A host where only a release identity may move the tag of production. The stage is not proposal_only.
+
+Other people can still record a promotion to production and push it, but it is not in force.
+"""
 
 import editing
 import pytest
@@ -9,7 +12,7 @@ from gitmodel import Refused
 from gitmodel.cli import run as run_program
 
 PRODUCTION = "refs/tags/model/iris/production"
-# An `update` hook that refuses a ref, as the rule of a host for protected tags does.
+# An `update` hook that refuses pushes to one tag, as a host does that protects this tag.
 PROTECTED = """\
 #!/bin/sh
 case "$1" in
@@ -30,7 +33,7 @@ def held(client):
     return {state.name: (state.recorded, state.in_force) for state in client.get_model("iris").stages}
 
 
-def test_the_promotion_is_recorded_and_later_pushes_succeed(protected, bob, ada):
+def test_a_promotion_without_the_right_to_its_tag_is_recorded_and_later_pushes_succeed(protected, bob, ada):
     before = refs(protected)[PRODUCTION]
     bob.get_version("iris@3").set_stage("production")
     with pytest.raises(
@@ -55,7 +58,7 @@ def test_the_promotion_is_recorded_and_later_pushes_succeed(protected, bob, ada)
     assert_sound(protected)
 
 
-def test_other_tags_of_the_same_push_go_through(protected, bob):
+def test_a_push_moves_other_tags_if_the_host_refuses_one_tag(protected, bob):
     bob.get_version("iris@3").set_stage("production")
     bob.get_version("iris@1").set_stage("staging")
     with pytest.raises(Refused):
@@ -75,8 +78,8 @@ def test_a_push_prints_the_refusal_of_a_tag_but_the_promotion_stays_recorded(pro
     assert run_program(["-C", folder, "push"]) == 0
 
 
-def test_a_change_applied_only_locally_is_reverted(protected, bob, ada):
-    """Bob applies, but may not move the tag: his next push reports the refusal, and the push after it succeeds."""
+def test_a_push_that_may_not_move_the_tag_sets_a_local_apply_back(protected, bob, ada):
+    """Bob may not move the tag. His first push after `apply` reports the refusal, and his second push succeeds."""
     with pytest.raises(Refused):
         promote_and_push(ada)
     bob.pull()
@@ -94,7 +97,7 @@ def promote_and_push(client):
     client.push()
 
 
-def test_a_branch_that_is_refused_changes_nothing(bare, bob):
+def test_a_push_whose_branch_is_refused_keeps_the_local_promotion(bare, bob):
     hook = bare / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho frozen >&2\nexit 1\n", encoding="utf-8")
     hook.chmod(0o755)
@@ -104,7 +107,7 @@ def test_a_branch_that_is_refused_changes_nothing(bare, bob):
     assert held(bob)["production"] == (3, 3)
 
 
-def test_rules_that_were_put_in_force_here_only_are_set_back_and_later_pushes_succeed(protected, bob, ada):
+def test_a_push_sets_rules_back_that_were_put_in_force_only_locally(protected, bob, ada):
     hook = protected / "hooks" / "update"
     hook.write_text(PROTECTED.replace("refs/tags/model/*/production", "refs/tags/gitmodel-rules/*"), encoding="utf-8")
     editing.edit(bob.repository.common_dir, rules(production=GOOD))

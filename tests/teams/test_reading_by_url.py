@@ -1,4 +1,4 @@
-"""Reading a registry by URL: requests, messages, cached answers and damaged caches."""
+"""Reading a registry by URL: the number of requests, errors, cached answers, damaged caches and secrets."""
 
 import inspect
 import os
@@ -52,14 +52,14 @@ def test_a_service_refuses_bytes_other_than_the_promoted_ones(team, host, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def test_round_trips_are_few_and_two_where_nothing_is_new(team, host):
+def test_a_read_by_url_sends_few_requests_and_two_if_nothing_changed(team, host):
     service = team.by_url("service", host.registry)
     assert trips(host, lambda: service.get_version("iris@production")) == 6
     assert trips(host, lambda: service.get_version("iris@production")) == 2
     assert {name for _, name in host.seen} == {"git-upload-pack"}
     again = team.by_url("service", host.registry)
     assert trips(host, lambda: again.get_version("iris@production")) == 2
-    # Two requests read the rules in force. Their commit precedes the one in which the first artifact raised the format.
+    # Two of these requests read the rules in force, which are in an older commit than the newest gitmodel.toml.
     assert trips(host, again.list_models) <= 7
     assert trips(host, again.list_models) == 2
     lazy = team.by_url("service", host.registry, max_age=60)
@@ -82,7 +82,7 @@ def test_by_url_many_versions_are_fetched_with_few_requests(team, ada, host, mon
     assert len(service.get_model("iris").list_versions()) == 349
 
 
-def test_handles_of_one_answer_send_no_further_requests(team, host):
+def test_properties_of_a_handle_send_no_requests(team, host):
     service = team.by_url("service", host.registry)
     version, model = service.get_version("iris@production"), service.get_model("iris")
     versions = model.versions
@@ -101,7 +101,7 @@ def test_a_version_read_from_a_stage_tag_names_the_tag_as_frozen(team, ada, host
     assert (same.metadata, same.frozen) == ({"accuracy": 0.2, "checked": "by hand"}, "")
 
 
-def test_a_handle_shows_the_new_location_after_linking_the_same_bytes(team, ada, host, tmp_path):
+def test_a_handle_shows_the_new_uri_after_the_same_bytes_were_linked_again(team, ada, host, tmp_path):
     for name in ("near", "far"):
         (tmp_path / f"{name}.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     ada.get_version("iris@3").link_external("raw", tmp_path / "near.csv")
@@ -114,7 +114,7 @@ def test_a_handle_shows_the_new_location_after_linking_the_same_bytes(team, ada,
     assert version.get_artifact("raw").uri == linked.uri
 
 
-def test_a_handle_reads_the_branch_only_after_a_change_succeeded(team, ada, host):
+def test_a_handle_from_a_stage_tag_stays_frozen_until_a_change_through_it_succeeds(team, ada, host):
     ada.get_version("iris@2").log_metadata(checked="by hand")
     ada.push()
     version = team.by_url("service", host.registry).get_version("iris@production")
@@ -168,7 +168,7 @@ def test_every_kind_of_reference_is_found(team, ada, host):
         ("iris@9", "there is no version 9 of iris", "git model version list iris"),
     ],
 )
-def test_a_missing_item_is_not_found(team, host, reference, message, hint):
+def test_an_unknown_reference_by_url_is_not_found_and_the_hint_helps(team, host, reference, message, hint):
     with pytest.raises(NotFound, match=message) as error:
         team.by_url("service", host.registry).get_version(reference)
     assert hint in error.value.hint
@@ -182,7 +182,7 @@ def test_by_url_a_pending_promotion_is_not_in_force(team, ada, host, git, bare):
         team.by_url("service", host.registry).get_version("iris@staging")
 
 
-def test_a_deleted_version_is_gone_with_its_reason(team, ada, host):
+def test_a_deleted_version_by_url_is_not_found_and_the_error_has_the_reason(team, ada, host):
     ada.get_version("iris@3").delete(reason="trained on the test set")
     ada.push()
     with pytest.raises(NotFound, match="version 3 of iris was deleted: trained on the test set"):
@@ -236,7 +236,7 @@ def test_a_stage_tag_at_a_commit_without_the_stage_is_refused(team, host, git, b
         team.by_url("service", host.registry).get_version("iris@production")
 
 
-# What the cache answers
+# Answers from the cache
 
 
 def test_an_answer_is_at_most_as_old_as_max_age(team, ada, host):
@@ -256,7 +256,7 @@ def test_an_answer_is_at_most_as_old_as_max_age(team, ada, host):
     assert service.list_models()[0].versions[-1].number == 4
 
 
-def test_a_clock_set_back_makes_no_answer_recent(team, ada, host):
+def test_a_cached_answer_is_not_used_after_the_clock_was_set_back(team, ada, host):
     service = team.by_url("service", host.registry, max_age=60)
     service.get_version("iris@production")
     for path in (entry(service) / "asked").rglob("*"):
@@ -397,7 +397,7 @@ def cut_packs(folder):
 
 
 def cut_oldest_packs(folder):
-    """Cut all packs but the newest of each repository: the tip can be read, and not all that it reaches."""
+    """Truncate all packs but the newest of each repository: the newest commit can be read, but not all others."""
     for packs in folder.glob("*/objects/pack"):
         for pack in sorted(packs.glob("*.pack"), key=lambda pack: pack.stat().st_mtime_ns)[:-1]:
             pack.chmod(0o644)
@@ -443,7 +443,7 @@ def test_a_damaged_cache_is_rebuilt(team, ada, host, damage):
 
 
 @pytest.mark.parametrize("damage", [cut_packs, cut_oldest_packs])
-def test_a_damaged_cache_finds_the_version_of_a_key(team, host, damage):
+def test_an_idempotency_key_is_found_although_the_cache_is_damaged(team, host, damage):
     for key in ("one", "two"):
         writer = team.by_url("service", host.registry)
         number = writer.get_model("iris").create_version(idempotency_key=key).number
@@ -453,7 +453,7 @@ def test_a_damaged_cache_finds_the_version_of_a_key(team, host, damage):
     assert again.get_model("iris").create_version(idempotency_key="two").number == number
 
 
-def test_many_clients_share_one_cache(team, ada, host):
+def test_clients_that_share_one_cache_at_the_same_time_read_right_answers(team, ada, host):
     found, failed = [], []
 
     def read(number):
@@ -475,7 +475,7 @@ def test_many_clients_share_one_cache(team, ada, host):
     assert found == [(2, {"accuracy": 0.2}, 3)] * 18
 
 
-# Bad input and secrets
+# Invalid URLs, secrets and hostile servers
 
 
 @pytest.mark.parametrize(
@@ -498,7 +498,7 @@ def test_an_invalid_registry_url_is_refused_and_not_printed(tmp_path, url):
     assert not (tmp_path / "x").exists()
 
 
-def test_credentials_are_neither_kept_nor_shown(team, ada, host, tmp_path, capsys):
+def test_credentials_in_a_url_are_neither_stored_nor_printed(team, ada, host, tmp_path, capsys):
     url = host.registry.replace("http://", "http://ada:s3cret@")
     service = team.by_url("service", url)
     service.get_version("iris@production").get_artifact("train").path()
@@ -517,7 +517,7 @@ def test_credentials_are_neither_kept_nor_shown(team, ada, host, tmp_path, capsy
     assert entry(service) == entry(team.by_url("service", host.registry))
 
 
-def test_a_hostile_server_gets_nothing_out_of_the_cache(team, ada, host, bare, git, tmp_path):
+def test_a_symbolic_link_from_a_hostile_server_is_refused(team, ada, host, bare, git, tmp_path):
     root = git(bare, "rev-parse", "gitmodel")
     blob = git(bare, "hash-object", "-w", "--stdin", input="../../../../etc/passwd")
     lines = git(bare, "ls-tree", f"{root}:models/iris").splitlines()

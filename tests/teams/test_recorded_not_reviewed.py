@@ -1,4 +1,7 @@
-"""A direct change of a proposal_only stage by plain git is never in force and can be reverted."""
+"""A commit by plain git that changes a proposal_only stage without a review is recorded, but never in force.
+
+`rollback` reverts it. The tests call such a commit a direct change.
+"""
 
 import json
 
@@ -29,7 +32,7 @@ def stage_text(iris, number):
 
 
 def promote_by_hand(iris, repo, number=2):
-    """Commit by hand what `git model promote` writes: 2 leaves staging, 3 is archived."""
+    """Commit by hand what `git model promote` would write: version 2 leaves staging, and version 3 is archived."""
     files = {STAGE: stage_text(iris, number), "models/iris/stages/archived/3.toml": ARCHIVED_MARKER}
     if number == 2:
         files[STAGING] = None
@@ -37,7 +40,7 @@ def promote_by_hand(iris, repo, number=2):
 
 
 def merge(repo, client, *wanted, squashed=False, **more):
-    """Propose a promotion and merge it, as the merge or squash button of a host does."""
+    """Propose the promotions *wanted* and merge them, as the merge button or, if *squashed*, the squash button does."""
     proposal = client.propose(*wanted, **more)
     tip = editing.run(repo, "rev-parse", editing.BRANCH)
     tree = editing.run(repo, "merge-tree", "--write-tree", tip, proposal.commit)
@@ -49,7 +52,7 @@ def merge(repo, client, *wanted, squashed=False, **more):
 
 
 class TestDirectChangeIsNotInForce:
-    def test_a_direct_change_changes_no_other_stage(self, client, iris, code_repo):
+    def test_a_direct_change_does_not_change_other_stages(self, client, iris, code_repo):
         commit = promote_by_hand(iris, code_repo)
         before = refs(code_repo)
         done = client.apply()
@@ -64,7 +67,9 @@ class TestDirectChangeIsNotInForce:
         assert client.get_version("iris@production").number == 3
         assert client.get_version("iris@staging").number == 2
 
-    def test_promoting_a_directly_recorded_version_again_names_the_rollback(self, client, iris, main, code_repo):
+    def test_promoting_a_directly_recorded_version_is_refused_and_the_error_names_the_rollback(
+        self, client, iris, main, code_repo
+    ):
         commit = promote_by_hand(iris, code_repo)
         code, _, err = main("promote", "iris@2", "production")
         assert code == 6
@@ -94,7 +99,7 @@ class TestDirectChangeIsNotInForce:
 
 
 class TestRevertingADirectChange:
-    def test_the_rollback_that_the_message_names_restores_all_stages(self, client, iris, main, code_repo):
+    def test_the_rollback_named_in_the_error_restores_all_stages(self, client, iris, main, code_repo):
         before = {path: editing.read(code_repo, path) for path in (STAGE, STAGING)}
         promote_by_hand(iris, code_repo)
         code, out, _ = main("apply")
@@ -142,7 +147,7 @@ class TestRevertingADirectChange:
         assert states(iris) == {"staging": (5, 5), "production": (3, 3)}
         assert check(client.repository) == []
 
-    def test_the_rollback_of_a_direct_change_empties_a_stage_that_was_empty(self, client, iris, code_repo):
+    def test_the_rollback_of_a_direct_change_leaves_a_stage_empty_that_was_empty_before(self, client, iris, code_repo):
         other = client.register_model("other")
         other.create_version()
         text = f'version = 1\nartifacts = "{links_digest(())}"\n'
@@ -151,14 +156,17 @@ class TestRevertingADirectChange:
         assert states(other) == {}
         assert client.apply().refused == ()
 
-    def test_a_manual_removal_is_reverted(self, client, iris, code_repo):
+    def test_a_rollback_reverts_a_direct_removal_of_the_stage_file(self, client, iris, code_repo):
         editing.edit(code_repo, {STAGE: None})
         assert states(iris)["production"] == (None, 3)
         iris.rollback("production")
         assert states(iris)["production"] == (3, 3)
 
     def test_the_rollback_of_a_direct_change_puts_the_reviewed_change_before_it_in_force(self, client, iris, code_repo):
-        """The rollback reverts only the direct change, so the reviewed change before it is in force."""
+        """The rollback reverts only the direct change.
+
+        The reviewed change before it was pending, and is in force then.
+        """
         merge(code_repo, client, ("iris@4", "production"))
         editing.edit(code_repo, {STAGE: stage_text(iris, 5)})
         iris.rollback("production")
@@ -180,7 +188,7 @@ class TestSquash:
         assert states(iris)["production"] == (5, 5)
         assert client.apply().refused == ()
 
-    def test_a_squash_that_nobody_confirmed_does_not_count(self, client, iris, code_repo):
+    def test_a_squashed_proposal_that_nobody_confirmed_is_not_in_force(self, client, iris, code_repo):
         editing.edit(code_repo, {"gitmodel.toml": PROPOSAL_ONLY + 'rollback = "direct"\n'})
         merge(code_repo, client, ("iris@4", "production"), squashed=True)
         second = merge(code_repo, client, ("iris@5", "production"), squashed=True)
@@ -231,7 +239,7 @@ class TestHistory:
         assert [one.value for one in client.blame("iris@3") if one.field == "stage"] == ["production"]
 
 
-def test_another_clone_knows_for_which_commits_a_user_vouched(team, ada, bob):
+def test_another_clone_knows_which_commits_a_user_confirmed_with_reviewed(team, ada, bob):
     folder = ada.repository.common_dir
     editing.edit(folder, {"gitmodel.toml": PROPOSAL_ONLY + 'rollback = "direct"\n'})
     ada.push()

@@ -1,4 +1,4 @@
-"""Refs that another pull has locked, and refs that block the name of a stage tag."""
+"""Pulls and pushes while another program locks or moves refs, and refs whose names block the name of a stage tag."""
 
 import os
 import shutil
@@ -39,11 +39,11 @@ def push_something(ada):
 
 @pytest.mark.parametrize("ref", [f"{COPIES}/incoming", f"{COPIES}/model/iris/staging", "refs/remotes/origin/gitmodel"])
 def test_a_pull_waits_for_the_lock_of_another_fetch_in_the_same_clone(team, ada, bob, bare, ref):
-    """The script that serves fetches creates the lock for the first fetch, and removes it for the second."""
+    """A script in place of git-upload-pack creates the lock at the first fetch, and removes it at the second."""
     push_something(ada)
     lock = team.folder / "bob" / ".git" / f"{ref}.lock"
     script = team.folder / "upload-pack"
-    # The requests are ls-remote, the fetch that finds the lock, and the second fetch.
+    # The script runs three times: for ls-remote, for the fetch that finds the lock, and for the second fetch.
     script.write_text(
         f"#!/bin/sh\necho >>{team.folder}/asked\n"
         f"case $(wc -l <{team.folder}/asked) in 2) mkdir -p {lock.parent}; : >{lock};; 3) rm {lock};; esac\n"
@@ -104,7 +104,7 @@ def test_a_push_succeeds_although_its_remote_tracking_refs_are_locked_meanwhile(
         ("refs/tags/model/rose", "refs/tags/model/rose/staging"),
     ],
 )
-def test_a_tag_where_a_stage_tag_needs_a_folder_is_named_by_push_and_doctor(team, ada, bare, blocking, blocked):
+def test_push_and_doctor_name_a_tag_that_blocks_the_name_of_a_stage_tag(team, ada, bare, blocking, blocked):
     git(bare, "tag", blocking.removeprefix("refs/tags/"), "gitmodel")
     rose = ada.register_model("rose").create_version()
     (rose if "rose" in blocked else ada.get_version("iris@1")).set_stage("staging")
@@ -138,7 +138,7 @@ def test_a_tag_named_model_blocks_every_stage_tag_of_a_remote(team, bare):
         carol.push()
 
 
-def test_a_branch_below_the_metadata_branch_is_named(team, bare):
+def test_a_push_names_a_branch_below_the_name_of_the_metadata_branch(team, bare):
     (team.folder / "x").mkdir()
     git(team.folder / "x", "init", "-q")
     git(team.folder / "x", "commit", "-q", "--allow-empty", "-m", "Begin")
@@ -151,7 +151,7 @@ def test_a_branch_below_the_metadata_branch_is_named(team, bare):
         carol.push()
 
 
-def test_by_url_a_tag_in_the_way_is_named_at_once(team, ada, bare):
+def test_a_promotion_by_url_names_a_tag_that_blocks_its_stage_tag(team, ada, bare):
     git(bare, "tag", "model/iris/staging/x", "gitmodel")
     carol = team.by_url("carol", bare.as_uri())
     with pytest.raises(Conflict) as caught:
@@ -167,7 +167,7 @@ def test_by_url_a_tag_in_the_way_is_named_at_once(team, ada, bare):
         ("refs/tags/model/rose", "type: git tag -d model/rose"),
     ],
 )
-def test_a_local_tag_in_the_way_is_named_with_the_command_that_removes_it(team, ada, ref, hint):
+def test_a_promotion_names_a_local_tag_in_the_way_and_the_command_that_removes_it(team, ada, ref, hint):
     rose = ada.register_model("rose").create_version()
     git(team.folder / "ada", "update-ref", ref, "gitmodel")
     with pytest.raises(Conflict) as caught:
@@ -178,7 +178,7 @@ def test_a_local_tag_in_the_way_is_named_with_the_command_that_removes_it(team, 
     assert finding.hint == f"if nobody needs it, {hint}"
 
 
-def test_a_branch_in_the_way_of_a_new_registry_is_kept_under_another_name(tmp_path, code_repo):
+def test_creating_a_registry_names_a_branch_in_the_way_and_how_to_rename_it(tmp_path, code_repo):
     from gitmodel import Client
 
     git(code_repo, "branch", "gitmodel/x")
@@ -188,7 +188,7 @@ def test_a_branch_in_the_way_of_a_new_registry_is_kept_under_another_name(tmp_pa
     assert caught.value.hint == "type: git branch -m gitmodel/x NEW-NAME"
 
 
-def test_a_remote_that_is_pushed_elsewhere_than_it_is_fetched_from_is_named(team, ada, bare, tmp_path):
+def test_a_push_names_a_remote_whose_push_url_differs_from_its_fetch_url(team, ada, bare, tmp_path):
     subprocess.run(["git", "clone", "-q", "--mirror", str(bare), str(tmp_path / "fork.git")], check=True)
     ada.get_model("iris").create_version()
     ada.push()
@@ -200,8 +200,8 @@ def test_a_remote_that_is_pushed_elsewhere_than_it_is_fetched_from_is_named(team
     assert "git remote -v" in caught.value.hint
 
 
-def test_a_tag_below_that_of_the_rules_in_force_is_named_by_push_and_doctor(team, ada, bob, bare):
-    """Such a tag makes a folder of the name, so git cannot create the tag of the rules in force."""
+def test_push_and_doctor_name_a_tag_that_blocks_the_name_of_the_rules_tag(team, ada, bob, bare):
+    """git cannot create the tag of the rules if there is a tag below its name, because the name is a folder then."""
     editing.edit(team.folder / "ada" / ".git", rules(production=GOOD))
     ada.apply()
     ada.push()

@@ -1,4 +1,7 @@
-"""A person without a listed key changes a signed stage: the last signed change stays in force until a signer acts."""
+"""A person who was removed from the list of signers pushes a change of a stage that requires signatures.
+
+The version that a signer put there stays in force until a signer changes the stage. Mallory is the removed person.
+"""
 
 import subprocess
 
@@ -36,7 +39,7 @@ def bare(tmp_path):
 
 @pytest.fixture
 def ada(tmp_path, keys, bare):
-    """Ada's clone. Ada, a signer, put iris@2 into production; Mallory was removed from the list of signers."""
+    """The clone of Ada, a signer, who put iris@2 into production and removed Mallory from the list of signers."""
     folder = make_repo(tmp_path / "ada")
     edit(folder, {"gitmodel.toml": RULES, "allowed_signers": line(keys, "ada") + line(keys, "mallory")})
     sign_as(folder, keys, "ada")
@@ -50,7 +53,7 @@ def ada(tmp_path, keys, bare):
 
 @pytest.fixture
 def reader(tmp_path, ada, bare):
-    """A clone that was made before the attack."""
+    """A clone that was made before Mallory's push."""
     subprocess.run(["git", "clone", "-q", str(bare), str(tmp_path / "reader")], check=True)
     with Client(tmp_path / "reader", environ=person("reader")) as client:
         client.pull()
@@ -70,7 +73,7 @@ def push(folder, *refspecs):
 
 
 def by_mallory(ada, folder, keys, *, key, signer="mallory", sign_tag=True, when="2026-11-23T10:12:13Z"):
-    """Push a commit that puts 3 into production, and its tag."""
+    """Push a commit that puts version 3 into production, and its stage tag, both signed with *key*."""
     files = {STAGE: stage_file(ada, 3)}
     commit = commit_by_hand(folder, keys, files, key=key, author=signer, when=when)
     tag_by_hand(folder, keys, commit, key=key if sign_tag else "", tagger=signer, when=when)
@@ -104,13 +107,13 @@ ATTACKS = {
 
 
 def in_list(client):
-    """The version in production by the list of models."""
+    """Return the version in production that the list of models shows."""
     (view,) = client.view_models()
     return {state.name: state.in_force for state in view.stages}["production"]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_signed_change_stays_in_force_for_readers_with_the_branch(
+def test_a_signed_change_stays_in_force_after_a_push_of_a_removed_signer(
     ada, reader, mallory, keys, bare, tmp_path, monkeypatch, attack
 ):
     monkeypatch.setattr(index_access, "_MODELS_FOR_INDEX", 0)  # lists use the index
@@ -133,7 +136,7 @@ def test_a_signed_change_stays_in_force_for_readers_with_the_branch(
         assert in_list(by_url) == in_list(by_url) == 2
 
 
-def test_a_tag_that_was_deleted_stays_in_clones_that_had_it_and_comes_back_with_a_push(ada, reader, mallory, bare):
+def test_a_stage_tag_deleted_at_the_remote_stays_in_clones_and_the_next_push_restores_it(ada, reader, mallory, bare):
     push(mallory, f":{TAG}")
     done = reader.pull()
     assert done.set_back == ["model/iris/production"]
@@ -143,8 +146,10 @@ def test_a_tag_that_was_deleted_stays_in_clones_that_had_it_and_comes_back_with_
 
 
 @pytest.mark.parametrize("how", ["deleted", "deleted, and unsigned change"])
-def test_a_fresh_clone_says_that_the_tag_may_have_been_deleted(ada, mallory, keys, bare, tmp_path, capsys, how):
-    """The clone cannot know if the tag was deleted or never created. The message names both, and its advice works."""
+def test_commands_in_a_fresh_clone_say_that_the_stage_tag_may_have_been_deleted(
+    ada, mallory, keys, bare, tmp_path, capsys, how
+):
+    """The clone cannot know if somebody deleted the tag or nobody created it. The message says both, and what to do."""
     if how != "deleted":
         by_mallory(ada, mallory, keys, key="mallory")
     push(mallory, f":{TAG}")
@@ -167,7 +172,7 @@ def test_a_fresh_clone_says_that_the_tag_may_have_been_deleted(ada, mallory, key
         assert fresh.get_version("iris@production").number == 2
 
 
-def test_an_expired_key_changes_nothing(ada, reader, mallory, keys):
+def test_a_change_signed_with_an_expired_key_is_not_in_force(ada, reader, mallory, keys):
     folder = ada.repository.git.top
     signers = line(keys, "ada") + line(keys, "bob", options='valid-before="20261124"')
     commit_by_hand(folder, keys, {"allowed_signers": signers}, key="ada")
@@ -182,7 +187,7 @@ def test_an_expired_key_changes_nothing(ada, reader, mallory, keys):
 def test_the_commands_that_doctor_names_repair_the_registry(
     ada, mallory, keys, tmp_path, bare, capsys, monkeypatch, attack
 ):
-    """In a fresh clone of a signer: `doctor --fix`, then `rollback`, then `push`."""
+    """The commands run in a fresh clone of a signer: `doctor --fix`, then `rollback`, then `push`."""
     ATTACKS[attack](ada, mallory, keys)
     folder = tmp_path / "fresh"
     subprocess.run(["git", "clone", "-q", str(bare), str(folder)], check=True)
@@ -206,7 +211,9 @@ def test_the_commands_that_doctor_names_repair_the_registry(
     assert held(ada)["production"] == (2, 2)
 
 
-def test_without_a_key_the_message_names_the_signers(ada, mallory, keys, reader, bare, tmp_path):
+def test_a_person_without_a_listed_key_is_told_the_signers_who_can_repair_the_stage(
+    ada, mallory, keys, reader, bare, tmp_path
+):
     ATTACKS["removed signer"](ada, mallory, keys)
     subprocess.run(["git", "clone", "-q", str(bare), str(tmp_path / "new")], check=True)
     with Client(tmp_path / "new", environ=person("new")) as fresh:

@@ -1,4 +1,7 @@
-"""A model renamed by a pull request: the version in force, the plan, and late changes."""
+"""A pull request renames a model. Between its merge and `apply`, the stage tags still have the old name.
+
+Both names must lead to the version in force. The tests also cover the plan, and proposals made before the rename.
+"""
 
 import json
 
@@ -13,7 +16,7 @@ from gitmodel.teams.checks.range_checks import check_between
 
 @pytest.fixture
 def repo(code_repo, monkeypatch):
-    """A registry with iris@1, in production and with the alias champion, and iris@2."""
+    """A registry with iris@1, which is in production and has the alias champion, and iris@2."""
     monkeypatch.chdir(code_repo)
     with Client(code_repo) as client:
         iris = client.register_model("iris")
@@ -25,7 +28,7 @@ def repo(code_repo, monkeypatch):
 
 
 def on_a_branch(repo, name, *commands, capsys):
-    """Make a branch of the registry and run commands on it, as a person who prepares a pull request."""
+    """Create a branch of the metadata branch and run commands on it, as a person who prepares a pull request does."""
     run(repo, "branch", name, BRANCH)
     tags = run(repo, "for-each-ref", "--format=create %(refname) %(objectname)", "refs/tags")
     with pytest.MonkeyPatch.context() as patch:
@@ -38,9 +41,9 @@ def on_a_branch(repo, name, *commands, capsys):
 
 
 def merge(repo, name):
-    """Merge the branch as a host does, with a commit whose first parent is the registry."""
+    """Merge the branch *name* into the metadata branch by a merge commit, as a host does."""
     base, head = run(repo, "rev-parse", BRANCH), run(repo, "rev-parse", name)
-    # As on a host, a new file stays in its folder even if the other side renamed the folder.
+    # As on a host, git must not move a new file to another folder because the other side renamed the folder.
     tree = run(repo, "-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", base, head).split()[0]
     commit = run(repo, "commit-tree", tree, "-p", base, "-p", head, "-m", f"Merge {name}")
     run(repo, "update-ref", BRANCH, commit, base)
@@ -55,7 +58,7 @@ def renamed(repo, capsys):
 
 
 @pytest.mark.parametrize("reference", ["iris@production", "flower@production", "iris@champion", "flower@champion"])
-def test_the_old_tag_counts_for_both_names_until_apply(renamed, capsys, reference):
+def test_both_names_lead_to_the_version_in_force_until_apply(renamed, capsys, reference):
     assert ask(capsys, "resolve", reference) == (0, "flower@1\n", "")
     assert ask(capsys, "apply")[0] == 0
     assert ask(capsys, "resolve", reference) == (0, "flower@1\n", "")
@@ -67,7 +70,7 @@ def test_the_old_tag_counts_for_both_names_until_apply(renamed, capsys, referenc
     assert ask(capsys, "apply") == (0, "", "nothing was pending\n")
 
 
-def test_readers_show_the_stage_as_in_force_and_not_as_pending(renamed, capsys):
+def test_lists_show_the_stage_of_a_renamed_model_as_in_force_and_not_as_pending(renamed, capsys):
     code, out, err = ask(capsys, "list", "--format", "json")
     rows = {row["name"]: row for row in json.loads(out)}
     assert (code, err, "iris" in rows) == (0, "", False)
@@ -99,7 +102,7 @@ def test_demoting_a_renamed_model_before_apply_removes_its_old_tag(renamed, caps
     assert "model/iris/production" not in run(renamed, "for-each-ref")
 
 
-def test_a_promotion_that_came_with_the_rename_waits_for_apply(repo, capsys):
+def test_a_promotion_in_the_pull_request_that_renames_is_pending_until_apply(repo, capsys):
     on_a_branch(repo, "rename", "update iris --rename flower", "promote flower@2 production", capsys=capsys)
     code, out, _ = ask(capsys, "plan", "gitmodel..rename", "--format", "json")
     (change,) = json.loads(out)["changes"]
@@ -112,7 +115,7 @@ def test_a_promotion_that_came_with_the_rename_waits_for_apply(repo, capsys):
 
 @pytest.mark.parametrize("stage", ["production", "staging"])
 def test_messages_about_a_squashed_rename_in_a_reviewed_stage_name_the_command_that_applies_it(repo, capsys, stage):
-    """No message advises a rollback, because it does not revert a rename."""
+    """No message may advise a rollback, because a rollback does not revert a rename."""
     guarded = f'format = "1.2"\n\n[[stages]]\nname = "{stage}"\nproposal_only = true\n'
     if stage == "staging":
         ask(capsys, "promote", "iris@2", "staging")
@@ -158,7 +161,7 @@ def test_a_plan_shows_a_rename_as_a_rename_and_not_as_an_emptied_stage(repo, cap
 
 
 @pytest.mark.parametrize("stage", ["staging", "production"])
-def test_a_proposal_from_before_the_rename_leaves_nothing_that_check_refuses(repo, capsys, stage):
+def test_doctor_repairs_the_merge_of_a_proposal_made_before_the_rename(repo, capsys, stage):
     assert ask(capsys, "propose", "iris@2", stage)[0] == 0
     proposal = run(repo, "for-each-ref", "--format=%(refname)", "refs/heads/propose")
     on_a_branch(repo, "rename", "update iris --rename flower", capsys=capsys)
@@ -176,7 +179,7 @@ def test_a_proposal_from_before_the_rename_leaves_nothing_that_check_refuses(rep
     assert ask(capsys, "resolve", "iris@production")[0] == 0
 
 
-def test_a_file_left_under_the_previous_name_is_removed_by_doctor(renamed, capsys):
+def test_doctor_removes_a_file_that_a_merge_left_under_the_previous_name(renamed, capsys):
     stage = run(renamed, "cat-file", "blob", f"{BRANCH}:models/flower/stages/production.toml") + "\n"
     edit(renamed, {"models/iris/stages/staging.toml": stage, "models/iris/stages/archived/2.toml": "archived = true\n"})
     code, out, err = ask(capsys, "check")

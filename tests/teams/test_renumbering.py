@@ -1,4 +1,8 @@
-"""After a pull renumbered versions, a reference or handle never silently means another version."""
+"""A pull can renumber local versions, so that a number that the user knows means a version of the remote.
+
+Until the user confirms that the other version is meant (--renumbered), gitmodel refuses writes by the number, and warns
+at reads. Python handles follow their version to its new number.
+"""
 
 import json
 import logging
@@ -26,7 +30,7 @@ from gitmodel import (
 
 @pytest.fixture
 def handle(ada, bob):
-    """Bob's handle of his iris@4, which is iris@5 since he pulled Ada's iris@4."""
+    """Bob's handle of the version that he created as iris@4. It is iris@5 now, because he pulled Ada's iris@4."""
     ada.get_model("iris").create_version(metadata={"who": "ada"})
     ada.push()
     version = bob.get_model("iris").create_version(metadata={"who": "bob"})
@@ -37,11 +41,11 @@ def handle(ada, bob):
 
 @pytest.fixture
 def here(team, handle):
-    """Bob's folder after the pull that renumbered iris@4."""
+    """The folder of Bob's clone after the pull that renumbered his iris@4."""
     return team.folder / "bob"
 
 
-def test_a_handle_follows_the_version_that_it_was_made_of(bob, handle):
+def test_a_handle_follows_its_version_to_the_new_number(bob, handle):
     assert (handle.number, handle.reference, handle.metadata["who"]) == (5, "iris@5", "bob")
     assert repr(handle) == "ModelVersion('iris@5')"
     handle.set_stage("production")
@@ -133,7 +137,7 @@ def test_renumbered_is_refused_for_a_reference_that_was_not_renumbered(bob, hand
             bob.get_version(reference, renumbered=True)
 
 
-def test_a_refused_write_does_not_settle_the_note(bob, handle):
+def test_a_renumbered_number_needs_confirmation_again_after_a_refused_write(bob, handle):
     version = bob.get_version("iris@4", renumbered=True)
     with pytest.raises(UsageError):
         version.set_stage("nowhere")
@@ -143,7 +147,7 @@ def test_a_refused_write_does_not_settle_the_note(bob, handle):
         bob.get_version("iris@4").set_stage("staging")
 
 
-def test_in_a_transaction_one_confirmation_is_enough_and_a_failed_one_does_not_count(bob, handle):
+def test_one_confirmation_is_enough_in_a_transaction_unless_the_transaction_fails(bob, handle):
     def fail():
         with bob.transaction("Fails") as change:
             change.get_version("iris@4", renumbered=True).set_stage("staging")
@@ -172,7 +176,7 @@ def test_references_by_name_stage_alias_or_latest_need_no_confirmation(ada, bob)
     assert held(bob) == {"best": 4, "production": 2, "staging": 5}
 
 
-def test_other_clones_have_no_notes_on_the_renumbering(team, ada, bob, handle, capsys):
+def test_renumbered_numbers_need_no_confirmation_in_other_clones(team, ada, bob, handle, capsys):
     bob.push()
     ada.pull()
     with warnings.catch_warnings():
@@ -215,7 +219,7 @@ def all_refs(folder):
     return said.stdout.splitlines()
 
 
-def test_a_script_that_pushes_and_then_promotes_by_number_is_refused(team, ada, bob, bare, capsys):
+def test_a_promotion_by_the_number_that_a_push_renumbered_is_refused(team, ada, bob, bare, capsys):
     here = team.folder / "bob"
     ada.get_model("iris").create_version(metadata={"who": "ada"})
     ada.push()
@@ -262,7 +266,7 @@ WRITES = [
 
 
 @pytest.mark.parametrize("words", WRITES, ids=" ".join)
-def test_every_command_that_writes_by_number_is_refused_until_it_is_confirmed(team, ada, bob, capsys, words):
+def test_each_command_that_writes_by_a_renumbered_number_is_refused_until_confirmed(team, ada, bob, capsys, words):
     here = renumbered(team, ada, bob)
     refusal, err = refused_until_confirmed(here, capsys, words)
     assert "iris@4" in refusal
@@ -293,7 +297,9 @@ READS = [
 
 
 @pytest.mark.parametrize("words", READS, ids=" ".join)
-def test_every_command_that_reads_by_number_warns_once_on_stderr(team, ada, bob, capsys, words, monkeypatch, tmp_path):
+def test_each_command_that_reads_by_a_renumbered_number_warns_once_on_stderr(
+    team, ada, bob, capsys, words, monkeypatch, tmp_path
+):
     here = renumbered(team, ada, bob)
     monkeypatch.setenv("GITMODEL_STORE", team.store)
     (tmp_path / "away").mkdir()
@@ -304,13 +310,13 @@ def test_every_command_that_reads_by_number_warns_once_on_stderr(team, ada, bob,
     assert "warning" not in out
 
 
-def test_a_read_warns_in_json_too_and_its_output_stays_json(here, capsys):
+def test_a_read_by_a_renumbered_number_warns_on_stderr_and_prints_valid_json(here, capsys):
     code, out, err = ask(capsys, "-C", here, "resolve", "iris@4", "--format", "json")
     assert (code, json.loads(out)["number"]) == (0, 4)
     assert "iris@5" in json.loads(err)["warning"]["message"]
 
 
-def test_the_note_follows_a_later_renumbering_and_a_rename(team, ada, bob, handle, capsys):
+def test_the_refusal_names_the_right_version_after_a_second_renumbering_and_a_rename(team, ada, bob, handle, capsys):
     ada.get_model("iris").create_version()
     ada.push()
     bob.pull()
@@ -324,7 +330,7 @@ def test_the_note_follows_a_later_renumbering_and_a_rename(team, ada, bob, handl
     assert handle.metadata["who"] == "bob"
 
 
-def test_numbers_under_a_name_that_another_model_has_at_the_remote_are_refused(team, ada, bob, capsys):
+def test_a_version_by_a_name_that_a_pull_gave_to_another_model_is_refused(team, ada, bob, capsys):
     ada.register_model("flower").create_version(metadata={"who": "ada"})
     ada.push()
     bob.update_model("iris", new_name="flower")
@@ -337,7 +343,9 @@ def test_numbers_under_a_name_that_another_model_has_at_the_remote_are_refused(t
     assert ask(capsys, "-C", team.folder / "bob", "promote", "flower@1", "staging", "--renumbered")[0] == 0
 
 
-def test_a_lost_name_of_a_model_is_free_and_the_refusal_names_the_current_name(team, ada, bob, capsys):
+def test_a_version_by_a_name_that_a_pull_undid_is_not_found_and_the_error_names_the_current_name(
+    team, ada, bob, capsys
+):
     here = team.folder / "bob"
     ada.update_model("iris", new_name="rose")
     ada.push()
@@ -353,14 +361,14 @@ def test_a_lost_name_of_a_model_is_free_and_the_refusal_names_the_current_name(t
     assert version.reference == "rose@1"
 
 
-def test_notes_survive_packed_refs_and_garbage_collection(here, bob, git, capsys):
+def test_renumbered_numbers_still_need_confirmation_after_gc_and_pack_refs(here, bob, git, capsys):
     git(here, "pack-refs", "--all")
     git(here, "gc", "-q", "--prune=now")
     assert ask(capsys, "-C", here, "promote", "iris@4", "staging")[0] == 6
     assert_sound(here)
 
 
-def test_notes_that_cannot_be_read_are_reported_with_advice(here, git, capsys):
+def test_a_damaged_list_of_renumbered_versions_is_reported_with_advice(here, git, capsys):
     blob = subprocess.run(
         ["git", "-C", str(here), "hash-object", "-w", "--stdin"], input=b"what\n", capture_output=True, check=True
     ).stdout.decode()
@@ -369,8 +377,8 @@ def test_notes_that_cannot_be_read_are_reported_with_advice(here, git, capsys):
     assert (code, "git update-ref -d refs/gitmodel/renumbered" in err) == (5, True)
 
 
-def test_the_note_is_there_before_the_branch_moves(ada, bob, monkeypatch):
-    """After a crash between two refs, only the first refs are moved. So the note must come before the branch."""
+def test_a_pull_stores_the_renumbered_numbers_before_it_moves_the_branch(ada, bob, monkeypatch):
+    """A crash may happen between two moves of refs, so the pull must store the numbers before it moves the branch."""
     ada.get_model("iris").create_version()
     ada.push()
     bob.get_model("iris").create_version()
@@ -387,14 +395,14 @@ def test_the_note_is_there_before_the_branch_moves(ada, bob, monkeypatch):
 
 @pytest.fixture
 def working(team, bob, monkeypatch):
-    """Bob's folder as the current one, with his environment."""
+    """Bob's clone as the current folder, with the environment variables of Bob."""
     for key, value in team.environ("bob").items():
         monkeypatch.setenv(key, value)
     monkeypatch.setenv("GITMODEL_STORE", team.store)
     monkeypatch.chdir(team.folder / "bob")
 
 
-def test_a_pipeline_on_a_number_that_was_renumbered_is_refused_until_it_is_confirmed(bob, handle, working):
+def test_a_pipeline_for_a_renumbered_number_is_refused_until_confirmed(bob, handle, working):
     @step
     def measure() -> None:
         get_step_context().model_version.log_metadata(measured=True)
@@ -437,7 +445,7 @@ def test_a_pull_while_a_pipeline_runs_does_not_change_the_version_of_the_run(ada
     assert bob.get_version("iris@4", renumbered=True).runs == []
 
 
-def test_metadata_of_a_number_that_is_renumbered_is_left_out_of_a_run_that_succeeds(bob, handle, working, caplog):
+def test_a_run_succeeds_without_metadata_for_a_renumbered_number_that_is_not_confirmed(bob, handle, working, caplog):
     @step
     def measure() -> None:
         log_model_metadata(version="iris@4", loss=1)
@@ -462,7 +470,7 @@ def test_metadata_of_a_number_that_is_renumbered_is_left_out_of_a_run_that_succe
     assert bob.get_version("iris@4").metadata == {"who": "ada", "loss": 2}
 
 
-def test_a_number_that_a_run_read_and_lost_is_noted(ada, bob, working):
+def test_a_number_that_was_renumbered_during_a_run_needs_confirmation(ada, bob, working):
     told = []
 
     @step
@@ -484,7 +492,7 @@ def test_a_number_that_a_run_read_and_lost_is_noted(ada, bob, working):
 
 
 def evaluation(first=lambda: None):
-    """A pipeline that works on iris@4; *first* is called in its step."""
+    """Return a pipeline that adds an output to iris@4. Its step calls *first*."""
 
     @step(enable_cache=False)
     def measure() -> Annotated[str, "measured"]:
@@ -498,7 +506,7 @@ def evaluation(first=lambda: None):
     return evaluate
 
 
-def test_outputs_of_a_run_follow_the_version_that_it_worked_on(ada, bob, working):
+def test_a_run_adds_its_outputs_to_its_version_after_a_renumbering(ada, bob, working):
     ada.get_model("iris").create_version(metadata={"who": "ada"})
     ada.push()
     version = bob.get_model("iris").create_version(metadata={"who": "bob"})

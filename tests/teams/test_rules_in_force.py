@@ -1,4 +1,7 @@
-"""Stricter rules count immediately, looser rules after `apply` put them in force."""
+"""A change that makes the rules of a stage stricter counts immediately; looser rules count after `apply`.
+
+The rules tag names the commit whose rules are in force. So a pull request cannot loosen a gate and promote past it.
+"""
 
 import subprocess
 
@@ -35,7 +38,7 @@ def client(code_repo):
 
 @pytest.fixture
 def repo(client):
-    """The registry with a gate that is in force."""
+    """A registry with a gate whose rule is in force."""
     path = client.repository.common_dir
     editing.edit(path, rules(production=GOOD))
     client.apply()
@@ -50,16 +53,16 @@ def other(repo):
 
 
 def loosen(repo, iris, number=1, *, files=None):
-    """Make a pull request on `topic`: one commit removes the gate, the next promotes a version that it refuses."""
+    """Commit to `topic`, as in a pull request: first remove the gate, then promote a version that the gate refuses."""
     editing.run(repo, "update-ref", TOPIC, editing.BRANCH)
     editing.edit(repo, files or rules(), "Loosen", onto=TOPIC)
     editing.edit(repo, {STAGE: stage_text(iris, number)}, "Promote", onto=TOPIC)
 
 
 def bring_in(repo, how):
-    """Merge `topic` as the merge button of a host does, with the method *how*."""
+    """Merge `topic` as a host does, by the method *how*: merge, squash, rebase or fast-forward."""
     old, side = (editing.run(repo, "rev-parse", ref) for ref in (editing.BRANCH, TOPIC))
-    if how == "rebase":  # make new commits, as a rebase does if the branch has moved
+    if how == "rebase":  # creates new commits, as a rebase does if the branch has moved
         base = editing.run(repo, "merge-base", old, side)
         for commit in editing.run(repo, "rev-list", "--reverse", side, f"^{base}").split():
             tree = editing.run(repo, "rev-parse", f"{commit}^{{tree}}")
@@ -75,10 +78,10 @@ def bring_in(repo, how):
 
 
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase", "fast-forward"])
-def test_a_pull_request_cannot_loosen_its_own_gate_however_it_is_merged(client, iris, repo, how):
+def test_a_pull_request_merged_in_any_way_cannot_loosen_a_gate_and_promote_past_it(client, iris, repo, how):
     loosen(repo, iris)
     bring_in(repo, how)
-    for _ in range(3):  # the first puts the looser rules in force, but not the promotion
+    for _ in range(3):  # the first `apply` puts the looser rules in force, but never the promotion
         done = client.apply()
         assert not done.moved
         assert [why.split(":")[0] for _, why in done.refused] == ["good"]
@@ -86,7 +89,7 @@ def test_a_pull_request_cannot_loosen_its_own_gate_however_it_is_merged(client, 
     assert client.get_version("iris@production").number == 2
     with Client(repo) as another:
         assert not another.apply("iris").moved
-    # a new promotion must satisfy the looser rules, which are in force now
+    # a new promotion needs to satisfy only the looser rules, which are in force now
     iris.get_version(1).set_stage("production")
     assert states(iris) == {"production": (1, 1)}
     editing.run(repo, "update-ref", "-d", PRODUCTION.full)
@@ -95,7 +98,7 @@ def test_a_pull_request_cannot_loosen_its_own_gate_however_it_is_merged(client, 
 
 
 @pytest.mark.usefixtures("repo")
-def test_a_version_that_is_promoted_again_leaves_the_stage_that_a_refused_change_emptied(client, iris, main, git):
+def test_a_second_promotion_of_a_refused_version_removes_the_tag_of_its_previous_stage(client, iris, main, git):
     iris.get_version(1).set_stage("staging")
     top, staging = client.repository.git.top, "models/iris/stages/staging.toml"
     editing.edit(top, rules(), "Loosen")
@@ -111,7 +114,7 @@ def test_a_version_that_is_promoted_again_leaves_the_stage_that_a_refused_change
     )  # fmt: skip
 
 
-def test_a_promotion_to_an_earlier_stage_leaves_a_later_stage_that_is_still_in_force(client, iris):
+def test_a_promotion_with_leave_removes_the_tag_of_a_later_stage_whose_removal_was_pending(client, iris):
     editing.edit(client.repository.git.top, {STAGE: None}, "Empty production")
     assert states(iris) == {"production": (None, 2)}
     iris.get_version(2).set_stage("staging")
@@ -122,7 +125,7 @@ def test_a_promotion_to_an_earlier_stage_leaves_a_later_stage_that_is_still_in_f
 
 
 @pytest.mark.parametrize("how", ["rebase", "fast-forward"])
-def test_rules_loosened_and_tightened_in_one_pull_request_are_refused(client, iris, repo, how):
+def test_a_pull_request_that_loosens_a_gate_promotes_and_tightens_the_gate_again_is_refused(client, iris, repo, how):
     loosen(repo, iris)
     editing.edit(repo, rules(production=GOOD), "Tighten again", onto=TOPIC)
     bring_in(repo, how)
@@ -137,7 +140,7 @@ def test_a_promotion_must_satisfy_the_rules_in_force_and_all_later_recorded_rule
     assert [why.split(":")[0] for _, why in client.apply().refused] == ["good"]
 
 
-def test_a_registry_without_rules_has_no_tag(client, iris, git):
+def test_a_registry_without_rules_has_no_rules_tag(client, iris, git):
     client.apply()
     assert git(client.repository.common_dir, "tag") == "model/iris/production"
     assert SEEN not in git(client.repository.common_dir, "for-each-ref")
@@ -164,7 +167,7 @@ def test_every_kind_of_rule_stays_in_force_until_apply(client, iris, strict, sai
     assert states(iris) == {"production": (1, 2)}
 
 
-def test_a_stage_that_is_removed_and_used_as_an_alias_is_still_a_stage(client, iris, repo):
+def test_a_pull_request_cannot_remove_a_stage_and_use_its_name(client, iris, repo):
     only = {"gitmodel.toml": 'format = "1.2"\n\n[[stages]]\nname = "staging"\n'}
     alias = {"models/iris/aliases/production.toml": stage_text(iris, 1), STAGE: None}
     for files in (alias, {STAGE: stage_text(iris, 1)}):
@@ -182,7 +185,7 @@ def test_a_stage_that_is_removed_and_used_as_an_alias_is_still_a_stage(client, i
         doctor.repair(client.repository, None)
 
 
-def test_stricter_rules_count_at_once(client, iris, repo):
+def test_stricter_rules_count_immediately(client, iris, repo):
     editing.edit(repo, rules(production=GOOD.replace("0.9", "0.94")))
     iris.get_version(3).set_stage("production")
     with pytest.raises(GateRefused, match="good"):
@@ -222,7 +225,7 @@ def test_a_command_that_changes_the_rules_puts_them_in_force(client, iris, repo)
     assert states(iris) == {"production": (1, 1)}
 
 
-def test_a_promotion_beside_a_change_of_the_rules_is_planned_again(client, iris, repo, other):
+def test_a_promotion_is_planned_again_if_the_rules_change_at_the_same_time(client, iris, repo, other):
     planned = []
 
     def plan(snapshot):
@@ -236,7 +239,7 @@ def test_a_promotion_beside_a_change_of_the_rules_is_planned_again(client, iris,
     assert states(iris) == {"production": (3, 3)}
 
 
-def test_a_rules_tag_that_moves_while_it_is_checked_was_not_set_back(client, repo, other, monkeypatch):
+def test_a_rules_tag_that_another_writer_moves_is_not_reported_as_set_back(client, repo, other, monkeypatch):
     resolve, changes = ObjectReader.resolve_many, iter("ab")
 
     def change_between(reader, refs):
@@ -250,7 +253,7 @@ def test_a_rules_tag_that_moves_while_it_is_checked_was_not_set_back(client, rep
     client.repository.rules.check_branch(client.repository.tip())
 
 
-def test_a_command_that_leaves_the_rules_as_they_are_does_not_move_the_tag(client, iris, repo, tmp_path):
+def test_a_command_that_does_not_change_the_rules_does_not_move_the_rules_tag(client, iris, repo, tmp_path):
     editing.edit(repo, rules())
     before = editing.run(repo, "rev-parse", RULES)
     client.add_store("other", (tmp_path / "other").as_uri())
@@ -259,7 +262,7 @@ def test_a_command_that_leaves_the_rules_as_they_are_does_not_move_the_tag(clien
         iris.get_version(1).set_stage("production")
 
 
-def test_a_refused_change_can_be_proposed_again(client, iris):
+def test_a_promotion_that_apply_refused_can_be_proposed_again(client, iris):
     repo = client.repository.common_dir
     editing.edit(repo, rules(production="proposal_only = true\n"))
     client.apply()
@@ -336,7 +339,7 @@ class TestInAClone:
     def remote_rules(self, bare):
         return editing.run(bare, "rev-parse", RULES)
 
-    def test_the_tag_is_pushed_and_pulled_with_the_branch(self, gated, bob, bare):
+    def test_the_rules_tag_is_pushed_and_pulled_with_the_branch(self, gated, bob, bare):
         tag = self.remote_rules(bare)
         assert tag == editing.run(bob.repository.common_dir, "rev-parse", RULES)
         editing.edit(gated.repository.common_dir, rules())
@@ -363,7 +366,7 @@ class TestInAClone:
         assert bob.get_version("iris@production").number == 1
 
     @pytest.mark.parametrize("how", ["deleted", "set back"])
-    def test_a_remote_that_lost_the_tag_is_refused(self, gated, bob, bare, how):
+    def test_a_pull_refuses_a_remote_whose_rules_tag_was_deleted_or_set_back(self, gated, bob, bare, how):
         old = self.remote_rules(bare)
         editing.edit(gated.repository.common_dir, rules())
         gated.push()
@@ -378,7 +381,7 @@ class TestInAClone:
         bob.push()
 
     @pytest.mark.parametrize("how", ["deleted", "set back", "made by plain git"])
-    def test_the_command_that_the_refusal_names_sets_the_tag_again(self, gated, bob, bare, how, git):
+    def test_the_command_in_the_refusal_restores_the_rules_tag(self, gated, bob, bare, how, git):
         old = self.remote_rules(bare)
         editing.edit(gated.repository.common_dir, rules())
         gated.push()
@@ -399,9 +402,7 @@ class TestInAClone:
         assert run_apart(clone, "pull")[0] == 0
         assert self.remote_rules(bare) == right
 
-    def test_the_error_in_a_clone_that_never_saw_the_right_tag_shows_how_to_start_again(
-        self, gated, bare, tmp_path, git
-    ):
+    def test_a_new_clone_of_a_remote_with_a_wrong_rules_tag_shows_how_to_repair_it(self, gated, bare, tmp_path, git):
         editing.run(bare, "update-ref", RULES, editing.BRANCH)
         git(tmp_path, "clone", "-q", "--no-tags", str(bare), "cleo")
         code, _, err = run_apart(tmp_path / "cleo", "pull")
@@ -426,7 +427,7 @@ class TestInAClone:
         run_apart(clone, "pull")
         assert git(clone, "rev-parse", RULES) == self.remote_rules(bare)
 
-    def test_rules_applied_in_two_clones_leave_one_tag(self, gated, bob, bare, git):
+    def test_two_clones_that_apply_the_same_rules_push_one_rules_tag(self, gated, bob, bare, git):
         editing.edit(gated.repository.common_dir, rules())
         gated.push()
         bob.pull()
@@ -437,7 +438,7 @@ class TestInAClone:
         bob.push()
         assert self.remote_rules(bare) == editing.run(bob.repository.common_dir, "rev-parse", RULES)
 
-    def test_a_rule_that_was_changed_here_is_replayed_and_waits(self, gated, bob, bare):
+    def test_a_looser_rule_that_a_pull_replays_is_not_in_force_until_apply(self, gated, bob, bare):
         from gitmodel.domain.changes.planned_change import Change
 
         data = rules()["gitmodel.toml"].encode()
@@ -469,7 +470,7 @@ class TestByUrl:
         with http_server(tmp_path) as server:
             yield f"{server.url}/remote.git"
 
-    def test_the_rules_in_force_count_and_apply_moves_the_tag(self, ada, bare, url, team):
+    def test_by_url_the_rules_in_force_count_and_apply_moves_the_rules_tag(self, ada, bare, url, team):
         client = team.by_url("cleo", url)
         editing.edit(bare, rules(production=GOOD.replace("0.9", "0.2")))
         client.apply()
@@ -483,7 +484,7 @@ class TestByUrl:
         client.get_model("iris").get_version(1).set_stage("production")
         assert client.get_version("iris@production").number == 1
 
-    def test_a_server_that_lost_the_tag_is_refused(self, ada, bare, url, team):
+    def test_a_promotion_by_url_is_refused_if_the_server_lost_the_rules_tag(self, ada, bare, url, team):
         client = team.by_url("cleo", url)
         editing.edit(bare, rules(production=GOOD.replace("0.9", "0.2")))
         client.apply()
@@ -496,9 +497,9 @@ class TestByUrl:
 class TestAServerWithTheHook:
     @pytest.fixture
     def served(self, ada, bare):
-        """Ada's registry with a gate.
+        """Change the rules twice, apply both changes at the remote, and install the server hook there.
 
-        A second change of the rules is in force at the remote. Yields the tag before that change, too.
+        Returns the rules tag before the second change.
         """
         editing.edit(ada.repository.common_dir, rules(production=GOOD.replace("0.9", "0.2")))
         ada.push()
@@ -518,7 +519,7 @@ class TestAServerWithTheHook:
         return done.returncode, done.stderr
 
     @pytest.mark.parametrize("how", ["deleted", "set back", "off the branch"])
-    def test_a_server_with_the_hook_takes_no_tag_that_was_set_back(self, ada, bare, served, how):
+    def test_the_server_hook_refuses_a_rules_tag_that_was_set_back(self, ada, bare, served, how):
         before = refs(bare) | {RULES: editing.run(bare, "rev-parse", RULES)}
         if how == "deleted":
             refspec = f":{RULES}"
@@ -535,7 +536,7 @@ class TestAServerWithTheHook:
         assert (code == 0, "push.rules" in err) == (False, True), err
         assert refs(bare) | {RULES: editing.run(bare, "rev-parse", RULES)} == before
 
-    def test_a_server_with_the_hook_accepts_apply_and_promotions(self, ada, bob, served):
+    def test_the_server_hook_accepts_the_pushes_of_apply_and_promotions(self, ada, bob, served):
         editing.edit(ada.repository.common_dir, rules())
         ada.push()
         ada.apply(push=True)
@@ -545,7 +546,7 @@ class TestAServerWithTheHook:
         ada.pull()
         assert ada.get_version("iris@production").number == 1
 
-    def test_looser_rules_and_a_promotion_that_needs_them_are_not_applied_together(self, ada, bare, served):
+    def test_the_server_hook_refuses_looser_rules_together_with_a_promotion_that_needs_them(self, ada, bare, served):
         repository = ada.repository
         loosen(repository.common_dir, ada.get_model("iris"))
         editing.run(repository.common_dir, "update-ref", editing.BRANCH, f"{TOPIC}~1")
@@ -553,7 +554,7 @@ class TestAServerWithTheHook:
         editing.run(repository.common_dir, "update-ref", editing.BRANCH, TOPIC)
         code, err = self.push(ada, editing.BRANCH)
         assert (code == 0, "change.gate" in err) == (False, True), err
-        # The hook refuses the tag even if the change was pushed before the hook was installed.
+        # The server hook refuses the stage tag even if the branch was pushed before the hook was installed.
         hook = bare / "hooks" / "pre-receive"
         hook.rename(bare / "hooks" / "aside")
         assert self.push(ada, editing.BRANCH)[0] == 0
@@ -564,8 +565,12 @@ class TestAServerWithTheHook:
         assert (code == 0, "push.tag" in err) == (False, True), err
 
 
-def test_a_second_stage_file_stays_while_the_rules_in_force_close_that_stage(client, iris):
-    """The branch has looser rules for the stage, but they are not in force. Other changes leave its file alone."""
+def test_a_second_stage_file_of_a_version_stays_while_its_stage_is_proposal_only_in_force(client, iris):
+    """A version has files in two stages, as after a merge. The next change of the version removes one of these files.
+
+    It keeps both files while the rules in force say that one of these stages is proposal_only, although the branch has
+    looser rules.
+    """
     path = client.repository.common_dir
     closed = 'format = "1.2"\n[[stages]]\nname = "staging"\nproposal_only = true\n[[stages]]\nname = "production"\n'
     editing.edit(path, {"gitmodel.toml": closed})

@@ -1,4 +1,4 @@
-"""Two clones on real git servers, and connections that are cut in each phase of a push."""
+"""Pushes and pulls on real git servers: two clones, messages of hooks, and connections that are cut."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ def http(bare, tmp_path, git):
         yield server
 
 
-def test_two_clones_play_the_story_on_a_real_server(team, remote, bare, tmp_path):
+def test_two_clones_push_and_pull_on_each_kind_of_server(team, remote, bare, tmp_path):
     team.url = remote
     ada, bob = team.clone("ada"), team.clone("bob")
     iris = ada.register_model("iris")
@@ -106,10 +106,8 @@ esac
 """
 
 
-def test_an_identity_that_registers_cannot_put_production_in_force_on_a_host_that_protects_the_tag(
-    ada, team, bare, git, tmp_path
-):
-    """The host has a rule for each ref and two identities. The identity that trains tries every way."""
+def test_an_identity_without_the_right_to_the_tag_cannot_put_production_in_force(ada, team, bare, git, tmp_path):
+    """The host protects the tag. The identity that trains models tries each way to put its version in force."""
     rules = editing.read(tmp_path / "ada", "gitmodel.toml").replace(
         'name = "production"\n', 'name = "production"\nproposal_only = true\n'
     )
@@ -127,11 +125,12 @@ def test_an_identity_that_registers_cannot_put_production_in_force_on_a_host_tha
         in_force = refs(bare)[PRODUCTION]
         folder = tmp_path / "trainer"
 
-        # The identity that trains registers a version and promotes it to staging.
+        # The identity that trains models creates a version and promotes it to staging.
         version = trainer.get_model("iris").create_version(metadata={"accuracy": 1.0})
         trainer.get_version("iris@3").set_stage("staging")
         trainer.push()
-        # Its direct promotion is refused. A promotion by plain git is recorded, but not in force.
+        # gitmodel refuses its direct promotion to production. With plain git, it can record the promotion, but not in
+        # force.
         with pytest.raises(Refused, match="proposal_only"):
             version.set_stage("production")
         text = f'version = {version.number}\nartifacts = "{links_digest(version.view.record.artifacts)}"\n'
@@ -139,7 +138,7 @@ def test_an_identity_that_registers_cannot_put_production_in_force_on_a_host_tha
         trainer.push()
         assert refs(bare)[PRODUCTION] == in_force
         assert [ref.stage for ref, _ in trainer.apply().refused] == ["production"]
-        # The host refuses the tag, even if `apply --reviewed` or plain git created it.
+        # The host refuses its push of the stage tag, whether `apply --reviewed` or plain git created the tag.
         commit = git(folder, "rev-parse", "gitmodel")
         assert [ref.stage for ref in trainer.apply(reviewed=[commit]).moved] == ["production"]
         with pytest.raises(Refused, match="trainer may not move refs/tags/model/iris/production"):
@@ -154,7 +153,7 @@ def test_an_identity_that_registers_cannot_put_production_in_force_on_a_host_tha
         assert gone.returncode != 0
         assert refs(bare)[PRODUCTION] == in_force
 
-        # the identity that applies sees the change as pending
+        # For the release identity, the change is pending.
         release.pull()
         assert release.get_version("iris@production").number == 2
         assert [ref.stage for ref, _ in release.apply().refused] == ["production"]
@@ -164,7 +163,7 @@ def test_an_identity_that_registers_cannot_put_production_in_force_on_a_host_tha
     assert_sound(bare)
 
 
-def test_output_right_before_the_end_of_a_program_is_not_lost(tmp_path, monkeypatch):
+def test_output_that_git_prints_just_before_it_ends_is_not_lost(tmp_path, monkeypatch):
     monkeypatch.setattr(silence_timeout, "_LOOK", 0.0)
     said = [
         silence_timeout.run_until_silent(["sh", "-c", "printf words"], os.environ, cwd=tmp_path, silence=60)

@@ -19,7 +19,7 @@ def follow():
 
 @pytest.fixture
 def models(ada, bob, tmp_path):
-    """Two versions with a classifier, the first in production here and in Bob's clone."""
+    """A model with two versions that have a classifier. The first is in production in the clones of Ada and Bob."""
     for name in ("first", "second"):
         (tmp_path / "model.json").write_text(json.dumps({"name": name}), encoding="utf-8")
         ada.get_model("iris").create_version(model_objects={"classifier": tmp_path / "model.json"})
@@ -29,7 +29,7 @@ def models(ada, bob, tmp_path):
 
 
 @pytest.mark.parametrize("by_url", [False, True])
-def test_the_loop_of_the_page_serves_what_another_clone_promotes(team, ada, bob, bare, models, by_url):
+def test_the_loop_of_the_page_loads_the_version_that_another_clone_promotes(team, ada, bob, bare, models, by_url):
     service = team.by_url("service", bare.as_uri(), store=team.store) if by_url else bob
     served = []
 

@@ -1,4 +1,7 @@
-"""Stages that require signatures, with real keys: accepted and refused changes, compared with git."""
+"""Stages that require signatures (`signed`), with real keys: which commits and tags count, and why others do not.
+
+A signature counts if `allowed_signers` on the metadata branch lists its key. git itself verifies the same signatures.
+"""
 
 import os
 import re
@@ -46,7 +49,7 @@ def line(keys, name, *, principals="", options=""):
 
 
 def sign_as(repo, keys, name, *, every=False):
-    """Set the key of *name* in *repo*. With *every*, git signs each commit and tag, not only on request."""
+    """Set the signing key of *name* in *repo*. With *every*, git signs each commit and tag, and not only on request."""
     run(repo, "config", "gpg.format", "ssh")
     run(repo, "config", "user.signingKey", str(keys / f"{name}.pub"))
     if every:
@@ -64,7 +67,7 @@ def person(name, when="2026-11-23T10:12:13Z"):
 
 
 def make_repo(folder):
-    """Three versions of iris, the first in staging."""
+    """Create a repository with three versions of iris. The first is in staging."""
     subprocess.run(["git", "init", "-q", str(folder)], check=True)
     with Client(folder, environ=person("ada")) as client:
         iris = client.register_model("iris")
@@ -76,7 +79,7 @@ def make_repo(folder):
 
 @pytest.fixture
 def repo(tmp_path, keys):
-    """Ada's repository. Production requires signatures, and Ada is a signer."""
+    """Ada's repository. The stage production requires signatures, and Ada is a signer."""
     folder = make_repo(tmp_path / "ada")
     edit(folder, {"gitmodel.toml": RULES, "allowed_signers": line(keys, "ada")})
     sign_as(folder, keys, "ada")
@@ -91,7 +94,7 @@ def ada(repo):
 
 @pytest.fixture
 def someone(repo, keys):
-    """Return a function that opens the registry as another person, who signs with their own key."""
+    """A function that opens the registry as another person, who signs with their own key."""
     opened = []
 
     def open_as(name, *, key="", when="2026-11-23T10:12:13Z"):
@@ -113,7 +116,7 @@ def held(client):
 
 
 def forged(client, stage="production"):
-    """Return the reason why the tag of the stage does not count."""
+    """Return the reason why the tag of the stage does not count: it is forged."""
     return {one.name: one.forged for one in client.get_model("iris").stages}.get(stage)
 
 
@@ -167,7 +170,7 @@ class TestSigning:
             words = markdown(plan).replace("\\", "").replace("\u200b", "")
             assert f"{'❌ **N' if said[0] == 'n' else 'S'}{said[1:]}" in words
 
-    def test_other_changes_are_not_signed_unless_git_is_told_to(self, ada, repo, keys):
+    def test_changes_of_other_stages_are_signed_only_if_git_is_configured_to_sign(self, ada, repo, keys):
         promote(ada, 3, "staging")
         assert "gpgsig" not in run(repo, "cat-file", "commit", BRANCH)
         sign_as(repo, keys, "ada", every=True)
@@ -188,7 +191,9 @@ class TestSigning:
         with pytest.raises(Invalid):
             ada.signature_faults(["0" * 39 + "1"])
 
-    def test_without_a_key_nothing_changes_and_the_hint_shows_how_to_set_one(self, ada, repo, capsys, monkeypatch):
+    def test_a_promotion_without_a_signing_key_is_refused_and_the_hint_shows_how_to_set_one(
+        self, ada, repo, capsys, monkeypatch
+    ):
         run(repo, "config", "--unset", "user.signingKey")
         before = state(repo)
         for name, value in person("ada").items():
@@ -203,7 +208,7 @@ class TestSigning:
         )
         assert state(repo) == before
 
-    def test_a_key_that_is_not_listed_is_refused_with_nothing_changed(self, repo, someone):
+    def test_a_promotion_with_an_unlisted_key_is_refused_and_changes_nothing(self, repo, someone):
         before = state(repo)
         with pytest.raises(Refused, match=r"its key SHA256:\S+ is not listed for bob@example.com") as refused:
             promote(someone("bob"))
@@ -211,7 +216,7 @@ class TestSigning:
         assert state(repo) == before
 
     @pytest.mark.parametrize("leave", [lambda v: v.set_stage("archived"), lambda v: v.delete(force=True)])
-    def test_leaving_the_stage_is_signed_too(self, ada, repo, someone, leave):
+    def test_a_change_that_empties_a_signed_stage_must_be_signed_too(self, ada, repo, someone, leave):
         promote(ada)
         before = state(repo)
         with pytest.raises(Refused, match="is not listed"):
@@ -222,7 +227,7 @@ class TestSigning:
 
     @pytest.mark.parametrize("script", ["exit 0", "echo no >&2; exit 1", "shift 6; echo rubbish > $1.sig"])
     def test_a_signing_program_that_fails_changes_nothing_whatever_it_ends_with(self, ada, repo, tmp_path, script):
-        """git before 2.44 writes an unsigned tag in this case, and exits with 0."""
+        """If the program fails, git before 2.44 writes an unsigned tag and exits with 0."""
         program = tmp_path / "sign"
         program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         program.chmod(0o755)
@@ -232,7 +237,7 @@ class TestSigning:
             promote(client)
         assert state(repo) == before
 
-    def test_a_literal_key_is_taken_from_the_agent_as_in_git(self, repo, keys, tmp_path):
+    def test_a_public_key_in_the_git_setting_is_used_through_the_ssh_agent(self, repo, keys, tmp_path):
         socket = f"/tmp/gitmodel-agent-{os.getpid()}"
         agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.PIPE)
         try:
@@ -252,7 +257,7 @@ class TestSigning:
 
 
 class TestCaught:
-    def test_a_commit_that_is_not_signed_stays_recorded(self, ada, repo, keys):
+    def test_an_unsigned_promotion_of_a_signed_stage_is_recorded_and_not_in_force(self, ada, repo, keys):
         commit = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)})
         assert ada.apply().refused == ((PRODUCTION, f"commit {commit[:10]} is not signed"),)
         tag_by_hand(repo, keys, commit, key="ada")
@@ -279,7 +284,7 @@ class TestCaught:
         run(repo, "update-ref", TAG, tag)
         with pytest.raises(Invalid, match="the tag inside is called 'model/iris/staging'"):
             ada.get_version("iris@production")
-        # A tag whose inner name was changed to the name of the ref is refused, too.
+        # Also refused: the tag with its inner name changed to the name of the ref, which makes the signature invalid.
         text = run(repo, "cat-file", "tag", tag).replace("tag model/iris/staging", "tag model/iris/production") + "\n"
         both = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3), STAGING: None}, key="ada")
         target = run(repo, "rev-parse", f"{tag}^{{}}")
@@ -299,7 +304,7 @@ class TestCaught:
         assert "its signature is not right" in why
 
     @pytest.mark.parametrize("what", ["author", "committer"])
-    def test_a_listed_key_with_a_forged_author_is_caught(self, ada, repo, keys, what):
+    def test_a_signature_does_not_count_if_the_author_is_not_the_signer(self, ada, repo, keys, what):
         run(repo, "read-tree", BRANCH)
         listed = {"allowed_signers": line(keys, "ada") + line(keys, "mallory")}
         commit_by_hand(repo, keys, listed, key="ada")
@@ -313,20 +318,20 @@ class TestCaught:
         ((_, why),) = ada.apply().refused
         assert "is not listed for ada@example.com" in why
 
-    def test_a_listed_key_with_a_forged_tagger_is_caught(self, ada, repo, keys):
+    def test_a_signature_does_not_count_if_the_tagger_is_not_the_signer(self, ada, repo, keys):
         commit_by_hand(repo, keys, {"allowed_signers": line(keys, "ada") + line(keys, "mallory")}, key="ada")
         promote(ada)
         tag_by_hand(repo, keys, run(repo, "rev-parse", BRANCH), key="mallory", tagger="ada")
         assert "is not listed for ada@example.com" in forged(ada)
         assert ada.get_version("iris@production").number == 2
 
-    def test_a_key_of_a_host_may_vouch_for_others_by_a_pattern(self, ada, repo, keys):
+    def test_a_key_listed_with_a_pattern_of_addresses_may_sign_for_these_authors(self, ada, repo, keys):
         commit_by_hand(repo, keys, {"allowed_signers": line(keys, "bob", principals="*@example.com")}, key="ada")
         commit = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)}, key="bob", author="ada")
         tag_by_hand(repo, keys, commit, key="bob", tagger="bob")
         assert ada.get_version("iris@production").number == 3
 
-    def test_rules_and_signers_changed_by_an_unlisted_person_do_not_count(self, ada, repo, keys, someone):
+    def test_promotions_are_refused_after_an_unlisted_person_changed_rules_or_signers(self, ada, repo, keys, someone):
         own = {"allowed_signers": line(keys, "ada") + line(keys, "mallory")}
         wrong = edit(repo, own)
         with pytest.raises(Refused, match=f"the rules were changed and commit {wrong[:10]} is not signed"):
@@ -346,7 +351,7 @@ class TestCaught:
         ]
 
     @pytest.mark.parametrize("repair", ["listed", "switched off"])
-    def test_rules_that_nobody_could_sign_are_repaired_without_a_signature(self, tmp_path, keys, repair):
+    def test_a_signed_stage_without_a_list_of_signers_can_be_repaired_without_a_signature(self, tmp_path, keys, repair):
         repo = make_repo(tmp_path / "ada")
         edit(repo, {"gitmodel.toml": RULES})
         sign_as(repo, keys, "ada")
@@ -359,7 +364,7 @@ class TestCaught:
             edit(repo, files[repair])
             promote(ada)
             assert held(ada)["production"] == (2, 2)
-            # after the repair, only the listed signer may promote
+            # after the repair, only a person in the list may change the rules and promote
             edit(repo, {"gitmodel.toml": RULES, "allowed_signers": line(keys, "mallory")})
         sign_as(repo, keys, "mallory")
         with Client(repo, environ=person("mallory")) as mallory:
@@ -367,7 +372,7 @@ class TestCaught:
                 with pytest.raises(Refused, match="the rules were changed and commit"):
                     promote(mallory, 3)
 
-    def test_a_signed_change_that_removes_the_list_leaves_its_signers_the_only_ones(self, ada, repo, keys, someone):
+    def test_after_a_signed_change_empties_the_list_only_its_last_signers_may_change_it(self, ada, repo, keys, someone):
         tip = run(repo, "rev-parse", BRANCH)
         made = edit(repo, {"allowed_signers": ""})
         signing = ["git", "-c", "gpg.format=ssh", "-c", f"user.signingKey={keys / 'ada'}", "commit-tree", "-S"]
@@ -378,7 +383,7 @@ class TestCaught:
         with pytest.raises(Refused, match="the rules were changed and commit"):
             promote(someone("mallory"))
 
-    def test_a_rename_is_signed_too(self, ada, repo, someone):
+    def test_a_rename_of_a_model_in_a_signed_stage_must_be_signed(self, ada, repo, someone):
         promote(ada)
         with pytest.raises(Refused, match="is not listed"):
             someone("mallory").update_model("iris", new_name="flower")
@@ -387,7 +392,7 @@ class TestCaught:
 
 
 def edit_signed(repo, keys):
-    """Replace the tip by a signed commit with the same rules."""
+    """Replace the newest commit by a signed commit with the same gitmodel.toml."""
     text = run(repo, "show", f"{BRANCH}:gitmodel.toml") + "\n"
     tip = run(repo, "rev-parse", BRANCH)
     run(repo, "update-ref", BRANCH, f"{tip}~1")
@@ -395,17 +400,17 @@ def edit_signed(repo, keys):
 
 
 class TestMergesByGit:
-    """After a merge whose first parent is the local branch, tags are checked by the rules before the merge."""
+    """Merges by plain git, whose first parent is the local branch. Tags are judged by the rules before the merge."""
 
     def merge(self, repo, first, second, files):
-        """Make the branch a merge of *second* into *first*, with the tree of *first* and *files*."""
+        """Set the branch to a merge of *second* into *first*, whose content is that of *first* with *files*."""
         run(repo, "update-ref", BRANCH, first)
         tree = run(repo, "rev-parse", f"{edit(repo, files)}^{{tree}}")
         made = run(repo, "commit-tree", "-p", first, "-p", second, "-m", "Merge", tree)
         run(repo, "update-ref", BRANCH, made)
         return made
 
-    def test_a_signed_promotion_that_was_merged_stays_in_force(self, ada, repo):
+    def test_a_signed_promotion_stays_in_force_after_a_merge_by_plain_git(self, ada, repo):
         before = run(repo, "rev-parse", BRANCH)
         promote(ada)
         promoted = run(repo, "rev-parse", BRANCH)
@@ -414,7 +419,7 @@ class TestMergesByGit:
         file = run(repo, "show", f"{promoted}:{STAGE}") + "\n"
         self.merge(repo, local, promoted, {STAGE: file})
         assert ada.get_version("iris@production").number == 2
-        # A signer whom only the merged branch lists does not count.
+        # Ignored: a signer whom only the merged branch lists.
         assert [why for ref, why in ada.apply().refused if ref == PRODUCTION]
         assert ada.get_version("iris@production").number == 2
 
@@ -431,11 +436,11 @@ class TestMergesByGit:
 
 
 class TestTimes:
-    """A key counts at times at which it is valid by the list. A signer cannot change this by a false date."""
+    """A key counts only at times at which the list of signers says that it is valid. A false date does not help."""
 
     @pytest.fixture
     def until(self, repo, keys):
-        """List Bob as a signer until the end of November 24."""
+        """List Bob as a signer whose key is valid until the end of November 24."""
         signers = line(keys, "ada") + line(keys, "bob", options='valid-before="20261125"')
         commit_by_hand(repo, keys, {"allowed_signers": signers}, key="ada")
 
@@ -450,7 +455,7 @@ class TestTimes:
         with pytest.raises(Refused, match="key has expired"):
             promote(someone("bob", when="2026-11-26T10:00:00Z"))
 
-    def test_a_commit_dated_before_earlier_commits_is_detected(self, ada, repo, until, keys, someone):
+    def test_a_commit_dated_before_its_parent_does_not_make_an_expired_key_count(self, ada, repo, until, keys, someone):
         someone("ada", when="2026-11-27T10:00:00Z").get_model("iris").create_version()
         commit = commit_by_hand(
             repo, keys, {STAGE: stage_file(ada, 3)}, key="bob", author="bob", when="2026-11-24T10:00:00Z"
@@ -459,7 +464,9 @@ class TestTimes:
         with pytest.raises(Invalid, match="key has expired"):
             ada.get_version("iris@production")
 
-    def test_a_backdated_commit_is_detected_by_the_clock_of_apply(self, ada, repo, until, keys, someone):
+    def test_apply_compares_the_date_of_a_commit_with_the_clock_and_detects_a_false_date(
+        self, ada, repo, until, keys, someone
+    ):
         commit = commit_by_hand(
             repo, keys, {STAGE: stage_file(ada, 3)}, key="bob", author="bob", when="2026-11-24T10:00:00Z"
         )
@@ -468,7 +475,9 @@ class TestTimes:
         assert "key has expired" in why
         assert release.apply(reviewed=[commit]).moved == (PRODUCTION,)
 
-    def test_a_key_that_is_not_valid_yet_gains_nothing_by_a_date_in_the_future(self, ada, repo, keys, someone):
+    def test_a_commit_dated_in_the_future_does_not_make_a_key_count_that_is_not_valid_yet(
+        self, ada, repo, keys, someone
+    ):
         signers = line(keys, "ada") + line(keys, "bob", options='valid-after="20270101"')
         commit_by_hand(repo, keys, {"allowed_signers": signers}, key="ada")
         commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)}, key="bob", author="bob", when="2027-01-02T00:00:00Z")
@@ -507,11 +516,8 @@ class TestTeam:
             client.pull()
         assert refs(team.bare)[TAG] == tags[TAG] == refs(team.folder / "bob")[TAG]
 
-    def test_an_old_tag_that_is_set_back_stays_valid_and_is_reported(self, team):
-        """The signature only proves that the version was in force at some time.
-
-        The branch shows that another version followed.
-        """
+    def test_an_old_signed_tag_that_was_set_back_counts_and_is_reported(self, team):
+        """The signature of the old tag still counts, but the branch shows that another version followed."""
         old = refs(team.bare)[TAG]
         promote(team.ada, 3)
         team.ada.push()
@@ -546,7 +552,7 @@ class TestTeam:
         with pytest.raises(Invalid, match="it is not signed"):
             number()
 
-    def test_if_two_signers_create_the_same_tag_the_first_one_stays(self, team, keys):
+    def test_if_two_signers_apply_the_same_promotion_the_first_tag_stays(self, team, keys):
         here = team.ada.repository.common_dir
         first = refs(here)[TAG]
         run(here, "update-ref", "-d", TAG)
@@ -556,7 +562,7 @@ class TestTeam:
             ada.pull()
         assert refs(here)[TAG] == refs(team.bare)[TAG] == first
 
-    def test_own_signed_commits_are_signed_again_when_they_are_replayed(self, team):
+    def test_a_pull_signs_replayed_commits_of_the_user_again(self, team):
         team.bob.get_model("iris").create_version()
         team.bob.push()
         made = team.ada.get_model("iris").create_version()
@@ -567,8 +573,10 @@ class TestTeam:
         assert team.bob.get_version("iris@production").number == 5
         assert refs(team.bare) == refs(team.folder / "bob")
 
-    def test_an_unsigned_promotion_waits_after_a_pull_of_rules_that_require_signatures(self, team, tmp_path, keys):
-        """Bob promoted before production required signatures."""
+    def test_an_unsigned_local_promotion_is_pending_after_a_pull_of_rules_that_require_signatures(
+        self, team, tmp_path, keys
+    ):
+        """Bob's promotion is older than the rule that production requires signatures, which he pulls."""
         rules = RULES.replace('"staging"\n', '"staging"\nsigned = true\n')
         promote(team.bob, 3, "staging")
         commit_by_hand(tmp_path / "ada", keys, {"gitmodel.toml": rules}, key="ada")
@@ -579,7 +587,7 @@ class TestTeam:
         team.ada.pull()
         assert held(team.ada)["staging"] == (3, 1)
 
-    def test_a_proposal_counts_if_its_merge_is_signed(self, team, tmp_path, keys):
+    def test_a_merged_proposal_of_a_signed_stage_counts_if_its_merge_is_signed(self, team, tmp_path, keys):
         proposal = team.bob.propose(("iris@3", "production"), push=True)
         host = tmp_path / "host"
         subprocess.run(["git", "clone", "-q", "-b", "gitmodel", str(team.bare), str(host)], check=True)
@@ -600,7 +608,7 @@ class TestTeam:
 
 
 class TestReview:
-    """In a `proposal_only` stage, the signature of a listed signer proves the review of a squashed proposal."""
+    """A `proposal_only` stage that requires signatures: a signature by a signer proves that a squash was reviewed."""
 
     @pytest.fixture
     def reviewed(self, tmp_path, keys):
@@ -610,7 +618,7 @@ class TestReview:
         with Client(folder, environ=person("ada")) as client:
             yield client
 
-    def test_the_hosts_signature_of_a_squash_counts(self, reviewed, keys):
+    def test_a_squash_signed_by_a_listed_signer_counts_as_reviewed(self, reviewed, keys):
         repo = reviewed.repository.common_dir.parent
         commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 2)})
         assert "accepts only reviewed changes" in reviewed.apply().refused[0][1]
@@ -628,7 +636,7 @@ class TestReview:
         for _ in range(2):
             assert "accepts only reviewed changes" in reviewed.apply().refused[0][1]
         commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 2)}, key="mallory")
-        assert reviewed.apply().moved == (PRODUCTION,)  # the new list is in force now
+        assert reviewed.apply().moved == (PRODUCTION,)  # the list with Mallory is in force now
 
     def test_a_direct_rollback_is_signed_if_the_stage_requires_it(self, repo, keys, someone):
         rules = RULES + 'rollback = "direct"\n'
@@ -663,7 +671,7 @@ class TestCheck:
         assert ("registry.signers", fault) in found
         assert {rule for rule, _ in found} == {"registry.signers"}
 
-    def test_a_change_of_the_list_is_reported_as_a_change_of_rules(self, ada, repo):
+    def test_check_reports_a_change_of_the_list_of_signers_as_a_change_of_rules(self, ada, repo):
         from gitmodel.teams.checks.range_checks import check_between
 
         base = run(repo, "rev-parse", BRANCH)
@@ -674,13 +682,13 @@ class TestCheck:
 class TestOpenPGP:
     @pytest.fixture
     def gnupg(self, monkeypatch):
-        """Ada's own key ring, and the line of `allowed_signers` with her key."""
+        """A GnuPG key ring with Ada's key. Returns the line of `allowed_signers` for this key."""
         if shutil.which("gpg") is None:
             assert not os.environ.get("CI"), "CI has no gpg: apt-get install gnupg"
             pytest.skip("there is no gpg: apt-get install gnupg")
         import tempfile
 
-        home = tempfile.mkdtemp(prefix="gpg-", dir="/tmp")  # the path of an agent's socket must be short
+        home = tempfile.mkdtemp(prefix="gpg-", dir="/tmp")  # the path of the socket of gpg-agent must be short
         monkeypatch.setenv("GNUPGHOME", home)
         make = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", "", "--quick-generate-key"]
         frozen = ("--faked-system-time", "20261101T000000")
@@ -710,7 +718,7 @@ class TestOpenPGP:
             assert reader.get_version("iris@production").number == 2
             assert reader.apply().refused == ()
 
-    def test_a_key_that_expired_an_author_that_is_another_and_a_broken_signature_are_caught(self, signed, tmp_path):
+    def test_gpg_signatures_do_not_count_if_expired_broken_or_of_another_author(self, signed, tmp_path):
         repo = tmp_path / "gpg"
         for environ, said in (
             (person("ada", "2027-03-01T00:00:00Z"), "its key has expired"),
@@ -728,7 +736,7 @@ class TestOpenPGP:
         ((_, why),) = signed.apply().refused
         assert "its signature is not right" in why
 
-    def test_a_key_that_is_not_listed_is_caught(self, signed, tmp_path, keys):
+    def test_a_gpg_signature_with_an_unlisted_key_does_not_count(self, signed, tmp_path, keys):
         edit(tmp_path / "gpg", {"allowed_signers": line(keys, "bob")})
         with Client(tmp_path / "gpg", environ=person("ada")) as client, pytest.raises(GitModelError):
             promote(client)
@@ -757,7 +765,7 @@ class TestWithoutAClone:
 
     @pytest.fixture
     def copies(self, repo, tmp_path, keys):
-        """Two copies of the repository for the same work: one is opened as a clone, the other by URL."""
+        """A function that makes two copies of the repository. One is opened as a clone, the other by URL."""
 
         def make(environ, signer=""):
             run(repo, "config", "--global", "gpg.format", "ssh")
@@ -784,7 +792,9 @@ class TestWithoutAClone:
             ("ada", "", "signed"),
         ],
     )
-    def test_a_promotion_after_a_write_at_the_tip_is_judged_as_in_a_clone(self, ada, copies, who, signer, refusal):
+    def test_a_promotion_by_url_after_a_write_at_the_tip_has_the_same_result_as_in_a_clone(
+        self, ada, copies, who, signer, refusal
+    ):
         results = []
         for folder, client in copies(person(who), signer):
             with client:
@@ -795,7 +805,9 @@ class TestWithoutAClone:
                     version.set_stage("production")
                 except Refused as error:
                     assert refs(folder) == before
-                    said = re.sub("commit [0-9a-f]{10}", "commit", error.message)  # its transaction has a random id
+                    said = re.sub(
+                        "commit [0-9a-f]{10}", "commit", error.message
+                    )  # the id of the commit varies, because its message has a random transaction id
                     results.append((said, error.hint, held(client)))
                 else:
                     results.append(("", "", held(client)))
@@ -808,7 +820,7 @@ class TestWithoutAClone:
     @pytest.mark.parametrize(
         ("commit_key", "tag_key"), [("ada", "ada"), ("", "ada"), ("ada", ""), ("mallory", "mallory")]
     )
-    def test_a_stage_set_by_hand_is_judged_after_a_write_at_the_tip_as_in_a_clone(
+    def test_a_stage_set_by_hand_after_a_write_at_the_tip_has_the_same_result_as_in_a_clone(
         self, ada, repo, keys, copies, commit_key, tag_key
     ):
         promote(ada)

@@ -1,4 +1,4 @@
-"""A team's whole workflow on each kind of git server: train, diverge, propose, check, merge, apply, use."""
+"""The whole work of a team on each kind of git server: train in two clones, propose, check, merge, apply, use."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def training(accuracy, stage=""):
     train(accuracy, stage)
 
 
-def test_two_clones_register_promote_propose_and_merge(team, remote, bare, tmp_path, monkeypatch, capsys):
+def test_a_team_trains_proposes_merges_applies_and_uses_a_version(team, remote, bare, tmp_path, monkeypatch, capsys):
     team.url = remote
     ada, bob = team.clone("ada"), team.clone("bob")
     iris = ada.register_model("iris", owners=["grace"])
@@ -39,7 +39,7 @@ def test_two_clones_register_promote_propose_and_merge(team, remote, bare, tmp_p
     ada.push()
     bob.pull()
 
-    # Ada trains and pushes version 4; Bob, who has not pulled, creates another version 4
+    # Ada creates and pushes version 4. Bob, who has not pulled, creates another version 4.
     training.run(client=ada, accuracy=0.95)
     ada.push()
     run = training.run(client=bob, accuracy=0.97, stage="staging")
@@ -80,7 +80,7 @@ def test_two_clones_register_promote_propose_and_merge(team, remote, bare, tmp_p
 
 
 def consume(url, folder, store, number):
-    """Get and verify the file as a service that has only the URL: by a client, and by plain git at depth 1."""
+    """Download and verify the model as a service that knows only the URL: by a client, and by git with depth 1."""
     folder.mkdir()
     named = url if "://" in url else f"file://{url}"
     environ = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}

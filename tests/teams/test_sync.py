@@ -1,4 +1,7 @@
-"""Diverged clones of a registry converge without losing changes."""
+"""Pull and push when both a clone and the remote have changed: the clone replays its commits on the remote's.
+
+The tests cover numbers and names used twice, conflicts, failed pushes, remotes that were reset, and hostile remotes.
+"""
 
 import subprocess
 
@@ -34,7 +37,7 @@ def test_a_pull_brings_the_branch_and_the_tags(team, ada, bob, bare):
     assert_sound(bob.repository.common_dir, store=team.store)
 
 
-def test_a_version_whose_number_was_taken_gets_the_next_and_references_follow(team, ada, bob, bare):
+def test_a_local_version_whose_number_is_taken_gets_the_next_number_in_all_records(team, ada, bob, bare):
     ada.get_model("iris").create_version("1.0", data={"train": source(team, "ada")})
     ada.push()
     version = bob.get_model("iris").create_version("1.1", data={"train": source(team, "bob")})
@@ -60,7 +63,7 @@ def test_a_version_whose_number_was_taken_gets_the_next_and_references_follow(te
     assert_sound(bare, store=team.store)
 
 
-def test_numbers_of_many_versions_in_one_commit_stay_in_their_order(team, ada, bob):
+def test_renumbered_versions_of_one_commit_keep_their_order(team, ada, bob):
     for _ in range(7):
         ada.get_model("iris").create_version()
     ada.push()
@@ -71,7 +74,7 @@ def test_numbers_of_many_versions_in_one_commit_stay_in_their_order(team, ada, b
     assert [bob.get_version(f"iris@{number}").metadata["i"] for number in range(11, 20)] == list(range(9))
 
 
-def test_the_run_that_made_a_version_follows_its_new_number(team, ada, bob):
+def test_the_record_of_a_run_names_the_new_number_of_its_version(team, ada, bob):
     from datetime import datetime, timezone
 
     from gitmodel.domain.changes.planned_change import Change
@@ -96,7 +99,7 @@ def test_the_run_that_made_a_version_follows_its_new_number(team, ada, bob):
     assert bob.get_run(run.id).record.versions == ("iris@5",)
 
 
-def test_edits_of_different_keys_merge_and_for_one_key_theirs_is_kept(ada, bob):
+def test_a_pull_merges_edits_of_different_keys_and_keeps_the_remotes_value_of_one_key(ada, bob):
     ada.get_version("iris@1").log_metadata(accuracy=0.9, epochs=3)
     ada.update_model("iris", title="Iris", add_tags=["ada"])
     ada.push()
@@ -145,7 +148,7 @@ def test_a_replayed_promotion_names_the_previous_version_by_the_new_number(ada, 
     assert log(bob, f"--format={trailers}")[-2:] == ["5 2", "3 5"]
 
 
-def test_numbers_of_several_models_in_one_commit_are_distinguished(ada, bob):
+def test_a_pull_renumbers_versions_of_several_models_in_one_commit(ada, bob):
     ada.register_model("wine")
     for _ in range(3):
         ada.get_model("wine").create_version()
@@ -295,7 +298,7 @@ def test_edits_beside_an_unpushed_promotion_are_replayed(ada, bob, bare):
     assert_sound(bare)
 
 
-def test_a_stage_that_was_changed_and_changed_back_has_the_tag_of_its_newest_commit(ada, bob, bare):
+def test_a_push_of_a_stage_that_was_changed_twice_sends_the_tag_of_the_newest_commit(ada, bob, bare):
     ada.register_model("other")
     ada.push()
     bob.get_version("iris@3").set_stage("production")
@@ -305,9 +308,9 @@ def test_a_stage_that_was_changed_and_changed_back_has_the_tag_of_its_newest_com
     assert refs(bare) == refs(bob.repository.common_dir)
 
 
-def test_a_promotion_merged_but_not_applied_is_pending_for_all_until_one_applies_it(ada, bob, bare, git):
+def test_a_merged_promotion_is_pending_in_each_clone_until_one_clone_applies_it(ada, bob, bare, git):
     ada.get_version("iris@3").set_stage("production")
-    # Moves only the branch and not the tag, like a merge on a host.
+    # moves only the branch of the remote and not the tag, as a merge on a host does
     git(bare, "fetch", "-q", str(ada.repository.common_dir), "gitmodel:gitmodel")
     assert not bob.pull().conflicts
     (state,) = bob.get_model("iris").stages
@@ -372,7 +375,7 @@ def test_a_remote_that_was_rewound_is_reported_and_local_commits_are_kept(team, 
     assert refs(bare)["refs/tags/model/iris/production"] == before["refs/tags/model/iris/production"]
 
 
-def test_a_remote_whose_branch_was_deleted_is_reported_and_filled_again_on_demand(ada, bob, bare, git):
+def test_a_push_to_a_remote_whose_branch_was_deleted_is_refused_until_confirmed(ada, bob, bare, git):
     git(bare, "update-ref", "-d", "refs/heads/gitmodel")
     mine = refs(bob.repository.common_dir)
     with pytest.raises(Conflict, match="was deleted"):
@@ -383,7 +386,7 @@ def test_a_remote_whose_branch_was_deleted_is_reported_and_filled_again_on_deman
     assert refs(bare) == mine
 
 
-def test_registries_with_nothing_in_common_are_refused_with_the_fix(team, ada, bare):
+def test_a_pull_of_a_registry_with_another_root_is_refused_with_the_steps_to_repair(team, ada, bare):
     eve = team.clone("eve")
     from gitmodel.registry import setup
 
@@ -409,7 +412,7 @@ def signed(bob, git, tmp_path):
     return commit
 
 
-def test_a_signed_commit_is_not_replayed_but_refused(ada, bob, signed, tmp_path):
+def test_a_pull_that_would_replay_a_signed_commit_is_refused(ada, bob, signed, tmp_path):
     ada.register_model("other")
     ada.push()
     with pytest.raises(Refused, match="is signed"):
@@ -417,7 +420,7 @@ def test_a_signed_commit_is_not_replayed_but_refused(ada, bob, signed, tmp_path)
     assert refs(tmp_path / "bob")["refs/heads/gitmodel"] == signed
 
 
-def test_a_signed_commit_is_pushed_as_it_is_when_nobody_was_faster(bob, signed, bare):
+def test_a_push_without_a_replay_keeps_signed_commits(bob, signed, bare):
     bob.push()
     assert refs(bare)["refs/heads/gitmodel"] == signed
 
@@ -465,7 +468,7 @@ def test_the_message_of_a_server_hook_is_shown_and_no_ref_moves(ada, bob, bare):
     assert (refs(bob.repository.common_dir), refs(bare)) == (mine, theirs)
 
 
-def test_an_update_hook_that_refuses_a_tag_lets_the_branch_through_alone(ada, bob, bare):
+def test_a_push_sends_the_branch_although_an_update_hook_refuses_a_tag(ada, bob, bare):
     hook = bare / "hooks" / "update"
     hook.write_text(
         '#!/bin/sh\ncase "$1" in refs/tags/*) echo "only release may promote" >&2; exit 1;; esac\n', encoding="utf-8"
@@ -484,7 +487,7 @@ def test_an_update_hook_that_refuses_a_tag_lets_the_branch_through_alone(ada, bo
     }
 
 
-def test_a_push_that_was_overtaken_pulls_replays_and_tries_again(team, ada, bob, bare, monkeypatch):
+def test_a_push_that_another_push_overtook_pulls_and_retries(team, ada, bob, bare, monkeypatch):
     from gitmodel.branch import remote_pushes
 
     real, overtaken = remote_pushes.push, []
@@ -504,7 +507,7 @@ def test_a_push_that_was_overtaken_pulls_replays_and_tries_again(team, ada, bob,
     assert refs(bare) == refs(bob.repository.common_dir)
 
 
-def test_a_push_that_is_always_overtaken_ends_with_its_timeout(ada, bob, monkeypatch):
+def test_a_push_that_other_pushes_always_overtake_ends_after_its_timeout(ada, bob, monkeypatch):
     from gitmodel.branch import remote_pushes
 
     def push(repository, remote, moves):
@@ -517,7 +520,7 @@ def test_a_push_that_is_always_overtaken_ends_with_its_timeout(ada, bob, monkeyp
 
 
 def test_a_push_that_fails_after_the_server_moved_its_refs_counts_as_done(ada, bob, bare):
-    """The connection ends after the server moved its refs, before it reports this."""
+    """The connection ends after the server moved its refs, but before the server reports the result."""
     hook = bare / "hooks" / "post-receive"
     hook.write_text("#!/bin/sh\nkill -9 $PPID\n", encoding="utf-8")
     hook.chmod(0o755)
@@ -543,7 +546,7 @@ def test_a_push_cut_before_the_server_moved_its_refs_is_reported_and_can_be_repe
 
 
 def test_a_pull_does_not_replay_a_commit_that_the_remote_has_in_another_form(ada, bob, bare, git, tmp_path):
-    """A clone restored from a backup still has the original of a commit that was replayed and pushed since."""
+    """A clone that is restored from a backup still has a commit that it replayed and pushed after the backup."""
     import shutil
 
     bob.get_model("iris").create_version(metadata={"bob": True})
@@ -591,7 +594,7 @@ def test_credentials_of_a_remote_are_never_printed(team, bob, git, tmp_path):
 @pytest.mark.parametrize(
     "name", ["refs/tags/model/-x/production", "refs/tags/model/iris/--exec=x", "refs/tags/model/a"]
 )
-def test_tags_whose_names_no_stage_can_have_are_left_alone(ada, bob, bare, git, name):
+def test_pull_and_push_ignore_tags_whose_names_no_stage_can_have(ada, bob, bare, git, name):
     tag = refs(bare)["refs/tags/model/iris/production"]
     git(bare, "update-ref", name, tag)
     bob.register_model("other")
@@ -628,8 +631,8 @@ def test_symbolic_links_submodules_and_odd_paths_of_a_hostile_branch_are_refused
     assert not (tmp_path / "bob" / "-rf").exists()
 
 
-def test_a_pull_that_was_interrupted_completes_when_run_again(ada, bob, bare, monkeypatch):
-    """The pull is interrupted after each of its git commands in turn."""
+def test_a_second_pull_completes_an_interrupted_pull(ada, bob, bare, monkeypatch):
+    """The test interrupts the pull after its first git command, then after its second, and so on."""
     from gitmodel.git.process import Git
 
     class Cut(Exception):
@@ -680,7 +683,7 @@ def test_the_users_own_tags_and_branches_are_not_pushed_or_touched(ada, bob, bar
 
 
 def test_equal_versions_created_in_one_second_in_three_clones_stay_separate(team, ada, bob, bare):
-    """Tests have a fixed time, and here all clients have the same name, as the jobs of a CI host do."""
+    """The versions have one author and one time: the clock of the tests stands still, and CI jobs have one name."""
     people = [Client(team.folder / name, store=team.store) for name in ("ada", "bob")]
     team.clone("carol").pull()
     people.append(Client(team.folder / "carol", store=team.store))
@@ -711,7 +714,7 @@ def test_equal_models_and_promotions_made_in_one_second_in_two_clones_are_no_con
         client.close()
 
 
-def test_two_clones_that_begin_a_registry_in_one_second_have_one_root(team):
+def test_two_clones_that_create_a_registry_in_one_second_have_one_root_commit(team):
     ada, bob = team.clone("ada"), team.clone("bob")
     people = [Client(team.folder / name, store=team.store) for name in ("ada", "bob")]
     for client in people:
@@ -761,7 +764,7 @@ def test_the_records_of_a_first_push_are_checked(team, bare):
     assert refs(bare) == {}
 
 
-def test_a_problem_that_the_remote_has_already_does_not_stop_a_push(ada, bob):
+def test_a_problem_that_the_remote_already_has_does_not_stop_a_push(ada, bob):
     folder = ada.repository.git.top
     editing.edit(folder, {"notes.txt": "hello"})
     editing.run(folder, "push", "-q", "origin", "gitmodel")

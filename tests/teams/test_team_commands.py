@@ -1,4 +1,4 @@
-"""clone, remote, pull, push and init --from on the command line."""
+"""The commands `clone`, `remote`, `pull`, `push` and `init --from`."""
 
 import json
 
@@ -51,7 +51,7 @@ def test_the_command_pull_reports_a_stage_tag_that_somebody_set_back(ada, bob, b
     assert refs(bare)["refs/tags/model/iris/production"] != old
 
 
-def test_a_number_that_was_not_pushed_is_shown_as_local(team, ada, capsys):
+def test_commands_mark_versions_that_were_not_pushed_as_local(team, ada, capsys):
     ada.get_model("iris").create_version()
     assert ada.get_version("iris@4").is_local
     assert not ada.get_version("iris@3").is_local
@@ -79,7 +79,7 @@ def test_a_number_that_was_not_pushed_is_shown_as_local(team, ada, capsys):
     assert "local" not in numbers("list")
 
 
-def test_init_from_takes_the_registry_of_a_url_beside_the_codes_own_remote(team, ada, bare, code_repo, git, capsys):
+def test_init_from_a_url_fetches_the_registry_and_keeps_the_remote_of_the_code(team, ada, bare, code_repo, git, capsys):
     git(code_repo, "remote", "add", "origin", "elsewhere")
     code, out, err = ask(capsys, "-C", code_repo, "init", "--from", bare)
     assert (code, err) == (0, "")
@@ -104,7 +104,7 @@ def test_a_clone_refuses_a_folder_that_is_not_empty(team, ada, capsys, monkeypat
     assert "ada already exists" in err
 
 
-def test_artifacts_of_a_store_in_a_folder_need_no_copies(team, ada, bob, capsys):
+def test_a_pull_with_artifacts_copies_nothing_from_a_store_in_a_folder(team, ada, bob, capsys):
     assert ask(capsys, "-C", team.folder / "bob", "pull", "--artifacts") == (0, "nothing new from origin\n", "")
     assert not list((team.folder / "bob" / ".git" / "gitmodel").glob("store/sha256/*"))
 

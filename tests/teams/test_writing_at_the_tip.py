@@ -1,4 +1,8 @@
-"""Writing to a registry by URL whose history was never fetched: only the tip, unless a change needs more."""
+"""A client by URL with an empty cache writes a version without fetching the history of the registry.
+
+It fetches only the newest commit and the files it needs. This is called a write at the tip. Changes of stages need the
+history and fetch it.
+"""
 
 import shutil
 import signal
@@ -27,11 +31,11 @@ def change_license(snapshot):
 
 
 def has_history(client):
-    """Return True if the cache of *client* has the whole branch."""
+    """Return True if the cache of *client* has the history of the branch, and not only its newest commit."""
     return objects(client, "branch.git", "commit") > 0
 
 
-def test_each_kind_of_server_takes_a_version_without_a_fetch_of_the_history(team, url, bare):
+def test_a_new_version_by_url_on_each_kind_of_server_fetches_no_history(team, url, bare):
     job = team.by_url("job", url)
     version = job.get_model("iris").create_version("1.0", data={"train": source(team, "roses")}, metadata={"rows": 1})
     assert (version.number, version.name, version.metadata) == (4, "1.0", {"rows": 1})
@@ -42,14 +46,14 @@ def test_each_kind_of_server_takes_a_version_without_a_fetch_of_the_history(team
     assert not has_history(job)
     assert objects(job, "single.git", "commit") == 1 + 4
     assert_sound(bare)
-    # commands that need more objects fetch them
+    # a command that needs the history fetches it
     assert [version.number for version in job.get_model("iris").versions] == [1, 2, 3, 4]
     assert [event.what for event in job.log()][:2] == ["created", "registered"]
     assert job.get_model("iris").create_version().number == 5
     assert_sound(bare)
 
 
-def test_each_write_at_the_tip_takes_four_requests_and_leaves_a_sound_repository(job, host):
+def test_each_write_at_the_tip_sends_four_requests_and_leaves_a_valid_repository(job, host):
     iris = job.get_model("iris")
     assert trips(host, iris.create_version) == 4
     assert trips(host, iris.create_version) == 4
@@ -58,7 +62,7 @@ def test_each_write_at_the_tip_takes_four_requests_and_leaves_a_sound_repository
     assert subprocess.run(fsck, check=True, capture_output=True, text=True).stdout == ""
 
 
-def test_in_a_large_model_only_the_newest_folder_of_versions_is_fetched(team, ada, job):
+def test_a_write_to_a_large_model_fetches_only_the_newest_folder_of_versions(team, ada, job):
     old = (
         paths.version_file("iris", 3),
         ada.repository.files(ada.repository.tip()).read(paths.version_file("iris", 3)),
@@ -67,14 +71,15 @@ def test_in_a_large_model_only_the_newest_folder_of_versions_is_fetched(team, ad
     transact(ada.repository, lambda _: Change(None, subject="Add many", files=files))
     ada.push()
     assert job.get_model("iris").create_version(metadata={"last": True}).number == 350
-    # The tip has 7 folders: the root, models, iris, three folders in iris, and the newest hundred. The write adds at
+    # The newest commit has 7 folders on the way to the version: the root, models, iris, three folders in iris, and the
+    # folder of the newest hundred versions. The write adds at
     # most 5.
     assert objects(job, "single.git", "tree") <= 7 + 5
     assert ada.pull().tip
     assert ada.get_version("iris@350").metadata == {"last": True}
 
 
-def test_a_host_that_refuses_the_filter_for_folders_gets_the_one_for_files(team, job, bare, git):
+def test_a_write_at_the_tip_uses_the_filter_for_files_if_the_host_refuses_the_filter_for_folders(team, job, bare, git):
     git(bare, "config", "uploadpackfilter.tree.allow", "false")
     assert job.get_model("iris").create_version().number == 4
     assert not has_history(job)
@@ -90,7 +95,7 @@ def test_a_change_of_a_stage_fetches_the_history(job, bare):
     assert_sound(bare)
 
 
-def test_a_rule_of_the_registry_is_obeyed_after_a_write_at_the_tip(team, ada, job, bare):
+def test_a_rule_of_a_stage_counts_after_a_write_at_the_tip(team, ada, job, bare):
     transact(
         ada.repository, lambda _: Change(None, subject="Set rules", files={"gitmodel.toml": PROPOSAL_ONLY.encode()})
     )
@@ -102,7 +107,7 @@ def test_a_rule_of_the_registry_is_obeyed_after_a_write_at_the_tip(team, ada, jo
     assert refs(bare) == before
 
 
-def test_a_forged_tag_is_found_after_a_write_at_the_tip(job, bare, git):
+def test_a_forged_stage_tag_is_found_after_a_write_at_the_tip(job, bare, git):
     job.get_model("iris").create_version()
     other = git(bare, "commit-tree", "-m", "forged", "gitmodel^{tree}")
     text = f"object {other}\ntype commit\ntag model/iris/production\ntagger A <a@example.com> 1 +0000\n\nforged\n"
@@ -115,7 +120,7 @@ def test_a_forged_tag_is_found_after_a_write_at_the_tip(job, bare, git):
 @pytest.mark.parametrize(
     "reader", [lambda job: job.get_version("iris@4"), lambda job: job.get_model("iris").get_version(4)]
 )
-def test_an_old_answer_never_hides_the_own_write(team, host, reader):
+def test_a_read_with_max_age_sees_the_clients_own_write(team, host, reader):
     job = team.by_url("job", host.registry, max_age=3_600)
     assert job.get_version("iris").number == 3
     assert job.get_model("iris").create_version(metadata={"mine": True}).number == 4
@@ -126,7 +131,7 @@ def test_an_old_answer_never_hides_the_own_write(team, host, reader):
     assert [version.number for version in again.get_model("iris").versions] == [1, 2, 3, 4]
 
 
-def test_a_lost_race_is_planned_again_on_the_new_tip(team, job, host, bare):
+def test_a_write_at_the_tip_that_another_write_overtook_is_planned_again(team, job, host, bare):
     second, seen = team.by_url("second", host.registry), []
 
     def plan(snapshot):
@@ -141,7 +146,7 @@ def test_a_lost_race_is_planned_again_on_the_new_tip(team, job, host, bare):
     assert_sound(bare)
 
 
-def test_a_race_that_is_always_lost_changes_nothing(team, host, bare):
+def test_a_write_at_the_tip_that_is_always_overtaken_changes_nothing(team, host, bare):
     first, second = team.by_url("first", host.registry, timeout=0), team.by_url("second", host.registry)
 
     def plan(snapshot):
@@ -154,7 +159,7 @@ def test_a_race_that_is_always_lost_changes_nothing(team, host, bare):
     assert_sound(bare)
 
 
-def test_a_push_whose_answer_is_lost_is_found_behind_a_later_commit(team, job, host, bare):
+def test_a_write_whose_answer_was_lost_is_found_below_a_later_commit(team, job, host, bare):
     iris, second = job.get_model("iris"), team.by_url("second", host.registry)
     hook = bare / "hooks" / "post-receive"
     hook.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
@@ -180,9 +185,9 @@ def test_a_missing_model_is_reported_without_a_fetch_of_the_history(job):
 
 
 class TestKeys:
-    """An idempotency key is searched in all messages of the branch, for which only commits are fetched."""
+    """Creating a version with an idempotency key. The key may be in any commit message, so all commits are fetched."""
 
-    def test_a_new_key_fetches_commits_only(self, team, job, host, bare):
+    def test_a_new_idempotency_key_fetches_only_commits(self, team, job, host, bare):
         made = job.get_model("iris").create_version(metadata={"try": 1}, idempotency_key="job 7")
         assert (made.number, has_history(job)) == (4, False)
         assert objects(job, "commits.git", "commit") > 4
@@ -192,8 +197,11 @@ class TestKeys:
         assert (again.number, again.metadata, has_history(other)) == (4, {"try": 1}, False)
         assert_sound(bare)
 
-    def test_a_server_that_gives_away_no_single_commits_gets_a_fetch_of_the_branch(self, team, host, bare):
-        old = ["remote.gitmodel.uploadpack", "env -u GIT_PROTOCOL git-upload-pack"]  # speaks the first protocol
+    def test_a_key_is_searched_in_the_fetched_branch_if_the_server_sends_no_single_commits(self, team, host, bare):
+        old = [
+            "remote.gitmodel.uploadpack",
+            "env -u GIT_PROTOCOL git-upload-pack",
+        ]  # the server uses version 0 of git's protocol
         subprocess.run(["git", "config", "--global", *old], check=True)
         job = team.by_url("job", bare.as_uri())
         for number, key in ((4, "job 7"), (5, "job 8"), (6, "")):
@@ -204,7 +212,7 @@ class TestKeys:
         assert has_history(other)
         assert_sound(bare)
 
-    def test_a_key_that_another_job_used_meanwhile_is_found_in_its_push(self, team, job, host, bare):
+    def test_a_key_that_another_job_pushed_meanwhile_returns_the_version_of_that_job(self, team, job, host, bare):
         iris, other = job.get_model("iris"), team.by_url("other", host.registry)
         assert iris.create_version(idempotency_key="first").number == 4
         other.get_model("iris").create_version(metadata={"by": "other"}, idempotency_key="job 7")
@@ -236,7 +244,7 @@ def leave_locks(folder):
 
 
 @pytest.mark.parametrize("damage", [spoil_objects, remove_tip, remove_single, remove_commits, leave_locks])
-def test_a_damaged_cache_of_a_job_that_only_writes_is_created_again(team, job, host, bare, damage):
+def test_a_job_that_only_writes_creates_its_damaged_cache_again(team, job, host, bare, damage):
     assert job.get_model("iris").create_version(idempotency_key="one").number == 4
     damage(entry(job))
     assert job.get_model("iris").create_version(idempotency_key="two").number == 5
@@ -249,7 +257,7 @@ def test_a_damaged_cache_of_a_job_that_only_writes_is_created_again(team, job, h
 
 @pytest.mark.parametrize("command", ["push", "fetch", "update-ref"])
 def test_a_job_that_is_killed_at_a_git_command_leaves_a_cache_that_works(team, job, host, bare, tmp_path, command):
-    """The first `git` on PATH kills the job when it is asked for *command*, after git has done it."""
+    """A `git` that is first on the PATH runs the real git, and kills the job after it ran *command*."""
     folder = tmp_path / "bin"
     folder.mkdir()
     real = shutil.which("git")

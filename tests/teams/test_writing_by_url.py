@@ -1,4 +1,4 @@
-"""Writing to a registry by URL: concurrency, lost races, cut connections, repeated jobs."""
+"""Writing to a registry by URL: many writers at the same time, cut connections, and CI jobs that run again."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ def numbers(client):
 
 
 def all_at_once(works):
-    """Run *works* in threads that start together. Return the errors."""
+    """Run *works* in threads that start at the same time. Return the errors that they raised."""
     failed, gate = [], threading.Barrier(len(works))
 
     def run(work):
@@ -68,7 +68,7 @@ def test_every_change_that_works_in_a_clone_works_by_url(team, ada, host, bare):
     assert [model.name for model in ada.list_models()] == ["iris"]
 
 
-def test_a_handle_found_by_tag_reads_its_own_writes(team, host):
+def test_a_handle_from_a_stage_tag_sees_its_own_changes(team, host):
     version = team.by_url("job", host.registry).get_version("iris@production")
     assert version.frozen
     version.log_metadata(checked=True)
@@ -102,7 +102,8 @@ def test_by_url_the_error_for_a_missing_shared_store_shows_how_to_set_one(team, 
 
 
 def test_twenty_concurrent_jobs_all_succeed(team, ada, bare):
-    # By a file URL: the writers compete in the same way, and a server would be slow for thousands of requests.
+    # The URL is file:, because an HTTP server would be slow for thousands of requests. The writers compete as over
+    # HTTP.
     jobs = [team.by_url(f"job{number}", bare.as_uri(), timeout=300) for number in range(20)]
     made = []
 
@@ -144,7 +145,7 @@ def test_processes_that_share_a_cache_all_succeed(team, host, bare, tmp_path):
     assert_sound(bare)
 
 
-def test_after_a_lost_race_the_change_is_planned_again(team, host, bare):
+def test_a_change_by_url_that_another_change_overtook_is_planned_again(team, host, bare):
     first, second = team.by_url("first", host.registry), team.by_url("second", host.registry)
     seen = []
 
@@ -160,9 +161,9 @@ def test_after_a_lost_race_the_change_is_planned_again(team, host, bare):
     assert_sound(bare)
 
 
-def test_a_race_that_is_always_lost_ends_with_the_timeout_and_changes_nothing(team, host, bare):
+def test_a_change_by_url_that_is_always_overtaken_ends_after_the_timeout_and_changes_nothing(team, host, bare):
     first, second = team.by_url("first", host.registry, timeout=0), team.by_url("second", host.registry)
-    first.list_models()  # fetches the branch; otherwise the change would be planned on the tip alone first
+    first.list_models()  # fetches the branch, so that the change is not planned as a write at the tip
 
     def plan(snapshot):
         second.get_model("iris").create_version()
@@ -175,7 +176,7 @@ def test_a_race_that_is_always_lost_ends_with_the_timeout_and_changes_nothing(te
     assert_sound(bare)
 
 
-def test_a_number_read_in_a_transaction_and_taken_by_others_is_a_conflict(team, host, bare):
+def test_a_transaction_fails_if_another_client_takes_the_number_that_it_has_read(team, host, bare):
     first, second = team.by_url("first", host.registry), team.by_url("second", host.registry)
 
     def make_one():
@@ -193,7 +194,7 @@ def test_a_number_read_in_a_transaction_and_taken_by_others_is_a_conflict(team, 
 
 @pytest.mark.parametrize("when", ["before", "within", "after"])
 @pytest.mark.parametrize(("method", "service"), REQUESTS)
-def test_a_cut_connection_creates_one_version_or_none_and_reports_which(team, host, bare, method, service, when):
+def test_a_cut_connection_creates_one_version_or_none_and_the_error_says_which(team, host, bare, method, service, when):
     subprocess.run(["git", "config", "--global", "gitmodel.silence", "2"], check=True)
     job = team.by_url("job", host.registry)
     iris = job.get_model("iris")
@@ -212,7 +213,7 @@ def test_a_cut_connection_creates_one_version_or_none_and_reports_which(team, ho
     assert_sound(bare)
 
 
-def test_a_successful_push_without_an_answer_is_recognized(team, host, bare):
+def test_a_write_by_url_whose_answer_was_lost_is_recognized_as_successful(team, host, bare):
     job = team.by_url("job", host.registry)
     host.cut = ("POST", "git-receive-pack", "after")
     assert job.get_model("iris").create_version().number == 4
@@ -231,7 +232,7 @@ def test_the_message_of_a_server_hook_is_shown(team, host, bare):
     assert job.get_version("iris@production").number == 2
 
 
-def test_a_stage_for_proposals_only_is_refused_by_url_too(team, ada, host, bare):
+def test_a_promotion_by_url_to_a_proposal_only_stage_is_refused(team, ada, host, bare):
     rules = b'format = "1.2"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
     transact(ada.repository, lambda _: Change(None, subject="Set rules", files={"gitmodel.toml": rules}))
     ada.push()
@@ -260,7 +261,7 @@ def test_by_url_pull_and_push_are_refused(team, host):
             work()
 
 
-def test_by_url_a_rewound_branch_is_read_and_written_in_its_current_state(team, ada, host, bare, git):
+def test_a_client_by_url_reads_and_writes_the_current_state_of_a_rewound_branch(team, ada, host, bare, git):
     job = team.by_url("job", host.registry)
     job.get_model("iris").create_version()
     git(bare, "update-ref", "refs/heads/gitmodel", "refs/heads/gitmodel~1")
@@ -269,7 +270,7 @@ def test_by_url_a_rewound_branch_is_read_and_written_in_its_current_state(team, 
     assert_sound(bare)
 
 
-# Jobs that run again
+# Idempotency keys, and CI jobs that run again
 
 
 def test_creating_a_version_with_a_used_key_returns_the_existing_version(team, host, bare):
@@ -288,14 +289,14 @@ def test_concurrent_jobs_with_the_same_key_create_one_version(team, host, bare):
     assert numbers(jobs[0]) == [1, 2, 3, 4]
 
 
-def test_a_key_outlives_the_rename_of_its_model(team, host):
+def test_an_idempotency_key_is_found_after_a_rename_of_its_model(team, host):
     job = team.by_url("job", host.registry)
     job.get_model("iris").create_version(idempotency_key="job 7")
     job.update_model("iris", new_name="blossom")
     assert job.get_model("blossom").create_version(idempotency_key="job 7").number == 4
 
 
-def test_after_a_pull_versions_that_two_clones_created_with_one_key_are_one_version(ada, bob, bare):
+def test_a_pull_merges_versions_that_two_clones_created_with_one_idempotency_key(ada, bob, bare):
     for client in (ada, bob):
         assert client.get_model("iris").create_version(metadata={"job": 7}, idempotency_key="job 7").number == 4
         assert client.get_model("iris").create_version(metadata={"job": 7}, idempotency_key="job 7").number == 4
@@ -306,7 +307,7 @@ def test_after_a_pull_versions_that_two_clones_created_with_one_key_are_one_vers
     assert_sound(bare)
 
 
-def test_a_key_with_which_several_versions_were_created_is_a_conflict(ada):
+def test_an_idempotency_key_that_several_versions_have_is_a_conflict(ada):
     iris = ada.get_model("iris")
     message = f"Add two\n\nTxn: {messages.keyed_transaction('iris', 'job 7')}\n"
     base = ada.repository.tip()
@@ -320,7 +321,7 @@ def test_a_key_with_which_several_versions_were_created_is_a_conflict(ada):
         iris.create_version(idempotency_key="job 7")
 
 
-def test_a_key_in_a_transaction_is_refused(team, host):
+def test_an_idempotency_key_in_a_transaction_is_refused(team, host):
     job = team.by_url("job", host.registry)
     refused = pytest.raises(UsageError, match="transaction cannot have an idempotency key")
     with job.transaction("Make one") as change, refused:
@@ -347,12 +348,12 @@ def test_a_repeated_ci_job_creates_nothing_twice(team, host, bare, tmp_path):
     assert_sound(bare)
 
 
-def test_a_job_with_a_clone_has_no_default_key(team, ada, tmp_path):
+def test_a_ci_job_with_a_clone_has_no_default_idempotency_key(team, ada, tmp_path):
     with Client(tmp_path / "ada", store=team.store, environ={**team.environ("ada"), **GITHUB}) as client:
         assert [client.get_model("iris").create_version().number for _ in range(2)] == [4, 5]
 
 
-def test_a_deleted_version_with_the_same_key_is_reported_as_deleted(team, host):
+def test_creating_a_version_with_the_key_of_a_deleted_version_reports_the_deletion(team, host):
     job = team.by_url("job", host.registry)
     job.get_model("iris").create_version(idempotency_key="job 7").delete(reason="wrong data")
     again = job.get_model("iris").create_version(idempotency_key="job 7")

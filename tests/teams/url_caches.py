@@ -1,4 +1,4 @@
-"""The cache of a registry by URL, and the requests that are made for it."""
+"""For tests: what the cache of a registry by URL contains, and the number of requests to the server."""
 
 import subprocess
 

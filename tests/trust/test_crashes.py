@@ -59,7 +59,7 @@ sys.exit(1 if "error" in answer else 0)
 
 
 def state(registry):
-    """The state that a reader sees: the versions, and the holders of production, recorded and in force."""
+    """Return what a reader sees: the versions, and the recorded holder of production and the one in force."""
     numbers = [view.record.number for view in version_lists.list_versions(registry.writer, "iris")[0]]
     held = {state.name: (state.recorded, state.in_force) for state in stages.list_stages(registry.writer, "iris")}
     return sorted(numbers), held.get("production", (None, None))
