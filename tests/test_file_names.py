@@ -1,4 +1,7 @@
-"""The name of a file or folder stays with its artifact: `model.onnx` comes back as `model.onnx`."""
+"""File names: an artifact keeps the name of the stored file, such as `model.onnx`, and is written under this name.
+
+The artifact has its own name, too. A record that somebody edited must not make gitmodel write to another place.
+"""
 
 import json
 import os
@@ -54,7 +57,7 @@ def client(code_repo, monkeypatch):
 
 
 def replace_text(old, new):
-    """Replace text in the record of iris@1 without gitmodel, in the repository of the current folder."""
+    """Replace the text *old* in the record of iris@1, by a commit of plain git in the current repository."""
     path = paths.version_file("iris", 1)
     text = editing.read(".", path)
     assert old in text
@@ -92,7 +95,7 @@ def test_a_file_a_folder_and_an_object_are_written_under_their_file_names(client
     assert client.repository.snapshot().registry().format == "1.2"
 
 
-def test_a_file_in_the_folder_is_not_overwritten_by_a_name_that_the_record_chose(version, capsys, tmp_path):
+def test_an_existing_file_is_overwritten_only_if_the_user_names_it(version, capsys, tmp_path):
     mine = tmp_path / "model.onnx"
     mine.write_text("mine")
     with pytest.raises(UsageError, match=r"model\.onnx already exists"):
@@ -106,7 +109,7 @@ def test_a_file_in_the_folder_is_not_overwritten_by_a_name_that_the_record_chose
     assert mine.read_bytes() == ONNX
 
 
-def test_one_content_stored_under_two_file_names_keeps_both_names(client, tmp_path, code_repo):
+def test_two_artifacts_with_equal_content_keep_their_own_file_names(client, tmp_path, code_repo):
     (code_repo / "in/other.onnx").write_bytes(ONNX)
     version = client.register_model("two").create_version(data={"a": "in/model.onnx", "b": "in/other.onnx"})
     assert len({found.digest for found in version.artifacts}) == 1
@@ -135,7 +138,7 @@ def test_artifacts_with_equal_file_names_get_separate_folders_in_a_checkout(clie
     assert (found["net"] / "config.json").read_text() == "{}"
 
 
-def test_a_checkout_has_the_attachments_only_on_request(client, code_repo, git, capsys):
+def test_a_checkout_writes_attachments_only_on_request(client, code_repo, git, capsys):
     git(code_repo, "add", "in")
     git(code_repo, "commit", "-qm", "files")
     version = client.register_model("two").create_version(data={"a": "in/model.onnx"})
@@ -171,7 +174,7 @@ def test_a_name_that_is_not_safe_everywhere_is_refused_in_a_record(name, why):
         codec.decode(records.VersionRecord, data, "here", newer=False)
 
 
-def test_a_hostile_name_in_a_record_writes_nothing(client, version, capsys):
+def test_a_record_with_a_hostile_file_name_is_refused_and_nothing_is_written(client, version, capsys):
     replace_text("model.onnx", "../../out")
     for words in (["get", "iris@1", "clf"], ["checkout", "iris@1", "out"], ["version", "artifacts", "iris@1"]):
         code, _, err = ask(capsys, *words)
@@ -196,14 +199,14 @@ def test_a_valid_name_of_an_artifact_is_a_valid_file_name(name):
 
 
 @given(st.text(max_size=300))
-def test_an_accepted_file_name_is_a_single_part_of_a_path(name):
+def test_a_valid_file_name_is_one_part_of_a_path(name):
     if not file_name_fault(name):
         assert os.path.basename(name) == name not in (".", "..")
         assert name.encode().decode() == name.strip("\0")
         assert Path("folder", name).parts == ("folder", name)
 
 
-def test_an_old_record_without_a_file_name_uses_the_name_of_the_artifact(client, version, capsys):
+def test_an_artifact_of_an_old_record_is_written_under_the_name_of_the_artifact(client, version, capsys):
     replace_text('file = "model.onnx"\n', "")
     version = client.get_version("iris@1")
     artifact = version.get_artifact("clf")
@@ -227,11 +230,11 @@ def test_check_refuses_a_changed_file_name_and_readers_by_stage_do_not_use_it(cl
     after = replace_text("model.onnx", "other.onnx")
     problems = check_between(client.repository, before, after).problems
     assert [(problem.key, problem.rule) for problem in problems] == [("artifacts", "change.version")]
-    # reading by stage uses the record at the tag, which has the reviewed name
+    # a version read by stage has the record of the commit of the stage tag, with the file name of that time
     assert client.get_version("iris@production").get_artifact("clf").path().read_bytes() == ONNX
 
 
-def test_a_read_only_repository_gives_the_content_without_the_name(version, monkeypatch):
+def test_an_artifact_in_a_read_only_repository_can_be_read_without_its_file_name(version, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 

@@ -1,4 +1,4 @@
-"""The files of a folder artifact: listed and opened one by one, without fetching the folder."""
+"""Reading single files of an artifact that is a folder, without downloading the whole folder."""
 
 import pytest
 from transcripts import check_transcript
@@ -16,7 +16,7 @@ def net(client, tmp_path):
     return version.get_artifact("net")
 
 
-def test_files_are_listed_and_opened_without_the_others(client, net):
+def test_a_file_of_a_folder_is_listed_and_opened_without_the_other_files(client, net):
     config, weights = net.list_files()
     assert [(file.path, file.size) for file in (config, weights)] == [("config.json", 2), ("weights/1.bin", 3)]
     client.store.remove(config.digest)
@@ -25,19 +25,19 @@ def test_files_are_listed_and_opened_without_the_others(client, net):
 
 
 @pytest.mark.parametrize("file", ["", "weights", "weights/2.bin", "../x"])
-def test_a_file_that_the_folder_lacks_is_not_opened(net, file):
+def test_opening_a_file_that_the_folder_lacks_is_refused(net, file):
     with pytest.raises(NotFound if file else UsageError):
         net.open(file)
 
 
-def test_one_file_is_no_folder(net):
+def test_an_artifact_that_is_one_file_has_no_files_to_list(net):
     single = net.version.get_artifact("n")
     for use in (single.list_files, lambda: single.open("x")):
         with pytest.raises(UsageError, match="n is one file, not a folder of files"):
             use()
 
 
-def test_the_command_lists_files(net, capsys):
+def test_version_artifacts_with_files_lists_the_files_of_a_folder(net, capsys):
     check_transcript(
         capsys,
         """

@@ -1,5 +1,7 @@
-"""Filters of lists: a name that no record has is an error that suggests the nearest one, on the command line and in
-Python."""
+"""`--filter` of lists, and `filter=` in Python: for a name or value that no record has, an error suggests the nearest.
+
+Otherwise a typing error would look like an empty result. A name, key or value is known if a searched record has it.
+"""
 
 import importlib.util
 import re
@@ -85,14 +87,14 @@ def test_an_unknown_name_in_a_filter_of_versions_is_an_error(client, capsys, exp
         pytest.param("[1, 2].exists(name, name == number)", [1, 2], marks=needs_library),
     ],
 )
-def test_a_known_name_is_no_error_even_if_no_version_matches(client, capsys, expression, numbers):
+def test_a_filter_with_known_names_is_no_error_even_if_no_version_matches(client, capsys, expression, numbers):
     found = client.get_model("iris").list_versions(filter=expression)
     assert [version.number for version in found] == numbers
     code, out, _ = ask(capsys, "version", "list", "iris", "-q", "--filter", expression)
     assert (code, out.split()) == (0, [f"iris@{number}" for number in reversed(numbers)])
 
 
-def test_a_name_that_no_version_has_is_an_error_even_if_all_versions_are_deleted(repo):
+def test_an_unknown_name_in_a_filter_is_an_error_even_if_all_versions_are_deleted(repo):
     with Client(repo) as client:
         iris = client.register_model("iris")
         iris.create_version(metadata={"loss": 1.0}).delete()
@@ -213,7 +215,7 @@ def test_a_filter_value_that_some_record_may_have_is_accepted(client, expression
     client.get_model("iris").list_versions(filter=expression)
 
 
-def test_a_value_that_a_record_has_is_never_refused(client, capsys):
+def test_a_filter_accepts_a_value_that_a_record_has_although_it_is_not_in_the_list_of_values(client, capsys):
     client.get_model("iris").get_version(2).update(name="1.0")
     client.get_model("iris").get_version(2).add_alias("champion")
     for name in ("champion", "production"):
@@ -253,7 +255,7 @@ def test_a_value_that_a_record_has_is_never_refused(client, capsys):
         pytest.param("artifacts.exists(a, a.size > '1')", "artifacts[0].size is a number", marks=needs_library),
     ],
 )
-def test_a_literal_that_no_record_can_be_compared_with_is_an_error(client, capsys, expression, hint):
+def test_comparing_a_key_with_a_literal_of_a_type_that_no_record_has_is_an_error(client, capsys, expression, hint):
     iris = client.get_model("iris")
     iris.create_version(model_objects={"clf": b"1"})
     code, out, err = ask(capsys, "version", "list", "iris", "--filter", expression)
@@ -265,7 +267,7 @@ def test_a_literal_that_no_record_can_be_compared_with_is_an_error(client, capsy
         list(iris.each_version(filter=expression))
 
 
-def test_a_comparison_with_a_type_that_some_record_has_is_no_error(client):
+def test_comparing_a_key_with_a_literal_of_a_type_that_some_record_has_is_no_error(client):
     iris = client.get_model("iris")
     iris.create_version(metadata={"accuracy": "high", "note": 5})
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy == 'high'")] == [4]
@@ -278,7 +280,7 @@ def test_a_comparison_with_a_type_that_some_record_has_is_no_error(client):
     assert [version.number for version in iris.list_versions(filter="'a' in metadata.accuracy")] == [5]
 
 
-def test_answers_of_contains_can_be_filtered_by_the_stage_none(client, capsys):
+def test_version_contains_can_be_filtered_by_the_stage_none(client, capsys):
     code, out, _ = ask(capsys, "version", "contains", "HEAD", "-q", "--filter", "stage == 'none'")
     assert (code, sorted(out.split())) == (0, ["iris@1", "iris@3"])
     code, _, err = ask(capsys, "version", "contains", "HEAD", "--filter", "stage == 'archived'")
@@ -292,7 +294,7 @@ def test_filters_of_doctor_know_all_kinds_of_its_findings():
 
 
 @pytest.mark.parametrize("form", ["table", "json", "tsv"])
-def test_a_filter_of_check_hides_problems_and_not_the_exit_code(client, repo, capsys, form):
+def test_a_filter_of_check_hides_problems_and_does_not_change_the_exit_code(client, repo, capsys, form):
     edit(repo, {"models/iris/versions/1.toml": "number = ", "models/iris/notes.txt": "a note"})
     code, out, err = ask(capsys, "check", "--format", form, "--filter", "rule == 'stage.single'")
     assert (code, "notes.txt" in out) == (5, False)
@@ -304,7 +306,7 @@ def test_a_filter_of_check_hides_problems_and_not_the_exit_code(client, repo, ca
     assert ask(capsys, "check", "-q", "--filter", "rule == 'stage.single'")[:2] == (5, "")
 
 
-def test_a_filter_hides_no_refused_change(client, repo, capsys):
+def test_check_of_a_range_ends_with_6_although_a_filter_hides_the_broken_rule(client, repo, capsys):
     base = run(repo, "rev-parse", "gitmodel")
     client.get_model("iris").delete(force=True)
     for wanted, hidden in (("stage.single", " (1 problem not shown)\n"), ("change.held", "breaks 1 rule\n")):
@@ -314,7 +316,7 @@ def test_a_filter_hides_no_refused_change(client, repo, capsys):
 
 
 @pytest.mark.parametrize("form", ["table", "json"])
-def test_a_filter_of_doctor_hides_findings_and_not_the_exit_code(client, repo, capsys, form):
+def test_a_filter_of_doctor_hides_findings_and_does_not_change_the_exit_code(client, repo, capsys, form):
     (repo / "rows.csv").write_text("1\n")
     client.get_model("iris").get_version(3).link_artifact("rows", repo / "rows.csv")
     shutil.rmtree(client.repository.own_folder / "store" / "sha256")
@@ -324,7 +326,7 @@ def test_a_filter_of_doctor_hides_findings_and_not_the_exit_code(client, repo, c
     assert "1 serious problem" in ask(capsys, "doctor", "--filter", "about == 'artifact'")[2]
 
 
-def test_doctor_reports_that_a_filter_hides_minor_findings(client, repo, capsys):
+def test_doctor_says_that_a_filter_hides_minor_findings(client, repo, capsys):
     run(repo, "update-ref", "refs/replace/" + run(repo, "rev-parse", "HEAD"), "gitmodel")
     code, out, err = ask(capsys, "doctor", "--filter", "about == 'lock'")
     assert (code, out) == (0, "")
@@ -344,16 +346,16 @@ def test_a_filter_on_an_empty_stage_matches_no_model(client):
     assert list(client.list_models(filter="stages.staging == 2")) == []
 
 
-def test_filters_know_exactly_the_names_of_the_json_fields(client):
+def test_the_names_that_filters_know_are_the_names_of_the_json_fields(client):
     assert VERSION_NAMES.keys() == shapes.VERSION.fields.keys() - {"at", "imported"}
     assert model_names(()).keys() == shapes.MODEL.fields.keys() - {"at"}
     assert RUN_NAMES.keys() == shapes.RECORDED_RUN.fields.keys() - {"at", "cache", "traceback"}
     assert _filter_names(shapes.ARTIFACT)["metadata"] == RECORDED
 
 
-def test_a_name_that_no_searched_run_has_is_an_error():
+def test_a_name_in_a_filter_of_runs_that_no_searched_run_has_is_an_error():
     wanted = Filter("parameters.lr == 1", {"parameters": RECORDED})
-    wanted.check_searched("no run")  # no error, because no record was searched
+    wanted.check_searched("no run")  # no error, because no run was searched
     wanted.search({"parameters": {"l": 1}})
     with pytest.raises(UsageError, match=r"no run has parameters\.lr"):
         wanted.check_searched("no run")

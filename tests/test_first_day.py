@@ -1,4 +1,6 @@
-"""Mistakes on a team's first day: an unshared store, a hand-edited registry, missing arguments."""
+"""Messages for typical mistakes in the first days of a team: artifacts that only one clone has, records edited by hand,
+a checked-out metadata branch, missing arguments. Each message names the cause and the command that helps.
+"""
 
 import json
 import subprocess
@@ -17,7 +19,7 @@ HAND_MADE = "created = 2026-11-23T10:12:13Z\n"
 
 @pytest.fixture
 def iris(code_repo, monkeypatch, capsys):
-    """A registry with iris@1, whose artifact train.csv is only in the clone's own store."""
+    """A registry with iris@1, whose artifact `train` is only in the default store of this repository."""
     monkeypatch.chdir(code_repo)
     (code_repo / "train.csv").write_text("a,b\n")
     assert ask(capsys, "register", "iris")[0] == 0
@@ -27,14 +29,14 @@ def iris(code_repo, monkeypatch, capsys):
 
 @pytest.fixture
 def bob(iris, tmp_path, monkeypatch):
-    """A clone of the registry `iris`, without its artifact."""
+    """Bob's clone of the repository of `iris`, which does not have the artifact."""
     clone = tmp_path / "bob"
     subprocess.run(["git", "clone", "--quiet", str(iris), str(clone)], check=True)
     monkeypatch.chdir(clone)
     return clone
 
 
-def test_a_clone_without_the_artifacts_says_how_to_share_them(bob, capsys):
+def test_the_error_in_a_clone_without_the_artifacts_says_how_to_share_them(bob, capsys):
     how = (
         "only this clone has this store; where the artifact is, type "
         "`git model init --store URL` and `git model store copy --from clone --to default`"
@@ -65,7 +67,7 @@ def test_init_with_a_store_says_that_the_artifacts_are_still_elsewhere(iris, tmp
     assert ask(capsys, "init", "--store", tmp_path / "store")[1].splitlines()[-1] == "next: git model list"
 
 
-def test_messages_and_commands_are_not_cut_on_a_narrow_terminal(bob, capsys):
+def test_messages_of_doctor_and_verify_are_not_cut_on_a_narrow_terminal(bob, capsys):
     for command in ("doctor", "verify"):
         columns = [[row[key] for key in keys] for row, keys in _rows(capsys, command)]
         _, shown = on_terminal(command, env={"NO_COLOR": "1"})
@@ -79,7 +81,7 @@ def _rows(capsys, command):
     return [(row, keys) for row in json.loads(ask(capsys, command, "--format", "json")[1])]
 
 
-def test_trusting_a_folder_changes_nothing_and_reports_it(iris, capsys):
+def test_store_trust_says_that_a_store_in_a_folder_needs_no_trust(iris, capsys):
     check_transcript(
         capsys,
         f"""
@@ -89,7 +91,7 @@ def test_trusting_a_folder_changes_nothing_and_reports_it(iris, capsys):
     )
 
 
-def test_a_model_that_lost_its_record_is_reported_with_its_folder(iris, capsys):
+def test_the_error_for_a_model_without_model_toml_names_its_folder(iris, capsys):
     edit(iris, {"models/iris/model.toml": None})
     check_transcript(
         capsys,
@@ -151,7 +153,7 @@ hint: if `git status` shows none of your changes, type: git reset --hard
 """
 
 
-def test_a_checked_out_metadata_branch_causes_a_warning(iris, capsys, git):
+def test_commands_warn_if_the_metadata_branch_is_checked_out(iris, capsys, git):
     git(iris, "checkout", "--quiet", "gitmodel")
     assert ask(capsys, "list")[2] == ""
     assert ask(capsys, "promote", "iris@1", "production") == (0, "iris@1 is in production now\n", CHECKED_OUT)
@@ -159,7 +161,7 @@ def test_a_checked_out_metadata_branch_causes_a_warning(iris, capsys, git):
     assert ask(capsys, "list")[2] == ""
 
 
-def test_doctor_finds_a_work_tree_of_the_branch_that_is_behind(iris, tmp_path, capsys, git):
+def test_doctor_reports_a_work_tree_of_the_metadata_branch_that_is_behind_the_branch(iris, tmp_path, capsys, git):
     git(iris, "worktree", "add", "--quiet", str(tmp_path / "the records"), "gitmodel")
     check_transcript(capsys, "$ git model doctor\n! no problems found in this clone")
     assert ask(capsys, "promote", "iris@1", "production")[2] == ""
@@ -171,7 +173,7 @@ def test_doctor_finds_a_work_tree_of_the_branch_that_is_behind(iris, tmp_path, c
     check_transcript(capsys, "$ git model doctor\n! no problems found in this clone")
 
 
-def test_doctor_continues_without_a_store_that_cannot_be_used(iris, capsys, git):
+def test_doctor_checks_the_rest_if_a_store_cannot_be_used(iris, capsys, git):
     edit(iris, {"gitmodel.toml": f'format = "1.2"\nstore = "s3://of-others/models"\n{STAGES}'})
     git(iris, "update-ref", "refs/gitmodel/reserved/iris/1", "gitmodel")
     code, out, _ = ask(capsys, "doctor", "-q")
@@ -207,7 +209,7 @@ def test_a_stage_tag_that_a_shallow_clone_cannot_check_is_not_reported_as_forged
     assert ask(capsys, "resolve", "iris@production")[:2] == (0, "iris@1\n")
 
 
-def test_the_command_help_names_the_help_option(iris, capsys):
+def test_the_error_for_the_command_help_shows_the_option_h(iris, capsys):
     for words, command in ((["help"], "git model"), (["help", "promote"], "git model promote")):
         code, _, err = ask(capsys, *words)
         assert (code, err.splitlines()[0]) == (
@@ -219,7 +221,7 @@ def test_the_command_help_names_the_help_option(iris, capsys):
     )
 
 
-def test_the_hint_for_a_deleted_version_reads_it_at_the_commit_before(iris, capsys):
+def test_the_hint_for_a_deleted_version_shows_how_to_read_it_at_the_commit_before(iris, capsys):
     assert ask(capsys, "version", "delete", "iris@1", "--yes")[0] == 0
     check_transcript(
         capsys,
@@ -235,7 +237,7 @@ def test_the_hint_for_a_deleted_version_reads_it_at_the_commit_before(iris, caps
     assert (iris / "again.csv").read_bytes() == (iris / "train.csv").read_bytes()
 
 
-def test_after_a_repair_doctor_advises_nothing(iris, capsys, git):
+def test_doctor_fix_gives_no_advice_after_it_repaired_everything(iris, capsys, git):
     assert ask(capsys, "promote", "iris@1", "production")[0] == 0
     git(iris, "tag", "--force", "model/iris/production", "HEAD")
     check_transcript(
@@ -261,7 +263,7 @@ def test_after_a_repair_doctor_advises_nothing(iris, capsys, git):
         "fatal: sha1 file '/r/.git/objects/info/commit-graphs/tmp_graph_IAuRBn' write error. Out of diskspace",
     ],
 )
-def test_a_read_only_repository_or_a_full_disk_is_not_reported_as_a_bug(said):
+def test_the_error_of_git_for_a_read_only_repository_or_full_disk_is_not_reported_as_a_bug(said):
     assert isinstance(translate(said, 1), Unreachable)
 
 
@@ -291,7 +293,9 @@ RULES = (
 )
 
 
-def test_staged_changes_of_a_checked_out_branch_cause_no_warning(iris, tmp_path, capsys, git, monkeypatch):
+def test_staged_changes_in_a_work_tree_of_the_metadata_branch_cause_no_warning(
+    iris, tmp_path, capsys, git, monkeypatch
+):
     rules = tmp_path / "rules"
     git(iris, "worktree", "add", "--quiet", str(rules), "gitmodel")
     monkeypatch.chdir(rules)
@@ -325,7 +329,7 @@ def test_check_accepts_any_toml_layout_of_the_rules_and_shows_the_expected_layou
         assert said in ask(capsys, "check")[1]
 
 
-def test_get_does_not_write_a_file_named_like_stdout(iris, capsys):
+def test_get_and_export_refuse_to_write_to_stdout_and_create_no_file_named_dash(iris, capsys):
     check_transcript(
         capsys,
         """
@@ -342,7 +346,7 @@ def test_get_does_not_write_a_file_named_like_stdout(iris, capsys):
     assert not (iris / "-").exists()
 
 
-def test_a_parameter_without_its_option_is_refused_with_the_option(iris, capsys):
+def test_a_parameter_of_a_pipeline_without_the_option_param_is_refused_with_the_option(iris, capsys):
     check_transcript(
         capsys,
         """
@@ -354,7 +358,7 @@ def test_a_parameter_without_its_option_is_refused_with_the_option(iris, capsys)
     )
 
 
-def test_a_new_registry_without_a_remote_puts_its_first_rules_in_force(iris, capsys):
+def test_apply_in_a_registry_without_a_remote_puts_edited_rules_in_force(iris, capsys):
     edit(iris, {"gitmodel.toml": RULES})
     code, out, err = ask(capsys, "apply")
     assert (code, out) == (0, "")

@@ -1,4 +1,7 @@
-"""Folders whose files are links into a cache: Hugging Face snapshots, DVC and git-annex."""
+"""Storing folders whose files are symbolic links into a cache, as Hugging Face, DVC and git-annex make them.
+
+`follow_links=ROOT` stores the files behind the links, if they are in the folder ROOT.
+"""
 
 import hashlib
 import os
@@ -45,7 +48,7 @@ def hugging_face(root):
 
 
 def dvc(root):
-    """A folder of DVC with `cache.type symlink`: absolute links to read-only files."""
+    """A folder as DVC makes it with the setting `cache.type symlink`: absolute links to read-only files."""
     for name, content in FILES.items():
         digest = hashlib.md5(content).hexdigest()
         blob = write(root / "cache/files/md5" / digest[:2] / digest[2:], content)
@@ -55,7 +58,7 @@ def dvc(root):
 
 
 def annex(root):
-    """A folder of git-annex: links to objects in read-only folders of `.git`."""
+    """A folder as git-annex makes it: links to objects in read-only folders of `.git`."""
     for name, content in FILES.items():
         key = f"SHA256E-s{len(content)}--{hashlib.sha256(content).hexdigest()}{Path(name).suffix}"
         blob = write(root / "annexed/.git/annex/objects/zP/W3" / key / key, content)
@@ -70,7 +73,7 @@ CACHES = {"hugging face": hugging_face, "dvc": dvc, "annex": annex}
 
 
 @pytest.mark.parametrize("make", CACHES.values(), ids=CACHES)
-def test_the_bytes_behind_the_links_are_stored(client, make, tmp_path):
+def test_with_follow_links_the_files_behind_the_links_are_stored(client, make, tmp_path):
     folder, root = make(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match="is a link to a target outside its folder") as caught:
         client.get_version("net").link_artifact("net", folder)
@@ -113,13 +116,13 @@ def refused(client, folder, root, said):
     return caught.value.message
 
 
-def test_a_link_out_of_the_root_is_refused_and_named(client, tmp_path):
+def test_the_error_for_a_link_that_leads_out_of_the_root_names_the_link(client, tmp_path):
     folder, root = hugging_face(tmp_path)
     secret = write(tmp_path / "secret", b"secret")
     link(folder / "bad", secret)
     assert f"outside {root}: {secret}" in refused(client, folder, root, f"{folder}/bad is a link to a target outside")
     (folder / "bad").unlink()
-    link(root / "hop", secret)  # the final target of the link decides
+    link(root / "hop", secret)  # a link in the root that leads out of the root
     link(folder / "bad", root / "hop")
     refused(client, folder, root, f"{folder}/bad is a link to a target outside")
     refused(client, folder / "bad", root, f"{folder}/bad is a link to a target outside")
@@ -138,7 +141,7 @@ def test_a_link_out_of_the_root_is_refused_and_named(client, tmp_path):
         ("../../../away", "/bad is a link to a target outside"),
     ],
 )
-def test_a_link_that_leads_to_no_file_is_refused_and_named(client, tmp_path, target, said):
+def test_the_error_for_a_link_that_leads_to_no_file_names_the_link(client, tmp_path, target, said):
     folder, root = hugging_face(tmp_path)
     write(tmp_path / "outside/secret", b"secret")
     link(root / "away", tmp_path / "outside")
@@ -152,8 +155,8 @@ def test_a_folder_behind_a_link_is_stored_with_its_content(client, tmp_path, cap
     link(root / "shared/tokenizer/weights", folder / "model.safetensors")
     link(root / "shared/tokenizer/again", folder / "sub")
     (root / "shared/empty").mkdir()
-    link(folder / "inner", "sub")  # to a folder inside of the artifact
-    for name in ("one", "two"):  # each leads to the same folder by another link
+    link(folder / "inner", "sub")  # a link to a folder inside of the artifact
+    for name in ("one", "two"):  # two links to the same folder, by way of a third link
         link(folder / name, root / "hop")
     link(root / "hop", "shared/tokenizer")
     link(folder / "deep/three", "../../../../shared")
@@ -180,7 +183,7 @@ def test_a_folder_behind_a_link_is_stored_with_its_content(client, tmp_path, cap
     assert client.get_version("net").get_artifact("net2").link.file == "net"
 
 
-def test_folders_of_links_to_each_other_end_with_an_error(client, tmp_path):
+def test_a_folder_that_is_reached_by_too_many_paths_of_links_is_refused(client, tmp_path):
     root = tmp_path / "cache"
     for level in range(30):  # 2**30 paths lead to the file
         for name in ("a", "b"):
@@ -203,7 +206,9 @@ def test_a_git_repository_behind_a_link_to_a_folder_is_refused(client, code_repo
 
 
 @pytest.mark.parametrize("swapped", ["link", "folder", "inner folder"])
-def test_a_folder_that_is_swapped_after_the_check_stores_nothing_from_outside(client, tmp_path, monkeypatch, swapped):
+def test_nothing_outside_of_the_root_is_stored_if_a_folder_is_replaced_after_the_check(
+    client, tmp_path, monkeypatch, swapped
+):
     folder, root, outside = tmp_path / "net", tmp_path / "cache", tmp_path / "outside"
     for name in ("sub/file", "file"):
         write(root / "data" / name, b"cached.")
@@ -241,7 +246,9 @@ def test_a_root_that_is_no_folder_is_refused_before_anything_is_stored(client, t
 
 
 @pytest.mark.parametrize("swapped", ["link", "file", "folder"])
-def test_a_link_that_is_swapped_after_the_check_stores_nothing_from_outside(client, tmp_path, monkeypatch, swapped):
+def test_nothing_outside_of_the_root_is_stored_if_a_link_is_replaced_after_the_check(
+    client, tmp_path, monkeypatch, swapped
+):
     folder, root = hugging_face(tmp_path)
     outside = tmp_path / "outside"
     blobs = root / "models--bert/blobs"
@@ -273,7 +280,7 @@ def test_a_link_that_is_swapped_after_the_check_stores_nothing_from_outside(clie
 
 def test_credentials_behind_a_link_are_found(client, tmp_path):
     folder, root = hugging_face(tmp_path)
-    # In parts, so that no scanner reports this file as a leak of a credential.
+    # Written in parts, so that no secret scanner reports this file.
     write(root / "hidden", b"TOKEN=" + b"ghp_" + b"a1B2" * 9)
     link(folder / "notes.txt", root / "hidden")
     with pytest.raises(Refused, match="seems to hold credentials"):

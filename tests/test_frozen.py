@@ -1,4 +1,7 @@
-"""Values of `Frozen` behave like frozen dataclasses."""
+"""Classes with the base `Frozen` behave like frozen dataclasses, without the time that `@dataclass` takes at import.
+
+`Frozen` compiles the methods of a class only when the process has created several values of the class.
+"""
 
 import copy
 import dataclasses
@@ -64,7 +67,7 @@ class Model:
     metadata: Mapping[str, Any] = field(default_factory=dict, metadata={"key": False})
 
 
-def test_fields_and_repr_are_the_same_as_of_a_dataclass():
+def test_fields_and_repr_of_a_value_are_those_of_a_dataclass():
     assert repr(Link(name="a", note="n")) == repr(Model(name="a", note="n")).replace("Model", "Link")
     described = [
         [(each.name, each.default, each.metadata, each.kw_only) for each in fields(each_class)]
@@ -75,7 +78,7 @@ def test_fields_and_repr_are_the_same_as_of_a_dataclass():
     assert dataclasses.asdict(Link(name="a")) == dataclasses.asdict(Model(name="a"))
 
 
-def test_values_are_equal_if_their_types_and_compared_fields_are():
+def test_values_are_equal_if_their_types_and_their_compared_fields_are_equal():
     assert Link(name="a", note="1") == Link(name="a", note="2") != Link(name="b")
     assert Link(name="a") != Model(name="a")
     assert Link(name="a") != Attachment(name="a")
@@ -95,23 +98,23 @@ def test_a_class_keeps_its_own_comparison():
 
 
 def test_a_subclass_has_the_fields_of_its_base_and_its_own():
-    assert Link(name="a").size == 0  # the base class gets its generated methods before the subclass
+    assert Link(name="a").size == 0  # so that Frozen has prepared the base class before the subclass
     value = Attachment(name="a", size=2)
     assert (value.kind, value.size, [each.name for each in fields(value)][-1]) == ("attachment", 2, "kind")
 
 
-def test_a_default_of_a_factory_is_made_for_each_value():
+def test_a_default_factory_is_called_for_each_value():
     assert Link(name="a").metadata is not Link(name="a").metadata
 
 
-def test_replace_makes_another_value_and_checks_it():
+def test_replace_creates_another_value_and_checks_its_fields():
     assert replace(Checked(1), number=2) == Checked(2)
     with pytest.raises(ValueError, match="negative"):
         replace(Checked(1), number=-1)
 
 
 @pytest.mark.parametrize("arguments", [{}, {"name": "a", "colour": 1}], ids=["missing", "unknown"])
-def test_wrong_arguments_are_refused_as_by_a_dataclass(arguments):
+def test_wrong_arguments_raise_the_same_error_as_in_a_dataclass(arguments):
     with pytest.raises(TypeError) as expected:
         Model(**arguments)
     with pytest.raises(TypeError) as found:
@@ -135,7 +138,7 @@ def test_wrong_arguments_are_refused_as_by_a_dataclass(arguments):
     ],
     ids=str,
 )
-def test_the_first_values_of_a_class_are_the_same_as_later_ones(monkeypatch, args, kwargs):
+def test_values_are_the_same_before_and_after_the_methods_of_a_class_are_compiled(monkeypatch, args, kwargs):
     found = []
     for uses in (0, 1):
         monkeypatch.setattr(frozen, "_UNCOMPILED_USES", uses)
@@ -151,7 +154,7 @@ def test_the_first_values_of_a_class_are_the_same_as_later_ones(monkeypatch, arg
     assert found[0] == found[1]
 
 
-def test_a_value_cannot_change():
+def test_changing_a_field_of_a_value_raises_an_error():
     value = Checked(1)
     with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign to field 'number'"):
         value.number = 2
@@ -161,19 +164,19 @@ def test_a_value_cannot_change():
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
-def test_a_copy_is_equal(again):
+def test_a_copy_or_pickle_of_a_value_is_equal_to_the_value(again):
     value = Link(name="a", metadata={"x": [1]})
     assert again(value) == value
 
 
-def test_a_process_can_unpickle_a_value_before_it_creates_a_value():
+def test_a_process_can_unpickle_a_value_before_it_creates_one():
     data = pickle.dumps(VersionRef("iris", 3))
     code = "import pickle, sys; a, b = map(pickle.load, [sys.stdin.buffer] * 2); print(a == b, {a: 1}[b], a)"
     said = subprocess.run([sys.executable, "-c", code], input=data * 2, capture_output=True, check=True)
     assert said.stdout.decode().split() == ["True", "1", "iris@3"]
 
 
-def test_each_thread_gets_a_value_if_several_create_the_first_value_of_a_class_at_once(monkeypatch):
+def test_threads_that_compile_the_methods_of_a_class_at_the_same_time_all_get_their_value(monkeypatch):
     class First(Frozen):
         number: int
 
@@ -194,7 +197,7 @@ def test_each_thread_gets_a_value_if_several_create_the_first_value_of_a_class_a
     assert {value.number for value in made} == {1, 2}
 
 
-def test_threads_that_ask_for_the_fields_of_a_class_at_once_find_them_once(monkeypatch):
+def test_threads_that_read_the_fields_of_a_class_at_the_same_time_compute_them_once(monkeypatch):
     class First(Frozen):
         number: int = field(default=0)
         words: Mapping[str, Any] = field(default_factory=dict)
@@ -204,7 +207,7 @@ def test_threads_that_ask_for_the_fields_of_a_class_at_once_find_them_once(monke
     def dataclass_together(**options):
         calls.append(options)
         with suppress(threading.BrokenBarrierError):
-            both.wait(timeout=0.2)  # the second thread should not get here
+            both.wait(timeout=0.2)  # breaks after 0.2 s, because a lock must keep the second thread away
         return dataclass(**options)
 
     monkeypatch.setattr(dataclasses, "dataclass", dataclass_together)

@@ -1,4 +1,7 @@
-"""A folder artifact never contains a git repository, with its secrets and commands."""
+"""gitmodel stores no folder that contains a git repository, because its settings may contain passwords and commands.
+
+Artifacts of earlier releases may contain one. It is left out when such an artifact is written to a disk.
+"""
 
 import io
 import os
@@ -52,7 +55,7 @@ PLAIN = [
 
 
 def put_old(client, files, name="weights"):
-    """Link a folder with *files* as earlier releases did, which also stored git repositories."""
+    """Store a folder with *files*, also a git repository, as earlier releases did, and link it to iris@1."""
     entries = [ManifestEntry(*client.store.put_stream(io.BytesIO(data)), path) for path, data in files.items()]
     digest, _ = client.store.put_stream(io.BytesIO(format_manifest(entries)))
     link = ArtifactLink(
@@ -67,13 +70,13 @@ def files(root):
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
-def test_every_spelling_of_dot_git_is_recognized(name):
+def test_every_name_that_some_file_system_reads_as_dot_git_is_recognized(name):
     assert is_git_name(name)
     assert git_paths([f"sub/{name}/config", "a"]) == [f"sub/{name}/config"]
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_names_that_only_resemble_git_are_accepted(name):
+def test_names_that_only_resemble_dot_git_are_accepted(name):
     assert not is_git_name(name)
 
 
@@ -94,7 +97,7 @@ def test_a_folder_with_a_git_repository_is_not_stored(client, folder, name, belo
     assert len(client.get_model("iris").versions) == 1
 
 
-def test_a_file_or_link_named_dot_git_is_refused_too(client, folder):
+def test_a_folder_with_a_file_or_link_named_dot_git_is_not_stored(client, folder):
     (folder / ".git").write_text("gitdir: /elsewhere\n")
     with pytest.raises(Refused):
         client.get_version("iris@1").link_artifact("weights", folder)
@@ -104,7 +107,7 @@ def test_a_file_or_link_named_dot_git_is_refused_too(client, folder):
         client.get_version("iris@1").link_artifact("weights", folder)
 
 
-def test_storing_a_folder_with_a_git_repository_ends_with_6_and_changes_nothing(client, folder, capsys, git):
+def test_the_command_that_stores_a_folder_with_a_git_repository_ends_with_6(client, folder, capsys, git):
     git(folder, "init", "-q")
     before = git(client.repository.common_dir, "for-each-ref")
     code, _, err = ask(capsys, "version", "create", "iris", "--model-object", f"weights={folder}")
@@ -119,7 +122,7 @@ def test_storing_a_folder_with_a_git_repository_ends_with_6_and_changes_nothing(
     [("refs/heads/main", "0" * 40), ("packed-refs", "# pack-refs with: peeled fully-peeled sorted\n")],
     ids=["loose", "packed"],
 )
-def test_a_bare_repository_is_refused_too(client, folder, git, refs, content):
+def test_a_folder_with_a_bare_repository_is_not_stored(client, folder, git, refs, content):
     git(folder, "init", "-q", "--bare", "mirror")
     (folder / "mirror" / refs).write_text(content)
     (folder / "mirror/objects/info/packs").write_text("")
@@ -163,7 +166,7 @@ def make_of_linked_worktree(root, git):
     [make_fresh, make_with_reftable, make_separate, make_config_and_head, make_detached, make_of_linked_worktree],
 )
 @pytest.mark.parametrize("below", [True, False])
-def test_a_git_repository_is_refused_under_any_folder_name(client, folder, git, make, below):
+def test_a_folder_with_a_git_repository_of_any_name_is_not_stored(client, folder, git, make, below):
     make(folder / "mirror", git)
     before = list(client.store.digests())
     stored = folder if below else folder / "mirror"
@@ -195,14 +198,14 @@ def test_a_git_directory_itself_is_not_stored(client, folder, capsys, name, kind
     assert list(client.store.digests()) == []
 
 
-def test_a_link_to_a_git_file_is_refused(client, folder):
+def test_a_link_to_a_file_named_dot_git_is_not_stored(client, folder):
     (folder / ".git").write_text("gitdir: /elsewhere\n")
     (folder.parent / "innocent").symlink_to(folder / ".git")
     with pytest.raises(Refused):
         client.get_version("iris@1").link_artifact("weights", folder.parent / "innocent")
 
 
-def test_a_folder_with_a_file_head_that_is_not_of_git_is_stored(client, folder):
+def test_a_folder_with_a_file_named_head_that_is_no_repository_is_stored(client, folder):
     (folder / "HEAD").write_text("the last layer\n")
     (folder / "config").write_text("layers = 3\n")
     assert client.get_version("iris@1").link_artifact("weights", folder).name == "weights"
@@ -237,7 +240,7 @@ def hostile(tmp_path, inside=".git/"):
 
 
 @pytest.mark.parametrize("inside", [".git/", ""])
-def test_an_old_artifact_is_unpacked_without_its_git_repository(client, tmp_path, capsys, caplog, inside):
+def test_an_old_artifact_is_written_without_its_git_repository(client, tmp_path, capsys, caplog, inside):
     artifact, _ = put_old(client, hostile(tmp_path, inside))
     artifact.download(tmp_path / "by python")
     assert "verified and not written" in caplog.text
@@ -254,13 +257,13 @@ def test_an_old_artifact_is_unpacked_without_its_git_repository(client, tmp_path
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
-def test_no_spelling_of_dot_git_in_an_old_artifact_is_written(client, tmp_path, name):
+def test_files_of_an_old_artifact_under_any_spelling_of_dot_git_are_not_written(client, tmp_path, name):
     artifact, _ = put_old(client, {f"sub/{name}/config": b"x", f"{name}": b"y", "sub/model.bin": b"z"})
     assert files(artifact.download(tmp_path / "copy")) == ["sub/model.bin"]
     assert files(artifact.path()) == ["sub/model.bin"]
 
 
-def test_files_that_are_not_written_are_still_verified(client, tmp_path):
+def test_files_of_an_old_artifact_that_are_not_written_are_still_verified(client, tmp_path):
     artifact, entries = put_old(client, hostile(tmp_path))
     (entry,) = [entry for entry in entries if entry.path == ".git/config"]
     place = client.store.place(entry.digest)
@@ -272,7 +275,7 @@ def test_files_that_are_not_written_are_still_verified(client, tmp_path):
     assert not (tmp_path / "copy").exists()
 
 
-def test_getting_one_file_of_a_stored_git_repository_is_refused(client, tmp_path, capsys):
+def test_getting_a_file_of_a_git_repository_in_an_old_artifact_is_refused(client, tmp_path, capsys):
     artifact, _ = put_old(client, hostile(tmp_path))
     with pytest.raises(Refused, match="belongs to a git repository"):
         artifact.download_file(".git/config", tmp_path / "config")
@@ -288,7 +291,9 @@ def test_a_checkout_gets_an_old_artifact_without_its_git_repository(client, tmp_
     assert files(tmp_path / "out/artifacts/weights") == ["model.bin"]
 
 
-def test_names_that_windows_cannot_hold_are_warned_of_and_kept(client, folder, tmp_path, capsys, caplog):
+def test_storing_a_folder_warns_of_names_that_windows_does_not_support_and_keeps_them(
+    client, folder, tmp_path, capsys, caplog
+):
     names = ["aux.txt", "con", "a:b", "what?", "end.", "space ", "Readme", "README", "fine.txt"]
     for name in names:
         (folder / name).write_text(name)

@@ -1,4 +1,4 @@
-"""The objects that gitmodel writes are equal to git's, including their modes."""
+"""The git objects that gitmodel writes itself have the ids, content and file permissions that git would give them."""
 
 import os
 import stat
@@ -54,7 +54,7 @@ def test_a_blob_has_the_id_that_git_gives_it(bare, data):
     assert NewObject("blob", data).id == done.stdout.decode().strip()
 
 
-# git sorts a folder as if its name ended in a slash: `a.toml` stands before `a/`, and `a0` after it
+# Names whose order differs from that of plain text: git sorts a folder as if its name ended in a slash.
 AWKWARD = ["a", "a.toml", "a-b", "a0", "a/", "A", "b", "é", "a b", "1xx", "10.toml", "1.toml", "2.toml", "model.toml"]
 
 
@@ -89,18 +89,18 @@ def test_any_tree_is_the_same_after_writing_and_reading(entries):
     assert parse_tree(format_tree(entries)) == entries
 
 
-def test_a_name_that_is_not_utf8_is_kept():
+def test_a_name_in_a_tree_that_is_not_utf8_is_unchanged_after_reading_and_writing():
     data = b"100644 a\xff\xfe\0" + bytes(20)
     assert format_tree(parse_tree(data)) == data
 
 
 @pytest.mark.parametrize("data", [b"100644", b"100644 name", b"nonsense\0", b"\xff\xff name\0" + bytes(20)])
-def test_a_damaged_tree_is_refused(data):
+def test_reading_a_damaged_tree_is_refused(data):
     with pytest.raises(Invalid, match="damaged"):
         parse_tree(data)
 
 
-def test_a_tree_that_was_cut_off_is_refused():
+def test_reading_a_truncated_tree_is_refused():
     with pytest.raises(Invalid, match="damaged"):
         parse_tree(b"100644 name\0" + bytes(7))
 
@@ -120,7 +120,7 @@ def test_a_commit_has_the_id_that_git_gives_it(bare, git, message, parents):
     assert (commit.tree, commit.parents, commit.author, commit.message) == (tree, tuple(heads), WHO, message)
 
 
-def test_lines_of_a_signature_are_not_read_as_tree_and_parents_of_the_commit(bare, git):
+def test_lines_inside_of_a_signature_are_not_read_as_tree_or_parents_of_the_commit(bare, git):
     tree = git(bare, "mktree", input="")
     data = (
         f"tree {tree}\nparent {'ab' * 20}\nauthor {WHO}\ncommitter {WHO}\n"
@@ -168,7 +168,7 @@ def test_git_accepts_a_written_pack(bare, git, size):
     assert git(bare, "cat-file", "-s", blob.id) == str(size)
 
 
-def test_no_temporary_file_is_left_behind(bare):
+def test_writing_objects_leaves_no_temporary_file(bare):
     written(bare, *(NewObject("blob", b"%d" % number) for number in range(30)))
     files = [path for path in (bare / "objects").rglob("*") if path.is_file()]
     assert len(files) == 30
@@ -189,7 +189,7 @@ def test_the_same_new_object_twice_in_one_change_is_written_once(bare):
     assert len([path for path in (bare / "objects").rglob("*") if path.is_file()]) == 1
 
 
-def test_a_folder_that_cannot_be_written_is_reported_and_nothing_is_left(tmp_path):
+def test_writing_to_a_read_only_folder_is_reported_and_leaves_no_file(tmp_path):
     (tmp_path / "objects").write_bytes(b"a file where the folder belongs")
     objects = LooseObjects(tmp_path / "objects", "")
     with pytest.raises(Unreachable, match="git objects cannot be written") as caught:
@@ -224,7 +224,7 @@ def test_objects_have_the_modes_that_git_gives_them(tmp_path, git, umask, mask, 
 
 
 def test_a_reader_whose_git_has_ended_can_be_closed(code_repo):
-    """git ends at once because of some settings. What was not yet sent to it must not become an error of a pipe."""
+    """With some settings git ends at once. Then `close` must not raise BrokenPipeError for unsent requests."""
     with Client(code_repo) as client:
         reader = ObjectReader(client.repository.git)
         stdin, _ = reader._pipes()

@@ -1,4 +1,4 @@
-"""Every command in a hint or message exists with its options, and a test runs it."""
+"""Every command that a hint or message of gitmodel shows exists with its options, and some test runs it."""
 
 import ast
 import functools
@@ -18,13 +18,13 @@ PACKAGE = Path(gitmodel.__file__).parent
 DOCS = TESTS.parent / "docs"
 PAGES = [TESTS.parent / "README.md", *DOCS.glob("tutorial/*.md"), *DOCS.glob("how-to/*.md")]
 LEADING = {"VALUE", "$", "git", "model", "git-model", "gitmodel", "-m", "-C", "--repo", "--format", "json", "tsv", "-q"}
-# A placeholder for a value that the program inserts.
+# Stands for a value that the program inserts into a message.
 VALUE = "VALUE"
 _SHOWN = re.compile(r"`(git [^`]*)`")
 
 
 def texts(node):
-    """Yield the possible texts of an expression, with VALUE for each unknown part."""
+    """Yield the texts that the expression *node* can have, with VALUE for each part that is not a constant."""
     if isinstance(node, ast.Constant):
         yield str(node.value)
     elif isinstance(node, ast.IfExp):
@@ -42,7 +42,7 @@ def texts(node):
 
 
 def strings(tree):
-    """Yield the texts in a module: f-strings as a whole, and no docstrings."""
+    """Yield the texts in a module without docstrings. An f-string is one text."""
     joined = [one for one in ast.walk(tree) if isinstance(one, ast.JoinedStr)]
     parts = {id(inner) for one in joined for inner in ast.walk(one) if inner is not one}
     bare = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
@@ -54,11 +54,11 @@ def strings(tree):
 
 @functools.cache
 def hinted():
-    """Return the commands in backquotes in all texts of the package, as tuples of words."""
+    """Return all commands that texts of the package show in backquotes, as tuples of words."""
     found = set()
     for path in sorted(PACKAGE.rglob("*.py")):
         for text in strings(ast.parse(path.read_text(encoding="utf-8"))):
-            # %s is filled in later; a value directly after a word is an optional end of the command
+            # The package fills in %s later. A value directly after a word is a part of the command that may be empty.
             shown = re.sub(rf"(?<=[a-z]){VALUE}", "", text.replace("%s", VALUE))
             found.update(tuple(shlex.split(command)) for command in _SHOWN.findall(shown))
     return sorted(found)
@@ -66,7 +66,7 @@ def hinted():
 
 @functools.cache
 def run_by_tests():
-    """Return the words of each call in the tests and of each command on the pages, which run as tests."""
+    """Return the words of each call in a test, and of each command on a page, because the pages run as tests."""
     found = []
     for path in set(TESTS.rglob("*.py")) - {Path(__file__)}:
         for one in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -87,7 +87,7 @@ def parsed(words):
             known = {"-h", *(one for param in command.params for one in (*param.opts, *param.secondary_opts))}
             if name not in known:
                 raise LookupError(f"{' '.join(path)} has no option {name}")
-            if name != "-h":  # tests/test_cli_help.py asks every command for its help
+            if name != "-h":  # every command has this option, and tests/test_cli_help.py runs it
                 options.append(name)
         elif isinstance(command, click.Group) and word not in ("...", VALUE) and word.islower():
             below = command.get_command(click.Context(command), word)
@@ -99,7 +99,7 @@ def parsed(words):
 
 
 def is_run(path, options):
-    """Return True if a test runs the command. Only words of LEADING may be before it in a call."""
+    """Return True if a test runs the command. In a call, only words of LEADING may stand before the command."""
     size = len(path)
     if not path:
         return any(set(options) <= set(words) for words in run_by_tests())
@@ -115,10 +115,10 @@ def is_run(path, options):
 MODEL = [words[2:] for words in hinted() if words[1:2] == ("model",) and len(words) > 2]
 
 
-def test_the_commands_of_hints_are_found():
+def test_hinted_finds_the_commands_in_messages():
     assert len(MODEL) > 60
     assert ("promote", f"{VALUE}@VERSION", VALUE) in MODEL
-    # the hints in both branches of a conditional are found
+    # both texts of a conditional expression are found
     assert {words[0] for words in MODEL} > {"demote", "alias", "apply", "store", "runs"}
 
 
@@ -129,7 +129,7 @@ def test_a_command_that_a_hint_shows_is_run_by_a_test(words):
     assert is_run(path, options), f"no test runs `git model {' '.join((*path, *options))}`"
 
 
-def test_an_unknown_command_or_option_is_detected():
+def test_parsed_refuses_an_unknown_command_or_option():
     for words in (("promot", "iris@1"), ("promote", "iris@1", "--forced"), ("store", "lst")):
         with pytest.raises(LookupError):
             parsed(words)
@@ -143,7 +143,7 @@ def test_the_commands_of_git_that_hints_show_exist():
 
 
 def test_no_message_names_a_page_of_the_documentation_by_its_path():
-    """An installed package has no folder docs: a message names a command, or the title of a page."""
+    """The folder docs is not in the installed package. A message names a command or the title of a page instead."""
     path = re.compile(r"\bdocs/|\bhow-to/|\w\.md\b")
     found = []
     for file in sorted(PACKAGE.rglob("*.py")):
