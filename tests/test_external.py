@@ -17,7 +17,7 @@ from gitmodel.domain.schema.digests import digest_of
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused, Unreachable, UsageError
-from gitmodel.registry.linked_artifacts import artifacts
+from gitmodel.registry.linked_artifacts import linking
 from gitmodel.stores.external import external_store as external
 
 
@@ -272,7 +272,7 @@ def test_reading_stops_if_a_page_is_longer_than_its_recorded_size(iris, pages, c
 def record_link(client, url, content=b"a,b\n1,2\n"):
     """Commit to the branch, as another person may, a record that says that the artifact raw of iris@1 is at *url*."""
     link = ArtifactLink(name="raw", kind="data", digest=digest_of(content), size=len(content), format="csv", uri=url)
-    artifacts.link_artifacts(client.writer, VersionRef.parse("iris@1"), [link])
+    linking.link_artifacts(client.writer, VersionRef.parse("iris@1"), [link])
     return client.get_version("iris@1").get_artifact("raw")
 
 

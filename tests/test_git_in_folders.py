@@ -15,7 +15,7 @@ from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest
 from gitmodel.domain.schema.portable_paths import git_paths, is_git_name
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.registry.linked_artifacts import artifacts
+from gitmodel.registry.linked_artifacts import linking
 
 SPELLINGS = [
     ".git",
@@ -61,7 +61,7 @@ def put_old(client, files, name="weights"):
     link = ArtifactLink(
         name=name, kind="model", digest=digest, size=sum(entry.size for entry in entries), format="folder"
     )
-    artifacts.link_artifacts(client.writer, VersionRef.parse("iris@1"), [link])
+    linking.link_artifacts(client.writer, VersionRef.parse("iris@1"), [link])
     return client.get_version("iris@1").get_artifact(name), entries
 
 

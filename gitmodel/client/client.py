@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from gitmodel.lineage.rule_history import RuleChange
     from gitmodel.lineage.version_changes import VersionChanges
     from gitmodel.lineage.version_runs import VersionRun
-    from gitmodel.registry.linked_artifacts.artifacts import Verified
+    from gitmodel.registry.linked_artifacts.verifying import Verified
     from gitmodel.registry.lists.version_lists import VersionIds
     from gitmodel.registry.named_stores.copying import Copied
     from gitmodel.registry.named_stores.garbage import Garbage
@@ -1309,10 +1309,10 @@ class Client:
         >>> [found.digest for found in client.verify("iris@3") if found.error]     # doctest: +SKIP
         []
         """
-        from gitmodel.registry.linked_artifacts import artifacts
+        from gitmodel.registry.linked_artifacts import verifying
 
         refs = list(map(_version_ref, references))
-        return artifacts.verify(self.writer, self.access.source, refs, transfer=Transfer(jobs, progress))
+        return verifying.verify(self.writer, self.access.source, refs, transfer=Transfer(jobs, progress))
 
     def list_stores(self) -> list[NamedStore]:
         """Return the artifact stores of the registry with the URLs that this machine uses, the default store first."""

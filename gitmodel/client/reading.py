@@ -17,7 +17,7 @@ from gitmodel.files.permissions import make_folder, share_tree
 from gitmodel.formats import trust
 from gitmodel.formats.catalogue.plugins import find_format, suffix_of
 from gitmodel.formats.loading import called, load_content
-from gitmodel.registry.linked_artifacts.artifacts import fetch_artifact
+from gitmodel.registry.linked_artifacts.fetching import fetch_artifact
 from gitmodel.stores.artifacts import unpacked, verifying
 from gitmodel.stores.artifacts.target_files import making_beside
 from gitmodel.stores.interface import ArtifactStore

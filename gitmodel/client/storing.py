@@ -20,8 +20,9 @@ from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.records import ArtifactLink, Code, Imported, RunRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.errors import UsageError
-from gitmodel.registry.linked_artifacts import artifacts
-from gitmodel.registry.linked_artifacts.artifacts import LocalArtifact, Warn
+from gitmodel.registry.linked_artifacts import artifact_warnings, linking, new_artifacts
+from gitmodel.registry.linked_artifacts.artifact_warnings import Warn
+from gitmodel.registry.linked_artifacts.new_artifacts import LocalArtifact
 from gitmodel.registry.records import versions
 from gitmodel.registry.records.versions import Draft, Made
 from gitmodel.stores.sources.source_files import links_root
@@ -116,7 +117,7 @@ def _files(opened: OpenRegistry, given: GivenArtifacts) -> Iterator[list[LocalAr
                     source, path, f"artifact {name}", format, pickle=pickle, allow_pickle=allow_pickle
                 )
                 if not format and used in PICKLES:
-                    (given.warn or artifacts.log_warning)(artifacts.told_pickled(name, used))
+                    (given.warn or artifact_warnings.log_warning)(artifact_warnings.told_pickled(name, used))
                 file = materializers.file_name(name, used, saver)
                 found.append(LocalArtifact(name, path, kind, used, names(), file))
         yield found
@@ -214,7 +215,7 @@ def store_links(opened: OpenRegistry, ref: VersionRef, model: str, given: GivenA
     """
     check_formats(given)
     names = [(name, kind) for name, _, kind in given.sources]
-    artifacts.check_links(opened.writer, ref, names, metadata=given.metadata)
+    linking.check_links(opened.writer, ref, names, metadata=given.metadata)
     return store_given(opened, model, given)
 
 
@@ -224,7 +225,7 @@ def store_attachments(opened: OpenRegistry, ref: VersionRef, model: str, given: 
     Stores nothing if the version cannot have one of the attachments.
     """
     check_formats(given)
-    artifacts.check_attachments(opened.writer, ref, [name for name, _, _ in given.sources], metadata=given.metadata)
+    linking.check_attachments(opened.writer, ref, [name for name, _, _ in given.sources], metadata=given.metadata)
     return store_given(opened, model, given)
 
 
@@ -244,13 +245,13 @@ def store_given(
     root = links_root(given.follow_links) if given.follow_links is not None else None
     allow_credentials = opened.repository.allows_credentials
     with _files(opened, given) as files:
-        artifacts.check_sources(files, allow_credentials=allow_credentials, follow_links=root)
+        new_artifacts.check_sources(files, allow_credentials=allow_credentials, follow_links=root)
         if check is not None:
             for each, (_, value, _) in zip(files, given.sources, strict=True):
                 check(each, value, root)
         store = opened.access.of_model(model) if model else opened.store
         return [
-            artifacts.store_artifact(
+            new_artifacts.store_artifact(
                 store,
                 each,
                 metadata=given.metadata,
@@ -277,7 +278,7 @@ def describe_stored_links(
         if not isinstance(digest, str):
             raise UsageError(f"the artifact {name} needs a digest, not an object", hint="digests are sha256:...")
     names = [(name, kind) for name, _, kind in given.sources]
-    artifacts.check_links(opened.writer, ref, names, metadata=given.metadata)
+    linking.check_links(opened.writer, ref, names, metadata=given.metadata)
     store = opened.access.of_model(model)
     return [
         describe_stored(
@@ -304,10 +305,10 @@ def describe_links(
             )
     check_formats(given._replace(sources=[(name, "", kind) for name, _, kind in given.sources]))
     names = [(name, kind) for name, _, kind in given.sources]
-    artifacts.check_links(opened.writer, ref, names, metadata=given.metadata)
+    linking.check_links(opened.writer, ref, names, metadata=given.metadata)
     links = []
     for name, uri, kind in given.sources:
-        link = artifacts.describe_external(
+        link = new_artifacts.describe_external(
             name,
             os.fspath(uri),
             kind=kind,
@@ -336,7 +337,7 @@ def check_formats(given: GivenArtifacts) -> None:
 
             find_format(format)
         else:
-            artifacts.check_format(format, folder=bool(source) and Path(source).is_dir())
+            new_artifacts.check_format(format, folder=bool(source) and Path(source).is_dir())
 
 
 def _check_packages(given: GivenArtifacts) -> None:

@@ -24,7 +24,7 @@ from gitmodel.lineage.history import Holding as Holding
 from gitmodel.lineage.past import State as State
 from gitmodel.lineage.version_runs import VersionRun as VersionRun
 from gitmodel.registry.health.doctor import Finding as Finding
-from gitmodel.registry.linked_artifacts.artifacts import Verified as Verified
+from gitmodel.registry.linked_artifacts.verifying import Verified as Verified
 from gitmodel.registry.named_stores.garbage import Garbage as Garbage
 from gitmodel.registry.named_stores.inventory import Inventory as Inventory
 from gitmodel.registry.named_stores.inventory import Missing as Missing

@@ -15,7 +15,7 @@ from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import Conflict, Refused
 from gitmodel.pipelines import RunFailed
-from gitmodel.registry.linked_artifacts import artifacts
+from gitmodel.registry.linked_artifacts import linking
 from gitmodel.registry.writing.writer import transact
 from gitmodel.stores.local_store import LocalStore
 
@@ -184,7 +184,7 @@ def test_an_input_from_an_untrusted_host_is_not_requested(client, demo, executor
             uri=f"{pages.url}/raw.txt",
         )
         demo.unlink("raw")
-        artifacts.link_artifacts(client.writer, VersionRef.parse("demo@1"), [link])
+        linking.link_artifacts(client.writer, VersionRef.parse("demo@1"), [link])
         with pytest.raises(Refused, match="does not trust yet"):
             join.run(client=client, executor=executor)
         assert pages.asked == []

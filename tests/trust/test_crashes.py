@@ -21,10 +21,11 @@ from gitmodel import Conflict, Unreachable
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.registry.health import checking, doctor
-from gitmodel.registry.linked_artifacts import artifacts
+from gitmodel.registry.linked_artifacts import verifying
 from gitmodel.registry.lists import version_lists
 from gitmodel.registry.promotion import stages
 from gitmodel.registry.records import versions
+from gitmodel.stores.artifacts.verifying import verify_folder
 from gitmodel.stores.local_store import LocalStore
 
 needs_strace = pytest.mark.skipif(
@@ -134,7 +135,7 @@ def assert_survived(made, request, before, code, answer, assert_whole, git):
     for number in numbers:
         for link in versions.resolve(made.writer, VersionRef("iris", str(number)))[1].artifacts:
             assert all(
-                not seen.error for seen in artifacts.verify(made.writer, made.source, [VersionRef("iris", str(number))])
+                not seen.error for seen in verifying.verify(made.writer, made.source, [VersionRef("iris", str(number))])
             )
             assert made.store.holds(link.digest)
     number = without_the_locks_that_are_named(made, lambda: made.register()["number"])
@@ -249,7 +250,7 @@ def test_writers_killed_at_random_moments_lose_no_reported_version(registry, sta
     for number, digest in said.items():
         record = versions.resolve(registry.writer, VersionRef("iris", str(number)))[1]
         assert [link.digest for link in record.artifacts] == [digest]
-    assert all(not seen.error for seen in artifacts.verify(registry.writer, registry.source))
+    assert all(not seen.error for seen in verifying.verify(registry.writer, registry.source))
     assert_whole(registry.path, repair=True)
 
 
@@ -364,7 +365,7 @@ def test_a_fault_at_any_system_call_never_leaves_an_object_under_a_wrong_digest(
         seen = assert_store_whole(copy, held)
         if done.returncode == 0:
             assert len(seen) == 5
-            assert artifacts.storage.verify_folder(LocalStore(copy), held[1])
+            assert verify_folder(LocalStore(copy), held[1])
         shutil.rmtree(copy)
 
 

@@ -18,7 +18,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git.objects import NewObject
 from gitmodel.lineage.history import history
 from gitmodel.registry.health import checking, doctor
-from gitmodel.registry.linked_artifacts import artifacts
+from gitmodel.registry.linked_artifacts import verifying
 from gitmodel.registry.lists import model_views, version_lists
 from gitmodel.registry.promotion import put_in_force, stages
 from gitmodel.registry.records import models, versions
@@ -111,7 +111,7 @@ def assert_rose_works(registry):
     assert version_lists.list_versions(registry.writer, "rose")[1] == []
     assert stages.list_stages(registry.writer, "rose")
     assert next(iter(history(registry.repository, "rose", "production"))).version == number
-    assert all(not seen.error for seen in artifacts.verify(registry.writer, registry.source, [VersionRef("rose", "1")]))
+    assert all(not seen.error for seen in verifying.verify(registry.writer, registry.source, [VersionRef("rose", "1")]))
     put_in_force.apply(registry.repository)
     put_in_force.apply(registry.repository, ("rose",))
     for finding in doctor.examine(registry.repository, registry.store):
@@ -267,7 +267,7 @@ def test_all_damages_at_once_are_named_and_affect_no_other_model(edited, registr
     for model in cases:
         if f"models/{model}/" in moved[model]:
             assert_answered_or_refused_in_words(registry, model)
-    list(artifacts.verify(registry.writer, registry.source))
+    list(verifying.verify(registry.writer, registry.source))
     assert not list(registry.path.rglob("pwned"))
 
 
@@ -521,7 +521,7 @@ def test_a_damaged_artifact_is_refused_and_named_with_the_versions_that_need_it(
             assert digest in caught.value.message
         assert not (tmp_path / "out").exists()
         assert client.get_version("iris@3").get_artifact("weights").open().read() == b"others"
-    seen = {seen.digest: seen for seen in artifacts.verify(registry.writer, registry.source)}
+    seen = {seen.digest: seen for seen in verifying.verify(registry.writer, registry.source)}
     assert len(seen) == 2
     assert seen[digest].error
     assert seen[digest].versions == ("iris@2", "iris@1") or set(seen[digest].versions) == {"iris@1", "iris@2"}

@@ -807,9 +807,9 @@ class ModelVersion:
 
     def unlink(self, name: str) -> None:
         """Remove the artifact *name* from the version. Its bytes stay in the store."""
-        from gitmodel.registry.linked_artifacts import artifacts
+        from gitmodel.registry.linked_artifacts import linking
 
-        self._change(lambda writer: artifacts.unlink_artifact(writer, self._ref, name))
+        self._change(lambda writer: linking.unlink_artifact(writer, self._ref, name))
 
     @property
     def attachments(self) -> list[Artifact]:
@@ -872,9 +872,9 @@ class ModelVersion:
 
     def detach(self, name: str) -> None:
         """Remove the attachment *name* from the version. Its bytes stay in the store. Raises NotFound."""
-        from gitmodel.registry.linked_artifacts import artifacts
+        from gitmodel.registry.linked_artifacts import linking
 
-        self._change(lambda writer: artifacts.detach(writer, self._ref, name))
+        self._change(lambda writer: linking.detach(writer, self._ref, name))
 
     def log_metadata(
         self,
@@ -1032,7 +1032,7 @@ class ModelVersion:
         file: str = "",
     ) -> None:
         from gitmodel.client import storing
-        from gitmodel.registry.linked_artifacts import artifacts
+        from gitmodel.registry.linked_artifacts import linking
 
         self._require_confirmed()
         if external:
@@ -1041,15 +1041,15 @@ class ModelVersion:
             links = storing.describe_stored_links(self._opened, self._ref, self._model, given, file)
         else:
             links = storing.store_links(self._opened, self._ref, self._model, given)
-        self._change(lambda writer: artifacts.link_artifacts(writer, self._ref, links))
+        self._change(lambda writer: linking.link_artifacts(writer, self._ref, links))
 
     def _attach(self, given: GivenArtifacts) -> None:
         from gitmodel.client import storing
-        from gitmodel.registry.linked_artifacts import artifacts
+        from gitmodel.registry.linked_artifacts import linking
 
         self._require_confirmed()
         links = storing.store_attachments(self._opened, self._ref, self._model, given)
-        self._change(lambda writer: artifacts.attach(writer, self._ref, links))
+        self._change(lambda writer: linking.attach(writer, self._ref, links))
 
     def _record(self) -> VersionRecord:
         if self._frozen is not None:
@@ -1118,11 +1118,11 @@ class Artifact:
     @property
     def link(self) -> ArtifactLink:
         """The record of the artifact: name, kind, digest, size in bytes, format, metadata."""
-        from gitmodel.registry.linked_artifacts import artifacts
+        from gitmodel.registry.linked_artifacts import linking
 
         if self._output is not None:  # runs do not change
             return self._output.link
-        return artifacts.only_artifact(self._version._record(), self._version._model, self._name)
+        return linking.only_artifact(self._version._record(), self._version._model, self._name)
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
         """Set metadata of the artifact at any time. Raises Refused for an output of a run, which has no metadata."""
@@ -1161,12 +1161,12 @@ class Artifact:
         *jobs* files of a folder are fetched at a time. *warn* is called with a sentence about each file that is not
         written; the default writes the sentence to the logger `gitmodel`.
         """
-        from gitmodel.registry.linked_artifacts import artifacts
+        from gitmodel.registry.linked_artifacts import fetching
 
         link = self.link
         transfer = Transfer(jobs, progress)
-        place = artifacts.target_of(link, Path(target))
-        artifacts.fetch_artifact(self._source(link), link, place, transfer=transfer, warn=warn)
+        place = fetching.target_of(link, Path(target))
+        fetching.fetch_artifact(self._source(link), link, place, transfer=transfer, warn=warn)
         return place
 
     def download_file(self, file: str, target: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
@@ -1182,10 +1182,10 @@ class Artifact:
         self, file: str, target: str | os.PathLike[str], *, progress: Progress | None = None
     ) -> ManifestEntry:
         """Download a file as `download_file` does, and return its path, size and digest from the folder's manifest."""
-        from gitmodel.registry.linked_artifacts import artifacts
+        from gitmodel.registry.linked_artifacts import fetching
 
         link = self.link
-        return artifacts.fetch_file(self._source(link), link, file, Path(target), progress=progress)
+        return fetching.fetch_file(self._source(link), link, file, Path(target), progress=progress)
 
     def path(self) -> Path:
         """Return the path of a read-only file or folder with the content and the file name, such as `model.onnx`.
@@ -1209,20 +1209,20 @@ class Artifact:
         >>> [file.path for file in version.get_artifact("net").list_files()]  # doctest: +SKIP
         ['config.json', 'weights/layer-1.bin']
         """
-        from gitmodel.registry.linked_artifacts import artifacts
+        from gitmodel.registry.linked_artifacts import fetching
 
         link = self.link
-        return artifacts.list_files(self._source(link), link)
+        return fetching.list_files(self._source(link), link)
 
     def open(self, file: str = "") -> BinaryIO:
         """Open the bytes of a file for reading. Reading them raises Invalid at the end if the digest does not match.
 
         For a folder, *file* is the path of the file in the folder. Raises NotFound if the folder has no such file.
         """
-        from gitmodel.registry.linked_artifacts import artifacts
+        from gitmodel.registry.linked_artifacts import fetching
 
         link = self.link
-        return artifacts.open_file(self._source(link), link, file)
+        return fetching.open_file(self._source(link), link, file)
 
     def load(self, *, trusted: bool = False) -> Any:
         """Return the object in the artifact, loaded by its recorded format.

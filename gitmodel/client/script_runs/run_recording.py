@@ -28,7 +28,7 @@ from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, RunSecrets,
 from gitmodel.errors import GitModelError, Refused, UsageError
 from gitmodel.formats.kept_values import KeptValue, keep_value, told_kept
 from gitmodel.frozen import Frozen
-from gitmodel.registry.linked_artifacts.artifacts import LocalArtifact
+from gitmodel.registry.linked_artifacts.new_artifacts import LocalArtifact
 from gitmodel.registry.records.versions import Draft
 from gitmodel.stores.artifacts.verifying import verified_path
 from gitmodel.stores.sources.source_credentials import holds_secret, refuse_secrets

@@ -46,7 +46,8 @@ from gitmodel.pipelines.workers.context import PlannedVersion, StepContext, usin
 from gitmodel.pipelines.workers.step_output import keeping_output
 from gitmodel.pipelines.workers.step_requests import InputReference, Request, StoreRequest
 from gitmodel.pipelines.workers.step_results import AliasPlan, Plan, StagePlan, StepResult, StoredOutput, UpdatePlan
-from gitmodel.registry.linked_artifacts.artifacts import LocalArtifact, store_artifact, told_pickled
+from gitmodel.registry.linked_artifacts.artifact_warnings import told_pickled
+from gitmodel.registry.linked_artifacts.new_artifacts import LocalArtifact, store_artifact
 from gitmodel.registry.named_stores.store_access import open_place, open_urls
 from gitmodel.stores.artifacts import fetching
 from gitmodel.stores.interface import ArtifactStore

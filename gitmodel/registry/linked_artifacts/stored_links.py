@@ -10,7 +10,8 @@ from gitmodel.domain.schema.digests import parse_digest
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import FOLDER_FORMAT, ArtifactLink, check_kind
 from gitmodel.errors import Invalid, NotFound, UsageError
-from gitmodel.registry.linked_artifacts.artifacts import check_format, kept_file_name, log_warning
+from gitmodel.registry.linked_artifacts.artifact_warnings import log_warning
+from gitmodel.registry.linked_artifacts.new_artifacts import check_format, kept_file_name
 from gitmodel.stores.artifacts.copying import keep_artifact
 from gitmodel.stores.artifacts.manifests import manifest_of
 from gitmodel.stores.interface import ArtifactStore, where_else

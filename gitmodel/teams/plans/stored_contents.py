@@ -11,7 +11,7 @@ from gitmodel.domain.views.comparison import Compared, compare_fields
 from gitmodel.errors import GitModelError, Unreachable
 from gitmodel.frozen import Frozen
 from gitmodel.lineage.comparing import read_packages
-from gitmodel.registry.linked_artifacts.artifacts import Source
+from gitmodel.registry.linked_artifacts.verifying import Source
 from gitmodel.stores.artifacts.manifests import read_object
 from gitmodel.stores.interface import ArtifactStore
 

@@ -1,0 +1,86 @@
+"""Writing an artifact, or one file of it, to this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from gitmodel.domain.schema.manifest import ManifestEntry
+from gitmodel.domain.schema.records import ArtifactLink
+from gitmodel.errors import UsageError
+from gitmodel.registry.linked_artifacts.artifact_warnings import Warn, first_paths, log_warning
+from gitmodel.stores.artifacts import fetching, manifests
+from gitmodel.stores.interface import ArtifactStore
+from gitmodel.stores.transfer import Progress, Transfer
+
+
+def fetch_artifact(
+    store: ArtifactStore,
+    link: ArtifactLink,
+    target: Path,
+    *,
+    transfer: Transfer = Transfer(),
+    warn: Warn | None = None,
+) -> None:
+    """Verify the artifact and write it to *target*.
+
+    Leaves out files that would make the folder a git repository, and calls *warn*. Raises Invalid, NotFound,
+    Unreachable.
+    """
+    if link.is_folder:
+        left_out = fetching.get_folder(store, link.digest, target, size=link.size, transfer=transfer)
+        if left_out:
+            (warn or log_warning)(
+                f"{link.name} holds a git repository, whose config can run commands: "
+                f"{first_paths(left_out)} {'was' if len(left_out) == 1 else 'were'} verified and not written"
+            )
+    else:
+        fetching.get_file(store, link.digest, target, size=link.size, progress=transfer.progress)
+
+
+def target_of(link: ArtifactLink, target: Path) -> Path:
+    """Return the path to which the artifact is written. If *target* is a folder, a file keeps its name in this folder.
+
+    Raises UsageError if the folder has a file of this name: the record and not the user chose the name, so the file
+    must not be overwritten.
+    """
+    if link.is_folder or not target.is_dir():
+        return target
+    place = target / link.file_name
+    if os.path.lexists(place):
+        raise UsageError(f"{place} already exists", hint="to overwrite it, name that file, or choose another path")
+    return place
+
+
+def fetch_file(
+    store: ArtifactStore, link: ArtifactLink, name: str, target: Path, *, progress: Progress | None = None
+) -> ManifestEntry:
+    """Verify the file *name* of a folder artifact and write it to *target*; the other files are not fetched.
+
+    Raises UsageError if the artifact is not a folder, NotFound if it has no file of this name, and the errors of
+    `fetch_artifact`.
+    """
+    if not link.is_folder:
+        raise UsageError(f"{link.name} is one file, not a folder of files", hint="leave --file out")
+    return fetching.get_member(store, link.digest, name, target, progress=progress)
+
+
+def list_files(store: ArtifactStore, link: ArtifactLink) -> tuple[ManifestEntry, ...]:
+    """Return the files of a folder artifact, sorted by path. Raises UsageError if the artifact is one file."""
+    if not link.is_folder:
+        raise UsageError(f"{link.name} is one file, not a folder of files", hint="get it without naming a file")
+    return manifests.members_of(store, link.digest, link.size)
+
+
+def open_file(store: ArtifactStore, link: ArtifactLink, file: str) -> BinaryIO:
+    """Open an artifact that is one file, or the *file* of a folder artifact. The reader verifies the bytes.
+
+    Raises UsageError for a folder without *file* or one file with *file*, NotFound if the folder lacks *file*.
+    """
+    if not file and not link.is_folder:
+        return store.open(link.digest, link.size)
+    if not file:
+        raise UsageError(f"{link.name} is a folder", hint="use .path(), or .open(FILE) with the path of a file in it")
+    entry = manifests.find_member(list_files(store, link), file)
+    return store.open(entry.digest, entry.size)

@@ -1,0 +1,105 @@
+"""Linking artifacts and attachments to a version, and removing the links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from gitmodel.domain.arguments.plain_values import read_values
+from gitmodel.domain.changes import versions as planning
+from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.schema.names import check_name
+from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Attachment, VersionRecord, check_kind
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.errors import UsageError
+from gitmodel.registry.writing.writer import Writer, change_version
+
+T = TypeVar("T", bound=ArtifactLink)
+
+
+def check_links(
+    writer: Writer,
+    ref: VersionRef,
+    artifacts: Iterable[tuple[str, str]],
+    *,
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Check, before any is stored, that `link_artifacts` would accept new *artifacts* (names and kinds).
+
+    A name that the version already has is not checked, because the same content may be linked again. Raises the errors
+    of `link_artifacts`.
+    """
+    found, read = list(artifacts), read_values(metadata or {})
+    for name, kind in found:
+        check_name(name, "artifact")
+        check_kind(kind)
+    links = [
+        ArtifactLink(name=name, kind=kind, digest=NO_DIGEST, size=0, format="json", metadata=read)
+        for name, kind in found
+    ]
+    _check_new(writer, ref, links, planning.plan_links)
+
+
+def link_artifacts(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
+    """Link artifacts to a version and return its number. Raises Refused for a version that a stage or alias names."""
+    return change_version(writer, ref, planning.plan_links, tuple(links))
+
+
+def unlink_artifact(writer: Writer, ref: VersionRef, name: str) -> int:
+    """Remove an artifact from a version; its bytes stay in the store. Raises NotFound, Refused."""
+    return change_version(writer, ref, planning.plan_unlink, name)
+
+
+def check_attachments(
+    writer: Writer, ref: VersionRef, names: Iterable[str], *, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Check, before any is stored, that `attach` would accept new attachments with these *names*.
+
+    A name that an attachment of the version already has is not checked, because the same content may be added again.
+    """
+    found, read = list(names), read_values(metadata or {})
+    for name in found:
+        check_name(name, "attachment")
+    new = [Attachment(name=name, digest=NO_DIGEST, size=0, format="json", metadata=read) for name in found]
+    _check_new(writer, ref, new, planning.plan_attachments)
+
+
+def _check_new(
+    writer: Writer, ref: VersionRef, new: list[T], plan: Callable[[Snapshot, str, int, list[T]], Change[int]]
+) -> None:
+    """Check *plan* for the elements of *new* whose name the version does not have. Raises the errors of *plan*."""
+
+    def planned(snapshot: Snapshot) -> Change[int]:
+        model, number, _ = snapshot.resolve_to_change(ref)
+        known = {(type(link), link.name) for link in snapshot.version(model, number).links}
+        return plan(snapshot, model, number, [link for link in new if (type(link), link.name) not in known])
+
+    writer.check(planned)
+
+
+def attach(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
+    """Add attachments with the content of *links* to a version, even if it is in use. Returns the version's number.
+
+    Raises NotFound, Conflict.
+    """
+    new = [Attachment(**{**vars(link), "kind": Attachment.kind}) for link in links]
+    return change_version(writer, ref, planning.plan_attachments, new)
+
+
+def detach(writer: Writer, ref: VersionRef, name: str) -> int:
+    """Remove an attachment from a version; its bytes stay in the store. Raises NotFound."""
+    return change_version(writer, ref, planning.plan_detachment, name)
+
+
+def only_artifact(record: VersionRecord, model: str, name: str | None) -> ArtifactLink:
+    """Return the artifact *name*; if *name* is None, the only artifact. Raises NotFound, UsageError."""
+    if name is not None:
+        return planning.artifact(record, model, name)
+    models = [link for link in record.artifacts if link.kind == "model"] or list(record.artifacts)
+    if len(models) == 1:
+        return models[0]
+    if not models:
+        raise UsageError(f"{model}@{record.number} has no artifacts", hint="link one with `git model link`")
+    names = ", ".join(link.name for link in record.artifacts)
+    raise UsageError(f"{model}@{record.number} has several artifacts", hint=f"name one of: {names}")

@@ -1,0 +1,184 @@
+"""Storing a file or folder, and describing an external file, before a version links it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gitmodel.domain.arguments.plain_values import read_values
+from gitmodel.domain.schema.names import check_name, shown
+from gitmodel.domain.schema.portable_paths import file_name_fault
+from gitmodel.domain.schema.records import FOLDER_FORMAT, ArtifactLink, check_kind
+from gitmodel.errors import UsageError
+from gitmodel.registry.linked_artifacts.artifact_warnings import Warn, log_warning, told_needs_trust, told_unportable
+from gitmodel.stores.artifacts import storing
+from gitmodel.stores.external import external_store as external
+from gitmodel.stores.interface import ArtifactStore, External
+from gitmodel.stores.sources import source_files
+from gitmodel.stores.sources.source_credentials import refuse_credentials
+from gitmodel.stores.sources.source_pictures import refuse_large_picture
+from gitmodel.stores.transfer import Progress, Transfer
+
+
+class LocalArtifact(NamedTuple):
+    """A file or folder to store. If *format* is "", it is detected from the content.
+
+    *needs_trust*: the full names of the classes and functions that a machine must trust before it loads the artifact.
+    *file*: the file name to record, by default that of *path*.
+    """
+
+    name: str
+    path: Path
+    kind: str
+    format: str = ""
+    needs_trust: Sequence[str] = ()
+    file: str | None = None
+
+
+def store_artifact(
+    store: ArtifactStore,
+    given: LocalArtifact,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    allow_credentials: bool = False,
+    follow_links: Path | None = None,
+    transfer: Transfer = Transfer(),
+    warn: Warn | None = None,
+) -> ArtifactLink:
+    """Store the file or folder *given*, and return the link for a version.
+
+    A link into the folder *follow_links* is stored as its target. *warn* is called for file names that Windows
+    does not support. Raises NotFound, UsageError, Conflict, Unreachable; Refused if the folder contains a git
+    repository or, unless *allow_credentials*, text that looks like a credential.
+    """
+    from gitmodel import formats
+
+    warn = warn or log_warning
+    name, path, kind, format, needs_trust, file = given
+    check_name(name, "artifact")
+    check_kind(kind)
+    check_format(format, folder=path.is_dir())
+    read = read_values(metadata or {})
+    stored = storing.put_path(
+        store,
+        path,
+        name=name,
+        format=format,
+        allow_credentials=allow_credentials,
+        follow_links=follow_links,
+        transfer=transfer,
+    )
+    if stored.unportable:
+        warn(told_unportable(name, stored.unportable))
+    detected = FOLDER_FORMAT if stored.folder else format or formats.detect_format(path)
+    if needs_trust:
+        warn(told_needs_trust(name, needs_trust))
+    return ArtifactLink(
+        name=name,
+        kind=kind,
+        digest=stored.digest,
+        size=stored.size,
+        format=detected,
+        needs_trust=tuple(needs_trust),
+        file=kept_file_name(name, file or own_name(path), warn),
+        metadata=read,
+    )
+
+
+def check_format(format: str, *, folder: bool) -> None:
+    """Raise UsageError if *format* ("": to be detected) is unknown, or does not suit the file or *folder*."""
+    from gitmodel.formats.catalogue import plugins
+
+    if folder and format not in ("", FOLDER_FORMAT) and plugins.find_format(format).is_folder is None:
+        raise UsageError(f"a folder cannot have the format {format!a}", hint="leave the format out")
+    if not folder and format and (format == FOLDER_FORMAT or plugins.find_format(format).is_folder is not None):
+        raise UsageError(f"a file cannot have the format {format}", hint="leave the format out")
+
+
+def check_sources(given: Sequence[LocalArtifact], *, allow_credentials: bool, follow_links: Path | None) -> None:
+    """Check the names, paths, kinds and formats of all artifacts before any is stored.
+
+    Raises the errors of `store_artifact`.
+    """
+    for each in given:
+        check_name(each.name, "artifact")
+        check_kind(each.kind)
+        source_files.refuse_git(each.path, follow_links)
+        refuse_large_picture(each.path, each.name, each.format)
+    if len(given) > 1 and not allow_credentials:  # `store_artifact` searches a single artifact
+        for each in given:
+            refuse_credentials(each.path, each.name, follow_links)
+
+
+def describe_external(
+    name: str,
+    uri: str,
+    *,
+    kind: str,
+    format: str = "",
+    metadata: Mapping[str, Any] | None = None,
+    provider_digest: bool = False,
+    trusted: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> ArtifactLink:
+    """Read the file at *uri* once and return a link to it, with its hash; the file stays where it is.
+
+    A web server may redirect to its own host and to URLs that are *trusted*.
+
+    With *provider_digest* the file is not read: the link has the SHA-256 that the file's store reports. Raises
+    NotFound, UsageError (also if the store reports no SHA-256), Conflict if the file changed while it was read,
+    Refused, Unreachable.
+    """
+    from gitmodel.formats.catalogue import detection
+
+    check_name(name, "artifact")
+    check_kind(kind)
+    check_format(format, folder=False)
+    read = read_values(metadata or {})
+    place = external.absolute_uri(uri)
+    found = external.look_up(place, trusted=trusted)
+    if provider_digest:
+        digest, head = _provider_digest(found, place), None
+    else:
+        digest, _, head = external.read_once(found, trusted=trusted, progress=progress)
+    return ArtifactLink(
+        name=name,
+        kind=kind,
+        digest=digest,
+        size=found.size,
+        format=format or detection.detect_format_of(head, place),
+        file=kept_file_name(name, external.file_name_of(place), log_warning),
+        metadata=read,
+        uri=place,
+        version_id=found.version_id or None,
+        digest_by="provider" if provider_digest else None,
+    )
+
+
+def _provider_digest(found: External, place: str) -> str:
+    """Return the SHA-256 that the store of the file at *place* reports. Raises UsageError if it reports none."""
+    if not found.digest:
+        raise UsageError(
+            f"the store has no SHA-256 of the whole object {place}",
+            hint="leave the option out, so that the object is read and hashed",
+        )
+    return found.digest
+
+
+def own_name(path: Path) -> str:
+    """Return the name of the file or folder at *path*, even for a path like `.`.
+
+    A link has its own name, not its target's.
+    """
+    return os.path.basename(os.path.abspath(path))
+
+
+def kept_file_name(name: str, file: str, warn: Warn) -> str | None:
+    """Return the file name to record; None, after a warning, if some systems do not support *file* as a name."""
+    fault = file_name_fault(file)
+    if not fault:
+        return file
+    warn(f"{name} does not keep the name {shown(file)} of its file: {fault}; it is written as {name}")
+    return None
