@@ -29,7 +29,7 @@ from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import DESCRIPTIVE, RegistryRecord, StageRule, VersionRecord
 from gitmodel.registry.health import doctor
-from gitmodel.registry.writing.writer import transact
+from gitmodel.registry.writing.transacting import transact
 
 SET_BY_HAND = 'version = {0}\nartifacts = "{1}"\n'
 

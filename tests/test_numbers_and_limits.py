@@ -11,7 +11,7 @@ from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.registry.health import checking
-from gitmodel.registry.writing.writer import transact
+from gitmodel.registry.writing.transacting import transact
 from gitmodel.teams.checks.range_checks import check_between
 
 HUGE = 999_999_999_999_999_999

@@ -9,7 +9,7 @@ from transcripts import ask
 
 from gitmodel import Client, Conflict, GitModelError, ModelConfig, NotFound, Refused, UsageError, pipeline, step
 from gitmodel.domain.changes.planned_change import Change
-from gitmodel.registry.writing.writer import transact
+from gitmodel.registry.writing.transacting import transact
 
 NOTES = "gitmodel/notes"  # the fact cache: commands that read also write it
 

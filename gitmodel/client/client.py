@@ -1084,7 +1084,7 @@ class Client:
         local commits that others signed, and Unreachable.
         """
         from gitmodel.branch import remotes
-        from gitmodel.registry.writing.writer import pack_when_many
+        from gitmodel.registry.writing.transacting import pack_when_many
         from gitmodel.teams.sync import pulling
 
         self._opened.require_branch("pull")

@@ -14,7 +14,7 @@ from gitmodel.errors import Conflict, GitModelError, Invalid, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.hosts import codeowners
 from gitmodel.hosts.codeowners import ARTIFACT, CODEOWNERS, HOSTS, NO_SITE, PUBLISHED, SITES
-from gitmodel.registry.writing.writer import transact
+from gitmodel.registry.writing.transacting import transact
 
 NAMES = {"github": "GitHub", "gitlab": "GitLab", "forgejo": "Forgejo"}
 # Files that a later run updates.

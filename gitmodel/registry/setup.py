@@ -21,7 +21,7 @@ from gitmodel.frozen import Frozen
 from gitmodel.git.configuration import write_setting
 from gitmodel.git.discovery import find_repository
 from gitmodel.registry.named_stores.store_access import trust
-from gitmodel.registry.writing.writer import transact
+from gitmodel.registry.writing.transacting import transact
 from gitmodel.stores.opening import open_store
 
 SETTINGS = ("repo", "branch", "store", "remote", "executor")

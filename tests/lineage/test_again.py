@@ -11,7 +11,7 @@ from transcripts import ask, check_transcript
 from gitmodel import Client, NotFound, UsageError, reproduce
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import paths
-from gitmodel.registry.writing.writer import transact
+from gitmodel.registry.writing.transacting import transact
 
 SCRIPT = """\
 import os

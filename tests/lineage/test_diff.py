@@ -10,7 +10,7 @@ from transcripts import ask
 from gitmodel import Client
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import paths
-from gitmodel.registry.writing.writer import transact
+from gitmodel.registry.writing.transacting import transact
 
 
 def fields_of(found):

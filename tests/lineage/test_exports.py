@@ -17,7 +17,7 @@ from gitmodel.domain.schema.digests import digest_of
 from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest
 from gitmodel.domain.schema.records import ArtifactLink, ModelRecord, RunRecord, StepRecord, VersionRecord
 from gitmodel.registry.health import checking
-from gitmodel.registry.writing.writer import transact
+from gitmodel.registry.writing.transacting import transact
 from gitmodel.stores.artifacts import archives
 
 

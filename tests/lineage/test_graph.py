@@ -17,7 +17,7 @@ from gitmodel.domain.schema.records import RunRecord, StepRecord
 from gitmodel.domain.views.lineage import find_cycle
 from gitmodel.git.process import Git
 from gitmodel.lineage import graph
-from gitmodel.registry.writing.writer import transact
+from gitmodel.registry.writing.transacting import transact
 
 A, B, C, D = (f"sha256:{letter * 64}" for letter in "abcd")
 

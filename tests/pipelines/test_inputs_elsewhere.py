@@ -16,7 +16,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import Conflict, Refused
 from gitmodel.pipelines import RunFailed
 from gitmodel.registry.linked_artifacts import linking
-from gitmodel.registry.writing.writer import transact
+from gitmodel.registry.writing.transacting import transact
 from gitmodel.stores.local_store import LocalStore
 
 

@@ -15,7 +15,7 @@ from gitmodel.branch.url_cache import cache_folder
 from gitmodel.domain.addresses import Address
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, records
-from gitmodel.registry.writing.writer import transact
+from gitmodel.registry.writing.transacting import transact
 
 
 def test_a_service_gets_the_version_in_production_by_url(team, url, tmp_path):

@@ -11,7 +11,7 @@ from teamwork import assert_sound, held, refs, source
 
 from gitmodel import Client, Conflict, Invalid, NotFound, Refused, Unreachable
 from gitmodel.cli import run
-from gitmodel.registry.writing.writer import transact
+from gitmodel.registry.writing.transacting import transact
 
 
 def log(client, *arguments):

@@ -16,7 +16,7 @@ from url_caches import entry, objects, trips
 from gitmodel import Conflict, NotFound, Refused
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import paths
-from gitmodel.registry.writing.writer import transact
+from gitmodel.registry.writing.transacting import transact
 
 
 @pytest.fixture

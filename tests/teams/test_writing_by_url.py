@@ -14,7 +14,7 @@ from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import messages
 from gitmodel.git.refs import RefMove
 from gitmodel.registry import setup
-from gitmodel.registry.writing.writer import transact
+from gitmodel.registry.writing.transacting import transact
 
 GITHUB = {"GITHUB_RUN_ID": "71", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "train"}
 

@@ -49,7 +49,7 @@ class Actor:
 
 def open_registry(path):
     from gitmodel.branch.opening import open_repository
-    from gitmodel.registry.writing.writer import Direct
+    from gitmodel.registry.writing.direct import Direct
     from gitmodel.stores.opening import open_store
 
     repository = open_repository(Path(path), environ=os.environ)

@@ -13,7 +13,7 @@ from gitmodel.registry.health import checking, doctor
 from gitmodel.registry.lists import model_views
 from gitmodel.registry.promotion import stages
 from gitmodel.registry.records import models
-from gitmodel.registry.writing.writer import Direct
+from gitmodel.registry.writing.direct import Direct
 from gitmodel.stores.opening import open_store
 
 

@@ -164,7 +164,7 @@ def test_success_is_reported_only_when_the_branch_has_moved(registry, git, monke
     monkeypatch.setenv("PATH", f"{fake}{os.pathsep}{os.environ['PATH']}")
     repository = open_repository(registry.path, environ=os.environ)
     try:
-        from gitmodel.registry.writing.writer import Direct
+        from gitmodel.registry.writing.direct import Direct
 
         with pytest.raises(Invalid, match="did not"):
             versions.make_version(Direct(repository), "iris")

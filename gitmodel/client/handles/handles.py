@@ -35,7 +35,8 @@ from gitmodel.errors import NotFound, Refused, UsageError
 from gitmodel.registry.lists import model_views, version_lists
 from gitmodel.registry.promotion import stages
 from gitmodel.registry.records import finding, models, versions
-from gitmodel.registry.writing.writer import Batch, Writer
+from gitmodel.registry.writing.batch import Batch
+from gitmodel.registry.writing.writer import Writer
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.transfer import JOBS, Progress, Transfer
 

@@ -22,7 +22,9 @@ from gitmodel.domain.schema.renumbering import Renumbered
 from gitmodel.errors import GitModelError, Invalid, NotFound, RenumberedWarning, UsageError
 from gitmodel.git.configuration import read_config
 from gitmodel.git.process import check_git
-from gitmodel.registry.writing.writer import Batch, Direct, Writer, entered_batch
+from gitmodel.registry.writing.batch import Batch, entered_batch
+from gitmodel.registry.writing.direct import Direct
+from gitmodel.registry.writing.writer import Writer
 
 if TYPE_CHECKING:
     from gitmodel.code.kept_commits import KeptCommits

@@ -21,7 +21,8 @@ from gitmodel.errors import Conflict, GitModelError, Refused
 from gitmodel.formats.kept_values import told_kept
 from gitmodel.registry.recorded_runs.runs import is_recorded, keep_packages, store_details, told_stored
 from gitmodel.registry.records import models, versions
-from gitmodel.registry.writing.writer import Batch, transact
+from gitmodel.registry.writing.batch import Batch
+from gitmodel.registry.writing.transacting import transact
 from gitmodel.stores.artifacts.copying import keep_artifact
 
 log = logging.getLogger("gitmodel.runs")

@@ -29,7 +29,7 @@ from gitmodel.formats.loading import is_loading
 from gitmodel.registry.recorded_runs.runs import inside_run, keep_packages, new_run_id, refuse_inside_run
 from gitmodel.registry.records import models, versions
 from gitmodel.registry.records.versions import Draft
-from gitmodel.registry.writing.writer import Batch
+from gitmodel.registry.writing.batch import Batch
 from gitmodel.stores.transfer import JOBS, Progress
 
 

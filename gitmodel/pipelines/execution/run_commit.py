@@ -34,7 +34,7 @@ from gitmodel.pipelines.caching.dependencies import are_kept, are_stored
 from gitmodel.pipelines.workers.step_results import AliasPlan, MetadataPlan, Plan, StagePlan, StepResult, UpdatePlan
 from gitmodel.registry.promotion.in_force import judge
 from gitmodel.registry.recorded_runs.runs import is_recorded, keep_packages, store_details
-from gitmodel.registry.writing.writer import Batch
+from gitmodel.registry.writing.batch import Batch
 from gitmodel.stores.interface import ArtifactStore
 
 log = logging.getLogger("gitmodel.pipelines")

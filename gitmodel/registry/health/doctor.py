@@ -29,7 +29,7 @@ from gitmodel.git.failures import Moved
 from gitmodel.git.refs import list_refs
 from gitmodel.registry.lists.model_views import find_wrong
 from gitmodel.registry.promotion import in_force, put_in_force
-from gitmodel.registry.writing.writer import transact
+from gitmodel.registry.writing.transacting import transact
 from gitmodel.stores.interface import ArtifactStore, where_else
 from gitmodel.stores.local_store import LocalStore
 

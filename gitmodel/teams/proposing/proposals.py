@@ -39,7 +39,7 @@ from gitmodel.hosts.addresses import Host, find_host
 from gitmodel.registry.promotion import in_force
 from gitmodel.registry.promotion.gate_expressions import expression_fault
 from gitmodel.registry.promotion.stages import plan_rollback
-from gitmodel.registry.writing.writer import plan_together
+from gitmodel.registry.writing.joined_changes import plan_together
 from gitmodel.teams.plans.plan_markdown import markdown
 from gitmodel.teams.plans.planning import Plan, plan
 

@@ -27,7 +27,8 @@ from gitmodel.git.refs import list_branches
 from gitmodel.lineage.exporting import read_version
 from gitmodel.registry.named_stores.store_access import Access
 from gitmodel.registry.promotion import in_force
-from gitmodel.registry.writing.writer import Writer, plan_together
+from gitmodel.registry.writing.joined_changes import plan_together
+from gitmodel.registry.writing.writer import Writer
 from gitmodel.stores.artifacts.copying import copy_artifacts, keep_artifact
 from gitmodel.stores.interface import ArtifactStore, where_else
 from gitmodel.stores.transfer import Transfer
