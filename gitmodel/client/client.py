@@ -1161,9 +1161,9 @@ class Client:
         from gitmodel.domain.changes.planned_change import Justification
 
         self._opened.require_branch("propose")
-        from gitmodel.teams.proposing import proposals
+        from gitmodel.teams.proposing import proposals, proposed_changes
 
-        wanted = proposals.ProposedChanges(
+        wanted = proposed_changes.ProposedChanges(
             tuple((_version_ref(ref).required("propose"), str(stage)) for ref, stage in promotions),
             tuple(demote), tuple(rollback), tuple(rename), tuple(rules), Justification(reason, force), leave,
             renumbered,
@@ -1186,18 +1186,18 @@ class Client:
 
         Raises Unreachable if the remote cannot be reached.
         """
-        from gitmodel.teams.proposing import proposals
+        from gitmodel.teams.proposing import open_proposals
 
-        return proposals.list_proposals(self.repository, remote)
+        return open_proposals.list_proposals(self.repository, remote)
 
     def known_proposals(self) -> list[Proposal]:
         """Return the open proposals that this repository has, without asking a remote.
 
         Proposals on a remote are those that the last `git fetch` or `list_proposals` found.
         """
-        from gitmodel.teams.proposing import proposals
+        from gitmodel.teams.proposing import open_proposals
 
-        return proposals.known_proposals(self.repository)
+        return open_proposals.known_proposals(self.repository)
 
     def plan(self, commits: str = "", *, force: bool = False) -> Plan:
         """Return what a merge would change in the stages, without merging.

@@ -11,7 +11,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import GateRefused, NotFound, Refused
 from gitmodel.hosts.addresses import find_host
 from gitmodel.registry.health.checking import check
-from gitmodel.teams.proposing.proposals import list_proposals
+from gitmodel.teams.proposing.open_proposals import list_proposals
 
 TAG = "refs/tags/model/iris/production"
 RULED = f"""{PROPOSAL_ONLY}

@@ -1,0 +1,94 @@
+"""The list of open proposals, of this repository and of its remote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from gitmodel.branch import remotes
+from gitmodel.branch.repository import Repository
+from gitmodel.domain.addresses import hide_credentials
+from gitmodel.domain.schema.codec import Problem
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.refs import PROPOSALS
+from gitmodel.errors import Conflict, GitModelError, Unreachable
+from gitmodel.git.refs import list_branches
+from gitmodel.git.remote_commands import fetch_refs
+from gitmodel.teams.plans.planning import Plan, plan
+from gitmodel.teams.proposing.proposals import Proposal, address_of, choose_remote, read_proposal
+
+
+def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
+    """Return the open proposals, local and on the remote, sorted by branch, each with its plan.
+
+    A proposal is open until the branch records its changes. Raises Unreachable if the remote cannot be reached.
+    """
+    chosen = choose_remote(repository, remote)
+    repository.renew_branches()
+    away = bool(repository.url)
+    here = list_branches(repository.git, PROPOSALS)
+    found = {ref.removeprefix("refs/heads/"): (id, away) for ref, id in here.items()}
+    base = repository.tip()
+    if chosen and not away:
+        base = remotes.fetch(repository, chosen).tip or base
+        found |= {branch: (id, True) for branch, id in _fetch_proposals(repository, chosen)}
+    return list(_open_proposals(repository, base, found, chosen))
+
+
+def known_proposals(repository: Repository) -> list[Proposal]:
+    """Return the open proposals that this repository has, as `list_proposals` does, without asking a remote.
+
+    Those of a remote are as of the last `git fetch` or `list_proposals`.
+    """
+    try:
+        chosen = choose_remote(repository, "")
+    except GitModelError:  # there are several remotes, and no setting names one
+        chosen = ""
+    found: dict[str, tuple[Oid, bool]] = {}
+    for folder in (_copies(chosen), f"refs/remotes/{chosen}/propose/") if chosen else ():
+        copies = list_branches(repository.git, folder)
+        found |= {f"propose/{ref.removeprefix(folder)}": (id, True) for ref, id in copies.items()}
+    for ref, id in list_branches(repository.git, PROPOSALS).items():
+        branch = ref.removeprefix("refs/heads/")
+        found[branch] = (id, bool(repository.url) or found.get(branch) == (id, True))
+    return list(_open_proposals(repository, repository.tip(), found, chosen))
+
+
+def _open_proposals(
+    repository: Repository, base: Oid | None, found: Mapping[str, tuple[Oid, bool]], remote: str
+) -> Iterator[Proposal]:
+    """Yield the proposals among *found*, commits by branch and whether they are pushed, that would change *base*."""
+    for branch, (commit, pushed) in sorted(found.items()):
+        planned = _planned(repository, base, commit) if base else None
+        if planned is not None and not planned.is_empty:
+            read = replace(read_proposal(repository, branch, commit, planned), remote=remote, pushed=pushed)
+            yield replace(read, address=address_of(repository, read, ""))
+
+
+def _planned(repository: Repository, base: Oid, commit: Oid) -> Plan:
+    """Plan the merge of *commit*. An error becomes a problem of the plan, so that other proposals are listed."""
+    try:
+        return plan(repository, base, commit)
+    except GitModelError as error:
+        return Plan(base, commit, (), (), (Problem("", "", "change.conflict", error.message),), ())
+
+
+def _copies(remote: str) -> str:
+    """Return the folder of the refs at which the proposals of *remote* are kept when they are listed."""
+    return f"refs/gitmodel/remotes/{remote}/propose/"
+
+
+def _fetch_proposals(repository: Repository, remote: str) -> Iterator[tuple[str, Oid]]:
+    copies = _copies(remote)
+    try:
+        repository.refs.retry(lambda: fetch_refs(repository.git, remote, f"+{PROPOSALS}*:{copies}*", prune=True))
+    except Conflict:
+        raise
+    except GitModelError as error:
+        said = hide_credentials(error.message)
+        raise Unreachable(
+            f"{remote} did not list its proposals: {said}", hint="try again when it can be reached"
+        ) from None
+    repository.reader.close()
+    for ref, id in list_branches(repository.git, copies).items():
+        yield f"propose/{ref.removeprefix(copies)}", id

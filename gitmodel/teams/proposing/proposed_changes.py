@@ -1,0 +1,173 @@
+"""The changes that a proposal makes to stages, names and rules: planned on the base of the proposal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+
+from gitmodel.branch.repository import Repository
+from gitmodel.domain.changes import models
+from gitmodel.domain.changes import stages as planning
+from gitmodel.domain.changes.planned_change import Change, Justification
+from gitmodel.domain.changes.rule_edits import RulesEdit, plan_rules
+from gitmodel.domain.changes.stages import Promotion
+from gitmodel.domain.rules import gates
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.names import NONE, check_name
+from gitmodel.domain.schema.references import ModelRef, VersionRef
+from gitmodel.domain.schema.renumbering import Numbered
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.errors import Conflict, Refused
+from gitmodel.frozen import Frozen
+from gitmodel.registry.promotion import in_force
+from gitmodel.registry.promotion.gate_expressions import expression_fault
+from gitmodel.registry.promotion.stages import plan_rollback
+
+
+class ProposedChanges(Frozen):
+    """The changes to propose: versions to *promote*, each with its stage; models and stages to *demote* and
+    *roll_back*; models to *rename*, each with its new name; changes of *rules* of stages.
+
+    *why* can override rules of a stage that a version fails. *leave* lets a later stage become empty. A pull can give a
+    number or name to another version or model; *renumbered* confirms that the references mean the current holders.
+    *meant* are the names of models for which this was confirmed.
+    """
+
+    promote: tuple[tuple[VersionRef, str], ...] = ()
+    demote: tuple[tuple[str, str], ...] = ()
+    roll_back: tuple[tuple[str, str], ...] = ()
+    rename: tuple[tuple[str, str], ...] = ()
+    rules: tuple[RulesEdit, ...] = ()
+    why: Justification = Justification()
+    leave: bool = False
+    renumbered: bool = False
+    meant: frozenset[str] = frozenset()
+
+    @property
+    def models(self) -> list[str]:
+        """The models that the changes name without a version."""
+        return [model for model, _ in (*self.demote, *self.roll_back, *self.rename)]
+
+
+def plan_proposed(repository: Repository, wanted: ProposedChanges) -> Iterator[Callable[[Snapshot], Change[Promotion]]]:
+    def of_model(model: str, plan: Callable[..., Change[Promotion]]) -> Callable[[Snapshot], Change[Promotion]]:
+        def planned(base: Snapshot) -> Change[Promotion]:
+            name, settled = _find_model(repository, wanted, model, base)
+            change = _changing(plan(base, name))
+            return replace(change, settled=change.settled | settled)
+
+        return planned
+
+    for ref, stage in wanted.promote:
+        yield partial(_plan_promotion, repository, wanted, ref, stage)
+    for model, stage in wanted.demote:
+        yield of_model(model, partial(planning.plan_demotion, stage=stage, reason=wanted.why.reason))
+    for model, stage in wanted.roll_back:
+        yield of_model(model, partial(plan_rollback, repository, stage=stage, why=wanted.why, leave=wanted.leave))
+    for old, new in wanted.rename:
+        yield of_model(old, partial(_plan_rename, new=new))
+    for edit in wanted.rules:
+        yield partial(_plan_rules, wanted, edit)
+
+
+def confirm_renumbered(repository: Repository, wanted: ProposedChanges) -> ProposedChanges:
+    """Return *wanted* with its renumbered references marked.
+
+    Raises UsageError if *wanted* confirms renumbered references although it has none.
+    """
+    if not wanted.renumbered:
+        return wanted
+    names = [*map(ModelRef.of, wanted.models)]
+    references: list[VersionRef | ModelRef] = [*(ref for ref, _ in wanted.promote), *names]
+
+    def question(snapshot: Snapshot) -> set[VersionRef | ModelRef]:
+        return {ref for ref in references if snapshot.note_on(ref)}
+
+    noted = repository.read(question)
+    promote = ((replace(ref, renumbered=ref in noted or not noted), stage) for ref, stage in wanted.promote)
+    meant = frozenset(ref.model for ref in names if ref in noted or not noted)
+    return replace(wanted, promote=tuple(promote), meant=meant)
+
+
+def _plan_promotion(
+    repository: Repository, wanted: ProposedChanges, ref: VersionRef, stage: str, base: Snapshot
+) -> Change[Promotion]:
+    def question(snapshot: Snapshot) -> tuple[str, int, frozenset[Numbered], bool]:
+        model, number, settled = snapshot.resolve_to_change(ref)
+        states = planning.stage_states(snapshot, model)
+        return model, number, settled, any(state.name == stage and state.pending for state in states)
+
+    model, number, settled, pending = repository.read(question)
+    _check_held(repository, base, model, number)
+    change = gates.plan_gated_promotion(
+        base, model, number, in_force.judge, to=stage, why=wanted.why, leave=wanted.leave, again=pending
+    )
+    return replace(_changing(change), settled=settled)
+
+
+def _plan_rename(base: Snapshot, name: str, *, new: str) -> Change[Promotion]:
+    change = models.plan_rename(base, name, new)
+    # a result without a stage means a rename
+    return replace(change, result=Promotion(new, None, ""))  # type: ignore[arg-type, return-value]
+
+
+def _plan_rules(wanted: ProposedChanges, edit: RulesEdit, base: Snapshot) -> Change[Promotion]:
+    change = plan_rules(base, edit, expression_fault, reason=wanted.why.reason)
+    if not change.result.changed:
+        raise Conflict(f"the rules of {edit.stage} are these already", hint="`git model stage list` shows them")
+    # a result without a model means the rules of a stage
+    return replace(change, result=Promotion("", None, edit.stage))  # type: ignore[arg-type, return-value]
+
+
+def _find_model(
+    repository: Repository, wanted: ProposedChanges, model: str, base: Snapshot
+) -> tuple[str, frozenset[Numbered]]:
+    """Return the name of *model* on *base*, and the renumberings that a change of the model deletes in this clone.
+
+    Raises Refused if *base* has another model of this name, and the errors of `Snapshot.model_to_change`.
+    """
+    ref = ModelRef(check_name(model, "model"), model in wanted.meant)
+
+    def question(snapshot: Snapshot) -> tuple[frozenset[Numbered], str | None]:
+        known_as, settled = snapshot.model_to_change(ref)
+        name = snapshot.current_name(known_as)
+        return settled, _first_name(snapshot, name) if snapshot.has_model(name) else None
+
+    settled, here = repository.read(question)
+    name = base.current_name(model)
+    if here is not None and base.has_model(name) and _first_name(base, name) != here:
+        raise Refused(
+            f"{model} is another model on the remote than here",
+            hint="run `git model pull`, which prints the new name of your model",
+        )
+    return name, settled
+
+
+def _first_name(snapshot: Snapshot, name: str) -> str:
+    return [name, *snapshot.former_names(name)][-1]
+
+
+def _changing(change: Change[Promotion]) -> Change[Promotion]:
+    """Return *change* if it changes any record. Raises Conflict."""
+    if not change.files:
+        done = change.result
+        where = "in no stage already" if done.stage == NONE else f"already recorded in {done.stage}"
+        raise Conflict(
+            f"{done.model}@{done.version} is {where}",
+            hint=f"`git model show {done.model}` shows its stages; if one is pending, run `git model apply`",
+        )
+    return change
+
+
+def _check_held(repository: Repository, base: Snapshot, model: str, number: int) -> None:
+    """Raise Refused for a version that others cannot review, because *base* lacks it or has other content for it."""
+    path = paths.version_file(model, number)
+    here, there = repository.snapshot().files.read(path), base.files.read(path)
+    if here == there:
+        return
+    what = "not on the remote" if there is None else "not the same on the remote"
+    raise Refused(
+        f"{model} {number} is {what}, so nobody else could review it",
+        hint="run `git model push`; if this changes the number of your version, propose the new number",
+    )
