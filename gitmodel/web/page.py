@@ -11,7 +11,7 @@ from urllib.parse import quote
 from gitmodel.frozen import Frozen
 
 if TYPE_CHECKING:
-    from gitmodel.web.registry_data import RegistryData
+    from gitmodel.web.registry_data.registry_data import RegistryData
 
 Parameters = Mapping[str, str]
 

@@ -4,24 +4,8 @@ from __future__ import annotations
 
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.pages import (
-    compare,
-    data,
-    feed,
-    health,
-    history,
-    lineage,
-    model,
-    models,
-    picture,
-    proposals,
-    releases,
-    rules,
-    runs,
-    search,
-    stages,
-    version,
-)
+from gitmodel.web.pages.of_model import compare, data, history, lineage, model, releases, version
+from gitmodel.web.pages.of_registry import feed, health, models, picture, proposals, rules, runs, search, stages
 
 PAGES: tuple[Page, ...] = (
     models.PAGE,

@@ -21,11 +21,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from gitmodel.client.client import Client
 from gitmodel.errors import GitModelError, NotFound, Unreachable
 from gitmodel.web import routes
+from gitmodel.web.export.site import asset_files, renderer_id
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.registry_data import RegistryData, private_paths
-from gitmodel.web.rendering import POLICY, Renderer
+from gitmodel.web.registry_data.registry_data import RegistryData, private_paths
+from gitmodel.web.rendering.renderer import POLICY, Renderer
 from gitmodel.web.shown_text import TextRules
-from gitmodel.web.site import asset_files, renderer_id
 
 HOST = "127.0.0.1"
 # Browsers leave out the port 80.

@@ -10,9 +10,9 @@ from browser import Visitor
 from page_server import serving
 
 from gitmodel import Client
-from gitmodel.web.artifact_content import read_picture
+from gitmodel.web.export.site import export_site
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.site import export_site
+from gitmodel.web.registry_data.artifact_content import read_picture
 
 
 def png(width: int, height: int, *, rows: int | None = None) -> bytes:

@@ -10,9 +10,9 @@ from layout import layout_faults
 from gitmodel import Client
 from gitmodel.errors import Invalid
 from gitmodel.web import routes
+from gitmodel.web.export.site import export_site
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.registry_data import RegistryData
-from gitmodel.web.site import export_site
+from gitmodel.web.registry_data.registry_data import RegistryData
 
 HOSTILE = (
     "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\u2028 [x](javascript:alert(1)) " + "W" * 90

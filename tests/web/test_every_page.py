@@ -6,9 +6,9 @@ from layout import keyboard_faults, layout_faults
 
 from gitmodel import Client
 from gitmodel.web import routes
+from gitmodel.web.export.site import export_site
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.registry_data import RegistryData
-from gitmodel.web.site import export_site
+from gitmodel.web.registry_data.registry_data import RegistryData
 
 PAGES = [page for page in routes.PAGES if page.template]
 

@@ -12,11 +12,14 @@ import pytest
 
 from gitmodel import Client
 from gitmodel.errors import Refused
-from gitmodel.web import markdown, rendering, routes, site
+from gitmodel.web import routes
+from gitmodel.web.export import site
+from gitmodel.web.export.site import Exported, export_site
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.pages import releases
-from gitmodel.web.rendering import Renderer
-from gitmodel.web.site import Exported, export_site
+from gitmodel.web.pages.of_model import releases
+from gitmodel.web.rendering import markdown
+from gitmodel.web.rendering import renderer as rendering
+from gitmodel.web.rendering.renderer import Renderer
 
 
 def files_in(folder: Path) -> dict[str, bytes]:

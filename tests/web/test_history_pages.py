@@ -15,9 +15,9 @@ from web_pages import QuietHandler, QuietServer, running
 
 from gitmodel import Client
 from gitmodel.domain.schema.records import links_digest
-from gitmodel.web import rendering
+from gitmodel.web.export.site import export_site
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.site import export_site
+from gitmodel.web.rendering import renderer as rendering
 
 EVIL = "=cmd()</script><b>\u202ex"
 PATHS = ("stages", "history", "m/iris/history", "m/iris/lineage")

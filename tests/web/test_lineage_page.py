@@ -9,8 +9,8 @@ from layout import layout_faults
 
 from gitmodel import Client
 from gitmodel.domain.views.lineage_depth import depth, within
+from gitmodel.web.export.site import export_site
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.site import export_site
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from page_server import serving
 from playwright.sync_api import Page
 
 from gitmodel import Client
+from gitmodel.web.export.site import asset_files, export_site
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.site import asset_files, export_site
 
 PATHS = ("index", "m/iris/index", "m/iris/v/105", "m/iris/v/90", "m/iris/compare", "m/wine/index", "m/empty/index")
 

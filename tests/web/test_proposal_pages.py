@@ -9,8 +9,8 @@ from editing import BRANCH, edit, read
 from layout import layout_faults
 
 from gitmodel import Client
+from gitmodel.web.export.site import export_site
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.site import export_site
 
 GATE = '\n[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy >= 0.9"\nmessage = "needs 0.9"\n'
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> \u202e **b**"

@@ -8,9 +8,9 @@ import editing
 import pytest
 
 from gitmodel import Client, RunFailed, pipeline, step
+from gitmodel.web.export.site import export_board, export_site
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.shown_text import TextRules
-from gitmodel.web.site import export_board, export_site
 from gitmodel.web.verified import FaultyArtifact, VerifiedArtifacts
 
 ADDRESSES = (

@@ -16,8 +16,8 @@ from layout import layout_faults
 from gitmodel import Client, RunFailed, pipeline, step
 from gitmodel.cli import run as run_program
 from gitmodel.registry.recorded_runs import runs
+from gitmodel.web.export.site import export_site
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.site import export_site
 
 EVIL = "</script><b>\u202ex & \x0b"
 ATOM = {"a": "http://www.w3.org/2005/Atom"}

@@ -12,8 +12,8 @@ from layout import layout_faults
 from page_server import serving
 
 from gitmodel import Client
+from gitmodel.web.export.site import export_site
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.site import export_site
 
 # Queries that the server and the script both answer, and the versions that match.
 QUERIES = [

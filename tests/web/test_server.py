@@ -15,8 +15,8 @@ from page_server import serving
 
 from gitmodel import Client
 from gitmodel.web import server
+from gitmodel.web.export.site import export_site
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.site import export_site
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ import pytest
 
 from gitmodel import Client
 from gitmodel.errors import Conflict, Refused, Unreachable
-from gitmodel.web import site as site_module
+from gitmodel.web.export import site as site_module
+from gitmodel.web.export.site import export_site
+from gitmodel.web.export.site_state import Stat
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.site import export_site
-from gitmodel.web.site_state import Stat
 
 HOSTILE = "</script><script>alert(1)</script><u>\u202ex\u2028&amp;"
 

@@ -5,12 +5,13 @@ import json
 import pytest
 
 from gitmodel import Client
+from gitmodel.web.export.site import export_site
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.pages import models, stages, version
-from gitmodel.web.registry_data import RegistryData
-from gitmodel.web.rendering import Renderer
+from gitmodel.web.pages.of_model import version
+from gitmodel.web.pages.of_registry import models, stages
+from gitmodel.web.registry_data.registry_data import RegistryData
+from gitmodel.web.rendering.renderer import Renderer
 from gitmodel.web.routes import PAGES
-from gitmodel.web.site import export_site
 
 
 def read(client: Client) -> RegistryData:

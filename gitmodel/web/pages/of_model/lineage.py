@@ -9,9 +9,9 @@ from gitmodel.errors import GitModelError
 from gitmodel.frozen import Frozen
 from gitmodel.svg.lineage_graph import MOST_NODES
 from gitmodel.web.page import Page
-from gitmodel.web.pages.model import list_models
-from gitmodel.web.pages.stage_pills import stage_pills
-from gitmodel.web.registry_data import MOST_SHARED, RegistryData
+from gitmodel.web.pages.of_model.model import list_models
+from gitmodel.web.pages.parts.stage_pills import stage_pills
+from gitmodel.web.registry_data.registry_data import MOST_SHARED, RegistryData
 
 # Versions with a section on the page; `git model lineage` shows that of any other.
 MOST_VERSIONS = 10

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gitmodel.errors import NotFound
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.registry_data.registry_data import RegistryData
 
 
 def read(registry: RegistryData, file: str) -> bytes:

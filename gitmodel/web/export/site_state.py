@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gitmodel.web.dependencies import Question
-from gitmodel.web.version_facts import VersionFacts
+from gitmodel.web.registry_data.version_facts import VersionFacts
+from gitmodel.web.rendering.dependencies import Question
 
 # The files of the state. The last one exists while an export renames files into place.
 _STATE, _FACTS, _NEW = "state.json", "facts.json", "new-files.json"

@@ -21,13 +21,8 @@ from gitmodel.files.open_flags import RAW
 from gitmodel.frozen import Frozen
 from gitmodel.version import __version__
 from gitmodel.web import routes
-from gitmodel.web.board import by_folder, render_board
-from gitmodel.web.dependencies import Dependencies
-from gitmodel.web.options import SiteOptions
-from gitmodel.web.page import Page, Parameters
-from gitmodel.web.registry_data import RegistryData
-from gitmodel.web.rendering import Renderer
-from gitmodel.web.site_state import (
+from gitmodel.web.export.board import by_folder, render_board
+from gitmodel.web.export.site_state import (
     SiteState,
     Stat,
     Written,
@@ -38,6 +33,11 @@ from gitmodel.web.site_state import (
     write_new_files,
     write_state,
 )
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.page import Page, Parameters
+from gitmodel.web.registry_data.registry_data import RegistryData
+from gitmodel.web.rendering.dependencies import Dependencies
+from gitmodel.web.rendering.renderer import Renderer
 
 # Called with the number of pages done and the number of all pages.
 Report = Callable[[int, int], None]

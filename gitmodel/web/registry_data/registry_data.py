@@ -20,11 +20,11 @@ from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.registry.promotion.in_force import judge
 from gitmodel.registry.promotion.stage_rules import StageRules
 from gitmodel.teams.plans.gate_limits import Limit, gate_limits
-from gitmodel.web.artifact_content import may_be_shown, picture_file
-from gitmodel.web.open_proposals import OpenProposal, find_open
 from gitmodel.web.options import SiteOptions
+from gitmodel.web.registry_data.artifact_content import may_be_shown, picture_file
+from gitmodel.web.registry_data.open_proposals import OpenProposal, find_open
+from gitmodel.web.registry_data.version_facts import Facts, VersionFacts, facts_of
 from gitmodel.web.shown_text import TextRules
-from gitmodel.web.version_facts import Facts, VersionFacts, facts_of
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from gitmodel.errors import NotFound
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.pages.code_state import CodeState, code_state
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.pages.parts.code_state import CodeState, code_state
+from gitmodel.web.registry_data.registry_data import RegistryData
 
 if TYPE_CHECKING:
     from gitmodel.domain.schema.records import RunRecord, StepRecord

@@ -10,8 +10,8 @@ from datetime import datetime
 from gitmodel.branch.stage_history import StageEvent
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
-from gitmodel.web.pages.model import list_models
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.pages.of_model.model import list_models
+from gitmodel.web.registry_data.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
 
 # The greatest number of rows in the table; the JSON and the CSV have all rows.

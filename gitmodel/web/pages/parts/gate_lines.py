@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gitmodel.svg.line_chart import near_limits
 from gitmodel.svg.scales import number_text
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.registry_data.registry_data import RegistryData
 
 
 def gate_lines(registry: RegistryData, model: str) -> dict[str, tuple[tuple[str, float], ...]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
-from gitmodel.web.pages.gate_lines import gate_lines
-from gitmodel.web.pages.model import list_models
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.pages.of_model.model import list_models
+from gitmodel.web.pages.parts.gate_lines import gate_lines
+from gitmodel.web.registry_data.registry_data import RegistryData
 
 
 class DataFile(Frozen):

@@ -13,7 +13,7 @@ from gitmodel.domain.views.record_views import VersionView
 from gitmodel.errors import GitModelError
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.registry_data.registry_data import RegistryData
 
 # The greatest number of versions that the page shows. The script has the same limit.
 MOST_FOUND = 200

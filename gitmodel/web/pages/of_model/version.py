@@ -12,12 +12,12 @@ from gitmodel.domain.views.record_views import VersionView, imported_fields
 from gitmodel.frozen import Frozen
 from gitmodel.teams.plans.gate_limits import gate_movements
 from gitmodel.teams.plans.plan_texts import short_digest
-from gitmodel.web.artifact_content import picture_file, read_text
-from gitmodel.web.open_proposals import OpenProposal
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.pages.code_state import CodeState, code_state
-from gitmodel.web.pages.stage_pills import GateResult, StagePill, gate_results, pills_of
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.pages.parts.code_state import CodeState, code_state
+from gitmodel.web.pages.parts.stage_pills import GateResult, StagePill, gate_results, pills_of
+from gitmodel.web.registry_data.artifact_content import picture_file, read_text
+from gitmodel.web.registry_data.open_proposals import OpenProposal
+from gitmodel.web.registry_data.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from gitmodel.client.client import Client
 from gitmodel.frozen import Frozen
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.pages import models
-from gitmodel.web.pages.models import ModelsPage
-from gitmodel.web.rendering import Renderer, layout_variables, render_template, twin
+from gitmodel.web.pages.of_registry import models
+from gitmodel.web.pages.of_registry.models import ModelsPage
+from gitmodel.web.rendering.renderer import Renderer, layout_variables, render_template, twin
 from gitmodel.web.shown_text import TextRules
 
 

@@ -10,7 +10,7 @@ from gitmodel.domain.views.lineage import RUN, VERSION, Lineage, Node
 from gitmodel.svg.line_chart import Mark, line_chart, sparkline
 from gitmodel.svg.lineage_graph import MOST_NODES, lineage_graph
 from gitmodel.svg.swim_lanes import HELD, PENDING, REFUSED, Span, swim_lanes
-from gitmodel.web.pages.history import HistoryEvent
+from gitmodel.web.pages.of_model.history import HistoryEvent
 
 # The two widths in pixels: for a screen and paper, and for a phone.
 WIDE = 1152

@@ -5,8 +5,8 @@ from __future__ import annotations
 from gitmodel.errors import GitModelError
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
-from gitmodel.web.pages.stage_pills import state_words
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.pages.parts.stage_pills import state_words
+from gitmodel.web.registry_data.registry_data import RegistryData
 from gitmodel.web.verified import VerifiedArtifacts
 
 # Problems in the table; `git model check` has all.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.registry_data.registry_data import RegistryData
 
 if TYPE_CHECKING:
     from gitmodel.domain.schema.records import StageRule

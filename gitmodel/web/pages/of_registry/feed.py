@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from markupsafe import escape
 
 from gitmodel.web.page import Page
-from gitmodel.web.pages import version
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.pages.of_model import version
+from gitmodel.web.registry_data.registry_data import RegistryData
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent

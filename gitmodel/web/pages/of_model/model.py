@@ -9,11 +9,11 @@ from typing import Any
 from gitmodel.domain.schema.records import HEADINGS
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.frozen import Frozen
-from gitmodel.web.open_proposals import OpenProposal
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.pages.gate_lines import gate_lines
-from gitmodel.web.pages.stage_pills import StagePill, stage_pills
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.pages.parts.gate_lines import gate_lines
+from gitmodel.web.pages.parts.stage_pills import StagePill, stage_pills
+from gitmodel.web.registry_data.open_proposals import OpenProposal
+from gitmodel.web.registry_data.registry_data import RegistryData
 
 # Versions in the table; the script reads the others from the data file.
 MOST_ROWS = 100

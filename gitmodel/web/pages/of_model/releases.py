@@ -11,7 +11,7 @@ from datetime import datetime
 from gitmodel.errors import NotFound
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.registry_data.registry_data import RegistryData
 
 
 class Release(Frozen):

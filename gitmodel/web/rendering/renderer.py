@@ -27,15 +27,16 @@ from gitmodel.domain.views.record_views import plain
 from gitmodel.frozen import Frozen
 from gitmodel.version import __version__
 from gitmodel.web import routes
-from gitmodel.web.dependencies import FILE, Dependencies
-from gitmodel.web.drawings import draw_history, draw_line_chart, draw_lineage, draw_sparkline
-from gitmodel.web.markdown import render_markdown
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.pages import history, rules, runs
+from gitmodel.web.pages.of_model import history
+from gitmodel.web.pages.of_registry import rules, runs
+from gitmodel.web.rendering.dependencies import FILE, Dependencies
+from gitmodel.web.rendering.drawings import draw_history, draw_line_chart, draw_lineage, draw_sparkline
+from gitmodel.web.rendering.markdown import render_markdown
 
 if TYPE_CHECKING:
-    from gitmodel.web.registry_data import RegistryData
+    from gitmodel.web.registry_data.registry_data import RegistryData
 
 # The content security policy in each page. Browsers ignore `frame-ancestors` in a page, so only the server adds it.
 POLICY = (

@@ -19,7 +19,7 @@ from gitmodel.domain.views.lineage import VERSION, Lineage
 from gitmodel.errors import GitModelError
 
 if TYPE_CHECKING:
-    from gitmodel.web.registry_data import RegistryData
+    from gitmodel.web.registry_data.registry_data import RegistryData
 
 # The folder of the registry ("" or "NAME/"), the name of a method or property of `RegistryData`, and its arguments.
 Question = tuple[Any, ...]

@@ -22,7 +22,7 @@ from gitmodel.teams.plans.holder_trends import gate_keys
 from gitmodel.teams.plans.planning import CodeRange, Plan, PlannedChange
 from gitmodel.teams.proposing.proposals import Proposal
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.registry_data.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
 
 # The most rows of a table; `git model plan` shows all rows.

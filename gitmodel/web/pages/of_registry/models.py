@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from gitmodel.frozen import Frozen
-from gitmodel.web.open_proposals import OpenProposal
 from gitmodel.web.page import Page
-from gitmodel.web.pages.stage_pills import StagePill, stage_pills
-from gitmodel.web.registry_data import RegistryData
+from gitmodel.web.pages.parts.stage_pills import StagePill, stage_pills
+from gitmodel.web.registry_data.open_proposals import OpenProposal
+from gitmodel.web.registry_data.registry_data import RegistryData
 
 # The greatest number of versions in the small chart of a row.
 _MOST_POINTS = 60

@@ -1,0 +1,1 @@
+"""The pages about all models of a registry."""

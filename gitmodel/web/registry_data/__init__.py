@@ -1,0 +1,1 @@
+"""The data of a registry that pages show."""
