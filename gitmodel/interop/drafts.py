@@ -16,7 +16,7 @@ from gitmodel.domain.schema.records import Code, Imported, RunRecord
 from gitmodel.domain.secrets.credentials import redacted, without_credentials
 from gitmodel.frozen import Frozen
 from gitmodel.interop.import_plan import Note, source_id
-from gitmodel.interop.source import Point, SourceModel, SourceRun, SourceVersion
+from gitmodel.interop.sources.source_values import Point, SourceModel, SourceRun, SourceVersion
 
 PARAMETERS, TAGS = "parameters", "tags"
 # Room for the other keys of a record.

@@ -12,7 +12,7 @@ from gitmodel.domain.schema.names import did_you_mean, fold
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.interop.foreign_names import candidate_names
-from gitmodel.interop.source import SourceModel, SourceVersion
+from gitmodel.interop.sources.source_values import SourceModel, SourceVersion
 
 ARCHIVED = "archived"
 NO_STAGE = "none"

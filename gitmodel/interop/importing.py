@@ -27,7 +27,7 @@ from gitmodel.interop.import_plan import (
     Target,
     plan_import,
 )
-from gitmodel.interop.source import FilesUnavailable, Reader, SourceModel, SourceRun, SourceVersion
+from gitmodel.interop.sources.source_values import FilesUnavailable, Reader, SourceModel, SourceRun, SourceVersion
 
 if TYPE_CHECKING:
     from gitmodel.client import Client, Model, ModelVersion

@@ -13,7 +13,7 @@ from gitmodel import Client
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.interop.import_plan import Choices
 from gitmodel.interop.importing import import_models
-from gitmodel.interop.opening import open_source
+from gitmodel.interop.sources.opening import open_source
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.interop.import_plan import Choices, HeldModel, HeldVersion, Target, plan_import
-from gitmodel.interop.source import SourceModel, SourceVersion
+from gitmodel.interop.sources.source_values import SourceModel, SourceVersion
 
 MADE = datetime(2025, 3, 4, 5, 6, 7, tzinfo=timezone.utc)
 

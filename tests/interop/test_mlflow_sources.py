@@ -19,10 +19,11 @@ from transcripts import ask, said
 
 from gitmodel import Client
 from gitmodel.errors import Conflict, GateRefused, Invalid, NotFound, Refused, Unreachable, UsageError
-from gitmodel.interop import importing, mlflow_server
+from gitmodel.interop import importing
 from gitmodel.interop.import_plan import Choices
 from gitmodel.interop.importing import import_models
-from gitmodel.interop.opening import open_source
+from gitmodel.interop.sources import mlflow_server
+from gitmodel.interop.sources.opening import open_source
 
 COMMIT = "9fceb02d0ae598e95dc970b74767f19372d61af8"
 TABLES = """

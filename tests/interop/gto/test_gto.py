@@ -14,7 +14,7 @@ from gitmodel import Client
 from gitmodel.interop.foreign_names import original_name
 from gitmodel.interop.import_plan import Choices
 from gitmodel.interop.importing import import_models
-from gitmodel.interop.opening import open_source
+from gitmodel.interop.sources.opening import open_source
 
 pytest.importorskip("gto.tag")
 MAKE = Path(__file__).with_name("tag_artifacts.py")

@@ -20,7 +20,7 @@ from gitmodel.interop.content_digest import content_digest
 from gitmodel.interop.foreign_names import original_name
 from gitmodel.interop.import_plan import Choices
 from gitmodel.interop.importing import import_models
-from gitmodel.interop.opening import open_source
+from gitmodel.interop.sources.opening import open_source
 
 pytest.importorskip("mlflow.version")
 from mlflow.version import VERSION

@@ -93,7 +93,7 @@ def _import_from(
 ) -> None:
     from gitmodel.interop.import_plan import Choices
     from gitmodel.interop.importing import import_models
-    from gitmodel.interop.opening import open_source
+    from gitmodel.interop.sources.opening import open_source
 
     choices = Choices(models, dict(map(_read_word, words)), prompts)
     with (

@@ -17,8 +17,8 @@ from urllib.request import Request
 
 from gitmodel.errors import Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.hosts.requests import open_without_redirects
-from gitmodel.interop import mlflow_values
-from gitmodel.interop.source import FilesUnavailable, Point, SourceModel, SourceRun, SourceVersion
+from gitmodel.interop.sources import mlflow_values
+from gitmodel.interop.sources.source_values import FilesUnavailable, Point, SourceModel, SourceRun, SourceVersion
 from gitmodel.stores.requests.server_attempts import PASSING, attempts
 
 _API = "/api/2.0/mlflow/"

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from gitmodel.errors import Invalid
-from gitmodel.interop.source import FilesUnavailable, SourceRun, SourceVersion
+from gitmodel.interop.sources.source_values import FilesUnavailable, SourceRun, SourceVersion
 
 COMMIT_TAG = "mlflow.source.git.commit"
 USER_TAG = "mlflow.user"

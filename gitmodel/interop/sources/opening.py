@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from gitmodel.errors import NotFound, UsageError
-from gitmodel.interop.source import Reader
+from gitmodel.interop.sources.source_values import Reader
 
 _SQLITE = b"SQLite format 3\0"
 
@@ -19,7 +19,7 @@ def open_mlflow(source: str, environ: Mapping[str, str]) -> Reader:
     """
     scheme = urlsplit(source).scheme
     if scheme in ("http", "https"):
-        from gitmodel.interop.mlflow_server import MlflowServer  # only the module of the source is imported
+        from gitmodel.interop.sources.mlflow_server import MlflowServer  # only the module of the source is imported
 
         return MlflowServer(source, environ)
     if source.startswith("sqlite:///"):
@@ -39,7 +39,7 @@ def open_mlflow(source: str, environ: Mapping[str, str]) -> Reader:
         )
     if not path.exists():
         raise NotFound(f"there is no {path}", hint="give a folder such as mlruns, sqlite:///FILE or a server's URL")
-    from gitmodel.interop.mlflow_folder import MlflowFolder
+    from gitmodel.interop.sources.mlflow_folder import MlflowFolder
 
     return MlflowFolder(path)
 
@@ -48,13 +48,13 @@ def open_gto(source: str, environ: Mapping[str, str]) -> Reader:
     """Open a repository with tags of GTO. Raises UsageError for a URL, NotFound."""
     if "://" in source:
         raise UsageError(f"{source} is not on this machine", hint="clone it with its tags, and give the folder")
-    from gitmodel.interop.gto_tags import GtoRepository  # only the module of the source is imported
+    from gitmodel.interop.sources.gto_tags import GtoRepository  # only the module of the source is imported
 
     return GtoRepository(Path(source), environ)
 
 
 def _database(path: Path) -> Reader:
-    from gitmodel.interop.mlflow_sqlite import MlflowDatabase
+    from gitmodel.interop.sources.mlflow_sqlite import MlflowDatabase
 
     return MlflowDatabase(path)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable
-from gitmodel.interop import mlflow_values
-from gitmodel.interop.source import Point, SourceModel, SourceRun, SourceVersion
+from gitmodel.interop.sources import mlflow_values
+from gitmodel.interop.sources.source_values import Point, SourceModel, SourceRun, SourceVersion
 
 _WORKSPACE = "default"
 _TABLES = ("registered_models", "model_versions", "runs", "latest_metrics", "params", "tags")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import Invalid, NotFound, UsageError
-from gitmodel.interop import mlflow_values
-from gitmodel.interop.source import Point, SourceModel, SourceRun, SourceVersion
+from gitmodel.interop.sources import mlflow_values
+from gitmodel.interop.sources.source_values import Point, SourceModel, SourceRun, SourceVersion
 
 _MODELS = "models"
 _TRASH = ".trash"
