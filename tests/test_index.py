@@ -1,4 +1,7 @@
-"""A search with the index finds the same versions as reading all records, even if the index is damaged."""
+"""Searches with the index, an SQLite database that is derived from the branch, find what reading all records finds.
+
+This holds while processes write the index at the same time or are killed, and if the index is outdated or deleted.
+"""
 
 import os
 import random
@@ -48,7 +51,7 @@ VALUES = [*NUMBERS, *TEXTS, *OTHERS]
 
 
 def write(repo, files, *, onto=BRANCH):
-    """Commit *files* onto the branch *onto*: path to bytes, to None (delete) or to text (target of a symbolic link)."""
+    """Commit *files* (path to content) onto a branch. Bytes are a file, text a symbolic link, None deletes the path."""
     tip = subprocess.run(["git", "rev-parse", "-q", "--verify", onto], cwd=repo, capture_output=True, check=False)
     lines = [f"commit {onto}\ncommitter Ada <ada@example.com> {int(WHEN.timestamp())} +0000\ndata 4\nEdit\n".encode()]
     lines += [b"from " + tip.stdout] if tip.stdout else []
@@ -73,7 +76,7 @@ def model(name="iris"):
 
 @pytest.fixture
 def repo(tmp_path, monkeypatch):
-    """A registry with the model iris, which has no versions yet; searches use the index for any number of versions."""
+    """A registry with the model iris, without versions. Searches use the index also for few versions."""
     run(tmp_path, "init", "-q", "repo")
     write(tmp_path / "repo", {paths.REGISTRY: codec.encode(RegistryRecord()), **model()})
     monkeypatch.setattr(index_access, "_HUNDREDS_FOR_INDEX", 0)
@@ -82,7 +85,7 @@ def repo(tmp_path, monkeypatch):
 
 @pytest.fixture
 def used(monkeypatch):
-    """The answers of the index, in order: a list of version numbers, or None if the index was not used."""
+    """A list that gets an item for each search: the numbers that the index found, or None if it was not used."""
     answers, find = [], searching.Index.find_versions
 
     def spy(self, *arguments, **options):
@@ -95,7 +98,7 @@ def used(monkeypatch):
 
 
 def outcome(client, text, *, model="iris", **page):
-    """Return the numbers and errors of a list of versions, or the error that it raises."""
+    """List the versions of a model with the filter *text*; return numbers and errors, or the error."""
     try:
         found, damaged = version_lists.list_versions(client.writer, model, filter=text, **page)
     except UsageError as error:
@@ -104,7 +107,7 @@ def outcome(client, text, *, model="iris", **page):
 
 
 def searched(client, text, **options):
-    """Return the versions and errors of a search in its order, or the error that it raises."""
+    """Search all models with the filter *text*; return versions and errors, or the error that was raised."""
     try:
         found = client.find_versions(filter=text, **options)
     except UsageError as error:
@@ -113,7 +116,7 @@ def searched(client, text, **options):
 
 
 def both(client, monkeypatch, text, outcome=outcome, **options):
-    """Return the results without and with the index."""
+    """Return two results of the same search: without and with the index."""
     with monkeypatch.context() as patch:
         patch.setattr(index_access, "_HUNDREDS_FOR_INDEX", 10**9)
         without = outcome(client, text, **options)
@@ -178,7 +181,7 @@ def clause(rng):
 @pytest.mark.parametrize(
     ("filters", "seed"), [(100, 1), *(pytest.param(270, seed, marks=pytest.mark.soak) for seed in range(2, 12))]
 )
-def test_random_filters_find_the_same_with_and_without_the_index(repo, monkeypatch, used, filters, seed):
+def test_random_filters_find_the_same_versions_with_and_without_the_index(repo, monkeypatch, used, filters, seed):
     rng = random.Random(seed)
     numbers = [*range(1, 20), *range(95, 112), *range(300, 305)]
     files = {path: data for number in numbers for path, data in awkward(rng, number).items()}
@@ -196,7 +199,9 @@ def test_random_filters_find_the_same_with_and_without_the_index(repo, monkeypat
 @pytest.mark.parametrize(
     ("searches", "seed"), [(60, 1), *(pytest.param(270, seed, marks=pytest.mark.soak) for seed in range(2, 6))]
 )
-def test_random_searches_are_sorted_the_same_with_and_without_the_index(repo, monkeypatch, used, searches, seed):
+def test_random_searches_of_all_models_have_the_same_order_with_and_without_the_index(
+    repo, monkeypatch, used, searches, seed
+):
     rng = random.Random(seed)
     files = {}
     for name in ("iris", "a", "a-b", "gone"):  # git lists the folder a-b before the folder a
@@ -236,7 +241,7 @@ def test_a_search_for_a_key_with_punctuation_finds_no_similar_key(repo, used, ke
     assert used == [[1]]
 
 
-def test_an_update_reads_only_the_versions_that_changed(repo, monkeypatch):
+def test_an_update_of_the_index_reads_only_the_versions_that_changed(repo, monkeypatch):
     numbers = [*range(1, 60), *range(100, 160), *range(200, 260)]
     write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n}).items()})
     read, add = [], updating.Update._add
@@ -253,7 +258,7 @@ def test_an_update_reads_only_the_versions_that_changed(repo, monkeypatch):
         assert sorted(read) == [paths.version_file("iris", number) for number in (105, 260)]
         write(repo, {**model("wine"), **version(1, model="wine", metadata={"a": 1})})
         assert outcome(client, "metadata.a >= 259") == ([260, 259, 105], [])
-    assert len(read) == 2  # the search does not read the versions of another model
+    assert len(read) == 2  # a changed version of another model was not read for this search
 
 
 def test_a_page_of_a_search_with_the_index_reads_few_records_and_no_trees(repo, monkeypatch, used):
@@ -311,7 +316,9 @@ def _forked(work):
 
 @pytest.mark.parametrize("commits", [1, 2, 3, 5])
 @pytest.mark.parametrize("begun", [False, True])
-def test_an_index_whose_builder_was_killed_is_right_and_is_completed(repo, monkeypatch, used, commits, begun):
+def test_the_index_of_a_killed_process_gives_right_answers_and_the_next_process_completes_it(
+    repo, monkeypatch, used, commits, begun
+):
     numbers = [*range(1, 40), *range(100, 140)]
     first = write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n % 7}).items()})
     monkeypatch.setattr(updating, "_PIECE", 12)
@@ -326,7 +333,7 @@ def test_an_index_whose_builder_was_killed_is_right_and_is_completed(repo, monke
         def killed(self, steps):
             write_piece(self, steps)
             written.append(steps)
-            if len(written) == commits + 1:  # stop inside a transaction, after this number of commits
+            if len(written) == commits + 1:  # inside the transaction that follows *commits* finished ones
                 os.kill(os.getpid(), signal.SIGKILL)
 
         updating.Update._write = killed
@@ -341,7 +348,7 @@ def test_an_index_whose_builder_was_killed_is_right_and_is_completed(repo, monke
     assert None not in used
 
 
-def test_readers_find_the_right_versions_while_builders_of_the_index_are_killed(repo, monkeypatch):
+def test_searches_find_the_right_versions_while_processes_that_write_the_index_are_killed(repo, monkeypatch):
     numbers = [*range(1, 40), *range(100, 140)]
     tips = [
         (write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n % d}).items()}), d)
@@ -381,7 +388,7 @@ def test_readers_find_the_right_versions_while_builders_of_the_index_are_killed(
     assert len(databases(repo)) == 1
 
 
-def test_readers_are_right_at_every_moment_of_an_update(repo, monkeypatch, used):
+def test_searches_find_the_right_versions_at_every_moment_of_an_update_of_the_index(repo, monkeypatch, used):
     numbers = [*range(1, 40), *range(100, 140)]
     old = write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n % 7}).items()})
     monkeypatch.setattr(updating, "_PIECE", 12)
@@ -402,17 +409,17 @@ def test_readers_are_right_at_every_moment_of_an_update(repo, monkeypatch, used)
         monkeypatch.setattr(updating.Update, "_write", read_beside)
         outcome(client, "metadata.a == 3")
         assert len(moments) > 8
-        assert None in used  # during the update, readers read the records instead
+        assert None in used  # during the update, a search reads the records instead of the index
 
 
-def test_an_index_that_is_deleted_while_it_is_read_still_gives_the_right_answer(repo, monkeypatch, used):
+def test_a_search_finds_the_right_versions_if_the_index_is_deleted_while_it_is_read(repo, monkeypatch, used):
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
     run_search = searching._Search.run
 
     def delete_first(search, *arguments, **options):
         for path in (repo / ".git" / "gitmodel").iterdir():
             path.unlink()
-        # Stands for another process that creates a new index.
+        # As another process would do, this client creates a new index.
         with monkeypatch.context() as patch, Client(repo) as other:
             patch.setattr(searching._Search, "run", run_search)
             assert outcome(other, "metadata.a >= 8") == ([8], [])
@@ -429,7 +436,7 @@ def test_an_index_that_is_deleted_while_it_is_read_still_gives_the_right_answer(
     assert len(databases(repo)) == 1
 
 
-def test_another_version_of_gitmodel_has_an_index_of_its_own(repo, monkeypatch, used):
+def test_a_gitmodel_with_another_format_of_the_index_uses_a_file_of_its_own(repo, monkeypatch, used):
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
     with Client(repo) as client:
         assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
@@ -462,7 +469,7 @@ def test_without_sqlite_a_search_reads_the_records(repo, monkeypatch):
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
     for name in [name for name in sys.modules if name.startswith("gitmodel.index.")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "sqlite3", None)  # now `import sqlite3` raises ImportError
+    monkeypatch.setitem(sys.modules, "sqlite3", None)  # makes `import sqlite3` raise ImportError
     with Client(repo) as client:
         assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
         assert searched(client, "metadata.a >= 7", sort="a", limit=1) == (["iris@7"], [])
@@ -470,7 +477,7 @@ def test_without_sqlite_a_search_reads_the_records(repo, monkeypatch):
     assert not databases(repo)
 
 
-def test_a_filter_of_110_clauses_does_not_discard_the_index(repo, used):
+def test_a_filter_of_110_clauses_is_no_reason_to_build_the_index_again(repo, used):
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
     text = " && ".join(["metadata.a>=7"] * 110)
     with Client(repo) as client:
@@ -499,7 +506,9 @@ def test_on_a_full_disk_a_search_reads_the_records(repo, most):
 
 
 @pytest.mark.parametrize("name", ["412.toml", "4xx.toml", "4xx/1000000000000.toml", "99999999999xx/9999999999999.toml"])
-def test_a_misplaced_version_is_reported_by_a_search(repo, monkeypatch, used, name):
+def test_a_file_with_a_wrong_name_among_the_versions_gives_the_same_result_with_and_without_the_index(
+    repo, monkeypatch, used, name
+):
     write(repo, {**version(4, metadata={"a": 1}), f"models/iris/versions/{name}": b"number = 1\n"})
     with Client(repo) as client:
         without, found = both(client, monkeypatch, "metadata.a == 1")
@@ -507,7 +516,7 @@ def test_a_misplaced_version_is_reported_by_a_search(repo, monkeypatch, used, na
         assert 4 in found[0]
 
 
-def test_unknown_keys_count_as_damage_only_in_a_registry_of_this_format(repo, monkeypatch, used):
+def test_a_search_accepts_unknown_keys_only_in_a_registry_of_a_newer_format(repo, monkeypatch, used):
     (path, data), *_ = version(2, metadata={"a": 2}).items()
     write(repo, {**version(1, metadata={"a": 1}), path: data.replace(b"[metadata]", b"colour = 3\n\n[metadata]")})
     with Client(repo) as client:
@@ -541,7 +550,7 @@ def test_files_of_the_index_have_the_permissions_of_a_shared_repository(repo):
         assert stat.S_IMODE(path.stat().st_mode) & 0o060 == 0o060
 
 
-def test_doctor_compares_the_index_with_a_new_index_and_deletes_a_wrong_index(repo, used):
+def test_doctor_deletes_an_index_that_differs_from_a_new_one(repo, used):
     write(repo, {**model("wine"), **version(1, model="wine", metadata={"a": 9})})
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
     with Client(repo) as client:
@@ -550,7 +559,7 @@ def test_doctor_compares_the_index_with_a_new_index_and_deletes_a_wrong_index(re
         assert not [finding for finding in doctor.examine(client.repository, None) if finding.about == "index"]
         file = index_file.IndexFile(client.repository.own_folder)
         file.change(lambda database: database.execute("DELETE FROM fact WHERE value = 8"))
-        # The wrong row is used, because its checksum is right.
+        # Searches use the changed index, because `change` also wrote a new checksum.
         assert outcome(client, "metadata.a >= 7") == ([7], [])
         (finding,) = (one for one in doctor.repair(client.repository, None) if one.about == "index")
         assert "for iris:" in finding.message
@@ -603,6 +612,6 @@ def test_commands_that_do_not_search_do_not_load_sqlite(repo, monkeypatch, capsy
     monkeypatch.chdir(repo)
     hidden = [name for name in sys.modules if name in ("sqlite3", "_sqlite3") or name.startswith("gitmodel.index.")]
     for name in [*hidden, "sqlite3"]:
-        monkeypatch.setitem(sys.modules, name, None)  # now an import of it raises ImportError
+        monkeypatch.setitem(sys.modules, name, None)  # makes an import of the module raise ImportError
     code, _, err = ask(capsys, *command.split())
     assert (code, err) == (0, err)

@@ -1,4 +1,4 @@
-"""If the file of the index is damaged or replaced, answers stay right, and the next search writes it again."""
+"""The file of the index: if it is damaged or replaced, answers stay right, and the next search writes it again."""
 
 import os
 import random
@@ -50,7 +50,7 @@ def add_versions(repo, numbers):
     })  # fmt: skip
 
 
-# A question of each kind that the index answers.
+# One example for each kind of question that the index answers.
 QUESTIONS = [
     lambda client: [str(view) for view in client.find_versions("iris", filter="metadata.a == 3")],
     lambda client: [str(view) for view in client.find_versions(filter='metadata.key >= ""', sort="-key", limit=9)],
@@ -64,7 +64,7 @@ QUESTIONS = [
 
 
 def answer(client, question):
-    """Return the answer to *question* as a new process gives it, which has not read the file yet."""
+    """Return the answer to *question* from a client that has not read the file of the index yet, like a new process."""
     index_file._latest = None
     client._opened.lineage_at.clear()
     return question(client)
@@ -87,7 +87,7 @@ def is_whole(repo):
 
 
 def damaged(rng, whole, others):
-    """Return *whole*, damaged at random; *others* are other valid contents."""
+    """Return the file content *whole* with random damage, which may contain parts of *others*, valid contents."""
     size, data = len(whole), bytearray(whole)
     pages = [slice(at, at + PAGE) for at in range(0, size - PAGE, PAGE)]
     kind = rng.choice(["bit", "bit", "bits", "zeros", "noise", "swap", "short", "long", "mixed", "moved", "empty"])
@@ -101,10 +101,10 @@ def damaged(rng, whole, others):
         data[page], data[other] = data[other], data[page]
     elif kind in ("short", "long"):
         data = data[: rng.randrange(size)] if kind == "short" else data + rng.randbytes(rng.randint(1, PAGE))
-    elif kind == "mixed":  # as if the file had been copied while it was replaced
+    elif kind == "mixed":  # as if somebody had copied the file while another process replaced it
         at = rng.choice(pages).start
         data[at:] = rng.choice(others)[at:]
-    elif kind == "moved":  # a page of another file
+    elif kind == "moved":  # one page is that of another valid file
         source = rng.choice(others)
         at = rng.randrange(0, len(source) - PAGE, PAGE)
         data[page] = source[at : at + PAGE]
@@ -116,14 +116,14 @@ def damaged(rng, whole, others):
 @pytest.mark.parametrize(
     ("damages", "seed"), [(300, 1), *(pytest.param(5_000, seed, marks=pytest.mark.soak) for seed in range(2, 6))]
 )
-def test_no_random_damage_to_the_file_changes_an_answer(repo, tmp_path, damages, seed):
+def test_random_damage_to_the_file_changes_no_answer(repo, tmp_path, damages, seed):
     rng, path = random.Random(seed), path_of(repo)
     answers(repo)
     old = path.read_bytes()
     add_versions(repo, (19, 20))
     expected = answers(repo)
     whole = path.read_bytes()
-    with path.open("rb") as opened:  # the same rows in another order
+    with path.open("rb") as opened:  # a second valid file: the same rows in another order
         path.unlink()
         assert answers(repo) == expected
         others = [old, path.read_bytes(), opened.read()]
@@ -136,7 +136,7 @@ def test_no_random_damage_to_the_file_changes_an_answer(repo, tmp_path, damages,
             assert is_whole(repo)
 
 
-def test_an_older_file_or_that_of_another_registry_changes_no_answer(repo, tmp_path):
+def test_an_older_file_or_the_file_of_another_registry_changes_no_answer(repo, tmp_path):
     make_registry(tmp_path / "other", 5)
     answers(tmp_path / "other")
     answers(repo)
@@ -149,7 +149,7 @@ def test_an_older_file_or_that_of_another_registry_changes_no_answer(repo, tmp_p
 
 
 @pytest.mark.parametrize("beside", ["-wal", "-journal", "-shm"])
-def test_files_that_sqlite_would_read_beside_the_file_change_nothing(repo, beside):
+def test_a_journal_of_sqlite_beside_the_file_changes_no_answer(repo, beside):
     expected = answers(repo)
     path = path_of(repo)
     path.with_name(path.name + beside).write_bytes(path.read_bytes())
@@ -158,7 +158,7 @@ def test_files_that_sqlite_would_read_beside_the_file_change_nothing(repo, besid
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link", "endless"])
 @pytest.mark.parametrize("part", ["path", "_lock"])
-def test_something_else_in_place_of_the_file_or_its_lock_changes_no_answer(repo, kind, part):
+def test_a_pipe_folder_or_link_in_place_of_the_file_or_its_lock_changes_no_answer(repo, kind, part):
     expected = answers(repo)
     path = getattr(index_file.IndexFile(repo / ".git" / "gitmodel"), part)
     path.unlink()
@@ -173,7 +173,7 @@ def test_something_else_in_place_of_the_file_or_its_lock_changes_no_answer(repo,
     assert path.is_file() or part == "_lock" or kind == "folder"
 
 
-def test_damage_while_a_process_searches_changes_none_of_its_answers(repo):
+def test_damage_to_the_file_while_a_process_searches_changes_no_answer(repo):
     expected = answers(repo)
     path = path_of(repo)
     before = path.stat()

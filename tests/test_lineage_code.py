@@ -1,4 +1,6 @@
-"""From code to models: versions that contain a commit, and notes on code commits."""
+"""From code to models: `git model version contains COMMIT` lists the versions whose code contains a commit, and git
+notes name the versions that were created from a commit.
+"""
 
 import json
 import os
@@ -16,7 +18,7 @@ from gitmodel.git.notes import write_notes
 
 @pytest.fixture
 def repo(code_repo, monkeypatch, git):
-    """Three versions: of the first commit, of a fix (in production), and of a branch without the fix."""
+    """Versions of iris: 1 of the first commit, 2 of a later commit with a fix, 3 of a branch without the fix."""
     monkeypatch.chdir(code_repo)
     with Client() as client:
         iris = client.register_model("iris")
@@ -67,7 +69,7 @@ def test_contains_lists_the_versions_with_and_without_a_commit(repo, capsys):
     )
 
 
-def test_the_result_is_the_same_as_in_git(repo, git):
+def test_version_contains_agrees_with_git_merge_base(repo, git):
     with Client() as client:
         for named in ("fix", "main", "old", "old~1"):
             for found in client.containing(named):
@@ -81,7 +83,7 @@ def test_the_result_is_the_same_as_in_git(repo, git):
         assert {line.split()[1] + "@" + line.split()[2] for line in trained.splitlines() if "Add" in line} == exact
 
 
-def test_a_code_commit_of_another_repository_is_reported(repo, capsys):
+def test_version_contains_reports_versions_whose_code_commit_is_not_in_the_repository(repo, capsys):
     path = "models/iris/versions/1.toml"
     text = run(repo, "cat-file", "blob", f"gitmodel:{path}") + "\n"
     edit(repo, {path: text.replace(run(repo, "rev-parse", "old~1"), "12" * 20)})
@@ -95,7 +97,7 @@ def test_a_code_commit_of_another_repository_is_reported(repo, capsys):
     )
 
 
-def test_contains_answers_unknown_if_a_shallow_clone_lacks_the_commits(repo, tmp_path, git):
+def test_version_contains_says_unknown_if_a_shallow_clone_lacks_the_commits(repo, tmp_path, git):
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", "--depth=1", "--no-single-branch", repo.as_uri(), str(clone))
     with Client(clone, repo=repo) as client:
@@ -146,7 +148,7 @@ def test_notes_of_somebody_else_are_not_overwritten(repo, git):
     assert git(repo, "notes", "--ref=gitmodel", "show", "main") == "mine"
 
 
-def test_many_commits_have_notes_that_git_finds(repo, git):
+def test_git_finds_the_notes_that_gitmodel_writes_for_many_commits(repo, git):
     inside = open_code(repo, environ=os.environ).git
     commit = "commit refs/heads/many\ncommitter Ada <ada@example.com> {} +0000\ndata 1\nx\n"
     git(repo, "fast-import", "--quiet", input="".join(commit.format(number) for number in range(1, 301)))

@@ -1,4 +1,4 @@
-"""`log` and `blame`: the events of a model or version, and the commit that set each field."""
+"""`git model log` lists the events of a model or version. `git model blame` names the commit that set each field."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from gitmodel.domain.record_fields import changed_fields, fields_of
 
 @pytest.fixture
 def iris(code_repo, monkeypatch):
-    """A model with two versions, changed by two people, the second in production."""
+    """The model iris, which two people changed. Of its two versions, the second is in production."""
     monkeypatch.chdir(code_repo)
     (code_repo / "train.csv").write_text("a\n", encoding="utf-8")
     with Client() as ada, Client(environ={**os.environ, "GIT_AUTHOR_NAME": "Bob"}) as bob:
@@ -80,7 +80,7 @@ def test_blame_names_the_commit_that_set_each_field(iris, git):
     assert said["name"] == ("Ada Example", "1.0")
     assert said["artifacts.train.size"] == ("Ada Example", 2)
     assert said["stage"] == ("Bob", "archived")
-    # the commits are those of `git blame`
+    # `git blame` of the record finds the same commits
     lines = git(".", "blame", "--line-porcelain", "gitmodel", "--", "models/iris/versions/1.toml").split("\n")
     commits = [line.split()[0] for line in lines if len(line.split()[0:1]) and len(line.split()[0]) == 40]
     texts = [line[1:] for line in lines if line.startswith("\t")]
@@ -155,7 +155,7 @@ def test_the_log_of_a_version_needs_no_commit_from_before_its_creation(iris, cod
             list(client.log("iris"))
 
 
-def test_with_changed_path_filters_each_path_is_walked_separately_with_the_same_result(iris, code_repo, monkeypatch):
+def test_log_and_blame_are_the_same_after_git_model_maintenance(iris, code_repo, monkeypatch):
     with Client() as client, client.transaction("All at once") as change:
         version = change.get_model("iris").create_version()
         version.set_stage("production", reason="at once")
@@ -187,7 +187,7 @@ def test_an_empty_registry_has_no_log(code_repo):
         assert list(client.log()) == []
 
 
-def test_changed_fields_compares_types_and_values():
+def test_a_field_counts_as_changed_if_its_type_or_value_differs():
     one = fields_of(b'a = 1\nb = nan\nc = ["x"]\n', "x")
     two = fields_of(b'a = true\nb = nan\nc = ["x", "y"]\n', "x")
     assert changed_fields(one, two) == ("a", "c")

@@ -1,4 +1,4 @@
-"""`history`: the versions in a stage with start and end, for all kinds of changes."""
+"""`git model history`: which version was in a stage, from when to when, by whom and why."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ PRODUCTION = "models/iris/stages/production.toml"
 
 @pytest.fixture
 def at(code_repo):
-    """`at("2026-10-01T12:00")`: a client whose commits have this time, in UTC."""
+    """A function: `at("2026-10-01T12:00")` returns a client whose commits have this time, in UTC."""
     opened = []
 
     def open_at(when, who="Ada Example"):
@@ -31,7 +31,7 @@ def at(code_repo):
 
 @pytest.fixture
 def iris(at):
-    """A model with three versions; the first two were in production, a month each."""
+    """The model iris with three versions. Version 1 was in production for a month, and then version 2."""
     model = at("2026-09-01T08:00").register_model("iris")
     for _ in range(3):
         model.create_version()
@@ -68,7 +68,7 @@ def test_history_includes_the_previous_names_of_a_renamed_model(at, iris):
     assert client.get_model("blossoms").rollback("production").number == 2
 
 
-def test_a_stage_that_was_empty_when_its_model_was_renamed_is_followed_too(at, iris):
+def test_history_before_a_rename_is_shown_also_if_the_stage_was_empty_at_the_rename(at, iris):
     iris.demote("production", reason="broken")
     at("2026-11-03T00:00").get_model("iris").rename("flowers")
     model = at("2026-11-04T00:00").get_model("flowers")
@@ -85,7 +85,7 @@ def test_a_promotion_made_together_with_a_rename_is_one_change(at, iris):
 
 
 def merge_by_hand(repo, name, message):
-    """Merge a proposal of *name* that first promotes version 1 and then, in its second commit, version 3."""
+    """Merge a proposal of the person *name*: its first commit promotes version 1, and its second commit version 3."""
     side = "refs/heads/propose/iris"
     run(repo, "update-ref", side, BRANCH)
     who = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_DATE": "2026-11-10T00:00:00Z"}
@@ -107,7 +107,7 @@ def test_a_merged_pull_request_takes_effect_at_the_merge_and_names_its_author(ir
     assert (newest.version, newest.previous, newest.commit) == (3, 2, merged)
     assert (newest.author, newest.merged_by, newest.pull_request) == ("Cleo", "Ada Example", "#12")
     assert newest.authored.isoformat() == "2026-11-10T00:00:00+00:00"
-    # plain `git log` also lists the promotion that existed only inside the pull request
+    # `git log` without --first-parent also lists version 1, which was never in production on the branch
     plain = git(code_repo, "log", "--format=%s", "gitmodel", "--", PRODUCTION).splitlines()
     assert "Think of 1" in plain
     ours = [event.commit for event in iris.history("production")]
@@ -131,7 +131,7 @@ def test_git_settings_of_the_user_do_not_change_the_history(iris, code_repo, git
         assert [event.commit for event in client.history("iris", "production")] == before
 
 
-def test_history_reads_commits_in_portions_and_stops_early(iris, code_repo, monkeypatch):
+def test_history_that_reads_commits_in_portions_has_all_changes(iris, code_repo, monkeypatch):
     import gitmodel.branch.first_parents as walking
 
     monkeypatch.setattr(walking, "_FIRST_STRETCH", 1)
@@ -160,7 +160,7 @@ def test_a_shallow_clone_reports_missing_history_and_how_to_deepen_it(
     code, out, _ = ask(capsys, "--format", "json", "history", "iris", "production", "--limit", "1")
     assert code == 0
     assert '"version":2' in out.replace(" ", "")
-    # An error, too: a stage without changes in the fetched commits may have changed earlier.
+    # A stage without changes in the fetched commits is an error, because it may have changed earlier.
     assert ask(capsys, "history", "iris", "staging")[0] == 5
     git(shallow, "fetch", "-q", "--unshallow", "origin")
     assert ask(capsys, "history", "iris", "staging")[0] == 0
@@ -177,7 +177,7 @@ def test_a_clone_that_is_shallow_only_in_the_code_shows_the_history(iris, code_r
         assert [event.version for event in client.history("iris", "production")] == [2, 1]
 
 
-def test_history_rewritten_under_a_stage_tag_is_reported(iris, code_repo, git, capsys, monkeypatch):
+def test_history_warns_of_a_stage_tag_whose_commit_a_rewritten_branch_lacks(iris, code_repo, git, capsys, monkeypatch):
     monkeypatch.chdir(code_repo)
     git(code_repo, "update-ref", BRANCH, "gitmodel~1")
     edit(code_repo, {PRODUCTION: read(code_repo, PRODUCTION).replace("version = 1", "version = 3")}, "Rewritten")
@@ -199,7 +199,7 @@ def test_the_history_of_an_unknown_stage_is_refused(iris):
         iris.history("champion")
 
 
-def test_maintenance_changes_no_result_and_can_be_undone(iris, code_repo, capsys, monkeypatch, git):
+def test_the_history_is_the_same_after_git_model_maintenance_and_git_gc(iris, code_repo, capsys, monkeypatch, git):
     monkeypatch.chdir(code_repo)
     before = [event.commit for event in iris.history("production")]
     check_transcript(
@@ -234,7 +234,7 @@ def test_the_pull_request_is_read_as_each_host_writes_it(message, named):
     assert pull_request(message) == named
 
 
-def test_an_unreadable_merge_is_reported_with_a_message(iris, code_repo):
+def test_history_with_a_missing_commit_raises_invalid(iris, code_repo):
     tip = run(code_repo, "rev-parse", BRANCH)
     folder = code_repo / ".git" / "objects" / tip[:2]
     with Client(code_repo) as client:

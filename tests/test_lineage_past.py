@@ -1,4 +1,4 @@
-"""`--at`: the registry as its branch was on a day, at a time or at a commit."""
+"""The option `--at`, in Python `client.at`: reading the registry as it was on a day, at a time or at a commit."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def open_at(repo, when):
 
 @pytest.fixture
 def repo(code_repo, monkeypatch):
-    """Version 1 entered production on 1 October, version 2 on 1 November; then 1 was deleted and 2 got a tag."""
+    """Version 1 entered production on 1 October and version 2 on 1 November. Later, 1 was deleted and 2 got a tag."""
     monkeypatch.chdir(code_repo)
     with open_at(code_repo, "2026-09-01T08:00:00") as client:
         iris = client.register_model("iris", title="Iris")
@@ -39,7 +39,7 @@ def repo(code_repo, monkeypatch):
     return code_repo
 
 
-def test_show_list_and_resolve_use_the_past_state_of_the_branch(repo, capsys):
+def test_show_list_and_resolve_with_at_read_the_past_state_of_the_branch(repo, capsys):
     check_transcript(
         capsys,
         """
@@ -72,7 +72,7 @@ def test_show_list_and_resolve_use_the_past_state_of_the_branch(repo, capsys):
     )
 
 
-def test_the_result_is_the_same_as_in_git(repo):
+def test_show_with_at_and_git_show_find_the_same_version_in_production(repo):
     for day in ("2026-09-30", "2026-10-01", "2026-10-31", "2026-11-01", "2026-11-05"):
         commit = run(repo, "log", "-1", "--first-parent", f"--before={day}T23:59:59Z", "--format=%H", "gitmodel")
         with Client(repo) as client:
@@ -133,7 +133,7 @@ def test_a_version_deleted_later_and_its_files_can_be_read_with_at(repo, capsys,
     assert "verified" in out
 
 
-def test_a_registry_of_the_past_cannot_be_changed(repo, capsys):
+def test_changing_a_registry_of_the_past_is_refused(repo, capsys):
     before = state(repo)
     with Client(repo) as client:
         past = client.at("2026-10-01")
@@ -154,7 +154,7 @@ def test_a_registry_of_the_past_cannot_be_changed(repo, capsys):
     assert state(repo) == before
 
 
-def test_at_refuses_a_point_that_is_no_state_of_the_registry(repo, capsys):
+def test_at_refuses_a_date_or_commit_without_a_state_of_the_registry(repo, capsys):
     first = run(repo, "rev-list", "--max-parents=0", BRANCH)[:10]
     code_commit = run(repo, "rev-parse", "main")[:10]
     check_transcript(
@@ -185,7 +185,7 @@ def test_at_refuses_a_point_that_is_no_state_of_the_registry(repo, capsys):
     )
 
 
-def test_a_commit_of_a_pull_request_never_was_the_state_of_the_branch(repo, capsys):
+def test_at_refuses_a_commit_that_existed_only_inside_a_pull_request(repo, capsys):
     tip = run(repo, "rev-parse", BRANCH)
     run(repo, "update-ref", "refs/heads/side", tip)
     text = read(repo, PRODUCTION)
@@ -200,7 +200,7 @@ def test_a_commit_of_a_pull_request_never_was_the_state_of_the_branch(repo, caps
     assert ask(capsys, "show", "iris", "--at", merge[:10])[0] == 0
 
 
-def test_a_clock_that_was_ahead_is_reported(repo, capsys):
+def test_at_warns_of_a_commit_that_is_later_than_the_next_commit(repo, capsys):
     with open_at(repo, "2030-01-01T00:00:00") as client:
         client.get_version("iris@2").log_metadata(late=True)
     ahead = run(repo, "rev-parse", BRANCH)
@@ -211,11 +211,11 @@ def test_a_clock_that_was_ahead_is_reported(repo, capsys):
     assert f"clocks disagree: {ahead[:10]} came before" in err
     with Client(repo) as client:
         assert client.at("2026-12-25").get_version("iris@2").metadata["later"] is True
-        # The other commit has only a wrong date, in 2030.
+        # The commit `late` has a wrong date, in 2030, but it is before the commit `later` on the branch.
         assert "late" not in client.at("2026-12-23").get_version("iris@2").metadata
 
 
-def test_leftover_stage_files_of_a_merge_are_no_second_holder(repo):
+def test_at_a_commit_with_a_leftover_stage_file_the_version_is_only_in_its_later_stage(repo):
     stage = read(repo, PRODUCTION)
     commit = edit(repo, {"models/iris/stages/staging.toml": stage})
     with Client(repo) as client:
@@ -247,16 +247,16 @@ def test_at_in_a_shallow_clone_reports_missing_history(repo, tmp_path, capsys, m
         ("2026-10-01T00:30-0200", "2026-10-01T02:30:00+00:00"),
     ],
 )
-def test_a_date_or_time_of_at_is_read(text, moment):
+def test_at_accepts_a_date_or_time_in_these_forms(text, moment):
     assert read_moment(text).isoformat() == moment
 
 
 @pytest.mark.parametrize("text", ["2026-02-30", "2026-10", "2026-10-01T", "2026-10-01T25:00", "2026-10-01 noon"])
-def test_text_that_starts_like_a_date_but_is_not_one_is_refused(text):
+def test_at_refuses_text_that_starts_like_a_date_but_is_none(text):
     with pytest.raises(UsageError):
         read_moment(text)
 
 
 @pytest.mark.parametrize("text", ["HEAD", "20261001", "gitmodel~3", "2026abc"])
-def test_text_that_does_not_start_like_a_date_is_read_as_the_name_of_a_commit(text):
+def test_at_reads_text_that_does_not_start_like_a_date_as_the_name_of_a_commit(text):
     assert read_moment(text) is None

@@ -1,4 +1,4 @@
-"""For each question of docs/explanation/lineage-with-plain-git.md, git and gitmodel agree."""
+"""Each question of docs/explanation/lineage-with-plain-git.md has the same answer from git and from gitmodel."""
 
 import hashlib
 import os
@@ -29,7 +29,7 @@ def answers(question):
 
 @pytest.fixture
 def repo(code_repo, monkeypatch):
-    """Four versions of two models; one is promoted by a merged pull request of two commits, one changed later."""
+    """A registry with four versions of two models. A merged pull request promoted one of them."""
     monkeypatch.chdir(code_repo)
     (code_repo / "train.csv").write_text("a\n", encoding="utf-8")
     (code_repo / "test.csv").write_text("b\n", encoding="utf-8")
@@ -97,13 +97,13 @@ def test_history_and_git_log_list_the_same_promotions(client, git):
     form = "--format=%H %(trailers:key=Model,valueonly,separator=)@%(trailers:key=Version,valueonly,separator=)"
     theirs = git(".", "log", "--first-parent", "--grep", "^Stage: production", form, "gitmodel").splitlines()
     ours = [event for event in client.history() if event.stage == "production"]
-    # A merge by hand has no trailers for `git log` to find, but gitmodel reads its files.
+    # A merge by hand has no trailers that `git log` could find. gitmodel reads the changed files instead.
     assert [f"{event.commit} {event.model}@{event.version}" for event in ours if not event.pull_request] == theirs
     assert [event.version for event in ours if event.pull_request] == [3]
 
 
 @answers("Which code made the version?")
-def test_contains_and_git_find_the_same_versions_of_a_commit(client, git):
+def test_version_contains_and_git_log_find_the_same_versions_of_a_code_commit(client, git):
     commit = re.search(r'commit = "(\w+)"', git(".", "show", "gitmodel:models/iris/versions/1.toml"))[1]
     assert client.get_version("iris@1").code.commit == commit
     log = git(".", "log", "gitmodel", "--grep", f"Code-Commit: {commit}", "--format=%s").splitlines()
@@ -141,5 +141,5 @@ def test_a_consumer_gets_the_version_in_production_by_fetching_one_tag(client, g
     assert f"version = {client.get_version('other@production').number}\n" in f"{found}\n"
 
 
-def test_every_question_of_the_page_is_asked():
+def test_every_question_of_the_page_has_a_test():
     assert set(ASKED) == set(re.findall(r"^## (.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))

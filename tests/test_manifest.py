@@ -1,4 +1,7 @@
-"""A folder has one manifest in one spelling; malicious bytes are refused with a message."""
+"""Manifests: the list of a folder's files, whose digest is the digest of the folder. A folder has exactly one manifest.
+
+Reading anything else, also malicious bytes, raises Invalid with a short message.
+"""
 
 import time
 from contextlib import suppress
@@ -64,7 +67,7 @@ def test_reading_any_bytes_as_a_manifest_raises_at_most_invalid(content):
 
 
 @given(FOLDERS, st.data())
-def test_a_changed_byte_is_refused_or_is_another_folder(entries, data):
+def test_a_manifest_with_a_changed_byte_is_refused_or_is_that_of_another_folder(entries, data):
     content = bytearray(format_manifest(entries))
     content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     with suppress(Invalid):
@@ -76,7 +79,7 @@ def test_the_manifest_of_an_empty_folder_is_only_the_header():
     assert parse_manifest(HEADER) == ()
 
 
-def test_the_bytes_are_as_documented():
+def test_the_bytes_of_a_manifest_are_as_documented():
     entries = [ManifestEntry(A, 20, "b/c.txt"), ManifestEntry(A, 1, "a")]
     assert format_manifest(entries) == f"gitmodel-manifest 1\n{A} 1 a\n{A} 20 b/c.txt\n".encode()
 
@@ -85,7 +88,7 @@ BAD_PATHS = ["/a", "a//b", "a/", "./a", "a/./b", "..", "../a", "a/../b", "a\\b",
 
 
 @pytest.mark.parametrize("path", BAD_PATHS)
-def test_an_unsafe_path_is_refused(path):
+def test_a_manifest_with_an_unsafe_path_is_refused(path):
     assert fault_of_path(path)
     with pytest.raises(Invalid, match=r"line 2.*cannot be in a folder"):
         parse_manifest(HEADER + line(path))
@@ -94,7 +97,7 @@ def test_an_unsafe_path_is_refused(path):
 
 
 @pytest.mark.parametrize("path", ["", "\udcff", "a\nb"])
-def test_a_path_that_cannot_be_encoded_is_refused(path):
+def test_a_manifest_for_a_path_that_cannot_be_encoded_cannot_be_written(path):
     with pytest.raises(Invalid, match="cannot be in a folder"):
         format_manifest([ManifestEntry(A, 1, path)])
 
@@ -128,7 +131,7 @@ def test_a_path_that_cannot_be_encoded_is_refused(path):
         (HEADER + line("a") + line("a-b") + line("a/b"), "line 4.*'a' is both a file and a folder"),
     ],
 )
-def test_a_manifest_that_is_not_canonical_is_refused_with_the_line(content, said):
+def test_the_error_for_a_manifest_that_is_not_canonical_names_the_line(content, said):
     with pytest.raises(Invalid, match=said):
         parse_manifest(content)
 

@@ -1,4 +1,7 @@
-"""Random operations of two clients agree after each step with a simple model of a registry."""
+"""Random operations of two clients on one registry. After each operation, the registry must equal a simple model of it.
+
+The simple model, `Expected`, is plain Python: dictionaries of versions, stages and names.
+"""
 
 import itertools
 import subprocess
@@ -21,7 +24,7 @@ CLIENTS = st.integers(0, 1)
 
 @dataclass
 class Expected:
-    """The expected state of a model, in the simplest form."""
+    """The expected state of one model of the registry."""
 
     last: int = 0
     deleted: set = field(default_factory=set)
@@ -53,22 +56,19 @@ class Expected:
             self.held[stage] = number
 
     def note_changes(self):
-        """Append the new holder of each stage that changed; called after each commit."""
+        """Append the new holder of each changed stage to its list of holders. Called after each commit."""
         for stage, events in self.events.items():
             if self.held.get(stage) != events[-1]:
                 events.append(self.held.get(stage))
 
     def previous(self, stage):
-        """Return the version that a rollback returns to; None if there is none, or if that one was deleted."""
+        """Return the version that a rollback of *stage* must restore, or None if the rollback must be refused."""
         held = newer = self.held.get(stage)
         for number in reversed(self.events[stage]):
             if number not in (None, held):
                 if number not in self.deleted:
                     return number
-                if None not in (
-                    held,
-                    newer,
-                ):  # a rollback does not skip a version that was replaced
+                if None not in (held, newer):  # the stage was not empty then, and is not empty now
                     return None
             newer = number
         return None
@@ -96,7 +96,7 @@ class Registry(RuleBasedStateMachine):
         super().__init__()
         self.clients = []
         self.models = {}
-        self.gone = {}  # name no longer in use -> new name of the model, or None if it was deleted
+        self.gone = {}  # former name of a model -> its new name, or None if the model was deleted
 
     @initialize()
     def begin(self):

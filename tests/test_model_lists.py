@@ -1,4 +1,7 @@
-"""Lists of models: the index and the records give the same models, stages and valid stage tags."""
+"""Lists of models: with and without the index, gitmodel shows the same models and stages.
+
+A stage counts only if its tag agrees with the branch. The index remembers the tags that were checked and are valid.
+"""
 
 import os
 import random
@@ -30,7 +33,7 @@ name = "{last}"
 
 @pytest.fixture
 def repo(tmp_path):
-    """A registry of four models with three versions each; iris@2 and rose@1 are in production."""
+    """A registry of four models with three versions each. iris@2 and rose@1 are in production."""
     run(tmp_path, "init", "-q", "repo")
     with Client(tmp_path / "repo") as client:
         for name in ("iris", "rose", "tulip", "wine"):
@@ -45,7 +48,7 @@ def repo(tmp_path):
 
 @pytest.fixture
 def judged(monkeypatch):
-    """The names of the stage tags that were checked, in order."""
+    """A list that gets the name of each stage tag that gitmodel checks."""
     refs, judge = [], StageTags.judge
 
     def spy(self, ref, found, tip):
@@ -58,12 +61,12 @@ def judged(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def indexed(monkeypatch):
-    """Make lists of any size use the index."""
+    """Let lists of few models use the index, too."""
     monkeypatch.setattr(index_access, "_MODELS_FOR_INDEX", 0)
 
 
 def listed(client):
-    """The models of a list, their errors, and the versions in production."""
+    """List the models; return what the list shows of each, and the messages of its errors."""
     views, damaged = model_views.list_models(client.writer)
     return views, [error.message for error in damaged]
 
@@ -83,7 +86,7 @@ def stages_of(client, name):
     return {state.name: state.in_force for view in listed(client)[0] if view.name == name for state in view.stages}
 
 
-def test_valid_stage_tags_are_not_checked_again(repo, judged):
+def test_a_list_does_not_check_a_stage_tag_again_that_was_valid(repo, judged):
     with Client(repo) as client:
         first = listed(client)
     assert len(judged) == 3
@@ -101,14 +104,14 @@ def test_valid_stage_tags_are_not_checked_again(repo, judged):
 
 
 @pytest.mark.parametrize(("sort", "page"), [("", ["iris", "rose"]), ("-name", ["wine", "tulip"])])
-def test_a_page_by_name_reads_only_the_models_before_its_end(repo, judged, sort, page):
+def test_a_page_of_a_list_by_name_reads_only_the_models_before_its_end(repo, judged, sort, page):
     with Client(repo) as client:
         views, _ = model_views.list_models(client.writer, sort=sort, limit=1, offset=1)
         assert [view.name for view in views] == page[1:]
         assert {name.split("/")[1] for name in judged} <= {*page}
         listed(client)
         judged.clear()
-    with Client(repo) as client:  # fills the index for all stage tags
+    with Client(repo) as client:  # the first list writes all stage tags to the index
         assert len(listed(client)[0]) == 4
         client.get_version("tulip@1").set_stage("staging")
         judged.clear()
@@ -117,11 +120,11 @@ def test_a_page_by_name_reads_only_the_models_before_its_end(repo, judged, sort,
         assert judged == ["model/tulip/staging"]
 
 
-def test_a_page_by_name_skips_deleted_models_and_reads_no_damage_after_its_end(repo):
+def test_a_page_of_a_list_by_name_skips_deleted_models_and_reports_no_damage_after_its_end(repo):
     with Client(repo) as client:
         client.delete_model("iris", force=True)
         edit(repo, {"models/wine/model.toml": "no = record"})
-        for _ in range(2):  # the first list fills the index, and the second one uses it
+        for _ in range(2):  # the first list writes the index, and the second list uses it
             views, damaged = model_views.list_models(client.writer, limit=2)
             assert [view.name for view in views] == ["rose", "tulip"]
             assert damaged == []
@@ -146,7 +149,7 @@ def test_a_first_list_asks_git_for_many_objects_at_once(repo, monkeypatch):
     with Client(repo) as client:
         assert len(listed(client)[0]) == 44
     alone = [requests for requests in asked if len(requests) == 1]
-    assert len(alone) < 30  # less than one request for each of the 44 models
+    assert len(alone) < 30  # fewer requests for one object than there are models, 44
 
 
 def test_a_search_of_all_models_asks_git_for_many_objects_at_once(repo, monkeypatch):
@@ -226,7 +229,7 @@ def test_a_list_is_the_same_with_and_without_the_index_after_any_change(repo, mo
     assert len(outcomes) > 8
 
 
-def test_a_tag_of_a_commit_that_the_branch_lost_is_not_in_force(repo, judged):
+def test_a_stage_tag_at_a_commit_that_the_rewritten_branch_lacks_is_not_in_force(repo, judged):
     with Client(repo) as client:
         before = run(repo, "rev-parse", BRANCH)
         client.get_version("wine@3").set_stage("production")
@@ -236,7 +239,7 @@ def test_a_tag_of_a_commit_that_the_branch_lost_is_not_in_force(repo, judged):
         assert stages_of(client, "iris") == {"production": 2}
 
 
-def test_stage_tags_are_checked_separately_for_another_branch_with_a_registry(repo, judged):
+def test_stage_tags_are_checked_again_for_another_metadata_branch(repo, judged):
     run(repo, "branch", "other", f"{BRANCH}~3")
     with Client(repo) as client, Client(repo, environ={**os.environ, "GITMODEL_BRANCH": "other"}) as other:
         for _ in range(2):
@@ -244,8 +247,8 @@ def test_stage_tags_are_checked_separately_for_another_branch_with_a_registry(re
             assert stages_of(other, "rose") == {"production": None, "champion": None}
 
 
-def test_a_process_with_an_older_commit_does_not_record_later_tags_as_valid(repo, monkeypatch):
-    """The process writes its results after another process has written tags of later commits."""
+def test_a_process_with_an_older_commit_does_not_mark_later_tags_as_valid(repo, monkeypatch):
+    """Between its reading and its writing, another process promotes a version and writes the tags to the index."""
     with Client(repo) as client, Client(repo) as other:
         listed(client)
         before = run(repo, "rev-parse", BRANCH)
@@ -271,7 +274,7 @@ def test_a_process_with_an_older_commit_does_not_record_later_tags_as_valid(repo
 
 
 @pytest.mark.parametrize("when", ["read", "written"])
-def test_an_index_that_is_deleted_while_a_list_uses_it_changes_no_answer(repo, monkeypatch, when):
+def test_deleting_the_index_while_a_list_uses_it_changes_no_answer(repo, monkeypatch, when):
     with Client(repo) as client:
         expected = without_index(client, monkeypatch)
         listed(client)
@@ -290,7 +293,7 @@ def test_an_index_that_is_deleted_while_a_list_uses_it_changes_no_answer(repo, m
         assert listed(client) == expected
 
 
-def test_a_damaged_model_and_a_missing_object_are_read_again(repo, monkeypatch):
+def test_a_model_that_was_damaged_or_incomplete_is_read_again_by_each_list(repo, monkeypatch):
     with Client(repo) as client:
         edit(repo, {"models/iris/versions/3.toml": "number = 3\n"})
         expected = listed(client)
@@ -300,7 +303,7 @@ def test_a_damaged_model_and_a_missing_object_are_read_again(repo, monkeypatch):
         blob = run(repo, "rev-parse", f"{BRANCH}:models/rose/versions/3.toml")
         path = repo / ".git" / "objects" / blob[:2] / blob[2:]
         kept = path.read_bytes()
-        edit(repo, {"models/rose/versions/2.toml": None})  # the summary of rose is computed again, without this object
+        edit(repo, {"models/rose/versions/2.toml": None})  # gitmodel must read rose again, now without this object
         path.unlink()
     with Client(repo) as client:
         assert [view.latest for view in listed(client)[0] if view.name == "rose"] == [None]
@@ -309,7 +312,7 @@ def test_a_damaged_model_and_a_missing_object_are_read_again(repo, monkeypatch):
         assert [view.latest for view in listed(client)[0] if view.name == "rose"] == [3]
 
 
-def test_a_folder_whose_name_is_not_utf_8_changes_no_list(repo, monkeypatch):
+def test_a_list_ignores_a_folder_whose_name_is_not_utf_8(repo, monkeypatch):
     stream = f"commit {BRANCH}\ncommitter A <a@example.com> 1 +0000\ndata 1\nx\nfrom {BRANCH}^0\n".encode()
     for path in (b"model.toml", b"versions/1.toml"):
         stream += b'M 100644 inline "models/\\377\\376/%s"\ndata 1\nx\n' % path
@@ -323,7 +326,7 @@ def test_a_folder_whose_name_is_not_utf_8_changes_no_list(repo, monkeypatch):
         assert not [finding for finding in doctor.examine(client.repository, None) if finding.about == "index"]
 
 
-def test_doctor_finds_a_wrong_row_of_a_list(repo):
+def test_doctor_reports_a_wrong_row_for_lists_in_the_index(repo):
     with Client(repo) as client:
         expected = listed(client)
         assert not [finding for finding in doctor.examine(client.repository, None) if finding.about == "index"]
@@ -334,7 +337,7 @@ def test_doctor_finds_a_wrong_row_of_a_list(repo):
             assert listed(client) == expected
 
 
-def test_a_shallow_clone_checks_each_tag_in_every_list(repo, tmp_path, judged):
+def test_each_list_in_a_shallow_clone_checks_all_stage_tags(repo, tmp_path, judged):
     run(tmp_path, "clone", "-q", "--bare", "--depth=2", "--branch", "gitmodel", f"file://{repo}", "shallow")
     run(tmp_path / "shallow", "fetch", "-q", "origin", "refs/tags/*:refs/tags/*", "--depth=2")
     with Client(tmp_path / "shallow") as client:
@@ -359,7 +362,7 @@ def test_a_handle_from_a_list_keeps_the_values_of_the_list_until_it_is_refreshed
         assert iris.title == "The iris"
 
 
-def test_a_handle_from_a_list_is_current_after_a_change_through_it(repo):
+def test_a_handle_from_a_list_shows_a_change_that_was_made_through_it(repo):
     with Client(repo) as client:
         (iris, *_), (first, *_) = client.list_models(), client.get_model("iris").list_versions()
         first.set_stage("production")
@@ -375,7 +378,7 @@ def test_a_handle_from_a_list_is_current_after_a_change_through_it(repo):
         assert iris.view.stages[0].in_force == 1
 
 
-def test_handles_of_one_list_are_read_without_a_git_process_for_each(repo, monkeypatch):
+def test_reading_all_handles_of_a_list_does_not_start_a_git_process_for_each(repo, monkeypatch):
     with Client(repo) as client:
         handles = [*client.get_model("iris").each_version(), *client.get_model("rose").versions]
         models = client.list_models()
@@ -399,8 +402,8 @@ def test_the_holders_of_a_stage_are_the_same_with_and_without_the_index(repo, ju
 
 
 @pytest.mark.parametrize("judge", [methodcaller("view_models"), methodcaller("apply")])
-def test_judging_all_stage_tags_parses_the_folder_of_all_models_once(tmp_path, monkeypatch, judge):
-    """Otherwise the time for *n* models grows with the square of *n*: the folder has *n* entries."""
+def test_checking_all_stage_tags_parses_the_folder_of_all_models_once(tmp_path, monkeypatch, judge):
+    """The folder has an entry for each model. Parsing it once for each model would take quadratic time."""
     run(tmp_path, "init", "-q", "many")
     with Client(tmp_path / "many") as client:
         with client.transaction("Register many") as change:

@@ -1,4 +1,4 @@
-"""Metadata of models, and removing tags and metadata that are not there."""
+"""Metadata of models, and the refusal to remove a tag or a key of metadata that does not exist."""
 
 import json
 
@@ -12,7 +12,7 @@ from gitmodel.registry.health import checking
 PATH = "models/rose/model.toml"
 
 
-def test_a_model_is_registered_with_metadata_which_changes_key_by_key(client, git):
+def test_a_model_can_be_registered_with_metadata_which_can_change_key_by_key(client, git):
     editing.begin_at_format(client.repository.common_dir, "1.0")
     client.register_model(Model("rose", metadata={"contact": "#flowers", "weights": {0: 1.0}, "none": None}))
     model = client.get_model("rose")
@@ -34,7 +34,7 @@ def test_a_model_is_registered_with_metadata_which_changes_key_by_key(client, gi
     assert "metadata" not in editing.read(folder, "models/tulip/model.toml")
 
 
-def test_a_registry_without_metadata_stays_at_the_older_format(client):
+def test_a_registry_keeps_its_older_format_until_a_model_has_metadata(client):
     editing.begin_at_format(client.repository.common_dir, "1.0")
     client.register_model("rose", metadata={})
     assert editing.read(client.repository.common_dir, "gitmodel.toml").startswith('format = "1.0"')
@@ -55,7 +55,7 @@ def test_metadata_that_cannot_be_recorded_is_refused(client):
 
 
 @pytest.mark.parametrize("reference", ["iris", "iris@1"])
-def test_keys_of_an_inner_table_are_set_and_removed_without_the_others(client, reference):
+def test_setting_or_removing_a_key_of_an_inner_table_keeps_its_other_keys(client, reference):
     owner = client.get_version(reference) if "@" in reference else client.get_model(reference)
     owner.set_metadata({"tags": {"team": "plants", "draft": "yes"}, "risk": 2})
     owner.set_metadata({"season": "spring"}, remove=["draft"], table="tags")
@@ -90,7 +90,7 @@ def test_removing_a_missing_tag_or_key_is_refused_with_the_nearest_name(client):
     assert version.metadata == {}
 
 
-def test_the_commands_set_show_and_remove_metadata_of_models(client, capsys):
+def test_commands_set_show_filter_and_remove_metadata_of_models(client, capsys):
     def model(*words, status=0):
         assert run_program([*words]) == status
         return capsys.readouterr()
@@ -105,7 +105,7 @@ def test_the_commands_set_show_and_remove_metadata_of_models(client, capsys):
     assert "is not KEY=VALUE" in model("update", "rose", "--metadata", "risk", status=2).err
 
 
-def test_a_card_shows_metadata_of_the_model_and_that_of_the_version_comes_first(client):
+def test_a_card_shows_metadata_of_the_version_and_of_the_model_if_the_version_lacks_the_key(client):
     client.update_model("iris", metadata={"language": "en", "base_model": "a/b", "contact": "#flowers <b>"})
     client.get_version("iris@1").log_metadata(base_model="c/d")
     text = client.get_version("iris@1").card()
@@ -123,6 +123,6 @@ def test_check_finds_faults_in_metadata_of_a_model_that_was_edited_by_hand(clien
     assert {problem.path for problem in checking.check(client.repository)} == {PATH}
 
 
-def test_a_model_config_registers_its_model_with_metadata():
+def test_the_description_of_a_model_in_a_model_config_includes_metadata():
     config = ModelConfig(name="demo", create_new_model_version=True, metadata={"contact": "#flowers"})
     assert config.described() == {"metadata": {"contact": "#flowers"}}
