@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitmodel.branch.repository import Repository
-from gitmodel.git.objects import NewObject
-from gitmodel.git.refs import RefMove
+from gitmodel.git.objects.object_formats import NewObject
+from gitmodel.git.refs.ref_commands import RefMove
 
 SAFE = ("-c", "core.fsync=committed,loose-object,reference", "-c", "core.warnAmbiguousRefs=false")
 

@@ -34,7 +34,7 @@ from stores import measure_s3, measure_stores
 from gitmodel import __version__
 from gitmodel.client import Client
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.git.objects import NewObject
+from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.registry.health import checking
 from gitmodel.registry.lists import model_views, version_lists
 from gitmodel.registry.promotion import stages

@@ -24,7 +24,7 @@ from gitmodel import (
     Refused,
     UsageError,
 )
-from gitmodel.branch.transaction import begin
+from gitmodel.branch.transactions.transaction import begin
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import DESCRIPTIVE, RegistryRecord, StageRule, VersionRecord

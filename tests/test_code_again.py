@@ -141,7 +141,7 @@ def test_checkout_without_the_remote_reports_the_missing_commit(bob, tmp_path, c
 
 
 def test_recording_the_code_state_a_second_time_starts_only_git_status(code_repo, monkeypatch):
-    from gitmodel.git import process as git_process
+    from gitmodel.git.running import process as git_process
 
     started, run = [], git_process.run
     with Client(code_repo) as client:

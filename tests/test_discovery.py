@@ -16,7 +16,7 @@ import pytest
 from second_user import User, needs_root, open_folder
 
 from gitmodel import Client, NotFound, UsageError
-from gitmodel.git.failures import BareRefused
+from gitmodel.git.running.failures import BareRefused
 
 PROGRAMS = Path(sys.executable).parent
 PROGRAM = str(PROGRAMS / "git-model")

@@ -11,7 +11,7 @@ from test_cli_output import on_terminal
 from transcripts import ask, check_transcript
 
 from gitmodel.errors import Unreachable, UsageError
-from gitmodel.git.failures import translate
+from gitmodel.git.running.failures import translate
 
 STAGES = '\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n'
 HAND_MADE = "created = 2026-11-23T10:12:13Z\n"

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from gitmodel import Client
 from gitmodel.errors import Invalid, Unreachable
-from gitmodel.git.object_reader import ObjectReader
-from gitmodel.git.objects import (
+from gitmodel.git.objects.object_formats import (
     FILE,
     FOLDER,
     Entry,
@@ -26,6 +25,7 @@ from gitmodel.git.objects import (
     parse_tag,
     parse_tree,
 )
+from gitmodel.git.objects.object_reader import ObjectReader
 
 repeatable = settings(derandomize=True, deadline=None)
 IDS = st.binary(min_size=20, max_size=20).map(bytes.hex)

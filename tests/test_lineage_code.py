@@ -13,7 +13,7 @@ from transcripts import ask, check_transcript
 from gitmodel import Client, NotFound, Refused
 from gitmodel.code.repository import open_code
 from gitmodel.domain.schema.refs import CODE_NOTES
-from gitmodel.git.notes import write_notes
+from gitmodel.git.history.notes import write_notes
 
 
 @pytest.fixture

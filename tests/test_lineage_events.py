@@ -8,7 +8,7 @@ from editing import BRANCH, run
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, Invalid, NotFound
-from gitmodel.branch import first_parents
+from gitmodel.branch.history import first_parents
 from gitmodel.domain.record_fields import changed_fields, fields_of
 
 

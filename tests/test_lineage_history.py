@@ -8,7 +8,7 @@ from editing import BRANCH, edit, read, run
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, Invalid, NotFound
-from gitmodel.branch.first_parents import walk_branch
+from gitmodel.branch.history.first_parents import walk_branch
 from gitmodel.domain.schema.messages import pull_request
 
 PRODUCTION = "models/iris/stages/production.toml"
@@ -132,7 +132,7 @@ def test_git_settings_of_the_user_do_not_change_the_history(iris, code_repo, git
 
 
 def test_history_that_reads_commits_in_portions_has_all_changes(iris, code_repo, monkeypatch):
-    import gitmodel.branch.first_parents as walking
+    import gitmodel.branch.history.first_parents as walking
 
     monkeypatch.setattr(walking, "_FIRST_STRETCH", 1)
     assert [event.version for event in iris.history("production")] == [2, 1]

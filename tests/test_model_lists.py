@@ -12,10 +12,10 @@ import pytest
 from editing import BRANCH, edit, read, run
 
 from gitmodel import Client, GitModelError
-from gitmodel.branch.stage_tags import StageTags
-from gitmodel.git import trees
-from gitmodel.git.object_reader import ObjectReader
-from gitmodel.git.process import Git
+from gitmodel.branch.stages.stage_tags import StageTags
+from gitmodel.git.objects import trees
+from gitmodel.git.objects.object_reader import ObjectReader
+from gitmodel.git.running.process import Git
 from gitmodel.index.index_file import IndexFile
 from gitmodel.registry.health import doctor
 from gitmodel.registry.lists import index_access, model_views

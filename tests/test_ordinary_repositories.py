@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from gitmodel import GitModelError, NotFound
-from gitmodel.git import discovery
-from gitmodel.git.configuration import read_config
+from gitmodel.git.repositories import discovery
+from gitmodel.git.settings.configuration import read_config
 
 
 def shallow(git, repo):

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from gitmodel import Client
-from gitmodel.git import refreshed_index, worktree_state
+from gitmodel.git.worktrees import refreshed_index, worktree_state
 
 
 @pytest.fixture

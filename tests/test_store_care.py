@@ -310,7 +310,7 @@ def test_gc_keeps_inputs_and_outputs_of_runs_and_objects_of_open_runs(iris, stor
             edit(iris, {path: None})
         outputs = {digest_of(b"given")}
         assert outputs < {found.digest for found in client.find_garbage().objects}
-        from gitmodel.branch.run_journal import Journal
+        from gitmodel.branch.runs.run_journal import Journal
 
         with Journal(client.repository.common_dir).open_run(lambda: "20261123T101112Z-once-1", {}):
             assert not outputs & {found.digest for found in client.find_garbage().objects}

@@ -7,7 +7,7 @@ import pytest
 from transcripts import ask
 
 from gitmodel import Client, ModelStages
-from gitmodel.branch import stage_tags
+from gitmodel.branch.stages import stage_tags
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.registry.lists import index_access
 

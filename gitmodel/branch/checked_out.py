@@ -11,7 +11,7 @@ from gitmodel.branch.repository import Repository
 
 def find_behind(repository: Repository) -> list[Path]:
     """Return the work trees of *repository* in which a commit would revert changes recorded since the checkout."""
-    from gitmodel.git.worktrees import worktrees_on  # imported here: only `doctor` needs it
+    from gitmodel.git.worktrees.worktree_commands import worktrees_on  # imported here: only `doctor` needs it
 
     found = []
     for folder in worktrees_on(repository.git, repository.branch):
@@ -32,7 +32,8 @@ def is_behind(repository: Repository) -> bool:
     git = repository.git
     with suppress(OSError, ValueError):
         if (git.git_dir / "HEAD").read_text(encoding="utf-8").strip() == f"ref: {repository.branch}":
-            from gitmodel.git.worktrees import has_earlier_files  # imported here: few repositories get to this line
+            # imported here: few repositories get to this line
+            from gitmodel.git.worktrees.worktree_commands import has_earlier_files
 
             return (git.git_dir / "index").exists() and has_earlier_files(git)
     return False

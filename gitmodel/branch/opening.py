@@ -11,8 +11,8 @@ from gitmodel.domain.addresses import is_url
 from gitmodel.domain.schema.names import fault_in
 from gitmodel.domain.schema.refs import DEFAULT_BRANCH
 from gitmodel.errors import GitModelError, UsageError
-from gitmodel.git.configuration import read_config, read_path, read_path_outside
-from gitmodel.git.discovery import find_repository
+from gitmodel.git.repositories.discovery import find_repository
+from gitmodel.git.settings.configuration import read_config, read_path, read_path_outside
 
 
 def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "", named: bool = True) -> Repository:

@@ -18,9 +18,9 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import STAGE_TAGS, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, Refused
 from gitmodel.frozen import Frozen
-from gitmodel.git.configuration import push_urls
-from gitmodel.git.refs import RefMove, set_refs
-from gitmodel.git.remote_commands import ask_refs, push_moves, refs_in
+from gitmodel.git.refs.ref_commands import RefMove, set_refs
+from gitmodel.git.repositories.remote_commands import ask_refs, push_moves, refs_in
+from gitmodel.git.settings.configuration import push_urls
 
 # git's messages if another push was first: here or on the remote, the ref no longer has the expected value.
 _LOST_RACE = re.compile(

@@ -12,12 +12,12 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.git import remote_commands
-from gitmodel.git.configuration import find_settings, list_remotes
-from gitmodel.git.failures import translate
-from gitmodel.git.process import GitOutput
-from gitmodel.git.refs import list_refs
-from gitmodel.git.remote_commands import ask_refs, refs_in
+from gitmodel.git.refs.ref_commands import list_refs
+from gitmodel.git.repositories import remote_commands
+from gitmodel.git.repositories.remote_commands import ask_refs, refs_in
+from gitmodel.git.running.failures import translate
+from gitmodel.git.running.process import GitOutput
+from gitmodel.git.settings.configuration import find_settings, list_remotes
 
 # A working server sends data every few seconds (`receive.keepAlive`), but its hooks may take longer.
 _SILENCE = 120.0

@@ -9,9 +9,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from gitmodel.branch.renumbered_ref import RenumberedRef
+from gitmodel.branch.ref_moves.renumbered_ref import RenumberedRef
 from gitmodel.branch.retrying import ATTEMPTS
-from gitmodel.branch.stage_tags import StageTags
+from gitmodel.branch.stages.stage_tags import StageTags
 from gitmodel.branch.tip_alone import WholeBranchNeeded
 from gitmodel.branch.tips import Tips
 from gitmodel.domain.schema import paths
@@ -23,22 +23,22 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import NoTags, Refusal
 from gitmodel.errors import Conflict, NotFound
 from gitmodel.files.permissions import SharedPermissions
-from gitmodel.git.commit_chains import Commits
-from gitmodel.git.fact_cache import FactCache
-from gitmodel.git.failures import Moved
-from gitmodel.git.object_reader import ObjectReader
-from gitmodel.git.objects import LooseObjects
-from gitmodel.git.process import Git
-from gitmodel.git.trees import CommitFiles, Trees
+from gitmodel.git.history.commit_chains import Commits
+from gitmodel.git.objects.fact_cache import FactCache
+from gitmodel.git.objects.object_formats import LooseObjects
+from gitmodel.git.objects.object_reader import ObjectReader
+from gitmodel.git.objects.trees import CommitFiles, Trees
+from gitmodel.git.running.failures import Moved
+from gitmodel.git.running.process import Git
 
 if TYPE_CHECKING:
-    from gitmodel.branch.local_ref_moves import LocalRefs, Refs
-    from gitmodel.branch.reservations import Reservations
-    from gitmodel.branch.rules_in_force import RulesInForce
-    from gitmodel.branch.signed_changes import ChangeSigning
-    from gitmodel.git.identity import Identity
-    from gitmodel.git.ref_locks import WriterMarks
-    from gitmodel.git.ref_transactions import RefTransactions
+    from gitmodel.branch.ref_moves.local_ref_moves import LocalRefs, Refs
+    from gitmodel.branch.ref_moves.reservations import Reservations
+    from gitmodel.branch.stages.rules_in_force import RulesInForce
+    from gitmodel.branch.stages.signed_changes import ChangeSigning
+    from gitmodel.git.refs.ref_locks import WriterMarks
+    from gitmodel.git.refs.ref_transactions import RefTransactions
+    from gitmodel.git.settings.identity import Identity
 
 T = TypeVar("T")
 
@@ -128,25 +128,25 @@ class Repository:
 
     @cached_property
     def identity(self) -> Identity:
-        from gitmodel.git.identity import Identity  # imported here because only writes need it
+        from gitmodel.git.settings.identity import Identity  # imported here because only writes need it
 
         return Identity(self.git)
 
     @cached_property
     def rules(self) -> RulesInForce:
-        from gitmodel.branch.rules_in_force import RulesInForce  # imported here because only changes need it
+        from gitmodel.branch.stages.rules_in_force import RulesInForce  # imported here because only changes need it
 
         return RulesInForce(self.trees, self.commits, self.branch)
 
     @cached_property
     def signing(self) -> ChangeSigning:
-        from gitmodel.branch.signed_changes import ChangeSigning  # imported here: few registries need it
+        from gitmodel.branch.stages.signed_changes import ChangeSigning  # imported here: few registries need it
 
         return ChangeSigning(self.git, self.config, self.reader, self.tags, self.identity, self.branch)
 
     @cached_property
     def refs(self) -> Refs:
-        from gitmodel.branch.local_ref_moves import LocalRefs  # imported here because only writes need it
+        from gitmodel.branch.ref_moves.local_ref_moves import LocalRefs  # imported here because only writes need it
 
         local = LocalRefs(
             self.git, self.reader, self.objects, self.ref_transactions, lambda: self.writer_marks, self.share
@@ -155,21 +155,21 @@ class Repository:
 
     @cached_property
     def ref_transactions(self) -> RefTransactions:
-        from gitmodel.git.ref_transactions import RefTransactions  # imported here because only writes need it
+        from gitmodel.git.refs.ref_transactions import RefTransactions  # imported here because only writes need it
 
         return RefTransactions(self.git, lambda: self.writer_marks)
 
     @cached_property
     def reservations(self) -> Reservations:
         """The numbers and names reserved for versions that are not created yet."""
-        from gitmodel.branch.reservations import Reservations  # imported here because only writes need it
+        from gitmodel.branch.ref_moves.reservations import Reservations  # imported here because only writes need it
 
         return Reservations(self.git, self.reader, self.refs)
 
     @cached_property
     def writer_marks(self) -> WriterMarks:
         """The marks of the processes that move refs of the repository at this moment."""
-        from gitmodel.git.ref_locks import WriterMarks
+        from gitmodel.git.refs.ref_locks import WriterMarks
 
         return WriterMarks(self.git.common_dir)
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
-from gitmodel.git.failures import Locked, Moved
-from gitmodel.git.object_reader import ObjectReader
+from gitmodel.git.objects.object_reader import ObjectReader
+from gitmodel.git.running.failures import Locked, Moved
 
 if TYPE_CHECKING:
-    from gitmodel.git.ref_locks import WriterMarks
+    from gitmodel.git.refs.ref_locks import WriterMarks
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
 
-from gitmodel.branch.stage_tags import StageTags
+from gitmodel.branch.stages.stage_tags import StageTags
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.digests import sha256
 from gitmodel.domain.schema.object_ids import Oid
@@ -14,10 +14,10 @@ from gitmodel.domain.schema.refs import RULES_TAGS, STAGE_TAGS, remote_branch_re
 from gitmodel.domain.snapshots.snapshot import holds_registry
 from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
-from gitmodel.git.configuration import list_remotes, read_values
-from gitmodel.git.object_reader import ObjectReader
-from gitmodel.git.process import Git
-from gitmodel.git.refs import list_refs, named_id
+from gitmodel.git.objects.object_reader import ObjectReader
+from gitmodel.git.refs.ref_commands import list_refs, named_id
+from gitmodel.git.running.process import Git
+from gitmodel.git.settings.configuration import list_remotes, read_values
 
 # The arguments of `git fetch` for stage tags and the rules in force.
 _FETCHED_TAGS = " ".join(f"'+{prefix}*:{prefix}*'" for prefix in (STAGE_TAGS, RULES_TAGS))
@@ -151,7 +151,8 @@ class Tips:
 
         Raises Unreachable if a remote cannot be reached.
         """
-        from gitmodel.git.remote_commands import fetch_refs, has_remote_ref  # imported here: reads do not fetch
+        # imported here: reads do not fetch
+        from gitmodel.git.repositories.remote_commands import fetch_refs, has_remote_ref
 
         for remote in sorted(list_remotes(self.git), key=lambda remote: (remote != "origin", remote)):
             try:

@@ -128,7 +128,7 @@ class Invocation:
         """
         if not isinstance(error, NotFound) or "client" not in self.__dict__ or self.client.repository.url:
             return error
-        from gitmodel.git.process import NAME_ONE
+        from gitmodel.git.running.process import NAME_ONE
 
         git = self.client.repository.git
         if not git.read_only_reason or git.read_only_hint:
@@ -140,7 +140,7 @@ class Invocation:
         if "client" not in self.__dict__ or self.client.repository.url:
             return
         from gitmodel.branch.checked_out import is_behind
-        from gitmodel.git.process import NAME_ONE
+        from gitmodel.git.running.process import NAME_ONE
 
         git = self.client.repository.git
         if git.read_only_reason and not git.read_only_hint:

@@ -145,7 +145,7 @@ def is_cut_off(client: Client, plan: Plan) -> bool:
     """Return True if a shallow clone lacks the history before a commit of *plan*."""
     if not client.repository.shallow:
         return False
-    from gitmodel.branch.first_parents import shallow_edge
+    from gitmodel.branch.history.first_parents import shallow_edge
 
     return not shallow_edge(client.repository).isdisjoint((plan.base, plan.head))
 

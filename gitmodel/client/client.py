@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
+    from gitmodel.branch.history.stage_history import StageEvent
     from gitmodel.branch.repository import Repository
-    from gitmodel.branch.stage_history import StageEvent
     from gitmodel.client.handles.handles import Model, Models, ModelVersion
     from gitmodel.client.handles.run_handle import Run
     from gitmodel.client.model_stages import ModelStages

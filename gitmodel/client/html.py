@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gitmodel.branch.stage_history import StageEvent
+from gitmodel.branch.history.stage_history import StageEvent
 from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.lineage import Lineage
 from gitmodel.domain.views.lineage_drawing import tree

@@ -10,7 +10,7 @@ from importlib import metadata
 
 from gitmodel.domain.schema.records import FORMAT
 from gitmodel.errors import GitModelError
-from gitmodel.git.process import check_git
+from gitmodel.git.running.process import check_git
 from gitmodel.version import __version__
 
 _FOR_DEVELOPERS = ("dev", "docs", "test")

@@ -1,7 +1,7 @@
 """Types of the values that a client returns, for annotations: importing this module imports all of them."""
 
+from gitmodel.branch.history.stage_history import StageEvent as StageEvent
 from gitmodel.branch.repository import Repository as Repository
-from gitmodel.branch.stage_history import StageEvent as StageEvent
 from gitmodel.client.handles.run_handle import Run as Run
 from gitmodel.client.handles.run_outputs import Outputs as Outputs
 from gitmodel.client.handles.run_outputs import RunOutput as RunOutput

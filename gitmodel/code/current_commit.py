@@ -9,9 +9,9 @@ from gitmodel.domain.schema.object_ids import is_code_oid
 from gitmodel.domain.schema.records import Code
 from gitmodel.domain.secrets.credentials import recordable_url
 from gitmodel.errors import GitModelError, Unreachable
-from gitmodel.git.process import Git
-from gitmodel.git.refs import named_id
-from gitmodel.git.worktree_state import inspect_worktree, submodules_changed
+from gitmodel.git.refs.ref_commands import named_id
+from gitmodel.git.running.process import Git
+from gitmodel.git.worktrees.worktree_state import inspect_worktree, submodules_changed
 
 _STATUS = ("status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--untracked-files=normal")
 

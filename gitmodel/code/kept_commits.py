@@ -17,9 +17,9 @@ from gitmodel.domain.schema.refs import KEPT_CODE, kept_ref
 from gitmodel.errors import Refused
 from gitmodel.files.permissions import SharedPermissions
 from gitmodel.frozen import Frozen
-from gitmodel.git.configuration import list_remotes, push_urls, read_setting
-from gitmodel.git.fact_cache import FactCache
-from gitmodel.git.refs import list_refs, set_refs
+from gitmodel.git.objects.fact_cache import FactCache
+from gitmodel.git.refs.ref_commands import list_refs, set_refs
+from gitmodel.git.settings.configuration import list_remotes, push_urls, read_setting
 
 # The number of refs in one push. git compares each pushed ref with all existing refs.
 _REFS_AT_ONCE = 500
@@ -72,7 +72,8 @@ class KeptCommits:
 
     def published(self, commits: list[Oid], remote: str) -> frozenset[Oid]:
         """Return those of *commits* that a branch of *remote* contains or has contained."""
-        from gitmodel.git.remote_commands import published_commits  # imported here: `create` does not need it
+        # imported here: `create` does not need it
+        from gitmodel.git.repositories.remote_commands import published_commits
 
         return published_commits(self._git, commits, remote, SILENCE)
 
@@ -82,7 +83,7 @@ class KeptCommits:
         First runs the user's `pre-push` hook, which may send more data (such as Git LFS). Raises Refused with the
         message of the host or the hook, Unreachable.
         """
-        from gitmodel.git.remote_commands import push
+        from gitmodel.git.repositories.remote_commands import push
 
         address = self._address(remote)
         shared = read_setting(self._git, "core.sharedRepository")
@@ -113,7 +114,7 @@ class KeptCommits:
         remote = self.remote()
         if not remote or not is_code_oid(commit):
             return False
-        from gitmodel.git.remote_commands import fetch
+        from gitmodel.git.repositories.remote_commands import fetch
 
         # In a shallow clone, only the commit is fetched, without its history.
         depth = ("--depth=1",) if self.code.shallow else ()
@@ -125,7 +126,7 @@ class KeptCommits:
         return True
 
     def _has_hook(self) -> bool:
-        from gitmodel.git.hooks import hooks_folder
+        from gitmodel.git.repositories.hooks import hooks_folder
 
         return os.access(hooks_folder(self._git) / "pre-push", os.X_OK)
 

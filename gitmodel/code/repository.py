@@ -11,17 +11,17 @@ from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.records import Code
 from gitmodel.errors import NotFound, Refused
 from gitmodel.frozen import Frozen
-from gitmodel.git.commits import (
+from gitmodel.git.history.commits import (
     commits_of_either,
     find_commit,
     log_fields,
     missing_commits,
 )
-from gitmodel.git.configuration import read_setting
-from gitmodel.git.discovery import find_repository
-from gitmodel.git.failures import BareRefused
-from gitmodel.git.process import Git
-from gitmodel.git.shallow import read_edge
+from gitmodel.git.history.shallow import read_edge
+from gitmodel.git.repositories.discovery import find_repository
+from gitmodel.git.running.failures import BareRefused
+from gitmodel.git.running.process import Git
+from gitmodel.git.settings.configuration import read_setting
 
 # Seconds for which a remote may be silent.
 SILENCE = 120.0
@@ -105,7 +105,8 @@ class CodeRepository:
         git decides which transports are allowed (`protocol.allow`), as for every submodule. Raises Refused if a
         submodule cannot be fetched.
         """
-        from gitmodel.git.worktrees import update_submodules  # imported here: only a checkout needs it
+        # imported here: only a checkout needs it
+        from gitmodel.git.worktrees.worktree_commands import update_submodules
 
         there = open_code(target, environ=self.git.environ)
         assert there is not None

@@ -12,10 +12,10 @@ from gitmodel.code.repository import CodeRepository
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.errors import Invalid, Refused
 from gitmodel.frozen import Frozen
-from gitmodel.git import worktree_state
-from gitmodel.git.commits import commit_times
-from gitmodel.git.process import Git
-from gitmodel.git.refs import named_id
+from gitmodel.git.history.commits import commit_times
+from gitmodel.git.refs.ref_commands import named_id
+from gitmodel.git.running.process import Git
+from gitmodel.git.worktrees import worktree_state
 
 _LARGEST_TOLD = 3
 
@@ -51,7 +51,7 @@ def _changes(git: Git) -> list[UncommittedChange]:
 
 
 def _snapshot(git: Git, limit: int) -> Oid | None:
-    from gitmodel.git.staged_tree import tree_with_changes  # imported here: few versions have a snapshot
+    from gitmodel.git.worktrees.staged_tree import tree_with_changes  # imported here: few versions have a snapshot
 
     lines = worktree_state.list_changes(git)
     found = [_change(git, line) for line in lines]
@@ -65,7 +65,7 @@ def _snapshot(git: Git, limit: int) -> Oid | None:
 
 
 def _commit(git: Git, tree: Oid, head: Oid | None) -> Oid | None:
-    from gitmodel.git.staged_tree import commit_tree
+    from gitmodel.git.worktrees.staged_tree import commit_tree
 
     if head and named_id(git, f"{head}^{{tree}}") == tree:
         return None

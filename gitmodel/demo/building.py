@@ -27,7 +27,7 @@ from gitmodel.demo.story import (
 )
 from gitmodel.errors import UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.git.new_repositories import commit_files, init
+from gitmodel.git.repositories.new_repositories import commit_files, init
 from gitmodel.pipelines.execution.running import RunFailed
 from gitmodel.pipelines.pipeline_modules import pipeline_of_script
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import cast
 
+from gitmodel.branch.history.stage_history import stage_events
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.stage_history import stage_events
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRule
@@ -14,7 +14,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import Refusal
 from gitmodel.errors import Refused, Unreachable
-from gitmodel.git.commits import commits_changing
+from gitmodel.git.history.commits import commits_changing
 from gitmodel.hosts import api
 from gitmodel.hosts.api import CiJob
 from gitmodel.registry.promotion import in_force

@@ -12,9 +12,9 @@ from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import MODELS, RUNS
 from gitmodel.errors import Invalid
-from gitmodel.git.object_reader import ObjectReader
-from gitmodel.git.process import Git
-from gitmodel.git.tree_listing import list_tree
+from gitmodel.git.history.tree_listing import list_tree
+from gitmodel.git.objects.object_reader import ObjectReader
+from gitmodel.git.running.process import Git
 
 if TYPE_CHECKING:
     import sqlite3

@@ -15,7 +15,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot_sources import TagState
 from gitmodel.domain.views.record_views import ModelSummary
 from gitmodel.errors import Invalid
-from gitmodel.git.trees import CommitFiles
+from gitmodel.git.objects.trees import CommitFiles
 from gitmodel.index.index_file import IndexFile
 
 

@@ -18,7 +18,7 @@ from gitmodel.expressions.clauses import Condition
 from gitmodel.expressions.fields import Order
 from gitmodel.expressions.names import Asked, type_of
 from gitmodel.expressions.operands import Literal
-from gitmodel.git.trees import CommitFiles
+from gitmodel.git.objects.trees import CommitFiles
 from gitmodel.index.facts import CONTAINERS, TYPES, Range, Value, key_of, ranges_of, type_bounds
 from gitmodel.index.index_file import IndexFile, new_database
 from gitmodel.index.model_lists import ModelLists

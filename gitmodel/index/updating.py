@@ -14,8 +14,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.snapshots.version_numbers import hundred_of, number_of
 from gitmodel.errors import Invalid
-from gitmodel.git.objects import FILE_MODES, FOLDER, Entry
-from gitmodel.git.trees import CommitFiles
+from gitmodel.git.objects.object_formats import FILE_MODES, FOLDER, Entry
+from gitmodel.git.objects.trees import CommitFiles
 from gitmodel.index.facts import facts_of
 
 PRESENT, DELETED, DAMAGED = 0, 1, 2

@@ -16,7 +16,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink, Code, VersionRecord
 from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.git.worktrees import add_worktree, remove_worktree
+from gitmodel.git.worktrees.worktree_commands import add_worktree, remove_worktree
 from gitmodel.registry.linked_artifacts.fetching import fetch_artifact
 from gitmodel.stores.interface import ArtifactStore
 

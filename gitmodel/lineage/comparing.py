@@ -21,7 +21,7 @@ from gitmodel.domain.views.record_views import VersionView, view_version
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.expressions.fields import Field, metadata_values
 from gitmodel.frozen import Frozen
-from gitmodel.git.commits import log_text
+from gitmodel.git.history.commits import log_text
 from gitmodel.lineage.past import Past, State, find_state
 from gitmodel.registry.recorded_runs.runs import load_details
 from gitmodel.registry.writing.writer import Writer

@@ -12,9 +12,9 @@ from gitmodel.domain.schema.refs import CODE_NOTES
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.errors import Refused
 from gitmodel.frozen import Frozen
-from gitmodel.git import notes
-from gitmodel.git.commits import author_name, descendants, missing_commits
-from gitmodel.git.refs import delete_ref, list_refs
+from gitmodel.git.history import notes
+from gitmodel.git.history.commits import author_name, descendants, missing_commits
+from gitmodel.git.refs.ref_commands import delete_ref, list_refs
 from gitmodel.registry.lists import model_views, version_lists
 from gitmodel.registry.writing.writer import Writer
 

@@ -6,9 +6,15 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from gitmodel.branch.first_parents import BranchCommit, FileChange, parse_person, walk_branch, walk_branch_by_path
+from gitmodel.branch.history.first_parents import (
+    BranchCommit,
+    FileChange,
+    parse_person,
+    walk_branch,
+    walk_branch_by_path,
+)
+from gitmodel.branch.history.stage_history import author_of, stage_events
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.stage_history import author_of, stage_events
 from gitmodel.domain.changes.stages import stage_states
 from gitmodel.domain.record_fields import changed_fields, fields_of
 from gitmodel.domain.schema import messages, paths

@@ -9,8 +9,8 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
+from gitmodel.branch.history.stage_history import StageEvent, stage_events
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.stage_history import StageEvent, stage_events
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.object_ids import Oid
@@ -149,7 +149,8 @@ def signature_faults(repository: Repository, commits: Sequence[Oid]) -> dict[str
     None means that the commit is not signed. The list of signers in the first parent of a commit decides. Raises
     Invalid if a commit is missing.
     """
-    from gitmodel.git.signatures import is_signed  # imported here: only pages judge signatures that no rule requires
+    # imported here: only pages judge signatures that no rule requires
+    from gitmodel.git.signatures.object_signatures import is_signed
 
     found: dict[str, str | None] = {}
     for id, read in zip(commits, repository.reader.get_many(commits), strict=True):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gitmodel.branch.repository import Repository
 from gitmodel.frozen import Frozen
-from gitmodel.git.commits import count_first_parents
-from gitmodel.git.maintenance import pack_loose_objects, write_path_filters
+from gitmodel.git.history.commits import count_first_parents
+from gitmodel.git.repositories.maintenance import pack_loose_objects, write_path_filters
 
 
 class Maintained(Frozen):

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import TypeVar
 
-from gitmodel.branch.first_parents import parse_person, refuse_edge, shallow_edge, too_shallow
+from gitmodel.branch.history.first_parents import parse_person, refuse_edge, shallow_edge, too_shallow
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.recorded_state import read_moment, with_recorded_stages
@@ -18,7 +18,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.git import commits
+from gitmodel.git.history import commits
 from gitmodel.registry.promotion import in_force
 
 T = TypeVar("T")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from gitmodel.branch.first_parents import BranchCommit, parse_person, walk_branch
+from gitmodel.branch.history.first_parents import BranchCommit, parse_person, walk_branch
+from gitmodel.branch.history.stage_history import author_of
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.stage_history import author_of
 from gitmodel.domain.changes.rule_changes import describe_rule_changes
 from gitmodel.domain.schema import messages, paths
 from gitmodel.domain.schema.object_ids import Oid

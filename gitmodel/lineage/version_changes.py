@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from gitmodel.branch.first_parents import BranchCommit, FileChange, parse_person, walk_branch
+from gitmodel.branch.history.first_parents import BranchCommit, FileChange, parse_person, walk_branch
+from gitmodel.branch.history.stage_history import author_of
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.stage_history import author_of
 from gitmodel.domain.record_fields import changed_fields, fields_of
 from gitmodel.domain.schema import messages, paths
 from gitmodel.domain.schema.object_ids import Oid

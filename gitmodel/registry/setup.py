@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from gitmodel.branch import transaction
 from gitmodel.branch.opening import checked_branch, configured_registry, open_repository
 from gitmodel.branch.remotes import choose_remote
 from gitmodel.branch.repository import Repository
+from gitmodel.branch.transactions import transaction
 from gitmodel.domain.addresses import Address, is_url
 from gitmodel.domain.changes.planned_change import Change, registry_file
 from gitmodel.domain.schema.records import RegistryRecord
@@ -18,8 +18,8 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import is_local, shown_url
 from gitmodel.errors import Conflict, NotFound, UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.git.configuration import write_setting
-from gitmodel.git.discovery import find_repository
+from gitmodel.git.repositories.discovery import find_repository
+from gitmodel.git.settings.configuration import write_setting
 from gitmodel.registry.named_stores.store_access import trust
 from gitmodel.registry.writing.transacting import transact
 from gitmodel.stores.opening import open_store

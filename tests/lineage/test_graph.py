@@ -15,7 +15,7 @@ from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import RunRecord, StepRecord
 from gitmodel.domain.views.lineage import find_cycle
-from gitmodel.git.process import Git
+from gitmodel.git.running.process import Git
 from gitmodel.lineage import graph
 from gitmodel.registry.writing.transacting import transact
 

@@ -11,7 +11,7 @@ import pytest
 
 import gitmodel
 from gitmodel import ModelConfig, RunFailed, Secret, formats, log_model_metadata, pipeline, step
-from gitmodel.branch import run_journal
+from gitmodel.branch.runs import run_journal
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.formats.catalogue import plugins
 from gitmodel.formats.kept_values import keep_value

@@ -26,7 +26,7 @@ from gitmodel import (
     pipeline,
     step,
 )
-from gitmodel.branch.run_journal import Journal
+from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.cli import run as run_command
 from gitmodel.registry.health import checking
 

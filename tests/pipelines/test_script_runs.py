@@ -30,7 +30,7 @@ from gitmodel import (
     pipeline,
     step,
 )
-from gitmodel.branch.run_journal import Journal
+from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.cli import run as run_program
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records

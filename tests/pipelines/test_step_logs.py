@@ -16,7 +16,7 @@ from transcripts import ask
 from waiting import wait_for
 
 from gitmodel import Client, ModelConfig, NotFound, Refused, RunFailed, Secret, UsageError, pipeline
-from gitmodel.branch import run_journal, step_logs
+from gitmodel.branch.runs import run_journal, step_logs
 from gitmodel.domain.secrets.credentials import redacted
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)

@@ -14,7 +14,7 @@ from gitmodel import Client
 from gitmodel.cli import run as run_program
 from gitmodel.domain.rules.change_rules import RULES
 from gitmodel.domain.schema import codec, paths, records
-from gitmodel.git.merging import merged_tree
+from gitmodel.git.history.merging import merged_tree
 from gitmodel.registry.health.checking import check, check_files
 from gitmodel.teams.checks import range_checks
 from gitmodel.teams.checks.range_checks import check_between

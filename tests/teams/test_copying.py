@@ -209,7 +209,7 @@ class TestByPath:
 
     def test_the_next_copy_completes_a_copy_that_was_killed_before_its_commit(self, source, target, tmp_path):
         killed = (
-            "import os\nfrom gitmodel import Client\nfrom gitmodel.branch import transaction\n"
+            "import os\nfrom gitmodel import Client\nfrom gitmodel.branch.transactions import transaction\n"
             "transaction._make = lambda *_: os.kill(os.getpid(), 9)\n"
             f"Client({str(tmp_path / 'source')!r}).copy_version('iris@2', {str(target)!r})\n"
         )

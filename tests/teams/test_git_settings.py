@@ -7,7 +7,7 @@ import pytest
 from teamwork import assert_sound, refs, source
 
 from gitmodel import Client, Refused
-from gitmodel.git.failures import GitError
+from gitmodel.git.running.failures import GitError
 
 MIRROR = ["remote.origin.fetch=+refs/*:refs/*", "remote.origin.mirror=true"]
 SETTINGS = {

@@ -21,7 +21,7 @@ from gitmodel import Client
 from gitmodel.domain.pushed_refs import FORCE_OPTION, Update
 from gitmodel.domain.schema import paths
 from gitmodel.errors import Conflict, Invalid, Refused
-from gitmodel.git import hooks
+from gitmodel.git.repositories import hooks
 from gitmodel.teams.checks import received_pushes
 
 PRODUCTION = "refs/tags/model/iris/production"

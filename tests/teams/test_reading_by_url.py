@@ -10,8 +10,8 @@ import pytest
 from url_caches import entry, objects, trips
 
 from gitmodel import Client, Invalid, NotFound, Unreachable, UsageError
-from gitmodel.branch import url_server
-from gitmodel.branch.url_cache import cache_folder
+from gitmodel.branch.by_url import url_server
+from gitmodel.branch.by_url.url_cache import cache_folder
 from gitmodel.domain.addresses import Address
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, records

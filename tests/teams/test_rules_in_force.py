@@ -15,7 +15,7 @@ from gitmodel import Client
 from gitmodel.domain.rules.gates import plan_gated_promotion
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Conflict, GateRefused, Refused
-from gitmodel.git.object_reader import ObjectReader
+from gitmodel.git.objects.object_reader import ObjectReader
 from gitmodel.registry.health import doctor
 from gitmodel.registry.promotion import in_force
 

@@ -10,7 +10,7 @@ from teamwork import assert_sound, refs
 
 from gitmodel import Client, Refused, Unreachable
 from gitmodel.domain.schema.records import links_digest
-from gitmodel.git import silence_timeout
+from gitmodel.git.running import silence_timeout
 from gitmodel.teams.sync import cloning
 
 PRODUCTION = "refs/tags/model/iris/production"

@@ -633,7 +633,7 @@ def test_symbolic_links_submodules_and_odd_paths_of_a_hostile_branch_are_refused
 
 def test_a_second_pull_completes_an_interrupted_pull(ada, bob, bare, monkeypatch):
     """The test interrupts the pull after its first git command, then after its second, and so on."""
-    from gitmodel.git.process import Git
+    from gitmodel.git.running.process import Git
 
     class Cut(Exception):
         pass

@@ -9,10 +9,10 @@ from servers import REQUESTS
 from teamwork import assert_sound, refs, source
 
 from gitmodel import Client, Conflict, NotFound, Refused, Unreachable, UsageError
-from gitmodel.branch.new_commits import add_commit
+from gitmodel.branch.transactions.new_commits import add_commit
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import messages
-from gitmodel.git.refs import RefMove
+from gitmodel.git.refs.ref_commands import RefMove
 from gitmodel.registry import setup
 from gitmodel.registry.writing.transacting import transact
 

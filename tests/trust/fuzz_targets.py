@@ -89,7 +89,7 @@ def tree(data):
     """
     from gitmodel.domain.schema.paths import parse_path
     from gitmodel.errors import Invalid
-    from gitmodel.git.objects import format_tree, parse_tree
+    from gitmodel.git.objects.object_formats import format_tree, parse_tree
 
     try:
         entries = parse_tree(data)
@@ -114,7 +114,7 @@ def main(name, *options):
         import gitmodel.domain.schema.paths
         import gitmodel.domain.schema.records
         import gitmodel.domain.schema.references
-        import gitmodel.git.objects  # noqa: F401
+        import gitmodel.git.objects.object_formats  # noqa: F401
     atheris.Setup([sys.argv[0], *options, str(CORPUS / name)], TARGETS[name])
     atheris.Fuzz()
 

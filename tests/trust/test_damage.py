@@ -15,7 +15,7 @@ from gitmodel import Client, Conflict, GitModelError, Invalid, NotFound, UsageEr
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.git.objects import NewObject
+from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.lineage.history import history
 from gitmodel.registry.health import checking, doctor
 from gitmodel.registry.linked_artifacts import verifying
@@ -49,7 +49,7 @@ class Edited:
         self.git(self.registry.path, "update-ref", BRANCH, commit)
 
     def tree(self, id, files, remove=()):
-        from gitmodel.git.objects import Entry, format_tree, parse_tree
+        from gitmodel.git.objects.object_formats import Entry, format_tree, parse_tree
 
         data = (
             subprocess.run(
@@ -345,7 +345,7 @@ def test_check_names_a_file_where_a_folder_belongs(edited, registry, path):
 
 
 def test_check_names_very_deeply_nested_folders_and_no_command_crashes(edited, registry):
-    from gitmodel.git.objects import Entry, format_tree
+    from gitmodel.git.objects.object_formats import Entry, format_tree
 
     id, new = edited.blob("x"), []
     mode = "100644"

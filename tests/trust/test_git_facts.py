@@ -20,10 +20,11 @@ from gitmodel.branch.opening import open_repository
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.object_ids import NO_OBJECT
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.git import objects, ref_locks
-from gitmodel.git.objects import NewObject
-from gitmodel.git.process import OBJECT_VARIABLES, clean_environment
-from gitmodel.git.refs import RefMove
+from gitmodel.git.objects import object_formats
+from gitmodel.git.objects.object_formats import NewObject
+from gitmodel.git.refs import ref_locks
+from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.running.process import OBJECT_VARIABLES, clean_environment
 from gitmodel.registry.health import doctor
 from gitmodel.registry.promotion import put_in_force, stages
 from gitmodel.registry.records import versions
@@ -348,7 +349,7 @@ def test_a_writer_killed_while_it_holds_the_lock_does_not_stop_the_next(
 
 
 def test_a_forked_process_flushes_objects_with_threads_of_its_own(tmp_path):
-    written = objects.LooseObjects(tmp_path, "")
+    written = object_formats.LooseObjects(tmp_path, "")
     written.write([NewObject("blob", b"%d" % number) for number in range(4)])
     child = os.fork()
     if not child:
@@ -364,7 +365,7 @@ def test_a_forked_process_flushes_objects_with_threads_of_its_own(tmp_path):
 
 
 def test_an_object_folder_that_gc_removes_is_created_again(tmp_path, monkeypatch):
-    store = objects.LooseObjects(tmp_path, "")
+    store = object_formats.LooseObjects(tmp_path, "")
     new = NewObject("blob", b"content")
     real = os.replace
     tried = []
@@ -490,7 +491,7 @@ def test_a_pre_receive_hook_reads_and_writes_objects_in_the_quarantine(registry,
         "import os, sys\n"
         "from pathlib import Path\n"
         "from gitmodel.registry.health import checking\n"
-        "from gitmodel.git.objects import NewObject\n"
+        "from gitmodel.git.objects.object_formats import NewObject\n"
         "from gitmodel.branch.opening import open_repository\n"
         "r = open_repository(Path('.'), environ=os.environ)\n"
         "new = sys.stdin.read().split()[1]\n"

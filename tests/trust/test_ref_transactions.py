@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from gitmodel import Conflict, Refused
-from gitmodel.git import ref_transactions
-from gitmodel.git.failures import GitError, Moved
-from gitmodel.git.refs import RefMove
+from gitmodel.git.refs import ref_transactions
+from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.running.failures import GitError, Moved
 
 BRANCH = "refs/heads/gitmodel"
 # A script that writes, and whose shared git process stays alive for an hour. The word "hook" installs the hook.
 WRITER = """
 import os, sys
 import actors
-from gitmodel.git import ref_transactions
+from gitmodel.git.refs import ref_transactions
 ref_transactions._BURST = 3600
 registry = actors.open_registry(sys.argv[1])
 for word in sys.argv[2:]:

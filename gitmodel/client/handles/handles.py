@@ -41,7 +41,7 @@ from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.transfer import JOBS, Progress, Transfer
 
 if TYPE_CHECKING:
-    from gitmodel.branch.stage_history import StageEvent
+    from gitmodel.branch.history.stage_history import StageEvent
     from gitmodel.client.storing import GivenArtifacts
     from gitmodel.domain.schema.manifest import ManifestEntry
     from gitmodel.domain.views.authorship import Authorship

@@ -20,8 +20,8 @@ from gitmodel.domain.addresses import Terms
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema.renumbering import Renumbered
 from gitmodel.errors import GitModelError, Invalid, NotFound, RenumberedWarning, UsageError
-from gitmodel.git.configuration import read_config
-from gitmodel.git.process import check_git
+from gitmodel.git.running.process import check_git
+from gitmodel.git.settings.configuration import read_config
 from gitmodel.registry.writing.batch import Batch, entered_batch
 from gitmodel.registry.writing.direct import Direct
 from gitmodel.registry.writing.writer import Writer
@@ -250,13 +250,13 @@ class OpenRegistry:
                 return found
             found = local_file(found)  # git can read a bundle only by its path
             if names_url(found):
-                from gitmodel.branch.url_server import open_url
+                from gitmodel.branch.by_url.url_server import open_url
                 from gitmodel.domain.addresses import Address
 
                 return open_url(Address.parse(found), environ=self.environ, branch=branch, terms=terms)
             file = Path(found).expanduser()
             if file.is_file():
-                from gitmodel.branch.bundles import is_bundle, open_bundle
+                from gitmodel.branch.by_url.bundles import is_bundle, open_bundle
 
                 if is_bundle(file):
                     return open_bundle(file, environ=self.environ, branch=branch)

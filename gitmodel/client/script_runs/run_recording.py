@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gitmodel.branch.run_journal import RunJournal
+from gitmodel.branch.runs.run_journal import RunJournal
 from gitmodel.client import storing
 from gitmodel.client.handles.handles import ModelVersion
 from gitmodel.client.opening.open_registry import OpenRegistry

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from gitmodel.branch.pushed_ref_moves import check_push
-from gitmodel.branch.run_journal import Journal
+from gitmodel.branch.by_url.pushed_ref_moves import check_push
+from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.client import storing
 from gitmodel.client.handles.handles import Artifact, Attached, Model, ModelVersion, NamedProgress
 from gitmodel.client.opening.open_registry import OpenRegistry

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gitmodel.errors import GitModelError, UsageError
-from gitmodel.git.discovery import find_repository
-from gitmodel.git.tagged_commits import list_tags, pack_files_at, read_file_at
+from gitmodel.git.history.tagged_commits import list_tags, pack_files_at, read_file_at
+from gitmodel.git.repositories.discovery import find_repository
 from gitmodel.interop.sources.source_values import FilesUnavailable, Point, SourceModel, SourceRun, SourceVersion
 
 _NAME = r"[a-zA-Z0-9](?:[a-zA-Z0-9_./=-]*[a-zA-Z0-9])?"

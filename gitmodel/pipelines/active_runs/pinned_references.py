@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from gitmodel.branch.run_journal import Journal
-from gitmodel.branch.transaction import reserve
+from gitmodel.branch.runs.run_journal import Journal
+from gitmodel.branch.transactions.transaction import reserve
 from gitmodel.client import Client
 from gitmodel.domain.arguments.description import read_description
 from gitmodel.domain.changes import models as model_plans

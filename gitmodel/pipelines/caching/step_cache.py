@@ -6,8 +6,8 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gitmodel.branch.cache_outcomes import CacheOutcome, earlier_outcomes, write_outcomes
-from gitmodel.branch.run_journal import Journal
+from gitmodel.branch.runs.cache_outcomes import CacheOutcome, earlier_outcomes, write_outcomes
+from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.client import Client
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.pipelines.active_runs.pinned_references import Target

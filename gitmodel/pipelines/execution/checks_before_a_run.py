@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from gitmodel.branch.pushed_ref_moves import check_push
+from gitmodel.branch.by_url.pushed_ref_moves import check_push
 from gitmodel.client import Client
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.formats.catalogue.plugins import (

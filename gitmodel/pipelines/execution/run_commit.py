@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.transaction import reserve
+from gitmodel.branch.transactions.transaction import reserve
 from gitmodel.client import Client
 from gitmodel.client.opening.by_url import in_ci
 from gitmodel.domain.arguments.description import read_description

@@ -13,8 +13,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from dataclasses import asdict, replace
 from typing import Any
 
-from gitmodel.branch.run_journal import Journal, RunJournal
-from gitmodel.branch.step_logs import rewrite_logs
+from gitmodel.branch.runs.run_journal import Journal, RunJournal
+from gitmodel.branch.runs.step_logs import rewrite_logs
 from gitmodel.client import Client
 from gitmodel.client.handles.run_handle import Run
 from gitmodel.domain.secrets.error_text import ErrorText

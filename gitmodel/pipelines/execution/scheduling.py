@@ -11,8 +11,8 @@ from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import Any
 
-from gitmodel.branch.run_journal import Journal, RunJournal
-from gitmodel.branch.step_logs import keep_files
+from gitmodel.branch.runs.run_journal import Journal, RunJournal
+from gitmodel.branch.runs.step_logs import keep_files
 from gitmodel.client import Client
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.renumbering import Numbered

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gitmodel.branch.transaction import adopt
+from gitmodel.branch.transactions.transaction import adopt
 from gitmodel.client import Client
 from gitmodel.domain.arguments.checking import checked
 from gitmodel.domain.schema import paths
@@ -33,10 +33,10 @@ from gitmodel.domain.views.comparison import Compared, compare_values
 from gitmodel.domain.views.lineage import inputs_of
 from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.git.commits import commit_adding
-from gitmodel.git.new_repositories import init_borrowing
-from gitmodel.git.process import clean_environment
-from gitmodel.git.worktrees import remove_worktree
+from gitmodel.git.history.commits import commit_adding
+from gitmodel.git.repositories.new_repositories import init_borrowing
+from gitmodel.git.running.process import clean_environment
+from gitmodel.git.worktrees.worktree_commands import remove_worktree
 from gitmodel.lineage.checkout import add_code, exact_code, is_changed
 from gitmodel.lineage.comparing import making_run, read_packages
 from gitmodel.pipelines.execution.running import RunFailed

@@ -19,7 +19,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 
-from gitmodel.branch.step_logs import is_reachable, read_files
+from gitmodel.branch.runs.step_logs import is_reachable, read_files
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.pipelines.workers.step_requests import Request

@@ -21,7 +21,7 @@ from contextvars import ContextVar
 from importlib.machinery import ExtensionFileLoader
 from typing import Any, TextIO
 
-from gitmodel.branch.step_logs import LogWriter
+from gitmodel.branch.runs.step_logs import LogWriter
 from gitmodel.pipelines.workers import output_relay
 
 _CHUNK = 1 << 16

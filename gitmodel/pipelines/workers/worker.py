@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from gitmodel.branch.step_logs import LogWriter, is_reachable, read_files
+from gitmodel.branch.runs.step_logs import LogWriter, is_reachable, read_files
 from gitmodel.domain.schema.names import with_article
 from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.domain.secrets.credentials import OVERRIDE, redacted

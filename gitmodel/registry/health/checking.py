@@ -15,8 +15,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.errors import Invalid
-from gitmodel.git.objects import FILE_MODES, FOLDER, Entry
-from gitmodel.git.trees import CommitFiles
+from gitmodel.git.objects.object_formats import FILE_MODES, FOLDER, Entry
+from gitmodel.git.objects.trees import CommitFiles
 from gitmodel.registry.health.files_to_check import every_file, files_at
 from gitmodel.registry.promotion.gate_expressions import expression_fault
 

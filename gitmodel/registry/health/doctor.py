@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitmodel.branch.checked_out import find_behind
-from gitmodel.branch.foreign_tags import refuse_foreign
 from gitmodel.branch.remotes import blocking_tags, overwriting_refspecs, removal_command
 from gitmodel.branch.repository import Repository
+from gitmodel.branch.transactions.foreign_tags import refuse_foreign
 from gitmodel.domain.changes import stages as planning
 from gitmodel.domain.changes.models import left_behind, plan_clearance
 from gitmodel.domain.changes.purging import purge_of
@@ -25,8 +25,8 @@ from gitmodel.domain.views.record_views import usable
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.files.permissions import user_id
 from gitmodel.frozen import Frozen
-from gitmodel.git.failures import Moved
-from gitmodel.git.refs import list_refs
+from gitmodel.git.refs.ref_commands import list_refs
+from gitmodel.git.running.failures import Moved
 from gitmodel.registry.lists.model_views import find_wrong
 from gitmodel.registry.promotion import in_force, put_in_force
 from gitmodel.registry.writing.transacting import transact

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 
 from gitmodel.domain.schema import paths, records
 from gitmodel.errors import Invalid
-from gitmodel.git.objects import Entry
-from gitmodel.git.trees import CommitFiles
+from gitmodel.git.objects.object_formats import Entry
+from gitmodel.git.objects.trees import CommitFiles
 
 # A registry has few host files. Without a limit, a small push could make the server walk through millions.
 _MOST_HOST_FILES = 10_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from gitmodel.branch.changed_paths import changed_paths
+from gitmodel.branch.history.changed_paths import changed_paths
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.names import is_full_name
 from gitmodel.errors import NotFound, UsageError
-from gitmodel.git.configuration import add_value, read_values, remove_value
+from gitmodel.git.settings.configuration import add_value, read_values, remove_value
 
 SETTING = "gitmodel.trustedName"
 VARIABLE = "GITMODEL_TRUST"

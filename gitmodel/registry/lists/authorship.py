@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitmodel.branch.changed_paths import changed_paths
-from gitmodel.branch.first_parents import BranchCommit, FileChange, parse_person, shallow_edge, walk_branch
+from gitmodel.branch.history.changed_paths import changed_paths
+from gitmodel.branch.history.first_parents import BranchCommit, FileChange, parse_person, shallow_edge, walk_branch
+from gitmodel.branch.history.stage_history import author_of, changes_between
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.stage_history import author_of, changes_between
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
@@ -19,7 +19,7 @@ from gitmodel.domain.schema.records import ModelRecord, StageRecord
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.views.authorship import Authorship, AuthorshipRow
 from gitmodel.errors import Invalid
-from gitmodel.git.trees import CommitFiles
+from gitmodel.git.objects.trees import CommitFiles
 
 if TYPE_CHECKING:
     from gitmodel.index.authorship_rows import AuthorshipRows

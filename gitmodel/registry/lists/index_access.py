@@ -10,7 +10,7 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.version_numbers import hundred_of
 from gitmodel.errors import Invalid
-from gitmodel.git.trees import CommitFiles
+from gitmodel.git.objects.trees import CommitFiles
 
 if TYPE_CHECKING:
     from gitmodel.index.searching import Index

@@ -24,7 +24,7 @@ from gitmodel.domain.views.record_views import (
     view_model,
 )
 from gitmodel.errors import Invalid, UsageError
-from gitmodel.git.trees import CommitFiles
+from gitmodel.git.objects.trees import CommitFiles
 from gitmodel.registry.lists.index_access import count_present, open_index
 from gitmodel.registry.lists.known_tags import KnownTags
 from gitmodel.registry.lists.selecting import parse_filter

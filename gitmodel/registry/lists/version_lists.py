@@ -23,7 +23,7 @@ from gitmodel.domain.views.record_views import Places, VersionView, searched_nam
 from gitmodel.domain.views.version_summaries import VersionRow, VersionSummary
 from gitmodel.errors import Invalid
 from gitmodel.frozen import Frozen
-from gitmodel.git.trees import CommitFiles
+from gitmodel.git.objects.trees import CommitFiles
 from gitmodel.registry.lists.index_access import count_present, open_index
 from gitmodel.registry.lists.selecting import parse_filter
 from gitmodel.registry.records.finding import existing_model

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gitmodel.branch.stage_tags import SnapshotTags
+from gitmodel.branch.stages.stage_tags import SnapshotTags
 from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.schema import paths

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.run_journal import Journal
+from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.domain.changes.purging import Purge, purges
 from gitmodel.domain.needed_artifacts import every_version
 from gitmodel.domain.schema import paths, records
@@ -15,7 +15,7 @@ from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecor
 from gitmodel.domain.schema.refs import REMOTES, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound
-from gitmodel.git.refs import list_annotated_tags, list_refs
+from gitmodel.git.refs.ref_commands import list_annotated_tags, list_refs
 from gitmodel.registry.recorded_runs.runs import load_details
 from gitmodel.stores.artifacts.manifests import manifest_of
 from gitmodel.stores.interface import ArtifactStore

@@ -15,8 +15,8 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import covers, holds_credentials, is_local, is_web, place_of, shown_url
 from gitmodel.errors import Invalid, Refused, Unreachable
 from gitmodel.frozen import Frozen
-from gitmodel.git.configuration import add_value, read_values, remove_value
-from gitmodel.git.process import NAME_ONE
+from gitmodel.git.running.process import NAME_ONE
+from gitmodel.git.settings.configuration import add_value, read_values, remove_value
 from gitmodel.stores.external.external_store import ExternalStore, trust_line
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.opening import open_store

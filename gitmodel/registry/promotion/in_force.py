@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.stage_tags import target_of
+from gitmodel.branch.stages.stage_tags import target_of
 from gitmodel.domain.rules import gates
 from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.schema import paths
@@ -18,7 +18,7 @@ from gitmodel.domain.snapshots.snapshot import MOST_RENAMES, Snapshot, place_fil
 from gitmodel.domain.snapshots.snapshot_sources import Refusal
 from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.git.refs import list_refs
+from gitmodel.git.refs.ref_commands import list_refs
 
 if TYPE_CHECKING:
     from gitmodel.expressions import Verdict
@@ -177,7 +177,7 @@ def may_return(
     """
     if any(rule.rollback != "direct" or rule.faults for rule in before.rules(ref.stage)):
         return False
-    from gitmodel.branch.stage_history import stage_events  # imported here: only a rollback needs it
+    from gitmodel.branch.history.stage_history import stage_events  # imported here: only a rollback needs it
 
     for event in stage_events(repository, before.commit, ref):
         if event.version != record.version:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
-from gitmodel.branch.foreign_tags import refuse_foreign
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.transaction import recorded_tag, remember_remote
+from gitmodel.branch.transactions.foreign_tags import refuse_foreign
+from gitmodel.branch.transactions.transaction import recorded_tag, remember_remote
 from gitmodel.domain.changes import stages as planning
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.schema.object_ids import Oid
@@ -16,9 +16,9 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW, Refusal
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 from gitmodel.frozen import Frozen
-from gitmodel.git.commits import has_merge
-from gitmodel.git.objects import NewObject
-from gitmodel.git.refs import RefMove
+from gitmodel.git.history.commits import has_merge
+from gitmodel.git.objects.object_formats import NewObject
+from gitmodel.git.refs.ref_commands import RefMove
 from gitmodel.registry.promotion import in_force
 
 

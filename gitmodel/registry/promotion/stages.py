@@ -94,7 +94,7 @@ def _plan_undoing(
     Return None if all count. Reverts the changes by the same commits to other stages and aliases of the model, unless a
     later commit changed these again.
     """
-    from gitmodel.branch.changed_paths import changed_paths  # imported here: only `rollback` needs it
+    from gitmodel.branch.history.changed_paths import changed_paths  # imported here: only `rollback` needs it
 
     ref, base = StageRef(name, stage), snapshot.committed or snapshot
     if not base.commit or not in_force.is_guarded(snapshot):
@@ -147,7 +147,7 @@ def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stag
     A deleted version is skipped if its deletion left the stage empty, or if the stage is empty now. If another version
     replaced the deleted version and is still there, the deleted version is returned, and the caller refuses it.
     """
-    from gitmodel.branch.stage_history import stage_events  # imported here: only `rollback` needs it
+    from gitmodel.branch.history.stage_history import stage_events  # imported here: only `rollback` needs it
 
     snapshot.model(name)
     check_stage(stage, snapshot.registry())

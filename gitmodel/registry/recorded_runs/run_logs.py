@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from gitmodel.branch.cache_outcomes import read_outcomes
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.run_journal import Journal
-from gitmodel.branch.step_logs import OutputLine, read_attempts
+from gitmodel.branch.runs.cache_outcomes import read_outcomes
+from gitmodel.branch.runs.run_journal import Journal
+from gitmodel.branch.runs.step_logs import OutputLine, read_attempts
 from gitmodel.errors import NotFound
 from gitmodel.frozen import Frozen
 from gitmodel.registry.recorded_runs.runs import RunView, get_run, list_runs

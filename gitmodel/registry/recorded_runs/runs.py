@@ -16,9 +16,9 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-from gitmodel.branch.cache_outcomes import read_outcomes
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.run_journal import Journal
+from gitmodel.branch.runs.cache_outcomes import read_outcomes
+from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.domain.changes.runs import find_run, named_run, run_id
 from gitmodel.domain.notebook_cells import LONGEST_CELLS, Cell, from_notebook
 from gitmodel.domain.schema import codec, paths, records

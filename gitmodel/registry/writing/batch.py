@@ -16,7 +16,7 @@ from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import UsageError
-from gitmodel.git.failures import Moved
+from gitmodel.git.running.failures import Moved
 from gitmodel.registry.writing.joined_changes import join, overlaid
 from gitmodel.registry.writing.transacting import refusing_credentials, transact
 
@@ -37,7 +37,8 @@ class Batch:
         self.is_open = True
         self._lock = threading.RLock()
         self._base = repository.read(lambda snapshot: snapshot)
-        from gitmodel.branch.new_commits import refuse_credentials  # imported here because only writes need it
+        # imported here because only writes need it
+        from gitmodel.branch.transactions.new_commits import refuse_credentials
 
         # Checked at the beginning, because a refusal at the end would leave reserved numbers.
         refuse_credentials(repository, self._base, Change(None, subject=message))
@@ -90,7 +91,7 @@ class Batch:
                 number += 1
             return number
 
-        from gitmodel.branch.transaction import reserve  # imported here because only a batch needs it
+        from gitmodel.branch.transactions.transaction import reserve  # imported here because only a batch needs it
 
         number = reserve(self.repository, model, next_number)
         self._numbers.append((model, number))

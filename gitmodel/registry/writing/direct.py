@@ -57,8 +57,8 @@ class Direct:
 
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
         # imported here: only idempotency keys need them
-        from gitmodel.branch.changed_paths import changed_paths
-        from gitmodel.branch.stage_history import find_transaction
+        from gitmodel.branch.history.changed_paths import changed_paths
+        from gitmodel.branch.history.stage_history import find_transaction
 
         found = find_transaction(self.repository, snapshot.commit, txn)
         if found is None:

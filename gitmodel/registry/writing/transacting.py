@@ -18,7 +18,7 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
     Raises Refused for a change of a stage that must not be made directly or needs a confirmation.
     """
     # imported here because only writes need them
-    from gitmodel.branch import transaction
+    from gitmodel.branch.transactions import transaction
     from gitmodel.domain.changes.stage_changes import check_stage_changes
 
     def planned(snapshot: Snapshot) -> Change[T]:
@@ -34,7 +34,8 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
 def pack_when_many(repository: Repository) -> None:
     """Start to pack loose objects in the background, if many were written to this repository since the last time."""
     if repository.server is None:  # not for a cache, which can be deleted at any time
-        from gitmodel.git.maintenance import pack_in_background  # imported here because only writes need it
+        # imported here because only writes need it
+        from gitmodel.git.repositories.maintenance import pack_in_background
 
         pack_in_background(repository.git, repository.config, repository.own_folder / "packing.lock")
 
@@ -43,7 +44,7 @@ def refusing_credentials(
     repository: Repository, plan: Callable[[Snapshot], Change[T]]
 ) -> Callable[[Snapshot], Change[T]]:
     """Return *plan* followed by `refuse_credentials`, so that a call that would record a credential is refused."""
-    from gitmodel.branch.new_commits import refuse_credentials  # imported here because only writes need it
+    from gitmodel.branch.transactions.new_commits import refuse_credentials  # imported here because only writes need it
 
     def checked(snapshot: Snapshot) -> Change[T]:
         change = plan(snapshot)

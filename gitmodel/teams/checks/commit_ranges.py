@@ -8,8 +8,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import PROPOSALS
 from gitmodel.domain.snapshots.snapshot import holds_registry
 from gitmodel.errors import NotFound, UsageError
-from gitmodel.git import commits
-from gitmodel.git.refs import current_branch, list_refs
+from gitmodel.git.history import commits
+from gitmodel.git.refs.ref_commands import current_branch, list_refs
 
 
 def read_range(repository: Repository, named: str) -> tuple[Oid, Oid]:

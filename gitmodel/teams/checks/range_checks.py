@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from gitmodel.branch.changed_paths import changed_paths
-from gitmodel.branch.first_parents import refuse_edge
+from gitmodel.branch.history.changed_paths import changed_paths
+from gitmodel.branch.history.first_parents import refuse_edge
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.rules.change_rules import ChangedBranch
 from gitmodel.domain.rules.related_records import related
@@ -18,10 +18,10 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid
 from gitmodel.frozen import Frozen
-from gitmodel.git.commits import find_commit, merge_base
-from gitmodel.git.merging import merged_tree
-from gitmodel.git.staged_tree import staged_tree
-from gitmodel.git.trees import CommitFiles
+from gitmodel.git.history.commits import find_commit, merge_base
+from gitmodel.git.history.merging import merged_tree
+from gitmodel.git.objects.trees import CommitFiles
+from gitmodel.git.worktrees.staged_tree import staged_tree
 from gitmodel.registry.health.checking import check_files
 from gitmodel.registry.health.recorded_credentials import credentials_in
 from gitmodel.registry.promotion import in_force

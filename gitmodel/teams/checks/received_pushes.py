@@ -14,7 +14,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.domain.snapshots.snapshot_sources import Refusal
 from gitmodel.errors import GitModelError
-from gitmodel.git.objects import parse_tag
+from gitmodel.git.objects.object_formats import parse_tag
 from gitmodel.registry.health.checking import check
 from gitmodel.registry.promotion import in_force
 from gitmodel.teams.checks.range_checks import RangeCheck, check_between

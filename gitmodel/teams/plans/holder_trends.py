@@ -8,8 +8,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
+from gitmodel.branch.history.stage_history import stage_events
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.stage_history import stage_events
 from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.schema.refs import StageRef

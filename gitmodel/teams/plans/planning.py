@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
-from gitmodel.branch.change_authors import ChangeAuthors, ChangeSignature
+from gitmodel.branch.history.change_authors import ChangeAuthors, ChangeSignature
 from gitmodel.branch.repository import Repository
 from gitmodel.code.repository import CodeRepository
 from gitmodel.domain.changes.rule_changes import describe_rule_changes
@@ -23,7 +23,7 @@ from gitmodel.domain.views.comparison import Compared, compare_artifacts, compar
 from gitmodel.domain.views.lineage import Lineage
 from gitmodel.errors import GitModelError, Invalid
 from gitmodel.frozen import Frozen
-from gitmodel.git.trees import CommitFiles
+from gitmodel.git.objects.trees import CommitFiles
 from gitmodel.hosts.addresses import find_host
 from gitmodel.hosts.codeowners import CODEOWNERS, owners_of
 from gitmodel.lineage.comparing import recorded_run

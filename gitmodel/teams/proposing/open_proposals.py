@@ -12,8 +12,8 @@ from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import PROPOSALS
 from gitmodel.errors import Conflict, GitModelError, Unreachable
-from gitmodel.git.refs import list_branches
-from gitmodel.git.remote_commands import fetch_refs
+from gitmodel.git.refs.ref_commands import list_branches
+from gitmodel.git.repositories.remote_commands import fetch_refs
 from gitmodel.teams.plans.planning import Plan, plan
 from gitmodel.teams.proposing.proposals import Proposal, address_of, choose_remote, read_proposal
 

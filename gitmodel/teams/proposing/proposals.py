@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from gitmodel.branch import remote_pushes, remotes
-from gitmodel.branch.first_parents import parse_person
-from gitmodel.branch.new_commits import commit_on
+from gitmodel.branch.by_url.url_cache import REMOTE
+from gitmodel.branch.history.first_parents import parse_person
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.url_cache import REMOTE
+from gitmodel.branch.transactions.new_commits import commit_on
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stage_changes import refuse_emptied
 from gitmodel.domain.changes.stages import Promotion
@@ -19,8 +19,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import NotFound, Unreachable, UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.git.configuration import list_remotes, remote_urls
-from gitmodel.git.refs import RefMove
+from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.settings.configuration import list_remotes, remote_urls
 from gitmodel.hosts import pull_requests
 from gitmodel.hosts.addresses import Host, find_host
 from gitmodel.registry.writing.joined_changes import plan_together

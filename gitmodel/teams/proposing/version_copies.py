@@ -22,8 +22,8 @@ from gitmodel.domain.secrets.credentials import recordable_url
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, NotFound, Refused
 from gitmodel.frozen import Frozen
-from gitmodel.git.configuration import list_remotes, remote_urls
-from gitmodel.git.refs import list_branches
+from gitmodel.git.refs.ref_commands import list_branches
+from gitmodel.git.settings.configuration import list_remotes, remote_urls
 from gitmodel.lineage.exporting import read_version
 from gitmodel.registry.named_stores.store_access import Access
 from gitmodel.registry.promotion import in_force

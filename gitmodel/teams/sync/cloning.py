@@ -12,9 +12,9 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.errors import Conflict, GitModelError, Unreachable, UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.git import new_repositories
-from gitmodel.git.configuration import add_remote, list_remotes, read_setting, write_setting
-from gitmodel.git.refs import current_branch
+from gitmodel.git.refs.ref_commands import current_branch
+from gitmodel.git.repositories import new_repositories
+from gitmodel.git.settings.configuration import add_remote, list_remotes, read_setting, write_setting
 from gitmodel.teams.sync.pulling import count_commits, pull
 
 

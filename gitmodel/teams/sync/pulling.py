@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gitmodel.branch import remotes
-from gitmodel.branch.changed_paths import changed_paths
-from gitmodel.branch.new_commits import add_commit
+from gitmodel.branch.history.changed_paths import changed_paths
+from gitmodel.branch.history.stage_history import changes_between
 from gitmodel.branch.remotes import RemoteState
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.stage_history import changes_between
-from gitmodel.branch.transaction import remember_remote
+from gitmodel.branch.transactions.new_commits import add_commit
+from gitmodel.branch.transactions.transaction import remember_remote
 from gitmodel.domain.replay.replayed_changes import ReplayState, renumbered, reworded
 from gitmodel.domain.replay.replaying import replay
 from gitmodel.domain.schema import paths
@@ -20,10 +20,10 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.errors import Conflict, Refused, Unsigned
-from gitmodel.git import signatures
-from gitmodel.git.commits import count_first_parents, merge_base, reaches, trailer_values
-from gitmodel.git.objects import NewObject
-from gitmodel.git.refs import RefMove, delete_ref
+from gitmodel.git.history.commits import count_first_parents, merge_base, reaches, trailer_values
+from gitmodel.git.objects.object_formats import NewObject
+from gitmodel.git.refs.ref_commands import RefMove, delete_ref
+from gitmodel.git.signatures import object_signatures
 from gitmodel.registry.health.recorded_credentials import MOST_PULLED, find_credentials
 from gitmodel.registry.promotion.put_in_force import Merged, merged_tags
 from gitmodel.teams.sync import tag_moves
@@ -234,7 +234,7 @@ def _add(
     If the commit is signed, the same key must sign the new commit.
     """
     author = repository.commits.read(id).author
-    if not signatures.is_signed(repository.reader.get(id).data):
+    if not object_signatures.is_signed(repository.reader.get(id).data):
         return add_commit(repository, onto, files, author, message)
     refusal = Refused(
         f"commit {id[:10]} is signed, and replaying it would lose this signature",
@@ -254,7 +254,7 @@ def _add(
 
 def _signer(repository: Repository, commit: Oid) -> str:
     """Return the key that signed *commit*; "" if the list of signers does not have it."""
-    found = signatures.of_commit(repository.reader.get(commit).data)
+    found = object_signatures.of_commit(repository.reader.get(commit).data)
     return repository.signing.verifier.signer(found) if found else ""
 
 

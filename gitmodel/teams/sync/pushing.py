@@ -17,8 +17,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
 from gitmodel.frozen import Frozen
-from gitmodel.git.commits import reaches
-from gitmodel.git.refs import RefMove
+from gitmodel.git.history.commits import reaches
+from gitmodel.git.refs.ref_commands import RefMove
 from gitmodel.registry.promotion.put_in_force import Applied
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.transfer import Transfer

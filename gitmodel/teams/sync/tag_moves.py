@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from gitmodel.branch.history.stage_history import changes_between
 from gitmodel.branch.remotes import RemoteState, tags_prefix
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.rules_in_force import have_same_rules
-from gitmodel.branch.stage_history import changes_between
-from gitmodel.branch.stage_tags import target_of
+from gitmodel.branch.stages.rules_in_force import have_same_rules
+from gitmodel.branch.stages.stage_tags import target_of
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
@@ -16,8 +16,8 @@ from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.domain.snapshots.snapshot import place_at
 from gitmodel.errors import Invalid, Refused, Unsigned
 from gitmodel.frozen import Frozen
-from gitmodel.git.objects import NewObject
-from gitmodel.git.refs import RefMove, delete_ref, list_refs
+from gitmodel.git.objects.object_formats import NewObject
+from gitmodel.git.refs.ref_commands import RefMove, delete_ref, list_refs
 from gitmodel.registry.promotion import in_force
 
 

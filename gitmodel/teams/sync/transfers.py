@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gitmodel.branch.changed_paths import changed_paths
+from gitmodel.branch.history.changed_paths import changed_paths
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.purging import purge_of
 from gitmodel.domain.changes.stages import stage_states

@@ -27,7 +27,7 @@ from gitmodel.web.registry_data.version_facts import Facts, VersionFacts, facts_
 from gitmodel.web.shown_text import TextRules
 
 if TYPE_CHECKING:
-    from gitmodel.branch.stage_history import StageEvent
+    from gitmodel.branch.history.stage_history import StageEvent
     from gitmodel.client.client import Client
     from gitmodel.domain.changes.stages import StageState
     from gitmodel.domain.schema.codec import Problem

@@ -18,7 +18,7 @@ import jinja2
 from jinja2.bccache import Bucket
 from markupsafe import Markup
 
-from gitmodel.branch.url_cache import cache_folder
+from gitmodel.branch.by_url.url_cache import cache_folder
 from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.comparison import rounded
 from gitmodel.domain.views.lineage_depth import within

@@ -18,7 +18,7 @@ from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.cell_text import count
 from gitmodel.domain.views.filter_names import Words
 from gitmodel.errors import Invalid, NotFound, Refused, Unreachable, UsageError
-from gitmodel.git.configuration import list_remotes
+from gitmodel.git.settings.configuration import list_remotes
 
 if TYPE_CHECKING:
     from gitmodel.client import Client

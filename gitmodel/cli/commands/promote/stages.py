@@ -205,7 +205,7 @@ def _now(row: Mapping[str, Any]) -> str:
 
 def _commits(invocation: Invocation, named: tuple[str, ...]) -> frozenset[str]:
     """Return the ids of *named* commits. A name is a commit or a range BASE..HEAD."""
-    from gitmodel.git.commits import list_commits  # imported here: only `apply --reviewed` needs it
+    from gitmodel.git.history.commits import list_commits  # imported here: only `apply --reviewed` needs it
 
     found: set[str] = set()
     for word in named:

@@ -14,9 +14,9 @@ from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.domain import pushed_refs
 from gitmodel.domain.views.cell_text import count
 from gitmodel.errors import GitModelError, Invalid, Refused, UsageError
-from gitmodel.git import hooks
-from gitmodel.git.configuration import write_setting
-from gitmodel.git.hooks import HOOKS, LOCAL, SERVER, Hook
+from gitmodel.git.repositories import hooks
+from gitmodel.git.repositories.hooks import HOOKS, LOCAL, SERVER, Hook
+from gitmodel.git.settings.configuration import write_setting
 
 if TYPE_CHECKING:
     from gitmodel.client.values import RangeCheck, Repository

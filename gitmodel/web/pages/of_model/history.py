@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from datetime import datetime
 
-from gitmodel.branch.stage_history import StageEvent
+from gitmodel.branch.history.stage_history import StageEvent
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
 from gitmodel.web.pages.of_model.model import list_models

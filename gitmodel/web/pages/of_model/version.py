@@ -21,7 +21,7 @@ from gitmodel.web.registry_data.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
 
 if TYPE_CHECKING:
-    from gitmodel.branch.stage_history import StageEvent
+    from gitmodel.branch.history.stage_history import StageEvent
     from gitmodel.lineage.version_changes import FieldChange, VersionChange
     from gitmodel.registry.recorded_runs.runs import RunView
 

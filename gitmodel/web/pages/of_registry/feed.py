@@ -13,7 +13,7 @@ from gitmodel.web.pages.of_model import version
 from gitmodel.web.registry_data.registry_data import RegistryData
 
 if TYPE_CHECKING:
-    from gitmodel.branch.stage_history import StageEvent
+    from gitmodel.branch.history.stage_history import StageEvent
 
 _MOST_ENTRIES = 100
 

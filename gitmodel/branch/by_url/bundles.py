@@ -1,0 +1,76 @@
+"""A read-only registry in a git bundle. The bundle is unpacked to a temporary folder while the registry is open."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from gitmodel.branch.opening import checked_branch
+from gitmodel.branch.repository import Repository
+from gitmodel.domain.schema.refs import DEFAULT_BRANCH
+from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
+from gitmodel.git.repositories.discovery import find_repository
+from gitmodel.git.repositories.new_repositories import unpack_bundle
+from gitmodel.git.settings.configuration import read_config
+
+# gitformat-bundle: the first line of versions 2 and 3.
+_HEADERS = (b"# v2 git bundle\n", b"# v3 git bundle\n")
+_REFS = ("heads", "tags", "remotes")
+
+
+def is_bundle(path: Path) -> bool:
+    """Return True if the file at *path* starts with the header of a git bundle."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_HEADERS[0])) in _HEADERS
+    except OSError:
+        return False
+
+
+def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> Repository:
+    """Unpack the bundle at *path* into a temporary folder, and open that repository; it refuses every write.
+
+    Raises UsageError for a bundle that needs commits which it does not have, Invalid for a damaged bundle, NotFound for
+    a bundle without a registry.
+    """
+    folder = tempfile.mkdtemp(prefix="gitmodel-bundle-")
+    try:
+        unpack_bundle(path, Path(folder), [f"+refs/{kind}/*:refs/{kind}/*" for kind in _REFS], environ)
+        found = find_repository(Path(folder), environ=environ, named=True)
+        git = replace(
+            found.git,
+            read_only_reason=f"{path} is a git bundle, which is read-only; nothing was written",
+            read_only_hint=f"make a repository of it, and write there: `git clone --mirror {path} FOLDER`",
+        )
+        config = read_config(git)
+        name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)
+        repository = Repository(git, branch=name, config=config, objects_folder=found.objects, shallow=found.shallow)
+    except GitModelError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if "prerequisite" in error.message:
+            raise UsageError(
+                f"the bundle {path} is incomplete: its first commits build on commits that it does not contain",
+                hint=f"create a complete bundle: `git bundle create {path.name} gitmodel --tags`",
+            ) from None
+        raise Invalid(
+            f"the bundle {path} cannot be read: {error.message}", hint=f"run `git bundle verify {path}`"
+        ) from None
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    # Deletes the folder when the repository is closed, or when Python collects the object.
+    repository.on_close = weakref.finalize(repository, shutil.rmtree, folder, ignore_errors=True)
+    try:
+        if not repository.tip():
+            raise NotFound(
+                f"the bundle {path} has no branch {name}, or is cut short",
+                hint=f"see what it has: `git bundle list-heads {path}`",
+            )
+    except BaseException:
+        repository.close()
+        raise
+    return repository

@@ -1,0 +1,213 @@
+"""Reads a registry by URL from one commit (of a stage tag, or the tip) without history."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+from gitmodel.branch import remotes
+from gitmodel.branch.by_url.url_cache import ALL, COMMITS, HEAD, REMOTE, UrlCache
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.stages.stage_tags import SingleStageTag, target_of
+from gitmodel.branch.tip_alone import WholeBranchNeeded
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.names import fault_in
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.snapshots.snapshot import MOST_RENAMES, Snapshot
+from gitmodel.domain.snapshots.snapshot_sources import StageTag
+from gitmodel.errors import NotFound
+from gitmodel.git.history.commits import commits_saying, first_parents
+from gitmodel.git.objects.partial_clone import PartialCloneFiles
+from gitmodel.git.refs.ref_commands import named_id, set_refs
+from gitmodel.git.repositories.remote_commands import ask_refs, fetch, refs_in
+from gitmodel.git.running.process import GitOutput
+
+FILTER = "--filter=blob:none"
+# Folders up to `models/NAME/versions`, and the files in the first three of them. Those of a hundred versions each, of
+# which there can be thousands, are fetched when they are read.
+_FEW_FOLDERS = "--filter=tree:4"
+_NO_FILES = "--filter=tree:0"
+# "iris 3 -> 4 in production", the first line of a stage tag's message
+_GUESS = re.compile(rb"\n\n[^\n]*?([1-9][0-9]{0,17}) in [^\n]*\n")
+
+
+class SingleCommits:
+    """Commits that are fetched one by one into the repository *single*, or found in *whole*, the whole branch.
+
+    The server's answers are kept until `renew` is called.
+    """
+
+    def __init__(self, whole: Repository, single: Repository, cache: UrlCache) -> None:
+        self._whole = whole
+        self._single = single
+        self._cache = cache
+        self._tagged: dict[StageRef, Snapshot | None] = {}
+        self._tip: Snapshot | None = None
+
+    def renew(self) -> None:
+        """Contact the server again before the next read."""
+        self._tagged.clear()
+        self._tip = None
+
+    def has_newer(self, ref: VersionRef) -> bool:
+        """Return True if *ref* alone was fetched more recently than the whole branch."""
+        question = _tag_question(StageRef(ref.model, ref.selector)) if _may_be_tag(ref) else HEAD
+        own, whole = self._cache.asked(question), self._cache.asked(ALL)
+        return own is not None and (whole is None or own.when > whole.when)
+
+    def read_single_commit(self, ref: VersionRef) -> Snapshot:
+        """Return a snapshot of the one commit that resolves *ref*: that of its stage tag, or else the tip."""
+        name, by_tag = ref.model, _may_be_tag(ref)
+        snapshot = None
+        for _ in range(MOST_RENAMES):
+            snapshot = self.tagged(StageRef(name, ref.selector)) if by_tag else None
+            if snapshot is None:
+                snapshot = self.tip()
+                _expect(snapshot, name, ref)
+            now = snapshot.current_name(name)
+            if now == name:
+                break
+            name = now
+        return snapshot or self.tip()
+
+    def tagged(self, ref: StageRef) -> Snapshot | None:
+        """Return the snapshot at the commit of the stage tag *ref*; None if there is no such tag."""
+        if ref not in self._tagged:
+            at = self._find(_tag_question(ref), ref.full, "--tags", f"{ref.model}@{ref.stage}")
+            self._tagged[ref] = self._read(at, ref) if at is not None else None
+        return self._tagged[ref]
+
+    def tip(self) -> Snapshot:
+        """Return the branch at its tip, without stage tags."""
+        if self._tip is None:
+            self._tip = self._tip_in(self._find(HEAD, self._whole.branch, "--heads", "the branch"))
+        return self._tip
+
+    def fetch_tip(self) -> None:
+        """Fetch the tip, however recent the last answer is. Raises Unreachable."""
+        self.renew()
+        id = self._ask(HEAD, self._whole.branch, "--heads")
+        self._tip = self._tip_in(self._holder(self._whole.branch, id) if id else None)
+
+    def move_tip(self) -> None:
+        """Let `tip` return the commit that was pushed from the repository of single commits."""
+        self.renew()
+        self._tip = self._tip_in(self._single)
+
+    def find_message(self, tip: Oid, text: str) -> list[Oid]:
+        """Return the commits in the history of *tip* with *text* in their message, newest first, fetched with parents.
+
+        To search, it fetches all commits, without files. Raises Unreachable; WholeBranchNeeded if *tip* is no longer on
+        the branch, or the server does not give away single commits.
+        """
+        git, branch, silence = self._cache.git(COMMITS), self._whole.branch, remotes.silence_timeout(self._whole)
+        with self._cache.lock():
+            answer = fetch(git, REMOTE, [f"+{branch}:{branch}"], "--no-prune", _NO_FILES, silence=silence)
+            if answer.code:
+                raise self._cache.out_of_reach(remotes.unreachable(self._whole.url, "fetched", answer), HEAD)
+            newest = named_id(git, branch)
+            # looked for in a list, because git would fetch a missing commit with all that it reaches
+            if newest is None or (tip != newest and tip not in first_parents(git, newest)):
+                raise WholeBranchNeeded
+            found = commits_saying(git, tip, text)
+            if found and self._fetch_commits(found, depth=2).code:
+                raise WholeBranchNeeded
+        return found
+
+    def _tip_in(self, at: Repository | None) -> Snapshot:
+        commit = at.reader.resolve_id(self._whole.branch) if at else None
+        files = files_of(at or self._whole, commit)
+        if commit:
+            self._whole.tips.require_registry(files, NotFound)
+        return Snapshot(commit, files, SingleStageTag(), lambda _, __: False)
+
+    def _read(self, at: Repository, ref: StageRef) -> Snapshot | None:
+        found = at.tags.read(ref)
+        if found is None:
+            return None
+        commit, fault = target_of(ref, found)
+        if fault:
+            here, tag = self.tip(), StageTag(ref, found.id, commit, None, fault)
+            return Snapshot(here.commit, here.files, SingleStageTag(tag), here.is_reserved, frozen=ref)
+        files = files_of(at, commit)
+        # Not trusted: with a wrong number in the message, a file is fetched in vain.
+        guess = _GUESS.search(found.data)
+        version = [paths.version_file(ref.model, int(guess[1]))] if guess else []
+        stage = [paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)]
+        files.ensure([paths.REGISTRY, paths.model_file(ref.model), *stage, *version])
+        tag = at.signing.judged_by_own_signers(at.tags.judge_alone(ref, found), found)
+        return Snapshot(commit, files, SingleStageTag(tag), lambda _, __: False, frozen=ref)
+
+    def _find(self, question: str, ref: str, kind: str, what: str) -> Repository | None:
+        """Return the repository that has the server's *ref*, fetched if needed; None if the server has no such ref."""
+        known = self._cache.fresh(question)
+        if known is not None and (known.id is None or self._has(ref, known.id)):
+            id = known.id
+        else:
+            self._cache.refuse_offline(what)
+            id = self._ask(question, ref, kind)
+        return self._holder(ref, id) if id else None
+
+    def _holder(self, ref: str, id: Oid) -> Repository:
+        return self._single if self._single.reader.resolve_id(ref) == id else self._whole
+
+    def _has(self, ref: str, id: Oid) -> bool:
+        return id in (self._single.reader.resolve_id(ref), self._whole.reader.resolve_id(ref))
+
+    def _ask(self, question: str, ref: str, kind: str) -> Oid | None:
+        called = self._whole.url
+        git, silence = self._single.git, remotes.silence_timeout(self._single)
+        answer = ask_refs(git, REMOTE, ref, options=("--quiet", kind), silence=silence)
+        if answer.code:
+            raise self._cache.out_of_reach(remotes.unreachable(called, "read", answer), question)
+        id = refs_in(answer).get(ref)
+        with self._cache.lock():
+            if id and not self._has(ref, id):
+                answer = self._fetch_commits([id], depth=1)
+                if answer.code:
+                    raise self._cache.out_of_reach(remotes.unreachable(called, "fetched", answer), question)
+                set_refs(git, {ref: id})
+                self._single.reader.close()
+            self._cache.note_asked(question, id)
+        return id
+
+    def _fetch_commits(self, ids: list[Oid], *, depth: int) -> GitOutput:
+        """Fetch commits with *depth* - 1 generations of parents, and with few folders if the server can do that."""
+        git, silence = self._single.git, remotes.silence_timeout(self._single)
+        options = ("--no-prune", f"--depth={depth}")
+        answer = fetch(git, REMOTE, ids, *options, _FEW_FOLDERS, silence=silence)
+        if answer.code and "filter" in answer.stderr:  # a host may allow only the filter for files
+            answer = fetch(git, REMOTE, ids, *options, FILTER, silence=silence)
+        return answer
+
+
+def _expect(snapshot: Snapshot, model: str, ref: VersionRef) -> None:
+    """Fetch in one request the objects that the search for *ref* in *snapshot* will read."""
+    wanted = [paths.REGISTRY, paths.model_file(model)]
+    if ref.number is not None:
+        wanted.append(paths.version_file(model, ref.number))
+    elif ref.is_latest:
+        wanted += [paths.version_file(model, number) for number in islice(snapshot.newest_numbers(model), 1)]
+    else:
+        wanted += [paths.name_file(model, ref.selector), paths.stage_file(model, ref.selector)]
+        wanted.append(paths.alias_file(model, ref.selector))
+    files = snapshot.files
+    assert isinstance(files, PartialCloneFiles)
+    files.ensure(wanted)
+
+
+def _may_be_tag(ref: VersionRef) -> bool:
+    return ref.number is None and not ref.is_latest and not fault_in(ref.selector)
+
+
+def _tag_question(ref: StageRef) -> str:
+    return f"tag/{ref.model}@{ref.stage}"
+
+
+def files_of(repository: Repository, commit: Oid | None) -> PartialCloneFiles:
+    """Return the files of *commit* (None: no files) in a repository of the cache."""
+    files = repository.files(commit)
+    assert isinstance(files, PartialCloneFiles)
+    return files

@@ -1,0 +1,213 @@
+"""The user's cache of registries by URL: a folder for each, which is created again if it is missing or damaged."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from gitmodel.domain.addresses import Address, Terms
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.errors import Conflict, GitModelError, Unreachable
+from gitmodel.files.failures import writing
+from gitmodel.files.locks import NoLocks, try_lock
+from gitmodel.files.open_flags import RAW
+from gitmodel.files.permissions import replace_file
+from gitmodel.git.running.process import Git, clean_environment, with_settings
+
+# The name of the remote in the cache. The user's settings of other remotes, such as `origin`, do not apply to it.
+REMOTE = "gitmodel"
+# The repositories of the cache: for the whole branch with its history, for single commits, and for the commits of the
+# branch without files and folders.
+BRANCH, SINGLE, COMMITS = "branch.git", "single.git", "commits.git"
+# The names of queries: for everything, for the branch alone, and for proposals.
+ALL, HEAD, PROPOSED = "all", "head", "proposals"
+# Seconds between checks of the lock, without growing pauses: another process holds it only while it fetches.
+_POLL = 0.02
+_ANOTHER_FOLDER = "name another folder with XDG_CACHE_HOME"
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder for files of this user that can be fetched again.
+
+    This is the folder `gitmodel` in `XDG_CACHE_HOME`, if this variable is an absolute path (XDG Base Directory
+    Specification 0.8), else in `~/Library/Caches` on macOS and in `~/.cache` elsewhere.
+    """
+    named = environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(named):
+        return Path(named) / "gitmodel"
+    home = Path(environ.get("HOME") or os.path.expanduser("~"))
+    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "gitmodel"
+
+
+class CachedAnswer(NamedTuple):
+    """A server's answer: *when*, in seconds since 1970, and the object *id* of a ref (None: there is no such ref)."""
+
+    when: float
+    id: Oid | None
+
+
+class UrlCache:
+    """The cache of the registry at one URL: up to three bare repositories, and the time of each query.
+
+    The cache may be deleted at any time. Credentials of the URL are not written there; git gets them through its
+    environment.
+    """
+
+    def __init__(self, address: Address, environ: Mapping[str, str], terms: Terms) -> None:
+        self.terms = terms
+        self._address = address
+        self._environ = _environment(address, environ)
+        self._top = cache_folder(environ) / "registries"
+        self.folder = self._top / address.key
+        self._thread_lock = threading.RLock()
+        self._depth = 0
+
+    def git(self, name: str) -> Git:
+        """Return git for the repository *name*; create the repository if it does not exist."""
+        path = self.folder / name
+        if not (path / "HEAD").is_file():
+            with self.lock():
+                if not (path / "HEAD").is_file():  # otherwise another process has created the repository
+                    self._make(path)
+        # git 2.34 would fetch objects that a damaged cache lacks, and in that fetch again, without end
+        return Git(path, path, self._top, self._environ, fetches_nothing=True)
+
+    def asked(self, question: str) -> CachedAnswer | None:
+        """Return the server's last answer to *question* (a path below the cache), or None."""
+        path = self.folder / "asked" / question
+        try:
+            text = path.read_text(encoding="ascii")
+            return CachedAnswer(path.stat().st_mtime, Oid(text) if text else None)
+        except (OSError, ValueError):
+            return None
+
+    def note_asked(self, question: str, id: Oid | None) -> None:
+        """Record that the server answered *question* now, by *id* (None: there is no such ref)."""
+        path = self.folder / "asked" / question
+        with writing(path, or_else=_ANOTHER_FOLDER):
+            replace_file(path, (id or "").encode())
+
+    def fresh(self, question: str) -> CachedAnswer | None:
+        """Return the server's last answer to *question* if it is recent enough, else None."""
+        found = self.asked(question) if self.terms.offline or self.terms.max_age else None
+        if found is not None and (self.terms.offline or 0 <= time.time() - found.when < self.terms.max_age):
+            return found
+        return None
+
+    def refuse_offline(self, what: str) -> None:
+        """Raise Unreachable if the server may not be contacted for *what*."""
+        if self.terms.offline:
+            raise Unreachable(
+                f"{what} of {self._address} is not in the cache, and --offline does not contact the server",
+                hint="run it without --offline while the server can be reached",
+            )
+
+    def out_of_reach(self, error: GitModelError, question: str) -> GitModelError:
+        """Return *error* with the age of the answer that is available offline."""
+        found = self.asked(question)
+        if found is not None and isinstance(error, Unreachable):
+            when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(found.when))
+            error.hint = f"try again when it can be reached; --offline answers from what was there at {when}"
+        return error
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Prevent other processes and threads from fetching or writing while the block runs. Nested calls do nothing.
+
+        Raises Conflict if the lock is not free before the timeout.
+        """
+        with self._thread_lock:
+            if self._depth:
+                yield
+                return
+            descriptor = self._lock_file(time.monotonic() + self.terms.timeout)
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                os.close(descriptor)
+
+    def is_sound(self) -> bool:
+        """Return True if the cache passes git's checks and has no lock of a killed process."""
+        from gitmodel.git.repositories.maintenance import check_objects
+
+        with self.lock():
+            if self._said_url() != self._address.shown or any(self.folder.rglob("*.lock")):
+                return False
+            for name in (BRANCH, SINGLE, COMMITS):
+                try:
+                    git = Git(self.folder / name, self.folder / name, self._top, self._environ, fetches_nothing=True)
+                    if name != COMMITS or git.git_dir.exists():
+                        check_objects(git)
+                except GitModelError:
+                    return False
+            return True
+
+    def remove(self) -> None:
+        """Delete the cache, so that it is created again. The lock file stays: other processes may wait for it."""
+        import shutil
+
+        aside = self._top / f"{self._address.key}.{os.urandom(6).hex()}"
+        with self.lock(), suppress(OSError):
+            os.rename(self.folder, aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def _make(self, path: Path) -> None:
+        import shutil  # imported here: only a new cache needs these
+
+        from gitmodel.git.repositories.new_repositories import init_bare
+
+        aside = self._top / f"{path.parent.name}.{os.urandom(6).hex()}"
+        with writing(path, or_else=_ANOTHER_FOLDER):
+            self._top.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.mkdir(exist_ok=True)
+            (self.folder / "url").write_text(f"{self._address.shown}\n", encoding="utf-8")
+        init_bare(aside, self._environ)
+        with writing(path, or_else=_ANOTHER_FOLDER):
+            shutil.rmtree(path, ignore_errors=True)
+            os.rename(aside, path)
+
+    def _said_url(self) -> str:
+        try:
+            return (self.folder / "url").read_text(encoding="utf-8").rstrip("\n")
+        except (OSError, ValueError):
+            return ""
+
+    def _lock_file(self, ends: float) -> int:
+        path = self._top / f"{self._address.key}.lock"
+        with writing(path, or_else=_ANOTHER_FOLDER):
+            self._top.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | RAW, 0o600)
+        try:
+            while not try_lock(descriptor):
+                if time.monotonic() >= ends:
+                    raise Conflict(
+                        f"another process has been fetching or writing {self._address} all this time",
+                        hint="try again, or allow more time: --timeout SECONDS",
+                    )
+                time.sleep(_POLL)
+        except BaseException as error:
+            os.close(descriptor)
+            if isinstance(error, NoLocks):
+                raise Unreachable(f"{path} cannot be locked: {error.strerror}", hint=_ANOTHER_FOLDER) from error
+            raise
+        return descriptor
+
+
+def _environment(address: Address, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of git: the URL with its credentials, and settings for a cache (GIT_CONFIG_COUNT)."""
+    given = {
+        f"remote.{REMOTE}.url": address.url,
+        "protocol.version": "2",
+        "core.hooksPath": os.devnull,
+        "gc.autoDetach": "false",
+        "maintenance.autoDetach": "false",
+    }
+    return with_settings(clean_environment(environ), given.items())

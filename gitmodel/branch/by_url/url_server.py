@@ -1,0 +1,319 @@
+"""A registry by URL: reads fetch the needed objects into the user's cache, writes are pushed before they return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from gitmodel.branch import remotes
+from gitmodel.branch.by_url.single_commits import FILTER, SingleCommits
+from gitmodel.branch.by_url.url_cache import ALL, BRANCH, HEAD, PROPOSED, REMOTE, SINGLE, UrlCache
+from gitmodel.branch.opening import checked_branch
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.tip_alone import WholeBranchNeeded, without_rest
+from gitmodel.domain.addresses import Address, Terms
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.refs import DEFAULT_BRANCH, PROPOSALS, RULES_TAGS, STAGE_TAGS, StageRef
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, UsageError
+from gitmodel.git.history.commits import commits_saying
+from gitmodel.git.history.tree_listing import list_changed_files, list_files
+from gitmodel.git.objects.partial_clone import PartialCloneTrees
+from gitmodel.git.refs.ref_commands import delete_ref, list_refs
+from gitmodel.git.repositories import remote_commands
+from gitmodel.git.repositories.remote_commands import fetch_objects
+from gitmodel.git.running.failures import GitError, Locked, Moved
+from gitmodel.git.running.process import GitOutput, check_git
+from gitmodel.git.settings.configuration import read_config
+
+if TYPE_CHECKING:
+    from gitmodel.branch.ref_moves.local_ref_moves import LocalRefs, Refs
+
+T = TypeVar("T")
+
+# In a registry with more files than this, only those that nearly every query reads are fetched in advance, because
+# there are few of them. The files of versions, names and runs are many.
+_FEW = 2_000
+_WANTED = frozenset({"registry", "model", "stage", "alias", "archived"})
+# The depth by which git means a history without an end.
+_WHOLE_HISTORY = 2**31 - 1
+# The most ids on one command line: an id takes 41 bytes, and Linux allows 2 MiB.
+_MOST = 20_000
+
+
+class UrlServer:
+    """The server of the registry at a URL, with the cache *whole*; `open_url` connects both.
+
+    The cache consists of a bare clone of the branch and the stage tags without file contents, of single commits
+    without history, which suffice for some reads and writes, and of commits without files. Its refs have the server's
+    last known values. A new commit gets a ref only after the server has accepted it.
+    """
+
+    def __init__(self, whole: Repository, single: Repository, cache: UrlCache, url: str) -> None:
+        self.url = url
+        self._whole = whole
+        self._single = single
+        self._cache = cache
+        self._commits = SingleCommits(whole, single, cache)
+        # True if the server was asked for the whole branch since the last `renew`
+        self._current = False
+        self._repaired = False
+
+    def close(self) -> None:
+        self._single.close()
+
+    def pushed(self, local: LocalRefs) -> Refs:
+        from gitmodel.branch.by_url.pushed_ref_moves import PushedRefs  # imported here because only writes need it
+
+        whole = self._whole
+        return PushedRefs(
+            whole, local, self._cache, ALL, self.fetch_all, self._has_on_branch, self.retry_with_new_cache
+        )
+
+    def renew(self) -> None:
+        self._current = False
+        self._commits.renew()
+
+    def head(self) -> Snapshot:
+        return self.retry_with_new_cache(lambda: self._whole.snapshot() if self._current else self._commits.tip())
+
+    def read_tip(self, question: Callable[[Snapshot], T]) -> T:
+        def ask() -> T:
+            self._require_no_branch()
+            return question(without_rest(self._commits.tip()))
+
+        return self.retry_with_new_cache(ask)
+
+    def change_tip(self, change: Callable[[Repository, Snapshot], T]) -> T:
+        from gitmodel.branch.by_url.pushed_ref_moves import PushedRefs  # imported here because only writes need it
+
+        single, fetch = self._single, self._fetch_tip
+        if not isinstance(single.refs, PushedRefs):
+            single.refs = PushedRefs(
+                single, single.refs, self._cache, HEAD, fetch, self._has_on_branch, self.retry_with_new_cache
+            )
+        done = single.refs.retry(lambda: change(single, without_rest(self._commits.tip())))
+        if not self._current:
+            self._commits.move_tip()
+        return done
+
+    def find_message(self, tip: Oid, text: str) -> tuple[Repository, list[Oid]]:
+        if self._whole.reader.resolve_id(self._whole.branch):
+            return self._whole, commits_saying(self._whole.git, tip, text)
+        return self._single, self._commits.find_message(tip, text)
+
+    def _fetch_tip(self) -> None:
+        self._require_no_branch()
+        self._commits.fetch_tip()
+
+    def _require_no_branch(self) -> None:
+        """Raise WholeBranchNeeded if the whole branch is cached: then its new commits are fetched, which are few."""
+        if self._current or self._whole.reader.resolve_id(self._whole.branch):
+            raise WholeBranchNeeded
+
+    def _has_on_branch(self, commit: Oid) -> bool:
+        """Return True if the server's branch has *commit*. Fetches the branch."""
+        with self._cache.lock():
+            self.fetch_all()
+        return self._whole.commits.is_on_chain(self._whole.tips.find(), commit)
+
+    def read_single_commit(self, about: VersionRef) -> Snapshot | None:
+        if self._has_whole(about):
+            return None
+        least = self._commits.read_single_commit(about)
+        # The list of signers in the previous commit decides if a signature counts. That needs the whole branch.
+        waits = least.frozen is None and _is_recorded(least, about)
+        return None if waits or (least.frozen is not None and _may_be_signed(least, least.frozen)) else least
+
+    def _has_whole(self, about: VersionRef) -> bool:
+        """Return True if the whole branch is cached, recent enough and not older than the fetched commit of *about*."""
+        if self._current:
+            return True
+        return not self._commits.has_newer(about) and self._may_answer()
+
+    def _may_answer(self) -> bool:
+        """Return True if the last fetch of the whole branch is recent enough, and the cache still has it."""
+        found = self._cache.fresh(ALL)
+        return found is not None and found.id == self._whole.tips.find()
+
+    def refresh(self) -> None:
+        if self._current and self._cache.asked(ALL) is not None:
+            return
+        if not self._may_answer():
+            self._cache.refuse_offline("the registry")
+            with self._cache.lock():
+                self.fetch_all()
+        self._current = True
+
+    def fetch_all(self) -> None:
+        """Fetch the branch and the stage tags, and the files that most queries read. Raises Unreachable."""
+        whole = self._whole
+        before = whole.reader.resolve_id(whole.branch)
+        tags = [f"+{prefix}*:{prefix}*" for prefix in (STAGE_TAGS, RULES_TAGS)]
+        if not self._fetch(ALL, f"+{whole.branch}:{whole.branch}", *tags, options=["--atomic"]):
+            if before is not None:
+                delete_ref(whole.git, whole.branch)
+            self._fetch(ALL, *tags, options=["--atomic"])
+        self._current = True
+        self._commits.renew()
+        tip = whole.tips.find()
+        if tip and tip != before:
+            self._prefetch(before, tip)
+        self._cache.note_asked(ALL, tip)
+
+    def _fetch(self, question: str, *refspecs: str, options: Sequence[str] = ()) -> bool:
+        """Fetch *refspecs* into the cache for *question*. Return False if the server does not have the branch."""
+        git, silence = self._whole.git, remotes.silence_timeout(self._whole)
+        answer = remote_commands.fetch(git, REMOTE, refspecs, *options, "--prune", FILTER, silence=silence)
+        if answer.code and f"couldn't find remote ref {self._whole.branch}" in answer.stderr:
+            return False
+        if answer.code:
+            raise self._cache.out_of_reach(remotes.unreachable(self.url, "fetched", answer), question)
+        self._whole.reader.close()
+        return True
+
+    def renew_branches(self) -> None:
+        self.refresh()
+        if self._cache.fresh(PROPOSED) is not None:
+            return
+        self._cache.refuse_offline("the list of proposals")
+        with self._cache.lock():
+            self._fetch(PROPOSED, f"+{PROPOSALS}*:{PROPOSALS}*")
+            self._cache.note_asked(PROPOSED, None)
+
+    def _prefetch(self, old: Oid | None, new: Oid) -> None:
+        """Fetch files that changed from *old* (None: nothing) to *new* and will probably be read."""
+        git = self._whole.git
+        found = list_changed_files(git, old, new) if old else list_files(git, new)
+        assert isinstance(self._whole.trees, PartialCloneTrees)
+        self._whole.trees.ensure(id for _, id, path in found if len(found) <= _FEW or _is_wanted(path))
+
+    def retry_with_new_cache(self, work: Callable[[], T], is_done: Callable[[], bool] = lambda: False) -> T:
+        """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or missing.
+
+        Does not retry if *is_done* returns True after the failure.
+        """
+        try:
+            return work()
+        except (Invalid, GitError, NotFound, Unreachable, Locked, Moved) as error:
+            if self._repaired or is_done() or self._cache.terms.offline or self._has_sound_cache(error):
+                raise
+            self._repaired = True
+            self._recreate_cache()
+            return work()
+
+    def _has_sound_cache(self, error: GitModelError) -> bool:
+        """Return True if the cache is not the reason for *error*."""
+        if isinstance(error, NotFound):
+            return all((git.git_dir / "HEAD").is_file() for git in (self._whole.git, self._single.git))
+        return not isinstance(error, Locked) and self._cache.is_sound()
+
+    def _recreate_cache(self) -> None:
+        with self._cache.lock():
+            self._whole.close()
+            self._cache.remove()
+            for name in (BRANCH, SINGLE):
+                self._cache.git(name)
+        for trees in (self._whole.trees, self._single.trees):
+            if isinstance(trees, PartialCloneTrees):
+                trees.forget()
+        self.renew()
+
+
+def open_url(
+    address: Address,
+    *,
+    environ: Mapping[str, str],
+    branch: str = "",
+    terms: Terms | None = None,
+) -> Repository:
+    """Open the registry at *address*. Nothing is fetched before it is needed. A damaged cache is created again.
+
+    Raises UsageError for a git that is too old, Unreachable for a cache that cannot be written.
+    """
+    check_git(environ)
+    cache = UrlCache(address, environ, terms or Terms())
+    try:
+        return _open(cache, address.shown, branch)
+    except (GitError, Invalid, UsageError):
+        cache.remove()
+        return _open(cache, address.shown, branch)
+
+
+def _open(cache: UrlCache, url: str, branch: str) -> Repository:
+    whole, single = cache.git(BRANCH), cache.git(SINGLE)
+    # Without the remotes of the cache: they are the registry itself, and no remotes of the user.
+    config = {key: value for key, value in read_config(whole).items() if not key.startswith("remote.")}
+    name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)
+    trees = partial(_partial_clone_trees, cache, url)
+    build = partial(Repository, branch=name, config=config, url=url, trees=trees)
+    commits = build(single, objects_folder=single.git_dir / "objects", shallow=True)
+    repository = build(
+        whole, objects_folder=whole.git_dir / "objects", shallow=False,
+        connect=lambda repository: UrlServer(repository, commits, cache, url),
+    )  # fmt: skip
+    if config.get("gitmodel.allowedsigners"):
+        repository.tags.extra_check = repository.signing.judged_by_own_signers
+    return repository
+
+
+def _partial_clone_trees(cache: UrlCache, url: str, repository: Repository) -> PartialCloneTrees:
+    """Return the trees of *repository*, a part of *cache*, whose files are fetched from *url* when they are read."""
+
+    def fetch(ids: list[Oid]) -> None:
+        cache.refuse_offline("a part")
+        with cache.lock():
+            for begin in range(0, len(ids), _MOST):
+                # like git's own fetch of missing objects (promisor-remote.c), but many at a time
+                silence = remotes.silence_timeout(repository)
+                answer = fetch_objects(repository.git, REMOTE, ids[begin : begin + _MOST], FILTER, silence=silence)
+                if answer.code and "unadvertised object" in answer.stderr:
+                    answer = _fetch_unfiltered(repository)
+                if answer.code:
+                    raise remotes.unreachable(url, "fetched", answer)
+
+    return PartialCloneTrees(
+        repository.git, fetch, repository.reader, repository.facts, lacks_folders=repository.shallow
+    )
+
+
+def _fetch_unfiltered(repository: Repository) -> GitOutput:
+    """Fetch all files from a server that supports filters but not fetching objects by id.
+
+    Such a server speaks an old protocol: sshd must be configured to accept GIT_PROTOCOL.
+    """
+    refs = list_refs(repository.git, repository.branch, STAGE_TAGS)
+    # With a depth, git also fetches what it has. `git fetch --refetch` needs git 2.36.
+    depth = 1 if repository.shallow else _WHOLE_HISTORY
+    refspecs = [f"+{ref}:{ref}" for ref in refs]
+    silence = remotes.silence_timeout(repository)
+    return fetch_objects(repository.git, REMOTE, refspecs, "--no-filter", f"--depth={depth}", silence=silence)
+
+
+def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:
+    """Return True if *about* is a stage or alias recorded on the branch.
+
+    Otherwise the tag of a previous name may count.
+    """
+    if about.number is not None or about.is_latest:
+        return False
+    with suppress(GitModelError):
+        name = snapshot.current_name(about.model)
+        return snapshot.recorded_place(StageRef(name, about.selector)) is not None
+    return False
+
+
+def _may_be_signed(snapshot: Snapshot, ref: StageRef) -> bool:
+    """Return True if the stage *ref* is `signed`, or may have been until a commit removed all such rules."""
+    rules = snapshot.registry()
+    switched_off = paths.SIGNERS in snapshot.files.names("") and not any(rule.signed for rule in rules.stages)
+    return rules.rule(ref.stage).signed or switched_off
+
+
+def _is_wanted(path: str) -> bool:
+    found = paths.parse_path(path)
+    return found is not None and found.kind in _WANTED

@@ -1,0 +1,100 @@
+"""The authors and signatures of the changes on a branch that is to be merged."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from functools import cached_property
+
+from gitmodel.branch.history.changed_paths import MOST_FILES, changed_paths
+from gitmodel.branch.repository import Repository
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.errors import Invalid
+from gitmodel.frozen import Frozen
+from gitmodel.git.history.commits import author_of_addition, commits_without_merges, first_parents
+
+_MOST_COMMITS = 10_000
+
+
+class ChangeSignature(Frozen):
+    """A signature of a commit by its author *by*, and the reason why it does not count; "" if it counts."""
+
+    by: str
+    fault: str = ""
+
+
+class ChangeAuthors:
+    """The authors of the changes on a branch that is to be merged: commit *head* into commit *base*."""
+
+    def __init__(self, repository: Repository, base: Oid, head: Oid) -> None:
+        self._repository = repository
+        self._base = base
+        self._head = head
+
+    def author_of_change(self, path: str) -> str:
+        """Return the author of the newest commit of *head* that changed *path*; "" if no commit did."""
+        return self._author(self._changed.get(path))
+
+    def signature_of_change(self, path: str) -> ChangeSignature | None:
+        """Return the signature of the newest commit of *head* that changed *path*, judged by the signers of *base*.
+
+        None if the commit is not signed.
+        """
+        from gitmodel.git.signatures import object_signatures  # imported here: most changes have no signature
+
+        id = self._changed.get(path)
+        if id is None or object_signatures.of_commit(self._repository.reader.get(id).data) is None:
+            return None
+        fault = self._repository.tags.signatures.commit_fault(id, before=self._base)
+        return ChangeSignature(self._author(id), fault)
+
+    def author_of_creation(self, path: str) -> str:
+        """Return the author of the commit that created the file at *path*.
+
+        The caller makes sure that no commit deleted the file later.
+        """
+        if path in self._changed and self._repository.files(self._base).id(path) is None:
+            return self._author(self._first.get(path))
+        chain = self._chain
+        at = bisect_left(range(len(chain)), True, key=lambda number: self._has(chain[number], path))
+        if at == len(chain):
+            return ""
+        commit = self._repository.commits.read(chain[at])
+        made = ""
+        if len(commit.parents) > 1:
+            made = author_of_addition(self._repository.git, commit.parents[1:], commit.parents[0], path)
+        return made or self._author(chain[at])
+
+    def _author(self, commit: Oid | None) -> str:
+        return self._repository.commits.read(commit).author.partition(" <")[0] if commit else ""
+
+    def _has(self, commit: Oid, path: str) -> bool:
+        return self._repository.files(commit).id(path) is not None
+
+    @cached_property
+    def _chain(self) -> list[Oid]:
+        return first_parents(self._repository.git, self._base)[::-1]
+
+    @cached_property
+    def _changed(self) -> dict[str, Oid]:
+        """The newest commit that touched each path."""
+        return dict(reversed(self._touched))
+
+    @cached_property
+    def _first(self) -> dict[str, Oid]:
+        """The oldest commit that touched each path."""
+        return dict(self._touched)
+
+    @cached_property
+    def _touched(self) -> list[tuple[str, Oid]]:
+        """Each path that a commit of *head* changed, with the commit, newest first."""
+        touched: list[tuple[str, Oid]] = []
+        for id in commits_without_merges(self._repository.git, self._head, self._base, _MOST_COMMITS):
+            commit = self._repository.commits.read(id)
+            try:
+                paths = changed_paths(self._repository, commit.parent, id)
+            except Invalid:
+                continue  # the commit changed too many files to name an author for each
+            touched += [(path, id) for path in paths]
+            if len(touched) > MOST_FILES:
+                break
+        return touched

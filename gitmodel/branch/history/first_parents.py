@@ -1,0 +1,170 @@
+"""The states of the metadata branch: its first parents, each with the files that it changed.
+
+A commit inside a pull request was never a state of the branch, but the merge of the pull request is. The states are
+ordered by ancestry, not by date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timezone
+from heapq import merge
+from itertools import groupby
+
+from gitmodel.branch.repository import Repository
+from gitmodel.domain.schema import codec
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.errors import Invalid
+from gitmodel.frozen import Frozen
+from gitmodel.git.history.commits import first_parents, raw_changes, roots
+from gitmodel.git.history.shallow import read_edge
+from gitmodel.git.objects.object_formats import FILE_MODES, Commit, parse_commit
+from gitmodel.git.objects.object_reader import GitObject
+from gitmodel.git.settings.configuration import list_remotes
+
+# The first call of git reads this many commits, later calls read more, so that stopping early is cheap.
+_FIRST_STRETCH = 64
+_LONGEST_STRETCH = 4_096
+
+
+class FileChange(Frozen):
+    """A file in a commit that changed it: its bytes before and after. None: there was no file, or it is no record."""
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+
+
+class BranchCommit(Frozen):
+    """A commit of the branch, and how it changed files against its first parent."""
+
+    commit: Commit
+    changes: tuple[FileChange, ...]
+
+
+def walk_branch(repository: Repository, tip: Oid, *pathspecs: str, kinds: str = "") -> Iterator[BranchCommit]:
+    """Yield the commits of the branch at *tip* that changed files in *pathspecs*, newest first.
+
+    *kinds* are the letters of the changes to find, as in git's option `--diff-filter`; "" for all.
+    For a single literal path, git uses its changed-path filters, if `git model maintenance` has written them.
+    Raises Invalid after the last available commit of a shallow clone.
+    """
+    stretch = _FIRST_STRETCH
+    at: Oid | None = tip
+    while at:
+        found = raw_changes(repository.git, at, stretch, pathspecs, kinds)
+        whole = len(found) < stretch
+        at = None
+        for entry in _read(repository, found):
+            if repository.shallow and entry.commit.id in shallow_edge(repository):
+                raise too_shallow(repository, entry.commit.id)
+            yield entry
+            at = None if whole else entry.commit.parent
+        if whole:
+            refuse_edge(repository, tip)
+        stretch = min(stretch * 8, _LONGEST_STRETCH)
+
+
+def walk_branch_by_path(repository: Repository, tip: Oid, *pathspecs: str) -> Iterator[BranchCommit]:
+    """Yield the same as `walk_branch`. If git has changed-path filters, git walks once for each literal path.
+
+    The filters work for one path at a time. At 100,000 commits, three such walks take less than half the time of one;
+    without filters they take twice as long.
+    """
+    # In a shallow clone, a walk that finds nothing would raise Invalid at the edge before the other walks start.
+    if repository.shallow or len(pathspecs) == 1 or not _has_filters(repository):
+        yield from walk_branch(repository, tip, *pathspecs)
+        return
+    place = {id: number for number, id in enumerate(first_parents(repository.git, tip))}
+    walks = (walk_branch(repository, tip, path) for path in pathspecs)
+    together = merge(*walks, key=lambda entry: place[entry.commit.id])
+    for _, same in groupby(together, key=lambda entry: entry.commit.id):
+        first, *others = same
+        changes = (*first.changes, *(change for entry in others for change in entry.changes))
+        yield replace(first, changes=tuple(sorted(changes, key=lambda change: change.path)))
+
+
+def shallow_edge(repository: Repository) -> frozenset[Oid]:
+    """Return the commits at which the history of a shallow clone ends."""
+    return read_edge(repository.common_dir)
+
+
+def too_shallow(repository: Repository, edge: str) -> Invalid:
+    """Return the error for history that a shallow clone does not have."""
+    remotes = list_remotes(repository.git)
+    remote = "origin" if "origin" in remotes or not remotes else remotes[0]
+    return Invalid(
+        f"this clone is shallow: it has no history of the metadata branch before {edge[:10]}",
+        hint=f"run `git fetch --unshallow {remote}` for the rest",
+    )
+
+
+def refuse_edge(repository: Repository, tip: Oid) -> None:
+    """Raise Invalid if the chain of first parents of *tip* ends where this clone was cut off."""
+    if not repository.shallow:
+        return
+    cut = [root for root in roots(repository.git, tip) if root in shallow_edge(repository)]
+    if cut:
+        raise too_shallow(repository, cut[0])
+
+
+def parse_person(stamp: str) -> tuple[str, str, datetime]:
+    """Return name, e-mail and time in UTC of the author or committer in a commit.
+
+    >>> parse_person("Ada <ada@example.com> 1767225600 +0100")[2].isoformat()
+    '2026-01-01T00:00:00+00:00'
+    """
+    who, _, rest = stamp.rpartition("> ")
+    name, _, email = who.partition(" <")
+    seconds = rest.partition(" ")[0]
+    try:
+        return name, email, datetime.fromtimestamp(int(seconds), timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return name, email, datetime.fromtimestamp(0, timezone.utc)
+
+
+def _has_filters(repository: Repository) -> bool:
+    """Return True if git's commit-graph has changed-path filters: the chunk BDAT (`git help format-commit-graph`)."""
+    folder = repository.common_dir / "objects" / "info"
+    for graph in (folder / "commit-graph", *folder.glob("commit-graphs/*.graph")):
+        with suppress(OSError), graph.open("rb") as file:
+            chunks = file.read(8)[6:7]
+            if b"BDAT" in file.read(12 * int.from_bytes(chunks, "big")):
+                return True
+    return False
+
+
+def _read(repository: Repository, found: list[tuple[Oid, list[str]]]) -> Iterator[BranchCommit]:
+    """Yield the commits of *found*, with all commits and files read in one request."""
+    commits = repository.reader.get_many([id for id, _ in found])
+    blobs = {id for _, lines in found for line in lines[::2] for id in _sides(line) if id}
+    parsed = [parse_commit(id, _sound(commit).data) for (id, _), commit in zip(found, commits, strict=True)]
+    wanted = sorted(blobs)
+    read = dict(zip(wanted, repository.reader.get_many(wanted, limit=codec.MAX_BYTES), strict=True))
+    for commit, (_, lines) in zip(parsed, found, strict=True):
+        yield BranchCommit(
+            commit, tuple(_change(line, path, read) for line, path in zip(lines[::2], lines[1::2], strict=True))
+        )
+
+
+def _change(line: str, path: str, read: dict[Oid, GitObject | Invalid]) -> FileChange:
+    before, after = (read.get(id) if id else None for id in _sides(line))
+    return FileChange(path, _data(before), _data(after))
+
+
+def _sides(line: str) -> tuple[Oid | None, Oid | None]:
+    """Return the ids of the file before and after the change; None instead of an id if it is not a regular file."""
+    old_mode, new_mode, old, new, _ = line.removeprefix(":").split(" ", 4)
+    return Oid(old) if old_mode in FILE_MODES else None, Oid(new) if new_mode in FILE_MODES else None
+
+
+def _data(found: GitObject | Invalid | None) -> bytes | None:
+    return found.data if isinstance(found, GitObject) else None
+
+
+def _sound(found: GitObject | Invalid) -> GitObject:
+    if isinstance(found, Invalid):
+        raise found
+    return found

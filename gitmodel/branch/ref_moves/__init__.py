@@ -1,0 +1,1 @@
+"""Moving refs of this repository: transactions, reservations, renumberings."""

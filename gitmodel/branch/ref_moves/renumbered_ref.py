@@ -1,0 +1,50 @@
+"""The ref that keeps the renumberings: the versions and models that pulls in this clone gave another number or name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.refs import RENUMBERED
+from gitmodel.domain.schema.renumbering import Renumberings
+from gitmodel.git.objects.object_formats import NewObject
+from gitmodel.git.objects.object_reader import ObjectReader
+from gitmodel.git.refs.ref_commands import RefMove
+
+
+class RenumberedRef:
+    """The ref of one repository that keeps its renumberings."""
+
+    def __init__(self, reader: ObjectReader) -> None:
+        self._reader = reader
+        self._closed = False
+        self._last: tuple[Oid | None, Renumberings] = (None, Renumberings())
+
+    def read(self) -> Renumberings:
+        return self._read()[1]
+
+    def close(self) -> None:
+        """Make `read` return the cached value until the reader is started again."""
+        self._closed = True
+
+    def moves(self, change: Callable[[Renumberings], Renumberings]) -> tuple[list[RefMove], list[NewObject]]:
+        """Apply *change* to the renumberings.
+
+        Return the ref move and the object to write, or nothing if *change* has no effect. In a transaction, this move
+        must come before that of the branch. A crash between the two moves then leaves a superfluous renumbering, and
+        never loses one.
+        """
+        old, before = self._read()
+        after = change(before)
+        if after == before:
+            return [], []
+        blob = NewObject("blob", after.encode())
+        return [RefMove(RENUMBERED, blob.id, old)], [blob]
+
+    def _read(self) -> tuple[Oid | None, Renumberings]:
+        """Return the renumberings and the id of the blob that holds them (None: there is no blob)."""
+        if self._closed and not self._reader.is_running:
+            return self._last  # after a client is closed, reading the name of a handle must not start git
+        found = self._reader.resolve(RENUMBERED)
+        self._last = (found.id, Renumberings.parse(found.data)) if found is not None else (None, Renumberings())
+        return self._last

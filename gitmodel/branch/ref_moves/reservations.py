@@ -1,0 +1,100 @@
+"""Reservations: refs that reserve a number or a name for a version that is not created yet. They are never pushed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from gitmodel.branch.ref_moves.local_ref_moves import Refs
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.refs import RESERVED, reserved_name_ref, reserved_ref
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.errors import Invalid
+from gitmodel.git.objects.object_formats import NewObject
+from gitmodel.git.objects.object_reader import ObjectReader
+from gitmodel.git.refs.ref_commands import RefMove, list_refs
+from gitmodel.git.running.failures import Moved
+from gitmodel.git.running.process import Git
+
+
+class Reservations:
+    """The reservations in one repository; `transaction.reserve` adds one."""
+
+    def __init__(self, git: Git, reader: ObjectReader, refs: Refs) -> None:
+        self._git = git
+        self._reader = reader
+        self._refs = refs
+
+    def has_number(self, model: str, number: int) -> bool:
+        """Return True if *number* is reserved for a version of *model*."""
+        return self._reader.resolve(reserved_ref(model, number)) is not None
+
+    def run_reserving(self, model: str, name: str) -> str:
+        """Return the id of the running run that reserved *name* for a version of *model*; "" if there is none."""
+        from gitmodel.branch.runs.run_journal import Journal  # imported here: only a new name needs it
+
+        found = self._reader.resolve(reserved_name_ref(model, name))
+        run = found.data.decode("ascii", "replace") if found is not None and found.type == "blob" else ""
+        return run if run and Journal(self._git.common_dir).is_running(run) else ""
+
+    def numbers(self) -> list[tuple[str, int, Oid]]:
+        """Return the numbers that are reserved, each with its model and the id of its ref."""
+        return [(model, int(last), id) for model, last, id in self._all() if last.isdigit()]
+
+    def names(self) -> list[tuple[str, str, Oid]]:
+        """Return the names of versions that are reserved, each with its model and the id of its ref."""
+        return [(model, last, id) for model, last, id in self._all() if not last.isdigit()]
+
+    def abandoned_names(self) -> list[tuple[str, str, Oid]]:
+        """Return the names that are reserved by runs that are over, each with its model and the id of its ref."""
+        return [found for found in self.names() if not self.run_reserving(*found[:2])]
+
+    def used_up(self, snapshot: Snapshot) -> list[tuple[str, int]]:
+        """Return the reserved numbers that *snapshot* has reached, each with its model. No version gets them again."""
+        found = []
+        for model, number, _ in self.numbers():
+            with suppress(Invalid):  # a reservation for a damaged record stays
+                if number <= snapshot.last_number(snapshot.current_name(model)):
+                    found.append((model, number))
+        return found
+
+    def release(self, model: str, number: int) -> None:
+        """Delete the reservation of *number*, if there is one."""
+        if (found := self._reader.resolve(reserved_ref(model, number))) is not None:
+            self._delete(reserved_ref(model, number), found.id)
+
+    def release_names(self, run: str) -> None:
+        """Delete the reservations of names by the run with the id *run*, under every name of their models."""
+        blob = NewObject("blob", run.encode()).id
+        for model, name, id in self.names():
+            if id == blob:
+                self._delete(reserved_name_ref(model, name), id)
+
+    def release_abandoned_names(self) -> None:
+        """Delete the reservations of names by runs that are over, as killed runs leave them."""
+        for model, name, id in self.abandoned_names():
+            self._delete(reserved_name_ref(model, name), id)
+
+    def moves_to_new_names(self, after: Snapshot) -> list[RefMove]:
+        """Return the moves that copy the reservations of a renamed model to the name that it has in *after*."""
+        carried = {}
+        for model, number, id in self.numbers():
+            with suppress(Invalid):  # a reservation for a damaged record stays
+                now = after.current_name(model)
+                if now != model and number > after.last_number(now) and not self.has_number(now, number):
+                    carried[reserved_ref(now, number)] = id
+        for model, name, id in self.names():
+            with suppress(Invalid):
+                now = after.current_name(model)
+                if now != model and self._reader.resolve(reserved_name_ref(now, name)) is None:
+                    carried[reserved_name_ref(now, name)] = id
+        return [RefMove(ref, id, None) for ref, id in carried.items()]
+
+    def _all(self) -> Iterator[tuple[str, str, Oid]]:
+        for ref, id in list_refs(self._git, RESERVED).items():
+            model, _, last = ref.removeprefix(RESERVED).rpartition("/")
+            yield model, last, id
+
+    def _delete(self, ref: str, id: Oid) -> None:
+        with suppress(Moved):
+            self._refs.move([RefMove(ref, None, id)], f"release {ref.removeprefix(RESERVED)}")

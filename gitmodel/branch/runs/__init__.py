@@ -1,0 +1,1 @@
+"""Runs on this machine: the journal, the output of steps, and the results of their cache."""

@@ -1,0 +1,200 @@
+"""The local journal: current and past runs on this machine, and cached outputs of steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from gitmodel.branch.runs.step_logs import remove_oldest
+from gitmodel.files.failures import writing
+from gitmodel.files.locks import NoLocks, create_locked, try_lock
+from gitmodel.files.permissions import make_folder, open_to_lock, replace_file
+
+# The number of runs kept. Ended runs are kept only for the tracebacks of failed runs and their values.
+_KEPT = 500
+# The output of steps is kept for fewer runs, because it takes up to 1 MiB for each attempt.
+_KEPT_LOGS = 200
+
+
+class Journal:
+    """Files below the common git directory that may be deleted at any time. No record depends on them.
+
+    Each run has a file of JSON lines, one for each event, so a torn last line loses nothing else.
+    """
+
+    def __init__(self, common_dir: Path) -> None:
+        self._runs = common_dir / "gitmodel" / "runs"
+        self._steps = common_dir / "gitmodel" / "steps"
+        self._logs = common_dir / "gitmodel" / "logs"
+
+    @contextmanager
+    def open_run(self, name: Callable[[], str], facts: Mapping[str, Any]) -> Iterator[RunJournal]:
+        """Keep a journal of a new run during the block. *name* returns ids until one is new.
+
+        The operating system releases the lock on the file (`man 2 flock`) when the process ends in any way.
+        """
+        self._remove_oldest()
+        remove_oldest(self._logs, _KEPT_LOGS - 1, self.is_running)
+        path, descriptor = create_locked(self._runs, lambda: f"{name()}.jsonl", os.O_APPEND | os.O_WRONLY)
+        journal = RunJournal(path.name.removesuffix(".jsonl"), path, descriptor)
+        with suppress(OSError):
+            make_folder(self.logs(journal.id))
+        try:
+            journal.note(**facts, status="running")
+            yield journal
+        finally:
+            journal.close()
+
+    def runs(self) -> dict[str, dict[str, Any]]:
+        """Return the journal's facts about each run, by id; see `run`."""
+        found = {path.stem: self._read(path) for path in self._paths()}
+        return {id: facts for id, facts in found.items() if facts is not None}
+
+    def run(self, id: str) -> dict[str, Any] | None:
+        """Return the journal's facts about the run *id*; None if it has none.
+
+        A run that was killed has the status "lost" and `since`, the seconds since 1970 at its last sign of life.
+        """
+        return self._read(self._runs / f"{id}.jsonl") if "/" not in id else None
+
+    def running(self) -> list[dict[str, Any]]:
+        """Return the journal's facts about the runs that are running."""
+        return [facts for facts in self.runs().values() if facts.get("status") == "running"]
+
+    def is_running(self, id: str) -> bool:
+        """Return True if the run *id* is running on this machine; one that was killed is not."""
+        return (self.run(id) or {}).get("status") == "running"
+
+    def logs(self, id: str) -> Path:
+        """Return the folder for the output of the steps of the run *id*, with a folder for each step."""
+        return self._logs / id
+
+    def find_step(self, key: str) -> dict[str, Any] | None:
+        """Return the result of the step with the cache key *key*; None if it never ran here."""
+        try:
+            found = json.loads((self._steps / key[:2] / f"{key}.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def keep_step(self, key: str, result: Mapping[str, Any]) -> None:
+        """Write the result of a step. If the disk is full or JSON cannot express a value, the step will run again."""
+        with suppress(OSError, TypeError):
+            replace_file(self._steps / key[:2] / f"{key}.json", json.dumps(result).encode())
+
+    def outputs(self) -> Iterator[dict[str, Any]]:
+        """Yield the digests and formats of outputs: those of cached steps, and those of current runs."""
+        current = [path for path in self._paths() if _is_locked(path)]
+        for path in [*current, *(sorted(self._steps.glob("*/*.json")) if os.path.isdir(self._steps) else ())]:
+            with suppress(OSError):
+                for found in _json_lines(path):
+                    if isinstance(found.get("outputs"), list):
+                        yield from (output for output in found["outputs"] if isinstance(output, dict))
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._runs.glob("*.jsonl")) if os.path.isdir(self._runs) else []
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
+        facts: dict[str, Any] = {}
+        try:
+            changed = path.stat().st_mtime
+            lines = list(_json_lines(path))
+            locked = _is_locked(path)
+        except OSError:
+            return None
+        for line in lines:
+            facts.update(line)
+        if facts.get("status") == "running" and not locked:
+            facts.update(status="lost", since=changed)
+        return facts or None
+
+    def _remove_oldest(self) -> None:
+        paths = self._paths()
+        for path in paths[: max(0, len(paths) - _KEPT)]:
+            try:
+                if not _is_locked(path):
+                    shutil.rmtree(_kept_values(path), ignore_errors=True)
+                    path.unlink()
+            except OSError:
+                continue
+
+
+class RunJournal:
+    """The journal of one run that is under way."""
+
+    def __init__(self, id: str, path: Path, descriptor: int) -> None:
+        self.id = id
+        self._path = path
+        self._descriptor = descriptor
+        _open_journals.add(self)
+
+    @property
+    def kept_values(self) -> Path:
+        """The folder for values of the run that cannot be stored. It is deleted together with this journal."""
+        return _kept_values(self._path)
+
+    def note(self, **facts: Any) -> None:
+        """Append *facts* to the file. Raises Unreachable if the file cannot be written."""
+        line = json.dumps({"at": round(time.time(), 3), **facts}, default=str).encode() + b"\n"
+        with writing(self._path):
+            while line:
+                line = line[os.write(self._descriptor, line) :]
+
+    def note_stored(self, outputs: Iterable[tuple[str, str]]) -> None:
+        """Note the *outputs* that the run stored (digests and formats), so that `store gc` keeps them until it ends."""
+        self.note(outputs=[{"digest": digest, "format": format} for digest, format in outputs])
+
+    def discard(self) -> None:
+        """Delete the journal of the run, because the branch has its record."""
+        self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Release the lock."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+# A forked child closes these files. Otherwise the child keeps the lock, and a killed run does not look lost.
+_open_journals: weakref.WeakSet[RunJournal] = weakref.WeakSet()
+
+
+def _close_in_child() -> None:
+    for journal in list(_open_journals):
+        journal.close()
+
+
+if hasattr(os, "register_at_fork"):  # Windows cannot fork
+    os.register_at_fork(after_in_child=_close_in_child)
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects in a file of JSON lines, without an incomplete last line. Raises OSError."""
+    for line in path.read_bytes().splitlines():
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict):
+            yield found
+
+
+def _is_locked(path: Path) -> bool:
+    descriptor = open_to_lock(path)
+    try:
+        return not try_lock(descriptor)
+    except NoLocks:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _kept_values(path: Path) -> Path:
+    return path.with_suffix(".kept")

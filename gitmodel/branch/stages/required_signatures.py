@@ -1,0 +1,234 @@
+"""Signatures that the rule of a stage requires: of the commit that changed the stage, and of its tag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.domain.snapshots.snapshot import read_registry
+from gitmodel.errors import Invalid
+from gitmodel.git.history.commit_chains import Commits
+from gitmodel.git.history.commits import PARENTS_BEFORE_WALK, commit_times, commits_changing
+from gitmodel.git.objects.object_formats import parse_commit, parse_tag
+from gitmodel.git.objects.object_reader import GitObject
+from gitmodel.git.objects.trees import CommitFiles, Trees
+from gitmodel.git.running.process import Git
+
+if TYPE_CHECKING:
+    from gitmodel.git.signatures.object_signatures import Signature, SignatureVerifier
+
+# How far another clock may be ahead of this machine's.
+_AHEAD = 600
+# The end of the year 9999, the maximum of `ssh-keygen`.
+_LAST = 253402300799
+_COUNTS = "sealed"
+_NEVER_REQUIRED = "unasked"
+
+
+class RequiredSignatures:
+    """The signatures of one repository.
+
+    The list of signers in the first parent of a commit decides if its signature counts. A signature must be valid at
+    the time of its commit. This time is the latest date of the commit and its chain of first parents, so that a signer
+    cannot backdate a commit. If *now* is given, the signature must be valid at that time, too.
+    """
+
+    def __init__(self, git: Git, trees: Trees, verifier: Callable[[], SignatureVerifier], commits: Commits) -> None:
+        self._git = git
+        self._trees = trees
+        self._reader = trees.reader
+        self._facts = trees.facts
+        self._verifier = verifier
+        self._commits = commits
+
+    def are_required(self, parents: tuple[Oid, ...], stage: str) -> bool:
+        """Return True if the rules before a commit with these *parents* require a signature for a change of *stage*.
+
+        A rule still counts if the change that removed it had to be signed and was not.
+        """
+        if not parents:
+            return False
+        if self._requires(parents[0], stage):
+            return True
+        return not self.never_required(parents[0]) and self._requires(self._trusted(parents[0])[0], stage)
+
+    def never_required(self, tip: Oid) -> bool:
+        """Return True if no rule up to *tip* ever required signatures. Fast if a recent commit was checked before."""
+        at, passed = tip, []
+        for _ in range(PARENTS_BEFORE_WALK):
+            if self._facts.get(_NEVER_REQUIRED, at):
+                break
+            if self.requires_any(at):
+                return False
+            passed.append(at)
+            parents = self._commits.read(at).parents
+            if not parents or not self._commits.is_here(parents[0]):
+                break
+            at = parents[0]
+        else:
+            if any(self.requires_any(id) for id in commits_changing(self._git, at, paths.REGISTRY)):
+                return False
+        if passed:
+            self._facts.put(_NEVER_REQUIRED, tip, "1")
+        return True
+
+    def commit_fault(
+        self, id: Oid, data: bytes | None = None, *, now: int | None = None, before: Oid | None = None
+    ) -> str:
+        """Return the reason why the signature of commit *id* does not count, or "". *data*: the bytes of a new commit.
+
+        *before* is the commit whose rules count, if not those of the first parent.
+        """
+        if data is None and now is None and not before and self._facts.get(_COUNTS, id):
+            return ""
+        bytes_ = self._reader.get(id).data if data is None else data
+        parents = (before,) if before else parse_commit(id, bytes_).parents
+        why = self._rules_fault(parents[0]) if parents else ""
+        why = why or self._unsigned(id, bytes_, self._allowed(parents[0]) if parents else "", now)
+        if not why and data is None and not before:
+            self._facts.put(_COUNTS, id, "1")
+        return why
+
+    def lists_fault(self, id: Oid, commits: Iterable[Oid]) -> str:
+        """Return the reason why a list of signers in *commits* does not allow the signer of commit *id*, or ""."""
+        data = self._reader.get(id).data
+        lists = dict.fromkeys(self._allowed(commit) for commit in commits)
+        return next((fault for allowed in lists if (fault := self._unsigned(id, data, allowed))), "")
+
+    def tag_fault(
+        self, id: Oid, tag: bytes, commit: bytes | None = None, *, now: int | None = None, before: Oid | None = None
+    ) -> str:
+        """Return the reason why the signature of tag *id* does not count, or "". *commit*: the bytes of a new target.
+
+        *before* is the commit whose rules count, if not those of the target's first parent.
+        """
+        if now is None and not before and self._facts.get(_COUNTS, id):
+            return ""
+        target = parse_tag(tag).target
+        data = self._reader.get(target).data if commit is None else commit
+        parents = (before,) if before else parse_commit(target, data).parents
+        from gitmodel.git.signatures import object_signatures
+
+        found = object_signatures.of_tag(tag)
+        if found is None:
+            return "it is not signed"
+        if not parents:
+            return "its commit has no parent, so no earlier list of signers says who may sign it"
+        tagger = _header(found.payload, b"tagger ")
+        claimed = max(_seconds(tagger), _seconds(_header(data, b"committer ")))
+        why = self._rules_fault(parents[0])
+        why = why or self._fault(found, self._allowed(parents[0]), parents[0], (tagger,), claimed, now)
+        if not why and commit is None and not before:
+            self._facts.put(_COUNTS, id, "1")
+        return f"its signature does not count: {why}" if why else ""
+
+    def fault_by_list(self, tag: GitObject, target: GitObject, allowed: str) -> str:
+        """Return the reason why *allowed*, the reader's own list of signers, does not accept *tag*, or "".
+
+        The signature must be valid at the dates of the tag and of its *target*: the branch with other dates is not
+        read.
+        """
+        from gitmodel.git.signatures import object_signatures
+
+        found = object_signatures.of_tag(tag.data)
+        if found is None:
+            return "it is not signed"
+        tagger = _header(found.payload, b"tagger ")
+        when = min(max(_seconds(tagger), _seconds(_header(target.data, b"committer "))), _LAST)
+        why = self._verifier().fault(found, allowed, (_email(tagger),), when) if _email(tagger) else "it names nobody"
+        return f"its signature does not count: {why}" if why else ""
+
+    def _unsigned(self, id: Oid, data: bytes, allowed: str, now: int | None = None) -> str:
+        """Return the reason why the commit *id* is not signed by a signer in the list *allowed*, or ""."""
+        from gitmodel.git.signatures import object_signatures
+
+        parents = parse_commit(id, data).parents
+        found = object_signatures.of_commit(data)
+        if not parents or found is None:
+            return f"commit {id[:10]} is not signed" if parents else ""
+        author, committer = (_header(found.payload, key) for key in (b"author ", b"committer "))
+        why = self._fault(found, allowed, parents[0], (author, committer), _seconds(committer), now)
+        return f"commit {id[:10]} does not count as signed: {why}" if why else ""
+
+    def _fault(
+        self, found: Signature, allowed: str, parent: Oid, people: tuple[str, ...], claimed: int, now: int | None
+    ) -> str:
+        emails = tuple(dict.fromkeys(map(_email, people)))
+        if not allowed:
+            return f"there is no file {paths.SIGNERS} before it"
+        if not all(emails):
+            return "it lacks the e-mail address of the person who made it"
+        when = min(max(claimed, *self._times(parent)), _LAST)
+        if now is not None and when > now + _AHEAD:
+            return "it is dated in the future"
+        moments = (when,) if now is None else (when, max(when, now))
+        faults = (self._verifier().fault(found, allowed, emails, moment) for moment in dict.fromkeys(moments))
+        return next((fault for fault in faults if fault), "")
+
+    def _rules_fault(self, commit: Oid) -> str:
+        """Return the reason why the rules and the list of signers in *commit* are not trusted, or "".
+
+        If a stage requires signatures, a change of rules or signers must be signed, too. An unsigned change does not
+        count until a signed change sets the rules again. Without a list of signers, no signature is needed.
+        """
+        why = self._trusted(commit)[1]
+        return f"the rules were changed and {why}" if why else ""
+
+    def _trusted(self, commit: Oid) -> tuple[Oid | None, str]:
+        """Return the newest commit up to *commit* whose change of the rules counts, and why a later change does not."""
+        trusted: Oid | None = None
+        allowed = ""  # the newest list of signers that counts
+        why = ""
+        for id in reversed(commits_changing(self._git, commit, paths.REGISTRY, paths.SIGNERS)):
+            asked = bool(trusted and allowed and self.requires_any(trusted))
+            why = self._unsigned(id, self._reader.get(id).data, allowed) if asked else ""
+            if not why:
+                trusted, allowed = id, self._allowed(id) or (allowed if asked else "")
+        return trusted, why
+
+    def _requires(self, commit: Oid | None, stage: str) -> bool:
+        return commit is not None and self._registry(commit).rule(stage).signed
+
+    def requires_any(self, commit: Oid) -> bool:
+        """Return True if *commit* has a rule that requires signatures, or unreadable rules and a list of signers."""
+        try:
+            return any(rule.signed for rule in self._registry(commit).stages)
+        except Invalid:
+            return bool(self._allowed(commit))
+
+    def _allowed(self, commit: Oid) -> str:
+        """Return the list of signers in *commit*, "" if there is none.
+
+        Raises Invalid if the list is not a file, or too long.
+        """
+        return (self._files(commit).read(paths.SIGNERS) or b"").decode("utf-8", "replace")
+
+    def _times(self, commit: Oid) -> Iterator[int]:
+        """Return the committer dates of *commit* and its chain of first parents, as seconds since 1970."""
+        return (seconds for _, seconds in commit_times(self._git, commit))
+
+    def _registry(self, commit: Oid) -> RegistryRecord:
+        return read_registry(self._files(commit))
+
+    def _files(self, commit: Oid) -> CommitFiles:
+        return CommitFiles(self._trees, self._commits.read(commit).tree)
+
+
+def _header(payload: bytes, key: bytes) -> str:
+    """Return the value of the header *key*, "" unless it occurs exactly once."""
+    head = payload.partition(b"\n\n")[0]
+    found = [line for line in head.split(b"\n") if line.startswith(key)]
+    return found[0][len(key) :].decode("utf-8", "replace") if len(found) == 1 else ""
+
+
+def _email(person: str) -> str:
+    """The address in `Name <address> seconds zone`, "" if there is none."""
+    return person.rpartition(">")[0].rpartition("<")[2]
+
+
+def _seconds(person: str) -> int:
+    words = person.rsplit(" ", 2)
+    return int(words[1]) if len(words) == 3 and words[1].isdigit() else 0

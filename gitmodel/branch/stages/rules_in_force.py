@@ -1,0 +1,232 @@
+"""The rules of `gitmodel.toml` in force: a tag that `apply` moves, and further rules that count.
+
+A change of a stage must satisfy the rules of its first parent, the rules that were in force before it, and all versions
+of the rules in between. So stricter rules count immediately, and looser ones after they come into force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.domain.schema.refs import rules_ref, seen_rules_ref
+from gitmodel.domain.schema.rules_tag import extends, read_before, rules_message
+from gitmodel.domain.snapshots.snapshot import read_registry
+from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW, Files
+from gitmodel.errors import Invalid, Refused
+from gitmodel.git.history.commit_chains import Commits
+from gitmodel.git.history.commits import PARENTS_BEFORE_WALK
+from gitmodel.git.objects.object_formats import NewObject, format_tag, parse_tag
+from gitmodel.git.objects.object_reader import GitObject
+from gitmodel.git.objects.trees import CommitFiles, Trees
+from gitmodel.git.refs.ref_commands import RefMove
+
+# A search over more commits than this caches its result.
+_FEW = 8
+_RULES = "rules"
+
+
+class RulesInForce:
+    """The rules in force of one repository, whose metadata branch is *branch*."""
+
+    def __init__(self, trees: Trees, commits: Commits, branch: str) -> None:
+        self._reader = trees.reader
+        self._trees = trees
+        self._facts = trees.facts
+        self._commits = commits
+        self._branch = branch.removeprefix("refs/heads/")
+        self.ref = rules_ref(branch)
+        self.seen_ref = seen_rules_ref(branch)
+        self._assumed: Oid | None = None
+
+    @property
+    def name(self) -> str:
+        """The tag's short name, as for `git show`."""
+        return self.ref.removeprefix("refs/tags/")
+
+    def id(self) -> Oid | None:
+        """Return the id of the current tag object; None if there is no tag."""
+        return self._reader.resolve_id(self.ref)
+
+    @contextmanager
+    def assume(self, id: Oid) -> Iterator[None]:
+        """Within the block, act as if the tag were at the object *id*: a push is judged before any ref moves."""
+        self._assumed = id
+        try:
+            yield
+        finally:
+            self._assumed = None
+
+    def commits_in_force(self) -> tuple[Oid, ...]:
+        """Return the commits whose rules came into force, newest first; none if this clone never saw the tag.
+
+        If the tag is missing, was set back or is malformed, returns the commits of the last tag that this clone saw.
+        """
+        if self._assumed:
+            return self.read(self._assumed)
+        now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
+        known = self.seen() if seen is not None and (now is None or now.id != seen.id) else ()
+        try:
+            found = self._read(now) if now is not None else ()
+        except Refused:
+            return known
+        return found if extends(found, known) else known
+
+    def check(self) -> tuple[Oid, ...]:
+        """Return the commits of `commits_in_force`.
+
+        Raises Refused if the tag was seen here before and is missing, was set back or is malformed.
+        """
+        # Read in this order, because other processes move `ref` before `seen_ref`.
+        seen, now = self._reader.resolve_many([self.seen_ref, self.ref])
+        if now is None:
+            if seen is not None:
+                raise self._refusal("is gone")
+            return ()
+        found = self._read(now)
+        if (seen is None or seen.id != now.id) and not extends(found, self._read_seen(seen)):
+            raise self._refusal("was set back")
+        return found
+
+    def read(self, id: Oid | None) -> tuple[Oid, ...]:
+        """Return the commits that the tag object *id* lists. Raises Refused for a malformed tag."""
+        return self._read(self._reader.get(id)) if id else ()
+
+    def seen(self) -> tuple[Oid, ...]:
+        """Return the commits in the tag that this clone saw last; none if it saw no tag or a malformed tag."""
+        return self._read_seen(self._reader.resolve(self.seen_ref))
+
+    def other_commits(self, parent: Oid | None) -> tuple[Oid, ...]:
+        """Return the commits whose rules also count for a change on the commit *parent*, besides *parent* itself.
+
+        They are the newest commit up to *parent* that the tag lists, if any, and each later commit that changed the
+        rules.
+        """
+        if parent is None:
+            return ()
+        since = next((commit for commit in self.commits_in_force() if self._commits.reaches(parent, commit)), None)
+        if since is None or since == parent:
+            return (since,) if since else ()
+        begin, at = self._changed(since), self._changed(parent)
+        found = [since]
+        while at and at != begin:
+            found.append(at)
+            parents = self._commits.read(at).parents
+            if not parents:
+                break
+            at = self._changed(parents[0])
+        return tuple(found)
+
+    def other_registries(self, parent: Oid | None) -> tuple[RegistryRecord, ...]:
+        """Return the records of `gitmodel.toml` at `other_commits`. Raises Invalid for a record that cannot be read."""
+        return tuple(read_registry(self._files(commit)) for commit in self.other_commits(parent))
+
+    def are_pending(self, tip: Oid) -> bool:
+        """Return True if other rules than the rules of *tip* judge a change on *tip*, or if no rules are in force."""
+        now = self._files(tip)
+        return not self.commits_in_force() or any(
+            not have_same_rules(self._files(commit), now) for commit in self.other_commits(tip)
+        )
+
+    def check_branch(self, tip: Oid) -> None:
+        """Raise Refused like `check`, and if the branch at *tip* does not have the commit at which the tag points.
+
+        Does not raise if the branch moved meanwhile and has that commit now: a write on *tip* then fails and is
+        retried. Raises Invalid if a shallow clone lacks the commits that decide.
+        """
+        positions = self.check()
+        if positions and not self._commits.reaches(tip, positions[0]):
+            now = self._reader.resolve_id(f"refs/heads/{self._branch}")
+            if now is not None and now != tip and self._commits.reaches(now, positions[0]):
+                return
+            if self._commits.shallow:
+                raise _too_shallow()
+            raise self._refusal(f"points at {positions[0][:10]}, which is not on the branch")
+
+    def next_tag(self, data: bytes, id: Oid, *, kept: tuple[Oid, ...] | None = None) -> NewObject:
+        """Return the tag that puts the rules of the commit *id* in force.
+
+        *data* is the content of this commit; *kept* are the previous commits in force.
+        """
+        before = self.commits_in_force() if kept is None else kept
+        committer = next(line for line in data.decode("utf-8", "replace").split("\n") if line.startswith("committer "))
+        message = rules_message(self._branch, before)
+        return NewObject("tag", format_tag(id, self.name, committer.removeprefix("committer "), message))
+
+    def moves(self, tag: Oid) -> list[RefMove]:
+        """Return the moves of the tag, and of the ref that remembers it, to the object *tag*."""
+        now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
+        return [RefMove(self.ref, tag, now.id if now else None), *self._seen_moves(tag, seen)]
+
+    def moves_to_remember(self) -> list[RefMove]:
+        """Return the move that records that this clone saw the tag; none if it is recorded."""
+        now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
+        return self._seen_moves(now.id, seen) if now else []
+
+    def _seen_moves(self, tag: Oid, seen: GitObject | None) -> list[RefMove]:
+        old = seen.id if seen else None
+        return [RefMove(self.seen_ref, tag, old)] if tag != old else []
+
+    def _read(self, found: GitObject) -> tuple[Oid, ...]:
+        if found.type == "tag":
+            tag, message = parse_tag(found.data), found.data.decode("utf-8", "replace").partition("\n\n")[2]
+            before = read_before(message)
+            if tag.name == self.name and tag.target_type == "commit" and before is not None:
+                return (tag.target, *before)
+        raise self._refusal("is not a tag that gitmodel made")
+
+    def _read_seen(self, seen: GitObject | None) -> tuple[Oid, ...]:
+        try:
+            return self._read(seen) if seen else ()
+        except Refused:
+            return ()
+
+    def _changed(self, commit: Oid) -> Oid | None:
+        """Return the newest commit up to *commit* that changed the rules."""
+        at = commit
+        for step in range(PARENTS_BEFORE_WALK):
+            known = self._facts.get_oid(_RULES, at)
+            parents = self._commits.read(at).parents
+            if known is None and self._commits.is_hidden(at):
+                raise _too_shallow()
+            if known is None and (not parents or self._ids(at) != self._ids(parents[0])):
+                known = at
+            if known is not None:
+                if step > _FEW:
+                    self._facts.put(_RULES, commit, known)
+                return known
+            at = parents[0]
+        found = self._commits.changed_by(at, paths.REGISTRY, paths.SIGNERS)
+        if found:
+            self._facts.put(_RULES, commit, found)
+        return found
+
+    def _ids(self, commit: Oid) -> tuple[Oid | None, Oid | None]:
+        files = self._files(commit)
+        return files.id(paths.REGISTRY), files.id(paths.SIGNERS)
+
+    def _files(self, commit: Oid) -> CommitFiles:
+        return CommitFiles(self._trees, self._commits.read(commit).tree)
+
+    def _refusal(self, what: str) -> Refused:
+        return Refused(
+            f"the tag {self.name}, which says which rules are in force, {what}",
+            hint="run `git model pull` to fetch it, or `git model doctor --fix` to set it as it was seen here last",
+        )
+
+
+def _too_shallow() -> Invalid:
+    return Invalid(f"the rules in force are not known: {TOO_SHALLOW}", hint="run `git fetch --unshallow`")
+
+
+def have_same_rules(one: Files, other: Files) -> bool:
+    """Return True if two commits have the same rules: the same stages and the same list of signers."""
+    try:
+        return read_registry(one).stages == read_registry(other).stages and (
+            one.read(paths.SIGNERS) == other.read(paths.SIGNERS)
+        )
+    except Invalid:
+        return False

@@ -1,0 +1,400 @@
+"""Stage tags: reading them, judging whether they count, and deriving the tag for a commit."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gitmodel.branch.stages.required_signatures import RequiredSignatures
+from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.digests import sha256
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.records import StageRecord
+from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
+from gitmodel.domain.snapshots.snapshot import place_files, read_registry
+from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW, StageTag
+from gitmodel.errors import Invalid
+from gitmodel.git.history.commit_chains import Commits
+from gitmodel.git.history.commits import commits_changing
+from gitmodel.git.objects.object_formats import FOLDER, NewObject, format_tag, parse_commit, parse_tag
+from gitmodel.git.objects.object_reader import GitObject
+from gitmodel.git.objects.trees import CommitFiles, Trees
+from gitmodel.git.refs.ref_commands import list_refs
+from gitmodel.git.running.failures import Moved
+from gitmodel.git.running.process import Git
+
+if TYPE_CHECKING:
+    from gitmodel.git.signatures.object_signatures import SignatureVerifier
+
+_SIGNED = "signedby"
+# For more models than this, the tags of all models are listed.
+_MOST_PREFIXES = 100
+# How many models are read together; what is read of them fits into the caches. With more than a few, reading the whole
+# chain of commits takes less time than looking for each commit.
+_MODELS_AHEAD, _FEW_MODELS = 100, 16
+_OFF_BRANCH = "its commit is not on the metadata branch"
+
+
+class StageTags:
+    """The stage tags of one repository."""
+
+    def __init__(self, git: Git, trees: Trees, commits: Commits, verifier: Callable[[], SignatureVerifier]) -> None:
+        self._git = git
+        self._reader = trees.reader
+        self._trees = trees
+        self._facts = trees.facts
+        self.commits = commits
+        self._verifier = verifier
+        # Called with each judged tag. Rejects it if the reader's own list of signers does. None: there is no list.
+        self.extra_check: Callable[[StageTag, GitObject], StageTag] | None = None
+        self.signatures = RequiredSignatures(git, trees, verifier, commits)
+
+    def at(self, commit: Oid | None, tip: Callable[[], Oid | None]) -> SnapshotTags:
+        """Return the stage tags, judged against *commit*. Reading a tag of a later *tip* of the branch raises Moved."""
+        return SnapshotTags(self, commit, tip)
+
+    def id(self, ref: StageRef) -> Oid | None:
+        """Return the id of the current tag object, None if there is no tag."""
+        return self._reader.resolve_id(ref.full)
+
+    def read(self, ref: StageRef) -> GitObject | None:
+        """Return the current tag object, None if there is no tag."""
+        return self._reader.resolve(ref.full)
+
+    def all(self, *models: str) -> dict[StageRef, Oid]:
+        """Return the id of every stage tag, or of those of *models*.
+
+        Leaves out refs whose name is not that of a stage tag.
+        """
+        prefixes = [f"{STAGE_TAGS}{model}/" for model in models] or [STAGE_TAGS]
+        found = ((StageRef.parse(name), id) for name, id in list_refs(self._git, *prefixes).items())
+        return {ref: id for ref, id in found if ref is not None}
+
+    def read_ahead(self, refs: Iterable[StageRef]) -> None:
+        """Read into the caches what `judge` reads about the tags of *refs*, in few requests to git.
+
+        Otherwise `judge` would read the folder of all models twice for each tag. Errors are left to `judge`.
+        """
+        wanted = list(refs)
+        with suppress(Invalid):
+            tags = self._reader.resolve_many([ref.full for ref in wanted])
+            targets = [(ref, *target_of(ref, tag)) for ref, tag in zip(wanted, tags, strict=True) if tag is not None]
+            sound = [(ref, target) for ref, target, fault in targets if not fault]
+            self.commits.read_ahead(target for _, target in sound)
+            commits = [(ref, self.commits.read(target)) for ref, target in sound]
+            self.commits.read_ahead(commit.parent for _, commit in commits if commit.parent)
+            folders = [
+                (self.commits.read(id).tree, paths.model_folder(ref.model))
+                for ref, commit in commits
+                for id in (commit.id, commit.parent)
+                if id
+            ]
+            self._trees.read_folders(folders)
+            entries = (self._trees.folder(*folder).values() for folder in folders)
+            self._trees.read_ahead(entry.id for found in entries for entry in found if entry.mode == FOLDER)
+
+    def judge(self, ref: StageRef, found: GitObject, tip: Oid | None) -> StageTag:
+        """Read the tag object *found* under *ref* and judge whether it counts on the branch at *tip*.
+
+        If the tag does not count and the stage is `signed`, the previous holder stays in force. Otherwise anybody who
+        may push a tag could empty the stage, without the key of a signer.
+        """
+        judged = self._judge(ref, found, tip)
+        if not judged.forged or judged.forged == TOO_SHALLOW:
+            return judged
+        commit = self.signed_by(ref, tip)
+        path = paths.stage_file(ref.model, ref.stage)
+        return replace(judged, instead=self._stage_record(commit, path)) if commit else judged
+
+    def signed_by(self, ref: StageRef, tip: Oid | None) -> Oid | None:
+        """Return the newest commit up to *tip* that changed the stage *ref* and has a required signature.
+
+        None if there is none, or if the stage is not `signed`.
+        """
+        path = paths.stage_file(ref.model, ref.stage)
+        try:
+            signatures = self.signatures
+            if tip is None or signatures.never_required(tip) or not signatures.are_required((tip,), ref.stage):
+                return None
+            key = sha256(f"{tip} {ref.name}".encode())
+            known = self._facts.get_oid(_SIGNED, key)
+            if known:
+                return known
+            for id in commits_changing(self._git, tip, path):
+                parents = self.commits.read(id).parents
+                if not signatures.are_required(parents, ref.stage) or not signatures.commit_fault(id):
+                    self._facts.put(_SIGNED, key, id)
+                    return id
+        except Invalid:
+            pass
+        return None
+
+    def _judge(self, ref: StageRef, found: GitObject, tip: Oid | None) -> StageTag:
+        target, fault = target_of(ref, found)
+        if fault or tip is None:
+            return StageTag(ref, found.id, target, None, fault or _OFF_BRANCH)
+        try:
+            record, merge = self._set_by(target, ref, tip), None
+            if not self.commits.is_on_chain(tip, target):
+                merge = self.commits.merged_by(tip, target)
+                if merge is None:
+                    why = TOO_SHALLOW if self.commits.is_cut(tip) else _OFF_BRANCH
+                    return StageTag(ref, found.id, target, record, why)
+                if not self._is_kept(merge, target, self._places(tip, ref)):
+                    forged = f"{merge[:10]} merged its commit {target[:10]} and changed {ref.stage} of {ref.model}"
+                    return StageTag(ref, found.id, target, record, forged, merge)
+            forged = f"its commit {target[:10]} did not set {ref.stage} of {ref.model}"
+            if record is not None:
+                forged = "" if self.signatures.never_required(tip) else self._signature_fault(ref, found, target, merge)
+        except Invalid as error:
+            return StageTag(
+                ref, found.id, target, None, TOO_SHALLOW if self.commits.is_hidden(target) else error.message
+            )
+        return StageTag(ref, found.id, target, record, forged, merge)
+
+    def judge_alone(self, ref: StageRef, found: GitObject) -> StageTag:
+        """Read the tag object *found* under *ref* and judge it by the tag and its commit alone.
+
+        Does not check that the commit is on the branch: the server that accepts pushed tags must check this.
+        """
+        target, fault = target_of(ref, found)
+        if fault:
+            return StageTag(ref, found.id, target, None, fault)
+        for path in self._places(target, ref):
+            record = self._stage_record(target, path)
+            if record is not None:
+                return StageTag(ref, found.id, target, record)
+        return StageTag(ref, found.id, target, None, f"its commit {target[:10]} has no {ref.stage} of {ref.model}")
+
+    def is_of_registry(self, ref: StageRef, found: GitObject) -> bool:
+        """Return True if the tag object *found* under *ref* points at a commit that has this stage, on any branch."""
+        try:
+            return self.judge_alone(ref, found).record is not None
+        except Invalid:
+            return False
+
+    def agrees(self, ref: StageRef, old: Oid | None, wanted: NewObject, new: NewObject | None = None) -> bool:
+        """Return True if the tag *old* of *ref* need not be replaced by *wanted*; *new* is an unwritten commit.
+
+        A signed tag is kept if it has the same name and target and a valid signature. If the stage requires signatures,
+        every other tag must be replaced.
+        """
+        target = parse_tag(wanted.data).target
+        if not old or (new is not None and new.id == target):
+            return False
+        found = self._reader.get(old)
+        if found.type != "tag" or parse_tag(found.data) != parse_tag(wanted.data):
+            return False
+        if self.signatures.are_required(self.commits.read(target).parents, ref.stage):
+            return not self._signature_fault(ref, found, target)
+        return old == wanted.id or self._signer_of(found) != ""
+
+    def _signature_fault(self, ref: StageRef, found: GitObject, target: Oid, merge: Oid | None = None) -> str:
+        """Return the reason why the signatures of tag and commit do not count, or "".
+
+        The rules before *target* and those before its *merge* count, because a merged branch may have other rules than
+        the branch that it was merged into.
+        """
+        signatures = self.signatures
+        if signatures.are_required(self.commits.read(target).parents, ref.stage):
+            why = signatures.tag_fault(found.id, found.data) or signatures.commit_fault(target)
+            if why:
+                return why
+        before = self.commits.read(merge).parents[:1] if merge else ()
+        if not signatures.are_required(before, ref.stage):
+            return ""
+        (parent,) = before
+        why = signatures.tag_fault(found.id, found.data, before=parent)
+        return why or signatures.commit_fault(target, before=parent)
+
+    def _is_kept(self, merge: Oid, commit: Oid, places: Iterable[str]) -> bool:
+        """Return True if *merge* has the same files at *places* as *commit*, and at least one."""
+        files, merged = self._files(commit), self._files(merge)
+        ids = [(files.id(path), merged.id(path)) for path in places]
+        return any(id is not None for id, _ in ids) and all(id == there for id, there in ids)
+
+    def _signer_of(self, found: GitObject) -> str:
+        from gitmodel.git.signatures import object_signatures
+
+        signature = object_signatures.of_tag(found.data)
+        return self._verifier().signer(signature) if signature else ""
+
+    def recorded_at(self, tip: Oid | None, ref: StageRef) -> NewObject | None:
+        """Return the tag for the branch at *tip*: on the newest first parent that changed the stage's file.
+
+        Returns None if the file does not exist. Raises Invalid if a shallow clone hides that commit.
+        """
+        if tip is None:
+            return None
+        for path in self._places(tip, ref):
+            if self._files(tip).id(path) is None:
+                continue
+            commit = self.commits.changed_by(tip, path)
+            assert commit is not None  # the file exists, so a commit added it
+            return self._set_at(ref, commit, path)
+        return None
+
+    def set_at(self, ref: StageRef, commit: Oid) -> NewObject | None:
+        """Return the tag for *commit*, which set the file of the stage *ref*; None if the commit has no such file."""
+        for path in self._places(commit, ref):
+            if self._files(commit).id(path) is not None:
+                return self._set_at(ref, commit, path)
+        return None
+
+    def _set_at(self, ref: StageRef, id: Oid, path: str) -> NewObject:
+        commit = self.commits.read(id)
+        before = self._stage_record(commit.parent, path) if commit.parent else None
+        after = self._stage_record(commit.id, path)
+        assert after is not None
+        return self._tag(ref, commit.id, self.commits.author(commit, path), commit.committer, before, after)
+
+    def new_tag(self, ref: StageRef, id: Oid, data: bytes, before: StageRecord | None, after: StageRecord) -> NewObject:
+        """Return the tag for the new commit *id*, which need not be written yet."""
+        commit = parse_commit(id, data)
+        return self._tag(ref, id, commit.author, commit.committer, before, after)
+
+    def _tag(
+        self, ref: StageRef, id: Oid, author: str, committer: str, before: StageRecord | None, after: StageRecord
+    ) -> NewObject:
+        # Every clone must derive the same tag, so it depends only on the commit.
+        tagger = f"{author.rsplit(' ', 2)[0]} {' '.join(committer.rsplit(' ', 2)[1:])}"
+        from gitmodel.domain.schema.messages import tag_message  # imported here because only writes need it
+
+        message = tag_message(ref, before.version if before else None, after.version, after.reason)
+        return NewObject("tag", format_tag(id, ref.name, tagger, message))
+
+    def _set_by(self, commit: Oid, ref: StageRef, tip: Oid) -> StageRecord | None:
+        """Return the record of *ref* that *commit* set, or None if it did not change this record.
+
+        *tip* limits the possible files.
+        """
+        parent = self.commits.read(commit).parent
+        for path in self._places(tip, ref):
+            id = self._files(commit).id(path)
+            if id is None or (parent and self._files(parent).id(path) == id):
+                continue
+            return self._stage_record(commit, path)
+        return None
+
+    def _places(self, commit: Oid, ref: StageRef) -> tuple[str, ...]:
+        """Return the paths of the files that say which version is in *ref*. The stages are those of *commit*."""
+        return place_files(read_registry(self._files(commit)), ref)
+
+    def _stage_record(self, commit: Oid, path: str) -> StageRecord | None:
+        return self._files(commit).load(path, records.StageRecord, newer=True)
+
+    def _files(self, commit: Oid) -> CommitFiles:
+        return CommitFiles(self._trees, self.commits.read(commit).tree)
+
+
+class SingleStageTag:
+    """At most one stage tag; implements `domain.snapshots.snapshot_sources.Tags`."""
+
+    all_known = False
+
+    def __init__(self, tag: StageTag | None = None) -> None:
+        self._tag = tag
+
+    def get(self, ref: StageRef) -> StageTag | None:
+        return self._tag if self._tag is not None and self._tag.ref == ref else None
+
+    def of(self, model: str) -> Mapping[str, StageTag]:
+        return {self._tag.ref.stage: self._tag} if self._tag is not None and self._tag.ref.model == model else {}
+
+    def models(self) -> frozenset[str]:
+        return frozenset({self._tag.ref.model} if self._tag is not None else ())
+
+
+class SnapshotTags:
+    """The stage tags of one snapshot, read on demand; implements `domain.snapshots.snapshot_sources.Tags`."""
+
+    all_known = True
+
+    def __init__(self, tags: StageTags, commit: Oid | None, tip: Callable[[], Oid | None]) -> None:
+        self._tags = tags
+        self._commit = commit
+        self._tip = tip
+        # The ids of the tags that were listed so far.
+        self._by_model: dict[str, dict[StageRef, Oid]] = {}
+        self._has_all = False
+        # The models whose tags `of` will probably be asked for, in order, and those that were read ahead.
+        self._names: list[str] = []
+        self._ahead: set[str] = set()
+
+    def get(self, ref: StageRef) -> StageTag | None:
+        found = self._tags.read(ref)
+        return None if found is None else self._judge(ref, found)
+
+    def of(self, model: str) -> Mapping[str, StageTag]:
+        if self._has_all and model in self._by_model and model not in self._ahead:
+            self._read_ahead_from(model)
+        found = {ref.stage: self.get(ref) for ref in self.ids(model)}
+        return {stage: tag for stage, tag in found.items() if tag is not None}
+
+    def models(self) -> frozenset[str]:
+        if not self._has_all:
+            self._by_model, self._has_all = {}, True
+            for ref, id in self._tags.all().items():
+                self._by_model.setdefault(ref.model, {})[ref] = id
+            self._names = sorted(self._by_model)
+        return frozenset(self._by_model)
+
+    def list_of(self, models: Collection[str]) -> None:
+        """List the tags of *models*. After this call, `of` does not run git for them."""
+        if len(models) > _MOST_PREFIXES:
+            self.models()
+        elif models and not self._has_all:
+            self._by_model |= {model: {} for model in models}
+            for ref, id in self._tags.all(*models).items():
+                self._by_model.setdefault(ref.model, {})[ref] = id
+
+    def read_ahead(self, refs: Iterable[StageRef]) -> None:
+        """Read what `get` needs for the tags of *refs*, in few requests to git."""
+        self._tags.read_ahead(refs)
+
+    def ids(self, model: str) -> Mapping[StageRef, Oid]:
+        """Return the ids of the stage tags of *model*."""
+        if self._has_all or model in self._by_model:
+            return self._by_model.get(model, {})
+        return self._tags.all(model)
+
+    @property
+    def depend_on_objects_only(self) -> bool:
+        """True if git objects alone decide which tags count. False with a list of signers or in a shallow clone."""
+        return self._tags.extra_check is None and not self._tags.commits.shallow
+
+    @property
+    def commits(self) -> Commits:
+        """The commits of the repository."""
+        return self._tags.commits
+
+    def _read_ahead_from(self, model: str) -> None:
+        """Read what is needed to judge the tags of *model* and the models after it, of which all are listed."""
+        if self._commit and not self._ahead and len(self._names) > _FEW_MODELS:
+            self.commits.read_chain(self._commit)
+        begin = bisect_left(self._names, model)
+        names = self._names[begin : begin + _MODELS_AHEAD]
+        self._ahead.update(names)
+        self.read_ahead(ref for name in names for ref in self._by_model[name])
+
+    def _judge(self, ref: StageRef, found: GitObject) -> StageTag:
+        judged = self._tags.judge(ref, found, self._commit)
+        if judged.forged and self._tip() != self._commit:
+            # The tag may belong to a commit that came after the snapshot.
+            raise Moved("the branch moved while it was read", hint="try again")
+        return judged if self._tags.extra_check is None else self._tags.extra_check(judged, found)
+
+
+def target_of(ref: StageRef, found: GitObject) -> tuple[Oid, str]:
+    """Return the target of the tag *found* under *ref*, and the reason why it cannot be a stage tag ("" if it can)."""
+    if found.type != "tag":
+        return found.id, "it is not an annotated tag"
+    tag = parse_tag(found.data)
+    if tag.name != ref.name:
+        return tag.target, f"the tag inside is called {tag.name!a}"
+    if tag.target_type != "commit":
+        return tag.target, f"it points at a {tag.target_type}"
+    return tag.target, ""

@@ -1,0 +1,317 @@
+"""The transaction: one commit of the metadata branch and the refs that move with it, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.retrying import half_done_error
+from gitmodel.branch.stages.rules_in_force import have_same_rules
+from gitmodel.branch.tip_alone import WholeBranchNeeded, require_only_files
+from gitmodel.branch.transactions.foreign_tags import refuse_foreign, refuse_second_registry
+from gitmodel.branch.transactions.new_commits import BEGIN, check_paths, first_commit, made_commit, refuse_credentials
+from gitmodel.domain.changes.changed_files import ChangedFiles
+from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.changes.stages import leftovers
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.domain.schema.refs import (
+    REMOTES,
+    StageRef,
+    remote_branch_ref,
+    remote_rules_ref,
+    reserved_name_ref,
+    reserved_ref,
+)
+from gitmodel.domain.schema.renumbering import Renumberings
+from gitmodel.domain.snapshots.snapshot import Snapshot, place_at, read_registry
+from gitmodel.errors import Unreachable
+from gitmodel.git.objects.object_formats import NewObject, parse_commit, parse_tag
+from gitmodel.git.objects.object_reader import GitObject
+from gitmodel.git.objects.trees import changed_tree
+from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.running.failures import GitError, Moved
+
+T = TypeVar("T")
+
+
+def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T:
+    """Plan a change on a snapshot with *plan*, and write it as one commit with its tags, all or nothing.
+
+    The first change also creates the registry. If another process moved a ref first, nothing has changed, and *plan* is
+    called again with the new snapshot. Raises Conflict after too many attempts, Refused for text that looks like a
+    credential, UsageError before planning if a variable names another repository, and the errors of *plan*.
+    """
+    repository.git.refuse_read_only()
+    if repository.server is not None:
+        with suppress(WholeBranchNeeded):
+            return repository.server.change_tip(partial(_change_tip, plan))
+
+    def make() -> T:
+        snapshot = repository.snapshot_at(repository.latest())
+        change = plan(snapshot)
+        refuse_credentials(repository, snapshot, change)
+        if snapshot.commit and _touches_stages(change):
+            repository.rules.check_branch(snapshot.commit)
+        _make(repository, snapshot, change)
+        return change.result
+
+    return repository.refs.retry(make)
+
+
+def _change_tip(plan: Callable[[Snapshot], Change[T]], repository: Repository, tip: Snapshot) -> T:
+    """Write the change that *plan* returns for *tip*, without the history. Raises WholeBranchNeeded."""
+    change = plan(tip)
+    require_only_files(change)
+    refuse_credentials(repository, tip, change)
+    _make(repository, tip, change)
+    return change.result
+
+
+def begin(repository: Repository, registry: RegistryRecord) -> bool:
+    """Write the first commit of the branch if neither this clone nor a remote has the branch.
+
+    Return True if it was written.
+    """
+
+    def make() -> bool:
+        if repository.writable_tip():
+            return False
+        first, new = first_commit(repository, registry)
+        try:
+            refuse_second_registry(repository, None)
+            repository.refs.move([RefMove(repository.branch, first.id, None)], f"gitmodel: {BEGIN}", [*new, first])
+        except Moved:
+            return False
+        return True
+
+    return repository.refs.retry(make)
+
+
+def adopt(repository: Repository, commit: Oid) -> None:
+    """Create the local branch at *commit*, which a remote has, if there is no local branch."""
+    try:
+        repository.refs.move([RefMove(repository.branch, commit, None)], "gitmodel: adopt the registry of a remote")
+    except Moved:
+        return
+
+
+def reserve(
+    repository: Repository,
+    model: str,
+    next_number: Callable[[Snapshot], int],
+    *,
+    name: str | None = None,
+    run: str = "",
+) -> int:
+    """Reserve a number of *model* for a version that is not created yet. Other writers skip it.
+
+    With *name*, also reserve this name for the version until the run with the id *run* ends. Raises Conflict if another
+    run has reserved the name.
+    """
+    repository.git.refuse_read_only()
+
+    def make() -> int:
+        snapshot = repository.snapshot_at(repository.latest())
+        if name is not None:
+            snapshot.check_not_reserved(model, name)
+        number = next_number(snapshot)
+        local = repository.reader.resolve(repository.branch)
+        # Without a registry, the ref points at a first commit. The branch is created by the first change.
+        commit, _, new = _base(repository, snapshot)
+        held = snapshot.commit if local else None
+        moves = [RefMove(repository.branch, held, held), RefMove(reserved_ref(model, number), commit, None)]
+        if name is not None:
+            new = [*new, NewObject("blob", run.encode())]
+            ref = reserved_name_ref(model, name)
+            left = repository.reader.resolve(ref)  # reserved by a killed run
+            moves.append(RefMove(ref, new[-1].id, left.id if left else None))
+        repository.refs.move(moves, f"reserve {model} {number}", new)
+        return number
+
+    return repository.refs.retry(make)
+
+
+def remember_remote(repository: Repository) -> None:
+    """If no state of the remote was recorded, record the branch and tags that plain git fetched as its last seen state.
+
+    Otherwise the next pull could not distinguish tags that moved here from tags that moved on the remote.
+    """
+    remote = repository.tips.remote_name()
+    if not remote or repository.reader.resolve(remote_branch_ref(remote, repository.branch)) is not None:
+        return
+    found = repository.reader.resolve(repository.tips.fetched_ref(remote))
+    if found is None or found.type != "commit":
+        return
+    tags = repository.tags.all()
+    seen = {f"{REMOTES}{remote}/model/{ref.model}/{ref.stage}": id for ref, id in tags.items()}
+    if rules := repository.rules.id():
+        seen[remote_rules_ref(remote, repository.branch)] = rules
+    seen = {copy: id for copy, id in seen.items() if repository.reader.resolve(copy) is None}
+    seen[remote_branch_ref(remote, repository.branch)] = found.id
+    with suppress(Moved):
+        repository.refs.move([RefMove(copy, id, None) for copy, id in seen.items()], f"gitmodel: clone of {remote}")
+
+
+def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> None:
+    if not change.files and not (change.apply and snapshot.commit) and not change.settled:
+        return
+    local = repository.reader.resolve(repository.branch)
+    old = local.id if local else None
+    if old and old != snapshot.commit:
+        raise Moved("the branch moved while the change was planned", hint="try again")
+    check_paths(change.files)
+    remember_remote(repository)
+    parent, root, begun = _base(repository, snapshot)
+    tree, new = changed_tree(repository.trees, root, change.files) if change.files else (root, [])
+    new = [*begun, *new]
+    made = None
+    if tree != root:
+        must_sign = repository.signing.is_required(snapshot, change.files)
+        made = made_commit(repository, parent, tree, change, sign=must_sign)
+        if must_sign:
+            repository.signing.check_commit(made)
+        new.append(made)
+    commit = made.id if made else parent
+    settling, notes = _settling(repository, change) if change.settled or change.renumbered else ([], [])
+    new += notes
+    # The branch comes first: git moves refs in this order, so a crash can only leave "branch new, tag old": a pending
+    # change.
+    moves = [RefMove(repository.branch, commit, old)]
+    moves += settling
+    moves += [RefMove(reserved_ref(model, number), None, None) for model, number in change.numbers]
+    if any(what is not None and what.kind == "model" for what in map(paths.parse_path, change.files)):
+        moves += repository.reservations.moves_to_new_names(
+            replace(snapshot, files=ChangedFiles(snapshot.files, change.files))
+        )
+    if made is not None and _changes_rules(repository, snapshot, change):
+        new.append(repository.rules.next_tag(made.data, made.id))
+        moves += repository.rules.moves(new[-1].id)
+    drops: list[RefMove] = []
+    moves_tag = False
+    for ref, wanted, found in _with_former(repository, snapshot, _follow(repository, snapshot, change, made)):
+        tag = found.id if found else None
+        if wanted is None and tag:
+            refuse_foreign(repository, snapshot.commit, ref, found, repairs=False)
+            drops.append(RefMove(ref.full, None, tag))
+        elif wanted is not None and not repository.tags.agrees(ref, tag, wanted, made):
+            if tag:
+                repairs = made is None or parse_tag(wanted.data).target != made.id
+                refuse_foreign(repository, snapshot.commit, ref, found, repairs=repairs)
+            elif not moves_tag:
+                refuse_second_registry(repository, snapshot.commit, ref.stage)
+            moves_tag = True
+            wanted = repository.signing.tag(ref, wanted, made, new_registry=not snapshot.commit)
+            new.append(wanted)
+            moves.append(RefMove(ref.full, wanted.id, tag))
+    try:
+        repository.refs.move(moves, f"gitmodel: {change.subject}", new)
+    except (Unreachable, GitError) as error:
+        # An error of the disk may have stopped git after the first ref.
+        repository.reader.close()
+        tip = repository.reader.resolve(repository.branch)
+        if made and tip is not None and tip.id == made.id:
+            raise half_done_error(error) from error
+        raise
+    repository.refs.drop(drops)
+
+
+def _settling(repository: Repository, change: Change[Any]) -> tuple[list[RefMove], list[NewObject]]:
+    """Return the ref move that removes the renumberings that *change* settles, and adds its new renumberings.
+
+    Raises Moved if another process has settled these renumberings.
+    """
+
+    def noted(found: Renumberings) -> Renumberings:
+        left = found.without_notes(change.settled)
+        return left.with_pull(change.renumbered) if change.renumbered else left
+
+    moves, new = repository.renumbered.moves(noted)
+    if not moves:
+        raise Moved("a note on a renumbered version was settled meanwhile", hint="try again")
+    return moves, new
+
+
+def _base(repository: Repository, snapshot: Snapshot) -> tuple[Oid, Oid, list[NewObject]]:
+    """Return the commit on which *snapshot*'s change is made, its tree, and the objects to write for a new registry."""
+    if snapshot.commit:
+        return snapshot.commit, repository.commits.read(snapshot.commit).tree, []
+    refuse_second_registry(repository, None)
+    first, new = first_commit(repository, RegistryRecord())
+    return first.id, parse_commit(first.id, first.data).tree, [*new, first]
+
+
+def _touches_stages(change: Change[Any]) -> bool:
+    """Return True if *change* must satisfy rules of stages, or changes such rules."""
+    found = map(paths.parse_path, change.files)
+    return bool(change.apply) or any(what is not None and what.kind in ("stage", "registry") for what in found)
+
+
+def _changes_rules(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> bool:
+    """Return True if *change* alters the rules of *snapshot*.
+
+    The first rules of a registry are a change only if they restrict something.
+    """
+    if not {paths.REGISTRY, paths.SIGNERS} & change.files.keys():
+        return False
+    after = ChangedFiles(snapshot.files, change.files)
+    if not repository.rules.id() and snapshot.registry().is_open and read_registry(after).is_open:
+        return False
+    return not have_same_rules(snapshot.files, after)
+
+
+def _with_former(
+    repository: Repository, snapshot: Snapshot, moves: Iterable[tuple[StageRef, NewObject | None]]
+) -> Iterator[tuple[StageRef, NewObject | None, GitObject | None]]:
+    """Yield *moves*, each with the current tag of its stage.
+
+    If a stage has no tag under the model's current name, the tag under a former name counted. The removal of that tag
+    is yielded, too.
+    """
+    for ref, wanted in moves:
+        tag = repository.tags.read(ref)
+        yield ref, wanted, tag
+        if tag is None:
+            former = (StageRef(name, ref.stage) for name in snapshot.former_names(ref.model))
+            yield from ((old, None, found) for old in former if (found := repository.tags.read(old)) is not None)
+
+
+def _follow(
+    repository: Repository, snapshot: Snapshot, change: Change[Any], commit: NewObject | None
+) -> Iterator[tuple[StageRef, NewObject | None]]:
+    """Yield each tag that changes with *change*: the tag of each changed stage file. None if the file is deleted."""
+    followed = set()
+    for path, data in change.files.items():
+        found = paths.parse_path(path)
+        ref = place_at(snapshot.registry(), found)
+        if found is None or ref is None or commit is None:
+            continue
+        followed.add(ref)
+        if data is not None and data == snapshot.files.read(path):
+            # the file does not change, so its tag stays at the earlier commit that set it
+            yield ref, repository.tags.recorded_at(snapshot.commit, ref)
+            continue
+        if data is None:
+            yield ref, None
+            continue
+        before = snapshot.files.load(path, records.StageRecord, newer=True)
+        after = codec.decode(records.StageRecord, data, path, newer=True)
+        yield ref, repository.tags.new_tag(ref, commit.id, commit.data, before, after)
+    for ref in change.drop:
+        followed.add(ref)
+        yield ref, None
+    for ref in change.apply:
+        if ref not in followed:
+            yield ref, recorded_tag(repository, snapshot, ref)
+
+
+def recorded_tag(repository: Repository, snapshot: Snapshot, ref: StageRef) -> NewObject | None:
+    """Return the tag that the branch records; None if the stage has no file, or only a leftover of a clean merge."""
+    if paths.stage_file(ref.model, ref.stage) in leftovers(snapshot, ref.model):
+        return None
+    return repository.tags.recorded_at(snapshot.commit, ref)

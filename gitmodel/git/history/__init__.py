@@ -1,0 +1,1 @@
+"""Commits and their files: ancestors, merges, notes, tags, and the files that differ between commits."""

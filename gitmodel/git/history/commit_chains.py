@@ -1,0 +1,168 @@
+"""Commits of the branch: reading them, and finding their place on the chain of first parents."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.errors import Invalid
+from gitmodel.git.history.commits import (
+    PARENTS_BEFORE_WALK,
+    find_merge_of,
+    first_parents,
+    newest_changing,
+    newest_merged_changing,
+    roots,
+)
+from gitmodel.git.history.shallow import read_edge
+from gitmodel.git.objects.fact_cache import FactCache
+from gitmodel.git.objects.object_formats import Commit, parse_commit
+from gitmodel.git.objects.object_reader import ObjectReader
+from gitmodel.git.objects.trees import BoundedCache
+from gitmodel.git.running.process import Git
+
+_COMMITS_KEPT = 4_000
+
+
+class Commits:
+    """The commits of one repository, with caches. *shallow* is True if its history is cut off."""
+
+    def __init__(self, git: Git, reader: ObjectReader, facts: FactCache, *, shallow: bool) -> None:
+        self._git = git
+        self._reader = reader
+        self._facts = facts
+        self.shallow = shallow
+        self._parsed = BoundedCache(_COMMITS_KEPT)
+        self._chain_lock = threading.RLock()
+        self._chain_tip: Oid | None = None
+        self._on_chain: set[Oid] = set()
+
+    def read(self, id: Oid) -> Commit:
+        """Return the commit *id*. Raises Invalid if the repository does not have the commit."""
+        found: Commit | None = self._parsed.get(id)
+        if found is None:
+            found = parse_commit(id, self._reader.get(id).data)
+            self._parsed.remember(id, found)
+        return found
+
+    def read_ahead(self, ids: Iterable[Oid]) -> None:
+        """Read the commits *ids* into the cache, in one request. Errors are left to the later call of `read`."""
+        wanted = [id for id in dict.fromkeys(ids) if id not in self._parsed]
+        for found in self._reader.get_many(wanted):
+            if not isinstance(found, Invalid):
+                self._parsed.remember(found.id, parse_commit(found.id, found.data))
+
+    def merged_by(self, tip: Oid, commit: Oid) -> Oid | None:
+        """Return the commit on the chain of first parents of *tip* that merged *commit*, or None."""
+        known = self._facts.get_oid("merged", commit)
+        if known and self.is_on_chain(tip, known):
+            return known
+        merge = find_merge_of(self._git, tip, commit)
+        if merge:
+            self._facts.put("merged", commit, merge)
+        return merge
+
+    def is_on_chain(self, tip: Oid | None, commit: Oid) -> bool:
+        """Return True if *commit* is *tip* or in its chain of first parents."""
+        if not tip:
+            return False
+        # The cache holds the chain of one tip, and another thread may ask about another tip at the same time.
+        with self._chain_lock:
+            self._follow(tip)
+            if commit in self._on_chain:
+                return True
+            if self.reaches(tip, commit):
+                self._on_chain.add(commit)
+                return True
+            return False
+
+    def read_chain(self, tip: Oid) -> None:
+        """Cache the whole chain of first parents of *tip*, for many calls of `is_on_chain`."""
+        with self._chain_lock:
+            self._follow(tip)
+            self._on_chain.update(first_parents(self._git, tip))
+
+    def changed_by(self, tip: Oid, *found_at: str) -> Oid | None:
+        """Return the newest commit on the chain of first parents of *tip* that changed a path of *found_at*, or None.
+
+        Raises Invalid if a shallow clone lacks this commit.
+        """
+        found = newest_changing(self._git, tip, *found_at)
+        if self.is_hidden(found) if found else self.is_cut(tip):
+            raise Invalid(
+                f"this clone is too shallow to tell who changed {found_at[0]}", hint="run `git fetch --unshallow`"
+            )
+        return found
+
+    def author(self, commit: Commit, path: str) -> str:
+        """Return the author of the change of *path* in *commit*.
+
+        If *commit* is a merge: of the newest merged change of *path*.
+        """
+        if len(commit.parents) < 2:
+            return commit.author
+        newest = newest_merged_changing(self._git, commit.id, commit.parents[0], path)
+        return self.read(newest).author if newest else commit.author
+
+    def is_hidden(self, commit: Oid) -> bool:
+        """Return True if git does not show *commit* or its first parent, because the clone is shallow.
+
+        The file `shallow` decides this: a shallow clone can have the object of a commit that git does not show.
+        """
+        if not self.shallow:
+            return False
+        return commit in read_edge(self._git.common_dir) or not self.is_here(commit)
+
+    def is_cut(self, tip: Oid) -> bool:
+        """Return True if the chain of first parents of *tip* ends at the edge of a shallow clone."""
+        if not self.shallow:
+            return False
+        return not read_edge(self._git.common_dir).isdisjoint(roots(self._git, tip))
+
+    def is_here(self, id: Oid) -> bool:
+        """Return True if the repository has the commit *id*, which a shallow clone may lack."""
+        try:
+            self.read(id)
+        except Invalid:
+            return False
+        return True
+
+    def _follow(self, tip: Oid) -> None:
+        """Keep the cache of the chain if *tip* extends it; clear it otherwise."""
+        if tip == self._chain_tip:
+            return
+        if not (self._chain_tip and self.reaches(tip, self._chain_tip)):
+            self._on_chain = set()
+        self._on_chain.add(tip)
+        self._chain_tip = tip
+
+    def reaches(self, tip: Oid, commit: Oid) -> bool:
+        """Do the same as `is_on_chain`, without reading a whole chain.
+
+        `is_on_chain` is faster for many commits and one tip.
+        """
+        # The cache maps *commit* to an earlier tip whose chain contains *commit*. Each chain with that tip contains
+        # *commit*, too.
+        earlier = self._facts.get_oid("chain", commit)
+        at = tip
+        for _ in range(PARENTS_BEFORE_WALK):
+            if at in (commit, earlier):
+                return True
+            try:
+                parents = self.read(at).parents
+            except Invalid:
+                return False
+            if not parents:
+                return False
+            at = parents[0]
+        if not (earlier and self._walks_to(at, earlier)) and not self._walks_to(at, commit):
+            return False
+        self._facts.put("chain", commit, tip)
+        return True
+
+    def _walks_to(self, at: str, commit: Oid) -> bool:
+        """Return True if the first parents of *at* lead to *commit*, by git's walk."""
+        walked = self._git.lines("rev-list", "--first-parent", "--parents", at, f"^{commit}", answers=(0, 128))
+        last = walked[-1].split() if walked else [at, commit if at == commit else ""]
+        return len(last) > 1 and last[1] == commit

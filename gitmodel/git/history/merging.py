@@ -1,0 +1,84 @@
+"""Merging two commits in memory: the resulting tree and the conflicts, without refs, index or work tree."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.git.history.commits import merge_base
+from gitmodel.git.objects.object_formats import parse_commit
+from gitmodel.git.objects.object_reader import ObjectReader
+from gitmodel.git.running.failures import GitError
+from gitmodel.git.running.process import Git
+
+_FILE_MODES = ("100644", "100755")
+# The merge that a git host would make, independent of the user's configuration and attributes.
+_AS_HOSTS_DO = (
+    "-c", "merge.renames=true", "-c", "merge.directoryRenames=conflict", "-c", "merge.renormalize=false",
+    "-c", "merge.conflictStyle=merge", "-c", "core.attributesFile=/dev/null",
+)  # fmt: skip
+
+
+def merged_tree(git: Git, reader: ObjectReader, base: Oid, head: Oid) -> tuple[Oid | None, list[str]]:
+    """Return the tree of a merge of *head* into *base*, and the paths that conflict.
+
+    The tree is None if there are conflicts and git is older than 2.38.
+    """
+    shared = merge_base(git, base, head)
+    if shared == base:
+        return parse_commit(head, reader.get(head).data).tree, []
+    try:
+        options = ("--write-tree", "--name-only", "--no-messages", "-z")
+        said = git.run(*_AS_HOSTS_DO, "merge-tree", *options, base, head, answers=(0, 1))
+    except GitError:
+        if not shared:
+            raise
+        return merge_by_files(git, reader, shared, base, head)
+    tree, *names = said.decode("utf-8", "surrogateescape").split("\0")
+    return Oid(tree.strip()), sorted({name for name in names if name})
+
+
+def merge_by_files(git: Git, reader: ObjectReader, shared: Oid, ours: Oid, theirs: Oid) -> tuple[Oid | None, list[str]]:
+    """Do the same as `merged_tree` for git before 2.38, file by file and without following renames."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        git = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(folder / "index")})
+        git.run("read-tree", "-i", "-m", "--aggressive", shared, ours, theirs)
+        sides: dict[str, dict[str, tuple[str, str]]] = {}
+        for entry in git.run("ls-files", "-u", "-z").decode("utf-8", "surrogateescape").split("\0")[:-1]:
+            facts, _, path = entry.partition("\t")
+            mode, id, stage = facts.split(" ")
+            sides.setdefault(path, {})[stage] = (mode, id)
+        merged = {path: _merge_file(git, folder, found) for path, found in sides.items()}
+        conflicts = sorted(path for path, entry in merged.items() if entry is None)
+        if conflicts:
+            return None, conflicts
+        lines = _index_info((path, entry) for path, entry in merged.items() if entry is not None)
+        git.run("update-index", "-z", "--index-info", input=lines)
+        (tree,) = git.oids("write-tree")
+    reader.close()  # the running process may not see the new objects
+    return tree, []
+
+
+def _merge_file(git: Git, folder: Path, sides: dict[str, tuple[str, str]]) -> tuple[str, str] | None:
+    """Return mode and blob of one file merged line by line, or None for a conflict."""
+    modes = {mode for mode, _ in sides.values()}
+    if not {"1", "2", "3"} <= sides.keys() or len(modes) > 1 or not modes <= {*_FILE_MODES}:
+        return None
+    for stage, (_, id) in sides.items():
+        (folder / stage).write_bytes(git.run("cat-file", "blob", id))
+    names = (str(folder / stage) for stage in ("2", "1", "3"))
+    try:
+        git.run("merge-file", "-q", *names)
+    except GitError:
+        return None
+    (id,) = git.lines("hash-object", "-w", "--no-filters", str(folder / "2"))
+    return modes.pop(), id
+
+
+def _index_info(entries: Iterable[tuple[str, tuple[str, str]]]) -> bytes:
+    text = "".join(f"{mode} {id} 0\t{path}\0" for path, (mode, id) in entries)
+    return text.encode("utf-8", "surrogateescape")

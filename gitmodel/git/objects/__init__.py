@@ -1,0 +1,1 @@
+"""git objects: their formats, reading them, writing them, and fetching those that a partial clone lacks."""

@@ -1,0 +1,113 @@
+"""Refs: the move of a ref as a value, and listing, setting, deleting and fetching refs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid, is_oid
+from gitmodel.errors import Invalid
+from gitmodel.files.open_flags import NONBLOCK, RAW
+from gitmodel.frozen import Frozen
+from gitmodel.git.running.process import Git
+
+_LONGEST_REF_FILE = 1 << 12
+
+
+class RefMove(Frozen):
+    """Set *ref* to the object *new* (None: delete it) if it is still *old* (None: absent).
+
+    If *new* and *old* are equal, also if both are None, the move only verifies the ref. Raises Invalid for an invalid
+    object id, because git would treat an empty new id as a deletion and exit with 0.
+
+    >>> RefMove("refs/heads/main", new="1" * 40, old=None).line
+    'update refs/heads/main 1111111111111111111111111111111111111111 0000000000000000000000000000000000000000'
+    """
+
+    ref: str
+    new: Oid | None
+    old: Oid | None
+
+    def __post_init__(self) -> None:
+        for id in (self.new, self.old):
+            if id is not None and not is_oid(id):
+                raise Invalid(f"{self.ref} cannot be set to {self.new!a} from {self.old!a}", hint="please report this")
+
+    @property
+    def verifies(self) -> bool:
+        """True if the move only verifies the ref."""
+        return self.new == self.old
+
+    @property
+    def line(self) -> str:
+        """The line of `git update-ref --stdin`."""
+        if self.verifies:
+            return f"verify {self.ref} {self.old or NO_OBJECT}"
+        return f"update {self.ref} {self.new} {self.old or NO_OBJECT}" if self.new else f"delete {self.ref} {self.old}"
+
+
+def read_ref_file(common_dir: str, ref: str) -> bytes:
+    """Return what the file of *ref* contains, without the line feed; b"" if the ref has no file of its own."""
+    try:
+        descriptor = os.open(f"{common_dir}/{ref}", os.O_RDONLY | NONBLOCK | RAW)
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    try:
+        return os.read(descriptor, _LONGEST_REF_FILE).rstrip(b"\n")
+    except IsADirectoryError:
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+def list_refs(git: Git, *patterns: str, without: Oid | None = None) -> dict[str, Oid]:
+    """Map the refs that *patterns* name (`git help for-each-ref`) to the objects that they point at.
+
+    Refs to commits in the history of the commit *without* are left out.
+    """
+    left_out = [f"--no-merged={without}"] if without else []
+    lines = git.lines("for-each-ref", "--format=%(objectname) %(refname)", *left_out, *patterns)
+    return {ref: Oid(id) for id, _, ref in (line.partition(" ") for line in lines)}
+
+
+def list_branches(git: Git, *patterns: str) -> dict[str, Oid]:
+    """Map the refs that *patterns* name and that point at a commit to that commit."""
+    lines = git.lines("for-each-ref", "--format=%(objecttype) %(objectname) %(refname)", *patterns)
+    return {ref: Oid(id) for kind, id, ref in (line.split(" ", 2) for line in lines) if kind == "commit"}
+
+
+def list_annotated_tags(git: Git, *patterns: str) -> dict[str, Oid]:
+    """Map the refs that *patterns* name and that point at a tag object to the tagged object."""
+    lines = git.lines("for-each-ref", "--format=%(refname) %(*objectname)", *patterns)
+    return {ref: Oid(id) for ref, _, id in (line.partition(" ") for line in lines) if id}
+
+
+def named_id(git: Git, named: str) -> Oid | None:
+    """Return the object id that git finds under the name *named*, even if the object is missing, or None."""
+    return git.oid("rev-parse", "--verify", "--quiet", named, answers=(0, 1))
+
+
+def current_branch(git: Git) -> str:
+    """Return the full name of the branch that is checked out, or ""."""
+    return "".join(git.lines("symbolic-ref", "--quiet", "HEAD", answers=(0, 1)))
+
+
+def delete_ref(git: Git, ref: str, *, old: Oid | None = None) -> None:
+    """Delete *ref*; a missing ref is no error. Raises Moved if *old* is given and the ref has another value."""
+    git.run("update-ref", "--no-deref", "-d", ref, *([old] if old else []))
+
+
+def set_refs(git: Git, new: Mapping[str, Oid | None], message: str = "") -> None:
+    """Set refs to the objects *new* (None: delete the ref), whatever their current values are, all or nothing.
+
+    *message* is for the reflog.
+    """
+    lines = (f"update {ref} {id}\n" if id else f"delete {ref}\n" for ref, id in new.items())
+    noted = ("-m", message) if message else ()
+    git.run("update-ref", *noted, "--stdin", "--no-deref", input="".join(lines).encode())
+
+
+def branches_with(git: Git, commit: Oid) -> list[str]:
+    """Return the full names of the branches, here and of remotes, that have *commit* in their history."""
+    asked = ("for-each-ref", f"--contains={commit}", "--format=%(refname)", "refs/heads/", "refs/remotes/")
+    return git.lines(*asked, answers=(0, 129))

@@ -1,0 +1,285 @@
+"""Transactions of refs, each by a new git process, or by a process that is kept while writes follow each other.
+
+With a kept process (`git update-ref --stdin`), gitmodel need not start git for each write. The process may use an old
+packed-refs, so gitmodel reads each ref itself after git has locked it. Reflogs get the time and message with which the
+process started, so it is replaced after a second.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid
+from gitmodel.errors import GitModelError, Unreachable
+from gitmodel.git.refs.ref_commands import RefMove, read_ref_file
+from gitmodel.git.refs.ref_locks import WriterMark, WriterMarks
+from gitmodel.git.running.failures import GitError, Moved, translate
+from gitmodel.git.running.process import Git
+from gitmodel.git.running.silence_timeout import end_program
+
+# A write within this many seconds after another write starts a kept process. The process is used for the same time at
+# most.
+_BURST = 1.0
+_MESSAGE = "gitmodel: one of several changes within a second"
+
+
+class RefTransactions:
+    """Makes the transactions of one repository on this machine. Several threads may use it."""
+
+    def __init__(self, git: Git, marks: Callable[[], WriterMarks]) -> None:
+        self._git = git
+        self._marks = marks
+        self._lock = threading.Lock()
+        self._kept: _KeptGit | None = None
+        self._last_write = -_BURST
+        _all.add(self)
+
+    def move(self, moves: Sequence[RefMove], message: str, prepare: Callable[[], None]) -> None:
+        """Make *moves* in one transaction, all or nothing, after *prepare*, which is called while git starts.
+
+        Raises Moved or Locked with nothing changed.
+        """
+        # A second thread, or a signal handler, does not wait for the kept process but starts another git.
+        if not self._lock.acquire(blocking=False):
+            self._move_alone(moves, message, prepare)
+            return
+        lock = self._lock
+        try:
+            if time.monotonic() - self._last_write < _BURST and _has_ref_files(self._git):
+                self._move_kept(moves, prepare)
+            else:
+                self._move_alone(moves, message, prepare)
+            self._last_write = time.monotonic()
+        finally:
+            lock.release()
+
+    def close(self) -> None:
+        """End the kept process, if there is one."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
+
+    def forget(self) -> None:
+        """Leave the kept process to the parent process. Called in a forked process."""
+        self._lock = threading.Lock()
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.forget()
+
+    def _move_alone(self, moves: Sequence[RefMove], message: str, prepare: Callable[[], None]) -> None:
+        def lines() -> bytes:
+            prepare()
+            return _input(*_lines(moves), "commit")
+
+        mark = self._marks().create()
+        try:
+            mark.write(moves)
+            self._git.run("update-ref", "-m", message, "--stdin", input=lines, inherit=(mark.descriptor,))
+        finally:
+            mark.remove()
+
+    def _move_kept(self, moves: Sequence[RefMove], prepare: Callable[[], None]) -> None:
+        if self._kept is None or not self._kept.is_usable:
+            self.close()
+            self._kept = _KeptGit(self._git, self._marks().create())
+        prepare()
+        try:
+            self._kept.move(moves)
+        except GitModelError:
+            self.close()
+            raise
+        except BaseException:  # an interrupt: git may be waiting for a hook
+            self._kept.terminate()
+            self.close()
+            raise
+
+
+class _KeptGit:
+    """A running `git update-ref --stdin`. Both this process and git lock its mark."""
+
+    def __init__(self, git: Git, mark: WriterMark) -> None:
+        self._git = git
+        self._mark = mark
+        self._started = time.monotonic()
+        command = git.command("update-ref", "-m", _MESSAGE, "--stdin")
+        pipe = subprocess.PIPE
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0,
+                env=dict(git.environ), cwd=git.top, pass_fds=(mark.descriptor,),
+            )  # fmt: skip
+        except OSError as error:
+            mark.remove()
+            raise Unreachable(
+                f"git cannot be started: {error.strerror or error}", hint="free memory or processes, then try again"
+            ) from error
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self._pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
+        self._said = {pipe.fileno(): b"" for pipe in self._pipes[1:]}
+        # Both outputs are read all the time: a hook may print at any time, and would wait if the pipe is full.
+        self._output = select.poll()
+        for descriptor in self._said:
+            os.set_blocking(descriptor, False)
+            self._output.register(descriptor, select.POLLIN)
+        # Removes the mark if this process ends without `close`, but not if a forked process ends.
+        self._at_exit = weakref.finalize(self, _remove, mark, os.getpid())
+
+    @property
+    def is_usable(self) -> bool:
+        """True if the process runs, is not too old, and still has its mark."""
+        is_new = time.monotonic() - self._started < _BURST
+        return is_new and self._process.poll() is None and self._mark.exists
+
+    def move(self, moves: Sequence[RefMove]) -> None:
+        """Make *moves* in one transaction. After an error, the process must be closed."""
+        self._mark.write(moves)
+        self._said = dict.fromkeys(self._said, b"")
+        self._tell(*_lines(moves), "prepare")
+        self._expect("start: ok")
+        self._expect("prepare: ok")
+        files = _RefFiles(self._git.common_dir)
+        for move in moves:
+            if files.read(move.ref) != move.old:
+                raise Moved(
+                    f"somebody moved a ref first: {move.ref} is not at {move.old or NO_OBJECT}", hint="try again"
+                )
+        self._tell("commit")
+        self._expect("commit: ok")
+        self._mark.rest()
+
+    def terminate(self) -> None:
+        """Terminate the process with SIGTERM, so that git removes its locks."""
+        end_program(self._process)
+
+    def close(self) -> None:
+        """End the process, and delete the mark. git rolls back a transaction that is not committed.
+
+        The mark of a killed process stays, so that other writers may remove its locks.
+        """
+        with suppress(OSError):
+            self._pipes[0].close()
+        try:
+            self._process.wait()
+        finally:
+            self._drop()
+            if self._process.returncode == -signal.SIGKILL:
+                self._mark.close()
+            else:
+                self._mark.remove()
+
+    def forget(self) -> None:
+        """Close the descriptors in a forked process, because they would keep git running and its mark locked."""
+        self._process.returncode = 0
+        self._drop()
+        self._mark.close()
+
+    def _drop(self) -> None:
+        self._at_exit.detach()
+        for pipe in self._pipes:
+            with suppress(OSError):
+                pipe.close()
+
+    def _tell(self, *lines: str) -> None:
+        left = memoryview(_input(*lines))
+        with suppress(BrokenPipeError):  # git has ended; reading its answer gives the reason
+            while left:
+                left = left[self._pipes[0].write(left) :]
+
+    def _expect(self, answer: str) -> None:
+        """Read the next line of git. Raises the error that git reports if the line is not *answer*."""
+        stdout, stderr = self._said
+        while b"\n" not in self._said[stdout]:
+            for descriptor, _ in self._output.poll():
+                if not self._hear(descriptor) and descriptor == stdout:
+                    code = self._process.wait()
+                    self._hear(stderr)
+                    raise translate(self._said[stderr].decode("utf-8", "replace"), code)
+        line, _, self._said[stdout] = self._said[stdout].partition(b"\n")
+        if line != answer.encode():
+            raise GitError(f"git said {line.decode('utf-8', 'replace')!a} instead of {answer}", hint="try again")
+
+    def _hear(self, descriptor: int) -> bool:
+        """Read what git or a hook has printed. Return False at the end of the output."""
+        try:
+            data = os.read(descriptor, 1 << 16)
+        except BlockingIOError:
+            return True
+        if not data:
+            with suppress(KeyError):  # the end was read before
+                self._output.unregister(descriptor)
+        self._said[descriptor] += data
+        return bool(data)
+
+
+class _RefFiles:
+    """The refs in the files of a repository. A ref that git has locked does not change while it is read."""
+
+    def __init__(self, common_dir: Path) -> None:
+        self._common_dir = common_dir
+        self._packed: bytes | None = None
+
+    def read(self, ref: str, links: int = 5) -> Oid | None:
+        """Return the id of *ref*, following at most *links* symbolic refs; None if the ref does not exist."""
+        held = read_ref_file(os.fspath(self._common_dir), ref)
+        if held.startswith(b"ref:"):
+            return self.read(os.fsdecode(held[4:].strip()), links - 1) if links else None
+        if held:
+            return Oid(held[:40].decode("ascii", "replace"))
+        if self._packed is None:
+            self._packed = _read_packed_refs(self._common_dir)
+        found = self._packed.find(b" %s\n" % os.fsencode(ref))
+        return None if found < 0 else Oid(self._packed[found - 40 : found].decode("ascii", "replace"))
+
+
+def _read_packed_refs(common_dir: Path) -> bytes:
+    try:
+        return (common_dir / "packed-refs").read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _lines(moves: Sequence[RefMove]) -> list[str]:
+    """Return the first lines of a transaction. Without `start`, git would execute an incomplete input."""
+    lines = ["start"]
+    for move in moves:
+        if not move.ref.startswith("refs/heads/"):
+            lines.append("option no-deref")  # if the ref is a symbolic ref to another tag, that tag stays
+        lines.append(move.line)
+    return lines
+
+
+def _input(*lines: str) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _has_ref_files(git: Git) -> bool:
+    """Return True if refs are files, and not in the format `reftable` (`git help init`)."""
+    return not (git.common_dir / "reftable").exists()
+
+
+def _remove(mark: WriterMark, owner: int) -> None:
+    if os.getpid() == owner:
+        mark.remove()
+
+
+_all: weakref.WeakSet[RefTransactions] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for transactions in list(_all):
+        transactions.forget()
+
+
+if hasattr(os, "register_at_fork"):  # Windows cannot fork
+    os.register_at_fork(after_in_child=_forget_all)

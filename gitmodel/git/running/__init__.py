@@ -1,0 +1,1 @@
+"""Running git: the process, its timeout, and the errors for its failures."""

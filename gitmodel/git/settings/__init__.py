@@ -1,0 +1,1 @@
+"""The settings of git, and the author and committer that they name."""

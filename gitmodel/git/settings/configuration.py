@@ -1,0 +1,96 @@
+"""Reading and writing settings of git, and the URLs of remotes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from gitmodel.frozen import Frozen
+from gitmodel.git.running import process
+from gitmodel.git.running.process import Git, clean_environment
+
+_PATH = ("config", "-z", "--type=path", "--get")
+
+
+class ScopedSetting(Frozen):
+    """A setting, with the scope in which it is set: "system", "global", "local", "worktree" or "command"."""
+
+    scope: str
+    key: str
+    value: str
+
+
+def read_config(git: Git) -> dict[str, str]:
+    """Return all settings in effect. If a key has several values, the last one counts."""
+    return parse_settings(os.fsdecode(git.run("config", "--list", "-z")).split("\0"))
+
+
+def parse_settings(entries: Iterable[str]) -> dict[str, str]:
+    """Return the settings of *entries*, each as `git config --list -z` prints it."""
+    pairs = (entry.partition("\n") for entry in entries if entry)
+    # A key without a value means true, as git reads it.
+    return {key: value if separator else "true" for key, separator, value in pairs}
+
+
+def find_settings(git: Git, pattern: str) -> list[ScopedSetting]:
+    """Return the settings whose key matches the regular expression *pattern*, in the order in which git reads them."""
+    said = os.fsdecode(git.run("config", "-z", "--show-scope", "--get-regexp", pattern, answers=(0, 1)))
+    words = iter(said.split("\0"))
+    pairs = ((scope, entry.partition("\n")) for scope, entry in zip(words, words, strict=False))
+    return [ScopedSetting(scope, key, value) for scope, (key, _, value) in pairs]
+
+
+def read_path(git: Git, key: str) -> str:
+    """Return the path in the setting *key*, with the home folder for `~`; "" if it is not set."""
+    return os.fsdecode(git.run(*_PATH, key, answers=(0, 1))).rstrip("\0")
+
+
+def read_path_outside(folder: Path, key: str, environ: Mapping[str, str]) -> str:
+    """Do the same as `read_path`, with only the settings of user and system: *folder* is in no repository."""
+    said = process.run(["git", *_PATH, key], clean_environment(environ), cwd=folder, answers=(0, 1))
+    return os.fsdecode(said).rstrip("\0")
+
+
+def read_setting(git: Git, key: str) -> str:
+    """Return the value of the setting *key* ("": not set). If the setting has several values, the last value counts."""
+    return "".join(git.lines("config", "--get", key, answers=(0, 1))[-1:])
+
+
+def read_values(git: Git, key: str, *, local: bool = False) -> list[str]:
+    """Return all values of the setting *key*; *local*: only those in the repository's own file."""
+    return git.lines("config", *(["--local"] if local else []), "--get-all", key, answers=(0, 1))
+
+
+def write_setting(git: Git, key: str, value: str) -> None:
+    """Set *key* to *value* for this repository."""
+    git.run("config", key, value)
+
+
+def add_value(git: Git, key: str, value: str) -> None:
+    """Add *value* to the values of the setting *key* in this repository."""
+    git.run("config", "--add", key, value)
+
+
+def remove_value(git: Git, key: str, value: str) -> None:
+    """Remove *value* from the values of the setting *key* in this repository."""
+    git.run("config", "--local", "--fixed-value", "--unset-all", key, value)
+
+
+def list_remotes(git: Git) -> list[str]:
+    return git.lines("remote")
+
+
+def add_remote(git: Git, name: str, url: str) -> None:
+    git.run("remote", "add", "--end-of-options", name, url)
+
+
+def remote_urls(git: Git, name: str) -> list[str]:
+    """Return the URLs of the remote *name*: first as `url.X.insteadOf` rewrites them, then as they are configured."""
+    rewritten = git.lines("remote", "get-url", "--end-of-options", name, answers=(0, 2, 128, 129))
+    return [*rewritten, *read_values(git, f"remote.{name}.url")]
+
+
+def push_urls(git: Git, name: str) -> list[str]:
+    """Return all URLs to which git pushes for the remote *name*; none if there is no such remote."""
+    return git.lines("remote", "get-url", "--push", "--all", "--end-of-options", name, answers=(0, 2, 128, 129))

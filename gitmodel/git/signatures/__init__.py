@@ -1,0 +1,1 @@
+"""Signatures of commits and tags: verifying and making them."""

@@ -1,0 +1,86 @@
+"""A refreshed copy of an index, for a work tree whose files have other times than their entries in the index.
+
+Until the index is refreshed, each `git status` reads the content of such files again. After `cp -r`, or if a CI job
+restored the work tree from a cache, all files are like this. gitmodel never writes the user's index.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from gitmodel.errors import GitModelError
+from gitmodel.files.permissions import make_folder, user_id
+from gitmodel.git.running.process import Git, with_settings
+
+# The copy has all entries in one file, and git runs no hook of the user when it writes the copy.
+_SETTINGS = {"core.splitIndex": "false", "core.hooksPath": os.devnull}
+
+Stamp = tuple[int, int, int, int]
+"""The times, size and inode of an index file. git writes every change of the index to a new file."""
+
+# The index files that a refresh did not change.
+_fresh: dict[Path, Stamp] = {}
+
+
+def stamp_of(index_file: Path) -> Stamp | None:
+    """Return the stamp of *index_file*, None if it does not exist."""
+    try:
+        found = os.stat(index_file)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+def refreshed_copy(git: Git, index_file: Path, stamp: Stamp | None) -> Path:
+    """Return the refreshed copy of *index_file*, whose stamp is *stamp*; *index_file* itself if there is no copy."""
+    copy = _copy_of(git, stamp) if stamp is not None else index_file
+    return copy if os.access(copy, os.R_OK) else index_file
+
+
+def refresh_copy(git: Git, index_file: Path, stamp: Stamp | None) -> None:
+    """Write a refreshed copy of *index_file*, whose stamp is *stamp*, unless a refresh changes nothing.
+
+    Replaces earlier copies. Failures are ignored, because a copy only saves time.
+    """
+    if stamp is None or _fresh.get(index_file) == stamp:
+        return
+    target = _copy_of(git, stamp)
+    with suppress(OSError, GitModelError):
+        make_folder(target.parent)
+        with tempfile.TemporaryDirectory(prefix=_prefix(), dir=target.parent) as folder:
+            copied = Path(folder) / "index"
+            # `copy2` keeps the time of the index: git reads files that are not older again (racy-git.txt in git's docs)
+            shutil.copy2(refreshed_copy(git, index_file, stamp), copied)
+            if stamp_of(index_file) != stamp:
+                return
+            before = stamp_of(copied)
+            aside = {**with_settings(git.environ, _SETTINGS.items()), "GIT_INDEX_FILE": str(copied)}
+            refresh = ("update-index", "-q", "--refresh", "--ignore-submodules")
+            replace(git, environ=aside).run(*refresh, answers=(0, 1))
+            if stamp_of(copied) == before:
+                _fresh[index_file] = stamp
+                return
+            os.replace(copied, target)
+        _delete(path for path in target.parent.glob(f"{_prefix()}*") if path != target)
+
+
+def _copy_of(git: Git, stamp: Stamp) -> Path:
+    return git.git_dir / "gitmodel" / (_prefix() + "-".join(map(str, stamp)))
+
+
+def _prefix() -> str:
+    return f"code-index-{user_id()}-"
+
+
+def _delete(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

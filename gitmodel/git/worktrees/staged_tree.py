@@ -1,0 +1,59 @@
+"""Trees and commits of the staged or changed files of a work tree, without changing its index."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.errors import Unreachable
+from gitmodel.git.objects.object_reader import ObjectReader
+from gitmodel.git.running.process import Git
+
+
+def staged_tree(git: Git, reader: ObjectReader, index: Path | None = None) -> Oid:
+    """Write the tree that a commit of *index* would have, by default the work tree's own, and return its id.
+
+    *index* differs from the work tree's own in the hooks of `git commit -a` and `git commit FILE`. Raises Unreachable.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        # A copy, because git writes to the index when it creates a tree, and fails if a commit has locked the index.
+        copied = Path(folder) / "index"
+        path = index or git.path("rev-parse", "--git-path", "index")
+        try:
+            shutil.copyfile(git.top / path, copied)
+        except FileNotFoundError:
+            pass  # no file was ever staged
+        except OSError as error:
+            raise Unreachable(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None
+        git = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(copied)})
+        (tree,) = git.oids("write-tree")
+    reader.close()  # the running process may not see the new objects
+    return tree
+
+
+def tree_with_changes(git: Git, paths: Iterable[str]) -> Oid:
+    """Write the tree that a commit of the index and of the changed or deleted files at *paths* would have."""
+    with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
+        index = Path(folder) / "index"
+        with suppress(FileNotFoundError):  # no file was ever staged
+            # `copy2` keeps the time of the index: git reads files that are not older again (racy-git.txt in git's docs)
+            shutil.copy2(git.environ["GIT_INDEX_FILE"], index)
+        aside = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(index)})
+        listed = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+        no_hooks = ("-c", f"core.hooksPath={folder}/none")
+        aside.run(*no_hooks, "update-index", "--add", "--remove", "--replace", "-z", "--stdin", input=listed)
+        return aside.oids(*no_hooks, "write-tree")[0]
+
+
+def commit_tree(git: Git, tree: Oid, message: str, parent: Oid | None, *, seconds: int | None) -> Oid | None:
+    """Commit *tree* on *parent*, dated *seconds* since 1970 (None: now). Return its id, or None if git prints no id."""
+    date = f"@{seconds} +0000"
+    dates = {} if seconds is None else {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+    dated = replace(git, environ={**git.environ, **dates})
+    made = dated.oids("commit-tree", tree, *(("-p", parent) if parent else ()), "-F", "-", input=message.encode())
+    return made[0] if len(made) == 1 else None

@@ -1,0 +1,150 @@
+"""The state of the work tree with all changes, even if a setting or a flag in the index hides them from git.
+
+Never writes the user's index. If the index has such flags, git gets a copy without flags. If `git status` was slow, git
+gets a refreshed copy next time (`refreshed_index`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from gitmodel.errors import GitModelError
+from gitmodel.git.running.process import Git, with_settings
+from gitmodel.git.worktrees.refreshed_index import Stamp, refresh_copy, refreshed_copy, stamp_of
+
+T = TypeVar("T")
+
+# More seconds than this are slow. For 5,000 files whose times are in the index, `git status` takes a third of this.
+SLOW = 0.1
+
+# Override the user's settings that hide changes. For the settings of submodules see `_IN_SUBMODULES`.
+SETTINGS = {
+    "core.fsmonitor": "false",
+    "core.checkStat": "default",
+    "core.trustCtime": "true",
+    "diff.ignoreSubmodules": "none",
+    "status.showUntrackedFiles": "normal",
+}
+_IN_SUBMODULES = (
+    "git status --porcelain --ignore-submodules=none --untracked-files=normal; git ls-files -v | grep '^[a-z]' || :"
+)
+
+
+def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
+    """Return `ask(git)`, with a *git* that reports every change of the work tree.
+
+    This *git* uses the index *index_file*. *ask* is called a second time if the index marks files as unchanged (`git
+    update-index --assume-unchanged`), or leaves out existing files (`--skip-worktree`).
+    """
+    settings = {**SETTINGS, **_properties(git)}
+    environ = with_settings(git.environ, settings.items())
+    stamp = stamp_of(index_file)
+    used = refreshed_copy(git, index_file, stamp)
+    git = replace(git, environ={**environ, "GIT_INDEX_FILE": str(used)})
+    began = time.perf_counter()
+    if stamp is None or _without_marks.get(index_file) == stamp:
+        found, entries = ask(git), list[bytes]()
+    else:
+        with _listing(git) as read:
+            found = ask(git)
+            entries = _with_marks(read())
+    if time.perf_counter() - began > SLOW:
+        refresh_copy(git, index_file, stamp)
+    if stamp is None:
+        return found
+    if not entries:
+        _without_marks[index_file] = stamp
+    marked = _marked(git, entries)
+    if not marked:
+        return found
+    with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
+        index = Path(folder) / "index"
+        # `copy2` keeps the time of the index: git reads files that are not older again (racy-git.txt in git's docs)
+        shutil.copy2(used, index)
+        aside = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(index)})
+        for option in ("--no-assume-unchanged", "--no-skip-worktree"):
+            aside.run("update-index", option, "-z", "--stdin", input=b"".join(path + b"\0" for path in marked))
+        return ask(aside)
+
+
+def list_changes(git: Git) -> list[str]:
+    """Return the lines of `git status` (version 2) for all changed files and all new files that are not ignored."""
+    options = ("--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames")
+    said = git.run("status", *options).decode("utf-8", "surrogateescape")
+    return [line for line in said.split("\0") if line and not line.startswith("#")]
+
+
+def submodules_changed(git: Git) -> bool:
+    """Return True if a submodule of any depth has changes, or a file that is marked as unchanged."""
+    if not (git.top / ".gitmodules").is_file():
+        return False
+    try:
+        return bool(git.run("submodule", "--quiet", "foreach", "--recursive", _IN_SUBMODULES).strip())
+    except GitModelError:
+        return True
+
+
+# The stamps of index files without such flags.
+_without_marks: dict[Path, Stamp] = {}
+
+
+@contextmanager
+def _listing(git: Git) -> Iterator[Callable[[], bytes]]:
+    """Start to list the index while git does something else. The yielded function returns the list."""
+    with subprocess.Popen(
+        git.command("ls-files", "-v", "-z"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=git.environ,
+        cwd=git.top,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.read
+        finally:
+            process.kill()
+
+
+def _with_marks(listed: bytes) -> list[bytes]:
+    """Return the entries of *listed* (`git help ls-files`, -v) with a flag that makes git ignore the file."""
+    return [entry for entry in listed.split(b"\0") if entry[:1].islower() or entry[:1] == b"S"]
+
+
+def _marked(git: Git, entries: list[bytes]) -> list[bytes]:
+    """Return the paths of those *entries* whose flag must be removed, because it hides a change."""
+    found = []
+    for entry in entries:
+        tag, path = entry[:1], entry[2:]
+        # In a sparse checkout, missing files do not count as changed.
+        if tag.islower() or (tag == b"S" and os.path.lexists(os.path.join(os.fsencode(git.top), path))):
+            found.append(path)
+    return found
+
+
+def _properties(git: Git) -> dict[str, str]:
+    """Return settings that say if the file system has modes and ignores case. They override the user's."""
+    found = {} if (git.git_dir / "hEAD").exists() else {"core.ignoreCase": "false"}
+    try:
+        if os.stat(git.git_dir).st_dev == os.stat(git.top).st_dev and _keeps_modes(git.git_dir):
+            found["core.fileMode"] = "true"
+    except OSError:  # a read-only folder
+        pass
+    return found
+
+
+def _keeps_modes(folder: Path) -> bool:
+    if not hasattr(os, "fchmod"):  # Windows
+        return False
+    with tempfile.TemporaryFile(dir=folder) as file:
+        before = os.fstat(file.fileno()).st_mode
+        os.fchmod(file.fileno(), before ^ 0o100)
+        return os.fstat(file.fileno()).st_mode == before ^ 0o100
