@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gitmodel.branch.repository import Repository
 from gitmodel.git.objects.object_formats import NewObject
-from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.refs.ref_move import RefMove
 
 SAFE = ("-c", "core.fsync=committed,loose-object,reference", "-c", "core.warnAmbiguousRefs=false")
 

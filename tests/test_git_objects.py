@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from gitmodel import Client
 from gitmodel.errors import Invalid, Unreachable
+from gitmodel.git.objects.loose_objects import LooseObjects
 from gitmodel.git.objects.object_formats import (
     FILE,
     FOLDER,
     Entry,
-    LooseObjects,
     NewObject,
     format_commit,
     format_pack,

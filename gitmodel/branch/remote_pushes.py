@@ -18,7 +18,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import STAGE_TAGS, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, Refused
 from gitmodel.frozen import Frozen
-from gitmodel.git.refs.ref_commands import RefMove, set_refs
+from gitmodel.git.refs.ref_commands import set_refs
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.repositories.remote_commands import ask_refs, push_moves, refs_in
 from gitmodel.git.settings.configuration import push_urls
 

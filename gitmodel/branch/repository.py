@@ -25,7 +25,7 @@ from gitmodel.errors import Conflict, NotFound
 from gitmodel.files.permissions import SharedPermissions
 from gitmodel.git.history.commit_chains import Commits
 from gitmodel.git.objects.fact_cache import FactCache
-from gitmodel.git.objects.object_formats import LooseObjects
+from gitmodel.git.objects.loose_objects import LooseObjects
 from gitmodel.git.objects.object_reader import ObjectReader
 from gitmodel.git.objects.trees import CommitFiles, Trees
 from gitmodel.git.running.failures import Moved

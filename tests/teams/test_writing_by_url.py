@@ -12,7 +12,7 @@ from gitmodel import Client, Conflict, NotFound, Refused, Unreachable, UsageErro
 from gitmodel.branch.transactions.new_commits import add_commit
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import messages
-from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.registry import setup
 from gitmodel.registry.writing.transacting import transact
 

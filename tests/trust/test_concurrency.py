@@ -17,7 +17,7 @@ from gitmodel import Client
 from gitmodel.branch.stages.stage_tags import StageTags
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.registry.health import doctor
 from gitmodel.registry.lists import version_lists
 from gitmodel.registry.promotion import stages

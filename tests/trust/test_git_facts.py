@@ -20,10 +20,10 @@ from gitmodel.branch.opening import open_repository
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.object_ids import NO_OBJECT
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.git.objects import object_formats
+from gitmodel.git.objects import loose_objects
 from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.git.refs import ref_locks
-from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.running.process import OBJECT_VARIABLES, clean_environment
 from gitmodel.registry.health import doctor
 from gitmodel.registry.promotion import put_in_force, stages
@@ -349,7 +349,7 @@ def test_a_writer_killed_while_it_holds_the_lock_does_not_stop_the_next(
 
 
 def test_a_forked_process_flushes_objects_with_threads_of_its_own(tmp_path):
-    written = object_formats.LooseObjects(tmp_path, "")
+    written = loose_objects.LooseObjects(tmp_path, "")
     written.write([NewObject("blob", b"%d" % number) for number in range(4)])
     child = os.fork()
     if not child:
@@ -365,7 +365,7 @@ def test_a_forked_process_flushes_objects_with_threads_of_its_own(tmp_path):
 
 
 def test_an_object_folder_that_gc_removes_is_created_again(tmp_path, monkeypatch):
-    store = object_formats.LooseObjects(tmp_path, "")
+    store = loose_objects.LooseObjects(tmp_path, "")
     new = NewObject("blob", b"content")
     real = os.replace
     tried = []

@@ -12,7 +12,7 @@ import pytest
 
 from gitmodel import Conflict, Refused
 from gitmodel.git.refs import ref_transactions
-from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.running.failures import GitError, Moved
 
 BRANCH = "refs/heads/gitmodel"

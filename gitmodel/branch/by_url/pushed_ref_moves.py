@@ -18,7 +18,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RULES_TAGS, SEEN_RULES, STAGE_TAGS
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
 from gitmodel.git.objects.object_formats import NewObject
-from gitmodel.git.refs.ref_commands import RefMove, set_refs
+from gitmodel.git.refs.ref_commands import set_refs
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.running.failures import Locked, Moved
 
 T = TypeVar("T")

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from gitmodel.branch.retrying import Retries, half_done_error, retry
 from gitmodel.domain.schema import messages
 from gitmodel.errors import Conflict, Invalid, Refused, Unreachable
-from gitmodel.git.objects.object_formats import LooseObjects, NewObject
+from gitmodel.git.objects.loose_objects import LooseObjects
+from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.git.objects.object_reader import ObjectReader
-from gitmodel.git.refs.ref_commands import RefMove, delete_ref
+from gitmodel.git.refs.ref_commands import delete_ref
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.refs.ref_transactions import RefTransactions
 from gitmodel.git.running.failures import GitError, Moved
 from gitmodel.git.running.process import Git, check_git

@@ -9,7 +9,7 @@ from gitmodel.domain.schema.refs import RENUMBERED
 from gitmodel.domain.schema.renumbering import Renumberings
 from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.git.objects.object_reader import ObjectReader
-from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.refs.ref_move import RefMove
 
 
 class RenumberedRef:

@@ -12,7 +12,8 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid
 from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.git.objects.object_reader import ObjectReader
-from gitmodel.git.refs.ref_commands import RefMove, list_refs
+from gitmodel.git.refs.ref_commands import list_refs
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.running.failures import Moved
 from gitmodel.git.running.process import Git
 

@@ -22,7 +22,7 @@ from gitmodel.git.history.commits import PARENTS_BEFORE_WALK
 from gitmodel.git.objects.object_formats import NewObject, format_tag, parse_tag
 from gitmodel.git.objects.object_reader import GitObject
 from gitmodel.git.objects.trees import CommitFiles, Trees
-from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.refs.ref_move import RefMove
 
 # A search over more commits than this caches its result.
 _FEW = 8

@@ -34,7 +34,7 @@ from gitmodel.errors import Unreachable
 from gitmodel.git.objects.object_formats import NewObject, parse_commit, parse_tag
 from gitmodel.git.objects.object_reader import GitObject
 from gitmodel.git.objects.trees import changed_tree
-from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.running.failures import GitError, Moved
 
 T = TypeVar("T")

@@ -1,49 +1,15 @@
-"""Refs: the move of a ref as a value, and listing, setting, deleting and fetching refs."""
+"""Reading, listing, setting and deleting refs."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 
-from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid, is_oid
-from gitmodel.errors import Invalid
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.files.open_flags import NONBLOCK, RAW
-from gitmodel.frozen import Frozen
 from gitmodel.git.running.process import Git
 
 _LONGEST_REF_FILE = 1 << 12
-
-
-class RefMove(Frozen):
-    """Set *ref* to the object *new* (None: delete it) if it is still *old* (None: absent).
-
-    If *new* and *old* are equal, also if both are None, the move only verifies the ref. Raises Invalid for an invalid
-    object id, because git would treat an empty new id as a deletion and exit with 0.
-
-    >>> RefMove("refs/heads/main", new="1" * 40, old=None).line
-    'update refs/heads/main 1111111111111111111111111111111111111111 0000000000000000000000000000000000000000'
-    """
-
-    ref: str
-    new: Oid | None
-    old: Oid | None
-
-    def __post_init__(self) -> None:
-        for id in (self.new, self.old):
-            if id is not None and not is_oid(id):
-                raise Invalid(f"{self.ref} cannot be set to {self.new!a} from {self.old!a}", hint="please report this")
-
-    @property
-    def verifies(self) -> bool:
-        """True if the move only verifies the ref."""
-        return self.new == self.old
-
-    @property
-    def line(self) -> str:
-        """The line of `git update-ref --stdin`."""
-        if self.verifies:
-            return f"verify {self.ref} {self.old or NO_OBJECT}"
-        return f"update {self.ref} {self.new} {self.old or NO_OBJECT}" if self.new else f"delete {self.ref} {self.old}"
 
 
 def read_ref_file(common_dir: str, ref: str) -> bytes:

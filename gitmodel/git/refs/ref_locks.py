@@ -14,7 +14,7 @@ from gitmodel.files.locks import NoLocks, create_locked, lock, try_lock
 from gitmodel.files.open_flags import FOLDER, RAW
 from gitmodel.files.permissions import make_folder, open_to_lock
 from gitmodel.frozen import Frozen
-from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.refs.ref_move import RefMove
 
 # The least age in seconds at which an empty lock may count as gitmodel's. Any git may hold a newer empty lock: a lock
 # is empty while git verifies, packs or deletes the ref. No age is required for reservations, because only gitmodel uses

@@ -20,8 +20,9 @@ from pathlib import Path
 
 from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid
 from gitmodel.errors import GitModelError, Unreachable
-from gitmodel.git.refs.ref_commands import RefMove, read_ref_file
+from gitmodel.git.refs.ref_commands import read_ref_file
 from gitmodel.git.refs.ref_locks import WriterMark, WriterMarks
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.running.failures import GitError, Moved, translate
 from gitmodel.git.running.process import Git
 from gitmodel.git.running.silence_timeout import end_program

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from gitmodel.domain.schema.object_ids import Oid, is_oid
 from gitmodel.git.history.commits import contained, missing_commits
-from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.running.process import Git, GitOutput, with_settings
 from gitmodel.git.settings.configuration import find_settings
 

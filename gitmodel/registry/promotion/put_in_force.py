@@ -18,7 +18,7 @@ from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 from gitmodel.frozen import Frozen
 from gitmodel.git.history.commits import has_merge
 from gitmodel.git.objects.object_formats import NewObject
-from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.registry.promotion import in_force
 
 

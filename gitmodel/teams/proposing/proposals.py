@@ -19,7 +19,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import NotFound, Unreachable, UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.settings.configuration import list_remotes, remote_urls
 from gitmodel.hosts import pull_requests
 from gitmodel.hosts.addresses import Host, find_host

@@ -12,7 +12,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Invalid, Refused
-from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.registry.promotion.put_in_force import Applied, InForce
 from gitmodel.teams.sync import pulling, pushing, tag_moves
 from gitmodel.teams.sync.pulling import Pulled

@@ -22,7 +22,8 @@ from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.errors import Conflict, Refused, Unsigned
 from gitmodel.git.history.commits import count_first_parents, merge_base, reaches, trailer_values
 from gitmodel.git.objects.object_formats import NewObject
-from gitmodel.git.refs.ref_commands import RefMove, delete_ref
+from gitmodel.git.refs.ref_commands import delete_ref
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.signatures import object_signatures
 from gitmodel.registry.health.recorded_credentials import MOST_PULLED, find_credentials
 from gitmodel.registry.promotion.put_in_force import Merged, merged_tags

@@ -18,7 +18,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
 from gitmodel.frozen import Frozen
 from gitmodel.git.history.commits import reaches
-from gitmodel.git.refs.ref_commands import RefMove
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.registry.promotion.put_in_force import Applied
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.transfer import Transfer

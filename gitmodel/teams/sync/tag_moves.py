@@ -17,7 +17,8 @@ from gitmodel.domain.snapshots.snapshot import place_at
 from gitmodel.errors import Invalid, Refused, Unsigned
 from gitmodel.frozen import Frozen
 from gitmodel.git.objects.object_formats import NewObject
-from gitmodel.git.refs.ref_commands import RefMove, delete_ref, list_refs
+from gitmodel.git.refs.ref_commands import delete_ref, list_refs
+from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.registry.promotion import in_force
 
 

@@ -1,0 +1,125 @@
+"""Writing loose objects, and flushing them to disk before a ref names them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitmodel.errors import Unreachable
+from gitmodel.files.open_flags import RAW
+from gitmodel.files.permissions import SharedPermissions
+from gitmodel.git.objects.object_formats import NewObject
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+# Threads flush at the same time, so that the file system writes its journal once for all of them.
+_FLUSHERS = 7
+_CAN_START_WRITING = hasattr(os, "posix_fadvise")  # macOS lacks it
+# Attempts to move a file into a new folder, which `git gc` may delete while it is empty. No pauses are needed.
+_FOLDER_ATTEMPTS = 10
+
+
+class LooseObjects:
+    """Writes new objects into a repository's object folder (in a hook of a server, into the quarantine folder)."""
+
+    def __init__(self, folder: Path, shared: str) -> None:
+        self._folder = os.fspath(folder)  # as text, because joining a `Path` takes as long as writing a small file
+        self._permissions = SharedPermissions(shared)
+        self._flushers: ThreadPoolExecutor | None = None
+        self._owner = 0
+
+    def write(self, objects: Iterable[NewObject]) -> None:
+        """Write *objects* and flush them to disk. Raises Unreachable if writing fails."""
+        pending: list[tuple[int, str, str]] = []
+        try:
+            for new in objects:
+                id = new.id
+                final = f"{self._folder}/{id[:2]}/{id[2:]}"
+                if not _refreshed(final):
+                    pending.append(self._begin(final, new.compressed()))
+            self._flush([descriptor for descriptor, _, _ in pending])
+            for _, temporary, final in pending:
+                self._place(temporary, final)
+        except OSError as error:
+            for _, temporary, _ in pending:
+                _unlink(temporary)
+            raise Unreachable(
+                f"git objects cannot be written to {self._folder}: {error.strerror}",
+                hint="nothing was changed; free space on the disk or repair it, then try again",
+            ) from error
+        finally:
+            for descriptor, _, _ in pending:
+                os.close(descriptor)
+
+    def close(self) -> None:
+        """End the threads, if there are any."""
+        if self._flushers is not None:
+            self._flushers.shutdown()
+            self._flushers = None
+
+    def _begin(self, final: str, data: bytes) -> tuple[int, str, str]:
+        # All temporary files are in one folder: the file system flushes them in half the time that it needs for files
+        # in the folders of the objects. `git gc` deletes files of this name that a killed writer left.
+        temporary = f"{self._folder}/tmp_obj_{os.urandom(8).hex()}"
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | RAW, 0o444)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            if self._permissions:
+                os.fchmod(descriptor, self._permissions.mode(os.fstat(descriptor).st_mode))
+        except OSError:
+            os.close(descriptor)
+            _unlink(temporary)
+            raise
+        return descriptor, temporary, final
+
+    def _place(self, temporary: str, final: str) -> None:
+        for _ in range(_FOLDER_ATTEMPTS):
+            # The folder may not exist. While it is empty, `git gc` may delete it again.
+            with suppress(FileNotFoundError):
+                os.replace(temporary, final)
+                return
+            with suppress(FileNotFoundError):
+                self._permissions.make_folder(Path(final).parent)
+        os.replace(temporary, final)
+
+    def _flush(self, descriptors: list[int]) -> None:
+        if len(descriptors) < 2:
+            for descriptor in descriptors:
+                os.fsync(descriptor)
+            return
+        if self._flushers is None or self._owner != os.getpid():  # a forked process does not have the threads
+            from concurrent.futures import ThreadPoolExecutor  # imported here: only writers need it, and it costs 5 ms
+
+            self._flushers = ThreadPoolExecutor(_FLUSHERS, thread_name_prefix="gitmodel-fsync")
+            self._owner = os.getpid()
+        for descriptor in descriptors if _CAN_START_WRITING else ():
+            # Linux then starts to write the file in the background, while gitmodel writes the next file.
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        others = [self._flushers.submit(os.fsync, descriptor) for descriptor in descriptors[1:]]
+        try:
+            os.fsync(descriptors[0])
+        finally:
+            for other in others:
+                other.result()
+
+
+def _unlink(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _refreshed(path: str) -> bool:
+    """Return True if the object exists; refresh its timestamp, as git does, so that a running gc keeps it."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    except PermissionError:  # Another user's file: its time cannot be set. Like git, write a new file.
+        return False
+    return True
