@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from gitmodel.branch.ref_moves.renumbered_ref import RenumberedRef
 from gitmodel.branch.retrying import ATTEMPTS
 from gitmodel.branch.stages.stage_tags import StageTags
-from gitmodel.branch.tip_alone import WholeBranchNeeded
 from gitmodel.branch.tips import Tips
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
@@ -25,7 +24,6 @@ from gitmodel.errors import Conflict, NotFound
 from gitmodel.files.permissions import SharedPermissions
 from gitmodel.git.history.commit_chains import Commits
 from gitmodel.git.objects.fact_cache import FactCache
-from gitmodel.git.objects.loose_objects import LooseObjects
 from gitmodel.git.objects.object_reader import ObjectReader
 from gitmodel.git.objects.trees import CommitFiles, Trees
 from gitmodel.git.running.failures import Moved
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     from gitmodel.branch.ref_moves.reservations import Reservations
     from gitmodel.branch.stages.rules_in_force import RulesInForce
     from gitmodel.branch.stages.signed_changes import ChangeSigning
+    from gitmodel.git.objects.loose_objects import LooseObjects
     from gitmodel.git.refs.ref_locks import WriterMarks
     from gitmodel.git.refs.ref_transactions import RefTransactions
     from gitmodel.git.settings.identity import Identity
@@ -117,7 +116,7 @@ class Repository:
         self.tags = StageTags(git, self.trees, self.commits, lambda: self.signing.verifier)
         self.tips = Tips(git, self.reader, self.tags, self.files, branch=branch, config=config, shallow=shallow)
         self.renumbered = RenumberedRef(self.reader)
-        self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
+        self._objects_folder = objects_folder
         self.server = connect(self) if connect else None
         # Returns the reason why a rule refuses to put a recorded change in force. The registry layer sets it.
         self.refusal: Callable[[Snapshot, StageRef], Refusal | None] = lambda snapshot, ref: None
@@ -125,6 +124,13 @@ class Repository:
         self.on_close: Callable[[], object] = lambda: None
         # Called when a reference that a person wrote names a renumbered version, with the note on the version.
         self.on_renumbered: Callable[[Renumbered], None] = lambda note: None
+
+    @cached_property
+    def objects(self) -> LooseObjects:
+        """The writer of new objects."""
+        from gitmodel.git.objects.loose_objects import LooseObjects  # imported here because only writes need it
+
+        return LooseObjects(self._objects_folder, self.config.get("core.sharedrepository", ""))
 
     @cached_property
     def identity(self) -> Identity:
@@ -211,7 +217,8 @@ class Repository:
         if "ref_transactions" in self.__dict__:
             self.ref_transactions.close()
         self.reader.close()
-        self.objects.close()
+        if "objects" in self.__dict__:
+            self.objects.close()
         if self.server:
             self.server.close()
         self.on_close()
@@ -329,6 +336,8 @@ class Repository:
         If *question* does read a stage tag, it is called again with a complete snapshot.
         """
         if self.server is not None:
+            from gitmodel.branch.tip_alone import WholeBranchNeeded  # imported here because only reads by URL need it
+
             with suppress(WholeBranchNeeded):
                 return self.server.read_tip(question)
         return self.read(question)

@@ -16,8 +16,8 @@ from gitmodel.git.history.commits import (
     find_commit,
     log_fields,
     missing_commits,
+    read_edge,
 )
-from gitmodel.git.history.shallow import read_edge
 from gitmodel.git.repositories.discovery import find_repository
 from gitmodel.git.running.failures import BareRefused
 from gitmodel.git.running.process import Git

@@ -18,8 +18,7 @@ from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
 from gitmodel.frozen import Frozen
-from gitmodel.git.history.commits import first_parents, raw_changes, roots
-from gitmodel.git.history.shallow import read_edge
+from gitmodel.git.history.commits import first_parents, raw_changes, read_edge, roots
 from gitmodel.git.objects.object_formats import FILE_MODES, Commit, parse_commit
 from gitmodel.git.objects.object_reader import GitObject
 from gitmodel.git.settings.configuration import list_remotes

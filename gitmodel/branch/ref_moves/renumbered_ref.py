@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RENUMBERED
 from gitmodel.domain.schema.renumbering import Renumberings
 from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.git.objects.object_reader import ObjectReader
-from gitmodel.git.refs.ref_move import RefMove
+
+if TYPE_CHECKING:
+    from gitmodel.git.refs.ref_move import RefMove
 
 
 class RenumberedRef:
@@ -38,6 +41,8 @@ class RenumberedRef:
         after = change(before)
         if after == before:
             return [], []
+        from gitmodel.git.refs.ref_move import RefMove  # imported here because only writes need it
+
         blob = NewObject("blob", after.encode())
         return [RefMove(RENUMBERED, blob.id, old)], [blob]
 

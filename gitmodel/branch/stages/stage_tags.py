@@ -6,9 +6,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gitmodel.branch.stages.required_signatures import RequiredSignatures
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.digests import sha256
 from gitmodel.domain.schema.object_ids import Oid
@@ -27,6 +27,7 @@ from gitmodel.git.running.failures import Moved
 from gitmodel.git.running.process import Git
 
 if TYPE_CHECKING:
+    from gitmodel.branch.stages.required_signatures import RequiredSignatures
     from gitmodel.git.signatures.object_signatures import SignatureVerifier
 
 _SIGNED = "signedby"
@@ -50,7 +51,14 @@ class StageTags:
         self._verifier = verifier
         # Called with each judged tag. Rejects it if the reader's own list of signers does. None: there is no list.
         self.extra_check: Callable[[StageTag, GitObject], StageTag] | None = None
-        self.signatures = RequiredSignatures(git, trees, verifier, commits)
+
+    @cached_property
+    def signatures(self) -> RequiredSignatures:
+        """The signatures that the rules of stages require."""
+        # imported here: reading a version by its number needs no signature
+        from gitmodel.branch.stages.required_signatures import RequiredSignatures
+
+        return RequiredSignatures(self._git, self._trees, self._verifier, self.commits)
 
     def at(self, commit: Oid | None, tip: Callable[[], Oid | None]) -> SnapshotTags:
         """Return the stage tags, judged against *commit*. Reading a tag of a later *tip* of the branch raises Moved."""

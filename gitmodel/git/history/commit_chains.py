@@ -13,9 +13,9 @@ from gitmodel.git.history.commits import (
     first_parents,
     newest_changing,
     newest_merged_changing,
+    read_edge,
     roots,
 )
-from gitmodel.git.history.shallow import read_edge
 from gitmodel.git.objects.fact_cache import FactCache
 from gitmodel.git.objects.object_formats import Commit, parse_commit
 from gitmodel.git.objects.object_reader import ObjectReader

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import cast
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.git.running.process import Git, run
@@ -201,6 +203,15 @@ def trailer_values(git: Git, tip: Oid, base: Oid, key: str) -> dict[Oid, list[st
     form = f"--format=%H %(trailers:key={key},valueonly,separator=%x20)"
     lines = (line.split() for line in git.lines("log", "--first-parent", form, tip, f"^{base}"))
     return {Oid(commit): values for commit, *values in lines}
+
+
+def read_edge(common_dir: Path) -> frozenset[Oid]:
+    """Return the commits of the file `shallow`: git hides their parents, even if these exist."""
+    try:
+        text = (common_dir / "shallow").read_text(encoding="ascii")
+    except OSError:
+        return frozenset()
+    return frozenset(cast("list[Oid]", text.split()))
 
 
 def _id_lines(ids: Iterable[Oid]) -> bytes:
