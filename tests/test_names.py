@@ -1,4 +1,6 @@
-"""Valid names are used unchanged in paths and refs. All other names are refused with a message."""
+"""Names of models, versions, aliases and artifacts: gitmodel uses a valid name unchanged in paths and refs, and refuses
+every other name with its fault and the allowed characters.
+"""
 
 import re
 import subprocess
@@ -31,7 +33,7 @@ def named(inner=INNER):
     return st.one_of(
         st.sampled_from(ENDS),
         st.tuples(st.sampled_from(ENDS), st.text(inner, max_size=61), st.sampled_from(ENDS)).map("".join),
-        # Names of devices, lock files or stages, and similar names.
+        # Names that are not allowed (of devices, lock files or stages), and allowed names that are similar.
         st.sampled_from(["con", "com1.x", "a.lock", "a..b", "production", "latest", "1", "0.1", "CON", "x.LOCK"]),
     )
 
@@ -75,7 +77,7 @@ def test_a_valid_name_is_unchanged_in_every_path(model, name, number):
 
 @repeatable
 @given(st.tuples(NAMES, NAMES, NUMBERS), st.tuples(NAMES, NAMES, NUMBERS))
-def test_different_records_never_share_a_path_or_ref_even_if_case_is_folded(one, other):
+def test_two_records_never_have_the_same_path_or_ref_even_on_a_disk_that_ignores_case(one, other):
     def places(model, name, number):
         return {
             ("model", fold(model)): paths.model_file(model),
@@ -113,7 +115,7 @@ def test_git_accepts_every_kind_of_valid_name_in_a_ref():
 
 @repeatable
 @given(NAMES)
-def test_a_written_reference_is_read_as_the_same_reference(model):
+def test_reading_the_text_of_a_reference_gives_the_same_reference(model):
     for selector in ("", "3", "1.2.3", "production", "latest", "1.0+cpu"):
         ref = VersionRef.of(model, selector)
         assert VersionRef.parse(str(ref)) == ref
@@ -275,7 +277,7 @@ def test_only_the_canonical_path_of_a_record_is_read_as_a_record(path):
         "notes.txt",
     ],
 )
-def test_other_paths_are_not_read_as_records(path):
+def test_a_path_in_another_form_is_not_read_as_a_record(path):
     assert parse_path(path) is None
 
 

@@ -1,5 +1,6 @@
-"""A version is never named like a stage or a reserved word: no command accepts it, readers ignore a file with it,
-and `check` names the file."""
+"""A version is never named like a stage or a reserved word: no command accepts the name. If somebody wrote such a name
+to the branch by hand, readers ignore the file with the name, and `git model check` reports it.
+"""
 
 import pytest
 from editing import edit, read, state
@@ -34,10 +35,10 @@ def plant(repo, word, number=1, *, record=False):
 
 @pytest.mark.parametrize("record", [False, True])
 @pytest.mark.parametrize("word", WORDS)
-def test_a_hand_written_stage_name_is_refused_by_every_command(repo, capsys, word, record):
+def test_every_command_refuses_the_name_of_a_stage_although_a_hand_written_file_has_it(repo, capsys, word, record):
     plant(repo, word, record=record)
     before = state(repo)
-    # 5: the record with such a name is damaged. 2: the word is refused earlier, because it is a stage of this registry.
+    # The exit code is 5 if the hand-written record counts as damaged, and 2 if the word is refused before it is read.
     assert ask(capsys, "version", "update", "iris@1", "--name", word)[0] in ((2, 5) if record else (2,))
     assert ask(capsys, "version", "create", "iris", "--name", word)[0] == 2
     with Client(repo) as client:
@@ -50,7 +51,7 @@ def test_a_hand_written_stage_name_is_refused_by_every_command(repo, capsys, wor
 
 
 @pytest.mark.parametrize("word", ["production", "staging", "latest", "none", "7"])
-def test_a_configuration_refuses_a_reserved_name(word):
+def test_a_model_config_refuses_a_reserved_name_for_a_version(word):
     with pytest.raises(UsageError):
         ModelConfig(name="iris", create_new_model_version=True, version=word)
 
@@ -79,14 +80,16 @@ def test_a_version_cannot_get_a_hand_written_name_that_is_an_alias(repo, capsys)
     assert state(repo) == before
 
 
-def test_giving_a_version_its_own_name_again_changes_nothing(repo, capsys):
+def test_naming_a_version_by_the_name_that_it_has_changes_nothing(repo, capsys):
     before = state(repo)
     assert ask(capsys, "version", "update", "iris@2", "--name", "1.0")[0] == 0
     assert state(repo) == before
     assert ask(capsys, "resolve", "iris@1.0")[1] == "iris@2\n"
 
 
-def test_a_name_that_became_a_stage_elsewhere_is_left_out_by_a_pull(code_repo, git, capsys, monkeypatch, tmp_path):
+def test_a_pull_removes_the_name_of_a_local_version_if_it_is_a_stage_at_the_remote(
+    code_repo, git, capsys, monkeypatch, tmp_path
+):
     git(tmp_path, "init", "-q", "--bare", "server.git")
     git(code_repo, "remote", "add", "origin", str(tmp_path / "server.git"))
     monkeypatch.chdir(code_repo)

@@ -1,4 +1,4 @@
-"""The outputs of notebooks: drawings and tables of versions, histories and lineages."""
+"""The output of objects in notebooks: drawings and tables of versions, histories and lineages, as HTML and SVG."""
 
 import re
 
@@ -23,7 +23,7 @@ def client(code_repo):
 
 
 def shown(value):
-    """Return the output of a notebook for *value*, which must not contain markup of recorded text."""
+    """Return the HTML that a notebook shows for *value*. Fail if text of a record became markup in it."""
     html = value._repr_html_()
     assert "<script" not in html
     assert "\u202e" not in html
@@ -31,7 +31,7 @@ def shown(value):
     return html
 
 
-def test_a_list_of_versions_shows_its_most_frequent_number_with_the_stages(client):
+def test_a_list_of_versions_shows_a_chart_of_the_number_that_most_versions_have(client):
     html = shown(client.get_model("iris").versions)
     assert html.startswith("<svg")
     assert "<title>accuracy over versions</title>" in html
@@ -41,7 +41,7 @@ def test_a_list_of_versions_shows_its_most_frequent_number_with_the_stages(clien
     assert "<td>production</td>" in html
 
 
-def test_a_list_of_versions_without_numbers_is_a_table(client):
+def test_an_empty_list_of_versions_is_shown_as_a_table_without_a_chart(client):
     assert shown(client.get_model("iris").list_versions(filter="number > 5")).startswith("<table>")
 
 
@@ -60,7 +60,7 @@ def test_a_history_shows_swim_lanes_and_a_table(client):
     assert "wine production: 1 since" in shown(client.view_history())
 
 
-def test_a_lineage_shows_a_graph_and_the_same_as_a_text_tree(client, tmp_path):
+def test_a_lineage_is_shown_as_a_graph_and_as_a_tree_of_text(client, tmp_path):
     (tmp_path / "x.csv").write_text("a,b\n", encoding="utf-8")
     client.get_model("iris").create_version(data={"train": tmp_path / "x.csv"})
     html = shown(client.lineage("iris@4"))

@@ -1,4 +1,4 @@
-"""Version numbers have a limit, and gitmodel writes nothing that a reader would refuse."""
+"""Version numbers have an upper limit, and gitmodel never writes a record that a reader would refuse."""
 
 import shlex
 
@@ -20,7 +20,7 @@ HIGHEST = paths.HIGHEST_NUMBER
 
 @pytest.fixture
 def repo(code_repo, monkeypatch):
-    """A registry with iris@1 in production and the model rose without versions."""
+    """A registry with iris@1 in production, and the model rose without versions."""
     monkeypatch.chdir(code_repo)
     with Client(code_repo) as client:
         client.register_model("iris").create_version("first").set_stage("production")
@@ -34,7 +34,7 @@ def version_file(model, number, created):
 
 
 def commit_numbers(repo, model, *numbers):
-    """Commit versions with these numbers by plain git, which checks nothing."""
+    """Commit versions with these numbers by plain git, without the checks of gitmodel."""
     with Client(repo) as client:
         created = client.get_model("iris").created
         files = {}
@@ -77,7 +77,7 @@ class TestNumbers:
         with Client(repo) as client:
             assert checking.check(client.repository) == []
 
-    def test_a_pipeline_run_is_refused_before_it_starts(self, repo, git):
+    def test_a_pipeline_is_refused_before_it_runs_if_the_highest_number_is_used(self, repo, git):
         from gitmodel import ModelConfig, pipeline, step
 
         commit_numbers(repo, "iris", HIGHEST)
@@ -112,7 +112,9 @@ class TestNumbers:
             ("new", (5000,), None),
         ],
     )
-    def test_check_of_a_range_reports_a_gap_in_numbers_only_in_new_commits(self, repo, model, numbers, found):
+    def test_check_of_a_range_reports_a_large_gap_in_numbers_and_check_of_a_state_does_not(
+        self, repo, model, numbers, found
+    ):
         with Client(repo) as client:
             base = client.repository.tip()
             if model == "new":
@@ -125,7 +127,7 @@ class TestNumbers:
             of_all = [problem.rule for problem in checking.check(client.repository)]
             assert of_all == (["version.number"] if HUGE in numbers else [])
 
-    def test_an_imported_version_of_an_existing_model_gets_the_next_number(self, repo, capsys):
+    def test_an_imported_version_of_a_model_without_versions_gets_number_1_and_not_its_old_one(self, repo, capsys):
         commit_numbers(repo, "rose", 5000)
         assert ask(capsys, "export", "rose@5000", "rose.tar")[0] == 0
         with Client(repo) as client:
@@ -140,7 +142,7 @@ class TestNumbers:
 
 
 class TestWhatIsWritten:
-    def test_a_value_that_is_invalid_for_its_key_is_not_written(self, repo):
+    def test_writing_a_record_with_an_invalid_value_is_refused(self, repo):
         with Client(repo) as client:
             created = client.get_model("iris").created
         with pytest.raises(UsageError, match="takes a number from 1"):
@@ -156,7 +158,7 @@ class TestWhatIsWritten:
             ("allowed_signers", b"x" * (codec.MAX_BYTES + 1)),
         ],
     )
-    def test_a_file_that_readers_would_refuse_is_not_written(self, repo, git, path, data):
+    def test_a_transaction_refuses_to_commit_a_file_that_readers_would_refuse(self, repo, git, path, data):
         before = git(repo, "for-each-ref")
         with Client(repo) as client, pytest.raises(Invalid):
             transact(client.repository, lambda snapshot: Change(None, subject="Wrong", files={path: data}))

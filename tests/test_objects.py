@@ -1,4 +1,4 @@
-"""Objects of a script are stored as artifacts without a file: saved by the format of their type, and verified."""
+"""Python objects as artifacts: gitmodel saves an object in the format for its type, loads the file and compares."""
 
 import subprocess
 import sys
@@ -65,7 +65,7 @@ def test_one_version_can_have_files_and_objects(client):
     assert loaded["bytes"][1] == b"a,b"
 
 
-def test_equal_objects_are_one_artifact(client):
+def test_equal_objects_are_stored_once_and_have_the_same_digest(client):
     model = client.get_model("iris")
     one, two = (model.create_version(data={"train": FRAME.copy()}).get_artifact("train").digest for _ in range(2))
     assert one == two
@@ -79,7 +79,7 @@ def test_an_object_can_be_linked_to_an_existing_version(client):
 
 
 class Local:
-    """A class that no format knows."""
+    """A class for which no format exists."""
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_an_object_that_no_format_can_store_is_refused_and_nothing_is_stored(cli
     assert list(client.store.digests()) == []
 
 
-def test_all_missing_packages_are_named_before_anything_is_saved(client, monkeypatch):
+def test_the_error_for_missing_packages_names_all_of_them_before_anything_is_saved(client, monkeypatch):
     for package in ("skops", "pyarrow"):
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UsageError) as caught:
@@ -121,7 +121,7 @@ def test_a_class_defined_in_a_notebook_is_refused_with_the_format_to_use(client,
     version.attach("settings", notebook.Settings(), format="cloudpickle")
 
 
-def test_pickle_must_be_requested_by_name_and_loads_only_with_trust(client):
+def test_an_object_is_saved_as_pickle_only_on_request_and_loaded_only_with_trust(client):
     version = client.get_model("iris").create_version()
     artifact = version.link_artifact("net", Local(), kind="model", format="pickle")
     with pytest.raises(Refused, match="can run any code"):
@@ -129,7 +129,7 @@ def test_pickle_must_be_requested_by_name_and_loads_only_with_trust(client):
     assert type(artifact.load(trusted=True)).__name__ == "Local"
 
 
-def test_an_external_artifact_needs_a_uri(client):
+def test_an_object_cannot_be_linked_as_an_external_artifact(client):
     version = client.get_model("iris").create_version()
     with pytest.raises(UsageError, match="needs a URI"):
         version.link_artifacts(data={"train": FRAME}, external=True)
@@ -141,7 +141,7 @@ def test_text_is_a_path_and_never_an_object(client):
 
 
 class TestRegisteringAgain:
-    def test_a_model_that_exists_is_returned_unchanged(self, client):
+    def test_register_model_with_exist_ok_returns_an_existing_model_unchanged(self, client):
         client.register_model("other", license="MIT")
         head = client.repository.head().commit
         again = client.register_model("other", license="Apache-2.0", exist_ok=True)
@@ -159,7 +159,7 @@ class TestRegisteringAgain:
         with pytest.raises(UsageError):
             client.register_model("a/b", exist_ok=True)
 
-    def test_register_with_exist_ok_succeeds_twice(self, client, capsys):
+    def test_the_command_register_with_exist_ok_can_run_twice(self, client, capsys):
         for _ in range(2):
             code, _, err = ask(capsys, "register", "other", "--exist-ok")
             assert (code, err) == (0, "")
@@ -167,7 +167,7 @@ class TestRegisteringAgain:
 
 
 @pytest.mark.parametrize("format", ["numpy", "json", "pickle"])
-def test_a_file_that_replaces_an_object_after_it_was_verified_is_not_loaded(client, tmp_path, monkeypatch, format):
+def test_a_file_that_is_replaced_after_its_digest_was_verified_is_not_loaded(client, tmp_path, monkeypatch, format):
     version, real = client.get_model("iris").create_version(), formats.load
     formats.save(numpy.array([9.0]) if format == "numpy" else [9.0], tmp_path / "other", format)
 

@@ -1,4 +1,6 @@
-"""One git process finds an ordinary repository with its settings; all others are found as git's own answers say."""
+"""Finding the repository of a folder with few git processes. gitmodel finds the folder `.git` of an ordinary repository
+itself, and one git process reads the settings. In all other cases gitmodel asks git. Both must find the same.
+"""
 
 import os
 from dataclasses import replace
@@ -39,7 +41,7 @@ def link_to_objects(git, repo):
 
 
 def damaged_repository_inside(git, repo):
-    """git takes no notice of a folder `.git` without a valid HEAD, and finds the repository around it."""
+    """Create a folder `.git` without a valid HEAD in the repository. git ignores such a folder and looks further up."""
     git(repo, "init", "-q", "inside")
     (repo / "inside/.git/HEAD").write_text("")
     return repo / "inside"
@@ -120,13 +122,13 @@ UNUSUAL = [
 
 
 def ask_only_git(monkeypatch):
-    """Let git answer all questions about the place of a repository."""
+    """Let gitmodel ask git in all cases where a repository is."""
     monkeypatch.setattr(discovery, "_find_ordinary", lambda *arguments: None)
     monkeypatch.setattr(discovery, "_is_outside", lambda path: False)
 
 
 def find(path):
-    """Return the repository of *path*, or the error."""
+    """Return the repository that gitmodel finds for *path*, or the message of the error."""
     try:
         return discovery.find_repository(path, environ=os.environ)
     except GitModelError as error:
@@ -158,7 +160,7 @@ def test_a_repository_is_found_as_git_finds_it(code_repo, git, monkeypatch, plac
         {"GIT_SHALLOW_FILE": "/dev/null"},
     ],
 )
-def test_git_decides_if_a_repository_may_be_used(code_repo, monkeypatch, variables):
+def test_a_repository_that_git_refuses_because_of_variables_or_its_owner_is_refused(code_repo, monkeypatch, variables):
     (code_repo / "x").mkdir()
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(repo=code_repo))
@@ -179,7 +181,7 @@ def test_no_git_process_starts_outside_of_a_repository(tmp_path, monkeypatch):
     assert (str(found.value), found.value.hint) == (str(by_git.value), by_git.value.hint)
 
 
-def test_git_decides_about_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
+def test_git_is_asked_about_a_folder_that_the_user_may_not_read(tmp_path, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", path)
 

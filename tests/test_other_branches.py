@@ -1,4 +1,8 @@
-"""Branches and tags that are not of this registry: code on its branch, foreign tags, a second registry."""
+"""Branches and tags that do not belong to this registry: gitmodel neither changes nor uses them.
+
+Tested are a branch `gitmodel` that contains code, tags with the names of stage tags that somebody else made (foreign
+tags), and a second registry on another branch of the same repository.
+"""
 
 import shlex
 
@@ -34,14 +38,14 @@ history iris
 
 @pytest.fixture
 def repo(code_repo, monkeypatch):
-    """A repository without a registry that is the current folder."""
+    """A repository without a registry, which is the current folder."""
     monkeypatch.chdir(code_repo)
     return code_repo
 
 
 @pytest.fixture
 def code_branch(repo, git):
-    """The same repository with code on a branch named gitmodel, in a folder `models/` among others."""
+    """The same repository with a branch named gitmodel that contains code, also in a folder `models/`."""
     (repo / "models" / "resnet").mkdir(parents=True)
     (repo / "models" / "resnet" / "net.py").write_text("layers = 50\n")
     git(repo, "add", ".")
@@ -51,7 +55,7 @@ def code_branch(repo, git):
 
 
 def promoted(repo):
-    """A registry with iris@1 and iris@2, the first in production."""
+    """Create iris@1 and iris@2 in *repo*, and put iris@1 into production. Returns *repo*."""
     with Client(repo) as client:
         iris = client.register_model("iris")
         iris.create_version().set_stage("production")
@@ -61,7 +65,7 @@ def promoted(repo):
 
 class TestCodeOnTheBranch:
     @pytest.mark.parametrize("command", WRITERS.splitlines())
-    def test_no_command_writes_onto_a_branch_of_code(self, code_branch, capsys, git, command):
+    def test_no_command_writes_to_a_branch_gitmodel_that_contains_code(self, code_branch, capsys, git, command):
         before = git(code_branch, "for-each-ref")
         code, out, err = ask(capsys, *shlex.split(command))
         assert (code, out) in ((6, ""), (3, ""))
@@ -86,13 +90,15 @@ class TestCodeOnTheBranch:
         assert ask(capsys, "register", "iris")[0] == 0
         assert git(code_branch, "log", "--format=%s", "gitmodel").splitlines() == ["More code", "Begin"]
 
-    def test_a_branch_without_files_is_not_written_to(self, repo, capsys, git):
+    def test_no_command_writes_to_a_branch_gitmodel_without_files(self, repo, capsys, git):
         empty = git(repo, "commit-tree", "-m", "Nothing", git(repo, "mktree", input=""))
         git(repo, "branch", "gitmodel", empty)
         code, _, err = ask(capsys, "register", "iris")
         assert (code, SETTING in err, git(repo, "rev-parse", "gitmodel")) == (6, True, empty)
 
-    def test_code_on_the_remotes_branch_is_not_adopted(self, code_branch, tmp_path, git, monkeypatch, capsys):
+    def test_init_and_pull_do_not_take_a_branch_with_code_from_the_remote(
+        self, code_branch, tmp_path, git, monkeypatch, capsys
+    ):
         git(tmp_path, "clone", "-q", str(code_branch), "clone")
         monkeypatch.chdir(tmp_path / "clone")
         before = git(tmp_path / "clone", "for-each-ref", "refs/heads")
@@ -101,7 +107,9 @@ class TestCodeOnTheBranch:
             assert (code, "holds no registry" in err) == (3 if command == "list" else 6, True)
             assert git(tmp_path / "clone", "for-each-ref", "refs/heads") == before
 
-    def test_a_registry_refuses_a_remote_with_code_on_the_branch(self, code_branch, tmp_path, git, monkeypatch, capsys):
+    def test_pull_and_push_are_refused_if_the_branch_of_the_remote_contains_code(
+        self, code_branch, tmp_path, git, monkeypatch, capsys
+    ):
         git(tmp_path, "init", "-q", "mine")
         monkeypatch.chdir(tmp_path / "mine")
         promoted(tmp_path / "mine")
@@ -112,7 +120,7 @@ class TestCodeOnTheBranch:
             assert (code, "the branch gitmodel of origin holds no registry" in err) == (6, True)
         assert git(code_branch, "rev-parse", "gitmodel") == before
 
-    def test_by_url_code_on_the_branch_is_refused(self, code_branch, capsys, git, tmp_path):
+    def test_commands_on_a_url_are_refused_if_the_branch_contains_code(self, code_branch, capsys, git, tmp_path):
         git(tmp_path, "clone", "-q", "--bare", str(code_branch), "bare.git")
         before = git(tmp_path / "bare.git", "for-each-ref")
         for command in ("register iris", "init", "apply", "list", "resolve iris@production", "resolve iris@1"):
@@ -120,7 +128,7 @@ class TestCodeOnTheBranch:
             assert (code in (3, 6), "the branch gitmodel holds no registry" in err) == (True, True), command
         assert git(tmp_path / "bare.git", "for-each-ref") == before
 
-    def test_python_refuses_to_write_onto_a_branch_of_code(self, code_branch, git):
+    def test_a_client_refuses_to_write_to_a_branch_that_contains_code(self, code_branch, git):
         before = git(code_branch, "for-each-ref")
 
         def in_transaction(client):
@@ -146,7 +154,9 @@ FOREIGN = {
 
 class TestForeignTags:
     @pytest.mark.parametrize("kind", FOREIGN)
-    def test_a_promotion_names_a_foreign_tag_and_does_not_replace_it(self, repo, capsys, git, kind):
+    def test_a_promotion_is_refused_with_the_name_of_the_foreign_tag_that_it_would_replace(
+        self, repo, capsys, git, kind
+    ):
         promoted(repo)
         git(repo, *FOREIGN[kind])
         before = git(repo, "for-each-ref")
@@ -169,7 +179,7 @@ class TestForeignTags:
         assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
         assert ask(capsys, "promote", "iris@2", "production")[0] == 0
 
-    def test_an_alias_a_rename_and_a_deletion_do_not_replace_a_foreign_tag(self, repo, git):
+    def test_setting_an_alias_renaming_and_deleting_do_not_change_a_foreign_tag(self, repo, git):
         promoted(repo)
         git(repo, "tag", "model/iris/champion", "main")
         git(repo, "tag", "model/flower/production", "main")
@@ -210,7 +220,7 @@ class TestForeignTags:
         assert (code, "git tag -d model/iris/staging" in out + err) == (5, True)
         assert git(repo, "for-each-ref") == before
 
-    def test_by_url_foreign_tags_are_kept(self, repo, capsys, git, tmp_path):
+    def test_commands_on_a_url_do_not_change_foreign_tags(self, repo, capsys, git, tmp_path):
         promoted(repo)
         git(tmp_path, "clone", "-q", "--mirror", str(repo), "bare.git")
         git(tmp_path / "bare.git", "tag", "model/iris/staging", "main")
@@ -218,14 +228,14 @@ class TestForeignTags:
         code, _, err = ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), "promote", "iris@2", "staging")
         assert (code, "model/iris/staging" in err) == (6, True)
         assert git(tmp_path / "bare.git", "for-each-ref") == before
-        # The command in the hint deletes the tag in the remote repository.
+        # The hint shows the command that deletes the tag in the remote repository.
         deleting = f"git push {(tmp_path / 'bare.git').as_uri()} :refs/tags/model/iris/staging"
         assert f"`{deleting}`; if the stage is recorded, `git model doctor --fix`" in err
         assert "git tag -d" not in err
         git(repo, *shlex.split(deleting)[1:])
         assert ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), "promote", "iris@2", "staging")[0] == 0
 
-    def test_a_lookup_by_url_lists_stages_and_aliases_as_in_a_clone(self, repo, capsys, git, tmp_path):
+    def test_the_error_for_an_unknown_reference_is_the_same_by_url_and_in_a_clone(self, repo, capsys, git, tmp_path):
         with Client(promoted(repo)) as client:
             client.get_version("iris@1").update(name="1.0").add_alias("champion")
         git(tmp_path, "clone", "-q", "--mirror", str(repo), "bare.git")
@@ -269,7 +279,7 @@ class TestTwoRegistries:
 
     @pytest.fixture
     def both(self, repo, monkeypatch):
-        """Two registries on two branches, created before one of them put iris@1 into production."""
+        """Two registries, on the branches gitmodel-prod and gitmodel. iris@1 of the second one is in production."""
         monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
         with Client(repo) as client:
             for name in ("iris", "rose"):
@@ -278,7 +288,9 @@ class TestTwoRegistries:
         return promoted(repo)
 
     @pytest.mark.parametrize("model", ["iris", "rose"])
-    def test_a_second_registry_moves_no_stage_tag_of_the_first(self, both, capsys, git, monkeypatch, model):
+    def test_a_promotion_in_the_second_registry_moves_no_stage_tag_of_the_first(
+        self, both, capsys, git, monkeypatch, model
+    ):
         before = git(both, "for-each-ref")
         monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
         for command in (f"promote {model}@1 production", f"alias set {model}@1 champion"):
@@ -290,7 +302,9 @@ class TestTwoRegistries:
         assert git(both, "for-each-ref") == before
         assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
 
-    def test_pull_and_push_do_not_confuse_the_branches_of_the_two_registries(self, both, capsys, git, monkeypatch):
+    def test_pull_and_push_of_the_second_registry_do_not_touch_the_branch_of_the_first(
+        self, both, capsys, git, monkeypatch
+    ):
         git(both.parent, "init", "-q", "--bare", "remote.git")
         git(both, "remote", "add", "origin", str(both.parent / "remote.git"))
         assert ask(capsys, "push")[0] == 0
@@ -305,11 +319,11 @@ class TestTwoRegistries:
         ]
         assert ask(capsys, "pull")[0] == 0
 
-    def test_the_first_of_two_registries_can_still_promote(self, both, capsys):
+    def test_a_version_of_the_first_registry_can_still_be_promoted(self, both, capsys):
         assert ask(capsys, "promote", "iris@2", "production")[0] == 0
         assert ask(capsys, "promote", "iris@1", "staging")[0] == 0
 
-    def test_by_url_the_second_registry_is_refused(self, both, capsys, git, monkeypatch, tmp_path):
+    def test_a_promotion_by_url_in_the_second_registry_is_refused(self, both, capsys, git, monkeypatch, tmp_path):
         git(tmp_path, "clone", "-q", "--mirror", str(both), "bare.git")
         before = git(tmp_path / "bare.git", "for-each-ref")
         for branch in ("gitmodel-prod", "gitmodel-new"):
@@ -321,10 +335,12 @@ class TestTwoRegistries:
                     assert "git push file://" in err
                 assert git(tmp_path / "bare.git", "for-each-ref") == before, command
 
-    def test_a_clone_never_reads_versions_from_a_copy_of_the_branch(self, repo, capsys, git, monkeypatch):
+    def test_a_clone_refuses_stage_tags_that_a_write_to_a_copy_of_the_branch_moved(
+        self, repo, capsys, git, monkeypatch
+    ):
         """The settings page describes this limit: a write to a copy of the branch moves the stage tags to the copy."""
         git(promoted(repo), "branch", "copy", "gitmodel")
-        # A copy without writes has no effect.
+        # A copy of the branch has no effect until somebody writes to it.
         assert ask(capsys, "promote", "iris@1", "staging", "--leave")[0] == 0
         assert ask(capsys, "promote", "iris@1", "production")[0] == 0
         git(repo, "branch", "-f", "copy", "gitmodel")
@@ -347,7 +363,7 @@ class TestTwoRegistries:
         with Client(repo) as client, pytest.raises(Refused, match="a registry on the branch gitmodel-old"):
             client.register_model("iris")
 
-    def test_a_rewound_branch_is_still_repaired_by_doctor(self, repo, git):
+    def test_doctor_fix_sets_stage_tags_again_after_the_branch_was_moved_back(self, repo, git):
         promoted(repo)
         with Client(repo) as client:
             client.get_version("iris@2").set_stage("production")

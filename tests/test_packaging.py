@@ -1,4 +1,4 @@
-"""Packages: the locks of the extras, a description of an installation for reports, and the script for a release."""
+"""Packaging: the locks of the extras, `git model --version --verbose`, and the script that makes a release."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ import gitmodel
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = rtoml.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = [name for name in PROJECT["optional-dependencies"] if name not in ("dev", "docs", "test")]
-# Only what a release changes is left to do when the tree is clean.
+# Runs the release script, which prints the built files here instead of trying them in new environments.
 SIGN = """
 import sys
 sys.path.insert(0, "release")
@@ -47,11 +47,11 @@ def test_each_extra_is_locked_with_hashes_in_the_versions_that_are_tested(extra)
     assert {pin for pin in locked if pin[0] in names} <= tested
 
 
-def test_each_lock_belongs_to_an_extra():
+def test_each_lock_file_belongs_to_an_extra_or_to_the_core():
     assert {path.stem for path in (ROOT / "locks").iterdir()} == {"core", *EXTRAS}
 
 
-def test_version_verbose_names_what_a_report_needs_and_no_path(capsys):
+def test_version_verbose_describes_the_installation_without_paths(capsys):
     code, out, err = ask(capsys, "--version", "--verbose")
     assert (code, err) == (0, "")
     names = [line[:18].strip() for line in out.splitlines()]
@@ -66,7 +66,7 @@ def test_version_verbose_names_what_a_report_needs_and_no_path(capsys):
 
 @pytest.fixture
 def checkout(tmp_path, git):
-    """A clone of this checkout with its uncommitted changes, a key to sign with, and nothing to release yet."""
+    """A clone of this checkout with its uncommitted changes, and a key to sign with. No release is prepared in it."""
     subprocess.run(
         ["git", "clone", "-q", "--no-hardlinks", "--depth", "1", ROOT.as_uri(), tmp_path / "code"], check=True
     )
@@ -82,7 +82,7 @@ def checkout(tmp_path, git):
     return code
 
 
-def test_a_release_is_refused_with_all_that_is_missing(checkout):
+def test_the_release_script_lists_everything_that_is_missing_and_creates_no_tag(checkout):
     (checkout / "new").touch()
     done = subprocess.run([sys.executable, "release/release.py"], cwd=checkout, capture_output=True, text=True)
     assert done.returncode == 1
@@ -92,7 +92,7 @@ def test_a_release_is_refused_with_all_that_is_missing(checkout):
     assert subprocess.run(["git", "tag"], cwd=checkout, capture_output=True, text=True).stdout == ""
 
 
-def test_a_release_is_built_twice_and_signed_and_names_what_is_left_to_do(checkout, tmp_path, git):
+def test_the_release_script_builds_and_signs_a_release_and_prints_the_remaining_commands(checkout, tmp_path, git):
     number = gitmodel.__version__
     changelog = checkout / "CHANGELOG.md"
     changelog.write_text(changelog.read_text().replace("## [Unreleased]", f"## [{number}] - 2026-11-29"))

@@ -1,4 +1,7 @@
-"""Loose objects are packed in the background after many writes: unreferenced objects stay loose; nothing is lost."""
+"""Packing: after many writes gitmodel packs loose git objects in the background, to keep the repository fast.
+
+It decides by counting the objects in one folder, `objects/17`, as git does. No object may be lost.
+"""
 
 import fcntl
 import hashlib
@@ -18,7 +21,7 @@ from gitmodel import Client
 
 @pytest.fixture
 def repo(tmp_path):
-    """A registry that packs if the one folder that is counted (`17`) has three loose objects."""
+    """A registry in which gitmodel packs if the folder `objects/17` has three loose objects."""
     run(tmp_path, "init", "-q", "repo")
     run(tmp_path / "repo", "config", "gc.auto", "1")
     with Client(tmp_path / "repo") as client:
@@ -27,7 +30,7 @@ def repo(tmp_path):
 
 
 def write_many(repo, start=0):
-    """Commit three files whose objects are in the folder `17`, which is counted; return their ids."""
+    """Commit three files whose objects are in the folder `objects/17`, so that gitmodel packs; return their ids."""
     texts = (f"{number}\n" for number in count(start))
     ids = ((text, hashlib.sha1(b"blob %d\0%s" % (len(text), text.encode())).hexdigest()) for text in texts)
     chosen = dict(islice((item for item in ids if item[1].startswith("17")), 3))
@@ -40,7 +43,7 @@ def lock_of(repo):
 
 
 def wait(repo):
-    """Wait until no process packs."""
+    """Wait until no process packs the repository."""
     with lock_of(repo).open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
 
@@ -65,7 +68,7 @@ def test_many_objects_are_packed_and_nothing_is_pruned(repo):
 
 
 @pytest.mark.parametrize("setting", [("gc.auto", "0"), ("maintenance.auto", "false"), ("gc.auto", "6700")])
-def test_git_settings_switch_packing_off(repo, setting):
+def test_settings_of_git_gc_and_maintenance_prevent_packing(repo, setting):
     run(repo, "config", *setting)
     written = write_many(repo)
     with Client(repo) as client:
@@ -80,10 +83,10 @@ def test_only_one_process_packs_and_a_killed_process_does_not_keep_the_lock(repo
     written = write_many(repo)
     with Client(repo) as client:
         with lock_of(repo).open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # stands for a process that is packing
+            fcntl.flock(file, fcntl.LOCK_EX)  # as a process does that is packing
             client.get_model("iris").create_version()
             assert all(is_loose(repo, id) for id in written)
-        # That process was killed, and left a part of a pack.
+        # The lock is free again, and a part of a pack is left, as if the process had been killed.
         (repo / ".git" / "objects" / "pack" / "tmp_pack_killed").write_bytes(b"PACK")
         client.get_model("iris").create_version()
         wait(repo)
@@ -91,7 +94,7 @@ def test_only_one_process_packs_and_a_killed_process_does_not_keep_the_lock(repo
 
 
 @pytest.mark.parametrize("beside", [("repack", "-adq"), ("gc", "-q"), ("pack-refs", "--all")])
-def test_packing_beside_git_and_writers_loses_nothing(repo, beside):
+def test_packing_while_git_gc_and_other_writes_run_loses_nothing(repo, beside):
     with Client(repo) as client:
         for turn in range(4):
             write_many(repo, 10_000 * turn)
@@ -135,8 +138,8 @@ def processes_in(repo):
     return found
 
 
-def test_a_packer_that_is_killed_loses_nothing_and_the_next_write_packs(repo, tmp_path):
-    # a comparison of each object with thousands of others takes minutes
+def test_a_killed_packing_process_loses_nothing_and_the_next_write_packs(repo, tmp_path):
+    # With these settings packing takes minutes, because git compares each object with thousands of others.
     slow = {"pack.window": "100000", "pack.depth": "4000", "pack.threads": "1", "core.bigFileThreshold": "1g"}
     for key, value in slow.items():
         run(repo, "config", key, value)
@@ -159,7 +162,7 @@ def test_a_packer_that_is_killed_loses_nothing_and_the_next_write_packs(repo, tm
 
 
 @pytest.mark.parametrize("writes", [1_500, pytest.param(10_000, marks=pytest.mark.soak)])
-def test_a_clone_with_thousands_of_unpacked_writes_stays_fast_and_is_packed(repo, writes):
+def test_a_write_to_a_clone_with_thousands_of_loose_objects_is_fast_and_packs_them(repo, writes):
     run(repo, "config", "gc.auto", "0")
     stream = ""
     for number in range(1, writes + 1):
@@ -172,7 +175,7 @@ def test_a_clone_with_thousands_of_unpacked_writes_stays_fast_and_is_packed(repo
     assert int(run(repo, "count-objects").split()[0]) > 5 * writes
 
     def cost(work):
-        """Return the least CPU of three calls of *work*, with that of git."""
+        """Return the CPU time of *work* and its git processes: the least of three calls."""
         costs = []
         for _ in range(3):
             before = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

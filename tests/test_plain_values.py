@@ -1,4 +1,4 @@
-"""Metadata accepts common types of values. The error for another value has the path of the value."""
+"""Values of metadata: common Python types are recorded, and the error for any other value names its path."""
 
 import argparse
 import collections
@@ -118,7 +118,7 @@ def test_a_value_that_no_record_can_hold_is_named_by_its_path(value, said):
         read_values({"x": value})
 
 
-def test_none_removes_metadata(client):
+def test_logging_none_removes_the_key_from_the_metadata(client):
     version = client.get_version("iris@1")
     version.log_metadata(best=3, rows=150)
     version.log_metadata(best=None)

@@ -1,4 +1,6 @@
-"""`dir` and `help` of the public modules show exactly the public names, and the error for a ZenML name shows ours."""
+"""The public modules: `dir` and `help` show exactly the public names with examples, and importing a name of ZenML
+raises an error that names the equivalent of gitmodel.
+"""
 
 import inspect
 import pydoc
@@ -40,7 +42,7 @@ def test_help_shows_the_page_of_the_module_and_of_each_public_name(module):
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_every_public_function_and_class_that_a_user_calls_has_an_example(module):
-    # users do not create these, and a page has examples
+    # Users get these objects from calls and do not create them. The reference page has examples.
     returned = {"Format", "Materializer", "Pipeline", "Run", "Step", "StepContext"}
     for name in set(module.__all__) - returned:
         found = getattr(module, name)
@@ -62,7 +64,7 @@ def test_help_of_a_class_describes_all_its_methods_and_names_no_base_class(cls):
 
 
 @pytest.mark.parametrize("name", sorted(gitmodel._OTHER_NAMES))
-def test_a_name_of_zenml_cannot_be_imported_and_the_error_shows_our_form(name):
+def test_the_error_for_importing_a_name_of_zenml_shows_the_name_in_gitmodel(name):
     assert name not in dir(gitmodel)
     assert not hasattr(gitmodel, name)
     assert getattr(gitmodel, name, None) is None
@@ -91,19 +93,19 @@ def test_a_name_of_zenml_cannot_be_imported_and_the_error_shows_our_form(name):
         (lambda: gitmodel.Artifact(name="clf"), 'ArtifactConfig(name="NAME")'),
     ],
 )
-def test_a_class_that_only_a_client_creates_says_where_its_objects_come_from(call, form):
+def test_the_error_for_creating_a_handle_directly_shows_the_call_that_returns_one(call, form):
     with pytest.raises(gitmodel.UsageError, match="is not created by its class") as caught:
         call()
     assert form in caught.value.hint
 
 
-def test_other_names_that_do_not_exist_are_ordinary_errors():
+def test_importing_an_unknown_name_raises_the_ordinary_import_error():
     assert not hasattr(gitmodel, "other")
     with pytest.raises(ImportError, match="cannot import name 'other'"):
         exec("from gitmodel import other")
 
 
-def test_the_modules_are_attributes_of_the_package_and_listing_the_names_imports_nothing():
+def test_the_modules_are_attributes_of_the_package_and_dir_imports_none_of_them():
     code = (
         "import sys, gitmodel; dir(gitmodel); gitmodel.__doc__;"
         "assert [name for name in sys.modules if name.startswith('gitmodel.')] == ['gitmodel.version'], sys.modules;"

@@ -1,4 +1,6 @@
-"""Each record of the format: writing, reading and writing again gives the same; errors are named."""
+"""The records of the format (models, versions, stages, runs and others): writing a record and reading it gives the same
+record, keys of newer formats are kept, and an error names file, key and rule.
+"""
 
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -318,7 +320,7 @@ WRONG = [
     WRONG,
     ids=[f"{case[0].__name__}-{case[2]}-{n}" for n, case in enumerate(WRONG)],
 )
-def test_a_problem_of_a_record_is_reported_with_file_key_and_rule(record, data, key, rule):
+def test_the_error_for_a_record_names_file_key_and_rule(record, data, key, rule):
     with pytest.raises(Invalid) as caught:
         codec.decode(record, data, "models/iris/x.toml")
     assert caught.value.message.startswith(f"models/iris/x.toml, key {key}: ")
@@ -326,7 +328,7 @@ def test_a_problem_of_a_record_is_reported_with_file_key_and_rule(record, data, 
     assert caught.value.message.isascii()
 
 
-def test_a_newer_major_format_is_refused_with_the_package_to_upgrade():
+def test_the_error_for_a_newer_major_format_names_the_package_to_upgrade():
     for written in ("2.0", "10.3"):
         with pytest.raises(Invalid, match=f"has format {written}, and this gitmodel reads up to 1.x") as caught:
             stage_rules.decode_registry(f"format = '{written}'\nwhatever = {{}}\n".encode(), "gitmodel.toml")
@@ -341,7 +343,7 @@ def test_a_newer_minor_format_is_read_and_its_unknown_keys_are_kept():
     assert codec.encode(found) == data
 
 
-def test_an_unknown_key_outside_of_the_stages_is_kept_and_ignored():
+def test_an_unknown_key_of_gitmodel_toml_outside_of_stages_is_kept_and_ignored():
     data = b'format = "1.0"\nstages = []\nreview = true\n'
     found = stage_rules.decode_registry(data, "gitmodel.toml")
     assert not found.faults
@@ -352,7 +354,7 @@ def link(**values):
     return ArtifactLink(**{"name": "a", "kind": "data", "digest": DIGEST, "size": 1, **values})
 
 
-def test_the_links_digest_does_not_depend_on_order_or_metadata():
+def test_the_digest_of_all_artifact_links_does_not_depend_on_their_order_or_metadata():
     one, two = link(), link(name="b", kind="model")
     assert links_digest([one, two]) == links_digest([two, one])
     assert links_digest([replace(one, metadata={"rows": 3})]) == links_digest([one])
@@ -372,14 +374,14 @@ def test_the_links_digest_does_not_depend_on_order_or_metadata():
     ],
     ids=lambda other: next(iter(other)),
 )
-def test_the_links_digest_covers_all_other_keys_of_every_link(other):
+def test_the_digest_of_all_artifact_links_depends_on_all_other_keys_of_every_link(other):
     assert links_digest([replace(link(), **other)]) != links_digest([link()])
     assert links_digest([link(), link(name="z")]) != links_digest([link()])
 
 
 @repeatable
 @given(st.lists(LINK, max_size=4, unique_by=lambda link: link.name), st.randoms(use_true_random=False))
-def test_the_links_digest_is_the_same_after_writing_and_reading(links, random):
+def test_the_digest_of_all_artifact_links_is_the_same_after_writing_and_reading(links, random):
     written = codec.encode(VersionRecord(number=1, created=WHEN, artifacts=tuple(links)))
     random.shuffle(links)
     assert links_digest(codec.decode(records.VersionRecord, written, "x.toml").artifacts) == links_digest(links)

@@ -1,4 +1,6 @@
-"""A copy of the index is refreshed if `git status` is slow, and shows the same changes as the user's index."""
+"""The refreshed copy of git's index. If the times of many files differ from the index, each `git status` compares their
+content. gitmodel then refreshes a copy of the index, and never the user's index. Both must show the same changes.
+"""
 
 import os
 import subprocess
@@ -11,7 +13,7 @@ from gitmodel.git.worktrees import refreshed_index, worktree_state
 
 @pytest.fixture
 def copied(code_repo, monkeypatch, git):
-    """Code as after `cp -r`: no file has the time of its index entry. Every `git status` counts as slow."""
+    """Code as after `cp -r`: all files have other times than in the index. Every `git status` counts as slow."""
     for number in range(20):
         (code_repo / f"file{number}.py").write_text(f"x = {number}\n", encoding="utf-8")
     (code_repo / "tracked").mkdir()
@@ -30,7 +32,7 @@ def copies(repo):
 
 
 def changed(repo):
-    """Return the number of changes that a new client sees."""
+    """Return the number of uncommitted changes that a new client finds."""
     with Client(repo) as client:
         return client.read_code().changed
 
@@ -41,7 +43,7 @@ def stale(repo, index):
     return done.stdout.split()
 
 
-def test_a_refreshed_copy_of_the_index_is_made_and_the_index_is_unchanged(copied):
+def test_a_slow_git_status_leads_to_a_refreshed_copy_and_does_not_change_the_index(copied):
     index = copied / ".git" / "index"
     before = index.read_bytes(), index.stat()
     assert changed(copied) == 0
@@ -53,7 +55,7 @@ def test_a_refreshed_copy_of_the_index_is_made_and_the_index_is_unchanged(copied
     assert copies(copied) == [copy]
 
 
-def test_the_copy_of_the_index_is_refreshed_again_when_times_of_files_change_again(copied):
+def test_the_copy_is_refreshed_again_when_the_times_of_files_change_again(copied):
     assert changed(copied) == 0
     for path in copied.rglob("*.py"):
         os.utime(path, (1_600_000_000, 1_600_000_000))
@@ -63,7 +65,7 @@ def test_the_copy_of_the_index_is_refreshed_again_when_times_of_files_change_aga
 
 
 @pytest.mark.parametrize("change", ["content", "same size", "added", "removed", "new", "staged", "mode"])
-def test_a_change_after_the_refresh_is_seen(copied, git, change):
+def test_a_change_after_the_refresh_is_found(copied, git, change):
     assert changed(copied) == 0
     file = copied / "file3.py"
     if change == "content":
@@ -85,7 +87,7 @@ def test_a_change_after_the_refresh_is_seen(copied, git, change):
     assert changed(copied) == 1
 
 
-def test_a_change_in_the_second_of_the_refresh_is_seen(copied):
+def test_a_change_in_the_same_second_as_the_refresh_is_found(copied):
     file = copied / "file3.py"
     os.utime(file)
     now = file.stat().st_mtime_ns
@@ -95,7 +97,7 @@ def test_a_change_in_the_second_of_the_refresh_is_seen(copied):
     assert changed(copied) == 1
 
 
-def test_an_index_that_git_replaced_gets_a_new_copy(copied, git):
+def test_a_new_copy_is_made_after_git_changed_the_index(copied, git):
     assert changed(copied) == 0
     (first,) = copies(copied)
     (copied / "file3.py").write_text("y = 3\n", encoding="utf-8")
@@ -107,14 +109,14 @@ def test_an_index_that_git_replaced_gets_a_new_copy(copied, git):
     assert second != first
 
 
-def test_a_file_that_is_marked_as_unchanged_is_seen(copied, git):
+def test_a_change_of_a_file_that_the_index_marks_as_unchanged_is_found(copied, git):
     git(copied, "update-index", "--assume-unchanged", "file3.py")
     assert changed(copied) == 0
     (copied / "file3.py").write_text("y = 12345\n", encoding="utf-8")
     assert changed(copied) == 1
 
 
-def test_hooks_of_the_user_do_not_run(copied):
+def test_refreshing_the_copy_runs_no_hook_of_the_user(copied):
     hook = copied / ".git" / "hooks" / "post-index-change"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\ntouch ran\n", encoding="utf-8")
@@ -124,10 +126,10 @@ def test_hooks_of_the_user_do_not_run(copied):
     assert not list(copied.rglob("ran"))
 
 
-def test_a_copy_that_cannot_be_written_changes_no_answer(copied):
+def test_the_same_changes_are_found_if_the_copy_cannot_be_written(copied):
     folder = copied / ".git" / "gitmodel"
     folder.parent.mkdir(exist_ok=True)
-    folder.write_text("", encoding="utf-8")  # a file where the folder for the copy should be
+    folder.write_text("", encoding="utf-8")  # a file in place of the folder for the copy
     assert changed(copied) == 0
     (copied / "file3.py").write_text("y = 12345\n", encoding="utf-8")
     assert changed(copied) == 1
@@ -143,15 +145,15 @@ def test_an_untracked_folder_of_40_000_files_counts_as_one(copied):
     (copied / "data").mkdir()
     first = copied / "data" / "0"
     first.touch()
-    for number in range(1, 40_000):  # links take a third of the time of files
+    for number in range(1, 40_000):  # hard links, because creating files takes three times as long
         os.link(first, copied / "data" / str(number))
     assert changed(copied) == 1
     assert changed(copied) == 1
 
 
 @pytest.mark.parametrize("newer", [0, 3_600])
-def test_files_as_new_as_the_index_or_newer_than_it_and_head_are_compared_each_time(copied, git, newer):
-    """Their times show nothing: git cannot tell a change in the second of the index from the state before it."""
+def test_files_that_are_not_older_than_the_index_are_compared_each_time(copied, git, newer):
+    """git cannot know from the times whether such a file changed after the index was written in the same second."""
     git(copied, "update-index", "--refresh")
     when = (copied / ".git" / "index").stat().st_mtime + newer
     for path in copied.rglob("*.py"):
