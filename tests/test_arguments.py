@@ -11,7 +11,7 @@ import pytest
 import gitmodel
 from gitmodel import Artifact, Client, GitModelError, Model, ModelConfig, ModelVersion, RemoveStage, UsageError
 from gitmodel.domain.arguments import checking as arguments
-from gitmodel.pipelines.workers.context import PlannedVersion
+from gitmodel.pipelines.step_context.context import PlannedVersion
 
 CYCLE: list = []
 CYCLE.append(CYCLE)

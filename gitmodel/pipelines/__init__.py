@@ -36,7 +36,8 @@ from gitmodel.pipelines.declarations.config import (
 from gitmodel.pipelines.declarations.steps import Step, step
 from gitmodel.pipelines.definition import Pipeline, pipeline
 from gitmodel.pipelines.execution.running import RunFailed
-from gitmodel.pipelines.workers.context import StepContext, get_step_context, log_artifact_metadata, log_model_metadata
+from gitmodel.pipelines.step_context.context import StepContext
+from gitmodel.pipelines.step_context.current_step import get_step_context, log_artifact_metadata, log_model_metadata
 
 __all__ = [
     "ArtifactConfig",

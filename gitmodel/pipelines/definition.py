@@ -25,10 +25,11 @@ from gitmodel.formats.loading import is_loading
 from gitmodel.pipelines.active_runs.run_records import Job, Listener
 from gitmodel.pipelines.active_runs.source import find_file, find_source
 from gitmodel.pipelines.declarations.config import ModelConfig, check_options
+from gitmodel.pipelines.declarations.decorated_functions import check_function, name_of
 from gitmodel.pipelines.declarations.graph import building, read_parameter
-from gitmodel.pipelines.declarations.steps import check_function, is_building, name_of
+from gitmodel.pipelines.declarations.steps import is_building
 from gitmodel.pipelines.execution.running import run_job
-from gitmodel.pipelines.workers.context import current_step
+from gitmodel.pipelines.step_context.current_step import current_step
 from gitmodel.pipelines.workers.step_modules import is_importing
 from gitmodel.registry.recorded_runs.runs import refuse_inside_run
 

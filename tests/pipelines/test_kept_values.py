@@ -197,7 +197,7 @@ def test_values_are_kept_if_storing_them_is_interrupted(client, monkeypatch, cap
         )
         monkeypatch.setitem(plugins._registered_materializers, "weights", weights)
     else:
-        monkeypatch.setattr("gitmodel.pipelines.workers.worker.artifacts.put_path", interrupt)
+        monkeypatch.setattr("gitmodel.stores.artifacts.storing.put_path", interrupt)
 
     @step
     def fit() -> tuple[Annotated[object, "clf"], Annotated[int, "score"]]:

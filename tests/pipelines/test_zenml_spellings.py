@@ -19,7 +19,7 @@ from gitmodel import (
     pipeline,
     step,
 )
-from gitmodel.pipelines.workers.context import PlannedVersion
+from gitmodel.pipelines.step_context.context import PlannedVersion
 
 CONFIG = ModelConfig(name="demo", create_new_model_version=True)
 FORM = 'write model_config=ModelConfig(name="demo", create_new_model_version=True)'

@@ -142,7 +142,7 @@ def test_a_step_fails_whose_worker_does_not_replace_a_damaged_output(place, clie
     with client.access.open().open(digest) as reader:
         place.damage(digest, reader.read())
     # The worker has no note of the damage, as if it were on another machine.
-    monkeypatch.setattr("gitmodel.pipelines.workers.worker.open_urls", lambda urls, root: place.open("far"))
+    monkeypatch.setattr("gitmodel.pipelines.workers.loaded_inputs.open_urls", lambda urls, root: place.open("far"))
     with pytest.raises(GitModelError, match="step make is damaged in s3://"):
         one.run(client=client)
     assert [version.number for version in client.get_model("demo").versions] == [1]

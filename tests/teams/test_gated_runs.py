@@ -8,7 +8,7 @@ from gitmodel import Client
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.pipelines.execution import run_commit
-from gitmodel.pipelines.workers.step_results import StagePlan
+from gitmodel.pipelines.step_context.step_results import StagePlan
 
 GATED = f"""{TWO_STAGES}
 [[stages.gates]]

@@ -20,8 +20,8 @@ from gitmodel.pipelines.active_runs.source import NOWHERE, Source
 from gitmodel.pipelines.declarations.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.declarations.graph import Graph, Node
 from gitmodel.pipelines.declarations.steps import Output, Step
-from gitmodel.pipelines.workers.step_requests import Facts
-from gitmodel.pipelines.workers.step_results import StepResult, StoredOutput
+from gitmodel.pipelines.step_context.step_requests import Facts
+from gitmodel.pipelines.step_context.step_results import StepResult, StoredOutput
 
 Listener = Callable[[str, str, float], None]
 

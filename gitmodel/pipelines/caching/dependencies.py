@@ -10,11 +10,11 @@ from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.pipelines.declarations.graph import Node
 from gitmodel.pipelines.declarations.steps import Step
-from gitmodel.pipelines.project.opened_files import hash_declared
+from gitmodel.pipelines.project.file_states import hash_declared
 from gitmodel.pipelines.project.project_modules import UnknownCode
 from gitmodel.pipelines.project.source_statements import hash_json
 from gitmodel.pipelines.project.value_text import spell_value
-from gitmodel.pipelines.workers.step_results import StoredOutput
+from gitmodel.pipelines.step_context.step_results import StoredOutput
 from gitmodel.stores.artifacts.copying import keep_artifact
 from gitmodel.stores.artifacts.manifests import manifest_of
 from gitmodel.stores.artifacts.parallel_transfers import in_parallel

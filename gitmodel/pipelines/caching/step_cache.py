@@ -17,8 +17,8 @@ from gitmodel.pipelines.declarations.graph import Node
 from gitmodel.pipelines.project.project_code import ProjectCode, StepCode
 from gitmodel.pipelines.project.project_modules import UnknownCode
 from gitmodel.pipelines.project.source_statements import hash_json
-from gitmodel.pipelines.workers.step_requests import InputReference
-from gitmodel.pipelines.workers.step_results import StepResult, from_json, to_json
+from gitmodel.pipelines.step_context.step_requests import InputReference
+from gitmodel.pipelines.step_context.step_results import StepResult, from_json, to_json
 
 log = logging.getLogger("gitmodel.pipelines")
 

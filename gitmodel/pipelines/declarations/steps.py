@@ -16,11 +16,12 @@ from typing import Annotated, Any, ClassVar, Generic, NoReturn, ParamSpec, TypeV
 
 from gitmodel.domain.arguments.checking import checked
 from gitmodel.domain.arguments.other_names import shows_our_form
-from gitmodel.domain.schema.names import check_name, fold, with_article
+from gitmodel.domain.schema.names import check_name, fold
 from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import UsageError, message_of
 from gitmodel.frozen import Frozen
 from gitmodel.pipelines.declarations.config import ArtifactConfig, ModelConfig, check_options
+from gitmodel.pipelines.declarations.decorated_functions import check_step_function, name_of
 
 _MOST_RETRIES = 100
 
@@ -94,7 +95,7 @@ class Step(Generic[P, R]):
         retries: int = 0,
         timeout: float | None = None,
     ) -> None:
-        _check_function(function)
+        check_step_function(function)
         functools.update_wrapper(self, function)
         self.function = function
         self.name = name_of(function, name, "step")
@@ -337,68 +338,6 @@ def _listed(given: Any, name: str) -> tuple[Any, ...]:
     ):
         raise UsageError(f"{name} of a step is a list of texts, not {given!a:.80}", hint=f'write {name}=["..."]')
     return listed
-
-
-def check_function(function: Any, kind: str) -> None:
-    """Raise UsageError for a *function* of which no *kind* ("step" or "pipeline") can be made.
-
-    The hint of the error shows valid code.
-    """
-    name = getattr(function, "__name__", type(function).__name__)
-    if isinstance(function, functools.partial):
-        inner = getattr(function.func, "__name__", "f")
-        raise UsageError(
-            f"@{kind} takes a function, not the partial of {inner}",
-            hint=f"write `def NAME(...)`, which calls {inner}, or make {inner} the {kind} and pass its arguments there",
-        )
-    if isinstance(function, types.MethodType):
-        raise UsageError(
-            f"@{kind} takes a function, not the method {function.__qualname__}",
-            hint=f"write a function that creates the {type(function.__self__).__name__} and calls its {name}, with the "
-            "settings of the object as parameters",
-        )
-    if isinstance(function, (staticmethod, classmethod)):
-        raise UsageError(
-            f"@{kind} takes a function, not {with_article(type(function).__name__)}",
-            hint=f"write @{type(function).__name__} above @{kind}"
-            if isinstance(function, staticmethod)
-            else "write a function at the top of the module",
-        )
-    if not isinstance(function, types.FunctionType):
-        raise UsageError(
-            f"{function!a:.200} is not a function", hint=f"put @{kind} on a function, above other decorators"
-        )
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        inside = ", and in it asyncio.run(...) around what is awaited" if kind == "step" else ""
-        raise UsageError(f"{kind} {name} is async", hint=f"write `def {name}`{inside}")
-    if inspect.isgeneratorfunction(function):
-        raise UsageError(f"{kind} {name} is a generator", hint="return a list instead of yielding its items")
-    first = next(iter(inspect.signature(function).parameters), "")
-    if first in ("self", "cls") and "." in function.__qualname__.rpartition("<locals>.")[2]:
-        raise UsageError(
-            f"{kind} {name} is a method: its first parameter is {first}",
-            hint="write a function at the top of the module, with the settings of the object as parameters",
-        )
-
-
-def name_of(function: Callable[..., Any], name: str | None, kind: str) -> str:
-    """Return *name*, or else the name of *function*, if it is valid for a *kind* ("step" or "pipeline")."""
-    if not name and function.__name__ == "<lambda>":
-        raise UsageError(f"a lambda has no name for the {kind}", hint=f'write `def NAME(...)`, or @{kind}(name="NAME")')
-    return check_name(name or function.__name__.strip("_"), kind)
-
-
-def _check_function(function: Any) -> None:
-    check_function(function, "step")
-    name = function.__name__
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.name == "after":
-            raise UsageError(f"step {name} has a parameter `after`", hint="rename it; `after` sets the order of steps")
-        if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
-            raise UsageError(
-                f"step {name} takes {parameter}, which has no name to record",
-                hint="use only parameters that can be passed by name",
-            )
 
 
 def _admits_text(hint: Any) -> bool:

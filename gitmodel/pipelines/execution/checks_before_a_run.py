@@ -18,7 +18,7 @@ from gitmodel.formats.catalogue.plugins import (
     refuse_missing,
 )
 from gitmodel.formats.declared_types import formats_of, is_path, without_format
-from gitmodel.pipelines.active_runs.pinned_references import Resolved, resolve
+from gitmodel.pipelines.active_runs.resolved_references import Resolved, resolve
 from gitmodel.pipelines.active_runs.run_records import Job
 from gitmodel.pipelines.declarations.graph import Graph, Node
 from gitmodel.pipelines.declarations.steps import OutputSpec

@@ -31,7 +31,14 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, ForeignTag, GitModelError, NotFound, Refused, Unsigned, UsageError
 from gitmodel.pipelines.active_runs.pinned_references import Target
 from gitmodel.pipelines.caching.dependencies import are_kept, are_stored
-from gitmodel.pipelines.workers.step_results import AliasPlan, MetadataPlan, Plan, StagePlan, StepResult, UpdatePlan
+from gitmodel.pipelines.step_context.step_results import (
+    AliasPlan,
+    MetadataPlan,
+    Plan,
+    StagePlan,
+    StepResult,
+    UpdatePlan,
+)
 from gitmodel.registry.promotion.in_force import judge
 from gitmodel.registry.recorded_runs.runs import is_recorded, keep_packages, store_details
 from gitmodel.registry.writing.batch import Batch

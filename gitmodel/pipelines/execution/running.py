@@ -20,15 +20,16 @@ from gitmodel.client.handles.run_handle import Run
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
-from gitmodel.pipelines.active_runs.pinned_references import Resolved, pin, release_names, release_numbers
+from gitmodel.pipelines.active_runs.pinned_references import pin, release_names, release_numbers
+from gitmodel.pipelines.active_runs.resolved_references import Resolved
 from gitmodel.pipelines.active_runs.run_records import ActiveRun, Job, order, run_record
 from gitmodel.pipelines.declarations.graph import Graph
 from gitmodel.pipelines.execution.checks_before_a_run import check_before_the_run, check_workers
 from gitmodel.pipelines.execution.run_commit import commit_run
 from gitmodel.pipelines.execution.scheduling import Scheduler
+from gitmodel.pipelines.step_context.step_results import refuse_secrets_in_plans
 from gitmodel.pipelines.workers.executors import ExecutorChoice, RunningExecutor, choose_executor
 from gitmodel.pipelines.workers.step_modules import script_of
-from gitmodel.pipelines.workers.worker import refuse_secrets_in_plans
 from gitmodel.registry.recorded_runs.runs import RunView, keep_packages, new_run_id, told_stored
 
 log = logging.getLogger("gitmodel.pipelines")

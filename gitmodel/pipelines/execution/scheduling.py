@@ -28,12 +28,12 @@ from gitmodel.pipelines.declarations.config import ExternalArtifact
 from gitmodel.pipelines.declarations.graph import Node
 from gitmodel.pipelines.declarations.steps import Output
 from gitmodel.pipelines.project.project_code import ProjectCode
+from gitmodel.pipelines.step_context.step_requests import Facts, InputReference, Request, StoreRequest, VersionFacts
+from gitmodel.pipelines.step_context.step_results import StepResult, refuse_secrets_in_plans
 from gitmodel.pipelines.workers.executors import ExecutorChoice, RunningExecutor
 from gitmodel.pipelines.workers.limited_steps import run_limited_step
 from gitmodel.pipelines.workers.step_modules import location
-from gitmodel.pipelines.workers.step_requests import Facts, InputReference, Request, StoreRequest, VersionFacts
-from gitmodel.pipelines.workers.step_results import StepResult
-from gitmodel.pipelines.workers.worker import refuse_secrets_in_plans, run_step
+from gitmodel.pipelines.workers.worker import run_step
 from gitmodel.registry.named_stores.store_access import open_urls
 
 log = logging.getLogger("gitmodel.pipelines")

@@ -9,27 +9,32 @@ the step has its path: a constant, a parameter, an argument of a process. A step
 from __future__ import annotations
 
 import dis
-import hashlib
-import json
 import os
 import re
 import sys
 import types
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib.util import source_from_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from gitmodel.frozen import Frozen
+from gitmodel.pipelines.project.file_states import (
+    FileState,
+    OpenedState,
+    Stamp,
+    hash_file,
+    hash_listing,
+    hash_stamped,
+    is_below,
+    stamp_of,
+)
 from gitmodel.pipelines.project.installed import is_library, library_folders
 
-_Stamp = tuple[int, int, int]
 _PROGRAMS = frozenset({"git", "git-model", "gitmodel"})
-_IGNORED = frozenset({".git", "__pycache__"})
 _WORDS = re.compile(r"[^\s'\"`$()<>|&;=]+")
 _MOST_NAMES = 10_000
 _OURS = str(Path(__file__).parents[2]) + os.sep
@@ -37,46 +42,13 @@ _OURS = str(Path(__file__).parents[2]) + os.sep
 _READERS_OF_CODE = frozenset({"importlib._bootstrap_external", "linecache", "tokenize", "_frozen_importlib_external"})
 
 
-class FileState(NamedTuple):
-    """The state of a file: its size, `st_mtime_ns`, `st_ctime_ns`, and the SHA-256 of its content."""
-
-    size: int
-    modified: int
-    changed: int
-    digest: str
-
-
-class OpenedState(Frozen):
-    """The state of the *files* that a step opened (None: a missing file), and hashes of the listings of *folders*."""
-
-    files: Mapping[str, FileState | None]
-    folders: Mapping[str, str]
-
-    @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> OpenedState:
-        """Return the state whose JSON form is *found*. Raises TypeError or KeyError if *found* is not such a form."""
-        files = {path: None if state is None else FileState(*state) for path, state in found["files"].items()}
-        return cls(files, found["folders"])
-
-    def first_change(self, root: str, code: Collection[str]) -> str | None:
-        """Return the first file or folder below *root* that has changed since. Does not compare files of *code*."""
-        for name, state in self.files.items():
-            path = os.path.join(root, name)
-            if os.path.realpath(path) not in code and not _is_same(path, state):
-                return f"file {name}"
-        for name, digest in self.folders.items():
-            if _hash_listing(os.path.join(root, name)) != digest:
-                return f"the list of files in {name}"
-        return None
-
-
 class OpenedFiles:
     """The files that a step opened below the folder *root*. *reads_registry* is True if it used git or a registry."""
 
     def __init__(self, root: str) -> None:
         self._root = os.path.realpath(root)
-        self._files: dict[str, _Stamp | None] = {}
-        self._named: dict[str, _Stamp | None] = {}
+        self._files: dict[str, Stamp | None] = {}
+        self._named: dict[str, Stamp | None] = {}
         self._folders: set[str] = set()
         self._written: set[str] = set()
         self.reads_registry = False
@@ -95,9 +67,9 @@ class OpenedFiles:
         if writes:
             self._written.add(path)
         else:
-            self._files[path] = _stamp(path)
+            self._files[path] = stamp_of(path)
 
-    def note_kept(self, path: str, stamp: _Stamp | None) -> None:
+    def note_kept(self, path: str, stamp: Stamp | None) -> None:
         """Remember a file that was opened before the step started, with its state at that time."""
         if os.path.isdir(path):
             self.note_folder(path)
@@ -107,7 +79,7 @@ class OpenedFiles:
     def note_named(self, text: str) -> None:
         """If *text* is the path of an existing file, remember the file: the step may open it without Python."""
         if os.path.isfile(text) and self._counts(path := os.path.realpath(text)):
-            self._named.setdefault(path, _stamp(path))
+            self._named.setdefault(path, stamp_of(path))
 
     def note_folder(self, path: str) -> None:
         """Remember that the step listed the folder *path*."""
@@ -118,38 +90,21 @@ class OpenedFiles:
         """Return the state of the files and folders, to compare it later; None if a file changed during the step."""
         files: dict[str, FileState | None] = {}
         for path, before in self._files.items():
-            if _stamp(path) != before:
+            if stamp_of(path) != before:
                 return None
-            files[self._name(path)] = None if before is None else FileState(*before, _hash_file(path))
+            files[self._name(path)] = None if before is None else FileState(*before, hash_file(path))
         for path, before in self._named.items():
             # a file that changed meanwhile is left out, because the step probably wrote it
-            if before is not None and path not in self._written and _stamp(path) == before:
-                files.setdefault(self._name(path), FileState(*before, _hash_file(path)))
-        folders = {self._name(path): _hash_listing(path) for path in self._folders}
+            if before is not None and path not in self._written and stamp_of(path) == before:
+                files.setdefault(self._name(path), FileState(*before, hash_file(path)))
+        folders = {self._name(path): hash_listing(path) for path in self._folders}
         return OpenedState(files, folders)
 
     def _name(self, path: str) -> str:
         return os.path.relpath(path, self._root)
 
     def _counts(self, path: str) -> bool:
-        return _is_below(self._root, path)
-
-
-def hash_declared(patterns: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the path and SHA-256 of each file that *patterns* (paths, folders with all files below, globs) name.
-
-    Raises FileNotFoundError for a pattern that names no file.
-    """
-    import glob
-
-    found: dict[str, str] = {}
-    for pattern in patterns:
-        paths = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]
-        files = [file for path in paths for file in _files_below(path)]
-        if not files:
-            raise FileNotFoundError(pattern)
-        found.update((file, _hash_file(file)) for file in files)
-    return sorted(found.items())
+        return is_below(self._root, path)
 
 
 def texts_that_may_name_files(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -207,7 +162,7 @@ class OpenedByModule(NamedTuple):
 
     line: int
     path: str
-    stamp: _Stamp | None
+    stamp: Stamp | None
     listing: str = ""
 
     def digest_below(self, root: str) -> str | None:
@@ -215,13 +170,13 @@ class OpenedByModule(NamedTuple):
 
         Raises ValueError if the file changed after a step had opened it.
         """
-        if not _is_below(root, self.path):
+        if not is_below(root, self.path):
             return None
         if self.listing:
             return self.listing
-        if _stamp(self.path) != self.stamp:
+        if stamp_of(self.path) != self.stamp:
             raise ValueError(f"{self.path} was edited after it was read")
-        return "" if self.stamp is None else _hash_stamped(self.path, self.stamp)
+        return "" if self.stamp is None else hash_stamped(self.path, self.stamp)
 
 
 def opened_by_module(file: str) -> list[OpenedByModule]:
@@ -242,7 +197,7 @@ def _in_project(found: Mapping[tuple[int, str], OpenedByModule]) -> list[OpenedB
 
 
 _of_modules: dict[str, dict[tuple[int, str], OpenedByModule]] = {}
-_kept_by_functions: dict[tuple[str, str], _Stamp | None] = {}  # the keys are the function's file and the opened file
+_kept_by_functions: dict[tuple[str, str], Stamp | None] = {}  # the keys are the function's file and the opened file
 _active: list[OpenedFiles] = []
 _current: ContextVar[OpenedFiles | None] = ContextVar("gitmodel_opened_files", default=None)
 
@@ -289,11 +244,11 @@ def _note_for_code(event: str, arguments: tuple[Any, ...]) -> None:
             if path.startswith(library_folders()):
                 return
             if not code.is_module and event == "open" and len(_kept_by_functions) < _MOST_NAMES:
-                _kept_by_functions[code.file, path] = _stamp(path)
+                _kept_by_functions[code.file, path] = stamp_of(path)
             found = _of_modules.setdefault(code.file, {})
             if code.is_module and len(found) < _MOST_NAMES:
-                listing = _hash_listing(path) if event != "open" else ""
-                found[frame.f_lineno, path] = OpenedByModule(frame.f_lineno, path, _stamp(path), listing)
+                listing = hash_listing(path) if event != "open" else ""
+                found[frame.f_lineno, path] = OpenedByModule(frame.f_lineno, path, stamp_of(path), listing)
             if code.is_module:
                 return
         frame = frame.f_back
@@ -407,56 +362,5 @@ def _is_importing() -> bool:
     return "importlib" in sys._getframe(3).f_code.co_filename
 
 
-def _is_below(root: str, path: str) -> bool:
-    if not path.startswith(root + os.sep):
-        return False
-    return _IGNORED.isdisjoint(path[len(root) :].split(os.sep)) and not is_library(path)
-
-
 def _real(path: Any) -> str:
     return os.path.realpath(os.fsdecode(path))
-
-
-def _stamp(path: str) -> _Stamp | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-def _is_same(path: str, state: FileState | None) -> bool:
-    now = _stamp(path)
-    if now is None or state is None:
-        return now is None and state is None
-    return now == state[:3] or _hash_file(path) == state.digest
-
-
-def _hash_file(path: str) -> str:
-    try:
-        hashed = hashlib.sha256()
-        with open(path, "rb") as opened:
-            while piece := opened.read(1 << 20):
-                hashed.update(piece)
-        return hashed.hexdigest()
-    except OSError:
-        return ""
-
-
-@lru_cache(maxsize=1024)
-def _hash_stamped(path: str, _: _Stamp) -> str:
-    return _hash_file(path)
-
-
-def _hash_listing(path: str) -> str:
-    try:
-        names = sorted(set(os.listdir(path)) - _IGNORED)
-    except OSError:
-        return ""
-    return hashlib.sha256(json.dumps(names).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _files_below(path: str) -> list[str]:
-    if os.path.isdir(path):
-        return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
-    return [path] if os.path.isfile(path) else []

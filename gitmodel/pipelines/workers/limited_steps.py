@@ -22,8 +22,8 @@ from pathlib import Path
 from gitmodel.branch.runs.step_logs import is_reachable, read_files
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.files.termination import cleaning_up_when_terminated
-from gitmodel.pipelines.workers.step_requests import Request
-from gitmodel.pipelines.workers.step_results import StepResult
+from gitmodel.pipelines.step_context.step_requests import Request
+from gitmodel.pipelines.step_context.step_results import StepResult
 from gitmodel.pipelines.workers.worker import run_step
 
 # Seconds between SIGTERM and SIGKILL: fewer than the ten seconds that an interrupted worker has.

@@ -20,7 +20,7 @@ from gitmodel.pipelines.declarations.steps import Step
 from gitmodel.pipelines.project.installed import is_library
 from gitmodel.pipelines.project.project_code import ProjectCode
 from gitmodel.pipelines.project.project_modules import UnknownCode, is_project
-from gitmodel.pipelines.workers.step_requests import Location
+from gitmodel.pipelines.step_context.step_requests import Location
 
 # The environment variable with the id of the step's process, for the processes that the step starts.
 _RUNS_STEP = "GITMODEL_STEP_PROCESS"

@@ -5,7 +5,7 @@ The process of the step sends the result to the run, and the journal keeps some 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, field, replace
 from typing import Any, Literal
 
@@ -14,9 +14,10 @@ from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.secrets.error_text import ErrorText
-from gitmodel.errors import GitModelError
+from gitmodel.domain.secrets.secret_values import SecretValues
+from gitmodel.errors import GitModelError, Refused
 from gitmodel.frozen import Frozen
-from gitmodel.pipelines.project.opened_files import OpenedState
+from gitmodel.pipelines.project.file_states import OpenedState
 
 
 class StagePlan(Frozen):
@@ -74,6 +75,14 @@ class MetadataPlan(Frozen):
 
 
 Plan = StagePlan | AliasPlan | UpdatePlan | MetadataPlan
+
+
+def refuse_secrets_in_plans(plans: Iterable[Plan], secrets: SecretValues) -> None:
+    """Raise Refused if a plan holds the value of a Secret."""
+    if secrets.holds([plan.texts for plan in plans]):
+        raise Refused(
+            "the metadata or reason holds the value of a Secret", hint="leave it out: the history is permanent"
+        )
 
 
 class StoredOutput(Frozen):

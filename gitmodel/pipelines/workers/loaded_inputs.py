@@ -1,0 +1,79 @@
+"""Loading the inputs of a step from the artifact store."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gitmodel.domain.schema.records import FOLDER_FORMAT
+from gitmodel.domain.secrets.secret_values import Secret
+from gitmodel.errors import Unreachable
+from gitmodel.files.temporary import TemporaryFiles
+from gitmodel.formats import materializers, trust
+from gitmodel.formats.catalogue.detection import is_value
+from gitmodel.formats.catalogue.plugins import suffix_of
+from gitmodel.formats.loading import called
+from gitmodel.pipelines.declarations.nested_inputs import places_of, put_together, types_of_inputs
+from gitmodel.pipelines.declarations.steps import Step
+from gitmodel.pipelines.step_context.step_requests import InputReference, Request, StoreRequest
+from gitmodel.registry.named_stores.store_access import open_place, open_urls
+from gitmodel.stores.artifacts import fetching
+from gitmodel.stores.interface import ArtifactStore
+
+
+def open_store(wanted: StoreRequest, *, shared: bool) -> ArtifactStore:
+    store = open_urls(wanted.urls, Path(wanted.root))
+    # A worker on another machine would create its own store, which no other machine can read.
+    if not shared and not store.holds(wanted.probe):
+        raise Unreachable(
+            "this worker cannot reach the artifact store of the run",
+            hint="configure a store that all machines can reach: git config gitmodel.store file:///shared/folder",
+        )
+    return store
+
+
+def load_inputs(
+    request: Request, step: Step[..., Any], store: ArtifactStore, scratch: TemporaryFiles
+) -> dict[str, Any]:
+    arguments = {
+        name: value.value if isinstance(value, Secret) else copy.deepcopy(value)
+        for name, value in request.values.items()
+    }
+    types = types_of_inputs(step, request.shapes)
+    for index, (name, ref) in enumerate(request.inputs.items()):
+        target = scratch.path(f"input-{index}{suffix_of(ref.format)}")
+        arguments[name] = load_input(request, store, target, name, ref, types.get(name))
+    parts = {name for shape in request.shapes.values() for name in places_of(shape)}
+    whole = {name: put_together(shape, arguments) for name, shape in request.shapes.items()}
+    return {**{name: value for name, value in arguments.items() if name not in parts}, **whole}
+
+
+def load_input(
+    request: Request, store: ArtifactStore, target: Path, name: str, ref: InputReference, wanted: Any
+) -> Any:
+    """Return the input *name* for a step that annotates it as *wanted*: the loaded value, or a path."""
+    source = open_place(ref.place, store, Path(request.store.root))
+    if ref.format == FOLDER_FORMAT:
+        fetching.get_folder(source, ref.digest, target, size=ref.size)
+    else:
+        fetching.get_file(source, ref.digest, target, size=ref.size)
+    is_path = wanted is Path or ref.materializer == "path"
+    as_path = is_path or (ref.format == FOLDER_FORMAT and not ref.materializer and not is_value(target))
+    if as_path and ref.file:
+        target = _renamed(target, ref.file)
+    if as_path:
+        return target
+    with (
+        called(target, f"the input {name}"),
+        trust.trusting(partial(tuple, ref.names), partial(tuple, ref.suggested)),
+    ):
+        return materializers.load(target, ref.format, ref.materializer, wanted=wanted, trusted=ref.trusted)
+
+
+def _renamed(path: Path, file: str) -> Path:
+    """Move the file or folder *path* to a new folder beside it, under the name *file*, and return its new path."""
+    folder = path.with_name(f"{path.name}.folder")
+    folder.mkdir()
+    return path.rename(folder / file)

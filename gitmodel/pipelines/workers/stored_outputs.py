@@ -1,0 +1,161 @@
+"""Storing the outputs of a step, and keeping those that cannot be stored in local files."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gitmodel.domain.secrets.credentials import OVERRIDE
+from gitmodel.domain.secrets.error_text import ErrorText
+from gitmodel.domain.secrets.secret_values import SecretValues
+from gitmodel.errors import Refused, Unreachable
+from gitmodel.files.temporary import TemporaryFiles
+from gitmodel.formats import materializers, trust
+from gitmodel.formats.catalogue import plugins
+from gitmodel.formats.catalogue.detection import PICKLES
+from gitmodel.formats.kept_values import KeptValue, keep_value, told_kept
+from gitmodel.pipelines.declarations.steps import OutputSpec
+from gitmodel.pipelines.project.project_modules import project_modules_of
+from gitmodel.pipelines.step_context.step_requests import Request
+from gitmodel.pipelines.step_context.step_results import (
+    StoredOutput,
+)
+from gitmodel.registry.linked_artifacts.artifact_warnings import told_pickled
+from gitmodel.registry.linked_artifacts.new_artifacts import LocalArtifact, store_artifact
+from gitmodel.stores.interface import ArtifactStore
+from gitmodel.stores.sources.source_credentials import (
+    describe_credentials,
+    find_credentials,
+    holds_secret,
+    refuse_secrets,
+)
+
+log = logging.getLogger("gitmodel.pipelines")
+
+
+class NotStored(Exception):
+    """Outputs of a step could not be stored because of *error*. *stored* has those in the store, *kept* local files."""
+
+    def __init__(
+        self, error: BaseException, stored: list[StoredOutput], kept: list[KeptValue], lost: list[str]
+    ) -> None:
+        super().__init__()
+        self.error = error
+        self.stored = tuple(stored)
+        self._kept = kept
+        self._lost = lost
+
+    def told(self, text: ErrorText, *, elsewhere: bool) -> ErrorText:
+        """Return *text* with the files of the kept values, *elsewhere* on another machine, and the way to load them."""
+        kept, hint = told_kept(self._kept, machine=socket.gethostname() if elsewhere else "")
+        lost = f"; no file keeps {', '.join(self._lost)}, which cannot be pickled or holds a Secret"
+        message = f"{text.message}{kept}{lost if self._lost else ''}"
+        return replace(text, message=message, hint="; ".join(filter(None, (text.hint, hint))))
+
+
+class StepOutputs:
+    """Stores the outputs of a step. An output that cannot be stored is kept in a file on this machine."""
+
+    def __init__(
+        self, request: Request, store: ArtifactStore, scratch: TemporaryFiles, stored: list[StoredOutput]
+    ) -> None:
+        self._request = request
+        self._store = store
+        self._scratch = scratch
+        self.secrets = SecretValues(())
+        self.stored = stored
+        self.withheld: dict[str, str] = {}
+        self._kept: list[KeptValue] = []
+        self._lost: list[str] = []
+
+    def store(self, outputs: Iterable[tuple[OutputSpec, str, Any]]) -> None:
+        """Store *outputs*, except files that seem to hold credentials.
+
+        Raises NotStored if an output could not be stored, KeyboardInterrupt after an interrupt. In both cases, values
+        that are not stored are saved to local files.
+        """
+        failure: BaseException | None = None
+        for index, (spec, name, item) in enumerate(outputs):
+            written: list[tuple[Path, str]] = []
+            try:
+                if isinstance(failure, (Unreachable, KeyboardInterrupt)):  # the others cannot be stored either
+                    raise failure
+                self._store_one(spec, name, item, f"output-{index}", written)
+            except BaseException as error:
+                failure = failure or error
+                self.keep(name, item, *written)
+        if failure is not None:
+            raise self.failure(failure) from None
+
+    def keep(self, name: str, value: Any, *written: tuple[Path, str]) -> None:
+        """Keep *value* in a file of this machine; *written* is a file that contains it already, with the format."""
+        if value is None or self.secrets.holds(value):
+            return
+        if isinstance(value, Path):
+            self._kept.append(KeptValue(name, value.absolute(), ""))
+            return
+        folder = Path(self._request.keep) if self._request.keep else None
+        kept = keep_value(name, value, folder, holds_secret=partial(holds_secret, self.secrets), written=written)
+        if kept is not None:
+            self._kept.append(kept)
+        else:
+            self._lost.append(name)
+
+    def failure(self, error: BaseException) -> BaseException:
+        """Return the error for outputs that could not be stored because of *error*. An interrupt stays an interrupt."""
+        failure = NotStored(error, self.stored, self._kept, self._lost)
+        if not isinstance(error, KeyboardInterrupt):
+            return failure
+        text = failure.told(ErrorText("", "interrupted while its outputs were stored"), elsewhere=False)
+        error.args = ("; ".join(filter(None, (text.message, text.hint))),)
+        log.warning("step %s was %s", self._request.facts.step, error)
+        return error
+
+    def link(self, name: str, value: Any, spec: OutputSpec) -> None:
+        """Store the artifact *name*, which the step links itself. Raises Refused if it seems to hold credentials."""
+        self._store_one(spec, name, value, f"linked-{len(self.stored)}", [])
+        if name in self.withheld:
+            raise Refused(self.withheld.pop(name), hint=f"link a copy without them; {OVERRIDE}")
+
+    def _store_one(self, spec: OutputSpec, name: str, value: Any, file: str, written: list[tuple[Path, str]]) -> None:
+        """Store one output; a value that is no path is first saved in *file*, whose path is added to *written*."""
+        allow_credentials = self._request.allow_credentials
+        if isinstance(value, Path) and not allow_credentials and (seen := find_credentials(value)):
+            self.withheld[name] = describe_credentials(f"the artifact {name}", seen)
+            return
+        needs: list[str] = []
+        modules: tuple[str, ...] = ()
+        kept_name = None
+        if isinstance(value, Path):
+            format, kind, materializer, path = spec.format, "data", "path", value
+        else:
+            path = self._scratch.path(file)
+            with trust.noting() as names:
+                format, kind, materializer = materializers.save(
+                    value,
+                    path,
+                    f"output {name}",
+                    spec.format,
+                    pickle=self._request.pickle,
+                    allow_pickle="write @step(pickle=True)",
+                )
+                needs = names()
+            written.append((path, format))
+            kept_name = materializers.file_name(name, format, materializer)
+            modules = project_modules_of(needs, path if plugins.find_format(format).unsafe else None)
+        refuse_secrets(f"the output {name}", value, path, self.secrets)
+        given = LocalArtifact(name, path, spec.kind or kind, "" if path.is_dir() else format, needs, kept_name)
+        # The step's own files were searched before, and files that gitmodel writes need no search.
+        link = store_artifact(self._store, given, allow_credentials=True, warn=partial(log.warning, "%s"))
+        if format in PICKLES and not spec.format and not isinstance(value, Path):
+            log.warning("%s", told_pickled(name, format))
+        self.stored.append(
+            StoredOutput(
+                name, link.kind, link.digest, link.size, link.format, materializer, link.needs_trust, modules, link.file
+            )
+        )
