@@ -9,16 +9,16 @@ Functions and classes:
     Run                       a finished run: its id, versions, steps and outputs
     RunFailed                 the error of a run in which a step failed
     get_step_context          returns the context of the running step
-    StepContext               the type of that context: the version, the run, the step
+    StepContext               the type of the context: the run, the step and its model version
     log_model_metadata        sets metadata of a version, from a script or a step
     log_artifact_metadata     sets metadata of an artifact, from a script or a step
     ModelConfig               the model and version that a pipeline or step works on
     ArtifactConfig            the name, kind and format of an output
-    ModelArtifactConfig       the same for an output that is a model object
-    DeploymentArtifactConfig  the same for an output that is a deployment
+    ModelArtifactConfig       an ArtifactConfig for an output that is a model object
+    DeploymentArtifactConfig  an ArtifactConfig for an output that is a deployment
     ExternalArtifact          an artifact of an existing version as an input
     Secret                    a parameter that is never recorded
-    Materializer              a way to save and load the values of one type
+    Materializer              saves and loads the values of one type
     register_materializer     adds a materializer in this process
 """
 

@@ -1,4 +1,4 @@
-"""`@pipeline`: a function that builds and runs a graph of steps when it is called."""
+"""`@pipeline`: makes a pipeline of a function that calls steps. Calling the pipeline builds the graph and runs it."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _OPTIONS = frozenset({"client", "executor", "listener"})
 _SETTING = "gitmodel.executor"
 # The options of a pipeline that `with_options` can change.
 _CALL_OPTIONS = ("model_config", "enable_cache", "on_failure", "executor")
-# Characters of all parameters. The record of a run has at most 64 KiB, and holds more than the parameters.
+# The limit of characters of all parameters. The record of a run has at most 64 KiB, for parameters and other facts.
 _LONGEST_PARAMETERS = 16_000
 
 
 @shows_our_form
 class Pipeline:
-    """A function that calls steps; calling it runs them."""
+    """A pipeline, made of a function that calls steps. Calling the pipeline runs the steps."""
 
     _other_names: ClassVar[Mapping[str, str]] = {"configure": "write with_options(...), which returns another pipeline"}
 
@@ -82,7 +82,7 @@ class Pipeline:
             )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Run | None:
-        """Run the pipeline with these parameters; see `run`."""
+        """Run the pipeline with these parameters, as `run` does."""
         return self.run(**self._bind(args, kwargs))
 
     def with_options(self, **options: Any) -> Pipeline:
@@ -111,18 +111,22 @@ class Pipeline:
         listener: Listener | None = None,
         **parameters: Any,
     ) -> Run | None:
-        """Build the graph by calling the function, check it, run its steps, and commit the results.
+        """Call the function to build the graph of steps, check the graph, run the steps, and commit the results.
 
         *executor* is "in-order", "threads", "processes", "dask", "dask:ADDRESS", any Executor or a Dask client. The
-        default is the variable `GITMODEL_EXECUTOR`, then the pipeline's executor, `git config gitmodel.executor`, and
-        "in-order". *listener* is called with each event of a step: event, name of the step, and seconds. The events are
-        "started", "succeeded", "cached", "failed", "retrying" (the step failed and has retries left) and "again" (the
-        worker of the step died). Without a listener, a run that succeeded prints one line on stderr: the version, the
-        registry and the code. `GITMODEL_QUIET=1` suppresses the line. Returns None without running if a worker only
-        imports the script. Does the same, with a warning, while an artifact is loaded.
+        default is the first of these that is set: the environment variable `GITMODEL_EXECUTOR`, the executor of the
+        pipeline, `git config gitmodel.executor`; otherwise "in-order". gitmodel calls *listener* at each event of a
+        step, with the event, the name of the step, and the seconds that the step took. The events are "started",
+        "succeeded", "cached", "failed", "retrying" (the step failed and has retries left) and "again" (the worker of
+        the step died). Without a listener, gitmodel prints one line on stderr after a run that succeeded: the version,
+        the registry and the code. `GITMODEL_QUIET=1` suppresses the line.
 
-        Raises UsageError before a step runs, RunFailed if a step fails, and Conflict and other errors if the results
-        cannot be committed. An error that the function raises reaches the caller unchanged, and no step runs.
+        If a worker calls this method while it imports the script, returns None and runs nothing. Does the same, with a
+        warning, if loading an artifact imports the script.
+
+        Raises UsageError before the first step for a pipeline that cannot run, RunFailed if a step fails, and Conflict
+        and other errors if the results cannot be committed. If the function itself raises an error, no step runs, and
+        the caller gets this error.
         """
         if is_importing(self.function.__module__):
             return None
@@ -158,7 +162,7 @@ class Pipeline:
         return done
 
     def read_parameters(self, path: str | os.PathLike[str]) -> dict[str, Any]:
-        """Return the parameters in a TOML or YAML file, checked and converted by the annotations of the pipeline.
+        """Return the parameters in a TOML or YAML file, converted to the annotated types of the pipeline's parameters.
 
         A parameter that is annotated `Secret` becomes a Secret. Raises UsageError for a parameter that the pipeline
         does not have, or whose value does not fit its annotation. Raises NotFound for a missing file, and Invalid for a
@@ -166,18 +170,19 @@ class Pipeline:
 
         >>> train.run(**train.read_parameters("params.toml"))                # doctest: +SKIP
         """
-        from gitmodel.pipelines.parameters.annotated_parameters import from_file  # imported here: only files need it
+        # imported here, because only files of parameters need it
+        from gitmodel.pipelines.parameters.annotated_parameters import from_file
 
         return from_file(self.function, Path(path))
 
     def job(
         self, parameters: Mapping[str, Any], *, listener: Listener | None = None, secrets: Iterable[Secret] = ()
     ) -> Job:
-        """Call the function with *parameters*, check the graph of its steps, and return the job of the run.
+        """Call the function with *parameters*, check the graph of its steps, and return the job to run.
 
-        The values of *secrets* are not recorded, even if they occur in other parameters. Raises UsageError for wrong
-        arguments of the pipeline, Refused for a parameter that looks like a credential and is no Secret, and the errors
-        of the function.
+        gitmodel never records the values of *secrets*, even if they occur in other parameters. Raises UsageError for
+        wrong arguments of the pipeline, Refused for a parameter that looks like a credential and is no Secret, and the
+        errors that the function raises.
         """
         if is_building() or current_step() is not None:
             raise UsageError(
@@ -189,7 +194,7 @@ class Pipeline:
             read = self._read_parameters(parameters)
             graph.known.given += [value for value in read.values() if not isinstance(value, Secret)]
             self.function(**parameters)
-        # Checked after the call, because the function may have made a Secret of a parameter.
+        # Checked after the call, because the function may have made a Secret from a parameter, which is then allowed.
         refuse_credentials(graph.known.values().hide_parameters(read), f"pipeline {self.name}", AS_SECRET)
         graph.refuse_credentials()
         if not graph.nodes:
@@ -200,9 +205,10 @@ class Pipeline:
         return f"Pipeline({self.name!r})"
 
     def _call_on_failure(self, failure: GitModelError) -> None:
-        """Call *on_failure* with the error of a run.
+        """Call *on_failure* with the error of the run.
 
-        If *on_failure* raises an error, logs it: the error of the run is more important.
+        If *on_failure* itself fails, logs its error, so that the caller still gets the error of the run. Raises a
+        GitModelError of *on_failure*.
         """
         if self.on_failure is None:
             return
@@ -268,9 +274,9 @@ def pipeline(
 ) -> Any:
     """Create a pipeline from a function that calls steps.
 
-    *model_config* selects the version that the steps work on. *enable_cache* allows skipping steps that ran before with
-    the same code and inputs. *on_failure* is called with the error of a failed run. *executor* is the default executor
-    (see `Pipeline.run`).
+    *model_config* selects the version that the steps work on. With *enable_cache*, gitmodel skips steps that ran before
+    with the same code and inputs. gitmodel calls *on_failure* with the error of a failed run. *executor* is the default
+    executor (see `Pipeline.run`).
 
     Call the pipeline with its parameters to run it: `train(rounds=5)`, or `train.run(rounds=5, executor="threads")`.
     Both return the `Run`, with its `outputs`, `steps` and `versions`. `train.with_options(...)` returns a copy with

@@ -1,1 +1,1 @@
-"""A run while it is active: its call, the references that it pinned, and the record of it."""
+"""An active run: the call of its pipeline, the versions and artifacts that it uses, and its record."""

@@ -1,4 +1,4 @@
-"""Pinning references when a run starts: to versions, new numbers and artifacts of other versions."""
+"""Fixing the versions that a run works on when the run starts: new versions get a reserved number and name."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ from gitmodel.pipelines.step_context.step_requests import InputReference, Versio
 
 
 class Target(Frozen):
-    """The version that a step works on: *new* if the run creates it, *again* if the run continues a failed one.
+    """The version that a step works on.
 
-    *artifacts* has the names of the version's artifacts, also of those that the run will add. The number is the number
-    after the pull *since*. *settled* has notes of a renumbering, which the run drops. *record* is the record of a
-    version that existed before the run, and *readable* has its artifacts by name.
+    *new* is True if the run creates the version. *again* is True if an earlier run created the version and failed, and
+    this run continues the version. *artifacts* has the names of the version's artifacts, including those that the run
+    will add. *since* is the last pull before the run that renumbered versions: the version had the number *number*
+    after this pull. *settled* has the references whose notes of a renumbering the commit of the run drops, because the
+    user confirmed the references. For a version that existed before the run, *record* is its record and *readable* has
+    its artifacts by name.
     """
 
     config: ModelConfig
@@ -50,12 +53,12 @@ class Target(Frozen):
 
     @property
     def ref(self) -> VersionRef:
-        """A reference that follows the version, if it existed before the run."""
+        """A reference to a version that existed before the run. It stays correct if a pull renumbers the version."""
         return VersionRef(self.model, str(self.number), since=self.since)
 
     @property
     def model_ref(self) -> ModelRef:
-        """A reference that follows the model."""
+        """A reference to the model. It stays correct if a pull gives the model another name."""
         return ModelRef(self.model, since=self.since)
 
     @property
@@ -64,7 +67,7 @@ class Target(Frozen):
         return not self.config.delete_new_version_on_failure
 
     def facts(self) -> VersionFacts:
-        """Return the facts about the version that a worker gets."""
+        """Return the facts about the version that the run sends to a worker."""
         return VersionFacts(
             self.model,
             self.number,
@@ -78,24 +81,30 @@ class Target(Frozen):
 
 
 class Pinned(Frozen):
-    """The references of a pipeline as its run found them: *targets* by step, *inputs* by step and parameter."""
+    """The versions and artifacts that a run uses.
+
+    *targets* has the version of each step. *inputs* has the external artifacts, by step and parameter.
+    """
 
     targets: dict[str, Target]
     inputs: dict[tuple[str, str], InputReference]
 
     def with_inputs(self, digests: Mapping[tuple[str, str], str]) -> Pinned:
-        """Return a copy in which each input whose step and parameter are a key of *digests* has that digest."""
+        """Return a copy in which the inputs have the *digests* that are given for their step and parameter."""
         inputs = dict(self.inputs)
         for place, digest in digests.items():
             if place in inputs and inputs[place].digest != digest:
-                inputs[place] = replace(inputs[place], digest=digest, size=None)  # no record has the new size
+                inputs[place] = replace(
+                    inputs[place], digest=digest, size=None
+                )  # no record names the size of this digest
         return replace(self, inputs=inputs)
 
 
 def pin(client: Client, found: Resolved, journal: Journal, run: str) -> Pinned:
-    """Reserve a number and the name for each new version in *found*. If one is impossible, reserve none.
+    """Reserve the number and name of each new version in *found* for the run with the id *run*.
 
-    A name is reserved until the run with the id *run* is over. Raises Conflict.
+    If a reservation is impossible, releases all of them. A name stays reserved until the run has ended. Raises Conflict
+    if another active run has reserved the same name.
     """
     targets: dict[str, Target] = {}
     made: dict[str, Target] = {}
@@ -115,7 +124,7 @@ def pin(client: Client, found: Resolved, journal: Journal, run: str) -> Pinned:
 
 
 def release_names(client: Client, targets: Iterable[Target], run: str) -> None:
-    """Drop the reservations of names for the new versions among *targets* by the run with the id *run*."""
+    """Release the names that the run with the id *run* reserved for the new versions among *targets*."""
     if any(target.new and target.name for target in targets):
         client.repository.reservations.release_names(run)
 
@@ -145,7 +154,10 @@ def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journ
 
 
 def release_numbers(client: Client, targets: Iterable[Target], journal: Journal) -> None:
-    """Drop reservations of the run's models whose numbers the branch has reached, except those of active runs."""
+    """Release reserved numbers of the models in *targets* up to the number that the branch has reached.
+
+    Keeps the reservations of active runs.
+    """
     models = {target.model for target in targets if target.new}
     reservations = client.repository.reservations
     used_up = client.repository.read(reservations.used_up) if models else []
@@ -156,7 +168,7 @@ def release_numbers(client: Client, targets: Iterable[Target], journal: Journal)
 
 
 def _reserve(client: Client, config: ModelConfig, journal: Journal, run: str) -> tuple[int, bool]:
-    """Reserve the number of the new version. Return it, and True if it is a failed version to continue."""
+    """Reserve the number of the new version. Return the number, and True if the run continues a failed version."""
     again: set[int] = set()
 
     def take(snapshot: Snapshot) -> int:
@@ -175,7 +187,7 @@ def _reserve(client: Client, config: ModelConfig, journal: Journal, run: str) ->
 
 
 def _is_stale(client: Client, model: str, number: int, journal: Journal) -> bool:
-    """Release the failed version's reservation if a killed run left it. Return True if it was released."""
+    """If no active run uses the reservation of the failed version, release the reservation and return True."""
     if any(f"{model}@{number}" in noted.get("reserved", ()) for noted in journal.running()):
         return False
     client.repository.reservations.release(model, number)

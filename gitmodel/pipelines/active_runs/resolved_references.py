@@ -1,4 +1,4 @@
-"""Resolving the references of a pipeline from one snapshot, before the run changes anything."""
+"""Finding the versions and artifacts that a pipeline names, in one snapshot, before the run changes anything."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gitmodel.registry.recorded_runs.run_outputs import artifact_of
 
 log = logging.getLogger("gitmodel.pipelines")
 
-# Bytes in the record of a version that are kept free for metadata, description and code.
+# Bytes that the links of artifacts must leave free in the record of a version: for metadata, description and code.
 _RESERVE_BYTES = 8_192
 _OTHER_VERSION_NAME = (
     "leave version out of the ModelConfig, choose another for this call with with_options(model_config=...), or name "
@@ -36,10 +36,10 @@ _ANY_TIME = datetime.fromtimestamp(0, timezone.utc)
 
 
 def resolve(client: Client, pipeline: str, graph: Graph, default: ModelConfig | None) -> Resolved:
-    """Resolve all references of the pipeline from one snapshot, without changing anything.
+    """Find the versions and artifacts that the pipeline names, in one snapshot. Change nothing.
 
-    Raises NotFound for an unknown version, Conflict and UsageError for configurations that disagree or cannot be
-    recorded at the end of the run.
+    Raises NotFound for an unknown version. Raises Conflict or UsageError for configurations that contradict each other,
+    or that gitmodel could not record at the end of the run.
     """
     given = {node.name: node.step.model_config or default for node in graph.nodes.values()}
     chosen = {name: config for name, config in given.items() if config is not None}
@@ -61,10 +61,13 @@ def version_key(config: ModelConfig) -> str:
 
 @dataclass
 class Resolved:
-    """The configurations by step, with the models' current names, and the inputs, from one snapshot.
+    """The versions and artifacts that a pipeline names, as one snapshot has them.
 
-    *outputs* has the names of the artifacts of each new version. *since* is the last pull before the run that
-    renumbered versions, and *settled* has the notes on these versions that the run drops.
+    *configs* has the configuration of each step, with the current name of its model. *inputs* has the external
+    artifacts by step and parameter. *versions*, *models*, *outputs* and *settled* have the keys of `version_key`.
+    *versions* has the records of existing versions, *models* the records of existing models that get a new version, and
+    *outputs* the names of the artifacts of each new version. *since* is the last pull before the run that renumbered
+    versions. *settled* has the references whose notes of a renumbering the commit of the run drops.
     """
 
     stages: tuple[str, ...]
@@ -109,7 +112,7 @@ def _resolve(
 
 
 def readable_artifacts(client: Client, model: str, links: Sequence[ArtifactLink]) -> dict[str, InputReference]:
-    """Return the references of the artifacts of a version by name. Finds the store of *model* only once."""
+    """Return the artifacts of a version of *model* as inputs of a step, by name. Finds the store only once."""
     if not links:
         return {}
     stored = next((_input_reference(client, model, link) for link in links if link.uri is None), None)
@@ -122,7 +125,7 @@ def readable_artifacts(client: Client, model: str, links: Sequence[ArtifactLink]
 
 
 def _input_reference(client: Client, model: str, link: ArtifactLink, *, trusted: bool = False) -> InputReference:
-    """Return the reference of an artifact of *model* as an input of a step."""
+    """Return the artifact *link* of *model* as an input of a step."""
     return InputReference(
         **_facts_of(link),
         trusted=trusted,
@@ -143,7 +146,10 @@ def _facts_of(link: ArtifactLink) -> dict[str, Any]:
 
 
 def _existing_version(snapshot: Snapshot, config: ModelConfig, written: str) -> tuple[str, int, frozenset[Numbered]]:
-    """Return the version of the model *written* that *config* selects. Raises NotFound."""
+    """Return the version that *config* selects: model, number and settled references. Raises NotFound.
+
+    *written* is the name of the model that the user wrote, before a pull renamed the model.
+    """
     ref = replace(VersionRef.of(written, config.selector), renumbered=config.renumbered)
     try:
         return snapshot.resolve_to_change(ref)
@@ -160,8 +166,8 @@ def _with_current_name(snapshot: Snapshot, config: ModelConfig) -> ModelConfig:
 def _merged(snapshot: Snapshot, config: ModelConfig, givers: list[tuple[str, ModelConfig]]) -> ModelConfig:
     """Return *config* with the fields that other configurations of the same new version give.
 
-    Raises UsageError if two configurations have different values. The descriptive fields of the model count only if the
-    model does not exist yet.
+    Raises UsageError if two configurations have different values for a field. Ignores the descriptive fields of a model
+    that exists already.
     """
     if not config.create_new_model_version:
         return config
@@ -206,7 +212,7 @@ def _check_agreement(config: ModelConfig, others: list[ModelConfig]) -> None:
 
 
 def _check_new(snapshot: Snapshot, config: ModelConfig) -> records.ModelRecord | None:
-    """Return the model's record; None if the model does not exist. Raises the errors of creating the new version."""
+    """Return the model's record; None if the model does not exist. Raises an error if the version cannot be created."""
     record = snapshot.load(paths.model_file(config.name), records.ModelRecord)
     if record is None:
         model_plans.plan_registration(snapshot, config.name, read_description(config.described()), now=_ANY_TIME)
@@ -218,7 +224,7 @@ def _check_new(snapshot: Snapshot, config: ModelConfig) -> records.ModelRecord |
 
 
 def failed_version(snapshot: Snapshot, config: ModelConfig) -> VersionRecord | None:
-    """Return the version of a failed run that a run with *config* continues; None if there is none."""
+    """Return the failed version that a run with *config* continues; None if there is no such version."""
     model = config.name
     number = snapshot.number_named(model, config.new_name) if config.new_name else snapshot.last_number(model)
     if not number:
@@ -228,7 +234,7 @@ def failed_version(snapshot: Snapshot, config: ModelConfig) -> VersionRecord | N
 
 
 def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, ...]:
-    """Return the outputs of *steps*. Raises UsageError for two of the same name, or too many for a version."""
+    """Return the names of the outputs of *steps*. Raises UsageError for equal names or too many outputs."""
     owners: dict[str, str] = {}
     size = _RESERVE_BYTES
     for step in steps:
@@ -259,7 +265,7 @@ def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, 
 
 
 def _report_differences(found: Resolved) -> None:
-    """Log, once for each model, the fields of its configurations that differ from the model's record."""
+    """Log a warning for each model whose record differs from its configuration. The warning names the fields."""
     told: dict[str, dict[str, None]] = {}
     for config in found.configs.values():
         record = found.models.get(version_key(config))

@@ -1,4 +1,4 @@
-"""Runs as values: the call of a pipeline, the active run, the finished run, and its record."""
+"""The call of a pipeline as a value, the state of an active run, and the record of a run that has ended."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ Listener = Callable[[str, str, float], None]
 class Job(Frozen):
     """The call of a pipeline: its graph, parameters, source and options.
 
-    *recorded_inputs* has digests by step and parameter that another run recorded, and that replace the current inputs.
-    *temporary* is True if the registry is deleted after the run. *pickle* is the registry's rule `[formats] pickle`.
+    *recorded_inputs* is given when a recorded run is reproduced. It maps step and parameter to the digest that the
+    recorded run used, which the new run uses instead of the current artifact. *temporary* is True if the registry is
+    deleted after the run. *pickle* is the registry's rule `[formats] pickle`.
     """
 
     pipeline: str
@@ -45,7 +46,7 @@ class Job(Frozen):
     pickle: bool = False
 
     def allows_pickle(self, step: Step[..., Any]) -> bool:
-        """Return True if outputs of *step* that no other format can store may be pickled."""
+        """Return True if gitmodel may pickle outputs of *step* that no other format can store."""
         return self.pickle if step.pickle is None else step.pickle
 
 
@@ -53,8 +54,8 @@ class Job(Frozen):
 class ActiveRun:
     """The state of an active run.
 
-    *begun* has the facts that each step got. *readers* has the steps that may have read the number of their version.
-    *failed_attempts* has the errors of each step's repeated attempts.
+    *begun* has the facts that the run sent to each step. *readers* has the steps that may have read the number of their
+    version. *failed_attempts* has, for each step that ran again, the errors of its failed attempts.
     """
 
     id: str
@@ -89,9 +90,9 @@ class ActiveRun:
 def run_record(
     client: Client, active: ActiveRun, executor: str, error: ErrorText | None = None, *, keep: bool = True
 ) -> RunRecord:
-    """Return the record of the run *active*, which ended with *error*.
+    """Return the record of the run *active*, which has ended. *error* is the error of a run that failed.
 
-    Without *keep*, the record names no failed version. Stores the executed cells of a notebook.
+    Without *keep*, the record names no failed version. Writes the executed cells of a notebook to the store.
     """
     rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
     succeeded = active.status == "succeeded"
@@ -130,11 +131,12 @@ def _step_record(active: ActiveRun, node: Node, rules: RunRules, versions: Set[s
             inputs[name] = active.pinned.inputs[node.name, name].digest
         elif (output := active.output(value)) is not None:
             inputs[name] = output.digest
-    for name, digest in (result.read if result else {}).items():  # artifacts that the step loaded from the version
+    for name, digest in (result.read if result else {}).items():  # artifacts that the step loaded from its version
         inputs[name if inputs.get(name, digest) == digest else f"version-{name}"] = digest
     made = result.outputs if result else ()
     target = active.targets.get(node.name)
-    # The links of a new version have the kind, size and format of the outputs. The record of the step omits them.
+    # The record of the step omits the kind, size and format of outputs that are linked to a new version: the links of
+    # the version have them.
     is_linked = target is not None and target.new and target.reference in versions
     described = () if is_linked else made
     return StepRecord(
@@ -157,7 +159,10 @@ def _step_record(active: ActiveRun, node: Node, rules: RunRules, versions: Set[s
 
 
 def order(needs: Mapping[str, set[str]]) -> list[str]:
-    """Return the steps in the order in which they run one at a time: the next is the first called step that can run."""
+    """Return the steps in the order in which an executor for one step at a time runs them.
+
+    Of the steps whose inputs exist, the step that the pipeline called first is the next one.
+    """
     called = {name: index for index, name in enumerate(needs)}
     sorter = TopologicalSorter(needs)
     sorter.prepare()

@@ -1,4 +1,4 @@
-"""The source of a pipeline: its file in the code repository, from which it can run again."""
+"""The file that defines a pipeline in the code repository. `git model reproduce` runs the pipeline from this file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOWHERE = Source()
 
 
 def find_source(function: Callable[..., Any], client: Client) -> Source:
-    """Return the location of *function* in the code repository of *client*."""
+    """Return the file and module of *function* in the code repository of *client*."""
     code, file = client.find_code(), find_file(function)
     if file is None or code is None or not code.worktree or not file.is_relative_to(code.git.top):
         return NOWHERE

@@ -1,4 +1,4 @@
-"""The cache of steps: the dependencies of a result, their changes, and a check that its outputs are still stored."""
+"""The dependencies of a step's result, the changes of these, and checks that the outputs of the result still exist."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gitmodel.stores.artifacts.verifying import are_whole
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.transfer import JOBS
 
-# The kinds of dependencies of a result, in the order in which a reason names them.
+# The kinds of dependencies of a result, the most important first: a reason for running a step names these first.
 _KINDS = ("parameter", "input", "code", "value", "file", "files", "variable", "package")
 _MOST_CHANGES = 3
 
@@ -41,11 +41,11 @@ def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:
 def cache_parts(
     node: Node, inputs: Mapping[str, str], model: str, code: Mapping[str, str], *, pickle: bool
 ) -> dict[str, str]:
-    """Return digests, by a name to show, of everything that the result of a step depends on.
+    """Return the digest of each thing that the result of a step depends on, by the name that messages show.
 
-    The result depends on *code*, parameters, *inputs* (digests by name), *model*, declared files and variables.
-    *pickle* allows outputs that are pickled. Raises UnknownCode if a parameter cannot be compared, UsageError if a file
-    is missing.
+    These are *code*, the parameters, *inputs* (digests by name), *model*, and the files and environment variables that
+    the step declares. *pickle* is True if outputs may be pickled. Raises UnknownCode if a parameter cannot be compared,
+    UsageError if a declared file is missing.
     """
     step = node.step
     parts = {**code, **{f"input {name}": digest for name, digest in inputs.items()}}
@@ -65,7 +65,7 @@ def cache_parts(
 
 
 def what_changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """Return the names of the dependencies that differ, as the beginning of a sentence; "" for equal ones.
+    """Return a text that names the dependencies that differ between *before* and *now*; "" if all are equal.
 
     >>> what_changed({"parameter x": "1", "input y": "2"}, {"parameter x": "3", "input y": "2"})
     'parameter x changed'
@@ -83,7 +83,7 @@ def _importance(name: str) -> tuple[int, str]:
 
 
 def are_kept(store: ArtifactStore, outputs: Sequence[StoredOutput]) -> bool:
-    """Return True if the store still has all *outputs*, and renew their timestamps."""
+    """Return True if the store still has all *outputs*. Renew their timestamps, so that `store gc` keeps them."""
     return all(
         in_parallel(
             lambda output: keep_artifact(store, output.digest, folder=output.format == FOLDER_FORMAT), outputs, JOBS
@@ -92,9 +92,9 @@ def are_kept(store: ArtifactStore, outputs: Sequence[StoredOutput]) -> bool:
 
 
 def are_stored(store: ArtifactStore, outputs: Iterable[StoredOutput], *, read_servers: bool = True) -> bool:
-    """Return True if the store has the cached outputs of a step, with all files of folders, undamaged.
+    """Return True if the store has the cached *outputs* of a step, including all files of folders, and none is damaged.
 
-    Verifies the outputs and renews the timestamps of old objects, as `are_whole` does.
+    Reads and verifies the outputs, and renews the timestamps of old objects, as `are_whole` does.
     """
     try:
         objects: list[tuple[str, int | None]] = []

@@ -1,4 +1,4 @@
-"""The cache during a run: finds the earlier result of a step, or the reason why the step runs."""
+"""Using the cache in a run: finding the earlier result of a step, or the reason why the step must run."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ log = logging.getLogger("gitmodel.pipelines")
 
 
 class StepCache:
-    """Finds and keeps results of steps of one run.
+    """Finds earlier results for the steps of one run, and keeps the new results.
 
-    *codes* maps steps to their code, if known. *replaced* has the steps that run because their cached outputs are
-    missing or damaged.
+    *codes* maps each step that could be compared with the cache to its code. *replaced* has the steps that run because
+    their cached outputs are missing or damaged.
     """
 
     def __init__(self, client: Client, active: ActiveRun, journal: Journal, code: ProjectCode, root: str) -> None:
@@ -76,12 +76,12 @@ class StepCache:
         return False
 
     def end(self) -> None:
-        """Write the outcomes, which `runs show` and `runs logs` read."""
+        """Write, for each step, its dependencies and the reason why it ran, which `runs show` and `runs logs` print."""
         if self._outcomes and not self._active.job.temporary:
             write_outcomes(self._logs, self._outcomes)
 
     def _look(self, node: Node, inputs: dict[str, InputReference]) -> StepResult | str:
-        """Return the earlier result of a step, or the reason why there is none. Raises UnknownCode, UsageError."""
+        """Return the earlier result of a step, or the reason why the step must run. Raises UnknownCode, UsageError."""
         target = self._active.targets.get(node.name)
         code = self._code.of(node.step, {module for ref in inputs.values() for module in ref.modules})
         types = node.input_types
@@ -103,7 +103,7 @@ class StepCache:
         return _for_target(found, target)
 
     def _change_since_earlier(self, name: str, parts: Mapping[str, str]) -> str:
-        """Return the change since the newest earlier run of the pipeline that has the step *name*."""
+        """Return the reason why the step *name* must run: what changed since the newest earlier run with this step."""
         if self._earlier is None:
             self._earlier = list(earlier_outcomes(self._logs))
         for run, outcomes in self._earlier:
@@ -122,7 +122,7 @@ class StepCache:
 
 
 def _for_target(found: StepResult, target: Target | None) -> StepResult:
-    """Return the cached result with its plans for the version of this run instead of the version of the earlier run."""
+    """Return the cached result *found*, with its planned changes applied to *target*, the version of this run."""
     of = target.numbered if target is not None else None
     plans = (replace(plan, of=of) if of and not isinstance(plan.of, VersionRef) else plan for plan in found.plans)
     return replace(found, plans=tuple(plans))

@@ -1,1 +1,1 @@
-"""What users declare: steps, their outputs and configuration, and the graph that a call of a pipeline builds."""
+"""The declarations of users: steps, their outputs and configuration, and the graph of steps that a pipeline builds."""

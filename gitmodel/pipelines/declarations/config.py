@@ -1,4 +1,4 @@
-"""Configuration of a pipeline, step or output: ModelConfig, ArtifactConfig, ExternalArtifact."""
+"""The configuration of pipelines, steps and their outputs: ModelConfig, ArtifactConfig, ExternalArtifact."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ class ModelConfig(_ModelConfig):
     *version* is the number, name, stage or alias of an existing version, or "latest" (the default). With
     *create_new_model_version*, *version* is the name of the new version. With *delete_new_version_on_failure*, a failed
     run leaves no version; otherwise a failed run leaves a version that is marked as failed. *renumbered* confirms the
-    number of a version, or the name of a model, that a pull gave to another one. *version_description* and
-    *version_tags* describe the new version. The other fields are the descriptive fields of `Model`, which are used if
-    the run creates the model.
+    number of a version, or the name of a model, after a pull has given the number or name to another version or model.
+    *version_description* and *version_tags* describe the new version. The other fields are the descriptive fields of
+    `Model`. gitmodel uses these if the run creates the model.
 
-    Raises UsageError for a number or stage instead of the name of a new version, and for bad names and fields.
+    Raises UsageError for a new version whose name is a number or a stage, and for invalid names and fields.
 
     >>> ModelConfig(name="demo", create_new_model_version=True).name
     'demo'
@@ -110,24 +110,23 @@ class ModelConfig(_ModelConfig):
 
     @property
     def selector(self) -> str:
-        """The selector of the version, as in a reference."""
+        """The part of the version's reference after `@`, such as `3`, `production` or `latest`."""
         return LATEST if self.version is None else str(getattr(self.version, "value", self.version))
 
     @property
     def new_name(self) -> str | None:
-        """The name of the new version; None if it gets no name."""
+        """The name of the new version; None for a new version without a name, and for an existing version."""
         return self.selector if self.create_new_model_version and self.version is not None else None
 
     def described(self) -> dict[str, Any]:
-        """The descriptive fields that were given."""
+        """The descriptive fields that the user gave, with their values."""
         return {field: getattr(self, field) for field in DESCRIPTIVE if getattr(self, field)}
 
 
 def check_options(of: str, model_config: Any, unknown: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raise UsageError for a *model_config* of another type than ModelConfig, and for *unknown* options.
+    """Raise UsageError if *model_config* is not a ModelConfig, or if there are *unknown* options.
 
-    In messages, *of* names the step or pipeline with the options ("step train"), and *known* lists the options that
-    exist.
+    *of* is the step or pipeline that messages name, such as "step train". *known* has the options that exist.
     """
     form = 'model_config=ModelConfig(name="NAME", create_new_model_version=True)'
     if model_config is not None and not isinstance(model_config, ModelConfig):
@@ -150,10 +149,10 @@ def _shown_form(form: str, given: Any) -> str:
 @checked_arguments
 @dataclass(frozen=True)
 class ArtifactConfig:
-    """The configuration of an output as an artifact: `Annotated[T, ArtifactConfig(name="train")]`.
+    """The name, kind and format of an output, for the annotation `Annotated[T, ArtifactConfig(name="train")]`.
 
     *kind* is "data", "model" or "deployment". *format* is the name of a format in `gitmodel.formats`. If *kind* or
-    *format* is "", the type of the value decides. Raises UsageError for a bad name or kind.
+    *format* is "", gitmodel chooses it by the type of the value. Raises UsageError for an invalid name or kind.
 
     >>> ArtifactConfig(name="train", format="csv").kind
     ''
@@ -181,7 +180,7 @@ class ArtifactConfig:
 @checked_arguments
 @dataclass(frozen=True)
 class ModelArtifactConfig(ArtifactConfig):
-    """An output that is a model object.
+    """An ArtifactConfig for an output that is a model object.
 
     >>> ModelArtifactConfig(name="classifier").kind
     'model'
@@ -193,7 +192,7 @@ class ModelArtifactConfig(ArtifactConfig):
 @checked_arguments
 @dataclass(frozen=True)
 class DeploymentArtifactConfig(ArtifactConfig):
-    """An output that is a deployment.
+    """An ArtifactConfig for an output that is a deployment.
 
     >>> DeploymentArtifactConfig(name="api").kind
     'deployment'
@@ -205,12 +204,12 @@ class DeploymentArtifactConfig(ArtifactConfig):
 @checked_arguments
 @dataclass(frozen=True)
 class ExternalArtifact:
-    """An artifact of an existing version as the input of a step, which can also be written as a text.
+    """An artifact of an existing version as the input of a step.
 
-    The text is MODEL@VERSION:ARTIFACT, such as `"demo@production:classifier"`. *version* is resolved once, when the run
-    starts. If the version has no artifact *name*, the output *name* of a run that worked on the version is used. If
-    several runs have such an output, *run* is the id of one of them. *trusted* allows formats that run code when they
-    are loaded, and types that are not trusted.
+    A step also accepts the text MODEL@VERSION:ARTIFACT, such as `"demo@production:classifier"`. gitmodel finds the
+    version once, when the run starts. If the version has no artifact *name*, the step gets the output *name* of a run
+    that worked on the version. If several runs have an output of this name, *run* is the id of the run to use.
+    *trusted* allows formats that run code when they are loaded, and types that are not trusted.
 
     >>> ExternalArtifact.parse("demo@production:classifier").name
     'classifier'

@@ -1,4 +1,4 @@
-"""The functions of which a step or pipeline can be made, and the name of the step or pipeline."""
+"""Checking the function below `@step` or `@pipeline`, and choosing the name of the step or pipeline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gitmodel.errors import UsageError
 
 
 def check_function(function: Any, kind: str) -> None:
-    """Raise UsageError for a *function* of which no *kind* ("step" or "pipeline") can be made.
+    """Raise UsageError if *function* cannot become a *kind*, which is "step" or "pipeline".
 
     The hint of the error shows valid code.
     """
@@ -55,7 +55,10 @@ def check_function(function: Any, kind: str) -> None:
 
 
 def name_of(function: Callable[..., Any], name: str | None, kind: str) -> str:
-    """Return *name*, or else the name of *function*, if it is valid for a *kind* ("step" or "pipeline")."""
+    """Return *name*, or without *name* the name of *function*. *kind* is "step" or "pipeline".
+
+    Raises UsageError for an invalid name.
+    """
     if not name and function.__name__ == "<lambda>":
         raise UsageError(f"a lambda has no name for the {kind}", hint=f'write `def NAME(...)`, or @{kind}(name="NAME")')
     return check_name(name or function.__name__.strip("_"), kind)

@@ -1,4 +1,4 @@
-"""The graph that a call of a pipeline builds: its steps, their inputs and parameters, and their order."""
+"""The graph of steps that a call of a pipeline builds: the inputs and parameters of each step, and their order."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from gitmodel.pipelines.declarations.steps import Output, Step, adding_calls
 
 @dataclass
 class Node:
-    """A step in a pipeline. *inputs* are outputs of other steps and artifacts.
+    """One call of a step in a pipeline.
 
-    *values* has the other arguments as the step gets them, and *parameters* has the same values as a record stores
-    them. If an argument holds inputs in lists, tuples or dicts, *shapes* has the structure of the argument, and each
-    part is a separate input or value. *known* has the secrets of the whole run.
+    *inputs* has the arguments that are outputs of other steps, or artifacts. *values* has the other arguments as the
+    step gets them, and *parameters* has the same arguments as the record of the run stores them. For an argument with
+    inputs in lists, tuples or dicts, *shapes* has the structure of the argument, and each part is a separate input or
+    value. *known* has the secrets of the whole run.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Node:
     known: RunSecrets = field(default_factory=RunSecrets)
 
     def recorded_parameters(self) -> dict[str, Any]:
-        """The parameters as the run records them."""
+        """The parameters as the record of the run has them, without secrets."""
         return self.known.values().hide_parameters(self.parameters)
 
     @property
@@ -63,7 +64,7 @@ class Graph:
     def add(self, step: Step[Any, Any], arguments: dict[str, Any], after: Iterable[Any]) -> str:
         """Add a call of *step*, and return its name in the graph.
 
-        Raises UsageError for a parameter that cannot be recorded.
+        Raises UsageError for a parameter that a record cannot hold.
         """
         name, count = step.name, 1
         while name in self.nodes:
@@ -98,7 +99,10 @@ class Graph:
         return names[output.index] if 0 <= output.index < len(names) else None
 
     def needs(self) -> dict[str, set[str]]:
-        """Return the steps that each step needs. Raises UsageError for an unknown step in `after` and for a cycle."""
+        """Return, for each step, the steps that must run before it.
+
+        Raises UsageError for an unknown step in `after`, and for steps that wait for each other.
+        """
         needs: dict[str, set[str]] = {}
         for node in self.nodes.values():
             before = {value.node for value in node.inputs.values() if isinstance(value, Output)}
@@ -134,7 +138,7 @@ class Graph:
 
 @contextmanager
 def building() -> Iterator[Graph]:
-    """Collect the calls of steps in the block into a graph."""
+    """Yield a graph, and add each step that the block calls to the graph instead of running the step."""
     graph = Graph()
     with adding_calls(graph.add), collecting_secrets(graph.known.secrets):
         yield graph
@@ -147,7 +151,10 @@ def _check_parameter(step: str, parameter: str, value: Any) -> Any:
 
 
 def read_parameter(owner: str, name: str, value: Any) -> Any:
-    """Return the parameter *name* of *owner* ("step train") as a record holds it. Raises UsageError."""
+    """Return *value* as a record stores it. Raises UsageError for a value that no record can hold.
+
+    Messages name the parameter *name* and its *owner*, such as "step train".
+    """
     if hasattr(type(value), "dtype") and getattr(value, "ndim", None):
         raise UsageError(
             f"{name} of {owner} is {with_article(type(value).__name__)}, which cannot be a parameter",

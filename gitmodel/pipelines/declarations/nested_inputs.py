@@ -1,4 +1,4 @@
-"""Taking apart and putting together arguments of steps that hold inputs in lists, tuples and dicts. Pure.
+"""Splitting arguments of steps that hold inputs in lists, tuples and dicts, and joining the parts again. Pure.
 
 Each part of such an argument has a place: `scores[0]` for an item, `scores.first` for a value of a dict.
 """
@@ -16,19 +16,20 @@ from gitmodel.errors import UsageError
 from gitmodel.pipelines.declarations.config import ExternalArtifact
 from gitmodel.pipelines.declarations.steps import Output, Step
 
-# The lists, tuples and dicts of an argument, in which each part is replaced by its place.
+# The structure of an argument: its lists, tuples and dicts, with the place of each part instead of the part.
 Shape = str | list[Any] | tuple[Any, ...] | dict[Any, Any]
 
 
 def is_input(value: Any) -> bool:
-    """Return True if *value* is an output of a step or an artifact."""
+    """Return True if *value* is an output of a step, or an ExternalArtifact."""
     return isinstance(value, (Output, ExternalArtifact))
 
 
 def take_apart(step: str, parameter: str, value: Any) -> tuple[Shape, dict[str, Any]]:
     """Return the shape of the argument *value*, and its parts by place.
 
-    A part is an input, or a value without any input in it. Raises UsageError for an input in another container.
+    A part is an input, or a value that contains no input. Raises UsageError for an input in a set or in another object
+    that is no list, tuple or dict.
 
     >>> take_apart("merge", "scores", [Output("fit", 0), [1, 2]])
     (['scores[0]', 'scores[1]'], {'scores[0]': Output(node='fit', index=0), 'scores[1]': [1, 2]})
@@ -102,7 +103,7 @@ def _types(shape: Shape, hint: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _without_none(hint: Any) -> Any:
-    """Return *hint* without metadata, and without None if there is one other type."""
+    """Return the type T for `Annotated[T, ...]` and `T | None`; `Any` for a union of several types."""
     if get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
     if get_origin(hint) in (typing.Union, types.UnionType):

@@ -33,7 +33,7 @@ _OPTIONS = ("name", "model_config", "enable_cache", "pickle", "files", "env", "r
 
 
 class OutputSpec(Frozen):
-    """The specification of one output: the artifact's name, kind and format. "" means the default."""
+    """The name, kind and format that a step declares for one output. "" means that gitmodel chooses."""
 
     name: str = ""
     kind: str = ""
@@ -59,7 +59,7 @@ class Output(Frozen, eq=False):
         )
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # copying and pickling look up names that begin with two underscores
+        if name.startswith("__"):  # copy and pickle look these names up, and expect an AttributeError
             raise AttributeError(name)
         return self._unknown()
 
@@ -144,9 +144,9 @@ class Step(Generic[P, R]):
 
     @cached_property
     def outputs(self) -> tuple[OutputSpec, ...]:
-        """The outputs that the annotation of the return value names. Without an annotation, there is a single output.
+        """The outputs that the return annotation declares. Without an annotation, the step has one output.
 
-        Raises UsageError for a bad name, or two outputs of the same name.
+        Raises UsageError for an invalid name, or two outputs of the same name.
         """
         returned = self._hints.get("return", Any)
         if returned in (None, types.NoneType):
@@ -188,7 +188,7 @@ class Step(Generic[P, R]):
     def wants_artifact(self, parameter: str) -> bool:
         """Return True if *parameter* gets the artifact that a text such as `demo@production:classifier` names.
 
-        The annotation of such a parameter excludes text. Any other parameter gets the text itself.
+        A parameter gets the artifact if its annotation allows no text. Any other parameter gets the text itself.
 
         >>> @step
         ... def read(model: dict, url: str | None, note) -> None: ...
@@ -241,7 +241,8 @@ class Step(Generic[P, R]):
         return arguments
 
 
-# Adds a call to a graph: the step, its arguments, and the steps after which it runs. Returns the name of the call.
+# A function that adds a call to a graph. It takes the step, its arguments, and the steps that must run before it, and
+# returns the name of the call.
 AddCall = Callable[[Step[Any, Any], dict[str, Any], Iterable[Any]], str]
 _add_call: ContextVar[AddCall | None] = ContextVar("gitmodel_add_call", default=None)
 
@@ -291,28 +292,29 @@ def step(
 ) -> Any:
     """Create a step from a function.
 
-    A pipeline calls the step with values and with outputs of other steps. A list, tuple or dict of outputs is one
-    input. `with_options(...)` of the step returns a copy with other options.
+    A pipeline calls the step with values and with outputs of other steps, which may be in a list, tuple or dict.
+    `with_options(...)` of the step returns a copy with other options.
 
-    *model_config* and *enable_cache* take precedence over those of the pipeline. Outputs are named by annotation: `->
-    Annotated[T, "name"]`, tuples of these, or `Annotated[T, ArtifactConfig(...)]`. With *pickle*, outputs that no other
-    format keeps are pickled, and load only with `trusted=True`. *pickle* takes precedence over `[formats] pickle` of
-    the registry. *files* (paths, folders or globs, from the current folder) and *env* (names of environment variables)
-    are further dependencies of the step: if one changes, the step runs again. *retries* is the number of times that a
-    failed step runs again in the same run. Errors that another attempt cannot avoid are not retried (`UsageError`,
-    `Refused`, `SystemExit` and an interrupt). *timeout* is the limit in seconds of each attempt: after this time,
-    gitmodel stops the step, which fails. *timeout* needs the executor "processes" or "dask".
+    *model_config* and *enable_cache* take precedence over those of the pipeline. The return annotation names the
+    outputs: `-> Annotated[T, "name"]`, `-> Annotated[T, ArtifactConfig(...)]`, or a tuple of these. With *pickle*,
+    gitmodel pickles outputs that no other format can store. Pickled outputs load only with `trusted=True`. *pickle*
+    takes precedence over `[formats] pickle` of the registry. *files* (paths, folders or globs, relative to the current
+    folder) and *env* (names of environment variables) are further dependencies of the step: if one changes, the step
+    runs again. *retries* is the number of times that a failed step runs again in the same run. gitmodel does not retry
+    after `UsageError`, `Refused`, `SystemExit` and an interrupt, because another attempt cannot avoid these errors.
+    *timeout* is the limit in seconds of each attempt: after this time, gitmodel stops the step, which fails. *timeout*
+    needs the executor "processes" or "dask".
 
     In the function, `get_step_context()` returns a `gitmodel.pipelines.StepContext` with the run and the model version.
 
-    Raises UsageError for an unknown option, for an output without a valid name, and for a function that cannot be a
-    step: a partial, a method, an async function or a generator. The hint of the error shows valid code.
+    Raises UsageError for an unknown option, for an invalid name of an output, and for a function that cannot be a step:
+    a partial, a method, an async function or a generator. The hint of the error shows valid code.
 
     >>> from typing import Annotated
     >>> @step
     ... def fit(rate: float = 0.1) -> Annotated[dict, "classifier"]:
     ...     return {"rate": rate}
-    >>> fit()  # outside of a pipeline, it is the function
+    >>> fit()  # outside of a pipeline, the step is an ordinary function
     {'rate': 0.1}
     """
     check_options(f"step {name}" if name else "@step", model_config, unknown, _OPTIONS)
