@@ -11,7 +11,7 @@ from gitmodel import Client, Conflict, GitModelError, ModelConfig, NotFound, Ref
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.registry.writing.transacting import transact
 
-NOTES = "gitmodel/notes"  # the fact cache: commands that read also write it
+NOTES = "gitmodel/notes"  # the fact cache, which commands may write although they only read the registry
 
 WITHOUT_REGISTRY = """\
 register bad/name
@@ -80,14 +80,14 @@ propose iris@1 staging
 
 
 def files(repository: Path) -> dict[str, bytes]:
-    """Return every file of the repository, including its refs, objects and settings."""
+    """Return the content of each file of the repository, also of refs, objects and settings, but not the fact cache."""
     found = {str(path.relative_to(repository)): path for path in repository.rglob("*") if path.is_file()}
     return {name: path.read_bytes() for name, path in found.items() if not name.endswith(NOTES)}
 
 
 @pytest.fixture
 def repo(code_repo, monkeypatch):
-    """The current folder: a repository with a file to store and without a registry."""
+    """A repository with a file to store and without a registry. It is the current folder."""
     (code_repo / "f.bin").write_bytes(b"some data")
     monkeypatch.chdir(code_repo)
     return code_repo
@@ -95,7 +95,7 @@ def repo(code_repo, monkeypatch):
 
 @pytest.fixture
 def iris(repo, git):
-    """The repository `repo` with a registry, and with a code commit that no version names."""
+    """The repository `repo` with a registry. No version names its newest code commit."""
     (repo / "kept.bin").write_bytes(b"other data")
     with Client(repo) as client:
         model = client.register_model("iris")
@@ -106,7 +106,7 @@ def iris(repo, git):
 
 
 @pytest.mark.parametrize("command", WITHOUT_REGISTRY.splitlines())
-def test_a_refused_first_command_changes_nothing(repo, capsys, command):
+def test_a_refused_command_in_a_repository_without_a_registry_changes_nothing(repo, capsys, command):
     before = files(repo)
     code, _, err = ask(capsys, *shlex.split(command))
     assert code != 0
@@ -115,7 +115,7 @@ def test_a_refused_first_command_changes_nothing(repo, capsys, command):
 
 
 @pytest.mark.parametrize("command", WITH_IRIS.splitlines())
-def test_a_refused_command_changes_nothing_in_a_registry(iris, capsys, command):
+def test_a_refused_command_in_a_registry_changes_nothing(iris, capsys, command):
     before = files(iris)
     code, _, err = ask(capsys, *shlex.split(command))
     assert code != 0
@@ -124,7 +124,7 @@ def test_a_refused_command_changes_nothing_in_a_registry(iris, capsys, command):
 
 
 @pytest.mark.parametrize("command", ["register bad/name", "update nope --title X", "version create nope"])
-def test_a_refused_command_changes_nothing_in_a_new_clone(iris, capsys, git, tmp_path, monkeypatch, command):
+def test_a_refused_command_in_a_new_clone_changes_nothing(iris, capsys, git, tmp_path, monkeypatch, command):
     git(tmp_path, "clone", "-q", str(iris), "clone")
     monkeypatch.chdir(tmp_path / "clone")
     before = files(tmp_path / "clone")
@@ -134,7 +134,9 @@ def test_a_refused_command_changes_nothing_in_a_new_clone(iris, capsys, git, tmp
 
 
 @pytest.mark.parametrize("command", ["register bad/name", "update nope --title X", "demote nope production"])
-def test_a_refused_first_command_by_url_changes_nothing_on_the_server(bare_repo, capsys, git, command):
+def test_a_refused_command_on_the_url_of_an_empty_repository_changes_nothing_on_the_server(
+    bare_repo, capsys, git, command
+):
     code, _, _ = ask(capsys, "--repo", bare_repo.as_uri(), *shlex.split(command))
     assert code != 0
     assert git(bare_repo, "for-each-ref") == ""
@@ -147,7 +149,7 @@ def bare_repo(tmp_path, git):
 
 
 def refused_calls(client, repo):
-    """Yield calls that are refused if there is no registry."""
+    """Yield calls of *client* that gitmodel refuses in a repository without a registry."""
     yield lambda: client.register_model("bad/name")
     yield lambda: client.update_model("nope", title="X")
     yield lambda: client.update_model("nope", new_name="other", title="X")
@@ -164,7 +166,7 @@ def refused_transaction(client):
         client.get_model("iris").demote("production")
 
 
-def test_a_refused_first_call_changes_nothing(repo):
+def test_a_refused_call_in_a_repository_without_a_registry_changes_nothing(repo):
     with Client(repo) as client:
         before = files(repo)
         for call in refused_calls(client, repo):
@@ -229,14 +231,14 @@ def test_a_transaction_whose_message_is_refused_reserves_no_number(iris, git, by
     assert git(iris, "for-each-ref") == before
 
 
-def test_a_first_change_starts_the_registry_in_the_same_transaction(repo, git):
+def test_the_first_change_and_the_creation_of_the_registry_are_one_transaction(repo, git):
     with Client(repo) as client:
         client.register_model("iris")
     assert git(repo, "log", "--format=%s", "gitmodel").splitlines() == ["Register iris", "Begin the registry"]
     assert git(repo, "reflog", "--format=%gs", "gitmodel") == "gitmodel: Register iris"
 
 
-def test_two_first_changes_at_once_begin_one_registry(repo, git):
+def test_two_clients_that_make_the_first_change_at_the_same_time_create_one_registry(repo, git):
     with Client(repo) as first, Client(repo) as second:
 
         def overtaken(snapshot):
@@ -280,14 +282,14 @@ def test_a_pipeline_that_is_refused_before_it_runs_changes_nothing(iris):
     assert files(iris) == before
 
 
-def test_a_pipeline_that_is_refused_starts_no_registry(repo):
+def test_a_pipeline_that_is_refused_before_it_runs_creates_no_registry(repo):
     before = files(repo)
     with pytest.raises(NotFound):
         _pipeline(ModelConfig(name="nope", version="staging"), _one)()
     assert files(repo) == before
 
 
-def test_a_first_pipeline_run_starts_the_registry_when_it_ends(repo, git):
+def test_the_first_run_of_a_pipeline_creates_the_registry_when_it_ends(repo, git):
     branches = []
 
     @step

@@ -1,4 +1,4 @@
-"""Changing gitmodel.toml, which people edit too: comments, order and layout stay."""
+"""Commands that change gitmodel.toml keep its comments, order and layout, because people edit this file, too."""
 
 import re
 from dataclasses import replace
@@ -45,9 +45,9 @@ def decoded(text):
 
 
 def changed(text, change):
-    """Return the text after *change*, which returns the new record.
+    """Return the new text of gitmodel.toml after *change*, a function from the old record to the new record.
 
-    Check that the text has the values of this record.
+    Checks that reading the new text gives the new record.
     """
     record = change(decoded(text))
     data = encode_registry(record, text.encode())
@@ -127,13 +127,13 @@ def test_a_comment_above_a_removed_key_or_table_is_removed_with_it():
     assert changed(COMMENTED, without) == expected
 
 
-def test_stages_move_with_their_gates_and_comments():
+def test_a_stage_that_changes_its_place_keeps_its_gates_and_comments():
     moved = changed(COMMENTED, lambda record: stages(record, *reversed(record.stages)))
     assert moved.index("# Serious.") < moved.index("# Accuracy counts.") < moved.index("# First the stages")
     assert moved.index("# First the stages") < moved.index("# Runs")
 
 
-def test_a_stage_that_moves_keeps_the_comment_at_its_end_on_its_own_line():
+def test_a_comment_at_the_end_of_a_moved_stage_stays_on_its_own_line():
     text = (
         'format = "1.2"\n[[stages]]\nname = "a"\n\n[[stages]]\nname = "b"\n# end of b\n\n[runs]\nrecord = "versioned"\n'
     )
@@ -208,7 +208,7 @@ message = \'\'\'a = "#"\'\'\'
 
 @pytest.mark.parametrize("text", LAYOUTS.values(), ids=LAYOUTS)
 def test_a_file_in_any_layout_can_be_changed(text):
-    """The new text has the values of the new record and all comments."""
+    """After the change, the text has the values of the new record and all comments."""
 
     def change(record):
         staging, production = record.stages
@@ -253,11 +253,11 @@ REGISTRIES = st.builds(
 
 
 @given(REGISTRIES, REGISTRIES)
-def test_a_file_in_canonical_form_stays_canonical(old, new):
+def test_a_changed_file_in_canonical_form_stays_in_canonical_form(old, new):
     assert encode_registry(new, codec.encode(old)) == codec.encode(new)
 
 
-def test_a_file_with_faults_is_not_changed():
+def test_changing_a_file_with_faults_is_refused():
     with pytest.raises(Invalid, match="two gates have one name"):
         changed(
             'format = "1.2"\n[[stages]]\nname = "a"\n[[stages.gates]]\nname = "after"\nexpression = "true"\n',

@@ -1,4 +1,7 @@
-"""gitmodel works in all kinds of repositories, changes nothing of the user's, and refuses forged tags."""
+"""gitmodel in all kinds of git repositories: it works there, and never changes the user's files, index and branches.
+
+Also: hooks of the user, registries in another repository, remotes, and stage tags that are forged, lost or pending.
+"""
 
 import os
 import stat
@@ -26,7 +29,7 @@ WRITE = """
 
 
 def build(repo):
-    """A registry in *repo*: iris with 1 archived, 2 in production, 3 in no stage."""
+    """Create a registry in *repo*: iris@1 is archived, iris@2 is in production, iris@3 is in no stage."""
     with Client(repo) as client:
         iris = client.register_model("iris")
         for _ in range(3):
@@ -41,7 +44,7 @@ def production(repo, **named):
 
 
 def write_all(repo, **named):
-    """Make every kind of write and read the results back."""
+    """Make every kind of change in the registry of *repo*, and check that reading shows the changes."""
     with Client(repo, **named) as client:
         iris = client.register_model("iris")
         iris.create_version("1.0").set_stage("production")
@@ -55,7 +58,7 @@ def write_all(repo, **named):
 
 
 def touched(repo, git):
-    """Return the user's files, index and current branch, which gitmodel must not change."""
+    """Return what gitmodel must not change: the user's files, index, HEAD, branches, stash and settings."""
     inside = Path(git(repo, "rev-parse", "--absolute-git-dir"))
     files = {
         str(path.relative_to(repo)): path.read_bytes()
@@ -81,16 +84,16 @@ def script(path, text):
 
 
 def python_hook(path, text):
-    """A hook that runs *text* with the Python of the tests, in the environment that git gives it."""
+    """Write a hook that runs the program *text* with this Python, in the environment that git gives the hook."""
     return script(path, f"#!{sys.executable}\n{textwrap.dedent(text)}")
 
 
 class TestPlaces:
-    def test_gitmodel_works_in_a_work_tree_and_a_folder_in_it(self, code_repo):
+    def test_gitmodel_works_in_a_folder_of_a_work_tree(self, code_repo):
         (code_repo / "src").mkdir()
         assert write_all(code_repo / "src") == code_repo / ".git"
 
-    def test_a_linked_worktree_writes_to_the_registry_that_all_of_them_share(self, code_repo, git, tmp_path):
+    def test_a_linked_worktree_writes_to_the_registry_of_its_main_repository(self, code_repo, git, tmp_path):
         git(code_repo, "worktree", "add", "-q", str(tmp_path / "linked"), "-b", "topic")
         before = touched(tmp_path / "linked", git)
         assert write_all(tmp_path / "linked") == code_repo / ".git"
@@ -176,7 +179,7 @@ class TestPlaces:
         git(code_repo, "replace", "gitmodel", "gitmodel~1")
         assert production(code_repo) == 2
 
-    def test_the_branch_can_have_another_name(self, code_repo, git, monkeypatch):
+    def test_a_setting_or_variable_selects_the_name_of_the_metadata_branch(self, code_repo, git, monkeypatch):
         git(code_repo, "config", "gitmodel.branch", "registry/main")
         write_all(code_repo)
         assert "refs/heads/registry/main" in editing.state(code_repo)
@@ -194,7 +197,7 @@ class TestHooks:
         "how", [["commit", "-q", "-m", "x"], ["commit", "-qam", "x"], ["commit", "-q", "-m", "x", "train.py"]]
     )
     @pytest.mark.parametrize("hook", ["pre-commit", "post-commit"])
-    def test_a_version_is_made_from_inside_a_hook_of_a_commit(self, code_repo, git, hook, how):
+    def test_a_version_can_be_created_in_a_pre_commit_or_post_commit_hook(self, code_repo, git, hook, how):
         (code_repo / "other.py").write_text("staged, and only by some ways to commit part of it\n")
         (code_repo / "train.py").write_text("changed\n")
         git(code_repo, "add", "--all")
@@ -222,7 +225,9 @@ class TestHooks:
             made = client.get_version("iris@production")
             assert made.code.commit == git(code_repo, "rev-parse", "HEAD^" if hook == "pre-commit" else "HEAD")
 
-    def test_git_variables_that_name_another_repository_are_ignored(self, code_repo, git, tmp_path, monkeypatch):
+    def test_a_client_with_a_path_ignores_git_variables_that_name_another_repository(
+        self, code_repo, git, tmp_path, monkeypatch
+    ):
         git(tmp_path, "init", "-q", "other")
         for name, value in (
             ("GIT_DIR", tmp_path / "other" / ".git"),
@@ -241,7 +246,7 @@ class TestHooks:
         with Client(code_repo) as client:
             assert client.get_version("flowers@1").code.commit == git(code_repo, "rev-parse", "HEAD")
 
-    def test_a_server_hook_reads_the_pushed_commits_and_cannot_write(self, code_repo, git, tmp_path):
+    def test_gitmodel_in_a_server_hook_reads_the_pushed_commits_and_refuses_to_write(self, code_repo, git, tmp_path):
         server = tmp_path / "server.git"
         git(tmp_path, "init", "-q", "--bare", str(server))
         git(code_repo, "remote", "add", "origin", str(server))
@@ -275,7 +280,7 @@ class TestHooks:
         assert git(server, "rev-parse", "gitmodel") == git(code_repo, "rev-parse", "gitmodel")
         assert git(server, "fsck", "--no-dangling") == ""
 
-    def test_a_reference_transaction_hook_that_refuses_the_branch_leaves_everything_unchanged(self, code_repo, git):
+    def test_a_write_that_a_reference_transaction_hook_refuses_changes_nothing(self, code_repo, git):
         build(code_repo)
         before = editing.state(code_repo)
         script(
@@ -290,7 +295,7 @@ class TestHooks:
         assert caught.value.hint
         assert editing.state(code_repo) == before
 
-    def test_a_hook_that_refuses_to_delete_a_tag_leaves_the_demotion_pending(self, code_repo, git):
+    def test_a_demotion_is_pending_if_a_hook_refuses_to_delete_the_stage_tag(self, code_repo, git):
         build(code_repo)
         script(
             code_repo / ".git" / "hooks" / "reference-transaction",
@@ -323,24 +328,28 @@ class TestRegistryElsewhere:
         assert "refs/heads/gitmodel" not in editing.state(code_repo)
 
     @pytest.mark.parametrize("where", ["absolute", "relative"])
-    def test_a_registry_elsewhere_is_named_by_an_argument(self, registry, code_repo, git, monkeypatch, where):
+    def test_the_argument_repo_names_a_registry_in_another_repository(
+        self, registry, code_repo, git, monkeypatch, where
+    ):
         monkeypatch.chdir(code_repo)
         with Client(repo=registry if where == "absolute" else "../registry") as client:
             self.check(client, registry, code_repo, git)
 
-    def test_a_registry_elsewhere_is_named_by_the_environment(self, registry, code_repo, git, monkeypatch):
+    def test_the_variable_gitmodel_repo_names_a_registry_in_another_repository(
+        self, registry, code_repo, git, monkeypatch
+    ):
         monkeypatch.setenv("GITMODEL_REPO", str(registry))
         with Client(code_repo) as client:
             self.check(client, registry, code_repo, git)
 
     @pytest.mark.parametrize("where", ["absolute", "relative", "below"])
-    def test_a_registry_elsewhere_is_named_by_the_configuration(self, registry, code_repo, git, where):
+    def test_the_setting_gitmodel_repo_names_a_registry_in_another_repository(self, registry, code_repo, git, where):
         git(code_repo, "config", "gitmodel.repo", str(registry) if where == "absolute" else "../registry")
         (code_repo / "src" / "deep").mkdir(parents=True)
         with Client(code_repo / "src" / "deep" if where == "below" else code_repo) as client:
             self.check(client, registry, code_repo, git)
 
-    def test_the_argument_overrides_the_environment_and_the_environment_overrides_the_configuration(
+    def test_the_argument_repo_overrides_the_variable_which_overrides_the_setting(
         self, registry, code_repo, git, tmp_path, monkeypatch
     ):
         for name in ("by-environment", "by-configuration"):
@@ -354,7 +363,7 @@ class TestRegistryElsewhere:
         with Client(code_repo, repo=registry) as client:
             assert client.repository.common_dir == registry / ".git"
 
-    def test_the_global_configuration_applies_outside_of_any_repository_too(self, registry, git, tmp_path):
+    def test_the_global_setting_gitmodel_repo_applies_outside_of_a_repository(self, registry, git, tmp_path):
         (tmp_path / "nowhere").mkdir()
         git(tmp_path, "config", "--global", "gitmodel.repo", str(registry))
         with Client(tmp_path / "nowhere") as client:
@@ -374,7 +383,7 @@ class TestRegistryElsewhere:
             assert len(client.get_version("other@1").code.commit) == 64
 
     @pytest.mark.parametrize("named", ["missing", "code/train.py"])
-    def test_a_folder_without_a_repository_is_reported(self, code_repo, tmp_path, monkeypatch, named):
+    def test_the_argument_repo_is_refused_if_it_names_no_repository(self, code_repo, tmp_path, monkeypatch, named):
         monkeypatch.chdir(tmp_path)
         with pytest.raises(NotFound) as caught:
             Client(code_repo, repo=named)
@@ -382,24 +391,24 @@ class TestRegistryElsewhere:
 
 
 class TestRefusals:
-    def test_a_folder_outside_of_a_repository_is_refused_with_hints(self, tmp_path):
+    def test_a_client_in_a_folder_outside_of_a_repository_is_refused_with_a_hint(self, tmp_path):
         (tmp_path / "plain").mkdir()
         with pytest.raises(NotFound, match=f"there is no git repository at {tmp_path}/plain") as caught:
             Client(tmp_path / "plain")
         assert f"git init {tmp_path}/plain" in caught.value.hint
 
-    def test_a_folder_that_does_not_exist_is_refused(self, tmp_path):
+    def test_a_client_in_a_folder_that_does_not_exist_is_refused(self, tmp_path):
         with pytest.raises(NotFound, match="there is no folder"):
             Client(tmp_path / "missing")
 
-    def test_a_sha256_repository_is_refused(self, git, tmp_path):
+    def test_a_registry_in_a_sha256_repository_is_refused(self, git, tmp_path):
         git(tmp_path, "init", "-q", "--object-format=sha256", "new")
         with pytest.raises(UsageError, match="uses SHA256 object ids") as caught:
             Client(tmp_path / "new")
         assert "git model config repo" in caught.value.hint
         assert editing.state(tmp_path / "new") == ""
 
-    def test_a_missing_git_is_an_error_that_names_the_required_version(self, code_repo, tmp_path, monkeypatch):
+    def test_the_error_for_a_missing_git_names_the_required_version(self, code_repo, tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(UsageError, match="git is not installed") as caught:
             Client(code_repo)
@@ -433,7 +442,7 @@ class TestRefusals:
         Client(code_repo).close()
 
     @pytest.mark.parametrize("missing", ["name", "email"])
-    def test_a_missing_identity_is_refused(self, code_repo, git, hermetic, missing):
+    def test_a_write_without_a_name_or_email_of_the_user_is_refused(self, code_repo, git, hermetic, missing):
         git(code_repo, "config", "--global", "--unset", f"user.{missing}")
         git(code_repo, "config", "--global", "user.useConfigOnly", "true")
         before = editing.state(code_repo)
@@ -442,7 +451,7 @@ class TestRefusals:
         assert "git config --global user.name" in caught.value.hint
         assert editing.state(code_repo) == before
 
-    def test_an_identity_from_the_environment_is_sufficient(self, code_repo, git, monkeypatch):
+    def test_a_write_takes_name_and_email_of_the_user_from_the_environment(self, code_repo, git, monkeypatch):
         git(code_repo, "config", "--global", "--remove-section", "user")
         for who in ("AUTHOR", "COMMITTER"):
             monkeypatch.setenv(f"GIT_{who}_NAME", "Grace Example")
@@ -492,12 +501,12 @@ class TestClones:
             assert client.get_version("iris@production").number == 2
         assert git(clone, "rev-parse", "gitmodel^") == git(origin, "rev-parse", "gitmodel")
 
-    def test_a_remote_without_a_registry_allows_creating_one(self, code_repo, git, tmp_path):
+    def test_a_registry_can_be_created_if_the_remote_has_none(self, code_repo, git, tmp_path):
         git(tmp_path, "clone", "-q", "--mirror", str(code_repo), "origin.git")
         git(tmp_path, "clone", "-q", str(tmp_path / "origin.git"), "clone")
         write_all(tmp_path / "clone")
 
-    def test_an_unreachable_remote_stops_only_the_first_write(self, code_repo, git, tmp_path):
+    def test_only_the_first_write_is_refused_if_the_remote_is_unreachable(self, code_repo, git, tmp_path):
         git(code_repo, "remote", "add", "origin", str(tmp_path / "gone.git"))
         before = editing.state(code_repo)
         with Client(code_repo) as client:
@@ -511,14 +520,16 @@ class TestClones:
             git(code_repo, "remote", "add", "origin", str(tmp_path / "gone.git"))
             client.get_model("iris").create_version()
 
-    def test_the_registry_of_origin_is_read_before_those_of_other_remotes(self, origin, git, tmp_path):
+    def test_a_clone_reads_the_registry_of_origin_and_not_that_of_another_remote(self, origin, git, tmp_path):
         git(tmp_path, "init", "-q", "other.git", "--bare")
         git(tmp_path, "clone", "-q", str(origin), "clone")
         git(tmp_path / "clone", "remote", "add", "aaa", str(tmp_path / "other.git"))
         git(tmp_path / "clone", "update-ref", "refs/remotes/aaa/gitmodel", "HEAD")
         assert production(tmp_path / "clone") == 2
 
-    def test_two_clones_derive_the_same_tag_from_a_merged_proposal(self, origin, code_repo, git, tmp_path):
+    def test_apply_creates_identical_stage_tags_in_two_clones_of_a_merged_proposal(
+        self, origin, code_repo, git, tmp_path
+    ):
         where = "refs/heads/propose"
         git(code_repo, "branch", "propose", "gitmodel")
         stage = editing.read(code_repo, "models/iris/stages/production.toml")
@@ -570,7 +581,7 @@ class TestClones:
 
 
 def forge(git, repo, how):
-    """Set the production tag of iris to an invalid object. Return the expected reason."""
+    """Make the production tag of iris invalid in the way that *how* names. Return the expected message."""
     tip = git(repo, "rev-parse", "gitmodel")
     if how == "lightweight":
         git(repo, "tag", "-f", "model/iris/production", tip)
@@ -619,7 +630,7 @@ FORGERIES = [
 
 class TestTags:
     @pytest.mark.parametrize("how", FORGERIES)
-    def test_a_forged_tag_is_refused_and_named_and_set_again_from_the_branch(self, code_repo, git, how):
+    def test_readers_refuse_a_forged_stage_tag_and_doctor_sets_it_again_from_the_branch(self, code_repo, git, how):
         build(code_repo)
         with Client(code_repo) as client:
             client.register_model("good").create_version().set_stage("production")
@@ -644,9 +655,7 @@ class TestTags:
         assert recorded == 2 or git(code_repo, "rev-parse", PRODUCTION) == good
 
     @pytest.mark.parametrize("lost", ["deleted", "behind"])
-    def test_after_a_crash_between_branch_and_tag_the_stage_is_pending_and_apply_completes_it(
-        self, code_repo, git, lost
-    ):
+    def test_a_promotion_without_its_stage_tag_is_pending_and_apply_creates_the_tag(self, code_repo, git, lost):
         build(code_repo)
         before = git(code_repo, "rev-parse", PRODUCTION)
         with Client(code_repo) as client:
@@ -673,7 +682,7 @@ class TestTags:
             assert client.apply("iris").moved == ()
             assert iris.get_version("production").number == 3
 
-    def test_a_demotion_whose_tag_was_left_is_pending_and_apply_completes_it(self, code_repo, git):
+    def test_a_demotion_whose_stage_tag_still_exists_is_pending_and_apply_deletes_the_tag(self, code_repo, git):
         build(code_repo)
         tag = git(code_repo, "rev-parse", PRODUCTION)
         with Client(code_repo) as client:
@@ -685,14 +694,14 @@ class TestTags:
             assert client.apply().moved == (StageRef("iris", "production"),)
             assert "refs/tags" not in editing.state(code_repo)
 
-    def test_a_stage_tag_of_an_old_commit_is_still_in_force(self, code_repo):
+    def test_a_stage_tag_at_an_old_commit_of_the_branch_is_in_force(self, code_repo):
         build(code_repo)
         with Client(code_repo) as client:
             for number in range(40):
                 client.get_version("iris@3").log_metadata(round=number)
         assert production(code_repo) == 2
 
-    def test_apply_recreates_every_lost_tag_identically(self, code_repo, git):
+    def test_apply_creates_every_lost_stage_tag_again_with_the_same_object_id(self, code_repo, git):
         build(code_repo)
         with Client(code_repo) as client:
             client.get_version("iris@3").add_alias("champion", reason="x")
@@ -706,7 +715,7 @@ class TestTags:
 
 
 class TestDamage:
-    def test_a_record_of_50_mb_and_a_link_are_refused_without_being_read(self, code_repo, git):
+    def test_a_record_of_50_mb_is_refused_without_being_read(self, code_repo, git):
         build(code_repo)
         editing.edit(code_repo, {"models/iris/versions/3.toml": b"#" * 50_000_000})
         with Client(code_repo) as client:
@@ -716,7 +725,7 @@ class TestDamage:
             assert client.get_version("iris@production").number == 2
 
     @pytest.mark.parametrize("size", [1_000, 200_000])
-    def test_a_damaged_object_is_reported_and_does_not_stop_the_rest(self, code_repo, git, size):
+    def test_a_damaged_git_object_is_reported_and_does_not_stop_other_reads(self, code_repo, git, size):
         build(code_repo)
         with Client(code_repo) as client:
             client.register_model("good").create_version().set_stage("production")
@@ -735,7 +744,7 @@ class TestDamage:
             assert client.get_version("iris@production").number == 2
 
     @pytest.mark.parametrize("mode", ["120000", "160000", "040000"])
-    def test_an_entry_that_is_not_a_file_is_refused_as_a_record(self, code_repo, git, mode):
+    def test_a_link_submodule_or_folder_in_place_of_a_record_is_refused(self, code_repo, git, mode):
         build(code_repo)
         target = {
             "120000": git(code_repo, "hash-object", "-w", "--stdin", input="/etc/passwd"),
@@ -761,7 +770,7 @@ class TestDamage:
 def children():
     found = set()
     for task in Path("/proc/self/task").iterdir():
-        with suppress(FileNotFoundError):  # the thread ended during the listing
+        with suppress(FileNotFoundError):  # raised if the thread ended after it was listed
             found.update(map(int, (task / "children").read_text().split()))
     return found
 
@@ -786,7 +795,7 @@ def test_operations_leave_no_descriptor_or_child_process(code_repo, operations):
             iris.get_version(1).set_stage("nonsense")
         begun = begun or (number == 5 and (descriptors(), len(children() - before[1])))
     assert (descriptors(), len(children() - before[1])) == begun
-    assert begun[1] <= 2  # one git for reading objects, one for moving refs
+    assert begun[1] <= 2  # one git process reads objects, and another one moves refs
     client.close()
     assert (descriptors(), children()) == before
 
@@ -800,7 +809,7 @@ def test_many_clients_in_a_row_leave_no_descriptor_or_child_process(code_repo):
     assert (descriptors(), children()) == before
 
 
-def test_a_pipe_in_place_of_the_cached_facts_stops_no_command(tmp_path, git):
+def test_a_named_pipe_in_place_of_the_fact_cache_stops_no_command(tmp_path, git):
     git(tmp_path, "init", "-q", "repo")
     build(tmp_path / "repo")
     notes = tmp_path / "repo" / ".git" / "gitmodel" / "notes"

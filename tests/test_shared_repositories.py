@@ -1,4 +1,7 @@
-"""Repositories of several users, and stores on limited file systems."""
+"""Repositories that several users of a machine share, and repositories and stores on file systems that lack functions.
+
+git's setting `core.sharedRepository` says which permissions files in a shared repository get.
+"""
 
 import json
 import os
@@ -23,13 +26,13 @@ needs_strace = pytest.mark.skipif(
 
 @pytest.fixture
 def users():
-    """Two users of one group. The umask of the first user gives others no access."""
+    """Two users, Ada and Bob, of one group. The umask of Ada gives others no access."""
     with open_folder() as top:
         yield top, User(top, 12345, GROUP, umask="077"), User(top, 12346, GROUP)
 
 
 def begin(top, ada, shared):
-    """Create a repository that belongs to Ada, with git and the setting *shared* for access by the group."""
+    """Create a repository that belongs to Ada, with the value *shared* of `core.sharedRepository`."""
     repo = top / "repo"
     repo.mkdir()
     os.chown(repo, ada.uid, GROUP)
@@ -65,7 +68,7 @@ with Client(words[0]) as c:
 
 @needs_root
 @pytest.mark.parametrize("shared", ["group", "all", "0660"])
-def test_two_users_write_in_turn(users, shared, git):
+def test_two_users_can_take_turns_writing_to_a_shared_repository(users, shared, git):
     top, ada, bob = users
     repo = begin(top, ada, shared)
     for turn, user in enumerate((ada, bob, ada)):
@@ -113,7 +116,7 @@ def test_every_file_of_a_shared_repository_has_the_permissions_of_the_setting(tm
 
 
 @needs_root
-def test_runs_of_two_users_share_journal_and_cache(users):
+def test_pipelines_of_two_users_share_the_journal_of_runs_and_the_cache(users):
     top, ada, bob = users
     repo = begin(top, ada, "group")
     (repo / "flow.py").write_text(FLOW)
@@ -131,7 +134,7 @@ def test_runs_of_two_users_share_journal_and_cache(users):
 
 
 @needs_root
-def test_doctor_reports_permissions_and_the_owner_repairs_them(users):
+def test_doctor_reports_files_that_others_cannot_use_and_their_owner_can_repair_them(users):
     top, ada, bob = users
     repo = begin(top, ada, "umask")
     for path in (repo, repo / ".git"):
@@ -187,7 +190,7 @@ def test_core_shared_repository_is_read_as_git_reads_it(tmp_path, git, code_repo
         assert sharing.mode((probe / "file").stat().st_mode) == stat.S_IMODE((made / blob[2:]).stat().st_mode), said
 
 
-def test_doctor_continues_after_a_check_without_permission(code_repo, monkeypatch):
+def test_doctor_makes_its_other_checks_after_one_that_the_user_has_no_permission_for(code_repo, monkeypatch):
     with Client(code_repo) as client:
         client.register_model("iris")
 
@@ -277,7 +280,7 @@ def test_disk_errors_are_not_treated_as_limits_of_the_file_system(tmp_path):
 
 
 @needs_strace
-def test_a_command_on_a_share_warns_once_and_succeeds(code_repo, tmp_path, monkeypatch):
+def test_a_command_with_a_store_on_a_limited_file_system_warns_once_and_succeeds(code_repo, tmp_path, monkeypatch):
     (tmp_path / "share").mkdir()
     program = str(Path(sys.executable).with_name("git-model"))
     monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "share").as_uri())
@@ -312,7 +315,7 @@ def test_a_write_to_a_repository_on_a_disk_without_locks_is_refused_with_advice(
 
 
 @needs_strace
-def test_an_export_to_a_share_without_hard_links_succeeds_once_and_replaces_no_file(code_repo, tmp_path):
+def test_an_export_to_a_file_system_without_hard_links_replaces_no_existing_file(code_repo, tmp_path):
     program = str(Path(sys.executable).with_name("git-model"))
     for words in (["register", "iris"], ["version", "create", "iris"]):
         subprocess.run([program, *words], cwd=code_repo, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""Hints fit the situation: without stages, for reviewed stages, without a remote, in a shallow clone."""
+"""Hints of errors fit the registry: they do not advise a remote, stage or command that the registry does not have."""
 
 import re
 
@@ -15,7 +15,7 @@ STAGE = "models/iris/stages/production.toml"
 
 @pytest.fixture
 def repo(code_repo, monkeypatch):
-    """A repository with a registry, that is the current folder; iris has two versions."""
+    """The current folder: a repository with a registry, in which iris has two versions."""
     monkeypatch.chdir(code_repo)
     with Client(code_repo) as client:
         client.register_model("iris").create_version()
@@ -23,7 +23,7 @@ def repo(code_repo, monkeypatch):
     return code_repo
 
 
-def test_without_a_stage_the_hint_names_the_key(repo, capsys):
+def test_the_hint_for_a_registry_without_stages_names_the_key_of_gitmodel_toml(repo, capsys):
     editing.edit(repo, {"gitmodel.toml": 'format = "1.2"\nstages = []\n'})
     code, _, err = ask(capsys, "promote", "iris@1", "production")
     assert code == 2
@@ -33,7 +33,7 @@ def test_without_a_stage_the_hint_names_the_key(repo, capsys):
     )
 
 
-def test_apply_advises_a_proposal_for_a_stage_that_takes_only_those(repo, capsys):
+def test_apply_advises_a_proposal_for_a_stage_that_accepts_only_proposals(repo, capsys):
     ask(capsys, "promote", "iris@1", "production")
     editing.edit(repo, {"gitmodel.toml": RULES})
     ask(capsys, "apply")
@@ -46,7 +46,7 @@ def test_apply_advises_a_proposal_for_a_stage_that_takes_only_those(repo, capsys
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_pull_is_recommended_only_if_there_is_a_remote(repo, capsys, git, tmp_path, remote):
+def test_a_hint_recommends_git_model_pull_only_if_there_is_a_remote(repo, capsys, git, tmp_path, remote):
     editing.edit(repo, {"gitmodel.toml": RULES})
     git(repo, "for-each-ref", "refs/tags/gitmodel-rules")
     for ref in git(repo, "for-each-ref", "--format=%(refname)", "refs/tags/gitmodel-rules", "refs/gitmodel").split():
@@ -57,7 +57,7 @@ def test_pull_is_recommended_only_if_there_is_a_remote(repo, capsys, git, tmp_pa
     code, _, err = ask(capsys, "apply", "iris")
     assert (code, "did not know which rules are in force" in err) == (0, True)
     assert ("git model pull" in err, "hint: `git model apply` without MODELS" in err) == (remote, not remote)
-    # The command in the hint has another hint, so that the user does not go in a circle.
+    # The command that the hint recommends must not print the same hint again.
     code, _, err = ask(capsys, "apply", *(["--push"] if remote else []))
     assert (code, "did not know which rules are in force" in err) == (0, True)
     assert "hint: the rules on the branch are now in force for later changes" in err
@@ -75,7 +75,7 @@ def test_plan_in_a_shallow_clone_warns_that_the_clone_is_shallow(repo, capsys, g
     assert "shallow" not in ask(capsys, "plan")[2]
 
 
-def test_a_model_that_exists_and_a_missing_repository_have_a_hint_for_python(repo, tmp_path, monkeypatch):
+def test_errors_for_an_existing_model_and_a_missing_repository_have_a_hint_for_python(repo, tmp_path, monkeypatch):
     with Client(repo) as client, pytest.raises(Conflict) as caught:
         client.register_model("iris")
     assert "in Python: exist_ok=True" in caught.value.hint
@@ -89,7 +89,7 @@ def test_a_model_that_exists_and_a_missing_repository_have_a_hint_for_python(rep
     assert "in Python: Client(repo=PATH)" in missing.value.hint
 
 
-def test_a_pipeline_that_was_not_committed_cannot_be_found_again(tmp_path):
+def test_the_error_for_a_pipeline_that_the_recorded_commit_lacks_says_that_it_was_not_committed(tmp_path):
     with pytest.raises(NotFound, match=r"train\.py, which has the pipeline, is not in the recorded commit") as caught:
         find_pipeline(tmp_path / "train.py", None, "train")
     assert caught.value.hint.startswith("it was not committed when the run began")

@@ -1,4 +1,7 @@
-"""The artifact stores that a machine uses: named, overridden, trusted, read-only, several."""
+"""Which artifact stores a machine uses: stores named on the branch or by settings, trusted stores, read-only stores.
+
+Anybody may write the URL of a store to the branch. A clone sends its credentials only to stores that it trusts.
+"""
 
 import json
 
@@ -51,7 +54,7 @@ yet
     )
 
 
-def test_trust_covers_one_url_and_a_changed_url_needs_it_again(iris, git):
+def test_trust_applies_to_one_url_and_not_to_another_url_that_is_recorded_later(iris, git):
     with Client(iris) as client:
         record_store(iris, "s3://ours/models")
         client.trust_store()
@@ -76,7 +79,7 @@ def test_a_store_in_a_folder_needs_no_trust(iris, url):
         assert client.access.named().trusted
 
 
-def test_a_url_given_on_this_machine_is_trusted(iris, git, tmp_path, monkeypatch):
+def test_a_store_url_from_an_argument_setting_or_variable_is_trusted(iris, git, tmp_path, monkeypatch):
     record_store(iris, "s3://bucket-of-others/models")
     here = (tmp_path / "here").as_uri()
     with Client(iris, store=here) as client:
@@ -143,7 +146,7 @@ def test_a_model_can_use_one_of_several_stores(iris, capsys, tmp_path):
     assert not (iris / ".git/gitmodel/store").exists()
     assert ask(capsys, "get", "iris@1", "train", "-o", "fetched")[0] == 0
     assert ask(capsys, "store", "use", "iris", "default")[0] == 0
-    assert ask(capsys, "verify")[0] == 0  # the artifact is still found in archive
+    assert ask(capsys, "verify")[0] == 0  # gitmodel still finds the artifact in the store `archive`
     listed = json.loads(ask(capsys, "store", "list", "--format", "json")[1])
     assert [(one["name"], one["models"]) for one in listed] == [("default", ["iris"]), ("archive", [])]
     assert ask(capsys, "check")[0] == 0
@@ -176,7 +179,7 @@ def test_a_store_that_is_read_only_on_this_machine_can_be_read_but_not_written(i
         assert client.access.named().read_only
 
 
-def test_the_clone_command_says_which_store_to_trust(iris, capsys, git, tmp_path):
+def test_git_model_clone_says_which_store_to_trust(iris, capsys, git, tmp_path):
     record_store(iris, "s3://bucket-of-others/models")
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "push", "-q", str(tmp_path / "remote.git"), "main", "gitmodel")

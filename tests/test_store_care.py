@@ -1,4 +1,7 @@
-"""Maintenance of artifact stores: status, copies, garbage, permanent erasure."""
+"""Maintenance of artifact stores: `git model store` with `status`, `copy`, `gc` (remove garbage) and `purge` (erase).
+
+An object is garbage if no version, run, stage tag, proposal or recent upload needs it.
+"""
 
 import io
 import json
@@ -25,7 +28,7 @@ FIRST = digest_of(b"first\n")
 
 @pytest.fixture
 def iris(code_repo, monkeypatch, capsys):
-    """A registry with a version of a file and a folder, and another version of the file."""
+    """A registry: iris@1 has the file `net` and the folder `data`, iris@2 has `net` and the file `train`."""
     monkeypatch.chdir(code_repo)
     for name in ("net", "train", "other"):
         (code_repo / name).write_text(f"{name}\n")
@@ -48,7 +51,7 @@ def store(iris):
 
 
 def age(store, days):
-    """Set the times of all objects in *store* to *days* days ago."""
+    """Set the times of all objects in *store* to *days* days before now."""
     then = time.time() - days * 86_400
     for found in store.digests():
         os.utime(object_of(store, found), (then, then))
@@ -66,7 +69,7 @@ def said(capsys, *command):
 # status
 
 
-def test_status_shows_the_location_of_artifacts_and_missing_ones(iris, store, capsys):
+def test_status_shows_which_stores_have_the_artifacts_and_which_are_missing(iris, store, capsys):
     check_transcript(
         capsys,
         f"""
@@ -130,7 +133,7 @@ def test_status_names_records_that_cannot_be_read(iris, capsys):
 # copy
 
 
-def test_copy_moves_a_registry_to_another_store(iris, store, capsys, tmp_path):
+def test_copy_copies_all_objects_that_a_registry_needs_to_another_store(iris, store, capsys, tmp_path):
     check_transcript(
         capsys,
         f"""
@@ -182,11 +185,11 @@ def test_copy_repairs_damaged_objects_of_the_target(iris, store, capsys, tmp_pat
     assert (code, out) == (5, f"copied 1 object (4 B) to {shared.url}; 3 were there\n")
     assert f"1 of the objects could not be copied: {TRAIN}" in err
     assert shared.open(NET).read() == b"net\n"
-    # The object stays damaged, because no other store has an intact copy.
+    # TRAIN stays damaged, because no store has an intact copy.
     assert object_of(shared, TRAIN).read_bytes() == b"Train"
 
 
-def test_copy_detects_a_store_that_loses_objects(iris, tmp_path, monkeypatch):
+def test_copy_fails_if_the_target_lacks_objects_afterwards(iris, tmp_path, monkeypatch):
     monkeypatch.setattr(LocalStore, "put_known", lambda *_, **__: None)
     with Client(iris) as client, pytest.raises(Invalid, match="lacks 5 objects that were copied"):
         client.copy_store(str(tmp_path / "new"))
@@ -243,13 +246,13 @@ def test_a_push_refreshes_existing_objects_of_the_store(iris, store, capsys, git
     shared = LocalStore(tmp_path / "shared", shared=True)
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", tmp_path / "remote.git")
-    # The store has objects that a deleted registry could have left.
+    # The shared store already has the objects, as if another registry had been deleted.
     assert ask(capsys, "store", "copy", "--to", shared.root)[0] == 0
     age(shared, 15)
     assert ask(capsys, "config", "store", shared.root)[0] == 0
     assert ask(capsys, "push")[0] == 0
     assert {one.digest for one in shared.objects() if time.time() - one.modified < 3600} == set(store.digests())
-    # If a manifest is old, its files may have been deleted.
+    # Also the files of a folder are refreshed if only its manifest is old, because `gc` may have deleted them.
     age(shared, 15)
     shared.remove(FIRST)
     assert ask(capsys, "version", "create", "iris")[0] == 0
@@ -316,7 +319,7 @@ def test_gc_keeps_inputs_and_outputs_of_runs_and_objects_of_open_runs(iris, stor
             assert not outputs & {found.digest for found in client.find_garbage().objects}
 
 
-def test_gc_keeps_the_objects_of_another_registry_that_is_named(iris, store, capsys, git, tmp_path):
+def test_gc_keeps_objects_that_another_registry_named_by_an_option_needs(iris, store, capsys, git, tmp_path):
     git(tmp_path, "init", "-q", "other")
     url = store.url
     with Client(tmp_path / "other", store=url) as other:
@@ -368,7 +371,7 @@ def test_gc_of_a_shared_store_stops_if_the_remote_is_unreachable(iris, capsys, g
 # purge
 
 
-def test_purge_erases_and_leaves_a_tombstone_that_verify_names(iris, store, capsys, git):
+def test_purge_erases_the_bytes_and_verify_shows_when_and_why(iris, store, capsys, git):
     check_transcript(
         capsys,
         f"""
@@ -441,7 +444,7 @@ def test_purge_of_one_file_of_a_folder_leaves_the_others(iris, store, capsys, tm
     assert ask(capsys, "verify")[0] == 5
 
 
-def test_purge_waits_until_others_see_the_tombstone(iris, capsys, git, tmp_path):
+def test_purge_erases_from_a_shared_store_only_after_the_tombstone_was_pushed(iris, capsys, git, tmp_path):
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
     assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
@@ -461,7 +464,7 @@ def test_purge_waits_until_others_see_the_tombstone(iris, capsys, git, tmp_path)
     assert (code, done["pending"]) == (0, False)
     assert done["removed"] == [shared.url, (iris / ".git/gitmodel/store").as_uri()]
     assert not shared.holds(NET)
-    # gc in Ada's clone deletes the copy there.
+    # `gc` in Bob's clone deletes his copy of the purged object.
     git(tmp_path, "clone", "-q", str(tmp_path / "remote.git"), "bob")
     with Client(tmp_path / "bob") as bob:
         bob.pull()

@@ -1,4 +1,4 @@
-"""Answers stay correct if a filter or page hides rows, and errors name what the user knows."""
+"""Messages are true: a filter that hides all rows is named as the reason, and hints fit the command that was run."""
 
 import pickle
 
@@ -11,7 +11,7 @@ from gitmodel import Client, Refused
 
 @pytest.fixture
 def repo(code_repo, monkeypatch):
-    """A repository with a registry, that is the current folder; iris@1 has an artifact and an alias."""
+    """The current folder: a repository with a registry, in which iris@1 has an artifact and an alias."""
     monkeypatch.chdir(code_repo)
     (code_repo / "train.csv").write_text("a,b\n1,2\n")
     with Client(code_repo) as client:
@@ -34,13 +34,15 @@ def repo(code_repo, monkeypatch):
         (("version", "model_objects", "iris@1"), "iris@1 has no model objects"),
     ],
 )
-def test_a_filter_or_a_page_without_rows_is_not_called_an_empty_registry(repo, capsys, words, said):
+def test_a_list_without_rows_because_of_a_filter_or_page_says_so_and_not_that_the_registry_is_empty(
+    repo, capsys, words, said
+):
     code, out, err = ask(capsys, *words)
     assert (code, f"{out}{err}".strip()) == (0, said)
 
 
 @pytest.mark.parametrize("command", ["check", "doctor"])
-def test_a_filter_that_hides_every_fault_does_not_say_that_all_is_well(repo, capsys, git, command):
+def test_check_and_doctor_with_a_filter_that_hides_every_fault_still_report_faults(repo, capsys, git, command):
     editing.edit(repo, {"models/iris/versions/1.toml": "number = 'no'\n"})
     git(repo, "update-ref", "refs/tags/model/iris/production", "HEAD")
     assert ask(capsys, command)[0] == 5
@@ -51,7 +53,7 @@ def test_a_filter_that_hides_every_fault_does_not_say_that_all_is_well(repo, cap
     assert "no problems found" not in out + err
 
 
-def test_an_artifact_that_needs_trust_is_named_and_not_its_temporary_file(repo, tmp_path):
+def test_the_error_for_an_artifact_that_needs_trust_names_the_artifact_and_not_its_file(repo, tmp_path):
     (tmp_path / "model.pkl").write_bytes(pickle.dumps([1]))
     with Client(repo) as client:
         version = client.get_model("iris").create_version(model_objects={"classifier": tmp_path / "model.pkl"})
@@ -61,14 +63,14 @@ def test_an_artifact_that_needs_trust_is_named_and_not_its_temporary_file(repo, 
 
 
 @pytest.mark.parametrize("command", ["plan", "check"])
-def test_an_invalid_range_gets_no_misleading_hint(repo, capsys, command):
+def test_the_hint_for_an_invalid_range_shows_a_valid_range(repo, capsys, command):
     code, _, err = ask(capsys, command, "..")
     assert code == 2
     assert err == "error: '..' is not BASE..HEAD\nhint: name two commits, for example gitmodel..HEAD\n"
 
 
 @pytest.mark.parametrize("command", ["pull", "push", "propose"])
-def test_a_bundle_is_not_advised_to_add_a_remote(repo, capsys, git, tmp_path, command):
+def test_commands_on_a_bundle_advise_to_clone_it_and_not_to_add_a_remote(repo, capsys, git, tmp_path, command):
     git(repo, "bundle", "create", "-q", str(tmp_path / "iris.bundle"), "gitmodel", "--tags")
     words = ("iris@1", "production", "--push") if command == "propose" else ()
     code, _, err = ask(capsys, "--repo", str(tmp_path / "iris.bundle"), command, *words)
@@ -76,7 +78,7 @@ def test_a_bundle_is_not_advised_to_add_a_remote(repo, capsys, git, tmp_path, co
     assert ask(capsys, "--repo", str(tmp_path / "iris.bundle"), "config")[0] == 0
 
 
-def test_a_push_of_an_alias_does_not_count_it_as_a_stage(repo, capsys, git, tmp_path):
+def test_push_counts_the_tag_of_an_alias_as_a_tag_and_not_as_a_stage(repo, capsys, git, tmp_path):
     git(tmp_path, "init", "-q", "--bare", "hub.git")
     git(tmp_path, "init", "-q", "--bare", "store")
     git(repo, "remote", "add", "origin", str(tmp_path / "hub.git"))

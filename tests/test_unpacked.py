@@ -1,4 +1,7 @@
-"""Artifacts that are read in place are always complete, even with concurrent readers."""
+"""Reading artifacts in place with `artifact.path()`. A folder is put together in a cache from the objects of the store.
+
+It must be complete and unchanged, also if several readers create it at the same time or a reader is killed.
+"""
 
 import os
 import signal
@@ -49,7 +52,7 @@ def beside(path):
     return [name for name in os.listdir(path.parent) if name != path.name]
 
 
-def test_a_folder_in_the_cache_is_not_moved_when_it_is_used_again(artifact):
+def test_a_folder_in_the_cache_is_used_again_and_not_replaced(artifact):
     path = artifact.path()
     assert content(path) == FILES
     before = {name: (path / name).stat().st_ino for name in FILES}
@@ -60,8 +63,8 @@ def test_a_folder_in_the_cache_is_not_moved_when_it_is_used_again(artifact):
     assert beside(path) == []
 
 
-def test_threads_that_ask_for_a_folder_concurrently_all_get_it_whole(artifact, monkeypatch):
-    """Every thread finds no folder before the first thread moves its folder into place."""
+def test_threads_that_open_a_folder_at_the_same_time_all_get_it_complete(artifact, monkeypatch):
+    """All threads look for the folder before the first thread has moved its folder into the cache."""
     all_of_them = threading.Barrier(4, timeout=30)
     members_of = manifests.members_of
 
@@ -69,7 +72,7 @@ def test_threads_that_ask_for_a_folder_concurrently_all_get_it_whole(artifact, m
         all_of_them.wait()
         return members_of(*arguments)
 
-    assert unpacked.members_of is members_of  # the original function, so that only `get_folder` waits
+    assert unpacked.members_of is members_of  # not replaced below, so that only `get_folder` waits
     monkeypatch.setattr(fetching, "members_of", wait)
 
     def read(_):
@@ -81,8 +84,8 @@ def test_threads_that_ask_for_a_folder_concurrently_all_get_it_whole(artifact, m
     assert beside(artifact.path()) == []
 
 
-def test_a_folder_that_another_process_creates_first_is_used(artifact, monkeypatch):
-    """Another reader creates the folder after this reader found none, and before this reader clears its place."""
+def test_a_reader_uses_the_folder_that_another_process_created_in_the_meantime(artifact, monkeypatch):
+    """Another process creates the folder after this reader found none, and before it makes room for its own."""
     path = artifact.path()
     away = path.parent / "away"
     path.rename(away)
@@ -114,7 +117,7 @@ with Client(sys.argv[1]) as client:
 """
 
 
-def test_processes_that_ask_for_a_folder_concurrently_all_get_it_whole(code_repo, artifact):
+def test_processes_that_open_a_folder_at_the_same_time_all_get_it_complete(code_repo, artifact):
     readers = [
         subprocess.Popen(
             [sys.executable, "-c", READER, str(code_repo)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -202,7 +205,7 @@ def replace_by_link(path):
         replace_by_link,
     ],
 )
-def test_a_kept_folder_that_was_changed_is_repaired(artifact, change):
+def test_a_changed_folder_in_the_cache_is_repaired(artifact, change):
     path = artifact.path()
     change(path)
     assert artifact.path() == path
@@ -212,7 +215,7 @@ def test_a_kept_folder_that_was_changed_is_repaired(artifact, change):
     assert {found.name for found in path.iterdir()} == {f"part-{number}" for number in range(7)}
 
 
-def test_repairing_one_file_of_a_kept_folder_does_not_rewrite_the_others(artifact):
+def test_repairing_one_file_of_a_folder_in_the_cache_does_not_rewrite_the_others(artifact):
     path = artifact.path()
     before = {name: (path / name).stat().st_ino for name in FILES}
     edit(path)
@@ -221,7 +224,7 @@ def test_repairing_one_file_of_a_kept_folder_does_not_rewrite_the_others(artifac
     assert changed == {"part-1/file-1.bin"}
 
 
-def test_a_kept_folder_of_read_only_files_is_repaired_too(artifact):
+def test_a_changed_folder_of_read_only_files_in_the_cache_is_repaired(artifact):
     path = artifact.path()
     assert all(file.stat().st_mode & 0o222 == 0 for file in path.rglob("*.bin"))
     os.chmod(path / "part-1/file-1.bin", 0)
@@ -230,7 +233,7 @@ def test_a_kept_folder_of_read_only_files_is_repaired_too(artifact):
     assert content(artifact.path()) == FILES
 
 
-def test_leftovers_of_a_killed_reader_are_removed_by_the_next(artifact, code_repo):
+def test_the_next_reader_removes_temporary_folders_of_a_killed_reader(artifact, code_repo):
     script = READER.replace(
         "from gitmodel import Client",
         "from gitmodel import Client\nfrom gitmodel.stores.artifacts import fetching\n"
@@ -246,7 +249,7 @@ def test_leftovers_of_a_killed_reader_are_removed_by_the_next(artifact, code_rep
     assert reader.stdout.readline() == "unpacking\n"
     cache = Path(code_repo) / ".git" / "gitmodel" / "cache"
     assert len(list(cache.glob(".gitmodel-*"))) == 1
-    path = artifact.path()  # the temporary folder of a running reader stays
+    path = artifact.path()  # must keep the temporary folder of a reader that is still running
     assert len(list(cache.glob(".gitmodel-*"))) == 1
     reader.send_signal(signal.SIGKILL)
     reader.communicate()
@@ -255,7 +258,7 @@ def test_leftovers_of_a_killed_reader_are_removed_by_the_next(artifact, code_rep
     assert not list(cache.glob(".gitmodel-*"))
 
 
-def test_a_file_of_a_kept_folder_that_was_purged_is_not_served(client, artifact):
+def test_a_purged_file_is_not_read_from_a_folder_in_the_cache(client, artifact):
     path = artifact.path()
     digest = manifests.manifest_of(client.store, artifact.digest)[0].digest
     client.purge(digest, reason="request for erasure")

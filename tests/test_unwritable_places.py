@@ -1,4 +1,4 @@
-"""Errors of places that cannot be written."""
+"""The hints of errors for files and folders that gitmodel cannot write."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ from gitmodel.files.failures import writing
         (errno.ENOSPC, "the site is as before; free space on the disk or repair it, then try again"),
     ],
 )
-def test_the_hint_depends_on_why_the_place_cannot_be_written(number: int, hint: str) -> None:
+def test_the_hint_depends_on_the_reason_why_a_file_cannot_be_written(number: int, hint: str) -> None:
     with (
         pytest.raises(Unreachable, match=r"^site cannot be written: ") as caught,
         writing(Path("site"), outcome="the site is as before"),

@@ -1,4 +1,4 @@
-"""Registries of older formats, kept as git bundles that the programs of that time wrote, work unchanged.
+"""Registries of older formats can be read and changed. They are git bundles, which earlier releases of gitmodel wrote.
 
 Both have iris with version 1 (archived, alias champion) and version 2 (production, before in staging), and wine without
 a version. That of 1.1 has a second store, too.
@@ -20,7 +20,7 @@ OBJECTS = {
 
 @pytest.fixture
 def registry(format, tmp_path, git, monkeypatch):
-    """A clone of the bundle of *format*, with the artifacts as the store of that time kept them."""
+    """A clone of the bundle of *format*, with a store that has the artifacts as the earlier release wrote them."""
     code = tmp_path / "code"
     git(tmp_path, "clone", "-q", str(BUNDLES / f"format-{format}.bundle"), str(code))
     git(code, "fetch", "-q", "origin", "refs/heads/gitmodel:refs/heads/gitmodel", "refs/tags/model/*:refs/tags/model/*")
@@ -43,7 +43,7 @@ def written_format(git, registry):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_an_older_registry_is_valid_and_says_the_same(format, registry, capsys, git):
+def test_commands_read_a_registry_of_an_older_format_without_errors(format, registry, capsys, git):
     assert written_format(git, registry) == f'format = "{format}"'
     asked(capsys, "check")
     asked(capsys, "verify")
@@ -66,18 +66,20 @@ def test_an_older_registry_is_valid_and_says_the_same(format, registry, capsys, 
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_an_older_registry_is_changed_and_its_format_rises_only_for_what_needs_it(format, registry, capsys, git):
+def test_the_format_of_an_older_registry_rises_only_with_a_change_that_needs_a_newer_format(
+    format, registry, capsys, git
+):
     asked(capsys, "version", "create", "iris", "--metadata", "accuracy=0.97")
     asked(capsys, "promote", "iris@3", "production", "--reason", "newer")
     asked(capsys, "rollback", "iris", "production", "--reason", "older again")
-    assert written_format(git, registry) == f'format = "{format}"'  # the program of that time still reads and writes it
+    assert written_format(git, registry) == f'format = "{format}"'  # the earlier release can still use it
     asked(capsys, "link", "iris@3", "--attachment", "report=train.py")
     assert written_format(git, registry) == 'format = "1.2"'
     asked(capsys, "check")
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_going_back_is_a_commit_that_returns_the_old_records(format, registry, capsys, git):
+def test_a_commit_that_restores_the_old_records_goes_back_to_the_older_format(format, registry, capsys, git):
     before = git(registry, "rev-parse", "gitmodel^{tree}")
     asked(capsys, "metadata", "set", "iris@2", "note=new")
     asked(capsys, "link", "iris@2", "--attachment", "report=train.py")
@@ -90,9 +92,7 @@ def test_going_back_is_a_commit_that_returns_the_old_records(format, registry, c
 
 
 @pytest.mark.parametrize("format", ["1.0"])
-def test_a_registry_of_the_next_major_format_is_refused_and_the_hint_says_what_to_upgrade(
-    format, registry, capsys, git
-):
+def test_the_error_for_a_registry_of_the_next_major_format_says_what_to_upgrade(format, registry, capsys, git):
     text = git(registry, "show", "gitmodel:gitmodel.toml").replace('format = "1.0"', 'format = "2.0"')
     blob = git(registry, "hash-object", "-w", "--stdin", input=f"{text}\n")
     tree = git(registry, "ls-tree", "gitmodel").replace(git(registry, "rev-parse", "gitmodel:gitmodel.toml"), blob)

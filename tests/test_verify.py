@@ -1,4 +1,4 @@
-"""`verify` reports all damaged, lost and unreachable artifacts."""
+"""`git model verify` reports all damaged, missing and unreachable artifacts, although some records cannot be read."""
 
 import json
 
@@ -11,7 +11,7 @@ from gitmodel import Client
 
 @pytest.fixture
 def two(code_repo, monkeypatch, capsys):
-    """Two models, of which iris has a version with one artifact and rose another."""
+    """A registry with the models iris and rose, which have one version each, with one artifact each."""
     monkeypatch.chdir(code_repo)
     for model in ("iris", "rose"):
         (code_repo / model).write_text(f"{model}\n")
@@ -20,7 +20,7 @@ def two(code_repo, monkeypatch, capsys):
     return code_repo
 
 
-def test_a_damaged_record_is_named_and_the_others_are_verified(two, capsys):
+def test_verify_names_a_damaged_record_and_verifies_the_artifacts_of_all_others(two, capsys):
     edit(two, {"models/iris/versions/1.toml": "number = 1\n"})
     check_transcript(
         capsys,
@@ -42,7 +42,7 @@ def test_a_damaged_record_is_named_and_the_others_are_verified(two, capsys):
     ]
 
 
-def test_a_lost_tree_of_versions_is_named_and_the_others_are_verified(two, capsys, git):
+def test_verify_names_a_missing_git_tree_of_versions_and_verifies_the_other_artifacts(two, capsys, git):
     tree = git(two, "rev-parse", f"{BRANCH}:models/iris/versions")
     lost = two / ".git/objects" / tree[:2] / tree[2:]
     lost.unlink()
@@ -54,7 +54,7 @@ def test_a_lost_tree_of_versions_is_named_and_the_others_are_verified(two, capsy
     assert [(one["versions"], one["error"]) for one in found[1:]] == [(["rose@1"], "")]
 
 
-def test_a_lost_folder_of_a_hundred_versions_does_not_hide_the_others(two, capsys, git):
+def test_verify_names_a_missing_git_tree_of_a_hundred_versions_and_verifies_the_others(two, capsys, git):
     text = git(two, "cat-file", "blob", f"{BRANCH}:models/iris/versions/1.toml") + "\n"
     files = {f"models/iris/versions/{n // 100}xx/{n}.toml": text.replace("= 1\n", f"= {n}\n") for n in (100, 200)}
     edit(two, files)
@@ -69,9 +69,9 @@ def test_a_lost_folder_of_a_hundred_versions_does_not_hide_the_others(two, capsy
     ]
 
 
-def test_an_unreachable_store_is_not_reported_as_damage(two, capsys, tmp_path):
+def test_verify_does_not_report_artifacts_of_an_unreachable_store_as_damaged(two, capsys, tmp_path):
     ask(capsys, "init", "--store", tmp_path / "store")
-    assert ask(capsys, "verify")[0] == 5  # the new store answers, but is empty
+    assert ask(capsys, "verify")[0] == 5  # because the new store is reachable and has no objects
     (tmp_path / "store/sha256").rmdir()
     (tmp_path / "store/tmp").rmdir()
     (tmp_path / "store").rmdir()
@@ -83,8 +83,8 @@ def test_an_unreachable_store_is_not_reported_as_damage(two, capsys, tmp_path):
         assert all(one.unreachable for one in client.verify("iris@1"))
 
 
-def test_linking_a_damaged_file_of_a_promoted_version_again_under_its_name_repairs_the_store(two, capsys):
-    """The hint of `verify` recommends it. Under another name, the new link of a promoted version is refused."""
+def test_linking_the_same_file_again_under_its_name_repairs_a_damaged_artifact_of_a_promoted_version(two, capsys):
+    """The hint of `verify` recommends this. Under another name, the link would be a new artifact, which is refused."""
     with Client(two) as client:
         client.get_version("iris@1").set_stage("production")
         path = client.get_version("iris@1").get_artifact("data").path().resolve()

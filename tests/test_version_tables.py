@@ -1,4 +1,7 @@
-"""Tables of versions with measurements: columns, orders, and searches over all models."""
+"""Tables of versions, models, runs and histories with columns for metadata, called measurements if they are numbers.
+
+`--columns` and `--sort` select columns and order. `git model version list` without a model searches all models.
+"""
 
 import json
 
@@ -32,7 +35,7 @@ def numbers(found):
     return [str(view) for view in found]
 
 
-def test_a_table_has_the_measurements_that_most_versions_have_rounded(client, capsys):
+def test_a_table_shows_rounded_the_measurements_that_most_versions_have(client, capsys):
     code, out, _ = ask(capsys, "version", "list", "iris")
     head, *rows = out.splitlines()
     assert code == 0
@@ -41,19 +44,19 @@ def test_a_table_has_the_measurements_that_most_versions_have_rounded(client, ca
     assert rows[0].split()[:2] == ["3", str(2**53 + 1)]
 
 
-def test_on_a_narrow_terminal_a_table_has_fewer_measurements(client, capsys, monkeypatch):
+def test_a_table_on_a_narrow_terminal_has_fewer_measurements(client, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "45")
     head = ask(capsys, "version", "list", "iris")[1].splitlines()[0]
     assert head.split() == ["VERSION", "rows", "CREATED", "(UTC)"]
 
 
-def test_a_sorted_table_has_the_key_of_the_order_even_if_few_versions_have_it(client, capsys):
+def test_a_table_shows_the_key_by_which_it_is_sorted_even_if_few_versions_have_it(client, capsys):
     head, first, *_ = ask(capsys, "version", "list", "--sort=-framework")[1].splitlines()
     assert head.split() == ["MODEL", "VERSION", "framework", "accuracy", "rows", "CREATED", "(UTC)"]
     assert first.split()[:3] == ["wine", "1", "sklearn"]
 
 
-def test_without_a_model_the_versions_of_all_are_listed(client, capsys):
+def test_version_list_without_a_model_lists_the_versions_of_all_models(client, capsys):
     client.register_model("empty")
     client.register_model("gone").create_version(metadata={"accuracy": 1.0})
     client.delete_model("gone")
@@ -86,7 +89,7 @@ def test_versions_are_sorted_by_a_field_and_versions_without_the_field_come_last
     assert numbers(client.find_versions(sort=sort, limit=2, offset=1)) == found[1:3]
 
 
-def test_columns_are_exact_in_json_and_tsv(client, capsys):
+def test_values_of_columns_are_not_rounded_in_json_and_tsv(client, capsys):
     code, out, _ = ask(capsys, "version", "list", "--columns", "accuracy,stage,split.rows", "--format", "json")
     assert (code, json.loads(out)[2]) == (
         0,
@@ -104,7 +107,7 @@ def test_columns_are_exact_in_json_and_tsv(client, capsys):
     assert out.splitlines()[2].split() == ["2", "0.97", "x" * 30]
 
 
-def test_a_column_or_order_that_no_version_has_is_named_with_the_nearest(client, capsys):
+def test_the_error_for_a_column_or_order_that_no_version_has_suggests_the_nearest_key(client, capsys):
     for form in ("table", "json", "tsv"):
         code, out, err = ask(capsys, "version", "list", "--columns", "acuracy,rows", "--format", form)
         assert (code, out) == (2, "")
@@ -151,7 +154,7 @@ def test_a_column_or_order_that_no_version_has_is_named_with_the_nearest(client,
         ("history iris@production", "write the model alone: iris;"),
     ],
 )
-def test_a_key_or_reference_that_a_command_does_not_support_is_refused(client, capsys, words, said):
+def test_a_column_order_or_reference_that_the_command_does_not_support_is_refused(client, capsys, words, said):
     client.register_model("wool").create_version()
     client.promote("iris@1", "production")
     code, out, err = ask(capsys, *words.split())
@@ -159,7 +162,7 @@ def test_a_key_or_reference_that_a_command_does_not_support_is_refused(client, c
     assert said in err
 
 
-def test_found_versions_become_rows_and_a_data_frame(client):
+def test_the_result_of_find_versions_can_become_rows_and_a_data_frame(client):
     pandas = pytest.importorskip("pandas")
     found = client.find_versions("iris", sort="-accuracy")
     assert repr(found) == "VersionTable(3 versions)"
@@ -172,7 +175,7 @@ def test_found_versions_become_rows_and_a_data_frame(client):
     assert "<td>0.97</td>" in found._repr_html_()
 
 
-def test_a_search_of_a_past_state_and_of_a_transaction_sees_their_versions(client, git, code_repo, capsys):
+def test_a_search_with_at_or_in_a_transaction_finds_the_versions_of_that_state(client, git, code_repo, capsys):
     before = git(code_repo, "rev-parse", "gitmodel")
     with client.transaction("Create another") as change:
         change.get_model("wine").create_version(metadata={"accuracy": 0.99})
@@ -216,7 +219,7 @@ def test_a_search_over_models_reads_only_the_tags_of_found_versions_in_one_proce
     assert [(str(view), view.stage) for view in found] == [("iris@2", "production"), ("wine@1", "production")]
     found = client.find_versions(sort="accuracy", limit=1)
     assert [(str(view), view.stage) for view in found] == [("other@1", "staging")]
-    assert listed == [{"iris", "other", "wine"}] * 2  # without the index, every model is read
+    assert listed == [{"iris", "other", "wine"}] * 2  # a search without the index reads the tags of all models
     monkeypatch.setattr(index_access, "_HUNDREDS_FOR_INDEX", 0)
     listed.clear()
     assert numbers(client.find_versions(filter="metadata.accuracy > 0.94")) == ["iris@2", "wine@1"]
@@ -228,7 +231,7 @@ def test_a_search_over_models_reads_only_the_tags_of_found_versions_in_one_proce
     assert listed[2:] == [set()]
 
 
-def test_stage_show_lists_the_versions_in_force_and_reports_pending_changes(client, git, code_repo, capsys):
+def test_stage_show_leaves_out_a_pending_promotion_and_refuses_an_unknown_stage(client, git, code_repo, capsys):
     client.promote("iris@1", "production")
     client.promote("iris@2", "production")
     git(code_repo, "tag", "-d", "model/iris/production")
@@ -274,7 +277,7 @@ def test_runs_are_listed_with_parameters_and_metadata_and_sorted(runs, capsys):
     ]
 
 
-def test_listed_models_become_rows_and_a_data_frame(client):
+def test_the_result_of_list_models_can_become_rows_and_a_data_frame(client):
     pytest.importorskip("pandas")
     client.update_model("iris", metadata={"risk": 2})
     found = client.view_models(sort="-versions")
@@ -284,7 +287,7 @@ def test_listed_models_become_rows_and_a_data_frame(client):
     assert "<td>iris</td>" in found._repr_html_()
 
 
-def test_listed_runs_become_rows_and_a_data_frame(runs):
+def test_the_result_of_list_runs_can_become_rows_and_a_data_frame(runs):
     pytest.importorskip("pandas")
     found = runs.list_runs(sort="-accuracy")
     assert repr(found) == "RunTable(3 runs)"
@@ -296,7 +299,7 @@ def test_listed_runs_become_rows_and_a_data_frame(runs):
     assert "<td>0.9123456</td>" in found._repr_html_()
 
 
-def test_an_order_or_column_that_no_run_has_is_named_with_the_nearest(runs, capsys):
+def test_the_error_for_an_order_or_column_that_no_run_has_suggests_the_nearest_key(runs, capsys):
     code, out, err = ask(capsys, "runs", "list", "--sort", "parameters.rl")
     assert (code, out) == (2, "")
     assert "no run has parameters.rl" in err
@@ -305,7 +308,7 @@ def test_an_order_or_column_that_no_run_has_is_named_with_the_nearest(runs, caps
     assert "no run in this list has metadata.acuracy\nhint: did you mean metadata.accuracy?" in err
 
 
-def test_a_column_with_metadata_that_no_run_has_is_looked_for_in_versions(client, capsys):
+def test_the_error_for_a_column_with_metadata_that_no_run_has_advises_version_list(client, capsys):
     with client.start_run("fit") as run:
         run.log_parameters(lr=0.1)
     code, out, err = ask(capsys, "runs", "list", "--columns", "accuracy")
@@ -314,7 +317,7 @@ def test_a_column_with_metadata_that_no_run_has_is_looked_for_in_versions(client
     assert "did you mean parameters.lr?" in ask(capsys, "runs", "list", "--columns", "lr")[2]
 
 
-def test_a_list_of_models_is_sorted_by_metadata_and_shows_it(client, capsys):
+def test_a_list_of_models_can_be_sorted_by_metadata_which_it_then_shows(client, capsys):
     client.update_model("iris", metadata={"risk": 2, "owner": "ada"})
     client.update_model("wine", metadata={"risk": 1.5})
     client.register_model("rose")
@@ -339,7 +342,7 @@ def holders(client):
     return client
 
 
-def test_the_history_has_the_measurements_of_each_holder_in_order(holders, capsys):
+def test_the_history_shows_the_measurements_of_each_version_and_can_be_sorted(holders, capsys):
     code, out, _ = ask(capsys, "history", "iris", "production", "--columns", "accuracy,rows", "--sort", "when")
     head, *rows = [line.split() for line in out.splitlines()]
     assert (code, head) == (0, ["FROM", "(UTC)", "UNTIL", "(UTC)", "VERSION", "accuracy", "rows"])
@@ -370,11 +373,11 @@ def test_the_history_shows_the_columns_that_fit_and_can_be_sorted_and_filtered_b
     assert [(row.event.version, row.metadata["accuracy"]) for row in best] == [(2, 0.97)]
     assert [row.event.version for row in holders.view_history(filter="metadata.accuracy > 0.94")] == [1, 2]
     assert [row.event.model for row in holders.view_history(filter="stage == 'staging'")] == ["wine"]
-    holders.get_version("iris@1").log_metadata(accuracy=0.5)  # the history shows current metadata
+    holders.get_version("iris@1").log_metadata(accuracy=0.5)  # also a change after the promotion is shown
     assert holders.view_history("iris", "production", sort="accuracy")[0].metadata["accuracy"] == 0.5
 
 
-def test_a_wrong_column_order_or_date_of_the_history_is_an_error(holders, capsys):
+def test_history_refuses_a_wrong_column_order_or_date(holders, capsys):
     code, out, err = ask(capsys, "history", "iris", "production", "--columns", "acuracy")
     assert (code, out) == (2, "")
     assert "no event in this list has metadata.acuracy\nhint: did you mean metadata.accuracy?" in err
@@ -392,7 +395,7 @@ def test_a_wrong_column_order_or_date_of_the_history_is_an_error(holders, capsys
     ]  # fmt: skip
 
 
-def test_the_history_becomes_rows_and_a_data_frame(holders):
+def test_the_result_of_view_history_can_become_rows_and_a_data_frame(holders):
     pytest.importorskip("pandas")
     found = holders.view_history("iris", "production", sort="when")
     assert repr(found) == "HistoryTable(3 events)"
@@ -402,7 +405,7 @@ def test_the_history_becomes_rows_and_a_data_frame(holders):
     assert "<td>0.912345678</td>" in found._repr_html_()
 
 
-def test_the_history_warns_of_a_damaged_record_and_has_the_versions_of_a_deleted_model(holders, capsys, code_repo):
+def test_the_history_includes_a_deleted_model_and_warns_of_a_damaged_record(holders, capsys, code_repo):
     holders.get_version("wine@1").set_stage("none")
     holders.delete_model("wine")
     found = holders.view_history("wine")

@@ -1,4 +1,6 @@
-"""Versions that were made elsewhere: `create_version(number=, code=, runs=)`, and artifacts linked by digest."""
+"""Recording versions that another tool or machine created: `create_version` with a number, code commit or run, and
+linking artifacts by the digest of objects that the store already has.
+"""
 
 from datetime import datetime, timezone
 
@@ -48,9 +50,7 @@ class TestNumbers:
             (2 * 10**9, UsageError, "2000000000 cannot be the number of a version"),
         ],
     )
-    def test_a_number_that_is_taken_or_too_far_is_refused_and_nothing_changes(
-        self, client, wine, number, error, message
-    ):
+    def test_create_version_refuses_a_number_that_is_taken_or_too_high(self, client, wine, number, error, message):
         wine.create_version(number=2)
         before = state(client)
         with pytest.raises(error) as refused:
@@ -59,7 +59,7 @@ class TestNumbers:
         assert state(client) == before
         assert list(client.store.digests()) == []
 
-    def test_versions_of_one_transaction_keep_their_numbers(self, client, wine):
+    def test_versions_that_a_transaction_creates_with_numbers_get_these_numbers(self, client, wine):
         with client.transaction("Import") as change:
             model = change.get_model("wine")
             assert [model.create_version(number=number).number for number in (2, 5)] == [2, 5]
@@ -67,7 +67,7 @@ class TestNumbers:
         assert [version.number for version in wine.list_versions()] == [2, 5, 6]
         assert client.check() == []
 
-    def test_a_number_that_a_transaction_reserved_is_neither_taken_nor_skipped(self, client, wine, code_repo):
+    def test_a_number_that_an_open_transaction_reserved_cannot_be_used_or_skipped(self, client, wine, code_repo):
         with client.transaction("Later") as change:
             assert change.get_model("wine").create_version().number == 1
             with Client(code_repo) as other:
@@ -77,14 +77,14 @@ class TestNumbers:
         assert [version.number for version in wine.list_versions()] == [1, 3]
         assert client.check() == []
 
-    def test_an_idempotency_key_finds_the_version_with_its_number(self, wine):
+    def test_create_version_with_the_same_idempotency_key_and_number_returns_the_existing_version(self, wine):
         first = wine.create_version(number=4, idempotency_key="job 7")
         again = wine.create_version(number=4, idempotency_key="job 7")
         assert (first.number, again.number, first.is_new, again.is_new) == (4, 4, True, False)
 
 
 class TestCode:
-    def test_a_commit_that_the_code_repository_lacks_is_recorded_as_it_is(self, client, wine):
+    def test_a_code_commit_that_the_code_repository_lacks_is_recorded_unchanged(self, client, wine):
         version = wine.create_version(code=COMMIT)
         assert version.code == Code(commit=COMMIT)
         assert version.code.dirty is None, "whether there were uncommitted changes is unknown"
@@ -96,14 +96,16 @@ class TestCode:
             wine.create_version(code=COMMIT).set_stage("production")
         wine.create_version(code=Code(commit=COMMIT, dirty=False)).set_stage("production")
 
-    def test_a_commit_that_the_code_repository_has_is_kept(self, client, wine, code_repo, git):
+    def test_a_ref_keeps_a_given_code_commit_that_the_code_repository_has(self, client, wine, code_repo, git):
         head = git(code_repo, "rev-parse", "HEAD")
         wine.create_version(code=head)
         assert (
             git(code_repo, "for-each-ref", "--format=%(refname)", "refs/gitmodel/code") == f"refs/gitmodel/code/{head}"
         )
 
-    def test_rules_for_uncommitted_changes_are_about_the_current_code_only(self, client, wine, code_repo, monkeypatch):
+    def test_rules_for_uncommitted_changes_do_not_apply_to_a_given_code_commit(
+        self, client, wine, code_repo, monkeypatch
+    ):
         monkeypatch.setenv("GITMODEL_DIRTY", "refuse")
         (code_repo / "train.py").write_text("changed")
         with Client(code_repo) as client:
@@ -117,7 +119,7 @@ class TestCode:
         assert wine.create_version(code=code).code.repository == "https://example.com/iris.git"
 
     @pytest.mark.parametrize("commit", ["HEAD", COMMIT[:10], COMMIT.upper(), ""])
-    def test_only_a_full_commit_id_is_accepted(self, client, wine, commit):
+    def test_create_version_accepts_only_a_full_id_as_code_commit(self, client, wine, commit):
         before = state(client)
         with pytest.raises(UsageError, match="is not a full commit id"):
             wine.create_version(code=commit)
@@ -125,7 +127,7 @@ class TestCode:
 
 
 class TestRuns:
-    def test_the_record_of_a_run_is_written_in_the_same_commit(self, client, wine, git, code_repo):
+    def test_create_version_with_a_run_writes_version_and_run_in_one_commit(self, client, wine, git, code_repo):
         before = git(code_repo, "rev-list", "--count", "gitmodel")
         version = wine.create_version(number=2, runs=[imported_run(parameters={"lr": 0.1})])
         assert int(git(code_repo, "rev-list", "--count", "gitmodel")) == int(before) + 1
@@ -134,7 +136,7 @@ class TestRuns:
         assert [found.id for found in client.view_version_runs("wine@2")[1]] == [run.id]
         assert client.check() == []
 
-    def test_a_second_version_of_the_run_leaves_its_record_as_it_is(self, client, wine):
+    def test_a_second_version_with_the_same_run_does_not_change_the_record_of_the_run(self, client, wine):
         run = imported_run()
         wine.create_version(runs=[run])
         assert wine.create_version(runs=[run]).runs == wine.create_version(runs=[run.id]).runs == [run.id]
@@ -149,7 +151,9 @@ class TestRuns:
             ([imported_run(error=3)], UsageError),
         ],
     )
-    def test_a_run_that_is_unknown_or_differs_is_refused_and_nothing_changes(self, client, wine, runs, error):
+    def test_create_version_refuses_an_unknown_run_and_another_record_of_an_existing_run(
+        self, client, wine, runs, error
+    ):
         wine.create_version(runs=[imported_run()])
         before = state(client)
         with pytest.raises(error):
@@ -169,7 +173,7 @@ class TestLinksByDigest:
         return wine.create_version(data={"train": table}, model_objects={"net": folder})
 
     @pytest.mark.parametrize("name", ["train", "net"])
-    def test_the_link_is_that_of_the_stored_artifact(self, client, wine, source, name):
+    def test_an_artifact_linked_by_digest_has_the_same_link_as_the_stored_artifact(self, client, wine, source, name):
         there = source.get_artifact(name)
         before = sorted(client.store.digests())
         version = wine.create_version()
@@ -182,7 +186,7 @@ class TestLinksByDigest:
         assert sorted(client.store.digests()) == before
         assert [found.error for found in client.verify(version.reference)] == [""]
 
-    def test_a_version_and_its_links_are_one_commit_in_a_transaction(self, client, wine, source):
+    def test_a_transaction_creates_a_version_and_links_artifacts_by_digest_in_one_commit(self, client, wine, source):
         with client.transaction("Import") as change:
             version = change.get_model("wine").create_version(number=9)
             version.link_artifact("train", digest=source.get_artifact("train").digest)
@@ -199,21 +203,21 @@ class TestLinksByDigest:
             ({"source": 3, "file": "x"}, UsageError),
         ],
     )
-    def test_an_object_that_the_store_lacks_is_refused_and_nothing_changes(self, client, wine, given, error):
+    def test_linking_the_digest_of_an_object_that_the_store_lacks_is_refused(self, client, wine, given, error):
         version = wine.create_version()
         before = state(client)
         with pytest.raises(error):
             version.link_artifact("x", **given)
         assert state(client) == before
 
-    def test_a_folder_that_lacks_a_file_is_refused(self, client, wine, source):
+    def test_linking_the_digest_of_a_folder_is_refused_if_the_store_lacks_one_of_its_files(self, client, wine, source):
         net = source.get_artifact("net")
         client.store.remove(net.digest)
         with pytest.raises(NotFound):
             wine.create_version().link_artifact("net", digest=net.digest, format="folder")
 
 
-def test_the_commands_do_the_same(client, wine, capsys, tmp_path):
+def test_commands_record_versions_made_elsewhere_and_link_artifacts_by_digest(client, wine, capsys, tmp_path):
     table = tmp_path / "train.csv"
     table.write_text("a,b\n1,2\n")
     digest = wine.create_version(number=2, data={"train": table}, runs=[imported_run()]).get_artifact("train").digest
@@ -245,7 +249,7 @@ def test_the_commands_do_the_same(client, wine, capsys, tmp_path):
     assert client.view_version("wine@4").record.code == Code(commit=COMMIT)
 
 
-def test_a_pull_gives_skipped_numbers_new_numbers_too(client, wine, code_repo, tmp_path, git):
+def test_a_pull_also_renumbers_the_skipped_numbers_before_a_local_version(client, wine, code_repo, tmp_path, git):
     remote = tmp_path / "remote.git"
     git(tmp_path, "init", "-q", "--bare", str(remote))
     git(code_repo, "remote", "add", "origin", str(remote))

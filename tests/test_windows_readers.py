@@ -1,4 +1,6 @@
-"""Readers on Windows: a Python without the parts that only POSIX has (`windows_prelude.py`) reads registries."""
+"""Reading registries on Windows. The tests run on Linux, in a Python without the functions that Windows lacks (see
+`windows_prelude.py`), which is called a Python without POSIX here.
+"""
 
 import subprocess
 import sys
@@ -29,7 +31,7 @@ def run(folder, *arguments):
 
 @pytest.fixture
 def registry(code_repo, client, tmp_path):
-    """A registry with a version in production, whose artifacts are in a store that others can reach."""
+    """A registry with a version in production, whose artifacts are in a store that readers by URL can reach."""
     client.add_store("shared", (tmp_path / "shared").as_uri())
     model = client.register_model("flowers")
     client.use_store("flowers", "shared")
@@ -39,7 +41,7 @@ def registry(code_repo, client, tmp_path):
     return code_repo
 
 
-def test_every_module_is_imported_without_what_only_posix_has(tmp_path):
+def test_every_module_can_be_imported_in_a_python_without_posix(tmp_path):
     done = run(tmp_path, "-c", IMPORTS)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -56,26 +58,26 @@ def test_every_module_is_imported_without_what_only_posix_has(tmp_path):
         ("history flowers production", "first"),
     ],
 )
-def test_commands_read_a_registry_without_what_only_posix_has(at, command, expected, registry):
+def test_commands_read_a_registry_in_a_python_without_posix(at, command, expected, registry):
     done = run(registry, "--repo", registry.as_uri() if at == "URL" else str(registry), *command.split())
     assert (done.returncode, expected in done.stdout) == (0, True)
 
 
 @pytest.mark.parametrize("at", ["path", "URL"])
-def test_an_artifact_is_downloaded_unchanged_without_what_only_posix_has(at, registry, tmp_path):
+def test_an_artifact_is_downloaded_unchanged_in_a_python_without_posix(at, registry, tmp_path):
     where = registry.as_uri() if at == "URL" else str(registry)
     done = run(registry, "--repo", where, "get", "flowers@production", "classifier", "-o", str(tmp_path / "out"))
     assert done.returncode == 0
     assert (tmp_path / "out").read_bytes() == b"bytes\r\n"
 
 
-def test_a_client_reads_by_url_without_what_only_posix_has(registry):
+def test_a_client_reads_a_registry_by_url_in_a_python_without_posix(registry):
     done = run(registry, "-c", SERVICE, registry.as_uri())
     assert (done.returncode, done.stdout, done.stderr) == (0, "flowers@1\nb'bytes\\r\\n'\n", "")
 
 
 @pytest.mark.parametrize("command", ["register other", "promote flowers@1 staging --leave --reason x"])
-def test_windows_refuses_to_write_to_a_clone_and_names_what_to_do(command, registry, git):
+def test_commands_that_write_to_a_clone_are_refused_on_windows_with_advice(command, registry, git):
     before = git(registry, "for-each-ref")
     done = run(registry, *command.split())
     assert (done.returncode, done.stdout) == (7, "")
