@@ -41,7 +41,7 @@ from gitmodel.lineage.checkout import add_code, exact_code, is_changed
 from gitmodel.lineage.comparing import making_run, read_packages
 from gitmodel.pipelines.execution.running import RunFailed
 from gitmodel.pipelines.reproduction.rerun_process import RerunRequest
-from gitmodel.registry.promotion.put_in_force import TagAim, put_in_force
+from gitmodel.registry.promotion.setting_tags import TagAim, set_tags
 from gitmodel.registry.recorded_runs.runs import load_details
 from gitmodel.registry.records import versions
 from gitmodel.stores.artifacts.copying import copy_artifacts
@@ -217,7 +217,7 @@ def _registry(client: Client, commit: Oid | None, path: Path) -> Iterator[Client
     with Client(path, repo=path, store=str(store), environ=settings) as scratch:
         if commit:
             adopt(scratch.repository, commit)
-            put_in_force(scratch.repository, _recorded)
+            set_tags(scratch.repository, _recorded)
         yield scratch
 
 

@@ -1,37 +1,22 @@
-"""Putting in force the changes that the branch records: stage tags, and the tag of the rules."""
+"""Putting in force the changes that the branch records: choosing the stage tags to set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.transactions.foreign_tags import refuse_foreign
-from gitmodel.branch.transactions.transaction import recorded_tag, remember_remote
 from gitmodel.domain.changes import stages as planning
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
-from gitmodel.domain.schema.refs import StageRef, vouched_ref
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW, Refusal
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 from gitmodel.frozen import Frozen
 from gitmodel.git.history.commits import has_merge
-from gitmodel.git.objects.object_formats import NewObject
-from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.registry.promotion import in_force
-
-
-class TagAim(Frozen):
-    """The aim for a stage tag: to set it at *commit* (None: the newest change of its stage), or to delete it (*goes*).
-
-    If *commit* counts only because the user vouches for it, *vouched* is this commit, and a second tag records this.
-    """
-
-    ref: StageRef
-    commit: Oid | None = None
-    vouched: Oid | None = None
-    goes: bool = False
+from gitmodel.registry.promotion.setting_tags import TagAim, set_tags
 
 
 class InForce(Frozen):
@@ -129,7 +114,7 @@ def apply(
         chosen[:] = [choice]
         return choice.ready
 
-    moved, unsigned = put_in_force(repository, choose, rules=not models)
+    moved, unsigned = set_tags(repository, choose, rules=not models)
     choice = chosen[0]
     changes = tuple(choice.changes[ref] for ref in moved if not choice.is_former(ref))
     rules = repository.rules.id()
@@ -304,76 +289,3 @@ def _unfit(snapshot: Snapshot, ref: StageRef, state: StageState) -> Refusal | No
         return Refusal(f"{ref.model} {leftover.version} is in another stage too") if leftover and double else None
     record = snapshot.recorded_alias(ref.model, ref.stage) if state.alias else snapshot.recorded(ref.model, ref.stage)
     return _unusable(snapshot, ref, record) if record is not None else None
-
-
-def put_in_force(
-    repository: Repository, choose: Callable[[Snapshot], Iterable[TagAim]], *, rules: bool = False
-) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
-    """Set the tags that *choose* returns, and delete the tags of empty stages.
-
-    With *rules*, the rules of the branch come into force for later changes. Returns the tags that moved, and the tags
-    that this user cannot sign, with the reason. *choose* is called again if another writer moved a ref first.
-    """
-    repository.git.refuse_read_only()
-
-    def once() -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
-        snapshot = repository.snapshot()
-        new: list[NewObject] = []
-        moves: list[RefMove] = []
-        drops, moved, gone, refused = [], [], [], []
-        aims = list(choose(snapshot))
-        rules_moves = _rules_moves(repository, snapshot, snapshot.commit, new) if rules and snapshot.commit else []
-        for aim in aims:
-            ref, tag = aim.ref, repository.tags.read(aim.ref)
-            old = tag.id if tag else None
-            if aim.goes:
-                wanted = None
-            elif aim.commit is None:
-                wanted = recorded_tag(repository, snapshot, ref)
-            else:
-                wanted = repository.tags.set_at(ref, aim.commit)
-            if wanted is None and old:
-                try:
-                    refuse_foreign(repository, snapshot.commit, ref, tag, repairs=False)
-                except Refused as error:
-                    refused.append((ref, f"{error.message}; {error.hint}"))
-                    continue
-                drops.append(RefMove(ref.full, None, old))
-                gone.append(ref)
-            elif wanted is not None and not repository.tags.agrees(ref, old, wanted):
-                try:
-                    refuse_foreign(repository, snapshot.commit, ref, tag, repairs=True)
-                    wanted = repository.signing.tag(ref, wanted)
-                except Refused as error:
-                    refused.append((ref, error.message))
-                    continue
-                new.append(wanted)
-                moves.append(RefMove(ref.full, wanted.id, old))
-                moved.append(ref)
-                if aim.vouched and repository.reader.resolve(vouched_ref(ref, aim.vouched)) is None:
-                    moves.append(RefMove(vouched_ref(ref, aim.vouched), aim.vouched, None))
-        left: frozenset[str] = frozenset()
-        if moves or rules_moves:
-            remember_remote(repository)
-            # If only a remote has the branch, this transaction creates the local branch.
-            held = snapshot.commit if repository.reader.resolve(repository.branch) else None
-            branch = RefMove(repository.branch, snapshot.commit, held)
-            left = repository.refs.move([branch, *rules_moves, *moves], "gitmodel: apply", new)
-        left |= repository.refs.drop(drops)
-        return [ref for ref in (*moved, *gone) if ref.full not in left], refused
-
-    return repository.refs.retry(once)
-
-
-def _rules_moves(repository: Repository, snapshot: Snapshot, commit: Oid, new: list[NewObject]) -> list[RefMove]:
-    """Return the moves that put the rules of *snapshot*, at *commit*, in force. Add the tag to write to *new*.
-
-    Raises Refused if it is unknown which rules are in force.
-    """
-    rules = repository.rules
-    rules.check_branch(commit)
-    if not rules.are_pending(commit) or not (rules.id() or not snapshot.registry().is_open):
-        return rules.moves_to_remember()
-    tag = rules.next_tag(repository.reader.get(commit).data, commit)
-    new.append(tag)
-    return rules.moves(tag.id)

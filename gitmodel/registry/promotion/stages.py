@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
-from itertools import chain
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes import stages as planning
-from gitmodel.domain.changes.changed_files import ChangedFiles
-from gitmodel.domain.changes.planned_change import Change, Justification
+from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.rules import gates
-from gitmodel.domain.schema import paths
-from gitmodel.domain.schema.records import StageRecord, links_digest
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
-from gitmodel.errors import NotFound
 from gitmodel.registry.promotion import in_force
 from gitmodel.registry.records.finding import existing_model
 from gitmodel.registry.writing.writer import Writer, change_model, change_version
@@ -57,118 +49,10 @@ def rollback(
     left the stage empty. Raises NotFound if there is no previous holder, or if it was replaced and then deleted;
     GateRefused; Refused if it is from a failed run or, without *leave*, if a later stage would become empty.
     """
+    # imported here: only a rollback searches the history
+    from gitmodel.registry.promotion.rolling_back import plan_rollback
+
     return change_model(writer, model, partial(plan_rollback, repository), stage, why=why, leave=leave)
-
-
-def plan_rollback(
-    repository: Repository,
-    snapshot: Snapshot,
-    model: str,
-    stage: str,
-    *,
-    why: Justification = Justification(),
-    leave: bool = False,
-) -> Change[Promotion]:
-    """Plan to put the previous holder of *stage* back. Raises the errors of `rollback`.
-
-    If the last change of the stage does not count, the plan undoes that change instead.
-    """
-    name = snapshot.current_name(model)
-    undone = _plan_undoing(repository, snapshot, name, stage, why.reason)
-    if undone is not None:
-        return undone
-    old = _previous_holder(repository, snapshot, name, stage)
-    record = StageRecord(version=old, artifacts=links_digest(planning.promotable(snapshot, name, old).artifacts))
-    verb = "Roll back"
-    if in_force.may_return(repository, snapshot.committed or snapshot, StageRef(name, stage), record):
-        change = planning.plan_promotion(snapshot, name, old, to=stage, reason=why.reason, leave=leave, verb=verb)
-        return gates.admit(change)
-    return gates.plan_gated_promotion(snapshot, name, old, in_force.judge, to=stage, why=why, leave=leave, verb=verb)
-
-
-def _plan_undoing(
-    repository: Repository, snapshot: Snapshot, name: str, stage: str, reason: str
-) -> Change[Promotion] | None:
-    """Plan to revert the recorded changes of a stage that do not count, such as direct changes.
-
-    Return None if all count. Reverts the changes by the same commits to other stages and aliases of the model, unless a
-    later commit changed these again.
-    """
-    from gitmodel.branch.history.changed_paths import changed_paths  # imported here: only `rollback` needs it
-
-    ref, base = StageRef(name, stage), snapshot.committed or snapshot
-    if not base.commit or not in_force.is_guarded(snapshot):
-        return None
-    _, later = in_force.newest_counting(repository, base.commit, ref)
-    later = [change for change in later if change.ref == ref]
-    parents = repository.commits.read(later[-1].commit).parents if later else ()
-    if not parents:
-        return None
-    before, files = repository.files(parents[0]), {}
-    for change in reversed(later):
-        after = repository.files(change.commit)
-        for path in changed_paths(repository, repository.commits.read(change.commit).parents[0], change.commit):
-            what = paths.parse_path(path)
-            if what is not None and what.model == name and what.kind in ("stage", "archived"):
-                same = snapshot.files.read(path) == after.read(path)
-                files[path] = before.read(path) if same else snapshot.files.read(path)
-    own = paths.stage_file(name, stage)
-    files[own] = before.read(own)
-    restored = replace(snapshot, files=ChangedFiles(snapshot.files, files))
-    for path in planning.leftovers(restored, name):
-        if path != own:
-            files.pop(path, None)
-    record, held = restored.recorded(name, stage), snapshot.recorded(name, stage)
-    if record is not None and planning.recorded_places(restored, name).get(stage) != record.version:
-        return None  # the version was promoted to another stage later
-    if record is not None:
-        planning.promotable(snapshot, name, record.version)
-    places = (what for what in map(paths.parse_path, files) if what is not None and what.kind == "stage")
-    number = record.version if record else None
-    trailers = (("Model", name), ("Version", str(number or "")), ("Stage", stage), ("Previous-Version", _number(held)))
-    return Change(
-        Promotion(name, number, stage, held.version if held else None),
-        subject=f"Take back what {later[0].commit[:10]} did to {name} {stage}",
-        reason=reason,
-        files=files,
-        trailers=trailers,
-        admitted=frozenset(StageRef(name, what.key) for what in places),
-        may_empty=frozenset(StageRef(name, other) for other in snapshot.registry().stage_names),
-    )
-
-
-def _number(record: StageRecord | None) -> str:
-    return str(record.version) if record else ""
-
-
-def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stage: str) -> int:
-    """Return the newest version that was in *stage* before the current holder, or before the stage became empty.
-
-    A deleted version is skipped if its deletion left the stage empty, or if the stage is empty now. If another version
-    replaced the deleted version and is still there, the deleted version is returned, and the caller refuses it.
-    """
-    from gitmodel.branch.history.stage_history import stage_events  # imported here: only `rollback` needs it
-
-    snapshot.model(name)
-    check_stage(stage, snapshot.registry())
-    held = planning.recorded_places(snapshot, name).get(stage)
-    passed: list[int] = [] if held is None else [held]
-    newer: int | None = held  # the version in the stage after the event
-    for known_as in chain((name,), snapshot.former_names(name)):
-        for event in stage_events(repository, snapshot.commit, StageRef(known_as, stage)):
-            if event.version is not None and event.version not in passed:
-                if in_force.change_refusal(repository, event.commit, StageRef(event.model, stage)):
-                    continue
-                if None not in (held, newer) or planning.is_present(snapshot, name, event.version):
-                    return event.version
-                passed.append(event.version)
-            newer = event.version
-    deleted = ", ".join(str(number) for number in passed if number != held)
-    that = f" that still exists (deleted: {deleted})" if deleted else ""
-    verb = "was" if deleted else "was ever"
-    raise NotFound(
-        f"no other version of {name}{that} {verb} in {stage}", hint=f"run `git model history {name} {stage}`"
-    )
 
 
 def set_alias(writer: Writer, ref: VersionRef, alias: str, *, reason: str = "") -> Promotion:

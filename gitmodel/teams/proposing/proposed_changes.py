@@ -22,7 +22,7 @@ from gitmodel.errors import Conflict, Refused
 from gitmodel.frozen import Frozen
 from gitmodel.registry.promotion import in_force
 from gitmodel.registry.promotion.gate_expressions import expression_fault
-from gitmodel.registry.promotion.stages import plan_rollback
+from gitmodel.registry.promotion.rolling_back import plan_rollback
 
 
 class ProposedChanges(Frozen):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from gitmodel.branch import remotes
@@ -49,12 +49,7 @@ def apply_at_remote(
         ours, unguarded = repository.rules.id(), unguarded or done.unguarded
         local.update({change.ref: change for change in done.changes})
         state = remotes.last_state(repository, remote)
-        names = {repository.snapshot().current_name(name) for name in models}
-        moves = {
-            ref: move
-            for ref, move in tag_moves.tag_moves(repository, state, state.tip).items()
-            if not names or ref.model in names
-        }
+        moves = _moves_of(repository, state, models)
         last = time.monotonic() > ends
         try:
             pushed = [*moves.values(), *tag_moves.vouched_moves(repository, state)]
@@ -65,14 +60,34 @@ def apply_at_remote(
             raise
         if sent is None:
             continue
-        # Without tags that a concurrent apply moved at the remote: that call reports them.
-        now = {**state.tags, **{ref: move.new for ref, move in moves.items()}}
-        changes = {ref: change for ref, change in local.items() if now.get(ref) != repository.tags.id(ref)}
-        changes |= _pushed(repository, state, {ref: move for ref, move in moves.items() if ref.full in sent})
-        found = tuple(change for _, change in sorted(changes.items()))
+        changes = _changes(repository, state, local, moves, sent)
         return replace(
-            done, changes=found, rules=(ours or "") if rules not in (None, ours) else "", unguarded=unguarded
+            done, changes=changes, rules=(ours or "") if rules not in (None, ours) else "", unguarded=unguarded
         )
+
+
+def _moves_of(repository: Repository, state: RemoteState, models: tuple[str, ...]) -> dict[StageRef, RefMove]:
+    """Return the moves that give the remote the stage tags of *models* (none: of all models)."""
+    names = {repository.snapshot().current_name(name) for name in models}
+    moves = tag_moves.tag_moves(repository, state, state.tip)
+    return {ref: move for ref, move in moves.items() if not names or ref.model in names}
+
+
+def _changes(
+    repository: Repository,
+    state: RemoteState,
+    local: Mapping[StageRef, InForce],
+    moves: Mapping[StageRef, RefMove],
+    sent: Collection[str],
+) -> tuple[InForce, ...]:
+    """Return the changes that this apply made: of the tags that it *sent*, and of other tags that it set here.
+
+    Leaves out the tags that a concurrent apply moved at the remote, because that call reports them.
+    """
+    now = {**state.tags, **{ref: move.new for ref, move in moves.items()}}
+    changes = {ref: change for ref, change in local.items() if now.get(ref) != repository.tags.id(ref)}
+    changes |= _pushed(repository, state, {ref: move for ref, move in moves.items() if ref.full in sent})
+    return tuple(change for _, change in sorted(changes.items()))
 
 
 def _pushed(repository: Repository, state: RemoteState, moves: Mapping[StageRef, RefMove]) -> dict[StageRef, InForce]:

@@ -1,0 +1,128 @@
+"""Setting and deleting stage tags, and the tag of the rules, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.transactions.foreign_tags import refuse_foreign
+from gitmodel.branch.transactions.transaction import recorded_tag, remember_remote
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.refs import StageRef, vouched_ref
+from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.errors import Refused
+from gitmodel.frozen import Frozen
+from gitmodel.git.objects.object_formats import NewObject
+from gitmodel.git.objects.object_reader import GitObject
+from gitmodel.git.refs.ref_move import RefMove
+
+
+class TagAim(Frozen):
+    """The aim for a stage tag: to set it at *commit* (None: the newest change of its stage), or to delete it (*goes*).
+
+    If *commit* counts only because the user vouches for it, *vouched* is this commit, and a second tag records this.
+    """
+
+    ref: StageRef
+    commit: Oid | None = None
+    vouched: Oid | None = None
+    goes: bool = False
+
+
+def set_tags(
+    repository: Repository, choose: Callable[[Snapshot], Iterable[TagAim]], *, rules: bool = False
+) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
+    """Set the tags that *choose* returns, and delete the tags of empty stages.
+
+    With *rules*, the rules of the branch come into force for later changes. Returns the tags that moved, and the tags
+    that this user cannot sign, with the reason. *choose* is called again if another writer moved a ref first.
+    """
+    repository.git.refuse_read_only()
+
+    def once() -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
+        snapshot = repository.snapshot()
+        aims = list(choose(snapshot))
+        new: list[NewObject] = []
+        rules_moves = _rules_moves(repository, snapshot, snapshot.commit, new) if rules and snapshot.commit else []
+        tags = _TagMoves(repository, snapshot, new)
+        for aim in aims:
+            tags.add(aim)
+        return tags.write(rules_moves), tags.refused
+
+    return repository.refs.retry(once)
+
+
+class _TagMoves:
+    """The ref moves that carry out aims for stage tags of *snapshot*. Adds the tags to write to *new*.
+
+    *refused* are the tags that this user may not move, with the reason.
+    """
+
+    def __init__(self, repository: Repository, snapshot: Snapshot, new: list[NewObject]) -> None:
+        self._repository = repository
+        self._snapshot = snapshot
+        self._new = new
+        self._moves: list[RefMove] = []
+        self._drops: list[RefMove] = []
+        self._set: list[StageRef] = []
+        self._deleted: list[StageRef] = []
+        self.refused: list[tuple[StageRef, str]] = []
+
+    def add(self, aim: TagAim) -> None:
+        """Add the moves for *aim*, unless its tag is there already. If this user may not move it, notes why."""
+        tag, wanted = self._repository.tags.read(aim.ref), self._wanted(aim)
+        try:
+            if wanted is not None:
+                self._add_set(aim, tag, wanted)
+            elif tag is not None:
+                refuse_foreign(self._repository, self._snapshot.commit, aim.ref, tag, repairs=False)
+                self._drops.append(RefMove(aim.ref.full, None, tag.id))
+                self._deleted.append(aim.ref)
+        except Refused as error:
+            self.refused.append((aim.ref, error.message if wanted else f"{error.message}; {error.hint}"))
+
+    def _add_set(self, aim: TagAim, tag: GitObject | None, wanted: NewObject) -> None:
+        repository, ref, old = self._repository, aim.ref, tag.id if tag else None
+        if repository.tags.agrees(ref, old, wanted):
+            return
+        refuse_foreign(repository, self._snapshot.commit, ref, tag, repairs=True)
+        signed = repository.signing.tag(ref, wanted)
+        self._new.append(signed)
+        self._moves.append(RefMove(ref.full, signed.id, old))
+        self._set.append(ref)
+        if aim.vouched and repository.reader.resolve(vouched_ref(ref, aim.vouched)) is None:
+            self._moves.append(RefMove(vouched_ref(ref, aim.vouched), aim.vouched, None))
+
+    def _wanted(self, aim: TagAim) -> NewObject | None:
+        """Return the tag that *aim* sets, before it is signed; None to delete the tag."""
+        if aim.goes:
+            return None
+        if aim.commit is None:
+            return recorded_tag(self._repository, self._snapshot, aim.ref)
+        return self._repository.tags.set_at(aim.ref, aim.commit)
+
+    def write(self, rules_moves: list[RefMove]) -> list[StageRef]:
+        """Make the moves and *rules_moves*. Return the stages whose tags were set or deleted."""
+        repository, left = self._repository, frozenset[str]()
+        if self._moves or rules_moves:
+            remember_remote(repository)
+            # If only a remote has the branch, this transaction creates the local branch.
+            held = self._snapshot.commit if repository.reader.resolve(repository.branch) else None
+            branch = RefMove(repository.branch, self._snapshot.commit, held)
+            left = repository.refs.move([branch, *rules_moves, *self._moves], "gitmodel: apply", self._new)
+        left |= repository.refs.drop(self._drops)
+        return [ref for ref in (*self._set, *self._deleted) if ref.full not in left]
+
+
+def _rules_moves(repository: Repository, snapshot: Snapshot, commit: Oid, new: list[NewObject]) -> list[RefMove]:
+    """Return the moves that put the rules of *snapshot*, at *commit*, in force. Add the tag to write to *new*.
+
+    Raises Refused if it is unknown which rules are in force.
+    """
+    rules = repository.rules
+    rules.check_branch(commit)
+    if not rules.are_pending(commit) or not (rules.id() or not snapshot.registry().is_open):
+        return rules.moves_to_remember()
+    tag = rules.next_tag(repository.reader.get(commit).data, commit)
+    new.append(tag)
+    return rules.moves(tag.id)
