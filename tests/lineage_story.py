@@ -79,10 +79,10 @@ def main(folder: Path) -> None:
     assert run(["init", "--new", "--quiet"]) == 0  # --new: do not contact the remote, which does not exist
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
-    from gitmodel.registry.recorded_runs import runs
+    from gitmodel.registry.recorded_runs import new_runs
 
     numbers = count()
-    runs._unique = lambda: f"{next(numbers):04x}"
+    new_runs._unique = lambda: f"{next(numbers):04x}"
     for day in range(1, DAYS + 1):
         _live_through(folder, day)
     _git(folder, "repack", "-a", "-d", "-q")  # so that each test copies one pack instead of thousands of files

@@ -20,8 +20,9 @@ from gitmodel.domain.views.lineage import ARTIFACT, MOST_VERSIONS, RUN, VERSION,
 from gitmodel.domain.views.record_views import view_version
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.index.digests import DigestIndex, RecordsByDigest
+from gitmodel.registry.recorded_runs.run_details import load_details
 from gitmodel.registry.recorded_runs.run_outputs import outputs_in
-from gitmodel.registry.recorded_runs.runs import load_details, run_ids
+from gitmodel.registry.recorded_runs.runs import run_ids
 from gitmodel.stores.interface import ArtifactStore
 
 _SHORTEST = 7

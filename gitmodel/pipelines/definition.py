@@ -31,7 +31,7 @@ from gitmodel.pipelines.declarations.steps import is_building
 from gitmodel.pipelines.execution.running import run_job
 from gitmodel.pipelines.step_context.current_step import current_step
 from gitmodel.pipelines.workers.step_modules import is_importing
-from gitmodel.registry.recorded_runs.runs import refuse_inside_run
+from gitmodel.registry.recorded_runs.new_runs import refuse_inside_run
 
 log = logging.getLogger("gitmodel.pipelines")
 

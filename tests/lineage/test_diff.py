@@ -141,8 +141,8 @@ def test_diff_reports_a_missing_run_as_a_gap(story, past, capsys):
 
 def test_diff_names_different_packages_and_reports_a_lost_list_of_packages(story, past, capsys):
     code = (
-        "from gitmodel.registry.recorded_runs import runs\n"
-        "runs._installed_packages = lambda: b'gitmodel==0.1.0\\nnothing==9.9\\n'\n"
+        "from gitmodel.registry.recorded_runs import new_runs\n"
+        "new_runs._installed_packages = lambda: b'gitmodel==0.1.0\\nnothing==9.9\\n'\n"
         "import flows\n"
         "flows.petals(rate=0.5)\n"
     )

@@ -331,7 +331,7 @@ def test_an_artifact_of_many_models_runs_git_once_for_the_tags_of_all_but_the_fi
 
 
 def test_lineage_follows_a_long_run_with_steps_in_the_store_or_names_the_run(client, capsys):
-    from gitmodel.registry.recorded_runs.runs import store_details
+    from gitmodel.registry.recorded_runs.run_details import store_details
 
     now = client.writer.moment()
     id = "20261103T000000Z-long-0000"

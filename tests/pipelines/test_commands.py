@@ -43,10 +43,10 @@ def script(code_repo, monkeypatch):
 @pytest.fixture
 def fixed_ids(monkeypatch):
     """End the ids of runs with a counter instead of random digits, so that transcripts are always the same."""
-    from gitmodel.registry.recorded_runs import runs
+    from gitmodel.registry.recorded_runs import new_runs
 
     count = iter(range(100))
-    monkeypatch.setattr(runs, "_unique", lambda: f"{next(count):04x}")
+    monkeypatch.setattr(new_runs, "_unique", lambda: f"{next(count):04x}")
 
 
 def test_run_runs_the_pipeline_and_reports_its_steps(script, fixed_ids, capsys):

@@ -13,7 +13,7 @@ from gitmodel import ModelConfig, pipeline, step
 from gitmodel.domain.schema import codec
 from gitmodel.errors import Invalid
 from gitmodel.pipelines import ExternalArtifact
-from gitmodel.registry.recorded_runs.runs import load_details
+from gitmodel.registry.recorded_runs.run_details import load_details
 
 DATA = b"\x08\x08"
 

@@ -78,7 +78,7 @@ def story(code_repo, git, tmp_path, monkeypatch):
     file = tmp_path / "file"
     packages = {"skops": 13, "scikit-learn": 6}
     monkeypatch.setattr(
-        "gitmodel.registry.recorded_runs.runs._installed_packages",
+        "gitmodel.registry.recorded_runs.new_runs._installed_packages",
         lambda: "".join(f"{name}==1.{minor}.0\n" for name, minor in sorted(packages.items())).encode(),
     )
 
@@ -94,7 +94,7 @@ def story(code_repo, git, tmp_path, monkeypatch):
         for number in range(1, 6):
             data = client.get_model("flowers").create_version(data={"train": store(f"{number // 3}\n" * 100)})
             packages["skops"] = 13 + number // 5
-            monkeypatch.setattr("gitmodel.registry.recorded_runs.runs._kept_packages", {})
+            monkeypatch.setattr("gitmodel.registry.recorded_runs.new_runs._kept_packages", {})
             git(code_repo, "commit", "-q", "--allow-empty", "-m", f"Tune the rate, part {number} {HOSTILE[:40]}")
             with client.start_run("train") as run:
                 run.use(data, "train")

@@ -15,7 +15,7 @@ from layout import layout_faults
 
 from gitmodel import Client, RunFailed, pipeline, step
 from gitmodel.cli import run as run_program
-from gitmodel.registry.recorded_runs import runs
+from gitmodel.registry.recorded_runs import new_runs
 from gitmodel.web.export.site import export_site
 from gitmodel.web.options import SiteOptions
 
@@ -76,8 +76,8 @@ def test_a_run_lists_its_packages_and_those_that_differ_from_the_previous_run(
     for hour, packages in lists.items():
         for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
             monkeypatch.setenv(name, f"2026-11-23T{hour}:00:00Z")
-        monkeypatch.setattr(runs, "_kept_packages", {})
-        monkeypatch.setattr(runs, "_installed_packages", lambda packages=packages: packages)
+        monkeypatch.setattr(new_runs, "_kept_packages", {})
+        monkeypatch.setattr(new_runs, "_installed_packages", lambda packages=packages: packages)
         with Client(code_repo) as client, client.start_run("train") as run:
             ids.append(run.id)
     assert ids == sorted(ids)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.domain.arguments.other_names import shows_our_form
 from gitmodel.domain.schema.records import Code, StepRecord
-from gitmodel.registry.recorded_runs.runs import RunView, with_details
+from gitmodel.registry.recorded_runs.run_details import with_details
+from gitmodel.registry.recorded_runs.runs import RunView
 
 if TYPE_CHECKING:
     from gitmodel.client.handles.run_outputs import Outputs

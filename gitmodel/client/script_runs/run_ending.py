@@ -19,7 +19,8 @@ from gitmodel.domain.schema.records import RunRecord, RunRules, StepRecord
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.errors import Conflict, GitModelError, Refused
 from gitmodel.formats.kept_values import told_kept
-from gitmodel.registry.recorded_runs.runs import is_recorded, keep_packages, store_details, told_stored
+from gitmodel.registry.recorded_runs.new_runs import is_recorded, keep_packages, told_stored
+from gitmodel.registry.recorded_runs.run_details import store_details
 from gitmodel.registry.records import models, versions
 from gitmodel.registry.writing.batch import Batch
 from gitmodel.registry.writing.transacting import transact

@@ -26,7 +26,7 @@ from gitmodel.domain.secrets.secret_values import RunSecrets, collecting_secrets
 from gitmodel.errors import Conflict, NotFound, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.formats.loading import is_loading
-from gitmodel.registry.recorded_runs.runs import inside_run, keep_packages, new_run_id, refuse_inside_run
+from gitmodel.registry.recorded_runs.new_runs import inside_run, keep_packages, new_run_id, refuse_inside_run
 from gitmodel.registry.records import models, versions
 from gitmodel.registry.records.versions import Draft
 from gitmodel.registry.writing.batch import Batch

@@ -23,7 +23,7 @@ from gitmodel.pipelines.active_runs.run_records import Job
 from gitmodel.pipelines.declarations.graph import Graph, Node
 from gitmodel.pipelines.declarations.steps import OutputSpec
 from gitmodel.pipelines.workers.executors import ExecutorChoice, RunningExecutor
-from gitmodel.registry.recorded_runs.runs import keep_packages
+from gitmodel.registry.recorded_runs.new_runs import keep_packages
 from gitmodel.stores.interface import Unwritable
 from gitmodel.stores.local_store import LocalStore
 

@@ -40,7 +40,8 @@ from gitmodel.pipelines.step_context.step_results import (
     UpdatePlan,
 )
 from gitmodel.registry.promotion.in_force import judge
-from gitmodel.registry.recorded_runs.runs import is_recorded, keep_packages, store_details
+from gitmodel.registry.recorded_runs.new_runs import is_recorded, keep_packages
+from gitmodel.registry.recorded_runs.run_details import store_details
 from gitmodel.registry.writing.batch import Batch
 from gitmodel.stores.interface import ArtifactStore
 

@@ -30,7 +30,8 @@ from gitmodel.pipelines.execution.scheduling import Scheduler
 from gitmodel.pipelines.step_context.step_results import refuse_secrets_in_plans
 from gitmodel.pipelines.workers.executors import ExecutorChoice, RunningExecutor, choose_executor
 from gitmodel.pipelines.workers.step_modules import script_of
-from gitmodel.registry.recorded_runs.runs import RunView, keep_packages, new_run_id, told_stored
+from gitmodel.registry.recorded_runs.new_runs import keep_packages, new_run_id, told_stored
+from gitmodel.registry.recorded_runs.runs import RunView
 
 log = logging.getLogger("gitmodel.pipelines")
 

@@ -42,7 +42,7 @@ from gitmodel.lineage.comparing import making_run, read_packages
 from gitmodel.pipelines.execution.running import RunFailed
 from gitmodel.pipelines.reproduction.rerun_process import RerunRequest
 from gitmodel.registry.promotion.setting_tags import TagAim, set_tags
-from gitmodel.registry.recorded_runs.runs import load_details
+from gitmodel.registry.recorded_runs.run_details import load_details
 from gitmodel.registry.records import versions
 from gitmodel.stores.artifacts.copying import copy_artifacts
 from gitmodel.stores.interface import ArtifactStore

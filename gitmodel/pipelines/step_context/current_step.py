@@ -15,7 +15,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import UsageError
 from gitmodel.pipelines.step_context.context import StepContext
 from gitmodel.pipelines.step_context.step_results import MetadataPlan
-from gitmodel.registry.recorded_runs.runs import inside_run
+from gitmodel.registry.recorded_runs.new_runs import inside_run
 
 _current: ContextVar[StepContext | None] = ContextVar("gitmodel_step", default=None)
 

@@ -16,7 +16,7 @@ from gitmodel.domain.schema.refs import REMOTES, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.git.refs.ref_commands import list_annotated_tags, list_refs
-from gitmodel.registry.recorded_runs.runs import load_details
+from gitmodel.registry.recorded_runs.run_details import load_details
 from gitmodel.stores.artifacts.manifests import manifest_of
 from gitmodel.stores.interface import ArtifactStore
 

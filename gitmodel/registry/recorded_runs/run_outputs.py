@@ -13,7 +13,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.registry.linked_artifacts.linking import only_artifact
-from gitmodel.registry.recorded_runs.runs import with_details
+from gitmodel.registry.recorded_runs.run_details import with_details
 from gitmodel.registry.records.finding import Found
 from gitmodel.registry.writing.writer import Writer
 from gitmodel.stores.interface import ArtifactStore

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import io
-import json
-import os
 import shlex
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import field, fields, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import field, replace
 from datetime import datetime, timezone
-from functools import cache
 from itertools import chain
 from typing import Any
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.runs.cache_outcomes import read_outcomes
 from gitmodel.branch.runs.run_journal import Journal
-from gitmodel.domain.changes.runs import find_run, named_run, run_id
+from gitmodel.domain.changes.runs import find_run, named_run
 from gitmodel.domain.notebook_cells import LONGEST_CELLS, Cell, from_notebook
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.object_ids import Oid
-from gitmodel.domain.schema.portable_paths import file_name_fault
-from gitmodel.domain.schema.records import RunRecord, RunRules, StepRecord
+from gitmodel.domain.schema.records import RunRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.domain.views.record_views import CODE_NAMES, code_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.registry.lists.selecting import Selection
+from gitmodel.registry.recorded_runs.run_details import step_fields, with_details
 from gitmodel.stores.artifacts.manifests import read_object
 from gitmodel.stores.interface import ArtifactStore
 
@@ -51,8 +44,6 @@ RUN_NAMES: dict[str, Names] = {
     "metadata": RECORDED,
     "steps": [_STEP_NAMES],
 }
-_STEP_KEYS = tuple(one.name for one in fields(StepRecord) if one.name != "extra")
-_DETAILS_LIMIT = 256 << 20  # bytes, enough for some hundred thousand steps
 _CELLS_LIMIT = 16 * LONGEST_CELLS  # bytes: a character can be escaped
 
 
@@ -119,7 +110,7 @@ class RunView(Frozen):
             "module": record.module if record else None,
             "parameters": dict(self.parameters),
             "metadata": dict(self.metadata),
-            "steps": [_step_fields(step) for step in record.steps] if record else [],
+            "steps": [step_fields(step) for step in record.steps] if record else [],
             "cache": dict(self.cache),
         }
 
@@ -173,69 +164,6 @@ def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStor
     return replace(view, cache={step: str(found) for step, found in read_outcomes(journal.logs(id)).items()})
 
 
-def new_run_id(name: str, started: datetime) -> str:
-    """Return a new id for a run of *name*. Sorting puts it after the ids of earlier runs."""
-    return run_id(name, started, _unique())
-
-
-def _unique() -> str:
-    """Return the end of an id. Tests replace this function, so that their ids are always the same."""
-    # Milliseconds come first, so that sorted ids of the same second are in the order of their runs.
-    return f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}"
-
-
-_inside: ContextVar[str] = ContextVar("gitmodel_inside_run", default="")
-
-
-@contextmanager
-def inside_run(shown: str) -> Iterator[None]:
-    """Record during the block that this thread is in the run or step *shown*. `refuse_inside_run` reads this."""
-    token = _inside.set(shown)
-    try:
-        yield
-    finally:
-        _inside.reset(token)
-
-
-def refuse_inside_run(what: str) -> None:
-    """Raise UsageError if this thread is in a run or step. *what* is the run or pipeline that must not start there."""
-    if outer := _inside.get():
-        raise UsageError(
-            f"{what} is started inside {outer}", hint="end the first one before, or record both in one run"
-        )
-
-
-def is_recorded(rules: RunRules, record: RunRecord, *, changes: bool, has_journal: bool) -> bool:
-    """Return True if *rules* let the run *record* be recorded. With *changes*, the run changes other records too.
-
-    *has_journal* is False on a temporary machine, whose journal of runs will be lost. Then failed runs are recorded,
-    too.
-    """
-    if rules.record == "versioned":
-        return bool(record.versions) or changes
-    return rules.record != "succeeded" or record.status == "succeeded" or bool(record.versions) or not has_journal
-
-
-def keep_packages(store: ArtifactStore) -> str:
-    """Store the list of installed packages, one `name==version` per line, and return its digest."""
-    known = _kept_packages.get(store.url)
-    if known is None or not store.holds(known):
-        known = _kept_packages[store.url] = store.put_stream(io.BytesIO(_installed_packages()))[0]
-    return known
-
-
-# The digest of the stored list of packages, by the URL of the store.
-_kept_packages: dict[str, str] = {}
-
-
-@cache
-def _installed_packages() -> bytes:
-    from importlib.metadata import distributions
-
-    found = {f"{item.metadata['Name']}=={item.version}\n" for item in distributions() if item.metadata["Name"]}
-    return "".join(sorted(found, key=str.casefold)).encode()
-
-
 def get_cells(repository: Repository, id: str, store: ArtifactStore) -> tuple[Cell, ...]:
     """Return the cells of the notebook that the run *id* stored. Raises NotFound if there are none."""
     view = get_run(repository, id)
@@ -246,70 +174,6 @@ def get_cells(repository: Repository, id: str, store: ArtifactStore) -> tuple[Ce
             hint="runs in a notebook or IPython store them, unless `gitmodel.recordCells` or `record_cells` is false",
         )
     return from_notebook(read_object(store, digest, _CELLS_LIMIT, "the cells of a notebook"))
-
-
-def told_stored(outputs: Iterable[tuple[str, str]]) -> str:
-    """Return the end of a message that lists stored *outputs* which no commit names; "" if there are no outputs.
-
-    >>> told_stored([("clf", "sha256:0d83a2")])
-    '; what it stored stays in the artifact store until `git model store gc`: clf sha256:0d83a2'
-    """
-    said = ", ".join(f"{name} {digest}" for name, digest in outputs)
-    return f"; what it stored stays in the artifact store until `git model store gc`: {said}" if said else ""
-
-
-def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
-    """Return *record* in a form that can be written: if it is too long, with inputs and outputs moved to *store*."""
-    if _fits(record):
-        return record
-    steps = json.dumps([_step_fields(step) for step in record.steps], default=str, ensure_ascii=False, indent=1)
-    details, _ = store.put_stream(io.BytesIO(steps.encode()))
-    brief = tuple(
-        StepRecord(name=step.name, status=step.status, version=step.version, seconds=step.seconds)
-        for step in record.steps
-    )
-    record = replace(record, details=details, steps=brief)
-    if not _fits(record):
-        record = replace(record, steps=tuple(step for step in brief if step.status == "failed"))
-    return record
-
-
-def load_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
-    """Return *record* with the inputs and outputs of its steps. For a long run, they are read from the *store*.
-
-    Raises NotFound if the store lacks this list, Invalid if the stored object is no list of steps.
-    """
-    if record.details is None:
-        return record
-    try:
-        content = read_object(store, record.details, _DETAILS_LIMIT, "a list of steps")
-        steps = [StepRecord(**{key: step[key] for key in _STEP_KEYS if key in step}) for step in json.loads(content)]
-        if any(file_name_fault(file) for step in steps for file in step.files.values()):
-            raise ValueError("the name of a file")
-    except (AttributeError, TypeError, ValueError):
-        raise Invalid(f"{record.details} is not a list of steps", hint="run `git model verify`") from None
-    # A pull may have renumbered a version after the list was stored.
-    now = {step.name: step.version for step in record.steps}
-    return replace(record, steps=tuple(replace(step, version=now.get(step.name, step.version)) for step in steps))
-
-
-def with_details(record: RunRecord, store: Callable[[], ArtifactStore]) -> RunRecord:
-    """Return *record* with the inputs and outputs of its steps, if it or the *store* has them."""
-    if record.details is None or any(step.inputs or step.outputs for step in record.steps):
-        return record
-    return load_details(record, store()) if store().holds(record.details) else record
-
-
-def _fits(record: RunRecord) -> bool:
-    try:
-        codec.canonical(record)
-    except UsageError:
-        return False
-    return True
-
-
-def _step_fields(step: StepRecord) -> dict[str, Any]:
-    return {key: getattr(step, key) for key in _STEP_KEYS}
 
 
 def _merged(snapshot: Snapshot, journal: dict[str, dict[str, Any]]) -> Iterator[RunView | Invalid]:
