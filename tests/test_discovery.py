@@ -512,3 +512,11 @@ class TestFolders:
             program = "c = Client(repo=words[0]); print(c.get_model('iris').create_version().number); c.close()"
             code, out, err = ada.python(closed, program, repo)
             assert (code, out) == (0, "2\n"), err
+
+
+def test_the_error_for_a_repository_format_that_git_does_not_know_names_a_newer_git(two, git):
+    git(two[0], "config", "core.repositoryFormatVersion", "1")
+    git(two[0], "config", "extensions.objectFormat", "sha3")
+    with pytest.raises(UsageError, match="the installed git cannot use this repository") as caught:
+        Client(two[0])
+    assert caught.value.hint == "install a newer git, then try again"
