@@ -159,6 +159,10 @@ def remember_remote(repository: Repository) -> None:
 
 
 def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> None:
+    """Write *change*, which was planned on *snapshot*: its commit, and the refs that move with the branch.
+
+    Raises Moved, with nothing changed, if the branch is no longer at the commit of *snapshot*.
+    """
     if not change.files and not (change.apply and snapshot.commit) and not change.settled:
         return
     local = repository.reader.resolve(repository.branch)
@@ -167,50 +171,21 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
         raise Moved("the branch moved while the change was planned", hint="try again")
     check_paths(change.files)
     remember_remote(repository)
-    parent, root, begun = _base(repository, snapshot)
-    tree, new = changed_tree(repository.trees, root, change.files) if change.files else (root, [])
-    new = [*begun, *new]
-    made = None
-    if tree != root:
-        must_sign = repository.signing.is_required(snapshot, change.files)
-        made = made_commit(repository, parent, tree, change, sign=must_sign)
-        if must_sign:
-            repository.signing.check_commit(made)
-        new.append(made)
-    commit = made.id if made else parent
-    settling, notes = _settling(repository, change) if change.settled or change.renumbered else ([], [])
-    new += notes
-    # The branch comes first: git moves refs in this order, so a crash can only leave "branch new, tag old": a pending
-    # change.
-    moves = [RefMove(repository.branch, commit, old)]
-    moves += settling
-    moves += [RefMove(reserved_ref(model, number), None, None) for model, number in change.numbers]
-    if any(what is not None and what.kind == "model" for what in map(paths.parse_path, change.files)):
-        moves += repository.reservations.moves_to_new_names(
-            replace(snapshot, files=ChangedFiles(snapshot.files, change.files))
-        )
-    if made is not None and _changes_rules(repository, snapshot, change):
-        new.append(repository.rules.next_tag(made.data, made.id))
-        moves += repository.rules.moves(new[-1].id)
-    drops: list[RefMove] = []
-    moves_tag = False
-    for ref, wanted, found in _with_former(repository, snapshot, _follow(repository, snapshot, change, made)):
-        tag = found.id if found else None
-        if wanted is None and tag:
-            refuse_foreign(repository, snapshot.commit, ref, found, repairs=False)
-            drops.append(RefMove(ref.full, None, tag))
-        elif wanted is not None and not repository.tags.agrees(ref, tag, wanted, made):
-            if tag:
-                repairs = made is None or parse_tag(wanted.data).target != made.id
-                refuse_foreign(repository, snapshot.commit, ref, found, repairs=repairs)
-            elif not moves_tag:
-                refuse_second_registry(repository, snapshot.commit, ref.stage)
-            moves_tag = True
-            wanted = repository.signing.tag(ref, wanted, made, new_registry=not snapshot.commit)
-            new.append(wanted)
-            moves.append(RefMove(ref.full, wanted.id, tag))
+    commit, made, objects = _new_commit(repository, snapshot, change)
+    settling, notes = _settling(repository, change)
+    rules, rules_tag = _rules_moves(repository, snapshot, change, made)
+    tags, new_tags, removed_tags = _tag_moves(repository, snapshot, change, made)
+    # git moves refs in this order. With the branch first, a crash can only leave a pending change: a new branch and old
+    # tags.
+    moves = [
+        RefMove(repository.branch, commit, old),
+        *settling,
+        *_reservation_moves(repository, snapshot, change),
+        *rules,
+        *tags,
+    ]
     try:
-        repository.refs.move(moves, f"gitmodel: {change.subject}", new)
+        repository.refs.move(moves, f"gitmodel: {change.subject}", [*objects, *notes, *rules_tag, *new_tags])
     except (Unreachable, GitError) as error:
         # An error of the disk may have stopped git after the first ref.
         repository.reader.close()
@@ -218,14 +193,82 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
         if made and tip is not None and tip.id == made.id:
             raise half_done_error(error) from error
         raise
-    repository.refs.drop(drops)
+    repository.refs.drop(removed_tags)
+
+
+def _new_commit(
+    repository: Repository, snapshot: Snapshot, change: Change[Any]
+) -> tuple[Oid, NewObject | None, list[NewObject]]:
+    """Return the commit to which *change* moves the branch, the new commit, and all objects to write for it.
+
+    If *change* alters no file, there is no new commit, and the branch stays where it is.
+    """
+    parent, root, new = _base(repository, snapshot)
+    if not change.files:
+        return parent, None, new
+    tree, folders = changed_tree(repository.trees, root, change.files)
+    if tree == root:
+        return parent, None, [*new, *folders]
+    must_sign = repository.signing.is_required(snapshot, change.files)
+    made = made_commit(repository, parent, tree, change, sign=must_sign)
+    if must_sign:
+        repository.signing.check_commit(made)
+    return made.id, made, [*new, *folders, made]
+
+
+def _reservation_moves(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> list[RefMove]:
+    """Return the moves that end the reservations of new versions, and rename those of models that *change* renames."""
+    moves = [RefMove(reserved_ref(model, number), None, None) for model, number in change.numbers]
+    if any(what is not None and what.kind == "model" for what in map(paths.parse_path, change.files)):
+        after = replace(snapshot, files=ChangedFiles(snapshot.files, change.files))
+        moves += repository.reservations.moves_to_new_names(after)
+    return moves
+
+
+def _rules_moves(
+    repository: Repository, snapshot: Snapshot, change: Change[Any], made: NewObject | None
+) -> tuple[list[RefMove], list[NewObject]]:
+    """Return the moves that put the rules of *made* in force, and their tag; nothing if the rules do not change."""
+    if made is None or not _changes_rules(repository, snapshot, change):
+        return [], []
+    tag = repository.rules.next_tag(made.data, made.id)
+    return repository.rules.moves(tag.id), [tag]
+
+
+def _tag_moves(
+    repository: Repository, snapshot: Snapshot, change: Change[Any], made: NewObject | None
+) -> tuple[list[RefMove], list[NewObject], list[RefMove]]:
+    """Return the moves that set stage tags, the new tags, and the moves that remove stage tags.
+
+    Raises Refused if a tag that another registry created is in the way.
+    """
+    moves: list[RefMove] = []
+    new: list[NewObject] = []
+    removals: list[RefMove] = []
+    for ref, wanted, found in _with_former(repository, snapshot, _follow(repository, snapshot, change, made)):
+        tag = found.id if found else None
+        if wanted is None and tag:
+            refuse_foreign(repository, snapshot.commit, ref, found, repairs=False)
+            removals.append(RefMove(ref.full, None, tag))
+        elif wanted is not None and not repository.tags.agrees(ref, tag, wanted, made):
+            if tag:
+                repairs = made is None or parse_tag(wanted.data).target != made.id
+                refuse_foreign(repository, snapshot.commit, ref, found, repairs=repairs)
+            elif not moves:
+                refuse_second_registry(repository, snapshot.commit, ref.stage)
+            signed = repository.signing.tag(ref, wanted, made, new_registry=not snapshot.commit)
+            new.append(signed)
+            moves.append(RefMove(ref.full, signed.id, tag))
+    return moves, new, removals
 
 
 def _settling(repository: Repository, change: Change[Any]) -> tuple[list[RefMove], list[NewObject]]:
-    """Return the ref move that removes the renumberings that *change* settles, and adds its new renumberings.
+    """Return the ref move that removes the renumberings that *change* settles and adds its new ones, with its object.
 
-    Raises Moved if another process has settled these renumberings.
+    Returns nothing if *change* has neither. Raises Moved if another process has settled these renumberings.
     """
+    if not change.settled and not change.renumbered:
+        return [], []
 
     def noted(found: Renumberings) -> Renumberings:
         left = found.without_notes(change.settled)
