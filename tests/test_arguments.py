@@ -293,7 +293,7 @@ def test_a_parameter_of_a_pipeline_that_cannot_be_recorded_is_refused(client, ki
 def test_arguments_of_every_annotated_type_of_the_interface_are_checked():
     own = {"Any", "Callable[[], str]"}
     for cls, name, parameter in public_methods():
-        known = parameter.annotation in arguments._CHECKS or parameter.annotation in own
+        known = arguments._check_of(parameter.annotation) or parameter.annotation in own
         assert known, f"{cls.__name__}.{name}: {parameter}"
 
 

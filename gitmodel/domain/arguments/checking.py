@@ -8,7 +8,6 @@ import operator
 import os
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from gitmodel.domain.schema.names import did_you_mean, shown
@@ -30,17 +29,22 @@ class WrongCall(UsageError, TypeError):
     """A call of a public function with an unknown argument, a missing argument, or too many arguments by position."""
 
 
-class _Check(Frozen):
-    """A check of a value by an annotation: a description of valid values, and a predicate."""
+class _Check:
+    """A check of a value by an annotation: a description of valid values, and a predicate.
 
-    expected: str
-    fits: Callable[[Any], bool]
-    hint: str = ""
-    is_list: bool = False
+    It is not `Frozen`, because 30 checks are created whenever a command starts.
+    """
+
+    __slots__ = ("expected", "fits", "hint", "is_list")
+
+    def __init__(self, expected: str, fits: Callable[[Any], bool], hint: str = "", *, is_list: bool = False) -> None:
+        self.expected, self.fits, self.hint, self.is_list = expected, fits, hint, is_list
 
 
 def checked_arguments(cls: type[T]) -> type[T]:
-    """Check the arguments of the public methods of *cls*, as `checked` does.
+    """Check the arguments of the public methods of *cls*, also of those that it inherits, as `checked` does.
+
+    Inherited methods and properties become those of *cls* itself, so that `help(cls)` and errors name *cls*.
 
     >>> @checked_arguments
     ... class Box:
@@ -50,19 +54,30 @@ def checked_arguments(cls: type[T]) -> type[T]:
     gitmodel.errors.UsageError: new_name of Box.rename takes text, not None
     hint: `help(Box.rename)` in Python shows its arguments
     """
-    for name, function in list(vars(cls).items()):
-        if isinstance(function, types.FunctionType) and (name == "__init__" or not name.startswith("_")):
-            setattr(cls, name, checked(function))
+    members = dict(vars(cls))
+    for base in cls.__mro__[1:]:
+        for name, member in vars(base).items():
+            if not name.startswith("_"):
+                members.setdefault(name, member)
+    for name, member in members.items():
+        if isinstance(member, types.FunctionType) and (name == "__init__" or not name.startswith("_")):
+            setattr(cls, name, checked(member, f"{cls.__qualname__}.{name}"))
+        elif isinstance(member, property) and name not in vars(cls):
+            setattr(cls, name, member)
     return cls
 
 
-def checked(function: Callable[..., T]) -> Callable[..., T]:
+def checked(function: Callable[..., T], called: str = "") -> Callable[..., T]:
     """Return *function* with a check that raises UsageError if an argument does not match its annotation.
+
+    Errors name the function *called*; the default is its own name.
 
     Only simple annotations are checked, such as `str`, `int | None` and `Iterable[str]`. If an iterator is passed by
     keyword for a list, it is replaced by a list, because functions read a list more than once. A call that does not
     match the parameters raises WrongCall.
     """
+
+    called = (called or function.__qualname__).removesuffix(".__init__")
 
     @functools.wraps(function)
     def calling(*args: Any, **kwargs: Any) -> T:
@@ -74,7 +89,7 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
         for name, value in (*zip(known.names, args, strict=False), *more, *kwargs.items()):
             check = known.checks.get(name)
             if check is not None and not check.fits(value):
-                raise _wrong(function, name, check, value)
+                raise _wrong(called, name, check, value)
         try:
             return function(*args, **kwargs)
         except TypeError:
@@ -82,7 +97,7 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
             try:
                 signature.bind(*args, **kwargs)
             except TypeError as error:
-                raise _wrong_call(function, [*signature.parameters.values()], args, kwargs, str(error)) from None
+                raise _wrong_call(called, [*signature.parameters.values()], args, kwargs, str(error)) from None
             raise
 
     return calling
@@ -109,7 +124,7 @@ def _parameters_of(function: Callable[..., Any]) -> _Parameters:
     """
     parameters = inspect.signature(function).parameters.values()
     found = {
-        one.name: _JOBS if one.name == "jobs" else _CHECKS.get(one.annotation)
+        one.name: _JOBS if one.name == "jobs" else _check_of(one.annotation)
         for one in parameters
         if one.name not in _CHECKED_LATER
     }
@@ -182,7 +197,8 @@ def _is_mapping(value: object) -> bool:
 
 
 def _or_none(check: _Check) -> _Check:
-    return replace(check, expected=f"{check.expected} or None", fits=lambda value: value is None or check.fits(value))
+    expected, fits = f"{check.expected} or None", lambda value: value is None or check.fits(value)
+    return _Check(expected, fits, check.hint, is_list=check.is_list)
 
 
 def _is_a(name: str) -> Callable[[Any], bool]:
@@ -257,11 +273,17 @@ _CHECKS: dict[Any, _Check] = {
         ),
     ),
 }
-_CHECKS |= {f"{annotation} | None": _or_none(check) for annotation, check in _CHECKS.items()}
 
 
-def _wrong(function: Callable[..., Any], name: str, check: _Check, value: object) -> UsageError:
-    called = _name_of(function)
+def _check_of(annotation: Any) -> _Check | None:
+    """Return the check of values for *annotation*; None for an annotation that is not checked."""
+    if isinstance(annotation, str) and annotation.endswith(" | None"):
+        check = _CHECKS.get(annotation.removesuffix(" | None"))
+        return check and _or_none(check)
+    return _CHECKS.get(annotation)
+
+
+def _wrong(called: str, name: str, check: _Check, value: object) -> UsageError:
     why = ", not " + shown(value)
     if isinstance(value, Mapping) and check.expected.startswith(_SOURCES.expected) and _is_mapping(value):
         key, item = next((key, item) for key, item in value.items() if not _is_source(item))
@@ -273,7 +295,7 @@ def _wrong(function: Callable[..., Any], name: str, check: _Check, value: object
 
 
 def _wrong_call(
-    function: Callable[..., Any],
+    called: str,
     parameters: list[inspect.Parameter],
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
@@ -285,13 +307,13 @@ def _wrong_call(
     any method), METHOD.NAME (of one method) and METHOD (for too many arguments by position). Its values are gitmodel's
     forms.
     """
-    called = _name_of(function)
+    method = called.rpartition(".")[2]
     shown_parameters = [one for one in parameters if one.name != "self"]
     known = [one.name for one in shown_parameters]
     unknown = [name for name in kwargs if name not in known]
     forms = getattr(type(args[0]), "_other_arguments", {}) if args else {}
     if unknown:
-        form = forms.get(f"{function.__name__}.{unknown[0]}") or forms.get(unknown[0])
+        form = forms.get(f"{method}.{unknown[0]}") or forms.get(unknown[0])
         if form:
             return WrongCall(f"{called} has no argument {unknown[0]}", hint=form)
         more = did_you_mean(unknown[0], known) or f"its arguments are {', '.join(known)}"
@@ -302,8 +324,8 @@ def _wrong_call(
         by_place = ", ".join(name for name in placed if name != "self") or "nothing"
         value = args[len(placed)]
         hints = [f"write {named[0].name}={shown(value)}"] if named and _takes(named[0], value) else []
-        if function.__name__ in forms:
-            hints = [forms[function.__name__]]
+        if method in forms:
+            hints = [forms[method]]
         elif len(named) > 1 or not hints:
             need = f"the arguments that need a name are {', '.join(one.name for one in named)}"
             hints.append(need if named else f"its arguments are {', '.join(known)}")
@@ -312,9 +334,5 @@ def _wrong_call(
 
 
 def _takes(parameter: inspect.Parameter, value: object) -> bool:
-    check = _CHECKS.get(parameter.annotation)
+    check = _check_of(parameter.annotation)
     return check is not None and check.fits(value)
-
-
-def _name_of(function: Callable[..., Any]) -> str:
-    return function.__qualname__.removesuffix(".__init__")

@@ -1,0 +1,123 @@
+"""The methods of `Client` for models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from gitmodel.client.methods.opened import OpenedClient, model_ref
+from gitmodel.errors import UsageError
+
+if TYPE_CHECKING:
+    from gitmodel.client.handles.handles import Model, Models
+    from gitmodel.client.tables.model_table import ModelTable
+    from gitmodel.domain.views.record_views import ModelView
+
+
+class ModelMethods(OpenedClient):
+    """The methods of `Client` for models."""
+
+    def register_model(self, model: Model | str, *, exist_ok: bool = False, **description: Any) -> Model:
+        """Register a model: `register_model(Model(name=..., ...))` or `register_model(name, license=..., ...)`.
+
+        With *exist_ok*, a model that exists already is returned unchanged, so that a script can run again. Raises
+        UsageError for an invalid name or field, Conflict if the name is or was in use.
+
+        >>> client.register_model("iris", license="MIT", exist_ok=True)  # doctest: +SKIP
+        Model('iris')
+        """
+        from gitmodel.client.handles.handles import Model
+        from gitmodel.registry.records import models
+
+        if isinstance(model, Model):
+            description = {**model.description_given(), **description}
+            model = model.name
+        return Model._current(self._opened, models.register_model(self.writer, model, description, exist_ok=exist_ok))
+
+    def get_model(
+        self,
+        name: str | None = None,
+        *,
+        model_name: str | None = None,
+        renumbered: bool = False,
+        for_change: bool = False,
+    ) -> Model:
+        """Return the model *name*, which may also be passed as *model_name*. Raises NotFound.
+
+        If a pull renamed a model, its old name may now belong to another model. Such a name gives a
+        `RenumberedWarning`, and a change of the model raises Refused. *renumbered* confirms that you mean the model
+        that has the name now; the first change removes the warning. With *for_change*, such a name raises Refused
+        immediately.
+        """
+        from gitmodel.client.handles.handles import Model
+
+        wanted = name if name is not None else model_name
+        if wanted is None:
+            raise UsageError("get_model needs the name of a model", hint="write client.get_model('iris')")
+        self.repository.renew()
+        return Model._find(self._opened, model_ref(wanted, renumbered), for_change=for_change)
+
+    def list_models(self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0) -> Models:
+        """Return the models that match *filter* (see `docs/reference/expressions.md`).
+
+        *sort* is "name" (the default), "created", "updated" (the last change), "latest", "versions" or a key of the
+        metadata, after "-" for descending order. At most *limit* models are returned, after the first *offset*. Raises
+        UsageError for an invalid filter or sort key, or a negative *limit* or *offset*.
+        """
+        from gitmodel.client.handles.handles import Model, Models
+
+        list = partial(self.view_models, filter=filter, sort=sort, limit=limit, offset=offset)
+        found, since = self.repository.at_one_numbering(list)
+        return Models(Model._of(self._opened, view, since) for view in found)
+
+    def update_model(
+        self,
+        name: str,
+        *,
+        new_name: str | None = None,
+        add_tags: Iterable[str] = (),
+        remove_tags: Iterable[str] = (),
+        remove_metadata: Iterable[str] = (),
+        renumbered: bool = False,
+        **description: Any,
+    ) -> Model:
+        """Change a model's descriptive fields, tags, metadata and name. Raises NotFound, UsageError, Conflict.
+
+        Keys of *metadata* are added to the existing ones. *renumbered* is as in `get_model`.
+        """
+        from gitmodel.client.handles.handles import Model
+        from gitmodel.domain.changes.models import TagChanges
+
+        model = model_ref(name, renumbered)
+        tags = TagChanges.read(description.get("tags"), add_tags, remove_tags)
+        return Model._update(self._opened, model, new_name, description, tags, remove_metadata)
+
+    def delete_model(self, name: str, *, reason: str = "", force: bool = False, renumbered: bool = False) -> None:
+        """Delete a model; its name is never used again. Raises Refused if it is in use, unless *force*.
+
+        *renumbered* is as in `get_model`.
+        """
+        from gitmodel.domain.changes.planned_change import Justification
+        from gitmodel.registry.records import models
+
+        models.delete_model(self.writer, model_ref(name, renumbered), why=Justification(reason, force))
+
+    def view_model(self, name: str) -> ModelView:
+        """Return a model's record, stages and number of versions, as an immutable value. Raises NotFound."""
+        from gitmodel.registry.lists import model_views
+
+        self.repository.renew()
+        return model_views.get_model(self.writer, name)
+
+    def view_models(self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0) -> ModelTable:
+        """Return the models that `list_models` finds, as immutable values.
+
+        >>> client.view_models(sort="-created").to_pandas()                              # doctest: +SKIP
+        """
+        from gitmodel.client.tables.model_table import ModelTable
+        from gitmodel.registry.lists import model_views
+
+        self.repository.renew()
+        found, damaged = model_views.list_models(self.writer, filter=filter, sort=sort, limit=limit, offset=offset)
+        return ModelTable(found, damaged=damaged)

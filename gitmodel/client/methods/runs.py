@@ -1,0 +1,138 @@
+"""The methods of `Client` for runs of pipelines and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitmodel.client.methods.opened import OpenedClient, version_ref
+
+if TYPE_CHECKING:
+    from gitmodel.client.handles.run_handle import Run
+    from gitmodel.client.script_runs.script_run import ScriptRun
+    from gitmodel.client.tables.run_table import RunTable
+    from gitmodel.domain.notebook_cells import Cell
+    from gitmodel.domain.schema.object_ids import Oid
+    from gitmodel.registry.recorded_runs.run_logs import StepLog
+
+
+class RunMethods(OpenedClient):
+    """The methods of `Client` for runs of pipelines and scripts."""
+
+    @contextmanager
+    def start_run(self, name: str) -> Iterator[ScriptRun]:
+        """Start a run called *name* for a script without steps, and record it when the `with` block ends.
+
+        The block gets a `ScriptRun`, which records parameters, metadata and artifacts, and creates a version. At the
+        end of the block, one commit records all of these with the code, the installed packages and the duration. If the
+        block raises an error, only the run is recorded, as failed or, after Ctrl-C, as cancelled, and the error is
+        raised again. Secrets and credentials in the error are hidden.
+
+        Raises UsageError inside of another run, of a step or of a transaction. Raises Conflict and other errors at the
+        end if the version cannot be created.
+
+        >>> with client.start_run("train") as run:                      # doctest: +SKIP
+        ...     run.log_parameters(max_depth=3)
+        ...     run.log_metadata(accuracy=clf.score(x, y))
+        ...     run.create_version("iris", model_objects={"clf": clf})
+        >>> run.version.reference                                       # doctest: +SKIP
+        'iris@1'
+        """
+        from gitmodel.client.script_runs.script_run import start_run
+
+        with start_run(self._opened, name) as run:
+            yield run
+
+    def list_runs(self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0) -> RunTable:
+        """Return the runs that match *filter*, newest first: at most *limit*, after the first *offset*.
+
+        *sort* is a field such as "seconds", a parameter such as "parameters.lr" or a key of the metadata, after "-" for
+        descending order. Only a run of a script has metadata; metadata that a pipeline logs belongs to the versions.
+        Runs without a value come last. The result includes runs in progress and lost runs of this machine. Each run is
+        a handle, as from `get_run`. Raises UsageError for an invalid filter, a key that no run has, or a negative
+        *limit* or *offset*.
+
+        >>> client.list_runs(sort="-parameters.lr", limit=1)[0].id                       # doctest: +SKIP
+        '20261123T101112Z-train-7f3a'
+        >>> client.list_runs().to_pandas()                                               # doctest: +SKIP
+        """
+        from gitmodel.client.handles.run_handle import Run
+        from gitmodel.client.tables.run_table import RunTable
+        from gitmodel.registry.recorded_runs.runs import list_runs
+
+        self.repository.renew()
+        found, damaged = list_runs(self.repository, filter=filter, sort=sort, limit=limit, offset=offset)
+        return RunTable((Run._of(view, self._opened) for view in found), damaged=damaged)
+
+    def run_record_ids(self) -> dict[str, Oid]:
+        """Return the git object id of the record of each run on the branch, newest run first."""
+        from gitmodel.registry.recorded_runs import runs
+
+        self.repository.renew()
+        return runs.run_record_ids(self.repository)
+
+    def get_run(self, id: str) -> Run:
+        """Return the run with the id *id*, whose outputs can be loaded.
+
+        In every method that takes a run, the beginning or the end of its id is enough if no other id has it. Raises
+        NotFound, and UsageError if several ids have this beginning or end.
+
+        >>> client.get_run("20261123T101112Z-train-7f3a").outputs["accuracy"].load()      # doctest: +SKIP
+        0.97
+        """
+        from gitmodel.client.handles.run_handle import Run
+        from gitmodel.registry.recorded_runs import runs
+
+        self.repository.renew()
+        return Run._of(runs.get_run(self.repository, id, store=lambda: self.store), self._opened)
+
+    def get_cells(self, run: str) -> tuple[Cell, ...]:
+        """Return the cells that a notebook executed until the end of the run with the id *run*.
+
+        Secrets and text that looks like a credential are replaced. Raises NotFound for a run without stored cells.
+
+        >>> for cell in client.get_cells(run.id):                       # doctest: +SKIP
+        ...     print(cell.number, cell.source)
+        """
+        from gitmodel.registry.recorded_runs import runs
+
+        self.repository.renew()
+        return runs.get_cells(self.repository, run, self.store)
+
+    def get_logs(self, run: str, step: str | None = None) -> list[StepLog]:
+        """Return the output of the steps of the run with the id *run*, or only of its *step*: a value for each attempt.
+
+        The output stays on the machine that ran the steps, for its newest 200 runs. Secrets and text that looks like a
+        credential are replaced. Raises NotFound for an unknown run or step, and for output that this machine does not
+        have.
+
+        >>> print(client.get_logs(run.id, "fit")[-1].text)              # doctest: +SKIP
+        """
+        from gitmodel.registry.recorded_runs import run_logs
+
+        self.repository.renew()
+        return run_logs.get_logs(self.repository, run, step)
+
+    def attach_logs(self, run: str, version: str, *, step: str | None = None) -> str:
+        """Attach the output of the steps of a run, or only of *step*, to *version* as a text file.
+
+        Returns the name of the attachment: STEP.log or RUN.log. Raises the errors of `get_logs`, Refused if the text
+        seems to hold credentials, Conflict if the version has another attachment of this name.
+
+        >>> client.attach_logs(run.id, "demo@3", step="fit")                              # doctest: +SKIP
+        'fit.log'
+        """
+        from tempfile import TemporaryDirectory  # imported here: few calls need it, and it takes 2 ms
+
+        from gitmodel.client.handles.handles import ModelVersion
+        from gitmodel.registry.recorded_runs.run_logs import text_of
+
+        name = f"{step or self.get_run(run).id}.log"
+        with TemporaryDirectory(prefix="gitmodel-log-") as folder:
+            file = Path(folder, "log.txt")
+            file.write_text(text_of(self.get_logs(run, step)), encoding="utf-8")
+            self.repository.renew()
+            ModelVersion._find(self._opened, version_ref(version)).attach(name, file)
+        return name

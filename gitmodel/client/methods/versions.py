@@ -1,0 +1,186 @@
+"""The methods of `Client` that find versions, or import one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitmodel.client.methods.opened import OpenedClient, version_ref
+from gitmodel.domain.schema.references import VersionRef
+
+if TYPE_CHECKING:
+    from gitmodel.client.handles.handles import ModelVersion
+    from gitmodel.client.tables.version_table import VersionTable
+    from gitmodel.domain.schema.records import VersionRecord
+    from gitmodel.domain.views.authorship import Authorship
+    from gitmodel.domain.views.record_views import VersionView
+    from gitmodel.domain.views.version_summaries import VersionRow
+    from gitmodel.errors import Invalid
+    from gitmodel.lineage.version_runs import VersionRun
+    from gitmodel.registry.lists.version_lists import VersionIds
+    from gitmodel.registry.recorded_runs.run_outputs import VersionArtifact
+    from gitmodel.registry.records.finding import Found
+
+
+class VersionMethods(OpenedClient):
+    """The methods of `Client` that find versions, or import one."""
+
+    def get_version(
+        self, reference: str | VersionRef, *, renumbered: bool = False, for_change: bool = False
+    ) -> ModelVersion:
+        """Return the version that a reference such as `"iris@production"` names. Raises NotFound.
+
+        A stage or alias selects the version in force, with the artifacts that were promoted. In a registry by URL, such
+        a version is read from its stage tag alone, and its attribute `frozen` is the name of the tag.
+
+        If a pull renumbered a version, its old number may now belong to another version. Such a number gives a
+        `RenumberedWarning`, and a change of the version raises Refused. *renumbered* confirms that you mean the version
+        that has the number now; the first change removes the warning. With *for_change*, such a number raises Refused
+        immediately.
+        """
+        from gitmodel.client.handles.handles import ModelVersion
+
+        self.repository.renew()
+        return ModelVersion._find(self._opened, version_ref(reference, renumbered), for_change=for_change)
+
+    def resolve(self, reference: str | VersionRef) -> Found:
+        """Return the version that a reference such as `"iris@production"` names, as an immutable value.
+
+        The value has the attributes `model`, `record` and `frozen` (see `get_version`).
+
+        >>> client.resolve("iris@production").reference                # doctest: +SKIP
+        'iris@3'
+        """
+        from gitmodel.registry.records import finding
+
+        self.repository.renew()
+        return finding.find(self.writer, version_ref(reference))
+
+    def view_version(self, reference: str | VersionRef) -> VersionView:
+        """Return a version's record, stage and aliases, as an immutable value. Raises NotFound, Invalid."""
+        from gitmodel.registry.records import versions
+
+        self.repository.renew()
+        return versions.get_version(self.writer, version_ref(reference))
+
+    def view_versions(
+        self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
+    ) -> Iterator[VersionView | Invalid]:
+        """Yield the versions of *model* that match *filter* as values, newest first, and an error for a damaged one.
+
+        Raises NotFound, and UsageError for an invalid filter or a negative *limit* or *offset*.
+        """
+        from gitmodel.registry.lists import version_lists
+
+        self.repository.renew()
+        return iter(version_lists.each_version(self.writer, model, filter=filter, limit=limit, offset=offset))
+
+    def view_version_rows(
+        self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
+    ) -> Iterator[VersionView | VersionRow | Invalid]:
+        """Yield the versions like `view_versions`, but faster: most results have only the fields that a table shows."""
+        from gitmodel.registry.lists import version_lists
+
+        self.repository.renew()
+        return version_lists.each_row(self.writer, model, filter=filter, limit=limit, offset=offset)
+
+    def find_versions(
+        self,
+        model: str | None = None,
+        *,
+        filter: str = "",
+        sort: str = "",
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> VersionTable:
+        """Return the versions that match *filter*, of *model* or of all models, as immutable values.
+
+        *sort* is a field such as "created" or a key of the metadata, after "-" for descending order. The author and
+        last change of a version are the fields `author`, `updated` and `updated_by`. Versions without a value come
+        last. Versions with equal values, and all versions without *sort*, are in the order of their models, newest
+        first.
+
+        >>> best = client.find_versions(filter="metadata.accuracy > 0.9", sort="-metadata.accuracy", limit=20)
+        ...                                                                              # doctest: +SKIP
+        >>> [(row.model, row.record.number, row.record.metadata["accuracy"]) for row in best]  # doctest: +SKIP
+        [('iris', 7, 0.97), ('wine', 2, 0.93)]
+        >>> best.to_pandas()                                                             # doctest: +SKIP
+
+        Raises NotFound, and UsageError for an invalid filter, a key that no version has, or a negative *limit*.
+        """
+        from gitmodel.client.tables.version_table import VersionTable
+
+        # imported here: only searches need expressions
+        from gitmodel.registry.lists.version_search import find_versions
+
+        self.repository.renew()
+        found, damaged = find_versions(self.writer, model, filter=filter, sort=sort, limit=limit, offset=offset)
+        return VersionTable(found, damaged=damaged)
+
+    def authorships(self) -> dict[str, Authorship]:
+        """Return the author and last change of each model and version, by references such as "iris" and "iris@3".
+
+        gitmodel reads the history once and keeps the result in the index. Later calls read only new commits. Models
+        have their current names. In a shallow clone, models and versions that its history does not reach are missing.
+
+        >>> client.authorships()["iris@3"].updated_by                                    # doctest: +SKIP
+        'Ada Example'
+        """
+        from gitmodel.registry.lists.authorship import read_authorships  # imported here: few programs need SQLite
+
+        self.repository.renew()
+        at = self.writer.read_records(lambda snapshot: snapshot.commit)
+        return read_authorships(self.repository, at, self.writer.index_folder)
+
+    def read_records(self, model: str, numbers: Iterable[int]) -> list[VersionRecord | Invalid]:
+        """Return the records of the versions *numbers* of *model*, and an error for a damaged one.
+
+        The result has the order of *numbers*, and also deleted versions. Raises NotFound.
+        """
+        from gitmodel.registry.lists import version_lists
+
+        self.repository.renew()
+        return version_lists.read_records(self.repository, model, numbers)
+
+    def version_ids(self, model: str) -> dict[int, VersionIds]:
+        """Return the git object ids of the files of each version of *model*, newest first, also of deleted ones.
+
+        The ids change whenever the record does, and whenever the version is archived. Raises NotFound.
+        """
+        from gitmodel.registry.lists import version_lists
+
+        self.repository.renew()
+        return version_lists.version_ids(self.repository, model)
+
+    def view_artifacts(self, reference: str | VersionRef) -> tuple[VersionView, list[VersionArtifact]]:
+        """Return a version, its artifacts, and the outputs of runs that worked on it after it was created."""
+        from gitmodel.registry.recorded_runs.run_outputs import VersionArtifact, list_outputs
+
+        view = self.view_version(reference)
+        outputs = list_outputs(self.writer, version_ref(reference), store=lambda: self.store)
+        return view, [*map(VersionArtifact, view.record.artifacts), *outputs]
+
+    def view_version_runs(self, reference: str | VersionRef) -> tuple[VersionView, list[VersionRun]]:
+        """Return a version and the runs that made it, worked on it or read it."""
+        from gitmodel.lineage.version_runs import version_runs
+
+        view = self.view_version(reference)
+        return view, version_runs(self.repository, view, store=lambda: self.store)
+
+    def import_version(
+        self, path: str | os.PathLike[str], *, model: str = "", renumbered: bool = False
+    ) -> ModelVersion:
+        """Import the version that `ModelVersion.export` wrote to *path*, after verifying the whole file.
+
+        The version is added to the model of the same name, or to *model*. Its number stays the same if that number is
+        free and higher than all others. A version that was imported before is not changed. *renumbered* is as in
+        `get_model`. Raises Invalid, Conflict, NotFound.
+        """
+        from gitmodel.client.handles.handles import ModelVersion
+        from gitmodel.lineage.exporting import import_export
+
+        file = Path(path).expanduser()
+        found = import_export(self.writer, file, store=self.store, model=model, renumbered=renumbered)
+        return ModelVersion._find(self._opened, VersionRef.parse(found.reference), is_new=found.new)
