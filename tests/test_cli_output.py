@@ -9,18 +9,16 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 
 import pytest
-from transcripts import ask, check_transcript
+from transcripts import PROGRAM, ask, check_transcript, on_terminal
 
 from gitmodel.cli import output, program
 from gitmodel.cli.options import read_metadata, read_reference, read_value
 from gitmodel.domain.views import cell_text
 from gitmodel.errors import Invalid, UsageError
 
-PROGRAM = [sys.executable, "-m", "gitmodel"]
 HOSTILE = "\x1b]0;owned\x07\x1b[2J \u202egnp\u2066 a\tb\r\nfake  1  \x9b31m \u200b\ufeff\u2028"
 
 
@@ -28,34 +26,6 @@ HOSTILE = "\x1b]0;owned\x07\x1b[2J \u202egnp\u2066 a\tb\r\nfake  1  \x9b31m \u20
 def repo(code_repo, monkeypatch):
     monkeypatch.chdir(code_repo)
     return code_repo
-
-
-def on_terminal(*arguments, typed="", columns=80, env=None):
-    """Run `git model` on a pseudo-terminal and type *typed*; return its exit code and its output."""
-    import fcntl
-    import struct
-    import termios
-
-    ours, theirs = pty.openpty()
-    try:
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        environ = {**os.environ, "TERM": "xterm", **(env or {})}
-        child = subprocess.Popen([*PROGRAM, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environ)
-    finally:
-        os.close(theirs)
-    if typed:
-        os.write(ours, typed.encode())
-    shown = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        shown += part
-    os.close(ours)
-    return child.wait(), shown.decode()
 
 
 def test_hostile_text_is_escaped_wherever_it_is_printed(repo, capsys):

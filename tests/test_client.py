@@ -806,30 +806,23 @@ class TestTransactions:
         doctor.repair(client.repository, client.store)
         assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved") == ""
 
-    def test_an_exception_in_a_transaction_changes_nothing(self, client, iris, git):
+    @pytest.mark.parametrize(
+        ("error", "fail"),
+        [(ZeroDivisionError, lambda change: 1 / 0), (UsageError, lambda change: change.promote("iris@1", "nonsense"))],
+    )
+    def test_an_exception_or_refused_change_in_a_transaction_undoes_its_changes(self, client, iris, git, error, fail):
         before = git(client.repository.common_dir, "for-each-ref", "refs/heads", "refs/tags")
 
-        def fail():
+        def change_and_fail():
             with client.transaction("Never") as change:
+                change.get_version("iris@1").set_stage("staging")
                 change.get_model("iris").create_version().set_stage("production")
-                raise ZeroDivisionError
+                fail(change)
 
-        with pytest.raises(ZeroDivisionError):
-            fail()
+        with pytest.raises(error):
+            change_and_fail()
         assert git(client.repository.common_dir, "for-each-ref", "refs/heads", "refs/tags") == before
         assert iris.create_version().number >= 4
-
-    def test_a_refused_change_in_a_transaction_changes_nothing(self, client, iris, git):
-        before = git(client.repository.common_dir, "rev-parse", "gitmodel")
-
-        def fail():
-            with client.transaction("Never") as change:
-                change.get_model("iris").get_version(1).set_stage("staging")
-                change.get_model("iris").get_version(1).set_stage("nonsense")
-
-        with pytest.raises(UsageError):
-            fail()
-        assert git(client.repository.common_dir, "rev-parse", "gitmodel") == before
 
     def test_versions_of_a_transaction_keep_their_numbers_if_another_client_writes_meanwhile(self, client, iris, other):
         with client.transaction("Two at once") as change:

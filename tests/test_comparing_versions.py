@@ -1,11 +1,9 @@
 """`git model diff`: comparing two or more versions, with unusual values, wrong references, and on narrow terminals."""
 
 import json
-import os
-import pty
 
 import pytest
-from transcripts import ask, check_transcript
+from transcripts import ask, check_transcript, on_terminal
 
 from gitmodel import Client
 from gitmodel.errors import NotFound, UsageError
@@ -25,24 +23,9 @@ def create(client, *metadata, model="iris", **others):
             change.get_model(model).create_version(metadata=values, **others)
 
 
-def on_a_terminal(columns, *arguments):
-    """Run `git model` on a pseudo-terminal with *columns* columns; return its output."""
-    ours, theirs = pty.openpty()
-    child = os.fork()
-    if child == 0:
-        os.environ.update(COLUMNS=str(columns), NO_COLOR="1")
-        os.dup2(theirs, 1)
-        os.execlp("git-model", "git-model", *arguments)
-    os.close(theirs)
-    printed = b""
-    try:
-        while part := os.read(ours, 65536):
-            printed += part
-    except OSError:  # reading a pseudo-terminal raises this error at the end of the output
-        pass
-    os.waitpid(child, 0)
-    os.close(ours)
-    return printed.decode().replace("\r\n", "\n")
+def lines_on_a_terminal(*arguments):
+    """Run `git model` on a pseudo-terminal with 80 columns; return the lines of its output."""
+    return on_terminal(*arguments, env={"NO_COLOR": "1"})[1].splitlines()
 
 
 def test_diff_shows_fields_that_differ_first_and_equal_fields_on_request(client, code_repo, capsys):
@@ -132,8 +115,7 @@ def test_diff_shows_long_texts_and_control_characters_on_one_line(client, capsys
     heads = [line.split()[0] for line in out.partition("\n\ncode:")[0].splitlines()]
     assert heads == ["FIELD", "metadata.a.b", "metadata.long", 'metadata["a.b"]']
     assert "x" * 5000 + "\\n\\t" in out
-    narrow = on_a_terminal(80, "diff", "iris@1", "iris@2")
-    assert max(map(len, narrow.splitlines())) <= 80
+    assert max(map(len, lines_on_a_terminal("diff", "iris@1", "iris@2"))) <= 80
 
 
 def test_diff_of_many_versions_of_several_models_has_a_column_for_each(client, capsys):
@@ -144,7 +126,8 @@ def test_diff_of_many_versions_of_several_models_has_a_column_for_each(client, c
     head, row = out.splitlines()[:2]
     assert head.split() == ["FIELD", *refs]
     assert row.split() == ["metadata.accuracy", *(f"{number / 100:.4g}" for number in range(1, 30)), "0.5"]
-    narrow = on_a_terminal(80, "diff", *refs).partition("\n\ncode:")[0].splitlines()
+    lines = lines_on_a_terminal("diff", *refs)
+    narrow = lines[: lines.index("code:")]
     assert max(map(len, narrow)) <= 80
     heads = [line.split()[1:] for line in narrow if line.startswith("FIELD")]
     assert [ref for block in heads for ref in block] == refs
@@ -156,9 +139,10 @@ def test_diff_of_many_versions_of_several_models_has_a_column_for_each(client, c
 def test_diff_on_a_narrow_terminal_shows_the_end_at_which_values_differ(client, capsys, count):
     paths = [f"s3://bucket/a/rather/long/folder/{'x' * 50}/data-{number}.parquet" for number in range(count)]
     create(client, *({"accuracy": 0.5 + place / 10, "data": path} for place, path in enumerate(paths)))
-    lines = on_a_terminal(80, "diff", *(f"iris@{number + 1}" for number in range(count))).splitlines()
+    lines = lines_on_a_terminal("diff", *(f"iris@{number + 1}" for number in range(count)))
     assert max(map(len, lines)) <= 80
-    below = lines[lines.index("metadata.data") + 1 : lines.index("code:") - 1]
+    begin, end = lines.index("metadata.data") + 1, lines.index("1 equal field left out: add --all to see them")
+    below = lines[begin:end]
     assert "".join(line[12:] for line in below) == "".join(paths)
     assert [line.split()[0] for line in below if line[4] != " "] == [f"iris@{n + 1}" for n in range(count)]
     assert lines[1].split()[:3] == ["metadata.accuracy", "0.5", "0.6"]

@@ -7,8 +7,7 @@ import subprocess
 
 import pytest
 from editing import edit, read
-from test_cli_output import on_terminal
-from transcripts import ask, check_transcript
+from transcripts import ask, check_transcript, on_terminal
 
 from gitmodel.errors import Unreachable, UsageError
 from gitmodel.git.running.failures import translate

@@ -181,20 +181,18 @@ def test_a_bad_name_is_refused_with_its_fault_and_the_allowed_characters(name, f
         assert "letters, digits" in caught.value.hint
 
 
-@pytest.mark.parametrize("name", ["latest", "archived", "none", "Latest", "NONE"])
-def test_a_reserved_stage_word_is_refused_as_version_name_and_alias(name):
+@pytest.mark.parametrize(
+    ("name", "fault", "prefix"),
+    [
+        *((name, "is a word for a stage", "my-") for name in ("latest", "archived", "none", "Latest", "NONE")),
+        *((name, "is all digits", "v") for name in ("1", "007", "20261123")),
+    ],
+)
+def test_words_for_stages_and_digits_alone_are_refused_as_version_name_and_alias(name, fault, prefix):
     for check in (check_version_name, check_alias):
-        with pytest.raises(UsageError, match="is a word for a stage") as caught:
+        with pytest.raises(UsageError, match=fault) as caught:
             check(name)
-        assert f"for example my-{name}" in caught.value.hint
-
-
-@pytest.mark.parametrize("name", ["1", "007", "20261123"])
-def test_digits_alone_are_refused_as_version_name_and_alias(name):
-    for check in (check_version_name, check_alias):
-        with pytest.raises(UsageError, match="is all digits") as caught:
-            check(name)
-        assert f"for example v{name}" in caught.value.hint
+        assert f"for example {prefix}{name}" in caught.value.hint
 
 
 def test_only_a_version_name_may_contain_a_plus():

@@ -105,22 +105,20 @@ def iris(repo, git):
     return repo
 
 
-@pytest.mark.parametrize("command", WITHOUT_REGISTRY.splitlines())
-def test_a_refused_command_in_a_repository_without_a_registry_changes_nothing(repo, capsys, command):
-    before = files(repo)
+@pytest.mark.parametrize(
+    ("place", "command"),
+    [
+        *(("repo", command) for command in WITHOUT_REGISTRY.splitlines()),
+        *(("iris", command) for command in WITH_IRIS.splitlines()),
+    ],
+)
+def test_a_refused_command_changes_nothing_with_and_without_a_registry(request, capsys, place, command):
+    folder = request.getfixturevalue(place)
+    before = files(folder)
     code, _, err = ask(capsys, *shlex.split(command))
     assert code != 0
     assert err.startswith("error: ")
-    assert files(repo) == before
-
-
-@pytest.mark.parametrize("command", WITH_IRIS.splitlines())
-def test_a_refused_command_in_a_registry_changes_nothing(iris, capsys, command):
-    before = files(iris)
-    code, _, err = ask(capsys, *shlex.split(command))
-    assert code != 0
-    assert err.startswith("error: ")
-    assert files(iris) == before
+    assert files(folder) == before
 
 
 @pytest.mark.parametrize("command", ["register bad/name", "update nope --title X", "version create nope"])

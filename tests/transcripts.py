@@ -1,14 +1,23 @@
 """Transcripts of the command line: commands with their stdout, stderr and exit codes."""
 
 import difflib
+import fcntl
 import json
+import os
+import pty
 import re
 import shlex
 import shutil
+import struct
+import subprocess
+import sys
+import termios
 import textwrap
+from contextlib import suppress
 
 from gitmodel.cli import run
 
+PROGRAM = [sys.executable, "-m", "gitmodel"]
 PROGRAMS = ("git model ", "git-model ", "gitmodel ")
 # A command that ends with a backslash continues on the next line.
 _SHORT_ID = re.compile(r"\b[0-9a-f]{10}\b")
@@ -27,6 +36,25 @@ def said(capsys, *arguments):
     """Run a command in this process; return its exit code and the value that it prints as JSON."""
     code, out, err = ask(capsys, *arguments, "--format", "json")
     return code, json.loads(out or err)
+
+
+def on_terminal(*arguments, typed="", columns=80, env=None):
+    """Run `git model` on a pseudo-terminal and type *typed*; return its exit code and its output."""
+    ours, theirs = pty.openpty()
+    try:
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        environ = {**os.environ, "TERM": "xterm", **(env or {})}
+        child = subprocess.Popen([*PROGRAM, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environ)
+    finally:
+        os.close(theirs)
+    if typed:
+        os.write(ours, typed.encode())
+    shown = b""
+    with suppress(OSError):  # raised at the end of the output of a pseudo-terminal
+        while part := os.read(ours, 65536):
+            shown += part
+    os.close(ours)
+    return child.wait(), shown.decode()
 
 
 def make_registry(folder, keep, capsys, commands):
