@@ -114,7 +114,7 @@ class TestEveryStore:
         assert put(store, BIG) == put(store, BIG)
         assert list(store.digests()) == [digest_of(BIG)]
 
-    def test_a_large_object_is_put_and_read_back(self, store):
+    def test_a_large_object_is_unchanged_after_put_and_open(self, store):
         content = LARGE + store.url.encode()
         digest = put(store, content)
         assert read(store.origin, digest) == content
@@ -122,7 +122,7 @@ class TestEveryStore:
         assert next(iter(store.objects())).size == len(content)
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
-    def test_writers_of_the_same_digest_all_succeed(self, store, tmp_path, content):
+    def test_several_clients_that_put_the_same_bytes_at_the_same_time_all_succeed(self, store, tmp_path, content):
         content += store.url.encode()
         opened = [open_store(store.url if store.shared else "", default_root=tmp_path / f"{n}") for n in range(3)]
         with ThreadPoolExecutor(3) as pool:
@@ -147,7 +147,7 @@ class TestEveryStore:
         becomes_younger(lambda: keep_artifact(store, digest, folder=False))
         assert not keep_artifact(store, ABSENT, folder=False)
 
-    def test_a_source_that_fails_leaves_no_object(self, store):
+    def test_a_put_from_a_source_that_fails_leaves_no_object(self, store):
         with pytest.raises(ConnectionResetError):
             store.put_stream(Failing())
         assert list(store.digests()) == []
@@ -215,7 +215,7 @@ class TestEveryStore:
             with pytest.raises(Invalid, match="is not a digest"):
                 getattr(store, name)(text)
 
-    def test_a_file_is_put_got_and_verified(self, store, tmp_path):
+    def test_a_file_is_unchanged_after_put_and_get_and_passes_verify(self, store, tmp_path):
         (tmp_path / "model").write_bytes(BIG)
         stored = put_path(store, tmp_path / "model")
         assert stored[:3] == (digest_of(BIG), len(BIG), False)
@@ -224,7 +224,7 @@ class TestEveryStore:
         get_file(store, stored.digest, tmp_path / "copy")
         assert (tmp_path / "copy").read_bytes() == BIG
 
-    def test_a_folder_is_put_got_and_verified(self, store, tmp_path):
+    def test_a_folder_is_unchanged_after_put_and_get_and_passes_verify(self, store, tmp_path):
         folder = tmp_path / "folder"
         (folder / "sub" / "deep").mkdir(parents=True)
         for name in ("b", "a b", "sub/c", "sub/deep/ü", "sub-d", ".hidden", "same"):
@@ -239,14 +239,14 @@ class TestEveryStore:
             assert files_under(target) == files_under(folder)
             assert put_path(store, target) == stored
 
-    def test_an_empty_folder_is_an_artifact(self, store, tmp_path):
+    def test_an_empty_folder_can_be_stored_as_an_artifact(self, store, tmp_path):
         (tmp_path / "nothing").mkdir()
         stored = put_path(store, tmp_path / "nothing")
         assert stored[:3] == (digest_of(HEADER), 0, True)
         get_folder(store, stored.digest, tmp_path / "copy")
         assert os.listdir(tmp_path / "copy") == []
 
-    def test_progress_rises_to_the_total_size(self, store, tmp_path):
+    def test_the_reported_progress_rises_to_the_total_size(self, store, tmp_path):
         folder = tmp_path / "folder"
         folder.mkdir()
         (folder / "a").write_bytes(BIG)
@@ -328,7 +328,7 @@ class TestEveryStore:
             get_folder(store, digest, tmp_path / "copy")
         assert not (tmp_path / "copy").exists()
 
-    def test_an_existing_target_is_refused_and_kept(self, store, tmp_path):
+    def test_get_refuses_to_replace_an_existing_target(self, store, tmp_path):
         digest, folder = put(store, b"a"), put(store, HEADER)
         (tmp_path / "full").mkdir()
         (tmp_path / "full" / "mine").write_bytes(b"mine")

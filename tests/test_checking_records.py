@@ -71,7 +71,7 @@ VERSION = (
         ({f"purged/ab/{'ab' * 31}.toml": STONE, "gitmodel.toml": f'format = "1.1"\n{STAGES}'}, []),
     ],
 )
-def test_stores_external_artifacts_and_tombstones_are_checked(code_repo, files, wanted):
+def test_check_reports_faults_of_stores_external_artifacts_and_tombstones(code_repo, files, wanted):
     with Client(code_repo) as client:
         client.register_model("iris")
         begin_at_format(code_repo, "1.0")
@@ -80,7 +80,7 @@ def test_stores_external_artifacts_and_tombstones_are_checked(code_repo, files, 
     assert sorted((problem.path, problem.key, problem.rule) for problem in found) == sorted(wanted)
 
 
-def test_changing_or_removing_a_tombstone_is_refused(code_repo, git):
+def test_check_refuses_a_change_or_removal_of_a_tombstone(code_repo, git):
     with Client(code_repo) as client:
         client.register_model("iris")
         path = f"purged/ab/{'ab' * 31}.toml"

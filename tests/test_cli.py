@@ -566,7 +566,7 @@ def test_a_pending_change_that_must_not_be_applied_is_reported_and_ends_with_6(i
     assert err.startswith("error: 1 pending change was not put in force\n")
 
 
-def test_a_damaged_record_is_a_warning_of_lists_and_an_error_of_check(iris, capsys):
+def test_a_damaged_record_causes_a_warning_in_lists_and_an_error_in_check(iris, capsys):
     ask(capsys, "register", "other")
     edit(iris, {"models/iris/model.toml": "created = yesterday\n"})
     code, out, err = ask(capsys, "list")

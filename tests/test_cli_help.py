@@ -173,7 +173,7 @@ def test_a_group_of_commands_has_at_most_12_entries_with_one_line_each(capsys, m
         ("version new", "create"),
     ],
 )
-def test_a_word_of_another_tool_suggests_the_command(words, meant, capsys):
+def test_the_error_for_a_command_of_another_tool_suggests_the_command_of_gitmodel(words, meant, capsys):
     code, _, err = ask(capsys, *words.split())
     assert (code, err.splitlines()[0].partition("; ")[2]) == (2, f"did you mean {meant}?")
 

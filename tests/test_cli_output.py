@@ -102,7 +102,7 @@ def test_an_unexpected_error_says_how_to_report_it_and_shows_no_traceback(repo, 
     assert '"kind": "Unexpected"' in err
 
 
-def test_ctrl_c_ends_with_130_and_a_closed_pipe_with_141(repo, capsys, monkeypatch):
+def test_a_command_ends_with_130_after_ctrl_c_and_with_141_after_its_pipe_was_closed(repo, capsys, monkeypatch):
     for error, code in ((KeyboardInterrupt, 130), (BrokenPipeError, 141)):
 
         def fail(ctx, error=error):
@@ -113,7 +113,7 @@ def test_ctrl_c_ends_with_130_and_a_closed_pipe_with_141(repo, capsys, monkeypat
         assert ask(capsys, "list") == (code, "", "")
 
 
-def test_a_closed_pipe_is_not_reported(repo, capsys):
+def test_a_command_whose_output_pipe_was_closed_prints_no_error(repo, capsys):
     ask(capsys, "register", "iris")
     read, write = os.pipe()
     os.close(read)
@@ -123,7 +123,7 @@ def test_a_closed_pipe_is_not_reported(repo, capsys):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_output_that_cannot_be_written_is_an_error(repo, capsys):
+def test_a_command_that_cannot_write_its_output_ends_with_an_error(repo, capsys):
     ask(capsys, "register", "iris")
     with open("/dev/full", "w") as full:
         done = subprocess.run([*PROGRAM, "list"], stdout=full, stderr=subprocess.PIPE, text=True)

@@ -303,7 +303,7 @@ class TestVersions:
         assert len(iris.list_versions()) == 1001
         assert [version.number for version in iris.list_versions(limit=3, offset=10)] == [989, 990, 991]
 
-    def test_versions_are_filtered(self, iris):
+    def test_list_versions_returns_only_the_versions_that_match_a_filter(self, iris):
         iris.get_version(2).log_metadata(accuracy=0.97)
         iris.get_version(3).log_metadata(accuracy=0.5)
         iris.get_version(2).update(add_tags=["baseline"])
@@ -415,7 +415,7 @@ class TestVersions:
 
 
 class TestStages:
-    def test_entering_a_held_stage_archives_its_holder_in_one_commit(self, client, iris, git):
+    def test_promoting_to_an_occupied_stage_archives_its_holder_in_one_commit(self, client, iris, git):
         first, second = iris.get_version(1), iris.get_version(2)
         done = first.set_stage("production", reason="best so far")
         assert (done.version, done.stage, done.previous, done.archived, done.changed) == (
@@ -455,7 +455,7 @@ class TestStages:
         iris.get_version(2).set_stage("none")
         assert archived(iris) == [1, 3]
 
-    def test_leaving_a_stage_leaves_it_empty_and_archives_nothing(self, client, iris, git):
+    def test_demoting_a_version_leaves_its_stage_empty_and_archives_nothing(self, client, iris, git):
         iris.get_version(1).set_stage("production")
         done = iris.demote("production", reason="broken")
         assert (done.version, done.previous, done.left) == (None, 1, ("production",))

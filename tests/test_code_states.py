@@ -387,12 +387,12 @@ class TestSecretsInSnapshots:
             snapshot = client.get_version("iris@1").code.snapshot
         assert name not in git(code, "ls-tree", "-r", "--name-only", snapshot)
 
-    def test_the_setting_allows_a_snapshot_with_a_credential(self, code, git, capsys):
+    def test_a_setting_allows_a_snapshot_with_a_credential(self, code, git, capsys):
         (code / ".env").write_text(SECRETS[".env"])
         git(code, "config", "gitmodel.allowCredentials", "true")
         assert ask(capsys, "version", "create", "iris")[0] == 0
 
-    def test_a_link_to_a_secret_elsewhere_is_stored_as_a_link(self, code, tmp_path, capsys):
+    def test_a_snapshot_stores_a_symbolic_link_to_a_secret_as_a_link(self, code, tmp_path, capsys):
         (tmp_path / "key").write_text(SECRETS["deploy.py"])
         (code / "key.txt").symlink_to(tmp_path / "key")
         assert ask(capsys, "version", "create", "iris")[0] == 0

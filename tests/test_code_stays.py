@@ -67,7 +67,7 @@ class TestKeeping:
         assert git(repo, "log", "-1", "--format=%s", version.code.commit) == "An idea"
         assert kept(repo) == [f"refs/gitmodel/code/{version.code.commit}"]
 
-    def test_a_second_version_of_one_commit_adds_no_ref(self, repo, client):
+    def test_a_second_version_of_the_same_commit_adds_no_ref(self, repo, client):
         for _ in range(2):
             client.get_model("iris").create_version()
         assert kept(repo) == [f"refs/gitmodel/code/{run(repo, 'rev-parse', 'main')}"]

@@ -105,7 +105,7 @@ def read(data, *, newer=False):
 
 @repeatable
 @given(METADATA)
-def test_any_metadata_survives_write_read_write_byte_for_byte(values):
+def test_any_metadata_has_the_same_bytes_after_writing_reading_and_writing(values):
     data = written(metadata=codec.metadata(values))
     found = read(data)
     assert codec.encode(found) == data
@@ -144,7 +144,7 @@ def test_any_text_is_unchanged_after_writing_and_reading_in_every_kind_of_key(wo
 
 @repeatable
 @given(METADATA, METADATA, METADATA, METADATA)
-def test_unknown_keys_of_a_newer_format_are_kept_wherever_they_are(extra, inner, metadata, item):
+def test_unknown_keys_of_a_newer_format_are_kept_at_every_place_of_a_record(extra, inner, metadata, item):
     def unknown(table):
         return {f"new {key}": value for key, value in codec.metadata(table).items()}
 

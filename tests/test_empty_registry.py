@@ -64,7 +64,7 @@ def test_a_transaction_that_creates_the_registry_may_take_longer_than_a_second(
         assert client.get_version("iris@production").number == 1
 
 
-def test_a_transaction_can_begin_the_registry_with_an_external_artifact(code_repo: Path, tmp_path: Path) -> None:
+def test_a_transaction_can_create_the_registry_with_an_external_artifact(code_repo: Path, tmp_path: Path) -> None:
     data = tmp_path / "data.csv"
     data.write_text("a\n1\n")
     with Client(code_repo) as client:

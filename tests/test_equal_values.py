@@ -574,7 +574,7 @@ class TestOtherVersionsOfPandas:
         assert found["a"].dtype == object
         assert list(found["a"]) == ["x", None]
 
-    def test_an_unknown_frequency_is_left_out_with_a_warning(self, tmp_path):
+    def test_loading_a_table_with_an_unknown_frequency_leaves_it_out_with_a_warning(self, tmp_path):
         save(pandas.Series([1, 2, 3], index=DAYS), tmp_path / "x", "parquet")
         table = pyarrow.parquet.read_table(tmp_path / "x")
         told = table.schema.metadata[b"gitmodel"].replace(b'"freq": "D"', b'"freq": "unknown"')

@@ -305,7 +305,7 @@ def test_a_clause_that_is_neither_true_nor_false_is_an_error_in_a_filter_and_fai
         ("stage.startsWith('a')", "stage"),
     ],
 )
-def test_a_gate_names_the_missing_key(text, missing):
+def test_a_failing_gate_names_the_key_that_the_record_lacks(text, missing):
     verdict = parse(text).judge(VERSION)
     assert not verdict
     assert verdict.missing == missing
@@ -491,7 +491,7 @@ def test_ctrl_c_in_the_library_is_not_turned_into_a_usage_error(monkeypatch):
         ),
     ],
 )
-def test_hostile_text_is_refused_at_once(text, why):
+def test_a_hostile_expression_is_refused_at_once(text, why):
     start = time.perf_counter()
     with pytest.raises(UsageError, match=why) as caught:
         parse(text)
@@ -552,7 +552,7 @@ WIDE = [{"name": f"a{i}", "kind": "model", "size": i} for i in range(3_000)]
         " || ".join(r"""!s.matches("\\w{100}b")""" for _ in range(9)),
     ],
 )
-def test_an_evaluation_ends_in_time_or_is_refused(text):
+def test_evaluating_an_expression_ends_in_time_or_is_refused(text):
     record = {"a": WIDE, "s": "a" * 60_000}
     start = time.perf_counter()
     verdict = parse(text).judge(record)

@@ -120,7 +120,7 @@ def test_the_refusal_of_a_name_shows_the_name_as_typed(iris, capsys):
     assert ask(capsys, "register", "a\u202eb")[2].startswith("error: 'a\\u202eb' cannot be")
 
 
-def test_a_missing_argument_is_named(iris, capsys):
+def test_the_error_for_a_missing_argument_names_it(iris, capsys):
     check_transcript(
         capsys,
         """

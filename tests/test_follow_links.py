@@ -278,7 +278,7 @@ def test_nothing_outside_of_the_root_is_stored_if_a_link_is_replaced_after_the_c
     assert not client.get_version("net").artifacts
 
 
-def test_credentials_behind_a_link_are_found(client, tmp_path):
+def test_a_file_with_credentials_behind_a_link_is_not_stored(client, tmp_path):
     folder, root = hugging_face(tmp_path)
     # Written in parts, so that no secret scanner reports this file.
     write(root / "hidden", b"TOKEN=" + b"ghp_" + b"a1B2" * 9)
@@ -294,7 +294,7 @@ def test_credentials_behind_a_link_are_found(client, tmp_path):
 
 
 @pytest.mark.parametrize("hidden", ["bytes", "name"])
-def test_a_secret_behind_a_link_to_a_folder_is_found(client, tmp_path, hidden):
+def test_an_artifact_is_refused_if_a_link_leads_to_the_value_of_a_secret_parameter(client, tmp_path, hidden):
     root = tmp_path / "cache"
     named, content = ("correct-horse", b"x") if hidden == "name" else ("x", b"a correct-horse")
     write(root / "shared" / named / "file", content)

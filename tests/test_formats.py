@@ -356,7 +356,7 @@ def test_saving_a_value_that_the_format_cannot_hold_is_refused_and_keeps_the_old
         ("cloudpickle", "cloudpickle", "pip install 'cloudpickle'"),
     ],
 )
-def test_a_missing_library_is_named_with_the_line_that_installs_it(tmp_path, monkeypatch, name, module, line):
+def test_the_error_for_a_missing_library_shows_the_line_that_installs_it(tmp_path, monkeypatch, name, module, line):
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UsageError, match="which is not installed") as caught:

@@ -280,7 +280,9 @@ def test_a_page_of_a_search_with_the_index_reads_few_records_and_no_trees(repo, 
     assert used == [[], [*range(159, 0, -2)]]
 
 
-def test_the_index_follows_a_branch_that_is_rewritten_or_moved_back_and_forward(repo, monkeypatch, used):
+def test_searches_find_the_right_versions_after_the_branch_is_rewritten_or_moved_back_and_forward(
+    repo, monkeypatch, used
+):
     rng, commits = random.Random(5), []
     for step in range(21):
         numbers = rng.sample([*range(1, 20), *range(95, 110)], 4)

@@ -230,7 +230,7 @@ def test_the_history_is_the_same_after_git_model_maintenance_and_git_gc(iris, co
         ("Promote iris 4 to production\n", ""),
     ],
 )
-def test_the_pull_request_is_read_as_each_host_writes_it(message, named):
+def test_the_number_of_the_pull_request_is_read_from_the_merge_message_of_each_host(message, named):
     assert pull_request(message) == named
 
 

@@ -87,7 +87,7 @@ def test_show_with_at_and_git_show_find_the_same_version_in_production(repo):
                     past.get_version("iris@production")
 
 
-def test_json_has_the_fields_of_the_past_state(repo, capsys):
+def test_json_with_at_has_the_fields_of_the_past_state(repo, capsys):
     code, out, err = ask(capsys, "--format", "json", "version", "show", "iris@production", "--at", "2026-10-02")
     found = json.loads(out)
     assert (code, err) == (0, "")

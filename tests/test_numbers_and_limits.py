@@ -53,7 +53,7 @@ class TestNumbers:
         assert "is more than 1000000000" in out + err
 
     @pytest.mark.parametrize("number", [HUGE, HIGHEST])
-    def test_after_the_highest_number_nothing_is_created_and_no_ref_moves(self, repo, capsys, git, number):
+    def test_after_the_highest_number_a_new_version_is_refused_and_no_ref_moves(self, repo, capsys, git, number):
         commit_numbers(repo, "iris", number)
         before = git(repo, "for-each-ref")
         code, _, err = ask(capsys, "version", "create", "iris")

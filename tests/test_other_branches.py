@@ -74,7 +74,7 @@ class TestCodeOnTheBranch:
         assert git(code_branch, "for-each-ref") == before
 
     @pytest.mark.parametrize("command", READERS.splitlines())
-    def test_readers_report_a_branch_without_a_registry(self, code_branch, capsys, command):
+    def test_commands_that_read_report_that_the_branch_holds_no_registry(self, code_branch, capsys, command):
         code, out, err = ask(capsys, *shlex.split(command))
         assert (code, out) == (3, "")
         assert "the branch gitmodel holds no registry" in err

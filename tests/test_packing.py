@@ -52,7 +52,7 @@ def is_loose(repo, id):
     return (repo / ".git" / "objects" / id[:2] / id[2:]).is_file()
 
 
-def test_many_objects_are_packed_and_nothing_is_pruned(repo):
+def test_many_loose_objects_are_packed_and_unreferenced_objects_are_kept(repo):
     written = write_many(repo)
     unnamed = run(repo, "hash-object", "-w", "--stdin", input=b"about to be named")
     with Client(repo) as client:

@@ -113,7 +113,7 @@ CYCLE.append(CYCLE)
         (CYCLE, "is nested more than 8 deep"),
     ],
 )
-def test_a_value_that_no_record_can_hold_is_named_by_its_path(value, said):
+def test_the_error_for_a_value_that_no_record_can_hold_names_its_path(value, said):
     with pytest.raises(UsageError, match=said):
         read_values({"x": value})
 

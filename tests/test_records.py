@@ -156,7 +156,7 @@ RECORDS = {
 @pytest.mark.parametrize("kind", RECORDS)
 @repeatable
 @given(data=st.data())
-def test_any_record_survives_write_read_write_byte_for_byte(kind, data):
+def test_any_record_has_the_same_bytes_after_writing_reading_and_writing(kind, data):
     record = data.draw(RECORDS[kind])
     written = codec.encode(record)
     found = codec.decode(type(record), written, "x.toml")

@@ -117,7 +117,7 @@ class TestPlaces:
         git(tmp_path, "init", "-q", "--separate-git-dir", str(tmp_path / "elsewhere"), "work")
         assert write_all(tmp_path / "work") == tmp_path / "elsewhere"
 
-    def test_a_detached_head_does_not_change(self, code_repo, git):
+    def test_commands_do_not_change_a_detached_head(self, code_repo, git):
         git(code_repo, "checkout", "-q", "--detach")
         before = touched(code_repo, git)
         write_all(code_repo)
@@ -130,7 +130,7 @@ class TestPlaces:
             assert client.get_version("flowers@1").code.commit is None
         assert git(tmp_path / "new", "branch", "--format=%(refname)") == "refs/heads/gitmodel"
 
-    def test_staged_and_unstaged_changes_stay_as_they_are(self, code_repo, git):
+    def test_commands_do_not_change_staged_and_unstaged_changes(self, code_repo, git):
         (code_repo / "kept.py").write_text("1\n")
         git(code_repo, "add", "kept.py")
         git(code_repo, "commit", "-q", "-m", "Keep")
@@ -781,7 +781,7 @@ def descriptors():
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files in /proc")
 @pytest.mark.parametrize("operations", [60, pytest.param(10_000, marks=pytest.mark.soak)])
-def test_operations_leave_no_descriptor_or_child_process(code_repo, operations):
+def test_operations_of_a_client_leave_no_open_file_or_child_process(code_repo, operations):
     before = (descriptors(), children())
     client = Client(code_repo)
     iris = client.register_model("iris")
@@ -800,7 +800,7 @@ def test_operations_leave_no_descriptor_or_child_process(code_repo, operations):
     assert (descriptors(), children()) == before
 
 
-def test_many_clients_in_a_row_leave_no_descriptor_or_child_process(code_repo):
+def test_many_clients_in_a_row_leave_no_open_file_or_child_process(code_repo):
     build(code_repo)
     before = (descriptors(), children())
     for _ in range(20):

@@ -1,4 +1,4 @@
-"""Which artifact stores a machine uses: stores named on the branch or by settings, trusted stores, read-only stores.
+"""The artifact stores that a machine uses: stores named on the branch or by settings, trusted stores, read-only stores.
 
 Anybody may write the URL of a store to the branch. A clone sends its credentials only to stores that it trusts.
 """
