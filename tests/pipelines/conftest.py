@@ -10,9 +10,10 @@ from gitmodel import Client
 from gitmodel.domain.schema import records
 from gitmodel.registry.health import checking
 
-# All tests with Dask are in one group, so that one worker of pytest runs them, with one cluster.
+# pytest runs all tests with Dask in one of its workers, because they share one Dask cluster.
 DASK = pytest.param("dask", marks=pytest.mark.xdist_group("dask"), id="dask")
-# The cluster's processes run until the last test. Without these monitors, they use 2 % of a core instead of 13 %.
+# Turns off monitors of Dask. The processes of the cluster run until the last test, and use 2 % of a core instead of 13
+# %.
 QUIET = {
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.admin.system-monitor.interval": "10s",
@@ -33,7 +34,7 @@ def client(code_repo, monkeypatch):
 
 @pytest.fixture(scope="session")
 def cluster():
-    """Two Dask workers in processes of their own."""
+    """A Dask cluster with two workers, each a process."""
     import dask
     import distributed
 
@@ -50,19 +51,19 @@ def cluster():
 
 @pytest.fixture(params=["in-order", "threads:2", "processes:2", DASK])
 def executor(request):
-    """Each executor in turn."""
+    """The name of an executor: the test runs once for each executor."""
     return request.getfixturevalue("cluster") if request.param == "dask" else request.param
 
 
 @pytest.fixture(params=["processes:2", DASK])
 def far_executor(request):
-    """Each executor whose workers are separate processes."""
+    """The name of an executor whose workers are separate processes: the test runs once for each."""
     return request.getfixturevalue("cluster") if request.param == "dask" else request.param
 
 
 @pytest.fixture(params=["in-order", "threads:2", "processes:1"])
 def far_or_near(request):
-    """The executors that need no cluster."""
+    """The name of an executor that needs no Dask cluster: the test runs once for each."""
     return request.param
 
 
@@ -88,7 +89,7 @@ def last_run(client):
 
 @pytest.fixture
 def written(client):
-    """Everything that gitmodel wrote below the common git directory, and every object of git, as one text."""
+    """A function that returns all files of gitmodel in the common git directory, and all git objects, as one text."""
 
     def written_():
         folder = client.repository.common_dir
@@ -101,7 +102,7 @@ def written(client):
 
 @pytest.fixture
 def set_rules(client):
-    """Set the rules of gitmodel.toml: those under `[runs]`, and *formats* under `[formats]`."""
+    """A function that writes keys of `[runs]`, and *formats* as keys of `[formats]`, to gitmodel.toml."""
 
     def set_rules_(formats=None, **rules):
         from dataclasses import replace
@@ -128,7 +129,7 @@ def show():
 
 @pytest.fixture(autouse=True)
 def quiet_forks():
-    """Hide the warnings about forks beside threads: steps fork on purpose in these tests."""
+    """Hide Python's warnings about forks in processes with threads, because steps fork on purpose in these tests."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*")
         yield

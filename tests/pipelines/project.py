@@ -1,4 +1,4 @@
-"""The steps of a project that workers import."""
+"""Steps that the tests run. They are in a module of their own, so that worker processes can import them."""
 
 import enum
 import os
@@ -60,7 +60,10 @@ def read_all(paths: dict[str, list[Path]]) -> Annotated[str, "texts"]:
 
 
 def _fail_first(count: str, times: int) -> int:
-    """Return the number of this attempt. Raises ConnectionError in the first *times* attempts."""
+    """Return the number of this attempt, counted in the file *count*.
+
+    The first *times* attempts raise ConnectionError.
+    """
     with open(count, "a+") as file:
         file.write("x")
         attempt = file.tell()
@@ -143,7 +146,7 @@ def talk(name: str, token: str = "") -> Annotated[str, "said"]:
 
 @step
 def wait_for_own_log(logs: str) -> None:
-    """Print a line, and end when it is in the log."""
+    """Print a line, and return when the log of the step in the folder *logs* contains the line."""
     print("printed while it runs")
     for _ in range(1000):
         if any("printed while it runs" in path.read_text() for path in Path(logs).glob("*/wait_for_own_log/1.head")):
@@ -236,13 +239,13 @@ def unpicklable() -> Annotated[object, "thing"]:
 def train_while_the_store_breaks(store: str) -> tuple[Annotated[dict, "weights"], Annotated[Path, "log"]]:
     if os.path.isdir(store):
         os.rename(store, store + ".away")
-    Path(store).touch()  # a file where the folder of the store should be: nothing can be stored
+    Path(store).touch()  # a file in place of the folder of the store, so that nothing can be stored
     Path("train.log").write_text("done")
     return {"w": [1.5, 2.5]}, Path("train.log")
 
 
 class Terminating:
-    """A value whose process is terminated when gitmodel looks for a way to save it."""
+    """A value that terminates its process when gitmodel asks for its class, which it does before it saves the value."""
 
     asked = False
 

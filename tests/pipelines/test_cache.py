@@ -1,4 +1,7 @@
-"""A step runs again if its code, parameters or inputs changed; otherwise its earlier result is used."""
+"""The cache of step results: a step runs again if its code, parameters, inputs or files changed.
+
+Otherwise gitmodel skips the step, which has the status `cached`, and uses the outputs of the earlier run.
+"""
 
 import hashlib
 import os
@@ -147,14 +150,14 @@ def test_a_step_runs_again_if_its_output_is_missing_in_the_store(client):
     os.chdir(client.repository.common_dir)
     first = one.run(client=client)
     assert statuses(one.run(client=client)) == ["cached"]
-    client.store.remove(first.steps[0].outputs["file"])  # the manifest of the folder lists this file, too
+    client.store.remove(first.steps[0].outputs["file"])  # the folder output contains this file, too
     assert statuses(one.run(client=client)) == ["succeeded"]
     assert statuses(one.run(client=client)) == ["cached"]
     client.store.remove(first.steps[0].outputs["folder"])
     assert statuses(one.run(client=client)) == ["succeeded"]
 
 
-def test_the_cache_may_be_deleted_or_damaged_at_any_time(client):
+def test_steps_run_again_if_their_cache_records_are_damaged(client):
     training.run(client=client)
     for file in (client.repository.common_dir / "gitmodel" / "steps").rglob("*.json"):
         file.write_text("{")
@@ -191,7 +194,7 @@ def test_a_damaged_object_is_detected_before_a_version_names_it(client, tmp_path
 
 @pytest.fixture
 def script(client, code_repo):
-    """Run a script of steps in a process of its own, and return the status of each step."""
+    """A function that runs a script with a pipeline in a new process, and returns the status of each step."""
 
     def run(text, **environ):
         before = {found.id for found in client.list_runs()}
@@ -461,7 +464,7 @@ def test_a_step_runs_again_if_a_declared_file_or_variable_changed(client, code_r
         assert status() == expected
 
 
-def test_the_refusal_names_a_declared_file_that_does_not_exist(client):
+def test_a_declared_file_of_a_step_that_does_not_exist_is_refused_and_named(client):
     @step(files=["data/trian.csv"])
     def read() -> int:
         return 1
@@ -510,7 +513,7 @@ READS = {
 
 
 @pytest.mark.parametrize("executor", ["in-order", "threads", "processes"])
-def test_a_step_that_reads_the_registry_or_plans_a_promotion_is_never_skipped(script, executor):
+def test_a_step_that_reads_the_registry_or_plans_a_promotion_is_never_cached(script, executor):
     askers = "".join(f"\n@step\ndef {name}() -> str:\n    {body}\n" for name, body in READS.items())
     calls = "".join(f"    {name}()\n" for name in READS)
     text = f"""

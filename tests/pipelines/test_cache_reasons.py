@@ -1,4 +1,4 @@
-"""`runs show` says why a step ran and was not taken from the cache."""
+"""`runs show` says for each step why it ran although the cache is on, or from which run its result was taken."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def reason(client, run, name):
     return client.get_run(run.id).cache[name]
 
 
-def test_a_step_tells_the_parameters_and_inputs_that_changed(client, capsys):
+def test_runs_show_names_the_changed_parameters_and_inputs_of_a_step(client, capsys):
     first = chain.run(client=client)
     assert reason(client, first, "times") == "ran because there is no earlier result"
     second = chain.run(client=client, rate=3)
@@ -46,13 +46,13 @@ def test_a_step_tells_the_parameters_and_inputs_that_changed(client, capsys):
     assert shown["cache"]["number"] == "ran because parameter x changed"
 
 
-def test_a_step_tells_the_value_of_its_code_that_changed(client, monkeypatch):
+def test_runs_show_names_the_changed_value_in_the_code_of_a_step(client, monkeypatch):
     chain.run(client=client)
     monkeypatch.setattr(f"{__name__}.RATE", 7)
     assert reason(client, chain.run(client=client), "times").endswith("test_cache_reasons.py RATE changed")
 
 
-def test_a_step_tells_the_opened_file_that_changed(client):
+def test_runs_show_names_the_changed_file_that_a_step_opened(client):
     file = client.repository.common_dir.parent / "data.txt"
 
     @step
@@ -77,7 +77,7 @@ def test_a_step_tells_the_opened_file_that_changed(client):
         ("artifacts", "ran because one of its outputs is missing from the store, or damaged there"),
     ],
 )
-def test_a_step_tells_that_its_record_or_output_is_missing(client, lost, expected):
+def test_runs_show_says_that_the_record_or_output_of_a_step_is_missing(client, lost, expected):
     first = chain.run(client=client)
     if lost == "gitmodel/logs":
         shutil.rmtree(client.repository.common_dir / "gitmodel" / "steps")
@@ -85,7 +85,7 @@ def test_a_step_tells_that_its_record_or_output_is_missing(client, lost, expecte
     assert reason(client, chain.run(client=client), "number") == expected.format(first.id)
 
 
-def test_a_step_tells_that_the_cache_is_off_or_never_holds_its_result(client):
+def test_runs_show_says_that_the_cache_is_off_for_a_step_or_never_has_its_result(client):
     @step
     def ask_for_run() -> str:
         return get_step_context().run

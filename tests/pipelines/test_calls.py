@@ -1,4 +1,4 @@
-"""Options at the call of a pipeline, and the run that a call returns."""
+"""Calling a pipeline in Python: options of the call (`with_options`, `run`), and the run that the call returns."""
 
 import pydoc
 import subprocess
@@ -19,7 +19,7 @@ def train(x: int = 1) -> None:
     project.number(x)
 
 
-def test_help_describes_a_run_its_steps_and_its_logs(client):
+def test_pythons_help_describes_a_run_its_steps_and_its_logs(client):
     run = train.run(client=client)
     for value in (run, *run.steps, *client.get_logs(run.id)):
         assert f"class {type(value).__name__}(" in pydoc.plain(pydoc.render_doc(value))
@@ -103,7 +103,7 @@ def test_a_step_with_another_name_runs_under_this_name_on_every_executor(client,
         (lambda: project.number.with_options(chache=False), "step number has no option chache"),
     ],
 )
-def test_unknown_options_are_refused(make, error):
+def test_unknown_options_of_steps_and_pipelines_are_refused(make, error):
     with pytest.raises(UsageError, match=error):
         make()
 
@@ -124,11 +124,11 @@ def test_the_error_of_a_failed_run_has_the_id_of_the_run(client):
 
 
 class TestResultsOfARun:
-    """Outputs, steps, parameters and packages of a run, from a call and from `get_run`."""
+    """Outputs, steps, parameters and packages of a run, as the call of the pipeline and as `get_run` return it."""
 
     @pytest.fixture(params=[DEMO, None, ModelConfig(name="demo", version=1)], ids=["new", "none", "existing"])
     def run(self, request, client):
-        """A run that creates a version, one without a model, and one on an existing version."""
+        """A run: the tests run once each for a run with a new version, a run without a model, and one on an old version."""
         client.register_model("demo").create_version()
 
         @pipeline(model_config=request.param)
@@ -152,7 +152,7 @@ class TestResultsOfARun:
             assert raised.value.hint == "its outputs: number, total"
             assert found.outputs.get("sum") is None
 
-    def test_an_output_names_the_version_that_has_it(self, run):
+    def test_an_output_of_a_run_has_the_version_that_it_belongs_to(self, run):
         if not run.versions:
             with pytest.raises(NotFound, match="belongs to no version"):
                 _ = run.outputs["total"].version
@@ -198,7 +198,7 @@ def test_a_call_without_a_client_returns_outputs_that_load(client):
     run._opened.repository.close()
 
 
-def test_python_code_gets_the_error_of_the_body_of_a_pipeline_itself(client):
+def test_an_error_in_the_body_of_a_pipeline_reaches_the_caller_unchanged(client):
     error = LookupError("no such part")
 
     @pipeline(name="broken")

@@ -1,4 +1,7 @@
-"""Problems that would stop a run at its end are refused before its first step, all in one error."""
+"""Before the first step, gitmodel checks for problems with which the run could not end, and reports all in one error.
+
+Examples are an output type that cannot be saved, a missing package, and a store or server that refuses writes.
+"""
 
 import enum
 import sys
@@ -58,7 +61,10 @@ class Speaks(Protocol):
 
 @pytest.fixture
 def refused(client):
-    """Run a pipeline of two steps, of which the second returns *hint*. Return the error; no step may run."""
+    """A function that runs a pipeline whose last step returns the type *hint*.
+
+    It returns the error; no step may run.
+    """
 
     def refused_(hint, error=UsageError, config=DEMO, using=client, **options):
         ran = []
@@ -127,7 +133,7 @@ def test_a_type_that_may_have_a_format_is_accepted(hint):
     assert without_format(eval(hint) if isinstance(hint, str) else hint) == ""
 
 
-def test_the_format_of_a_type_is_that_of_its_values(tmp_path):
+def test_a_type_and_its_values_get_the_same_format(tmp_path):
     found = [
         *("text", b"bytes", 1, {"a": 1}, [1], Mode.FAST, Options(), numpy.arange(2), numpy.float64(1)),
         *(
@@ -177,7 +183,7 @@ def test_all_missing_packages_are_named_with_one_line_to_install_them(refused, m
     assert error.hint == "pip install skops pyarrow"
 
 
-def test_the_package_of_a_chosen_format_is_needed(refused, monkeypatch):
+def test_a_missing_package_of_a_chosen_format_is_refused(refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "joblib", None)
     assert refused(Annotated[object, ArtifactConfig("clf", format="joblib")]).hint == "pip install joblib"
 
@@ -199,7 +205,7 @@ def test_a_missing_package_of_an_input_is_found(client, refused, monkeypatch):
 
 
 @pytest.mark.parametrize("package", ["skops", "pyarrow", "cloudpickle", "joblib"])
-def test_the_packages_that_saving_needs_are_known_before_saving(tmp_path, monkeypatch, package):
+def test_the_check_names_each_package_that_saving_would_need(tmp_path, monkeypatch, package):
     value, format = {
         "skops": (LogisticRegression(), "skops"),
         "pyarrow": (pandas.DataFrame({"a": [1]}), "parquet"),
@@ -241,14 +247,18 @@ def test_a_missing_identity_is_refused(code_repo, refused, monkeypatch, hermetic
 
 
 @pytest.mark.parametrize("own_store", [False, True], ids=["the default store", "the model's own store"])
-def test_a_read_only_store_is_refused(client, code_repo, refused, monkeypatch, own_store, tmp_path):
-    assert client.store.put_stream  # this process opened the store while it was writable
+def test_a_store_without_write_permission_is_refused_before_the_first_step(
+    client, code_repo, refused, monkeypatch, own_store, tmp_path
+):
+    assert client.store.put_stream  # opens the store while it is still writable
     if own_store:
         client.register_model("demo")
         assert run_program(["store", "add", "large", (tmp_path / "large").as_uri()]) == 0
         assert run_program(["store", "use", "demo", "large"]) == 0
         (tmp_path / "large" / "tmp").rmdir()
-        (tmp_path / "large" / "tmp").touch()  # a file where a folder should be, because root may write to any folder
+        (
+            tmp_path / "large" / "tmp"
+        ).touch()  # a file in place of the folder, because the user root may write to any folder
         assert str(tmp_path / "large" / "tmp") in refused(int, Unreachable).message
     else:
         monkeypatch.setenv("GITMODEL_STORE_READ_ONLY", "1")
@@ -284,7 +294,7 @@ def test_a_server_that_refuses_pushes_is_reported_before_the_first_step(
 
 
 def hide(name):
-    """Make the module *name* unknown in this worker."""
+    """Make the module *name* impossible to import in this Dask worker."""
     sys.modules["hidden"] = sys.modules.get(name)
     sys.modules[name] = None
 

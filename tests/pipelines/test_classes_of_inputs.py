@@ -1,4 +1,4 @@
-"""A step runs again if the class of an input was edited, although neither the input nor the step's file changed."""
+"""A step runs again if somebody edited the class of an input, even if the input and the file of the step are unchanged."""
 
 import importlib
 import sys
@@ -54,7 +54,7 @@ MODULES = ("nets", "fit", "use")
 
 @pytest.fixture
 def statuses(code_repo, client, monkeypatch):
-    """Write the modules, import them as a new process does, and return the status of each step of a run."""
+    """A function that writes and imports the modules, runs the pipeline, and returns the status of each step."""
     monkeypatch.syspath_prepend(str(code_repo))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 

@@ -1,4 +1,4 @@
-"""`git model run` and `git model runs`: transcripts of successes and refusals."""
+"""The commands `git model run` and `git model runs`: what they print, and which errors they report."""
 
 import json
 import re
@@ -210,7 +210,7 @@ def telling():
         ("close=x", "parameter close is 'x', and its annotation is ", "expected a valid integer"),
     ],
 )
-def test_an_error_of_the_code_of_a_pipeline_is_not_called_a_bug_of_gitmodel(script, capsys, given, message, hint):
+def test_an_error_in_the_code_of_a_pipeline_is_not_reported_as_a_bug_of_gitmodel(script, capsys, given, message, hint):
     (script.parent / "merge.py").write_text(MERGE)
     code, out, err = ask(capsys, "run", "merge.py:merging", "--param", given)
     assert (code, out) == (2, "")
@@ -285,14 +285,14 @@ def test_an_output_of_a_failed_run_is_fetched_by_the_run(script, fixed_ids, caps
     assert json.loads((script.parent / "there.json").read_text()) == {"epoch": 3}
 
 
-def test_param_takes_precedence_over_the_file_of_params(script, capsys):
+def test_the_option_param_takes_precedence_over_the_file_of_parameters(script, capsys):
     (script.parent / "params.yaml").write_text("seed: 4\nrate: 1e-1\n")
     assert ask(capsys, "run", "train.py", "--params", "params.yaml", "--param", "seed=5", "-q")[0] == 0
     _, out, _ = ask(capsys, "runs", "show", "--format", "json")
     assert json.loads(out)["parameters"] == {"seed": 5, "rate": 0.1}
 
 
-def test_a_wrong_file_of_params_is_refused_before_the_run(script, capsys):
+def test_an_invalid_file_of_parameters_is_refused_before_the_run(script, capsys):
     (script.parent / "params.toml").write_text("seed = 'five'\n")
     code, _, err = ask(capsys, "run", "train.py", "--params", "params.toml")
     assert code == 2

@@ -19,7 +19,7 @@ from gitmodel import (
 from gitmodel.cli import run as run_program
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
-# In parts, so that no scanner reports this file as a leak of a credential.
+# The token is joined from two parts, so that no scanner reports this file as a leak of a credential.
 TOKEN = "ghp_" + "a1B2" * 9
 Outputs = tuple[Annotated[Path, "site"], Annotated[dict[str, float], "scores"]]
 
@@ -70,7 +70,7 @@ def needing():
 def test_an_output_with_credentials_is_left_out_with_a_warning_and_the_run_succeeds(
     client, written, caplog, far_or_near
 ):
-    for _ in range(2):  # the second run warns, too, because the step is not cached
+    for _ in range(2):  # the second run also warns, because a step whose output was left out is not cached
         caplog.clear()
         run = standing.run(client=client, executor=far_or_near)
         version = client.get_version(run.versions[0])

@@ -103,7 +103,7 @@ class TestSteps:
             (lambda: _outputs(step(_unknown_type)), "cannot be read"),
         ],
     )
-    def test_impossible_declarations_are_refused(self, define, said):
+    def test_invalid_declarations_of_steps_are_refused(self, define, said):
         with pytest.raises(UsageError, match=said):
             define()
 
@@ -295,7 +295,7 @@ class TestPipelines:
 
         assert one.run(client=client).steps[0].parameters == {"items": [1, 2]}
 
-    def test_after_accepts_names_steps_and_calls(self, client):
+    def test_the_argument_after_accepts_names_steps_and_outputs(self, client):
         told = []
 
         def listen(event, name, seconds):
@@ -388,13 +388,13 @@ class TestModelConfig:
         assert {field: getattr(model, field) for field in said} == said
 
 
-def test_only_a_full_reference_names_an_external_artifact():
+def test_external_artifact_parses_only_a_reference_with_model_version_and_name():
     assert ExternalArtifact.parse("demo@1:x") == ExternalArtifact(model="demo", version="1", name="x")
     for text in ("demo:x", "demo@1", "a b@1:x", "demo@1:a/b", "https://example.com@1"):
         assert ExternalArtifact.parse(text) is None
 
 
-def test_a_secret_is_not_shown():
+def test_printing_a_secret_hides_its_value():
     assert repr(Secret("x" * 20)) == str(Secret("x" * 20)) == "Secret(...)"
     with pytest.raises(Refused):
         raise Refused("never mind")

@@ -1,4 +1,7 @@
-"""The cells of a notebook that are stored with a run, in real kernels: Jupyter's, as nbconvert uses it, and IPython."""
+"""A run in a notebook stores the executed cells. The tests use the real kernels of Jupyter and IPython.
+
+Cells are stored without credentials, and not at all if a setting or the registry forbids it.
+"""
 
 import json
 import subprocess
@@ -17,7 +20,7 @@ from gitmodel.domain.secrets.secret_values import Secret, SecretValues
 from gitmodel.errors import Invalid, NotFound
 
 TOKEN = "ghp_" + "a1B2" * 9
-# The run stores the cells before it, and not the cell after it.
+# Two of these cells start a run. A run stores the cells up to its own, so no run stores the last cell.
 CELLS = (
     "from gitmodel import Client, Secret, pipeline, step, ModelConfig\n%env GREETING=hello",
     f'API_KEY = "very-secret-1"\nheaders = {{"x": "{TOKEN}"}}\nrate = 0.25',
@@ -71,7 +74,7 @@ def test_a_run_in_a_notebook_stores_the_cells_that_were_executed(places, capsys)
     assert f"`git model runs cells {run}` prints them" in ask(capsys, "runs", "show", run)[1]
     code, _, err = ask(capsys, "reproduce", "demo@1")
     assert (code, f"`git model runs cells {run}` prints the cells" in err) == (3, True)
-    # neither garbage collection nor an export loses them
+    # the cells survive `store gc` and an export
     assert ask(capsys, "store", "gc", "--older-than", "0s", "--yes")[0] in (0, 2)
     assert ask(capsys, "verify")[0] == 0
     with Client(places) as client:

@@ -1,4 +1,4 @@
-"""The suite of tests that every executor passes: features of steps, and failures of workers."""
+"""The tests that every executor must pass: what steps can do, and what happens if a worker fails."""
 
 import importlib
 import multiprocessing
@@ -67,7 +67,9 @@ class TestEveryExecutor:
             ("fewer", "UsageError: step fewer declares 2 outputs, but returned 1 outputs"),
         ],
     )
-    def test_a_failing_step_fails_its_run_and_leaves_the_executor_usable(self, client, executor, last_run, name, said):
+    def test_a_failing_step_fails_its_run_and_the_executor_can_be_used_again(
+        self, client, executor, last_run, name, said
+    ):
         @pipeline(model_config=DEMO)
         def failing():
             project.noop()
@@ -85,7 +87,7 @@ class TestEveryExecutor:
             assert sums.run(client=client, executor=executor).status == "succeeded"
 
     @pytest.mark.parametrize("name", ["fork_and_leave", "fork_and_come_back"])
-    def test_a_step_may_fork(self, client, executor, commits, name):
+    def test_a_step_can_fork_a_child_process(self, client, executor, commits, name):
         @pipeline(model_config=DEMO)
         def forking():
             getattr(project, name)()
@@ -110,7 +112,7 @@ class TestEveryExecutor:
         assert [step.parameters for step in recorded.steps] == [{"x": x} for x in range(200)]
         assert all(step.outputs for step in recorded.steps)
 
-    def test_a_secret_reaches_only_the_step(self, client, executor, written):
+    def test_a_step_gets_the_value_of_a_secret_and_nothing_is_written(self, client, executor, written):
         @pipeline(model_config=DEMO)
         def secretive(token):
             project.hand_over(token)
@@ -141,7 +143,7 @@ class TestWorkersInOtherProcesses:
         run = dying.run(client=client, executor=far_executor, listener=lambda *event: told.append(event[:2]))
         assert run.status == "succeeded"
         assert load(client, "double") == 2
-        if far_executor == "processes:2":  # Dask repeats the step itself and does not tell the listener
+        if far_executor == "processes:2":  # Dask itself repeats the step and does not report this to the listener
             assert ("again", "die_once") in told
 
     def test_a_step_that_kills_its_worker_twice_fails(self, client, far_executor):
@@ -158,7 +160,10 @@ class TestWorkersInOtherProcesses:
         assert sums.run(client=client, executor=far_executor).status == "succeeded"
 
     def test_a_failed_run_does_not_wait_for_a_cancelled_step(self, client):
-        """Dask never completes a future that is cancelled while its step ends, so the run must not wait for it."""
+        """If Dask cancels a step in the moment in which it ends, its future never completes.
+
+        The run must not wait for it.
+        """
 
         class Silent(Executor):
             def submit(self, run, request):
@@ -182,7 +187,7 @@ class TestWorkersInOtherProcesses:
         assert not thread.is_alive()
         assert [run.status for run in client.list_runs()] == ["failed"]
 
-    def test_an_error_of_the_executor_of_the_caller_fails_the_step(self, client):
+    def test_an_error_of_an_executor_that_the_caller_gave_fails_the_step(self, client):
         class Full(Executor):
             def submit(self, run, request):
                 raise LookupError("no seat")
@@ -210,7 +215,7 @@ class TestWorkersInOtherProcesses:
 
 
 @pytest.mark.xdist_group("dask")
-def test_a_worker_that_outlives_a_run_loads_changed_code(client, cluster, tmp_path, monkeypatch):
+def test_a_dask_worker_of_an_earlier_run_loads_changed_code(client, cluster, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     source = "from gitmodel import step\n@step\ndef answer() -> int:\n    return {}\n"
     for value in (41, 42):
@@ -230,14 +235,14 @@ def test_a_worker_that_outlives_a_run_loads_changed_code(client, cluster, tmp_pa
         assert load(client, "answer") == value
 
 
-def test_any_executor_object_is_accepted(client):
+def test_a_run_accepts_an_executor_of_concurrent_futures(client):
     with ThreadPoolExecutor(2) as threads:
         assert sums.run(client=client, executor=threads).status == "succeeded"
         assert sums.run(client=client, executor=threads).status == "succeeded"
     assert client.list_runs()[0].record.executor == "ThreadPoolExecutor"
 
 
-def test_a_broken_pool_that_was_given_is_reported_as_a_dead_worker(client):
+def test_a_broken_process_pool_of_the_caller_is_reported_as_a_dead_worker(client):
     @pipeline
     def dying():
         project.die()

@@ -1,4 +1,7 @@
-"""Steps take external artifacts, and read and write the stores of their models."""
+"""Steps with external artifacts as inputs, and models whose artifacts are in a store of their own.
+
+The tests also cover `store gc` during a run.
+"""
 
 import os
 from dataclasses import replace
@@ -35,7 +38,7 @@ def join():
 
 @pytest.fixture
 def demo(client, tmp_path):
-    """A version with an external file, and with a file in the model's own store."""
+    """The version demo@1, which links an external file, and has a file in the store of its model."""
     client.add_store("archive", (tmp_path / "archive").as_uri())
     version = client.register_model("demo").create_version()
     client.use_store("demo", "archive")
@@ -77,7 +80,7 @@ def reuse(store: str = ""):
     clean(given(), store)
 
 
-def test_a_run_does_not_name_objects_that_gc_deleted_during_it(client):
+def test_a_run_fails_if_gc_deletes_its_cached_outputs_during_the_run(client):
     reuse.run(client=client)
     with pytest.raises(Conflict, match="a cached output of step given was removed"):
         reuse.run(client=client, store=str(client.store_root))
@@ -104,7 +107,7 @@ def uncached(remove: bool = False):
     look(fresh(), remove)
 
 
-def test_gc_keeps_outputs_of_a_current_run_that_are_not_cached(client):
+def test_gc_keeps_new_outputs_of_an_active_run(client):
     run = uncached.run(client=client)
     (digest,) = run.steps[1].outputs.values()
     with client.store.open(digest) as reader:
@@ -145,7 +148,7 @@ def test_a_run_stores_artifacts_of_a_model_in_its_store(client, demo, tmp_path, 
     artifact = client.get_version("demo@latest").get_artifact("extend")
     assert (artifact.load(), artifact.digest) == ("made!", digest_of(b"made!"))
     assert not any(found.error for found in client.verify())
-    # A second run takes the cached outputs from the model's store.
+    # the second run takes the cached outputs from the store of the model
     again = give_to_demo.run(client=client, executor=executor)
     assert [step.status for step in again.steps] == ["cached", "cached"]
     assert run.steps[0].outputs == again.steps[0].outputs

@@ -1,4 +1,7 @@
-"""Data that a project keeps in memory: values from the environment, and files that were read before a step started."""
+"""A step depends on data that a module of the project read before the step started.
+
+Such data are values of environment variables and contents of files. The step runs again if they changed.
+"""
 
 import importlib
 import os
@@ -27,7 +30,7 @@ def other() -> float:
 
 @pytest.fixture
 def project(code_repo, monkeypatch):
-    """Import a new module with the step `use`, which returns the given expression."""
+    """A function that imports a new module with the code *setup* and the step `use`, which returns *value*."""
     monkeypatch.chdir(code_repo)
     monkeypatch.syspath_prepend(str(code_repo))
 
@@ -151,7 +154,7 @@ def test_a_step_depends_on_the_plain_values_that_a_module_read_from_a_file(proje
     assert code_of(again.other) == found[1]
 
 
-def test_a_file_that_was_edited_after_a_module_read_it_cannot_be_compared(project, code_repo):
+def test_a_step_is_not_cached_if_a_file_was_edited_after_its_module_read_it(project, code_repo):
     (code_repo / "data.csv").write_text("x\n1\n")
     module = project("import pandas\nDATA = pandas.read_csv('data.csv')", "float(DATA.x.sum())")
     (code_repo / "data.csv").write_text("x\n1\n2\n")
@@ -207,7 +210,7 @@ def test_a_step_runs_again_after_a_change_of_a_file_that_an_earlier_step_read_fo
         return [found.status for found in one.run(client=client).steps]
 
     statuses()
-    statuses()  # The step runs once more, because the data that the first run read is now a value of the module.
+    statuses()  # The second run runs the steps again, because the data that the first run read is now a value of the module.
     assert statuses() == ["cached"] * 2
     (code_repo / "data.txt").write_text("2")
     assert statuses() == ["succeeded"] * 2

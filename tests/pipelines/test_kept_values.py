@@ -1,4 +1,7 @@
-"""A value that a step computed and that cannot be stored is kept in a file on the machine of the step."""
+"""If the output of a step cannot be stored, gitmodel keeps the value in a file on the machine where the step ran.
+
+The error names the file, so that an expensive result is not lost.
+"""
 
 import os
 import re
@@ -68,7 +71,9 @@ def test_a_value_without_a_format_is_kept(client):
     assert file == client.repository.common_dir / "gitmodel" / "runs" / f"{error.run}.kept" / "clf.pkl"
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert [value.numbers for value in loaded(error)] == [[1, 2]]
-    assert f"clf in {file}" in client.get_run(error.run).error  # from the journal: the record has no path
+    assert (
+        f"clf in {file}" in client.get_run(error.run).error
+    )  # the journal on this machine has the path; the record on the branch does not
     assert "pkl" not in client.get_run(error.run).record.error
 
 
@@ -97,7 +102,7 @@ def test_a_value_is_kept_if_saving_it_raises(client, monkeypatch, where):
     assert [value.numbers for value in loaded(error)] == [[3]]
 
 
-def test_if_the_first_output_has_no_format_its_value_is_kept_for_a_retry_and_the_others_are_stored(client, last_run):
+def test_values_without_a_format_are_kept_and_the_other_outputs_of_the_step_are_stored(client, last_run):
     @step
     def fit() -> tuple[Annotated[object, "clf"], Annotated[int, "score"], Annotated[object, "other"]]:
         return Weights([1]), 7, Weights([2])
@@ -162,7 +167,7 @@ def test_a_value_with_a_secret_is_not_kept(client, written, hidden, monkeypatch,
     assert list(temporary.iterdir()) == []
 
 
-def test_the_error_names_a_value_that_cannot_even_be_kept(client):
+def test_the_error_names_a_value_that_cannot_be_kept_either(client):
     @step
     def fit() -> Annotated[object, "clf"]:
         return Weights([1], "cannot be pickled")
@@ -176,7 +181,7 @@ def test_a_value_is_kept_in_the_temporary_folder_if_the_journal_has_no_room(clie
     @step
     def fit() -> Annotated[object, "clf"]:
         (folder,) = client.repository.common_dir.glob("gitmodel/runs/*.jsonl")
-        folder.with_suffix(".kept").touch()  # a file where the folder of kept values should be
+        folder.with_suffix(".kept").touch()  # a file in place of the folder of kept values
         return Weights([1])
 
     error = failure_of(client, fit)
@@ -215,7 +220,7 @@ def test_values_are_kept_if_storing_them_is_interrupted(client, monkeypatch, cap
     clf = values[0].numbers[0] if where == "saving" else values[0]["w"]
     files = kept_files(client)
     assert (clf, files[0].stem, f"kept: clf in {files[0]}" in text) == (3, "clf", True)
-    stored = where == "saving" and error is not KeyboardInterrupt  # after an interrupt, no further output is stored
+    stored = where == "saving" and error is not KeyboardInterrupt  # after Ctrl-C, no further output is stored
     assert values[1:] == ([] if stored else [7])
     (run,) = client.list_runs()
     assert run.status == ("cancelled" if error is KeyboardInterrupt else "failed")
@@ -224,7 +229,7 @@ def test_values_are_kept_if_storing_them_is_interrupted(client, monkeypatch, cap
     assert error is not KeyboardInterrupt or f"kept: clf in {files[0]}" in caplog.text
 
 
-def test_a_second_interrupt_ends_keeping_and_leaves_no_part_of_a_file(monkeypatch, tmp_path):
+def test_a_second_interrupt_while_a_value_is_kept_leaves_no_part_of_a_file(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     class Slow:
@@ -273,5 +278,5 @@ def test_kept_values_are_deleted_with_the_journal_of_their_run(client, monkeypat
     second = failure_of(client, fit)
     assert {path.parent.name for path in kept_files(client)} == {f"{first.run}.kept", f"{second.run}.kept"}
     third = failure_of(client, fit)
-    newest = max(first.run, second.run)  # if both runs start in the same second, their ids decide
+    newest = max(first.run, second.run)  # the ids decide which run is newer if both start in the same second
     assert {path.parent.name for path in kept_files(client)} == {f"{newest}.kept", f"{third.run}.kept"}

@@ -1,4 +1,4 @@
-"""Loading a model imports the module of its class without running the pipelines that it calls."""
+"""Loading an artifact imports the module of its class. If this module calls a pipeline, the pipeline must not run."""
 
 import logging
 import pickle
@@ -29,7 +29,7 @@ train.run()
 
 @pytest.fixture
 def network(client, tmp_path, monkeypatch):
-    """An artifact that is an instance of a class of `unguarded.py`. No process has imported the file of that module."""
+    """An artifact whose class is in `unguarded.py`, a module that calls a pipeline and that nobody has imported yet."""
     module = types.ModuleType("unguarded")
     module.Net = type("Net", (), {"__module__": "unguarded"})
     monkeypatch.setitem(sys.modules, "unguarded", module)

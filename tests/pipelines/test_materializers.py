@@ -1,4 +1,7 @@
-"""The suite of tests for every materializer: loaded values are equal, and equal values give equal files."""
+"""Each materializer loads a value that equals the saved value, and saves equal values as equal files.
+
+The tests also cover pickle, values of unknown types, and materializers of other packages.
+"""
 
 import pickle
 from importlib.metadata import EntryPoint
@@ -75,7 +78,7 @@ def test_a_loaded_value_equals_the_saved_one_and_equal_values_give_equal_files(t
     same(make(), found)
 
 
-def test_a_state_dict_of_torch_is_kept_as_safetensors(tmp_path):
+def test_a_state_dict_of_torch_is_saved_as_safetensors(tmp_path):
     torch = pytest.importorskip("torch")
     value = {"weight": torch.ones(2, 3).T, "bias": torch.zeros(2)}
     assert materializers.save(value, tmp_path / "x", "output", "") == ("safetensors", "model", "state-dict")
@@ -180,7 +183,7 @@ def test_pickle_is_used_for_an_output_that_allows_it(client):
     def two(trusted):
         measure(ExternalArtifact(model="demo", version=1, name="thing", trusted=trusted))
 
-    # A pickle of another run is not trusted either.
+    # a pickle from another run is not trusted either
     with pytest.raises(RunFailed, match="can run any code"):
         two.run(client=client, trusted=False)
     assert two.run(client=client, trusted=True).status == "succeeded"
@@ -188,7 +191,7 @@ def test_pickle_is_used_for_an_output_that_allows_it(client):
         artifact.load()
 
 
-def test_a_step_that_asks_for_an_arrow_table_or_a_path_gets_one_from_another_run(client):
+def test_a_step_gets_an_input_of_another_run_as_the_type_of_its_annotation(client):
     @step
     def make() -> Annotated[pandas.DataFrame, "frame"]:
         return pandas.DataFrame({"a": [1, 2]})
@@ -268,7 +271,7 @@ class TestMaterializersOfOthers:
 
     @pytest.fixture
     def installed(self, monkeypatch):
-        """Entry points of the group, as a package would have them."""
+        """A function that installs materializers as entry points, as a package does."""
 
         def install(**points):
             found = [EntryPoint(name, value, plugins.MATERIALIZERS) for name, value in points.items()]
@@ -304,7 +307,7 @@ class TestMaterializersOfOthers:
         assert client.get_version("demo").get_artifact("measure").load() == 3
         assert client.get_version("demo@1").get_artifact("make").load().size == 3
 
-    def test_an_unsafe_materializer_and_a_pickle_need_trust(self, installed, client, tmp_path):
+    def test_a_file_of_an_unsafe_materializer_or_a_pickle_is_loaded_only_with_trust(self, installed, client, tmp_path):
         installed(thing=f"{__name__}:TestMaterializersOfOthers.UNSAFE")
         (tmp_path / "three").write_text("3")
         version = client.register_model("demo").create_version()
@@ -327,4 +330,6 @@ class TestMaterializersOfOthers:
         installed(thing=value)
         with pytest.raises(UsageError, match=said):
             materializers.save(Thing(1), tmp_path / "x", "output thing", "")
-        materializers.save(1, tmp_path / "x", "output number", "")  # values of other types can still be saved
+        materializers.save(
+            1, tmp_path / "x", "output number", ""
+        )  # the invalid materializer does not affect values of other types

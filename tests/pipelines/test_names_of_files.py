@@ -50,7 +50,7 @@ def test_a_step_gets_a_file_under_its_name_also_from_the_cache(client):
         ("rows", "rows.json"),
     ]
     assert version.get_artifact("names").load() == ["one.onnx", "rows.json"]
-    # The same bytes with another file name are a different input, so the step runs again.
+    # The next step runs again, because a file with the same bytes and another name is a different input.
     both.run(client=client, name="two.onnx")
     assert client.get_version("demo").get_artifact("names").load() == ["two.onnx", "rows.json"]
     again = both.run(client=client, name="one.onnx")
@@ -60,7 +60,7 @@ def test_a_step_gets_a_file_under_its_name_also_from_the_cache(client):
 
 @pytest.fixture
 def report(client):
-    """A pipeline on the existing version iris@1."""
+    """A pipeline that works on the existing version iris@1, and returns a file as its output."""
     Path("in/bert").mkdir(parents=True)
     Path("in/bert/config.json").write_text("{}")
     Path("in/model.onnx").write_bytes(DATA)
@@ -86,8 +86,10 @@ def test_an_output_of_a_run_on_an_existing_version_has_its_name(client, report):
     assert (found.name, found.read_text()) == ("report.txt", "model.onnx bert ['config.json']")
 
 
-def test_a_hostile_name_in_the_details_of_a_long_run_is_refused(client, report, monkeypatch):
-    monkeypatch.setattr(codec, "MAX_BYTES", 600)  # the details of this run go to the store
+def test_a_hostile_file_name_in_the_details_of_a_long_run_is_refused(client, report, monkeypatch):
+    monkeypatch.setattr(
+        codec, "MAX_BYTES", 600
+    )  # makes the record of this run too long, so that its details go to the store
     done = report.run(client=client)
     monkeypatch.undo()
     record = client.get_run(done.id).record

@@ -1,4 +1,4 @@
-"""Outputs of steps in lists, tuples and dicts, as one argument of a step."""
+"""An argument of a step can be a list, tuple or dict that contains outputs of other steps."""
 
 import project
 import pytest

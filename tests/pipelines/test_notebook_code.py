@@ -1,4 +1,7 @@
-"""The code on which a cached step depends, if a notebook defines the step or it has no source."""
+"""A cached step that a notebook defines depends on the cells that define the names that it uses.
+
+If gitmodel cannot find or compare this code, the step is never cached.
+"""
 
 import linecache
 
@@ -9,7 +12,7 @@ from gitmodel.pipelines.project.project_modules import UnknownCode
 
 
 def notebook(*cells):
-    """Run cells as a notebook does, each with a source of its own."""
+    """Run *cells* as a notebook does, each as a source of its own, and return the module."""
     space = {"__name__": "__main__"}
     for number, cell in enumerate(cells):
         name = f"<cell {number}>"
@@ -52,12 +55,12 @@ def test_a_step_in_a_notebook_depends_on_the_cells_that_define_the_names_it_uses
         (*CELLS[:1], "class Bag:\n    pass\nbag = Bag()", "@step\ndef fit() -> int:\n    return bool(bag)"),
     ],
 )
-def test_in_a_notebook_the_code_of_a_step_with_an_incomparable_global_is_unknown(cells):
+def test_a_step_in_a_notebook_is_not_cached_if_it_uses_a_global_that_cannot_be_compared(cells):
     with pytest.raises(UnknownCode):
         ProjectCode().of(notebook(*cells)["fit"])
 
 
-def test_the_code_of_a_step_without_source_is_unknown():
+def test_a_step_without_source_is_not_cached():
     space = {"__name__": "__main__"}
     exec("from gitmodel import step\n@step\ndef fit() -> int:\n    return 1", space)
     with pytest.raises(UnknownCode):

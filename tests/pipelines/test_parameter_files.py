@@ -156,14 +156,16 @@ def test_a_file_that_cannot_be_read_is_refused(
 
 
 @pytest.mark.parametrize("item", ["[{}]", "{{<<: [{}]}}"])
-def test_aliases_of_aliases_do_not_fill_the_memory(write: Callable[..., Path], item: str) -> None:
+def test_yaml_aliases_that_multiply_are_refused_before_they_fill_the_memory(
+    write: Callable[..., Path], item: str
+) -> None:
     lines = ["a0: &a0 " + item.format("{x: 1}")]
     lines += [f"a{n}: &a{n} " + item.format(", ".join([f"*a{n - 1}"] * 10)) for n in range(1, 12)]
     with pytest.raises(Invalid, match="more than 20000 values"):
         read_parameter_file(write("\n".join(lines)))
 
 
-def test_a_syntax_error_does_not_quote_the_file(write: Callable[..., Path]) -> None:
+def test_the_message_about_a_syntax_error_does_not_quote_the_file_of_parameters(write: Callable[..., Path]) -> None:
     with pytest.raises(Invalid) as raised:
         read_parameter_file(write("token: 'correct-horse"))
     assert "correct-horse" not in str(raised.value)
@@ -191,7 +193,7 @@ def test_a_parameter_that_looks_like_a_credential_is_refused(client, write) -> N
 
 
 class TestFunctionsThatCannotBeSteps:
-    """The refusal names the kind of function and shows what to write instead."""
+    """`@step` on a method, a partial or another unsupported function. The error names its kind and what to write."""
 
     @staticmethod
     def refused(function: Any) -> str:
@@ -204,19 +206,19 @@ class TestFunctionsThatCannotBeSteps:
             messages.append(str(raised.value))
         return messages[0]
 
-    def test_a_partial_is_refused(self) -> None:
+    def test_a_step_from_a_partial_is_refused(self) -> None:
         assert "not the partial of train\nhint: write `def NAME" in self.refused(
             functools.partial(train, rounds=object())
         )
 
-    def test_a_method_is_refused(self) -> None:
+    def test_a_step_from_a_method_is_refused(self) -> None:
         class Trainer:
             def fit(self, rows: list) -> None: ...
 
         assert "not the method" in self.refused(Trainer().fit)
         assert "fit is a method: its first parameter is self" in self.refused(Trainer.fit)
 
-    def test_async_functions_are_refused(self) -> None:
+    def test_a_step_from_an_async_function_is_refused(self) -> None:
         async def fetch() -> int:
             return 1
 
@@ -226,7 +228,7 @@ class TestFunctionsThatCannotBeSteps:
         assert "step fetch is async\nhint: write `def fetch`, and in it asyncio.run" in self.refused(fetch)
         assert "step stream is async" in self.refused(stream)
 
-    def test_a_generator_and_a_class_are_refused(self) -> None:
+    def test_a_step_from_a_generator_or_a_class_is_refused(self) -> None:
         def rows() -> Any:
             yield 1
 

@@ -84,7 +84,7 @@ def test_an_array_as_a_parameter_is_refused(client):
             tried.run(client=client, **arguments)
 
 
-def test_a_wrong_value_within_a_parameter_is_named_by_its_path(client):
+def test_the_error_for_a_value_inside_a_parameter_names_its_path(client):
     @pipeline
     def one():
         project.describe({"layers": [{"units": 64}, {"units": object()}]})
@@ -139,7 +139,7 @@ class TestTextLikeAReference:
             one.run(client=client)
 
 
-def test_a_list_is_returned_as_several_outputs_and_an_optional_output_keeps_its_name(client):
+def test_a_returned_list_gives_several_outputs_and_an_optional_output_keeps_its_name(client):
     @step
     def split() -> tuple[
         Annotated[int, "a"],

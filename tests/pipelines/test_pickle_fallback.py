@@ -1,4 +1,4 @@
-"""Values that no other format keeps are pickled only where a step or the registry allows it."""
+"""gitmodel pickles a value that no other format can save only if the step or the registry allows it."""
 
 import logging
 from typing import Annotated
@@ -118,11 +118,11 @@ def test_an_object_is_pickled_where_the_registry_allows_it(client, set_rules):
     assert version.get_artifact("clf").load(trusted=True).numbers == [2]
 
 
-def test_the_rule_that_allows_pickle_needs_format_1_2():
+def test_the_registry_key_that_allows_pickle_requires_format_1_2():
     assert format_of(RegistryRecord(formats=FormatRules(pickle=True))) == (1, 2)
 
 
-def test_a_rule_that_cannot_be_read_stops_a_run_before_it_starts(client, git):
+def test_an_invalid_registry_key_about_formats_stops_a_run_before_it_starts(client, git):
     from dataclasses import replace
 
     from gitmodel.domain.changes.planned_change import Change

@@ -1,4 +1,7 @@
-"""Edits of project code that a step depends on make it run again, and no other edits."""
+"""A digest of the code that a step uses. It changes only with code of the project on which the step depends.
+
+A cached step runs again if its digest changed. If gitmodel cannot know the code, the step is not cached.
+"""
 
 import gc
 import importlib
@@ -142,7 +145,7 @@ def digest(found):
 
 @pytest.fixture
 def edited(tmp_path, monkeypatch):
-    """Replace a text in the project and import the project again. Return its module `flow`."""
+    """A function that replaces a text in the project, imports the project again, and returns its module `flow`."""
     monkeypatch.syspath_prepend(str(tmp_path))
     names = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in FILES]
     names.append("tools.deep")
@@ -237,7 +240,7 @@ def test_a_library_in_namespace_packages_that_are_not_loaded_raises_no_error(edi
         sys.modules.update(kept)
 
 
-def test_a_file_edited_after_loading_cannot_be_compared(edited, tmp_path):
+def test_a_step_is_not_cached_if_its_file_was_edited_after_it_was_imported(edited, tmp_path):
     flow = edited()
     project_modules.note_loaded_modules()
     (tmp_path / "plain.py").write_text("def helper(x):\n    return 0\n")
@@ -299,7 +302,7 @@ def test_a_step_made_by_a_function_depends_on_the_arguments_of_that_function():
     assert len(digests) == 4
 
 
-def test_the_code_of_a_step_with_an_incomparable_value_is_unknown(code_repo):
+def test_a_step_is_not_cached_if_it_uses_a_value_that_cannot_be_compared(code_repo):
     with Client(code_repo) as client:
 
         @step
@@ -317,14 +320,16 @@ def test_a_virtual_environment_inside_the_project_does_not_belong_to_it(tmp_path
     assert not is_library(str(tmp_path / "lib/numpy.py"))
 
 
-def test_modules_are_listed_while_the_garbage_collector_imports_one(monkeypatch):
+def test_listing_modules_works_while_the_garbage_collector_imports_a_module(monkeypatch):
     def import_one(phase, info):
         monkeypatch.setitem(sys.modules, f"imported_{len(sys.modules)}", sys)
 
     threshold = gc.get_threshold()
     note_loaded_modules()
-    kept = [(sys, number) for number in range(10_000)]  # Python allocates no memory for tuples that it has in reserve
-    gc.freeze()  # so a collection takes microseconds
+    kept = [
+        (sys, number) for number in range(10_000)
+    ]  # uses up the tuples that Python has in reserve, so that new tuples allocate memory and start collections
+    gc.freeze()  # makes each collection take only microseconds
     gc.callbacks.append(import_one)
     gc.set_threshold(20)
     try:

@@ -1,4 +1,4 @@
-"""A run reserves the name of its version from start to end."""
+"""A run that gives its new version a name reserves this name from its start until its end."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def refs(client):
 
 @contextmanager
 def running(client, config, run=None):
-    """A run that holds its first step until the block ends."""
+    """Start a run whose first step waits until the block ends."""
     started, go_on, made = threading.Event(), threading.Event(), []
 
     @step(model_config=config)

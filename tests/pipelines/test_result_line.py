@@ -1,4 +1,4 @@
-"""A script that runs a pipeline prints a last line on stderr: the version, the registry, and the code."""
+"""When a run ends, its script prints the result line on stderr: the version, the registry and the code commit."""
 
 import os
 import subprocess
@@ -81,7 +81,7 @@ def test_control_characters_in_a_path_do_not_reach_the_terminal():
     assert "\x1b" not in result_line("r", ["demo@1"], [], place="/a\x1b[2J", branch="gitmodel", code=CODE)
 
 
-def test_a_script_ends_with_one_line(code_repo, git):
+def test_a_script_prints_one_result_line(code_repo, git):
     (code_repo / "train.py").write_text(SCRIPT)
     git(code_repo, "add", ".")
     git(code_repo, "commit", "-qm", "train")
@@ -115,14 +115,14 @@ def test_the_result_line_of_a_run_without_a_new_version_names_the_used_version(c
     assert capsys.readouterr().err.startswith(f"gitmodel: recorded run {done.id} in ")
 
 
-def test_a_caller_that_listens_and_a_run_that_fails_print_no_line(client, capsys):
+def test_a_run_with_a_listener_and_a_failed_run_print_no_result_line(client, capsys):
     train.run(client=client, listener=lambda event, name, seconds: None)
     with pytest.raises(RunFailed):
         failing()
     assert "gitmodel: " not in capsys.readouterr().err
 
 
-def test_a_registry_by_url_is_named_by_its_url(client, code_repo, capsys):
+def test_the_result_line_names_a_registry_by_url_by_its_url(client, code_repo, capsys):
     client.register_model("demo")
     with Client(repo=code_repo.as_uri(), store=client.store.url) as by_url:
         train.run(client=by_url)

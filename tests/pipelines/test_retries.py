@@ -49,7 +49,7 @@ def test_a_step_without_retries_left_fails_with_its_last_error(client, count, se
     ("error", "raised"),
     [("SystemExit", RunFailed), ("UsageError", RunFailed), ("KeyboardInterrupt", KeyboardInterrupt)],
 )
-def test_exits_usage_errors_and_interrupts_are_not_retried(client, count, error, raised, far_or_near):
+def test_a_step_is_not_retried_after_sys_exit_a_usage_error_or_an_interrupt(client, count, error, raised, far_or_near):
     @pipeline
     def stop():
         project.retried_exit(str(count), error)
@@ -59,7 +59,7 @@ def test_exits_usage_errors_and_interrupts_are_not_retried(client, count, error,
     assert count.read_text() == "x"
 
 
-def test_a_worker_that_dies_twice_counts_as_a_failed_attempt(client, count):
+def test_two_deaths_of_the_worker_count_as_one_failed_attempt(client, count):
     @pipeline
     def survive():
         project.die_and_pass(str(count), 2)

@@ -1,4 +1,4 @@
-"""Gates apply to the promotions of a run. If a gate refuses a promotion, the run still succeeds."""
+"""If a rule of a stage refuses a promotion that a run planned, the run still succeeds, without the promotion."""
 
 import project
 import pytest
@@ -25,7 +25,7 @@ def training(score):
     project.promote("production", after="evaluate")
 
 
-def test_metadata_of_the_run_itself_is_used_for_gates(client, gated, caplog):
+def test_gates_use_the_metadata_that_the_run_itself_logged(client, gated, caplog):
     training.run(client=client, score=0.95)
     assert client.get_version("demo@production").number == 1
     assert caplog.text == ""
@@ -36,7 +36,7 @@ def test_metadata_of_the_run_itself_is_used_for_gates(client, gated, caplog):
     assert len([record for record in caplog.records if "the run is recorded without it" in record.getMessage()]) == 1
 
 
-def test_a_run_without_a_signing_key_is_recorded_without_the_promotion(client, caplog):
+def test_a_run_without_a_signing_key_is_recorded_without_its_promotion_to_a_signed_stage(client, caplog):
     client.register_model("other")
     text = 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nsigned = true\n'
     files = {paths.REGISTRY: text.encode(), paths.SIGNERS: b"release@example.com ssh-ed25519 AAAA\n"}
@@ -60,7 +60,7 @@ def moving(leave):
     to_staging(leave)
 
 
-def test_a_promotion_that_would_empty_a_later_stage_is_left_out_without_leave(client, caplog):
+def test_a_run_leaves_out_a_promotion_that_would_empty_a_later_stage_without_leave(client, caplog):
     client.register_model("demo").create_version().set_stage("production")
     assert moving.run(client=client, leave=False).status == "succeeded"
     (said,) = [record.getMessage() for record in caplog.records]

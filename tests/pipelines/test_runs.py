@@ -1,4 +1,7 @@
-"""A run writes one commit with all of its results, or nothing, whatever happens."""
+"""A run writes one commit with all of its results, or no results.
+
+The tests cover versions and their numbers, failed and interrupted runs, configurations, inputs, outputs and metadata.
+"""
 
 import logging
 import os
@@ -50,7 +53,9 @@ def promote_and_fail():
 
 
 class TestOneCommit:
-    def test_version_links_metadata_stage_and_run_are_one_commit(self, client, commits, last_run):
+    def test_a_run_writes_its_version_artifacts_metadata_stage_and_record_in_one_commit(
+        self, client, commits, last_run
+    ):
         run = train_and_promote.run(client=client)
         assert commits() == ["Run train_and_promote: add demo 1", "Begin the registry"]
         version = client.get_version("demo@staging")
@@ -67,7 +72,7 @@ class TestOneCommit:
         with client.store.open(view.record.packages) as packages:
             assert b"\npytest==" in packages.read()
 
-    def test_a_second_run_makes_version_2_and_archives_1(self, client):
+    def test_a_second_run_creates_version_2_and_archives_version_1(self, client):
         train_and_promote.run(client=client)
         train_and_promote.run(client=client)
         model = client.get_model("demo")
@@ -84,7 +89,7 @@ class TestOneCommit:
             train_and_promote.run(client=client)
             assert client.get_version("demo@staging").code.commit is None
 
-    def test_a_run_without_a_model_is_recorded_alone(self, client, commits):
+    def test_a_run_without_a_model_writes_only_its_own_record(self, client, commits):
         @pipeline
         def alone():
             project.double(2)
@@ -124,7 +129,7 @@ class TestFailure:
         assert commits()[0] == "Run promote_and_fail (failed)"
         view = last_run()
         assert (view.status, view.record.failed_step, view.record.versions) == ("failed", "fail", ())
-        # Only the type of the error is recorded. The message stays in the journal on this machine.
+        # The record has only the type of the error. The message is in the journal on this machine.
         assert view.error == "RuntimeError: no"
         assert "project.py" in view.traceback
         assert (view.record.error, view.record.traceback) == ("RuntimeError", "")
@@ -212,7 +217,7 @@ class TestFailure:
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [2, 3]
 
-    def test_a_failed_version_can_be_kept_and_continued(self, client):
+    def test_a_version_of_a_failed_run_can_be_kept_and_the_next_run_continues_it(self, client):
         config = new("1.0", delete_new_version_on_failure=False)
         wanted = []
 
@@ -347,7 +352,7 @@ class TestFailure:
         client.register_model("other")
 
         def full(objects):
-            if list(objects):  # reserving a number writes no objects, so it succeeds
+            if list(objects):  # a move of refs without new objects, such as reserving a number, succeeds on a full disk
                 raise Unreachable("git objects cannot be written: No space left on device")
 
         monkeypatch.setattr(client.repository.objects, "write", full)
@@ -411,7 +416,7 @@ class TestFailure:
                 one.run(client=client, stage=stage)
         assert last_run().record.failed_step == "promote"
 
-    def test_metadata_of_an_artifact_that_no_step_makes_fails_in_its_step(self, client):
+    def test_a_step_that_logs_metadata_of_an_unknown_artifact_fails(self, client):
         @step
         def log() -> None:
             log_artifact_metadata(artifact="clasifier", accuracy=1)
@@ -449,7 +454,7 @@ class TestManyRuns:
             one.run(client=client)
         assert len(client.list_runs()) == 1
 
-    def test_a_number_that_a_pull_took_during_the_run_is_not_overwritten(self, client, caplog):
+    def test_a_run_takes_the_next_number_if_a_pull_took_its_number_during_the_run(self, client, caplog):
         from gitmodel.domain.changes.versions import plan_version
         from gitmodel.domain.schema.records import VersionRecord
 
@@ -482,7 +487,7 @@ class TestManyRuns:
 
 
 class TestTargets:
-    def test_a_stage_is_resolved_once_and_pinned(self, client, code_repo):
+    def test_a_run_on_a_stage_keeps_the_version_that_was_in_the_stage_at_its_start(self, client, code_repo):
         model = client.register_model("demo")
         model.create_version().set_stage("production")
 
@@ -506,7 +511,7 @@ class TestTargets:
         assert client.get_version("demo@production").number == 2
 
     @pytest.mark.parametrize("wanted", ["production", 7, "1.2.3", "champion"])
-    def test_an_unknown_version_is_an_error_that_lists_the_available_ones(self, client, wanted):
+    def test_the_error_for_an_unknown_version_lists_the_available_versions(self, client, wanted):
         client.register_model("demo").create_version()
 
         @pipeline(model_config=ModelConfig(name="demo", version=wanted))
@@ -583,7 +588,7 @@ class TestTargets:
         ],
     )
     @pytest.mark.parametrize("where", ["two steps", "the pipeline"])
-    def test_configurations_of_a_new_model_that_differ_are_refused(self, client, one, other, said, where):
+    def test_configurations_with_different_fields_of_a_new_model_are_refused(self, client, one, other, said, where):
         ran = []
 
         @step(model_config=new(**one))
@@ -606,7 +611,7 @@ class TestTargets:
         assert ran == []
         assert (list(client.list_models()), list(client.list_runs())) == ([], [])
 
-    def test_fields_that_differ_are_reported_once_and_not_applied(self, client, caplog):
+    def test_fields_of_a_configuration_that_differ_from_the_model_are_reported_and_not_applied(self, client, caplog):
         client.register_model("demo", license="MIT", description="as it was")
 
         @step(model_config=new(license="Apache", description="another"))
@@ -641,12 +646,12 @@ class TestTargets:
             train_and_promote.run(client=client)
         assert len(client.list_runs()) == 0
 
-    def test_a_renamed_model_is_followed(self, client):
+    def test_a_run_for_the_former_name_of_a_model_creates_a_version_of_the_renamed_model(self, client):
         client.register_model("demo")
         client.update_model("demo", new_name="shown")
         assert train_and_promote.run(client=client).versions == ("shown@1",)
 
-    def test_a_step_takes_inputs_from_existing_versions(self, client):
+    def test_a_step_can_take_inputs_from_existing_versions(self, client):
         train_and_promote.run(client=client)
 
         @step
@@ -736,7 +741,7 @@ class TestTargets:
 
 
 class TestMetadata:
-    def test_a_script_logs_on_any_version(self, client, commits):
+    def test_a_script_can_log_metadata_of_any_version(self, client, commits):
         train_and_promote.run(client=client)
         log_model_metadata({"reviewed": True}, version="demo@staging")
         log_artifact_metadata(artifact="classifier", version="demo@1", recall=0.9)
@@ -746,7 +751,7 @@ class TestMetadata:
         with pytest.raises(UsageError, match="no step is running"):
             log_model_metadata(accuracy=1)
 
-    def test_a_step_logs_on_any_version_when_the_run_succeeds(self, client):
+    def test_metadata_that_a_step_logs_for_another_version_is_written_if_the_run_succeeds(self, client):
         train_and_promote.run(client=client)
 
         @step
@@ -802,13 +807,13 @@ class TestMetadata:
             one.run(client=client)
         assert caught.value.hint.startswith("give the pipeline or the step a model_config")
 
-    def test_the_context_exists_only_in_a_step(self):
+    def test_get_step_context_works_only_in_a_step(self):
         with pytest.raises(UsageError, match="no step is running"):
             get_step_context()
 
 
 class TestRules:
-    def test_with_record_versioned_runs_without_a_version_are_not_committed(self, client, set_rules, commits):
+    def test_with_record_set_to_versioned_only_runs_with_a_version_are_committed(self, client, set_rules, commits):
         train_and_promote.run(client=client)
         set_rules(record="versioned")
         before = commits()
@@ -834,7 +839,7 @@ class TestRules:
         assert len(commits()) == len(before) + 1
 
     @pytest.mark.parametrize("where", ["here", "CI", "CI_JOB_ID"])
-    def test_with_record_succeeded_failed_runs_are_committed_only_in_ci(
+    def test_with_record_set_to_succeeded_failed_runs_are_committed_only_in_ci(
         self, client, set_rules, commits, where, monkeypatch
     ):
         for variable in ("CI", "CI_JOB_ID", "GITHUB_RUN_ID"):

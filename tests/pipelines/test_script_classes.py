@@ -1,4 +1,7 @@
-"""Classes and functions of a script are saved under an importable name, and work in process pools."""
+"""gitmodel saves objects of a script with the name by which other processes can import their class.
+
+Python itself calls the module of a script `__main__`, which other processes cannot import.
+"""
 
 import json
 import os
@@ -80,7 +83,7 @@ LAUNCHERS = {
 
 @pytest.fixture
 def launch(code_repo):
-    """Run a command in the folder of `train.py`, and return its result."""
+    """A function that runs a command in the folder of `train.py`, and returns its result."""
 
     def run(text, command, *more, name="train.py", check=True, **environ):
         (code_repo / name).write_text(text)
@@ -124,7 +127,7 @@ def test_a_class_of_a_script_has_one_name_and_digest_however_the_script_is_start
 
 
 @pytest.mark.parametrize("launcher", ["git model run", "python"])
-def test_joblib_saves_the_name_of_the_module_too(client, launch, tmp_path, launcher):
+def test_joblib_saves_the_importable_name_of_a_class_of_a_script(client, launch, tmp_path, launcher):
     launch(GUARDED.replace("FORMAT", "joblib"), LAUNCHERS[launcher])
     (tmp_path / "service").mkdir()
     (tmp_path / "service" / "train.py").write_text(GUARDED)
@@ -238,7 +241,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_model_of_scikit_learn_can_hold_a_function_of_the_script(client, launch):
+def test_a_scikit_learn_model_with_a_function_of_the_script_can_be_saved(client, launch):
     for launcher in ("python", "git model run"):
         launch(TRANSFORMER, LAUNCHERS[launcher])
     one, two = (version.get_artifact("clf") for version in client.get_model("demo").versions)
@@ -248,7 +251,7 @@ def test_a_model_of_scikit_learn_can_hold_a_function_of_the_script(client, launc
 
 
 @pytest.mark.parametrize(("format", "refused"), [("pickle", True), ("joblib", True), ("cloudpickle", False)])
-def test_a_class_typed_at_a_prompt_is_refused_unless_the_format_holds_the_class_itself(
+def test_a_class_typed_at_a_prompt_is_refused_unless_the_format_saves_the_class_itself(
     client, launch, tmp_path, format, refused
 ):
     if format == "cloudpickle":

@@ -115,7 +115,7 @@ def test_the_inputs_of_a_run_are_recorded_and_in_the_lineage_of_its_version(clie
     base.set_stage("production")
     with client.start_run("train") as run:
         assert run.use("sales@v2026", "train").load() == [1, 2]
-        assert run.use(base).load() == {"w": 1}  # without a name: the version has only one model object
+        assert run.use(base).load() == {"w": 1}  # needs no name, because the version has only one model object
         assert run.use(sales.get_artifact("test"), name="held_out").load() == [3]
         assert run.use("sales@1", "train").name == "train"  # the same input again
         run.create_version("iris", model_objects={"clf": {"w": 2}})
@@ -137,7 +137,7 @@ def test_the_inputs_of_a_run_are_recorded_and_in_the_lineage_of_its_version(clie
     assert client.get_run(failed.id).record.steps[0].inputs == {"net": digests["net"]}
 
 
-def test_an_input_that_lineage_could_not_show_is_refused(client, tmp_path, git, monkeypatch):
+def test_an_input_of_a_script_that_lineage_could_not_show_is_refused(client, tmp_path, git, monkeypatch):
     monkeypatch.chdir(tmp_path)
     version = client.register_model("sales").create_version(data={"train": [1], "test": [2]})
     client.get_model("sales").create_version(data={"train": [3]})
@@ -227,7 +227,7 @@ def test_a_value_is_kept_if_storing_it_is_interrupted(client, monkeypatch, caplo
     assert str(file) not in client.get_run(run.id).record.error
 
 
-def test_a_server_that_refuses_pushes_is_reported_when_a_script_starts(client, code_repo, git, hermetic, tmp_path):
+def test_start_run_reports_a_server_that_refuses_pushes(client, code_repo, git, hermetic, tmp_path):
     (hermetic / ".gitconfig").touch()
     git(".", "config", "--global", f"url.{(tmp_path / 'nowhere').as_uri()}.pushInsteadOf", code_repo.as_uri())
     client.register_model("iris")
@@ -240,7 +240,7 @@ def test_a_server_that_refuses_pushes_is_reported_when_a_script_starts(client, c
 
 
 @pytest.mark.parametrize("how", ["script", "pipeline"])
-def test_a_hook_that_refuses_the_result_leaves_the_outputs_where_a_message_says(client, code_repo, git, caplog, how):
+def test_outputs_stay_on_this_machine_if_a_hook_refuses_the_record_of_the_run(client, code_repo, git, caplog, how):
     client.register_model("iris")
     git(code_repo, "config", "receive.denyCurrentBranch", "ignore")
     hook = code_repo / ".git/hooks/pre-receive"
@@ -272,7 +272,7 @@ def test_a_hook_that_refuses_the_result_leaves_the_outputs_where_a_message_says(
     assert content == b'{\n  "w": 1\n}\n'
 
 
-def test_leaving_the_script_without_an_error_is_a_success(client):
+def test_a_script_run_that_ends_with_exit_code_0_succeeds(client):
     with pytest.raises(SystemExit), client.start_run("train") as run:
         sys.exit(0 if run.create_version("iris") else 1)
     assert client.get_run(run.id).record.versions == ("iris@1",)
@@ -307,7 +307,7 @@ def test_a_run_inside_a_run_a_step_or_a_transaction_is_refused(client, commits):
     assert "Run train" not in commits()
 
 
-def test_bad_values_of_a_run_are_refused_at_the_call(client, tmp_path):
+def test_invalid_values_for_a_script_run_are_refused_when_they_are_logged(client, tmp_path):
     with client.start_run("train") as run:
         with pytest.raises(Refused, match="password of run train looks like a password"):
             run.log_parameters(password="hunter2")
@@ -380,7 +380,9 @@ def test_a_run_gets_the_next_number_if_its_number_was_taken_and_fails_if_its_nam
     (failed,) = client.list_runs(filter='status == "failed"')
     found = client.get_run(failed.id)
     assert client.get_model("iris").versions.total == 3
-    assert list(found.record.steps[0].outputs) == ["train"]  # recorded, so that `store gc` keeps the object
+    assert list(found.record.steps[0].outputs) == [
+        "train"
+    ]  # the record of the failed run names the output, so that `store gc` keeps it
 
 
 def test_a_pull_during_a_run_does_not_renumber_its_version(client, code_repo, git, tmp_path):
@@ -428,7 +430,7 @@ def test_two_concurrent_scripts_both_record_their_runs(client, code_repo):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_a_script_that_is_ended_leaves_a_lost_or_cancelled_run(client, code_repo, commits, number):
+def test_a_script_ended_by_a_signal_leaves_a_lost_or_cancelled_run(client, code_repo, commits, number):
     script = (
         "import time\nfrom gitmodel import Client\n"
         "with Client() as client, client.start_run('train') as run:\n"
@@ -531,7 +533,7 @@ def test_a_value_that_is_not_stored_is_kept_in_a_file_that_the_error_names(clien
 
 
 def garbage(client):
-    """The objects that `store gc` removes if everything in the store is old."""
+    """Return the objects that `store gc` would remove if all objects in the store were old."""
     for path in client.store_root.glob("sha256/*/*"):
         os.utime(path, (0, 0))
     return client.find_garbage().objects
@@ -552,7 +554,7 @@ def create_and_lose(client):
         client.store.remove(run._run.links["clf"].digest)
 
 
-def test_a_script_does_not_name_objects_that_gc_deleted_during_it(client):
+def test_a_script_run_fails_if_gc_deletes_its_artifacts_during_the_run(client):
     with pytest.raises(Conflict, match=r"clf was removed from .* during run train"):
         create_and_lose(client)
     assert not client.list_models()
@@ -566,7 +568,7 @@ def fill_the_disk(client, disk):
                 pass
 
 
-def test_the_files_of_a_run_that_cannot_be_recorded_are_named(small_disk, git, caplog):
+def test_the_error_names_the_files_of_a_script_run_that_cannot_be_recorded(small_disk, git, caplog):
     git(small_disk, "init", "-q")
     git(small_disk, "commit", "-q", "--allow-empty", "-m", "Begin")
     with Client(small_disk) as client, pytest.raises(Unreachable, match="No space left"):

@@ -1,4 +1,4 @@
-"""Pipelines in scripts, modules and notebooks, interrupted and killed."""
+"""Pipelines that are run by a script, a module of a package or a notebook, also if they are interrupted or killed."""
 
 import os
 import re
@@ -63,14 +63,14 @@ def is_gone(pid):
 
 @pytest.fixture
 def address(request):
-    """The value of `executor` in the script; for Dask, the address of the cluster's scheduler."""
+    """The value of `executor` in the script. For Dask, it is the address of the scheduler of the cluster."""
     if request.param != "dask":
         return request.param
     return "dask:" + request.getfixturevalue("cluster").scheduler.address
 
 
 class TestScript:
-    # The other executors run only with --soak. The next test runs the example in order, too.
+    # By default, only one executor runs. The next test runs the example in order, too.
     @pytest.mark.parametrize(
         "address",
         [*(pytest.param(name, marks=pytest.mark.soak) for name in ("in-order", "threads:2", "processes:2")), DASK],
@@ -178,7 +178,7 @@ class TestEnd:
         (tmp_path / "endless.py").write_text(ENDLESS)
         process = start(tmp_path / "endless.py", cwd=folder, executor=address)
         worker = wait_for(lambda: int((folder / "started").read_text()))
-        # Like Ctrl-C in a terminal, the signal goes to every process of the group.
+        # sends the signal to each process of the group, as Ctrl-C in a terminal does
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == -signal.SIGINT
@@ -221,7 +221,7 @@ class TestEnd:
         wait_for(lambda: (folder / "started").read_text())
         assert [(found.status, found.since) for found in client.list_runs()] == [("running", None)]
         process.kill()
-        # The child process of a step still runs. It has inherited open files of the killed process.
+        # The child process of the step still runs, and has the open files of the killed process.
         process.wait()
         process.stderr.close()
         try:
@@ -295,7 +295,7 @@ def test_a_notebook_runs_in_order_and_in_threads_and_refuses_other_processes(cli
     for refusal, executor in ((shown[4], "processes"), (shown[5], "dask")):
         assert f"is defined in a notebook or prompt, where {executor} workers cannot find it\nhint: " in refusal
         assert "%%writefile" in refusal
-    # After an edit of its cell, the step has other code and runs again.
+    # the step runs again after its cell was edited
     assert "status='cached'" in shown[8].partition("name='note'")[0]
     assert "status='succeeded'" in shown[10].partition("name='note'")[0]
     assert [version.number for version in client.get_model("demo").versions] == [1, 2, 3, 4, 5]

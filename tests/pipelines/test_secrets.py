@@ -1,4 +1,4 @@
-"""Secrets are not recorded, whether declared or recognized by their form or place."""
+"""No record, log or file contains a secret: the value of a `Secret`, or a text that looks like a credential."""
 
 import base64
 import random
@@ -27,7 +27,7 @@ from gitmodel.domain.secrets.credentials import credential_in, redacted
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
 VALUE = "correct-horse-battery"
 
-# Joined from parts, so that no scanner reports a leaked credential in this file.
+# The tokens are joined from parts, so that no scanner reports this file as a leak of credentials.
 TOKENS = [
     "AKIA" + "IOSFODNN7EXAMPLE",
     "ghp_" + "a1B2" * 9,
@@ -81,7 +81,7 @@ def test_a_parameter_with_the_name_of_a_secret_is_refused(client, name):
         one.run(client=client)
 
 
-def test_random_keys_are_found_and_words_are_not():
+def test_random_keys_are_recognized_as_credentials():
     letters = string.ascii_letters + string.digits + "+/"
     keys = ["".join(random.Random(seed).choices(letters, k=40)) for seed in range(500)]
     assert sum(bool(credential_in(key)) for key in keys) >= 495
@@ -110,7 +110,7 @@ def test_a_secret_is_not_logged_as_metadata(client, written):
     assert VALUE not in written()
 
 
-def test_the_parameter_is_recorded_as_a_secret(client):
+def test_the_record_of_a_run_shows_that_a_parameter_is_a_secret_but_not_its_value(client):
     @pipeline
     def one(token):
         project.hand_over(token)
@@ -279,7 +279,7 @@ def test_a_secret_made_in_a_step_is_not_in_its_error(client, written, caplog, se
     assert VALUE not in written() + caplog.text
 
 
-def test_a_secret_made_in_a_step_is_not_logged_by_it(client, written):
+def test_a_secret_that_a_step_makes_cannot_be_logged_as_metadata(client, written):
     @pipeline(model_config=DEMO)
     def one(token):
         tell_by(token)
@@ -328,7 +328,7 @@ def test_a_dataclass_with_a_secret_in_it_is_recorded_without_its_value(client, w
 
 
 class TestASecretMadeInTheBody:
-    """If the body of a pipeline makes a Secret of a parameter, the parameter itself is handled as a secret, too."""
+    """The body of a pipeline makes a Secret from one of its parameters: then this parameter is a secret, too."""
 
     @pytest.mark.parametrize("body", BODIES)
     @pytest.mark.parametrize("executor", ["in-order", "processes:1"])
@@ -344,7 +344,7 @@ class TestASecretMadeInTheBody:
         assert VALUE not in written() + caplog.text
 
     @pytest.mark.parametrize("value", [123456789, {"user": "ada", "password": VALUE}, ["x", VALUE], TOKENS[1]])
-    def test_no_kind_of_secret_is_recorded(self, client, written, value):
+    def test_a_parameter_that_becomes_a_secret_is_not_recorded_whatever_its_value(self, client, written, value):
         @pipeline
         def one(given):
             Secret(given)
@@ -364,7 +364,7 @@ class TestASecretMadeInTheBody:
         parameters = {"token": "(secret)", "rate": 0.5, "name": "iris"}
         assert client.get_run(run.id).record.parameters == parameters
 
-    def test_a_secret_with_a_credential_is_not_refused(self, client):
+    def test_a_credential_is_accepted_if_the_body_makes_it_a_secret(self, client):
         @pipeline
         def one(password):
             project.hand_over(Secret(password))

@@ -1,4 +1,7 @@
-"""The output of steps: kept on this machine, bounded, without secrets, and shown by `git model runs logs`."""
+"""gitmodel keeps what steps print in logs on this machine, and `git model runs logs` shows them.
+
+A log has a limited size and contains no secrets.
+"""
 
 import json
 import os
@@ -33,7 +36,7 @@ def talk():
 
 
 class Elsewhere(Executor):
-    """Runs each step in this process, but without the folder of logs, as a worker on another machine."""
+    """An executor whose workers have no folder for logs, as if they were on another machine."""
 
     def submit(self, run, request):
         future = Future()
@@ -218,7 +221,9 @@ def test_a_run_is_named_by_the_beginning_or_end_of_its_id(client, capsys):
     assert client.attach_logs(first.id[-6:], "demo@1") == f"{first.id}.log"
     with pytest.raises(UsageError, match="'2026' names 2 runs") as info:
         client.get_run("2026")
-    newest, oldest = sorted((first.id, second.id), reverse=True)  # both runs have the same date in tests
+    newest, oldest = sorted(
+        (first.id, second.id), reverse=True
+    )  # both runs have the same time, because the clock of the tests stands still
     assert info.value.hint == f"write more of the id: {newest}, {oldest}"
     with pytest.raises(NotFound, match=f"there is no run '{first.id[-3:]}'"):
         client.get_run(first.id[-3:])
@@ -251,7 +256,7 @@ def test_logs_are_shown_as_json_and_with_times(client, capsys):
     assert out.splitlines()[0].startswith("20")
 
 
-def test_output_is_published_on_request(client, capsys):
+def test_the_option_attach_adds_logs_to_a_version_as_attachments(client, capsys):
     run = talk.run(client=client)
     capsys.readouterr()
     code, out, err = ask(capsys, "runs", "logs", run.id, "talk", "--attach", "demo@1")
@@ -263,7 +268,7 @@ def test_output_is_published_on_request(client, capsys):
     assert TOKEN not in text
 
 
-def test_only_the_output_of_the_newest_runs_is_kept(client, monkeypatch):
+def test_only_the_logs_of_the_newest_runs_are_kept(client, monkeypatch):
     monkeypatch.setattr(run_journal, "_KEPT_LOGS", 2)
     runs = [talk.run(client=client) for _ in range(3)]
     kept = os.listdir(client.repository.common_dir / "gitmodel" / "logs")
@@ -332,7 +337,7 @@ train()
 
 @pytest.fixture
 def c_code(code_repo, tmp_path):
-    """Run a step of C_CODE in a new process; return the process and the lines of the log."""
+    """A function that runs a step of C_CODE in a new process. It returns the process and the lines of the log."""
     script = tmp_path / "train.py"
     script.write_text(C_CODE)
 
@@ -359,7 +364,7 @@ def test_the_last_words_of_a_process_that_crashes_are_shown(c_code):
     assert "the last words" in done.stderr
 
 
-def test_a_killed_relay_does_not_stop_the_step(c_code):
+def test_a_step_continues_if_the_process_that_writes_its_log_is_killed(c_code):
     done, lines = c_code("print_without_relay")
     assert done.returncode == 0
     assert done.stdout.endswith("a line 19999\nfrom a child\n")

@@ -1,4 +1,7 @@
-"""`@step(timeout=...)`: the step and its child processes are ended, and the executors that cannot do it refuse it."""
+"""`@step(timeout=...)`: after this time, gitmodel kills the step and its child processes.
+
+Executors that run steps in the process of the run cannot do this, and refuse such a step.
+"""
 
 import os
 import subprocess
@@ -67,7 +70,7 @@ def test_a_worker_process_that_dies_is_replaced_once(client, far_executor, tmp_p
     assert events == ["started", "again", "succeeded"]
 
 
-def test_the_step_ends_when_its_worker_is_killed(client, tmp_path):
+def test_a_step_with_a_timeout_ends_when_the_process_of_the_run_is_killed(client, tmp_path):
     script = tmp_path / "run_it.py"
     pids, flag = tmp_path / "pids", tmp_path / "flag"
     script.write_text(

@@ -1,4 +1,4 @@
-"""The text of plain values, by which a change of a configuration or a constant is noticed."""
+"""The text that describes a plain value. The cache compares it to notice a changed constant or configuration."""
 
 import enum
 import importlib

@@ -1,4 +1,4 @@
-"""`version runs` lists all runs of a version, including those that only read it."""
+"""Runs on an existing version: `version runs` lists them, and `get` and steps find their outputs by name."""
 
 import json
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_a_run_that_only_read_a_version_is_listed_with_it(client, capsys):
     assert [row["id"] for row in listed(capsys, "demo@1", "--filter", "only_read")] == [reader.id]
 
 
-def test_a_run_that_made_equal_content_did_not_read_the_version(client):
+def test_a_run_that_created_equal_bytes_is_not_listed_as_a_reader_of_the_version(client):
     train.run(client=client, x=3)
     train.run(client=client, x=3)
     assert [client.get_version(f"demo@{number}").readers for number in (1, 2)] == [[], []]
@@ -145,7 +145,7 @@ def test_an_artifact_of_the_version_is_not_hidden_by_an_output_of_a_run(client):
     assert (version.get_artifact("made").load(), version.get_artifact("made", run=done.id).load()) == (3, 5)
 
 
-def test_outputs_of_a_run_on_two_versions_are_found_at_their_own(client):
+def test_each_version_of_a_run_on_two_versions_has_its_own_output(client):
     two = step(name="score_two", model_config=ModelConfig(name="demo", version=2))(score.function)
 
     @pipeline(model_config=ModelConfig(name="demo", version=1))
@@ -190,7 +190,7 @@ def test_metadata_of_an_output_of_a_run_is_refused(client):
         client.get_version("demo@1").get_artifact("scores").log_metadata(a=1)
 
 
-def test_a_run_on_an_existing_version_upgrades_the_registry_to_the_newer_format(client):
+def test_a_run_on_an_existing_version_raises_the_format_of_the_registry(client):
     client.register_model("demo").create_version()
     editing.begin_at_format(client.repository.common_dir, "1.0")
     evaluate.run(client=client, x=7)

@@ -1,4 +1,4 @@
-"""The version of a step: its description, tags and name, its artifacts, and artifacts that a step links itself."""
+"""What a step can read and change of its version, `get_step_context().model_version`, and artifacts that it links."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ NEW = ModelConfig(name="demo", create_new_model_version=True)
 
 
 def run_steps(client, *calls, config=NEW, **options):
-    """Run a pipeline that makes the *calls*: tuples of a step and its arguments."""
+    """Run a pipeline that makes the *calls*. Each is a tuple of a step and its arguments."""
 
     @pipeline(model_config=config, enable_cache=options.pop("enable_cache", True))
     def one():
@@ -44,7 +44,7 @@ class TestDescription:
         version = client.get_version("demo@best")
         assert (version.number, version.description, version.tags) == (1, "better", ["x"])
 
-    def test_a_name_that_is_taken_is_left_out_with_a_warning(self, client, caplog):
+    def test_a_run_leaves_out_a_version_name_that_is_taken_and_warns(self, client, caplog):
         for _ in range(2):
             run_steps(client, (project.update_version, {"name": "best"}), (project.number, 1), enable_cache=False)
         assert client.get_version("demo@2").name is None
@@ -61,7 +61,7 @@ class TestDescription:
         assert (version.description, version.tags) == ("", ["x"])
         assert "looks like" in caplog.text
 
-    def test_descriptions_that_disagree_or_are_for_an_existing_version_are_refused(self, client):
+    def test_two_descriptions_of_a_new_version_or_one_of_an_existing_version_are_refused(self, client):
         with pytest.raises(UsageError, match="version_tags is for a new version of demo"):
             ModelConfig(name="demo", version_tags=["a"])
         other = ModelConfig(name="demo", create_new_model_version=True, version_description="two")
@@ -139,7 +139,7 @@ class TestLinkedArtifacts:
     @pytest.mark.parametrize(
         "calls", [[(project.link, "total"), (project.total, 1, 2)], [(project.link, "a"), (project.link, "A")]]
     )
-    def test_a_name_that_is_taken_is_refused(self, client, calls):
+    def test_a_step_cannot_link_an_artifact_under_the_name_of_an_output(self, client, calls):
         with pytest.raises(RunFailed, match=r"cannot link \w+: there is an output of this name"):
             run_steps(client, *calls)
 
@@ -173,7 +173,7 @@ class TestLinkedArtifacts:
         with pytest.raises(RunFailed, match="cannot have metadata"):
             run_steps(client, (plot,), config=None)
 
-    def test_a_linked_artifact_counts_as_an_output_of_the_step(self, client):
+    def test_metadata_without_an_artifact_name_goes_to_the_only_artifact_that_the_step_linked(self, client):
         @step
         def plot(names: list) -> None:
             for name in names:

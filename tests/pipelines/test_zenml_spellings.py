@@ -1,4 +1,4 @@
-"""ZenML's spellings are refused with gitmodel's form."""
+"""Code written for ZenML that gitmodel does not support is refused with an error that shows what to write instead."""
 
 import subprocess
 import sys
@@ -117,7 +117,7 @@ FOREIGN = (
 
 @pytest.mark.parametrize("keyword", FOREIGN)
 @pytest.mark.parametrize("log", [log_model_metadata, log_artifact_metadata])
-def test_arguments_that_name_the_target_are_not_recorded_as_metadata(client, log, keyword):
+def test_arguments_that_name_the_target_of_metadata_are_refused_and_not_recorded(client, log, keyword):
     version = client.register_model("demo").create_version(data={"train": __file__})
     for of in (log, version.log_metadata, version.get_artifact("train").log_metadata):
         more = {"version": "demo@1"} if of is log else {}
@@ -130,7 +130,7 @@ def test_arguments_that_name_the_target_are_not_recorded_as_metadata(client, log
 
 
 @pytest.mark.parametrize("keyword", FOREIGN)
-def test_arguments_that_name_the_target_are_not_recorded_in_a_step(client, keyword, far_or_near):
+def test_arguments_that_name_the_target_of_metadata_are_refused_in_a_step(client, keyword, far_or_near):
     @pipeline(model_config=CONFIG)
     def one():
         log_of(keyword)
@@ -237,7 +237,7 @@ def test_a_planned_version_answers_each_name_of_a_version():
 
 
 @pytest.mark.parametrize("name", ["get_artifact", "load_artifact", "set_stage", "number"])
-def test_an_attribute_of_a_version_is_not_one_of_its_model(client, name):
+def test_an_attribute_of_versions_is_refused_on_a_model_with_a_hint(client, name):
     model = client.register_model("demo")
     with pytest.raises(UsageError, match=f"Model has no {name}") as caught:
         getattr(model, name)
