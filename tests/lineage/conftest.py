@@ -1,4 +1,4 @@
-"""Fixtures for the tests of lineage: a repository with a history, created once and copied."""
+"""Fixtures for the tests of lineage: a repository with a long history, created once and copied for each test."""
 
 import fcntl
 import os
@@ -16,12 +16,10 @@ STORY = Path(__file__).parents[1] / "lineage_story.py"
 
 @pytest.fixture(scope="session")
 def told_once(tmp_path_factory):
-    """The repository of `lineage_story.py`. The first worker that needs it creates it, and tests must not change it."""
+    """The repository that `lineage_story.py` creates, once for all workers of pytest. Tests must not change it."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = (
-            shared.parent
-        )  # The folder that all workers of this run share. Without workers, its parent would be shared with other runs.
+        shared = shared.parent  # the folder that all workers of this run of pytest share
     home = shared / "story-home"
     with (shared / "story.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,4 +1,7 @@
-"""`git model checkout` and `reproduce` restore code, files and run of a version, and change nothing else."""
+"""`git model checkout` restores the code and files of a version, and `reproduce` repeats its run.
+
+Both change nothing else.
+"""
 
 import json
 import os
@@ -44,7 +47,7 @@ def train(seed: int = 1, note: str = None, token: str = ""):
 
 @pytest.fixture
 def project(code_repo, monkeypatch, git):
-    """A repository with a script that makes a version, committed."""
+    """A repository with a committed script that creates a version."""
     monkeypatch.chdir(code_repo)
     (code_repo / "flows").mkdir()
     (code_repo / "flows" / "train.py").write_text(SCRIPT, encoding="utf-8")
@@ -55,7 +58,7 @@ def project(code_repo, monkeypatch, git):
 
 
 def state_of(git, folder):
-    """Return the refs, index, work trees and store of the user, which no command of this file may change."""
+    """Return the refs, index, work trees and store of the user, which `checkout` and `reproduce` must not change."""
     store = folder / ".git" / "gitmodel" / "store"
     return (
         git(folder, "for-each-ref"),
@@ -123,7 +126,7 @@ def test_reproduce_uses_the_configuration_that_the_call_gave(project, capsys):
     assert "  accuracy  0.9  (same)\n" in out
 
 
-def test_reproduce_runs_the_recorded_code_and_not_that_of_the_work_tree(project, capsys, git):
+def test_reproduce_runs_the_recorded_code_and_not_the_code_in_the_work_tree(project, capsys, git):
     assert ask(capsys, "run", "flows/train.py")[0] == 0
     script = project / "flows" / "train.py"
     script.write_text(SCRIPT.replace('{"seed": seed}', '{"seed": -1}'), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`git model diff`: the differences between two versions, and messages about what is unknown."""
+"""`git model diff` shows the differences between two versions, and says what it cannot compare and why."""
 
 import json
 import subprocess
@@ -54,7 +54,7 @@ def test_diff_of_two_stages_compares_the_versions_in_force(story, capsys):
     assert [row["same"] for row in found["fields"]] == sorted(row["same"] for row in found["fields"])
 
 
-def test_artifacts_with_the_same_bytes_are_equal_fields(story, capsys):
+def test_diff_leaves_out_artifacts_with_the_same_bytes(story, capsys):
     _, out, err = ask(capsys, "diff", "measurements@3", "measurements@10")
     assert "artifacts.readings" not in out
     assert "equal fields left out: add --all to see them" in err
@@ -131,7 +131,7 @@ def test_in_a_shallow_clone_diff_reports_missing_commits_between_two_versions(
     assert "warning" not in err
 
 
-def test_diff_reports_a_missing_run_as_a_gap(story, past, capsys):
+def test_diff_says_that_the_run_of_a_version_is_missing(story, past, capsys):
     (run,) = past.get_version("iris@4").runs
     transact(past.repository, lambda snapshot: Change(None, "Take a run away", files={paths.run_file(run): None}))
     _, out, err = ask(capsys, "diff", "iris@4", "iris@5", "--format", "json")

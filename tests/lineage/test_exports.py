@@ -1,4 +1,4 @@
-"""`git model export` and `import`: moving a version with its lineage, and refused archives."""
+"""`git model export` writes a version with its lineage to one file, and `import` reads it or refuses a damaged file."""
 
 import io
 import json
@@ -59,7 +59,7 @@ def test_exporting_a_version_twice_gives_the_same_bytes(past, tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_inputs_are_exported_on_request(past, elsewhere, tmp_path):
+def test_export_contains_the_inputs_only_on_request(past, elsewhere, tmp_path):
     version = past.get_version("iris@19")
     (data,) = past.get_version("measurements@3").artifacts
     version.export(tmp_path / "without")
@@ -70,7 +70,7 @@ def test_inputs_are_exported_on_request(past, elsewhere, tmp_path):
     assert elsewhere.store.holds(data.digest)
 
 
-def test_an_import_with_a_taken_number_gets_the_next_number_also_in_its_run(past, elsewhere, tmp_path):
+def test_an_imported_version_whose_number_is_taken_gets_the_next_number_also_in_its_run(past, elsewhere, tmp_path):
     for number in (5, 3):
         past.get_version(f"iris@{number}").export(tmp_path / str(number))
     assert elsewhere.import_version(tmp_path / "5").reference == "iris@5"
@@ -134,7 +134,7 @@ def test_an_export_contains_the_files_of_folders(elsewhere, code_repo, tmp_path)
     assert (got / "sub" / "b.txt").read_text() == "one"
 
 
-def test_a_missing_run_is_reported_and_a_missing_artifact_is_refused(story, past, tmp_path, capsys):
+def test_export_reports_a_missing_run_and_refuses_a_version_with_a_missing_artifact(story, past, tmp_path, capsys):
     from gitmodel.domain.changes.planned_change import Change
 
     (run,) = past.get_version("iris@4").runs
@@ -187,7 +187,10 @@ def parts(*objects, version=VERSION, model="iris", more=(), drop=()):
 
 
 def written(found, *, entries=None, change=None, after=b""):
-    """Return an archive of *found*. *entries* replace the entries of its manifest, and *change* alters its members."""
+    """Write an archive of *found* to memory.
+
+    *entries* replaces the entries of its manifest, *change* alters its members.
+    """
     entries = entries or [entry(path, data) for path, data in found.items()]
     index = format_manifest(entries)
     members = [("gitmodel-export", index)]

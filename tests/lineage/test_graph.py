@@ -1,4 +1,7 @@
-"""`git model lineage`: sources and results of versions, runs and digests, and messages about unknown parts."""
+"""`git model lineage` shows what a version, run or digest was made from and what was made from it.
+
+It also says which parts are unknown, for example because a record is damaged.
+"""
 
 import json
 import shutil
@@ -65,7 +68,7 @@ def test_the_graph_leads_from_data_to_the_run_then_the_artifact_then_the_version
     assert set(found.edges) <= set(below.edges)
 
 
-def test_a_run_that_made_no_artifact_leads_to_its_version_directly(client):
+def test_in_the_graph_a_run_without_artifacts_leads_directly_to_its_version(client):
     write_runs(client, ("measure", {"x": A}, {}))
     id = "20261101T000000Z-measure-0000"
     iris = client.register_model("iris").create_version(metadata={"auc": 1.0})
@@ -105,7 +108,7 @@ def test_depth_limits_the_graph_and_marks_nodes_that_have_more(past):
 
 
 def test_depth_marks_only_the_direction_of_a_lineage_that_has_more(story, capsys):
-    """Depth 0 hides the runs that made the artifacts of the version. No run used these artifacts."""
+    """At depth 0, the graph hides the runs that made the artifacts. It hides nothing in the other direction."""
     _, out, err = ask(capsys, "lineage", "iris@production", "--depth", "0")
     lines = out.splitlines()
     assert lines[1] == "iris@19  production"
@@ -121,7 +124,7 @@ def test_lineage_accepts_the_first_digits_of_a_digest(past):
         past.lineage("sha256:ab")
 
 
-def test_git_grep_and_lineage_give_the_same_answer(past, git, story):
+def test_git_grep_and_lineage_find_the_same_runs_of_a_digest(past, git, story):
     (readings,) = past.get_version("measurements@3").artifacts
     said = git(story, "grep", "-l", readings.digest, "gitmodel", "--", "models", "runs").splitlines()
     by_git = {line.rpartition("/")[2].removesuffix(".toml") for line in said if ":runs/" in line}
@@ -146,16 +149,16 @@ def test_lineage_is_the_same_with_a_missing_damaged_or_outdated_index(past, stor
     assert past.lineage("measurements@3") == first
 
 
-def test_without_sqlite_lineage_reads_the_records(past, monkeypatch):
+def test_lineage_without_sqlite_is_the_same(past, monkeypatch):
     expected = past.lineage("measurements@3")
-    monkeypatch.setitem(sys.modules, "sqlite3", None)  # makes `import sqlite3` raise ImportError
+    monkeypatch.setitem(sys.modules, "sqlite3", None)  # makes `import sqlite3` fail
     monkeypatch.delitem(sys.modules, "gitmodel.index.index_file")
     monkeypatch.delattr(index, "index_file")
     for _ in range(2):
         assert past.lineage("measurements@3") == expected
 
 
-def test_a_digest_that_nothing_uses_is_not_found(story, capsys):
+def test_lineage_of_a_digest_that_nothing_uses_is_not_found(story, capsys):
     check_transcript(
         capsys,
         """
@@ -175,7 +178,7 @@ def test_a_digest_that_nothing_uses_is_not_found(story, capsys):
     )
 
 
-def test_the_tree_shows_both_directions(story, capsys):
+def test_the_text_of_a_lineage_shows_sources_and_results(story, capsys):
     check_transcript(
         capsys,
         """
@@ -208,7 +211,7 @@ def digest_of(reference):
         return client.get_version(reference).artifacts[0].digest[:19]
 
 
-def test_json_has_every_node_and_edge(story, capsys):
+def test_the_json_of_a_lineage_has_every_node_and_edge(story, capsys):
     code, out, _ = ask(capsys, "lineage", "iris@production", "--format", "json")
     assert code == 0
     found = json.loads(out)
@@ -218,7 +221,7 @@ def test_json_has_every_node_and_edge(story, capsys):
     assert {end for edge in found["edges"] for end in (edge["source"], edge["target"])} == ids
 
 
-def test_mermaid_and_dot_name_every_node(story, capsys):
+def test_the_mermaid_and_dot_of_a_lineage_have_every_node(story, capsys):
     _, out, _ = ask(capsys, "lineage", "iris@production", "--up", "--format", "mermaid")
     assert out.startswith('flowchart TD\n    n0[["iris@19  production"]]\n    n1["sha256:')
     assert '    n3(["run 20261010T100000Z-train-005b' in out
@@ -284,7 +287,7 @@ def test_a_run_that_took_an_output_from_the_cache_is_not_its_source(client):
     assert id in {node.id for node in client.lineage(D).nodes}
 
 
-def test_a_record_that_cannot_be_read_is_reported_and_the_rest_continues(client, capsys):
+def test_lineage_reports_a_damaged_record_and_shows_the_rest(client, capsys):
     write_runs(client, ("make", {"x": A}, {"y": B}))
     bad = "runs/2026/11/03/20261103T000000Z-bad-0000.toml"
     data = f'id = "{A}"\nnot toml'.encode()
@@ -298,9 +301,7 @@ def test_a_record_that_cannot_be_read_is_reported_and_the_rest_continues(client,
     assert bad in err
 
 
-def test_a_client_that_asks_again_describes_no_artifact_again_and_finds_what_a_new_client_finds(
-    past, story, monkeypatch
-):
+def test_a_second_lineage_of_a_client_reuses_artifacts_and_equals_that_of_a_new_client(past, story, monkeypatch):
     subject, bad = "iris@production", "runs/2026/11/03/20261103T000000Z-bad-0000.toml"
     first = past.lineage(subject)
     with monkeypatch.context() as patch:
@@ -314,7 +315,7 @@ def test_a_client_that_asks_again_describes_no_artifact_again_and_finds_what_a_n
     assert [past.lineage(subject) for _ in range(2)] == [expected] * 2
 
 
-def test_an_artifact_of_many_models_runs_git_once_for_the_tags_of_all_but_the_first(client, monkeypatch):
+def test_lineage_of_an_artifact_of_many_models_runs_git_once_for_all_their_tags(client, monkeypatch):
     weights = Path("weights.bin")
     weights.write_bytes(b"weights")
     for number in range(5):
@@ -355,8 +356,10 @@ def test_lineage_follows_a_long_run_with_steps_in_the_store_or_names_the_run(cli
     for path in client.repository.own_folder.glob("index-*"):
         path.unlink()
     client.store.remove(record.details)
-    with Client() as new:  # the other client keeps what it read
-        for _ in range(2):  # Neither the index nor a client records failures: the second call reads the store again.
+    with Client() as new:  # uses a new client, because the first client keeps what it read
+        for _ in range(
+            2
+        ):  # the second call reads the store again, because neither the index nor the client keeps failures
             with pytest.raises(NotFound, match="but 1 cannot be read"):
                 new.lineage(A)
     code, _, err = ask(capsys, "lineage", id, "--format", "json")
@@ -364,7 +367,7 @@ def test_lineage_follows_a_long_run_with_steps_in_the_store_or_names_the_run(cli
     assert "the artifact store, which does not have" in err
 
 
-def test_a_shallow_clone_gives_a_complete_answer_from_the_tip(past, story, tmp_path, git, monkeypatch):
+def test_lineage_in_a_shallow_clone_is_complete(past, story, tmp_path, git, monkeypatch):
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", "--depth", "1", "--branch", "gitmodel", f"file://{story}", str(clone))
     with Client(clone) as other:
@@ -373,7 +376,7 @@ def test_a_shallow_clone_gives_a_complete_answer_from_the_tip(past, story, tmp_p
     assert mine.edges == theirs.edges
 
 
-def test_a_chain_of_a_thousand_runs_is_drawn(client, capsys):
+def test_lineage_shows_a_chain_of_a_thousand_runs(client, capsys):
     digests = [f"sha256:{number:064x}" for number in range(1200)]
     files = {}
     now = client.writer.moment()

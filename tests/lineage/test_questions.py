@@ -1,4 +1,4 @@
-"""A command of gitmodel and plain git give the same answers about a repository with a history."""
+"""For each question about the past, a command of gitmodel gives the same answer as commands of plain git."""
 
 import json
 import re
@@ -14,7 +14,7 @@ def asked(capsys, *arguments):
     return json.loads(out)
 
 
-def test_the_example_history_has_the_expected_size(past):
+def test_the_repository_of_the_tests_has_the_expected_size(past):
     models = past.list_models()
     assert [model.name for model in models] == ["iris", "measurements", "petals"]
     assert sum(len(model.versions) for model in models) == 40
@@ -94,7 +94,7 @@ def test_lineage_and_git_grep_find_the_same_uses_of_a_digest(story, git, capsys)
 
 
 def name_of(path):
-    """A version or run, by the path of its record."""
+    """Return the name of the version or run whose record has the path *path*."""
     parts = path.removesuffix(".toml").split("/")
     return f"{parts[1]}@{parts[-1]}" if parts[0] == "models" else parts[-1]
 

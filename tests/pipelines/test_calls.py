@@ -128,7 +128,7 @@ class TestResultsOfARun:
 
     @pytest.fixture(params=[DEMO, None, ModelConfig(name="demo", version=1)], ids=["new", "none", "existing"])
     def run(self, request, client):
-        """A run: the tests run once each for a run with a new version, a run without a model, and one on an old version."""
+        """A run with a new version, one without a model, or one on an existing version: each test runs three times."""
         client.register_model("demo").create_version()
 
         @pipeline(model_config=request.param)

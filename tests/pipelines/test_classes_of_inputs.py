@@ -1,4 +1,4 @@
-"""A step runs again if somebody edited the class of an input, even if the input and the file of the step are unchanged."""
+"""A step runs again if the class of an input was edited, even if the input and the file of the step are unchanged."""
 
 import importlib
 import sys

@@ -210,7 +210,8 @@ def test_a_step_runs_again_after_a_change_of_a_file_that_an_earlier_step_read_fo
         return [found.status for found in one.run(client=client).steps]
 
     statuses()
-    statuses()  # The second run runs the steps again, because the data that the first run read is now a value of the module.
+    # The second run runs the steps again, because the data that the first run read is now a value of the module.
+    statuses()
     assert statuses() == ["cached"] * 2
     (code_repo / "data.txt").write_text("2")
     assert statuses() == ["succeeded"] * 2

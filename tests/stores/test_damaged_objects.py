@@ -1,4 +1,4 @@
-"""A damaged object is detected before a version names it, and replaced when it is stored again."""
+"""gitmodel detects a damaged object in a store before a new version links it, and replaces it with intact bytes."""
 
 import io
 import random
@@ -24,7 +24,7 @@ LARGE = random.Random(2).randbytes((17 << 20) + 5)
 
 
 class Place:
-    """A store of one kind. Its methods damage an object and keep its size and the metadata that gitmodel set."""
+    """A store of one kind, with a method that damages an object without changing its size and its metadata."""
 
     def __init__(self, kind, request, tmp_path):
         self.kind = kind
@@ -44,7 +44,7 @@ class Place:
             self.url = found.prefix() if kind == "s3" else found
 
     def open(self, root="other"):
-        """Open the store as another clone does."""
+        """Open the store as another clone does, with the folder *root* for its copies."""
         return open_store(self.url, default_root=self.tmp_path / root)
 
     def file_of(self, digest):
@@ -82,7 +82,8 @@ class Place:
 def place(request, tmp_path):
     place = Place(request.param, request, tmp_path)
     yield place
-    if place.kind == "oci":  # The repositories of a registry share a blob, and other tests store the same bytes.
+    # Restore the bytes: repositories of an OCI registry share a blob, and other tests use the same bytes.
+    if place.kind == "oci":
         for digest, content in place.damaged.items():
             place.file_of(digest).write_bytes(content)
 
@@ -96,7 +97,7 @@ def client(place, code_repo, monkeypatch):
 
 
 def make_pipeline(folder):
-    """A pipeline of one step whose outputs are a file and a folder."""
+    """Return a pipeline with one step, whose outputs are a file and a folder."""
     place = str(folder)
 
     @step
@@ -126,7 +127,7 @@ def test_a_damaged_output_on_a_server_makes_its_step_run_again(place, client, tm
     with place.open().open(digest) as reader:
         content = reader.read()
     with client.access.open().open(digest) as reader:
-        assert reader.read() == content  # this clone gets an intact copy
+        assert reader.read() == content  # gives this clone an intact copy
     assert statuses(one.run(client=client)) == ["cached"]
     place.damage(digest, content)
     assert not place.is_whole(digest)
@@ -159,7 +160,7 @@ def test_a_run_fails_and_names_an_oci_registry_that_keeps_a_damaged_blob(place, 
         with pytest.raises(GitModelError, match=f"keeps a damaged object {digest}"):
             one.run(client=again)
         assert [version.number for version in again.get_model("demo").versions] == [1]
-        place.file_of(digest).unlink()  # what the administrator of the registry must do
+        place.file_of(digest).unlink()  # the administrator of the registry must delete the blob
         assert statuses(one.run(client=again)) == ["succeeded"]
     assert place.is_whole(digest)
 
@@ -171,7 +172,7 @@ def test_a_large_damaged_output_on_a_server_makes_its_step_run_again(place, clie
     @step
     def make() -> Annotated[Path, "file"]:
         with Path(folder, "large").open("wb") as file:
-            file.truncate(65 << 20)  # zeros; the test damages the first byte below
+            file.truncate(65 << 20)  # a file of zeros, whose first byte the test damages below
         return Path(folder, "large")
 
     @pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
@@ -202,7 +203,7 @@ def test_the_same_file_stored_again_repairs_an_object_that_verify_found_damaged(
     assert ask(capsys, "link", "iris@1", "--model-object", "net=net")[0] == 0
     assert place.is_whole(digest)
     assert ask(capsys, "verify")[0] == 0
-    # Without a note of the damage, the next process does not store the object again.
+    # The clone no longer remembers the damage, so the next process does not store the object again.
     assert not list(Path(".git/gitmodel").glob("damaged/*"))
 
 
@@ -224,7 +225,7 @@ def test_a_copy_replaces_a_damaged_object_and_never_removes_it_first(place, tmp_
 
 
 @pytest.mark.parametrize("place", REMOTE[:1], indirect=True)
-def test_a_damaged_object_is_replaced_if_its_damage_cannot_be_noted_on_disk(place, tmp_path):
+def test_a_damaged_object_is_replaced_even_if_the_clone_cannot_remember_the_damage_on_disk(place, tmp_path):
     store = place.open("here")
     digest, _ = store.put_stream(io.BytesIO(b"a model"))
     (tmp_path / "here").mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Requests to servers: sending, retrying, signing, timeouts."""
+"""HTTP requests to store servers: headers, signatures, certificates, proxies, forks, interrupts and memory."""
 
 import hashlib
 import os
@@ -110,7 +110,7 @@ def test_a_proxy_in_the_environment_is_used_as_configured(monkeypatch):
             assert len(there.seen) == 1
 
 
-def test_a_fork_has_connections_of_its_own():
+def test_a_forked_process_uses_new_connections():
     with serving() as there:
         server = to(there.url)
         first = ask(server)
@@ -150,7 +150,7 @@ def test_ctrl_c_interrupts_a_request_to_a_silent_server():
     assert err.rstrip().endswith("KeyboardInterrupt")
 
 
-def test_a_libcurl_that_signs_wrongly_is_refused(monkeypatch):
+def test_a_libcurl_that_makes_wrong_signatures_is_refused(monkeypatch):
     import pycurl
 
     monkeypatch.setattr(pycurl, "version_info", lambda: (0, "7.88.1"))
@@ -159,7 +159,7 @@ def test_a_libcurl_that_signs_wrongly_is_refused(monkeypatch):
     assert "pip install" in caught.value.hint
 
 
-def test_a_key_is_never_in_a_message():
+def test_no_error_message_contains_a_secret_key():
     with pytest.raises(Unreachable) as caught:
         ask(to("http://127.0.0.1:9", attempts=1), key=lambda: Key("us-east-1", "AKID", "a secret"))
     assert "refused" in caught.value.message
@@ -172,10 +172,10 @@ def test_an_s3_prefix_with_dot_parts_is_refused(prefix):
         S3Backend("models", prefix)
 
 
-def test_the_body_of_a_request_is_not_kept_in_memory():
+def test_the_body_of_a_request_does_not_stay_in_memory():
     with serving() as there:
         server = to(there.url)
         ask(server, "PUT", body=bytearray(2 << 20))
         content = bytearray(2 << 20)
         ask(server, "PUT", body=content)
-        content += b"?"  # raises BufferError if something still refers to the buffer
+        content += b"?"  # fails with BufferError if something still uses the buffer

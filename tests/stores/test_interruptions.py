@@ -1,4 +1,7 @@
-"""Every kind of store survives kills, forks and Ctrl-C, lists leftovers, and needs limited memory."""
+"""Each kind of store after a kill, a fork or Ctrl-C during an upload, its leftovers, and the memory of transfers.
+
+A leftover is what a killed upload leaves in the store.
+"""
 
 import io
 import os
@@ -14,10 +17,10 @@ from gitmodel.domain.schema.digests import digest_of
 from gitmodel.stores.opening import open_store
 
 PART = 8 << 20
-LARGE = random.Random(5).randbytes(3 * PART + 1000)  # four parts, for stores that send parts
-MAXRSS = 200  # MiB, for every size of a file
+LARGE = random.Random(5).randbytes(3 * PART + 1000)  # an upload of four parts, for stores that upload in parts
+MAXRSS = 200  # in MiB, independent of the size of the file
 
-# Stores a file, and sends a signal to its own process after two parts.
+# A script that stores a file, and sends a signal to its own process after two parts.
 PUT = """
 import io, os, sys, threading
 from pathlib import Path
@@ -114,7 +117,7 @@ def store(url, tmp_path):
 
 @pytest.fixture
 def content(store):
-    return LARGE + os.urandom(8)  # other bytes for each test, because stores on a server may share objects
+    return LARGE + os.urandom(8)  # each test stores other bytes, because stores on one server may share objects
 
 
 def put_and_signal(number, store, content, tmp_path):
@@ -128,9 +131,9 @@ def put_and_signal(number, store, content, tmp_path):
 
 
 def count_parts(kind, store, monkeypatch):
-    """Return a list to which each part that this process sends to the server adds an entry."""
+    """Count the parts that this process sends to the server. Return a list that gets an entry for each part."""
     backend, sent = store.origin.backend, []
-    if kind == "gcs":  # its `send` also gets parts that the server has, because it hashes every part
+    if kind == "gcs":  # counts `send_range`, because `send` also gets the parts that the server has, to hash them
         real_range = backend.send_range
 
         def send_range(where, digest, span, content=b"", **hashed):
@@ -157,14 +160,14 @@ def test_a_killed_upload_is_listed_until_it_is_removed_and_is_never_an_object(ki
     assert list(store.objects()) == []
     found = store.leftovers()
     assert [left.size >= 2 * PART for left in found] == ([] if kind in EXPIRING else [True])
-    for left in found * 2:  # twice, as if two processes removed leftovers at the same time
+    for left in found * 2:  # removes each leftover twice, as two processes at the same time could
         store.remove_leftover(left)
     assert store.leftovers() == []
     store.put_known(digest_of(content), len(content), io.BytesIO(content))
     assert read(store.origin, digest_of(content)) == content
 
 
-def test_the_next_try_sends_only_the_rest_of_a_killed_upload(kind, store, content, tmp_path, monkeypatch):
+def test_the_next_upload_sends_only_the_missing_parts_of_a_killed_upload(kind, store, content, tmp_path, monkeypatch):
     put_and_signal(signal.SIGKILL, store, content, tmp_path)
     sent = count_parts(kind, store, monkeypatch) if kind in SERVERS else []
     store.put_known(digest_of(content), len(content), io.BytesIO(content))
@@ -208,7 +211,7 @@ def write_random(path, size):
 
 @pytest.mark.parametrize(
     "size", [192, pytest.param(2048, marks=pytest.mark.soak)]
-)  # with the memory of Python, more than MAXRSS
+)  # together with the memory of Python more than MAXRSS
 def test_transfers_need_the_same_memory_for_files_of_any_size(url, tmp_path, size):
     write_random(tmp_path / "large", size)
     assert memory_for(url, tmp_path) <= MAXRSS

@@ -1,4 +1,4 @@
-"""Maintenance of stores on servers other than S3, external artifacts on them, and login."""
+"""Stores on servers other than S3: `store` commands, external artifacts, missing buckets and credentials."""
 
 import io
 import json
@@ -54,7 +54,7 @@ def test_store_status_copy_gc_and_purge_work_on_each_kind_of_server(iris, url, c
     assert said(capsys, "store", "copy", "--to", f"{url}-other")[1]["copied"] == 5
     assert said(capsys, "store", "copy", "--to", f"{url}-other")[1]["there"] == 5
     assert said(capsys, "store", "copy", "--to", tmp_path / "folder")[1]["copied"] == 5
-    # `store gc` deletes garbage that is old enough, and unfinished uploads
+    # `store gc` deletes old garbage and old unfinished uploads
     with Client(iris) as client:
         store = client.access.open().origin
     unneeded, _ = store.put_stream(io.BytesIO((iris / "train.py").read_bytes()))
@@ -67,7 +67,7 @@ def test_store_status_copy_gc_and_purge_work_on_each_kind_of_server(iris, url, c
     assert not store.holds(unneeded)
     assert store.leftovers() == []
     assert ask(capsys, "verify")[0] == 0
-    # a purge deletes the object from the server and this machine, and refuses to store it again
+    # `purge` deletes the object from the server and this machine, and gitmodel refuses to store it again
     digest = digest_of(b"net\n")
     assert said(capsys, "store", "purge", digest, "--reason", "asked for", "--yes")[1]["removed"] == [url]
     assert not store.holds(digest)
@@ -85,7 +85,7 @@ def test_store_status_reports_a_lost_object(iris, url, capsys):
 
 
 class Place:
-    """The place of an external artifact: its URI, and a function that writes to it."""
+    """A place for an external artifact: its URI, and a function that writes an object there."""
 
     def __init__(self, uri, write):
         self.uri = uri
@@ -120,7 +120,7 @@ def local(code_repo, monkeypatch, capsys):
     return code_repo
 
 
-def test_an_object_stays_where_it_is_and_is_checked_when_it_is_read(local, place, capsys):
+def test_an_external_artifact_stays_in_its_place_and_is_verified_when_it_is_read(local, place, capsys):
     body = b"a,b\n" * 3_000_000
     place.write(body)
     assert ask(capsys, "link", "iris@1", "--data", f"raw={place.uri}", "--external")[::2] == (0, "")
@@ -132,7 +132,8 @@ def test_an_object_stays_where_it_is_and_is_checked_when_it_is_read(local, place
     with Client(local) as client:
         artifact = client.get_version("iris@1").get_artifact("raw")
         place.write(body[:-2] + b"?\n")
-        # A server that keeps versions has lost the linked version. On other servers, the content differs.
+        # A server that keeps old versions of objects no longer has the linked one. On other servers, the content
+        # differs.
         with pytest.raises((Invalid, NotFound), match=r"is not what was linked|nothing at .* in the version"):
             artifact.open().read()
     assert said(capsys, "verify")[0] == 5
@@ -221,7 +222,7 @@ def test_the_azure_account_is_taken_from_the_environment_or_the_uri(monkeypatch)
 
 @pytest.fixture
 def tokens():
-    """A server that gives every client a token, in the form of Google's."""
+    """A server that gives each client a token, as the server of Google does."""
 
     class Tokens(web_pages.QuietHandler):
         def do_POST(self):
@@ -265,8 +266,8 @@ def test_google_is_used_with_the_credentials_of_this_machine(gcs, gcs_endpoint, 
         assert "gcloud auth list" in caught.value.hint
 
 
-def test_without_credentials_google_says_how_to_sign_in(tmp_path, monkeypatch):
-    monkeypatch.setenv("NO_GCE_CHECK", "true")  # do not search for Google's metadata server
+def test_the_error_without_credentials_for_google_says_how_to_sign_in(tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # prevents a search for the metadata server of Google
     store = open_store("gs://models/x", default_root=tmp_path).origin
     with pytest.raises(Unreachable, match="nobody is signed in for the artifact store gs://models/x") as caught:
         store.create()

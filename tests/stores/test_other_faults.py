@@ -1,4 +1,4 @@
-"""Network faults with servers other than S3: interrupted uploads, failures, silence."""
+"""Servers other than S3 that fail, refuse requests or do not answer, and uploads that are interrupted."""
 
 import io
 import random
@@ -31,7 +31,7 @@ put_path(open_store(sys.argv[1], default_root=Path(sys.argv[2])), Path(sys.argv[
 
 
 class Server:
-    """A server behind a proxy, and the *url* of its store.
+    """A server behind a proxy, which can fail requests. *url* is the address of the store.
 
     *is_part* returns True if a request sends a part of an object.
     """
@@ -42,15 +42,15 @@ class Server:
         self._is_part = is_part
 
     def parts(self):
-        """Return the number of parts that were sent."""
+        """Return the number of parts that clients sent to the proxy."""
         return sum(self._is_part(*request) for request in self.proxy.seen)
 
     def arrived(self):
-        """Return the number of parts that the server has received."""
+        """Return the number of parts that the server has received from the proxy."""
         return sum(self._is_part(*request) for request in self.proxy.answered)
 
     def hang_at(self, count):
-        """Let the server hang, without an answer, from part *count* on."""
+        """Let the server give no answer to part *count* and all later parts."""
         self.proxy.plan = lambda number, method, path: "hang" if self.parts() >= count else ""
 
     def let_pass(self):
@@ -111,7 +111,7 @@ def test_an_upload_that_was_killed_resumes_where_it_stopped(server, request, tmp
 
 
 @pytest.mark.xdist_group("oci")
-def test_a_manifest_that_a_concurrent_put_disturbed_is_sent_again(oci_behind_a_proxy, tmp_path, request):
+def test_a_manifest_that_an_oci_registry_refused_is_sent_again(oci_behind_a_proxy, tmp_path, request):
     server, refused = oci_behind_a_proxy, []
 
     def plan(number, method, path):
@@ -139,7 +139,9 @@ def test_an_upload_that_the_server_dropped_starts_again(server, request, tmp_pat
     upload.send(0, content[:PART])
     upload.pause()
     for kept in (tmp_path / "copies").glob("uploads/*"):
-        assert kept.stat().st_mode & 0o777 == 0o600  # anybody with this address can write the object
+        assert (
+            kept.stat().st_mode & 0o777 == 0o600
+        )  # only the user may read the file, because anybody with the address in it can write the object
         kept.write_text(kept.read_text().replace("upload_id=", "upload_id=x").replace("uploads/", "uploads/0"))
     (tmp_path / "model").write_bytes(content)
     put_path(store, tmp_path / "model")
@@ -157,7 +159,7 @@ def test_wrong_parts_of_an_earlier_upload_never_become_an_object(server, request
     (tmp_path / "model").write_bytes(content)
     with suppress(
         Invalid
-    ):  # If the store detects the wrong part only at the end, it raises an error, and the next try starts again.
+    ):  # Some stores detect the wrong part only at the end, and raise an error. The next try starts from the beginning.
         put_path(store, tmp_path / "model")
         assert read(store.origin, digest) == content
     put_path(store, tmp_path / "model")
@@ -200,7 +202,7 @@ def test_transfers_succeed_if_the_server_fails_one_request_in_ten(server, reques
     assert len(server.proxy.seen) > 60
 
 
-def test_a_server_that_refuses_is_reported_with_advice(server, tmp_path):
+def test_a_server_that_denies_access_is_reported_with_advice(server, tmp_path):
     server.proxy.plan = lambda number, method, path: "403"
     store = open_store(server.url, default_root=tmp_path / "copies")
     (tmp_path / "model").write_bytes(b"a model")
@@ -211,7 +213,7 @@ def test_a_server_that_refuses_is_reported_with_advice(server, tmp_path):
     assert "ask for access" in caught.value.hint
 
 
-def test_a_server_that_is_gone_is_reported_as_unreachable(server, tmp_path, monkeypatch):
+def test_a_server_that_was_stopped_is_reported_as_unreachable(server, tmp_path, monkeypatch):
     server.proxy.plan = lambda number, method, path: "reset"
     monkeypatch.setattr("gitmodel.stores.requests.server_attempts.time.sleep", lambda seconds: None)
     monkeypatch.setattr("time.sleep", lambda seconds: None)

@@ -1,4 +1,4 @@
-"""Specific behaviour of stores in an OCI registry and over SFTP: login, leftovers, damage."""
+"""What only stores in an OCI registry or over SFTP do: login, credential helpers, host keys, leftovers, damage."""
 
 import base64
 import io
@@ -48,7 +48,7 @@ class TestRegistry:
         assert read(store.origin, digest) == LARGE
         assert store.size(digest) == len(LARGE)
 
-    def test_an_unauthenticated_user_is_asked_to_log_in(self, store, hermetic):
+    def test_the_error_for_an_unauthenticated_user_says_how_to_log_in(self, store, hermetic):
         (hermetic / ".docker" / "config.json").unlink()
         with pytest.raises(Unreachable, match="no credentials for the registry") as caught:
             store.create()
@@ -76,7 +76,7 @@ class TestRegistry:
         assert caught.value.exit_code == 7
         assert f"docker login {registry}" in caught.value.hint
 
-    def test_a_credential_helper_that_knows_nobody_is_not_an_error(self, store, hermetic, monkeypatch):
+    def test_a_credential_helper_without_credentials_is_not_an_error(self, store, hermetic, monkeypatch):
         (hermetic / ".docker" / "config.json").write_text('{"credsStore": "empty"}')
         helper = hermetic / "docker-credential-empty"
         helper.write_text("#!/bin/sh\necho 'credentials not found in native keychain'; exit 1\n")
@@ -99,7 +99,9 @@ class TestRegistry:
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
     def test_a_blob_changed_by_another_program_is_detected(self, store, registry, tmp_path, tmp_path_factory, content):
-        content += b"of this test alone"  # other bytes than in other tests, because repositories share blobs
+        content += (
+            b"of this test alone"  # bytes that no other test stores, because repositories of a registry share blobs
+        )
         digest = put(store.origin, content)
         name = hex_of(digest)
         place = f"registry0/data/docker/registry/v2/blobs/sha256/{name[:2]}/{name}/data"
@@ -175,7 +177,7 @@ class TestSftp:
         digest = put(store, LARGE)
         assert read(store.origin, digest) == LARGE
 
-    def test_a_leftover_can_be_removed(self, store):
+    def test_a_leftover_of_an_upload_over_sftp_can_be_removed(self, store):
         store.origin.backend.upload(digest_of(LARGE), len(LARGE)).send(0, b"begun")
         (left,) = store.leftovers()
         store.remove_leftover(left)

@@ -1,4 +1,4 @@
-"""Maintenance of a store on S3, and external artifacts in other buckets."""
+"""A store on S3: `store` commands and `purge`, external artifacts in other buckets, and errors."""
 
 import base64
 import hashlib
@@ -28,7 +28,7 @@ def iris(s3, code_repo, monkeypatch, capsys, tmp_path):
     assert ask(capsys, "init", "--store", s3.prefix())[0] == 0
     assert ask(capsys, "register", "iris")[0] == 0
     assert ask(capsys, "version", "create", "iris", "--model-object", "net=net")[0] == 0
-    assert ask(capsys, "get", "iris@1", "net", "-o", tmp_path / "got")[0] == 0  # this machine now has a copy
+    assert ask(capsys, "get", "iris@1", "net", "-o", tmp_path / "got")[0] == 0  # makes a copy on this machine
     return code_repo
 
 
@@ -57,7 +57,7 @@ def test_store_status_copy_and_gc_work_on_s3(iris, s3, capsys, tmp_path):
     assert said(capsys, "store", "copy", "--to", other)[1]["there"] == 1
     assert said(capsys, "store", "copy", "--to", tmp_path / "folder")[1]["copied"] == 1
     assert open_store(other, default_root=tmp_path).holds(digest_of(b"net\n"))
-    # `store gc` deletes garbage and unfinished uploads that are old enough
+    # `store gc` deletes old garbage and old unfinished uploads
     with Client(iris) as client:
         store = client.access.open().origin
         store.put_stream(io.BytesIO((iris / "train.py").read_bytes()))
@@ -77,10 +77,10 @@ def test_gc_keeps_objects_that_are_stored_again_while_it_runs(iris, monkeypatch)
         store.put_stream(io.BytesIO(content))
         found = client.find_garbage(grace_days=0)
         assert [one.digest for one in found.objects] == [digest_of(content)]
-        monkeypatch.setattr(interface, "RENEWED", -10.0)  # make the object look old
+        monkeypatch.setattr(interface, "RENEWED", -10.0)  # makes gitmodel treat the object as old
         while (
             store.stat(digest_of(content)).modified <= found.objects[0].modified
-        ):  # repeated, because times of the server are in whole seconds
+        ):  # repeats until the time changes, because the server has times in whole seconds
             client.get_version("iris@1").link_artifact("script", iris / "train.py")
         assert remove_garbage(store, found).objects == ()
         assert store.holds(digest_of(content))
@@ -110,7 +110,7 @@ def test_purge_erases_the_object_and_the_copy(iris, capsys):
     assert ask(capsys, "verify")[0] == 0
 
 
-def test_an_object_stays_in_its_bucket_and_its_version_is_read_forever(iris, bucket, capsys):
+def test_an_external_artifact_on_s3_stays_in_its_bucket_and_its_linked_version_is_read(iris, bucket, capsys):
     client, name = bucket
     client.put_object(Bucket=name, Key="raw/huge 1.csv", Body=b"a,b\n")
     uri = f"s3://{name}/raw/huge%201.csv"

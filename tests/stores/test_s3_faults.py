@@ -1,4 +1,4 @@
-"""Network faults with a bucket: messages and leftovers."""
+"""A store on S3 with damaged objects, failing servers, missing rights and interrupted transfers."""
 
 import errno
 import io
@@ -67,7 +67,10 @@ class Once(io.RawIOBase):
 
 
 def alter(store, digest, content, *, disguised=False):
-    """Replace an object by *content*, as another program could. *disguised* adds the header that gitmodel sets."""
+    """Replace an object by *content*, as another program could.
+
+    With *disguised*, set the metadata that gitmodel sets.
+    """
     backend = store.origin.backend
     headers = {s3.OWN: hex_of(digest)} if disguised else {}
     backend._request("PUT", backend._key(digest), body=content, headers=headers, about=digest)
@@ -80,7 +83,7 @@ class TestDamage:
         self, store, tmp_path, content, damage
     ):
         digest = put(store, content)
-        assert read(store, digest) == content  # keeps a copy on this machine
+        assert read(store, digest) == content  # makes a copy on this machine
         altered = {
             "truncated": content[:-1],
             "emptied": b"",
@@ -101,11 +104,11 @@ class TestDamage:
         assert not (tmp_path / "got").exists()
         assert not [path for path in tmp_path.glob("elsewhere/*/*") if path.parent.name != "damaged"]
         with pytest.raises(Invalid):
-            verify_file(store, digest)  # an error, although this machine has an intact copy
+            verify_file(store, digest)  # fails although this machine has an intact copy
         assert put(store, content) == digest
         assert read(store.origin, digest) == content
 
-    def test_damage_with_intact_metadata_is_detected(self, store):
+    def test_a_damaged_object_with_intact_metadata_is_detected(self, store):
         digest = put(store, b"a model")
         alter(store, digest, b"A model", disguised=True)
         with pytest.raises(Invalid, match="damaged"):
@@ -283,8 +286,8 @@ class TestDisk:
             store.put_stream(Once(LARGE))
         assert "free space" in caught.value.hint
         assert list(store.objects()) == []
-        put(store, b"small" * 1000)  # a small stream is not written to the disk of the cache
-        put(store, LARGE)  # nor is a source that can be read twice
+        put(store, b"small" * 1000)  # succeeds, because a small stream is not written to the disk of the cache
+        put(store, LARGE)  # succeeds, because a source that can be read twice is not written there either
         assert len(list(store.objects())) == 2
 
     def test_get_succeeds_if_the_disk_of_the_cache_is_full(self, store, tmp_path, monkeypatch):
@@ -320,7 +323,7 @@ class TestDisk:
         state = path.stat()
         real = store.origin.put_known
 
-        def changing(*arguments, **options):  # called after the file was hashed
+        def changing(*arguments, **options):  # gitmodel calls this after it hashed the file
             if how == "altered without a new time":
                 with path.open("r+b") as file:
                     file.write(b"?")
@@ -343,7 +346,7 @@ class TestTwoWriters:
         with ThreadPoolExecutor(4) as pool:
             assert set(pool.map(lambda each: put(each, content), stores)) == {digest_of(content)}
         assert read(store.origin, digest_of(content)) == content
-        for left in store.leftovers():  # writers that start at the same time create an upload each
+        for left in store.leftovers():  # two writers that start at the same time create two uploads
             store.remove_leftover(left)
         assert store.leftovers() == []
         assert read(store.origin, digest_of(content)) == content
@@ -353,7 +356,7 @@ class TestTwoWriters:
         backend = store.origin.backend
         upload = backend.upload(digest, len(LARGE))
         upload.send(0, LARGE[:PART])
-        put(store.origin, LARGE)  # stands for another writer that continues and finishes the upload
+        put(store.origin, LARGE)  # acts as another writer, which continues and finishes the upload
         upload.send(1, LARGE[PART : 2 * PART])
         upload.finish()
         assert read(store.origin, digest) == LARGE

@@ -1,4 +1,4 @@
-"""The example of the README with a store on S3: two clones that share only a remote and a bucket."""
+"""Two clones that share only a remote and a bucket on S3: push, pull, and reading artifacts."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.xdist_group("s3")
 
 @pytest.fixture
 def clones(s3, tmp_path, monkeypatch, git, capsys):
-    """Ada's clone with a version in production, pushed, and Bob's, which has pulled it."""
+    """Ada's clone, which has pushed a version in production, and Bob's clone, which has pulled it."""
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     ada, bob = tmp_path / "ada", tmp_path / "bob"
     url = s3.prefix()
@@ -37,9 +37,9 @@ def clones(s3, tmp_path, monkeypatch, git, capsys):
     return ada, bob
 
 
-def test_two_clones_meet_in_a_bucket(clones, s3, capsys, tmp_path):
+def test_a_clone_reads_from_the_bucket_what_another_clone_stored(clones, s3, capsys, tmp_path):
     ada, bob = clones
-    shutil.rmtree(ada)  # Bob's files must come from the bucket
+    shutil.rmtree(ada)  # so that Bob's files can come only from the bucket
     assert not (bob / ".git" / "gitmodel" / "store").exists()
     assert ask(capsys, "get", "iris@production", "net", "-o", "net.json")[::2] == (0, "")
     assert (bob / "net.json").read_text() == '{"weights": [1, 2, 3]}'
@@ -85,7 +85,7 @@ def test_get_file_downloads_only_that_file_of_a_folder(clones, s3, capsys, tmp_p
     assert (code, out, err) == (0, "wrote 7.csv in train of iris@1 to 7.csv (200 B, verified)\n", "")
     assert (bob / "7.csv").read_text() == "7\n" * 100
     copies = [path for path in (bob / ".git" / "gitmodel" / "store" / "sha256").rglob("*") if path.is_file()]
-    assert len(copies) == 2  # the manifest and this file
+    assert len(copies) == 2  # the copies of the manifest and of this file
     assert ask(capsys, "get", "iris@1", "train", "--file", "7.cvs", "-o", "x") == (
         3,
         "",
