@@ -1,4 +1,7 @@
-"""Choosing the format of a file, by --as-format and in Python, and the suffix of a file that a step gets."""
+"""A user can choose the format of a file, with --as-format or in Python.
+
+A step gets the file with a matching suffix.
+"""
 
 from pathlib import Path
 
@@ -21,7 +24,7 @@ def iris(code_repo, monkeypatch, capsys):
     return code_repo
 
 
-def test_as_format_sets_the_format_of_one_of_several_files(iris, capsys):
+def test_the_option_as_format_sets_the_format_of_one_of_several_files(iris, capsys):
     files = ("--data", "scores=scores", "--model-object", "net=model.onnx")
     assert ask(capsys, "version", "create", "iris", *files, "--as-format", "scores=json")[0] == 0
     assert ask(capsys, "link", "iris@1", "--data", "more=scores", "--as-format", "more=text")[0] == 0
@@ -44,7 +47,7 @@ def test_as_format_sets_the_format_of_one_of_several_files(iris, capsys):
         ("scores=transformers", "a file cannot have the format transformers"),
     ],
 )
-def test_a_wrong_format_is_refused_and_nothing_is_stored(iris, capsys, given, said):
+def test_a_format_that_does_not_match_the_file_is_refused_and_nothing_is_stored(iris, capsys, given, said):
     files = ("--data", "scores=scores", "--data", "all=folder")
     for command in (("version", "create", "iris"), ("link", "iris@1")):
         code, _, err = ask(capsys, *command, *files, "--as-format", given)
@@ -55,7 +58,7 @@ def test_a_wrong_format_is_refused_and_nothing_is_stored(iris, capsys, given, sa
     assert not list((iris / ".git/gitmodel").rglob("sha256/*/*"))
 
 
-def test_a_format_is_chosen_in_python_for_objects_too(iris):
+def test_python_can_choose_the_format_of_files_and_objects(iris):
     with Client() as client:
         model = client.get_model("iris")
         version = model.create_version(data={"a": [1], "b": "scores"}, formats={"a": "pickle", "b": "json"})

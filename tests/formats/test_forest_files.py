@@ -1,4 +1,7 @@
-"""Decision trees in skops files are written and read by gitmodel, with the result that skops alone gives."""
+"""gitmodel itself writes and reads the arrays of decision trees in skops files, to avoid copies in memory.
+
+The files have the bytes that skops alone would write, and damaged or crafted trees are refused.
+"""
 
 import io
 import json
@@ -93,7 +96,7 @@ def test_trees_inside_methods_and_partials_are_verified():
 
 
 def edited(model, edit):
-    """Return the skops file of *model*, with *edit* applied to each node of a tree in its schema."""
+    """Return a skops file of *model* in which *edit* was applied to each node of a tree."""
     source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
     schema = json.loads(source.read("schema.json"))
     for node in list(forest_files._tree_nodes(schema)):
@@ -173,7 +176,7 @@ def test_a_crafted_tree_is_not_read_beyond_its_arrays(edit, tmp_path):
     assert object_state.is_same(load(tmp_path / "model", "skops"), MODELS[0])
 
 
-def test_a_damaged_file_is_invalid(tmp_path):
+def test_a_damaged_skops_file_is_reported_as_invalid(tmp_path):
     save(FOREST, tmp_path / "model", "skops")
     content = bytearray((tmp_path / "model").read_bytes())
     content[content.index(b"NUMPY", len(content) // 2) + 200] ^= 1

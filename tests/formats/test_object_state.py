@@ -1,4 +1,4 @@
-"""Objects are compared in place: equal only if their files would be equal, too."""
+"""`object_state.is_same` compares two objects in memory. They are the same only if their files would be equal."""
 
 import math
 
@@ -58,7 +58,7 @@ def test_equal_objects_are_the_same(one, other):
 
 
 @pytest.mark.parametrize(("one", "other"), OTHER)
-def test_objects_that_differ_in_a_bit_or_in_shared_parts_are_not_the_same(one, other):
+def test_objects_with_a_different_bit_or_different_shared_parts_are_not_the_same(one, other):
     assert not object_state.is_same(one, other)
 
 
@@ -90,7 +90,9 @@ def test_an_estimator_that_changes_while_it_is_saved_is_refused(tmp_path, monkey
 
     def load_changed(*args, **options):
         monkeypatch.undo()
-        model.estimators_[1].tree_.value[0] += 1  # as another thread does that continues the training
+        model.estimators_[1].tree_.value[0] += (
+            1  # changes the model during saving, as a thread that continues the training would
+        )
         return real(*args, **options)
 
     monkeypatch.setattr(skops.io, "load", load_changed)

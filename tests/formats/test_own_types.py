@@ -1,4 +1,4 @@
-"""Enums, dataclasses and pydantic models in JSON are loaded only if their classes are trusted by name."""
+"""Enums, dataclasses and pydantic models are saved as JSON, and loaded only if their classes are trusted by name."""
 
 import enum
 import json
@@ -77,7 +77,7 @@ def test_a_value_is_loaded_with_its_types_if_they_are_trusted(value, tmp_path):
     assert str(found) == str(value)
     built.clear()
     load(tmp_path / "x", "json", trusted=True)
-    assert not built  # building runs no code of the class
+    assert not built  # loading runs no code of the class
     with pytest.raises(Refused, match="are not trusted here: test_own_types"):
         load(tmp_path / "x", "json")
     names = [f"test_own_types.{name}" for name in ("Color", "Mode", "Options", "Options.Inner", "Loose", "Settings")]
@@ -97,7 +97,7 @@ def test_a_file_that_names_an_unsupported_class_runs_nothing_even_with_trust(tag
     assert not mark.exists()
 
 
-def test_a_value_that_cannot_be_built_again_is_refused_with_its_place(tmp_path):
+def test_a_value_that_could_not_be_loaded_again_is_refused_and_the_error_names_its_place(tmp_path):
     @dataclass
     class Local:
         x: int = 1

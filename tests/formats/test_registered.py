@@ -1,4 +1,4 @@
-"""Formats and materializers that a script registers or a package has, and formats that claim the same file."""
+"""Formats and materializers that a script registers or a package installs, and conflicts between formats."""
 
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -129,7 +129,7 @@ def test_a_format_of_folders_is_recognized_by_its_content(code_repo, monkeypatch
             version.get_artifact("plain").load()
 
 
-def test_a_file_that_two_formats_claim_is_refused_until_one_is_chosen(code_repo, monkeypatch):
+def test_a_file_of_two_matching_formats_is_refused_until_the_user_chooses_a_format(code_repo, monkeypatch):
     register_format(HEX)
     register_format(HEX._replace(name="hex2"))
     monkeypatch.chdir(code_repo)
@@ -209,7 +209,7 @@ def test_an_error_in_a_materializer_is_reported_as_an_error_of_the_value(tmp_pat
     value = {"a": Point(1)}
 
     def handles(found):
-        for key in found:  # stands for another thread that changes the value during saving
+        for key in found:  # changes the value during saving, as another thread would
             found[f"{key}!"] = 1
         return False
 

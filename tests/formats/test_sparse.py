@@ -1,4 +1,4 @@
-"""SciPy's sparse matrices and arrays, whose indices are verified."""
+"""SciPy's sparse matrices and arrays. Loading verifies that their indices do not lead out of the matrix."""
 
 import numpy
 import pytest
@@ -24,7 +24,7 @@ def test_a_sparse_array_keeps_its_type_and_equal_arrays_give_equal_files(kind, f
 
 
 @pytest.mark.parametrize("kind", ["lil", "dok"])
-def test_a_kind_of_matrix_that_files_cannot_hold_is_refused(kind, tmp_path):
+def test_a_kind_of_sparse_matrix_that_files_cannot_store_is_refused(kind, tmp_path):
     with pytest.raises(UsageError, match="sparse holds") as caught:
         materializers.save(getattr(scipy.sparse, f"{kind}_array")(DENSE), tmp_path / "x", "output x", "")
     assert ".tocsr()" in caught.value.hint
@@ -33,7 +33,7 @@ def test_a_kind_of_matrix_that_files_cannot_hold_is_refused(kind, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "part"), [("csr", "indices"), ("csc", "indices"), ("csr", "indptr"), ("coo", "row"), ("dia", "offsets")]
 )
-def test_indices_that_lead_out_of_the_shape_are_refused(kind, part, tmp_path):
+def test_sparse_indices_that_lead_out_of_the_shape_are_refused(kind, part, tmp_path):
     value = getattr(scipy.sparse, f"{kind}_matrix")(DENSE)
     scipy.sparse.save_npz(tmp_path / "whole.npz", value, compressed=False)
     parts = dict(numpy.load(tmp_path / "whole.npz"))

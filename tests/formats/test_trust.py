@@ -1,4 +1,7 @@
-"""Loading a scikit-learn model uses classes that are trusted by exact name, and refuses all others."""
+"""gitmodel loads a scikit-learn model only if the full name of each class in the file is trusted.
+
+It also refuses crafted decision trees, which could make scikit-learn read memory outside of their arrays.
+"""
 
 import io
 import json
@@ -33,7 +36,8 @@ from gitmodel.formats.shipped import tree_arrays
 
 FEATURES = numpy.random.RandomState(0).rand(80, 3)
 TARGET = (FEATURES[:, 0] > 0.5).astype(int)
-# Estimators that contain a function, each with its name. They need trust, because the list has only classes.
+# Estimators that contain a function, and the name of this function. The shipped list of trusted names has only
+# classes, so the user must trust the function.
 WITH_FUNCTIONS = {
     "BisectingKMeans": "sklearn.cluster._kmeans._kmeans_single_lloyd",
     "FeatureAgglomeration": "numpy.mean",
@@ -53,7 +57,7 @@ def write(value, path):
     return path
 
 
-def test_every_estimator_loads_without_trust_unless_it_keeps_a_function(tmp_path):
+def test_every_estimator_loads_without_trust_unless_it_contains_a_function(tmp_path):
     files = trusted_names.files()
     assert len({name for name, _ in files}) > 180
     for name, content in files:
@@ -65,11 +69,11 @@ def test_every_estimator_loads_without_trust_unless_it_keeps_a_function(tmp_path
             assert type(load(path, "skops")).__name__ == name
 
 
-def test_the_list_has_every_class_that_the_installed_scikit_learn_needs():
+def test_the_list_of_trusted_names_has_each_class_that_the_installed_scikit_learn_needs():
     assert trusted_names.names() - trust.shipped() == set()
 
 
-def test_each_name_on_the_list_is_a_class_or_does_not_exist_in_the_installed_version():
+def test_each_trusted_name_is_a_class_or_does_not_exist_in_the_installed_version():
     for name in trust.shipped():
         assert name.partition(".")[0] in {"collections", "numpy", "scipy", "sklearn", "torch"}
         found = trust.find(name)
@@ -138,7 +142,7 @@ class TestHostileFiles:
     @pytest.mark.parametrize(
         "name",
         [
-            "sklearn.utils._testing.check_output",  # the same object as subprocess.check_output
+            "sklearn.utils._testing.check_output",  # this name means the function subprocess.check_output
             "sklearn.utils.fixes.threadpoolctl",
             "sklearn.externals.joblib.load",
             "sklearn.tree._tree.Tree.__setstate__",
@@ -148,7 +152,7 @@ class TestHostileFiles:
         ],
     )
     @pytest.mark.parametrize("loader", ["ObjectNode", "FunctionNode", "TypeNode", "ConstructorFromReduceNode"])
-    def test_a_name_that_is_not_on_the_list_is_refused(self, tmp_path, mark, name, loader):
+    def test_an_object_whose_name_is_not_trusted_is_refused(self, tmp_path, mark, name, loader):
         module, _, attribute = name.rpartition(".")
         node = {"__class__": attribute, "__module__": module, "__loader__": loader, "__id__": 1}
         node["content"] = {"function": attribute, "module_path": module} if loader == "FunctionNode" else None
@@ -166,14 +170,14 @@ class TestHostileFiles:
         with zipfile.ZipFile(io.BytesIO(skops.io.dumps(value))) as archive:
             return archive.read("schema.json")
 
-    def test_a_listed_name_is_not_trusted_if_it_leads_to_a_class_of_another_name(self, monkeypatch):
+    def test_a_trusted_name_does_not_count_if_it_leads_to_a_class_of_another_name(self, monkeypatch):
         monkeypatch.setattr("sklearn.tree._tree.Tree", subprocess.Popen)
         assert trust.trusted(["sklearn.tree._tree.Tree"]) == []
         monkeypatch.setattr("sklearn.utils._bunch.Bunch", touch)
         assert trust.trusted(["sklearn.utils._bunch.Bunch"]) == []
 
 
-def test_categories_of_gradient_boosting_need_trust_since_scikit_learn_keeps_a_function_with_them(tmp_path):
+def test_a_gradient_boosting_model_with_categories_needs_trust_because_it_contains_a_function(tmp_path):
     features = FEATURES.copy()
     features[:, 2] = features[:, 2] > 0.5
     model = HistGradientBoostingClassifier(max_iter=3, categorical_features=[2]).fit(features, TARGET)
@@ -185,7 +189,7 @@ def test_categories_of_gradient_boosting_need_trust_since_scikit_learn_keeps_a_f
 
 
 def altered(model, record, **values):
-    """Return the skops file of *model*, with *values* in the first record of its array with the field *record*."""
+    """Return a skops file of *model* with *values* in the first record of the array that has the field *record*."""
     source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
     content, changed = io.BytesIO(), 0
     with zipfile.ZipFile(content, "w") as target:
@@ -224,7 +228,7 @@ def test_a_tree_whose_indices_lead_out_of_its_arrays_is_refused(model, record, v
 
 
 def narrowed(model, *path, key="n_features_in_", value="1"):
-    """Return the skops file of *model*, with *value* as the *key* of the object at *path*, or without *key*."""
+    """Return a skops file of *model* with the value *value* for *key* of the object at *path*, or without *key*."""
     source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
     schema = json.loads(source.read("schema.json"))
     node = schema
@@ -281,7 +285,7 @@ def test_a_search_tree_with_other_bounds_or_weights_than_its_points_is_refused(t
     assert tree_arrays.fault(model.fit(FEATURES, TARGET)) == ""
     narrow = KNeighborsClassifier(algorithm="ball_tree", metric="seuclidean", metric_params={"V": numpy.ones(2)})
     narrow.fit(FEATURES[:, :2], TARGET)
-    for place in (3, 11):  # the positions of the bounds and the metric in the state
+    for place in (3, 11):  # the positions of the node bounds and of the metric in the state
         state = list(model._tree.__getstate__())
         state[place] = narrow._tree.__getstate__()[place]
         crafted = type(model._tree).__new__(type(model._tree))

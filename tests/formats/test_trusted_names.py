@@ -1,4 +1,7 @@
-"""Trusting names of classes and functions for files: in a clone or by a variable, but not in a record."""
+"""A user trusts names of classes and functions in a clone (`formats trust`) or by the variable `GITMODEL_TRUST`.
+
+A registry can only suggest names. They count after the user accepted them.
+"""
 
 import json
 import os
@@ -89,7 +92,7 @@ def test_saving_an_object_warns_of_the_names_that_loading_needs_and_records_them
     assert client.get_version("iris@production").get_artifact("best").load().k == 1
 
 
-def test_the_names_of_an_output_are_recorded_by_a_run_also_from_the_cache(client):
+def test_a_run_records_the_names_that_loading_its_outputs_needs_also_for_cached_outputs(client):
     @step
     def fit(seed: int) -> SelectKBest:
         return SelectKBest(k=1).fit(FEATURES, FEATURES[:, 0] > 0.5)
@@ -103,7 +106,7 @@ def test_the_names_of_an_output_are_recorded_by_a_run_also_from_the_cache(client
         assert [found.link.needs_trust for found in client.get_version("demo").artifacts] == [(NAME,)]
 
 
-def test_an_input_of_a_step_may_use_the_trusted_names(client):
+def test_a_step_can_load_an_input_whose_names_are_trusted(client):
     @step
     def use(best: SelectKBest) -> int:
         return best.k
@@ -119,7 +122,7 @@ def test_an_input_of_a_step_may_use_the_trusted_names(client):
 
 
 def suggest(client, *names):
-    """Let the registry suggest to trust these names."""
+    """Commit to the registry that it suggests to trust these names."""
 
     def plan(snapshot):
         rules = records.FormatRules(trust=tuple(sorted(names)))
@@ -141,7 +144,7 @@ def test_a_suggested_name_counts_only_after_this_machine_trusted_it(client, caps
     assert load(client).k == 1
 
 
-def test_the_command_asks_before_it_trusts_suggested_names(client, capsys, monkeypatch):
+def test_formats_trust_asks_before_it_trusts_suggested_names(client, capsys, monkeypatch):
     assert ask(capsys, "formats", "trust")[:2] == (0, "the registry suggests no names to trust\n")
     suggest(client, NAME)
     code, _, err = ask(capsys, "formats", "trust")
@@ -195,7 +198,7 @@ def test_only_full_names_can_be_suggested(client, wrong):
     client.writer.transact(plan)
     with pytest.raises(Invalid, match=r"formats\.trust: takes full names of classes and functions"):
         client.suggested_names()
-    with pytest.raises(Refused) as caught:  # loading is refused as without a suggestion
+    with pytest.raises(Refused) as caught:  # loading fails as without a suggestion
         load(client)
     assert "suggests" not in caught.value.message
     assert "formats.trust" in str(checking.check(client.repository))

@@ -1,7 +1,8 @@
-"""The names of the classes that files of scikit-learn's own estimators need.
+"""The names of the classes that files with estimators of scikit-learn need.
 
-`python tests/formats/trusted_names.py` prints those that the installed scikit-learn, SciPy and skops need and that
-gitmodel/formats/trusted_names.txt lacks. Read each before you add it: loading must only build an object from data.
+`python tests/formats/trusted_names.py` prints the names that the installed scikit-learn, SciPy and skops need and that
+are missing in gitmodel/formats/trusted_names.txt. Before you add a name, read its class: loading an instance must only
+create an object from data.
 """
 
 import importlib
@@ -21,7 +22,7 @@ from sklearn.utils.estimator_checks import _enforce_estimator_tags_X, _enforce_e
 
 from gitmodel.formats import trust
 
-# Modules, and the base class in each. Every subclass in the module is on the list.
+# Modules, each with a base class. The list contains every subclass of the base class in the module.
 FAMILIES = {
     "sklearn.gaussian_process.kernels": "Kernel",
     "sklearn.metrics._dist_metrics": "DistanceMetric",
@@ -32,7 +33,7 @@ FAMILIES = {
 }
 MORE = (
     "sklearn._loss.link.Interval",
-    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",  # skops 0.16 trusts it, and 0.13 does not
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",  # skops 0.16 trusts this class, 0.13 does not
     "sklearn.metrics._dist_metrics.DistanceMetric32",
     "sklearn.metrics._dist_metrics.DistanceMetric64",
     "sklearn.metrics._scorer._MultimetricScorer",
@@ -55,7 +56,7 @@ TEXTS = ["the first of them", "a second one", "and another first", "one more"] *
 
 
 def names() -> set[str]:
-    """Return the full names of the classes that the installed libraries need, apart from functions."""
+    """Return the full names of the classes, without functions, that files of the installed libraries need."""
     found = {name for name in MORE if _class_of(name) is not None}
     for module, base in FAMILIES.items():
         found |= {_name(kind) for kind in _family(module, base)}
@@ -67,7 +68,7 @@ def names() -> set[str]:
 
 @cache
 def files() -> list[tuple[str, bytes]]:
-    """Return the name and the skops file of every estimator that skops can keep, in its usual variants."""
+    """Return the name and the skops file of each estimator that skops can save, in its usual variants."""
     found = []
     for estimator in fitted():
         with suppress(skops.io.exceptions.UnsupportedTypeException):  # raised for Birch
@@ -76,7 +77,7 @@ def files() -> list[tuple[str, bytes]]:
 
 
 def fitted() -> Iterator[Any]:
-    """Yield every estimator of scikit-learn in its usual variants, fitted."""
+    """Yield fitted estimators: each estimator of scikit-learn, in its usual variants."""
     chance = numpy.random.RandomState(0)
     features = chance.rand(60, 6) + 0.1
     target = (features[:, 0] > 0.6).astype(int)
@@ -125,7 +126,7 @@ def _family(module: str, base: str) -> Iterator[type]:
         return
     parent = getattr(holder, base, None)
     for kind in _classes(holder):
-        calls = kind.__name__.startswith("PyFunc")  # excluded: it calls a function that the file names
+        calls = kind.__name__.startswith("PyFunc")  # excludes classes that call a function named in the file
         if parent is not None and issubclass(kind, parent) and not inspect.isabstract(kind) and not calls:
             yield kind
 

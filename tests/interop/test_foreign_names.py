@@ -1,4 +1,4 @@
-"""Names of other registries become names of gitmodel, and can be read back."""
+"""Names of another registry that gitmodel does not allow are mapped to valid names, and can be mapped back."""
 
 from itertools import islice
 
@@ -20,7 +20,7 @@ def test_each_candidate_is_a_valid_name_that_leads_back_to_the_original(name: st
         assert original_name(candidate, name) == name
 
 
-def test_a_valid_name_stays_and_its_title_is_free() -> None:
+def test_a_valid_name_stays_unchanged_whatever_its_title() -> None:
     assert next(candidate_names("iris")) == "iris"
     assert original_name("iris", "Flowers by their leaves") == "iris"
 
@@ -30,12 +30,12 @@ def test_different_names_get_different_candidates() -> None:
     assert len({next(candidate_names(name)) for name in names}) == len(set(names))
 
 
-def test_a_name_that_looks_mapped_is_mapped_again() -> None:
+def test_a_foreign_name_that_looks_like_a_mapped_name_is_mapped() -> None:
     mapped = next(candidate_names("my model"))
     assert not is_plain(mapped)
     assert next(candidate_names(mapped)) != mapped
 
 
-def test_another_title_does_not_change_the_name() -> None:
+def test_the_original_of_a_mapped_name_does_not_depend_on_the_title() -> None:
     mapped = next(candidate_names("my model"))
     assert original_name(mapped, "Another title") == mapped

@@ -1,6 +1,6 @@
-"""Reading the tags of GTO without GTO, and importing them: repositories tagged by hand.
+"""`git model import --from gto` from repositories whose tags these tests write, so that GTO is not needed.
 
-tests/interop/gto compares the tags that real GTO writes.
+The tests in tests/interop/gto import tags that the real GTO wrote.
 """
 
 from datetime import datetime, timezone
@@ -18,7 +18,7 @@ from gitmodel.interop.sources.opening import open_source
 
 @pytest.fixture
 def tag(code_repo, git, monkeypatch):
-    """Write a commit or a tag of the next second."""
+    """A function that creates a commit or a tag, one second later than the commit or tag before it."""
     seconds = count(1700000000)
 
     def write(*names, commit=""):
@@ -49,7 +49,7 @@ def notes_of(report):
     return [f"{note.outcome}: {note.subject}: {note.reason}" for note in report.notes]
 
 
-def test_versions_have_the_names_commits_and_claims_of_the_tags(client, tag, git, code_repo):
+def test_imported_versions_have_the_names_commits_and_messages_of_the_gto_tags(client, tag, git, code_repo):
     (code_repo / "artifacts.yaml").write_text("iris:\n  path: model.bin\n  description: Which iris?\n")
     tag("iris@v1.0.0", commit="one")
     tag("iris@v1.1.0", "iris#prod#1", commit="two")
@@ -73,7 +73,7 @@ def test_names_of_a_monorepo_are_changed_and_kept_as_title(client, tag):
     assert (model.name[:9], model.title) == ("nlp-mood-", "nlp:mood")
 
 
-def test_the_last_assignment_counts_and_an_unassigned_stage_is_empty(client, tag):
+def test_the_last_assignment_of_a_gto_stage_counts_and_an_unassigned_stage_is_empty(client, tag):
     tag("iris@v1.0.0", "iris#prod#1", "iris#staging#2", commit="one")
     tag("iris@v2.0.0", commit="two")
     tag("iris#prod#3")
@@ -82,19 +82,21 @@ def test_the_last_assignment_counts_and_an_unassigned_stage_is_empty(client, tag
     assert report.models[0].stages == {"staging": 1}
 
 
-def test_a_second_import_takes_new_versions_even_if_older_tags_arrive(client, tag, git, code_repo):
+def test_a_second_import_adds_new_gto_versions_even_if_their_tags_are_older(client, tag, git, code_repo):
     tag("iris@v1.0.0", commit="one")
     first = git(code_repo, "rev-parse", "HEAD")
     tag("iris@v3.0.0", commit="three")
     run_import(client)
-    git(code_repo, "tag", "iris@v0.9.0", first)  # a light tag has the time of its commit, which is the first
+    git(
+        code_repo, "tag", "iris@v0.9.0", first
+    )  # a lightweight tag has the time of its commit, here of the first commit
     report = run_import(client)
     assert (report.models[0].versions, report.models[0].known) == (1, 2)
     assert [version.view.record.name for version in client.get_model("iris").versions] == ["v1.0.0", "v3.0.0", "v0.9.0"]
     assert run_import(client).models[0].versions == 0
 
 
-def test_a_deregistered_version_is_left_out_and_an_imported_one_stays(client, tag):
+def test_a_deregistered_gto_version_is_left_out_unless_it_was_imported_before(client, tag):
     tag("iris@v1.0.0", commit="one")
     run_import(client, Choices())
     tag("iris@v1.0.0!")
@@ -112,12 +114,12 @@ def test_a_stage_that_is_missing_here_is_left_out(client, tag):
     assert "there is no stage 'canary' here" in notes_of(run_import(client, Choices()))[0]
 
 
-def test_other_tags_are_ignored(client, tag):
+def test_an_import_from_gto_ignores_other_tags(client, tag):
     tag("v1.0.0", "release#1", "model/iris/production", "iris@latest", commit="one")
     assert run_import(client).models == ()
 
 
-def test_a_file_that_the_commit_lacks_is_left_out(client, tag, code_repo):
+def test_an_artifact_of_gto_whose_file_is_not_in_the_commit_is_left_out(client, tag, code_repo):
     (code_repo / "artifacts.yaml").write_text("iris:\n  path: data/model.bin\n")
     tag("iris@v1.0.0", commit="one")
     report = run_import(client, Choices(), with_artifacts=True)

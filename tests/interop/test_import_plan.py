@@ -1,4 +1,4 @@
-"""The plan of an import, for each model, version, stage and alias of a source."""
+"""The plan of an import: a pure function decides what becomes of each model, version, stage and alias of the source."""
 
 from datetime import datetime, timezone
 
@@ -39,19 +39,19 @@ def said(plan):
     return [f"{note.outcome}: {note.subject}: {note.reason}" for note in plan.notes]
 
 
-def test_gaps_and_versions_that_were_deleted_last_become_deleted_versions():
+def test_missing_numbers_and_deleted_last_versions_become_deleted_versions():
     plan = plan_one(source(2, 5, 6, deleted=(6,)))
     assert ([version.number for version in plan.new], plan.gaps) == ([2, 5, 6], (1, 3, 4))
 
 
-def test_a_second_import_takes_only_new_versions():
+def test_a_second_import_plans_only_new_versions():
     plan = plan_one(source(1, 2, 3), target(iris=imported(1, 2)))
     assert [version.number for version in plan.new] == [3]
     assert [version.number for version in plan.known] == [1, 2]
     assert not plan.is_new
 
 
-def test_a_number_that_a_version_of_here_has_is_left_out():
+def test_a_version_whose_number_a_local_version_has_is_left_out():
     held = HeldModel(exists=True, versions={1: HeldVersion("iris/1", MADE), 2: HeldVersion(None, None)})
     plan = plan_one(source(1, 2, 3), target(iris=held))
     assert [version.number for version in plan.new] == [3]
@@ -60,14 +60,14 @@ def test_a_number_that_a_version_of_here_has_is_left_out():
     ]
 
 
-def test_a_version_that_changed_or_was_deleted_in_the_source_stays():
+def test_an_imported_version_that_changed_or_was_deleted_in_the_source_stays():
     held = HeldModel(exists=True, versions={n: HeldVersion(f"iris/{n}", MADE.replace(year=2024)) for n in (1, 2)})
     plan = plan_one(source(1, 2, deleted=(2,)), target(iris=held))
     assert not plan.new
     assert [note.outcome for note in plan.notes] == ["changed", "changed"]
 
 
-def test_a_model_of_here_with_the_same_name_is_not_touched():
+def test_a_local_model_with_the_name_of_a_source_model_is_not_changed():
     held = target(iris=HeldModel(exists=True, versions={1: HeldVersion(None, None)}))
     assert plan_one(source(1), held).name.startswith("iris-")
 
@@ -89,7 +89,7 @@ def test_a_model_that_was_deleted_here_is_left_out():
     assert [note.reason for note in found.notes] == ["the model iris was deleted here"]
 
 
-def test_the_highest_number_keeps_a_stage_with_two_holders():
+def test_of_two_versions_in_one_stage_the_higher_number_keeps_the_stage():
     plan = plan_one(source(1, 2, 3, stages={1: ("Production",), 3: ("Production",), 2: ("Staging",)}))
     assert plan.stages == (("archived", 1), ("staging", 2), ("production", 3))
     assert said(plan) == ["changed: iris 1: 3, the highest number in production, keeps the stage; 1 is archived"]
@@ -103,7 +103,7 @@ def test_the_highest_number_keeps_a_stage_with_two_holders():
         ("latest", "cannot be an alias here, because it is a word for a stage"),
     ],
 )
-def test_aliases_that_are_not_legal_are_left_out(alias, reason):
+def test_aliases_with_invalid_names_are_left_out(alias, reason):
     plan = plan_one(source(1, aliases={alias: 1, "champion": 1}))
     assert plan.aliases == (("champion", 1),)
     assert said(plan) == [f"left out: iris {alias}: {alias!a} {reason}"]
@@ -150,14 +150,14 @@ def test_only_the_chosen_models_are_planned():
         (Choices(words={"best": "prod"}), UsageError, "--map best=prod: there is no stage 'prod' here", "production"),
     ],
 )
-def test_a_choice_that_names_nothing_is_refused(choices, error, message, hint):
+def test_an_import_of_a_model_that_the_source_does_not_have_is_refused(choices, error, message, hint):
     with pytest.raises(error) as caught:
         plan_import([source(1)], target(), choices)
     assert caught.value.message == message
     assert hint in caught.value.hint
 
 
-def test_a_mapped_word_that_the_source_does_not_use_is_reported():
+def test_a_stage_mapping_that_the_source_does_not_use_is_reported():
     choices = Choices(words={"champio": "production", "Best": "staging"})
     found = plan_import([source(1, aliases={"best": 1})], target(), choices)
     assert [(note.subject, note.reason) for note in found.notes] == [

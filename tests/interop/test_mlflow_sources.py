@@ -1,6 +1,6 @@
-"""Reading stores of MLflow without MLflow, and importing them: small stores written by hand.
+"""`git model import --from mlflow` from small stores that these tests write, so that MLflow is not needed.
 
-tests/interop/mlflow compares the stores that real MLflow writes, field by field.
+The tests in tests/interop/mlflow import stores that the real MLflow wrote, and compare each field.
 """
 
 import base64
@@ -42,7 +42,7 @@ CREATE TABLE tags (key, value, run_uuid);
 
 
 class Store:
-    """A database of MLflow with a model `iris`, to which a test adds versions."""
+    """A database with MLflow's tables and a model `iris`, to which a test adds versions."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -104,7 +104,7 @@ def notes_of(report):
     return [f"{note.outcome}: {note.subject}: {note.reason}" for note in report.notes]
 
 
-def test_a_version_has_the_values_of_its_run_and_the_claims_of_the_source(store, client):
+def test_an_imported_version_has_the_values_of_its_run_and_what_the_source_says_about_it(store, client):
     store.run("r1", metrics=[("loss", 0.5), ("loss", 0.25), ("accuracy", 0.9)], parameters=[("depth", "3")])
     store.version(1, "Production", run="r1", tags={"purpose": "x" * 5000})
     run_import(store, client)
@@ -129,7 +129,7 @@ def test_a_version_has_the_values_of_its_run_and_the_claims_of_the_source(store,
     assert client.check() == []
 
 
-def test_the_commit_is_of_the_importer_and_names_the_source(store, client, code_repo, git):
+def test_the_commit_of_an_import_has_the_importer_as_author_and_names_the_source(store, client, code_repo, git):
     store.version(1)
     run_import(store, client)
     shown = git(code_repo, "log", "-1", "--format=%an%n%(trailers:key=Imported-From)", "gitmodel").split("\n")
@@ -159,7 +159,7 @@ def test_a_dry_run_writes_nothing(store, client, code_repo, git):
     assert git(code_repo, "for-each-ref", "refs/heads/gitmodel") == ""
 
 
-def test_a_stage_follows_its_rules(store, client):
+def test_an_imported_stage_must_satisfy_the_rules_of_the_stage(store, client):
     client.add_gate("production", "accurate", "metadata.accuracy >= 0.9", message="must be accurate")
     store.run("r1", metrics=[("accuracy", 0.8)])
     store.version(1, "Production", run="r1", tags={})
@@ -169,7 +169,7 @@ def test_a_stage_follows_its_rules(store, client):
     assert notes_of(report)[0].startswith("left out: iris 1 production: iris@1 cannot enter production: accurate")
 
 
-def test_a_stage_that_needs_a_review_gets_a_proposal(store, client):
+def test_an_import_proposes_the_version_of_a_proposal_only_stage(store, client):
     client.update_stage("production", proposal_only=True)
     store.version(1, "Production")
     report = run_import(store, client)
@@ -181,7 +181,7 @@ def test_a_stage_that_needs_a_review_gets_a_proposal(store, client):
     assert len(client.list_proposals()) == 1
 
 
-def test_artifacts_are_stored_and_a_changed_one_is_reported(store, client):
+def test_an_import_stores_artifacts_and_reports_an_artifact_that_changed_in_the_source(store, client):
     store.version(1, "Production", source=store.files("one"))
     run_import(store, client, with_artifacts=True)
     artifact = client.get_version("iris@1").get_artifact("model")
@@ -264,7 +264,7 @@ def test_versions_of_a_new_model_in_several_commits_arrive_in_a_registry_with_mo
 
 @pytest.mark.parametrize("during", [1, 2])
 def test_another_import_at_the_same_time_is_a_conflict_that_names_the_next_command(store, client, code_repo, during):
-    """The other import is complete before the commit that creates the model, or before its plan is applied."""
+    """The other import finishes before this import creates the model, or before this import applies its plan."""
     client.register_model("other")
     store.add("registered_models", "flowers", 1700000000999, 1700000000999, None)
     store.version(1, model="flowers")
@@ -282,7 +282,7 @@ def test_another_import_at_the_same_time_is_a_conflict_that_names_the_next_comma
     assert [model.known for model in run_import(store, client).models] == [1, 1]
 
 
-def test_gates_and_filters_cannot_read_the_claims(store, client):
+def test_gates_and_filters_cannot_read_what_the_source_says_about_a_version(store, client):
     store.version(1)
     run_import(store, client)
     with pytest.raises((UsageError, Invalid)):
@@ -291,7 +291,7 @@ def test_gates_and_filters_cannot_read_the_claims(store, client):
         client.add_gate("production", "mine", "imported.author == 'ada'")
 
 
-def test_check_refuses_claims_without_their_source(store, client, code_repo, git, tmp_path):
+def test_check_refuses_claims_of_a_source_without_the_source(store, client, code_repo, git, tmp_path):
     store.version(1)
     run_import(store, client)
     tree = tmp_path / "tree"
@@ -393,14 +393,14 @@ def test_a_file_store_with_an_impossible_value_is_refused(client, tmp_path, file
 @pytest.mark.parametrize(
     "option", [["--model", "x"], ["--map", "a=b"], ["--prompts"], ["--with-artifacts"], ["--dry-run"]]
 )
-def test_options_of_other_registries_need_from(option, code_repo, monkeypatch, capsys):
+def test_import_options_for_other_registries_need_the_option_from(option, code_repo, monkeypatch, capsys):
     monkeypatch.chdir(code_repo)
     code, _, err = ask(capsys, "import", "iris.gitmodel", *option)
     assert code == 2
     assert f"error: {option[0]} needs --from" in err
 
 
-def test_a_file_that_is_refused_does_not_stop_the_import(store, client):
+def test_an_import_continues_after_an_artifact_file_that_gitmodel_refuses(store, client):
     location = store.files("one")
     Path(store.folder, "one", "id_rsa").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n" + "b3BlbnNzaC1r" * 20)
     store.version(1, source=location)
@@ -456,7 +456,10 @@ ANSWERS = {
 
 @contextmanager
 def serving(failing=None, login=""):
-    """A server with the answers above. *failing* returns True for the numbers of requests that fail."""
+    """Start a server with the answers above.
+
+    *failing* gets the number of a request and returns True if it must fail.
+    """
     seen = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -542,7 +545,9 @@ def test_a_server_that_always_fails_is_unreachable(client, monkeypatch):
         ),
     ],
 )
-def test_a_login_comes_from_the_environment_and_is_not_recorded(client, code_repo, git, login, environ):
+def test_the_login_of_an_mlflow_server_comes_from_the_environment_and_is_not_recorded(
+    client, code_repo, git, login, environ
+):
     with serving(login=login) as (url, _):
         with pytest.raises(Refused, match="401"):
             import_from_server(url, client)

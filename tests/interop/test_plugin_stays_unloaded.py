@@ -1,4 +1,4 @@
-"""gitmodel does not load the modules for other registries, which have requirements of their own."""
+"""Importing gitmodel does not import its modules for other registries, which need packages of these registries."""
 
 import subprocess
 import sys

@@ -1,6 +1,7 @@
-"""Fixtures for all frameworks: saving a value, and loading it in another process.
+"""Fixtures for the tests of all frameworks: they save and load a value, also in another process.
 
-A test module skips itself if its library is not installed: the session `formats` of nox installs one library at a time.
+A test module skips itself if its framework is not installed. The nox session `formats` installs one framework at a
+time.
 """
 
 import subprocess
@@ -23,7 +24,10 @@ def training():
 
 @pytest.fixture
 def kept(tmp_path):
-    """Save a value twice and load it. The files must be equal; format, kind and detected format as expected."""
+    """A function that saves a value twice, loads it and returns it.
+
+    It fails unless both files are equal, and the chosen format, the kind and the detected format are as expected.
+    """
 
     def keep(value, format, *, kind="data", detected=None, trusted=False):
         one, two = tmp_path / f"one-{format}", tmp_path / f"two-{format}"
@@ -40,7 +44,10 @@ def kept(tmp_path):
 
 @pytest.fixture
 def promoted(code_repo, monkeypatch):
-    """Store and promote *value*. In another process, load it as `value` and run *script*; return its output."""
+    """A function that stores a value in a version and promotes it. Another process loads the value and runs a script.
+
+    The function returns what the script prints.
+    """
 
     def promote(value, script, *, trusted=False, names=()):
         monkeypatch.chdir(code_repo)

@@ -1,4 +1,4 @@
-"""XGBoost and LightGBM: estimators and boosters, in files that the libraries read themselves."""
+"""Estimators and boosters of XGBoost and LightGBM, saved in files that these libraries can read themselves."""
 
 import io
 import json
@@ -29,7 +29,7 @@ INSIDE = pytest.mark.parametrize("around", [lambda one: make_pipeline(StandardSc
 
 
 def check_inside_an_estimator(model, training, path):
-    """Check that *model*, which contains an estimator of another library, is loaded without trust."""
+    """Fail unless gitmodel loads *model*, a scikit-learn estimator that contains a booster, without trusted names."""
     model.fit(*training)
     with trust.noting() as noted:
         assert materializers.save(model, path, "output x", "")[:2] == ("skops", "model")
@@ -38,7 +38,7 @@ def check_inside_an_estimator(model, training, path):
 
 
 def crafted(value, change):
-    """Save *value* with skops, apply *change* to each node of a booster in the schema, and return the file."""
+    """Return a skops file of *value* in which *change* was applied to each node of a booster."""
     source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(value)))
     schema = json.loads(source.read("schema.json"))
 
@@ -57,7 +57,7 @@ def crafted(value, change):
 
 
 def check_that_a_booster_is_never_called(model, path, monkeypatch):
-    """Check that a file is refused if it calls the booster's class in *model* or contains the class as a value."""
+    """Fail unless gitmodel refuses files that were changed to call the class of the booster or to contain it."""
     module, name = type(model).__module__, type(model).__qualname__
     called = []
     monkeypatch.setattr(f"{module}.{name}.__init__", lambda self, *args: called.append(args))

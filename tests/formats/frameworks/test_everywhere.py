@@ -1,7 +1,7 @@
-"""Each framework from everywhere: trained, stored, promoted, then loaded with its hash verified in another process.
+"""Values of each framework that a script, a pipeline on each executor and a notebook create.
 
-A value is made by a script, by a pipeline on each executor, and in a notebook. One test runs for each environment of
-the sessions `formats` of nox; in the environment "scikit-learn", all other tests run, too.
+Each value is stored and promoted, then another process loads and uses it. The test runs once for each framework that
+the nox session `formats` installs. The parameter "scikit-learn" stands for the packages of all other tests.
 """
 
 import json
@@ -23,8 +23,8 @@ from gitmodel.errors import GitModelError
 class Use(NamedTuple):
     """A value of a framework.
 
-    *make* is the body of a function that creates it, *predict* that of a function that uses it. *packages* are needed
-    in addition to those of the other tests. *trusted* is the argument of `load`.
+    *make* is the body of a function that creates the value, *predict* the body of a function that uses it. *packages*
+    are the packages that must be installed. *trusted* is the argument of `load`.
     """
 
     session: str
@@ -258,7 +258,7 @@ print(json.dumps(found))
 
 
 def project(uses):
-    """Return two texts: the steps with the pipeline, and the code that only the script contains."""
+    """Return the code of the steps and the pipeline, and the code that only the script contains."""
     parts = [PROJECT]
     for use in uses:
         make, predict = (indent(code, "    ").strip() for code in (use.make, use.predict))
@@ -276,7 +276,9 @@ def run_notebook(folder, cells):
 
 
 @pytest.mark.parametrize("session", SESSIONS)
-def test_a_value_is_made_promoted_and_used_in_another_process(session, code_repo, tmp_path, monkeypatch):
+def test_a_value_of_a_framework_is_created_promoted_and_used_in_another_process(
+    session, code_repo, tmp_path, monkeypatch
+):
     uses = [use for use in USES if use.session == session]
     for package in {package for use in uses for package in use.packages.split()}:
         if find_spec(package) is None:

@@ -1,4 +1,4 @@
-"""Keras: whole models, which need trust because a file can hold code."""
+"""Keras: whole models. A file can contain code, so gitmodel loads it only with `trusted=True`."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""ONNX: models in one file. Paths to other files with weights are never followed."""
+"""ONNX: models in one file. gitmodel refuses a model whose weights are in other files, and does not read these."""
 
 import struct
 

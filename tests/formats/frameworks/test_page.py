@@ -1,4 +1,4 @@
-"""The examples of the page on frameworks run, each where its libraries are installed."""
+"""Each example of the page on frameworks runs, if its libraries are installed."""
 
 import re
 import subprocess

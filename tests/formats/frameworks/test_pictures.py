@@ -1,4 +1,4 @@
-"""Figures of matplotlib and pictures of Pillow as PNG files, up to a size."""
+"""Figures of matplotlib and pictures of Pillow are saved as PNG files, up to a limit of their size."""
 
 import io
 import zlib
@@ -38,7 +38,7 @@ def test_a_picture_is_loaded_in_another_process(promoted):
     assert promoted(figure(figsize=(2, 1), dpi=50), "    print(value.size)") == "(100, 50)"
 
 
-def test_a_mode_that_png_does_not_have_is_refused(tmp_path):
+def test_a_picture_in_a_mode_that_png_does_not_have_is_refused(tmp_path):
     with pytest.raises(UsageError, match="cannot be saved as png: cannot write mode CMYK as PNG"):
         materializers.save(image.new("CMYK", (2, 2)), tmp_path / "x", "output x", "")
 
@@ -49,7 +49,7 @@ def test_a_picture_of_200_mb_is_refused_before_it_is_written(tmp_path):
             materializers.save(value, tmp_path / "x", "output x", "")
         with pytest.raises(
             UsageError, match="more than the limit"
-        ) as caught:  # the limit counts even if pickle is allowed
+        ) as caught:  # the limit also applies if pickle is allowed
             materializers.save(value, tmp_path / "x", "output x", "", pickle=True)
         assert "pickle" not in caught.value.hint
     assert list(tmp_path.iterdir()) == []

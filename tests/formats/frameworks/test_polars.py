@@ -23,7 +23,7 @@ FRAME = polars.DataFrame(
 )
 
 
-def test_a_frame_is_loaded_with_its_types(kept):
+def test_a_polars_frame_is_loaded_with_its_types(kept):
     found = kept(FRAME, "polars", detected="parquet")
     assert found.schema == FRAME.schema
     assert found.equals(FRAME)
@@ -40,7 +40,7 @@ def test_a_lazy_frame_is_refused_and_the_hint_names_collect(tmp_path):
 
 
 @pytest.mark.parametrize("name", FRAME.columns)
-def test_a_series_is_loaded_as_a_series(name, kept):
+def test_a_polars_series_is_loaded_as_a_series(name, kept):
     found = kept(FRAME[name], "polars", detected="parquet")
     assert (type(found), found.name, found.dtype) == (polars.Series, name, FRAME[name].dtype)
     assert found.equals(FRAME[name])
@@ -59,7 +59,7 @@ def test_a_file_of_two_columns_that_claims_to_be_a_series_is_loaded_as_a_table(t
     assert load(tmp_path / "x", "polars").width == 2
 
 
-def test_a_column_of_objects_is_refused(tmp_path):
+def test_a_polars_column_of_objects_is_refused(tmp_path):
     with pytest.raises(UsageError, match="cannot be saved as polars"):
         materializers.save(polars.DataFrame({"a": polars.Series([object()])}), tmp_path / "x", "output x", "")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,7 @@
-"""PyTorch: modules without pickle, from classes that are trusted by name; files of torch.save need trust."""
+"""PyTorch: gitmodel saves modules without pickle, and loads them if the names of their classes are trusted.
+
+Files of `torch.save` are pickles, and load only with `trusted=True`.
+"""
 
 import json
 
@@ -114,7 +117,7 @@ def test_a_file_that_names_no_module_class_is_refused_and_runs_nothing(name, tmp
     for changes in ({"class": name}, {"attributes": attributes}):
         with pytest.raises((Refused, Invalid)):
             load(crafted(tmp_path / "x", **changes), "torch")
-    with pytest.raises(Invalid):  # even with trust: only subclasses of torch.nn.Module are built
+    with pytest.raises(Invalid):  # also refused with trust, because gitmodel creates only subclasses of torch.nn.Module
         load(crafted(tmp_path / "x", **{"class": name}), "torch", trusted=True)
     assert not mark.exists()
 

@@ -1,4 +1,4 @@
-"""Transformers: folders with safetensors, from which no code is run."""
+"""Transformers: models are folders with safetensors. Loading runs no code of the folder."""
 
 import json
 

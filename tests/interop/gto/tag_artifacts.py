@@ -1,6 +1,6 @@
-"""Make a repository with the artifacts, versions and stages of GTO, and print what GTO says about it, as JSON.
+"""Create a repository with artifacts, versions and stages of GTO. Print as JSON what GTO itself says about them.
 
-Run by a Python that has GTO, in an empty folder: tag_artifacts.py
+A test runs this script in an empty folder, with a Python that has GTO.
 """
 
 import json
@@ -36,7 +36,9 @@ def main() -> None:
     for text in ("one", "two", "three", "four"):
         commit(text)
         run(GTO, "register", "churn")
-        if text == "one":  # tags have times to the second, and GTO does not order assignments of the same second
+        if (
+            text == "one"
+        ):  # waits, because tags have times in whole seconds, and GTO does not order two assignments in one second
             run(GTO, "assign", "churn", "--version", "v0.0.1", "--stage", "prod")
         if text != "three":
             run(GTO, "register", "nlp:mood")

@@ -1,4 +1,4 @@
-"""`git model import --from gto`: a repository that the real GTO tagged, compared with what GTO says about it."""
+"""`git model import --from gto` from a repository that the real GTO tagged. The result must agree with GTO."""
 
 import json
 import re
@@ -24,7 +24,7 @@ WORDS = {"prod": "production", "dev": "development"}
 
 @pytest.fixture
 def source(tmp_path):
-    """The folder of the repository, and what GTO says about it."""
+    """The folder of a repository that GTO tagged, and what GTO says about its versions and stages."""
     folder = tmp_path / "gto"
     folder.mkdir()
     done = subprocess.run([sys.executable, str(MAKE)], cwd=folder, capture_output=True, text=True)

@@ -1,7 +1,7 @@
-"""Fixtures for the tests with a real MLflow, which the session `mlflow` of nox installs.
+"""Fixtures for the tests with a real MLflow, which the nox session `mlflow` installs.
 
-Each test module skips itself if MLflow is not installed. It asks for `mlflow.version`: pytest puts folders of tests on
-the import path, so that `mlflow` alone could be this folder.
+Each test module skips itself if MLflow is not installed. To find out, it imports `mlflow.version`, because pytest puts
+the folders of tests on the import path, and `import mlflow` could import this folder.
 """
 
 import subprocess
@@ -14,13 +14,13 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def outside_of_the_checkout(tmp_path, monkeypatch) -> None:
-    """Run each test in its own folder: a version created in this checkout would keep its commit with a ref."""
+    """Run each test in its own folder: a test that creates a version in this checkout would leave a ref here."""
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
 def mlflow_script(tmp_path, monkeypatch) -> Callable[..., str]:
-    """Run a script that uses MLflow in a process of its own, in the test's folder; return its output."""
+    """A function that runs a script in a new process, in the folder of the test, and returns what it prints."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         monkeypatch.delenv(name, raising=False)
 

@@ -1,7 +1,7 @@
-"""Fill a store of MLflow with models, versions and runs, and print what MLflow itself says about them, as JSON.
+"""Fill a store of MLflow with models, versions and runs. Print as JSON what MLflow itself says about them.
 
-Run by a Python that has MLflow: fill_store.py STORE ARTIFACTS MODELS VERSIONS, where ARTIFACTS "" is the store's own
-place. Every kind of entry appears in the first two models already; the others repeat it.
+A test runs `fill_store.py STORE ARTIFACTS MODELS VERSIONS` with a Python that has MLflow. If ARTIFACTS is "", MLflow
+chooses the place of the artifacts. The first two models have entries of all kinds; the other models repeat them.
 """
 
 import json
@@ -15,7 +15,10 @@ LONG = "x" * 5000
 
 
 def fill(client, artifacts: "Path | None", models: int, versions: int) -> None:
-    """Create the models. Versions 2 and the last of a model are deleted, two versions are in Production."""
+    """Create the models.
+
+    In each model, version 2 and the last version are deleted, and two versions are in Production.
+    """
     experiment = client.create_experiment("Flowers / 2026", artifact_location=artifacts and artifacts.as_uri())
     for index in range(models):
         name = ("Iris (flowers)", "iris", "Iris")[index] if index < 3 else f"model-{index:02}"
@@ -38,7 +41,11 @@ def fill(client, artifacts: "Path | None", models: int, versions: int) -> None:
 
 
 def make_run(client, experiment: str, index: int, number: int):
-    from mlflow.entities import Metric, Param, RunTag  # imported here: pytest collects this module without MLflow, too
+    from mlflow.entities import (
+        Metric,
+        Param,
+        RunTag,
+    )  # imported here, because pytest also collects this module without MLflow
 
     tags = {"mlflow.user": "ada" if number % 2 else "ben", "mlflow.source.git.commit": COMMITS[number % 7]}
     run = client.create_run(experiment, tags=tags, run_name=f"run {index} {number}", start_time=1700000000123 + number)
@@ -99,7 +106,7 @@ def described(client) -> list:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow reads it when it is imported
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow reads this variable when it is imported
     warnings.simplefilter("ignore")
     import mlflow
 

@@ -1,4 +1,4 @@
-"""`git model import --from mlflow`: a store that the real MLflow wrote, compared with what MLflow says about it."""
+"""`git model import --from mlflow` from a store that the real MLflow filled. The result must agree with MLflow."""
 
 import csv
 import json
@@ -31,7 +31,7 @@ STATUSES = {"FINISHED": "succeeded", "FAILED": "failed"}
 
 
 def make_source(folder: Path, store: str, models: int, versions: int, *, own_place: bool = False) -> list:
-    """Let MLflow fill *store*, and return what it says about it."""
+    """Let MLflow fill *store*, and return what MLflow says about its models, versions and runs."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
     command = [
         sys.executable,
@@ -76,7 +76,7 @@ def serving(folder: Path, *arguments: str):
                 break
             except OSError:
                 assert server.poll() is None, (folder / "server.log").read_text()[-3000:]
-                time.sleep(0.1)  # for a server to start, not for order
+                time.sleep(0.1)  # waits until the server has started
         yield url
     finally:
         os.killpg(server.pid, 15)

@@ -1,4 +1,4 @@
-"""The commands of the page "Coming from MLflow", with the registry that its script makes."""
+"""The commands of the page "Coming from MLflow" print what the page shows, for the registry that its script creates."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The plug-in for MLflow: each call of MLflow's registry on a registry of gitmodel."""
+"""The plug-in for MLflow: calls of MLflow's model registry read and write a registry of gitmodel."""
 
 import doctest
 import importlib
@@ -43,7 +43,7 @@ def client(folder: Path) -> Iterator[Client]:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A folder like those that MLflow logs."""
+    """A folder with files, as MLflow logs a model."""
     place = tmp_path / "logged"
     (place / "data").mkdir(parents=True)
     (place / "MLmodel").write_text("flavors: {}\n")
@@ -68,12 +68,12 @@ def commits(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("module", [module.name for module in pkgutil.iter_modules(mlflow_plugin.__path__)])
-def test_examples_in_docstrings(module: str) -> None:
+def test_the_examples_in_the_docstrings_of_the_plug_in_are_right(module: str) -> None:
     tested = doctest.testmod(importlib.import_module(f"{mlflow_plugin.__name__}.{module}"))
     assert tested.failed == 0
 
 
-# Each call, and the number of commits that it makes.
+# Calls of MLflow's registry, and the number of commits that each makes.
 CALLS = {
     "register": (lambda s, f: s.create_registered_model("rose", [RegisteredModelTag("a", "b")], "Red"), 1),
     "describe": (lambda s, f: s.update_registered_model("iris", "Irises"), 1),
@@ -95,14 +95,14 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_one_call_makes_one_commit(name, iris, folder, files):
+def test_each_call_of_mlflow_makes_the_expected_number_of_commits(name, iris, folder, files):
     call, expected = CALLS[name]
     before = commits(folder)
     call(iris, files)
     assert commits(folder) - before == expected
 
 
-def test_a_version_has_its_files_tags_and_facts_on_both_sides(iris, client, files, tmp_path):
+def test_mlflow_and_gitmodel_show_the_same_files_tags_and_facts_of_a_version(iris, client, files, tmp_path):
     made = iris.create_model_version(
         "iris", files.as_uri(), tags=[ModelVersionTag("team", "plants")], description="third", run_link="https://x/1"
     )
@@ -122,7 +122,7 @@ def test_a_version_has_its_files_tags_and_facts_on_both_sides(iris, client, file
         repository.log_artifact(str(files / "MLmodel"))
 
 
-def test_a_version_of_gitmodel_is_seen_in_mlflow(iris, client):
+def test_mlflow_finds_a_version_that_gitmodel_created(iris, client):
     version = client.get_model("iris").create_version(metadata={"accuracy": 0.9, "parameters": {"lr": 1}, "ok": True})
     version.set_stage("staging")
     version.add_alias("champion")
@@ -134,7 +134,7 @@ def test_a_version_of_gitmodel_is_seen_in_mlflow(iris, client):
     assert client.get_version("iris@3").metadata["accuracy"] == 0.95
 
 
-def test_a_copy_has_the_artifacts_and_metadata_of_the_version(iris, client):
+def test_copy_model_version_copies_artifacts_and_metadata(iris, client):
     client.get_version("iris@1").log_metadata(accuracy=0.9)
     copied = iris.copy_model_version(iris.get_model_version("iris", 1), "iris prod")
     assert (copied.name, copied.version, copied.source) == ("iris prod", 1, "models:/iris/1")
@@ -145,7 +145,7 @@ def test_a_copy_has_the_artifacts_and_metadata_of_the_version(iris, client):
 
 
 @pytest.mark.parametrize(("word", "stage"), [("Production", "production"), ("staging", "staging")])
-def test_a_transition_is_a_promotion(word, stage, iris, client):
+def test_a_stage_transition_in_mlflow_promotes_the_version(word, stage, iris, client):
     iris.transition_model_version_stage("iris", 1, word, False)
     moved = iris.transition_model_version_stage("iris", 2, word, False)
     assert moved.current_stage == stage.capitalize()
@@ -155,14 +155,14 @@ def test_a_transition_is_a_promotion(word, stage, iris, client):
     assert [v.version for v in iris.get_latest_versions("iris", [word])] == [2]
 
 
-def test_a_version_leaves_its_stage_for_archived_or_none(iris, client):
+def test_a_transition_to_archived_or_none_takes_a_version_out_of_its_stage(iris, client):
     iris.transition_model_version_stage("iris", 1, "Production", False)
     assert iris.transition_model_version_stage("iris", 1, "Archived", False).current_stage == "Archived"
     assert iris.transition_model_version_stage("iris", 1, "None", False).current_stage == "None"
     assert client.get_version("iris@1").stage is None
 
 
-def test_an_alias_that_is_a_stage_is_the_stage(iris, client):
+def test_an_mlflow_alias_with_the_name_of_a_stage_sets_the_stage(iris, client):
     iris.set_registered_model_alias("iris", "production", 2)
     assert client.get_version("iris@production").number == 2
     assert iris.get_model_version_by_alias("iris", "production").version == 2
@@ -170,7 +170,7 @@ def test_an_alias_that_is_a_stage_is_the_stage(iris, client):
     assert client.get_version("iris@2").stage is None
 
 
-def test_an_unknown_stage_is_refused_with_those_of_the_registry(iris, client):
+def test_an_unknown_stage_is_refused_and_the_error_lists_the_stages(iris, client):
     client.add_stage("canary", before="production")
     client.remove_stage("staging")
     assert iris.transition_model_version_stage("iris", 1, "canary", False).current_stage == "canary"
@@ -214,7 +214,9 @@ def protected(iris: GitmodelStore, client: Client) -> GitmodelStore:
 
 
 @pytest.mark.parametrize("name", PROTECTED)
-def test_a_protected_stage_refuses_every_direct_change_with_the_line_to_propose_it(name, protected, folder):
+def test_each_call_that_changes_a_proposal_only_stage_is_refused_and_shows_the_command_to_propose(
+    name, protected, folder
+):
     before = commits(folder)
     with pytest.raises(MlflowException, match=r"proposal_only(.|\n)*git model propose") as caught:
         PROTECTED[name](protected)
@@ -224,7 +226,9 @@ def test_a_protected_stage_refuses_every_direct_change_with_the_line_to_propose_
 
 
 @pytest.mark.parametrize("name", ["enter", "leave", "alias"])
-def test_with_the_option_a_protected_stage_gets_a_proposal_and_the_call_says_so(name, protected, folder, client):
+def test_with_the_option_proposals_a_call_proposes_the_change_of_a_proposal_only_stage_and_says_so(
+    name, protected, folder, client
+):
     store = GitmodelStore(f"gitmodel:{folder}?proposals=open")
     with pytest.raises(MlflowException, match="waits in the branch propose/") as caught:
         PROTECTED[name](store)
@@ -305,7 +309,7 @@ def test_long_keys_of_tags_are_kept(iris):
     assert iris.get_model_version("iris", 1).tags == {"mlflow": "x", "tags": "y"}
 
 
-def test_files_that_cannot_be_read_are_refused_unless_only_links_are_wanted(iris, folder, tmp_path):
+def test_files_that_cannot_be_read_are_refused_unless_the_uri_asks_for_links(iris, folder, tmp_path):
     before = commits(folder)
     with pytest.raises(MlflowException, match=r"cannot be read from(.|\n)*artifacts=link"):
         iris.create_model_version("iris", (tmp_path / "missing").as_uri())
@@ -332,7 +336,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("code", ERRORS)
-def test_errors_have_the_code_of_mlflow(code, iris):
+def test_errors_of_gitmodel_have_the_error_codes_of_mlflow(code, iris):
     with pytest.raises(MlflowException) as caught:
         ERRORS[code](iris)
     assert caught.value.error_code == code
@@ -352,7 +356,7 @@ def test_threads_lose_no_tag_and_no_version(iris, files):
     assert sorted(v.version for v in iris.search_model_versions("name = 'iris'")) == list(range(1, 9))
 
 
-def test_two_stores_on_one_registry_see_each_other(iris, folder):
+def test_two_stores_on_one_registry_see_the_changes_of_each_other(iris, folder):
     other = GitmodelStore(f"gitmodel:{folder}")
     assert len(other.search_model_versions()) == 2
     for number in range(4):
@@ -388,7 +392,7 @@ def test_a_version_has_the_author_of_its_commit_and_the_time_of_its_last_change(
 
 
 @pytest.mark.parametrize("search", [False, True])
-def test_kept_versions_are_read_again_when_another_client_changes_a_stage(iris, client, search):
+def test_a_cached_version_is_read_again_after_another_client_changed_its_stage(iris, client, search):
     def seen():
         found = iris.search_model_versions("version_number = 1") if search else [iris.get_model_version("iris", 1)]
         return found[0].aliases
@@ -406,7 +410,7 @@ def test_kept_versions_are_read_again_when_another_client_changes_a_stage(iris, 
     assert seen() == ["production"]
 
 
-def test_a_copy_of_an_entity_does_not_share_its_lists(iris):
+def test_a_change_of_a_returned_entity_does_not_change_the_next_answer(iris):
     for read in (lambda: iris.get_model_version("iris", 1), lambda: iris.search_model_versions()[0]):
         read().aliases.append("mine")
         read().tags["mine"] = "x"

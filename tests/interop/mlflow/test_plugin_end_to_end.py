@@ -1,4 +1,4 @@
-"""An unchanged script of MLflow on a registry of gitmodel: by path, by URL, through MLflow's server."""
+"""A script for MLflow works unchanged with a registry of gitmodel: by path, by URL, and through MLflow's server."""
 
 import importlib
 import os
@@ -26,7 +26,7 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run the script of the how-to page with this registry in a folder of its own, and return its output."""
+    """A function that runs the script of the how-to page with a registry, in a new folder, and returns its output."""
     folder = tmp_path / "work"
     folder.mkdir()
     assert SCRIPT is not None
@@ -50,7 +50,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def check(printed: str, registry: Path) -> None:
-    """Check that the script loaded its model, and that gitmodel sees the version."""
+    """Fail unless the script loaded its model, and gitmodel finds the version that the script created."""
     loaded = [line for line in printed.splitlines() if line.startswith("iris")]
     assert loaded == [f"{place} [0 0 0]" for place in ("iris@champion", "iris/Production", "iris/1")]
     with Client(registry) as client:
@@ -97,7 +97,7 @@ def test_the_script_works_on_a_registry_by_https(run, models, monkeypatch, tmp_p
 
 @pytest.fixture
 def server(models: Path, tmp_path: Path) -> Iterator[str]:
-    """The address of a server of MLflow with the registry of gitmodel."""
+    """The address of a running server of MLflow that uses the registry of gitmodel."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

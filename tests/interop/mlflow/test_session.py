@@ -1,4 +1,4 @@
-"""The session `mlflow` of nox: MLflow and gitmodel in one environment."""
+"""The nox session `mlflow` has a working MLflow."""
 
 import pytest
 
