@@ -1,4 +1,4 @@
-"""Options and folders for the tests of the documentation."""
+"""Fixtures for the tests of the documentation: a folder for the commands of a page, and the option --rewrite."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    """An empty folder to run a page's commands in."""
+    """An empty folder in which a test runs the commands of a page."""
     place = tmp_path / "work"
     place.mkdir()
     return Folder(place)
@@ -22,5 +22,5 @@ def folder(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def rewrite(request: pytest.FixtureRequest) -> bool:
-    """True if what the commands print is written into the pages."""
+    """True if the tests write the output of commands to the pages (`--rewrite`)."""
     return bool(request.config.getoption("--rewrite", default=False))

@@ -1,4 +1,4 @@
-"""The pages of the documentation for tests: their code blocks, and a folder in which their commands run."""
+"""Helpers for tests of the documentation: find the code blocks of a page, and run its commands in a folder."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
-# Pages that other tests write and check.
+# Pages that are generated; other tests check them.
 GENERATED = ("docs/reference/cli.md", "docs/reference/json.md")
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -18,7 +18,7 @@ _SAVED_AS = re.compile(r"# ([\w-]+\.(?:py|toml|yaml))\n")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page: its language, its text, and where the text begins in the page."""
+    """A fenced code block of a page: its language, its text, and the position of the text in the page."""
 
     language: str
     text: str
@@ -26,14 +26,17 @@ class Block:
 
     @property
     def file(self) -> str:
-        """The file name in the first line, a comment, under which the reader saves the block; otherwise ""."""
+        """The name of the file as which the reader saves the block.
+
+        It is in a comment in the first line; "" if missing.
+        """
         found = _SAVED_AS.match(self.text)
         return found[1] if found else ""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A command, and what the page shows of its output."""
+    """A command of a console block, and its output as the page shows it."""
 
     command: str
     shown: str
@@ -71,7 +74,7 @@ class Folder:
 
 
 def all_pages() -> list[str]:
-    """Every page of the project, from its root."""
+    """Return the paths of all pages of the project, relative to its root."""
     found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
     return sorted(str(page.relative_to(ROOT)) for page in found)
 
@@ -81,7 +84,7 @@ def read(page: str) -> str:
 
 
 def blocks(page: str) -> list[Block]:
-    """The fenced blocks of *page*, in order."""
+    """Return the fenced code blocks of *page*, in order."""
     return [Block(found[1], found[2], found.start(2)) for found in _BLOCK.finditer(read(page))]
 
 
@@ -102,26 +105,29 @@ def steps(text: str) -> list[Step]:
 
 
 def trimmed(text: str) -> str:
-    """Return *text* without spaces at the ends of lines, because pages have none."""
+    """Return *text* without spaces at the ends of lines, because pages have no such spaces."""
     return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
 
 
 def alike(shown: str, printed: str) -> bool:
-    """Return True if *shown* equals *printed*, except for values that vary; a line `...` stands for any lines."""
+    """Return True if *shown* equals *printed*. Values that vary may differ, and a line `...` matches any lines."""
     parts = re.split(r"^\.\.\.\n", _without_varying_values(shown), flags=re.MULTILINE)
     pattern = "(?:.*\n)*?".join(map(re.escape, parts))
     return re.fullmatch(pattern, _without_varying_values(printed)) is not None
 
 
 def _without_varying_values(text: str) -> str:
-    """*text* without hashes, ids of runs, durations, and sizes (they depend on the versions of libraries)."""
+    """Return *text* without values that vary: hashes, ids of runs, durations, and sizes, which depend on libraries."""
     text = re.sub(r"\b[0-9a-f]{7,64}\b|(?<=-)[0-9a-f]{6}\b", "<hash>", trimmed(text))
     text = re.sub(r"\bin [\d.]+ m?s\b|(?<=, )[\d.]+ s$|^took +\d+ s$", "<time>", text, flags=re.MULTILINE)
     return re.sub(r"\b\d[\d.]* (?:[kM]?B\b|bytes\b)|\bsize = \d+$", "<size>", text, flags=re.MULTILINE)
 
 
 def follow(page: str, folder: Folder, section: str = "") -> list[tuple[Block, str]]:
-    """Run the commands of *page*, or of its *section*. Return each console block, and its text as of now."""
+    """Run the commands of *page*, or of its *section*.
+
+    Return each console block, and its text with the current output.
+    """
     found = []
     for block in blocks(page):
         if section and _section_of(page, block) != section:
@@ -141,7 +147,10 @@ def follow(page: str, folder: Folder, section: str = "") -> list[tuple[Block, st
 
 
 def check(page: str, folder: Folder, *, rewrite: bool, section: str = "") -> None:
-    """Compare the output of commands of *page*, or of its *section*, with what it shows; *rewrite* updates the page."""
+    """Fail unless the commands of *page*, or of its *section*, print what it shows.
+
+    *rewrite* updates the page instead.
+    """
     found = follow(page, folder, section)
     if rewrite:
         text = read(page)
@@ -154,6 +163,6 @@ def check(page: str, folder: Folder, *, rewrite: bool, section: str = "") -> Non
 
 
 def _section_of(page: str, block: Block) -> str:
-    """Return the heading above *block*; "" if there is none."""
+    """Return the heading of the section that contains *block*; "" if the block is above the first heading."""
     text = _BLOCK.sub("", read(page)[: block.start])  # lines of output can look like headings
     return ["", *re.findall(r"^## (.+)$", text, re.MULTILINE)][-1]

@@ -1,6 +1,7 @@
 """Draw the pictures of the documentation. `python3 noxfile.py -s pictures` writes them to docs/pictures.
 
-The drawings are SVG, made here from the facts they show: the layers of import-linter, and the transcript of the demo.
+The drawings are SVG. They are made from the layers in the configuration of import-linter and from the transcript of
+the demo, so that a test can compare them with both.
 """
 
 import html
@@ -14,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures"
 LINE = 18  # pixels from one line of text to the next
 
-# A picture in a page cannot see the page's colours, so each drawing has both schemes.
+# A picture does not know if its page is light or dark, so each drawing has styles for both.
 STYLE = """
 text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-weight:600}.small{font-size:12px;fill:#59636e}
 .mono{font:12.5px ui-monospace,monospace;white-space:pre}.box{fill:#f6f8fa;stroke:#8c959f}
@@ -26,12 +27,12 @@ text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-weight:600}.small{f
 
 
 def text(x: float, y: float, words: str, *, kind: str = "", anchor: str = "start") -> str:
-    """A line of text; (*x*, *y*) is where its base line starts, or its middle."""
+    """Return a line of text. (*x*, *y*) is the start of its base line, or the middle if *anchor* says so."""
     return f'<text x="{x:g}" y="{y:g}" class="{kind}" text-anchor="{anchor}">{html.escape(words, quote=False)}</text>'
 
 
 def box(x: float, y: float, width: float, height: float, title: str, *lines: str, strong: bool = False) -> str:
-    """A box with a title and lines of text below it. Text between backticks is code."""
+    """Return a box with a title, and lines of text below the title. Text between backticks is code."""
     parts = [
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="6" class="{"strong" if strong else "box"}"/>'
     ]
@@ -43,13 +44,13 @@ def box(x: float, y: float, width: float, height: float, title: str, *lines: str
 
 
 def arrow(points: Sequence[tuple[float, float]], *, dashed: bool = False) -> str:
-    """A line through *points* with an arrow head at its end."""
+    """Return a line through *points* with an arrow head at its end."""
     path = " ".join(f"{x:g},{y:g}" for x, y in points)
     return f'<polyline points="{path}" class="line{" dash" if dashed else ""}" marker-end="url(#head)"/>'
 
 
 def drawing(title: str, width: int, height: int, *content: str) -> str:
-    """A whole SVG file. *title* says in words what the drawing shows."""
+    """Return an SVG file with *content*. *title* describes the drawing in words."""
     name = html.escape(title)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
@@ -61,14 +62,14 @@ def drawing(title: str, width: int, height: int, *content: str) -> str:
 
 
 def layers() -> list[str]:
-    """The layers of gitmodel from top to bottom, as import-linter enforces them."""
+    """Return the layers of gitmodel from top to bottom, as import-linter enforces them."""
     config = rtoml.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = config["tool"]["importlinter"]["contracts"]
     return next(contract["layers"] for contract in contracts if contract.get("containers") == ["gitmodel"])
 
 
 def architecture() -> str:
-    """The users of gitmodel, its layers, and its storage."""
+    """Draw the users of gitmodel, its layers, and its storage."""
     rows = layers()
     top, row_height = 92, 27
     bottom = top + len(rows) * row_height + 52
@@ -101,7 +102,7 @@ def architecture() -> str:
 
 
 def promotion() -> str:
-    """The life of a promotion by pull request, from the proposal to the service."""
+    """Draw the life of a promotion by pull request, from the proposal to the service."""
     steps = (
         ("1  Propose", ("`git model propose`", "a branch: one commit", "that changes a stage")),
         ("2  Review", ("a pull request, with", "the plan as a comment:", "gates, metrics, charts")),
@@ -125,7 +126,7 @@ def promotion() -> str:
 
 
 def stages() -> str:
-    """A stage on the branch and its tag, before and after `git model apply`."""
+    """Draw a stage on the branch and its tag, before and after `git model apply`."""
     commits = (
         ("create iris@4", "production: 3"),
         ("Promote iris 4", "production: 4"),
@@ -157,7 +158,7 @@ def stages() -> str:
 
 
 def terminal(command: str) -> str:
-    """The part of the demo's transcript that begins with *command*, as a terminal shows it."""
+    """Draw the part of the demo's transcript that begins with *command*, as a terminal shows it."""
     tour = (ROOT / "docs" / "tutorial" / "demo.md").read_text(encoding="utf-8")
     found = re.search(rf"^\$ {re.escape(command)}\n(?:(?!\$ |```).*\n)*", tour, re.MULTILINE)
     assert found, f"the tour of the demo has no transcript of {command}"
@@ -168,7 +169,7 @@ def terminal(command: str) -> str:
 
 
 def drawings() -> dict[str, str]:
-    """The drawings by the name of their file."""
+    """Return the drawings by the names of their files."""
     return {
         "architecture.svg": architecture(),
         "promotion.svg": promotion(),

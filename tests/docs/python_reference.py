@@ -1,4 +1,4 @@
-"""Generates `docs/reference/python.md` from the docstrings: `python tests/docs/python_reference.py`."""
+"""Writes `docs/reference/python.md` from the docstrings of gitmodel: `python tests/docs/python_reference.py`."""
 
 import enum
 import inspect
@@ -107,7 +107,7 @@ def _signature(name: str, function: object) -> str:
 
 
 def _bare(annotated: str) -> str:
-    """Return an annotation without the quotes of a string annotation."""
+    """Return an annotation without quotes, which it has if it is a string."""
     return re.sub(r"(: |^)'([^']*)'", r"\1\2", annotated).replace("'", '"')
 
 

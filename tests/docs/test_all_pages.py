@@ -1,4 +1,4 @@
-"""All pages are free of repetitions and of paths of a single machine."""
+"""Checks of all pages: no repeated sentences, no paths of one machine, complete lists of decisions and files."""
 
 import re
 from itertools import pairwise
@@ -11,7 +11,7 @@ _MACHINE = re.compile(r"(?<!>)/tmp/|/work/|/home/(?!ada\b)\w+|/Users/|/root/|loc
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in GENERATED])
-def test_no_page_holds_a_path_of_one_machine(page: str) -> None:
+def test_no_page_has_a_path_of_one_machine(page: str) -> None:
     assert _MACHINE.findall(read(page)) == []
 
 
@@ -28,7 +28,7 @@ def test_each_decision_has_a_number_of_its_own_and_its_row() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_page_says_the_same_twice_in_a_row(page: str) -> None:
-    """An edit can leave a sentence beside its new wording; this test finds such sentences."""
+    """Finds sentences that an edit left in the page beside their new wording."""
     text = re.sub(r"^```.*?^```$", "```", read(page), flags=re.MULTILINE | re.DOTALL)
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     introductions = [paragraph.endswith(":") and paragraph[:1] not in "#|-<" for paragraph in paragraphs]
@@ -37,7 +37,7 @@ def test_no_page_says_the_same_twice_in_a_row(page: str) -> None:
     assert twice == []
 
 
-def test_settings_lists_every_file_of_a_clone() -> None:
+def test_the_page_on_settings_lists_every_file_that_gitmodel_writes_to_a_clone() -> None:
     listed = set(re.findall(r"`gitmodel/([\w-]+)/?", read("docs/reference/settings.md")))
     sources = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "gitmodel").rglob("*.py")))
     written = set(re.findall(r'common_dir / "gitmodel" / "([\w-]+)"', sources))

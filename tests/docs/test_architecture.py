@@ -1,4 +1,4 @@
-"""The page on the architecture lists the layers that import-linter enforces, and files that exist."""
+"""The page on the architecture agrees with the code: its layers, its modules, and which layer runs git."""
 
 import ast
 import re
@@ -43,7 +43,7 @@ _RUNNING = ("run", "lines", "oid", "oids", "run_remote", "path", "command")
 
 
 def _runs_of_git(text: str) -> Iterator[str]:
-    """Yield the expressions in a module that run git."""
+    """Yield the expressions in the source *text* that run git."""
     for node in ast.walk(ast.parse(text)):
         match node:
             case ast.Call(func=ast.Attribute(value=git, attr=attr)) if attr in _RUNNING:

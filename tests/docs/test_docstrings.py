@@ -1,4 +1,4 @@
-"""Docstrings start with a verb or a noun, so that they read as a sentence on their own."""
+"""Docstrings start with a verb or a noun, so that readers understand each docstring alone."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ OPENING = re.compile(
 
 
 def docstrings(source: str) -> Iterator[tuple[int, str]]:
-    """Yield the line and the text of each docstring in *source*, those of attributes included."""
+    """Yield the line and the text of each docstring in *source*, including docstrings of attributes."""
     for node in ast.walk(ast.parse(source)):
         body = getattr(node, "body", None)
         for statement in body if isinstance(body, list) else ():

@@ -1,4 +1,4 @@
-"""`docs/reference/format.md` agrees with the program: keys, examples, digests, names of rules."""
+"""`docs/reference/format.md` agrees with the code: keys of records, examples, digests, limits and names of rules."""
 
 import hashlib
 import re
@@ -26,14 +26,14 @@ RECORDS: dict[str, type[Record]] = {
 
 
 def section(title: str) -> str:
-    """The text below the heading *title*, up to the next heading."""
+    """Return the text of the page below the heading *title*, up to the next heading."""
     found = re.search(rf"^##+ {re.escape(title)}\n(.*?)(?=^##+ |\Z)", PAGE, re.MULTILINE | re.DOTALL)
     assert found, f"there is no section {title}"
     return found[1]
 
 
 def key_tables(text: str) -> list[list[tuple[str, str]]]:
-    """The key and default columns of each table of keys in *text*."""
+    """Return the columns for key and default of each table of keys in *text*."""
     tables = re.findall(r"^\| key \| type \| default \|\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
     rows = [[line.strip("|").split("|") for line in table.splitlines()] for table in tables]
     return [[(row[0].strip(" `"), row[-1].strip()) for row in table] for table in rows]

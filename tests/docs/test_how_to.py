@@ -1,4 +1,4 @@
-"""The commands of the how-to pages run, each page in a registry with two versions of `iris`."""
+"""The commands of each how-to page run without an error, in a registry with two versions of `iris`."""
 
 import subprocess
 import sys
@@ -6,7 +6,8 @@ import sys
 import pytest
 from pages import Folder, all_pages, blocks, steps
 
-# The pages on frameworks and on MLflow need their libraries: tests/formats/frameworks/test_page.py and
+# Other tests run these pages. The pages on frameworks and MLflow need libraries: tests/formats/frameworks/test_page.py
+# and
 # tests/interop/mlflow/test_plugin_end_to_end.py run them.
 ELSEWHERE = (
     "docs/how-to/frameworks.md",

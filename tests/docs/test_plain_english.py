@@ -34,10 +34,10 @@ PHRASES = re.compile(
     re.IGNORECASE,
 )
 WIDTH = 100
-LONGEST_SENTENCE = 45  # words, code and links counted as one
+LONGEST_SENTENCE = 45  # in words; code and a link count as one word
 # Forbidden: the verb "to pay" for costs. Write "imported here because only a retry needs it".
 PAYS = re.compile(r"\b(?:pays? for|not pay)\b")
-# A name must say the subject and the result of the test. Forbidden: "test_what_is_young_is_said".
+# The name of a test must say its subject and its result. Forbidden: "test_what_is_young_is_said".
 RIDDLES = re.compile(
     r"test_(?:it|they|to|what|which|who|whose|whoever)_|test_(?:by|in|inside|on|with|without)_\w*_it_"
     r"|\w*_(?:anew|behind_our_back|all_the_same|for_ever|goes_on|mends?|mended|young)(?:_|$)"
@@ -56,7 +56,7 @@ def prose(text: str) -> str:
 
 
 def sentences(page: str) -> Iterator[str]:
-    """Yield the sentences of *page*, without those of its tables and headings."""
+    """Yield the sentences of *page*, except sentences in tables and headings."""
     for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.)\s)", text_of(page)):
         if not paragraph.lstrip().startswith(("|", "#", "<!--")):
             plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", "link", re.sub(r"`[^`]*`", "code", " ".join(paragraph.split())))
@@ -118,7 +118,7 @@ def test_names_of_tests_name_their_subject_and_result() -> None:
 @pytest.mark.parametrize(
     "text", ["It is made anew.", "One tag more.", "What became of it?", "The error is said.", "Nobody lets go of it."]
 )
-def test_the_check_finds_such_phrases(text: str) -> None:
+def test_the_check_finds_phrases_that_need_a_second_reading(text: str) -> None:
     assert PHRASES.search(text)
 
 
@@ -139,6 +139,6 @@ def test_the_check_finds_riddles_in_names_of_tests(name: str) -> None:
 
 
 def test_no_message_has_an_article_that_may_not_fit_the_word_after_it() -> None:
-    """`with_article` selects "a" or "an" for the name of a type."""
+    """A message that writes "a" before a value may need "an". The function `with_article` selects the right one."""
     fixed = re.compile(r"\ban? \{(?:type|type_name|kind|cls)\b[^}!]*\}")
     assert [hit for file in sources("gitmodel") for hit in fixed.findall(file.read_text(encoding="utf-8"))] == []

@@ -1,4 +1,4 @@
-"""The page about ModelConfig: each example raises or logs the message that the page shows, and each solution works."""
+"""The page on problems with ModelConfig: each example gives the message on the page, and each solution works."""
 
 import runpy
 from pathlib import Path

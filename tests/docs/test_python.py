@@ -12,7 +12,7 @@ from python_reference import PAGE, render
 Git = Callable[..., str]
 
 
-def test_the_reference_is_written_from_the_docstrings() -> None:
+def test_the_python_reference_is_up_to_date_with_the_docstrings() -> None:
     assert PAGE.read_text(encoding="utf-8") == render(), "run `python tests/docs/python_reference.py`"
 
 

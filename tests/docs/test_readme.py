@@ -1,4 +1,4 @@
-"""The commands of the README and of the tour of the demo run and print what these pages show."""
+"""The commands in the README and in the tour of the demo print what these pages show, and the README stays short."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The commands of the tutorial and of the pages that continue it run and print what they show."""
+"""The commands of the tutorial, and of the pages that continue it, print what these pages show."""
 
 from pages import Folder, blocks, check, steps
 
@@ -14,7 +14,7 @@ def test_the_tutorial_on_pipelines_prints_the_shown_output(folder: Folder, rewri
 def test_the_tutorial_prints_the_shown_output_and_git_alone_answers_the_questions_of_lineage(
     folder: Folder, rewrite: bool
 ) -> None:
-    """Both pages are in one test, because the second uses the repository of the first, in which training takes long."""
+    """One test runs both pages, because the second page uses the repository of the first, whose training takes long."""
     check(TUTORIAL, folder, rewrite=rewrite)
     for block in blocks(LINEAGE):
         for step in steps(block.text) if block.language == "console" else ():

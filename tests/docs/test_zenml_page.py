@@ -1,4 +1,4 @@
-"""The table of errors for users of ZenML: each row shows the message of its error, and a form that works."""
+"""The page for users of ZenML has a table of errors. Each row shows the real message, and its "write instead" works."""
 
 import re
 from pathlib import Path

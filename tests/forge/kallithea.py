@@ -1,4 +1,4 @@
-"""Kallithea, a forge with pull requests, on loopback. `python3 noxfile.py -s forge` installs it."""
+"""Runs Kallithea, a git host with pull requests, on loopback. `python3 noxfile.py -s forge` installs it."""
 
 import http.cookiejar
 import json
@@ -20,7 +20,7 @@ _TOKEN = "_session_csrf_secret_token"
 
 
 class Kallithea:
-    """A running Kallithea at *url* with one administrator, `admin`, whose key for the API is *key*."""
+    """A running Kallithea at *url*. Its only user is the administrator `admin`, whose API key is *key*."""
 
     def __init__(self, url: str, key: str) -> None:
         self.url = url
@@ -39,7 +39,10 @@ class Kallithea:
         return found["result"]
 
     def open_pull_request(self, repository: str, source: tuple[str, str], target: tuple[str, str], title: str) -> int:
-        """Open a pull request between two branches, each given with its commit, as a person does in the browser."""
+        """Open a pull request in the browser's form, and return its number.
+
+        A branch is given as its name and commit.
+        """
         form = {
             "org_repo": repository,
             "org_ref": "branch:{}:{}".format(*source),
@@ -54,12 +57,12 @@ class Kallithea:
         return int(found[1])
 
     def page(self, path: str) -> str:
-        """The HTML of a page, for the administrator."""
+        """Return the HTML of a page, as the administrator sees it."""
         with self._browser.open(self.url + path) as answer:
             return str(answer.read().decode())
 
     def _visit(self, path: str, form: dict[str, str], page: str) -> str:
-        """Submit *form* with the token in *page*. Returns the address at which the browser ends."""
+        """Submit *form* with the CSRF token in *page*. Returns the address to which the server redirects."""
         token = re.search(rf'{_TOKEN}[^>]*value="([^"]+)"', self.page(page))
         assert token
         body = urllib.parse.urlencode({**form, _TOKEN: token[1]}).encode()
@@ -69,7 +72,7 @@ class Kallithea:
 
 @contextmanager
 def running(home: Path, folder: Path) -> Iterator[Kallithea]:
-    """Start the Kallithea of the environment *home* with its data in *folder*, and end it after the block."""
+    """Start Kallithea from the Python environment *home*, with its data in *folder*, and end it after the block."""
     programs = home / "bin"
     environ = {**os.environ, "HOME": str(folder), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
     with socket.socket() as free:

@@ -1,4 +1,4 @@
-"""Promotions by pull request on Kallithea, a forge that users run themselves, over git's HTTP."""
+"""Promotions by pull requests on Kallithea, a real git host, over HTTP."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ def forge(tmp_path_factory: pytest.TempPathFactory):
 
 
 class Clone:
-    """A clone of a repository of the forge, with the password in a credential helper."""
+    """A clone of a repository on Kallithea. A credential helper of git has the password."""
 
     def __init__(self, forge: kallithea.Kallithea, folder: Path, name: str) -> None:
         self.folder = folder
@@ -98,7 +98,7 @@ def test_a_reviewed_promotion_is_in_force_after_merge_and_apply(
 
 
 def test_a_promotion_that_fails_a_gate_is_rejected_on_the_forge(forge: kallithea.Kallithea, clone: Clone) -> None:
-    """A new measurement arrives while the pull request is open."""
+    """While the pull request is open, a new measurement makes its version fail the gate."""
     number, branch = propose(forge, clone, "iris@2")
     clone.model("metadata", "set", "iris@2", "accuracy=0.5")
     clone.model("push")
@@ -112,7 +112,7 @@ def test_a_promotion_that_fails_a_gate_is_rejected_on_the_forge(forge: kallithea
 def test_a_change_pushed_without_review_is_not_put_in_force(
     forge: kallithea.Kallithea, clone: Clone, tmp_path: Path
 ) -> None:
-    """Without a merge commit, nothing shows that the promotion was reviewed."""
+    """Only a merge commit shows that a promotion was reviewed, and the pushed commit is no merge."""
     _, branch = propose(forge, clone, "iris@1")
     clone.git("push", "-q", "origin", f"{branch}:gitmodel")
     clone.model("pull")

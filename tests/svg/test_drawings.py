@@ -1,4 +1,7 @@
-"""Drawings: accessible, the same bytes everywhere, with what their width can show, and safe for any recorded text."""
+"""The SVG drawings: charts, bars, swim lanes and lineage graphs.
+
+They are accessible, have the same bytes on each machine, fit their width, and show hostile text as text.
+"""
 
 import re
 import subprocess
@@ -42,7 +45,7 @@ def of_class(svg: str, name: str) -> list[ElementTree.Element]:
 
 
 def ticks_of(chart: str) -> tuple[list[float], dict[float, str | None]]:
-    """Return the ticks of the lower axis of *chart*, and the labels that are centred below them, each by its x."""
+    """Return the positions of the ticks on the lower axis of *chart*, and the label below each tick (by position)."""
     axis = of_class(chart, "axis")
     steps = [float(x) for part in axis for x in re.findall(r"M(\S+)", part.get("d", ""))]
     below = (group for group in axis if group.get("text-anchor") == "middle")
@@ -50,7 +53,7 @@ def ticks_of(chart: str) -> tuple[list[float], dict[float, str | None]]:
 
 
 def points_of(path: str) -> list[tuple[float, float]]:
-    """Return points along the curves and vertical lines of *path*, without its arrowhead."""
+    """Return points on the curves and vertical lines of *path*, without its arrow head."""
     found = []
     for command, numbers in re.findall(r"([MCV])([^A-Za-z]*)", path.rpartition("M")[0]):
         given = [float(number) for number in numbers.split()]
@@ -121,7 +124,7 @@ def test_a_drawing_has_a_title_and_a_description_and_needs_no_style_or_script(sv
 @pytest.mark.parametrize("make", DRAWINGS.values(), ids=DRAWINGS)
 def test_hostile_text_stays_text_and_shows_control_characters_as_escapes(make):
     svg = make(HOSTILE)
-    root = read(svg)  # raises an error if the drawing is not well-formed
+    root = read(svg)  # fails if the drawing is not well-formed XML
     assert "<script" not in svg
     assert not re.search(r"[\x00-\x1f\u202e]", svg)
     shown = "".join(root.itertext())
@@ -163,14 +166,14 @@ class TestLineChart:
         assert all(x + 3.5 * len(label) <= width for x, label in labels.items())
 
     @pytest.mark.parametrize("gap", [None, NAN, float("inf"), "0.6", True, 10**400, [0.6]])
-    def test_a_value_that_is_not_a_finite_number_is_a_gap(self, gap):
+    def test_a_chart_shows_a_value_that_is_not_a_finite_number_as_a_gap(self, gap):
         svg = line_chart([(1, 0.5), (2, 0.6), (3, gap), (4, 0.7), (5, 0.8)], name="accuracy")
         (line,) = of_class(svg, "line")
         assert line.get("d", "").count("M") == 2
         assert len(of_class(svg, "dot")) == 4
         assert "1 without a number" in svg
 
-    def test_a_point_between_two_gaps_is_a_dot(self):
+    def test_a_chart_shows_a_point_between_two_gaps_as_a_dot(self):
         points = [(number, None if number in (100, 102) else number / 7) for number in range(1, 200)]
         svg = line_chart(points, name="accuracy")
         assert len(of_class(svg, "dot")) == 1
@@ -225,7 +228,7 @@ class TestLineChart:
         assert "nan" not in svg
         assert "inf" not in svg
 
-    def test_the_minima_the_maxima_and_both_ends_stay_among_many_points(self):
+    def test_a_chart_of_many_points_keeps_minima_maxima_and_both_ends(self):
         points = [(number, 0.5 + number % 10 / 100) for number in range(1, 10_001)]
         points[4321] = (4322, 0.99)
         points[8765] = (8766, 0.01)
@@ -235,13 +238,13 @@ class TestLineChart:
         assert run == sorted(run)
         assert len(line_chart(points, name="accuracy").encode()) < 12_000
 
-    def test_a_gap_as_wide_as_a_column_stays_among_many_points(self):
+    def test_a_chart_of_many_points_keeps_a_wide_gap(self):
         points = [(number, None if 4000 < number < 4500 else 0.5) for number in range(1, 10_001)]
         assert len(line_runs(points, 300)) == 2
         every_other = [(number, 0.5 if number % 2 else None) for number in range(1, 10_001)]
         assert len(line_runs(every_other, 300)) == 1
 
-    def test_ten_thousand_points_take_at_most_twice_the_budget_of_50_ms(self):
+    def test_a_chart_of_ten_thousand_points_takes_at_most_100_ms(self):
         points = [(number, number * 7919 % 10_007 / 10_007) for number in range(1, 10_001)]
         taken = []
         for _ in range(3):
@@ -260,7 +263,7 @@ def test_bars_begin_at_zero_and_show_every_value_in_words():
 
 
 class TestSwimLanes:
-    def test_a_block_has_its_holder_and_a_link_where_it_is_wide_enough(self):
+    def test_a_block_of_a_swim_lane_shows_its_version_and_a_link_if_it_is_wide_enough(self):
         spans = [
             Span("production", "1", day(0), day(50), href="v/1"),
             Span("production", "2", day(50), day(51), href="v/2"),
@@ -276,7 +279,7 @@ class TestSwimLanes:
         assert "production: 2 from 2026-04-21 00:00, until 2026-04-22 00:00" in svg
         assert "staging: empty, 0 changes" in svg
 
-    def test_a_refused_change_is_a_cross_and_no_block(self):
+    def test_swim_lanes_show_a_refused_change_as_a_cross(self):
         spans = [Span("production", "1", day(0)), Span("production", "2", day(9), state=REFUSED)]
         svg = swim_lanes(spans, title="Stages of iris", lanes=["production"])
         assert len(of_class(svg, "span")) == 1
@@ -291,31 +294,31 @@ class TestSwimLanes:
         assert "production: 2 pending since 2026-03-11 00:00" in svg
         assert of_class(svg, "open") == []
 
-    def test_many_changes_are_drawn_as_one_block_with_their_number(self):
+    def test_swim_lanes_show_many_short_changes_as_one_block_with_their_number(self):
         spans = [Span("production", str(number), day(number / 100), day(number / 100 + 0.01)) for number in range(9999)]
         svg = swim_lanes([*spans, Span("production", "9999", day(99.99))], title="x", lanes=[], until=day(200))
         assert len(svg.encode()) < 4_000
         assert "9999 changes" in texts(svg)
         assert "9999" in texts(svg)
 
-    def test_lanes_beyond_the_first_50_are_counted(self):
+    def test_swim_lanes_show_50_lanes_and_the_number_of_the_others(self):
         spans = [Span(f"model-{number} production", "1", day(0)) for number in range(60)]
         svg = swim_lanes(spans, title="Stages", lanes=[])
         assert "model-49 production" in texts(svg)
         assert "model-50 production" not in texts(svg)
         assert "10 lanes more in the table" in svg
 
-    def test_changes_of_one_second_and_of_a_thousand_years_have_an_axis(self):
+    def test_swim_lanes_over_one_second_and_over_a_thousand_years_have_a_time_axis(self):
         for end in (day(0.000001), day(365_000)):
             assert len(of_class(swim_lanes([Span("a", "1", day(0), end)], title="x", lanes=[]), "axis")) >= 2
 
 
 class TestLineageGraph:
-    def test_a_graph_shows_kinds_of_nodes_by_shape_and_words_and_edges_go_down(self):
+    def test_a_lineage_graph_shows_kinds_of_nodes_by_shape_and_words_and_its_edges_go_down(self):
         svg = lineage_graph(some_lineage(), links={"iris@4": "v/4"})
         shown = texts(svg)
         assert {"iris@4", "production, champion", "classifier", "failed run of 2026-…"} <= set(shown)
-        assert "version, classifier" in shown  # the reason why the record of wine@1 is missing
+        assert "version, classifier" in shown  # takes the place of the record of wine@1, which is missing
         (root,) = of_class(svg, "root")
         assert root.get("class") == "node version root held"
         assert len(of_class(svg, "missing")) == 1
@@ -326,7 +329,7 @@ class TestLineageGraph:
         assert order[0].startswith("classifier: data sha256:bbbb"), "no version has it; the run names it"
         assert "2 versions, 1 run, 2 artifacts" in svg
 
-    def test_only_the_nearest_nodes_are_drawn_and_no_box_leaves_the_width(self):
+    def test_a_lineage_graph_has_only_the_nearest_nodes_and_no_box_leaves_its_width(self):
         nodes = [Node("iris@1", VERSION), *(Node(f"run-{number}", RUN, {}, "gone") for number in range(400))]
         edges = tuple(Edge(f"run-{number}", "iris@1") for number in range(400))
         for width in (328, 720):
@@ -353,10 +356,10 @@ class TestLineageGraph:
             behind = [box for box in boxes if box[0] < x < box[0] + 154 and box[1] + 0.5 < y < box[1] + 41.5]
             assert behind == []
 
-    def test_a_cycle_of_a_damaged_registry_is_drawn(self):
+    def test_a_lineage_graph_with_a_cycle_is_drawn(self):
         assert sum(map(len, layers(["a", "b", "c"], [("a", "b"), ("b", "a"), ("b", "c"), ("c", "c")]))) == 3
 
-    def test_an_edge_leads_to_a_lower_layer(self):
+    def test_each_edge_of_a_graph_leads_to_a_lower_layer(self):
         ids = [str(number) for number in range(60)]
         edges = [(str(a), str(b)) for a in range(60) for b in range(a + 1, 60) if (a * 7 + b) % 11 == 0]
         depth = {id: place for place, layer in enumerate(layers(ids, edges)) for id in layer}
@@ -400,7 +403,10 @@ def test_the_nearest_part_of_a_lineage_has_few_versions_of_each_artifact():
 
 
 def test_the_nearest_part_of_a_lineage_keeps_versions_in_use_that_are_far():
-    """A run makes eight artifacts of a version. The one that is read last leads to a version in production."""
+    """A run makes eight artifacts of a version.
+
+    Only the artifact that is read last leads to a version in production.
+    """
     names = [str(number) for number in range(8)]
     used = Node("wine@1", VERSION, {"stage": "production", "aliases": []})
     nodes = (Node("iris@1", VERSION), *(Node(name, ARTIFACT) for name in names), Node("train", RUN), used)

@@ -1,7 +1,7 @@
-"""A real browser for tests of pages: Debian's Chromium, driven by Playwright, one for each process of the tests.
+"""A real browser for tests of pages: Chromium, which Playwright controls. Each process of the tests starts one.
 
 A `Visitor` opens pages and collects their faults: errors on the console (such as a violation of the content security
-policy), exceptions of scripts, and requests that leave the origin.
+policy), exceptions of scripts, and requests to another origin.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ ARGUMENTS = [
     "--disable-quic",
     "--disable-sync",
     "--no-first-run",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # lets the browser reach no other machine
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # prevents requests to other machines
 ]
 TIMEOUT = 30_000  # in milliseconds, and long, because the machine may be busy
 
@@ -44,7 +44,7 @@ class Chromium:
 
     @contextmanager
     def in_use(self) -> Iterator[Browser]:
-        """Give the browser to the block. Outside of blocks, other tests can use `asyncio` in this thread."""
+        """Give the browser to the block. After the block, other tests can use `asyncio` in this thread again."""
         asyncio._set_running_loop(self._loop)
         try:
             yield self.browser
@@ -65,11 +65,11 @@ def chromium() -> Iterator[Chromium]:
         finally:
             with used.in_use():
                 browser.close()
-            asyncio._set_running_loop(used._loop)  # Playwright ends the browser
+            asyncio._set_running_loop(used._loop)  # Playwright needs its event loop to end the browser
 
 
 class Visitor:
-    """Pages in a browser, and the *faults* found on them, in words."""
+    """Opens pages in the browser. *faults* describes what is wrong on these pages."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
@@ -107,22 +107,22 @@ class Visitor:
         return page
 
     def take_faults(self) -> list[str]:
-        """Return the faults that were found, and forget them, so that the test does not fail."""
+        """Return the faults found so far, and forget them, so that they do not fail the test."""
         self._receive()
         found, self.faults = self.faults, []
         return found
 
     def close(self) -> None:
-        """Note the faults that the browser has not yet reported, and close all windows."""
+        """Collect the faults that the browser has not yet reported, and close all windows."""
         self._receive()
         for context in self._browser.contexts:
             context.close()
 
     def _receive(self) -> None:
-        """Ask each page something, because its events arrive before its answer."""
+        """Receive pending events: ask each page for a value, because its events arrive before the answer."""
         for context in self._browser.contexts:
             for page in context.pages:
-                with suppress(Error):  # a page does not answer while it is being replaced
+                with suppress(Error):  # a page that is being replaced does not answer
                     page.evaluate("0")
 
     def _check(self, url: str, allowed: str) -> None:
@@ -141,9 +141,9 @@ def _allowed(url: str) -> str:
 
 
 def looks(page: Page) -> Iterator[tuple[int, bool]]:
-    """Show *page* on a screen and on a phone, each light and dark, without loading it again.
+    """Show *page* in a wide and a narrow window, in light and dark colours, without loading the page again.
 
-    Yields the width of the window, and True for dark.
+    Yields the width of the window, and True if the colours are dark.
     """
     for width in (1280, 360):
         page.set_viewport_size({"width": width, "height": 900})

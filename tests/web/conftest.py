@@ -1,4 +1,4 @@
-"""Fixtures for tests of pages: a registry, a browser, and visits to pages that must be free of faults."""
+"""Fixtures for tests of pages: an empty registry, and a browser that fails the test if a page has a fault."""
 
 import subprocess
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from gitmodel import Client
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[browser.Chromium]:
-    """One Chromium for all tests of a process."""
+    """The Chromium that all tests of a process share."""
     with browser.chromium() as started:
         yield started
 
 
 @pytest.fixture
 def visitor(chromium: browser.Chromium) -> Iterator[browser.Visitor]:
-    """A visitor of pages. The test fails if a page logs an error, breaks its policy, or sends a request elsewhere."""
+    """A visitor of pages. The test fails if a page has a fault: an error, or a request to another origin."""
     with chromium.in_use() as used:
         visitor = browser.Visitor(used)
         try:
@@ -30,7 +30,7 @@ def visitor(chromium: browser.Chromium) -> Iterator[browser.Visitor]:
 
 @pytest.fixture(scope="module")
 def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """A registry without models, for all tests of a module."""
+    """A registry without models, which all tests of a module share."""
     folder = tmp_path_factory.mktemp("registry")
     subprocess.run(["git", "init", "-q", folder], check=True)
     for key, value in (("user.name", "Ada"), ("user.email", "ada@example.com")):

@@ -1,4 +1,4 @@
-"""The layout of a page, checked by script: nothing overlaps, is cut off or reaches out of the window."""
+"""Checks of the layout of a page by scripts in the browser: texts that overlap, are cut off or leave the window."""
 
 from playwright.sync_api import Page
 
@@ -83,7 +83,9 @@ def keyboard_faults(page: Page) -> list[str]:
     """Return the controls of *page* that Tab does not reach, and those without a visible focus, in words."""
     controls = page.evaluate(_FIND_CONTROLS)
     reached, hidden = set(), []
-    for _ in range(2 * len(controls)):  # Tab also stops at areas that can be scrolled, which are no controls
+    for _ in range(
+        2 * len(controls)
+    ):  # twice, because Tab also stops at areas that can be scrolled, which are not controls
         if len(reached) == len(controls):
             break
         page.keyboard.press("Tab")

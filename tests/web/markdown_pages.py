@@ -1,4 +1,4 @@
-"""Markdown of a pull request as a page, as git hosts show it: tables, folded parts, and Mermaid under `strict`."""
+"""Convert the Markdown of a pull request to a page, as git hosts do: tables, folded parts and Mermaid graphs."""
 
 import html
 import re
@@ -26,7 +26,7 @@ window.drawn = mermaid.run({querySelector: "pre.mermaid"}).then(() => "drawn", e
 
 
 def as_page(markdown: str) -> str:
-    """Return a page with *markdown*, in which `/mermaid.js` draws the graphs; `drawn` is a promise of its result."""
+    """Return a page with *markdown*, whose graphs `/mermaid.js` draws. Its promise `drawn` ends when they are drawn."""
     reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     body = re.sub(
         r'<pre><code class="language-mermaid">(.*?)</code></pre>', r'<pre class="mermaid">\1</pre>',

@@ -1,4 +1,4 @@
-"""The local server of the pages, in a thread of a test."""
+"""Run the local server of the pages in a thread of a test."""
 
 import threading
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ DEFAULT = SiteOptions()
 
 @contextmanager
 def serving(client: Client, options: SiteOptions = DEFAULT) -> Iterator[str]:
-    """Serve the pages of *client*; yields the address."""
+    """Serve the pages of *client* until the block ends. Yields the address."""
     socket, server = listen(0), uvicorn_server(client, options)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
     thread.start()

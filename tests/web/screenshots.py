@@ -1,7 +1,7 @@
 """Take the screenshots of the documentation. `python3 noxfile.py -s pictures` writes them to docs/pictures.
 
-Each screenshot is of a page of the demo, or of the plan of its proposal as a git host shows it. `sources.json` beside
-the pictures says which content was photographed, so that a test notices if the pages changed since.
+Each screenshot shows a page of the demo, or the plan of its proposal as a git host shows it. The file `sources.json`
+has a digest of the content of each screenshot, so that a test notices if a page changed later.
 """
 
 import hashlib
@@ -23,11 +23,11 @@ PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 SOURCES = PICTURES / "sources.json"
 PAGES = {"models": "index.html", "stages": "stages.html", "model": "m/churn/index.html"}
 WIDTH, HEIGHT = 1120, 720
-PULL_REQUEST = 900, 960  # the width of a comment and its margins, and the height of what the picture shows
+PULL_REQUEST = 900, 960  # the width of a comment with its margins, and the height of the part in the picture
 
 
 def make_pages(demo: Path, folder: Path) -> dict[str, Path]:
-    """Export the site of *demo* to *folder*, and the plan of its proposal as a page. Returns the file of each page."""
+    """Export the site of *demo* and the plan of its proposal to *folder*. Returns the file of each page."""
     repository = folder / "demo"
     shutil.copytree(demo, repository, symlinks=True)
     run = [sys.executable, "-m", "gitmodel", "-C", str(repository)]
@@ -48,7 +48,7 @@ def make_pages(demo: Path, folder: Path) -> dict[str, Path]:
 
 
 def digests(pages: dict[str, Path]) -> dict[str, str]:
-    """A digest of the content of each page, without ids, which depend on the versions of libraries."""
+    """Return a digest of the content of each page, without ids, because ids depend on the versions of libraries."""
     contents = {name: file.read_text(encoding="utf-8") for name, file in pages.items()}
     contents["style"] = "".join(file.read_text(encoding="utf-8") for file in (pages["models"].parent).glob("*.css"))
     return {

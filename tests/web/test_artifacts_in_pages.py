@@ -1,4 +1,7 @@
-"""Pictures and small texts of versions in a site: only with `--artifacts`, recognised by content, never SVG or HTML."""
+"""`site --artifacts` shows pictures and small texts of versions.
+
+It recognises them by content, and excludes SVG and HTML.
+"""
 
 import json
 import struct
@@ -16,7 +19,7 @@ from gitmodel.web.registry_data.artifact_content import read_picture
 
 
 def png(width: int, height: int, *, rows: int | None = None) -> bytes:
-    """Return a PNG file whose header has this size, and which has *rows* rows of pixels."""
+    """Return a PNG file whose header claims the given size, and which contains *rows* rows of pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

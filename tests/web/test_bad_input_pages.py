@@ -17,12 +17,12 @@ from gitmodel.web.registry_data.registry_data import RegistryData
 HOSTILE = (
     "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\u2028 [x](javascript:alert(1)) " + "W" * 90
 )
-LONG = "word " * 12_000  # a record has at most 64 kB
+LONG = "word " * 12_000  # fits into a record, which has at most 64 kB
 
 
 @pytest.fixture
 def registry(code_repo, tmp_path):
-    """A registry with hostile text in every field, long text, many keys, and numbers that change their type."""
+    """A registry with hostile text in every field, long texts, many keys, and metadata whose type changes."""
     page, drawing = tmp_path / "page.html", tmp_path / "drawing.svg"
     page.write_text("<script>alert(1)</script>", encoding="utf-8")
     drawing.write_text('<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', encoding="utf-8")
@@ -82,7 +82,7 @@ def test_a_clone_without_tags_or_history_has_all_pages(registry, tmp_path, kind)
 
 
 @pytest.mark.parametrize("record", ['version = "x"\n', "version = 99\n", "= [\n"])
-def test_a_damaged_record_of_a_stage_hides_its_model_only(code_repo, tmp_path, record):
+def test_a_damaged_record_of_a_stage_hides_only_its_model(code_repo, tmp_path, record):
     with Client(code_repo) as client:
         for name in ("iris", "wine"):
             client.register_model(name).create_version(metadata={"accuracy": 0.9})

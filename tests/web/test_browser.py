@@ -1,4 +1,4 @@
-"""The browser of the tests reports faults of pages."""
+"""The helpers in browser.py find faults of pages, so that the other tests can rely on them."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ POLICY = "default-src 'none'; style-src 'self'"
 
 @pytest.fixture
 def show():
-    """Serve one page, with the content security policy of the pages: `show(html)` returns its URL."""
+    """A function `show(html)` that serves one page with gitmodel's content security policy, and returns its URL."""
 
     class Handler(QuietHandler):
         def do_GET(self):
@@ -28,7 +28,7 @@ def show():
         yield lambda html: page.append(html.encode()) or server.url + "/"
 
 
-def test_a_good_page_has_no_faults(show, visitor):
+def test_a_page_without_faults_is_accepted(show, visitor):
     page = visitor.open(show(GOOD))
     assert page.text_content("h1") == "Iris"
     assert accessibility_faults(page) == []

@@ -28,11 +28,11 @@ def test_the_start_page_opens_as_a_file_without_a_network(visitor: Visitor, site
     page = visitor.open((site / "index.html").as_uri(), dark=dark)
     assert page.title() == "gitmodel"
     links = page.locator(".sidebar-tree a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
-    pages = {str(path.relative_to(site)) for path in site.glob("docs/[!d]*/*.html")}  # all but the decisions
+    pages = {str(path.relative_to(site)) for path in site.glob("docs/[!d]*/*.html")}  # all pages except the decisions
     assert pages <= set(links)
 
 
-# What a reader types into the search, and the heading of the answer.
+# What a reader types into the search, and the heading of the question that answers it.
 QUESTIONS = {
     "first model": "How do I create my first model?",
     "windows": "Does gitmodel work on Windows or macOS?",
@@ -80,7 +80,7 @@ QUESTIONS = {
 
 
 def test_each_question_is_found_by_one_search(visitor: Visitor, site: Path) -> None:
-    """Among the first five results is the page of questions and answers, or the page that its answer links to."""
+    """The first five results must contain the page of questions, or a page to which the answer there links."""
     answers = _answers((ROOT / "docs" / "questions.md").read_text(encoding="utf-8"))
     assert sorted(answers) == sorted(QUESTIONS.values())
     page = visitor.open((site / "search.html").as_uri())
@@ -97,7 +97,7 @@ def test_each_question_is_found_by_one_search(visitor: Visitor, site: Path) -> N
 
 
 def _answers(text: str) -> dict[str, list[str]]:
-    """The questions of the page, each with the pages that its answer links to."""
+    """Return the questions of the page, each with the pages to which its answer links."""
     parts = re.split(r"^### (.+)$", text, flags=re.MULTILINE)[1:]
     links = re.compile(r"\]\(([\w./-]+)\.md")
     return {

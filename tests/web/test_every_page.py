@@ -1,4 +1,4 @@
-"""Every kind of page, with the data of the demo registry, in a real browser."""
+"""Every kind of page of the demo registry in a real browser: layout, accessibility, and without script."""
 
 import pytest
 from browser import accessibility_faults, looks
@@ -15,7 +15,7 @@ PAGES = [page for page in routes.PAGES if page.template]
 
 @pytest.fixture(scope="module")
 def site(demo, tmp_path_factory):
-    """The site of the demo registry, and by the name of each kind its first and last page."""
+    """The site of the demo registry, and the first and last page of each kind, by the name of the kind."""
     folder = tmp_path_factory.mktemp("site")
     with Client(demo) as client:
         export_site(client, folder, SiteOptions(artifacts=True))
@@ -26,7 +26,7 @@ def site(demo, tmp_path_factory):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_nothing_overlaps_or_is_cut_off_and_axe_finds_nothing(site, visitor, page):
-    """On a screen and on a phone, light and dark, with folded parts closed and open."""
+    """The check runs in a wide and a narrow window, in light and dark, with folded parts closed and open."""
     folder, files = site
     for file in files[page.name]:
         seen = visitor.open((folder / file).as_uri(), site=folder)

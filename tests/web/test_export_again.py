@@ -1,4 +1,7 @@
-"""Exporting a site again: after any change, the site has the bytes of an export to an empty folder."""
+"""An export to a folder with an older site renders only changed pages.
+
+After any change of the registry, the site has the same bytes as an export to an empty folder.
+"""
 
 import os
 import random
@@ -30,7 +33,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def client(code_repo: Path, tmp_path: Path) -> Iterator[Client]:
-    """A client of a registry with versions, artifacts that versions share, a run that reads one, and a gate."""
+    """A client of a registry with a gate, versions that share artifacts, and a run that uses an artifact."""
     with Client(code_repo) as client:
         (tmp_path / "rows.json").write_text("[1, 2]", encoding="utf-8")
         (tmp_path / "notes.md").write_text("# Notes", encoding="utf-8")
@@ -50,7 +53,7 @@ def client(code_repo: Path, tmp_path: Path) -> Iterator[Client]:
 
 
 class World:
-    """A registry, the options of its site, and the folder of a site that is exported again and again."""
+    """A registry and a folder to which its site is exported repeatedly, with options that change."""
 
     def __init__(self, client: Client, folder: Path, choice: random.Random) -> None:
         self.client = client
@@ -60,11 +63,11 @@ class World:
         self._fresh = (folder / f"fresh-{number}" for number in range(100))
 
     def export(self, folder: Path | None = None) -> Exported:
-        """Export the registry."""
+        """Export the site to *folder*; the default is the folder of the world."""
         return export_site(self.client, folder or self.site, self.options)
 
     def check(self) -> None:
-        """Fail unless the site has the same files as a new one, also after one more export, which writes nothing."""
+        """Fail unless the site has the same files as a new export, and one more export writes nothing."""
         self.export()
         fresh = next(self._fresh)
         self.export(fresh)
@@ -73,12 +76,12 @@ class World:
         assert (again.written, again.removed) == (0, 0)
 
     def any_version(self) -> str:
-        """Return a version."""
+        """Return a random version of the registry."""
         versions = [f"{view.model}@{view.record.number}" for view in self.client.find_versions()]
         return self.choice.choice(versions)
 
     def any_file(self) -> Path:
-        """Return a file of the site."""
+        """Return a random file of the site."""
         return self.site / self.choice.choice(sorted(files_in(self.site)))
 
 
@@ -164,7 +167,7 @@ def test_a_site_that_is_exported_again_has_the_bytes_of_a_new_one(client: Client
     world.check()
     for change in world.choice.sample(CHANGES, k=len(CHANGES)):
         for _ in range(world.choice.randrange(1, 3)):
-            with suppress(Refused):  # such as deleting the version in a stage
+            with suppress(Refused):  # some random changes are refused, such as deleting the version in a stage
                 change(world)
         world.check()
 
@@ -180,7 +183,7 @@ def test_a_promotion_writes_only_the_pages_that_it_changes(client: Client, tmp_p
             Renderer, "render", lambda self, page, of: rendered.append(page.file(of)) or render(self, page, of)
         )
         export_site(client, tmp_path / "site", SiteOptions())
-    # The lineage of wine has versions of iris, because they share an artifact.
+    # The lineage page of wine changes, because it shows versions of iris with which wine shares an artifact.
     assert [file for file in rendered if "wine" in file] == ["m/wine/lineage.html"]
     after = files_in(tmp_path / "site")
     assert {path for path in after if after[path] != before.get(path)} >= {"m/iris/v/2.html", "m/iris/v/3.html"}
@@ -199,7 +202,7 @@ def test_another_release_renders_all_pages_again(
 def test_a_page_whose_answers_cannot_be_compared_is_always_rendered_again(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A function of a page may read anything: what the export does not know makes it slower, never wrong."""
+    """If the export cannot know whether the data of a page changed, it renders the page again, so it is never wrong."""
     now = count(1)
     page = replace(releases.PAGE, read=lambda registry, model, stage: f"{registry.client} {next(now)}"[-1:])
     monkeypatch.setattr(routes, "PAGES", tuple(page if each is releases.PAGE else each for each in routes.PAGES))

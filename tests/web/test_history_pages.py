@@ -1,4 +1,4 @@
-"""The pages of stages, history and lineage: their values, their drawings, and how a browser shows them."""
+"""The pages of stages, history and lineage, and the list of models: their values, their drawings, and their layout."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ PATHS = ("stages", "history", "m/iris/history", "m/iris/lineage")
 
 @pytest.fixture
 def client(code_repo: Path) -> Iterator[Client]:
-    """A registry whose stages changed: by promotions, past a gate, by a rollback, and by hand against a rule."""
+    """A registry with changes of stages: promotions, a forced promotion, a rollback, and a commit that breaks a rule."""
     (code_repo / "train.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     with Client(code_repo) as client:
         iris = client.register_model("iris", title="Irises")
@@ -48,7 +48,7 @@ def client(code_repo: Path) -> Iterator[Client]:
 
 @pytest.fixture
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The exported site of the registry, which tests must not change, because all tests of a process share it."""
+    """The exported site of the registry. Tests must not change it, because all tests of a process share it."""
     kept = tmp_path_factory.getbasetemp() / "history-site"
     if not kept.exists():
         export_site(request.getfixturevalue("client"), kept, SiteOptions())
@@ -82,23 +82,23 @@ def test_the_history_has_each_change_with_its_state_and_evidence(site: Path) -> 
 
 def test_the_history_is_drawn_as_swim_lanes_and_shown_as_a_table(site: Path) -> None:
     text = (site / "m/iris/history.html").read_text(encoding="utf-8")
-    assert text.count("<svg") == 2  # the drawing in two widths
+    assert text.count("<svg") == 2  # one drawing for a wide and one for a narrow window
     assert "production: 1 since " in text
-    assert "staging: 2 at " in text  # the cross of the change that was never in force
+    assert "staging: 2 at " in text  # the cross of a change that was never in force
     assert text.count("<tr data-stage=") == 5
     assert "<b>forced</b>: gate accuracy overridden" in text
     assert 'href="https://github.com/org/models/pull/7">#7</a>' in text
     assert '<a href="history.csv" download>CSV</a>' in text
 
 
-def test_a_stage_that_is_empty_now_says_so(client: Client, tmp_path: Path) -> None:
+def test_the_page_says_that_a_stage_is_empty_now(client: Client, tmp_path: Path) -> None:
     client.remove_alias("iris", "champion")
     export_site(client, tmp_path, SiteOptions())
     row = (tmp_path / "m/iris/history.html").read_text(encoding="utf-8").partition('data-stage="champion"')[2]
     assert '<td data-label="Until">now</td>' in row.partition("</tr>")[0]
 
 
-def test_the_models_say_of_which_version_a_number_is_and_which_gate_was_overridden(site: Path) -> None:
+def test_the_list_of_models_names_the_version_of_each_number_and_the_overridden_gate(site: Path) -> None:
     iris = twin(site, "index")["models"][1]
     assert (iris["value_of"], iris["held"]) == (3, {"stage": "production", "version": 1, "value": 0.91})
     text = (site / "index.html").read_text(encoding="utf-8")
@@ -159,7 +159,7 @@ def test_a_forged_tag_is_shown_as_forged(client: Client, code_repo: Path, tmp_pa
     assert "its tag does not count" in text
 
 
-def test_the_lineage_is_a_graph_and_a_text_tree_of_each_version_in_use(site: Path) -> None:
+def test_the_lineage_page_has_a_graph_and_a_text_tree_of_each_version_in_use(site: Path) -> None:
     page = twin(site, "m/iris/lineage")
     assert [(each["number"], each["places"]) for each in page["versions"]] == [
         (1, ["production"]),
@@ -180,7 +180,7 @@ def test_the_lineage_is_a_graph_and_a_text_tree_of_each_version_in_use(site: Pat
     assert "The model has no version yet." in (site / "m/empty/lineage.html").read_text(encoding="utf-8")
 
 
-def test_a_shallow_clone_shows_what_it_has_and_says_what_is_missing(
+def test_the_site_of_a_shallow_clone_says_which_changes_are_missing(
     client: Client, code_repo: Path, tmp_path: Path
 ) -> None:
     url, clone = code_repo.as_uri(), tmp_path / "clone"
@@ -196,7 +196,7 @@ def test_a_shallow_clone_shows_what_it_has_and_says_what_is_missing(
     assert twin(tmp_path / "site", "stages")["stages"] == ["staging", "production"]
 
 
-def test_a_shallow_clone_accuses_nobody_of_a_forged_tag(demo: Path, tmp_path: Path) -> None:
+def test_the_site_of_a_shallow_clone_does_not_call_stage_tags_forged(demo: Path, tmp_path: Path) -> None:
     clone, url = tmp_path / "clone", demo.as_uri()
     subprocess.run(["git", "clone", "-q", "--depth=1", "--no-single-branch", url, clone], check=True)
     with Client(clone) as shallow:
@@ -210,7 +210,7 @@ def test_a_shallow_clone_accuses_nobody_of_a_forged_tag(demo: Path, tmp_path: Pa
     assert {change["reason"] for change in waiting} == {unknown[1]}
 
 
-def test_the_lineage_of_a_damaged_version_says_why_it_is_missing(
+def test_the_lineage_page_says_why_a_damaged_version_is_missing(
     client: Client, code_repo: Path, tmp_path: Path
 ) -> None:
     editing.edit(code_repo, {"models/iris/versions/1.toml": "number = ["})
@@ -223,7 +223,7 @@ def test_the_lineage_of_a_damaged_version_says_why_it_is_missing(
 
 @pytest.fixture
 def served(site: Path) -> Iterator[str]:
-    """The address of a web server with the site."""
+    """The address of a web server that serves the site."""
 
     class Files(QuietHandler, SimpleHTTPRequestHandler):
         def __init__(self, *arguments: object) -> None:

@@ -1,4 +1,7 @@
-"""Requests that no browser sends, as bytes on a socket: each gets an answer with our headers, and none a traceback."""
+"""Requests that no browser sends, written as bytes to a socket.
+
+Each gets an answer with the security headers of gitmodel, and no answer or log has a traceback.
+"""
 
 import logging
 import socket
@@ -30,7 +33,7 @@ def port(empty_registry: Client) -> Iterator[int]:
 
 @pytest.fixture
 def ask(port: int, caplog: pytest.LogCaptureFixture):
-    """Send lines, and return the answer: the status, the headers and the body."""
+    """A function that sends the lines of a request, and returns the status, headers and body of the answer."""
 
     def ask(*lines: str | bytes) -> tuple[int, Message, bytes]:
         parts = [line.encode("latin-1") if isinstance(line, str) else line for line in lines]
@@ -52,7 +55,7 @@ def ask(port: int, caplog: pytest.LogCaptureFixture):
 
 
 @pytest.mark.parametrize("number", ["9" * 900, "01", "%D9%A1", "%C2%B2", "1%00", "-1", "1.0", "%31", "..", "0", "1/"])
-def test_a_version_has_one_address(ask, number: str) -> None:
+def test_a_version_page_has_only_one_address(ask, number: str) -> None:
     assert ask("GET /m/iris/v/1 HTTP/1.1", HOST)[0] == 200
     assert ask(f"GET /m/iris/v/{number} HTTP/1.1", HOST)[0] == 404
 
@@ -73,15 +76,15 @@ def test_a_version_has_one_address(ask, number: str) -> None:
         "/%",
     ],
 )
-def test_slashes_and_dots_lead_to_no_page(ask, path: str) -> None:
+def test_paths_with_additional_slashes_or_dots_are_not_found(ask, path: str) -> None:
     assert ask(f"GET {path} HTTP/1.1", HOST)[0] == 404
 
 
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
-        ("127.0.0.1", 200),  # a browser leaves out the port 80
-        ("127.0.0.1:1", 200),  # a port that is forwarded
+        ("127.0.0.1", 200),  # browsers leave out the port 80
+        ("127.0.0.1:1", 200),  # another port, as after port forwarding
         ("localhost:8765", 200),
         ("", 421),
         ("evil.example:8765", 421),
@@ -129,7 +132,9 @@ def test_only_requests_to_names_of_this_machine_are_answered(ask, method: str, h
         ("GET / HTTP/1.0", "X: no host", 421),
     ],
 )
-def test_each_form_of_a_request_gets_our_answer(ask, line: str, host: str, expected: int) -> None:
+def test_each_kind_of_request_line_gets_an_answer_with_the_right_status(
+    ask, line: str, host: str, expected: int
+) -> None:
     status, headers, _ = ask(line, host)
     assert (status, headers["Allow"]) == (expected, "GET, HEAD" if expected == 405 else None)
 
@@ -145,7 +150,7 @@ def test_each_form_of_a_request_gets_our_answer(ask, line: str, host: str, expec
         ["GET /a b HTTP/1.1", HOST],
         ["GET / HTTP/1.1", HOST, "no colon"],
         ["GET / HTTP/1.1", HOST, "Content-Length: x"],
-        [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"],  # the start of TLS
+        [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"],  # the beginning of a TLS connection
         [b"\x00" * 100],
         ["GET /" + "a" * 200_000 + " HTTP/1.1", HOST],
         ["GET / HTTP/1.1", HOST, "X: " + "a" * 200_000],
@@ -164,12 +169,12 @@ def test_a_very_long_address_is_refused(ask) -> None:
     assert ask("GET /?" + "a" * 20_000 + " HTTP/1.1", HOST)[0] == 200
 
 
-def test_a_malformed_body_ends_the_connection_quietly(ask) -> None:
+def test_a_malformed_request_body_ends_the_connection_without_a_traceback(ask) -> None:
     assert ask("POST / HTTP/1.1", HOST, "Transfer-Encoding: chunked", "", "zz")[0] in (400, 405)
     assert ask("GET / HTTP/1.1", HOST, "Content-Length: 9", "", "short")[0] in (200, 400)
 
 
-def test_the_answer_to_a_fault_of_gitmodel_has_our_headers(
+def test_the_answer_to_an_internal_error_has_the_security_headers(
     ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("gitmodel.web.server._render", lambda *_: 1 / 0)

@@ -1,4 +1,7 @@
-"""The page of the lineage: a reader chooses the depth without script, and the address keeps it."""
+"""The page of the lineage of a model: a reader chooses the depth (the number of runs), also without script.
+
+The address of the page contains the chosen depth.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,14 +24,14 @@ def client(demo: Path) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def page(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of the lineage of triage in an exported site."""
+    """The lineage page of the model `triage` in an exported site."""
     site = tmp_path_factory.mktemp("site")
     export_site(client, site, SiteOptions())
     return site / "m/triage/lineage.html"
 
 
 @pytest.mark.parametrize("reference", ["triage@6", "churn@13", "demand@12"])
-def test_a_part_of_a_lineage_is_what_a_walk_of_this_depth_finds(client: Client, reference: str) -> None:
+def test_a_lineage_cut_at_a_depth_equals_a_lineage_that_was_read_to_this_depth(client: Client, reference: str) -> None:
     whole = client.lineage(reference)
     assert depth(whole) == (2 if reference == "triage@6" else 1)
     for runs in range(3):
@@ -38,14 +41,14 @@ def test_a_part_of_a_lineage_is_what_a_walk_of_this_depth_finds(client: Client, 
         assert (part.root, depth(part)) == (reference, min(runs, depth(whole)))
 
 
-def test_a_part_of_the_sources_has_no_products(client: Client) -> None:
+def test_a_lineage_of_sources_that_is_cut_has_no_results(client: Client) -> None:
     part = within(client.lineage("churn@13", down=False), 0)
     assert part.down is None
     assert {node.kind for node in part.nodes} == {"version", "artifact"}
 
 
 @pytest.mark.parametrize(("script", "width"), [(True, 1280), (False, 360)])
-def test_a_reader_chooses_the_depth_and_the_address_keeps_it(
+def test_a_reader_can_choose_the_depth_and_the_address_keeps_it(
     page: Path, visitor: Visitor, script: bool, width: int
 ) -> None:
     site = page.parents[2]
@@ -75,7 +78,7 @@ def test_the_page_with_a_chosen_depth_is_accessible(page: Path, visitor: Visitor
         assert (look, accessibility_faults(seen), layout_faults(seen)) == (look, [], [])
 
 
-def test_a_lineage_over_one_run_has_no_depth_to_choose(page: Path) -> None:
+def test_the_page_of_a_lineage_with_one_run_has_no_choice_of_depth(page: Path) -> None:
     of_churn = page.parents[1] / "churn/lineage.html"
     assert "depths" in page.read_text(encoding="utf-8")
     assert "depths" not in of_churn.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The pages of models and versions in a real browser: with and without script, from a server and from a folder."""
+"""The pages of models and versions in a real browser, with and without script, from a server and from a folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,13 +92,13 @@ def test_the_reader_can_choose_columns_and_show_older_versions(url: str, visitor
     page.get_by_text("Columns", exact=True).first.click()
     page.get_by_label("accuracy", exact=True).uncheck()
     page.wait_for_function("() => document.querySelectorAll('#versions th[data-key]').length === 2")
-    # the script replaces the rows after the head of the table
+    # waits for the rows, which the script replaces after the head of the table
     page.locator("#versions tbody tr:first-child > *:nth-child(4)", has_text="0.009524").wait_for()
     page.get_by_role("button", name="Show 100 more").click()
     page.wait_for_function("() => document.querySelectorAll('#versions tbody tr').length === 105")
 
 
-def test_selected_versions_are_compared(url: str, visitor: Visitor) -> None:
+def test_a_reader_can_select_versions_and_compare_them(url: str, visitor: Visitor) -> None:
     page = visitor.open(f"{url}m/iris/")
     compare = page.locator("a.compare")
     assert compare.get_attribute("aria-disabled") == "true"
@@ -128,7 +128,7 @@ def test_the_chart_has_the_width_of_the_page_and_the_limits_of_gates(url: str, v
     assert shown.evaluate("element => element.getBoundingClientRect().width") == width
     limit = "gate of production: >= 0.85"
     assert limit in shown.text_content()
-    for key, expected in (("loss", False), ("accuracy", True)):  # drawn by the script
+    for key, expected in (("loss", False), ("accuracy", True)):  # the script draws the chart of the selected key
         page.get_by_label("Number").select_option(key)
         page.wait_for_function(f"() => document.querySelector('#chart title').textContent === '{key} over versions'")
         assert (limit in shown.text_content(), shown.locator(".limit").count() > 0) == (expected, expected)
@@ -158,7 +158,7 @@ def test_numbers_of_a_version_stay_on_one_line_on_a_phone(url: str, visitor: Vis
     assert page.get_by_role("link", name="Compare with 90, replaced in production").is_visible()
 
 
-def test_models_are_filtered_by_words_and_tags(url: str, visitor: Visitor) -> None:
+def test_a_reader_can_filter_the_list_of_models_by_words_and_tags(url: str, visitor: Visitor) -> None:
     page = visitor.open(url)
     page.get_by_label("small").check()
     assert page.locator("#models tbody tr:visible").count() == 2
@@ -168,7 +168,7 @@ def test_models_are_filtered_by_words_and_tags(url: str, visitor: Visitor) -> No
     assert again.locator("#models tbody tr:visible").count() == 1
 
 
-def test_every_control_is_reached_by_keyboard(url: str, visitor: Visitor) -> None:
+def test_every_control_can_be_reached_by_keyboard(url: str, visitor: Visitor) -> None:
     page = visitor.open(f"{url}m/wine/")
     wanted = page.evaluate(
         """() => [...document.querySelectorAll("a[href], button, input, select, summary")].filter(element =>

@@ -18,7 +18,7 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> \u202e
 
 @pytest.fixture
 def client(code_repo, git, tmp_path):
-    """A registry with iris@1 and iris@2 in production one after the other, and a proposal of iris@3."""
+    """A registry in which iris@2 replaced iris@1 in production, and iris@3."""
     with Client(code_repo) as client:
         iris = client.register_model("iris", owners=["ada", "@org/vision"])
         git(code_repo, "remote", "add", "origin", "https://github.com/org/code.git")
@@ -38,17 +38,17 @@ def client(code_repo, git, tmp_path):
 
 @pytest.fixture
 def proposal(client):
-    """The proposal of iris@3."""
+    """A proposal to put iris@3 into production."""
     return client.propose(("iris@3", "production"), reason=f"better {HOSTILE}")
 
 
 def export(client, folder, **options):
-    """Export the pages, and return the JSON twin of a page by its path."""
+    """Export the pages to *folder*. Return a function that returns the JSON twin of the page with a given path."""
     export_site(client, folder, SiteOptions(**options))
     return lambda path: json.loads((folder / f"{path}.json").read_text(encoding="utf-8"))
 
 
-def test_a_page_of_a_proposal_says_the_same_as_plan(client, proposal, tmp_path):
+def test_the_page_of_a_proposal_has_the_content_of_the_command_plan(client, proposal, tmp_path):
     twin = export(client, tmp_path / "site")
     (row,) = twin("proposals/index")["proposals"]
     assert (row["id"], row["branch"]) == (proposal.commit[:12], proposal.branch)
@@ -74,7 +74,7 @@ def test_a_page_of_a_proposal_says_the_same_as_plan(client, proposal, tmp_path):
     assert page["problems"] == []
 
 
-def test_the_list_and_the_page_say_who_must_approve_and_link_to_the_host_and_the_gates(client, proposal, tmp_path, git):
+def test_pages_of_proposals_say_who_must_approve_and_link_to_the_host_and_the_gates(client, proposal, tmp_path, git):
     repo = client.repository.common_dir
     rules = read(repo, "gitmodel.toml").replace(GATE, f"proposal_only = true\n{GATE}")
     edit(repo, {"gitmodel.toml": rules, "CODEOWNERS": "models/iris/ @ada @org/vision eve@example.com\n"})
@@ -95,7 +95,9 @@ def test_the_list_and_the_page_say_who_must_approve_and_link_to_the_host_and_the
 
 
 @pytest.mark.parametrize("artifacts", [False, True])
-def test_texts_are_on_the_page_only_if_the_site_may_contain_artifacts(client, proposal, tmp_path, artifacts):
+def test_the_page_of_a_proposal_shows_texts_only_if_the_site_may_contain_artifacts(
+    client, proposal, tmp_path, artifacts
+):
     twin = export(client, tmp_path / "site", artifacts=artifacts)
     (change,) = twin(f"proposals/{proposal.commit[:12]}")["changes"]
     assert [text["name"] for text in change["texts"]] == (["report"] if artifacts else [])
@@ -111,7 +113,7 @@ def test_a_merged_proposal_has_no_page(client, proposal, tmp_path):
     assert not (tmp_path / "site" / "proposals" / f"{proposal.commit[:12]}.html").exists()
 
 
-def test_a_proposal_is_named_on_the_pages_of_its_model_and_versions(client, proposal, tmp_path):
+def test_the_pages_of_a_model_and_its_versions_name_their_proposals(client, proposal, tmp_path):
     folder = tmp_path / "site"
     export(client, folder)
     link = f"proposals/{proposal.commit[:12]}.html"
@@ -133,12 +135,14 @@ def test_the_version_in_a_stage_says_how_to_go_back_and_whether_it_is_signed(cli
     assert "git model rollback" not in (tmp_path / "site/m/iris/v/1.html").read_text(encoding="utf-8")
 
 
-def test_the_page_lists_local_and_last_fetched_proposals(client, proposal, tmp_path, git):
+def test_known_proposals_are_the_local_and_the_last_fetched_proposals(client, proposal, tmp_path, git):
     bare, clone = tmp_path / "bare.git", tmp_path / "clone"
     git(client.repository.common_dir, "clone", "-q", "--bare", ".", str(bare))
     git(tmp_path, "clone", "-q", str(bare), str(clone))
     git(clone, "update-ref", BRANCH, "refs/remotes/origin/gitmodel")
-    git(bare, "update-ref", "-d", f"refs/heads/{proposal.branch}")  # the clone does not know of this yet
+    git(
+        bare, "update-ref", "-d", f"refs/heads/{proposal.branch}"
+    )  # deletes the branch at the remote; the clone has not fetched since
     with Client(clone) as other:
         (found,) = other.known_proposals()
         assert (found.branch, found.commit, found.pushed) == (proposal.branch, proposal.commit, True)
@@ -156,7 +160,7 @@ def test_a_proposal_that_a_rule_forbids_is_marked(client, tmp_path):
     assert (page["changes"][0]["verdict"], page["changes"][0]["state"]) == ("0 of 1 rules passed", "forged")
 
 
-def test_a_number_of_a_gate_that_is_worse_is_marked_although_the_gate_passes(client, tmp_path):
+def test_the_page_marks_a_number_of_a_gate_that_is_worse_although_the_gate_passes(client, tmp_path):
     made = client.propose(("iris@1", "production"))
     twin = export(client, tmp_path / "site")
     (row,) = twin("proposals/index")["proposals"]
@@ -168,7 +172,7 @@ def test_a_number_of_a_gate_that_is_worse_is_marked_although_the_gate_passes(cli
     assert '<span class="pill pending">worse than version 2: accuracy</span>' in page
 
 
-def test_a_page_names_the_versions_that_an_input_comes_from_and_that_were_made_with_the_holder(client, tmp_path):
+def test_the_page_names_versions_that_an_input_comes_from_and_versions_made_from_the_holder(client, tmp_path):
     """A run reads an artifact of iris@2, which is in production, and makes iris@4 and the proposed version 5."""
     artifact = client.get_version("iris@2").get_artifact("report")
     for number in (4, 5):
@@ -185,7 +189,9 @@ def test_a_page_names_the_versions_that_an_input_comes_from_and_that_were_made_w
     assert "iris@2:report" in [name for node in nodes.values() for name in node["facts"].get("versions", ())]
 
 
-def test_on_a_phone_a_change_has_the_whole_width_and_a_tree_scrolls_inside_its_box(client, proposal, tmp_path, visitor):
+def test_in_a_narrow_window_a_change_has_the_whole_width_and_a_tree_scrolls_inside_its_box(
+    client, proposal, tmp_path, visitor
+):
     site = tmp_path / "site"
     export(client, site)
     wide = {"proposals/index.html": "What the merge does", "rules.html": "What"}

@@ -1,4 +1,4 @@
-"""A public site has no e-mail addresses: no file of the export has a text of the form of an address."""
+"""`site --public` exports no e-mail addresses: no file contains a text that looks like an address."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ ADDRESSES = (
     "ada@laptop, <bob@desk>, cleo@example.com, o'neil+x@a-b.example.org, dan%40example.com, "
     r"eve\@example.com, fay&#64;example.com, mailto:gus@example.com"
 )
-# What is kept although it has the form of an address: versions, and names of metrics.
+# Texts that stay although they look like addresses: references of versions, and names of metrics.
 KEPT = "iris@2, iris@production, iris@shadow, iris@spring, recall@10, mAP@0.5, hits@k, @org/team"
 _FORM = re.compile(r"[\w.+'-]+(?:\\{0,2}@|%40|&#64;)[\w-]+(?:\.[\w-]+)*|<[^<>\s@]+@[^<>\s]+>")
 _NO_ADDRESS = re.compile(r"(iris|wine)@(\d+|N|production|shadow|spring)|recall@10|mAP@0.5|hits@k|MODEL@VERSION")
@@ -35,7 +35,7 @@ def faulty(note: str) -> None:
 
 @pytest.fixture
 def client(code_repo: Path, tmp_path: Path) -> Iterator[Client]:
-    """A registry with addresses in every field that takes a text."""
+    """A registry with e-mail addresses in every field that can contain text."""
     for key, value in (("user.name", "Ada ada@laptop"), ("user.email", "ada@laptop")):
         editing.run(code_repo, "config", key, value)
     note = tmp_path / "note"
@@ -65,7 +65,7 @@ def client(code_repo: Path, tmp_path: Path) -> Iterator[Client]:
 
 
 def shown_addresses(folder: Path) -> set[str]:
-    """Return each text of the form of an address in a file of *folder*, and its file."""
+    """Return the texts in files of *folder* that look like e-mail addresses, with their files."""
     found = set()
     for path in folder.rglob("*"):
         text = path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
@@ -101,7 +101,7 @@ def test_a_site_that_is_not_public_has_all_addresses(client: Client, tmp_path: P
         "ada&commat;example.com", "édith@exämple.fr", "churn@laptop", "ada&#x40;laptop",
     ],
 )  # fmt: skip
-def test_a_public_text_has_no_address_of_any_form(address: str) -> None:
+def test_a_public_text_has_no_e_mail_address_of_any_form(address: str) -> None:
     rules = TextRules(public=True, is_version=lambda model, word: (model, word) == ("churn", "champion"))
     assert rules.text(f"Ada {address}, churn@13") == "Ada, churn@13"
 

@@ -1,4 +1,7 @@
-"""`plan --markdown` in a browser: Mermaid of every host draws it, and hostile text of records stays text."""
+"""The Markdown of `plan --markdown` in a browser: each host's release of Mermaid draws its graphs.
+
+Hostile text in records stays text.
+"""
 
 import editing
 import pytest
@@ -42,7 +45,7 @@ headline = "accuracy"
 url = "https://models.example.org/registry"
 """
 OWNERS = "# the people who decide\n/models/*/stages/production.toml @org/flowers ada@example.com\n"
-# Names of artifacts and steps are checked; any other text of a record is allowed.
+# gitmodel restricts the names of artifacts and steps. Other texts of a record may contain anything.
 HOSTILE = (
     "</script><img src=x onerror=alert(1)> @everyone #1 [x](https://evil.example) `a` ``` | **b** <!-- - 1. x "
     "https://evil.example \u202e\x1b[2J"
@@ -52,7 +55,7 @@ REPORT = "# Report\n\nseed: {}\n```\n``` {}\n</details></script><script>alert(1)
 
 @pytest.fixture
 def show():
-    """Serve a page, and Mermaid beside it: `show(html, script)` returns the URL of the page."""
+    """A function `show(html, script)` that serves a page with the script as `/mermaid.js`, and returns its URL."""
 
     class Handler(QuietHandler):
         def do_GET(self):
@@ -74,7 +77,7 @@ def show():
 
 @pytest.fixture
 def story(code_repo, git, tmp_path, monkeypatch):
-    """A client with a proposal of iris@5 on the branch `topic`, which gives every part of a plan some content."""
+    """A client with a proposal of iris@5 on the branch `topic`. Its plan has content in each of its parts."""
     file = tmp_path / "file"
     packages = {"skops": 13, "scikit-learn": 6}
     monkeypatch.setattr(

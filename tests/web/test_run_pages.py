@@ -1,4 +1,4 @@
-"""The pages of runs, rules and health, the feed, and the files for bots: on the demo, and on a registry with faults."""
+"""The pages of runs, rules and health, the feed, and the files for bots, of the demo and of a registry with faults."""
 
 import json
 import re
@@ -146,13 +146,13 @@ def test_the_feed_has_each_promotion_with_its_author_reason_and_page(site: Path)
     assert summaries["demand production: 12 -> 15"].endswith("(overridden: accurate)")
 
 
-def test_bots_find_the_version_in_each_stage(site: Path) -> None:
+def test_the_files_for_bots_name_the_version_in_each_stage(site: Path) -> None:
     releases = {"version": "13", "releaseTimestamp": "2025-06-16T09:20:00Z"}
     assert twin(site, "data/churn/production") == {"schema": 1, "releases": [releases]}
     assert twin(site, "data/triage/staging") == {"schema": 1, "releases": []}
 
 
-def test_a_version_is_used_by_the_versions_whose_runs_read_its_artifacts_and_did_not_make_them(site: Path) -> None:
+def test_used_by_lists_versions_whose_runs_read_an_artifact_and_did_not_also_make_it(site: Path) -> None:
     used_by = json.loads((site / "m/churn/v/13.json").read_text(encoding="utf-8"))["used_by"]
     assert {model for model, _ in used_by} == {"triage"}, "churn@12 has the same data, which its own run made again"
 
@@ -197,7 +197,9 @@ def client(code_repo: Path) -> Iterator[Client]:
         yield client
 
 
-def test_conditions_signers_and_hostile_text_are_shown_as_text(client: Client, tmp_path: Path) -> None:
+def test_the_page_of_the_rules_shows_conditions_signers_and_hostile_text_as_text(
+    client: Client, tmp_path: Path
+) -> None:
     export_site(client, tmp_path / "site", SiteOptions())
     page = twin(tmp_path / "site", "rules")
     (canary,) = (stage for stage in page["stages"] if stage["name"] == "canary")
@@ -253,7 +255,7 @@ def test_the_page_of_the_health_has_the_result_of_a_verification_only_if_given(
     assert faulty[digest] == [lost.reference]
     assert kept.get_artifact("train").digest not in faulty
     text = (tmp_path / "site/health.html").read_text(encoding="utf-8")
-    assert f"{len(faulty)} problems in {verified['count']} artifacts" in text  # one problem is the damaged record
+    assert f"{len(faulty)} problems in {verified['count']} artifacts" in text  # includes the damaged record
 
 
 @pytest.mark.parametrize(("text", "code"), [("{", 2), ('[{"error": "x"}]', 2), ("7", 2), (None, 3)])

@@ -1,4 +1,4 @@
-"""The search over the versions of all models: from a server, and from a folder without one."""
+"""The search page finds versions of all models. A server answers with the index, an exported site with a script."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from gitmodel import Client
 from gitmodel.web.export.site import export_site
 from gitmodel.web.options import SiteOptions
 
-# Queries that the server and the script both answer, and the versions that match.
+# Queries that both the server and the script can answer, and the versions that match.
 QUERIES = [
     ("metadata.accuracy > 0.93", ["iris@5", "iris@4", "wine@2"]),
     ('metadata.accuracy > 0.93 && stage == "production"', ["iris@4"]),

@@ -1,4 +1,4 @@
-"""The local server: its answers, their headers, and the requests that it refuses."""
+"""The local server of `git model ui`: its answers, their headers, and the requests that it refuses."""
 
 import os
 import re
@@ -59,13 +59,13 @@ def test_every_answer_has_the_headers_of_a_safe_page(url: str, path: str) -> Non
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8765", "127.0.0.1.evil.example", "localhost.x:80", ""])
-def test_a_request_for_another_host_is_misdirected(url: str, host: str) -> None:
+def test_a_request_for_another_host_name_is_refused(url: str, host: str) -> None:
     response, body = ask(url, "/", headers={"Host": host})
     assert response.status == 421
     assert b"iris" not in body
 
 
-def test_the_server_answers_by_both_names_of_this_machine(url: str) -> None:
+def test_the_server_answers_to_both_names_of_this_machine(url: str) -> None:
     port = url.split(":")[2].strip("/")
     assert ask(url, "/", headers={"Host": f"localhost:{port}"})[0].status == 200
 

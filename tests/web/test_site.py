@@ -1,4 +1,4 @@
-"""The static site: its pages, links, twins and files."""
+"""`git model site` exports the pages as files: their links, JSON twins, and the safety of the folder."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def client(code_repo: Path) -> Iterator[Client]:
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    """The folder of the site, which does not exist yet."""
+    """The folder to which a test exports the site. It does not exist yet."""
     return tmp_path / "site"
 
 
@@ -77,7 +77,7 @@ def dead_links(folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("only_staged", [False, True])
-def test_no_link_is_dead(registry: Client, target: Path, only_staged: bool) -> None:
+def test_no_link_of_an_exported_site_is_dead(registry: Client, target: Path, only_staged: bool) -> None:
     export_site(registry, target, SiteOptions(only_staged=only_staged))
     assert list(dead_links(target)) == []
     pages = files_in(target)
@@ -138,7 +138,7 @@ def test_an_export_keeps_files_that_no_export_wrote(registry: Client, target: Pa
     assert not (target / "m/iris/index.html").exists()
 
 
-def test_a_file_of_somebody_else_at_the_place_of_a_page_is_refused(registry: Client, target: Path) -> None:
+def test_an_export_does_not_overwrite_a_file_that_no_export_wrote(registry: Client, target: Path) -> None:
     target.mkdir()
     (target / "index.html").write_text("mine", encoding="utf-8")
     with pytest.raises(Refused, match=r"index\.html is not a file of an earlier export"):
@@ -169,7 +169,7 @@ def test_the_old_site_stays_complete_if_the_disk_is_full(
     assert not [*target.glob(".gitmodel-site/new-*")]
 
 
-def test_the_python_on_a_page_can_be_pasted(registry: Client, target: Path, tmp_path: Path) -> None:
+def test_the_python_code_on_a_page_runs(registry: Client, target: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text("[1, 2]", encoding="utf-8")
     registry.get_model("iris").create_version(data={"rows": tmp_path / "rows.json"})
     export_site(registry, target, SiteOptions())
@@ -198,10 +198,10 @@ def test_a_linked_folder_in_the_site_is_refused(registry: Client, target: Path, 
     assert files_in(target) == {}
 
 
-def test_an_export_after_an_interrupted_one_replaces_the_pages_that_the_other_wrote(
+def test_an_export_replaces_the_pages_of_an_interrupted_export(
     registry: Client, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Otherwise a public site could keep a page with e-mail addresses."""
+    """Otherwise a public site could contain a page with e-mail addresses from an export that was not public."""
     registry.get_model("iris").create_version(description="ask bob@example.com")
     public, private = SiteOptions(public=True), SiteOptions()
     export_site(registry, target, public)
@@ -209,7 +209,7 @@ def test_an_export_after_an_interrupted_one_replaces_the_pages_that_the_other_wr
 
     def stop(source: Path, to: Path) -> None:
         if Path(to).name == "4.json":
-            raise KeyboardInterrupt  # leaves the files that were renamed so far, as `kill -9` does
+            raise KeyboardInterrupt  # leaves the files that were already replaced, as `kill -9` does
         replace(source, to)
 
     with monkeypatch.context() as context:
@@ -262,7 +262,7 @@ def test_a_damaged_record_is_shown_as_damaged(registry: Client, target: Path) ->
     assert list(dead_links(target)) == []
 
 
-def test_an_export_is_repeated_if_the_registry_changes_meanwhile(
+def test_an_export_starts_again_if_the_registry_changes_meanwhile(
     registry: Client, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_changed = site_module._Export.write_changed
@@ -291,7 +291,7 @@ def test_an_export_waits_until_another_export_ends(registry: Client, target: Pat
 
 
 @pytest.mark.parametrize("name", ["index.html", "Assets", "..."])
-def test_a_registry_with_a_file_name_of_the_board_gets_another_folder(
+def test_a_registry_named_like_a_file_of_the_board_gets_another_folder(
     registry: Client, target: Path, name: str
 ) -> None:
     from gitmodel.cli import run
@@ -331,7 +331,7 @@ def test_several_registries_have_one_board(
     assert ", 0 written, 0 removed" in capsys.readouterr().out
 
 
-def test_a_registry_without_models_has_a_page(client: Client, target: Path) -> None:
+def test_the_start_page_says_that_the_registry_has_no_models(client: Client, target: Path) -> None:
     client.register_model("iris")
     client.delete_model("iris")
     export_site(client, target, SiteOptions())
@@ -366,7 +366,7 @@ def test_pages_without_the_extra_name_the_command_that_installs_it(
     assert not target.exists()
 
 
-def test_templates_mark_nothing_as_safe() -> None:
+def test_no_template_turns_off_the_escaping_of_text() -> None:
     folder = Path(site_module.__file__).parent
     templates = [path.read_text(encoding="utf-8") for path in folder.glob("templates/*.html")]
     assert not [text for text in templates if re.search(r"\|\s*safe|autoescape|<style|\bstyle=|\bon\w+=", text)]

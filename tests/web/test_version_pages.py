@@ -1,4 +1,4 @@
-"""The page of a version: current gates, changes since the previous holder, and signatures; marks on other pages."""
+"""The page of a version shows the current gates, the changes since the previous holder, signatures and its history."""
 
 import json
 
@@ -19,7 +19,7 @@ def read(client: Client) -> RegistryData:
 
 
 def html(client: Client, page: str, **parameters: str) -> str:
-    """Return the HTML of the page called *page*, with one space between words."""
+    """Return the HTML of the page of the kind *page*, with single spaces between words."""
     kind = next(one for one in PAGES if one.name == page)
     rendered = Renderer(read(client)).render(kind, parameters)
     return " ".join(next(data for path, data in rendered.items() if path.endswith(".html")).decode().split())
@@ -27,7 +27,10 @@ def html(client: Client, page: str, **parameters: str) -> str:
 
 @pytest.fixture
 def judged(client):
-    """iris@2 replaced iris@1 in production, past the gate `good`. The gate `large` is newer."""
+    """A client of a registry in which iris@2 replaced iris@1 in production, past the gate `good`.
+
+    Later gates follow.
+    """
     client.add_gate("production", "good", "metadata.accuracy >= 0.9")
     iris = client.get_model("iris")
     iris.get_version(1).log_metadata(accuracy=0.95, loss=0.1, rows=100)
@@ -40,7 +43,7 @@ def judged(client):
     return client
 
 
-def test_the_version_in_production_is_judged_by_the_current_gates(judged):
+def test_the_page_of_a_version_in_production_shows_the_results_of_the_current_gates(judged):
     page = version.read(read(judged), "iris", "2")
     assert [(gate.stage, gate.name, gate.result, gate.found) for gate in page.gates] == [
         ("production", "good", "fails", "metadata.accuracy is 0.85"),
@@ -77,7 +80,7 @@ def test_a_number_that_moves_towards_the_limit_of_a_gate_is_called_worse(judged)
     assert ">worse</span>" in html(judged, "version", model="iris", number="2")
 
 
-def test_artifacts_are_compared_where_they_are_listed(client, tmp_path):
+def test_the_list_of_artifacts_compares_them_with_the_previous_holder(client, tmp_path):
     iris = client.get_model("iris")
     for number, names in ((2, ("a", "b", "c")), (3, ("b", "c", "d"))):
         files = {}
@@ -129,7 +132,7 @@ def test_the_history_of_a_version_has_each_change_of_its_record(client, tmp_path
     assert "note: set to draft</span>" in shown
 
 
-def test_the_creation_in_a_history_has_the_description_of_that_time(client):
+def test_the_history_shows_the_description_with_which_a_version_was_created(client):
     made = client.get_model("iris").create_version(description="twice the rounds")
     made.update(description="the best of May")
     made.update(description="")
@@ -138,14 +141,14 @@ def test_the_creation_in_a_history_has_the_description_of_that_time(client):
     assert lines[-1].reason == "twice the rounds"
 
 
-def test_a_change_of_very_many_values_is_shown_in_part(client):
+def test_the_history_shows_only_the_first_200_values_of_a_large_change(client):
     client.get_version("iris@1").log_metadata({f"key_{number}": number for number in range(300)})
     line = version.read(read(client), "iris", "1").history[0]
     assert (len(line.fields), line.more) == (200, 100)
     assert "and 100 more fields" in html(client, "version", model="iris", number="1")
 
 
-def test_a_shallow_clone_says_that_older_changes_are_missing(client, code_repo, git, tmp_path):
+def test_the_history_in_a_shallow_clone_says_that_older_changes_are_missing(client, code_repo, git, tmp_path):
     for number in range(3):
         client.get_version("iris@1").log_metadata(rows=number)
     git(tmp_path, "clone", "-q", "--depth=2", "--branch=gitmodel", code_repo.as_uri(), "shallow")
