@@ -90,9 +90,8 @@ def test_an_estimator_that_changes_while_it_is_saved_is_refused(tmp_path, monkey
 
     def load_changed(*args, **options):
         monkeypatch.undo()
-        model.estimators_[1].tree_.value[0] += (
-            1  # changes the model during saving, as a thread that continues the training would
-        )
+        # changes the model during saving, as a thread that continues the training would
+        model.estimators_[1].tree_.value[0] += 1
         return real(*args, **options)
 
     monkeypatch.setattr(skops.io, "load", load_changed)

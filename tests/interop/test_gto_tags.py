@@ -87,9 +87,8 @@ def test_a_second_import_adds_new_gto_versions_even_if_their_tags_are_older(clie
     first = git(code_repo, "rev-parse", "HEAD")
     tag("iris@v3.0.0", commit="three")
     run_import(client)
-    git(
-        code_repo, "tag", "iris@v0.9.0", first
-    )  # a lightweight tag has the time of its commit, here of the first commit
+    # a lightweight tag has the time of its commit, here of the first commit
+    git(code_repo, "tag", "iris@v0.9.0", first)
     report = run_import(client)
     assert (report.models[0].versions, report.models[0].known) == (1, 2)
     assert [version.view.record.name for version in client.get_model("iris").versions] == ["v1.0.0", "v3.0.0", "v0.9.0"]

@@ -357,9 +357,8 @@ def test_lineage_follows_a_long_run_with_steps_in_the_store_or_names_the_run(cli
         path.unlink()
     client.store.remove(record.details)
     with Client() as new:  # uses a new client, because the first client keeps what it read
-        for _ in range(
-            2
-        ):  # the second call reads the store again, because neither the index nor the client keeps failures
+        # the second call reads the store again, because neither the index nor the client keeps failures
+        for _ in range(2):
             with pytest.raises(NotFound, match="but 1 cannot be read"):
                 new.lineage(A)
     code, _, err = ask(capsys, "lineage", id, "--format", "json")

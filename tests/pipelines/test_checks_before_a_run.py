@@ -256,9 +256,8 @@ def test_a_store_without_write_permission_is_refused_before_the_first_step(
         assert run_program(["store", "add", "large", (tmp_path / "large").as_uri()]) == 0
         assert run_program(["store", "use", "demo", "large"]) == 0
         (tmp_path / "large" / "tmp").rmdir()
-        (
-            tmp_path / "large" / "tmp"
-        ).touch()  # a file in place of the folder, because the user root may write to any folder
+        # a file in place of the folder, because the user root may write to any folder
+        (tmp_path / "large" / "tmp").touch()
         assert str(tmp_path / "large" / "tmp") in refused(int, Unreachable).message
     else:
         monkeypatch.setenv("GITMODEL_STORE_READ_ONLY", "1")

@@ -71,9 +71,8 @@ def test_a_value_without_a_format_is_kept(client):
     assert file == client.repository.common_dir / "gitmodel" / "runs" / f"{error.run}.kept" / "clf.pkl"
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert [value.numbers for value in loaded(error)] == [[1, 2]]
-    assert (
-        f"clf in {file}" in client.get_run(error.run).error
-    )  # the journal on this machine has the path; the record on the branch does not
+    # the journal on this machine has the path; the record on the branch does not
+    assert f"clf in {file}" in client.get_run(error.run).error
     assert "pkl" not in client.get_run(error.run).record.error
 
 

@@ -330,6 +330,5 @@ class TestMaterializersOfOthers:
         installed(thing=value)
         with pytest.raises(UsageError, match=said):
             materializers.save(Thing(1), tmp_path / "x", "output thing", "")
-        materializers.save(
-            1, tmp_path / "x", "output number", ""
-        )  # the invalid materializer does not affect values of other types
+        # the invalid materializer does not affect values of other types
+        materializers.save(1, tmp_path / "x", "output number", "")

@@ -87,9 +87,8 @@ def test_an_output_of_a_run_on_an_existing_version_has_its_name(client, report):
 
 
 def test_a_hostile_file_name_in_the_details_of_a_long_run_is_refused(client, report, monkeypatch):
-    monkeypatch.setattr(
-        codec, "MAX_BYTES", 600
-    )  # makes the record of this run too long, so that its details go to the store
+    # makes the record of this run too long, so that its details go to the store
+    monkeypatch.setattr(codec, "MAX_BYTES", 600)
     done = report.run(client=client)
     monkeypatch.undo()
     record = client.get_run(done.id).record

@@ -326,9 +326,8 @@ def test_listing_modules_works_while_the_garbage_collector_imports_a_module(monk
 
     threshold = gc.get_threshold()
     note_loaded_modules()
-    kept = [
-        (sys, number) for number in range(10_000)
-    ]  # uses up the tuples that Python has in reserve, so that new tuples allocate memory and start collections
+    # uses up the tuples that Python has in reserve, so that new tuples allocate memory and start collections
+    kept = [(sys, number) for number in range(10_000)]
     gc.freeze()  # makes each collection take only microseconds
     gc.callbacks.append(import_one)
     gc.set_threshold(20)

@@ -380,9 +380,8 @@ def test_a_run_gets_the_next_number_if_its_number_was_taken_and_fails_if_its_nam
     (failed,) = client.list_runs(filter='status == "failed"')
     found = client.get_run(failed.id)
     assert client.get_model("iris").versions.total == 3
-    assert list(found.record.steps[0].outputs) == [
-        "train"
-    ]  # the record of the failed run names the output, so that `store gc` keeps it
+    # the record of the failed run names the output, so that `store gc` keeps it
+    assert list(found.record.steps[0].outputs) == ["train"]
 
 
 def test_a_pull_during_a_run_does_not_renumber_its_version(client, code_repo, git, tmp_path):

@@ -221,9 +221,8 @@ def test_a_run_is_named_by_the_beginning_or_end_of_its_id(client, capsys):
     assert client.attach_logs(first.id[-6:], "demo@1") == f"{first.id}.log"
     with pytest.raises(UsageError, match="'2026' names 2 runs") as info:
         client.get_run("2026")
-    newest, oldest = sorted(
-        (first.id, second.id), reverse=True
-    )  # both runs have the same time, because the clock of the tests stands still
+    # both runs have the same time, because the clock of the tests stands still
+    newest, oldest = sorted((first.id, second.id), reverse=True)
     assert info.value.hint == f"write more of the id: {newest}, {oldest}"
     with pytest.raises(NotFound, match=f"there is no run '{first.id[-3:]}'"):
         client.get_run(first.id[-3:])

@@ -209,9 +209,8 @@ def write_random(path, size):
             out.write(os.urandom(1 << 20))
 
 
-@pytest.mark.parametrize(
-    "size", [192, pytest.param(2048, marks=pytest.mark.soak)]
-)  # together with the memory of Python more than MAXRSS
+# Each size, in MiB, is together with the memory of Python more than MAXRSS.
+@pytest.mark.parametrize("size", [192, pytest.param(2048, marks=pytest.mark.soak)])
 def test_transfers_need_the_same_memory_for_files_of_any_size(url, tmp_path, size):
     write_random(tmp_path / "large", size)
     assert memory_for(url, tmp_path) <= MAXRSS

@@ -139,9 +139,8 @@ def test_an_upload_that_the_server_dropped_starts_again(server, request, tmp_pat
     upload.send(0, content[:PART])
     upload.pause()
     for kept in (tmp_path / "copies").glob("uploads/*"):
-        assert (
-            kept.stat().st_mode & 0o777 == 0o600
-        )  # only the user may read the file, because anybody with the address in it can write the object
+        # only the user may read the file, because anybody with the address in it can write the object
+        assert kept.stat().st_mode & 0o777 == 0o600
         kept.write_text(kept.read_text().replace("upload_id=", "upload_id=x").replace("uploads/", "uploads/0"))
     (tmp_path / "model").write_bytes(content)
     put_path(store, tmp_path / "model")
@@ -157,9 +156,8 @@ def test_wrong_parts_of_an_earlier_upload_never_become_an_object(server, request
     upload.send(0, content[1:PART] + b"?")
     upload.pause()
     (tmp_path / "model").write_bytes(content)
-    with suppress(
-        Invalid
-    ):  # Some stores detect the wrong part only at the end, and raise an error. The next try starts from the beginning.
+    # Some stores detect the wrong part only at the end, and raise an error. The next try starts from the beginning.
+    with suppress(Invalid):
         put_path(store, tmp_path / "model")
         assert read(store.origin, digest) == content
     put_path(store, tmp_path / "model")

@@ -99,9 +99,8 @@ class TestRegistry:
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
     def test_a_blob_changed_by_another_program_is_detected(self, store, registry, tmp_path, tmp_path_factory, content):
-        content += (
-            b"of this test alone"  # bytes that no other test stores, because repositories of a registry share blobs
-        )
+        # stores bytes that no other test stores, because repositories of a registry share blobs
+        content += b"of this test alone"
         digest = put(store.origin, content)
         name = hex_of(digest)
         place = f"registry0/data/docker/registry/v2/blobs/sha256/{name[:2]}/{name}/data"

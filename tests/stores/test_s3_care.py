@@ -78,9 +78,8 @@ def test_gc_keeps_objects_that_are_stored_again_while_it_runs(iris, monkeypatch)
         found = client.find_garbage(grace_days=0)
         assert [one.digest for one in found.objects] == [digest_of(content)]
         monkeypatch.setattr(interface, "RENEWED", -10.0)  # makes gitmodel treat the object as old
-        while (
-            store.stat(digest_of(content)).modified <= found.objects[0].modified
-        ):  # repeats until the time changes, because the server has times in whole seconds
+        # repeats until the time changes, because the server has times in whole seconds
+        while store.stat(digest_of(content)).modified <= found.objects[0].modified:
             client.get_version("iris@1").link_artifact("script", iris / "train.py")
         assert remove_garbage(store, found).objects == ()
         assert store.holds(digest_of(content))

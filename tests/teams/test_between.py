@@ -294,9 +294,8 @@ def test_problems_are_listed_as_check_finds_them_and_unchanged_records_are_not_r
     assert None not in read_files[1:]
     edit(repo, {SECOND: "number = ["})
     assert client.list_problems() == client.check() != []
-    edit(
-        repo, {VERSION: read(repo, VERSION) + "\n"}
-    )  # after this commit, the problem is no longer in the newest commit
+    # after this commit, the problem is no longer in the newest commit
+    edit(repo, {VERSION: read(repo, VERSION) + "\n"})
     assert client.list_problems() == client.check() != []
     edit(repo, {SECOND: read(repo, SECOND, at=f"{BRANCH}~2")})
     assert client.list_problems() == client.check()

@@ -805,9 +805,8 @@ class TestWithoutAClone:
                     version.set_stage("production")
                 except Refused as error:
                     assert refs(folder) == before
-                    said = re.sub(
-                        "commit [0-9a-f]{10}", "commit", error.message
-                    )  # the id of the commit varies, because its message has a random transaction id
+                    # the id of the commit varies, because its message has a random transaction id
+                    said = re.sub("commit [0-9a-f]{10}", "commit", error.message)
                     results.append((said, error.hint, held(client)))
                 else:
                     results.append(("", "", held(client)))

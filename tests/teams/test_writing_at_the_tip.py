@@ -198,10 +198,8 @@ class TestKeys:
         assert_sound(bare)
 
     def test_a_key_is_searched_in_the_fetched_branch_if_the_server_sends_no_single_commits(self, team, host, bare):
-        old = [
-            "remote.gitmodel.uploadpack",
-            "env -u GIT_PROTOCOL git-upload-pack",
-        ]  # the server uses version 0 of git's protocol
+        # the server uses version 0 of git's protocol
+        old = ["remote.gitmodel.uploadpack", "env -u GIT_PROTOCOL git-upload-pack"]
         subprocess.run(["git", "config", "--global", *old], check=True)
         job = team.by_url("job", bare.as_uri())
         for number, key in ((4, "job 7"), (5, "job 8"), (6, "")):

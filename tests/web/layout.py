@@ -83,9 +83,8 @@ def keyboard_faults(page: Page) -> list[str]:
     """Return the controls of *page* that Tab does not reach, and those without a visible focus, in words."""
     controls = page.evaluate(_FIND_CONTROLS)
     reached, hidden = set(), []
-    for _ in range(
-        2 * len(controls)
-    ):  # twice, because Tab also stops at areas that can be scrolled, which are not controls
+    # twice, because Tab also stops at areas that can be scrolled, which are not controls
+    for _ in range(2 * len(controls)):
         if len(reached) == len(controls):
             break
         page.keyboard.press("Tab")

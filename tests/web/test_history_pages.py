@@ -25,7 +25,7 @@ PATHS = ("stages", "history", "m/iris/history", "m/iris/lineage")
 
 @pytest.fixture
 def client(code_repo: Path) -> Iterator[Client]:
-    """A registry with changes of stages: promotions, a forced promotion, a rollback, and a commit that breaks a rule."""
+    """A registry with changes of stages: promotions, a forced one, a rollback, and a commit that breaks a rule."""
     (code_repo / "train.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     with Client(code_repo) as client:
         iris = client.register_model("iris", title="Irises")

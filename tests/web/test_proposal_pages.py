@@ -140,9 +140,8 @@ def test_known_proposals_are_the_local_and_the_last_fetched_proposals(client, pr
     git(client.repository.common_dir, "clone", "-q", "--bare", ".", str(bare))
     git(tmp_path, "clone", "-q", str(bare), str(clone))
     git(clone, "update-ref", BRANCH, "refs/remotes/origin/gitmodel")
-    git(
-        bare, "update-ref", "-d", f"refs/heads/{proposal.branch}"
-    )  # deletes the branch at the remote; the clone has not fetched since
+    # deletes the branch at the remote; the clone has not fetched since
+    git(bare, "update-ref", "-d", f"refs/heads/{proposal.branch}")
     with Client(clone) as other:
         (found,) = other.known_proposals()
         assert (found.branch, found.commit, found.pushed) == (proposal.branch, proposal.commit, True)

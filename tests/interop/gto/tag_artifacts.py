@@ -36,9 +36,8 @@ def main() -> None:
     for text in ("one", "two", "three", "four"):
         commit(text)
         run(GTO, "register", "churn")
-        if (
-            text == "one"
-        ):  # waits, because tags have times in whole seconds, and GTO does not order two assignments in one second
+        # waits, because tags have times in whole seconds, and GTO does not order two assignments in one second
+        if text == "one":
             run(GTO, "assign", "churn", "--version", "v0.0.1", "--stage", "prod")
         if text != "three":
             run(GTO, "register", "nlp:mood")

@@ -41,11 +41,8 @@ def fill(client, artifacts: "Path | None", models: int, versions: int) -> None:
 
 
 def make_run(client, experiment: str, index: int, number: int):
-    from mlflow.entities import (
-        Metric,
-        Param,
-        RunTag,
-    )  # imported here, because pytest also collects this module without MLflow
+    # imported here, because pytest also collects this module without MLflow
+    from mlflow.entities import Metric, Param, RunTag
 
     tags = {"mlflow.user": "ada" if number % 2 else "ben", "mlflow.source.git.commit": COMMITS[number % 7]}
     run = client.create_run(experiment, tags=tags, run_name=f"run {index} {number}", start_time=1700000000123 + number)
