@@ -1,7 +1,6 @@
 """The project's commands. `python3 noxfile.py -s NAME` needs only Python 3.10, pip and git.
 
-Run as a script, it makes an environment with nox in it and starts itself again there; read by nox, it defines
-the sessions.
+As a script, this file creates an environment with nox, and starts nox there. nox then reads this file for its sessions.
 """
 
 import logging
@@ -19,7 +18,10 @@ STATE = ROOT / ".nox"
 
 
 def constraints() -> Path:
-    """The lock without its hashes, with which pip installs a part of it (hashes would demand the whole)."""
+    """Write the locked versions without their hashes to a file, and return it.
+
+    With hashes, pip would require a hash of every package, and could not install only a few packages.
+    """
     path = STATE / "constraints.txt"
     path.parent.mkdir(exist_ok=True)
     pins = re.findall(r"^\w[^\\\n]*", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
@@ -32,7 +34,7 @@ def say(message: str) -> None:
 
 
 def require_tools() -> None:
-    """Stop with one clear line when this machine lacks what cannot be installed from here."""
+    """Stop with a short message if this machine lacks Python 3.10, git or pip, which this script cannot install."""
     if sys.version_info < (3, 10):  # noqa: UP036 (this file starts on any Python 3)
         found = ".".join(map(str, sys.version_info[:3]))
         raise SystemExit(f"gitmodel needs Python 3.10 or newer; {sys.executable} is {found}")
@@ -50,7 +52,7 @@ def require_tools() -> None:
 
 
 def nox_environment() -> Path:
-    """The Python of an environment that holds nox at the locked version, made if it is not there yet."""
+    """Return the Python of an environment with the locked version of nox. Creates the environment if it is missing."""
     home = STATE / "bootstrap"
     python = home / "bin" / "python"
     pin = next(line for line in LOCK.read_text(encoding="utf-8").split() if line.startswith("nox=="))
@@ -58,7 +60,8 @@ def nox_environment() -> Path:
     if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted and python.exists():
         return python
     say(f"making an environment for {pin} in .nox/bootstrap")
-    # Debian's Python has no ensurepip and pip before 22.3 no --python, so this Python's pip fills the folder.
+    # The pip of this Python installs into the folder: Debian's Python has no ensurepip, and pip before 22.3 no
+    # --python.
     subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", home], check=True)
     where = "import sysconfig; print(sysconfig.get_path('purelib'), end='')"
     packages = subprocess.run([python, "-c", where], check=True, capture_output=True, text=True).stdout
@@ -77,7 +80,7 @@ if __name__ == "__main__":
 
 import nox  # noqa: E402
 
-# nox says so at every start; a newcomer would think that something is missing.
+# Hide a message that nox logs at every start, because newcomers would think that something is missing.
 logging.getLogger("nox").addFilter(lambda record: record.getMessage() != "uv binary not found.")
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "virtualenv"
@@ -85,17 +88,17 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["test"]
 
 BIN = STATE / "dev" / "bin"
-# all that work on gitmodel itself share the environment of the session `dev`
+# a decorator for sessions that use the environment of the session `dev`
 development = nox.session(venv_backend="none", requires=["dev"])
 
 
 @nox.session(default=False)
 def dev(session: nox.Session) -> None:
-    """Make .nox/dev: gitmodel from this checkout, editable, and the dev extra as requirements.lock has it."""
+    """Create .nox/dev with gitmodel from this checkout (editable) and the packages in requirements.lock."""
     session.log("installing what requirements.lock names (the first time: about half a minute)")
     session.install("--require-hashes", "-r", LOCK.name)
     session.install("--no-deps", "--no-build-isolation", "-e", ".")
-    # Thousands of processes of the tests import gitmodel; where PYTHONDONTWRITEBYTECODE is set, each would compile it.
+    # The tests start thousands of processes, which would all compile gitmodel if PYTHONDONTWRITEBYTECODE is set.
     session.run("python", "-m", "compileall", "-q", "gitmodel", silent=True)
 
 
@@ -116,7 +119,7 @@ def run_types(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Install gitmodel from this checkout and create the demo and its pages in a new folder, or that after `--`."""
+    """Install gitmodel from this checkout, and create the demo and its pages in a new folder or the one after `--`."""
     session.log("installing gitmodel[ui] from this checkout (the first time: about half a minute)")
     session.install("-c", str(constraints().relative_to(ROOT)), ".[ui]")
     place = Path(session.posargs[0] if session.posargs else tempfile.mkdtemp(prefix="gitmodel-demo-")).absolute()
@@ -128,7 +131,7 @@ def demo(session: nox.Session) -> None:
 
 
 def install_node_tools(session: nox.Session) -> None:
-    """Put what tests/tools/package-lock.json names into .nox/npm, with the Node.js of the dev extra."""
+    """Install the packages of tests/tools/package-lock.json into .nox/npm, with the Node.js of the dev extra."""
     source, home = ROOT / "tests" / "tools", STATE / "npm"
     lock = (source / "package-lock.json").read_bytes()
     installed = home / "installed"
@@ -144,14 +147,14 @@ def install_node_tools(session: nox.Session) -> None:
 
 @development
 def test(session: nox.Session) -> None:
-    """Everything that CI checks: lint, layers, types, then all tests. Takes pytest's arguments."""
+    """Run everything that CI checks: lint, layers, types, then all tests. Arguments after `--` go to pytest."""
     install_node_tools(session)
     run_lint(session)
     run_types(session)
     run(session, "pytest", *session.posargs)
 
 
-# Tests of each room that are fast, and that notice most mistakes.
+# Fast tests of each part of gitmodel, which find most mistakes.
 QUICK = [
     "gitmodel",
     "tests/svg",
@@ -168,13 +171,13 @@ QUICK = [
 
 @development
 def quick(session: nox.Session) -> None:
-    """The fast tests, in less than a minute. Takes pytest's arguments."""
+    """Run the fast tests, in less than a minute. Arguments after `--` go to pytest."""
     run(session, "pytest", "-q", *QUICK, *session.posargs)
 
 
 @development
 def lint(session: nox.Session) -> None:
-    """Style, formatting and the direction of imports. `-- --fix` repairs what ruff can."""
+    """Check style, formatting and the direction of imports. `-- --fix` applies the fixes of ruff."""
     if "--fix" in session.posargs:
         run(session, "ruff", "check", "--fix")
         run(session, "ruff", "format")
@@ -183,7 +186,7 @@ def lint(session: nox.Session) -> None:
 
 @development
 def types(session: nox.Session) -> None:
-    """mypy --strict."""
+    """Run mypy --strict."""
     run_types(session)
 
 
@@ -211,13 +214,13 @@ def pictures(session: nox.Session) -> None:
 
 @development
 def soak(session: nox.Session) -> None:
-    """The tests with their long versions: crash loops, many writers, large registries."""
+    """Run all tests in their long versions: more crashes, more writers, larger registries."""
     install_node_tools(session)
     run(session, "pytest", "--soak", *session.posargs)
 
 
-# What each framework's tests need beside scikit-learn. xgboost-cpu is xgboost without the packages for GPUs, and a
-# newer torch can bring gigabytes of them.
+# The packages that the tests of each framework need, besides scikit-learn. xgboost-cpu is xgboost without the packages
+# for GPUs. A newer torch can install gigabytes of packages for GPUs.
 FRAMEWORKS = {
     "xgboost": ["xgboost-cpu"],
     "lightgbm": ["lightgbm"],
@@ -231,7 +234,7 @@ FRAMEWORKS = {
 
 
 def share_packages(session: nox.Session) -> Path:
-    """Let the session's environment use the packages of .nox/dev beside its own; return the folder of its own."""
+    """Let the environment of the session also use the packages of .nox/dev. Return the folder of its own packages."""
     place = session.run("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", silent=True)
     packages = Path(str(place).strip())
     shared = next((STATE / "dev" / "lib").glob("python3*/site-packages"))
@@ -242,9 +245,9 @@ def share_packages(session: nox.Session) -> Path:
 @nox.session(default=False, requires=["dev"])
 @nox.parametrize("framework", list(FRAMEWORKS), ids=list(FRAMEWORKS))
 def formats(session: nox.Session, framework: str) -> None:
-    """The tests of one framework, each in an environment of its own: `-s formats`, `-s 'formats(keras)'`."""
+    """Run the tests of a framework in an environment for this framework: `-s formats`, `-s 'formats(keras)'`."""
     began = time.monotonic()
-    # the other packages are taken from .nox/dev, where every test but those of frameworks runs
+    # installs only the framework; the other packages come from .nox/dev
     session.install("-c", str(constraints().relative_to(ROOT)), *FRAMEWORKS[framework])
     packages = share_packages(session)
     tests = ["tests/formats/frameworks", "-n", "0", "-q", "-k", f"{framework} or not test_everywhere"]
@@ -253,19 +256,19 @@ def formats(session: nox.Session, framework: str) -> None:
     session.log(f"{framework}: {size / 1e6:,.0f} MB, {(time.monotonic() - began) / 60:.1f} minutes")
 
 
-# Releases of MLflow and what they need that their packages do not say: the newest that can be installed (3.18.0 needs
-# mlflow-skinny 3.18.0, which the index lacks), one a year older, and 2.9. The last needs its own Python and packages.
+# Releases of MLflow, with requirements that their packages do not declare: the newest that can be installed (3.18.0
+# requires mlflow-skinny 3.18.0, which is not in the index), one a year older, and 2.9, which needs another Python.
 MLFLOW = {"3.17.2": [], "3.6.0": ["sqlalchemy<2.1"], "2.9.2": ["setuptools<81"]}
 OWN_PYTHON = {"2.9.2": "3.10"}
 
 
 def find_python(wanted: str) -> str | None:
-    """Return the path of a Python of that version, also among those of pyenv that no version file selects."""
+    """Return the path of a Python of the version *wanted* on the PATH or in a folder of pyenv, or None."""
     folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
     folders += sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{wanted}.*/bin"))
     for folder in folders:
         python = folder / f"python{wanted}"
-        try:  # a shim of pyenv exists for every version, and fails for those that no version file selects
+        try:  # runs the program, because pyenv has a shim for each version, which may fail
             subprocess.run([python, "-c", "import venv"], check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError):
             continue
@@ -276,7 +279,7 @@ def find_python(wanted: str) -> str | None:
 @nox.session(default=False, requires=["dev"])
 @nox.parametrize("release", list(MLFLOW), ids=list(MLFLOW))
 def mlflow(session: nox.Session, release: str) -> None:
-    """The tests with one release of MLflow: `-s mlflow`, `-s 'mlflow(2.9.2)'`. `-- TESTS` runs other tests than all."""
+    """Run the tests with a release of MLflow: `-s mlflow`, `-s 'mlflow(2.9.2)'`. `-- TESTS` selects tests."""
     began = time.monotonic()
     python = Path(session.bin) / "python"
     packages = [f"mlflow=={release}", *MLFLOW[release]]
@@ -290,7 +293,8 @@ def mlflow(session: nox.Session, release: str) -> None:
             session.run(found, "-m", "venv", str(home), external=True)
         packages += ["pytest", "pytest-xdist", "-e", "."]
     else:
-        share_packages(session)  # first, so that pip installs only what .nox/dev lacks or has in another release
+        # before pip, so that pip installs only packages that .nox/dev lacks or has in another release
+        share_packages(session)
     session.run(str(python), "-m", "pip", "install", "-q", *packages, external=True, silent=True)
     tests = session.posargs or ["tests/interop/mlflow", "-n", "0", "-q"]
     session.run(str(python), "-m", "pytest", *tests, external=True)
@@ -299,19 +303,19 @@ def mlflow(session: nox.Session, release: str) -> None:
 
 @nox.session(default=False, requires=["dev"])
 def gto(session: nox.Session) -> None:
-    """The tests with GTO, which writes the tags that gitmodel imports."""
+    """Run the tests with GTO, which writes the tags that gitmodel imports."""
     share_packages(session)
     session.run("python", "-m", "pip", "install", "-q", "gto==1.10.1", silent=True)
     session.run("python", "-m", "pytest", *(session.posargs or ["tests/interop/gto", "-n", "0", "-q"]))
 
 
-# Kallithea pins older releases, which have no wheels for this Python or do not work with it.
+# Kallithea requires older releases, which have no wheels for this Python or do not work with it.
 KALLITHEA = ["formencode>=2.1", "mercurial>=6.2,<6.4", "setuptools<80", "webhelpers2>=2.1"]
 
 
 @nox.session(default=False, requires=["dev"])
 def forge(session: nox.Session) -> None:
-    """Promote by pull requests on Kallithea, a forge from the package index, which needs Python 3.11 and a compiler."""
+    """Test promotions by pull requests on Kallithea, a git host that pip installs. Needs Python 3.11 and a compiler."""
     found = find_python("3.11")
     if found is None:
         session.skip("the forge was not tried: this machine has no Python 3.11")
@@ -342,20 +346,21 @@ def release(session: nox.Session) -> None:
 
 @development
 def bench(session: nox.Session) -> None:
-    """The benchmarks behind the numbers in the docs."""
+    """Run the benchmarks that print the figures in the documentation."""
     run(session, "python", "benchmarks/run.py", *session.posargs)
 
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Write requirements.lock and locks/ anew for Python 3.10 and up. `-- --upgrade` takes newer versions."""
+    """Update requirements.lock and locks/ for Python 3.10 and newer. `-- --upgrade` selects newer versions."""
     session.install("uv")
     options = "--universal --python-version=3.10 --generate-hashes --no-emit-index-url --no-header"
     compile = ("uv", "pip", "compile", "-q", *options.split())
     session.run(*compile, "--extra=dev", "-o", LOCK.name, "pyproject.toml", *session.posargs)
     for place in sorted((ROOT / "locks").glob("*.lock")):
         extra = [] if place.stem == "core" else [f"--extra={place.stem}"]
-        # One version of a package in all locks, so that pip can install several together. mlflow needs older ones.
+        # All locks have the same version of a package, so that pip can install several extras. mlflow needs older
+        # versions.
         same = [] if place.stem == "mlflow" else ["-c", LOCK.name]
         more = ["--no-annotate", "-o", f"locks/{place.name}", *session.posargs]
         session.run(*compile, *extra, *same, *more, "pyproject.toml")

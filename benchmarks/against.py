@@ -1,7 +1,7 @@
-"""Compare this checkout with another commit: `python benchmarks/against.py COMMIT [--pairs N]`.
+"""Compare the speed of this checkout with another commit: `python benchmarks/against.py COMMIT [--pairs N]`.
 
-Whole commands and writes in one process are measured in turn, in one repository, so that the load of the machine is the
-same for both. Compare the ratios of CPU times.
+The script measures commands, and writes in one process, of both commits alternately, so that the load of the machine is
+the same for both. Compare the ratios of CPU times.
 """
 
 import argparse
@@ -24,7 +24,7 @@ COMMANDS = (
     ("history", "iris", "production"),
     ("version", "create", "iris", "--metadata", "accuracy=0.9"),
 )
-# Prints the mean CPU ms of creating a version and of promoting it, with that of a git that is still running.
+# Prints the mean CPU time, in ms, of creating a version and of promoting it, including git processes that still run.
 WRITES = f"""
 import sys
 sys.path.append({str(ROOT / "benchmarks")!r})
@@ -52,7 +52,7 @@ version.set_stage("production")
 
 
 def extract(commit: str, folder: Path) -> Path:
-    """Write the package of *commit* into *folder*."""
+    """Write the package gitmodel of *commit* to *folder*."""
     folder.mkdir()
     archive = subprocess.run(["git", "archive", commit, "gitmodel"], cwd=ROOT, check=True, capture_output=True)
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
@@ -60,7 +60,7 @@ def extract(commit: str, folder: Path) -> Path:
 
 
 def measure_commands(table: Table, repo: Path, environs: list[dict[str, str]], pairs: int) -> None:
-    """Measure an import and each command, of both checkouts in turn."""
+    """Measure `import gitmodel` and each command, of both checkouts alternately."""
     table.section(f"whole commands on a model of {VERSIONS} versions, and their ratio to those of the other commit")
     python = [sys.executable, "-P"] if sys.version_info >= (3, 11) else [sys.executable]
     imported = [*python, "-c", "import gitmodel"]
@@ -76,7 +76,7 @@ def measure_commands(table: Table, repo: Path, environs: list[dict[str, str]], p
 
 
 def measure_writes(table: Table, repo: Path, environs: list[dict[str, str]], pairs: int) -> None:
-    """Measure creating and promoting versions, 50 times in each process, of both checkouts in turn."""
+    """Measure creating and promoting versions, 50 times in each process, of both checkouts alternately."""
     table.section("writes in one process, CPU only")
     totals = [[0.0, 0.0], [0.0, 0.0]]
     for _ in range(pairs):

@@ -1,6 +1,6 @@
-"""Benchmark a registry by URL over HTTP on loopback: time, round trips and size of the cache.
+"""Measure a registry by URL over HTTP on loopback: time, number of requests and size of the cache.
 
-`python benchmarks/by_url.py` prints these alone; `python benchmarks/teams.py` ends with them.
+`python benchmarks/by_url.py` prints only these figures; `python benchmarks/teams.py` prints them at its end.
 """
 
 import statistics
@@ -42,11 +42,11 @@ def main() -> None:
 
 @contextmanager
 def serve(place: Path, made: Path, environ: dict[str, str]) -> Iterator[Any]:
-    """Serve a bare copy of the registry *made* as `remote.git` in the folder *place*; yield the server."""
+    """Serve a bare copy of the registry *made*, in the folder `remote.git` of *place*. Yields the server."""
     remote = place / "remote.git"
     subprocess.run(["git", "clone", "-q", "--bare", str(made), str(remote)], check=True, env=environ)
     subprocess.run(["git", "-C", str(remote), "symbolic-ref", "HEAD", registries.BRANCH], check=True, env=environ)
-    # as on a host, which packs its repositories with a bitmap of what each commit reaches
+    # packs the repository with a bitmap of the objects that each commit reaches, as a host does
     subprocess.run(["git", "-C", str(remote), "repack", "-adbq"], check=True, env=environ)
     for key in ("uploadpack.allowFilter", "http.receivepack"):
         subprocess.run(["git", "-C", str(remote), "config", key, "true"], check=True, env=environ)
@@ -55,7 +55,7 @@ def serve(place: Path, made: Path, environ: dict[str, str]) -> Iterator[Any]:
 
 
 def measure(place: Path, size: int, environ: dict[str, str]) -> None:
-    """Serve a registry of *size* versions; *cold* has an empty cache, *warm* a complete one."""
+    """Serve a registry of *size* versions. Measure a client with an empty cache (cold) and with a full one (warm)."""
     place.mkdir()
     made = registries.new_repository(place / "made", environ)
     registries.build(made, {"iris": range(1, size + 1)}, environ)

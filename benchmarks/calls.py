@@ -1,7 +1,7 @@
-"""Print what users call, with its spread: `python benchmarks/calls.py [--times N] [--folder DIR]`.
+"""Measure two calls of users, with their spread: `python benchmarks/calls.py [--times N] [--folder DIR]`.
 
-`create_version` of a client with two files of 2 KB, in code with one file and with 10,000; the command `resolve`. DIR
-must be on a disk: in memory, syncing is free.
+The calls are `create_version` with two files of 2 KB, in a code repository with one file and with 10,000 files, and the
+command `resolve`. DIR must be on a disk, because flushing to a file system in memory costs nothing.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from measuring import Cost, Table, describe_machine, make_fresh_folder, measure_
 LARGE = 10_000
 UNTRACKED = 40_000
 LONG_AGO = 1_600_000_000
-# Prints CPU and wall ms of the first version of the process and of each later one.
+# Prints the CPU and wall time, in ms, of the first version that the process creates and of each later version.
 CREATE = """
 import os, resource, sys, time
 from pathlib import Path
@@ -42,7 +42,7 @@ with Client() as client:
 
 
 def make_code(repo: Path, environ: dict[str, str], files: int) -> Path:
-    """Create a repository with a commit of *files* files."""
+    """Create a repository with one commit, which has *files* files."""
     registries.new_repository(repo, environ)
     for number in range(files):
         folder = repo / str(number // 100)
@@ -54,7 +54,7 @@ def make_code(repo: Path, environ: dict[str, str], files: int) -> Path:
 
 
 def create(repo: Path, environ: dict[str, str], times: int) -> list[Cost]:
-    """Create *times* versions and one before them in one process, and return what each cost."""
+    """Create *times* + 1 versions in one process, and return the cost of each. The first is slower."""
     files = [str(repo.parent / name) for name in ("train.bin", "classifier.bin")]
     command = [sys.executable, "-c", CREATE, str(times), *files]
     done = subprocess.run(command, cwd=repo, env=environ, check=True, capture_output=True, text=True)
@@ -62,7 +62,7 @@ def create(repo: Path, environ: dict[str, str], times: int) -> list[Cost]:
 
 
 def print_costs(table: Table, what: str, costs: Sequence[Cost], most: float) -> None:
-    """Print the medians of *costs* with a target for wall time, and their spread."""
+    """Print the medians and the spread of *costs*. The target of the wall time is *most* ms."""
     median = Cost(*(statistics.median(getattr(cost, name) for cost in costs) for name in ("cpu", "wall")))
     table.cost(what, median, f"<= {most:g} ms wall" if most else "", median.wall <= most if most else None)
     walls = sorted(cost.wall for cost in costs)
@@ -95,7 +95,7 @@ def measure_creation(table: Table, folder: Path, environ: dict[str, str], times:
 
 
 def measure_resolve(table: Table, repo: Path, environ: dict[str, str], times: int) -> None:
-    """Measure the command `resolve`, beside what Python and click alone cost."""
+    """Measure the command `resolve`, and for comparison a start of Python and an import of click."""
     table.section("the command resolve, in small code")
     resolve = [str(Path(sys.executable).parent / "git-model"), "resolve", "iris@latest"]
     cost = measure_command(resolve, environ, repo, times=times)

@@ -1,8 +1,8 @@
-"""Print the import of 1,000 versions from MLflow: `python benchmarks/imports.py [--versions N] [--folder DIR]`.
+"""Measure the import of 1,000 versions from MLflow: `python benchmarks/imports.py [--versions N] [--folder DIR]`.
 
 The source is an SQLite database with MLflow's tables, written by this script: 30 models, each version with a run, two
-metrics, a parameter, a tag and a folder of two files. MLflow is not needed. DIR must be on a disk: in memory, syncing
-is free.
+metrics, a parameter, a tag and a folder of two files. MLflow is not needed. DIR must be on a disk, because
+flushing to a file system in memory costs nothing.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import registries
 from measuring import Cost, Table, cpu_seconds, describe_machine
 
 MODELS = 30
-MOST = 60_000.0  # ms for 1,000 versions
+MOST = 60_000.0  # target in ms of wall time, for 1,000 versions
 MOMENT = 1_700_000_000_000
 TABLES = """
 CREATE TABLE registered_models (name, creation_time, last_updated_time, description);
@@ -40,7 +40,7 @@ INSERT INTO experiments VALUES (1, 'Flowers');
 
 
 def make_source(folder: Path, versions: int) -> str:
-    """Write the database and the files in *folder*, and return the database's address."""
+    """Write the database and the files to *folder*, and return the address of the database."""
     with sqlite3.connect(folder / "mlflow.db") as rows:
         rows.executescript(TABLES)
 
@@ -69,7 +69,7 @@ def make_source(folder: Path, versions: int) -> str:
 
 
 def measure_import(repo: Path, environ: dict[str, str], source: str, *options: str) -> Cost:
-    """Run the command once."""
+    """Run the import command once, and return its cost."""
     command = [str(Path(sys.executable).parent / "git-model"), "import", source, "--from", "mlflow", *options]
     cpu, wall = cpu_seconds(), time.perf_counter()
     subprocess.run(command, cwd=repo, env=environ, check=True, stdout=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""Benchmark queries about the past in a registry of many commits, before and after `git model maintenance`."""
+"""Measure questions about the past of a registry with many commits, before and after `git model maintenance`."""
 
 import itertools
 import subprocess
@@ -29,14 +29,14 @@ from gitmodel.domain.schema.records import (
 from gitmodel.domain.schema.refs import kept_ref
 
 TARGET = 200
-# Every so many versions one is promoted, so that a stage of 10,000 commits had some 900 holders.
+# Each tenth version is promoted, so that in 10,000 commits about 900 versions were in production.
 EVERY = 10
-# So many runs share a dataset.
+# the number of runs that use one dataset
 BATCH = 100
 
 
 def measure_lineage(table: Table, folder: Path, environ: dict[str, str], sizes: tuple[int, ...]) -> None:
-    """Each question in a process that has read nothing yet, for each number of commits in *sizes*."""
+    """Measure each question with a client that has read nothing yet, for each number of commits in *sizes*."""
     for size in sizes:
         path = registries.new_repository(folder / f"commits-{size}", environ)
         make_history(path, size, environ)
@@ -55,7 +55,7 @@ def measure_lineage(table: Table, folder: Path, environ: dict[str, str], sizes: 
 
 
 def measure_kept_code(table: Table, folder: Path, environ: dict[str, str], count: int) -> None:
-    """Measure keeping the code of *count* versions, each of another commit that is on no branch."""
+    """Measure the cost of keeping the code commits of *count* versions. Each commit is on no branch."""
     table.section(f"{count:,} code commits kept by refs/gitmodel/code/<commit>")
     path, remote = registries.new_repository(folder / "code", environ), folder / "remote.git"
 
@@ -92,7 +92,7 @@ def measure_kept_code(table: Table, folder: Path, environ: dict[str, str], count
 
 
 def _side_commits(count: int) -> Iterator[bytes]:
-    """A main branch of *count* commits, and beside each one that a ref of its own names."""
+    """Yield a main branch of *count* commits, and for each of them a child commit on a separate ref."""
     for number in range(count):
         when = f"{registries.WHO} {int(registries.START.timestamp()) + 60 * number} +0000"
         text = str(number).encode()
@@ -103,7 +103,7 @@ def _side_commits(count: int) -> Iterator[bytes]:
 
 
 def questions(size: int) -> dict[str, Callable[[Client], object]]:
-    """Measure the queries of a registry of *size* commits."""
+    """Return the questions to measure in a registry of *size* commits: their names, and a function for each."""
     half = registries.START + timedelta(minutes=size // 2)
     old = f"gitmodel~{size // 2}"
     return {
@@ -118,7 +118,7 @@ def questions(size: int) -> dict[str, Callable[[Client], object]]:
 
 
 def fresh(path: Path, environ: dict[str, str], question: Callable[[Client], object]) -> Cost:
-    """The median of five, each by a client that was just opened."""
+    """Return the median cost of *question* with five new clients."""
     costs = []
     for _ in range(5):
         with registries.open_registry(path, environ) as client:
@@ -127,7 +127,7 @@ def fresh(path: Path, environ: dict[str, str], question: Callable[[Client], obje
 
 
 def measure_graph(table: Table, folder: Path, environ: dict[str, str], size: int) -> None:
-    """Measure the lineage of *size* commits, each a run with the version that it made."""
+    """Measure the lineage in a registry of *size* commits, each of which adds a run and its version."""
     path = registries.new_repository(folder / f"runs-{size}", environ)
     _import(path, _history(size, _runs()), environ)
     subprocess.run(["git", "-C", str(path), "repack", "-adq"], check=True, env=environ)
@@ -158,7 +158,7 @@ def _without(index: Path, asked: dict[str, Callable[[Client], object]]) -> Calla
 
 
 def make_history(path: Path, size: int, environ: dict[str, str]) -> None:
-    """A registry of *size* commits at *path*: one model, each commit a version or a promotion."""
+    """Create a registry of one model at *path*. Each of its *size* commits adds a version or is a promotion."""
     _import(path, _history(size, _commits()), environ)
 
 
@@ -201,7 +201,7 @@ def _commits() -> Iterator[tuple[list[File], str]]:
 
 
 def _runs() -> Iterator[tuple[list[File], str]]:
-    """Each commit trains iris from the newest dataset, which every hundredth run gathers."""
+    """Yield the files of runs. Each hundredth run creates a dataset, the others train iris from the newest dataset."""
     model = codec.encode(ModelRecord(created=registries.START))
     registry = codec.encode(RegistryRecord())
     yield [(paths.REGISTRY, registry), (paths.model_file("iris"), model)], "Begin the registry"

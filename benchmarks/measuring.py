@@ -1,4 +1,4 @@
-"""Measuring medians of wall and CPU time, and printing them."""
+"""Measure medians of wall and CPU time, and print them with their targets."""
 
 import os
 import platform
@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 YES, NO = "yes", "NO"
-# What a new file costs in a folder that is good for measuring, in ms, and how many folders and files are tried.
+# A folder is good for measuring if a new file costs at most CHEAP ms. CANDIDATES folders are tried with PROBES files.
 CHEAP, CANDIDATES, PROBES = 0.05, 20, 200
 WIDTHS = (66, 10, 10, 26, 7)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of one operation: medians, in milliseconds; *cpu* counts git's processes too.
+    """The cost of one operation: medians in milliseconds. *cpu* includes the processes of git.
 
-    *spread* is the wall time that a tenth of the operations stays below, and the one that a tenth exceeds.
+    *spread* are two wall times: a tenth of the operations was faster than the first, a tenth slower than the second.
     """
 
     cpu: float
@@ -33,13 +33,13 @@ class Cost:
 
 
 def cpu_seconds() -> float:
-    """CPU that this process, its dead children and its living children have used."""
+    """Return the CPU time that this process and its child processes have used, including children that have ended."""
     own = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return own + sum(_spent(pid) for pid in _children())
 
 
 def measure(operation: Callable[[], Any], *, times: int, warm: int = 1) -> Cost:
-    """The medians of *operation*, done *times* times after *warm* that do not count."""
+    """Return the medians of *times* calls of *operation*, after *warm* calls that are not measured."""
     for _ in range(warm):
         operation()
     costs = []
@@ -51,7 +51,7 @@ def measure(operation: Callable[[], Any], *, times: int, warm: int = 1) -> Cost:
 
 
 def middle(costs: Sequence[tuple[float, float]]) -> Cost:
-    """The medians of (CPU, wall) pairs, and the spread of wall."""
+    """Return the medians of pairs of CPU and wall time, and the spread of the wall times."""
     walls = sorted(wall for _, wall in costs)
     tenth = len(walls) // 10
     spread = (walls[tenth], walls[-1 - tenth])
@@ -59,7 +59,7 @@ def middle(costs: Sequence[tuple[float, float]]) -> Cost:
 
 
 def mean(costs: Sequence[Cost]) -> Cost:
-    """The means of *costs*, and the whole of their spreads."""
+    """Return the means of *costs*. The spread reaches from the lowest to the highest of their spreads."""
     spreads = [cost.spread for cost in costs if cost.spread]
     spread = (min(low for low, _ in spreads), max(high for _, high in spreads)) if spreads else None
     cpu, wall = (statistics.fmean(getattr(cost, name) for cost in costs) for name in ("cpu", "wall"))
@@ -67,7 +67,7 @@ def mean(costs: Sequence[Cost]) -> Cost:
 
 
 def measure_command(command: Sequence[str], environ: dict[str, str], cwd: Path, *, times: int) -> Cost:
-    """The medians of a whole command: CPU of its process and of those it waits for."""
+    """Return the medians of *times* runs of a command. The CPU time includes processes for which the command waits."""
     costs = []
     for number in range(times + 2):
         before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
@@ -83,23 +83,32 @@ def measure_command(command: Sequence[str], environ: dict[str, str], cwd: Path, 
 
 
 class Table:
-    """The lines of the result: what, CPU, wall, target, reached. Counts the targets that were missed."""
+    """Prints a table with a line for each figure: what, CPU, wall, target, reached.
+
+    *missed* lists the missed targets.
+    """
 
     def __init__(self) -> None:
         self.missed: list[str] = []
 
     def section(self, title: str) -> None:
-        """Begin a part."""
+        """Print the title of a section, and the heads of the columns."""
         print(f"\n{title}")
         self._print("what", "CPU ms", "wall ms", "target", "reached")
 
     def cost(self, what: str, cost: Cost, target: str = "", reached: bool | None = None) -> Cost:
-        """Say what *what* costs; *reached* is whether it is within *target*, None if there is none."""
+        """Print the cost of *what*.
+
+        *reached* is True if the cost is within *target*, and None if there is no target.
+        """
         self._line(what, _number(cost.cpu), _number(cost.wall), target, reached)
         return cost
 
     def judge(self, what: str, found: tuple[Cost, float], most: float) -> None:
-        """Say what *what* costs, with its spread and the CPU of this side; *most* is the target in ms of wall time."""
+        """Print the cost of *what* with its spread and the CPU time of the client.
+
+        The target of the wall time is *most* ms.
+        """
         cost, own = found
         self.cost(what, cost, f"<= {most:,g} ms wall" if most else "", cost.wall <= most if most else None)
         low, high = cost.spread or (cost.wall, cost.wall)
@@ -107,13 +116,16 @@ class Table:
         self._line("    CPU of the client alone; wall, from the fastest to the slowest", _number(own), spread, "", None)
 
     def ratio(self, what: str, first: Cost, second: Cost, at_most: float, unit: str = "CPU") -> None:
-        """Say how often *second* goes into *first*."""
+        """Print *first* divided by *second*, for CPU and for wall time.
+
+        The ratio in *unit* must be at most *at_most*.
+        """
         cpu, wall = first.cpu / (second.cpu or 1e-9), first.wall / (second.wall or 1e-9)
         judged = cpu if unit == "CPU" else wall
         self._line(what, f"{cpu:.2f} x", f"{wall:.2f} x", f"<= {at_most:g} x ({unit})", judged <= at_most)
 
     def value(self, what: str, value: str, target: str = "", reached: bool | None = None) -> None:
-        """Say something that is not a time."""
+        """Print a figure that is not a time."""
         self._line(what, "", value, target, reached)
 
     def _line(self, what: str, cpu: str, wall: str, target: str, reached: bool | None) -> None:
@@ -159,7 +171,7 @@ def _cost_of_a_file(folder: Path) -> float:
 
 
 def describe_machine(folder: Path) -> str:
-    """Processor, memory, system, Python and git: what the figures hold for."""
+    """Return the processor, memory, system, Python and git, because the figures are only valid for them."""
     model = next((line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), "?")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     git = subprocess.run(["git", "version"], capture_output=True, text=True, check=True).stdout.strip()
@@ -174,8 +186,8 @@ def describe_machine(folder: Path) -> str:
 
 
 def peak_memory(code: str, environ: dict[str, str], *arguments: str) -> float:
-    """The most memory, in MB, that a Python process running *code* has had."""
-    # getrusage would say what this process had when it created the other one, if that is more.
+    """Return the most memory, in MB, that a Python process needs to run *code*."""
+    # Not by getrusage, which would give the memory of this process at the fork, if it was more.
     after = "\nprint(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     done = subprocess.run(
         [sys.executable, "-c", code + after, *arguments], env=environ, capture_output=True, text=True, check=False
@@ -197,7 +209,7 @@ def _children() -> list[str]:
 
 
 def _spent(pid: str) -> float:
-    # The first number is nanoseconds on a processor; /proc/PID/stat counts in steps of 10 ms.
+    # The first number is the CPU time in nanoseconds. /proc/PID/stat has it only in steps of 10 ms.
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
     except (OSError, IndexError, ValueError):

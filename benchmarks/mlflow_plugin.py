@@ -1,7 +1,7 @@
-"""Print what MLflow's registry calls cost on gitmodel and on SQLite: `python benchmarks/mlflow_plugin.py`.
+"""Measure calls of MLflow's model registry on gitmodel and on SQLite: `python benchmarks/mlflow_plugin.py`.
 
-Run it with a Python that has MLflow, such as that of the nox session: `.nox/mlflow-3-17-2/bin/python`. With `--folder`,
-the registries are made in a folder of your choice, which must be on a disk: in memory, syncing is free.
+Run it with a Python that has MLflow, such as `.nox/mlflow-3-17-2/bin/python` of the nox session. `--folder` chooses the
+folder of the registries. It must be on a disk, because flushing to a file system in memory costs nothing.
 """
 
 import argparse
@@ -22,12 +22,12 @@ TITLES = {"gitmodel": "gitmodel", "sqlite": "MLflow's SQLite store"}
 
 
 def open_stores(folder: Path) -> dict[str, object]:
-    """Create an empty registry of each kind, and return MLflow's client of each."""
+    """Create an empty registry on gitmodel and on SQLite, and return a client of MLflow for each."""
     from mlflow import MlflowClient
 
     subprocess.run(["git", "init", "-q", folder / "models"], check=True)
     database = f"sqlite:///{folder}/mlflow.db"
-    # MLflow stores the location of the files, not the files; for equal work, gitmodel does the same.
+    # MLflow stores only the location of the files. gitmodel does the same here, so that both do the same work.
     uris = {"gitmodel": f"gitmodel:{folder}/models?artifacts=link", "sqlite": database}
     return {kind: MlflowClient(tracking_uri=database, registry_uri=uri) for kind, uri in uris.items()}
 

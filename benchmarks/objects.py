@@ -1,8 +1,8 @@
-"""Benchmark storing and loading objects: `python benchmarks/objects.py [--quick]`.
+"""Measure storing and loading objects: `python benchmarks/objects.py [--quick]`.
 
-A frame and a forest of 100 MB are stored in a version and loaded again, in turn with the library's own write, read and
-SHA-256 of the same bytes. Ours includes reading the value back, which proves it, and flushing to disk. Then comes
-a step that does nothing.
+The script stores a frame and a forest of 100 MB in a version, and loads them. Alternately, it writes, reads and hashes
+the same value with only the library, pandas or skops. The time of gitmodel includes loading the stored value once to
+verify it, and flushing to disk. Then the script measures a step that does nothing.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from gitmodel.client import Client
 
 
 def frame_of(rows: int) -> pd.DataFrame:
-    """Numbers, text and a category; 68 bytes in memory a row."""
+    """Return a frame with numbers, text and a category, which needs 68 bytes of memory for each row."""
     random = np.random.default_rng(7)
     words = np.array([f"word {number}" for number in range(1_000)])
     numbers = {name: random.random(rows) for name in "abcdef"}
@@ -38,20 +38,20 @@ def frame_of(rows: int) -> pd.DataFrame:
 
 
 def forest_of(rows: int) -> RandomForestRegressor:
-    """20 trees with 72 bytes a node."""
+    """Return a forest of 20 trees, which needs 72 bytes for each node."""
     random = np.random.default_rng(7)
     return RandomForestRegressor(20, n_jobs=-1, random_state=7).fit(random.random((rows, 10)), random.random(rows))
 
 
 def write_and_read_frame(frame: pd.DataFrame, path: Path) -> None:
-    """Do what pandas needs alone, and hash the file."""
+    """Write and read *frame* only with pandas, and hash the file."""
     frame.to_parquet(path)
     _hash(path)
     pd.read_parquet(path)
 
 
 def write_and_read_forest(forest: Any, path: Path) -> None:
-    """Do what skops needs alone, and hash the file."""
+    """Write and read *forest* only with skops, and hash the file."""
     skops.io.dump(forest, path)
     _hash(path)
     skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
@@ -63,7 +63,7 @@ def _hash(path: Path) -> None:
 
 
 def measure_objects(table: Table, folder: Path, environ: dict[str, str], *, quick: bool) -> None:
-    """Store and load each value in a new registry, in turn with the library."""
+    """Measure storing and loading of each value in a new registry, alternately with the library alone."""
     scale, times = (10, 3) if quick else (1, 9)
     for what, value, plain, at_most in (
         ("frame", frame_of(1_900_000 // scale), write_and_read_frame, 2.5),
@@ -91,7 +91,7 @@ def _compare(
     stored: list[Cost] = []
     loaded: list[Cost] = []
     theirs: list[Cost] = []
-    for number in range(times + 1):  # the first pair does not count
+    for number in range(times + 1):  # the first pair is not measured
         name = f"{what}-{number}"
         stored.append(measure(lambda name=name: version.link_artifact(name, value), times=1, warm=0))
         loaded.append(measure(lambda name=name: version.get_artifact(name).load(), times=1, warm=0))
@@ -113,7 +113,7 @@ def _middle(costs: list[Cost]) -> Cost:
 
 
 def measure_step(table: Table, folder: Path, environ: dict[str, str], *, quick: bool) -> None:
-    """Measure a step that does nothing, in order."""
+    """Measure a run with a step that does nothing, with the executor `in-order`."""
     table.section("A step that does nothing, of 100 in a run, in order")
     before = dict(os.environ)
     os.environ.clear()

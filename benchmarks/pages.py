@@ -1,6 +1,6 @@
-"""The cost of pages: exporting a site, exporting it again, a warm request, and a browser that shows 10,000 versions.
+"""Measure pages: exports of a site, requests to the server, and a browser that shows 10,000 versions.
 
-`python benchmarks/pages.py [--quick]` prints the figures alone.
+`python benchmarks/pages.py [--quick]` prints only these figures.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from gitmodel.web.options import SiteOptions
 from gitmodel.web.server import HOST, listen, uvicorn_server
 
 GITMODEL = [sys.executable, "-m", "gitmodel"]
-# Sets the value of an element, fires an event there, and returns the milliseconds until the next frame.
+# Sets the value of an element, fires an event on it, and returns the milliseconds until the browser shows a new frame.
 _TIMED = """async ([what, value]) => {
     const [, selector, event] = what.match(/^(.*) (\\w+)$/), element = document.querySelector(selector);
     const start = performance.now();
@@ -40,12 +40,13 @@ _TIMED = """async ([what, value]) => {
 
 
 def measure_pages(table: Table, folder: Path, environ: dict[str, str], *, count: int) -> None:
-    """Print the figures of pages for one model of *count* versions, and for *count* versions in 100 models."""
+    """Print the figures of pages for one model with *count* versions, and for 100 models that together have *count*."""
     folder.mkdir()
     judged = count == 10_000
     small = registries.new_repository(folder / "small", environ)
     registries.build(small, {"iris": range(1, 11)}, environ)
-    _run([*GITMODEL, "site", str(folder / "small-site")], environ, small)  # compiles modules and templates
+    # a first export, which compiles modules and templates
+    _run([*GITMODEL, "site", str(folder / "small-site")], environ, small)
     one = registries.new_repository(folder / "one", environ)
     registries.build(one, {"iris": range(1, count + 1)}, environ, versions_per_commit=100)
     with registries.open_registry(one, environ) as client:
@@ -138,7 +139,7 @@ def _measure_requests(table: Table, port: int, *, judged: bool) -> None:
 
 
 def _measure_browser(table: Table, url: str, *, judged: bool) -> None:
-    """Print what Chromium takes to load the page of the model, to filter and sort, and to draw the chart again."""
+    """Print the times that Chromium needs to load the page of a model, to filter and sort, and to redraw the chart."""
     chromium = shutil.which("chromium")
     if chromium is None:
         print("Chromium is not installed: the browser is not measured")
@@ -172,7 +173,7 @@ def _measure_browser(table: Table, url: str, *, judged: bool) -> None:
 
 @contextmanager
 def _serving(client: Client) -> Iterator[int]:
-    """Serve the pages of *client* in a thread; yields the port."""
+    """Serve the pages of *client* in a thread until the block ends. Yields the port."""
     socket, server = listen(0), uvicorn_server(client, SiteOptions())
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
     thread.start()

@@ -1,6 +1,6 @@
-"""Benchmark the overhead of pipelines: `python benchmarks/pipelines.py [--quick]`.
+"""Measure the overhead of pipelines: `python benchmarks/pipelines.py [--quick]`.
 
-Overhead of a step is what 100 steps that do nothing cost more than one, by step; CPU counts workers and git.
+The overhead of a step is the cost of each of 100 steps that do nothing. CPU time includes workers and git.
 """
 
 import argparse
@@ -37,29 +37,29 @@ def value(number: int) -> int:
 
 @pipeline(enable_cache=False)
 def idle(count: int) -> None:
-    """Many steps that do nothing."""
+    """Run *count* steps that do nothing."""
     for _ in range(count):
         nothing()
 
 
 @pipeline(enable_cache=False, model_config=DEMO)
 def values(count: int) -> None:
-    """Many steps that each make an artifact of the version."""
+    """Run *count* steps that each add an artifact to the version."""
     for number in range(count):
         value(number)
 
 
 @pipeline(model_config=DEMO)
 def cached(count: int) -> None:
-    """The same, from the cache when it can be."""
+    """Run *count* steps that each add an artifact, with the cache on."""
     for number in range(count):
         value(number)
 
 
 def measure_pipelines(table: Table, folder: Path, environ: dict[str, str], *, quick: bool = False) -> None:
-    """All figures of pipelines, in repositories of their own below *folder*."""
+    """Print all figures of pipelines. Each is measured in a new repository in *folder*."""
     times = 3 if quick else 7
-    # The steps run in this process too, with its environment.
+    # Some steps run in this process, and use its environment variables.
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(environ)
@@ -83,7 +83,7 @@ def _overheads(table: Table, folder: Path, environ: dict[str, str], times: int) 
 
 
 def overhead_of_step(path: Path, environ: dict[str, str], executor: str, measured: Any, times: int) -> Cost:
-    """The cost of each of the steps of the pipeline *measured*, in a new registry at *path*."""
+    """Return the cost of each step of the pipeline *measured*, in a new registry at *path*."""
     with open_client(path, environ) as client:
         return middle([by_step(client, executor, measured) for _ in range(times)])
 
@@ -111,9 +111,10 @@ def _whole_runs(table: Table, folder: Path, environ: dict[str, str], times: int)
 
 
 def _saving(table: Table, folder: Path, times: int, rows: int) -> None:
-    """The cost of saving and verifying a value, beside that of pandas and NumPy for the same.
+    """Print the cost of saving and verifying a value by gitmodel, and by pandas or NumPy.
 
-    Theirs is one write, two reads and one comparison; ours also keeps what pandas's Parquet files lose.
+    pandas and NumPy write the value once, read it twice and compare it once. gitmodel also saves what the Parquet files
+    of pandas lose.
     """
     import numpy as np
     import pandas as pd
@@ -154,7 +155,7 @@ def _saving(table: Table, folder: Path, times: int, rows: int) -> None:
 
 
 def open_client(path: Path, environ: dict[str, str] | None) -> Client:
-    """Open a new repository at *path*, in which a pipeline has run once."""
+    """Create a repository at *path*, run a pipeline in it once, and return the client."""
     registries.new_repository(path, environ)
     subprocess.run(["git", "commit", "-q", "--allow-empty", "-m", "Begin"], cwd=path, check=True, env=environ)
     client = Client(path, environ=environ)
@@ -163,7 +164,7 @@ def open_client(path: Path, environ: dict[str, str] | None) -> Client:
 
 
 def by_step(client: Client, executor: str, measured: Any) -> tuple[float, float]:
-    """CPU and wall of a step: from the start of the first to the end of the last, so without starting workers."""
+    """Return the CPU and wall time of a step, without the start of the workers."""
     times: list[tuple[float, float]] = []
 
     def listen(event: str, name: str, seconds: float) -> None:
@@ -171,7 +172,7 @@ def by_step(client: Client, executor: str, measured: Any) -> tuple[float, float]
             times.append((cpu_seconds(), time.perf_counter()))
 
     measured.run(client=client, executor=executor, count=STEPS, listener=listen)
-    # The first steps wait for the workers to start.
+    # leaves out the first quarter of the steps, which wait for the workers to start
     begun = STEPS // 4
     cpu, wall = (last - first for first, last in zip(times[begun], times[-1], strict=True))
     return cpu * 1000 / (STEPS - 1 - begun), wall * 1000 / (STEPS - 1 - begun)

@@ -1,7 +1,8 @@
-"""Compare pipelines with another commit: `python benchmarks/pipelines_against.py COMMIT [--pairs N] [--only WORD]`.
+"""Compare pipelines of this checkout with another commit.
 
-A process of each checkout waits for orders, and both get the same order in turn, so that the load of the machine is the
-same for both. Compare the ratios of CPU times, which count workers and git.
+`python benchmarks/pipelines_against.py COMMIT [--pairs N] [--only WORD]` starts a process of each commit and lets both
+run the same pipelines alternately, so that the load of the machine is the same for both. Compare the ratios of CPU
+times, which include workers and git.
 """
 
 import argparse
@@ -29,7 +30,7 @@ MEASURED = (
 
 
 class Checkout:
-    """A process that measures the package in the folder *place*, with a repository at *repo*."""
+    """A process that measures pipelines with the gitmodel in the folder *place*, in a repository at *repo*."""
 
     def __init__(self, place: Path, repo: Path, environ: dict[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -37,12 +38,12 @@ class Checkout:
             env={**environ, "PYTHONPATH": str(place)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # messages of the runs
+            stderr=subprocess.DEVNULL,  # hides the messages of the runs
             text=True,
         )
 
     def measure(self, executor: str, pipeline: str, count: int) -> float:
-        """Return the CPU of a run, or of each of its steps if it has many, in milliseconds."""
+        """Return the CPU time in ms of a run, or of each of its steps if it has many."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(executor, pipeline, count, file=self._process.stdin, flush=True)
@@ -54,7 +55,7 @@ class Checkout:
 
 
 def serve(place: str, repo: str) -> None:
-    """Measure what the lines of stdin ask for, and print a number for each."""
+    """Read a request from each line of stdin, measure the pipeline that it names, and print the CPU time."""
     import gitmodel
 
     assert gitmodel.__file__.startswith(place), gitmodel.__file__
@@ -74,7 +75,7 @@ def _measure(client: Any, executor: str, pipeline: Any, count: int) -> float:
 
 
 def compare(table: Table, checkouts: list[Checkout], pairs: int, only: str) -> None:
-    """Print the median CPU of both, and the median of the ratios with their quartiles."""
+    """Print the median CPU times of both checkouts, and the median and quartiles of their ratios."""
     for what, *order in MEASURED:
         if only not in what:
             continue

@@ -1,7 +1,7 @@
-"""Writing the same objects and refs as gitmodel with git's plumbing commands, as a baseline.
+"""Write the same objects and refs as gitmodel with git's plumbing commands, to compare their cost.
 
-`Recorder` keeps what gitmodel wrote; it is written again into another copy of the same repository, with the same things
-flushed to disk, as a script would (a process for each object) and as fast as two processes can.
+`Recorder` records what gitmodel writes. `Plumbing` writes it to another copy of the repository, flushed to disk like
+gitmodel's: with a process for each object, as a script does, or with only two processes, which is the fastest way.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ class Written:
 
 
 class Recorder:
-    """Keeps what *repository* writes, change by change."""
+    """Records the objects and ref moves of each change that *repository* writes."""
 
     def __init__(self, repository: Repository) -> None:
         self.changes: list[Written] = []
@@ -41,25 +41,25 @@ class Recorder:
 
 
 class Plumbing:
-    """git's own commands on the repository at *path*."""
+    """Runs git's own commands in the repository at *path*."""
 
     def __init__(self, path: Path, environ: dict[str, str]) -> None:
         self._command = ["git", "-C", str(path), *SAFE]
         self._environ = environ
 
     def by_commands(self, objects: list[NewObject], moves: list[str]) -> None:
-        """One `hash-object` for each object, as a script calls hash-object, mktree, commit-tree and mktag."""
+        """Write each object with one `hash-object`, as a script calls hash-object, mktree, commit-tree and mktag."""
         for new in objects:
             self._run("hash-object", "-w", "-t", new.type, "--stdin", input=new.data)
         self.move(moves)
 
     def by_two_processes(self, objects: list[NewObject], moves: list[str]) -> None:
-        """All objects through one `unpack-objects` that flushes them in one go, then the refs."""
+        """Write all objects with one `unpack-objects`, which flushes them together, and then the refs."""
         self._run("-c", "core.fsyncMethod=batch", "unpack-objects", "-q", input=pack(objects))
         self.move(moves)
 
     def move(self, moves: list[str]) -> None:
-        """One `update-ref` transaction."""
+        """Move refs in one transaction of `update-ref`."""
         lines = "".join(f"{move}\n" for move in moves).encode()
         self._run("update-ref", "--create-reflog", "-m", "benchmark", "--stdin", input=lines)
 
@@ -69,7 +69,7 @@ class Plumbing:
 
 
 def pack(objects: list[NewObject]) -> bytes:
-    """*objects* as a pack (`git help format-pack`), none of them a delta."""
+    """Return *objects* as a git pack without deltas (`git help format-pack`)."""
     kinds = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
     parts = [b"PACK", (2).to_bytes(4, "big"), len(objects).to_bytes(4, "big")]
     for new in objects:

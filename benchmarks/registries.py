@@ -1,4 +1,4 @@
-"""Creating registries of any size in seconds: records from gitmodel's codec, written by `git fast-import`."""
+"""Create registries of any size in seconds: gitmodel encodes the records, and `git fast-import` writes them."""
 
 import os
 import subprocess
@@ -19,14 +19,14 @@ File = tuple[str, bytes]
 
 
 def hermetic_environment(home: Path) -> dict[str, str]:
-    """The environment for git and gitmodel: a home of its own, nothing of the person who measures."""
+    """Return environment variables for git and gitmodel with a new home folder and no settings of the user."""
     home.mkdir(parents=True, exist_ok=True)
     config = home / ".gitconfig"
     config.write_text(CONFIG, encoding="utf-8")
     foreign = ("GIT_", "GITMODEL_", "XDG_", "PYTHON")
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(foreign)},
-        # An installed package has its bytecode beside it; a checkout may not be written to.
+        # Commands compile their modules to this folder, because the checkout may be read-only.
         "PYTHONPYCACHEPREFIX": str(home / "bytecode"),
         "HOME": str(home),
         "GIT_CONFIG_GLOBAL": str(config),
@@ -37,13 +37,13 @@ def hermetic_environment(home: Path) -> dict[str, str]:
 
 
 def new_repository(path: Path, environ: dict[str, str] | None) -> Path:
-    """An empty repository at *path*."""
+    """Create an empty repository at *path*, and return the path."""
     subprocess.run(["git", "init", "-q", str(path)], check=True, env=environ)
     return path
 
 
 def links(number: int) -> tuple[ArtifactLink, ...]:
-    """The artifacts of version *number*: training data and a classifier."""
+    """Return the artifact links of version *number*: training data and a classifier."""
     return (
         ArtifactLink(
             name="classifier",
@@ -65,7 +65,7 @@ def links(number: int) -> tuple[ArtifactLink, ...]:
 
 
 def version(number: int, *, shift: int = 0) -> VersionRecord:
-    """A version of ordinary size: some 700 bytes. *shift* makes it differ from those of other models."""
+    """Return a record of usual size, about 700 bytes. *shift* makes it different from the records of other models."""
     return VersionRecord(
         number=number,
         created=START + timedelta(minutes=number),
@@ -78,12 +78,12 @@ def version(number: int, *, shift: int = 0) -> VersionRecord:
 
 
 def metadata(number: int) -> dict[str, float | int | str]:
-    """Return the metadata that a training would log for version *number*."""
+    """Return metadata as a training would log it for version *number*."""
     return {"accuracy": 0.9 + number * 37 % 100_000 / 1_000_000, "epochs": number % 50 + 1, "framework": "sklearn"}
 
 
 def build(path: Path, models: dict[str, range], environ: dict[str, str], *, versions_per_commit: int = 1) -> None:
-    """Add the versions of each model to the registry at *path*, beginning it where there is none."""
+    """Add versions to each model of the registry at *path*. Creates the registry if it does not exist."""
     write(path, lambda begun: _changes(models, versions_per_commit, begun=begun), environ)
 
 
@@ -104,7 +104,7 @@ def write(path: Path, changes: Callable[[bool], Iterable[tuple[list[File], str]]
 
 
 def open_registry(path: Path, environ: dict[str, str]) -> Client:
-    """A client with nothing in memory."""
+    """Return a new client, which has read nothing yet."""
     return Client(path, environ=environ)
 
 

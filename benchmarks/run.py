@@ -1,7 +1,7 @@
 """Print all figures of size and speed with their targets: `python benchmarks/run.py [--quick]`.
 
-CPU and wall are medians in milliseconds, CPU with that of the git processes. Registries are made by `git fast-import`,
-then opened, read and written by gitmodel like any other. Everything is on disk (`fsync`) when a write returns.
+CPU and wall times are medians in milliseconds. CPU times include the git processes. `git fast-import` creates the
+registries, then gitmodel reads and writes them. All data is on disk (`fsync`) when a write returns.
 """
 
 import argparse
@@ -65,7 +65,7 @@ class Work:
         self.newest = made.ref.number or 0
 
     def promote(self) -> None:
-        """Another version enters production, and who held it is archived."""
+        """Put another version into production, which archives the holder."""
         ref = VersionRef.of(self.model, next(self.others))
         stages.promote(self.client.writer, ref, "production")
 
@@ -86,7 +86,7 @@ class Work:
 
 
 class Benchmark:
-    """One run: a folder of registries, an environment, and the table of what was found."""
+    """One run of the benchmarks: a folder for registries, an environment, and the table of figures."""
 
     def __init__(self, folder: Path, *, quick: bool) -> None:
         self.folder = folder
@@ -102,7 +102,7 @@ class Benchmark:
         return 1_000 if self.quick else 10_000
 
     def versions(self) -> None:
-        """One model with few and many versions."""
+        """Measure one model with few and with many versions."""
         for count in sorted({10, 1_000, self.large}):
             self.table.section(f"One model with {count:,} versions, in one process")
             path = self._registry(count)
@@ -133,7 +133,7 @@ class Benchmark:
             self.table.cost(f"search all by metadata ({SEARCH}), warm", measure(work.search, times=5))
 
     def _fresh(self, path: Path, operation: Callable[[Work], None]) -> Cost:
-        """The median of five, with nothing in memory each time; opening the registry is not counted."""
+        """Return the median cost of *operation* with five new clients, without the cost of opening them."""
         costs = []
         for _ in range(5):
             with registries.open_registry(path, self.environ) as client:
@@ -141,7 +141,7 @@ class Benchmark:
         return sorted(costs, key=lambda cost: cost.wall)[2]
 
     def plumbing(self) -> None:
-        """The same objects and refs written by git itself."""
+        """Measure git itself writing the same objects and refs as gitmodel."""
         count = self.large
         self.table.section(f"The same objects and refs at {count:,} versions, written through git's plumbing")
         source = self._registry(count)
@@ -168,7 +168,7 @@ class Benchmark:
                 self.table.ratio("gitmodel against that", self._sum(count), both, at_most, unit="wall")
 
     def commands(self) -> None:
-        """Whole commands, from start to exit."""
+        """Measure commands, from their start to their exit."""
         self.table.section(f"Whole commands on {self.large:,} versions; the promotion in force is as many commits old")
         path = self._registry(self.large, promoted=True)
         script = Path(sys.executable).parent / "git-model"
@@ -190,7 +190,7 @@ class Benchmark:
         self.table.cost("(python -c pass, for comparison)", bare)
 
     def models(self) -> None:
-        """Many models, whose folders stand flat in models/."""
+        """Measure a registry with many models, whose folders are all in models/."""
         count = 100 if self.quick else 1_000
         self.table.section(f"{count:,} models with 10 versions each; models/ is one flat folder")
         path = registries.new_repository(self.folder / "models", self.environ)
@@ -240,7 +240,7 @@ class Benchmark:
             )
 
     def memory(self) -> None:
-        """The most memory that a listing takes."""
+        """Measure the most memory that a list of versions needs."""
         count = 10_000 if self.quick else 100_000
         self.table.section(f"Peak memory of listing {count:,} versions")
         path = registries.new_repository(self.folder / "huge", self.environ)
@@ -255,7 +255,7 @@ class Benchmark:
             self.table.value(f"git model --format {form} version list iris", f"{peak:.0f} MB", "<= 200 MB", peak <= 200)
 
     def validity(self) -> None:
-        """Verify that the registries made by fast-import are valid for gitmodel."""
+        """End with an error if the registries that fast-import created are not valid for gitmodel."""
         with registries.open_registry(self._registry(1_000), self.environ) as client:
             problems = checking.check(client.repository)
         if problems:
@@ -263,7 +263,7 @@ class Benchmark:
         print("\n`git model check` finds nothing wrong with the registry of 1,000 versions that was made for this")
 
     def peers(self, chosen: list[Peer], cache: Path) -> None:
-        """Measure the same work of other registries, and gitmodel before and after it; the mean is printed."""
+        """Measure the same work in other registries. Print it with the mean of gitmodel before and after."""
         count = 100 if self.quick else 1_000
         for peer in chosen:
             before = self._work_beside(count)
@@ -297,7 +297,7 @@ class Benchmark:
                 "promote": measure(work.promote, times=self.times),
                 "resolve": measure(work.resolve, times=self.times),
             }
-        # Others cache no list, so gitmodel reads it again each time; the searched records are in memory.
+        # A new client lists, because the peers do not cache lists. A client that has read the records searches.
         costs["list"] = self._fresh(path, Work.list_all)
         with registries.open_registry(path, self.environ) as client:
             costs["search"] = measure(Work(client, "iris", count).search, times=5)
@@ -308,7 +308,10 @@ class Benchmark:
         return Cost(create.cpu + promote.cpu, create.wall + promote.wall)
 
     def _registry(self, count: int, *, promoted: bool = False) -> Path:
-        """Create a registry of *count* versions. With *promoted*, the third is in production from the start."""
+        """Create a registry of *count* versions.
+
+        With *promoted*, version 3 enters production before the others exist.
+        """
         path = make_fresh_folder(self.folder, f"versions-{count}")
         registries.new_repository(path, self.environ)
         if promoted:
@@ -344,7 +347,7 @@ def _measure_each(write: Callable[[list[NewObject], list[str]], None], changes: 
 
 
 def main() -> None:
-    """Measure what was asked for, print it, and end with 1 if a target was missed."""
+    """Print the chosen figures, and end with exit code 1 if a target was missed."""
     parser = argparse.ArgumentParser(description="Print every figure of gitmodel's size and speed.")
     parser.add_argument("--quick", action="store_true", help="small sizes: a minute instead of a quarter of an hour")
     parts = (

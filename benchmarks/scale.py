@@ -1,4 +1,4 @@
-"""The cost of scale: lists of many models, writes by URL, and clones: `python benchmarks/scale.py [--only PART]`."""
+"""Measure large registries: lists of many models, writes by URL, clones: `python benchmarks/scale.py [--only PART]`."""
 
 import argparse
 import os
@@ -19,7 +19,7 @@ from gitmodel.domain.schema.records import ModelRecord, RegistryRecord, StageRec
 
 _PER_COMMIT = 100
 _GIT_MODEL = str(Path(sys.executable).parent / "git-model")
-# Creates a version by URL: argv has the URL, the model, and the idempotency key.
+# Creates a version by URL. The arguments are the URL, the model and the idempotency key.
 _CREATE = """
 import sys
 from gitmodel import Client
@@ -53,13 +53,13 @@ def main() -> None:
 
 
 def _measure_models(table: Table, path: Path, environ: dict[str, str], count: int, *, is_full: bool) -> None:
-    """Print what lists of *count* models with one version each cost."""
+    """Print the costs of lists of *count* models, each with one version."""
     table.section(f"{count:,} models with a version each")
     registries.new_repository(path, environ)
     registries.write(path, lambda begun: _models(count), environ)
 
     def line(words: list[str], *, first: bool, most: float | None = None) -> None:
-        """Print the cost of a command; *most* is the target in ms of wall time."""
+        """Print the cost of a command. The target of its wall time is *most* ms."""
         name = " ".join(["git model", *words]) + (", the first in the clone" if first else "")
         cost = _once(words, environ, path) if first else _command(words, environ, path)
         judged = is_full and most is not None
@@ -73,7 +73,7 @@ def _measure_models(table: Table, path: Path, environ: dict[str, str], count: in
 
 
 def _models(count: int) -> Iterator[tuple[list[registries.File], str]]:
-    """Yield commits that together register *count* models with a version each."""
+    """Yield commits that together register *count* models, each with a version."""
     yield [(paths.REGISTRY, codec.encode(RegistryRecord()))], "Begin the registry"
     for start in range(0, count, _PER_COMMIT):
         files: list[registries.File] = []
@@ -86,7 +86,7 @@ def _models(count: int) -> Iterator[tuple[list[registries.File], str]]:
 
 
 def _measure_tagged(table: Table, path: Path, environ: dict[str, str], count: int) -> None:
-    """Print what the first list and `apply` cost if each of *count* models has a stage tag, which both judge."""
+    """Print the costs of the first list and of `apply` if each of *count* models has a stage tag to judge."""
     table.section(f"{count:,} models with a version and a stage tag each")
     registries.new_repository(path, environ)
     registries.write(path, lambda begun: _models(count), environ)
@@ -111,7 +111,7 @@ def _promotions(count: int) -> Iterator[tuple[list[registries.File], str]]:
 
 
 def _measure_by_url(table: Table, folder: Path, environ: dict[str, str], count: int, *, is_full: bool) -> None:
-    """Print what a first write and a first clone cost with *count* versions, each a commit."""
+    """Print the costs of a first write by URL and a first clone of a registry with *count* versions and commits."""
     table.section(f"{count:,} versions of a model, each a commit, by URL, with empty caches")
     made = registries.new_repository(folder / "made", environ)
     registries.build(made, {"iris": range(1, count + 1)}, environ)
@@ -122,7 +122,7 @@ def _measure_by_url(table: Table, folder: Path, environ: dict[str, str], count: 
 def _compare_by_url(
     table: Table, folder: Path, environ: dict[str, str], server: str, model: str, *, is_full: bool
 ) -> None:
-    """Print the costs by HTTP and by path, each beside those of git commands that fetch what they need."""
+    """Print the costs over HTTP and by path, and for comparison those of git commands that fetch the same."""
     tip = ["git", "clone", "-q", "--bare", "--depth=1"]
     cases: list[tuple[str, Callable[[str, Path], list[str]], int]] = [
         ("create a version", lambda url, place: [sys.executable, "-c", _CREATE, url, model, ""], 1_500),
@@ -135,7 +135,7 @@ def _compare_by_url(
         ("git model clone", lambda url, place: [_GIT_MODEL, "clone", url, str(place)], 10_000),
         ("  git clone --no-checkout", lambda url, place: ["git", "clone", "-q", "--no-checkout", url, str(place)], 0),
     ]
-    # from a path, git would copy files
+    # a file URL, because from a path git would copy files
     for how, url in (("HTTP", f"{server}/remote.git"), ("path", (folder / "remote.git").as_uri())):
         for what, command, most in cases:
             times = 3 if "clone" in what else 7
@@ -146,7 +146,7 @@ def _compare_by_url(
 def _of_both_sides(
     command: Callable[[str, Path], list[str]], url: str, folder: Path, environ: dict[str, str], times: int
 ) -> tuple[Cost, float]:
-    """Return the cost of a command with an empty cache and a new folder each time, and the CPU ms of its own side."""
+    """Return the cost of a command with an empty cache and a new folder, and the CPU time in ms of the client alone."""
     costs, own = [], []
     for number in range(times):
         place = folder / f"new-{number}-{os.urandom(4).hex()}"
@@ -170,7 +170,7 @@ def _of_both_sides(
 
 
 def _measure_million(table: Table, folder: Path, environ: dict[str, str], models: int) -> None:
-    """Print what commands cost with *models* models of 100 versions, each model's versions in one commit."""
+    """Print the costs of commands with *models* models of 100 versions. One commit adds all versions of a model."""
     table.section(f"{models:,} models of 100 versions each ({100 * models:,} versions)")
     made = registries.new_repository(folder / "made", environ)
     names = [f"model-{number:05}" for number in range(models)]

@@ -1,4 +1,4 @@
-"""The cost of searches: building, updating and querying the index, in one model and over many."""
+"""Measure searches: building, updating and querying the index, in one model and over many models."""
 
 import shutil
 import sys
@@ -13,7 +13,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.registry.lists import version_lists
 from gitmodel.registry.promotion import stages
 
-FILTER = "metadata.epochs == 25"  # two in a hundred
+FILTER = "metadata.epochs == 25"  # matches two in a hundred versions
 BEST = "metadata.accuracy > 0.9"
 MLFLOW = Peer("MLflow", "mlflow", "mlflow_searches.py", "SQLite store")
 
@@ -23,17 +23,17 @@ def measure_searches(
 ) -> None:
     """Print the figures of searches in one model of *count* versions, ten times as many, and *models* models.
 
-    *cache* is the folder in which MLflow is installed, None: nothing is compared with it.
+    *cache* is the folder in which MLflow is installed. With None, there is no comparison with MLflow.
     """
     for size in (count, 10 * count):
         warm = _measure_one_model(table, folder / f"of-{size}", environ, size, has_targets=count == 10_000)
-        if cache is not None and size == count:  # with more, MLflow takes minutes
+        if cache is not None and size == count:  # with more versions, MLflow needs minutes
             _compare(table, warm, size, folder / "peer", cache)
     _measure_models(table, folder / "models", environ, models, has_targets=models == 1_000)
 
 
 def _compare(table: Table, ours: Cost, count: int, folder: Path, cache: Path) -> None:
-    """Print what MLflow takes for the search that took *ours* in a client that has searched before."""
+    """Print the cost of a search in MLflow, compared with *ours*, the cost in a client that has searched before."""
     folder.mkdir()
     theirs = run_peer(MLFLOW, count, folder, cache=cache, seconds=600)
     if "search" not in theirs.costs:
@@ -44,7 +44,7 @@ def _compare(table: Table, ours: Cost, count: int, folder: Path, cache: Path) ->
 
 
 def _measure_one_model(table: Table, path: Path, environ: dict[str, str], count: int, *, has_targets: bool) -> Cost:
-    """Print the figures of one model; return what a search takes in a client that has searched before."""
+    """Print the figures of one model. Return the cost of a search in a client that has searched before."""
     table.section(f"Searches in one model with {count:,} versions")
     large = count > 10_000
 
@@ -127,7 +127,7 @@ def _find_best(client: Client) -> None:
 
 
 def _fresh(path: Path, environ: dict[str, str], search, *, times: int = 1) -> Cost:
-    """The median of *search* with new clients, which have read the branch and nothing else."""
+    """Return the median cost of *search* with new clients, which have read only the branch."""
     costs = []
     for _ in range(times):
         with registries.open_registry(path, environ) as client:

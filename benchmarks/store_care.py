@@ -1,6 +1,6 @@
-"""Benchmark the maintenance of a store of many objects: status and garbage collection.
+"""Measure the maintenance of a store with many objects: `store status` and `store gc`.
 
-`python benchmarks/store_care.py [--objects N]` prints these figures alone.
+`python benchmarks/store_care.py [--objects N]` prints only these figures.
 """
 
 import argparse
@@ -28,7 +28,7 @@ with Client(sys.argv[1]) as client:
 
 
 def measure_care(table: Table, folder: Path, environ: dict[str, str], *, objects: int) -> None:
-    """`store status` and `store gc` of *objects* objects, a hundred for each version, in a folder and on the branch."""
+    """Measure `store status` and `store gc` of a store with *objects* objects, 100 for each version."""
     folder.mkdir()
     path = registries.new_repository(folder / "registry", environ)
     digests = _fill(path / ".git/gitmodel/store/sha256", objects)

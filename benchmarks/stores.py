@@ -1,9 +1,9 @@
-"""Benchmark artifact stores: one large file, and a folder of many small files.
+"""Measure artifact stores with one large file, and with a folder of many small files.
 
-In a folder against `sha256sum` and `cp` of the same, on S3 against the clients that people use.
+A store in a folder is compared with `sha256sum` and `cp`, and a store on S3 with `aws s3 cp` and `rclone`.
 
-`python benchmarks/stores.py [--size MIB] [--files N] [--rounds N] [--lots N]` prints what concerns S3 alone; `--lots`
-what the commands take for a folder of so many files.
+`python benchmarks/stores.py [--size MIB] [--files N] [--rounds N] [--lots N]` prints only the figures of S3. `--lots`
+measures commands with a folder of N files.
 """
 
 import argparse
@@ -33,14 +33,14 @@ ROUNDS = 3
 
 
 def measure_stores(table: Table, folder: Path, *, size: int, files: int) -> None:
-    """Put, get and verify a file of *size* bytes, and a folder of *files* files."""
+    """Measure put, get and verify in a folder, for a file of *size* bytes and a folder of *files* files."""
     folder.mkdir()
     _large_file(table, folder, size)
     _many_files(table, folder, files)
 
 
 def measure_s3(table: Table, folder: Path, *, size: int, files: int, rounds: int = ROUNDS) -> None:
-    """The same on S3, against `aws s3 cp` and `rclone` on the same server in the same run."""
+    """Measure put, get and verify on S3, and for comparison `aws s3 cp` and `rclone` on the same server."""
     folder.mkdir()
     with _server(folder) as server:
         bench = _Bench(table, server, _clients(folder), folder, rounds)
@@ -56,7 +56,7 @@ def measure_s3(table: Table, folder: Path, *, size: int, files: int, rounds: int
 
 
 def measure_lots(table: Table, folder: Path, *, files: int) -> None:
-    """A folder of *files* files by the commands of gitmodel, on S3: how long they take, and how much memory."""
+    """Measure the time and memory of commands of gitmodel with a folder of *files* files, on S3."""
     folder.mkdir()
     lots, target = folder / "lots", folder / "got"
     _small_files(lots, files)
@@ -111,7 +111,7 @@ main(prog_name="gitmodel")
 
 
 class _Took(NamedTuple):
-    """The times of a command in milliseconds: wall time, its CPU, and the CPU of the server meanwhile."""
+    """The times of a command in milliseconds: its wall time, its CPU time, and the CPU time of the server meanwhile."""
 
     wall: float
     cpu: float
@@ -119,12 +119,12 @@ class _Took(NamedTuple):
 
     @property
     def work(self) -> float:
-        """CPU of both sides."""
+        """The CPU time of the command and the server."""
         return self.cpu + self.server
 
 
 class _Bench:
-    """Puts, gets and verifies by gitmodel and by each of *clients*, turn by turn; what counts is the best of them."""
+    """Lets gitmodel and each of *clients* put, get and verify alternately. The best of several rounds counts."""
 
     def __init__(self, table: Table, server: Any, clients: dict[str, Client], folder: Path, rounds: int) -> None:
         self._table = table
@@ -134,7 +134,7 @@ class _Bench:
         self._folder = folder
         self._rounds = rounds
         self._environ = {**os.environ, **server.environ(), **_rclone_settings(server.endpoint)}
-        self._environ.pop("AWS_CA_BUNDLE", None)  # the server speaks plain HTTP, and rclone stumbles over it
+        self._environ.pop("AWS_CA_BUNDLE", None)  # rclone fails with this variable, and the server uses plain HTTP
 
     def took(
         self, command: list[str], *, environ: dict[str, str] | None = None, cwd: Path | None = None
@@ -151,7 +151,7 @@ class _Bench:
         return _Took(wall * 1e3, cpu * 1e3, (self._server.cpu_seconds() - server) * 1e3), done.stdout
 
     def compare(self, source: Path) -> None:
-        """Print what *source* takes by gitmodel and by the clients."""
+        """Print the times of gitmodel and of the clients for the file or folder *source*."""
         found: dict[tuple[str, str], list[_Took]] = {}
         memory, digest, target = 0.0, "", self._folder / f"{source.name}.got"
 
@@ -161,7 +161,7 @@ class _Bench:
             return said
 
         def own(what: str, path: Path, number: int) -> list[str]:
-            # a store and copies that are new each time, so that everything is sent and fetched
+            # a new store and a new folder for copies each time, so that everything is sent and fetched
             copies = self._folder / f"copies-{what}"
             place = f"s3://{self._bucket}/own-{source.name}-{number}"
             shutil.rmtree(copies, ignore_errors=True)
@@ -193,12 +193,12 @@ class _Bench:
         name = "the faster's get" if what == "verify" else "the faster"
         wall = mine.wall / min(took.wall for took in theirs.values())
         self._table.value(f"{what} against {name}", f"{wall:.2f} x", "<= 1.3 x", wall <= 1.3)
-        # on a machine with others at its processors this says more
+        # CPU time is the better comparison on a machine that others use, too
         work = mine.work / min(took.work for took in theirs.values())
         self._table.value("    the same in CPU of both sides", f"{work:.2f} x")
 
     def say(self, what: str, took: _Took) -> None:
-        """Print a line of it."""
+        """Print a line with the times of a command."""
         self._table.cost(f"{what} (and {took.server / 1e3:,.1f} s of the server's CPU)", Cost(took.cpu, took.wall))
 
 
@@ -216,7 +216,7 @@ def _server(folder: Path) -> Iterator[Any]:
 
 
 def _clients(folder: Path) -> dict[str, Client]:
-    """`aws s3 cp` of an environment of its own, and `rclone` if it is installed."""
+    """Return the clients to compare with: `aws s3 cp` in a separate environment, and `rclone` if it is installed."""
     home = folder / "awscli"
     subprocess.run([sys.executable, "-m", "venv", home], check=True)
     subprocess.run([home / "bin" / "pip", "install", "-q", "awscli"], check=True, capture_output=True)
@@ -318,7 +318,7 @@ def _tool(*command: str | Path) -> Callable[[], object]:
 
 def _copied(source: Path, target: Path) -> None:
     subprocess.run(["cp", "-r", source, target], check=True)
-    # What gitmodel stores is on disk when it returns, so the copy has to be, too.
+    # gitmodel flushes what it stores to disk, so the copy must be flushed, too.
     subprocess.run(["sync", *([target] if target.is_file() else ["-f", target])], check=True)
     subprocess.run(["rm", "-rf", target], check=True)
 
@@ -344,7 +344,7 @@ def _plus(first: Cost, second: Cost) -> Cost:
 
 
 def main() -> None:
-    """Measure what concerns S3, print it, and end with 1 if a target was missed."""
+    """Print the figures of S3, and end with exit code 1 if a target was missed."""
     parser = argparse.ArgumentParser(description="Print what gitmodel takes on S3, and what other clients do.")
     parser.add_argument("--size", type=int, default=1024, metavar="MIB", help="of the large file; 0: none")
     parser.add_argument("--files", type=int, default=10_000, metavar="N", help="in the folder of small ones; 0: none")

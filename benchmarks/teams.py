@@ -1,4 +1,4 @@
-"""Benchmark work with others: pull, push, replay of divergent commits, plan and check of a proposal, use by URL."""
+"""Measure the work of a team: pull, push, replay of local commits, plan and check of a proposal, use by URL."""
 
 import shutil
 import statistics
@@ -19,7 +19,7 @@ from gitmodel.teams.plans.planning import plan
 VERSIONS = 1_000
 DIVERGENT = 200
 ROUNDS = 3
-# A proposal of this many files, on registries of these many versions.
+# The number of files in a proposal, and the numbers of versions in the registry.
 FILES = 1_000
 REGISTRIES = (1_000, 10_000)
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def begin(top: Path, environ: dict[str, str]) -> None:
-    """A remote with a model of ten versions, and two clones that have it."""
+    """Create a remote with a model of ten versions, and two clones that have fetched it."""
     start = top / "start"
     subprocess.run(["git", "init", "-q", "--bare", str(start / "remote.git")], check=True, env=environ)
     for name in ("ada", "bob"):
@@ -62,7 +62,10 @@ def begin(top: Path, environ: dict[str, str]) -> None:
 
 
 def measure(place: Path, environ: dict[str, str], figures: dict[str, list[float]]) -> None:
-    """One round: Ada pushes, Bob pulls; both go on apart, Ada pushes, Bob replays and pushes."""
+    """Measure one round: Ada pushes and Bob pulls.
+
+    Then both create versions, Ada pushes, and Bob replays and pushes.
+    """
 
     def timed(name: str, work: Callable[[], object]) -> None:
         begun = time.perf_counter()
@@ -82,7 +85,7 @@ def measure(place: Path, environ: dict[str, str], figures: dict[str, list[float]
 
 
 def measure_proposals(path: Path, versions: int, environ: dict[str, str], figures: dict[str, list[float]]) -> None:
-    """Check and plan a proposal of `FILES` new versions, and one of a single promotion, on a registry of *versions*."""
+    """Measure `check` and `plan` of a proposal with `FILES` new versions, and of one with a single promotion."""
     build(new_repository(path, environ), {"iris": range(1, versions + 1)}, environ)
     base = commit_at(path, BRANCH)
     with opened(path, environ) as client:
@@ -105,20 +108,20 @@ def measure_proposals(path: Path, versions: int, environ: dict[str, str], figure
 
 
 def commit_at(path: Path, ref: str) -> str:
-    """The commit that *ref* is at."""
+    """Return the commit that *ref* names."""
     said = subprocess.run(["git", "-C", str(path), "rev-parse", ref], check=True, capture_output=True, text=True)
     return said.stdout.strip()
 
 
 def add(client: Client, count: int) -> None:
-    """Make *count* versions, each in a commit of its own; those of another *count* are others."""
+    """Create *count* versions, each in one commit. Their content depends on *count*."""
     model = client.get_model("iris")
     for number in range(count):
         model.create_version(metadata={"accuracy": number / count, "of": count})
 
 
 def opened(path: Path, environ: dict[str, str]) -> Client:
-    """The registry at *path*."""
+    """Return a client of the registry at *path*."""
     return Client(path, environ=environ)
 
 

@@ -1,7 +1,7 @@
-"""Other registries at the same work: each in an environment of its own, by a script that runs there.
+"""Measure other registries (peers) doing the same work, each by a script that runs in a separate environment.
 
-A script here is called with the number of versions, a folder and the seconds it has; it prints a line of JSON for each
-thing it measured: what, CPU and wall medians in milliseconds, and at how many versions.
+The scripts in this folder get the number of versions, a folder, and the seconds that they may use. For each operation
+they print a line of JSON: its name, the medians of CPU and wall time in ms, and the number of versions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INSTALL_SECONDS = 900
 
 @dataclass(frozen=True)
 class Peer:
-    """A registry to compare with: its name, what pip installs, and the script that does the work."""
+    """A registry to compare with: its name, the packages that pip installs, and the script that does the work."""
 
     name: str
     package: str
@@ -38,7 +38,7 @@ PEERS = {
 
 @dataclass
 class Found:
-    """The costs of a peer: by operation, and the number of versions that it created."""
+    """The costs of a peer by operation, and the number of versions at which each was measured."""
 
     name: str
     title: str
@@ -48,7 +48,7 @@ class Found:
 
 
 def run_peer(peer: Peer, count: int, folder: Path, *, cache: Path, seconds: int) -> Found:
-    """Install *peer* if it is not there, and let it do its work in *folder*, for at most *seconds*."""
+    """Install *peer* if it is not installed in *cache*, and run its script in *folder* for at most *seconds*."""
     found = Found(peer.name, f"{peer.name} ({peer.notes})")
     home = cache / peer.package.partition("[")[0]
     python = home / "bin" / "python"

@@ -1,4 +1,4 @@
-"""GTO's registry in git tags, in one process, as its commands do it."""
+"""Measure the registry of GTO, which consists of git tags, with the calls that GTO's commands make, in one process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ numbers = itertools.count(1)
 
 
 def create() -> None:
-    # GTO gives one commit one version, so each version is a commit and a tag.
+    # Each version needs a commit and a tag, because a commit has at most one version in GTO.
     git("commit", "-q", "--allow-empty", "-m", "Train")
     gto.api.register(path, name="iris", ref="HEAD", version=f"v1.0.{next(numbers)}", push=False)
 

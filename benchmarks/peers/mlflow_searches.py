@@ -1,6 +1,6 @@
-"""Searches of MLflow's registry on SQLite, in one process, with as many versions as are asked for.
+"""Measure searches of MLflow's registry on SQLite, in one process.
 
-One version is created by MLflow; the others are copies of its rows, because MLflow takes minutes to create them.
+MLflow creates one version. The script copies its rows for the others, because MLflow would need minutes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ client.create_model_version("iris", source="/artifacts/1", description="Trained 
 
 
 def copy(database: sqlite3.Connection, table: str, changed: dict[str, object], **where: str) -> None:
-    """Copy a row of *table*, the one that *where* selects, with *changed* columns."""
+    """Copy the row of *table* that *where* selects, with other values in the columns *changed*."""
     condition = " AND ".join(f"{column} = ?" for column in where)
     found = database.execute(f"SELECT * FROM {table} WHERE version = 1 AND {condition or '1'}", [*where.values()])
     row = {column[0]: value for column, value in zip(found.description, found.fetchone(), strict=True)} | changed
@@ -42,7 +42,7 @@ with closing(sqlite3.connect(f"{FOLDER}/mlflow.db")) as database, database:
 
 
 def search() -> None:
-    """Search the versions that match, two in a hundred."""
+    """Search versions by metadata. Two in a hundred match."""
     found = client.search_model_versions("name = 'iris' and tags.epochs = '25'", max_results=10_000)
     assert len(found) == COUNT // 50, len(found)
 

@@ -1,4 +1,4 @@
-"""MLflow's registry on SQLite, in one process."""
+"""Measure MLflow's registry on SQLite, in one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measuring and reporting in the script of a peer; imported in the peer's own environment."""
+"""Measure and print in the script of a peer. This module is imported in the environment of the peer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COUNT, FOLDER, SECONDS = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 
 
 def fill(create: Callable[[], Any], count: int = COUNT) -> int:
-    """Make *count* versions, or as many as there is time for; returns how many were made."""
+    """Create up to *count* versions, until the time is over. Returns the number of created versions."""
     ends = time.monotonic() + SECONDS
     for made in range(count):
         if time.monotonic() > ends:
@@ -24,6 +24,6 @@ def fill(create: Callable[[], Any], count: int = COUNT) -> int:
 
 
 def report(what: str, operation: Callable[[], Any], count: int, *, times: int = 20) -> None:
-    """Measure *operation* and print what it costs at *count* versions."""
+    """Measure *operation*, and print its cost at *count* versions."""
     cost = measure(operation, times=times)
     print(json.dumps({"what": what, "cpu": cost.cpu, "wall": cost.wall, "count": count}), flush=True)

@@ -1,4 +1,4 @@
-"""ZenML's model control plane on its local SQLite store, in one process."""
+"""Measure ZenML's models and versions on its local SQLite store, in one process."""
 
 from __future__ import annotations
 

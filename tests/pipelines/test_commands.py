@@ -42,7 +42,7 @@ def script(code_repo, monkeypatch):
 
 @pytest.fixture
 def fixed_ids(monkeypatch):
-    """End the ids of runs with a counter instead of random digits, so that transcripts are always the same."""
+    """Replace the random digits at the end of ids of runs by a counter, so that commands always print the same text."""
     from gitmodel.registry.recorded_runs import new_runs
 
     count = iter(range(100))

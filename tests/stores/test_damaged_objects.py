@@ -142,7 +142,7 @@ def test_a_step_fails_whose_worker_does_not_replace_a_damaged_output(place, clie
     digest = one.run(client=client).steps[0].outputs["file"]
     with client.access.open().open(digest) as reader:
         place.damage(digest, reader.read())
-    # The worker has no note of the damage, as if it were on another machine.
+    # The worker does not know that the object is damaged, as if it were on another machine.
     monkeypatch.setattr("gitmodel.pipelines.workers.loaded_inputs.open_urls", lambda urls, root: place.open("far"))
     with pytest.raises(GitModelError, match="step make is damaged in s3://"):
         one.run(client=client)
