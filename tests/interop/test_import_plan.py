@@ -1,4 +1,4 @@
-"""The plan of an import: a pure function decides what becomes of each model, version, stage and alias of the source."""
+"""The plan of an import: a pure function decides what happens to each model, version, stage and alias of the source."""
 
 from datetime import datetime, timezone
 
