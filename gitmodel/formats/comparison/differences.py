@@ -15,7 +15,7 @@ from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
 from gitmodel.formats.catalogue.format import type_name
 from gitmodel.formats.comparison import object_state
-from gitmodel.formats.encoding import frames, numpy_files, own_types, values
+from gitmodel.formats.encoding import columns, frames, numpy_files, own_types, values
 from gitmodel.formats.shipped import arrays, tables, torch_files
 
 # The number of elements of an array that are compared at a time.
@@ -362,7 +362,7 @@ def _difference_of_columns(saved: Any, loaded: Any, where: str) -> str:
     if kind == "DatetimeTZDtype" and type(saved.dtype.tz) is not type(loaded.dtype.tz):
         return _said(where, f"time zone {saved.dtype.tz!r}", f"{loaded.dtype.tz!r}")
     x, y = (part.array if hasattr(part, "array") else part for part in (saved, loaded))
-    plain = frames.numpy_dtype(saved.dtype)
+    plain = columns.numpy_dtype(saved.dtype)
     if hasattr(plain, "isbuiltin"):
         compare = _difference_of_cells if plain.kind == "O" else _difference_of_arrays
         return compare(x.to_numpy(), y.to_numpy(), f"{where}: row" if plain.kind == "O" else where)

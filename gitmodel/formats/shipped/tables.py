@@ -10,7 +10,7 @@ from typing import Any
 
 from gitmodel.errors import UsageError
 from gitmodel.formats.catalogue.format import Format, library
-from gitmodel.formats.encoding import frames
+from gitmodel.formats.encoding import arrow_arrays, frames
 
 # The size in bytes of a group of rows. A file is compared with the saved value group by group.
 _GROUP = 64 << 20
@@ -48,7 +48,7 @@ def _value_of(table: Any, schema: Any, start: int) -> Any:
     metadata = {key: value for key, value in (schema.metadata or {}).items() if key != frames.KEY}
     specs = told.get("columns") or [{}] * table.num_columns
     parts = zip(table.columns, schema.types, specs, strict=True)
-    columns = [frames.as_type(column, kind, spec) for column, kind, spec in parts]
+    columns = [arrow_arrays.as_type(column, kind, spec) for column, kind, spec in parts]
     wanted = schema.with_metadata(metadata or None)
     return library("pyarrow", install="gitmodel[parquet]").Table.from_arrays(columns, schema=wanted)
 
@@ -86,7 +86,7 @@ def _save_parquet(value: Any, path: Path) -> None:
     parquet = _parquet()
     if is_arrow_table(value):
         told: dict[str, Any] = {"gitmodel": 1, "type": "Table"}
-        specs = [frames.dictionary_of(column) for column in value.columns]
+        specs = [arrow_arrays.dictionary_of(column) for column in value.columns]
         if any(specs):
             told["columns"] = specs
         table = value.replace_schema_metadata({**(value.schema.metadata or {}), frames.KEY: json.dumps(told)})
