@@ -167,13 +167,74 @@ def _was_imported(held: HeldModel, candidate: str, name: str) -> bool:
     return not ids or any(id is not None and id.startswith((f"{name}/", f"{name}@")) for id in ids)
 
 
+class _ModelImport(Frozen):
+    """The import of *source* under *name*. *held* is the model of this name here, *new* the numbers to create."""
+
+    source: SourceModel
+    name: str
+    held: HeldModel
+    target: Target
+    choices: Choices
+    new: frozenset[int]
+
+
 def _plan_model(model: SourceModel, name: str, target: Target, choices: Choices) -> ModelPlan:
     held = target.models.get(name, HeldModel(exists=False))
     notes = list[Note]()
     if name != model.name and not held.exists:
         notes.append(Note("renamed", model.name, f"the model is {name} here"))
-    model = replace(model, versions=tuple(_numbered(model, held, notes)))
-    new, known = list[SourceVersion](), list[SourceVersion]()
+    numbered, of_names = _number_versions(model, held)
+    model = replace(model, versions=numbered)
+    new, known, of_versions = _sort_versions(model, name, held)
+    missing = sorted(set(model.aliases.values()) - {version.number for version in model.versions})
+    of_missing = [
+        Note("left out", f"{model.name} {number}", "an alias names it, but it does not exist") for number in missing
+    ]
+    numbers = frozenset(version.number for version in new)
+    first = max(held.versions, default=0) + 1
+    one = _ModelImport(source=model, name=name, held=held, target=target, choices=choices, new=numbers)
+    stages, of_stages = _plan_stages(one)
+    aliases, of_aliases = _plan_aliases(one)
+    return ModelPlan(
+        source=model,
+        name=name,
+        is_new=not held.exists,
+        new=new,
+        gaps=tuple(number for number in range(first, max(numbers, default=0)) if number not in numbers),
+        known=known,
+        stages=stages,
+        aliases=aliases,
+        notes=(*notes, *of_names, *of_versions, *of_missing, *of_stages, *of_aliases),
+    )
+
+
+def _number_versions(model: SourceModel, held: HeldModel) -> tuple[tuple[SourceVersion, ...], list[Note]]:
+    """Return the versions of *model*, and notes on those that are left out.
+
+    A version with a name gets the number that it has here, or the next free number.
+    """
+    here = {version.id: number for number, version in held.versions.items() if version.id is not None}
+    following = max(held.versions, default=0)
+    found, notes = list[SourceVersion](), list[Note]()
+    for version in model.versions:
+        known = here.get(source_id(model.name, version))
+        if version.name is None:
+            found.append(version)
+        elif known is not None:
+            found.append(replace(version, number=known))
+        elif version.is_deleted:
+            notes.append(Note("left out", f"{model.name} {version.name}", "it was deleted there"))
+        else:
+            following += 1
+            found.append(replace(version, number=following))
+    return tuple(found), notes
+
+
+def _sort_versions(
+    model: SourceModel, name: str, held: HeldModel
+) -> tuple[tuple[SourceVersion, ...], tuple[SourceVersion, ...], list[Note]]:
+    """Return the versions of *model* to create, those that were imported before, and notes on the others."""
+    new, known, notes = list[SourceVersion](), list[SourceVersion](), list[Note]()
     last = max(held.versions, default=0)
     for version in model.versions:
         subject = f"{model.name} {version.number}"
@@ -199,127 +260,86 @@ def _plan_model(model: SourceModel, name: str, target: Target, choices: Choices)
             notes.append(Note("left out", subject, f"more than {paths.MOST_SKIPPED:,} numbers are missing before it"))
         else:
             new.append(version)
-    missing = sorted(set(model.aliases.values()) - {version.number for version in model.versions})
-    notes += [
-        Note("left out", f"{model.name} {number}", "an alias names it, but it does not exist") for number in missing
-    ]
-    numbers = {version.number for version in new}
-    gaps = tuple(number for number in range(last + 1, max(numbers, default=0)) if number not in numbers)
-    stages = tuple(_stages(model, name, numbers, held, target, choices, notes))
-    aliases = tuple(_aliases(model, name, numbers, held, target, choices, notes))
-    return ModelPlan(
-        source=model,
-        name=name,
-        is_new=not held.exists,
-        new=tuple(new),
-        gaps=gaps,
-        known=tuple(known),
-        stages=stages,
-        aliases=aliases,
-        notes=tuple(notes),
-    )
+    return tuple(new), tuple(known), notes
 
 
-def _numbered(model: SourceModel, held: HeldModel, notes: list[Note]) -> Iterator[SourceVersion]:
-    """Yield the versions of *model*; those with names get the numbers that they have here, or the next free ones."""
-    here = {version.id: number for number, version in held.versions.items() if version.id is not None}
-    following = max(held.versions, default=0)
-    for version in model.versions:
-        known = here.get(source_id(model.name, version))
-        if version.name is None:
-            yield version
-        elif known is not None:
-            yield replace(version, number=known)
-        elif version.is_deleted:
-            notes.append(Note("left out", f"{model.name} {version.name}", "it was deleted there"))
-        else:
-            following += 1
-            yield replace(version, number=following)
-
-
-def _stages(
-    model: SourceModel,
-    name: str,
-    numbers: Collection[int],
-    held: HeldModel,
-    target: Target,
-    choices: Choices,
-    notes: list[Note],
-) -> Iterator[tuple[str, int]]:
-    """Yield stages and the versions that enter them: archived versions first, then the stages in their order."""
-    wanted: dict[int, list[str]] = {}
-    for version in model.versions:
-        for word in version.stages:
-            if stage := _stage_of(word, f"{model.name} {version.number}", target, choices, notes):
-                wanted.setdefault(version.number, []).append(stage)
-    for alias, number in model.aliases.items():
-        if _mapped(alias, choices) and (stage := _stage_of(alias, f"{model.name} {alias}", target, choices, notes)):
-            for others in wanted.values():  # what the user says counts more than the source
-                others[:] = [other for other in others if other != stage]
-            wanted.setdefault(number, []).append(stage)
-    order = (ARCHIVED, *target.stages)
+def _plan_stages(one: _ModelImport) -> tuple[tuple[tuple[str, int], ...], list[Note]]:
+    """Return stages with the new versions that enter them, archived versions first, and notes on the others."""
+    wanted, notes = _wanted_stages(one)
+    order = (ARCHIVED, *one.target.stages)
     holders: dict[str, list[int]] = {stage: [] for stage in order}
     for number, found in sorted(wanted.items()):
-        if not found:
-            continue
         *earlier, last = sorted(set(found), key=order.index)
         holders[last].append(number)
         why = f"a version is in one stage here, and it is in {last}"
-        notes += [Note("left out", f"{model.name} {number} {stage}", why) for stage in earlier]
-    for stage in target.stages:
+        notes += [Note("left out", f"{one.source.name} {number} {stage}", why) for stage in earlier]
+    for stage in one.target.stages:
         for number in holders[stage][:-1]:
             why = f"{holders[stage][-1]}, the highest number in {stage}, keeps the stage; {number} is archived"
-            notes.append(Note("changed", f"{model.name} {number}", why))
+            notes.append(Note("changed", f"{one.source.name} {number}", why))
         holders[ARCHIVED] += holders[stage][:-1]
         del holders[stage][:-1]
-    for stage in order:
-        now = held.stages.get(stage)
-        for number in sorted(holders[stage]):
-            if number in numbers:
-                yield stage, number
-            elif stage != ARCHIVED and number in held.versions and now != number:
-                here = f"{name}@{now} is in {stage}" if now else f"nothing is in {stage}"
-                why = f"it is in {stage} there; here {here}, and stays so"
-                notes.append(Note("left out", f"{model.name} {number} {stage}", why))
+    entered = [(stage, number) for stage in order for number in sorted(holders[stage])]
+    for stage, number in entered:
+        now = one.held.stages.get(stage)
+        if number not in one.new and stage != ARCHIVED and number in one.held.versions and now != number:
+            here = f"{one.name}@{now} is in {stage}" if now else f"nothing is in {stage}"
+            why = f"it is in {stage} there; here {here}, and stays so"
+            notes.append(Note("left out", f"{one.source.name} {number} {stage}", why))
+    return tuple((stage, number) for stage, number in entered if number in one.new), notes
 
 
-def _aliases(
-    model: SourceModel,
-    name: str,
-    numbers: Collection[int],
-    held: HeldModel,
-    target: Target,
-    choices: Choices,
-    notes: list[Note],
-) -> Iterator[tuple[str, int]]:
-    existing = {version.number for version in model.versions if not version.is_deleted}
-    for alias, number in model.aliases.items():
-        subject = f"{model.name} {alias}"
-        if _mapped(alias, choices) or number not in existing:
+def _wanted_stages(one: _ModelImport) -> tuple[dict[int, list[str]], list[Note]]:
+    """Return the stages of each version by its number, and notes on words for which there is no stage here.
+
+    If a user maps an alias to a stage, the version with the alias is the only one that the stage gets.
+    """
+    wanted: dict[int, list[str]] = {}
+    notes = list[Note]()
+    words = [(version.number, word, False) for version in one.source.versions for word in version.stages]
+    mapped = [(number, alias, True) for alias, number in one.source.aliases.items() if _mapped(alias, one.choices)]
+    for number, word, is_alias in (*words, *mapped):
+        found = _stage_of(word, f"{one.source.name} {word if is_alias else number}", one)
+        if isinstance(found, Note):
+            notes.append(found)
+            continue
+        if is_alias:
+            for others in wanted.values():
+                others[:] = [other for other in others if other != found]
+        wanted.setdefault(number, []).append(found)
+    return {number: stages for number, stages in wanted.items() if stages}, notes
+
+
+def _plan_aliases(one: _ModelImport) -> tuple[tuple[tuple[str, int], ...], list[Note]]:
+    """Return aliases with the new versions that get them, and notes on aliases that are left out."""
+    found, notes = list[tuple[str, int]](), list[Note]()
+    existing = {version.number for version in one.source.versions if not version.is_deleted}
+    for alias, number in one.source.aliases.items():
+        subject = f"{one.source.name} {alias}"
+        if _mapped(alias, one.choices) or number not in existing:
             continue  # noted with the stages, or as missing
-        if fault := target.alias_fault(alias):
+        now = one.held.aliases.get(alias)
+        if fault := one.target.alias_fault(alias):
             notes.append(Note("left out", subject, f"{alias!a} cannot be an alias here, because it {fault}"))
-        elif number in numbers:
-            yield alias, number
-        elif number in held.versions and held.aliases.get(alias) != number:
-            now = held.aliases.get(alias)
-            here = f"here it is {name}@{now}" if now else "here it does not exist"
+        elif number in one.new:
+            found.append((alias, number))
+        elif number in one.held.versions and now != number:
+            here = f"here it is {one.name}@{now}" if now else "here it does not exist"
             notes.append(Note("left out", subject, f"the alias is {number} there; {here}, and stays so"))
+    return tuple(found), notes
 
 
 def _mapped(word: str, choices: Choices) -> str | None:
     return next((stage for given, stage in choices.words.items() if fold(given) == fold(word)), None)
 
 
-def _stage_of(word: str, subject: str, target: Target, choices: Choices, notes: list[Note]) -> str | None:
-    """Return the stage here for a stage or alias of the source; None if there is none, which is noted."""
-    stage = _mapped(word, choices) or fold(word)
+def _stage_of(word: str, subject: str, one: _ModelImport) -> str | Note:
+    """Return the stage here for a stage or alias of the source, or a note if there is none."""
+    stage = _mapped(word, one.choices) or fold(word)
     if stage == NO_STAGE:
-        notes.append(Note("left out", f"{subject} {word}", "as --map says"))
-    elif stage == ARCHIVED or stage in target.stages:
+        return Note("left out", f"{subject} {word}", "as --map says")
+    if stage == ARCHIVED or stage in one.target.stages:
         return stage
-    else:
-        known = ", ".join(target.stages)
-        why = f"there is no stage {stage!a} here (the stages are {known}); add it, or say --map {word}=STAGE"
-        notes.append(Note("left out", f"{subject} {word}", why))
-    return None
+    known = ", ".join(one.target.stages)
+    why = f"there is no stage {stage!a} here (the stages are {known}); add it, or say --map {word}=STAGE"
+    return Note("left out", f"{subject} {word}", why)
