@@ -6,6 +6,7 @@ flushing to a file system in memory costs nothing.
 """
 
 import argparse
+import functools
 import os
 import sqlite3
 import subprocess
@@ -17,36 +18,27 @@ from pathlib import Path
 import registries
 from measuring import Cost, Table, cpu_seconds, describe_machine
 
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from mlflow_tables import TABLES, insert
+
 MODELS = 30
 MOST = 60_000.0  # target in ms of wall time, for 1,000 versions
 MOMENT = 1_700_000_000_000
-TABLES = """
-CREATE TABLE registered_models (name, creation_time, last_updated_time, description);
-CREATE TABLE model_versions (name, version, creation_time, description, user_id, current_stage, source, run_id, status);
-CREATE TABLE model_version_tags (key, value, name, version);
-CREATE TABLE experiments (experiment_id, name);
-CREATE TABLE runs (run_uuid, name, user_id, status, start_time, end_time, lifecycle_stage, artifact_uri, experiment_id);
-CREATE TABLE latest_metrics (key, value, timestamp, step, is_nan, run_uuid);
-CREATE TABLE metrics (key, value, timestamp, run_uuid, step, is_nan);
-CREATE TABLE params (key, value, run_uuid);
-CREATE TABLE tags (key, value, run_uuid);
+INDEXES = """
 CREATE INDEX metrics_of_run ON metrics (run_uuid);
 CREATE INDEX latest_of_run ON latest_metrics (run_uuid);
 CREATE INDEX params_of_run ON params (run_uuid);
 CREATE INDEX tags_of_run ON tags (run_uuid);
 CREATE INDEX run_ids ON runs (run_uuid);
-INSERT INTO experiments VALUES (1, 'Flowers');
 """
 
 
 def make_source(folder: Path, versions: int) -> str:
     """Write the database and the files to *folder*, and return the address of the database."""
     with sqlite3.connect(folder / "mlflow.db") as rows:
-        rows.executescript(TABLES)
-
-        def add(table: str, *values: object) -> None:
-            rows.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
-
+        rows.executescript(TABLES + INDEXES)
+        add = functools.partial(insert, rows)
         for model in range(MODELS):
             add("registered_models", f"model-{model:02}", MOMENT, MOMENT, f"model {model}")
             for number in range(1, 1 + versions // MODELS + (model < versions % MODELS)):

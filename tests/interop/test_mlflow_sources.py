@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from mlflow_tables import TABLES, insert
 from transcripts import ask, said
 
 from gitmodel import Client
@@ -26,19 +27,6 @@ from gitmodel.interop.sources import mlflow_server
 from gitmodel.interop.sources.opening import open_source
 
 COMMIT = "9fceb02d0ae598e95dc970b74767f19372d61af8"
-TABLES = """
-CREATE TABLE registered_models (name, creation_time, last_updated_time, description);
-CREATE TABLE registered_model_tags (key, value, name);
-CREATE TABLE registered_model_aliases (alias, version, name);
-CREATE TABLE model_versions (name, version, creation_time, description, user_id, current_stage, source, run_id, status);
-CREATE TABLE model_version_tags (key, value, name, version);
-CREATE TABLE experiments (experiment_id, name);
-CREATE TABLE runs (run_uuid, name, user_id, status, start_time, end_time, lifecycle_stage, artifact_uri, experiment_id);
-CREATE TABLE latest_metrics (key, value, timestamp, step, is_nan, run_uuid);
-CREATE TABLE metrics (key, value, timestamp, run_uuid, step, is_nan);
-CREATE TABLE params (key, value, run_uuid);
-CREATE TABLE tags (key, value, run_uuid);
-"""
 
 
 class Store:
@@ -49,11 +37,10 @@ class Store:
         self.path = folder / "mlflow.db"
         self.rows = sqlite3.connect(self.path, isolation_level=None)
         self.rows.executescript(TABLES)
-        self.add("experiments", 1, "Flowers")
         self.add("registered_models", "iris", 1700000000999, 1700000000999, "Which iris?")
 
     def add(self, table, *values):
-        self.rows.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
+        insert(self.rows, table, *values)
 
     def version(self, number, stage="None", *, run=None, source="", tags=None, model="iris"):
         made = 1700000000000 + number * 1000
