@@ -23,7 +23,8 @@ from gitmodel.errors import GitModelError, NotFound, Unreachable
 from gitmodel.web import routes
 from gitmodel.web.export.site import asset_files, renderer_id
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.registry_data.registry_data import RegistryData, private_paths
+from gitmodel.web.registry_data.registry_data import RegistryData
+from gitmodel.web.registry_data.version_data import private_paths
 from gitmodel.web.rendering.renderer import POLICY, Renderer
 from gitmodel.web.shown_text import TextRules
 

@@ -1,0 +1,300 @@
+"""The models and versions of a registry, its stages, and the numbers of versions, as pages show them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from gitmodel.domain.schema.names import ARCHIVED
+from gitmodel.domain.schema.records import StageRule
+from gitmodel.domain.views.record_views import VersionView, places_in_force
+from gitmodel.domain.views.version_numbers import numbers_by_key
+from gitmodel.errors import Invalid, NotFound
+from gitmodel.registry.promotion.stage_rules import StageRules
+from gitmodel.web.options import SiteOptions
+from gitmodel.web.registry_data.version_facts import Facts, VersionFacts, facts_of
+from gitmodel.web.shown_text import TextRules
+
+if TYPE_CHECKING:
+    from gitmodel.client.client import Client
+    from gitmodel.domain.changes.stages import StageState
+    from gitmodel.domain.schema.records import VersionRecord
+    from gitmodel.domain.views.record_views import ModelView
+    from gitmodel.registry.lists.version_lists import VersionIds
+
+# A number in an address: without leading zeros, so that each version has one address.
+_NUMBER = re.compile("[1-9][0-9]{0,17}")
+# The greatest number of metric columns of a model: a registry may have thousands of keys.
+MOST_METRICS = 40
+# After so many reads of single versions, all versions of the model are read at once, which is faster.
+_FEW = 20
+
+
+class Places(NamedTuple):
+    """The *stage* and the *aliases* of a version that are in force, and the states with a pending change."""
+
+    stage: str | None = None
+    aliases: tuple[str, ...] = ()
+    pending: tuple[StageState, ...] = ()
+
+
+def private_paths(client: Client) -> tuple[str, ...]:
+    """Return the paths of this machine that pages never show."""
+    folder = client.repository.common_dir
+    return str(folder), str(folder.parent), str(Path.home())
+
+
+class VersionData:
+    """The models and versions of the registry of *client* at one moment. Each part is read once, when it is needed.
+
+    *known* are facts of versions that need not be read. Raises NotFound without a registry. `is_current` returns False
+    after a change of the registry.
+    """
+
+    def __init__(self, client: Client, options: SiteOptions, known: Facts | None = None) -> None:
+        self.client = client
+        self.options = options
+        self.commit = client.repository.existing_tip()
+        self.fingerprint = client.fingerprint()
+        self.private = private_paths(client)
+        self._states_by_number: dict[str, dict[int, list[StageState]]] = {}
+        self._known = known or {}
+        self._ids: dict[str, Mapping[int, VersionIds]] = {}
+        self._records_ids: dict[str, str] = {}
+        self._facts: dict[str, Mapping[int, VersionFacts]] = {}
+        self._places: dict[str, Mapping[int, Places]] = {}
+        self._records: dict[str, dict[int, VersionRecord | Invalid]] = {}
+        self._numbers: dict[str, Mapping[str, Mapping[int, float]]] = {}
+        # True if facts were read that an export did not know, or if it knew more of them than there are.
+        self.has_new_facts = False
+        self._existing: dict[str, Sequence[int]] = {}
+        self._reads: dict[str, int] = {}
+        self.rules_of_text = self.text_rules(self.is_version)
+
+    def text_rules(self, is_version: Callable[[str, str], bool]) -> TextRules:
+        """Return the rules for text, with the method `is_version` of this registry or of one that records questions."""
+        return TextRules(public=self.options.public, is_version=is_version, private=self.private)
+
+    def is_current(self) -> bool:
+        """Return True if the registry is still the one that was read."""
+        return self.client.fingerprint() == self.fingerprint
+
+    @cached_property
+    def models(self) -> Mapping[str, ModelView]:
+        """The models by name, in the order of their names."""
+        return {view.name: view for view in self._models}
+
+    @cached_property
+    def _models(self) -> Sequence[ModelView]:
+        return self.client.view_models()
+
+    def model(self, name: str) -> ModelView:
+        """Return the model *name*. Raises NotFound."""
+        if name not in self.models:
+            raise NotFound(f"there is no model {name!a}", hint="`git model list` lists the models")
+        return self.models[name]
+
+    def states_of(self, model: str, number: int) -> Sequence[StageState]:
+        """Return the stages and aliases of the version *number*: those in force, and those that are only recorded."""
+        if model not in self._states_by_number:
+            found: dict[int, list[StageState]] = {}
+            for state in self.model(model).stages:
+                for one in {state.in_force, state.recorded} - {None}:
+                    found.setdefault(one, []).append(state)  # type: ignore[arg-type]
+            self._states_by_number[model] = found
+        return self._states_by_number[model].get(number, ())
+
+    def is_version(self, model: str, word: str) -> bool:
+        """Return True if MODEL@WORD can be a reference of the registry."""
+        return model in self.references[0] and word in self.references[1]
+
+    @cached_property
+    def references(self) -> tuple[Mapping[str, None], Mapping[str, None]]:
+        """The names of models, and the names of their stages, aliases and versions."""
+        places = sorted({state.name for view in self.models.values() for state in view.stages})
+        facts = (self.facts(model).values() for model in self.models)
+        names = sorted({each.name for versions in facts for each in versions if each.name and not each.deleted})
+        words = dict.fromkeys(["latest", *(stage.name for stage in self.stages), *places, *names])
+        return dict.fromkeys(self.models), words
+
+    def title(self, model: str) -> str:
+        """Return the title of *model*. Raises NotFound."""
+        return self.model(model).record.title
+
+    def state_of(self, model: str, stage: str) -> StageState | None:
+        """Return the state of a stage or alias of *model*; None if there is none."""
+        states = self.models[model].stages if model in self.models else ()
+        return next((state for state in states if state.name == stage), None)
+
+    def places(self, model: str) -> Mapping[int, Places]:
+        """Return the places of each version of *model* that has one."""
+        if model not in self._places:
+            found: dict[int, Places] = {}
+            for number, ids in self.ids(model).items():
+                states = self.states_of(model, number)
+                if states or ids.archived is not None:
+                    stage, aliases = places_in_force(states, number)
+                    stage = stage or (ARCHIVED if ids.archived is not None else None)
+                    found[number] = Places(stage, aliases, tuple(state for state in states if state.pending))
+            self._places[model] = found
+        return self._places[model]
+
+    def has_production(self, model: str) -> bool:
+        """Return True if a version of *model* is in the stage called production."""
+        return any(state.name == "production" and state.in_force is not None for state in self.model(model).stages)
+
+    @cached_property
+    def damaged(self) -> Sequence[Invalid]:
+        """An error for each record of a model or version that cannot be read."""
+        of_models = getattr(self._models, "damaged", ())
+        faults = sorted(facts.fault for model in self.models for facts in self.facts(model).values() if facts.fault)
+        return [*of_models, *(Invalid(fault, hint="run `git model check`") for fault in faults)]
+
+    def ids(self, model: str) -> Mapping[int, VersionIds]:
+        """Return the object ids of the files of each version of *model*, newest first, also of deleted ones."""
+        if model not in self._ids:
+            self._ids[model] = self.client.version_ids(model)
+        return self._ids[model]
+
+    def records_id(self, model: str) -> str:
+        """Return a text that changes with the records of the versions of *model*."""
+        if model not in self._records_ids:
+            found = "\n".join(f"{number} {ids.record}" for number, ids in self.ids(model).items())
+            self._records_ids[model] = hashlib.sha256(found.encode()).hexdigest()
+        return self._records_ids[model]
+
+    def facts(self, model: str) -> Mapping[int, VersionFacts]:
+        """Return the facts of each version of *model*, newest first, also of deleted and damaged ones."""
+        if model not in self._facts:
+            known, ids = self._known.get(model, {}), self.ids(model)
+            found = {
+                number: known[number] for number in ids if number in known and known[number].id == ids[number].record
+            }
+            left = [number for number in ids if number not in found]
+            self.has_new_facts = self.has_new_facts or len(left) > 0 or len(found) < len(known)
+            for number, record in zip(left, self._read(model, left), strict=True):
+                id = ids[number].record
+                if isinstance(record, Invalid):
+                    found[number] = VersionFacts(id, record.message)
+                else:
+                    found[number] = facts_of(id, record)
+            self._facts[model] = {number: found[number] for number in ids}
+        return self._facts[model]
+
+    def facts_to_keep(self, model: str) -> Mapping[int, VersionFacts]:
+        """Return those `facts` that a site may contain as they are."""
+        clean = self.rules_of_text.value
+        return {number: facts for number, facts in self.facts(model).items() if clean(facts.texts) == facts.texts}
+
+    def existing(self, model: str) -> Sequence[int]:
+        """Return the numbers of the versions of *model* that are not deleted or damaged, newest first."""
+        if model not in self._existing:
+            facts = self.facts(model).items()
+            self._existing[model] = [number for number, each in facts if not each.deleted and not each.fault]
+        return self._existing[model]
+
+    def _read(self, model: str, numbers: Sequence[int]) -> Iterator[VersionRecord | Invalid]:
+        """Yield the records of the versions *numbers* of *model*, and an error for a damaged one."""
+        known = self._records.setdefault(model, {})
+        missing = [number for number in numbers if number not in known]
+        if missing:
+            self._reads[model] = self._reads.get(model, 0) + 1
+            if self._reads[model] > _FEW:
+                missing = [number for number in self.ids(model) if number not in known]
+            known.update(zip(missing, self.client.read_records(model, missing), strict=True))
+        return (known[number] for number in numbers)
+
+    def _views(self, model: str, numbers: Sequence[int]) -> list[VersionView]:
+        """Return the versions *numbers* of *model*, whose records are not damaged."""
+        places, none = self.places(model), Places()
+        return [
+            VersionView(model, record, *places.get(record.number, none))
+            for record in self._read(model, numbers)
+            if not isinstance(record, Invalid)
+        ]
+
+    def versions(self, model: str) -> Mapping[int, VersionView]:
+        """Return the versions of *model* that are not deleted by number, newest first. Raises NotFound.
+
+        A version is read when it is taken from the mapping.
+        """
+        self.model(model)
+        return _Versions(self, model)
+
+    def newest(self, model: str, most: int) -> Sequence[VersionView]:
+        """Return the newest versions of *model* that are not deleted, at most *most*."""
+        return self._views(model, self.existing(model)[:most])
+
+    def version(self, model: str, number: str | int) -> VersionView:
+        """Return a version. Raises NotFound."""
+        found = self.versions(model).get(int(number)) if _NUMBER.fullmatch(str(number)) else None
+        if found is None:
+            raise NotFound(f"{model} has no version {number!a}", hint=f"`git model version list {model}` lists them")
+        return found
+
+    def deleted(self, model: str) -> tuple[int, ...]:
+        """Return the numbers of the versions of *model* that were deleted, in order."""
+        return tuple(sorted(number for number, facts in self.facts(model).items() if facts.deleted))
+
+    def numbers(self, model: str) -> Mapping[str, Mapping[int, float]]:
+        """Return the numbers in the metadata of the versions of *model*, by key and by number of the version.
+
+        The keys of `headline_keys` are first, and the most frequent keys follow; at most 40 keys. Versions without a
+        finite number are left out.
+        """
+        if model not in self._numbers:
+            facts = self.facts(model)
+            found = numbers_by_key(((each, facts[each].numbers) for each in self.existing(model)), self.headline_keys)
+            self._numbers[model] = dict(islice(found.items(), MOST_METRICS))
+        return self._numbers[model]
+
+    def headline(self, model: str) -> str:
+        """Return the key of the number to show first for *model*; "" if no version has a number."""
+        return next(iter(self.numbers(model)), "")
+
+    @cached_property
+    def headline_keys(self) -> Sequence[str]:
+        """The keys of the metadata to show first."""
+        return self.client.headline_keys()
+
+    @property
+    def stages(self) -> Sequence[StageRules]:
+        """The stages with their rules, in order. If a shallow clone hides the rules, the stages have only names."""
+        return self._stages[0]
+
+    @property
+    def rules_fault(self) -> str:
+        """The reason why the rules of the stages are unknown; "" for known rules."""
+        return self._stages[1]
+
+    @cached_property
+    def _stages(self) -> tuple[Sequence[StageRules], str]:
+        try:
+            return self.client.list_stages(), ""
+        except Invalid as error:
+            return [StageRules(StageRule(name=name), False) for name in self.client.stage_names], error.message
+
+
+class _Versions(Mapping[int, "VersionView"]):
+    """The versions of *model* that are not deleted, newest first. Each is read when it is taken."""
+
+    def __init__(self, registry: VersionData, model: str) -> None:
+        self._registry = registry
+        self._model = model
+
+    def __getitem__(self, number: int) -> VersionView:
+        facts = self._registry.facts(self._model)[number]
+        if facts.deleted or facts.fault:
+            raise KeyError(number)
+        return self._registry._views(self._model, [number])[0]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._registry.existing(self._model))
+
+    def __len__(self) -> int:
+        return len(self._registry.existing(self._model))
