@@ -98,7 +98,7 @@ def test_a_reviewed_promotion_is_in_force_after_merge_and_apply(
 
 
 def test_a_promotion_that_fails_a_gate_is_rejected_on_the_forge(forge: kallithea.Kallithea, clone: Clone) -> None:
-    """While the pull request is open, a new measurement makes its version fail the gate."""
+    """A new measurement makes the version fail the gate while the pull request is open."""
     number, branch = propose(forge, clone, "iris@2")
     clone.model("metadata", "set", "iris@2", "accuracy=0.5")
     clone.model("push")

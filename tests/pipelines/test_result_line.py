@@ -1,4 +1,4 @@
-"""When a run ends, its script prints the result line on stderr: the version, the registry and the code commit."""
+"""At the end of a run, its script prints the result line on stderr: the version, the registry and the code commit."""
 
 import os
 import subprocess

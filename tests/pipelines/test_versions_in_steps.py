@@ -1,4 +1,4 @@
-"""What a step can read and change of its version, `get_step_context().model_version`, and artifacts that it links."""
+"""The version of a step, `get_step_context().model_version`: reading and changing it, and linking artifacts."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""What only stores in an OCI registry or over SFTP do: login, credential helpers, host keys, leftovers, damage."""
+"""Behaviour of stores in an OCI registry or over SFTP only: login, credential helpers, host keys, leftovers, damage."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""What commands print for a registry by URL, and the errors of commands that are refused."""
+"""The output of commands for a registry by URL, and the errors of commands that are refused."""
 
 import json
 

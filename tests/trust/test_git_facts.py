@@ -1,4 +1,4 @@
-"""What git does with refs, locks, objects and its environment, and what gitmodel does because of this behaviour."""
+"""Behaviour of git with refs, locks, objects and its environment, and what gitmodel does because of this behaviour."""
 
 import ast
 import os
