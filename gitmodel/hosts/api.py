@@ -112,7 +112,7 @@ def _gitlab_requests(job: CiJob, commit: Oid, branch: str) -> list[bool]:
 
 
 def _is_reviewed(job: CiJob, request: Mapping[str, Any]) -> bool:
-    """Return True if a user other than the author approved the last commit, and no reviewer's last review objects."""
+    """Return True if another user than the author approved the last commit, and no newest review requests changes."""
     head, author = request.get("head", {}).get("sha"), request.get("user", {}).get("login")
     words: dict[str, Mapping[str, Any]] = {}
     for review in _list(job, f"pulls/{request['number']}/reviews"):

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 HOSTS = ("github", "gitlab", "forgejo")
-# The place where a job publishes the pages of the registry: nowhere, without such a job; as an artifact of the job; or
-# on the pages of the host. Forgejo has no pages.
+# The places where a CI job can publish the pages of the registry: nowhere; as an artifact of the job; on the pages of
+# the host, which Forgejo does not have.
 NO_SITE, ARTIFACT, PUBLISHED = SITES = ("none", "artifact", "publish")
 CODEOWNERS = "CODEOWNERS"
 # Additions below this line are kept. On hosts, the last matching line counts.

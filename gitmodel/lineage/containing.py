@@ -45,7 +45,7 @@ class WrittenNotes(Frozen):
 
 
 def containing(writer: Writer, code: CodeRepository, named: str, model: str = "") -> Iterator[Containing]:
-    """Yield for every version (of *model*), newest first, the answer if its code contains the commit *named*.
+    """Yield for every version (of *model*), newest first, if its code contains the commit *named*.
 
     The answer is unknown if this repository does not have the code commit, or only a shallow history of it. Raises
     NotFound if the commit or model does not exist.

@@ -87,7 +87,7 @@ def blame(repository: Repository, ref: VersionRef) -> list[FieldOrigin]:
     snapshot = repository.snapshot()
     name, number = _number(snapshot, ref)
     tip = snapshot.commit
-    assert tip is not None  # there is a version
+    assert tip is not None  # the version exists, so the branch has commits
     path = paths.version_file(name, number)
     now = fields_of(snapshot.files.read(path), path)
     origins: dict[str, FieldOrigin] = {}
@@ -265,7 +265,7 @@ def _event(
 
 
 def _other_name(repository: Repository, step: BranchCommit, model: str) -> str:
-    """Return the model's name on the other side of *step*, if this commit renamed *model*; else ""."""
+    """Return the new or former name of *model* if the commit *step* renamed it to or from *model*; else ""."""
     if not step.commit.parent:
         return ""
     now, before = repository.recorded(step.commit.id), repository.recorded(step.commit.parent)

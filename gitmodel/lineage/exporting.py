@@ -129,9 +129,9 @@ def _own(store: ArtifactStore, record: VersionRecord, reference: str) -> Iterato
 def _beside(
     store: ArtifactStore, runs: Iterable[RunRecord], graph: Lineage | None, missing: list[tuple[str, str]]
 ) -> Iterator[tuple[str, int]]:
-    """Yield the digests of files about *runs* and, if given, of the artifacts in *graph*.
+    """Yield digests and sizes of the files that the records of *runs* name and, if given, of the artifacts in *graph*.
 
-    Add absent files to *missing*.
+    Adds files that the store lacks to *missing*.
     """
     wanted = {digest: False for run in runs for digest in run.stored}
     for node in graph.nodes if graph else ():

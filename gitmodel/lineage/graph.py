@@ -30,7 +30,7 @@ _HEX = frozenset("0123456789abcdef")
 
 
 class AtCommit:
-    """The results of walks at one commit, for the next walk there. They are complete and never change."""
+    """The results of searches at one commit, which later searches at this commit use again. They never change."""
 
     def __init__(self) -> None:
         self.mentioned: RecordsByDigest | None = None
@@ -51,10 +51,10 @@ def lineage(
 ) -> Lineage:
     """Return the lineage of *subject*: a version (`iris@4`), a digest (`sha256:` and at least 7 digits) or a run.
 
-    *depth* is the maximum number of runs to follow. An artifact that more than *few_from* versions have names 20 of
-    them, and the fact `more_versions` is the number of the others. *kept* has what earlier calls found at the last
-    commit. Raises NotFound if no version, run or artifact has that name, UsageError for an ambiguous abbreviation of a
-    digest.
+    *depth* is the maximum number of runs to follow. If more than *few_from* versions have an artifact, its facts name
+    20 of these versions, and `more_versions` is the number of the others. *kept* has the results of earlier calls for
+    the last commit, and gets those of this call. Raises NotFound if no version, run or artifact has that name,
+    UsageError for an ambiguous abbreviation of a digest.
     """
     return repository.read(
         lambda snapshot: _lineage(_Records(repository, snapshot, store, kept, few_from), subject, up, down, depth)
@@ -216,7 +216,7 @@ class _Records:
             return None, ()
         name = self.snapshot.current_name(model)
         if name not in self._states:
-            if self._states:  # not the first model: an artifact of several models would run git for each of them
+            if self._states:  # the second model: list the tags of all models in one process, not one for each model
                 self.snapshot.tags.models()
             self._states[name] = stage_states(self.snapshot, name)
         view = view_version(self.snapshot, name, record, self._states[name])

@@ -107,7 +107,7 @@ def view_history(
     if sort == "when":
         events = reversed([*events])
     elif limit is not None and not filter and sort in ("", "-when"):
-        events = islice(events, min(limit + offset, sys.maxsize))  # a shallow clone may have no more
+        events = islice(events, min(limit + offset, sys.maxsize))  # no more: a shallow clone lacks older ones
     rows = _with_records(repository, snapshot, events)
     return selection.of(rows, Holding.fields, nothing="no event that was searched")
 

@@ -1,4 +1,4 @@
-"""The verbs of a registry: create a registry or adopt a remote's, set its store, list the settings in effect."""
+"""Creating a registry or adopting the registry of a remote, setting its store, and listing settings in effect."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SETTINGS = ("repo", "branch", "store", "remote", "executor")
 class Beginning(Frozen):
     """The result of `begin`.
 
-    *begun* is True if it created the registry, *adopted* the remote that already had it, or "".
+    *begun* is True if `begin` created the registry. *adopted* is the remote whose registry `begin` adopted, or "".
     """
 
     begun: bool

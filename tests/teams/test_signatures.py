@@ -527,7 +527,7 @@ class TestTeam:
         (state,) = [one for one in team.bob.get_model("iris").stages if one.name == "production"]
         assert (state.recorded, state.in_force, state.pending) == (3, 2, True)
         found = [one.message for one in doctor.examine(team.bob.repository, team.bob.store) if one.about == "tag"]
-        assert found == ["model/iris/production is at 2, and the branch says 3"]
+        assert found == ["model/iris/production is at 2, and the branch records 3"]
         assert team.ada.apply(push=True).moved == (PRODUCTION,)
         assert refs(team.bare)[TAG] != old
 

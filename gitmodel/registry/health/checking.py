@@ -1,4 +1,4 @@
-"""`check`: every rule of the format, for all records of a branch at one commit."""
+"""`git model check`: find the records of a branch, at one commit, that break a rule of the format."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_files(files: CommitFiles, wanted: Collection[str] | None = None) -> li
     """Return the problems of *files*, or of the paths *wanted*.
 
     After `MOST_PROBLEMS`, a last problem says that there are more. A problem between several records is found only if
-    *wanted* has all of them; see `domain.related_records`.
+    *wanted* has all of them; see `domain.rules.related_records`.
     """
     found = list(islice(_check_files(files, wanted), MOST_PROBLEMS + 1))
     more = Problem("", "", "tree.path", f"there are more than {MOST_PROBLEMS:,} problems")
@@ -74,9 +74,9 @@ def _check_entry(
     entry: Entry | Invalid,
     records: list[tuple[str, RecordPath]],
 ) -> Iterator[Problem]:
-    """Yield the problems that *entry* has without regard to other records.
+    """Yield the problems of the file at *path* alone, without a comparison with other files.
 
-    Add it to *records* if it belongs to a model.
+    If the file belongs to a model, also add it to *records*, with which `_check_model` compares the files of the model.
     """
     if isinstance(entry, Invalid):
         yield problem_of(path, entry, "tree.file")

@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 
 
 class Finding(Frozen):
-    """A fact about this clone: *about* names the kind, *hint* the advice; *fixable* is True if `--fix` repairs it.
+    """A fact about this clone: *about* is its kind, one of `ABOUTS`, and *hint* says what the user can do.
 
-    A *grave* finding makes commands fail; the other findings are for information.
+    *fixable* is True if `doctor --fix` repairs the clone. A *grave* finding makes commands fail; the other findings are
+    for information.
     """
 
     about: str
@@ -53,8 +54,8 @@ class Finding(Frozen):
 def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
     """Return the problems of this clone: locks, tags, reservations, artifacts, a shallow history, the user's identity.
 
-    Without a *store* the artifacts are not examined. Raises git's error for a setting because of which git reads
-    nothing.
+    Without a *store* the artifacts are not examined. If git refuses to read the repository because of a setting, raises
+    the error of git.
     """
     repository.git.check_settings()
     found = []
@@ -83,7 +84,7 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
     """Repair the findings of `examine` that are fixable, and return them.
 
     Removes locks and leftovers of killed processes of gitmodel, and reservations that are no longer needed. Sets every
-    stage tag to the state that the branch records. Makes a commit that removes files that renamed models left behind.
+    stage tag to the state that the branch records. Commits the removal of files that the rename of a model left behind.
     Never deletes anything that a version needs.
     """
     repaired = [finding for finding in examine(repository, store) if finding.fixable]
@@ -126,14 +127,14 @@ def _safely(about: str, look: Callable[[Repository], Iterable[Finding]], reposit
 
 
 def _permissions(repository: Repository) -> Iterator[Finding]:
-    """Find files and folders that this user cannot use, or other users in spite of `core.sharedRepository`."""
+    """Find files that this user cannot use, and files that `core.sharedRepository` shares but others cannot use."""
     own = repository.own_folder
     faults = list(repository.permissions.faults(own))
     for fixable in (True, False):
         paths = [path for path, of_mine in faults if of_mine is fixable]
         if paths:
             more = f", and {len(paths) - 1} more below {own}" if len(paths) > 1 else ""
-            message = f"{paths[0]}{more}: other users cannot use it as core.sharedRepository says"
+            message = f"other users cannot use {paths[0]}{more}, although core.sharedRepository shares the repository"
             hint = f"its owner can run `git model doctor --fix`, or: chmod -R g+rwX {shlex.quote(str(own))}"
             yield Finding("permissions", message, _FIX if fixable else hint, fixable)
     closed = [path for path in (own, *(own / name for name in _WRITTEN)) if _is_closed(path)]
@@ -156,9 +157,9 @@ def _is_closed(path: Path) -> bool:
 
 def _locks(repository: Repository) -> Iterator[Finding]:
     for lock in repository.writer_marks.locks():
-        message = f"{lock.path} has been there for {lock.age:.0f} s"
+        message = f"the lock {lock.path} has existed for {lock.age:.0f} s"
         if lock.dead:
-            yield Finding("lock", f"{message}; its writer has ended", "run `git model doctor --fix`", True)
+            yield Finding("lock", f"{message}; its process has ended", _FIX, True)
         else:
             hint = f"if no git process is running on this repository, type: rm {shlex.quote(str(lock.path))}"
             yield Finding("lock", message, hint)
@@ -224,11 +225,11 @@ def _rules(repository: Repository) -> Iterator[Finding]:
 
 
 def _restore_rules(repository: Repository) -> None:
-    """Restore the tag of the rules in force as this clone last saw it, without commits that the branch lacks."""
+    """Set the tag of the rules in force to the value that this clone saw last, without commits that the branch lost."""
     rules, tip = repository.rules, repository.existing_tip()
     kept = tuple(commit for commit in rules.seen() if repository.commits.reaches(tip, commit)) or (tip,)
     tag = rules.next_tag(repository.reader.get(kept[0]).data, kept[0], kept=kept[1:])
-    repository.refs.move(rules.moves(tag.id), "gitmodel: the rules in force as they were seen last", [tag])
+    repository.refs.move(rules.moves(tag.id), "gitmodel: set the rules in force back as seen last", [tag])
 
 
 def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
@@ -244,11 +245,12 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
                 elif state.forged:
                     yield _forged(repository, snapshot, ref, state)
                 elif state.merged_by:
-                    message = f"{ref.name} points at a commit that {state.merged_by[:10]}, a merge by plain git, merged"
+                    merge = f"the merge {state.merged_by[:10]}, which was made with plain git"
+                    message = f"{ref.name} points at a commit that came in by {merge}"
                     yield Finding("tag", message, "run `git model apply --push`", True, grave=False)
                 elif state.pending:
                     recorded = state.recorded or "nothing"
-                    message = f"{ref.name} is at {state.in_force or 'nothing'}, and the branch says {recorded}"
+                    message = f"{ref.name} is at {state.in_force or 'nothing'}, and the branch records {recorded}"
                     refusal = None if state.alias else in_force.refusal(repository, snapshot, ref)
                     if refusal is not None:
                         hint = f"run `git model rollback {model} {state.name}` to take it back"
@@ -256,7 +258,7 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
                         yield Finding("tag", f"{message}: {refusal.reason}", hint, grave=False)
                     else:
                         yield Finding("tag", message, "run `git model apply`", True, grave=False)
-        except Moved:  # another process moved the branch or a tag meanwhile: no finding
+        except Moved:  # another process is moving the branch or a tag, which is no fault of the clone
             continue
         except GitModelError as error:
             yield Finding("model", f"{model}: {error.message}", error.hint or "run `git model check`")

@@ -9,14 +9,15 @@ from gitmodel.errors import Invalid
 from gitmodel.git.objects.object_formats import Entry
 from gitmodel.git.objects.trees import CommitFiles
 
-# A registry has few host files. Without a limit, a small push could make the server walk through millions.
+# A registry has few files for the git host, such as workflows. Without this limit, a small push with a folder that
+# holds millions of files could keep the server busy.
 _MOST_HOST_FILES = 10_000
 
 
 def every_file(files: CommitFiles) -> Iterator[tuple[str, Entry | Invalid]]:
     """Yield every path that is not a folder, with its entry.
 
-    Yields a folder that cannot hold records instead of its files.
+    For a folder that cannot hold records, yields the folder and not its files.
     """
     host_files = 0
 
@@ -32,7 +33,7 @@ def every_file(files: CommitFiles) -> Iterator[tuple[str, Entry | Invalid]]:
 
 
 def files_at(files: CommitFiles, wanted: Collection[str]) -> Iterator[tuple[str, Entry | Invalid]]:
-    """Yield the entries at the paths *wanted*, by model.
+    """Yield the entries at the paths *wanted*, one model after the other.
 
     For a deleted model that still has files, yields all its files.
     """

@@ -1,4 +1,4 @@
-"""Finding credentials in existing records, for warnings: only new records with credentials are refused."""
+"""Warnings about credentials in records that exist already. gitmodel refuses to write new records with credentials."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ def fetch_artifact(
 ) -> None:
     """Verify the artifact and write it to *target*.
 
-    Leaves out files that would make the folder a git repository, and calls *warn*. Raises Invalid, NotFound,
-    Unreachable.
+    Leaves out files that would make the folder a git repository, and calls *warn* with their names. Raises Invalid,
+    NotFound, Unreachable.
     """
     if link.is_folder:
         left_out = fetching.get_folder(store, link.digest, target, size=link.size, transfer=transfer)

@@ -25,7 +25,7 @@ def check_links(
     *,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Check, before any is stored, that `link_artifacts` would accept new *artifacts* (names and kinds).
+    """Check that `link_artifacts` would accept new *artifacts*, given as names and kinds, before they are stored.
 
     A name that the version already has is not checked, because the same content may be linked again. Raises the errors
     of `link_artifacts`.
@@ -54,7 +54,7 @@ def unlink_artifact(writer: Writer, ref: VersionRef, name: str) -> int:
 def check_attachments(
     writer: Writer, ref: VersionRef, names: Iterable[str], *, metadata: Mapping[str, Any] | None = None
 ) -> None:
-    """Check, before any is stored, that `attach` would accept new attachments with these *names*.
+    """Check that `attach` would accept new attachments with these *names*, before they are stored.
 
     A name that an attachment of the version already has is not checked, because the same content may be added again.
     """
@@ -68,7 +68,7 @@ def check_attachments(
 def _check_new(
     writer: Writer, ref: VersionRef, new: list[T], plan: Callable[[Snapshot, str, int, list[T]], Change[int]]
 ) -> None:
-    """Check *plan* for the elements of *new* whose name the version does not have. Raises the errors of *plan*."""
+    """Check that *plan* accepts the elements of *new* whose names the version lacks. Raises the errors of *plan*."""
 
     def planned(snapshot: Snapshot) -> Change[int]:
         model, number, _ = snapshot.resolve_to_change(ref)

@@ -23,10 +23,10 @@ from gitmodel.stores.transfer import Progress, Transfer
 
 
 class LocalArtifact(NamedTuple):
-    """A file or folder to store. If *format* is "", it is detected from the content.
+    """A file or folder to store. If *format* is "", gitmodel detects the format from the content.
 
-    *needs_trust*: the full names of the classes and functions that a machine must trust before it loads the artifact.
-    *file*: the file name to record, by default that of *path*.
+    *needs_trust* are the full names of the classes and functions that a machine must trust before it loads the
+    artifact. *file* is the file name to record, by default the name of *path*.
     """
 
     name: str
@@ -49,9 +49,9 @@ def store_artifact(
 ) -> ArtifactLink:
     """Store the file or folder *given*, and return the link for a version.
 
-    A link into the folder *follow_links* is stored as its target. *warn* is called for file names that Windows
-    does not support. Raises NotFound, UsageError, Conflict, Unreachable; Refused if the folder contains a git
-    repository or, unless *allow_credentials*, text that looks like a credential.
+    If a symbolic link leads to a file in the folder *follow_links*, the content of that file is stored. *warn* is
+    called for file names that Windows does not support. Raises NotFound, UsageError, Conflict, Unreachable; Refused if
+    the folder contains a git repository or, unless *allow_credentials*, text that looks like a credential.
     """
     from gitmodel import formats
 
@@ -107,7 +107,7 @@ def check_sources(given: Sequence[LocalArtifact], *, allow_credentials: bool, fo
         check_kind(each.kind)
         source_files.refuse_git(each.path, follow_links)
         refuse_large_picture(each.path, each.name, each.format)
-    if len(given) > 1 and not allow_credentials:  # `store_artifact` searches a single artifact
+    if len(given) > 1 and not allow_credentials:  # with one artifact, `store_artifact` searches it
         for each in given:
             refuse_credentials(each.path, each.name, follow_links)
 
@@ -170,7 +170,7 @@ def _provider_digest(found: External, place: str) -> str:
 def own_name(path: Path) -> str:
     """Return the name of the file or folder at *path*, even for a path like `.`.
 
-    A link has its own name, not its target's.
+    For a symbolic link, this is the name of the link, not the name of its target.
     """
     return os.path.basename(os.path.abspath(path))
 

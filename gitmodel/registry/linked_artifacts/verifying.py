@@ -22,12 +22,11 @@ Source = Callable[[str, ArtifactLink], ArtifactStore]
 
 
 class Verified(Frozen):
-    """The result of verifying an artifact: *versions* are the references of the versions that need it, *error* is "" if
-    it is intact.
+    """The result of verifying an artifact that the *versions* need. *error* is "" if the artifact is intact.
 
-    *unreachable* is True if the store does not answer, so that the state of the artifact is unknown. If *digest* is "",
-    the record of the version cannot be read. *uri* is the location of an external artifact. *purged* names the purged
-    files, with the reason; a purged file is not an error.
+    If the store does not answer, *unreachable* is True, and the state of the artifact is unknown. If the record of a
+    version cannot be read, its artifacts are unknown, and *digest* is "". *uri* is the location of an external
+    artifact. *purged* names the purged files, with the reasons. A purged file is not an error.
     """
 
     digest: str

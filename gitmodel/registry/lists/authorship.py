@@ -24,7 +24,7 @@ from gitmodel.git.objects.trees import CommitFiles
 if TYPE_CHECKING:
     from gitmodel.index.authorship_rows import AuthorshipRows
 
-# So many new commits are read without a process of git.
+# Up to this number of new commits, reading them one by one takes less time than starting git to list them.
 _FEW = 32
 _READ_KINDS = ("model", "stage", "alias")
 
@@ -85,7 +85,7 @@ def _steps_after(repository: Repository, known: Oid, tip: Oid) -> Iterator[Branc
 
 
 def _step(repository: Repository, id: Oid, changed: list[str]) -> BranchCommit:
-    """Return the commit *id* with its *changed* files. Of records that `_News` does not read, the content is empty."""
+    """Return the commit *id* with its *changed* files. The files that `_News` does not read are returned as empty."""
     commit = repository.commits.read(id)
     assert commit.parent is not None
     before, after = repository.files(commit.parent), repository.files(id)
@@ -113,7 +113,7 @@ def _all_steps(repository: Repository, tip: Oid) -> Iterator[BranchCommit]:
 
 @dataclass
 class _News:
-    """The authors and last changes in commits, which are added newest first, by the current names of models."""
+    """Collects authors and last changes from commits, which the caller adds newest first. Models have current names."""
 
     repository: Repository
     rows: dict[Numbered, AuthorshipRow] = field(default_factory=dict)
@@ -125,7 +125,7 @@ class _News:
         seconds = int(parse_person(step.commit.committer)[2].timestamp())
         for change, what in found:
             if what.model in moved and what.kind != "model":
-                continue  # a rename moves every file
+                continue  # a rename moves every file, and changes only the model
             author = step.commit.author
             if len(step.commit.parents) > 1:
                 author = author_of(self.repository, step, change.path)
@@ -165,7 +165,7 @@ def _renamed_to(change: FileChange) -> str | None:
 
 
 def _numbers(change: FileChange, what: RecordPath) -> set[int]:
-    """Return the versions that a change of a file in the folder of a model is about."""
+    """Return the numbers of the versions that *change*, of a file of a model, concerns."""
     if what.kind in ("version", "archived"):
         return {int(what.key)}
     found = set()

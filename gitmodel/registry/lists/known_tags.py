@@ -48,7 +48,7 @@ class KnownTags:
             tags.commits.read_chain(self._tip)
 
     def read_ahead(self, models: Collection[str]) -> None:
-        """Read into the caches what is needed to judge the tags of *models* that are not known to count."""
+        """Load the git objects with which the tags of *models* are judged, except for tags that are known to count."""
         if self._lists is not None:
             refs = (ref for model in models for ref in self._tags.ids(model))
             self._tags.read_ahead([ref for ref in refs if ref not in self.counting])

@@ -139,7 +139,7 @@ class _Lister:
     def views(self, names: list[str], *, few: int | None) -> Iterator[ModelView | Invalid]:
         """Yield the view, or the error, of each model in *names* that exists.
 
-        *few* is the number of views that are needed.
+        *few* is the number of views that the caller needs; None: all.
         """
         size = len(names) if few is None else few
         for asked in _parts(names, size):

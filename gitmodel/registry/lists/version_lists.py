@@ -121,7 +121,7 @@ def each_row(
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Disable the garbage collector: with 10,000 versions, it takes a quarter of the time and frees nothing."""
+    """Disable Python's garbage collector: with 10,000 versions, it takes a quarter of the time and frees nothing."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -144,7 +144,7 @@ def _read_next(index: Index, left: Iterator[Candidate], most: int | None) -> Ite
 
 
 class _Listing:
-    """The versions of a model at one commit, with the stages in force at the time of creation."""
+    """The versions of a model at one commit, with the stages that are in force when this object is created."""
 
     def __init__(self, writer: Writer, model: str | ModelRef, filter: str, limit: int | None, offset: int) -> None:
         self._page = read_page(limit, offset)
@@ -160,7 +160,7 @@ class _Listing:
             self._authors = read_authorships(writer.repository, self.snapshot.commit, self._index_folder)
 
     def rows(self) -> Iterator[VersionView | VersionRow | Invalid]:
-        """Iterate over the same versions, with a summary of those whose record need not be read."""
+        """Iterate over the same versions. Yields a summary for a version of which the index has one."""
         if self._wanted is None and self._page == slice(0, None):
             index = open_index(self.snapshot, self._index_folder, (self.model,))
             found = index.list_versions(self.model) if index else None
@@ -181,8 +181,7 @@ class _Listing:
         found = self._each(self._reader())
         if self._wanted is None:
             return found
-        # If no version that was read has a name in the filter, read all versions first: it is an error if none has the
-        # name.
+        # Read all versions before yielding the first: a name in the filter that no version has is an error.
         return self._checked(iter(list(found)) if self._wanted.unseen else found)
 
     def _checked(self, found: Iterator[VersionView | Invalid]) -> Iterator[VersionView | Invalid]:

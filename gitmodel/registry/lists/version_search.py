@@ -46,7 +46,7 @@ def find_versions(
     limit: int | None = None,
     offset: int = 0,
 ) -> tuple[list[VersionView], list[Invalid]]:
-    """Return the versions of *model*, None: of all models, that match *filter*, and an error for each damaged record.
+    """Return the versions of *model* (None: of all models) that match *filter*, and an error for each damaged record.
 
     *sort* is a field or a key of the metadata; "-" before it sorts in descending order (see `read_order`). Versions
     without a value come last. Versions with equal values, and all versions without *sort*, are sorted by model, the
@@ -67,7 +67,8 @@ def list_holders(
     """Return the versions of all models that are in force in *stage* ("": in any), and the damaged records.
 
     *filter* and *sort* are those of `find_versions`. Without *sort*, versions are in the order of the stages, then of
-    the models. Raises UsageError if there is no such stage, or for a name that no such version has.
+    the models. Raises UsageError if there is no such stage, or if none of these versions has a name in *filter* or
+    *sort*.
     """
 
     def question(snapshot: Snapshot) -> tuple[list[VersionView], list[Invalid]]:

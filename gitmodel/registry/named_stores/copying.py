@@ -34,7 +34,7 @@ def copy_store(
     repair: bool = False,
     transfer: Transfer = Transfer(),
 ) -> Copied:
-    """Copy every object of *source* that *target* lacks; *manifests* are copied last.
+    """Copy every object of *source* that *target* lacks. The *manifests* are copied after the files that they list.
 
     Each object is hashed while it is read, and the target verifies it. At the end the target is listed again. Damaged
     objects of the source are not copied, but returned as failed. After an interruption, a second call copies the rest.

@@ -18,8 +18,8 @@ _DAY = 86_400.0
 class Garbage(Frozen):
     """Removable *objects* and *leftovers* of uploads; *purged* are the digests among them that were purged.
 
-    *needed* is the number of objects that are kept because they are needed, *recent* the number of those that are kept
-    because they are recent.
+    *needed* is the number of objects that a version, run or tag needs. *recent* is the number of objects that nothing
+    needs, and that are kept because they are recent.
     """
 
     store: str
@@ -46,7 +46,7 @@ def find_garbage(
     """Find objects in *store* that no registry in *repositories* needs and that are older than *grace_days*.
 
     Manifests are read from *readers*; *now* is in seconds since 1970. Purged objects are garbage even if they are
-    recent. Raises Invalid if a record cannot be read, because it may need any object.
+    recent. Raises Invalid if a record cannot be read, because that record could need any object.
     """
     # The store is listed before the records are read, so that the list lacks objects that are uploaded in the meantime.
     objects = list(store.origin.objects())
@@ -79,8 +79,8 @@ def find_garbage(
 def remove_garbage(store: ArtifactStore, found: Garbage) -> Garbage:
     """Remove the garbage *found*, with its copies on this machine, and return the removed objects.
 
-    An object that was stored again in the meantime stays, because the writer's commit will name it. Raises Unreachable
-    if the store fails; then only a part of the garbage is removed.
+    An object that was stored again in the meantime stays, because the process that stored it is about to commit a
+    version that needs it. Raises Unreachable if the store fails; then only a part of the garbage is removed.
     """
     gone = []
     for one in found.objects:

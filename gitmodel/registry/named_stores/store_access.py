@@ -55,8 +55,8 @@ class Access:
 
     *given* is the URL that the caller chose for the default store, *root* the folder of the clone's own store.
     A URL that a person gave on this machine (an argument, a variable, git's configuration) is used as it is. A URL that
-    only the branch names is used if it is a folder, which needs no credentials; any other must be trusted. Otherwise
-    anybody who can push to the branch could redirect uploads, and obtain the credentials.
+    only the branch names is used if it is a folder, which needs no credentials; other URLs must be trusted first.
+    Otherwise anybody who can push to the branch could redirect uploads, and obtain the credentials.
     """
 
     def __init__(self, repository: Repository, environ: Mapping[str, str], root: Path, given: str = "") -> None:
@@ -80,7 +80,7 @@ class Access:
         return self._repository.head().registry().require(*KEYS)
 
     def named(self, name: str = DEFAULT) -> NamedStore:
-        """Return the store *name*. Raises NotFound, which lists the stores."""
+        """Return the store *name*. If there is none, raises NotFound, whose message lists the stores."""
         registry = self._registry()
         if name == CLONE:
             return NamedStore(CLONE, "", "every clone has it", read_only=self._read_only)
@@ -199,9 +199,9 @@ class Access:
         if not self.is_trusted(link.uri):
             raise Refused(
                 f"{link.name} is at {shown_url(link.uri)}, which this machine does not trust yet",
-                hint="run `git model check`: a URL in a record never holds credentials"
+                hint="run `git model check`: a URL in a record must not contain credentials"
                 if holds_credentials(link.uri)
-                else f"if you trust it, and your credentials may be used there: {trust_line(link.uri)}",
+                else f"if you trust it, and gitmodel may use your credentials there: {trust_line(link.uri)}",
             )
         trusted = self.trusted() if is_web(link.uri) else ()
         return ExternalStore(link.uri, link.version_id or "", link.digest, link.size, trusted=trusted)

@@ -1,4 +1,4 @@
-"""The verbs of artifact stores: add, remove, trust, and choose the store of a model."""
+"""Adding, removing and trusting the artifact stores of a registry, and choosing the store of a model."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def judge(expression: str, record: Mapping[str, object]) -> Verdict:
     try:
         return expressions.parse(expression).judge(record)
     except UsageError as error:
-        malformed = NEEDS_CEL not in error.message  # then the gate may be correct
+        malformed = NEEDS_CEL not in error.message  # without the library, the gate may still be correct
         return expressions.Verdict(False, expression, error.message, unreadable=malformed)
 
 
@@ -71,7 +71,7 @@ def entry_refusal(
 def alias_refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
     """Return why the recorded change of the alias *ref* must not be in force, or None.
 
-    This is the case if the rules at the time of the change had a stage with the name of the alias.
+    It must not if the rules at the time of the change had a stage with the name of the alias.
     """
     if snapshot.commit is None:
         return None
@@ -159,7 +159,7 @@ def vouched_for(repository: Repository, snapshot: Snapshot, ref: StageRef, revie
 
 
 def was_set_by(repository: Repository, commit: Oid, ref: StageRef) -> bool:
-    """Return True if the tag of the stage *ref* is at *commit*, or if a tag records that a user vouched for it."""
+    """Return True if the tag of the stage *ref* is at *commit*, or a tag records that a user vouched for *commit*."""
     found = repository.tags.read(ref)
     if found is not None and target_of(ref, found) == (commit, ""):
         return True

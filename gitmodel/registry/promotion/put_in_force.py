@@ -52,7 +52,7 @@ class Applied(Frozen):
 
 
 class Merged(Frozen):
-    """A merge by plain git whose first parent was the local branch, and the stage tags at commits that it merged."""
+    """A merge by plain git whose first parent was the local branch; *tags* are the stage tags on its other side."""
 
     commit: Oid
     tags: tuple[str, ...]
@@ -140,7 +140,10 @@ def _names_to_apply(snapshot: Snapshot, models: tuple[str, ...]) -> list[str]:
 
 
 class _Choice:
-    """Chooses the stage tags to set from one snapshot: those *ready*, with the *changes*, and those *refused*."""
+    """Chooses the stage tags to set, by one snapshot: tags that are *ready*, with the *changes* that they put in force.
+
+    *refused* are the other pending tags, with the reasons.
+    """
 
     def __init__(
         self,
@@ -224,7 +227,7 @@ def _rules_seen(repository: Repository) -> Oid | None:
 
 
 def _stands_in(snapshot: Snapshot, ref: StageRef, ready: Collection[TagAim]) -> bool:
-    """Return True if *ref* has a former name of its model, and no tag under the current name exists or will be set."""
+    """Return True if *ref* has a former name of its model, and must stay because no tag has the current name yet."""
     own = StageRef(snapshot.current_name(ref.model, tolerant=True), ref.stage)
     if own == ref or snapshot.tags.get(own) is not None or any(aim.ref == own for aim in ready):
         return False

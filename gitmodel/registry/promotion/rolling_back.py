@@ -121,7 +121,7 @@ def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stag
     check_stage(stage, snapshot.registry())
     held = planning.recorded_places(snapshot, name).get(stage)
     passed: list[int] = [] if held is None else [held]
-    newer: int | None = held  # the version in the stage after the event
+    newer: int | None = held  # the version that the stage had after the event
     for known_as in chain((name,), snapshot.former_names(name)):
         for event in stage_events(repository, snapshot.commit, StageRef(known_as, stage)):
             if event.version is not None and event.version not in passed:

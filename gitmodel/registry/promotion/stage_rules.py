@@ -1,4 +1,4 @@
-"""The verbs of the rules of stages: list the rules, and change the rules of a stage."""
+"""Listing the rules of stages, and changing the rules of a stage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gitmodel.registry.writing.writer import Writer
 class StageRules(Frozen):
     """The *rule* of a stage on the branch.
 
-    *in_force* is False while other rules also count, until `git model apply`.
+    *in_force* is False if the rules in force differ from *rule*: then both count, until `git model apply`.
     """
 
     rule: StageRule
@@ -35,7 +35,7 @@ def list_rules(writer: Writer) -> list[StageRules]:
 
 
 def change_rules(writer: Writer, edit: RulesEdit, *, reason: str = "") -> ChangedRules:
-    """Change the rules of a stage by *edit*, and put them in force. Raises the errors of `plan_rules`."""
+    """Make the change *edit* to the rules of a stage, and put the rules in force. Raises the errors of `plan_rules`."""
     # imported here: it imports the expressions
     from gitmodel.registry.promotion.gate_expressions import expression_fault
 

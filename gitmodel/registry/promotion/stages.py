@@ -1,4 +1,4 @@
-"""The verbs of stages and aliases: promote, demote, roll back, alias."""
+"""Promoting versions into stages, emptying and rolling back stages, and setting aliases."""
 
 from __future__ import annotations
 

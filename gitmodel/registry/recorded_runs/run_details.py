@@ -20,7 +20,7 @@ _DETAILS_LIMIT = 256 << 20  # bytes, enough for some hundred thousand steps
 
 
 def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
-    """Return *record* in a form that can be written: if it is too long, with inputs and outputs moved to *store*."""
+    """Return *record* in a form that can be written. If it is too long, moves the inputs and outputs to *store*."""
     if _fits(record):
         return record
     steps = json.dumps([step_fields(step) for step in record.steps], default=str, ensure_ascii=False, indent=1)

@@ -56,7 +56,7 @@ def get_logs(repository: Repository, id: str, step: str | None = None) -> list[S
     if not folder.is_dir():
         raise NotFound(
             f"this machine does not have the output of run {view.id}",
-            hint="it stays on the machine that ran it, for the newest 200 runs there",
+            hint="the machine that ran it keeps the output of its newest 200 runs",
         )
     known = _steps(view, folder)
     if step is not None and step not in known:

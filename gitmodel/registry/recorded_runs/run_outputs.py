@@ -1,4 +1,4 @@
-"""Outputs of runs that worked on an existing version: they belong to the run, and the version leads to them."""
+"""Outputs of runs that worked on an existing version. The records of the runs list them, the version's does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs of runs: list and get, from the branch and from this machine's journal."""
+"""Reading one run or many, from the branch and from the journal of this machine."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ class Found(Frozen):
     """The version that a reference stands for, and its record.
 
     *frozen* is the stage tag whose commit was read ("": the branch was read). *since* is the last pull before the read
-    that renumbered versions. *note* says that a pull gave the reference to another version. *settles* are the notes
-    that are deleted when the version changes.
+    that renumbered versions. *note* is set if a pull gave the number in the reference to another version. *settles* are
+    such notes, which gitmodel deletes when the version is changed.
     """
 
     model: str

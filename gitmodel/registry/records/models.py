@@ -1,4 +1,4 @@
-"""The verbs of models: register, find, update, rename, delete."""
+"""Creating, finding, updating, renaming and deleting a model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def register_model(writer: Writer, name: str, given: Mapping[str, Any], *, exist
 
 
 def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
-    """Return a reference that follows *model* under its current name, and True if a pull gave it this name.
+    """Return a reference to *model* that follows renames, and True if a pull gave this name to another model.
 
     Raises NotFound, and Invalid if one of its records is damaged.
     """
@@ -95,6 +95,7 @@ def delete_model(writer: Writer, model: str | ModelRef, *, why: Justification = 
 
 
 def _read_description(given: Mapping[str, Any]) -> dict[str, Any]:
-    from gitmodel.domain.arguments.description import read_description  # pydantic takes longer than a `list`
+    # imported here: it loads pydantic, which takes longer than `git model list`
+    from gitmodel.domain.arguments.description import read_description
 
     return read_description(given)

@@ -1,4 +1,4 @@
-"""The verbs of versions: create, get, update, delete, metadata."""
+"""Creating, reading, updating and deleting a version, and setting its metadata."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Draft(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A reference that follows a version; *new* is False if the version already existed under its idempotency key."""
+    """A reference that follows a version; *new* is False if a version with the idempotency key existed already."""
 
     ref: VersionRef
     new: bool
@@ -58,12 +58,12 @@ def make_version(
     imported: Imported | None = None,
     key: str = "",
 ) -> Made:
-    """Create a version of *model*, and return a reference that follows the version. *runs* made it.
+    """Create a version of *model*, and return a reference that names this version even after a pull renumbers it.
 
-    The records of *new_runs*, which made it too, are written in the same commit. *imported* are the claims of the
-    registry from which the version is imported. If a version was already created with
-    the idempotency *key* ("": none), on any machine, that version is returned. Raises NotFound if the model does not
-    exist, Conflict if the name or number is taken, UsageError for bad input.
+    *runs* are the ids of the runs that made the version. *new_runs* made it, too; their records are written in the same
+    commit. *imported* are the claims of the registry from which the version is imported. If a version was already
+    created with the idempotency *key* ("": none), on any machine, that version is returned. Raises NotFound if the
+    model does not exist, Conflict if the name or number is taken, UsageError for bad input.
     """
     is_found = isinstance(model, ModelRef) and model.since is not None
     chosen = ModelRef.of(model) if is_found else models.find_to_change(writer, model)

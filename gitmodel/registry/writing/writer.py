@@ -1,4 +1,4 @@
-"""The operations that functions need of a registry, and changes of the model or version that a reference names."""
+"""The interface of writers, and changes of the model or version that a reference names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ P = ParamSpec("P")
 
 
 class Writer(Protocol):
-    """The operations that verbs need of a registry."""
+    """The operations by which the functions of this layer read and change a registry."""
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
         """Call *question* with a snapshot whose branch and tags match, and return its result.
@@ -36,9 +36,9 @@ class Writer(Protocol):
         """Return the version of *model* that the transaction *txn* created on the branch of *snapshot*, or None."""
 
     def check(self, plan: Callable[[Snapshot], Change[T]]) -> T:
-        """Return the result that `transact` would have for *plan*, or raise its error. Nothing is changed.
+        """Return the result that `transact` would have for *plan*, or raise its error. Changes nothing.
 
-        Used before artifacts are stored.
+        Callers use this before they store artifacts, so that a refused change stores nothing.
         """
 
     def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:

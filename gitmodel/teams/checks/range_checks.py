@@ -28,7 +28,7 @@ from gitmodel.registry.promotion import in_force
 from gitmodel.version import __version__
 
 _SHOWN = 3
-# The kind of the note that a commit has no problems, by the rules of this release.
+# The key under which the cache of facts has the commits without problems, by the rules of this release.
 _VALID = "valid"
 _RULES_NOW = hashlib.sha256(__version__.encode()).hexdigest()[:16]
 _MOST_COMMITS = 256
@@ -52,8 +52,7 @@ class RangeCheck(Frozen):
 
 
 def check_between(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -> RangeCheck:
-    """Find the problems of merging the commit *head* into *base*: new problems of records, and broken rules of a
-    change.
+    """Find the problems of merging the commit *head* into *base*: new problems of records, and broken rules of changes.
 
     *force* allows the change to delete versions in use, and many records at once.
     """
@@ -108,9 +107,9 @@ def refuse_invalid(repository: Repository, base: Oid | None, tip: Oid) -> None:
 
 
 def list_problems(repository: Repository) -> list[Problem]:
-    """Return the problems of the branch, as `checking.check` does. Notes on disk that the tip has none.
+    """Return the problems of the branch, as `checking.check` does. If there are none, caches this on disk for the tip.
 
-    If one of the newest commits is noted, only the files that changed since and the records related to them are read.
+    If the cache has one of the newest commits, reads only the files that changed since, and records related to them.
     """
     tip = repository.tip()
     if not tip:
@@ -125,7 +124,7 @@ def list_problems(repository: Repository) -> list[Problem]:
 
 
 def _newest_valid(repository: Repository, tip: Oid) -> Oid | None:
-    """Return the newest of the last commits up to *tip* that is noted to have no problems; None if there is none."""
+    """Return the newest of the last commits up to *tip* that has no problems by the cache; None if there is none."""
     at: Oid | None = tip
     for _ in range(_MOST_COMMITS):
         if at is None or not repository.commits.is_here(at):
@@ -137,7 +136,7 @@ def _newest_valid(repository: Repository, tip: Oid) -> Oid | None:
 
 
 def _stays_valid(repository: Repository, base: Oid, tip: Oid) -> bool:
-    """Return True if *tip* has no problems, as *base* has none."""
+    """Return True if the changes from *base*, which has no problems, to *tip* bring no problems."""
     try:
         changed = changed_paths(repository, base, tip)
     except Invalid:  # too many files

@@ -29,7 +29,7 @@ RULES: Mapping[str, str] = {
 
 
 class _Anything(frozenset[str]):
-    """The set of all commits. Used as the reviewed commits, it leaves to the host who may move an unsigned tag."""
+    """The set of all commits: `judge_push` takes every commit as reviewed, because the host decides who moves tags."""
 
     def __contains__(self, _: object) -> bool:
         return True
@@ -109,7 +109,7 @@ def _tag_faults(repository: Repository, tip: Oid | None, ref: StageRef, update: 
     elif judged.target != (due := parse_tag(wanted.data).target):
         yield f"is at {judged.target[:10]}, and the branch changed {ref.stage} last at {due[:10]}"
     elif not repository.tags.agrees(ref, found.id, wanted):
-        yield f"is not {wanted.id[:10]}, the tag that the branch stands for, and has no signature that counts"
+        yield f"is not {wanted.id[:10]}, the tag that follows from the branch, and has no signature that counts"
     else:
         try:
             signed = snapshot.registry().rule(ref.stage).signed

@@ -15,7 +15,7 @@ _WORSE = {">": -1, ">=": -1, "<": 1, "<=": 1}
 
 
 class Limit(Frozen):
-    """The limit of a *gate*: the number under the metadata key *key* must be, for example, `>=` the *number*."""
+    """The limit of a *gate*: the metadata value *key* must be greater or less than *number*, as *sign* says."""
 
     gate: str
     key: str
@@ -34,7 +34,7 @@ def gate_limits(outcomes: Iterable[Outcome]) -> tuple[Limit, ...]:
 
 
 def gate_movements(limits: Iterable[Limit], metadata: Iterable[Compared]) -> dict[str, str]:
-    """Return "worse" for each key whose number moved in the direction in which a gate fails, "better" for the other.
+    """Map each key to "worse" if its number moved in the direction in which a gate fails, to "better" if in the other.
 
     >>> limits = gate_limits([Outcome("good", passed=True, expression="metadata.accuracy >= 0.87")])
     >>> gate_movements(limits, [Compared("accuracy", (0.88, 0.9)), Compared("rows", (20, 10))])

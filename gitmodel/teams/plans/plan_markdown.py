@@ -29,7 +29,7 @@ from gitmodel.teams.plans.plan_texts import (
 from gitmodel.teams.plans.planning import CodeRange, Plan, PlannedChange
 from gitmodel.teams.plans.stored_contents import TextChange
 
-# By this line, a job finds its own comment and edits it.
+# A CI job finds its earlier comment by this line, and edits it.
 MARKER = "<!-- gitmodel plan -->"
 _LONGEST = 200
 # The limit for one change. Hosts allow about 65,000 characters. A change takes a few thousand, as does the other text.
@@ -51,7 +51,7 @@ _NONE = "–"  # noqa: RUF001
 def markdown(plan: Plan, *, brief: bool = False) -> str:
     """Return the plan as Markdown, with the hidden line that identifies its comment.
 
-    A *brief* one has the verdicts and tables alone, for a host that draws no Mermaid and folds nothing.
+    If *brief*, it has only the verdicts and tables, for a host that neither draws Mermaid nor folds sections.
     """
     parts = [MARKER]
     if plan.problems:

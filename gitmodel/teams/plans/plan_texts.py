@@ -101,7 +101,7 @@ def _code_text(code: CodeRange) -> Iterator[str]:
 
 
 def code_range(code: CodeRange, none: str, arrow: str) -> str:
-    """Return the first digits of both commits; *none* for one that is not recorded."""
+    """Return the first digits of both commit ids, with *arrow* between them. *none* stands for an unrecorded commit."""
     same = f"{code.new[:10]}, as before"
     return same if code.old == code.new else f"{code.old[:10] or none} {arrow} {code.new[:10] or none}"
 
@@ -113,7 +113,7 @@ def left_out(code: CodeRange) -> list[str]:
 
 
 def count_of_commits(code: CodeRange) -> str:
-    """Return the number of commits between the two in words."""
+    """Return the number of commits between the code of the two versions, in words."""
     if not code.count:
         return "back to an earlier commit"
     return "1 commit" if code.count == 1 else f"{code.count} commits"

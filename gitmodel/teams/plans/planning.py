@@ -305,7 +305,7 @@ def _code_range(merge: _Merge, old: VersionRecord | None, new: VersionRecord | N
     host = find_host(url, merge.repository.config.get("gitmodel.host", "")) if url else None
     address = host.comparison(was, now) if host else ""
     found = _or_none(lambda: merge.code.between(was, now))
-    if found is None:  # this repository lacks one of the two
+    if found is None:  # this repository lacks one of the two commits
         return CodeRange(was, now, comparison=address)
     shown = tuple(f"{commit.commit[:10]} {commit.subject}" for commit in found[:_MOST_COMMITS])
     return CodeRange(was, now, len(found), shown, address)

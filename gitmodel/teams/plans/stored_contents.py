@@ -34,10 +34,10 @@ class TextChange(Frozen):
 
 
 class StoredContents:
-    """Reads what versions contain. What no store of this machine has, or may read, counts as unknown.
+    """Reads the contents of versions from stores. A content that this machine cannot get counts as unknown.
 
-    *store* has the lists of packages of runs, *source* returns the store of an artifact of a model. After a store did
-    not answer, nothing more is read.
+    *store* has the lists of packages of runs, *source* returns the store of an artifact of a model. If a store does not
+    answer, nothing more is read.
     """
 
     def __init__(self, store: Callable[[], ArtifactStore], source: Source) -> None:

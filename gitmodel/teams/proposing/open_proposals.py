@@ -38,7 +38,7 @@ def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
 def known_proposals(repository: Repository) -> list[Proposal]:
     """Return the open proposals that this repository has, as `list_proposals` does, without asking a remote.
 
-    Those of a remote are as of the last `git fetch` or `list_proposals`.
+    Proposals of a remote are those that the last `git fetch` or `list_proposals` got.
     """
     try:
         chosen = choose_remote(repository, "")
@@ -57,7 +57,7 @@ def known_proposals(repository: Repository) -> list[Proposal]:
 def _open_proposals(
     repository: Repository, base: Oid | None, found: Mapping[str, tuple[Oid, bool]], remote: str
 ) -> Iterator[Proposal]:
-    """Yield the proposals among *found*, commits by branch and whether they are pushed, that would change *base*."""
+    """Yield the proposals that would change *base*. *found* has the commit of each branch, and True if it is pushed."""
     for branch, (commit, pushed) in sorted(found.items()):
         planned = _planned(repository, base, commit) if base else None
         if planned is not None and not planned.is_empty:

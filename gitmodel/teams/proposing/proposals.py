@@ -96,7 +96,9 @@ def _propose(repository: Repository, wanted: ProposedChanges, chosen: str) -> Pr
 def propose_change(
     repository: Repository, plan: Callable[[Snapshot], Change[T]], branch: Callable[[T], str]
 ) -> tuple[T, Proposal]:
-    """Commit the change that *plan* returns for the tip of the branch on a new branch with the name *branch*(result).
+    """Commit the change that *plan* returns for the tip of the branch, on a new branch.
+
+    The name of the new branch is *branch*, called with the result of the change, and the first digits of the commit.
 
     In a registry by URL, there is only a commit before `publish`. Raises NotFound without a registry.
     """
@@ -132,9 +134,9 @@ def _commit(
 def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -> Proposal:
     """Push the branch of *proposal*; with *open*, also open the pull request on the host.
 
-    On GitHub and GitLab, the programs `gh` and `glab` open it if they are installed. Without `glab`, push options do.
-    The pull request goes to the metadata branch, and its text is the plan. Otherwise a person opens it at the
-    proposal's URL. Raises NotFound without a remote, Refused and Unreachable.
+    On GitHub and GitLab, the programs `gh` and `glab` open it if they are installed. Without `glab`, gitmodel pushes
+    with options that make GitLab open it. On other hosts, a person opens it at the proposal's URL. The pull request
+    goes to the metadata branch, and its text is the plan. Raises NotFound without a remote, Refused and Unreachable.
     """
     if not proposal.remote:
         raise NotFound(
@@ -202,7 +204,7 @@ def read_proposal(repository: Repository, branch: str, commit: Oid, planned: Pla
 def _with_text(repository: Repository, proposal: Proposal) -> Proposal:
     """Return *proposal* with the address that opens its pull request; the text is in the address or in a file.
 
-    If the whole text is too long for an address, the brief one may fit.
+    If the whole text is too long for an address, the brief text may fit.
     """
     text, bare = markdown(proposal.plan), address_of(repository, proposal, "")
     for said in (text, markdown(proposal.plan, brief=True)):
@@ -214,7 +216,7 @@ def _with_text(repository: Repository, proposal: Proposal) -> Proposal:
 
 
 def registry_host(repository: Repository) -> Host | None:
-    """Return the host of the remote that the registry is shared through; None if there is none, or it is not known."""
+    """Return the git host of the registry's remote; None without a remote, or if the host is unknown."""
     try:
         return _host(repository, choose_remote(repository, ""))
     except NotFound:  # there are several remotes, and no setting names one

@@ -36,7 +36,7 @@ from gitmodel.teams.proposing.proposals import Proposal, propose_change, publish
 
 
 class CopySide(NamedTuple):
-    """One of the two registries of a copy: its target of changes, and its artifact stores."""
+    """One of the two registries of a copy: the *writer* that reads or changes it, and the access to its stores."""
 
     writer: Writer
     access: Access

@@ -1,4 +1,4 @@
-"""Stage tags here and at a remote: the moves of a pull and of a push."""
+"""Stage tags here and at a remote: the tags that a pull moves here, and the tags that a push moves there."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from gitmodel.registry.promotion import in_force
 
 
 class LocalMoves(Frozen):
-    """The local tags that a pull moves: *moves* in the transaction, *drops* after it; *moved* are both.
+    """The local tags that a pull moves: the ref *moves* of its transaction, and the *drops*, deletions after it.
 
-    *kept* are local tags that stay, because the remote has other tags there that do not count.
+    *moved* are the stages of all these tags. *kept* are the stages whose local tags stay although the remote has other
+    tags, because the remote's tags do not count.
     """
 
     moves: tuple[RefMove, ...]
@@ -142,7 +143,7 @@ def reset_tags(repository: Repository, old: Mapping[StageRef, Oid | None], rules
     if rules is not None and rules != repository.rules.id():
         moves += repository.rules.moves(rules)
     if moves:
-        repository.refs.move(moves, "gitmodel: what the remote refused")
+        repository.refs.move(moves, "gitmodel: set back, because the remote refused")
     for ref, id in old.items():
         now = None if id else repository.tags.id(ref)
         if now:
