@@ -260,6 +260,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     path.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(path)], capture_output=True)
     if mounted.returncode:
-        pytest.skip("this user may not mount a file system; other tests inject ENOSPC")
+        pytest.skip("this user may not mount a file system; other tests simulate a full disk")
     yield path
     subprocess.run(["umount", "-l", str(path)], check=True)

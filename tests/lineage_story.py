@@ -68,7 +68,7 @@ def explore(turn: int):
 
 
 def main(folder: Path) -> None:
-    """Make the repository at *folder*."""
+    """Create the repository with its history in *folder*."""
     folder.mkdir(parents=True)
     _git(folder, "init", "-q")
     _git(folder, "remote", "add", "origin", "https://git.example.com/flowers.git")

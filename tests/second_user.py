@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be other users")
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can run commands as another user")
 # The program imports all modules before it changes its user, because the other user may not read this installation.
 _PROGRAM = """
 import difflib, encodings.idna, importlib, os, pkgutil, random, shutil, sys, tempfile, textwrap, traceback

@@ -102,7 +102,7 @@ class SeaweedFS:
         return BUCKET
 
     def cpu_seconds(self):
-        """The CPU time that the server has used since its start."""
+        """Return the seconds of CPU time that the server has used since its start."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -118,7 +118,7 @@ class SeaweedFS:
         return f"s3://{BUCKET}/store {self._used}/of tests"
 
     def environ(self, *, key=KEY, secret=SECRET):
-        """The settings for a client of the server."""
+        """Return the environment variables with which a client uses the server."""
         return {
             "AWS_ACCESS_KEY_ID": key,
             "AWS_SECRET_ACCESS_KEY": secret,
@@ -167,8 +167,8 @@ HTPASSWD = "ada:$2y$04$1X7wH9LsB0epfKD2Mmd8e..KNcxHJMXrW9HFtmGcYrV7SOkcwmLC.\n"
 def require(program, package):
     """Skip the test if *program* is not installed. In CI, fail instead."""
     if program is None:
-        assert not os.environ.get("CI"), f"CI lacks a program: apt-get install {package}"
-        pytest.skip(f"a program is missing: apt-get install {package}")
+        assert not os.environ.get("CI"), f"CI must install {program}: apt-get install {package}"
+        pytest.skip(f"{program} is not installed: apt-get install {package}")
 
 
 @contextmanager

@@ -38,7 +38,7 @@ from gitmodel.stores.transfer import Transfer
 
 ABSENT = digest_of(b"never stored")
 LARGE = random.Random(4).randbytes(17 << 20)  # enough for several parts in a store that uploads in parts
-BIG = bytes(range(256)) * 10_000  # longer than one read of a stream
+BIG = bytes(range(256)) * 10_000  # so long that a stream is read in several pieces
 
 
 def put(store, content):
@@ -76,7 +76,7 @@ class Failing(io.RawIOBase):
 
 @pytest.fixture(params=[*KINDS, pytest.param("s3 without copies", marks=pytest.mark.xdist_group("s3"))])
 def store(request, tmp_path):
-    """An empty store of each kind."""
+    """An empty store. A test with this fixture runs once with each kind of store."""
     kind, *without_copies = request.param.split(" ", 1)
     made = open_store(url_of(kind, request, tmp_path), default_root=tmp_path / "git" / "gitmodel")
     made.create()
@@ -138,7 +138,7 @@ class TestEveryStore:
 
         def becomes_younger(by):
             before, ends = store.stat(digest).modified, time.monotonic() + 20
-            while store.stat(digest).modified <= before:  # times on servers have whole seconds
+            while store.stat(digest).modified <= before:  # repeated, because times on servers have whole seconds
                 assert time.monotonic() < ends
                 by()
             assert read(store.origin, digest) == content
@@ -503,7 +503,7 @@ except GitModelError as error:
 """
     for folder in (tmp_path, *tmp_path.parents):
         if folder.stat().st_uid == os.geteuid() and not folder.stat().st_mode & 0o001:
-            folder.chmod(folder.stat().st_mode | 0o011)  # other users cannot read pytest's folders
+            folder.chmod(folder.stat().st_mode | 0o011)  # otherwise other users cannot enter pytest's folders
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -692,7 +692,7 @@ class TestLocalStore:
             process.stdin.flush()
             while not (written := [path for path in (local.root / "tmp").iterdir() if path.stat().st_size]):
                 assert process.poll() is None
-            assert local.leftovers() == []  # the writer is still running
+            assert local.leftovers() == []  # because the process that wrote the temporary file is still running
             process.send_signal(signal.SIGKILL)
         assert list(local.digests()) == []
         (left,) = local.leftovers()
@@ -729,7 +729,7 @@ class TestLocalStore:
         def count():
             found = 0
             for descriptor in os.listdir("/proc/self/fd"):
-                with suppress(FileNotFoundError):  # the descriptor of the listing itself
+                with suppress(FileNotFoundError):  # raised for the descriptor of this listing, which is closed now
                     found += os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(tmp_path))
             return found
 

@@ -67,7 +67,7 @@ def refused(client, code_repo):
         message, hint = caught.value.message, caught.value.hint
         assert message
         assert hint
-        assert message.isprintable(), "a message goes to a terminal"
+        assert message.isprintable(), "the message contains characters that control a terminal"
         assert hint.isprintable()
         assert len(message) < 400
         assert str(caught.value) == f"{message}\nhint: {hint}"

@@ -1,4 +1,4 @@
-"""`git model check` reports the faults of records that a person or another program wrote on the metadata branch."""
+"""`git model check` reports the faults of records that a person or another program wrote to the metadata branch."""
 
 from collections.abc import Callable
 from pathlib import Path

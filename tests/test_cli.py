@@ -23,7 +23,7 @@ COMMANDS_OF_IRIS = (
 
 @pytest.fixture
 def repo(code_repo, monkeypatch):
-    """A code repository with files to store, and the folder that commands run in."""
+    """A code repository with files to store. It is the current folder."""
     for name in ("train.csv", "test.csv", "validation.csv", "model.skops", "deploy.json"):
         (code_repo / name).write_text(f"{name}\n", encoding="utf-8")
     monkeypatch.chdir(code_repo)
@@ -708,7 +708,7 @@ def test_the_registry_can_be_in_another_repository(iris, capsys, tmp_path, monke
     monkeypatch.chdir(outside)
     code, out, err = ask(capsys, "list")
     assert (code, out) == (3, "")
-    # the tests set GIT_CEILING_DIRECTORIES, and the message names it
+    # The message names GIT_CEILING_DIRECTORIES because `conftest.py` sets this variable.
     assert err.splitlines()[0].startswith("error: there is no git repository here, and GIT_CEILING_DIRECTORIES")
     assert ask(capsys, "-C", iris, "list", "-q") == (0, "iris\n", "")
     assert ask(capsys, "-C", iris.parent, "-C", iris.name, "list", "-q") == (0, "iris\n", "")

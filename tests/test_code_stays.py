@@ -251,7 +251,7 @@ weights.bin (3,000 bytes)
 
 @pytest.fixture
 def team(tmp_path, git):
-    """A bare remote for code and registry, and two clones; the store is shared."""
+    """Ada's client, the folder of her clone, and a function that makes another clone. All clones use one store."""
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     store = tmp_path / "store"
     with ExitStack() as opened:

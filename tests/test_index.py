@@ -128,7 +128,7 @@ def databases(repo):
 
 
 def awkward(rng, number):
-    """Return a random version with values that are hard to search: metadata, tags, state."""
+    """Return a random version with metadata, tags and state whose values are hard to search."""
     chosen = rng.sample(KEYS, rng.randint(0, 5))
     fields = {"metadata": {key: rng.choice(VALUES) for key in chosen}}
     if "split" in fields["metadata"]:

@@ -32,7 +32,7 @@ class Expected:
     archived: set = field(default_factory=set)
     aliases: dict = field(default_factory=dict)
     named: dict = field(default_factory=dict)
-    # The holders of each stage, oldest first; None: empty.
+    # For each stage, the versions that held it, oldest first. None stands for an empty stage.
     events: dict = field(default_factory=lambda: {stage: [None] for stage in EXCLUSIVE})
     metadata: dict = field(default_factory=dict)
 
@@ -78,7 +78,7 @@ class Expected:
         return held[0] if held else "archived" if number in self.archived else None
 
     def empties(self, number, stage):
-        """Return True if moving *number* to *stage* empties a later stage, which needs `leave`."""
+        """Return True if moving *number* to *stage* empties a later stage, which is refused without `leave`."""
         held = self.stage_of(number)
         return {stage, held} <= set(EXCLUSIVE) and EXCLUSIVE.index(stage) < EXCLUSIVE.index(held)
 
@@ -110,7 +110,7 @@ class Registry(RuleBasedStateMachine):
             client.close()
 
     def pick(self, number):
-        """Return a model and one of its versions, or (None, None) if there is no version."""
+        """Choose a model and one of its versions by *number*. Return (None, None) if no version exists."""
         pairs = [(name, version) for name, model in sorted(self.models.items()) for version in model.numbers]
         return pairs[number % len(pairs)] if pairs else (None, None)
 

@@ -158,7 +158,7 @@ def test_a_search_of_all_models_asks_git_for_many_objects_at_once(repo, monkeypa
     with Client(repo) as client:
         found = client.find_versions(sort="-accuracy", limit=1)
     assert [str(row) for row in found] == ["iris@3"]
-    assert sizes.count(4) >= 2  # the folders of the four models, and their records
+    assert sizes.count(4) >= 2  # one request for the folders of the four models, and one for their records
 
 
 def test_a_list_reads_no_tree_of_a_model_that_has_not_changed(repo, monkeypatch):

@@ -47,7 +47,7 @@ def test_every_public_function_and_class_that_a_user_calls_has_an_example(module
     for name in set(module.__all__) - returned:
         found = getattr(module, name)
         is_error = inspect.isclass(found) and issubclass(found, Exception)
-        assert is_error or ">>>" in (inspect.getdoc(found) or ""), f"{name} has no example"
+        assert is_error or ">>>" in (inspect.getdoc(found) or ""), f"the docstring of {name} has no example"
 
 
 def test_every_public_name_is_in_one_module_only():

@@ -87,7 +87,7 @@ def test_two_users_can_take_turns_writing_to_a_shared_repository(users, shared, 
     assert len(seen) > 20
     for path in seen:
         state = path.lstat()
-        if stat.S_ISLNK(state.st_mode):  # symbolic links have no permissions
+        if stat.S_ISLNK(state.st_mode):  # symbolic links have no permissions of their own
             continue
         wanted = SharedPermissions(shared).mode(state.st_mode)
         assert state.st_gid == GROUP, path

@@ -274,7 +274,7 @@ def test_gc_keeps_objects_that_a_stage_tag_a_proposal_or_the_remote_needs(iris, 
         bob.get_version("iris@2").link_artifact("bobs", tmp_path / "bobs")
         bob.push()
     age(shared, 30)
-    code, found = said(capsys, "store", "gc")  # this clone has not pulled the commit that links the artifact bobs
+    code, found = said(capsys, "store", "gc")  # only the remote has the commit that links the artifact `bobs`
     assert (code, found["digests"], found["needed"]) == (0, [], 6)
     # After a change by hand, only the stage tag of iris@2 needs its artifacts, and not the branch.
     assert ask(capsys, "pull")[0] == 0

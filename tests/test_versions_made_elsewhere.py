@@ -87,7 +87,7 @@ class TestCode:
     def test_a_code_commit_that_the_code_repository_lacks_is_recorded_unchanged(self, client, wine):
         version = wine.create_version(code=COMMIT)
         assert version.code == Code(commit=COMMIT)
-        assert version.code.dirty is None, "whether there were uncommitted changes is unknown"
+        assert version.code.dirty is None, "gitmodel cannot know if this code had uncommitted changes"
         assert client.check() == []
 
     def test_a_gate_for_clean_code_does_not_accept_a_version_whose_changes_are_unknown(self, client, wine):
