@@ -85,8 +85,8 @@ class Local:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (Local(), r"artifact bad is a test_objects\.Local"),
-        ([1, Local()], r"artifact bad\[1\] is a test_objects\.Local"),
+        (Local(), r"artifact bad is a test_python_objects\.Local"),
+        ([1, Local()], r"artifact bad\[1\] is a test_python_objects\.Local"),
         (lambda: 1, "artifact bad is a builtins.function"),
         (pandas.DataFrame({"a": [Local()]}), "artifact bad: "),
         (numpy.array([Local()]), "artifact bad: "),
