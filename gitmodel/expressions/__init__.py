@@ -1,4 +1,4 @@
-"""Filters and gates: expressions in the language CEL, which are evaluated on one record. Pure: no I/O."""
+"""Filters and gates: expressions in the language CEL, which gitmodel evaluates on one record. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from gitmodel.expressions.names import (
 from gitmodel.expressions.program import Program, check_size, compile_text
 from gitmodel.expressions.reading import EXAMPLE, check_shape, read_tokens, shown, spelled, split_clauses
 
-LONGEST = 2_000  # characters of an expression
-_MOST_SUGGESTED = 1_000  # the limit of recorded names that are kept for suggestions
+LONGEST = 2_000  # the greatest number of characters of an expression
+_MOST_SUGGESTED = 1_000  # the greatest number of recorded names that a filter remembers for suggestions
 
 
 class Verdict(NamedTuple):
-    """The result of a gate for one record. If the gate fails, it has the failing clause and the reason.
+    """The result of a gate for one record. A verdict is true if the gate passes.
 
-    *missing* is the dotted key that the record lacks, *clause* the text of the failing clause. *unreadable* is True if
-    the gate itself is malformed. *values* maps the names that the gate reads to the values in the record (None: not
-    set). A verdict is true if the gate passes.
+    If the gate fails, *clause* is the text of the clause that failed, *reason* says why, and *missing* is the dotted
+    key that the record lacks, if a missing key is the reason. *unreadable* is True if the gate itself is invalid.
+    *values* maps the names that the gate reads to their values in the record (None: not set).
 
     >>> parse("metadata.accuracy > 0.9").judge({"metadata": {}})
     Verdict(passed=False, clause='metadata.accuracy > 0.9', reason='metadata.accuracy is not set', \
@@ -53,8 +53,8 @@ missing='metadata.accuracy', unreadable=False, values={'metadata.accuracy': None
 class Expression:
     """A parsed filter or gate: clauses joined by `&&`.
 
-    The clauses are evaluated from left to right until one is not true. *names* are the top-level keys that the
-    expression reads. *plain* is True if it needs no CEL library.
+    gitmodel evaluates the clauses from left to right until one is not true. *names* are the top-level keys that the
+    expression reads. *plain* is True if gitmodel can evaluate the expression without the CEL library.
 
     >>> expression = parse('metadata.accuracy > 0.9 && "baseline" in tags')
     >>> expression.matches({"metadata": {"accuracy": 1}, "tags": ["baseline"]})
@@ -78,9 +78,9 @@ class Expression:
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """Comparisons that are necessary for a match: they are true for every record that matches or raises an error.
+        """Comparisons that an index can use to find records: if one is false for a record, the record does not match.
 
-        These are the clauses before the first clause that is no comparison with a literal or that can raise an error.
+        These are the clauses before the first clause that can raise an error or is no comparison with a literal.
         """
         found = takewhile(lambda condition: condition is not None, (clause.condition for clause in self._clauses))
         return tuple(condition for condition in found if condition is not None)
@@ -91,7 +91,7 @@ class Expression:
         return len(self.conditions) < len(self._clauses)
 
     def matches(self, record: Mapping[str, object]) -> bool:
-        """Return True if *record* matches. A missing key or a value that cannot be compared does not match.
+        """Return True if *record* matches. A clause with a missing key, or a value that it cannot compare, is false.
 
         Raises UsageError if a clause is neither true nor false, or needs too much work for this record.
         """
@@ -105,10 +105,9 @@ class Expression:
         return True
 
     def judge(self, record: Mapping[str, object]) -> Verdict:
-        """Evaluate the expression as a gate of *record*. A failure is returned as a Verdict, not raised.
+        """Evaluate the expression as a gate of *record*. Return each failure as a Verdict; raise no error.
 
-        A clause that reads NaN never passes, even if its comparison is true, because NaN comes from a failed
-        computation.
+        A clause that reads NaN fails, even if its comparison is true, because NaN comes from a failed computation.
         """
         return self._judge(record)._replace(values=read_values(read_tokens(self.text), record))
 
@@ -127,9 +126,10 @@ class Expression:
 
 
 class Filter:
-    """A filter that raises for unknown names and values instead of matching nothing.
+    """A filter that raises UsageError for unknown names and values. Without this, a typo would match nothing.
 
-    *known* are the names that records can have. *names* are all words in the filter, so it reads no other fields.
+    *known* are the names that records can have. *names* has all words in the filter. The filter reads no field whose
+    name is not among these words.
 
     >>> wanted = Filter("metadata.acuracy > 0.9", {"metadata": "recorded"})
     >>> wanted.matches({"metadata": {"accuracy": 0.95}})
@@ -141,26 +141,26 @@ class Filter:
     """
 
     def __init__(self, text: str, known: Names) -> None:
-        """Parse *text*. Raises UsageError as `parse` does, and for a fixed name that is not in *known*."""
+        """Parse *text*. Raises the errors of `parse`, and UsageError for a fixed name that is not in *known*."""
         self._expression = parse(text)
         tokens = read_tokens(text)
         self.names = frozenset(token.text for token in tokens)
         found = find_asked(text, tokens, known)
         self._unseen = [asked for asked in found if asked.value is None or asked.known]
-        # Literals whose type no searched record has had. The value is an example of another type that a record has
-        # there, for the error message.
+        # Maps each literal that could not be compared with any searched record to a value of another type that a record
+        # has instead. The error message shows this value.
         self._uncompared: dict[Asked, object] = {asked: None for asked in found if asked not in self._unseen}
         self._beside: dict[str, None] = {}
         self._any_searched = False
 
     @property
     def unseen(self) -> bool:
-        """True until each recorded name (such as a key of metadata), value and type in the filter is in some record."""
+        """True while the searched records lack a recorded name (such as a key of metadata), value or type."""
         return bool(self._unseen) or any(value is not None for value in self._uncompared.values())
 
     @property
     def asked(self) -> tuple[Asked, ...]:
-        """The recorded names, values and types of literals that were found in no searched record."""
+        """The recorded names, values and literals of the filter that were found in no searched record."""
         return (*self._unseen, *self._uncompared)
 
     @property
@@ -174,7 +174,7 @@ class Filter:
         return self._expression.can_raise
 
     def settle(self) -> None:
-        """Treat all names as found, because records that are not searched have these names with comparable values."""
+        """Treat all names as found, because the index says that other records have them with comparable values."""
         self._unseen, self._uncompared = [], {}
 
     def matches(self, record: Mapping[str, object]) -> bool:
@@ -200,7 +200,7 @@ class Filter:
                 self._beside.update(dict.fromkeys(beside))
 
     def check_searched(self, nothing: str) -> None:
-        """Raise UsageError if one of the filter's recorded names, unknown values or types is in no searched record.
+        """Raise UsageError if the searched records lack a recorded name, value or type that the filter needs.
 
         *nothing* is the subject of the message, such as "no version of iris". Does nothing if no record was searched.
         """
@@ -240,10 +240,10 @@ def check_names(text: str, known: Names) -> None:
 def parse(text: str) -> Expression:
     """Parse a filter or gate.
 
-    Limits protect against expressions of other people that would hang or crash: 2,000 characters and 32 levels of
-    nesting; except for plain comparisons, also 250 operations, of which 8 may be `+`, and no function that can build
-    larger values (such as `map`). For macros and patterns, an upper bound of the work is computed for each record, and
-    work of more than about 2 seconds is refused.
+    Limits protect against expressions that would hang or crash gitmodel, because other people can write gates. An
+    expression may have 2,000 characters and 32 levels of nesting. If it has more than plain comparisons, it may have
+    250 operations, of which 8 may be `+`, and no function that can build larger values (such as `map`). For macros and
+    patterns, gitmodel estimates the greatest possible work on each record, and refuses more than about 2 seconds.
 
     Raises UsageError with the position of an error, or if the CEL library is needed and missing.
 
@@ -264,6 +264,6 @@ def parse(text: str) -> Expression:
     if None not in plain:
         return Expression(text, tuple(clause for clause in plain if clause is not None))
     check_size(text, tokens)
-    compile_text(text)  # the whole text and not single clauses, so that positions in errors are correct
+    compile_text(text)  # the whole text, because the positions in errors of single clauses would be wrong
     clauses = tuple(clause or Program(text, part) for clause, part in zip(plain, parts, strict=True))
     return Expression(text, clauses)

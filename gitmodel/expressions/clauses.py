@@ -13,7 +13,7 @@ _MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 class Trouble(NamedTuple):
-    """The reason why a clause has no result. *fault* is True for an error of the expression, not of the record."""
+    """The reason why a clause has no result. *fault* is True if the reason is an error of the expression itself."""
 
     reason: str
     missing: str | None = None
@@ -24,7 +24,7 @@ NO_ANSWER = Trouble("its parts cannot be compared")
 
 
 class Condition(NamedTuple):
-    """A comparison of the value at *steps* with *literal*: the *sign* is `==`, `<`, ..., or `in` (literal in value)."""
+    """A comparison of the value at *steps* with *literal*. *sign* is `==`, `<`, ..., or `in` for `literal in value`."""
 
     steps: tuple[str | int, ...]
     sign: str
@@ -32,10 +32,10 @@ class Condition(NamedTuple):
 
 
 def look_up(record: Mapping[str, object], steps: tuple[str | int, ...]) -> Any:
-    """Return the value at *steps*, or the Trouble that prevents it. A key whose value is None is absent."""
+    """Return the value at *steps*, or a Trouble if there is none. Treats a key whose value is None as missing."""
     value: Any = record
     for depth, step in enumerate(steps):
-        if isinstance(value, (dict, Mapping)):  # dict comes first, because a check with an abstract class is slow
+        if isinstance(value, (dict, Mapping)):  # dict first, because the check against Mapping is slow
             value = value.get(step)
             if value is not None:
                 continue
@@ -51,7 +51,7 @@ def look_up(record: Mapping[str, object], steps: tuple[str | int, ...]) -> Any:
 
 
 def holds_nan(value: Any, below: tuple[tuple[str | int, ...], ...] = ((),)) -> bool:
-    """Return True if *value* is or contains NaN. In a list of tables, only the values at the paths *below* count.
+    """Return True if *value* is or contains NaN. In a list of tables, look only at the values at the paths *below*.
 
     >>> holds_nan([{"auc": float("nan"), "rows": 3}], (("rows",),))
     False
@@ -67,7 +67,7 @@ def holds_nan(value: Any, below: tuple[tuple[str | int, ...], ...] = ((),)) -> b
 class Clause(ABC):
     """One clause of an expression. Its result is True, False, or the reason why there is no result.
 
-    If the clause is a comparison that cannot raise an error, *condition* is this comparison, else None.
+    *condition* is the comparison that the clause makes, or None if it is no comparison or can raise an error.
     """
 
     plain = True
@@ -77,21 +77,21 @@ class Clause(ABC):
 
     @abstractmethod
     def answer(self, record: Mapping[str, object]) -> bool | Trouble:
-        """Return True or False for *record*, or the Trouble that prevents a result."""
+        """Return the result of the clause for *record*: True, False, or a Trouble."""
 
     @abstractmethod
     def find_nan(self, record: Mapping[str, object]) -> str | None:
-        """Return the dotted key of a value that the clause reads from *record* and that is or holds NaN; else None."""
+        """Return the dotted key of a value with NaN that the clause reads from *record*; None if there is no NaN."""
 
     def finding(self, record: Mapping[str, object]) -> str:
-        """Return a sentence about why the clause is false for *record*."""
+        """Return a sentence that says why the clause is false for *record*."""
         return "it is false"
 
 
 class _Plain(Clause):
-    """A test of the value at one path, evaluated without the library.
+    """A clause that tests the value at one path. gitmodel evaluates it without the CEL library.
 
-    *reads_keys* is True if it reads only keys of a table.
+    *reads_keys* is True if the clause reads only the keys of a table.
     """
 
     __slots__ = ("condition", "names", "reads_keys", "steps", "test", "text")
@@ -124,7 +124,7 @@ class _Plain(Clause):
 
 
 def plain_clause(text: str, tokens: list[Token]) -> _Plain | None:
-    """Return the clause if it needs no library: a comparison with a literal, `in`, or a flag. Else return None."""
+    """Return the clause if it is a comparison with a literal, `in` or a flag, which need no library; else None."""
     written = text_of(text, tokens)
     bare = read_path(tokens)
     if bare is not None:
@@ -157,7 +157,7 @@ def _is_false(value: object) -> bool | Trouble:
 
 
 def _double(number: int) -> float:
-    """Convert an int to a double in the same way as the library: rounded, or infinite if it is too large."""
+    """Convert an int to a float as the CEL library does: rounded, or infinite if the number is too large."""
     try:
         return float(number)
     except OverflowError:
@@ -208,7 +208,7 @@ def as_scalar(value: Any) -> Any:
     """Return *value* as one of the types that CEL compares."""
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
-    if isinstance(value, date | time):  # TOML's local dates and times are no points in time: compare text
+    if isinstance(value, date | time):  # local dates and times of TOML have no time zone, so they are compared as texts
         return value.isoformat()
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value) if -(2**63) <= value < 2**63 else _double(value)

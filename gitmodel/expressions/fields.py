@@ -1,4 +1,4 @@
-"""Fields of a record by name, as columns and orders of lists name them. Pure: no I/O."""
+"""Reading the names of fields that users give as columns and orders of lists. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_SHOWN = 12
 
 
 class Field(NamedTuple):
-    """A field of a record: *steps* lead to its value."""
+    """A field of a record. *steps* are the keys and indexes that lead to its value."""
 
     steps: tuple[str | int, ...]
 
@@ -27,8 +27,8 @@ class Field(NamedTuple):
         return None if type(found) is Trouble else found
 
     def beside(self, record: Mapping[str, object]) -> Iterable[str]:
-        """Return names in *record* that could be misspelled as this field."""
-        from gitmodel.expressions.names import names_beside  # imported here: only an error needs it
+        """Yield the names in *record* of which this field may be a misspelling."""
+        from gitmodel.expressions.names import names_beside  # imported here, because only errors need it
 
         for root in dict.fromkeys((self.steps[0], *RECORDED_FIELDS)):
             yield from names_beside(record, (root, *self.steps[1:]))
@@ -38,7 +38,7 @@ class Field(NamedTuple):
 
 
 def read_field(text: str, known: Mapping[str, Names]) -> Field:
-    """Return the field that *text* names: one of *known*, a path that starts with one, or else a key of the metadata.
+    """Return the field that *text* names: a path that starts with a name in *known*, or else a key of the metadata.
 
     >>> [str(read_field(text, {"number": "", "code": ""})) for text in ("number", "code.commit", "loss", "it's")]
     ['number', 'code.commit', 'metadata.loss', 'metadata["it\\'s"]']
@@ -55,7 +55,7 @@ def read_field(text: str, known: Mapping[str, Names]) -> Field:
 
 
 def metadata_values(table: Mapping[str, Any], within: tuple[str, ...] = ("metadata",)) -> Iterator[tuple[Field, Any]]:
-    """Yield each field of the metadata *table* with its value. Yields the fields of inner tables instead of the tables.
+    """Yield each field of the metadata *table* with its value. For an inner table, yield its fields.
 
     >>> [(str(field), value) for field, value in metadata_values({"accuracy": 0.9, "split": {"rows": 150}})]
     [('metadata.accuracy', 0.9), ('metadata.split.rows', 150)]
@@ -68,15 +68,15 @@ def metadata_values(table: Mapping[str, Any], within: tuple[str, ...] = ("metada
 
 
 class Order(NamedTuple):
-    """An order of records: by the values of *field*, descending or not."""
+    """An order of records, by the values of *field*. *descending* is True if the largest value comes first."""
 
     field: Field
     descending: bool = False
 
     def sort(self, rows: Iterable[T], record_of: Callable[[T], Mapping[str, object]]) -> list[T]:
-        """Return *rows* sorted: numbers, booleans, lists, tables, NaN, texts, times, then those without a value.
+        """Return *rows* in this order. Rows without a value come last, and rows with equal values keep their order.
 
-        Equal values keep their order.
+        If the values have several types, the order is numbers, booleans, lists, tables, NaN, texts, times.
 
         >>> rows = [{"metadata": {"a": value}} for value in (1, "x", 3)] + [{}]
         >>> Order(Field(("metadata", "a")), descending=True).sort(rows, lambda row: row)
@@ -96,7 +96,7 @@ class Order(NamedTuple):
 def missing_field(field: Field, beside: Iterable[str], nothing: str, elsewhere: str = "") -> UsageError:
     """Return the error for a *field* that no record has. *nothing* is the subject, such as "no version of iris".
 
-    The hint is a similar name of those in *beside*, or where to look *elsewhere*.
+    The hint suggests a similar name from *beside*, or else the text *elsewhere*.
 
     >>> missing_field(Field(("metadata", "acuracy")), ["metadata.accuracy"], "no run").hint
     'did you mean metadata.accuracy?'
@@ -146,7 +146,7 @@ def read_order(text: str, known: Mapping[str, Names]) -> Order | None:
 
 
 def _rank(value: Any) -> tuple[int, Any]:
-    """Return the place of the type of *value* among all types, and the value for comparing it within the type."""
+    """Return a key for sorting: the position of the type of *value*, and a value to compare within the type."""
     scalar = as_scalar(value)
     if isinstance(scalar, bool):
         return 1, scalar

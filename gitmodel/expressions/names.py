@@ -1,4 +1,4 @@
-"""Comparing the names and values in a filter with those of records, so that a typo is an error, not an empty list."""
+"""Comparing the names and values in a filter with those in records, so that a typo is an error, not an empty list."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from gitmodel.expressions.work import NameUse, find_reads
 Steps = tuple[str | int, ...]
 
 _EQUAL = ("==", "!=")
-EACH = -1  # the step from a list to each of its items, as in a macro
+EACH = -1  # as a step of a path: each item of a list, as a macro reads them
 _MOST_SHOWN = 12
 
 
 class Asked(NamedTuple):
-    """A *name* that a filter reads at the character *start*, or a *value* at *start* that is compared with the name.
+    """Something that records must have, or else the filter may have a typo.
 
-    *known* are the possible values of the name; () if only the type of the value matters. *contained* is True for
-    `value in name`, where the field must be a list or a map.
+    This is a *name* that the filter reads at the character *start*, or, if *value* is not None, the *value* at *start*
+    with which the filter compares the name. *known* has the possible values of the name, or is () if only the type of
+    the value matters. *contained* is True for `value in name`, where the field must be a list or a map.
     """
 
     name: Steps
@@ -35,19 +36,19 @@ class Asked(NamedTuple):
     contained: bool = False
 
     def fits(self, value: object) -> bool:
-        """Return True if CEL can compare the *value* of a record with the literal, or find the literal in it."""
+        """Return True if CEL can compare *value*, from a record, with the literal, or find the literal in *value*."""
         if self.contained:
             return isinstance(value, (list, tuple, set, frozenset, Mapping))
         return self.value is not None and is_comparable(value, self.value)
 
     @property
     def wanted(self) -> str:
-        """The type of value, in plain words, that a record must have."""
+        """The type that the value in a record must have, in plain words."""
         return "a list or a map" if self.contained else type_of(self.value if self.value is not None else "")
 
 
 class _Scope(NamedTuple):
-    """The part of an expression in which *variable* is the variable of the macro at the position *macro*."""
+    """The part of an expression in which a macro defines *variable*. *macro* is the position of the macro."""
 
     variable: str
     start: int
@@ -58,8 +59,9 @@ class _Scope(NamedTuple):
 def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
     """Return the recorded names, the unknown values and the other literals in *tokens*, except names in `has()`.
 
-    People choose recorded names, such as keys of metadata. All other names are fixed: raises UsageError for a fixed
-    name that is not in *known*, with a suggestion. A value is unknown if its name has `Words` without this value.
+    Recorded names are names that people choose, such as keys of metadata. All other names are fixed. Raises UsageError
+    with a suggestion for a fixed name that is not in *known*. A value is unknown if *known* has `Words` for its name,
+    and the value is not among these.
 
     >>> from gitmodel.expressions.reading import read_tokens
     >>> text = "metadata.accuracy > 0.9 && status == 'sucess'"
@@ -92,7 +94,7 @@ def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
             else:
                 found.setdefault(path, Asked(path, read.start))
         if read.call:
-            continue  # the literal is compared with a result, as in `size(name) == 3`, and not with the field
+            continue  # not compared with the field: in `size(name) == 3`, the literal is compared with a result
         for value, start, sign in find_compared(tokens, read.first, read.end):
             if isinstance(names, Mapping) and sign == "in" and isinstance(value, str):  # `"production" in stages`
                 _follow(text, read._replace(steps=(*read.steps, value), start=start), names, (value,))
@@ -110,7 +112,7 @@ def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
 
 
 def has_name(record: Mapping[str, object], path: Steps) -> bool:
-    """Return True if *record* has a value at *path*. In a list, it is enough if one item has the value.
+    """Return True if *record* has a value at *path*. For a path through a list, one item with a value is enough.
 
     >>> has_name({"artifacts": [{"metadata": {"rows": 1}}]}, ("artifacts", EACH, "metadata", "rows"))
     True
@@ -119,7 +121,7 @@ def has_name(record: Mapping[str, object], path: Steps) -> bool:
 
 
 def values_at(record: Mapping[str, object], path: Steps) -> Iterator[object]:
-    """Yield the values of *record* at *path*. In a list, yield the value of every item.
+    """Yield the values of *record* at *path*. For a path through a list, yield the value of each item.
 
     >>> list(values_at({"artifacts": [{"kind": "data"}, {}]}, ("artifacts", EACH, "kind")))
     ['data']
@@ -135,7 +137,7 @@ def values_at(record: Mapping[str, object], path: Steps) -> Iterator[object]:
 
 
 def read_values(tokens: list[Token], record: Mapping[str, object]) -> dict[str, object]:
-    """Map the names that *tokens* read to their values in *record*; None: not set.
+    """Return the names that *tokens* read, with their values in *record*. None means not set.
 
     >>> from gitmodel.expressions.reading import read_tokens
     >>> read_values(read_tokens("metadata.f1 > 0.9 || tags.exists(t, t == 'ok')"), {"tags": ["new"]})
@@ -170,9 +172,9 @@ def type_of(literal: Literal) -> str:
 
 
 def describe_unlike(name: str, value: object, literal: Literal, *, contained: bool = False) -> str:
-    """Return a text for a *value* of *name* that cannot be compared with *literal*: its type, and the right comparison.
+    """Return a hint for a *value* of *name* that CEL cannot compare with *literal*: its type, and a valid comparison.
 
-    *contained* is True if the filter tested if the value contains the literal.
+    *contained* is True if the filter tests `literal in name`.
 
     >>> describe_unlike("aliases", ["best"], "best")
     'aliases is a list; write "best" in aliases'
@@ -205,7 +207,7 @@ def _write_equality(name: str, value: object, literal: Literal) -> str:
 
 
 def names_beside(record: Mapping[str, object], path: Steps) -> Iterator[str]:
-    """Yield the recorded names of *record*, with dots, that could be misspelled as *path*.
+    """Yield the recorded names in *record*, with dots, of which *path* may be a misspelling.
 
     >>> list(names_beside({"metadata": {"test": {"auc": 0.9}}}, ("metadata", "auc")))
     ['metadata.test', 'metadata.test.auc']
@@ -221,11 +223,11 @@ def names_beside(record: Mapping[str, object], path: Steps) -> Iterator[str]:
 def unknown(
     text: str, start: int, why: str, name: str, known: list[str], advice: str, *, likeness: float = 0.6
 ) -> UsageError:
-    """Return the error for an unknown *name* at *start*, with the reason *why* and the nearest *known* name.
+    """Return the error for an unknown *name* at *start*. *why* is its message. Its hint has the nearest *known* name.
 
-    *likeness*, from 0 to 1, is the minimum similarity of a suggestion for `difflib`.
+    *likeness*, from 0 to 1, is the similarity that `difflib` requires of a suggestion.
     """
-    from difflib import get_close_matches  # imported here: only an error needs it
+    from difflib import get_close_matches  # imported here, because only errors need it
 
     last = name.rpartition(".")[2]
     near = [one for one in known if one.rpartition(".")[2] == last] or get_close_matches(name, known, 1, likeness)
@@ -242,7 +244,7 @@ def unknown(
 
 
 def _follow(text: str, read: NameUse, names: Names, steps: Steps) -> Names:
-    """Return the known names below *steps*, the last steps of *read*. Raises UsageError for a step that is no field."""
+    """Return the *names* at *steps*, the last steps of *read*. Raises UsageError for a step that is no field."""
     for depth, step in enumerate(steps, start=len(read.steps) - len(steps)):
         if names == RECORDED:
             return RECORDED
@@ -269,7 +271,7 @@ def _is_records(names: Names) -> bool:
 
 
 def _check_list(text: str, start: int, name: str, names: Names, value: Literal) -> None:
-    """Raise UsageError if the field *name* cannot contain the literal *value*: only a list of texts contains texts."""
+    """Raise UsageError if the field *name* cannot contain the literal *value*. Only a list of texts contains texts."""
     literal = _shown_literal(value)
     if isinstance(names, list) and isinstance(names[0], Mapping):
         field = next(iter(names[0]))

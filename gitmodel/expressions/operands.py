@@ -9,12 +9,12 @@ from gitmodel.expressions.reading import CLOSERS, COMPARISONS, Token, read_liter
 
 Literal = str | bool | int | float
 
-_BELOW = (".", "[")  # after a value, these read a part of it or call its method
+_BELOW = (".", "[")  # signs after a value that read a part of the value, or call a method of it
 _NONE = Token("sign", "", 0)
 
 
 class Compared(NamedTuple):
-    """The literal *value* at the character *start*, and the *sign* by which something is compared with it."""
+    """A literal *value* at the character *start*, and the operator *sign* that compares something with the literal."""
 
     value: Literal
     start: int
@@ -22,9 +22,10 @@ class Compared(NamedTuple):
 
 
 def find_compared(tokens: list[Token], first: int, end: int) -> Iterator[Compared]:
-    """Yield each literal with which `tokens[first:end]` is compared. Yields each text of a list after `in`, with `==`.
+    """Yield each literal with which the expression compares `tokens[first:end]`.
 
-    Skips literals in sums and calls, because the comparison is not with the literal itself.
+    For a list of texts after `in`, yields each text with the sign `==`. Skips literals in sums and calls, because the
+    expression compares the sum or result, not the literal.
 
     >>> from gitmodel.expressions.reading import read_tokens
     >>> [[*find_compared(read_tokens(text), 0, 1)] for text in ("number > 1", "stage in ['a']")]
@@ -42,28 +43,31 @@ def find_compared(tokens: list[Token], first: int, end: int) -> Iterator[Compare
 
 
 class _Around:
-    """The *tokens* of an expression, which can be read in both directions."""
+    """The *tokens* of an expression, for reading to the left and to the right of a position."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
 
     def text(self, at: int) -> str:
-        """Return the text of the token *at* a position; "" for a string and beyond the ends."""
+        """Return the text of the token at the position *at*; "" for a string, and outside of the tokens."""
         token = self._tokens[at] if 0 <= at < len(self._tokens) else _NONE
         return "" if token.kind == "string" else token.text
 
     def is_arithmetic(self, at: int) -> bool:
-        """Return True if the token *at* a position is an arithmetic operator."""
+        """Return True if the token at the position *at* is an arithmetic operator."""
         return self.text(at) in ("+", "-", "*", "/", "%")
 
     def widen(self, first: int, end: int) -> tuple[int, int]:
-        """Return the positions of `tokens[first:end]` with the parentheses around them."""
+        """Return *first* and *end* widened by the parentheses that enclose exactly `tokens[first:end]`."""
         while self.text(first - 1) == "(" and self.text(end) == ")" and not self._is_call(first - 1):
             first, end = first - 1, end + 1
         return first, end
 
     def literal(self, at: int, step: int) -> Iterator[tuple[Literal, int]]:
-        """Yield the literal *at* a position and its start, if it is the whole operand in the direction of *step*."""
+        """Yield the literal at the position *at* and its start, if the literal is a whole operand.
+
+        *step* is 1 to read to the right, -1 to read to the left.
+        """
         opening = "(" if step > 0 else ")"
         while self.text(at) == opening:
             at += step
@@ -78,7 +82,7 @@ class _Around:
         yield value, self._tokens[at].start
 
     def items(self, at: int) -> Iterator[tuple[Literal, int]]:
-        """Yield the items of the list that starts *at* a position if all of them are texts."""
+        """Yield the items of the list that starts at the position *at*, if all items are texts."""
         while self.text(at) == "(":
             at += 1
         if self.text(at) != "[":

@@ -1,4 +1,4 @@
-"""Clauses that need the CEL library, and limits that are checked before the library runs."""
+"""Clauses that need the CEL library, and limits that gitmodel checks before it calls the library."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EXAMPLES = {
 
 def _library() -> Any:
     try:
-        import cel  # imported here: it takes 150 to 190 ms, and most expressions do not need it
+        import cel  # imported here, because the import takes 150 to 190 ms, and most expressions do not need it
     except ImportError as error:
         raise UsageError(
             "this expression needs the CEL library, because it has more than comparisons joined by &&",
@@ -36,7 +36,7 @@ def _library() -> Any:
 
 
 def compile_text(text: str) -> Any:
-    """Compile *text* with the CEL library. Replaces errors of the library by UsageError with a clear message."""
+    """Compile *text* with the CEL library. Raises UsageError with a clear message in place of errors of the library."""
     library = _library()
     try:
         return library.compile(text)
@@ -52,7 +52,7 @@ def compile_text(text: str) -> Any:
 
 
 def _translated(text: str, error: BaseException) -> BaseException:
-    """Convert a panic of the library, which is a BaseException, to an error. Interrupts pass unchanged."""
+    """Return a UsageError for a panic of the library, which raises a BaseException. Return an interrupt unchanged."""
     if type(error).__name__ == "PanicException":
         return wrong(text, 0, "the CEL library failed on it")
     return error
@@ -66,7 +66,7 @@ def check_size(text: str, tokens: list[Token]) -> None:
     added = [token for token in tokens if token.kind == "sign" and token.text == "+"]
     if len(added) > MOST_ADDITIONS:
         raise wrong(text, added[MOST_ADDITIONS].start, f"more than {MOST_ADDITIONS} additions")
-    if most_pattern_work(tokens) > MOST_WORK // 4:  # a part of the limit, because `parse` compiles each clause again
+    if most_pattern_work(tokens) > MOST_WORK // 4:  # a quarter of the limit, because `parse` compiles each clause again
         raise wrong(text, 0, "its patterns for matches are too much work")
     for i, token in enumerate(tokens):
         called = tokens[i + 1].text == "(" if i + 1 < len(tokens) else False
@@ -74,12 +74,12 @@ def check_size(text: str, tokens: list[Token]) -> None:
             continue
         why = f"there is no function {shown(token.text)}"
         if token.text == "map":
-            why = "map is left out, since it can build values without bound; use exists, all or filter"
+            why = "the function map is not allowed, as it can build values without limit; use exists, all or filter"
         raise wrong(text, token.start, why, """artifacts.exists(a, a.kind == "model")""")
 
 
 class Program(Clause):
-    """A clause that the library compiles once and evaluates for each record."""
+    """A clause that the CEL library compiles once and evaluates for each record."""
 
     plain = False
 
@@ -137,16 +137,16 @@ class Program(Clause):
         return None
 
     def _declares(self, read: NameUse) -> bool:
-        """Return True for the variable of a macro where the macro introduces it."""
+        """Return True if *read* is the place where a macro introduces its variable."""
         return read.first > 1 and self.tokens[read.first - 2].text in MACROS
 
     def _asks_only_for_keys(self, read: NameUse) -> bool:
-        """Return True if the expression uses only the keys or the length of the name: after `in` or in `size(...)`."""
+        """Return True if the expression uses only the keys or the length of the value: after `in` or in `size(...)`."""
         before = [token.text for token in self.tokens[max(0, read.first - 2) : read.first]]
         return before[-1:] == ["in"] or before == ["size", "("]
 
     def _missing(self, key: str, record: Mapping[str, object]) -> Trouble:
-        """Return the whole path of a missing key. The library reports only the last key."""
+        """Return the Trouble for a missing *key* with its whole path, because the library reports only the last key."""
         for read in self._reads:
             found = look_up(record, read.steps) if read.steps[0] in self.names else None
             if type(found) is Trouble and found.missing and found.missing.endswith((key, f'"{key}"]', f"[{key}]")):
@@ -155,7 +155,7 @@ class Program(Clause):
         return Trouble(f"{name} is not set", missing=name)
 
     def _check_constants(self, text: str) -> None:
-        """Raise UsageError for an invalid pattern, time or duration, which would otherwise match no record."""
+        """Raise UsageError for an invalid pattern, time or duration. Without this, the clause would match no record."""
         for i, token in enumerate(self.tokens[:-2]):
             word = self.tokens[i + 2]
             if token.text not in _EXAMPLES or word.kind != "string":
@@ -176,7 +176,7 @@ class Program(Clause):
 
 
 def _is_never_boolean(tokens: list[Token]) -> bool:
-    """Return True if the clause can be neither true nor false, because it is a literal or arithmetic."""
+    """Return True if the clause is a literal or arithmetic, which is neither true nor false."""
     if len(tokens) == 1 or (len(tokens) == 2 and tokens[0].text == "-"):
         return tokens[-1].kind in ("number", "string")
     signs = {token.text for token in tokens if token.kind == "sign" or token.text == "in"}
@@ -188,7 +188,7 @@ class _TooDeep(Exception):
 
 
 def _plain_value(value: Any, depth: int = 0) -> Any:
-    """Return *value* as a type that the library accepts and compares in the same way as gitmodel."""
+    """Return *value* as a type that the library accepts, and that it compares in the same way as gitmodel."""
     kind = type(value)
     if kind is str or kind is bool or kind is float:
         return value

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gitmodel.errors import UsageError
 
-DEEPEST = 32  # nesting of brackets and unary operators
+DEEPEST = 32  # the greatest number of brackets and unary operators inside each other
 
 EXAMPLE = 'metadata.accuracy > 0.9 && "baseline" in tags'
 
@@ -23,7 +23,7 @@ FUNCTIONS = frozenset(
 
 _CONSTANTS = frozenset({"true", "false", "null", "in"})
 
-# Words that are no record keys: CEL's reserved words, and types, which the library resolves itself.
+# Words that cannot be keys of a record: the reserved words of CEL, and types, which the library itself knows.
 _RESERVED = _CONSTANTS | frozenset(
     """as break const continue else for function if import let loop package namespace return var void while
     int uint double string bytes bool list map type null_type dyn optional""".split()  # noqa: SIM905
@@ -59,7 +59,7 @@ class Token(NamedTuple):
 
 
 def shown(text: str) -> str:
-    """Return *text* shortened and without unprintable characters."""
+    """Return *text* for a message: shortened, without unprintable characters."""
     cut = text if len(text) <= 80 else text[:77] + "..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in cut)
 
@@ -95,8 +95,8 @@ def _why_no_token(character: str) -> str:
 
 
 def check_shape(text: str, tokens: list[Token]) -> None:
-    """Raise UsageError for obvious mistakes, so that most of them get a clear message without the library."""
-    wanted, open_, unary = True, [], 0  # wanted: True if a value must come next
+    """Raise UsageError for obvious mistakes, with clearer messages than those of the library."""
+    wanted, open_, unary = True, [], 0  # *wanted* is True where a value must come next
     before = Token("sign", "", 0)
     for token in tokens:
         kind, sign, start = token
@@ -112,7 +112,7 @@ def check_shape(text: str, tokens: list[Token]) -> None:
             wanted = True
         elif sign in (")", "]", "}"):
             if not open_ or CLOSERS[open_.pop()] != sign:
-                raise wrong(text, start, f"nothing is open that {sign} closes")
+                raise wrong(text, start, f"there is no opening bracket for {sign}")
             if wanted and before.text not in ("(", "[", "{", ","):
                 raise wrong(text, start, f"a value is missing before {sign}")
             wanted = False
@@ -134,7 +134,7 @@ def check_shape(text: str, tokens: list[Token]) -> None:
 
 
 def split_clauses(tokens: list[Token]) -> list[list[Token]]:
-    """Split the expression at the outermost `&&` into clauses. With an outer `||` or `?:`, it is a single clause."""
+    """Split the expression at the outermost `&&` into clauses. With an outer `||` or `?:`, it is one clause."""
     parts: list[list[Token]] = [[]]
     depth = 0
     for token in tokens:
@@ -149,7 +149,7 @@ def split_clauses(tokens: list[Token]) -> list[list[Token]]:
 
 
 def read_literal(tokens: list[Token]) -> bool | int | float | str | None:
-    """Return the value of a simple literal, or None for other literals, which need the library."""
+    """Return the value of *tokens* if they are a simple literal. Return None for all else, which needs the library."""
     negative = len(tokens) == 2 and tokens[0].text == "-" and tokens[1].kind == "number"
     if len(tokens) != 1 and not negative:
         return None
@@ -170,7 +170,7 @@ def read_literal(tokens: list[Token]) -> bool | int | float | str | None:
 
 
 def read_path(tokens: list[Token]) -> tuple[str | int, ...] | None:
-    """Return the steps of a dotted or indexed name that is exactly *tokens*, or None."""
+    """Return the steps of a path if *tokens* are a dotted or indexed name; else None."""
     if not tokens or tokens[0].kind != "name" or tokens[0].text in _RESERVED:
         return None
     steps: list[str | int] = [tokens[0].text]

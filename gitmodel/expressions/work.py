@@ -1,4 +1,4 @@
-"""Upper bounds for the work of macros and patterns of a clause on one record."""
+"""Upper bounds for the time that macros and patterns of a clause need on one record."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 from gitmodel.expressions.clauses import look_up
 from gitmodel.expressions.reading import CLOSERS, MACROS, Token, read_path
 
-MOST_WORK = 200_000_000  # units of at most 10 ns on one record, see most_work
+MOST_WORK = 200_000_000  # the limit for one record, in the units of `most_work`, which are at most 10 ns each
 
 
 class NameUse(NamedTuple):
-    """A use of a record key or a macro's variable at *start*. *call_start* is the position of a function called on it.
+    """A use of a record's key, or of a macro's variable, at the character *start*.
 
-    *guarded* is True inside of `has()`. *first* and *end* are the positions of the use in the list of tokens.
+    *call_start* is the position of a method that the expression calls on the value. *guarded* is True inside of
+    `has()`. *first* and *end* are the positions of the use in the list of tokens.
     """
 
     steps: tuple[str | int, ...]
@@ -60,7 +61,10 @@ def _macro_nesting(tokens: list[Token]) -> int:
 
 
 class _Size(NamedTuple):
-    """The size of a value: total, longest list, largest item of a list. A unit is a value or 64 characters."""
+    """The size of a value: its total, its longest list, and its largest item of a list.
+
+    The unit is one value, or 64 characters of a text.
+    """
 
     weight: int
     widest: int
@@ -85,8 +89,9 @@ def _size(value: Any) -> _Size:
 def most_work(tokens: list[Token], reads: list[NameUse], known: dict[str, Any]) -> int:
     """Return an upper bound for the work of macros and patterns on the values *known*, in units of at most 10 ns.
 
-    For each combination of items: 0.2 us for each token, 0.2 us for each value that a comparison can visit, 0.8 us for
-    each item that a filter can copy, and the compilation of each pattern.
+    Nested macros evaluate their body for each combination of items. Each combination costs 0.2 us for each token, 0.2
+    us for each value that a comparison can visit, 0.8 us for each item that a filter can copy, and the compilation of
+    each pattern.
     """
     whole = _size(known)
     widest, item = max(whole.widest, len(tokens)), whole.item
@@ -95,7 +100,7 @@ def most_work(tokens: list[Token], reads: list[NameUse], known: dict[str, Any]) 
         token.text == "{" or (token.text == "[" and before.kind == "sign" and before.text not in (")", "]"))
         for before, token in zip([Token("sign", "", 0), *tokens], tokens, strict=False)
     )
-    if builds:  # a macro that builds values can make an item as large as the whole value
+    if builds:  # a macro that builds values can make an item that is as large as the whole value
         widest, item = widest * (1 + additions), whole.weight
     walked = 0
     for read in reads:
@@ -115,7 +120,7 @@ def most_pattern_work(tokens: list[Token]) -> int:
 
 
 def _pattern_work(pattern: str) -> int:
-    """Return the cost of compiling *pattern*: 0.25 ms for each Unicode class; at 50 ms the library stops."""
+    """Return the cost of compiling *pattern*: 0.25 ms for each Unicode class, at most 50 ms, when the library stops."""
     repeated = 1
     for least, most in re.findall(r"\{([0-9]{1,5})(?:,([0-9]{1,5}))?", pattern):
         repeated *= max(1, int(least), int(most or 0))
