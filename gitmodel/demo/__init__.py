@@ -1,1 +1,1 @@
-"""The demo: a registry with a history of nine months, made by training models and promoting their versions."""
+"""The demo: a registry with nine months of history, in which people train models and promote versions."""

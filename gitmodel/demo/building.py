@@ -1,4 +1,4 @@
-"""Builds the demo: creates a repository, and makes each event of the story with its time and author."""
+"""Building the demo: creating a repository, and making each event of the story happen at its time, by its author."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PROJECT = Path(__file__).with_name("project")
 
 
 class Demo(Frozen):
-    """The registry in *folder*: its branch and store, the versions of each model, its runs and open proposals."""
+    """The demo in *folder*: its branch and store, and its numbers of versions by model, runs and open proposals."""
 
     folder: Path
     branch: str
@@ -46,10 +46,10 @@ class Demo(Frozen):
 
 
 def build(folder: Path, *, environ: Mapping[str, str], tell: Callable[[str], object]) -> Demo:
-    """Create a repository with the events of the story in *folder*, which must be empty or absent.
+    """Create a repository in *folder*, and make the events of the story happen there.
 
-    *tell* is called with a line for each event. Names, numbers, values, dates and reasons are the same in each demo.
-    The ids of commits and runs differ, because a part of them is random. Raises UsageError.
+    Calls *tell* with a line for each event. Names, numbers, values, dates and reasons are the same in each demo. The
+    ids of commits and runs differ, because a part of each id is random. Raises UsageError if *folder* is not empty.
     """
     folder = folder.absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -66,15 +66,15 @@ def build(folder: Path, *, environ: Mapping[str, str], tell: Callable[[str], obj
 
 
 class _Builder:
-    """Makes the events of the story in *folder*."""
+    """Makes the events of the story happen in *folder*."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._folder = folder
-        # Removed, because settings for the user's registry would name another registry, branch or store.
+        # Without the user's settings, which would name another registry, branch or store.
         self._environ = {name: value for name, value in environ.items() if not name.startswith("GITMODEL_")}
 
     def environ_of(self, event: Event) -> dict[str, str]:
-        """Return the environment in which git uses the author and the time of *event*."""
+        """Return an environment in which git uses the author and the time of *event*."""
         return {
             **self._environ,
             **_identity(event.who),
@@ -83,12 +83,12 @@ class _Builder:
         }
 
     def client(self, event: Event) -> Client:
-        """Return a client for *event* with a store in the repository, whatever the user's settings say."""
+        """Return a client for *event*, with a store in the repository. Ignores the store in the user's settings."""
         store = (self._folder / ".git" / "gitmodel" / "store").as_uri()
         return Client(self._folder, repo=self._folder, store=store, environ=self.environ_of(event))
 
     def make(self, event: Event) -> str:
-        """Make *event*, and return a line that describes it."""
+        """Make *event* happen, and return a line that describes the event."""
         if isinstance(event.deed, Commit):
             return self._commit(event, event.deed)
         with self.client(event) as client:
@@ -157,7 +157,7 @@ class _Builder:
 
 @contextmanager
 def _silent_steps() -> Iterator[None]:
-    """Keep the output of steps off the terminal while the block runs; `git model runs logs` shows it."""
+    """Hide what steps print in the block. `git model runs logs` shows this output."""
     log = logging.getLogger("gitmodel.pipelines")
     before, log.disabled = log.disabled, True
     try:

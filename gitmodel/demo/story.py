@@ -1,4 +1,4 @@
-"""The story of the demo: the people of a bicycle hire, their three models, and the events with their times."""
+"""The story of the demo: the people of a bicycle hire, their three models, and the events in the order of time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from gitmodel.frozen import Frozen
 
 
 class Person(Frozen):
-    """An author of commits."""
+    """A person of the story, who is the author of commits."""
 
     name: str
     email: str
 
 
 class Commit(Frozen):
-    """Commit *files* of the code by name; with *scripts*, also the scripts that train."""
+    """Commit *files*, which maps names to texts. With *scripts*, also commit the scripts that train the models."""
 
     subject: str
     files: Mapping[str, str]
@@ -31,7 +31,10 @@ class Register(Frozen):
 
 
 class Train(Frozen):
-    """Run the pipeline of *model* with the parameters of its file and *parameters*; *fails* if a step must fail."""
+    """Run the pipeline of *model* with the parameters in its file and with *parameters*.
+
+    *fails* is True if a step of this run fails.
+    """
 
     model: str
     parameters: Mapping[str, Any]
@@ -39,7 +42,7 @@ class Train(Frozen):
 
 
 class Describe(Frozen):
-    """Give *version* a *description* and *tags*. Attach the text *note*, if it is not empty, as `review`."""
+    """Give *version* a *description* and *tags*. If *note* is not empty, attach this text as `review`."""
 
     version: str
     description: str
@@ -48,7 +51,7 @@ class Describe(Frozen):
 
 
 class Promote(Frozen):
-    """Put *version* into *stage*; with *force*, although a gate of the stage fails."""
+    """Put *version* into *stage*. With *force*, do this although a gate of the stage fails."""
 
     version: str
     stage: str
@@ -57,7 +60,7 @@ class Promote(Frozen):
 
 
 class RollBack(Frozen):
-    """Put the previous version of *stage* back."""
+    """Put the previous version of *stage* back into the stage."""
 
     model: str
     stage: str
@@ -73,7 +76,7 @@ class SetAlias(Frozen):
 
 
 class SetGate(Frozen):
-    """Add the gate *name* to *stage*, or replace it."""
+    """Add the gate *name* to *stage*, or replace the gate of this name."""
 
     stage: str
     name: str
@@ -83,7 +86,7 @@ class SetGate(Frozen):
 
 
 class Propose(Frozen):
-    """Propose on a branch to put *version* into *stage*."""
+    """Create a proposal, on a branch of its own, to put *version* into *stage*."""
 
     version: str
     stage: str
@@ -94,7 +97,7 @@ Deed = Commit | Register | Train | Describe | Promote | RollBack | SetAlias | Se
 
 
 class Event(Frozen):
-    """A *deed* of *who* at *when*, a date and time in UTC."""
+    """One event: *who* does *deed* at *when*, a date and time in UTC."""
 
     when: str
     who: Person
@@ -192,7 +195,7 @@ def _rules() -> list[Event]:
 
 
 def _training(model: str, runs: Mapping[str, Mapping[str, Any]]) -> list[Event]:
-    """Return an event for each date: the run of the training job in that night."""
+    """Return an event for each date in *runs*: the training job runs *model* that night."""
     return [Event(f"2025-{day}T02:30:00Z", JOB, Train(model, given)) for day, given in runs.items()]
 
 
