@@ -1,4 +1,4 @@
-"""Finding a pipeline in a script or module. Importing the module does not run pipelines that it calls."""
+"""Finding a pipeline in a script or module. During the import, calls of pipelines in the module run nothing."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ from gitmodel.pipelines.workers.step_modules import import_module, import_script
 
 
 def pipeline_of_script(script: str) -> Pipeline:
-    """Import the file in *script* (`FILE:PIPELINE` or `FILE`), and return this pipeline or the only one in the file.
+    """Import the file that *script* names, and return the pipeline.
 
-    Raises NotFound for a missing file or pipeline, UsageError if the file cannot be imported, or has several pipelines.
+    *script* is `FILE:PIPELINE`, or `FILE` for the only pipeline of the file. Raises NotFound for a missing file or
+    pipeline, UsageError if the file cannot be imported, or if it has several pipelines and *script* names none.
     """
     file, _, name = script.rpartition(":") if not os.path.isfile(script) else (script, "", "")
     file, name = (file, name) if file else (name, "")
     path = os.path.realpath(file)
     if not os.path.isfile(path):
         raise NotFound(f"there is no script {file}", hint="name a Python file, as in `git model run train.py`")
-    with _naming_problems(file, f"see what `python3 {file}` says"):
+    with _naming_problems(file, f"run `python3 {file}` to see the error"):
         return _find(_imported(file, lambda: import_script(path)), file, name)
 
 
 def pipeline_of_module(module: str) -> Pipeline:
-    """Import *module* (`package.module:PIPELINE` or `package.module`), and return this pipeline or the only one in it.
+    """Import the module that *module* names, and return the pipeline.
 
-    Searches the current folder and `sys.path`. Raises the errors of `pipeline_of_script`.
+    *module* is `package.module:PIPELINE`, or `package.module` for the only pipeline of the module. Searches the current
+    folder and `sys.path` for the module. Raises the errors of `pipeline_of_script`.
     """
     module, _, name = module.partition(":")
     if not all(part.isidentifier() for part in module.split(".")):
@@ -38,7 +40,7 @@ def pipeline_of_module(module: str) -> Pipeline:
             f"{module!a} is not the name of a module",
             hint="write -m package.module; for a file, leave out -m",
         )
-    with _naming_problems(module, f"see what `python3 -m {module}` says"):
+    with _naming_problems(module, f"run `python3 -m {module}` to see the error"):
         try:
             found = _imported(module, lambda: import_module(module))
         except ModuleNotFoundError as error:
@@ -52,7 +54,7 @@ def pipeline_of_module(module: str) -> Pipeline:
 
 
 def _imported(program: str, load: Callable[[], ModuleType]) -> ModuleType:
-    """Call *load* and return the module. During the import, `sys.argv` has only *program*."""
+    """Call *load*, which imports a module, and return the module. Meanwhile, `sys.argv` has only *program*."""
     before, sys.argv = sys.argv, [program]
     try:
         return load()
@@ -62,7 +64,7 @@ def _imported(program: str, load: Callable[[], ModuleType]) -> ModuleType:
 
 @contextmanager
 def _naming_problems(name: str, hint: str) -> Iterator[None]:
-    """Raise UsageError for an error that the code of *name* raises when it is imported."""
+    """If importing the file or module *name* in the block fails, raise UsageError with the message of the error."""
     try:
         yield
     except (NotFound, UsageError):

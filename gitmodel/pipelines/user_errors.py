@@ -1,4 +1,4 @@
-"""Errors in the body of a pipeline, as a command reports them: with the line that raised them."""
+"""Errors that the body of a pipeline raises, as commands report them: with the line of the user's code."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from gitmodel.pipelines.project.installed import is_library, is_of_gitmodel
 
 @contextmanager
 def naming_lines(parameters: Mapping[str, Any]) -> Iterator[None]:
-    """If the body of a pipeline that the block calls raises an error, raise UsageError with its file and line.
+    """If the block calls the body of a pipeline, and the body raises an error, raise UsageError with its file and line.
 
-    The values of *parameters* that are Secrets, and Secrets that the body makes, are replaced in the message. Does not
-    change other errors.
+    The message hides Secrets in *parameters* and Secrets that the body makes. Other errors pass unchanged.
     """
     made: list[Secret] = []
     try:
@@ -32,7 +31,7 @@ def naming_lines(parameters: Mapping[str, Any]) -> Iterator[None]:
         frames = traceback.extract_tb(error.__traceback__)
         if not _is_of_body(error) or is_of_gitmodel(frames[-1].filename):
             raise
-        # for an error inside a library, name the line that called the library
+        # for an error inside a library, the line of the project that called the library
         frame = next((one for one in reversed(frames) if not is_library(one.filename)), frames[-1])
         secrets = SecretValues([value for value in (*parameters.values(), *made) if isinstance(value, Secret)])
         hint = f"the line is: {frame.line}" if frame.line else "correct the code there"
@@ -41,7 +40,7 @@ def naming_lines(parameters: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _is_of_body(error: Exception) -> bool:
-    """Return True if the error comes from building the graph of a pipeline, which calls its body."""
+    """Return True if the error occurred while `Pipeline.job` called the body of a pipeline."""
     return any(frame.f_code is Pipeline.job.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
 
 

@@ -105,7 +105,7 @@ def test_runs_show_says_that_the_cache_is_off_for_a_step_or_never_has_its_result
         always()
 
     first, second = never.run(client=client), never.run(client=client)
-    used = "it used a version, the registry, git or a Secret, or an output was withheld"
+    used = "it used a version, the registry, git or a Secret, or gitmodel did not store an output"
     assert client.get_run(second.id).cache == {
         "ask_for_run": f"ran because its result in run {first.id} is not in the cache: {used}",
         "log_in": "ran because it has a Secret",

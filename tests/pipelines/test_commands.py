@@ -151,7 +151,7 @@ def test_commands_of_runs_refuse_unknown_runs_scripts_pipelines_and_parameters(s
         [2]
         $ git model run broken.py
         ! error: broken.py cannot be imported: ModuleNotFoundError: No module named 'nothing_of_that_name'
-        ! hint: see what `python3 broken.py` says
+        ! hint: run `python3 broken.py` to see the error
         [2]
         $ git model run train.py --param seed
         ! error: 'seed' is not KEY=VALUE

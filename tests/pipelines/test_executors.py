@@ -192,7 +192,7 @@ class TestWorkersInOtherProcesses:
             def submit(self, run, request):
                 raise LookupError("no seat")
 
-        with pytest.raises(RunFailed, match=r"failed: LookupError: it could not be run there \(no seat\)"):
+        with pytest.raises(RunFailed, match=r"failed: LookupError: the executor could not run it \(no seat\)"):
             sums.run(client=client, executor=Full())
         assert [run.status for run in client.list_runs()] == ["failed"]
 

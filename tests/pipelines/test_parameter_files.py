@@ -225,7 +225,7 @@ class TestFunctionsThatCannotBeSteps:
         async def stream() -> Any:
             yield 1
 
-        assert "step fetch is async\nhint: write `def fetch`, and in it asyncio.run" in self.refused(fetch)
+        assert "step fetch is async\nhint: write `def fetch`, and call asyncio.run" in self.refused(fetch)
         assert "step stream is async" in self.refused(stream)
 
     def test_a_step_from_a_generator_or_a_class_is_refused(self) -> None:

@@ -182,6 +182,6 @@ class TestLinkedArtifacts:
 
         run_steps(client, (plot, ["plot"]))
         assert client.get_version("demo@1").get_artifact("plot").metadata == {"points": 2}
-        with pytest.raises(RunFailed, match="does not say which artifact") as caught:
+        with pytest.raises(RunFailed, match="does not name the artifact") as caught:
             run_steps(client, (plot, ["one", "two"]))
-        assert "name one with artifact=: one, two" in caught.value.hint
+        assert "write artifact= with one of: one, two" in caught.value.hint

@@ -1,4 +1,4 @@
-"""Fixing the versions that a run works on when the run starts: new versions get a reserved number and name."""
+"""Choosing the versions that a run works on when the run starts, and reserving numbers and names for new versions."""
 
 from __future__ import annotations
 

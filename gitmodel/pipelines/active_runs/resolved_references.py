@@ -207,7 +207,7 @@ def _check_agreement(config: ModelConfig, others: list[ModelConfig]) -> None:
                 first, second = config.name, other.name
             raise UsageError(
                 f"two configurations differ on the new version of {config.name}: {first} and {second}",
-                hint="they share one version: give them the same name",
+                hint="a run creates one version of a model: give its name in one place, or the same name in both",
             )
 
 

@@ -133,5 +133,5 @@ def _not_reusable(result: StepResult) -> str:
     if result.status != "succeeded":
         return f"it {result.status}"
     if result.opened is None:
-        return "a file changed while it read it"
-    return "it used a version, the registry, git or a Secret, or an output was withheld"
+        return "a file changed while the step read it"
+    return "it used a version, the registry, git or a Secret, or gitmodel did not store an output"

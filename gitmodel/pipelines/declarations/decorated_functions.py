@@ -42,7 +42,7 @@ def check_function(function: Any, kind: str) -> None:
             f"{function!a:.200} is not a function", hint=f"put @{kind} on a function, above other decorators"
         )
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        inside = ", and in it asyncio.run(...) around what is awaited" if kind == "step" else ""
+        inside = ", and call asyncio.run(...) in it instead of using await" if kind == "step" else ""
         raise UsageError(f"{kind} {name} is async", hint=f"write `def {name}`{inside}")
     if inspect.isgeneratorfunction(function):
         raise UsageError(f"{kind} {name} is a generator", hint="return a list instead of yielding its items")

@@ -111,7 +111,7 @@ class Step(Generic[P, R]):
         self.retries = retries
         if timeout is not None and not 0 < timeout < math.inf:
             raise UsageError(
-                f"timeout of step {self.name} is {timeout}", hint="give the seconds that it may take, as in timeout=600"
+                f"timeout of step {self.name} is {timeout}", hint="give a number of seconds, as in timeout=600"
             )
         self.timeout = timeout
 

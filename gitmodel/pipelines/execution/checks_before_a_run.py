@@ -1,4 +1,4 @@
-"""Checks before the first step of a run, which can take hours: a problem must not appear only at the end."""
+"""Checks before the first step of a run, so that a run of hours does not fail at its end for a reason known before."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ _KINDS: tuple[type[GitModelError], ...] = (UsageError, NotFound, Conflict, Inval
 
 
 def check_before_the_run(client: Client, job: Job, choice: ExecutorChoice) -> tuple[Job, Resolved]:
-    """Raise errors that would stop the run later. Return *job* with the registry's rules and resolved references.
+    """Raise one error for all problems that would stop the run later.
 
-    Checks the user's identity, the rules of the registry, the versions and their names, the types and formats of
-    outputs, and the packages that they need. Checks that the stores can be written, by storing an object that stays
-    there. Checks that the server of a registry by URL accepts a push. Raises a single error for all problems.
+    Return *job* with the registry's rule for pickle, and the versions and artifacts that the job names. Checks the
+    user's identity, the rules of the registry, the versions and their names, the types and formats of outputs, and the
+    packages that these need. Checks that gitmodel can write to the stores. For this, it writes an object to each store
+    on a server, which stays there. Checks that the server of a registry by URL accepts a push.
     """
     problems = _Problems()
     found = None
@@ -67,7 +68,7 @@ class _Problems:
 
     @contextmanager
     def noting(self) -> Iterator[None]:
-        """Remember an error of the block instead of raising it. Of errors with equal messages, remember one."""
+        """If the block raises an error, remember the error instead. Remembers errors with equal messages only once."""
         try:
             yield
         except GitModelError as error:
@@ -75,7 +76,7 @@ class _Problems:
                 self._found.append(error)
 
     def tell(self) -> None:
-        """Raise the remembered errors as one error with all messages and hints, and with the class of the first."""
+        """Raise one error with the messages and hints of all remembered errors, of the class of the first one."""
         if len(self._found) == 1:
             raise self._found[0]
         if self._found:
@@ -91,14 +92,14 @@ def _numbered(texts: Iterable[str]) -> str:
 
 
 def _outputs(graph: Graph) -> Iterator[tuple[Node, OutputSpec, str, Any]]:
-    """Yield each output of the steps: step, specification, name and annotated type."""
+    """Yield each output of the steps: the call of the step, the specification, the name and the annotated type."""
     for node in graph.nodes.values():
         for spec, name, hint in zip(node.step.outputs, node.outputs, node.step.output_types, strict=True):
             yield node, spec, f"{name} of step {node.name}", hint
 
 
 def _check_types(job: Job) -> None:
-    """Raise UsageError for outputs of types that no format keeps, and for unknown formats."""
+    """Raise UsageError for outputs whose type no format can store, and for unknown formats."""
     wrong = []
     for node, spec, name, hint in _outputs(job.graph):
         if spec.format:
@@ -116,40 +117,44 @@ def _check_types(job: Job) -> None:
 def check_workers(graph: Graph, found: Resolved, place: RunningExecutor) -> None:
     """Raise UsageError if a worker of *place* lacks gitmodel, or a package that a format needs.
 
-    Checks the workers that exist at this moment. Checks none if *place* cannot call functions on its workers.
+    Checks the workers that exist now. Checks no worker if *place* cannot call functions on its workers.
     """
     wanted = [*_formats_of_outputs(graph), *_formats_of_inputs(graph, found)]
     answers = place.ask(missing_packages_of, sorted({name for names, _ in wanted for name in names}))
     for worker, answer in answers.items():
-        # Found in the text, because Dask mentions a failed import during unpickling only in the text of another error.
+        # Searches the text, because Dask names a failed import only in the text of another error.
         if isinstance(answer, Exception) and ModuleNotFoundError.__name__ in repr(answer):
             raise UsageError(
                 f"the worker {worker} cannot run steps: {answer}",
                 hint="install gitmodel there, with the version and the extras of this machine",
             )
-        if isinstance(answer, dict):  # a worker without an answer is not refused, because nothing is known about it
+        if isinstance(answer, dict):  # any other error tells nothing about the packages of the worker
             refuse_missing(_needed(wanted, answer.__getitem__), where=f" on the worker {worker}")
 
 
 def _check_packages(graph: Graph, found: Resolved | None) -> None:
-    """Raise UsageError if packages are missing that the formats of the outputs and of external inputs need."""
+    """Raise UsageError if a package is missing that a format of an output or of an external input needs."""
     inputs = _formats_of_inputs(graph, found) if found else ()
     refuse_missing(_needed([*_formats_of_outputs(graph), *inputs], missing_packages))
 
 
 def _needed(wanted: Iterable[tuple[Iterable[str], str]], missing: Callable[[str], list[str]]) -> dict[str, str]:
-    """Return the missing packages of the formats *wanted*, each with the first output or input that needs it."""
+    """Return the missing packages, each with the first output or input in *wanted* that needs it.
+
+    *wanted* has the possible formats of each output or input, with its name. *missing* returns the missing packages of
+    a format.
+    """
     needed: dict[str, str] = {}
     for names, what in wanted:
         packages = list(map(missing, names))
-        if all(packages):  # a union has no missing package if the packages of one of its types are installed
+        if all(packages):  # if one of the possible formats lacks no package, gitmodel can use this format
             for package in (package for group in packages for package in group):
                 needed.setdefault(package, what)
     return needed
 
 
 def _formats_of_outputs(graph: Graph) -> Iterator[tuple[list[str], str]]:
-    """Yield the formats that each output may have, and its name."""
+    """Yield the possible formats of each output, and the name of the output."""
     for _, spec, name, hint in _outputs(graph):
         yield [spec.format] if spec.format else list(formats_of(hint)), f"the output {name}"
 
@@ -162,7 +167,7 @@ def _formats_of_inputs(graph: Graph, found: Resolved) -> Iterator[tuple[list[str
 
 
 def _check_stores(client: Client, found: Resolved | None) -> None:
-    """Raise the error of a store to which outputs cannot be written."""
+    """Raise an error if gitmodel cannot write to a store of the run. Writes an object to each store on a server."""
     models = {config.name for config in found.configs.values()} if found else set()
     stores = [client.access.for_writing(model) for model in ("", *sorted(models))]
     for store in {store.url: store for store in stores}.values():
@@ -171,4 +176,4 @@ def _check_stores(client: Client, found: Resolved | None) -> None:
         if isinstance(store.origin, LocalStore):
             store.create()
         else:
-            keep_packages(store)  # stores an object, because a store that exists can be read-only
+            keep_packages(store)  # writes an object, because a store that exists can be read-only

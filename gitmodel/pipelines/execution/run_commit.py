@@ -1,4 +1,4 @@
-"""The commit at the end of a run."""
+"""The commit at the end of a run: the record of the run, the new versions, and the changes that steps planned."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _NOTHING: Mapping[str, str] = {}
 
 
 class _NumberTaken(Conflict):
-    """A pull fetched a version with the number that the run had reserved."""
+    """A pull fetched another version that has the number of the run's new version."""
 
     def __init__(self, target: Target) -> None:
         super().__init__(
@@ -63,10 +63,11 @@ class _NumberTaken(Conflict):
 def commit_run(
     client: Client, record: RunRecord, targets: Mapping[str, Target], results: Mapping[str, StepResult]
 ) -> RunRecord | None:
-    """Commit the run, its versions and its planned changes. For a failed run, leave out stages and metadata.
+    """Commit the run, its versions and its planned changes. Leave out the planned changes of a failed run.
 
-    Returns the record as it was written; None if the registry's rules exclude it. Planned changes apply in the order of
-    *results*. If a pull took the number of a new version meanwhile, the version gets another number.
+    Returns the record as gitmodel wrote it; None if the rules of the registry exclude records of such runs. Applies the
+    planned changes in the order of *results*. If a pull took the number of a new version meanwhile, gives the version
+    another number.
     """
     renumbered: dict[Numbered, Numbered] = {}
     while True:
@@ -75,7 +76,7 @@ def commit_run(
         except _NumberTaken as taken:
             old = taken.target
             new = _reserve_again(client.repository, old)
-            # Maps the number that the steps know to the newest number, even after several attempts.
+            # Maps the number that the steps know to the newest number, also after several changes of the number.
             was, now = old.numbered, new.numbered
             renumbered = {told: now if found == was else found for told, found in renumbered.items()} | {was: now}
             log.warning("%s; its version is %s", taken.message, new.reference)
@@ -98,7 +99,10 @@ def _commit(
     renumbered: Mapping[Numbered, Numbered],
     left_out: Mapping[str, str] = _NOTHING,
 ) -> RunRecord | None:
-    """Try once to commit the run. *left_out* maps a stage or alias ("": every stage) to the reason to omit it."""
+    """Try once to commit the run. Leave out the planned changes of the stages and aliases in *left_out*.
+
+    *left_out* maps a stage or alias to the reason for leaving it out. The key "" stands for all stages.
+    """
     chosen = {target.reference: target for target in targets.values()}
     rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
     succeeded = record.status == "succeeded"
@@ -110,7 +114,7 @@ def _commit(
     if not is_recorded(rules, record, changes=bool(plans), has_journal=has_journal):
         return None
     if succeeded:
-        keep_packages(client.store)  # stored at the start of the run, and may have been deleted meanwhile
+        keep_packages(client.store)  # again, because `store gc` may have deleted the list since the start of the run
         _check_outputs(client.access.everywhere(), results)
     record = store_details(record, client.store)
     batch = Batch(client.repository, _subject(record, kept))
@@ -158,7 +162,7 @@ def _is_left_out(plan: Plan, left_out: Mapping[str, str]) -> bool:
 
 
 def _withheld(targets: Mapping[str, Target], results: Mapping[str, StepResult]) -> frozenset[tuple[Numbered, str]]:
-    """Return the outputs of new versions that were not stored: version and name."""
+    """Return the version and name of each output of a new version that was not stored because of credentials."""
     return frozenset(
         (targets[step].numbered, name)
         for step, result in results.items()
@@ -173,7 +177,7 @@ def _is_of_withheld(plan: Plan, withheld: frozenset[tuple[Numbered, str]]) -> bo
 
 
 def _check_outputs(store: ArtifactStore, results: Mapping[str, StepResult]) -> None:
-    """Raise Conflict if an output was deleted from the store during the run. Verifies the outputs of cached steps."""
+    """Raise Conflict if the store lost an output during the run. Verifies the bytes of the outputs of cached steps."""
     for step, result in results.items():
         cached = result.status == "cached"
         there = are_stored(store, result.outputs, read_servers=False) if cached else are_kept(store, result.outputs)
@@ -185,7 +189,7 @@ def _check_outputs(store: ArtifactStore, results: Mapping[str, StepResult]) -> N
 
 
 def _reserve_again(repository: Repository, target: Target) -> Target:
-    """Return *target*, a new version, with another number and the current name of its model."""
+    """Reserve another number for the new version *target*. Return it with this number and its model's current name."""
 
     def question(snapshot: Snapshot) -> tuple[str, int]:
         return snapshot.current_name(snapshot.follow(target.model_ref)[0]), snapshot.renumberings.count
@@ -215,7 +219,7 @@ def _described(target: Target) -> dict[str, Any]:
 def _plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:
     if snapshot.follow(target.model_ref)[0] != target.model:
         raise _NumberTaken(target)
-    model = snapshot.current_name(target.model)  # a pull can have renamed the model meanwhile
+    model = snapshot.current_name(target.model)  # a pull may have renamed the model during the run
     if snapshot.load(paths.model_file(model), records.ModelRecord) is not None:
         snapshot.model(model)
         return Change(model)
@@ -240,9 +244,9 @@ def _plan_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -> C
 
 
 def _plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:
-    """Name the run in the record of an existing version.
+    """Plan to name the run in the record of an existing version.
 
-    The links of the version do not change, because they may be in use.
+    The artifacts of the version stay, because others may use them. The record of the run has the outputs.
     """
     model, number = snapshot.resolve(target.ref)
     change = version_plans.plan_change(
@@ -256,12 +260,12 @@ def _plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:
 
 
 def _plan_record(snapshot: Snapshot, record: RunRecord, chosen: Mapping[str, Target]) -> Change[str]:
-    """Write the record, with the current numbers of versions that a pull renumbered meanwhile."""
+    """Plan to write the record of the run. It names versions that a pull renumbered by their current numbers."""
 
     def now(target: Target) -> str | None:
         try:
             model, number = snapshot.resolve(target.ref)
-        except GitModelError:  # raised if the version was deleted meanwhile
+        except GitModelError:  # raised if the version was deleted during the run
             return None
         return f"{model}@{number}"
 
@@ -309,7 +313,7 @@ def _plan_update(
 
 
 def _clear_refusals(refused: dict[str, None]) -> Change[None]:
-    # After a concurrent change, this function runs again, and other promotions may be refused.
+    # After a concurrent change, gitmodel plans the commit again, and may refuse other promotions.
     refused.clear()
     return Change(None)
 
@@ -333,7 +337,7 @@ def _plan_stage(snapshot: Snapshot, model: str, number: int, plan: StagePlan, re
 def _output_links(
     record: RunRecord, target: Target, targets: Mapping[str, Target], results: Mapping[str, StepResult]
 ) -> tuple[ArtifactLink, ...]:
-    """Return the outputs of the steps that work on *target*, as links."""
+    """Return artifact links to the outputs of the steps that work on *target*."""
     return tuple(
         ArtifactLink(
             name=output.name,

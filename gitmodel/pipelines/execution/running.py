@@ -1,4 +1,4 @@
-"""Running a pipeline: resolving its names, running its steps, and committing the result or the failure.
+"""Running a pipeline: finding the versions that it names, running its steps, and committing the result or the failure.
 
 Only this process reads and writes the registry. Workers only run steps.
 """
@@ -37,7 +37,7 @@ log = logging.getLogger("gitmodel.pipelines")
 
 
 class RunFailed(GitModelError):
-    """A step failed, and only the failed run was recorded. *run* is the run's id, *traceback* the step's traceback."""
+    """A step failed. gitmodel recorded the failed run, and no planned change. *run* is the id of the run."""
 
     exit_code = 1
 
@@ -52,8 +52,9 @@ class RunFailed(GitModelError):
 def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     """Run the steps of a pipeline, and commit their results and promotions in one transaction.
 
-    Raises UsageError before anything runs, RunFailed if a step fails, Conflict and other errors if the results cannot
-    be committed, KeyboardInterrupt if the run was interrupted. SIGTERM interrupts the run and then ends the process.
+    Raises UsageError before the first step for a pipeline that cannot run, RunFailed if a step fails, Conflict and
+    other errors if the results cannot be committed, and KeyboardInterrupt if the user interrupted the run. SIGTERM
+    interrupts the run, and then ends the process.
     """
     needs = job.graph.needs()
     choice = choose_executor(executor)
@@ -70,7 +71,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
 
 @contextmanager
 def _ending(started: ExitStack, place: RunningExecutor) -> Iterator[RunningExecutor]:
-    """Yield the executor *place*, which *started* closes after the block."""
+    """Yield the executor *place*. After the block, close *started*, which ends the executor."""
     with started.pop_all():
         yield place
 
@@ -83,7 +84,7 @@ def _begin(
     executor: AbstractContextManager[RunningExecutor],
     needs: dict[str, set[str]],
 ) -> Run:
-    """Begin the run in the journal, and run its steps on *executor*."""
+    """Write the start of the run to the journal, reserve its versions, and run its steps on *executor*."""
     moment = client.writer.moment()
     code = client.record_code()
     packages = keep_packages(client.store)
@@ -94,7 +95,7 @@ def _begin(
         try:
             pinned = pin(client, found, journal, notes.id).with_inputs(job.recorded_inputs)
         except BaseException:
-            notes.discard()  # an error before the first step
+            notes.discard()  # no step has run, so the journal has nothing to keep
             raise
         notes.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
         notes.note_stored([(packages, "text")])
@@ -102,10 +103,10 @@ def _begin(
         try:
             return _run(client, active, choice, executor, journal, notes, needs)
         finally:
-            # at the end, because a step may have printed the Secret of a later step
+            # rewritten at the end, because a step may have printed a text from which a later step makes a Secret
             if active.job.graph.known.secrets:
                 rewrite_logs(journal.logs(notes.id), active.job.graph.known.values().hide)
-            with suppress(GitModelError):  # harmless: a reservation of an ended run does not count
+            with suppress(GitModelError):  # ignored, because gitmodel ignores the reservations of a run that has ended
                 release_names(client, pinned.targets.values(), notes.id)
                 if active.status != "succeeded":
                     _release_unread_numbers(client, active, choice)
@@ -127,7 +128,7 @@ def _run(
             Scheduler(client, active, place, choice, journal, notes, local).run(needs)
     except BaseException as error:
         active.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
-        # Ctrl-C also ended the git process that reads objects, so that a new one is needed.
+        # Ctrl-C also ended the git process that reads objects. The next read starts another process.
         client.repository.reader.close()
         _record_failure(client, active, choice, notes, _hidden(error, active))
         raise
@@ -138,24 +139,25 @@ def _run(
         _record_failure(client, active, choice, notes, text)
         raise _failure(active, text)
     done = _commit(client, active, choice, notes)
-    with suppress(GitModelError):  # if this fails, the next run of the model releases the numbers
+    with suppress(GitModelError):  # ignored, because the next run of the model releases the numbers
         release_numbers(client, active.targets.values(), journal)
     return done
 
 
 def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, notes: RunJournal) -> Run:
-    """Commit a run without a failed step."""
+    """Commit a run in which no step failed."""
     active.status = "succeeded"
     record = run_record(client, active, choice.name)
     try:
-        for result in active.results.values():  # a later step may have made a Secret from a text in these plans
+        # Checked again, because a later step may have made a Secret from a text of a planned change.
+        for result in active.results.values():
             refuse_secrets_in_plans(result.plans, active.job.graph.known.values())
         written = commit_run(client, record, active.targets, active.in_order())
     except KeyboardInterrupt:
-        notes.note(status="cancelled")  # if the commit was made nevertheless, the record on the branch counts
+        notes.note(status="cancelled")  # if the commit exists nevertheless, gitmodel shows the record on the branch
         raise
     except Exception as error:
-        # Another run took the version's name meanwhile, or a step planned an impossible change.
+        # For example, another run took the name of the version, or a step planned a change that is impossible.
         active.status = "failed"
         _record_failure(client, active, choice, notes, _hidden(error, active), keep=False)
         raise
@@ -176,7 +178,7 @@ def _hidden(error: BaseException, active: ActiveRun) -> ErrorText:
 def _record_failure(
     client: Client, active: ActiveRun, choice: ExecutorChoice, notes: RunJournal, error: ErrorText, *, keep: bool = True
 ) -> None:
-    """Record a run that did not succeed. If this fails, only log the error: the error of the run is more important."""
+    """Record a run that did not succeed. If this fails, log the error, so that the caller gets the error of the run."""
     try:
         notes.note(error=asdict(error), failed_step=active.failed)
         record = run_record(client, active, choice.name, error, keep=keep)
@@ -195,9 +197,10 @@ def _record_failure(
 
 
 def _release_unread_numbers(client: Client, active: ActiveRun, choice: ExecutorChoice) -> None:
-    """Release the numbers of a run that created no version, unless a step may know them."""
+    """Release the numbers that the run reserved, except those that a step may have read. The run created no version."""
     readers = set(active.readers)
-    for name in set(active.begun) - set(active.results):  # workers may still be running interrupted steps
+    # Workers may still be running the steps that have no result.
+    for name in set(active.begun) - set(active.results):
         if choice.name != "in-order" or active.begun[name].has_read_version:
             readers.add(name)
     known = {active.targets[name].reference for name in readers if name in active.targets}
@@ -221,7 +224,7 @@ def _failure(active: ActiveRun, error: ErrorText) -> RunFailed:
 
 
 def _refuse_timeouts(graph: Graph, executor: str) -> None:
-    """Raise UsageError if a step has a timeout: a step cannot be ended if it runs in the same process as the run."""
+    """Raise UsageError if a step has a timeout: gitmodel cannot end a step that runs in the process of the run."""
     for node in graph.nodes.values():
         if node.step.timeout is not None:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""The scheduler of a run: submits steps to an executor, skips cached ones, and records the results."""
+"""The scheduler of a run: submits steps to an executor, skips steps with a cached result, and records the results."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ log = logging.getLogger("gitmodel.pipelines")
 
 
 class Scheduler:
-    """Submits each step to the executor when its inputs exist, until all steps have run or one failed."""
+    """Submits each step to the executor as soon as its inputs exist, until all steps have run or a step failed."""
 
     def __init__(
         self,
@@ -70,12 +70,12 @@ class Scheduler:
         models = dict.fromkeys(target.model for target in active.targets.values())
         self._stores = {model: client.access.urls(model) for model in ("", *models)}
         self._running: dict[Future[Any], str] = {}
-        # The artifacts that steps linked to new versions, by their names in folded case.
+        # The names of the artifacts that steps linked to new versions. The keys ignore case, as names of artifacts do.
         self._linked: dict[Numbered, dict[str, str]] = {}
         self._suspects: deque[tuple[Node, dict[str, InputReference]]] = deque()
 
     def run(self, needs: dict[str, set[str]]) -> None:
-        """Run all steps. Return when all are done, or when the running steps have ended after the first failure."""
+        """Run all steps. After the first failure, start no step, and return when the running steps have ended."""
         sorter = TopologicalSorter(needs)
         sorter.prepare()
         position = {name: index for index, name in enumerate(self._active.order)}
@@ -110,9 +110,10 @@ class Scheduler:
             self._cache.end()
 
     def _cancel_all(self) -> None:
-        """Cancel the submitted steps. After this, the run waits only for steps that could not be cancelled.
+        """Cancel the submitted steps that have not started, and do not wait for them.
 
-        `wait` can miss a cancelled future of Dask: if the step ends at this moment, Dask notifies nobody.
+        `wait` could wait forever for a cancelled future of Dask: if the step ends at this moment, Dask does not notify
+        `wait`.
         """
         for future in list(self._running):
             if future.cancel():
@@ -120,11 +121,11 @@ class Scheduler:
                 self._place.done(future)
 
     def _has_room(self) -> bool:
-        # A step that may kill workers runs alone.
+        # A step that may kill its worker runs alone.
         return not self._suspects and (self._place.slots is None or len(self._running) < self._place.slots)
 
     def _begin(self, name: str) -> bool:
-        """Start a step. Return True if the step has ended already: its result is cached, or it cannot run."""
+        """Start a step. Return True if the step has ended already: its result is cached, or the step cannot run."""
         node = self._active.job.graph.nodes[name]
         try:
             inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
@@ -151,7 +152,7 @@ class Scheduler:
                 future = submit(run_step, request, node.step)
             else:
                 future = submit(run_step if request.timeout is None else run_limited_step, request)
-        except Exception as error:  # gitmodel does not replace an executor that the caller gave
+        except Exception as error:  # the step fails: gitmodel cannot replace an executor that the caller gave
             future = Future()
             future.set_exception(error)
         if future is not None:
@@ -159,7 +160,7 @@ class Scheduler:
         return future
 
     def _end(self, name: str, future: Future[Any]) -> bool:
-        """Record the result of a step. Return False if the step runs again."""
+        """Record the result of a step. If the step must run again, submit the step and return False."""
         node = self._active.job.graph.nodes[name]
         try:
             result: StepResult = future.result()
@@ -169,11 +170,11 @@ class Scheduler:
             died = isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
             self._active.readers.add(name)
             if died and name not in self._died and not self._active.failed:
-                self._died.add(name)  # another step may have killed the worker
+                self._died.add(name)  # the step gets another worker, because another step may have killed the worker
                 self._tell("again", name, 0.0)
                 self._submit_again(node, apart=True)
                 return False
-            what = "its worker died" if died else "it could not be run there"
+            what = "its worker died" if died else "the executor could not run it"
             text = ErrorText.of(error)
             text = replace(text, message=f"{what} ({text.message})")
             result = StepResult("failed", error=text, may_pass_later=died)
@@ -192,7 +193,7 @@ class Scheduler:
         return True
 
     def _is_repeated(self, node: Node, result: StepResult) -> bool:
-        """Return True if the step failed and has a retry left, and record this attempt."""
+        """If the step failed and has a retry left, record this attempt and return True."""
         failed = self._active.failed_attempts.get(node.name, [])
         if result.error is None or not result.may_pass_later or self._active.failed or len(failed) >= node.step.retries:
             return False
@@ -206,9 +207,9 @@ class Scheduler:
         return True
 
     def _submit_again(self, node: Node, *, apart: bool) -> None:
-        """Submit a step again. If the step may kill its worker, *apart* is True, and the step runs separately."""
+        """Submit a step again. With *apart*, separate the step from other steps, because it may kill its worker."""
         if self._suspects and self._suspects[0][0] is node:
-            return  # the step is submitted once the running steps have ended
+            return  # `run` submits the step when the running steps have ended
         inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
         if not apart:
             self._submit(self._place.submit, node, inputs)
@@ -216,7 +217,7 @@ class Scheduler:
             self._suspects.append((node, inputs))
 
     def _record(self, name: str, result: StepResult) -> None:
-        # A step may have made Secrets of its inputs. Their values are kept only in memory.
+        # A step may have made Secrets of its inputs. gitmodel keeps their values only in memory, to hide them in texts.
         self._active.job.graph.known.secrets += map(Secret, result.secrets)
         result = replace(result, secrets=())
         result = self._without_taken(name, self._without_withheld(name, self._without_secrets(result)))
@@ -233,7 +234,11 @@ class Scheduler:
         self._tell(result.status, name, result.seconds)
 
     def _verified(self, name: str, result: StepResult) -> StepResult:
-        """Return *result*, or a failed result if an output in the store is damaged, which the worker cannot notice."""
+        """Read the outputs in the store. Return *result*, or a failed result if an output is damaged there.
+
+        The step ran because a cached output was missing or damaged. Its worker cannot notice that an object in the
+        store is still damaged.
+        """
         target = self._active.targets.get(name)
         store = open_urls(self._stores[target.model if target else ""], self._client.store_root)
         if are_stored(store, result.outputs):
@@ -241,12 +246,15 @@ class Scheduler:
         text = ErrorText(
             "Invalid",
             f"an output of step {name} is damaged in {store.url}, although it was stored again",
-            "run `git model verify`, and then the pipeline without an executor of other machines",
+            "run `git model verify`, and then the pipeline with an executor on this machine",
         )
         return replace(result, status="failed", plans=(), outputs=(), error=text)
 
     def _without_secrets(self, result: StepResult) -> StepResult:
-        """Return *result* without the values of Secrets of other steps, which its worker does not know."""
+        """Hide the Secrets of other steps, which the worker does not know, in the error of *result*.
+
+        Return a failed result if a planned change holds the value of such a Secret.
+        """
         secrets = self._active.job.graph.known.values()
         try:
             refuse_secrets_in_plans(result.plans, secrets)
@@ -255,7 +263,10 @@ class Scheduler:
         return replace(result, error=result.error.map(secrets.hide)) if result.error is not None else result
 
     def _without_withheld(self, name: str, result: StepResult) -> StepResult:
-        """Return *result*, or a failed one if another step needs a withheld output. Warn of other withheld outputs."""
+        """Log a warning for each output that was not stored because it seems to hold credentials.
+
+        Return *result*, or a failed result if another step needs such an output.
+        """
         if result.status != "succeeded" or not result.withheld:
             return result
         graph = self._active.job.graph
@@ -303,14 +314,17 @@ class Scheduler:
         )
 
     def _version_facts(self, target: Target | None) -> VersionFacts | None:
-        """Return the facts about the version of a step, with the artifacts that other steps have linked."""
+        """Return the facts about *target* for a step, including artifacts that other steps of the run have linked."""
         facts = target.facts() if target is not None else None
         if facts is not None and target is not None and (linked := self._linked.get(target.numbered)):
             facts.artifacts = (*facts.artifacts, *linked.values())
         return facts
 
     def _without_taken(self, name: str, result: StepResult) -> StepResult:
-        """Record the artifacts that the step linked to a new version. Return *result*, failed if a name is taken."""
+        """Remember the artifacts that the step *name* linked to a new version.
+
+        Return *result*, or a failed result if the version already has an artifact of such a name.
+        """
         target, declared = self._active.targets.get(name), self._active.job.graph.nodes[name].outputs
         linked = [output for output in result.outputs if output.name not in declared]
         if not linked or target is None or not target.new:
@@ -346,6 +360,6 @@ class Scheduler:
 
 
 def _root_of(client: Client) -> str:
-    """Return the folder below which the files that steps open count: the top of the work tree or else the current."""
+    """Return the top of the work tree, or else the current folder. The cache compares only files below this folder."""
     code = client.find_code()
     return str(code.git.top) if code is not None and code.worktree else os.getcwd()

@@ -25,7 +25,7 @@ _LONGEST_SHOWN = 80
 
 
 def as_annotated(function: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the recorded *parameters* of *function* in their annotated types, such as paths and enumerations."""
+    """Return the recorded *parameters* of *function*, converted to their annotated types, such as paths."""
     hints = _hints(function)
     found = {}
     for name, value in parameters.items():
@@ -37,11 +37,11 @@ def as_annotated(function: Callable[..., Any], parameters: Mapping[str, Any]) ->
 
 
 def from_texts(function: Callable[..., Any], texts: Mapping[str, str], read: Callable[[str], Any]) -> dict[str, Any]:
-    """Return the parameters that *texts* give to *function*, in the types of its annotations.
+    """Return the parameters of *function* from *texts* of the command line, converted to their annotated types.
 
-    *read* converts a text to a value. If the annotation is `str`, or if the value does not fit the annotation, the text
-    itself is used: as a `str`, 1.10 is not the number 1.1. Raises UsageError for an unknown parameter, and if neither
-    the value nor the text fits the annotation.
+    *read* converts a text to a value, such as 1.10 to a number. If the parameter is annotated `str`, or if the value
+    does not fit the annotation, uses the text itself. Raises UsageError for an unknown parameter, and if neither the
+    value nor the text fits the annotation.
     """
     hints = _known(function, texts, "")
     found = {}
@@ -58,7 +58,7 @@ def from_texts(function: Callable[..., Any], texts: Mapping[str, str], read: Cal
 
 
 def from_file(function: Callable[..., Any], path: Path) -> dict[str, Any]:
-    """Return the parameters in the TOML or YAML file *path*, in the types of the annotations of *function*.
+    """Return the parameters in the TOML or YAML file *path*, converted to their types in *function*.
 
     Raises UsageError for an unknown parameter and for a value that does not fit its annotation, NotFound and Invalid as
     `read_parameter_file` does.
@@ -76,7 +76,7 @@ def from_file(function: Callable[..., Any], path: Path) -> dict[str, Any]:
 
 
 class _Unfit(Exception):
-    """A value does not fit its annotation: the *path* of the wrong part, the *value* of that part, and the reason."""
+    """A value does not fit its annotation. *path* leads to the wrong part, *value* is this part, *reason* says why."""
 
     def __init__(self, path: tuple[Any, ...] = (), value: Any = None, reason: str = "") -> None:
         super().__init__()
@@ -106,7 +106,10 @@ def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
 
 
 def _fitting(value: Any, hint: Any) -> Any:
-    """Return *value* in the type of *hint*. Raises _Unfit; a type that pydantic does not know is not checked."""
+    """Return *value*, converted to the type *hint*. Raises _Unfit for a value that does not fit.
+
+    Returns *value* unchanged and unchecked if pydantic does not know the type.
+    """
     if hint is Any:
         return value
     choices = _choices(hint)
@@ -123,19 +126,18 @@ def _fitting(value: Any, hint: Any) -> Any:
     if adapter is None:
         return value
     try:
-        # Validated as JSON, so that a list fits a tuple, and a text fits a date or a path, but a text does not fit a
-        # number.
+        # Validated as JSON: then a list fits a tuple, and a text fits a date or a path, but not a number.
         found = adapter.validate_json(json.dumps(value, default=_json_text), strict=True)
     except ValidationError as error:
         raise _unfit(error, value) from None
-    except Exception as error:  # code of the class, such as __post_init__, can raise any error
+    except Exception as error:  # code of the user's class, such as __post_init__, can raise any error
         raise _Unfit(reason=f"it raised {type(error).__name__}: {message_of(error)}") from None
     _refuse_unlike(value, found, ())
     return found
 
 
 def _lenient(value: Any, hint: Any) -> Any:
-    """Return *value*, which a record holds, in the type of *hint*. Raises _Unfit for a value that does not fit."""
+    """Return *value* from a record, converted to the type *hint*. Raises _Unfit for a value that does not fit."""
     if isinstance(hint, EnumMeta) and isinstance(value, str) and value in hint.__members__:
         return hint[value]
     if hint in (Any, str, *_PLAIN) or (adapter := _adapter(hint)) is None:
@@ -147,11 +149,11 @@ def _lenient(value: Any, hint: Any) -> Any:
 
 
 def _is_plain(hint: Any) -> bool:
-    return any(hint is kind for kind in _PLAIN)  # compared one by one, because an annotation may not be hashable
+    return any(hint is kind for kind in _PLAIN)  # not `in`, because an annotation may not be hashable
 
 
 def _adapter(hint: Any) -> Any:
-    """Return pydantic's adapter of *hint*; None if pydantic does not know the type, or the type's schema fails."""
+    """Return pydantic's adapter for *hint*; None if pydantic cannot make an adapter."""
     try:
         hash(hint)
     except TypeError:  # raised if the metadata of the annotation is not hashable, such as a dict
@@ -172,7 +174,7 @@ _kept_adapter = lru_cache(maxsize=256)(_new_adapter)
 
 
 def _choices(hint: Any) -> tuple[Any, ...]:
-    """Return the types that *hint* allows."""
+    """Return the members of the union *hint*; *hint* itself if it is no union."""
     hint = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
@@ -184,11 +186,11 @@ def _json_text(value: Any) -> str:
 
 
 def _unfit(error: Any, value: Any) -> _Unfit:
-    """Return the first problem of pydantic's *error* as an _Unfit."""
+    """Return the first problem in pydantic's *error* as an _Unfit."""
     found = error.errors(include_url=False)[0]
     path: list[Any] = []
     part = value
-    for key in found["loc"]:  # leaves out names of members of a union
+    for key in found["loc"]:  # pydantic also adds names of members of a union, which are no part of the value
         if (isinstance(part, dict) and key in part) or (isinstance(part, list) and isinstance(key, int)):
             part = part[key]
             path.append(key)
@@ -200,7 +202,7 @@ def _unfit(error: Any, value: Any) -> _Unfit:
 
 
 def _refuse_unlike(value: Any, found: Any, path: tuple[Any, ...]) -> None:
-    """Raise _Unfit if *found*, the converted *value*, lacks keys of *value* or has text in place of a date."""
+    """Raise _Unfit if the converted value *found* lacks keys of *value*, or is a text where *value* is a date."""
     if isinstance(value, (date, time)) and isinstance(found, str):
         raise _Unfit(path, value, "expected a text: write it in quotes")
     if isinstance(value, dict):
@@ -218,7 +220,7 @@ def _refuse_unlike(value: Any, found: Any, path: tuple[Any, ...]) -> None:
 
 
 def _parts(found: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the names and values of a table, a dataclass or a model of pydantic."""
+    """Yield the names and values of the fields of a table, a dataclass or a model of pydantic."""
     if isinstance(found, Mapping):
         yield from found.items()
     elif dataclasses.is_dataclass(found):

@@ -1,7 +1,7 @@
 """Reading files of parameters, TOML and YAML, as plain values. A file cannot make gitmodel run code.
 
-YAML is read by the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema): `1e-3` is a number, `no` is
-a text, and there are no tags, so that a file cannot create objects.
+gitmodel reads YAML by the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema): `1e-3` is a number,
+and `no` is a text. Tags are refused, so that a file cannot create objects.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from gitmodel.errors import Invalid, NotFound, UsageError, message_of
 if TYPE_CHECKING:
     import yaml
 
-# The greatest size of a file: far more than the 16,000 characters of parameters that a run records.
+# The greatest size of a file. A run records at most 16,000 characters of parameters.
 _LARGEST = 256 << 10  # bytes
-# The greatest number of values. Repeated values count each time: a short file with nested aliases can have billions.
+# The greatest number of values. gitmodel counts a value again for each alias of YAML: a short file with nested aliases
+# can have billions of values.
 _MOST_VALUES = 20_000
 
 
@@ -63,7 +64,7 @@ def _read_toml(text: str) -> Any:
 
 
 class _YamlReader:
-    """Reads YAML into plain values, node by node, with a limit on the values that aliases repeat."""
+    """Reads YAML into plain values, node by node. Limits the number of values, because aliases can repeat values."""
 
     def __init__(self, path: Path) -> None:
         self._left = _MOST_VALUES
@@ -76,11 +77,11 @@ class _YamlReader:
     def read(self, text: str) -> Any:
         """Return the value of *text*. Raises ValueError."""
         loader = self._yaml.SafeLoader(text)
-        loader.yaml_implicit_resolvers = {}  # disables the rules of PyYAML, because `_scalar` resolves plain scalars
+        loader.yaml_implicit_resolvers = {}  # not the rules of PyYAML: `_scalar` decides which scalars are numbers
         try:
             node = loader.get_single_node()
         except self._yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)  # without the text of the error, which may quote secrets
+            mark = getattr(error, "problem_mark", None)  # not the text of the error, which may quote secrets
             where = f"line {mark.line + 1}: " if mark is not None else ""
             raise ValueError(f"{where}{getattr(error, 'problem', None) or 'it is not YAML'}") from None
         finally:
@@ -119,7 +120,7 @@ class _YamlReader:
         return {**merged, **found}
 
     def _merged(self, node: yaml.Node, inside: tuple[yaml.Node, ...]) -> Iterator[dict[Any, Any]]:
-        """Yield the tables that the key `<<` adds to a table."""
+        """Yield the tables whose keys the key `<<` of YAML copies into a table."""
         value = self._value(node, inside)
         for table in value if isinstance(value, list) else [value]:
             if not isinstance(table, dict):
@@ -139,7 +140,7 @@ _WORDS: dict[str, Any] = {
 
 
 def _scalar(node: yaml.Node) -> Any:
-    """Return the value of a scalar by the core schema of YAML 1.2. A quoted scalar is a text."""
+    """Return the value of a scalar (a text, number, boolean or null) by the core schema of YAML 1.2."""
     text: str = node.value
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError(f"{_line(node)}: a text has an incomplete character (a lone surrogate)")

@@ -1,1 +1,1 @@
-"""The user's project: the code that a step depends on, the loaded modules and the files that they opened."""
+"""The user's project: the code that steps depend on, its loaded modules, and the files that steps and modules open."""

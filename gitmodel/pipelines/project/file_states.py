@@ -1,4 +1,4 @@
-"""The state of files: their stamps and the hashes of their content, to find later changes."""
+"""The state of a file, its size, times and hash, by which gitmodel finds out later if the file has changed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ class FileState(NamedTuple):
 
 
 class OpenedState(Frozen):
-    """The state of the *files* that a step opened (None: a missing file), and hashes of the listings of *folders*."""
+    """The state of the *files* that a step opened, and the hash of the listing of each folder that it listed.
+
+    A missing file has the state None.
+    """
 
     files: Mapping[str, FileState | None]
     folders: Mapping[str, str]
@@ -38,7 +41,7 @@ class OpenedState(Frozen):
         return cls(files, found["folders"])
 
     def first_change(self, root: str, code: Collection[str]) -> str | None:
-        """Return the first file or folder below *root* that has changed since. Does not compare files of *code*."""
+        """Return the first file or folder below *root* that has changed since, or None. Ignores the files of *code*."""
         for name, state in self.files.items():
             path = os.path.join(root, name)
             if os.path.realpath(path) not in code and not _is_same(path, state):
@@ -50,7 +53,7 @@ class OpenedState(Frozen):
 
 
 def hash_declared(patterns: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the path and SHA-256 of each file that *patterns* (paths, folders with all files below, globs) name.
+    """Return the path and SHA-256 of each file that *patterns* name: paths of files, of folders, or globs.
 
     Raises FileNotFoundError for a pattern that names no file.
     """
@@ -67,12 +70,14 @@ def hash_declared(patterns: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def is_below(root: str, path: str) -> bool:
+    """Return True if *path* is a file of the project below *root*: no library, and not in an ignored folder."""
     if not path.startswith(root + os.sep):
         return False
     return _IGNORED.isdisjoint(path[len(root) :].split(os.sep)) and not is_library(path)
 
 
 def stamp_of(path: str) -> Stamp | None:
+    """Return the size and times of *path*, which change if the file changes; None for a missing file."""
     try:
         found = os.stat(path)
     except OSError:
@@ -88,6 +93,7 @@ def _is_same(path: str, state: FileState | None) -> bool:
 
 
 def hash_file(path: str) -> str:
+    """Return the SHA-256 of the content of *path*; "" if the file cannot be read."""
     try:
         hashed = hashlib.sha256()
         with open(path, "rb") as opened:
@@ -100,10 +106,12 @@ def hash_file(path: str) -> str:
 
 @lru_cache(maxsize=1024)
 def hash_stamped(path: str, _: Stamp) -> str:
+    """Return the SHA-256 of *path*. Caches it for this stamp, so that an unchanged file is read only once."""
     return hash_file(path)
 
 
 def hash_listing(path: str) -> str:
+    """Return the SHA-256 of the names in the folder *path*; "" if the folder cannot be read."""
     try:
         names = sorted(set(os.listdir(path)) - _IGNORED)
     except OSError:

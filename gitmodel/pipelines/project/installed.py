@@ -1,4 +1,4 @@
-"""Tells installed files from files of the project, and finds the versions of distributions."""
+"""Deciding if a file is installed or belongs to the project, and finding the versions of installed distributions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OURS = str(Path(__file__).parents[2])
 def is_library(file: str) -> bool:
     """Return True if *file* belongs to Python, to gitmodel or to an installed distribution.
 
-    A file of an editable install is part of the project; a file in a virtual environment inside the project is not.
+    A file of an editable install belongs to the project. A file in a virtual environment inside the project does not.
     """
     path = os.path.join(os.path.realpath(file), "")
     if {"site-packages", "dist-packages"} & set(path.split(os.sep)):
@@ -41,7 +41,7 @@ def library_folders() -> tuple[str, ...]:
 
 
 def versions_of(top: str, spec: ModuleSpec | None) -> Iterator[str]:
-    """Yield `name version` of each distribution that installs the top-level module *top*, found at *spec*."""
+    """Yield `name version` of each distribution that installs the top-level module *top*. *spec* has its location."""
     if top == "gitmodel":
         yield f"gitmodel {__version__}"
         return

@@ -1,8 +1,8 @@
 """The files that a step opens or names while it runs.
 
 Python's audit events report the opened files (https://docs.python.org/3/library/audit_events.html). No event reports a
-file that another process opens, or that a library opens without Python. gitmodel notices such a file only if a text in
-the step has its path: a constant, a parameter, an argument of a process. A step declares other such files with
+file that another process opens, or that C code of a library opens. gitmodel notices these files only if their path is a
+text in the step: a constant, a parameter or an argument of a process. For all other files, the user declares
 `@step(files=[...])`.
 """
 
@@ -38,12 +38,16 @@ _PROGRAMS = frozenset({"git", "git-model", "gitmodel"})
 _WORDS = re.compile(r"[^\s'\"`$()<>|&;=]+")
 _MOST_NAMES = 10_000
 _OURS = str(Path(__file__).parents[2]) + os.sep
-# Modules that open source code to import or to show it. Files that they open are not data of the step.
+# Modules of Python that open source code to import or to show it. gitmodel ignores the files that they open, because
+# these files are not data of the step.
 _READERS_OF_CODE = frozenset({"importlib._bootstrap_external", "linecache", "tokenize", "_frozen_importlib_external"})
 
 
 class OpenedFiles:
-    """The files that a step opened below the folder *root*. *reads_registry* is True if it used git or a registry."""
+    """Collects the files that a step opens below the folder *root*.
+
+    *reads_registry* is True if the step used git or a registry.
+    """
 
     def __init__(self, root: str) -> None:
         self._root = os.path.realpath(root)
@@ -54,7 +58,7 @@ class OpenedFiles:
         self.reads_registry = False
 
     def note_file(self, path: str, *, writes: bool) -> None:
-        """Remember that the step opened *path*."""
+        """Remember that the step opened the file *path*, to read or to write it."""
         if path.endswith(".pyc"):
             try:
                 path = source_from_cache(path)
@@ -70,14 +74,14 @@ class OpenedFiles:
             self._files[path] = stamp_of(path)
 
     def note_kept(self, path: str, stamp: Stamp | None) -> None:
-        """Remember a file that was opened before the step started, with its state at that time."""
+        """Remember the file *path*, which the project opened before the step started. *stamp* is its state then."""
         if os.path.isdir(path):
             self.note_folder(path)
         elif self._counts(path):
             self._files[path] = stamp
 
     def note_named(self, text: str) -> None:
-        """If *text* is the path of an existing file, remember the file: the step may open it without Python."""
+        """If *text* is the path of an existing file, remember the file: the step may let another program open it."""
         if os.path.isfile(text) and self._counts(path := os.path.realpath(text)):
             self._named.setdefault(path, stamp_of(path))
 
@@ -87,14 +91,14 @@ class OpenedFiles:
             self._folders.add(path)
 
     def finish(self) -> OpenedState | None:
-        """Return the state of the files and folders, to compare it later; None if a file changed during the step."""
+        """Return the state of the collected files and folders; None if a file that the step read has changed."""
         files: dict[str, FileState | None] = {}
         for path, before in self._files.items():
             if stamp_of(path) != before:
                 return None
             files[self._name(path)] = None if before is None else FileState(*before, hash_file(path))
         for path, before in self._named.items():
-            # a file that changed meanwhile is left out, because the step probably wrote it
+            # leaves out a file that changed during the step, because the step probably wrote it
             if before is not None and path not in self._written and stamp_of(path) == before:
                 files.setdefault(self._name(path), FileState(*before, hash_file(path)))
         folders = {self._name(path): hash_listing(path) for path in self._folders}
@@ -108,7 +112,7 @@ class OpenedFiles:
 
 
 def texts_that_may_name_files(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the texts that may name a file: constants of *function*, globals that it uses, and its *arguments*."""
+    """Yield the texts that may be paths of files: constants and globals of *function*, and its *arguments*."""
     values = [*arguments.values()]
     code = getattr(function, "__code__", None)
     if code is not None:
@@ -131,10 +135,11 @@ def _constants(code: types.CodeType, names: Mapping[str, Any]) -> Iterator[Any]:
 def recording_opened_files(
     root: str, code: Collection[str], unloaded: Collection[str], named: Iterable[str] = ()
 ) -> Iterator[OpenedFiles]:
-    """Record the files that the block opens below *root*, and the existing ones among *named*.
+    """Record the files that the block opens below *root*, and those of the texts *named* that are existing files.
 
-    Adds some files that this process opened earlier. They were opened by a function that is in *code* (the step's
-    files) and caches its result, or by a module in *unloaded*, which the process of the run has not imported.
+    Adds files that this process opened earlier and whose content the step may use again: files that a function with a
+    cache opened, if the function is in *code* (the step's files), and files that the modules in *unloaded* opened,
+    which the process of the run has not imported.
     """
     recorder = OpenedFiles(root)
     for (file, path), stamp in list(_kept_by_functions.items()):
@@ -155,9 +160,9 @@ def recording_opened_files(
 
 
 class OpenedByModule(NamedTuple):
-    """A file that a module opened while it was imported, in the statement at *line*, with its stamp.
+    """A file that the statement at *line* of a module opened during the import. *stamp* is the file's state then.
 
-    If the module listed a folder, *listing* is the hash of the names in the folder.
+    If the statement listed a folder instead, *listing* is the hash of the names in the folder.
     """
 
     line: int
@@ -166,9 +171,9 @@ class OpenedByModule(NamedTuple):
     listing: str = ""
 
     def digest_below(self, root: str) -> str | None:
-        """Return the SHA-256 of the file or listing; None for one that is not below *root*.
+        """Return the SHA-256 of the file or listing; None for a file or folder that is not below *root*.
 
-        Raises ValueError if the file changed after a step had opened it.
+        Raises ValueError if the file changed after the module had opened it.
         """
         if not is_below(root, self.path):
             return None
@@ -180,9 +185,9 @@ class OpenedByModule(NamedTuple):
 
 
 def opened_by_module(file: str) -> list[OpenedByModule]:
-    """Return the files that the statements of the module in *file* opened, outside of steps.
+    """Return the files that the module in *file* opened during its import.
 
-    Raises ValueError if there were too many to remember.
+    Raises ValueError if the module opened more files than gitmodel remembers.
     """
     found = _of_modules.get(file, {})
     if len(found) >= _MOST_NAMES:
@@ -191,13 +196,13 @@ def opened_by_module(file: str) -> list[OpenedByModule]:
 
 
 def _in_project(found: Mapping[tuple[int, str], OpenedByModule]) -> list[OpenedByModule]:
-    """Return *found* with the links in each path followed, without the files of libraries."""
+    """Return the entries of *found* without files of libraries. Follows the symbolic links in each path."""
     real = [one._replace(path=os.path.realpath(one.path)) for one in list(found.values())]
     return [one for one in real if not is_library(one.path)]
 
 
 _of_modules: dict[str, dict[tuple[int, str], OpenedByModule]] = {}
-_kept_by_functions: dict[tuple[str, str], Stamp | None] = {}  # the keys are the function's file and the opened file
+_kept_by_functions: dict[tuple[str, str], Stamp | None] = {}  # keys: the file of the function, the opened file
 _active: list[OpenedFiles] = []
 _current: ContextVar[OpenedFiles | None] = ContextVar("gitmodel_opened_files", default=None)
 
@@ -213,18 +218,18 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
         return
     own = _current.get()
     try:
-        # a thread that a step started can belong to any of the running steps
+        # one of the running steps started a thread without a recorder of its own, but gitmodel does not know which
         handler([own] if own is not None else list(_active), arguments, own is not None)
-    except Exception:  # caught, because the program that opened the file must not get errors of this handler
+    except Exception:  # not raised, because Python would raise it in the code that opened the file
         for recorder in list(_active):
             recorder.reads_registry = True
 
 
 def _note_for_code(event: str, arguments: tuple[Any, ...]) -> None:
-    """Remember that project code opens a file or lists a folder, if it may use the content again later.
+    """Remember that code of the project opens a file or lists a folder, if a later step may use what the code has read.
 
-    Statements of a module, and functions that cache their results, may use the content again. Ignores files that
-    gitmodel opens.
+    This is so for statements of a module, for functions that assign a global, and for functions that cache their
+    results. Ignores files that gitmodel opens.
     """
     frame: types.FrameType | None = sys._getframe(2)
     if frame is None or frame.f_globals.get("__name__") in _READERS_OF_CODE or isinstance(arguments[0], int):
@@ -239,7 +244,7 @@ def _note_for_code(event: str, arguments: tuple[Any, ...]) -> None:
         if code.is_ours:
             return
         if code.is_module or code.assigns_global or _has_cache(frame):
-            # Links in paths are resolved later and only for some files: a program may open a million files here.
+            # Does not follow symbolic links here, because that is slow, and a program may open a million files.
             path = path or os.path.join(os.getcwd(), os.fsdecode(arguments[0] if arguments[0] is not None else "."))
             if path.startswith(library_folders()):
                 return
@@ -262,13 +267,13 @@ class _KnownCode(NamedTuple):
     assigns_global: bool
 
 
-# Tables that make look-ups fast: each `open` looks up the code of all frames of its stack.
-_library_files: set[str] = set()  # without files of gitmodel
-_known: dict[int, _KnownCode] = {}  # with the id as the key, because hashing a code object is slow
+# Caches: each `open` looks up the code of all frames of its stack.
+_library_files: set[str] = set()  # files of libraries; files of gitmodel are not among them
+_known: dict[int, _KnownCode] = {}  # the key is the id of the code object, because hashing it is slow
 
 
 def _known_code(code: types.CodeType) -> _KnownCode | None:
-    """Return the entry of *code* in `_known`; None for code of a library or without a file, such as `<string>`."""
+    """Return the facts about *code*, which are cached in `_known`; None for code of a library or without a file."""
     known = _known.get(id(code))
     if known is not None and known.code is code:
         return known
@@ -328,10 +333,10 @@ def _on_database(recorders: list[OpenedFiles], arguments: tuple[Any, ...], _: bo
 
 def _on_process(recorders: list[OpenedFiles], arguments: tuple[Any, ...], is_own: bool) -> None:
     if not is_own:
-        return  # a git process that gitmodel itself starts does not count
+        return  # in a thread of gitmodel: ignores the git processes that gitmodel starts
     words: Any = arguments[1] if len(arguments) > 1 else arguments[0]
     words = [words] if isinstance(words, (str, bytes, os.PathLike)) else words
-    # a shell command is one argument of several words
+    # a shell command is one argument that contains several words
     texts = [part for word in words for part in (os.fsdecode(word), *_WORDS.findall(os.fsdecode(word)))]
     if _PROGRAMS & set(map(os.path.basename, texts)):
         recorders[0].reads_registry = True
@@ -358,7 +363,7 @@ sys.addaudithook(_on_event)
 
 
 def _is_importing() -> bool:
-    """Return True if an import lists the folder, to look for modules in it."""
+    """Return True if Python lists a folder only to look for modules to import."""
     return "importlib" in sys._getframe(3).f_code.co_filename
 
 

@@ -1,6 +1,6 @@
 """The code that a step depends on: its file, the project files that it imports, and installed distributions.
 
-Imports no module.
+Finds this code without importing modules.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ _BUILTINS = frozenset(dir(builtins))
 
 
 class StepCode(NamedTuple):
-    """The hashes of all dependencies of a step, by a name to show, and the paths of the project files among these.
+    """The code on which a step depends.
 
-    *unloaded* has the files of modules that this process has not imported.
+    *parts* has the hash of each dependency, by the name that messages show. *files* has the paths of the project files
+    among the dependencies, and *unloaded* those of modules that this process has not imported.
     """
 
     parts: Mapping[str, str]
@@ -42,16 +43,16 @@ class StepCode(NamedTuple):
 
 
 class ProjectCode(Project):
-    """The code of a project during one run, and the dependencies of each step."""
+    """The code of a project during one run. Finds the dependencies of each step in this code."""
 
     def of(self, step: Step[..., Any], modules: Iterable[str] = ()) -> StepCode:
-        """Return the code that *step* depends on, with the values that it names and the versions of libraries.
+        """Return the code that *step* depends on, including the values of globals and the versions of libraries.
 
-        *modules* has the modules that the inputs of the step use: a method of an estimator can change although the
-        stored bytes of the estimator stay the same.
+        *modules* has the modules whose classes the inputs of the step use: the methods of a class can change although
+        the stored bytes of its objects stay the same.
 
-        Raises UnknownCode if a source is missing, if a file was edited after it was loaded, or if the step uses a value
-        that cannot be compared.
+        Raises UnknownCode if a source is missing, if a file was edited after Python had loaded it, or if the step uses
+        a value that cannot be compared.
         """
         found = self._dependencies(step, modules, values=True)
         parts = {_shown(origin): hash_json(text) for origin, text in found.texts.items()}
@@ -61,12 +62,15 @@ class ProjectCode(Project):
         return StepCode(dict(sorted(parts.items())), frozenset(found.files), frozenset(found.unloaded))
 
     def source_digest(self, step: Step[..., Any]) -> str:
-        """Return the hash of the project's code alone, which is the same in every process. Raises UnknownCode."""
+        """Return the hash of the code that *step* depends on, without values, so that it is equal in every process.
+
+        Raises UnknownCode.
+        """
         found = self._dependencies(step, (), values=False)
         return hash_json([sys.version_info[:2], found.texts])
 
     def _dependencies(self, step: Step[..., Any], modules: Iterable[str], *, values: bool) -> _Dependencies:
-        """Collect the dependencies of *step*, with other steps in the same file if a project file uses these."""
+        """Collect the dependencies of *step*, including steps in the same file that other project files use."""
         also: frozenset[str] = frozenset()
         while True:
             found = _Dependencies(self, values=values, also=also)
@@ -78,10 +82,11 @@ class ProjectCode(Project):
 
 
 class _Dependencies:
-    """The dependencies of a step: *texts* by their origin, paths of *files*, and top-level names of *libraries*.
+    """Collects the dependencies of one step.
 
-    *unloaded* has the files of modules that are not imported. *also* has other steps in the step's file on which the
-    step depends.
+    *texts* has the text or hash of each dependency by its origin, *files* the paths of project files, and *libraries*
+    the names of top-level modules of libraries. *unloaded* has the files of modules that this process has not imported.
+    *also* has the names of other steps in the step's file on which the step depends.
     """
 
     def __init__(self, project: Project, *, values: bool, also: frozenset[str]) -> None:
@@ -99,7 +104,7 @@ class _Dependencies:
         self._is_dynamic = False
 
     def collect(self, step: Step[..., Any], modules: Iterable[str]) -> None:
-        """Add the code on which *step* depends, and the *modules*."""
+        """Add the code on which *step* depends, and the files of *modules*."""
         self._add_function(step.function)
         for name in sorted(modules):
             self._add_module(name, optional=True)
@@ -129,7 +134,7 @@ class _Dependencies:
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
             try:
                 self._add_value(f"{function.__qualname__}.{name}", cell.cell_contents)
-            except ValueError:  # raised if the name has no value yet
+            except ValueError:  # raised if the variable has no value yet
                 continue
         return None
 
@@ -171,7 +176,7 @@ class _Dependencies:
                 self.texts[f"{name} ="] = "nothing"
 
     def _add_value(self, name: str, value: Any) -> None:
-        """Add the definition of *value*. Raises UnknownCode for a value without a definition that can be compared."""
+        """Add the code that defines *value*, or its text. Raises UnknownCode for a value that has neither."""
         if isinstance(value, partial):
             for index, part in enumerate((value.func, *value.args, *value.keywords.values())):
                 self._add_value(f"{name}[{index}]", part)
@@ -230,7 +235,7 @@ class _Dependencies:
                     continue
                 self._add_module(name, path)
                 if names and self._is_project(name):
-                    # An imported name can be a module of the package, and `*` any loaded module of the package.
+                    # The imported name can be a module of the package. `*` can import all its loaded modules.
                     loaded = [one for one in sys.modules.copy() if one.startswith(f"{name}.")] if "*" in names else []
                     for each in (*(f"{name}.{one}" for one in names if one != "*"), *sorted(loaded)):
                         self._add_module(each, path, optional=True)
@@ -243,14 +248,14 @@ class _Dependencies:
         return any(place and not is_library(place) for place in places)
 
     def _add_module(self, name: str, importer: str = "", *, optional: bool = False) -> None:
-        """Add the module *name* and the packages around it, imported by the file *importer*."""
+        """Add the module *name*, which the file *importer* imports, and the packages that contain the module."""
         if (name, importer) in self._added:
             return
         self._added.add((name, importer))
         top = name.partition(".")[0]
         if not top or top == "__main__" or top in sys.builtin_module_names:
             return
-        if top in sys.stdlib_module_names and not self._is_project(top):  # there is no local module of this name
+        if top in sys.stdlib_module_names and not self._is_project(top):  # no project file replaces Python's module
             return
         above = name.rpartition(".")[0]
         if above:
@@ -274,7 +279,7 @@ class _Dependencies:
         self.files.add(path)
         label = name or os.path.basename(path)
         if not path.endswith(".py"):
-            with open(path, "rb") as opened:  # the file is an extension module that was built in place
+            with open(path, "rb") as opened:  # an extension module that was built inside the project
                 self.texts[label] = hashlib.sha256(opened.read()).hexdigest()
             return
         file = self.project.read(path)
@@ -292,13 +297,13 @@ class _Dependencies:
         self._add_imports(path, list(file.statements), name if is_package else name.rpartition(".")[0])
 
     def _add_loaded_modules(self) -> None:
-        """Add every loaded project module, because the text of a file does not name every module that it imports."""
+        """Add all loaded modules of the project: the code imports or runs modules whose names are not in its text."""
         for name, path in loaded_modules().items():
             if path not in self._own:
                 self._add_module(name)
 
     def used_from_own_files(self) -> frozenset[str]:
-        """Return the names of steps in the step's own file that other project files use."""
+        """Return the other steps in the step's file whose names occur in project files that import this file."""
         used: set[str] = set()
         for own, steps in self._own.items():
             reaching, left = {own}, [own]
@@ -314,7 +319,7 @@ class _Dependencies:
 
 
 def _shown(origin: str) -> str:
-    """Return a name to show for a dependency of this *origin*: a file or module, its values, or files that it opened.
+    """Return the name that messages show for the dependency with this *origin* in `texts`.
 
     >>> list(map(_shown, ["train.py fit", "/code/train.py RATE =", "features =", "features opened"]))
     ['code train.py fit', 'value /code/train.py RATE', 'value features', 'files opened by features']
@@ -329,10 +334,9 @@ def _shown(origin: str) -> str:
 def _relevant(
     file: SourceFile, function: types.FunctionType, also: frozenset[str]
 ) -> tuple[list[Statement], frozenset[str]]:
-    """Return the statements that *function* depends on, and the names that it uses, directly or through these.
+    """Return the statements of *file* that *function* depends on, and the names that these statements use.
 
-    Returns all statements of the file, without definitions of steps and pipelines that neither *function* nor *also*
-    names.
+    These are all statements, except definitions of other steps and pipelines that neither *function* nor *also* uses.
     """
     line = function.__code__.co_firstlineno
     spared = {
@@ -362,7 +366,7 @@ def _is_declared(value: Any) -> bool:
 
 
 def _global_names(code: types.CodeType) -> set[str]:
-    """Return the names of globals that *code* and the functions in it read."""
+    """Return the names of the globals that *code*, and the functions defined in it, read."""
     found = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     inner = [one for one in code.co_consts if isinstance(one, types.CodeType)]
     return found.union(*map(_global_names, inner)) if inner else found

@@ -1,4 +1,7 @@
-"""The loaded modules of the project, their files, and the files that they opened. Imports no module."""
+"""The loaded modules of the project, their files, and the files that they opened.
+
+Finds them without importing modules.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +23,18 @@ from gitmodel.pipelines.project.value_text import Description, describe_value, s
 
 _Stamp = tuple[int, int, int]
 
-# By name of each loaded project module: an object that is new after a reload, its file, and the file's state at that
-# time.
+# For each loaded module of the project, by name: its spec, which is another object after a reload, its file, and the
+# state of the file when this module first saw it.
 _loaded: dict[str, tuple[object, str, _Stamp | None]] = {}
 
 
 class UnknownCode(Exception):
-    """The code of a step cannot be determined, so the step is not skipped. The text is the reason."""
+    """gitmodel cannot find out on which code a step depends, so the step must run. The text is the reason."""
 
 
 def note_loaded_modules() -> None:
-    """Remember the state of the files of all loaded project modules, to notice later edits."""
-    # A copy, because the garbage collector can import modules during the loop.
+    """Remember the state of the files of all loaded project modules, so that gitmodel notices later edits."""
+    # A copy, because code that the garbage collector runs can import modules during the loop.
     for name, module in sys.modules.copy().items():
         load = getattr(module, "__spec__", None) or module
         known = _loaded.get(name)
@@ -45,7 +48,7 @@ def note_loaded_modules() -> None:
 
 
 class Project:
-    """The modules and files of a project during one run. Includes files below *root* that a module opened."""
+    """The modules and files of a project during one run, and the files below *root* that its modules opened."""
 
     def __init__(self, root: str = "") -> None:
         note_loaded_modules()
@@ -67,13 +70,13 @@ class Project:
         return _read_file(path, stamp)
 
     def find(self, name: str) -> ModuleSpec | None:
-        """Return the spec by which the module *name* is or would be loaded; None if it is not found."""
+        """Return the spec by which Python has loaded or would load the module *name*; None for a missing module."""
         if name not in self._specs:
             self._specs[name] = self._find(name)
         return self._specs[name]
 
     def origin_of(self, name: str) -> str:
-        """Return the path of the module *name* with links resolved; "" for a missing module or one without a file."""
+        """Return the real path of the file of the module *name*; "" for a missing module or a module without a file."""
         if name not in self._origins:
             spec = self.find(name)
             found = spec.origin if spec is not None and spec.has_location else None
@@ -81,10 +84,10 @@ class Project:
         return self._origins[name]
 
     def values_of(self, name: str, file: SourceFile) -> Description:
-        """Return the hash of the values in the module *name*, whose file is *file*, and the modules that define them.
+        """Return the hash of the global values in the module *name*, and the modules that define their classes.
 
-        The module may have read its values from a file or the environment when it was imported. Both results are empty
-        if the module is not loaded.
+        *file* is the parsed file of the module. The values matter because the module may have read them from a file or
+        the environment during its import. Both results are empty if the module is not loaded.
         """
         module = sys.modules.get(name)
         if module is None:
@@ -99,10 +102,10 @@ class Project:
     def opened_by(
         self, path: str, file: SourceFile, globals_: Mapping[str, Any], used: frozenset[str] | None
     ) -> dict[str, str]:
-        """Return the SHA-256 of each file that the module *path* opened to create an object that cannot be compared.
+        """Return the SHA-256 of each file from which the module *path* created an object that cannot be compared.
 
-        Only objects with a name in *used* count, or all objects if it is None. Raises UnknownCode if a file changed
-        meanwhile.
+        Ignores objects without a name in *used*, unless *used* is None. *file* is the parsed file of the module, and
+        *globals_* has its globals. Raises UnknownCode if a file changed after the module had opened it.
         """
         found: dict[str, str] = {}
         try:
@@ -129,7 +132,7 @@ class Project:
                 found = finder.find_spec(name, path)
             except (AttributeError, ImportError, ValueError):
                 continue
-            except KeyError:  # the parent namespace package is not loaded
+            except KeyError:  # raised if the parent, a namespace package, is not loaded
                 found = ModuleSpec(name, None, is_package=True)
                 places = (os.path.join(folder, name.rpartition(".")[2]) for folder in path or ())
                 found.submodule_search_locations = [place for place in places if os.path.isdir(place)]
@@ -139,7 +142,7 @@ class Project:
 
 
 def loaded_modules() -> dict[str, str]:
-    """Return the loaded modules of the project with their files, except `__main__` and similar modules."""
+    """Return the loaded modules of the project with their files, without `__main__` and `__mp_main__`."""
     return {
         name: path for name, (_, path, _) in list(_loaded.items()) if path and name in sys.modules and name[:2] != "__"
     }
@@ -148,8 +151,8 @@ def loaded_modules() -> dict[str, str]:
 def project_modules_of(names: Iterable[str], pickled: Path | None) -> tuple[str, ...]:
     """Return the loaded modules of the project that a stored value uses.
 
-    *names* has full names of classes and functions, whose modules are returned. So is each module whose name occurs in
-    the bytes of the file *pickled*. A superfluous module does little harm: if it changes, the step runs again.
+    These are the modules of the classes and functions in *names*, and modules whose names occur in the bytes of the
+    file *pickled*. Returning a module too many does little harm: if this module changes, a step runs again needlessly.
     """
     note_loaded_modules()
     loaded = loaded_modules()
@@ -176,9 +179,9 @@ def is_project(module: types.ModuleType | None) -> bool:
 
 
 def _is_kept(file: SourceFile, line: int, globals_: Mapping[str, Any], used: frozenset[str] | None) -> bool:
-    """Return True if the statement at *line* created or changed an object with a name in *used* (None: any).
+    """Return True if the statement at *line* may have created or changed an object that cannot be compared.
 
-    Objects that are compared as values are ignored.
+    Ignores objects without a name in *used*, unless *used* is None.
     """
     statement = next((one for one in file.statements if line in one.lines), None)
     if statement is None:

@@ -1,6 +1,6 @@
 """Parsing source files into statements: the names that each top-level statement defines, uses and imports. Pure.
 
-Syntax trees are compared, so comments and formatting do not count.
+The hash of a statement is that of its syntax tree, so that changes of comments and formatting have no effect.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from gitmodel.frozen import Frozen
 
-# Functions that import or run code that the source text does not name.
+# Functions of Python that import modules or run code that the text of the call need not name.
 _DYNAMIC = frozenset(
     {"__import__", "entry_points", "eval", "exec", "import_module", "iter_modules", "run_module", "run_path"}
     | {"spec_from_file_location", "walk_packages"}
@@ -26,7 +26,8 @@ class Statement(Frozen):
 
     *names* has the names that the statement reads, *binds* the names that it assigns or defines, and *imports* the
     level, module and names of its imports. *dynamic* is True if the statement imports or runs code that its text does
-    not name. *definition* is the name of the function that the statement defines, or "".
+    not name, such as by `import_module(name)`. *definition* is the name of the function that the statement defines, or
+    "".
     """
 
     digest: str
@@ -39,7 +40,7 @@ class Statement(Frozen):
 
 
 class SourceFile(Frozen):
-    """A parsed file. *used* has the names and attributes that the file uses, and imported names without their alias."""
+    """A parsed file. *used* has the names and attributes that the file uses; for `from x import a as b`, it has `a`."""
 
     statements: tuple[Statement, ...]
     used: frozenset[str]
@@ -91,7 +92,7 @@ def _statement(node: ast.stmt) -> Statement:
 
 
 def _bound(node: ast.AST) -> Iterator[str]:
-    """Yield the names that *node* binds in its module; inside a function, only the names in `global` statements."""
+    """Yield the names that *node* assigns or defines in its module. A function also assigns its `global` names."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
         if not isinstance(node, ast.Lambda):
             yield node.name

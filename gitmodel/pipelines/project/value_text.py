@@ -1,4 +1,7 @@
-"""Text of plain values and configuration objects, for comparisons between processes. Runs no code of the values."""
+"""Texts of plain values and configuration objects, by which gitmodel compares them between processes.
+
+Making a text runs no code of the value's class.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,10 @@ _LONGEST_TEXT = 1_000  # characters or bytes
 
 
 def spell_value(value: Any) -> str | None:
-    """Return the text of *value*; None if it is neither a plain value nor a configuration of plain values.
+    """Return the text of *value*; None if *value* is neither a plain value nor a configuration of plain values.
 
-    Configuration is a namespace, a dataclass, a pydantic model or an enumeration. A long text is replaced by its hash.
+    A configuration is a namespace, a dataclass, a pydantic model or an enumeration. The result has the hash of a long
+    text instead of the text.
 
     >>> spell_value({"lr": 0.1, "layers": [64, 32]})
     "dict{'lr': 0.1, 'layers': list[64, 32]}"
@@ -53,8 +57,8 @@ def describe_value(value: Any) -> Description:
     """Return the text of *value*, with the name of the type in place of each part that is not plain.
 
     In contrast to `spell_value`, the text includes the attributes of the project's own classes and of their instances,
-    and the defaults, closures and arguments of functions. The result has the names of the modules of these classes and
-    functions instead of the code.
+    and the defaults, closures and arguments of functions. It does not include the code of these classes and functions:
+    *modules* of the result names the modules that define them.
 
     >>> describe_value([1, object()])
     Description(text='list[1, <object>]', modules=frozenset())
@@ -64,24 +68,24 @@ def describe_value(value: Any) -> Description:
 
 
 class _NotPlain(Exception):
-    """A part of a value has no text."""
+    """A part of a value is not plain, so that it has no text."""
 
 
 class _Speller:
-    """Spells one value. If an object occurs again, its number is written, so that the text stays short."""
+    """Makes the text of one value. Writes an object that occurs again as a number, so that the text stays short."""
 
     def __init__(self, *, strict: bool, above: Iterable[int] = ()) -> None:
         self._strict = strict
         self._above = frozenset(above)
         self._seen: dict[int, int] = {}
-        self._kept: list[Any] = []  # keeps each object alive, so that no other object gets its id
+        self._kept: list[Any] = []  # keeps each object alive, so that Python gives its id to no other object
         self.modules: set[str] = set()
 
     def spell(self, value: Any, depth: int) -> str:
         if isinstance(value, enum.Enum):
             return f"{type(value).__qualname__}.{value.name}={self.spell(value.value, depth + 1)}"
         if isinstance(value, int) and value.bit_length() > _LONGEST_DECIMAL:
-            return hex(value)  # Python refuses to print such long numbers in decimal
+            return hex(value)  # not decimal, which Python refuses for such long numbers
         if isinstance(value, (str, bytes)) and len(value) > _LONGEST_TEXT:
             data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
             return f"{type(value).__name__} {hashlib.sha256(data).hexdigest()}"
@@ -102,7 +106,7 @@ class _Speller:
     def _spell_object(self, value: Any, depth: int) -> str:
         kind = type(value)
         if isinstance(value, (set, frozenset)):
-            # the order of a set differs between processes
+            # sorted, because the order of a set differs between processes
             each = sorted(self._apart(item, depth + 1) for item in list(value))
             return f"{kind.__name__}[{', '.join(each)}]"
         if isinstance(value, (list, tuple)):
@@ -141,7 +145,7 @@ class _Speller:
         for cell in value.__closure__ or ():
             try:
                 held.append(cell.cell_contents)
-            except ValueError:  # raised if the name has no value yet
+            except ValueError:  # raised if the variable has no value yet
                 held.append(None)
         return f"{value.__qualname__}({', '.join(self.spell(one, depth + 1) for one in held)})"
 
@@ -166,12 +170,12 @@ class _Speller:
         return f"<{value.__qualname__ if inspect.isclass(value) else type(value).__qualname__}>"
 
     def _pairs(self, name: str, pairs: Any, depth: int) -> str:
-        # a copy, because a step in a thread may change the dict meanwhile
+        # a copy, because a step in another thread may change the dict during the loop
         each = ((self.spell(key, depth + 1), self.spell(item, depth + 1)) for key, item in list(pairs.items()))
         return f"{name}{{{', '.join(f'{key}: {item}' for key, item in each)}}}"
 
     def _apart(self, value: Any, depth: int) -> str:
-        """Return the text of an item of a set, independent of the items before it."""
+        """Return the text of an item of a set, without numbers for objects in earlier items, whose order differs."""
         speller = _Speller(strict=self._strict, above=self._above | self._seen.keys())
         text = speller.spell(value, depth)
         self.modules |= speller.modules

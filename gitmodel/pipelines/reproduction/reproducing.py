@@ -49,7 +49,7 @@ from gitmodel.stores.interface import ArtifactStore
 
 
 class OutputFacts(Frozen):
-    """Facts about an output: its size and, for an artifact of the version, its format and metadata. None is unknown."""
+    """The size of an output and, for an artifact of the version, its format and metadata. None means unknown."""
 
     size: int | None = None
     format: str | None = None
@@ -59,7 +59,8 @@ class OutputFacts(Frozen):
 class ReproducedOutput(Frozen):
     """An output of a step in the recorded run (*old*, *then*) and in the new run (*new*, *now*).
 
-    *old* and *new* are digests, or None if that run has no such output. *then* and *now* are facts about the outputs.
+    *old* and *new* are the digests of the output, or None if the run has no such output. *then* and *now* have further
+    facts about the output in the recorded run and in the new run.
     """
 
     step: str
@@ -78,9 +79,10 @@ class ReproducedOutput(Frozen):
 class Reproduced(Frozen):
     """The result of running the pipeline of a version again.
 
-    *run* is the id of the recorded run. *outputs* has the outputs of all steps, *metadata* the old and new values of
-    the version's keys, and *packages* the differences between the environments. *changed* is True if the code had
-    uncommitted changes. *unknown* has the items that could not be compared, each with advice.
+    *run* is the id of the recorded run. *outputs* has the outputs of all steps. *metadata* has the recorded and the new
+    value of each key of the version's metadata, and *packages* the packages that differ between the environments.
+    *changed* is True if the recorded run used code with uncommitted changes. *unknown* has the items that could not be
+    compared, each with advice.
     """
 
     reference: str
@@ -94,7 +96,7 @@ class Reproduced(Frozen):
 
     @property
     def identical(self) -> bool:
-        """True if every output has the recorded bytes."""
+        """True if every output has the same bytes as in the recorded run."""
         return all(output.same for output in self.outputs)
 
 
@@ -109,10 +111,10 @@ def reproduce(
 ) -> Reproduced:
     """Run the pipeline that made the version *reference* again, and compare the results with the record.
 
-    *folder* is a new folder for the code (`code`) and the registry (`registry`), which is kept; the default is a
-    temporary folder. *secrets* has the values of Secret parameters, which are not recorded. Reproducing runs the code
-    of the recorded commit. Raises NotFound for missing commits or artifacts, UsageError for missing secrets, RunFailed
-    if the pipeline fails.
+    gitmodel checks out the code in `code` and creates the registry of the new run in `registry`, both in *folder*. It
+    keeps *folder*; the default is a temporary folder, which it deletes. *secrets* has the values of Secret parameters,
+    because the record does not have them. Reproducing runs the code of the recorded commit. Raises NotFound for missing
+    commits or artifacts, UsageError for missing secrets, RunFailed if the pipeline fails.
 
     >>> from gitmodel import Client, reproduce                  # doctest: +SKIP
     >>> reproduce(Client(), "iris@production").identical        # doctest: +SKIP
@@ -179,7 +181,7 @@ def _checked_secrets(run: RunRecord, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _before(client: Client, run: RunRecord) -> Oid | None:
-    """Return the commit of the metadata branch before the run was recorded; None if the run was in its first commit.
+    """Return the last commit of the metadata branch without the run; None if the first commit has the run already.
 
     Raises NotFound if a shallow clone lacks the commit.
     """
@@ -208,7 +210,10 @@ def _place(folder: str | os.PathLike[str] | None) -> Iterator[Path]:
 
 @contextmanager
 def _registry(client: Client, commit: Oid | None, path: Path) -> Iterator[Client]:
-    """Create a registry at *path*, with its own store, in the state of the client's at *commit*; yield its client."""
+    """Create a registry at *path* with its own store, and yield a client of this registry.
+
+    The registry has the state that the registry of *client* had at *commit*.
+    """
     repository = client.repository
     init_borrowing(repository.git, path)
     settings = {key: value for key, value in repository.git.environ.items() if not key.startswith("GITMODEL_")}
@@ -243,7 +248,7 @@ def _copy_inputs(source: ArtifactStore, target: ArtifactStore, digests: Mapping[
             try:
                 copy_artifacts(source, target, [(digest, True, None)])
                 continue
-            except GitModelError:  # raised for an artifact that is no manifest, although its first bytes look like one
+            except GitModelError:  # raised for a file that begins like the manifest of a folder, but is no manifest
                 pass
         copy_artifacts(source, target, [(digest, False, None)])
 
@@ -276,7 +281,7 @@ def _run_there(
     read, write = os.pipe()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GITMODEL_")}
     environ.update(clean_environment(environ), GITMODEL_REPO=registry, GITMODEL_STORE=f"{registry}/gitmodel/store")
-    # With `-m`, Python searches the current folder first; this folder has no modules.
+    # With `-m`, Python searches the current folder first for modules. The folder of the registry has none.
     command = [sys.executable, "-m", "gitmodel.pipelines.reproduction.rerun_process", str(write)]
     with os.fdopen(read, "rb") as answers:
         try:
@@ -318,7 +323,7 @@ def _compared(
 
 
 def _version_of(scratch: Client, run: RunRecord, name: str) -> VersionRecord | None:
-    """Return the version that the new run created of the model *name*."""
+    """Return the version that *run* created of the model in the reference *name*; None if there is no such version."""
     for reference in run.versions:
         with suppress(GitModelError):
             model, record = versions.resolve(scratch.writer, VersionRef.parse(reference))
@@ -328,7 +333,7 @@ def _version_of(scratch: Client, run: RunRecord, name: str) -> VersionRecord | N
 
 
 class _Known:
-    """Finds facts about artifacts by digest: in the links of a version, or else the size in the store."""
+    """Finds facts about an artifact by its digest: in the links of a version, or else its size in the store."""
 
     def __init__(self, store: ArtifactStore, record: VersionRecord | None) -> None:
         self._store = store

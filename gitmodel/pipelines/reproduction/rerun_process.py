@@ -1,7 +1,7 @@
 """The process that runs a recorded pipeline again, in a work tree of its code.
 
-The process is separate from the caller's, because it imports the modules of that code and starts in the folder of that
-code.
+This is a separate process, because it imports the recorded code instead of the current code, and works in the folder of
+the recorded code.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ from gitmodel.pipelines.workers.step_modules import import_script
 class RerunRequest(Frozen):
     """A pipeline to run in the work tree *code*, with the recorded *script* and *module*.
 
-    *inputs* has digests by step and parameter. *secrets* has the parameters that are not recorded. *model* is the model
-    of the version to reproduce, and *name* is the version's own name.
+    *inputs* maps step and parameter to the digest of the recorded input. *secrets* has the parameters that the record
+    does not have. *model* is the model of the version to reproduce, and *name* is the version's own name, if it has
+    one.
     """
 
     code: str
@@ -51,7 +52,7 @@ class RerunRequest(Frozen):
 
 
 def main() -> None:
-    """Read a request from stdin, run it, and write the answer to the descriptor in the first argument."""
+    """Read a request from stdin, run its pipeline, and write the answer to the descriptor in the first argument."""
     request = pickle.load(sys.stdin.buffer)  # safe to unpickle, because the parent process wrote it
     with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as out:
         sys.argv = [request.script]
@@ -61,7 +62,7 @@ def main() -> None:
 
 
 def answer(request: RerunRequest) -> dict[str, str]:
-    """Run *request* and return the id of the run as `run`, or the fields of an ErrorText."""
+    """Run the pipeline of *request*. Return the id of the run as `run`, or the fields of an ErrorText."""
     try:
         return {"run": _run(request)}
     except GitModelError as error:
@@ -73,16 +74,16 @@ def answer(request: RerunRequest) -> dict[str, str]:
 def _run(request: RerunRequest) -> str:
     os.chdir(request.code)
     pipeline = find_pipeline(Path(request.code) / request.script, request.module, request.pipeline)
-    # Plain values instead of Secrets: the function may make Secrets itself. The values are hidden in the record.
+    # Plain values, because the function may itself make Secrets of them. `job` below hides them in the record.
     given = {**as_annotated(pipeline.function, request.parameters), **request.secrets}
-    # A parameter that is missing in the record was None.
+    # The record omits parameters that were None.
     missing = [name for name in inspect.signature(pipeline.function).parameters if name not in given]
     secrets = {name: Secret(value) for name, value in request.secrets.items()}
     with naming_lines(secrets):
         job = pipeline.job({**dict.fromkeys(missing), **given}, secrets=secrets.values())
     configs = [job.model_config, *(node.step.model_config for node in job.graph.nodes.values())]
     if not any(config and config.create_new_model_version and config.name == request.model for config in configs):
-        # the call of the recorded run gave the configuration by `with_options`
+        # the caller of the recorded run had given the configuration of this model by `with_options`
         config = ModelConfig(name=request.model, version=request.name, create_new_model_version=True)
         job = replace(job, model_config=config)
     with Client(request.code, repo=request.registry) as client:
@@ -92,7 +93,7 @@ def _run(request: RerunRequest) -> str:
 
 
 def find_pipeline(file: Path, module: str | None, name: str) -> Pipeline:
-    """Return the pipeline *name* in *file*, imported as *module* or as a script. Raises NotFound."""
+    """Import *file* as *module*, or as a script without *module*, and return its pipeline *name*. Raises NotFound."""
     if not file.is_file():
         raise NotFound(
             f"{file.name}, which has the pipeline, is not in the recorded commit",

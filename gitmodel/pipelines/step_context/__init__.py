@@ -1,1 +1,1 @@
-"""The values that a step gets and gives: its request, its context with planned changes, and its result."""
+"""The request that a step gets, the context in which it plans changes, and the result that it returns."""

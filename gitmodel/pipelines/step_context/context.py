@@ -1,4 +1,4 @@
-"""The context of a step: its run, and the changes that the step plans for the end of the run."""
+"""The context of a step: facts about its run and version, and the changes that it plans for the end of the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gitmodel.pipelines.step_context.step_results import AliasPlan, MetadataPlan
 
 
 class StepFiles(Protocol):
-    """Loads artifacts in the process of a step, and stores those that the step links."""
+    """Loads and stores artifacts for a step, in the process of the step."""
 
     def load(self, name: str, ref: InputReference, *, trusted: bool) -> Any: ...
     def path(self, name: str, ref: InputReference) -> Path: ...
@@ -40,13 +40,13 @@ class VersionInput:
         self._context = context
 
     def load(self, *, trusted: bool = False) -> Any:
-        """Return the object in the artifact, as `Artifact.load` does, and record it as an input of the step."""
+        """Return the object in the artifact, as `Artifact.load` does. Record the artifact as an input of the step."""
         return self._used.load(self.name, self._ref, trusted=trusted)
 
     def path(self) -> Path:
-        """Return a file or folder with the content, and record the artifact as an input.
+        """Return the path of a file or folder with the content. Record the artifact as an input of the step.
 
-        The file exists until the step ends.
+        The file or folder exists until the step ends.
         """
         return self._used.path(self.name, self._ref)
 
@@ -114,8 +114,9 @@ class PlannedVersion:
     def number(self) -> int:
         """The version's number.
 
-        If a step reads the number of a new version, the number is never reused, even if the run fails. If the process
-        of the step died, or was ended by a timeout or an interrupt, gitmodel assumes that the step has read the number.
+        If a step reads the number of a new version, gitmodel never gives the number to another version, even if the run
+        fails. gitmodel assumes that the step has read the number if its process died or was ended by a timeout or an
+        interrupt.
         """
         self._read()
         return self._facts.number
@@ -138,7 +139,7 @@ class PlannedVersion:
 
     @property
     def description(self) -> str:
-        """The description before the run; for a new version, the description in the ModelConfig."""
+        """The description that the version had before the run; for a new version, the one in the ModelConfig."""
         if self._facts.record is None:
             return self._context.model_config.version_description or ""
         self._read()
@@ -146,7 +147,7 @@ class PlannedVersion:
 
     @property
     def tags(self) -> list[str]:
-        """The tags before the run; for a new version, those in the ModelConfig."""
+        """The tags that the version had before the run; for a new version, those in the ModelConfig."""
         if self._facts.record is None:
             return sorted(set(self._context.model_config.version_tags or ()))
         self._read()
@@ -154,7 +155,7 @@ class PlannedVersion:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The metadata before the run; empty for a new version."""
+        """The metadata that the version had before the run; empty for a new version."""
         if self._facts.record is None:
             return {}
         self._read()
@@ -168,13 +169,14 @@ class PlannedVersion:
     def get_artifact(self, name: str) -> VersionInput:
         """Return an artifact that the version had before the run.
 
-        If the step loads the artifact, the run records it as an input. Raises NotFound, also for each artifact of a new
-        version: these are outputs of the run's steps, which a step takes as inputs.
+        If the step loads the artifact, the run records the artifact as an input of the step. Raises NotFound if the
+        version had no such artifact. A new version had none: its artifacts are outputs of other steps, which a step
+        takes as parameters.
         """
         if name not in self._facts.readable:
             there = ", ".join(self._facts.readable) or "none"
             hint = (
-                "it is made by this run: pass the output of its step to this one"
+                "this run creates it: pass the output of its step to this step"
                 if self._facts.new
                 else f"its artifacts: {there}"
             )
@@ -191,10 +193,11 @@ class PlannedVersion:
         add_tags: Iterable[str] = (),
         remove_tags: Iterable[str] = (),
     ) -> None:
-        """Change description and tags, or give a name to a version without a name, when the run succeeds.
+        """Plan to change the description, the tags or the name. The change takes effect if the run succeeds.
 
-        The arguments are those of `ModelVersion.update`. If a change is impossible at the end of the run, for example
-        because the name is taken, gitmodel warns, leaves the change out, and the run succeeds.
+        Only a version without a name can get a name. The arguments are those of `ModelVersion.update`. If the change is
+        impossible at the end of the run, for example because the name is taken, gitmodel warns and leaves the change
+        out. The run succeeds nevertheless.
         """
         if name is not None:
             check_version_name(name)
@@ -205,10 +208,10 @@ class PlannedVersion:
         self._context.plans.append(UpdatePlan(self._of, name, said, changes._replace(whole=whole)))
 
     def set_stage(self, stage: Any, *, reason: str = "", force: bool = False, leave: bool = False) -> None:
-        """Put the version into *stage* when the run succeeds. Raises UsageError for an unknown stage.
+        """Plan to put the version into *stage* if the run succeeds. Raises UsageError for an unknown stage.
 
         If a rule of the stage refuses the promotion, or if the version would leave a later stage and *leave* is not
-        given, gitmodel warns, leaves the promotion out, and the run succeeds.
+        given, gitmodel warns and leaves the promotion out. The run succeeds nevertheless.
         """
         wanted = str(getattr(stage, "value", stage))
         known = [*self._facts.stages, ARCHIVED, NONE]
@@ -218,18 +221,18 @@ class PlannedVersion:
         self._context.plans.append(StagePlan(self._of, wanted, why, bool(leave)))
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
-        """Give the version an alias when the run succeeds."""
+        """Plan to give the version an alias if the run succeeds."""
         self._context.plans.append(AliasPlan(self._of, check_alias(alias), self._reason(reason)))
 
     def log_metadata(
         self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
     ) -> None:
-        """Set metadata of the version, or of its *artifact*, when the run succeeds.
+        """Plan to set metadata of the version, or of its *artifact*, if the run succeeds.
 
-        Raises NotFound for an *artifact* that the version does not have and no step of the run makes.
+        Raises NotFound if the version does not have *artifact*, and no step of the run creates it.
         """
         refuse_other_keywords(
-            "log_metadata", values, f"it is of {self.model}; write artifact= for one of its artifacts"
+            "log_metadata", values, f"the metadata is of {self.model}; write artifact= for the metadata of an artifact"
         )
         if artifact is not None and artifact not in self._facts.artifacts:
             there = ", ".join(self._facts.artifacts) or "none"
@@ -244,7 +247,7 @@ class PlannedVersion:
         return f"PlannedVersion({self.reference!r})"
 
     def _read(self) -> None:
-        """Remember that the step read its version, so that its result is not cached and the number is not reused."""
+        """Remember that the step read its version: gitmodel does not cache its result, and never reuses the number."""
         self._context.is_particular = True
         self._facts.read = True
 
@@ -258,10 +261,11 @@ class PlannedVersion:
 
 @shows_our_form
 class StepContext:
-    """The run, pipeline and step that are running, and the model version on which they work.
+    """The context of a running step: its run, its pipeline, and the model version on which it works.
 
-    *is_particular* is True if the step read something that differs between runs; then the result of the step is not
-    cached. *left_out* has the fields that looked like credentials, each with the kind of credential.
+    *is_particular* is True if the step read a fact that differs between runs. Then gitmodel does not cache its result.
+    *left_out* has the fields that gitmodel does not record because they looked like credentials, each with the kind of
+    credential.
     """
 
     _other_names: ClassVar[Mapping[str, str]] = {
@@ -293,14 +297,14 @@ class StepContext:
 
     @property
     def model_config(self) -> ModelConfig:
-        """The model configuration of the step, or else of the pipeline. Raises UsageError if neither has one."""
+        """The ModelConfig of the step, or else of the pipeline. Raises UsageError if both have none."""
         if self._config is None:
             raise self._no_model()
         return self._config
 
     @property
     def model_version(self) -> PlannedVersion:
-        """The `PlannedVersion` that the step's model configuration names. Raises UsageError without a configuration.
+        """The `PlannedVersion` on which the step works. Raises UsageError if step and pipeline have no ModelConfig.
 
         The version has `number`, `name`, `reference`, `is_new`, `description`, `tags` and `metadata`. `artifacts` and
         `get_artifact("NAME").load()` read the artifacts that the version had before the run. `update`, `set_stage`,
@@ -325,11 +329,11 @@ class StepContext:
         format: str = "",
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Store *source*, a value or path, as the artifact *name* of the new version, or else as an output of the step.
+        """Store *source*, a value or path, as the artifact *name* of the new version.
 
-        The value is stored immediately, so that a checkpoint or a plot is kept even if the step fails later. Raises
-        Conflict for a name that is taken, UsageError for *metadata* without a new version, and the errors of saving the
-        value.
+        If the run creates no version, *name* is an output of the step. gitmodel stores the value at once, so that a
+        checkpoint or a plot stays even if the step fails later. Raises Conflict for a name that is taken, UsageError
+        for *metadata* without a new version, and the errors of saving the value.
 
         >>> get_step_context().link_artifact("checkpoint", weights, kind="model")      # doctest: +SKIP
         """
@@ -340,7 +344,7 @@ class StepContext:
         if fold(name) in taken:
             raise Conflict(
                 f"step {self.step} cannot link {name}: there is an output of this name",
-                hint="give it another name, such as one with the number of the round",
+                hint="give it another name, for example with the number of the round",
             )
         if metadata and not (facts and facts.new):
             raise UsageError(f"{name} is an output of the run, which cannot have metadata", hint="leave metadata out")
@@ -353,7 +357,7 @@ class StepContext:
                 self.model_version.log_metadata(metadata, artifact=name)
 
     def keep(self, values: Mapping[str, Any], where: str = "metadata") -> dict[str, Any]:
-        """Return *values* without fields that look like credentials. Add those fields to `left_out`."""
+        """Return *values* without fields that look like credentials. Add the removed fields to `left_out`."""
         kept, found = without_credentials(values)
         self.left_out += [(f"{where}.{field}" if where else field, what) for field, what in found]
         return kept

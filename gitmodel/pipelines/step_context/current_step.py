@@ -1,4 +1,4 @@
-"""The step that runs here: finding its context, and setting metadata without naming the version."""
+"""Finding the context of the step that is running, and setting metadata of its version by a function call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _current: ContextVar[StepContext | None] = ContextVar("gitmodel_step", default=N
 
 
 def current_step() -> StepContext | None:
-    """Return the context of the step that is running here; None outside of a step."""
+    """Return the context of the step that is running in this thread; None outside of a step."""
     return _current.get()
 
 
@@ -53,9 +53,9 @@ def log_model_metadata(
 ) -> None:
     """Set metadata of the version that the step works on, or of *version*, a reference such as `"demo@3"`.
 
-    In a step, the change takes effect when the run succeeds. Elsewhere, the change is made at once, and *version* is
-    required. *renumbered* confirms a number that a pull gave to another version. Raises NotFound, and UsageError for a
-    value that a record cannot hold.
+    In a step, the change takes effect if the run succeeds. Outside of steps, *version* is required, and gitmodel writes
+    the change at once. *renumbered* confirms a number that a pull has given to another version. Raises NotFound for an
+    unknown version, and UsageError for a value that a record cannot hold.
 
     >>> log_model_metadata(accuracy=0.97, version="demo@3")      # doctest: +SKIP
     """
@@ -75,9 +75,10 @@ def log_artifact_metadata(
 ) -> None:
     """Set metadata of *artifact*, or of the only output of the running step.
 
-    Artifacts that the step linked with `get_step_context().link_artifact` count as outputs. *artifact* belongs to the
-    version that the step works on, or to *version*, as for `log_model_metadata`. Raises NotFound, and UsageError for a
-    value that a record cannot hold. Without *artifact*, raises UsageError if the step has no output or several.
+    *artifact* belongs to the version that the step works on, or to *version*, as for `log_model_metadata`. Raises
+    NotFound for an unknown version or artifact, and UsageError for a value that a record cannot hold. Without
+    *artifact*, raises UsageError if the step has no output or several. Artifacts that the step linked with
+    `get_step_context().link_artifact` are outputs, too.
 
     >>> log_artifact_metadata(rows=150, artifact="train", version="demo@3")      # doctest: +SKIP
     """
@@ -86,9 +87,10 @@ def log_artifact_metadata(
     if artifact is None:
         context = get_step_context()
         if version or len(context.outputs) != 1:
+            known = f"one of: {', '.join(context.outputs)}" if context.outputs else "an artifact of the version"
             raise UsageError(
-                f"step {context.step} does not say which artifact the metadata is of",
-                hint=f"name one with artifact=: {', '.join(context.outputs) or 'the step itself has none'}",
+                f"step {context.step} does not name the artifact to which the metadata belongs",
+                hint=f"write artifact= with {known}",
             )
         artifact = context.outputs[0]
     _log({**(metadata or {}), **values}, artifact, version, renumbered)

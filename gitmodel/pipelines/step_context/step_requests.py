@@ -14,7 +14,11 @@ from gitmodel.registry.named_stores.store_access import StorePlace
 
 
 class Location(Frozen):
-    """The location of a step for another process, and the digest of its code. *file* is "" for an importable module."""
+    """The place from which another process imports a step.
+
+    *file* is the file of a script, or "" for a module that Python can import by its name. *path* has the folders to add
+    to `sys.path`. *code* is the digest of the code, by which the process detects other code.
+    """
 
     module: str
     qualname: str
@@ -25,7 +29,7 @@ class Location(Frozen):
 
 @dataclass
 class VersionFacts:
-    """The version that a step works on. *read* becomes True when the step asks for its version.
+    """The version that a step works on. *read* becomes True when the step reads a fact about its version.
 
     *artifacts* has the names of the version's artifacts, including those that the run adds. For a version that existed
     before the run, *record* is its record and *readable* has its artifacts by name.
@@ -43,7 +47,7 @@ class VersionFacts:
 
 
 class Facts(Frozen):
-    """The facts for the context of a step."""
+    """The facts that the run sends to a step for its context."""
 
     run: str
     pipeline: str
@@ -52,12 +56,16 @@ class Facts(Frozen):
 
     @property
     def has_read_version(self) -> bool:
-        """True if the step asked for its version."""
+        """True if the step has read a fact about its version, such as the number."""
         return self.version is not None and self.version.read
 
 
 class StoreRequest(Frozen):
-    """The URLs of the step's stores, the folder *root* for copies, and the digest *probe* of an object in the store."""
+    """The stores that a step reads and writes.
+
+    *root* is the folder for copies of objects from servers. *probe* is the digest of an object in the store, by which
+    the process of the step checks that it reaches the same store.
+    """
 
     urls: list[str]
     root: str
@@ -68,9 +76,9 @@ class InputReference(Frozen):
     """An artifact that a step takes as an input.
 
     With *trusted*, loading may run code in the artifact; otherwise loading may use only the classes and functions in
-    *names*. *suggested* has the names that the registry suggests to trust. *modules* has the recorded modules of the
-    project that the artifact uses. *size* is None if no record has the size, *place* is None for the store of the step,
-    and *file* is None if the file name is unknown.
+    *names*. *suggested* has further names, which the registry suggests to trust. *modules* has the modules of the
+    project that the artifact uses, as recorded. *size* is None if no record has the size, *place* is None for the store
+    of the step, and *file* is None if the file name is unknown.
     """
 
     digest: str
@@ -85,9 +93,10 @@ class InputReference(Frozen):
     file: str | None = None
 
     def spelled(self, wanted: Any) -> str:
-        """Return the text by which the cache compares this input: its digest. *wanted* is the step's annotation.
+        """Return the text by which the cache compares this input.
 
-        If the step may get the input as a path, the text includes the file name.
+        The text is the digest. If the step may get the input as a path, the text includes the file name. *wanted* is
+        the annotated type of the input.
         """
         is_path = wanted is Path or self.materializer == "path" or self.format == FOLDER_FORMAT
         return f"{self.digest} {self.file}" if is_path and self.file else self.digest
@@ -96,12 +105,13 @@ class InputReference(Frozen):
 class Request(Frozen):
     """Everything that the process of a step needs.
 
-    *step* is None if the process has the step. *code* has the project files that the step depends on, and *unloaded*
-    has those that the run itself has not imported. *pickle* allows pickle for values that no other format can store.
-    *keep* is the folder for values that cannot be stored, or "" if the process may be on another machine. *timeout* is
-    in seconds. *log* is the folder for the output of the step; if the process cannot write to this folder, the result
-    contains the output. *attempt* is 0 if the output is discarded. *alone* is True if no other step runs in the process
-    at the same time.
+    *step* is None if the step runs in the process of the run. *root* is the folder of the project. *code* has the
+    project files that the step depends on, and *unloaded* those of these files that the process of the run has not
+    imported. *pickle* allows pickle for values that no other format can store. *keep* is the folder for values that
+    cannot be stored, or "" if the process may be on another machine. *timeout* is in seconds. *log* is the folder for
+    the output of the step. If the process cannot write to this folder, the result contains the output. *attempt* is the
+    number of the attempt, or 0 to keep no output. *alone* is True if no other step runs in the process at the same
+    time.
     """
 
     step: Location | None

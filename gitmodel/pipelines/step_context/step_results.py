@@ -1,7 +1,4 @@
-"""The result of a step.
-
-The process of the step sends the result to the run, and the journal keeps some results for later runs.
-"""
+"""The result of a step, which its process sends to the run, and which the journal may keep for later runs."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ class StagePlan(Frozen):
 
 
 class AliasPlan(Frozen):
-    """An alias for the version *of*, which it gets if the run succeeds."""
+    """An alias that the version *of* gets if the run succeeds."""
 
     of: Numbered
     alias: str
@@ -47,7 +44,7 @@ class AliasPlan(Frozen):
 
 
 class UpdatePlan(Frozen):
-    """A name, description and tags for the version *of*, which it gets if the run succeeds."""
+    """A name, description and tags that the version *of* gets if the run succeeds."""
 
     of: Numbered
     name: str | None
@@ -60,7 +57,7 @@ class UpdatePlan(Frozen):
 
 
 class MetadataPlan(Frozen):
-    """Metadata of the version *of*, or of its *artifact*, which is set if the run succeeds.
+    """Metadata that gitmodel sets on the version *of*, or on its *artifact*, if the run succeeds.
 
     *of* is the version that the step works on, or a reference to another version.
     """
@@ -78,7 +75,7 @@ Plan = StagePlan | AliasPlan | UpdatePlan | MetadataPlan
 
 
 def refuse_secrets_in_plans(plans: Iterable[Plan], secrets: SecretValues) -> None:
-    """Raise Refused if a plan holds the value of a Secret."""
+    """Raise Refused if a text of a planned change holds the value of a Secret."""
     if secrets.holds([plan.texts for plan in plans]):
         raise Refused(
             "the metadata or reason holds the value of a Secret", hint="leave it out: the history is permanent"
@@ -89,7 +86,7 @@ class StoredOutput(Frozen):
     """An output of a step that is in the store.
 
     *needs_trust* has the full names of the classes and functions that a machine must trust to load the output.
-    *modules* has the modules of the project that the output uses. *file* is the name of its file or folder.
+    *modules* has the modules of the project that the output uses. *file* is the name of the stored file or folder.
     """
 
     name: str
@@ -113,12 +110,12 @@ class StepResult(Frozen):
     """The result of a step.
 
     *withheld* has the outputs that were not stored because they seem to hold credentials, each with a message.
-    *left_out* has the fields that looked like credentials, each with the kind of credential. *opened* is the state of
-    the files that the step opened, or None if a file changed meanwhile. *particular* is True if another run could get
-    another result. *read* has the digests, by name, of artifacts that the step loaded from its version. *secrets* has
-    the values of the Secrets that the step made. *read_version* is True if the step asked for the version on which it
-    works. *may_pass_later* is True if the step failed and another attempt may succeed. *output* has the files with the
-    output of a step on another machine, by name.
+    *left_out* has the metadata and other fields that were left out because they looked like credentials, each with the
+    kind of credential. *opened* is the state of the files that the step opened, or None if a file changed during the
+    step. *particular* is True if the same step could have another result in another run. *read* has the digests, by
+    name, of artifacts that the step loaded from its version. *secrets* has the values of the Secrets that the step
+    made. *read_version* is True if the step read a fact about its version. *may_pass_later* is True if the step failed
+    and another attempt may succeed. *output* has what a step on another machine printed, as log files by name.
     """
 
     status: Literal["succeeded", "cached", "failed", "cancelled"]
@@ -138,12 +135,12 @@ class StepResult(Frozen):
 
     @property
     def is_reusable(self) -> bool:
-        """True if another run may use the result."""
+        """True if a later run may use the result instead of running the step."""
         return self.status == "succeeded" and not self.particular and self.opened is not None
 
 
 def to_json(result: StepResult) -> dict[str, Any]:
-    """Return, as JSON values, the parts of a reusable *result* that a later run needs."""
+    """Return the parts of a reusable *result* that a later run needs, as JSON values."""
     plans = [_plan_to_json(plan) for plan in result.plans if isinstance(plan, MetadataPlan)]
     outputs = [asdict(output) for output in result.outputs]
     opened = asdict(result.opened) if result.opened is not None else None

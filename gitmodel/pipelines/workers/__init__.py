@@ -1,1 +1,1 @@
-"""Running one step: the executors, the request and result of a step, its context and its output."""
+"""Running one step: the executors, loading its inputs, calling it, storing its outputs, and keeping what it prints."""

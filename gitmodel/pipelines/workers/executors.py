@@ -1,4 +1,4 @@
-"""Executors of steps: those with a name, and any `concurrent.futures.Executor`."""
+"""The executors that run steps: gitmodel's own, which have names, and any `concurrent.futures.Executor`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from gitmodel.frozen import Frozen
 EXECUTORS = ("in-order", "threads", "processes", "dask", "dask:ADDRESS")
 _HINT = f"the executors are {', '.join(EXECUTORS)}; threads:4, processes:4 and dask:4 set the number of workers"
 
-# Seconds between the request to end and the kill of a worker, which can save outputs of its step to files meanwhile.
+# Seconds between SIGTERM and SIGKILL for a worker. In this time, it can save outputs of its step to files.
 _GRACE = 10.0
 
 
 class InOrder(Executor):
-    """Runs each call at once, in this thread."""
+    """Runs each call in this thread, before `submit` returns."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run the call and return a finished future."""
@@ -39,8 +39,9 @@ class InOrder(Executor):
 
 
 class RunningExecutor:
-    """A started executor. *slots* is the greatest number of steps that it gets at a time, or None.
+    """A started executor.
 
+    *slots* is the greatest number of steps that gitmodel gives the executor at the same time; None means no limit.
     *run_on_all* is the method `run` of a `distributed.Client`, which calls a function on each worker.
     """
 
@@ -52,15 +53,15 @@ class RunningExecutor:
         self._run_on_all = run_on_all
 
     def ask(self, fn: Callable[..., Any], *args: Any) -> dict[str, Any]:
-        """Call *fn* on each worker. Return the results or exceptions by address; {} without *run_on_all*."""
+        """Call *fn* on each worker. Return results or exceptions by the worker's address; {} without *run_on_all*."""
         return self._run_on_all(fn, *args, on_error="return") if self._run_on_all is not None else {}
 
     def submit(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
-        """Run a call on a worker."""
+        """Call *fn* on a worker."""
         return self._executor.submit(fn, *args)
 
     def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any] | None:
-        """Run a call again, separately from other calls, after its worker died. Return None if this is impossible."""
+        """Call *fn* again after its worker died, separately from other calls. Return None if this is impossible."""
         return None
 
     def done(self, future: Future[Any]) -> None:
@@ -68,7 +69,7 @@ class RunningExecutor:
 
 
 class ProcessWorkers(RunningExecutor):
-    """A pool of spawned processes, which is replaced if it loses a worker."""
+    """A pool of spawned processes. If a worker dies, a new pool replaces it."""
 
     def __init__(self, count: int) -> None:
         super().__init__(_processes(count), count)
@@ -84,7 +85,7 @@ class ProcessWorkers(RunningExecutor):
             return self._executor.submit(fn, *args)
 
     def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
-        # Only this step gets the new pool, so that the step is the cause if the worker dies again.
+        # A pool for this step alone: if its worker dies again, the step is the cause.
         pool = _processes(1)
         future = pool.submit(fn, *args)
         self._alone[future] = pool
@@ -112,7 +113,7 @@ class ProcessWorkers(RunningExecutor):
 
 
 class ExecutorChoice(Frozen):
-    """An executor that is not started yet. *shares* is True if its workers share the memory of this process."""
+    """An executor that has not started yet. *shares* is True if its workers share the memory of this process."""
 
     name: str
     shares: bool
@@ -120,14 +121,14 @@ class ExecutorChoice(Frozen):
 
     @property
     def is_local(self) -> bool:
-        """True if its workers are on this machine, with the packages of this process."""
+        """True if the workers are on this machine, with the packages of this process."""
         return self.shares or self.name in ("in-order", "threads", "processes")
 
 
 def choose_executor(wanted: Any) -> ExecutorChoice:
-    """Return the executor *wanted*: a name in EXECUTORS, an Executor, or a `distributed.Client`; None is "in-order".
+    """Return the choice for *wanted*: a name in EXECUTORS, an Executor, or a `distributed.Client`. None is "in-order".
 
-    The run does not shut down an executor object. Raises UsageError for any other value of *wanted*.
+    gitmodel does not shut down an Executor or Client that the user gives. Raises UsageError for other values.
     """
     if wanted is not None and not isinstance(wanted, str):
         return _choose_given(wanted)
@@ -167,7 +168,7 @@ def _threads(count: int) -> Iterator[RunningExecutor]:
     try:
         yield RunningExecutor(threads, count)
     except BaseException:
-        # Does not wait for the thread, which Python cannot stop: the run can be recorded while the thread continues.
+        # Python cannot stop a thread. gitmodel does not wait for it, and records the run while the thread continues.
         threads.shutdown(wait=False, cancel_futures=True)
         raise
     threads.shutdown()
@@ -192,15 +193,15 @@ def _processes(count: int) -> Executor:
 
 
 def _begin_worker() -> None:
-    # The terminal sends Ctrl-C to every process. Between steps, only the main process handles it.
+    # The terminal sends Ctrl-C to every process. Workers ignore it between steps; the main process handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # With a priority of 100, the pools end before Python waits for the children of this process.
+    # With the priority 100, Python ends these pools before it waits for the child processes of this process.
     multiprocessing.util.Finalize(None, _end_pools, exitpriority=100)
 
 
 def _end_pools() -> None:
-    """End the pools that steps left open. Python and joblib end pools at exit, but not in a spawned process."""
+    """End the pools that steps left open. Python and joblib do not end them when a spawned process exits."""
     for name in ("joblib.externals.loky.reusable_executor", "loky.reusable_executor"):
         pool = getattr(sys.modules.get(name), "_executor", None)
         if pool is not None:
@@ -230,13 +231,14 @@ def _dask(address: str, count: int) -> Iterator[RunningExecutor]:
         raise UsageError("the dask executor needs dask.distributed", hint="pip install 'gitmodel[dask]'") from None
     connect: Any = distributed.Client
     try:
-        # A step whose worker died runs a second time, as with the executor "processes".
+        # If a worker died, Dask runs its step a second time, as the executor "processes" does.
         with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
             local = {"n_workers": count, "threads_per_worker": 1, "dashboard_address": ":0"}
             client = connect(**({"address": address} if address else local), set_as_default=False)
     except (OSError, ValueError, asyncio.TimeoutError) as error:
         raise Unreachable(
-            f"no Dask scheduler answers at {address}: {error}", hint="start it, or choose another executor"
+            f"no Dask scheduler answers at {address}: {error}",
+            hint="start a scheduler there, or choose another executor",
         ) from None
     with client:
         executor = client.get_executor(pure=False)

@@ -1,6 +1,6 @@
-"""Steps with a timeout: each runs in a separate process.
+"""Running a step that has a timeout, in a process of its own.
 
-After the timeout, gitmodel ends this process and its children.
+After the timeout, gitmodel ends this process and its child processes.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from gitmodel.pipelines.step_context.step_requests import Request
 from gitmodel.pipelines.step_context.step_results import StepResult
 from gitmodel.pipelines.workers.worker import run_step
 
-# Seconds between SIGTERM and SIGKILL: fewer than the ten seconds that an interrupted worker has.
+# Seconds between SIGTERM and SIGKILL: fewer than the ten seconds that gitmodel gives an interrupted worker.
 _GRACE = 5.0
 
 
 def run_limited_step(request: Request) -> StepResult:
-    """Run a step in a new process. If the step exceeds its timeout, end the group of processes.
+    """Run a step in a new process, and return its result. After the timeout, end the process and its child processes.
 
     Raises BrokenExecutor if the process died.
     """
     if is_reachable(request.log) or not request.attempt:
         return _run_within(request)
-    # The process writes its result to files, because a killed process cannot return a value.
+    # The process writes what the step prints to files, because a killed process cannot return a value.
     with tempfile.TemporaryDirectory(prefix="gitmodel-log-", ignore_cleanup_errors=True) as folder:
         log = Path(folder, "log")
         result = _run_within(replace(request, log=log))
@@ -78,11 +78,11 @@ def _run_within(request: Request) -> StepResult:
 
 
 def _result_of(process: subprocess.Popen[bytes], request: Request, receiver: Connection) -> StepResult | None:
-    """Wait for the step in *process* and return its result. After the timeout, end the process and return None."""
+    """Send *request* to *process*, wait, and return the result. After the timeout, end the process and return None."""
     assert process.stdin is not None
     assert request.timeout is not None
     data = pickle.dumps(request)
-    with suppress(BrokenPipeError):  # the process died before it had read the request
+    with suppress(BrokenPipeError):  # raised if the process died before it had read the request
         process.stdin.write(len(data).to_bytes(8, "big") + data)
         process.stdin.flush()
     if not receiver.poll(request.timeout):
@@ -101,7 +101,7 @@ def _result_of(process: subprocess.Popen[bytes], request: Request, receiver: Con
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Send SIGTERM to all processes in the group of *process*, and later SIGKILL to those that still run."""
+    """Send SIGTERM to *process* and its child processes, and later SIGKILL to those that still run."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
@@ -115,7 +115,7 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """Run the step whose request is on stdin, and send its result to the file descriptor in the first argument."""
+    """Read a request from stdin, run its step, and send the result to the file descriptor in the first argument."""
     sender = int(sys.argv[1])
     os.set_inheritable(sender, False)
     lifeline = os.dup(0)
@@ -132,7 +132,7 @@ def main() -> None:
 
 
 def _end_with_parent(lifeline: int) -> None:
-    """Wait until the worker ends, and then end this group of processes, so that no process outlives the run."""
+    """End this process and its child processes when the parent process ends, so that none outlives the run."""
     if os.read(lifeline, 1) == b"":
         os.killpg(0, signal.SIGTERM)
         time.sleep(_GRACE)

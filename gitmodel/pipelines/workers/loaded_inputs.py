@@ -24,8 +24,12 @@ from gitmodel.stores.interface import ArtifactStore
 
 
 def open_store(wanted: StoreRequest, *, shared: bool) -> ArtifactStore:
+    """Open the store of a step. Raises Unreachable if this process does not reach the store of the run.
+
+    *shared* is True in the process of the run, which needs no check.
+    """
     store = open_urls(wanted.urls, Path(wanted.root))
-    # A worker on another machine would create its own store, which no other machine can read.
+    # Without this check, a worker on another machine would create a store there, which no other machine can read.
     if not shared and not store.holds(wanted.probe):
         raise Unreachable(
             "this worker cannot reach the artifact store of the run",
@@ -53,7 +57,7 @@ def load_inputs(
 def load_input(
     request: Request, store: ArtifactStore, target: Path, name: str, ref: InputReference, wanted: Any
 ) -> Any:
-    """Return the input *name* for a step that annotates it as *wanted*: the loaded value, or a path."""
+    """Return the input *name* of a step: the loaded value, or a path. *wanted* is the annotated type of the input."""
     source = open_place(ref.place, store, Path(request.store.root))
     if ref.format == FOLDER_FORMAT:
         fetching.get_folder(source, ref.digest, target, size=ref.size)

@@ -1,7 +1,8 @@
-"""The program that empties the pipes of a process whose steps print, and passes the text to a thread of this process.
+"""A program that reads what steps print from pipes, keeps it, and passes it on to a thread in the process of the steps.
 
-C code that holds the lock of the interpreter stops that thread. Meanwhile the relay keeps the text, so that the C code
-does not wait. `python -I -S` runs this file in a separate process, so the file imports only fast modules of Python.
+The thread cannot read while C code of a step holds the lock of the Python interpreter. If the C code printed more than
+a pipe holds, it would wait forever. The relay is a separate process, so it can always empty the pipes. `python -I -S`
+runs this file, which imports only modules that Python imports fast.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ import sys
 from collections import deque
 
 _CHUNK = 1 << 16
-# The greatest number of bytes that the relay keeps for a stream. Beyond it, printing waits, so that a child process
-# cannot fill the memory.
+# The greatest number of bytes that the relay keeps for a stream. Then printing waits, so that a child process cannot
+# fill the memory.
 _MOST = 256 << 20
 _MOST_CHUNKS = 64
 ASK, DONE = b"?", b"!"
 
 
 class Stream:
-    """The text of one stream, which is read from *source* and written to *target*."""
+    """The text of stdout or stderr, which the relay reads from *source* and writes to *target*."""
 
     def __init__(self, source: int, target: int) -> None:
         self.source = source
@@ -31,7 +32,7 @@ class Stream:
         os.set_blocking(target, False)
 
     def take(self) -> bool:
-        """Read the text in the source. Return False if the source was empty."""
+        """Read text from the source and keep it. Return False if the source was empty."""
         if not _is_readable(self.source):
             return False
         data = os.read(self.source, _CHUNK)
@@ -40,7 +41,7 @@ class Stream:
         return bool(data)
 
     def give(self) -> None:
-        """Write as much to the target as it accepts. Raises BrokenPipeError."""
+        """Write as much of the kept text to the target as it accepts. Raises BrokenPipeError."""
         data = self.kept.popleft()
         try:
             written = os.write(self.target, data)
@@ -52,10 +53,11 @@ class Stream:
 
 
 def relay(streams: list[Stream], control: int, busy: mmap.mmap) -> None:
-    """Pass on the text of the streams, until the process at the other end of *control* ends.
+    """Pass on the text of the streams, until the process of the steps ends, which is at the other end of *control*.
 
-    If that process asks, answers when all text that was printed before is passed on. *busy* is 1 from before a text is
-    read until the text is passed on. The process need not ask while *busy* is 0 and the sources are empty.
+    The process of the steps sends ASK to learn when the relay has passed on everything printed before. Then the relay
+    sends DONE. The process need not ask if the sources are empty and *busy* is 0. The relay sets *busy* to 1 before it
+    reads a text, and to 0 after it has passed the text on.
     """
     asked = False
     while True:
@@ -88,9 +90,9 @@ def relay(streams: list[Stream], control: int, busy: mmap.mmap) -> None:
 
 
 def show_rest(streams: list[Stream], readers: list[int]) -> None:
-    """Write the remaining text, such as the last words of a killed process, to the output of this process.
+    """Write the text that the process of the steps has not read before it ended to the output of the relay.
 
-    *readers* are the ends from which that process read.
+    *readers* are the ends of the pipes from which the process read.
     """
     for number, (stream, reader) in enumerate(zip(streams, readers, strict=True), 1):
         while _is_readable(reader):
@@ -115,7 +117,8 @@ def _is_readable(number: int) -> bool:
 def main() -> None:
     """Relay between the file descriptors in the arguments.
 
-    These are two sources, two targets, the reading ends of the targets, the control socket, and a file of one byte.
+    These are two sources, two targets, the reading ends of the two targets, the control socket, and the file of one
+    byte for *busy*.
     """
     *pipes, control, file = map(int, sys.argv[1:])
     streams = [Stream(*pair) for pair in zip(pipes[:2], pipes[2:4], strict=True)]

@@ -1,4 +1,4 @@
-"""The errors of a step: explained, with a traceback that begins in the code of the step."""
+"""The errors of a step as texts: with explanations of common mistakes, and tracebacks that begin in the step's code."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _WORKERS = os.path.dirname(__file__)
 
 
 def may_pass_later(error: BaseException) -> bool:
-    """Return True if another attempt may succeed after *error*: not after an interrupt or a refusal by gitmodel."""
+    """Return True if another attempt may succeed after *error*. An interrupt and a refusal by gitmodel are final."""
     return isinstance(error, Exception) and not isinstance(error, (UsageError, Refused))
 
 
 def _own_frames(found: TracebackType | None) -> TracebackType | None:
-    """Return the part of the traceback that begins in the step's own code; all of it if the step did not start."""
+    """Return the traceback from the first frame outside of this folder; all of it if the step did not start."""
     inner = found
     while inner is not None and os.path.dirname(inner.tb_frame.f_code.co_filename) == _WORKERS:
         inner = inner.tb_next
@@ -32,7 +32,7 @@ def _own_frames(found: TracebackType | None) -> TracebackType | None:
 
 
 def explain(error: BaseException, request: Request) -> BaseException:
-    """Return *error*, or an error that explains it if it comes from a common mistake."""
+    """Return *error*; for a common mistake, return an error that explains what to do instead."""
     message = message_of(error)
     if isinstance(error, AssertionError) and multiprocessing.current_process().daemon and "daemonic" in message:
         explained = UsageError(
@@ -65,4 +65,5 @@ def explain(error: BaseException, request: Request) -> BaseException:
 
 
 def describe(error: BaseException, secrets: SecretValues) -> ErrorText:
+    """Return *error* as a text with its traceback, without *secrets*."""
     return ErrorText.with_frames(error, _own_frames(error.__traceback__)).hidden(secrets)

@@ -1,4 +1,4 @@
-"""The modules of steps: naming the module of a step for another process, and importing it there."""
+"""The modules of steps: the name by which another process imports the module of a step, and the import there."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from gitmodel.pipelines.project.project_code import ProjectCode
 from gitmodel.pipelines.project.project_modules import UnknownCode, is_project
 from gitmodel.pipelines.step_context.step_requests import Location
 
-# The environment variable with the id of the step's process, for the processes that the step starts.
+# The environment variable by which processes that a step starts get the id of the step's process.
 _RUNS_STEP = "GITMODEL_STEP_PROCESS"
 _steps_here = 0
 _counting = threading.Lock()
-# The files of scripts that this process imported, by module.
+# The files of scripts that this process imported, by the names of their modules.
 _scripts: dict[str, str] = {}
 
 _importing = threading.local()
 
 
 def is_importing(module: str) -> bool:
-    """Return True if this process only imports *module*, as workers and processes of a pool that a step has started do.
+    """Return True if this process imports *module* only to get its functions. Then its calls of pipelines must not run.
 
-    Then pipelines that the module calls must not run.
+    Workers import modules for this reason, and so do the processes of a pool that a step has started.
     """
     spawned = getattr(multiprocessing.current_process(), "_inheriting", False)
     return bool(spawned) or getattr(_importing, "script", False) or _is_imported_for_step(module)
@@ -49,7 +49,7 @@ def _is_imported_for_step(module: str) -> bool:
 
 @contextmanager
 def running_step() -> Iterator[None]:
-    """Mark child processes that start during the block as started by a step."""
+    """Mark the child processes that start during the block as processes that a step started."""
     global _steps_here
     with _counting:
         _steps_here += 1
@@ -64,7 +64,7 @@ def running_step() -> Iterator[None]:
 
 
 def script_of(step: Step[..., Any]) -> tuple[str, str]:
-    """Return the name by which another process imports the module of *step*, and the file of a script or ""."""
+    """Return the name by which another process imports the module of *step*, and the file of a script, or ""."""
     module = step.function.__module__
     if module in _scripts:
         return module, _scripts[module]
@@ -83,14 +83,15 @@ def name_of_main() -> str | None:
 
 
 def is_script(module: str) -> bool:
-    """Return True for the name of a module that `import_script` imported."""
+    """Return True if *module* is the name of a module that `import_script` imported."""
     return module in _scripts
 
 
 def location(step: Step[..., Any], project: ProjectCode) -> Location:
-    """Return the location of *step* for another process, with the digest of its code.
+    """Return the place from which another process imports *step*, with the digest of its code.
 
-    Raises UsageError if the code was edited after it was loaded, because another process would load the new code.
+    Raises UsageError if the code was edited after this process had loaded it, because another process would load the
+    new code.
     """
     module, file = script_of(step)
     try:
@@ -109,7 +110,7 @@ def unnamed_script() -> str:
 
 
 def import_script(file: str) -> ModuleType:
-    """Import the script at *file* under the name that other processes use, without running pipelines that it calls."""
+    """Import the script at *file* by the name that other processes use. The script's calls of pipelines run nothing."""
     spawned = sys.modules.get("__mp_main__")
     if spawned is not None and os.path.realpath(getattr(spawned, "__file__", None) or "") == file:
         adopt(spawned)  # a spawned process has already imported the script as `__mp_main__`
@@ -131,9 +132,9 @@ def import_script(file: str) -> ModuleType:
 
 
 def import_module(name: str) -> ModuleType:
-    """Import the module *name* as `python -m` does, with the current folder first. Do not run pipelines that it calls.
+    """Import the module *name* as `python -m` does. The module's calls of pipelines run nothing.
 
-    Adds the current folder to `sys.path`.
+    Adds the current folder at the start of `sys.path`.
     """
     folder = os.getcwd()
     if folder not in sys.path:
@@ -147,7 +148,7 @@ def _import_file(name: str, file: str) -> ModuleType:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise UsageError(f"{file} cannot be imported", hint="name a Python file; every worker must see it")
+        raise UsageError(f"{file} cannot be imported", hint="give the path of a Python file that every worker can read")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -168,7 +169,7 @@ def _only_importing() -> Iterator[None]:
 
 
 def find_step(where: Location) -> Step[..., Any]:
-    """Import the step at *where*, and compare its code. Raises UsageError if this process has other code."""
+    """Import the step at *where*. Raises UsageError if its code differs from the code in the process of the run."""
     sys.path += [folder for folder in where.path if folder not in sys.path and os.path.isdir(folder)]
     found = _imported(where)
     if not _has_code(found, where.code):
@@ -202,7 +203,7 @@ def _imported(where: Location) -> Step[..., Any]:
 
 
 def _forget_project() -> None:
-    for name, module in sys.modules.copy().items():  # while a list is made, the garbage collector can import
+    for name, module in sys.modules.copy().items():  # a copy, because the garbage collector can import modules
         if name != "__main__" and is_project(module):
             del sys.modules[name]
     importlib.invalidate_caches()

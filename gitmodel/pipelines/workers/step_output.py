@@ -1,7 +1,7 @@
-"""The output of steps: everything that is printed while a step runs is also written to the log of the step.
+"""Copying everything that is printed while a step runs to the log of the step.
 
-The file descriptors 1 and 2 of this process lead through pipes while a step runs, so the log includes the output of
-child processes and of C code. All output also appears where it would appear without the log, such as on the terminal.
+While a step runs, the file descriptors 1 and 2 of this process are pipes, so that the log includes the output of child
+processes and of C code. All output also appears where it would appear without the log, such as on the terminal.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gitmodel.pipelines.workers import output_relay
 
 _CHUNK = 1 << 16
 _PIPE = 1 << 20
-# Packages of gitmodel's dependencies whose C code prints nothing.
+# Packages with C code that gitmodel itself needs. Their C code prints nothing.
 _NEEDED = frozenset({"pydantic_core", "rtoml"})
 _DRAINS = 64
 
@@ -37,10 +37,10 @@ _redirection: _Redirection | None = None
 
 @contextmanager
 def keeping_output(log: LogWriter | None, *, alone: bool) -> Iterator[None]:
-    """Write everything that is printed in the block to *log* as well.
+    """Copy everything that is printed in the block to *log*.
 
-    If several steps run in this process (*alone* is False), output of Python goes to the log of the step whose thread
-    prints it. All other output goes to the logs of all running steps.
+    *alone* is False if several steps run in this process. Then gitmodel writes what Python code prints to the log of
+    the step in whose thread the code runs, and all other output to the logs of all running steps.
     """
     global _redirection
     if log is None:
@@ -60,22 +60,22 @@ def keeping_output(log: LogWriter | None, *, alone: bool) -> Iterator[None]:
 
 
 class _Redirection:
-    """The pipes for the output of this process, and the thread that passes the output on. Created once in a process."""
+    """The pipes for the output of this process, and the thread that reads them. A process creates one redirection."""
 
     def __init__(self) -> None:
         self.logs: list[LogWriter] = []
         self._reading = threading.Lock()
-        self._saved: dict[int, int] = {}  # the place to which each stream led before
+        self._saved: dict[int, int] = {}  # copies of the original file descriptors 1 and 2
         self._streams: list[tuple[str, Any, bool]] = []
         self._ends, self._writers = _pipes()
-        self._readers = self._ends  # the stream of each end from which this process reads
+        self._readers = self._ends  # the ends of pipes that this process reads, each with its stream (1 or 2)
         self._relay: _Relay | None = None
-        self._modules = 0  # the number of loaded modules at the last check for C code
+        self._modules = 0  # the number of modules that were loaded at the last search for C code
         self._start_thread()
-        atexit.register(self.drain)  # passes on the output of processes that steps left running
+        atexit.register(self.drain)  # for output of processes that steps left running
 
     def begin(self, log: LogWriter, *, alone: bool) -> None:
-        """Start to copy the output of this process to *log*."""
+        """Start copying the output of this process to *log*."""
         _flush()
         if self.logs:
             self.drain()
@@ -88,7 +88,7 @@ class _Redirection:
         self.logs = [*self.logs, log]
 
     def end(self, log: LogWriter) -> None:
-        """Write the output until now to *log*, and stop copying."""
+        """Copy the remaining output to *log*, and stop copying."""
         _flush()
         if len(self.logs) == 1:
             self._restore()
@@ -96,13 +96,13 @@ class _Redirection:
         self.logs = [other for other in self.logs if other is not log]
 
     def show(self, number: int, data: bytes) -> None:
-        """Write *data* to the place to which the stream *number* led before."""
+        """Write *data* to the original file descriptor *number*."""
         with suppress(KeyError, OSError):
             while data:
                 data = data[os.write(self._saved[number], data) :]
 
     def is_terminal(self, number: int) -> bool:
-        """Return True if the stream *number* led to a terminal before the redirection."""
+        """Return True if the original file descriptor *number* is a terminal."""
         return number in self._saved and os.isatty(self._saved[number])
 
     def _redirect(self, alone: bool) -> None:
@@ -119,7 +119,8 @@ class _Redirection:
             to_descriptor = _descriptor_of(stream) in (1, 2)
             buffered = to_descriptor and not getattr(stream, "line_buffering", True)
             if buffered:
-                stream.reconfigure(line_buffering=True)  # the log has a time for each line; a kill loses no whole line
+                # so that the log gets the time of each line, and a kill loses no whole line
+                stream.reconfigure(line_buffering=True)
             self._streams.append((name, stream, buffered))
             if stream is not None and (not alone or not to_descriptor or self.is_terminal(number)):
                 setattr(sys, name, _Stream(stream, self, number, to_descriptor=to_descriptor))
@@ -152,12 +153,12 @@ class _Redirection:
             self._start_thread()
 
     def _leave_relay(self) -> None:
-        """Let the thread of this process read from the pipes again, after the process of the relay ended."""
+        """Read from the pipes in a thread of this process again, because the process of the relay has ended."""
         self._relay, self._readers = None, self._ends
         self._start_thread()
 
     def drain(self) -> None:
-        """Pass on everything that was printed so far."""
+        """Read everything that was printed so far, show it, and write it to the logs."""
         relay = self._relay
         if relay is not None:
             relay.wait_until_empty(self._read)
@@ -167,7 +168,7 @@ class _Redirection:
                     break
 
     def _read(self, reader: int) -> bool:
-        """Pass on the text in a pipe. Return False if the pipe was empty."""
+        """Read text from a pipe, show it, and write it to the logs. Return False if the pipe was empty."""
         with self._reading:
             number = self._readers.get(reader)
             if number is None or not _is_readable(reader):
@@ -183,7 +184,7 @@ class _Redirection:
 
 
 class _Relay:
-    """The process of `output_relay`, which reads from the pipes *ends*. This process reads its text from *readers*."""
+    """The process that runs `output_relay`. It reads the pipes *ends*, and writes the text to the pipes *readers*."""
 
     def __init__(self, ends: dict[int, int]) -> None:
         self.readers, writers = _pipes()
@@ -194,7 +195,7 @@ class _Relay:
             file.truncate(1)
             self._busy = mmap.mmap(file.fileno(), 1)
             passed = (*ends, *writers.values(), *self.readers, theirs.fileno(), file.fileno())
-            # In a session of its own, so that Ctrl-C does not end the relay.
+            # A session of its own, so that Ctrl-C does not end the relay.
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", output_relay.__file__, *map(str, passed)],
                 stdin=subprocess.DEVNULL,
@@ -206,7 +207,7 @@ class _Relay:
             os.close(writer)
 
     def wait_until_empty(self, read: Callable[[int], bool]) -> None:
-        """Call *read* with each end that has text, until all output from before this call was read."""
+        """Call *read* with each end that has text, until it has read all output that was printed before this call."""
         if not any(map(_is_readable, self._ends)) and not self._busy[0]:
             return  # the relay has passed on everything
         waiting = select.poll()
@@ -225,12 +226,12 @@ class _Relay:
 
 
 def _pipes() -> tuple[dict[int, int], dict[int, int]]:
-    """Return large pipes: the streams (1 or 2) by reading end, and the writing ends by stream."""
+    """Return two large pipes: a map of reading ends to streams (1 or 2), and a map of streams to writing ends."""
     readers, writers = {}, {}
     for number in (1, 2):
         reader, writers[number] = os.pipe()
         readers[reader] = number
-        with suppress(OSError, ImportError):  # only Linux has this
+        with suppress(OSError, ImportError):  # only Linux can make pipes larger
             from fcntl import F_SETPIPE_SZ, fcntl
 
             fcntl(reader, F_SETPIPE_SZ, _PIPE)
@@ -254,7 +255,7 @@ def _has_foreign_c_code() -> bool:
 
 
 def _forget_in_child() -> None:
-    """Forget the logs in a child process that a step forked: the parent reads the pipes and writes the logs."""
+    """Forget the logs in a child process that a step forked, because the parent reads the pipes and writes the logs."""
     global _redirection, _changing
     if _redirection is not None:
         _redirection.logs = []
@@ -267,7 +268,7 @@ if hasattr(os, "register_at_fork"):  # Windows cannot fork
 
 
 class _Stream:
-    """Replaces `sys.stdout` or `sys.stderr` while a step runs. A terminal if the original stream was one."""
+    """Replaces `sys.stdout` or `sys.stderr` while a step runs. Is a terminal if the original stream was one."""
 
     def __init__(self, stream: TextIO, capture: _Redirection, number: int, *, to_descriptor: bool) -> None:
         self._stream = stream
@@ -279,8 +280,8 @@ class _Stream:
         """Print *text*, and write it to the log of the step."""
         log = _log_here.get()
         data = text.encode(errors="backslashreplace") if isinstance(text, str) else b""
-        self._capture.drain()  # earlier output of child processes comes first
-        if not self._to_descriptor:  # the stream of a notebook, whose output does not pass through the pipes
+        self._capture.drain()  # so that earlier output of child processes comes first
+        if not self._to_descriptor:  # the stream of a notebook, which does not write to the pipes
             for each in [log] if log is not None else list(self._capture.logs):
                 each.write(self._number, data)
         elif log is not None and len(self._capture.logs) > 1:

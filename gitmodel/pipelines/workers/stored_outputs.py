@@ -1,4 +1,4 @@
-"""Storing the outputs of a step, and keeping those that cannot be stored in local files."""
+"""Storing the outputs of a step. gitmodel keeps outputs that it cannot store in local files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ log = logging.getLogger("gitmodel.pipelines")
 
 
 class NotStored(Exception):
-    """Outputs of a step could not be stored because of *error*. *stored* has those in the store, *kept* local files."""
+    """gitmodel could not store outputs of a step because of *error*.
+
+    *stored* has the outputs that are in the store, *kept* those in local files, and *lost* the names of all others.
+    """
 
     def __init__(
         self, error: BaseException, stored: list[StoredOutput], kept: list[KeptValue], lost: list[str]
@@ -51,7 +54,10 @@ class NotStored(Exception):
         self._lost = lost
 
     def told(self, text: ErrorText, *, elsewhere: bool) -> ErrorText:
-        """Return *text* with the files of the kept values, *elsewhere* on another machine, and the way to load them."""
+        """Return *text* with the local files of the kept values, and a hint how to load these.
+
+        *elsewhere* is True if the step ran on another machine, which the text then names.
+        """
         kept, hint = told_kept(self._kept, machine=socket.gethostname() if elsewhere else "")
         lost = f"; no file keeps {', '.join(self._lost)}, which cannot be pickled or holds a Secret"
         message = f"{text.message}{kept}{lost if self._lost else ''}"
@@ -59,7 +65,7 @@ class NotStored(Exception):
 
 
 class StepOutputs:
-    """Stores the outputs of a step. An output that cannot be stored is kept in a file on this machine."""
+    """Stores the outputs of a step. Keeps an output that it cannot store in a file on this machine."""
 
     def __init__(
         self, request: Request, store: ArtifactStore, scratch: TemporaryFiles, stored: list[StoredOutput]
@@ -76,14 +82,14 @@ class StepOutputs:
     def store(self, outputs: Iterable[tuple[OutputSpec, str, Any]]) -> None:
         """Store *outputs*, except files that seem to hold credentials.
 
-        Raises NotStored if an output could not be stored, KeyboardInterrupt after an interrupt. In both cases, values
-        that are not stored are saved to local files.
+        Raises NotStored if an output could not be stored, KeyboardInterrupt after an interrupt. Before this, saves the
+        values that are not in the store to local files.
         """
         failure: BaseException | None = None
         for index, (spec, name, item) in enumerate(outputs):
             written: list[tuple[Path, str]] = []
             try:
-                if isinstance(failure, (Unreachable, KeyboardInterrupt)):  # the others cannot be stored either
+                if isinstance(failure, (Unreachable, KeyboardInterrupt)):  # no other output can be stored, either
                     raise failure
                 self._store_one(spec, name, item, f"output-{index}", written)
             except BaseException as error:
@@ -93,7 +99,10 @@ class StepOutputs:
             raise self.failure(failure) from None
 
     def keep(self, name: str, value: Any, *written: tuple[Path, str]) -> None:
-        """Keep *value* in a file of this machine; *written* is a file that contains it already, with the format."""
+        """Keep *value* in a file of this machine, unless it holds a Secret.
+
+        *written* is a file that already contains *value*, with the format of the file.
+        """
         if value is None or self.secrets.holds(value):
             return
         if isinstance(value, Path):
@@ -107,7 +116,10 @@ class StepOutputs:
             self._lost.append(name)
 
     def failure(self, error: BaseException) -> BaseException:
-        """Return the error for outputs that could not be stored because of *error*. An interrupt stays an interrupt."""
+        """Return the error to raise for outputs that could not be stored because of *error*.
+
+        If *error* is an interrupt, return the interrupt with a text about the kept values.
+        """
         failure = NotStored(error, self.stored, self._kept, self._lost)
         if not isinstance(error, KeyboardInterrupt):
             return failure
@@ -117,13 +129,13 @@ class StepOutputs:
         return error
 
     def link(self, name: str, value: Any, spec: OutputSpec) -> None:
-        """Store the artifact *name*, which the step links itself. Raises Refused if it seems to hold credentials."""
+        """Store the artifact *name* for `link_artifact`. Raises Refused if the artifact seems to hold credentials."""
         self._store_one(spec, name, value, f"linked-{len(self.stored)}", [])
         if name in self.withheld:
             raise Refused(self.withheld.pop(name), hint=f"link a copy without them; {OVERRIDE}")
 
     def _store_one(self, spec: OutputSpec, name: str, value: Any, file: str, written: list[tuple[Path, str]]) -> None:
-        """Store one output; a value that is no path is first saved in *file*, whose path is added to *written*."""
+        """Store one output. First save a value that is no path in *file*, and add the path of *file* to *written*."""
         allow_credentials = self._request.allow_credentials
         if isinstance(value, Path) and not allow_credentials and (seen := find_credentials(value)):
             self.withheld[name] = describe_credentials(f"the artifact {name}", seen)
@@ -150,7 +162,7 @@ class StepOutputs:
             modules = project_modules_of(needs, path if plugins.find_format(format).unsafe else None)
         refuse_secrets(f"the output {name}", value, path, self.secrets)
         given = LocalArtifact(name, path, spec.kind or kind, "" if path.is_dir() else format, needs, kept_name)
-        # The step's own files were searched before, and files that gitmodel writes need no search.
+        # No search for credentials here: files of the step were searched above, and files of gitmodel need no search.
         link = store_artifact(self._store, given, allow_credentials=True, warn=partial(log.warning, "%s"))
         if format in PICKLES and not spec.format and not isinstance(value, Path):
             log.warning("%s", told_pickled(name, format))

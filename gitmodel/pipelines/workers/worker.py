@@ -1,4 +1,4 @@
-"""The worker: runs a step in this process or another, and returns errors as text instead of raising them."""
+"""The worker, which runs a step, in this process or another one. It returns errors as texts instead of raising them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ from gitmodel.stores.interface import ArtifactStore
 def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult:
     """Run one step: load its inputs, call it, and store its outputs, except files that seem to hold credentials.
 
-    *step* is given where the worker shares memory with the coordinator. Elsewhere, the step is imported by its name.
+    In the process of the run, *step* is the step. In other processes, *step* is None, and the worker imports the step
+    by its name.
     """
     clock = time.perf_counter()
     given = [value for value in request.values.values() if isinstance(value, Secret)]
@@ -83,7 +84,10 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
 
 
 class _StepLog:
-    """The log of an attempt of a step: in the folder of the request, or else in a temporary one."""
+    """The log of one attempt of a step. It is in the folder of the request if this process can write there.
+
+    Otherwise, it is in a temporary folder.
+    """
 
     def __init__(self, request: Request, known: RunSecrets, made: list[Secret]) -> None:
         self._own = None if is_reachable(request.log) else TemporaryFiles("gitmodel-log-")
@@ -97,7 +101,7 @@ class _StepLog:
         return self._shared if self._own is None else self._own.path("log")
 
     def end(self, traceback: str) -> tuple[tuple[str, bytes], ...]:
-        """Write the *traceback* of a failed step, and return the files if they are in a temporary folder."""
+        """Write the *traceback* of a failed step to the log. If the log is in a temporary folder, return its files."""
         if self.writer is None:
             return ()
         if traceback:
@@ -123,9 +127,10 @@ def _run(
     stored: list[StoredOutput],
     log: LogWriter | None,
 ) -> StepResult:
-    """Run the step and return its result; add the Secrets that it makes to *made*, and then to *known*.
+    """Run the step and return its result.
 
-    Outputs are added to *stored* as soon as they are in the store.
+    Adds the Secrets that the step makes to *made* at once, and to *known* when the step has ended. Adds each output to
+    *stored* as soon as it is in the store.
     """
     step = given
     if step is None:
@@ -155,7 +160,7 @@ def _run(
         except BaseException as error:
             outputs.keep(step.name, value)
             raise outputs.failure(error) from None
-        # The coordinator ends the processes of its workers by SIGTERM when it is interrupted.
+        # If the user interrupts the run, its process ends its workers by SIGTERM.
         with cleaning_up_when_terminated() if given is None else nullcontext():
             outputs.store(matched)
     changes_stages = any(isinstance(plan, (StagePlan, AliasPlan, UpdatePlan)) for plan in context.plans)
@@ -207,7 +212,7 @@ def _match_outputs(step: Step[..., Any], names: list[str], value: Any) -> list[t
 
 
 class _StepFiles:
-    """Loads the artifacts of the version of a step, and stores those that the step links."""
+    """Loads artifacts of the step's version for the step, and stores artifacts that the step links."""
 
     def __init__(
         self,
@@ -225,12 +230,12 @@ class _StepFiles:
         self._count = itertools.count()
 
     def load(self, name: str, ref: InputReference, *, trusted: bool) -> Any:
-        """Return the object in an artifact. *trusted* allows formats that run code."""
+        """Return the object in the artifact *ref*. *trusted* allows formats that run code."""
         ref = replace(ref, trusted=True) if trusted else ref
         return load_input(self._request, self._store, self._target(ref), name, ref, None)
 
     def path(self, name: str, ref: InputReference) -> Path:
-        """Return a file or folder with the content of an artifact."""
+        """Return the path of a file or folder with the content of the artifact *ref*."""
         found: Path = load_input(self._request, self._store, self._target(ref), name, ref, Path)
         return found
 
