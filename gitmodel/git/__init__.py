@@ -1,1 +1,1 @@
-"""git itself: running it, reading and writing its objects, its locks, its signatures. Knows nothing of registries."""
+"""Running git, and reading and writing its settings, refs, objects, signatures and work trees. Knows no registries."""

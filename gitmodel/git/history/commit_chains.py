@@ -1,4 +1,4 @@
-"""Commits of the branch: reading them, and finding their place on the chain of first parents."""
+"""Reading commits, and finding out if a commit is on the chain of first parents of another commit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COMMITS_KEPT = 4_000
 
 
 class Commits:
-    """The commits of one repository, with caches. *shallow* is True if its history is cut off."""
+    """The commits of one repository, with caches. *shallow* is True in a shallow clone, which lacks older commits."""
 
     def __init__(self, git: Git, reader: ObjectReader, facts: FactCache, *, shallow: bool) -> None:
         self._git = git
@@ -47,7 +47,7 @@ class Commits:
         return found
 
     def read_ahead(self, ids: Iterable[Oid]) -> None:
-        """Read the commits *ids* into the cache, in one request. Errors are left to the later call of `read`."""
+        """Read the commits *ids* into the cache, in one request. Ignores errors: a later call of `read` raises them."""
         wanted = [id for id in dict.fromkeys(ids) if id not in self._parsed]
         for found in self._reader.get_many(wanted):
             if not isinstance(found, Invalid):
@@ -98,7 +98,7 @@ class Commits:
     def author(self, commit: Commit, path: str) -> str:
         """Return the author of the change of *path* in *commit*.
 
-        If *commit* is a merge: of the newest merged change of *path*.
+        If *commit* is a merge, return the author of the newest merged commit that changed *path*.
         """
         if len(commit.parents) < 2:
             return commit.author
@@ -108,7 +108,7 @@ class Commits:
     def is_hidden(self, commit: Oid) -> bool:
         """Return True if git does not show *commit* or its first parent, because the clone is shallow.
 
-        The file `shallow` decides this: a shallow clone can have the object of a commit that git does not show.
+        git hides commits by the file `shallow`. The clone can still have the object of a hidden commit.
         """
         if not self.shallow:
             return False
@@ -129,7 +129,7 @@ class Commits:
         return True
 
     def _follow(self, tip: Oid) -> None:
-        """Keep the cache of the chain if *tip* extends it; clear it otherwise."""
+        """Keep the cached chain if *tip* is a newer commit on top of it; otherwise clear the cache."""
         if tip == self._chain_tip:
             return
         if not (self._chain_tip and self.reaches(tip, self._chain_tip)):
@@ -162,7 +162,7 @@ class Commits:
         return True
 
     def _walks_to(self, at: str, commit: Oid) -> bool:
-        """Return True if the first parents of *at* lead to *commit*, by git's walk."""
+        """Return True if git finds *commit* on the chain of first parents of *at*."""
         walked = self._git.lines("rev-list", "--first-parent", "--parents", at, f"^{commit}", answers=(0, 128))
         last = walked[-1].split() if walked else [at, commit if at == commit else ""]
         return len(last) > 1 and last[1] == commit

@@ -1,4 +1,4 @@
-"""Queries about commits that git answers: the commit of a name, and the content of a history."""
+"""Asking git about commits: the commit that a name stands for, and the commits of a history."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def author_name(git: Git, named: str) -> str:
 
 
 def list_commits(git: Git, named: str) -> list[Oid]:
-    """Return the commits of BASE..HEAD, by the first parents of HEAD, or the one commit *named*.
+    """Return the commits that *named* stands for: one commit, or for BASE..HEAD the first parents of HEAD down to BASE.
 
     Raises GitModelError if git does not find the commits.
     """
@@ -144,7 +144,7 @@ def newest_merged_changing(git: Git, merge: Oid, parent: Oid, path: str) -> Oid 
 
 
 def author_of_addition(git: Git, tips: Iterable[Oid], without: Oid, path: str) -> str:
-    """Return the author of the newest commit in *tips* and not in *without* that added *path*, or ""."""
+    """Return the author of the newest commit in the history of *tips*, not of *without*, that added *path*, or ""."""
     asked = ("log", "-1", "--format=%an", "--diff-filter=A", *tips, f"^{without}", "--", path)
     return "".join(git.lines(*asked))
 
@@ -206,7 +206,7 @@ def trailer_values(git: Git, tip: Oid, base: Oid, key: str) -> dict[Oid, list[st
 
 
 def read_edge(common_dir: Path) -> frozenset[Oid]:
-    """Return the commits of the file `shallow`: git hides their parents, even if these exist."""
+    """Return the commits in the file `shallow`, where a shallow clone ends: git hides their parents."""
     try:
         text = (common_dir / "shallow").read_text(encoding="ascii")
     except OSError:

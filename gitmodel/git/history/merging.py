@@ -15,7 +15,7 @@ from gitmodel.git.running.failures import GitError
 from gitmodel.git.running.process import Git
 
 _FILE_MODES = ("100644", "100755")
-# The merge that a git host would make, independent of the user's configuration and attributes.
+# With these settings, git merges as a git host does, whatever the user's configuration and attributes say.
 _AS_HOSTS_DO = (
     "-c", "merge.renames=true", "-c", "merge.directoryRenames=conflict", "-c", "merge.renormalize=false",
     "-c", "merge.conflictStyle=merge", "-c", "core.attributesFile=/dev/null",

@@ -25,7 +25,7 @@ def list_tags(git: Git) -> list[TaggedCommit]:
     found = []
     for line in git.lines("for-each-ref", f"--format={_FORMAT}", "refs/tags"):
         tag, own, target, time, author = line.split("\0")
-        if time:  # else it names a tree or a file
+        if time:  # otherwise the tag names a tree or a file
             found.append(TaggedCommit(tag, target or own, datetime.fromtimestamp(int(time), timezone.utc), author))
     return found
 

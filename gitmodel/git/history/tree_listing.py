@@ -17,7 +17,7 @@ class ListedFile(NamedTuple):
 
 
 def list_tree(git: Git, commit: Oid, *folders: str) -> bytes:
-    """Return the files of *commit*, or of these *folders*, as `git ls-tree -r -z` prints them."""
+    """Return the files of *commit*, or only those in *folders*, as `git ls-tree -r -z` prints them."""
     return git.run("ls-tree", "-r", "-z", commit, "--", *folders)
 
 

@@ -56,7 +56,7 @@ class LooseObjects:
                 os.close(descriptor)
 
     def close(self) -> None:
-        """End the threads, if there are any."""
+        """End the threads that flush files, if there are any."""
         if self._flushers is not None:
             self._flushers.shutdown()
             self._flushers = None

@@ -76,7 +76,7 @@ class NewObject(Frozen):
 
 
 def parse_tree(data: bytes) -> dict[str, Entry]:
-    """Return the entries of a tree, in its order. Bytes of names that are not UTF-8 become surrogates."""
+    """Return the entries of a tree, in the order of the tree. Bytes of names that are not UTF-8 become surrogates."""
     entries = {}
     position = 0
     while entry := _TREE_ENTRY.match(data, position):
@@ -94,7 +94,7 @@ def format_tree(entries: Mapping[str, Entry]) -> bytes:
     return b"".join(line for _, line in sorted(map(_tree_line, entries.keys(), entries.values())))
 
 
-# A writer formats the same folder again and again, with one other entry each time.
+# A writer formats the same folder again and again, with one changed entry each time.
 @lru_cache(1 << 12)
 def _tree_line(name: str, entry: Entry) -> tuple[bytes, bytes]:
     """Return the place of an entry in git's order, and its bytes in a tree."""
@@ -129,7 +129,7 @@ def format_tag(target: Oid, name: str, tagger: str, message: str) -> bytes:
 
 
 def format_pack(objects: Iterable[NewObject]) -> bytes:
-    """Return the bytes of a pack of *objects*, each once and complete (`git help gitformat-pack`)."""
+    """Return the bytes of a pack with each of *objects* once, and none as a difference (`git help gitformat-pack`)."""
     distinct = {new.id: new for new in objects}
     packed = b"".join(_packed_head(new) + zlib.compress(new.data, 1) for new in distinct.values())
     pack = b"PACK" + struct.pack(">II", 2, len(distinct)) + packed

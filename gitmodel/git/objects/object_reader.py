@@ -17,7 +17,7 @@ from gitmodel.git.refs.ref_commands import read_ref_file
 from gitmodel.git.running.failures import DAMAGED, GitError
 from gitmodel.git.running.process import Git
 
-# How many ids are sent to git before its answers are read. `get_soon` and the next call can each send 500:
+# gitmodel sends at most this many ids before it reads git's answers. `get_soon` and the next call can each send 500:
 # 1,000 ids of 41 bytes fit into a pipe (64 KiB).
 _WINDOW = 500
 # git prepares answers in advance as long as they fit into the pipe.
@@ -50,7 +50,7 @@ class ObjectReader:
     def resolve(self, ref: str) -> GitObject | None:
         """Return the current object of *ref* (a full ref name), or None if the ref does not exist.
 
-        If the files of the repository show that *ref* has not moved since it was last asked for, git is not asked.
+        Does not ask git again while the files of the repository show that *ref* has not moved.
         """
         with self._lock:
             if self._is_unmoved(ref):
@@ -70,7 +70,7 @@ class ObjectReader:
     def resolve_many(self, refs: list[str]) -> list[GitObject | None]:
         """Resolve each of *refs* as `resolve` does, in one request to git."""
         for ref in refs:
-            # Tells the cache of steps that this step reads the registry. A step that does so always runs.
+            # This event tells the cache of steps that a step reads the registry. Such a step always runs.
             sys.audit("gitmodel.read", ref)
         # No name of a ref has a control character (`git help check-ref-format`), and a line feed would end the request.
         asked = [ref for ref in refs if ref.isprintable()]
@@ -78,7 +78,7 @@ class ObjectReader:
             packed = self._signature()
             if packed != self._packed:
                 # git compares the times of packed-refs in whole seconds, so a running git may miss a change. A new
-                # process reads it.
+                # process reads the changed file.
                 self.close()
                 self._packed = packed
                 self._known = {ref: known for ref, known in self._known.items() if known is not None}
@@ -102,7 +102,7 @@ class ObjectReader:
         return found
 
     def get_many(self, ids: Iterable[Oid], *, limit: int | None = None) -> Iterator[GitObject | Invalid]:
-        """Return the objects *ids* in order. A missing or too large object is returned as an error."""
+        """Return the objects *ids* in order, and an error in place of each object that is missing or too large."""
         left = iter(ids)
         while batch := list(islice(left, _WINDOW)):
             yield from self._get_batch(batch, limit)
@@ -150,8 +150,8 @@ class ObjectReader:
     def _is_unmoved(self, ref: str) -> bool:
         """Return True if git would give the same answer for *ref* as the last time.
 
-        The file of a ref has precedence over packed-refs. A ref without a file cannot have appeared in an unchanged
-        packed-refs, which is looked at last, because git writes it before it deletes files.
+        git reads the file of a ref, and packed-refs only if there is no file. This method looks at packed-refs last,
+        because git writes a ref to packed-refs before it deletes the file.
         """
         common = os.fspath(self._git.common_dir)
         if ref not in self._known or not ref.startswith("refs/"):

@@ -1,6 +1,6 @@
-"""The files of a partial clone: git fetched only names.
+"""The files of a partial clone, which has their names, but not their contents.
 
-Contents are fetched on demand, many at once.
+gitmodel fetches contents when somebody reads them, many at once.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from gitmodel.git.objects.object_reader import ObjectReader
 from gitmodel.git.objects.trees import CommitFiles, Trees
 from gitmodel.git.running.process import Git
 
-# A caller that reads a file of a folder with at most this many will probably read others, too. One that reads more
-# versions of a model will probably read all of them.
+# gitmodel fetches a folder of at most this many files whole, because a caller that reads one file will probably read
+# others. It fetches all versions of a model for a caller that reads more than this many of them.
 _FEW = 60
 
 
 class PartialCloneTrees(Trees):
     """`Trees` of a repository that was fetched without the contents of files.
 
-    With *lacks_folders*, it may also lack the contents of folders. git itself would fetch each missing object
-    separately, with a process and one or two round trips.
+    With *lacks_folders*, the repository may also lack the contents of folders. gitmodel fetches many missing objects
+    together. git itself would fetch each one separately, with a process and one or two round trips.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class PartialCloneTrees(Trees):
             self._here |= frozenset(missing)
 
     def has_blob(self, id: Oid) -> bool:
-        """Return True if the blob *id* need not be fetched, as far as is known."""
+        """Return True if this object knows that the repository has the blob *id*."""
         return id in self._here or id in self._blobs
 
     def has_tree(self, id: Oid) -> bool:
-        """Return True if the tree *id* need not be fetched, as far as is known."""
+        """Return True if this object knows that the repository has the tree *id*."""
         return not self._lacks_folders or id in self._here or id in self._trees
 
     def forget(self) -> None:

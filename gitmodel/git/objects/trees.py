@@ -69,7 +69,7 @@ class Trees:
     def read_ahead(self, ids: Iterable[Oid]) -> None:
         """Read the trees *ids* into the cache, in one request.
 
-        Reports no errors: the later call that needs a tree does.
+        Ignores errors: the later call that needs a tree raises them.
         """
         wanted = [id for id in dict.fromkeys(ids) if id not in self._trees]
         for found in self.reader.get_many(wanted):
@@ -105,8 +105,8 @@ class Trees:
     def read_folders(self, found: Iterable[tuple[Oid, str]]) -> None:
         """Read folders into the cache, each given by a tree and its path below it, in few requests to git.
 
-        git looks for the path, so that large folders on the way are not parsed here. Errors and missing folders are
-        left to the later call that needs the folder.
+        git follows the path, so that gitmodel does not parse large folders on the way. Ignores errors and missing
+        folders: the later call that needs a folder raises them.
         """
         wanted = iter(dict.fromkeys(found))
         while batch := list(islice(wanted, _NAMED_BATCH)):
@@ -202,7 +202,7 @@ class CommitFiles:
     def read_ahead(self, folders: Iterable[str]) -> None:
         """Read the trees of *folders* into the cache, in one request.
 
-        The parents of *folders* should already be cached. Reports no errors: the later call that needs a tree does.
+        The parents of *folders* should already be cached. Ignores errors: the later call that needs a tree raises them.
         """
         found = []
         for folder in folders:
@@ -310,7 +310,10 @@ def changed_tree(trees: Trees, root: Oid | None, files: Mapping[str, bytes | Non
 
 
 def _changed(trees: Trees, id: Oid | None, below: Mapping[str, Any], new: list[NewObject]) -> Oid | None:
-    """Return the id of the tree *id* with the changes *below* it; None if the changed tree is empty."""
+    """Return the id of the tree *id* with the changes *below* it, and add the new trees to *new*.
+
+    Returns None if the changed tree is empty.
+    """
     entries = dict(trees.tree(id)) if id else {}
     for name, data in below.items():
         if isinstance(data, dict):

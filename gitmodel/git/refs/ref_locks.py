@@ -1,4 +1,4 @@
-"""Ref locks of killed writers: removes locks that provably belong to gitmodel, and describes others."""
+"""Locks on refs: removing those that provably belong to killed writers of gitmodel, and describing all others."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class LockFile(Frozen):
 
 
 class WriterMark:
-    """A mark of this process.
+    """The writer mark of this process, in which other processes see that it lives.
 
-    It stays locked while *descriptor* is open in this process or in a git that inherited it.
+    The file stays locked while *descriptor* is open in this process or in a git that inherited it.
     """
 
     def __init__(self, path: Path, descriptor: int) -> None:

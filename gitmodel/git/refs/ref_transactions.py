@@ -1,8 +1,8 @@
 """Transactions of refs, each by a new git process, or by a process that is kept while writes follow each other.
 
 With a kept process (`git update-ref --stdin`), gitmodel need not start git for each write. The process may use an old
-packed-refs, so gitmodel reads each ref itself after git has locked it. Reflogs get the time and message with which the
-process started, so it is replaced after a second.
+packed-refs, so gitmodel reads each ref itself after git has locked it. git writes the time and message with which the
+process started into reflogs, so gitmodel replaces the process after a second.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from gitmodel.git.running.failures import GitError, Moved, translate
 from gitmodel.git.running.process import Git
 from gitmodel.git.running.silence_timeout import end_program
 
-# A write within this many seconds after another write starts a kept process. The process is used for the same time at
-# most.
+# A write within this many seconds after another write starts a kept process. gitmodel uses the process for at most the
+# same time.
 _BURST = 1.0
 _MESSAGE = "gitmodel: one of several changes within a second"
 
@@ -45,7 +45,7 @@ class RefTransactions:
         _all.add(self)
 
     def move(self, moves: Sequence[RefMove], message: str, prepare: Callable[[], None]) -> None:
-        """Make *moves* in one transaction, all or nothing, after *prepare*, which is called while git starts.
+        """Call *prepare* while git starts, then make *moves* in one transaction, all or nothing.
 
         Raises Moved or Locked with nothing changed.
         """
@@ -105,7 +105,7 @@ class RefTransactions:
 
 
 class _KeptGit:
-    """A running `git update-ref --stdin`. Both this process and git lock its mark."""
+    """A running `git update-ref --stdin`. Both this process and git hold the lock on its writer mark."""
 
     def __init__(self, git: Git, mark: WriterMark) -> None:
         self._git = git
@@ -128,7 +128,7 @@ class _KeptGit:
         assert self._process.stderr is not None
         self._pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
         self._said = {pipe.fileno(): b"" for pipe in self._pipes[1:]}
-        # Both outputs are read all the time: a hook may print at any time, and would wait if the pipe is full.
+        # Both outputs must be read all the time: a hook may print at any time, and would wait if a pipe is full.
         self._output = select.poll()
         for descriptor in self._said:
             os.set_blocking(descriptor, False)

@@ -1,10 +1,10 @@
 """Repository discovery: the repository of a folder or of `GIT_DIR`, and variables that contradict it.
 
-An ordinary repository is found with its settings by one `git config --list`. All others take one git process more.
+One `git config --list` finds an ordinary repository and its settings. All others take one more git process.
 
-A repository that the caller names is used, whatever the environment says. Otherwise `GIT_DIR` counts if the folder is
-in no repository, if `GIT_WORK_TREE` is set too, and in the hook of a server. In all other cases, if the folder and
-`GIT_DIR` name different repositories, gitmodel writes to neither.
+gitmodel uses a repository that the caller names, whatever the environment says. Otherwise `GIT_DIR` counts if the
+folder is in no repository, if `GIT_WORK_TREE` is set too, and in the hook of a server. In all other cases, if the
+folder and `GIT_DIR` name different repositories, gitmodel writes to neither.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = Tru
     *named* is True if the caller chose this path. Then variables that name another repository do not count, and a bare
     repository is used even if `safe.bareRepository` is `explicit`. Otherwise *path* is the current folder. If a
     variable names another repository, `git.read_only_reason` of the result says so. Raises NotFound if there is no
-    repository, BareRefused.
+    repository, BareRefused if git uses this bare repository only by name.
     """
     clean = clean_environment(environ)
     if not os.path.isdir(path):
@@ -154,9 +154,9 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
 
 
 def _find_ordinary(path: Path, environ: Mapping[str, str]) -> FoundRepository | None:
-    """Return the repository of *path* with its settings, if only a folder `.git` and the settings locate its parts.
+    """Return the repository of *path* with its settings, if it is a work tree with an ordinary folder `.git`.
 
-    git decides which repository is found. Returns None for linked work trees, submodules, bare repositories, folders in
+    git decides which repository this is. Returns None for linked work trees, submodules, bare repositories, folders in
     `.git`, symbolic links, repositories with `core.worktree` or extensions, and if git finds none.
     """
     here = Path(os.path.realpath(path))
@@ -167,7 +167,7 @@ def _find_ordinary(path: Path, environ: Mapping[str, str]) -> FoundRepository | 
     try:
         listed = git_process.run(["git", "config", "--list", "--show-origin", "-z"], environ, cwd=path)
     except GitModelError:
-        return None  # the error of the other questions says what is wrong
+        return None  # the caller then asks git in another way, and gets the error
     words = os.fsdecode(listed).split("\0")
     config = parse_settings(words[1::2])
     extensions = {key for key in config if key.startswith("extensions.")} - {"extensions.partialclone"}
@@ -232,8 +232,8 @@ def _with_objects(repository: FoundRepository, environ: Mapping[str, str]) -> Fo
 def _foreign_objects(repository: FoundRepository, environ: Mapping[str, str]) -> str:
     """Return the description of a variable that makes git use another repository's objects, or "".
 
-    In the hooks of a push, git sets two of these variables to the folder with the pushed objects. That is a folder
-    inside the repository's own folder of objects, and no contradiction.
+    In the hooks of a push, git sets two of these variables to the folder with the pushed objects. That folder
+    is inside the repository's own folder of objects, so nothing contradicts.
     """
     own = (repository.git.common_dir / "objects").resolve()
     name, value = "GIT_OBJECT_DIRECTORY", environ.get("GIT_OBJECT_DIRECTORY", "")

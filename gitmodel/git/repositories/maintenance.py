@@ -30,7 +30,7 @@ def pack_loose_objects(git: Git) -> int:
 
 
 def pack_in_background(git: Git, config: Mapping[str, str], lock: Path) -> bool:
-    """Start a process that packs if many objects were written since the last start; return True if it started.
+    """If many objects were written since the last packing, start a process that packs them, and return True.
 
     `gc.auto` in *config* is the limit, as for git's own maintenance. The process locks the file *lock* until it ends,
     so that no second process packs. The time of the file is that of the last start.

@@ -13,7 +13,7 @@ from gitmodel.git.running.process import Git, GitOutput, with_settings
 from gitmodel.git.settings.configuration import find_settings
 
 # Fetches only the given refspecs. Without `--refmap=`, git also updates refs by the remote's settings
-# (`remote.<name>.fetch`): in a mirror, the local branch.
+# (`remote.<name>.fetch`): in a mirror, even the local branch.
 _FETCH = (
     "fetch", "--refmap=", "--no-tags", "--no-prune-tags", "--no-write-fetch-head", "--no-write-commit-graph",
     "--no-recurse-submodules",
@@ -29,7 +29,7 @@ def ask_refs(git: Git, remote: str, *patterns: str, options: Iterable[str] = (),
 
 
 def refs_in(answer: GitOutput) -> dict[str, Oid]:
-    """Map the refs in the *answer* to `ask_refs` to their ids. Refs that only end with a pattern are included."""
+    """Map the refs in the *answer* to `ask_refs` to their ids. git also lists refs that only end with a pattern."""
     lines = (line.partition("\t") for line in answer.stdout.splitlines())
     return {ref: Oid(id) for id, _, ref in lines if is_oid(id)}
 
@@ -37,7 +37,7 @@ def refs_in(answer: GitOutput) -> dict[str, Oid]:
 def published_commits(git: Git, commits: Iterable[Oid], remote: str, silence: float) -> frozenset[Oid]:
     """Return those of *commits* that a branch of *remote* contains, or contained when it was last fetched or pushed.
 
-    *remote* is contacted only if no local refs record all its branches, as in a mirror or the clone of a single branch.
+    Contacts *remote* only if local refs do not record all its branches, as in a mirror or the clone of a single branch.
     """
     patterns, complete = _recorded_branches(git, remote)
     known = contained(git, commits, (), patterns)

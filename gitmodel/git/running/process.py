@@ -16,15 +16,15 @@ from gitmodel.git.running.failures import translate
 from gitmodel.git.running.silence_timeout import end_program, run_until_silent, without_progress
 
 OLDEST = (2, 34)
-# Variables that gitmodel sets for git. `git/repositories/discovery.py` has read the user's values before. git inherits
+# gitmodel sets these variables for git, after `git/repositories/discovery.py` has read the user's values. git inherits
 # the user's variables for credentials, transport, identity and quarantine.
 _LOCATING = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
 )  # fmt: skip
-# Variables that locate objects; `git/repositories/discovery.py` keeps those that belong to the repository.
+# These variables locate objects. `git/repositories/discovery.py` keeps a variable that names objects of the repository.
 OBJECT_VARIABLES = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
-# Variables that trace to stderr, change the meaning of paths, or name the file that `git config` reads.
+# These variables make git trace to stderr, change the meaning of paths, or name the file that `git config` reads.
 _REINTERPRETING = (
     "GIT_CURL_VERBOSE", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
     "GIT_CONFIG",
@@ -181,7 +181,7 @@ class Git(Frozen):
         )
 
     def check_settings(self) -> None:
-        """Raise the error of git for a setting because of which it cannot read objects."""
+        """Raise git's error if a setting keeps git from reading objects."""
         self.run("cat-file", "--batch")
 
     def run_remote(self, *arguments: str, silence: float) -> GitOutput:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from gitmodel.frozen import Frozen
 
-# Seconds after which a program that does not terminate is killed.
+# Seconds that a terminated program has to end before gitmodel kills it.
 _GRACE = 2.0
-# Seconds between checks if the program has ended. Its pipes do not show this: a child of the program can keep them
-# open.
+# Seconds between two checks whether the program has ended. Its pipes do not show the end, because a child of the
+# program can keep them open.
 _LOOK = 0.5
 _PROGRESS = (
     r"(?:remote: )?[A-Z][a-z]+(?: [a-z]+)*: +(?:\d+% \(\d+/\d+\)|\d+)(?:, .*)?"
@@ -63,7 +63,7 @@ def without_progress(text: str) -> str:
 def _read_until_silent(process: subprocess.Popen[bytes], silence: float) -> tuple[dict[int, bytes], bool]:
     """Read each pipe until the program ends or is silent for too long.
 
-    Return the output by descriptor, and True if it was silent.
+    Return the output by descriptor, and True if the program was silent.
     """
     heard: dict[int, list[bytes]] = {}
     last = time.monotonic()

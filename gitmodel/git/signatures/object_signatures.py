@@ -50,7 +50,7 @@ def of_commit(data: bytes) -> Signature | None:
         if not line.startswith(b" "):
             taking = kept
             if line.startswith(_HEADERS):
-                # The second header is that of SHA-256 repositories. It signs other bytes.
+                # Repositories with SHA-256 use the second header, which signs other bytes.
                 taking = found if line.startswith(_HEADERS[0]) else None
                 line = b" " + line.partition(b" ")[2]
         if taking is not None:

@@ -1,7 +1,7 @@
 """A refreshed copy of an index, for a work tree whose files have other times than their entries in the index.
 
-Until the index is refreshed, each `git status` reads the content of such files again. After `cp -r`, or if a CI job
-restored the work tree from a cache, all files are like this. gitmodel never writes the user's index.
+Until somebody refreshes the index, each `git status` reads the content of such files again. All files have other times
+after `cp -r`, or after a CI job restored the work tree from a cache. gitmodel never writes the user's index.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def refresh_copy(git: Git, index_file: Path, stamp: Stamp | None) -> None:
         make_folder(target.parent)
         with tempfile.TemporaryDirectory(prefix=_prefix(), dir=target.parent) as folder:
             copied = Path(folder) / "index"
-            # `copy2` keeps the time of the index: git reads files that are not older again (racy-git.txt in git's docs)
+            # `copy2` keeps the time of the index. git reads each file again that is not older (racy-git.txt in git).
             shutil.copy2(refreshed_copy(git, index_file, stamp), copied)
             if stamp_of(index_file) != stamp:
                 return

@@ -16,9 +16,10 @@ from gitmodel.git.running.process import Git
 
 
 def staged_tree(git: Git, reader: ObjectReader, index: Path | None = None) -> Oid:
-    """Write the tree that a commit of *index* would have, by default the work tree's own, and return its id.
+    """Write the tree that a commit of *index* would have, by default the work tree's own index, and return its id.
 
-    *index* differs from the work tree's own in the hooks of `git commit -a` and `git commit FILE`. Raises Unreachable.
+    In the hooks of `git commit -a` and `git commit FILE`, git uses another index than the work tree's own. Raises
+    Unreachable.
     """
     with tempfile.TemporaryDirectory() as folder:
         # A copy, because git writes to the index when it creates a tree, and fails if a commit has locked the index.
@@ -41,7 +42,7 @@ def tree_with_changes(git: Git, paths: Iterable[str]) -> Oid:
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         index = Path(folder) / "index"
         with suppress(FileNotFoundError):  # no file was ever staged
-            # `copy2` keeps the time of the index: git reads files that are not older again (racy-git.txt in git's docs)
+            # `copy2` keeps the time of the index. git reads each file again that is not older (racy-git.txt in git).
             shutil.copy2(git.environ["GIT_INDEX_FILE"], index)
         aside = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(index)})
         listed = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")

@@ -29,9 +29,9 @@ def worktrees_on(git: Git, branch: str) -> Iterator[Path]:
 
 
 def has_earlier_files(git: Git) -> bool:
-    """Return True if a file that the current commit changed has the content of an earlier commit in the index."""
-    # If the index is that of an earlier commit, all files that differ have earlier content, except those that the user
-    # staged. So the first few files suffice.
+    """Return True if the index has, for a file that the current commit changed, the content of an earlier commit."""
+    # In the index of an earlier commit, all files that differ have earlier content, except those that the user staged.
+    # So gitmodel compares only the first few files.
     staged = _raw_changes(git, "diff-index", "--cached")[:_MOST_COMPARED]
     if not staged:
         return False

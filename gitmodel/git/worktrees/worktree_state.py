@@ -23,7 +23,7 @@ from gitmodel.git.worktrees.refreshed_index import Stamp, refresh_copy, refreshe
 
 T = TypeVar("T")
 
-# More seconds than this are slow. For 5,000 files whose times are in the index, `git status` takes a third of this.
+# A `git status` of more seconds is slow. For 5,000 files whose times are in the index, it takes a third of this.
 SLOW = 0.1
 
 # Override the user's settings that hide changes. For the settings of submodules see `_IN_SUBMODULES`.
@@ -42,7 +42,7 @@ _IN_SUBMODULES = (
 def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
     """Return `ask(git)`, with a *git* that reports every change of the work tree.
 
-    This *git* uses the index *index_file*. *ask* is called a second time if the index marks files as unchanged (`git
+    This *git* uses the index *index_file*. Calls *ask* a second time if the index marks files as unchanged (`git
     update-index --assume-unchanged`), or leaves out existing files (`--skip-worktree`).
     """
     settings = {**SETTINGS, **_properties(git)}
@@ -68,7 +68,7 @@ def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
         return found
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         index = Path(folder) / "index"
-        # `copy2` keeps the time of the index: git reads files that are not older again (racy-git.txt in git's docs)
+        # `copy2` keeps the time of the index. git reads each file again that is not older (racy-git.txt in git).
         shutil.copy2(used, index)
         aside = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(index)})
         for option in ("--no-assume-unchanged", "--no-skip-worktree"):
@@ -93,13 +93,13 @@ def submodules_changed(git: Git) -> bool:
         return True
 
 
-# The stamps of index files without such flags.
+# The stamps of index files without a flag that hides a change.
 _without_marks: dict[Path, Stamp] = {}
 
 
 @contextmanager
 def _listing(git: Git) -> Iterator[Callable[[], bytes]]:
-    """Start to list the index while git does something else. The yielded function returns the list."""
+    """Start to list the index at the beginning of the block. The yielded function waits for the list and returns it."""
     with subprocess.Popen(
         git.command("ls-files", "-v", "-z"),
         stdout=subprocess.PIPE,
@@ -131,7 +131,7 @@ def _marked(git: Git, entries: list[bytes]) -> list[bytes]:
 
 
 def _properties(git: Git) -> dict[str, str]:
-    """Return settings that say if the file system has modes and ignores case. They override the user's."""
+    """Return settings that say if the file system has modes and ignores case. They override the user's settings."""
     found = {} if (git.git_dir / "hEAD").exists() else {"core.ignoreCase": "false"}
     try:
         if os.stat(git.git_dir).st_dev == os.stat(git.top).st_dev and _keeps_modes(git.git_dir):
