@@ -1,1 +1,1 @@
-"""The repository as a registry: snapshots of the metadata branch, its transaction, stage tags, remotes, URLs."""
+"""A git repository as a registry: reading its metadata branch and stage tags, writing changes, remotes, and URLs."""

@@ -1,4 +1,4 @@
-"""Work trees with the metadata branch checked out. Writes move the branch, and never change files of work trees."""
+"""Finding work trees with an outdated metadata branch: writes move the branch, and never change files of work trees."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def find_behind(repository: Repository) -> list[Path]:
 
 
 def is_behind(repository: Repository) -> bool:
-    """Return True if the metadata branch is checked out here, and the index has an earlier commit's content of a file.
+    """Return True if the metadata branch is checked out here, and the index has a file of an earlier commit.
 
-    Other differences between the index and the branch are changes that the user staged.
+    All other differences between the index and the branch are changes that the user staged.
     """
     git = repository.git
     with suppress(OSError, ValueError):
         if (git.git_dir / "HEAD").read_text(encoding="utf-8").strip() == f"ref: {repository.branch}":
-            # imported here: few repositories get to this line
+            # imported here: in few repositories the metadata branch is checked out
             from gitmodel.git.worktrees.worktree_commands import has_earlier_files
 
             return (git.git_dir / "index").exists() and has_earlier_files(git)

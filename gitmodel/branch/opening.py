@@ -16,7 +16,7 @@ from gitmodel.git.settings.configuration import read_config, read_path, read_pat
 
 
 def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "", named: bool = True) -> Repository:
-    """Return the git repository that contains *path*. For *named* see `find_repository`.
+    """Return the git repository that contains *path*. `find_repository` explains *named*.
 
     Raises NotFound if there is no repository, UsageError for a repository that gitmodel cannot work with.
     """

@@ -23,7 +23,7 @@ from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.repositories.remote_commands import ask_refs, push_moves, refs_in
 from gitmodel.git.settings.configuration import push_urls
 
-# git's messages if another push was first: here or on the remote, the ref no longer has the expected value.
+# git prints one of these messages if another push was faster, so that a ref here or on the remote has another value.
 _LOST_RACE = re.compile(
     r"stale info|fetch first|non-fast-forward|already exists|cannot lock ref|incorrect old value|failed to update ref"
     r"|atomic transaction failed|remote ref updated since checkout"
@@ -48,13 +48,13 @@ class PushResult(Frozen):
 def push(repository: Repository, remote: str, moves: Sequence[RefMove], options: Sequence[str] = ()) -> PushResult:
     """Push *moves* atomically.
 
-    A ref that another process already moved to its new id counts as pushed, and the result names it. *options* are push
-    options; a remote that does not support them gets none. Push options of this single command, as in `git -c
-    push.pushOption=gitmodel.force model push`, are sent as well. Raises RemoteMoved if the remote has unexpected refs,
-    Refused with the host's message if a rule of the host refuses the push, Unreachable if the remote cannot be reached
-    or its answer is lost.
+    If another process has already moved a ref to its new id, the ref counts as pushed, and the result names it.
+    *options* are push options; a remote that does not support them gets none. The push also sends the push options of
+    this command alone, as in `git -c push.pushOption=gitmodel.force model push`. Raises RemoteMoved if the remote has
+    unexpected refs, Refused with the host's message if a rule of the host refuses the push, Unreachable if the remote
+    cannot be reached or its answer is lost.
     """
-    # To make a thin pack, git would fetch files that the cache of a registry by URL does not have.
+    # For a thin pack, git would first fetch files that the cache of a registry by URL lacks.
     unthinned = ["--no-thin"] if repository.url else []
     silence = silence_timeout(repository)
     answer = push_moves(repository.git, remote, moves, options, *unthinned, silence=silence)
@@ -117,7 +117,7 @@ def refuse_blocked(repository: Repository, remote: str, refs: Iterable[str]) -> 
 
 
 def has_ref(repository: Repository, remote: str, ref: str, id: Oid) -> bool:
-    """Return True if *ref* of *remote* is *id*. Used after a push whose answer was lost."""
+    """Return True if *ref* of *remote* is *id*. Called after a push whose answer was lost."""
     return refs_in(ask_refs(repository.git, remote, ref, silence=silence_timeout(repository))).get(ref) == id
 
 

@@ -27,7 +27,8 @@ _HOW_LONG = "run `git config gitmodel.silence 120`"
 class RemoteState(Frozen):
     """The fetched state of a remote: the commit of its metadata branch (None if absent) and its stage tags.
 
-    *rules* is its tag of the rules in force. *last_seen*, *last_tags* and *last_rules* are the previously known state.
+    *rules* is the remote's tag of the rules in force. *last_seen*, *last_tags* and *last_rules* are the state that this
+    clone knew before.
     """
 
     remote: str
@@ -40,7 +41,7 @@ class RemoteState(Frozen):
 
 
 def choose_remote(repository: Repository, named: str = "") -> str:
-    """Return the remote *named*, or else that of `git config gitmodel.remote`, `origin`, or the only remote.
+    """Return the remote *named*, or else the remote of `git config gitmodel.remote`, `origin`, or the only remote.
 
     Raises NotFound if there is no remote, UsageError for a registry by URL, which never has a remote.
     """
@@ -85,8 +86,8 @@ def last_state(repository: Repository, remote: str) -> RemoteState:
 def fetch(repository: Repository, remote: str) -> RemoteState:
     """Fetch the metadata branch, the stage tags and the rules in force of *remote* into gitmodel's own refs.
 
-    Does not move the copies of its branch and rules: the caller may refuse the fetched state. Waits for a concurrent
-    fetch in this clone. Raises Unreachable, Conflict for a ref that stays locked.
+    Does not move this clone's copies of the remote's branch and rules, because the caller may refuse the fetched state.
+    Waits for a concurrent fetch in this clone. Raises Unreachable, Conflict for a ref that stays locked.
     """
     return repository.refs.retry(lambda: _fetch(repository, remote))
 
@@ -129,7 +130,7 @@ def blocking_tags(repository: Repository) -> Iterator[tuple[str, str]]:
 
 
 def blocking_rules(repository: Repository, remote: str) -> list[str]:
-    """Return the last fetched tags of *remote* that are below the name of its tag of the rules in force."""
+    """Return the last fetched tags below the name of the rules tag of *remote*, which block that tag."""
     incoming = f"{REMOTES}{remote}/incoming-rules/"
     below = f"{incoming}{repository.branch_name}/"
     return [RULES_TAGS + ref.removeprefix(incoming) for ref in list_refs(repository.git, below)]
@@ -191,7 +192,7 @@ def unreachable(remote: str, verb: str, answer: GitOutput) -> GitModelError:
     said = remote_message(answer, [])
     here = "\n".join(line for line in answer.stderr.splitlines() if not line.startswith("remote:"))
     error = translate(here, answer.code)
-    # The cause is not the remote: a ref or hook of this repository, its owner, or a date in the environment.
+    # These errors have their cause here: a ref, hook or owner of this repository, or a date in the environment.
     if isinstance(error, (Conflict, Refused)) or "invalid date format" in said:
         return error
     if "does not support --atomic" in said:

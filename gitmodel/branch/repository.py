@@ -1,4 +1,4 @@
-"""The registry repository: the parts that read it and move its refs, and snapshots of its metadata branch."""
+"""The registry repository: the objects that read it and move its refs, and snapshots of its metadata branch."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 class Server(Protocol):
-    """The server of a registry by URL, of which the repository is a cache."""
+    """The server of a registry by URL. The repository is a cache of this registry."""
 
     def refresh(self) -> None:
         """Fetch the branch and all stage tags, unless the cache is fresh enough."""
@@ -58,28 +58,31 @@ class Server(Protocol):
         """Return the current branch, perhaps without stage tags."""
 
     def read_single_commit(self, about: VersionRef) -> Snapshot | None:
-        """Return a snapshot of the single commit that is sufficient for *about*; None if the whole branch is needed."""
+        """Return a snapshot of the one commit that *about* needs; None if it needs the whole branch."""
 
     def retry_with_new_cache(self, work: Callable[[], T]) -> T:
         """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or missing."""
 
     def read_tip(self, question: Callable[[Snapshot], T]) -> T:
-        """Call *question* with a snapshot of the tip alone. Raises WholeBranchNeeded if more is needed or cached."""
+        """Call *question* with a snapshot of the tip alone.
+
+        Raises WholeBranchNeeded if *question* needs more than the tip, or the cache has more.
+        """
 
     def change_tip(self, change: Callable[[Repository, Snapshot], T]) -> T:
-        """Call *change* with the tip alone and the repository to write to, again each time that the branch moves.
+        """Call *change* with the tip alone and the repository to write to, again if the branch moves meanwhile.
 
-        Raises WholeBranchNeeded with nothing changed if more than the tip is needed or cached.
+        Raises WholeBranchNeeded, with nothing changed, if *change* needs more than the tip or the cache has more.
         """
 
     def find_message(self, tip: Oid, text: str) -> tuple[Repository, list[Oid]]:
         """Return the commits in the history of *tip* with *text* in their message, newest first, and their repository.
 
-        It has their parents, too. Raises WholeBranchNeeded if a server cannot send these commits alone.
+        The repository has their parents, too. Raises WholeBranchNeeded if a server cannot send these commits alone.
         """
 
     def pushed(self, local: LocalRefs) -> Refs:
-        """Return an object that moves refs on the server first, and then in the cache by *local*."""
+        """Return an object that moves refs on the server first, and then in the cache with *local*."""
 
     def close(self) -> None:
         """End every process that was started for the server."""
@@ -88,8 +91,8 @@ class Server(Protocol):
 class Repository:
     """A git repository as a registry: reads its metadata branch by object id; `transaction` changes it.
 
-    Open it with `open_repository`. It is safe to use from several threads, and `close` ends its processes. The cache of
-    a registry by URL has that *url*; *trees* returns its trees and *connect* its server.
+    Open it with `open_repository`. It is safe to use from several threads, and `close` ends its processes. If it is the
+    cache of a registry by URL, it has that *url*, *trees* returns its trees, and *connect* returns its server.
     """
 
     def __init__(
@@ -122,7 +125,7 @@ class Repository:
         self.refusal: Callable[[Snapshot, StageRef], Refusal | None] = lambda snapshot, ref: None
         # Called by `close`: deletes the temporary folder of a repository that was unpacked from a bundle.
         self.on_close: Callable[[], object] = lambda: None
-        # Called when a reference that a person wrote names a renumbered version, with the note on the version.
+        # Called with the note on a renumbered version if a person wrote a reference that names this version.
         self.on_renumbered: Callable[[Renumbered], None] = lambda note: None
 
     @cached_property
@@ -212,7 +215,7 @@ class Repository:
         return self.git.common_dir
 
     def close(self) -> None:
-        """End every process and thread that was started for this repository."""
+        """End every process and thread that this object started."""
         self.renumbered.close()
         if "ref_transactions" in self.__dict__:
             self.ref_transactions.close()
@@ -256,7 +259,7 @@ class Repository:
         return tip
 
     def writable_tip(self) -> Oid | None:
-        """Return the commit that writes start from, or None. Raises Refused for a branch that holds no registry."""
+        """Return the commit that writes start from, or None. Raises Refused if the branch is not a registry."""
         if self.server:
             self.server.refresh()
         return self.tips.writable()
@@ -270,11 +273,11 @@ class Repository:
         return self.trees.files(self.commits.read(commit).tree if commit else None)
 
     def snapshot(self) -> Snapshot:
-        """Return the current branch and stage tags."""
+        """Return a snapshot of the current branch and stage tags."""
         return self.snapshot_at(self.tip())
 
     def snapshot_at(self, commit: Oid | None) -> Snapshot:
-        """Return the branch at *commit* (None: no registry), and the current stage tags."""
+        """Return a snapshot of the branch at *commit* (None: no registry), with the current stage tags."""
         shared = self.tips.shared()
         theirs = self.files(shared)
 
@@ -294,7 +297,7 @@ class Repository:
         return found
 
     def recorded(self, commit: Oid | None) -> Snapshot:
-        """Return the records of the branch at *commit*, without the stage tags."""
+        """Return a snapshot of the branch at *commit*, without the stage tags."""
         rules = partial(self.rules.other_registries, commit)
         return Snapshot(commit, self.files(commit), NoTags(), self._is_reserved, other_rules=rules)
 
@@ -303,7 +306,7 @@ class Repository:
         return Renumberings() if self.server else self.renumbered.read()
 
     def at_one_numbering(self, read: Callable[[], T]) -> tuple[T, int]:
-        """Call *read* until no pull renumbers versions meanwhile; return its result and the number of renumberings."""
+        """Call *read* until no pull renumbers versions meanwhile. Return its result and the count of renumberings."""
         since = self.renumberings().count
         while True:
             found, before = read(), since
@@ -312,7 +315,7 @@ class Repository:
                 return found, since
 
     def head(self) -> Snapshot:
-        """Return the current branch for reading single records. It may lack stage tags."""
+        """Return a snapshot of the current branch for reading single records. It may lack the stage tags."""
         return self.server.head() if self.server else self.snapshot()
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
@@ -331,9 +334,9 @@ class Repository:
         return server.retry_with_new_cache(ask)
 
     def read_records(self, question: Callable[[Snapshot], T]) -> T:
-        """Do the same as `read`, for a *question* about records and not about stages: by URL, less is fetched for it.
+        """Do the same as `read` for a *question* about records only: a registry by URL then fetches less.
 
-        If *question* does read a stage tag, it is called again with a complete snapshot.
+        If *question* reads a stage tag nevertheless, `read` calls it again with a complete snapshot.
         """
         if self.server is not None:
             from gitmodel.branch.tip_alone import WholeBranchNeeded  # imported here because only reads by URL need it

@@ -1,7 +1,7 @@
-"""Retrying a change that lost a race: number of attempts, pauses, and the error after the last one.
+"""Retrying a change when another process moved a ref first: the attempts, the pauses, and the error after the last one.
 
-This policy applies to all writes and reads of the registry's refs on this machine. A loop with another policy states
-the reason.
+This policy applies to all writes and reads of the registry's refs on this machine. A loop with another policy has a
+comment with the reason.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 # With 8 busy writers a change is planned again about 10 times; 200 attempts take tens of seconds.
 ATTEMPTS = 200
 _LONGEST_PAUSE = 0.1
-# Few, because git itself waits for a lock during `core.filesRefLockTimeout` in each attempt.
+# Few attempts suffice, because in each of them git itself waits for the lock (`core.filesRefLockTimeout`).
 _LOCKED_ATTEMPTS = 3
 _UNCHANGED = "nothing was changed; "
 
@@ -35,7 +35,7 @@ def pause(longest: float) -> None:
 
 
 def half_done_error(error: GitModelError) -> GitModelError:
-    """Return *error* with the note that the branch has moved: the change is recorded, and `apply` does the rest."""
+    """Return *error* with the message that the branch records the change, and a hint to run `apply` for the rest."""
     said = f"the change is recorded, but not all of it is in force: {error.message}"
     if isinstance(error, Conflict):
         return Conflict(said, hint=f"{error.hint.removeprefix(_UNCHANGED)}; then run `git model apply`")
@@ -45,9 +45,9 @@ def half_done_error(error: GitModelError) -> GitModelError:
 
 
 def retry(work: Callable[[], T], retries: Retries) -> T:
-    """Call *work* and return its result. Call it again each time that another process moved or locked a ref first.
+    """Call *work* and return its result. If another process moved or locked a ref first, call it again.
 
-    Raises Conflict when *retries* are used up.
+    Raises Conflict when *retries* allows no further attempt.
     """
     while True:
         try:
@@ -69,8 +69,8 @@ class Retries:
         self._locked = 0
 
     def failed(self, error: Conflict) -> None:
-        """Prepare another attempt after *error*. Raises Conflict if there were too many."""
-        # A new process reads the refs next: the running one may keep answering from an old packed-refs.
+        """Prepare another attempt after *error*. Raises Conflict after too many attempts."""
+        # The next attempt reads the refs with a new process, because the running one may use an old packed-refs.
         self._reader.close()
         if isinstance(error, Locked):
             removed = self._marks().remove_dead()

@@ -1,4 +1,4 @@
-"""The tip of a branch by URL, without its history and the stage tags: enough for changes that touch no stage."""
+"""A snapshot of the tip of a branch by URL without history and stage tags, which suffices to change no stage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import StageTag
 
-# The files whose change needs neither stage tags nor earlier commits.
+# gitmodel can change files of these kinds without stage tags and without earlier commits.
 _KINDS = frozenset({"model", "version", "name", "run"})
 
 
@@ -21,7 +21,7 @@ class WholeBranchNeeded(Exception):
 
 
 class UnfetchedTags:
-    """Implements `domain.snapshots.snapshot_sources.Tags`: everything raises WholeBranchNeeded."""
+    """Implements `domain.snapshots.snapshot_sources.Tags` for tags that were not fetched: raises WholeBranchNeeded."""
 
     all_known = False
 
@@ -36,7 +36,7 @@ class UnfetchedTags:
 
 
 def without_rest(tip: Snapshot) -> Snapshot:
-    """Return *tip* as a snapshot that raises WholeBranchNeeded if anything but its files is read.
+    """Return *tip* as a snapshot that raises WholeBranchNeeded if somebody reads more than its files.
 
     Raises WholeBranchNeeded if there is no registry yet.
     """

@@ -1,4 +1,4 @@
-"""The current commit of a registry: the tip of its local branch, or of a remote's copy of it."""
+"""The current commit of a registry: the tip of its local branch, or else of the copy of a remote's branch."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class Tips:
         return self.branch.removeprefix("refs/heads/")
 
     def readable(self) -> Oid | None:
-        """Return the commit that reads start from: the local branch, else a remote's copy of it, else None.
+        """Return the commit that reads start from: the tip of the local branch, or of the copy of a remote's, or None.
 
-        Raises NotFound for a branch that holds no registry, and for a clone that may lack the branch of its remote.
+        Raises NotFound if the branch is not a registry, or if this clone may lack the branch of its remote.
         """
         found = self._registry_at(self.find(), NotFound)
         if not found:
@@ -65,7 +65,7 @@ class Tips:
         return found
 
     def writable(self) -> Oid | None:
-        """Return the commit that writes start from, or None. Raises Refused for a branch that holds no registry."""
+        """Return the commit that writes start from, or None. Raises Refused if the branch is not a registry."""
         return self._registry_at(self.find(), Refused)
 
     def latest(self) -> Oid | None:
@@ -76,15 +76,15 @@ class Tips:
         return found
 
     def find(self) -> Oid | None:
-        """Return the tip of the branch, or of a remote's copy of it, even if it is not a registry; else None."""
+        """Return the tip of the branch, or of the copy of a remote's, or None. The branch need not be a registry."""
         found = self.reader.resolve(self.branch)
         if found is None:
             self._refuse_broken()
             tracking = self.tracking_branch()
             found = self.reader.resolve(tracking) if tracking else None
         if found is None:
-            # `cat-file` gives the same answer if the object of the branch's commit is missing. Then a new registry
-            # would hide the damage.
+            # `cat-file` gives the same answer if the ref exists and its object is missing. Then a new registry would
+            # hide the damage.
             lost = self._lost_tip()
             if lost and self.reader.resolve(self.branch) is None:
                 raise self._without_tip(lost)
@@ -101,12 +101,12 @@ class Tips:
             )
 
     def tracking_branch(self) -> str | None:
-        """Return a remote's copy of the metadata branch, as `git clone` leaves it; `origin` first."""
+        """Return the ref to which `git clone` fetched the metadata branch of a remote; `origin` comes first."""
         found = list_refs(self.git, f"refs/remotes/*/{self.name}")
         return min(found, key=lambda ref: (ref != self.fetched_ref("origin"), ref), default=None)
 
     def remote_name(self) -> str:
-        """Return the remote that pulls and pushes go to, "" if there is none."""
+        """Return the remote that `pull` and `push` use, "" if there is none."""
         urls = (key for key in self.config if key.startswith("remote.") and key.endswith(".url"))
         remotes = [name for url in urls if (name := url[len("remote.") : -len(".url")])]
         remote = self.config.get("gitmodel.remote") or ("origin" if "origin" in remotes else "".join(remotes[:1]))
@@ -135,7 +135,7 @@ class Tips:
         return f"git fetch {remote} {_FETCHED_TAGS}"
 
     def lacks_tags(self) -> str:
-        """Return the command of `missing_tags` if `git clone --no-tags` left the tags out; else ""."""
+        """Return the command of `missing_tags` if this clone was made with `git clone --no-tags`; else ""."""
         said = self.config.get(f"remote.{self.remote_name()}.tagopt")
         return self.missing_tags() if said == "--no-tags" else ""
 
@@ -177,7 +177,7 @@ class Tips:
         return commit
 
     def _refuse_partial_clone(self) -> None:
-        """Raise NotFound if the remote may have the registry and this clone is configured not to fetch it."""
+        """Raise NotFound if the remote may have the registry, and the configuration of this clone does not fetch it."""
         remote = self.remote_name()
         if not remote or not (self.shallow or not self._fetches(remote)):
             return

@@ -1,1 +1,1 @@
-"""Registries by URL: reading through the user's cache, pushing each change, and registries in bundles."""
+"""Registries without a clone: at a URL, read through the user's cache and written by pushes, or in a git bundle."""

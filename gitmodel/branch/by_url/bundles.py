@@ -1,4 +1,4 @@
-"""A read-only registry in a git bundle. The bundle is unpacked to a temporary folder while the registry is open."""
+"""A read-only registry in a git bundle. gitmodel unpacks it to a temporary folder while the registry is open."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def check_push(repository: Repository) -> None:
     """
     tip = repository.tip()
     if tip is not None:
-        with suppress(RemoteMoved):  # another push was first: so the server accepts pushes
+        with suppress(RemoteMoved):  # another push was faster, so the server accepts pushes
             remote_pushes.push(repository, REMOTE, [RefMove(repository.branch, tip, tip)])
 
 
@@ -43,9 +43,10 @@ def check_push(repository: Repository) -> None:
 class PushedRefs:
     """`Refs` of a registry by URL, whose cache is *repository*; *local* moves the refs that are never pushed.
 
-    *fetch* fetches what changes are planned on, for which the cache records the answer to *question*. *has_on_branch*
-    returns True if the server's branch has a commit. *retry_with_new_cache* takes two functions. It calls the first
-    function, and calls it again with a new cache if the cache is damaged and the second function returns False.
+    *fetch* fetches the refs on which a change is planned again; the cache records the time of this fetch under
+    *question*. *has_on_branch* returns True if the server's branch has a commit. *retry_with_new_cache* takes two
+    functions. It calls the first function. If the cache is damaged and the second function returns False, it calls the
+    first function again, with a new cache.
     """
 
     repository: Repository
@@ -77,7 +78,7 @@ class PushedRefs:
         for drop in drops:
             try:
                 left |= self._push([drop])
-            except (Moved, Locked, Refused):  # the tag stays and is pending, or another process has deleted it
+            except (Moved, Locked, Refused):  # the tag stays until `apply`, or another process has deleted it
                 left |= {drop.ref}
         return left
 
@@ -97,11 +98,11 @@ class PushedRefs:
         return done
 
     def _is_shared(self, ref: str) -> bool:
-        """Return True if *ref* is pushed to the server. Reservations are not."""
+        """Return True if gitmodel pushes *ref* to the server. It does not push reservations."""
         return ref == self.repository.branch or ref.startswith((STAGE_TAGS, RULES_TAGS))
 
     def _push(self, moves: Sequence[RefMove]) -> frozenset[str]:
-        """Push *moves*, then make them in the cache. Return the refs that already had their new value on the server."""
+        """Push *moves*, then make the same moves in the cache. Return the refs that the server had already moved."""
         left: frozenset[str] = frozenset()
         try:
             left = remote_pushes.push(self.repository, REMOTE, moves).left
@@ -119,7 +120,7 @@ class PushedRefs:
         return left
 
     def _landed(self, moves: Sequence[RefMove], error: Unreachable) -> bool:
-        """Return True if the server has the change, although the push reported a failure."""
+        """Return True if the server made *moves*, although the push reported a failure."""
         try:
             for move in moves:
                 if move.ref == self.repository.branch and move.new:
@@ -134,10 +135,10 @@ class PushedRefs:
 
 
 class _UrlRetries(Retries):
-    """Attempts until a time limit. Before each attempt, the server's refs are fetched again.
+    """Attempts until a time limit. Before each further attempt, it fetches the server's refs again.
 
-    The limit is a time and not a number, because an attempt takes from milliseconds to seconds. The pauses grow with
-    the duration of an attempt: other writers on a slow line also take long, and would collide again.
+    The limit is a time and not a number, because an attempt takes milliseconds on one server and seconds on another.
+    The pauses grow with the duration of an attempt, because others also write slowly to a slow server.
     """
 
     def __init__(self, repository: Repository, fetch: Callable[[], None], timeout: float, ends: float) -> None:

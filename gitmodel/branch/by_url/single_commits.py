@@ -1,4 +1,4 @@
-"""Reads a registry by URL from one commit (of a stage tag, or the tip) without history."""
+"""Reading a registry by URL from one commit without its history: the commit of a stage tag, or the tip."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from gitmodel.git.repositories.remote_commands import ask_refs, fetch, refs_in
 from gitmodel.git.running.process import GitOutput
 
 FILTER = "--filter=blob:none"
-# Folders up to `models/NAME/versions`, and the files in the first three of them. Those of a hundred versions each, of
-# which there can be thousands, are fetched when they are read.
+# git fetches folders up to `models/NAME/versions`, and no files below these. The folders below have up to a hundred
+# versions each. There can be thousands of these folders, so gitmodel fetches each when somebody reads it.
 _FEW_FOLDERS = "--filter=tree:4"
 _NO_FILES = "--filter=tree:0"
-# "iris 3 -> 4 in production", the first line of a stage tag's message
+# Finds the number 4 in "iris 3 -> 4 in production", the first line of a stage tag's message.
 _GUESS = re.compile(rb"\n\n[^\n]*?([1-9][0-9]{0,17}) in [^\n]*\n")
 
 
 class SingleCommits:
-    """Commits that are fetched one by one into the repository *single*, or found in *whole*, the whole branch.
+    """Commits that this object fetches one by one into the repository *single*, or finds in *whole*, the whole branch.
 
-    The server's answers are kept until `renew` is called.
+    It keeps the server's answers until somebody calls `renew`.
     """
 
     def __init__(self, whole: Repository, single: Repository, cache: UrlCache) -> None:
@@ -58,7 +58,7 @@ class SingleCommits:
         return own is not None and (whole is None or own.when > whole.when)
 
     def read_single_commit(self, ref: VersionRef) -> Snapshot:
-        """Return a snapshot of the one commit that resolves *ref*: that of its stage tag, or else the tip."""
+        """Return a snapshot of the one commit that resolves *ref*: the commit of its stage tag, or else the tip."""
         name, by_tag = ref.model, _may_be_tag(ref)
         snapshot = None
         for _ in range(MOST_RENAMES):
@@ -92,15 +92,16 @@ class SingleCommits:
         self._tip = self._tip_in(self._holder(self._whole.branch, id) if id else None)
 
     def move_tip(self) -> None:
-        """Let `tip` return the commit that was pushed from the repository of single commits."""
+        """Make `tip` return the commit that this process has pushed from the repository *single*."""
         self.renew()
         self._tip = self._tip_in(self._single)
 
     def find_message(self, tip: Oid, text: str) -> list[Oid]:
-        """Return the commits in the history of *tip* with *text* in their message, newest first, fetched with parents.
+        """Return the commits in the history of *tip* with *text* in their message, newest first.
 
-        To search, it fetches all commits, without files. Raises Unreachable; WholeBranchNeeded if *tip* is no longer on
-        the branch, or the server does not give away single commits.
+        Fetches all commits without files for the search, then the found commits with their parents and files. Raises
+        Unreachable; WholeBranchNeeded if *tip* is no longer on the branch, or if the server does not send single
+        commits.
         """
         git, branch, silence = self._cache.git(COMMITS), self._whole.branch, remotes.silence_timeout(self._whole)
         with self._cache.lock():
@@ -108,7 +109,7 @@ class SingleCommits:
             if answer.code:
                 raise self._cache.out_of_reach(remotes.unreachable(self._whole.url, "fetched", answer), HEAD)
             newest = named_id(git, branch)
-            # looked for in a list, because git would fetch a missing commit with all that it reaches
+            # The commit is searched in a list, because git would fetch a missing commit with its whole history.
             if newest is None or (tip != newest and tip not in first_parents(git, newest)):
                 raise WholeBranchNeeded
             found = commits_saying(git, tip, text)
@@ -132,7 +133,7 @@ class SingleCommits:
             here, tag = self.tip(), StageTag(ref, found.id, commit, None, fault)
             return Snapshot(here.commit, here.files, SingleStageTag(tag), here.is_reserved, frozen=ref)
         files = files_of(at, commit)
-        # Not trusted: with a wrong number in the message, a file is fetched in vain.
+        # A wrong number in the message costs only time: gitmodel then fetches a file that it does not need.
         guess = _GUESS.search(found.data)
         version = [paths.version_file(ref.model, int(guess[1]))] if guess else []
         stage = [paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)]

@@ -1,4 +1,4 @@
-"""The user's cache of registries by URL: a folder for each, which is created again if it is missing or damaged."""
+"""The user's cache of registries by URL: a folder for each URL, which gitmodel creates again if it is damaged."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ from gitmodel.git.running.process import Git, clean_environment, with_settings
 
 # The name of the remote in the cache. The user's settings of other remotes, such as `origin`, do not apply to it.
 REMOTE = "gitmodel"
-# The repositories of the cache: for the whole branch with its history, for single commits, and for the commits of the
-# branch without files and folders.
+# The repositories of the cache: the whole branch with its history, single commits, and the commits of the branch
+# without files and folders.
 BRANCH, SINGLE, COMMITS = "branch.git", "single.git", "commits.git"
-# The names of queries: for everything, for the branch alone, and for proposals.
+# The names under which the cache records queries: for everything, for the branch alone, and for proposals.
 ALL, HEAD, PROPOSED = "all", "head", "proposals"
-# Seconds between checks of the lock, without growing pauses: another process holds it only while it fetches.
+# Seconds between two attempts to lock the cache. They need not grow, because a process holds the lock only while it
+# fetches or writes.
 _POLL = 0.02
 _ANOTHER_FOLDER = "name another folder with XDG_CACHE_HOME"
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder for files of this user that can be fetched again.
+    """Return the folder for files that this user can fetch again.
 
     This is the folder `gitmodel` in `XDG_CACHE_HOME`, if this variable is an absolute path (XDG Base Directory
     Specification 0.8), else in `~/Library/Caches` on macOS and in `~/.cache` elsewhere.
@@ -75,7 +76,7 @@ class UrlCache:
             with self.lock():
                 if not (path / "HEAD").is_file():  # otherwise another process has created the repository
                     self._make(path)
-        # git 2.34 would fetch objects that a damaged cache lacks, and in that fetch again, without end
+        # git 2.34 would fetch objects that a damaged cache lacks, and this fetch would start another one, without end
         return Git(path, path, self._top, self._environ, fetches_nothing=True)
 
     def asked(self, question: str) -> CachedAnswer | None:
@@ -88,7 +89,7 @@ class UrlCache:
             return None
 
     def note_asked(self, question: str, id: Oid | None) -> None:
-        """Record that the server answered *question* now, by *id* (None: there is no such ref)."""
+        """Record that the server has just answered *question* with *id* (None: there is no such ref)."""
         path = self.folder / "asked" / question
         with writing(path, or_else=_ANOTHER_FOLDER):
             replace_file(path, (id or "").encode())
@@ -109,7 +110,7 @@ class UrlCache:
             )
 
     def out_of_reach(self, error: GitModelError, question: str) -> GitModelError:
-        """Return *error* with the age of the answer that is available offline."""
+        """Return *error*; if the cache has an older answer, its hint says from when, and names `--offline`."""
         found = self.asked(question)
         if found is not None and isinstance(error, Unreachable):
             when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(found.when))
@@ -151,7 +152,7 @@ class UrlCache:
             return True
 
     def remove(self) -> None:
-        """Delete the cache, so that it is created again. The lock file stays: other processes may wait for it."""
+        """Delete the cache; the next use creates another. The lock file stays: other processes may wait for it."""
         import shutil
 
         aside = self._top / f"{self._address.key}.{os.urandom(6).hex()}"
@@ -160,7 +161,7 @@ class UrlCache:
         shutil.rmtree(aside, ignore_errors=True)
 
     def _make(self, path: Path) -> None:
-        import shutil  # imported here: only a new cache needs these
+        import shutil  # imported here: only a new cache needs it
 
         from gitmodel.git.repositories.new_repositories import init_bare
 
@@ -202,7 +203,7 @@ class UrlCache:
 
 
 def _environment(address: Address, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of git: the URL with its credentials, and settings for a cache (GIT_CONFIG_COUNT)."""
+    """Return the environment of git, with the URL, its credentials and the settings of a cache (GIT_CONFIG_COUNT)."""
     given = {
         f"remote.{REMOTE}.url": address.url,
         "protocol.version": "2",

@@ -1,4 +1,4 @@
-"""A registry by URL: reads fetch the needed objects into the user's cache, writes are pushed before they return."""
+"""A registry by URL: reads fetch the needed objects into the user's cache, and writes push before they return."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# In a registry with more files than this, only those that nearly every query reads are fetched in advance, because
-# there are few of them. The files of versions, names and runs are many.
+# In a registry with more files than this, gitmodel fetches only these kinds of files in advance: nearly every query
+# reads them, and there are few of them. The files of versions, names and runs are many.
 _FEW = 2_000
 _WANTED = frozenset({"registry", "model", "stage", "alias", "archived"})
-# The depth by which git means a history without an end.
+# git takes this depth for the whole history.
 _WHOLE_HISTORY = 2**31 - 1
 # The most ids on one command line: an id takes 41 bytes, and Linux allows 2 MiB.
 _MOST = 20_000
@@ -48,9 +48,9 @@ _MOST = 20_000
 class UrlServer:
     """The server of the registry at a URL, with the cache *whole*; `open_url` connects both.
 
-    The cache consists of a bare clone of the branch and the stage tags without file contents, of single commits
-    without history, which suffice for some reads and writes, and of commits without files. Its refs have the server's
-    last known values. A new commit gets a ref only after the server has accepted it.
+    The cache consists of three bare repositories: the branch and the stage tags without file contents; single commits
+    without history, which suffice for some reads and writes; commits without files. Their refs have the server's last
+    known values. A new commit gets a ref only after the server has accepted it.
     """
 
     def __init__(self, whole: Repository, single: Repository, cache: UrlCache, url: str) -> None:
@@ -59,7 +59,7 @@ class UrlServer:
         self._single = single
         self._cache = cache
         self._commits = SingleCommits(whole, single, cache)
-        # True if the server was asked for the whole branch since the last `renew`
+        # True if gitmodel fetched the whole branch after the last `renew`.
         self._current = False
         self._repaired = False
 
@@ -111,7 +111,7 @@ class UrlServer:
         self._commits.fetch_tip()
 
     def _require_no_branch(self) -> None:
-        """Raise WholeBranchNeeded if the whole branch is cached: then its new commits are fetched, which are few."""
+        """Raise WholeBranchNeeded if the whole branch is cached: then fetching its few new commits is faster."""
         if self._current or self._whole.reader.resolve_id(self._whole.branch):
             raise WholeBranchNeeded
 
@@ -125,7 +125,7 @@ class UrlServer:
         if self._has_whole(about):
             return None
         least = self._commits.read_single_commit(about)
-        # The list of signers in the previous commit decides if a signature counts. That needs the whole branch.
+        # The list of signers in the previous commit decides if a signature counts, so gitmodel needs the whole branch.
         waits = least.frozen is None and _is_recorded(least, about)
         return None if waits or (least.frozen is not None and _may_be_signed(least, least.frozen)) else least
 
@@ -186,7 +186,7 @@ class UrlServer:
             self._cache.note_asked(PROPOSED, None)
 
     def _prefetch(self, old: Oid | None, new: Oid) -> None:
-        """Fetch files that changed from *old* (None: nothing) to *new* and will probably be read."""
+        """Fetch the files that changed from *old* (None: all files) to *new*, if somebody will probably read them."""
         git = self._whole.git
         found = list_changed_files(git, old, new) if old else list_files(git, new)
         assert isinstance(self._whole.trees, PartialCloneTrees)
@@ -207,7 +207,7 @@ class UrlServer:
             return work()
 
     def _has_sound_cache(self, error: GitModelError) -> bool:
-        """Return True if the cache is not the reason for *error*."""
+        """Return True if the cache is sound, so that *error* has another reason."""
         if isinstance(error, NotFound):
             return all((git.git_dir / "HEAD").is_file() for git in (self._whole.git, self._single.git))
         return not isinstance(error, Locked) and self._cache.is_sound()
@@ -231,7 +231,7 @@ def open_url(
     branch: str = "",
     terms: Terms | None = None,
 ) -> Repository:
-    """Open the registry at *address*. Nothing is fetched before it is needed. A damaged cache is created again.
+    """Open the registry at *address*, without contacting the server. Create a damaged cache again.
 
     Raises UsageError for a git that is too old, Unreachable for a cache that cannot be written.
     """
@@ -246,7 +246,7 @@ def open_url(
 
 def _open(cache: UrlCache, url: str, branch: str) -> Repository:
     whole, single = cache.git(BRANCH), cache.git(SINGLE)
-    # Without the remotes of the cache: they are the registry itself, and no remotes of the user.
+    # The remotes of the cache are left out: they are the registry itself, and not remotes of the user.
     config = {key: value for key, value in read_config(whole).items() if not key.startswith("remote.")}
     name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)
     trees = partial(_partial_clone_trees, cache, url)
@@ -262,13 +262,13 @@ def _open(cache: UrlCache, url: str, branch: str) -> Repository:
 
 
 def _partial_clone_trees(cache: UrlCache, url: str, repository: Repository) -> PartialCloneTrees:
-    """Return the trees of *repository*, a part of *cache*, whose files are fetched from *url* when they are read."""
+    """Return the trees of *repository* in *cache*, which fetch a file from *url* when somebody reads it."""
 
     def fetch(ids: list[Oid]) -> None:
         cache.refuse_offline("a part")
         with cache.lock():
             for begin in range(0, len(ids), _MOST):
-                # like git's own fetch of missing objects (promisor-remote.c), but many at a time
+                # git itself fetches missing objects in the same way, but one at a time (promisor-remote.c).
                 silence = remotes.silence_timeout(repository)
                 answer = fetch_objects(repository.git, REMOTE, ids[begin : begin + _MOST], FILTER, silence=silence)
                 if answer.code and "unadvertised object" in answer.stderr:
@@ -287,7 +287,7 @@ def _fetch_unfiltered(repository: Repository) -> GitOutput:
     Such a server speaks an old protocol: sshd must be configured to accept GIT_PROTOCOL.
     """
     refs = list_refs(repository.git, repository.branch, STAGE_TAGS)
-    # With a depth, git also fetches what it has. `git fetch --refetch` needs git 2.36.
+    # With a depth, git also fetches objects that it has. `git fetch --refetch` needs git 2.36.
     depth = 1 if repository.shallow else _WHOLE_HISTORY
     refspecs = [f"+{ref}:{ref}" for ref in refs]
     silence = remotes.silence_timeout(repository)
@@ -295,9 +295,9 @@ def _fetch_unfiltered(repository: Repository) -> GitOutput:
 
 
 def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:
-    """Return True if *about* is a stage or alias recorded on the branch.
+    """Return True if *about* names a stage or alias that the branch records.
 
-    Otherwise the tag of a previous name may count.
+    Otherwise the tag under a previous name of the model may count.
     """
     if about.number is not None or about.is_latest:
         return False
@@ -308,7 +308,7 @@ def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:
 
 
 def _may_be_signed(snapshot: Snapshot, ref: StageRef) -> bool:
-    """Return True if the stage *ref* is `signed`, or may have been until a commit removed all such rules."""
+    """Return True if the stage *ref* is `signed`, or may have been `signed` before a commit removed that rule."""
     rules = snapshot.registry()
     switched_off = paths.SIGNERS in snapshot.files.names("") and not any(rule.signed for rule in rules.stages)
     return rules.rule(ref.stage).signed or switched_off

@@ -1,1 +1,1 @@
-"""The history of the metadata branch: its states, the changes of stages, and who made a change."""
+"""The history of the metadata branch: its states, the changes of stages, and the authors of changes."""

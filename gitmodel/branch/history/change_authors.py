@@ -1,4 +1,4 @@
-"""The authors and signatures of the changes on a branch that is to be merged."""
+"""The authors and signatures of the changes on a branch before it is merged."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _MOST_COMMITS = 10_000
 
 
 class ChangeSignature(Frozen):
-    """A signature of a commit by its author *by*, and the reason why it does not count; "" if it counts."""
+    """The author *by* of a signed commit, and the reason why the signature does not count; "" if it counts."""
 
     by: str
     fault: str = ""
 
 
 class ChangeAuthors:
-    """The authors of the changes on a branch that is to be merged: commit *head* into commit *base*."""
+    """The authors of the changes that a merge of the commit *head* into the commit *base* would bring."""
 
     def __init__(self, repository: Repository, base: Oid, head: Oid) -> None:
         self._repository = repository
@@ -37,7 +37,7 @@ class ChangeAuthors:
     def signature_of_change(self, path: str) -> ChangeSignature | None:
         """Return the signature of the newest commit of *head* that changed *path*, judged by the signers of *base*.
 
-        None if the commit is not signed.
+        Return None if the commit is not signed.
         """
         from gitmodel.git.signatures import object_signatures  # imported here: most changes have no signature
 

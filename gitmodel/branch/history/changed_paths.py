@@ -1,6 +1,6 @@
 """Finding the files that differ between two commits by reading only folders that differ.
 
-git collects all such files before it prints the first one. A hostile branch of only 7 objects can have 10 ** 12 files.
+git collects all differing files before it prints the first. A hostile branch of only 7 objects can have 10 ** 12 files.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from gitmodel.errors import Invalid
 from gitmodel.git.objects.object_formats import FOLDER, Entry
 from gitmodel.git.objects.trees import Trees
 
-# Far more than a normal change; reading them takes seconds.
+# No normal change has so many files. Reading them takes seconds.
 MOST_FILES = 200_000
 _NOTHING: Mapping[str, Entry] = {}
 

@@ -67,12 +67,12 @@ def walk_branch(repository: Repository, tip: Oid, *pathspecs: str, kinds: str = 
 
 
 def walk_branch_by_path(repository: Repository, tip: Oid, *pathspecs: str) -> Iterator[BranchCommit]:
-    """Yield the same as `walk_branch`. If git has changed-path filters, git walks once for each literal path.
+    """Yield the same as `walk_branch`. If git has changed-path filters, run git once for each literal path.
 
     The filters work for one path at a time. At 100,000 commits, three such walks take less than half the time of one;
     without filters they take twice as long.
     """
-    # In a shallow clone, a walk that finds nothing would raise Invalid at the edge before the other walks start.
+    # In a shallow clone, a walk without a result would raise Invalid at its end, before the other walks start.
     if repository.shallow or len(pathspecs) == 1 or not _has_filters(repository):
         yield from walk_branch(repository, tip, *pathspecs)
         return
@@ -136,7 +136,7 @@ def _has_filters(repository: Repository) -> bool:
 
 
 def _read(repository: Repository, found: list[tuple[Oid, list[str]]]) -> Iterator[BranchCommit]:
-    """Yield the commits of *found*, with all commits and files read in one request."""
+    """Yield the commits of *found*, after reading all of them and their files in one request."""
     commits = repository.reader.get_many([id for id, _ in found])
     blobs = {id for _, lines in found for line in lines[::2] for id in _sides(line) if id}
     parsed = [parse_commit(id, _sound(commit).data) for (id, _), commit in zip(found, commits, strict=True)]

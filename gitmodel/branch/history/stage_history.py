@@ -28,8 +28,8 @@ from gitmodel.git.history.commits import changed_files, commits_saying
 class StageEvent(Frozen):
     """A commit that changed a stage or alias: *version* entered it (None: it became empty) after *previous*.
 
-    *model* is the name of the model at that time. *author* made the change at *authored*. The branch has had it since
-    *when*. If a merge brought the change in, *merged_by* made the merge, and *pull_request* is its number ("#12",
+    *model* is the name of the model at that time. *author* made the change at *authored*. The change came to the branch
+    at *when*. If a merge brought the change in, *merged_by* made the merge, and *pull_request* is its number ("#12",
     "!12") if the commit names one. The commit *ended_by* replaced the version at *until* ("" and None for the current
     version). *refusal* is the reason why the change was never in force, or "".
     """
@@ -62,15 +62,15 @@ class StageEvent(Frozen):
 
 
 def stage_events(repository: Repository, tip: Oid | None, ref: StageRef | None = None) -> Iterator[StageEvent]:
-    """Yield the changes of a stage or alias, newest first; of all stages of a model, or of all models, by *ref*.
+    """Yield the changes of the stage or alias *ref*, newest first.
 
-    Without a stage in *ref*: of the model. Without *ref*: of all models. Includes changes under previous names of the
-    model. Leaves out commits inside pull requests. Raises Invalid after the last available change if a shallow clone
-    lacks older changes.
+    Without a stage in *ref*, yield the changes of all stages of its model; without *ref*, those of all models. Includes
+    changes under previous names of the model. Leaves out commits inside pull requests. Raises Invalid after the last
+    available change if a shallow clone lacks older changes.
     """
     if not tip:
         return
-    walk = walk_branch if ref is None else walk_branch_by_path  # filters do not help patterns
+    walk = walk_branch if ref is None else walk_branch_by_path  # git's changed-path filters do not work with patterns
     registry = repository.recorded(tip).registry()
     for wanted in _walks(repository, tip, ref):
         for entry in walk(repository, tip, *wanted):
@@ -149,7 +149,7 @@ def _events(repository: Repository, entry: BranchCommit, change: FileChange, fou
 
 
 def author_of(repository: Repository, entry: BranchCommit, path: str) -> str:
-    """Return the author of the change, in the form that commits have. Runs no git for a merge of a single commit."""
+    """Return the author of the change, as a commit records it. Does not run git for a merge of a single commit."""
     commit = entry.commit
     if len(commit.parents) == 2:
         merged = repository.commits.read(commit.parents[1])

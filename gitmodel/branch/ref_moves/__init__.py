@@ -1,1 +1,1 @@
-"""Moving refs of this repository: transactions, reservations, renumberings."""
+"""Moving refs of the repository on this machine, and the refs for reservations and renumberings."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# No pause between attempts: each writes a pack, and fails only if a gc deletes the unfinished pack.
+# Attempts to write a pack, which fail only if a gc deletes the unfinished pack. No pauses are needed.
 _GC_ATTEMPTS = 10
 
 
@@ -35,12 +35,12 @@ class Refs(Protocol):
     def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:
         """Write the objects *new*, then make *moves*, all or nothing.
 
-        Return the refs that already had their new value, because another process moved them. Raises Moved, Locked or
+        Return the refs that another process had already moved to the new value. Raises Moved, Locked or
         Refused; then nothing has changed.
         """
 
     def drop(self, drops: Iterable[RefMove]) -> frozenset[str]:
-        """Delete refs one by one after the branch moved. Return the refs that another process moved: they stay."""
+        """Delete refs one by one after the branch moved. Return the refs that another process moved, which stay."""
 
     def retry(self, work: Callable[[], T]) -> T:
         """Call *work*, and call it again if another process moved or locked a ref. Return its result.
@@ -74,7 +74,8 @@ class LocalRefs:
         return frozenset()
 
     def drop(self, drops: Iterable[RefMove]) -> frozenset[str]:
-        # Deleting a ref needs the packed-refs lock; inside the transaction a crash could then lose the branch's move.
+        # To delete a ref, git locks packed-refs. In the transaction of the branch, a crash could then lose the branch's
+        # move.
         left = set()
         for drop in drops:
             try:

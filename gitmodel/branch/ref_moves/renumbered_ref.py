@@ -1,4 +1,4 @@
-"""The ref that keeps the renumberings: the versions and models that pulls in this clone gave another number or name."""
+"""The ref with the renumberings: the versions and models to which pulls in this clone gave another number or name."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class RenumberedRef:
         return self._read()[1]
 
     def close(self) -> None:
-        """Make `read` return the cached value until the reader is started again."""
+        """Make `read` return the cached value from now on, unless something else starts the reader again."""
         self._closed = True
 
     def moves(self, change: Callable[[Renumberings], Renumberings]) -> tuple[list[RefMove], list[NewObject]]:
         """Apply *change* to the renumberings.
 
         Return the ref move and the object to write, or nothing if *change* has no effect. In a transaction, this move
-        must come before that of the branch. A crash between the two moves then leaves a superfluous renumbering, and
-        never loses one.
+        must come before the move of the branch: a crash between the two then leaves a needless renumbering, instead of
+        losing one.
         """
         old, before = self._read()
         after = change(before)

@@ -47,11 +47,13 @@ class Reservations:
         return [(model, last, id) for model, last, id in self._all() if not last.isdigit()]
 
     def abandoned_names(self) -> list[tuple[str, str, Oid]]:
-        """Return the names that are reserved by runs that are over, each with its model and the id of its ref."""
+        """Return the names that ended runs have reserved, each with its model and the id of its ref."""
         return [found for found in self.names() if not self.run_reserving(*found[:2])]
 
     def used_up(self, snapshot: Snapshot) -> list[tuple[str, int]]:
-        """Return the reserved numbers that *snapshot* has reached, each with its model. No version gets them again."""
+        """Return the reserved numbers that are not above the model's last number in *snapshot*, each with its model.
+
+        No version gets these numbers again, so the reservations are not needed."""
         found = []
         for model, number, _ in self.numbers():
             with suppress(Invalid):  # a reservation for a damaged record stays
@@ -72,7 +74,7 @@ class Reservations:
                 self._delete(reserved_name_ref(model, name), id)
 
     def release_abandoned_names(self) -> None:
-        """Delete the reservations of names by runs that are over, as killed runs leave them."""
+        """Delete the reservations of names that ended runs left, for example killed runs."""
         for model, name, id in self.abandoned_names():
             self._delete(reserved_name_ref(model, name), id)
 

@@ -1,1 +1,1 @@
-"""Runs on this machine: the journal, the output of steps, and the results of their cache."""
+"""Files about runs on this machine: the journal, the output of steps, and which steps came from the cache."""

@@ -16,7 +16,7 @@ from gitmodel.frozen import Frozen
 _FILE = ".cache.json"
 # An id of a run is its start (17 characters with the hyphen), its pipeline, a hyphen and a part without hyphens.
 _START = 17
-# The number of earlier runs in which a step is looked up, because failed runs may have ended before the step.
+# gitmodel looks for a step in this many earlier runs, because failed runs may have ended before the step.
 _MOST_RUNS = 20
 
 
@@ -42,7 +42,7 @@ class CacheOutcome(Frozen):
 
 
 def write_outcomes(folder: Path, outcomes: Mapping[str, CacheOutcome]) -> None:
-    """Write the outcomes of the steps of the run whose logs are in *folder*. If the disk is full, they are lost."""
+    """Write the outcomes of the steps of the run whose logs are in *folder*. Write nothing if the disk is full."""
     with suppress(OSError):
         found = {step: asdict(outcome) for step, outcome in outcomes.items()}
         replace_file(folder / _FILE, json.dumps(found).encode("utf-8", "surrogatepass"))

@@ -17,16 +17,17 @@ from gitmodel.files.failures import writing
 from gitmodel.files.locks import NoLocks, create_locked, try_lock
 from gitmodel.files.permissions import make_folder, open_to_lock, replace_file
 
-# The number of runs kept. Ended runs are kept only for the tracebacks of failed runs and their values.
+# gitmodel keeps the journals of this many runs. The journals of ended runs serve only for the tracebacks and values of
+# failed runs.
 _KEPT = 500
-# The output of steps is kept for fewer runs, because it takes up to 1 MiB for each attempt.
+# gitmodel keeps the output of steps for fewer runs, because it takes up to 1 MiB for each attempt.
 _KEPT_LOGS = 200
 
 
 class Journal:
     """Files below the common git directory that may be deleted at any time. No record depends on them.
 
-    Each run has a file of JSON lines, one for each event, so a torn last line loses nothing else.
+    Each run has a file with a line of JSON for each event. If a crash cuts the last line off, the others stay readable.
     """
 
     def __init__(self, common_dir: Path) -> None:
@@ -53,7 +54,7 @@ class Journal:
             journal.close()
 
     def runs(self) -> dict[str, dict[str, Any]]:
-        """Return the journal's facts about each run, by id; see `run`."""
+        """Return what `run` returns for each run, by id."""
         found = {path.stem: self._read(path) for path in self._paths()}
         return {id: facts for id, facts in found.items() if facts is not None}
 
@@ -69,7 +70,7 @@ class Journal:
         return [facts for facts in self.runs().values() if facts.get("status") == "running"]
 
     def is_running(self, id: str) -> bool:
-        """Return True if the run *id* is running on this machine; one that was killed is not."""
+        """Return True if the run *id* is running on this machine, and was not killed."""
         return (self.run(id) or {}).get("status") == "running"
 
     def logs(self, id: str) -> Path:
@@ -85,7 +86,10 @@ class Journal:
         return found if isinstance(found, dict) else None
 
     def keep_step(self, key: str, result: Mapping[str, Any]) -> None:
-        """Write the result of a step. If the disk is full or JSON cannot express a value, the step will run again."""
+        """Write the result of a step, or nothing if the disk is full or JSON cannot express a value.
+
+        Without a result, the step will run again.
+        """
         with suppress(OSError, TypeError):
             replace_file(self._steps / key[:2] / f"{key}.json", json.dumps(result).encode())
 
@@ -127,7 +131,7 @@ class Journal:
 
 
 class RunJournal:
-    """The journal of one run that is under way."""
+    """The journal of one active run."""
 
     def __init__(self, id: str, path: Path, descriptor: int) -> None:
         self.id = id
@@ -148,7 +152,7 @@ class RunJournal:
                 line = line[os.write(self._descriptor, line) :]
 
     def note_stored(self, outputs: Iterable[tuple[str, str]]) -> None:
-        """Note the *outputs* that the run stored (digests and formats), so that `store gc` keeps them until it ends."""
+        """Note the *outputs* that the run stored (digests and formats), so that `store gc` keeps them while it runs."""
         self.note(outputs=[{"digest": digest, "format": format} for digest, format in outputs])
 
     def discard(self) -> None:
@@ -176,7 +180,7 @@ if hasattr(os, "register_at_fork"):  # Windows cannot fork
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects in a file of JSON lines, without an incomplete last line. Raises OSError."""
+    """Yield the objects in a file with one JSON object a line, without an incomplete last line. Raises OSError."""
     for line in path.read_bytes().splitlines():
         try:
             found = json.loads(line)

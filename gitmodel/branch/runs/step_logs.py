@@ -1,7 +1,7 @@
 """The files with the output of steps on this machine: writing them while a step runs, and reading them.
 
-Each attempt of a step has up to three files: one for the first lines, and two that are overwritten in turn with the
-newest lines. The three files limit the space, and have the last lines of a killed process.
+Each attempt of a step has up to three files: one with the first lines, and two with the newest lines, which gitmodel
+overwrites in turn. So a log takes little space, and has the last lines even of a killed process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LONGEST_LINE = 4_000  # characters
 _LONGEST_PART = 64 * 1024  # bytes kept of a line whose end is not printed yet
 _STREAMS = {1: "stdout", 2: "stderr"}
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-# A private key has several lines, which can be hidden only together.
+# A private key has several lines, and gitmodel can hide them only together.
 _KEY = re.compile(rb"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _LONGEST_KEY = 16 * 1024  # bytes
 
@@ -41,8 +41,8 @@ class OutputLine(Frozen):
 class LogWriter:
     """Writes the output of one attempt of a step to files, line by line. Safe for threads.
 
-    *folder* is called when there is something to write. *hide* removes secrets from a text. If the disk is full, the
-    log ends and the step goes on.
+    Calls *folder* for the folder when there is something to write. *hide* removes secrets from a text. If the disk is
+    full, the log ends and the step goes on.
     """
 
     def __init__(self, folder: Callable[[], Path], attempt: int, hide: Callable[[str], str]) -> None:
@@ -52,7 +52,7 @@ class LogWriter:
         self._parts = dict.fromkeys(_STREAMS, b"")
         self._lock = threading.Lock()
         self._file = -1
-        self._turn = 0  # 0: the head; then the number of the current file of newest lines
+        self._turn = 0  # 0: the file of the first lines; otherwise the number of a file of newest lines
         self._written = 0
         self._lines = 0
         self._pending: list[bytes] = []
@@ -61,7 +61,7 @@ class LogWriter:
     def write(self, stream: int, data: bytes) -> None:
         """Write *data* that the step printed to *stream* (1 or 2).
 
-        Keeps an incomplete last line until the rest of it comes.
+        Keeps an incomplete last line in memory until the step prints the rest.
         """
         with self._lock:
             data = self._parts[stream] + data
@@ -136,9 +136,9 @@ class LogWriter:
 
 
 def is_reachable(folder: Path) -> bool:
-    """Return True if this process can write the log of a step to *folder*: only if the folder of its run is there.
+    """Return True if this process can write the log of a step to *folder*, because the folder of its run exists here.
 
-    The name of that folder is the id of the run, so no other machine has one by chance.
+    The name of the run's folder is the id of the run, so no other machine has such a folder by chance.
     """
     return os.access(folder.parent, os.W_OK)
 

@@ -1,1 +1,1 @@
-"""The stages of models: their tags, and the rules and signatures by which a tag counts."""
+"""The stages of models: their tags, and the rules and signatures that decide if a tag counts."""

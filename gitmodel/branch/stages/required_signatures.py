@@ -1,4 +1,4 @@
-"""Signatures that the rule of a stage requires: of the commit that changed the stage, and of its tag."""
+"""Verifying the signatures that the rule of a stage requires: of the commit that changed the stage, and of its tag."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gitmodel.git.running.process import Git
 if TYPE_CHECKING:
     from gitmodel.git.signatures.object_signatures import Signature, SignatureVerifier
 
-# How far another clock may be ahead of this machine's.
+# Seconds that the clock of a signer may be ahead of the clock of this machine.
 _AHEAD = 600
 # The end of the year 9999, the maximum of `ssh-keygen`.
 _LAST = 253402300799
@@ -29,11 +29,11 @@ _NEVER_REQUIRED = "unasked"
 
 
 class RequiredSignatures:
-    """The signatures of one repository.
+    """Judges the signatures of one repository.
 
     The list of signers in the first parent of a commit decides if its signature counts. A signature must be valid at
-    the time of its commit. This time is the latest date of the commit and its chain of first parents, so that a signer
-    cannot backdate a commit. If *now* is given, the signature must be valid at that time, too.
+    the time of its commit: the latest date among the commit and its chain of first parents, so that a signer cannot
+    backdate a commit. If *now* is given, the signature must be valid at that time, too.
     """
 
     def __init__(self, git: Git, trees: Trees, verifier: Callable[[], SignatureVerifier], commits: Commits) -> None:
@@ -47,7 +47,7 @@ class RequiredSignatures:
     def are_required(self, parents: tuple[Oid, ...], stage: str) -> bool:
         """Return True if the rules before a commit with these *parents* require a signature for a change of *stage*.
 
-        A rule still counts if the change that removed it had to be signed and was not.
+        If a change removed the rule, had to be signed, and was not signed, the rule still counts.
         """
         if not parents:
             return False
@@ -56,7 +56,7 @@ class RequiredSignatures:
         return not self.never_required(parents[0]) and self._requires(self._trusted(parents[0])[0], stage)
 
     def never_required(self, tip: Oid) -> bool:
-        """Return True if no rule up to *tip* ever required signatures. Fast if a recent commit was checked before."""
+        """Return True if no rule up to *tip* ever required signatures. Caches the answer for later calls."""
         at, passed = tip, []
         for _ in range(PARENTS_BEFORE_WALK):
             if self._facts.get(_NEVER_REQUIRED, at):
@@ -128,8 +128,7 @@ class RequiredSignatures:
     def fault_by_list(self, tag: GitObject, target: GitObject, allowed: str) -> str:
         """Return the reason why *allowed*, the reader's own list of signers, does not accept *tag*, or "".
 
-        The signature must be valid at the dates of the tag and of its *target*: the branch with other dates is not
-        read.
+        The signature must be valid at the dates of the tag and of its *target*. This method does not read the branch.
         """
         from gitmodel.git.signatures import object_signatures
 
@@ -178,7 +177,7 @@ class RequiredSignatures:
         return f"the rules were changed and {why}" if why else ""
 
     def _trusted(self, commit: Oid) -> tuple[Oid | None, str]:
-        """Return the newest commit up to *commit* whose change of the rules counts, and why a later change does not."""
+        """Return the newest commit up to *commit* whose rules count, and the reason why later rules do not."""
         trusted: Oid | None = None
         allowed = ""  # the newest list of signers that counts
         why = ""
@@ -225,7 +224,7 @@ def _header(payload: bytes, key: bytes) -> str:
 
 
 def _email(person: str) -> str:
-    """The address in `Name <address> seconds zone`, "" if there is none."""
+    """Return the address in `Name <address> seconds zone`, "" if there is none."""
     return person.rpartition(">")[0].rpartition("<")[2]
 
 

@@ -1,7 +1,7 @@
-"""The rules of `gitmodel.toml` in force: a tag that `apply` moves, and further rules that count.
+"""The rules in force: the tag that names their commits, which `apply` moves, and later rules that count, too.
 
 A change of a stage must satisfy the rules of its first parent, the rules that were in force before it, and all versions
-of the rules in between. So stricter rules count immediately, and looser ones after they come into force.
+of the rules in between. So stricter rules count immediately, and looser rules count after they come into force.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gitmodel.git.objects.object_reader import GitObject
 from gitmodel.git.objects.trees import CommitFiles, Trees
 from gitmodel.git.refs.ref_move import RefMove
 
-# A search over more commits than this caches its result.
+# gitmodel caches the result of a search over more commits than this.
 _FEW = 8
 _RULES = "rules"
 
@@ -53,7 +53,7 @@ class RulesInForce:
 
     @contextmanager
     def assume(self, id: Oid) -> Iterator[None]:
-        """Within the block, act as if the tag were at the object *id*: a push is judged before any ref moves."""
+        """Within the block, act as if the tag were at the object *id*, to judge a push before any ref moves."""
         self._assumed = id
         try:
             yield
@@ -78,9 +78,9 @@ class RulesInForce:
     def check(self) -> tuple[Oid, ...]:
         """Return the commits of `commits_in_force`.
 
-        Raises Refused if the tag was seen here before and is missing, was set back or is malformed.
+        Raises Refused if this clone saw the tag before, and it is now missing, set back or malformed.
         """
-        # Read in this order, because other processes move `ref` before `seen_ref`.
+        # In this order, because other processes move `ref` before `seen_ref`.
         seen, now = self._reader.resolve_many([self.seen_ref, self.ref])
         if now is None:
             if seen is not None:
@@ -102,8 +102,8 @@ class RulesInForce:
     def other_commits(self, parent: Oid | None) -> tuple[Oid, ...]:
         """Return the commits whose rules also count for a change on the commit *parent*, besides *parent* itself.
 
-        They are the newest commit up to *parent* that the tag lists, if any, and each later commit that changed the
-        rules.
+        These are the newest commit up to *parent* that the tag lists, if there is one, and each later commit that
+        changed the rules.
         """
         if parent is None:
             return ()
@@ -125,7 +125,7 @@ class RulesInForce:
         return tuple(read_registry(self._files(commit)) for commit in self.other_commits(parent))
 
     def are_pending(self, tip: Oid) -> bool:
-        """Return True if other rules than the rules of *tip* judge a change on *tip*, or if no rules are in force."""
+        """Return True if a change on *tip* must satisfy further rules than those of *tip*, or no rules are in force."""
         now = self._files(tip)
         return not self.commits_in_force() or any(
             not have_same_rules(self._files(commit), now) for commit in self.other_commits(tip)
@@ -134,8 +134,8 @@ class RulesInForce:
     def check_branch(self, tip: Oid) -> None:
         """Raise Refused like `check`, and if the branch at *tip* does not have the commit at which the tag points.
 
-        Does not raise if the branch moved meanwhile and has that commit now: a write on *tip* then fails and is
-        retried. Raises Invalid if a shallow clone lacks the commits that decide.
+        Does not raise if the branch moved meanwhile and has that commit now: then the write on *tip* fails, and
+        gitmodel retries it. Raises Invalid if a shallow clone lacks the commits that decide.
         """
         positions = self.check()
         if positions and not self._commits.reaches(tip, positions[0]):
@@ -162,7 +162,7 @@ class RulesInForce:
         return [RefMove(self.ref, tag, now.id if now else None), *self._seen_moves(tag, seen)]
 
     def moves_to_remember(self) -> list[RefMove]:
-        """Return the move that records that this clone saw the tag; none if it is recorded."""
+        """Return the move that records that this clone saw the tag; no move if this is already recorded."""
         now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
         return self._seen_moves(now.id, seen) if now else []
 

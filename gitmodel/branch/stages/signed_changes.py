@@ -1,4 +1,4 @@
-"""Signing the changes of a repository: when, by whom, and whether the signature counts."""
+"""Signing the commits and tags of a change if the rules or git's configuration say so, and checking the signature."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class ChangeSigning:
-    """The signatures of one repository, whose metadata branch is *branch*."""
+    """Signs changes of one repository, whose metadata branch is *branch*."""
 
     git: Git
     config: Mapping[str, str]

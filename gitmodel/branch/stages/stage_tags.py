@@ -1,4 +1,4 @@
-"""Stage tags: reading them, judging whether they count, and deriving the tag for a commit."""
+"""Stage tags: reading them, judging if they count, and making the tag that belongs to a commit."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from gitmodel.git.signatures.object_signatures import SignatureVerifier
 
 _SIGNED = "signedby"
-# For more models than this, the tags of all models are listed.
+# For more models than this, git lists the tags of all models.
 _MOST_PREFIXES = 100
-# How many models are read together; what is read of them fits into the caches. With more than a few, reading the whole
-# chain of commits takes less time than looking for each commit.
+# gitmodel reads this many models together, so that the caches hold all that it reads. With more than a few models,
+# reading the whole chain of first parents takes less time than looking for each commit.
 _MODELS_AHEAD, _FEW_MODELS = 100, 16
 _OFF_BRANCH = "its commit is not on the metadata branch"
 
@@ -49,7 +49,7 @@ class StageTags:
         self._facts = trees.facts
         self.commits = commits
         self._verifier = verifier
-        # Called with each judged tag. Rejects it if the reader's own list of signers does. None: there is no list.
+        # Called with each judged tag. Rejects a tag if the reader has an own list of signers that does not accept it.
         self.extra_check: Callable[[StageTag, GitObject], StageTag] | None = None
 
     @cached_property
@@ -61,7 +61,7 @@ class StageTags:
         return RequiredSignatures(self._git, self._trees, self._verifier, self.commits)
 
     def at(self, commit: Oid | None, tip: Callable[[], Oid | None]) -> SnapshotTags:
-        """Return the stage tags, judged against *commit*. Reading a tag of a later *tip* of the branch raises Moved."""
+        """Return the stage tags, judged against *commit*. Reading a tag raises Moved if it belongs to a later *tip*."""
         return SnapshotTags(self, commit, tip)
 
     def id(self, ref: StageRef) -> Oid | None:
@@ -84,7 +84,7 @@ class StageTags:
     def read_ahead(self, refs: Iterable[StageRef]) -> None:
         """Read into the caches what `judge` reads about the tags of *refs*, in few requests to git.
 
-        Otherwise `judge` would read the folder of all models twice for each tag. Errors are left to `judge`.
+        Otherwise `judge` would read the folder of all models twice for each tag. Ignores errors: `judge` raises them.
         """
         wanted = list(refs)
         with suppress(Invalid):
@@ -120,7 +120,7 @@ class StageTags:
     def signed_by(self, ref: StageRef, tip: Oid | None) -> Oid | None:
         """Return the newest commit up to *tip* that changed the stage *ref* and has a required signature.
 
-        None if there is none, or if the stage is not `signed`.
+        Return None if no commit has one, or if the stage is not `signed`.
         """
         path = paths.stage_file(ref.model, ref.stage)
         try:
@@ -185,10 +185,10 @@ class StageTags:
             return False
 
     def agrees(self, ref: StageRef, old: Oid | None, wanted: NewObject, new: NewObject | None = None) -> bool:
-        """Return True if the tag *old* of *ref* need not be replaced by *wanted*; *new* is an unwritten commit.
+        """Return True if the tag *old* of *ref* may stay in place of *wanted*; *new* is an unwritten commit.
 
-        A signed tag is kept if it has the same name and target and a valid signature. If the stage requires signatures,
-        every other tag must be replaced.
+        A signed tag may stay if it has the same name and target and a valid signature. If the stage requires
+        signatures, no other tag may stay.
         """
         target = parse_tag(wanted.data).target
         if not old or (new is not None and new.id == target):
@@ -203,8 +203,8 @@ class StageTags:
     def _signature_fault(self, ref: StageRef, found: GitObject, target: Oid, merge: Oid | None = None) -> str:
         """Return the reason why the signatures of tag and commit do not count, or "".
 
-        The rules before *target* and those before its *merge* count, because a merged branch may have other rules than
-        the branch that it was merged into.
+        The rules before *target* count, and those before its *merge*: a merged branch may have other rules than the
+        branch into which it was merged.
         """
         signatures = self.signatures
         if signatures.are_required(self.commits.read(target).parents, ref.stage):
@@ -219,7 +219,7 @@ class StageTags:
         return why or signatures.commit_fault(target, before=parent)
 
     def _is_kept(self, merge: Oid, commit: Oid, places: Iterable[str]) -> bool:
-        """Return True if *merge* has the same files at *places* as *commit*, and at least one."""
+        """Return True if *merge* and *commit* have the same files at *places*, and at least one file."""
         files, merged = self._files(commit), self._files(merge)
         ids = [(files.id(path), merged.id(path)) for path in places]
         return any(id is not None for id, _ in ids) and all(id == there for id, there in ids)
@@ -231,7 +231,7 @@ class StageTags:
         return self._verifier().signer(signature) if signature else ""
 
     def recorded_at(self, tip: Oid | None, ref: StageRef) -> NewObject | None:
-        """Return the tag for the branch at *tip*: on the newest first parent that changed the stage's file.
+        """Return the tag that the branch at *tip* implies: at the newest first parent that changed the stage's file.
 
         Returns None if the file does not exist. Raises Invalid if a shallow clone hides that commit.
         """
@@ -267,7 +267,7 @@ class StageTags:
     def _tag(
         self, ref: StageRef, id: Oid, author: str, committer: str, before: StageRecord | None, after: StageRecord
     ) -> NewObject:
-        # Every clone must derive the same tag, so it depends only on the commit.
+        # Every clone must make the same tag, so the tag depends only on the commit.
         tagger = f"{author.rsplit(' ', 2)[0]} {' '.join(committer.rsplit(' ', 2)[1:])}"
         from gitmodel.domain.schema.messages import tag_message  # imported here because only writes need it
 
@@ -277,7 +277,7 @@ class StageTags:
     def _set_by(self, commit: Oid, ref: StageRef, tip: Oid) -> StageRecord | None:
         """Return the record of *ref* that *commit* set, or None if it did not change this record.
 
-        *tip* limits the possible files.
+        *tip* is the commit whose stages decide which files can say this.
         """
         parent = self.commits.read(commit).parent
         for path in self._places(tip, ref):
@@ -328,7 +328,7 @@ class SnapshotTags:
         # The ids of the tags that were listed so far.
         self._by_model: dict[str, dict[StageRef, Oid]] = {}
         self._has_all = False
-        # The models whose tags `of` will probably be asked for, in order, and those that were read ahead.
+        # The models for which a caller will probably call `of`, in order, and the models that were read ahead.
         self._names: list[str] = []
         self._ahead: set[str] = set()
 
@@ -380,7 +380,7 @@ class SnapshotTags:
         return self._tags.commits
 
     def _read_ahead_from(self, model: str) -> None:
-        """Read what is needed to judge the tags of *model* and the models after it, of which all are listed."""
+        """Read what `judge` needs for the tags of *model* and of the models that follow it in the list."""
         if self._commit and not self._ahead and len(self._names) > _FEW_MODELS:
             self.commits.read_chain(self._commit)
         begin = bisect_left(self._names, model)

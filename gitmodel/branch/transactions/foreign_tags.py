@@ -20,7 +20,7 @@ def refuse_foreign(
 ) -> None:
     """Raise ForeignTag if *found*, the tag of *ref*, does not belong to the branch at *tip* (None: no registry).
 
-    *repairs* is True if the caller sets the tag to the recorded state. Such a repair may replace every tag except that
+    *repairs* is True if the caller sets the tag to the recorded state. Such a repair may replace every tag except a tag
     of another registry. Raises Moved if the branch is no longer at *tip*.
     """
     if found is None or _is_ours(repository, tip, ref, found):
@@ -43,8 +43,8 @@ def refuse_foreign(
 def refuse_second_registry(repository: Repository, tip: Oid | None, place: str = "") -> None:
     """Raise ForeignTag if the repository has tags of another registry and none of the registry at *tip*.
 
-    Stage tags do not name their branch. Because the first tag is checked, one tag of this registry shows that all tags
-    belong to it. *place* names the repository in the error. Raises Moved if the branch is no longer at *tip*.
+    Stage tags do not name their branch. gitmodel checks the first tag of a registry, so if one tag belongs to this
+    registry, all of them do. *place* names the repository in the error. Raises Moved if the branch left *tip*.
     """
     for ref in repository.tags.all():
         found = repository.tags.read(ref)
@@ -78,14 +78,14 @@ def _is_ours(repository: Repository, tip: Oid | None, ref: StageRef, found: GitO
 def _other_registry(repository: Repository, ref: StageRef, found: GitObject) -> str | None:
     """Return the branch of the other registry to which the tag *found* belongs, or None.
 
-    By URL the result is "", because other branches are not fetched.
+    By URL the result is "", because gitmodel does not fetch other branches.
     """
     if not repository.tags.is_of_registry(ref, found):
         return None
     if repository.url:
         return ""
     name = _short(repository.branch)
-    # based on our branch.
+    # Copies of our branch and proposals belong to this registry.
     others = (
         branch
         for branch in branches_with(repository.git, target_of(ref, found)[0])
@@ -117,7 +117,7 @@ def _second(repository: Repository, ref: StageRef, other: str, place: str = "") 
 
 
 def _deleting(repository: Repository, ref: StageRef) -> str:
-    """Return the commands that delete the tag of *ref*, in words."""
+    """Return a text with the commands that delete the tag of *ref* here and on a remote."""
     if repository.url:
         return f"`git push {shlex.quote(repository.url)} :{ref.full}`"
     return f"`git tag -d {ref.name}`, and where it was pushed with `git push REMOTE :{ref.full}`"

@@ -30,7 +30,7 @@ Do not edit it by hand; use `git model`, and run `git model check` if somebody d
 def commit_on(repository: Repository, parent: Oid, change: Change[Any]) -> Oid:
     """Write the commit of *change* on *parent*, without moving a ref or creating a tag, and return its id.
 
-    If the rules require a signature and git has a key, the commit is signed.
+    Sign the commit if the rules require a signature and git has a key.
     """
     repository.git.refuse_read_only()
     check_paths(change.files)
@@ -54,8 +54,8 @@ def add_commit(
 ) -> Oid:
     """Write a commit on *parent*, without moving a ref, and return its id.
 
-    *author* is text as in a commit: `Name <address> seconds zone`. The commit is signed if *sign* or git's
-    configuration says so, or if the rules require it and git has a key. Raises Unsigned.
+    *author* is text as in a commit: `Name <address> seconds zone`. Sign the commit if *sign* or git's
+    configuration says so, or if the rules require a signature and git has a key. Raises Unsigned.
     """
     repository.git.refuse_read_only()
     signer = repository.signing.signer
@@ -80,8 +80,8 @@ def first_commit(repository: Repository, registry: RegistryRecord) -> tuple[NewO
 def made_commit(repository: Repository, parent: Oid | None, tree: Oid, change: Change[Any], *, sign: bool) -> NewObject:
     """Return the commit of *change* on *parent* (None for the first commit), with the tree *tree*. Writes nothing."""
     author, committer = repository.identity.now()
-    # A random id makes equal concurrent changes in several clones separate commits. The first commit of a registry has
-    # a derived id.
+    # With a random id, equal changes in two clones are separate commits. The first commit of a registry has an id that
+    # depends only on its content.
     own = os.urandom(8).hex() if parent else messages.transaction_id(tree, author, committer, change.subject)
     txn = change.txn or own
     message = messages.commit_message(change.subject, change.reason, change.trailers, txn=txn)

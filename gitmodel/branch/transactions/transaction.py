@@ -43,9 +43,9 @@ T = TypeVar("T")
 def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T:
     """Plan a change on a snapshot with *plan*, and write it as one commit with its tags, all or nothing.
 
-    The first change also creates the registry. If another process moved a ref first, nothing has changed, and *plan* is
-    called again with the new snapshot. Raises Conflict after too many attempts, Refused for text that looks like a
-    credential, UsageError before planning if a variable names another repository, and the errors of *plan*.
+    The first change also creates the registry. If another process moved a ref first, nothing has changed, and this
+    function calls *plan* again with the new snapshot. Raises Conflict after too many attempts, Refused for text that
+    looks like a credential, UsageError before planning if a variable names another repository, and errors of *plan*.
     """
     repository.git.refuse_read_only()
     if repository.server is not None:
@@ -74,10 +74,7 @@ def _change_tip(plan: Callable[[Snapshot], Change[T]], repository: Repository, t
 
 
 def begin(repository: Repository, registry: RegistryRecord) -> bool:
-    """Write the first commit of the branch if neither this clone nor a remote has the branch.
-
-    Return True if it was written.
-    """
+    """Write the first commit of the branch, and return True, if neither this clone nor a remote has the branch."""
 
     def make() -> bool:
         if repository.writable_tip():
@@ -122,7 +119,7 @@ def reserve(
             snapshot.check_not_reserved(model, name)
         number = next_number(snapshot)
         local = repository.reader.resolve(repository.branch)
-        # Without a registry, the ref points at a first commit. The branch is created by the first change.
+        # Without a registry, the ref points at a first commit. The first change creates the branch.
         commit, _, new = _base(repository, snapshot)
         held = snapshot.commit if local else None
         moves = [RefMove(repository.branch, held, held), RefMove(reserved_ref(model, number), commit, None)]
@@ -138,7 +135,7 @@ def reserve(
 
 
 def remember_remote(repository: Repository) -> None:
-    """If no state of the remote was recorded, record the branch and tags that plain git fetched as its last seen state.
+    """If this clone has recorded no state of the remote, record the branch and tags that plain git fetched.
 
     Otherwise the next pull could not distinguish tags that moved here from tags that moved on the remote.
     """
@@ -313,8 +310,8 @@ def _with_former(
 ) -> Iterator[tuple[StageRef, NewObject | None, GitObject | None]]:
     """Yield *moves*, each with the current tag of its stage.
 
-    If a stage has no tag under the model's current name, the tag under a former name counted. The removal of that tag
-    is yielded, too.
+    If a stage has no tag under the model's current name, its tag under a former name counted. Also yields the removal
+    of that tag.
     """
     for ref, wanted in moves:
         tag = repository.tags.read(ref)
@@ -327,7 +324,7 @@ def _with_former(
 def _follow(
     repository: Repository, snapshot: Snapshot, change: Change[Any], commit: NewObject | None
 ) -> Iterator[tuple[StageRef, NewObject | None]]:
-    """Yield each tag that changes with *change*: the tag of each changed stage file. None if the file is deleted."""
+    """Yield the stages whose tags change with *change*, each with its new tag (None: delete the tag)."""
     followed = set()
     for path, data in change.files.items():
         found = paths.parse_path(path)
@@ -336,7 +333,7 @@ def _follow(
             continue
         followed.add(ref)
         if data is not None and data == snapshot.files.read(path):
-            # the file does not change, so its tag stays at the earlier commit that set it
+            # The file does not change, so its tag stays at the earlier commit that wrote it.
             yield ref, repository.tags.recorded_at(snapshot.commit, ref)
             continue
         if data is None:
@@ -354,7 +351,7 @@ def _follow(
 
 
 def recorded_tag(repository: Repository, snapshot: Snapshot, ref: StageRef) -> NewObject | None:
-    """Return the tag that the branch records; None if the stage has no file, or only a leftover of a clean merge."""
+    """Return the tag that the branch records; None if the stage has no file, or one that a clean merge left over."""
     if paths.stage_file(ref.model, ref.stage) in leftovers(snapshot, ref.model):
         return None
     return repository.tags.recorded_at(snapshot.commit, ref)
