@@ -17,7 +17,7 @@ _STATUS = ("status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--untra
 
 
 def read_code(repository: CodeRepository | None) -> Code:
-    """Return the state of the code repository. None: the current folder is in no repository, and the state says so.
+    """Return the state of the code. With None for *repository*, it says that the current folder is in no repository.
 
     Raises Unreachable if the repository cannot be read.
     """

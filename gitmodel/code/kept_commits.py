@@ -1,4 +1,4 @@
-"""The code commits of versions: a ref keeps each commit in this repository and on a remote.
+"""Keeping the code commits of versions: a ref keeps git from deleting the commit, here and on a remote.
 
 Writes only refs below `refs/gitmodel/code/`.
 """
@@ -21,15 +21,15 @@ from gitmodel.git.objects.fact_cache import FactCache
 from gitmodel.git.refs.ref_commands import list_refs, set_refs
 from gitmodel.git.settings.configuration import list_remotes, push_urls, read_setting
 
-# The number of refs in one push. git compares each pushed ref with all existing refs.
+# A push has at most this many refs, because git compares each pushed ref with all existing refs.
 _REFS_AT_ONCE = 500
-# Seconds. A hook of the user can run for a long time without output, for example to run tests.
+# Seconds for which a push may be silent: a hook of the user may for example run tests.
 _HOOK_SILENCE = 3600.0
 _LONGEST_CACHE = 1 << 26
 
 
 class PushedCode(Frozen):
-    """The result of pushing code: commits that the remote keeps now, and *unpublished* commits, which it never had.
+    """The result of pushing code: commits that the remote keeps now, and *unpublished* ones, which it never had.
 
     *fault* is the reason why the host refused the commits, or "".
     """
@@ -50,7 +50,7 @@ class KeptCommits:
 
     def keep(self, commit: Oid) -> None:
         """Keep *commit* with a ref that is named after it, even if its branch is deleted."""
-        if commit in self._done:  # the ref exists, and writing it again would flush the disk
+        if commit in self._done:  # The ref exists. Writing it again would cost a flush of the disk.
             return
         set_refs(self._git, {kept_ref(commit): commit}, "gitmodel: keep the code of a version")
         self._done.add(commit)
@@ -89,7 +89,7 @@ class KeptCommits:
         shared = read_setting(self._git, "core.sharedRepository")
         with suppress(OSError):
             SharedPermissions(shared).make_folder(self._git.common_dir / "gitmodel")
-        # Without a terminal, Git LFS prints progress only on request. gitmodel would end it after a long silence.
+        # Without a terminal, Git LFS prints progress only if asked, and gitmodel ends a push that is silent for long.
         git = replace(self._git, environ={**self._git.environ, "GIT_LFS_FORCE_PROGRESS": "1"})
         silence = _HOOK_SILENCE if self._has_hook() else SILENCE
         whole = len(commits) > 1 and set(commits) >= set(self.kept())
@@ -109,14 +109,14 @@ class KeptCommits:
     def fetch(self, commit: Oid) -> bool:
         """Fetch *commit* if the remote keeps it, and keep it in this repository, too.
 
-        Return True if this repository has it now.
+        Return True if this repository has the commit now.
         """
         remote = self.remote()
         if not remote or not is_code_oid(commit):
             return False
         from gitmodel.git.repositories.remote_commands import fetch
 
-        # In a shallow clone, only the commit is fetched, without its history.
+        # In a shallow clone, gitmodel fetches only the commit, without its history.
         depth = ("--depth=1",) if self.code.shallow else ()
         options = ("--no-prune", "--no-auto-maintenance", *depth)
         fetch(self._git, remote, [kept_ref(commit)], *options, silence=SILENCE)

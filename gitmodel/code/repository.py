@@ -124,7 +124,7 @@ class CodeRepository:
 
 
 def open_code(path: Path, *, environ: Mapping[str, str], named: bool = True) -> CodeRepository | None:
-    """Return the code repository that contains *path*, or None. For *named* see `find_repository`.
+    """Return the code repository that contains *path*, or None. `find_repository` explains *named*.
 
     Raises UsageError if a variable names another repository, because then the recorded state would be ambiguous.
     """

@@ -1,6 +1,6 @@
 """The submodules of a work tree of the code.
 
-A separate module, because it imports GitPython: that takes 40 ms, and only `checkout --no-submodules` needs it.
+This is a separate module because it imports GitPython, which takes 40 ms, and only `checkout --no-submodules` needs it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Uncommitted changes: listing them, and storing them as a commit.
 
-Writes only objects. Uses a temporary index.
+Writes only objects, and uses a temporary index instead of the user's.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def list_changes(code: CodeRepository) -> list[UncommittedChange]:
 def snapshot(code: CodeRepository, limit: int) -> Oid | None:
     """Commit the files of the work tree on top of the current commit. Return the new commit, or None without changes.
 
-    Ignored files are left out. Writes only objects, and runs no hook. The same state gives the same commit. Raises
+    Leaves out ignored files. Writes only objects, and runs no hook. The same state gives the same commit. Raises
     Refused if more than *limit* bytes would be stored, or for a path that a commit cannot contain.
     """
     if not code.worktree:
@@ -58,7 +58,7 @@ def _snapshot(git: Git, limit: int) -> Oid | None:
     if not found:
         return None
     _check_size(found, limit)
-    # Without files whose deletion is staged: the index lacks them, and git refuses such a path if it is a folder now.
+    # Leave out files whose deletion is staged: the index lacks them, and git refuses such a path if it is a folder now.
     paths = [change.path for line, change in zip(lines, found, strict=True) if not line.startswith("1 D. ")]
     tree = tree_with_changes(git, paths)
     return _commit(git, tree, named_id(git, "HEAD"))

@@ -1,1 +1,1 @@
-"""Files and folders on disk: permissions, locks, temporary folders, errors of writing, the end of the process."""
+"""Files and folders on disk: permissions, locks, temporary folders, and the errors when a file cannot be written."""

@@ -79,7 +79,7 @@ def create_locked(folder: Path, new_name: Callable[[], str], flags: int = os.O_R
                 ) from error
             if os.fstat(descriptor).st_nlink:
                 return path, descriptor
-            os.close(descriptor)  # another process deleted the file as a leftover before this one locked it
+            os.close(descriptor)  # another process deleted the file, because it was not locked yet
 
 
 def open_locked(path: Path) -> int | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gitmodel.files.open_flags import NOFOLLOW, NONBLOCK, RAW
 
-# A folder with one of these bits is shared, and so are its files. git sets the first for group access.
+# If a folder has one of these bits, gitmodel shares its files, too. git sets the first bit for access by the group.
 _SHARED = stat.S_ISGID | stat.S_IWGRP
 _DEEPEST = 3
 
@@ -61,7 +61,7 @@ class SharedPermissions:
         """Yield the folders below *folder*, and the files beside them, whose permissions differ from the setting.
 
         Each comes with True if this process may repair it. Skips files in the deepest folders: a store can have
-        millions of them, and they are never changed.
+        millions of such files, and nobody changes them.
         """
         me = user_id()
         for path, state in _walk(folder, 0):
@@ -78,7 +78,7 @@ class SharedPermissions:
 
 
 def user_id() -> int:
-    """Return the id of the user of this process, or 0 on Windows, where `os.stat` says that 0 owns each file."""
+    """Return the id of the user of this process; on Windows 0, as `os.stat` says for the owner of every file."""
     return os.geteuid() if hasattr(os, "geteuid") else 0
 
 

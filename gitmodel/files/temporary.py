@@ -1,8 +1,8 @@
 """Temporary folders: created when the first file needs them, or beside a target, on the same file system.
 
-The process that creates one beside a target holds a lock on it. A folder without a lock is left over from a killed
-process, and the next process that creates one beside it deletes it. Windows cannot lock a folder, so there no process
-deletes the folder of another one.
+A process that creates a folder beside a target locks this folder. A folder without a lock is left over from a killed
+process. The next process that creates a folder beside the same target deletes it. Windows cannot lock a folder, so
+there no process deletes the folder of another process.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class TemporaryFiles:
 
 @contextmanager
 def folder_beside(target: Path) -> Iterator[Path]:
-    """Create a temporary folder beside *target*, and delete it at the end. Deletes those of killed processes first.
+    """Create a temporary folder beside *target*, and delete it at the end. First delete folders of killed processes.
 
     Raises OSError if no file can be created.
     """
@@ -65,7 +65,7 @@ def folder_beside(target: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(path, ignore_errors=True)
         if descriptor is not None:
-            os.close(descriptor)  # which releases the lock
+            os.close(descriptor)  # this releases the lock
 
 
 def _begin(parent: Path) -> tuple[Path, int | None]:
@@ -76,7 +76,7 @@ def _begin(parent: Path) -> tuple[Path, int | None]:
             return path, None
         try:
             descriptor = _open(path)
-        except FileNotFoundError:  # another process removed it before it was locked
+        except FileNotFoundError:  # another process removed the folder before this process locked it
             continue
         with suppress(NoLocks):  # without locks, other processes do not remove the folder either
             lock(descriptor)

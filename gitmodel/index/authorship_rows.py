@@ -13,7 +13,7 @@ from gitmodel.index.index_file import IndexFile
 
 
 class AuthorshipRows:
-    """The rows in the index of *folder*, which can be deleted at any time. The number 0 stands for the model itself.
+    """The rows in the index in *folder*. The version number 0 stands for the model itself.
 
     *tip* is the last commit of the branch that the rows include; None if there are no rows, or no usable index.
     """
@@ -34,7 +34,7 @@ class AuthorshipRows:
         return {(model, number): AuthorshipRow(*row) for model, number, *row in rows} if tip else {}
 
     def write(self, tip: Oid, rows: Mapping[Numbered, AuthorshipRow]) -> None:
-        """Replace all rows by *rows*, those at the commit *tip*, unless another process has written rows since."""
+        """Replace all rows by *rows*, which are true at *tip*, unless another process wrote rows after `read`."""
 
         def change(database: sqlite3.Connection) -> None:
             now = database.execute("SELECT tip FROM authors_at").fetchone()

@@ -1,4 +1,4 @@
-"""Finds the records that mention a digest, with the digests of all records from a cache in the index."""
+"""Finding the records that mention a digest. The index caches the digests of all records."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _RECORD = re.compile(rb"100(?:644|755) blob ([0-9a-f]{40})\t((?:models/[!-.0-~]+
 # Finding one digest in the lines takes 1 ms; parsing all lines takes 20 ms.
 _FEW = 16
 
-# Returns further digests to which a record refers; None if they are not available now.
+# Takes path and content of a record. Returns digests that its other files contain; None if it cannot read these now.
 More = Callable[[str, bytes], "Iterable[str] | None"]
 
 
 class RecordsByDigest:
-    """The records of one commit by the digests in them. *unread* maps each incomplete record to the reason."""
+    """The records of one commit by the digests in them. *unread* has the reason for records with unknown digests."""
 
     def __init__(self, lines: bytes, unread: Mapping[str, str]) -> None:
         self._lines = lines
@@ -70,7 +70,7 @@ class RecordsByDigest:
 class DigestIndex:
     """The digests in all records of versions and runs, cached in the index that is in *folder*.
 
-    The cache is text: each line has an object id, a path and the digests in that object.
+    The cache is a text. Each line has the object id of a record, its path, and the digests in it.
     """
 
     def __init__(self, git: Git, reader: ObjectReader, folder: Path) -> None:
@@ -83,10 +83,10 @@ class DigestIndex:
             self._file = index_file.IndexFile(folder)
 
     def at(self, commit: Oid | None, trees: str, more: More) -> RecordsByDigest:
-        """Return the records of *commit* by digest; only records that are not cached are read.
+        """Return the records of *commit* by digest, after reading and caching those that are not cached.
 
-        *trees* is a text of the ids of the folders of models and runs. If the cache has the same text, git does not
-        run. *more* returns the digests that a record refers to without containing them.
+        *trees* has the ids of the folders of models and runs, as text. If the cache has the same text, git does not
+        run. *more* returns the digests to which a record refers, but which it does not contain.
         """
         if commit is None:
             return RecordsByDigest(b"", {})
@@ -105,7 +105,7 @@ class DigestIndex:
     def _read(self, places: list[tuple[bytes, bytes]], known: dict[bytes, bytes], more: More) -> dict[str, str]:
         """Add the digests in the records at *places* to *known*.
 
-        Return the records that were incomplete, with the reason.
+        Return the records some of whose digests are unknown, each with the reason.
         """
         unread: dict[str, str] = {}
         new = {id: path.decode() for id, path in places if id not in known}

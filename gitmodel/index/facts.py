@@ -14,7 +14,7 @@ from gitmodel.expressions.clauses import Condition
 Value = float | bytes
 
 _BOOLEAN, _LIST, _TABLE, _NAN, _TEXT, _TIME = b"b", b"l", b"m", b"n", b"s", b"t"
-# A fact has at most this many bytes of a text. Longer texts may have equal facts; then the records in git decide.
+# A fact has at most this many bytes of a text. Different longer texts can have equal facts. The records in git decide.
 _LONGEST = 200
 # Of a list with more items, the index knows only that it is a list.
 _MOST_ITEMS = 32
@@ -89,7 +89,7 @@ def _facts_below(key: str, value: Any) -> Iterator[tuple[str, Value]]:
 
 
 def ranges_of(condition: Condition) -> tuple[Range, ...]:
-    """Return ranges of facts: each record that meets *condition* has a fact in one of the ranges. () if unknown.
+    """Return ranges, so that each record that meets *condition* has a fact in one of them; () if none are known.
 
     >>> ranges_of(Condition(("metadata", "accuracy"), ">", 0.9))
     (Range(key='metadata/accuracy', low=0.9, high=inf),)

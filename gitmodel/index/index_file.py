@@ -1,4 +1,4 @@
-"""The file of the index, which is read whole, verified by its checksum, and replaced whole.
+"""The file of the index: gitmodel reads it whole, compares it with its checksum, and replaces it whole.
 
 A copy of the database in memory answers each question, so a change of the file does not change an answer.
 """
@@ -25,8 +25,8 @@ FORMAT = 6
 # The file is an SQLite database, followed by its CRC-32 in this number of bytes, big-endian.
 _CHECKSUM_BYTES = 4
 
-# The id of a version combines the id of its model and its number. `tree` and `blob` begin with a byte that says if
-# unknown keys are allowed, because a record can be valid or damaged depending on that.
+# The id of a version combines the id of its model and its number. `tree` and `blob` begin with a byte that says if a
+# record may have unknown keys, because this decides if the record is valid or damaged.
 _TABLES = """
 CREATE TABLE folder(parent TEXT, name TEXT, tree BLOB NOT NULL, PRIMARY KEY(parent, name)) WITHOUT ROWID;
 CREATE TABLE model(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -48,7 +48,7 @@ CREATE TABLE authorship(
     PRIMARY KEY(model, number)) WITHOUT ROWID;
 """
 
-# The path, inode, time and size of the file that was read last, and its verified content, so that a process that
+# The path, inode, time and size of the file that this process read last, and its verified content: a process that
 # searches several times reads the file once.
 _latest: tuple[tuple[Path, int, int, int], memoryview] | None = None
 
@@ -87,7 +87,7 @@ class IndexFile:
         return [[] for _ in queries]
 
     def change(self, change: Callable[[sqlite3.Connection], None]) -> None:
-        """Call *change* with a copy of the database, and replace the file with it; do nothing if this is impossible."""
+        """Call *change* with a copy of the database, and replace the file with the copy; do nothing if this fails."""
         # A folder in a damaged registry can have a name that is no text.
         with suppress(OSError, sqlite3.Error, UnicodeError), self.locked() as is_locked:
             if is_locked:
@@ -107,12 +107,12 @@ class IndexFile:
                 os.close(descriptor)
 
     def save(self, database: sqlite3.Connection) -> None:
-        """Replace the file with *database* atomically, and begin another transaction in it. The caller has the lock."""
+        """Replace the file with *database* atomically, and begin its next transaction. The caller has the lock."""
         database.execute("COMMIT")
         content = _dump(database)
         database.execute("BEGIN")
         temporary = self.path.with_suffix(".new")
-        temporary.unlink(missing_ok=True)  # a killed process can have left it
+        temporary.unlink(missing_ok=True)  # a killed process can have left this file
         descriptor = open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             with open(descriptor, "wb", buffering=0) as file:

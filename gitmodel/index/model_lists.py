@@ -1,4 +1,4 @@
-"""Caches the rows of a list of models, and the stage tags that count, with the ids of all objects they depend on."""
+"""Caching summaries of models and the stage tags that count, with the ids of all objects on which they depend."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class ModelLists:
     """The models and tags that the index in *file* knows, for the commit with *files*.
 
     Answers leave out a model or tag if the index has no row for it, or only a row for earlier objects. *newer* is True
-    if records may have unknown keys. Nothing is read or written if the index cannot be used.
+    if records may have unknown keys. If the index cannot be used, nothing happens, and answers are empty.
     """
 
     def __init__(self, file: IndexFile, files: CommitFiles, *, newer: bool) -> None:
         self._file = file
         self._files = files
         self._newer = newer
-        # The models that are not written to the index yet, each with the id of its record.
+        # The models that are not in the index yet, each with the id of its record.
         self._new: dict[str, tuple[bytes | None, ModelSummary]] = {}
         # The tags in the index, and the commit for which they are known to count.
         self._known: set[StageRef] = set()
@@ -88,10 +88,10 @@ class ModelLists:
     def read_tags(
         self, tip: Oid, ids: Mapping[StageRef, Oid], reaches: Callable[[Oid, Oid], bool]
     ) -> dict[StageRef, TagState]:
-        """Return the states of the tags in *ids* of which the index knows that they count on the branch at *tip*.
+        """Return the states of those tags in *ids* that, as the index knows, count on the branch at *tip*.
 
-        A tag that counted on an earlier commit of the branch still counts, if the stages are the same. *reaches*
-        returns True if the second commit is the first one or in its chain of first parents.
+        A tag that counted on an earlier commit of the branch still counts if the rules of stages are the same.
+        `reaches(tip, commit)` returns True if *commit* is *tip* or in its chain of first parents.
         """
         judged, rows = self._file.fetch(
             "SELECT tip, rules FROM judged",
@@ -111,7 +111,7 @@ class ModelLists:
         return found
 
     def write_tags(self, tip: Oid, tags: Mapping[StageRef, tuple[Oid, TagState]]) -> None:
-        """Write that *tags*, which include those from `read_tags`, count on the branch at *tip*."""
+        """Record that *tags* count on the branch at *tip*. They include the tags from `read_tags`."""
         rows = [
             (ref.model, ref.stage, _bytes(id), state.version, _bytes(state.merged_by))
             for ref, (id, state) in tags.items()
@@ -122,7 +122,7 @@ class ModelLists:
             written = new
             now = database.execute("SELECT tip, rules FROM judged").fetchone()
             if now != (_bytes(self._judged_at), self._rules()):
-                # Another process has written its tags meanwhile, and these may not count on this commit.
+                # Another process has written tags for another commit meanwhile. They may not count on this one.
                 database.execute("DELETE FROM stage_tag")
                 written = rows
             database.execute("DELETE FROM judged")

@@ -1,4 +1,4 @@
-"""Searches the index, which names all versions that a filter may match. Their records in git decide."""
+"""Searching the index for all versions that a filter may match. Their records in git then decide."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gitmodel.index.updating import DAMAGED, DELETED, NUMBER_BITS, PRESENT, NotI
 
 T = TypeVar("T")
 
-# The number of summaries that are read together.
+# gitmodel reads this many summaries together.
 _PIECE = 500
 
 # The fields of a version whose values all have one type, each with an example of that type.
@@ -47,9 +47,9 @@ class Candidate(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """The versions that may match, and those that are damaged.
+    """The versions that may match, and the damaged versions.
 
-    If not *complete*, more versions may follow *versions* in the order that the caller wants.
+    If *complete* is False, more versions may follow after *versions* in the order that the caller wants.
     """
 
     versions: list[Candidate]
@@ -58,7 +58,7 @@ class Candidates(NamedTuple):
 
 
 class Index:
-    """The index in *folder*, which is brought up to date with *files* before it answers.
+    """The index in *folder*. It updates itself from *files* before it answers.
 
     The index can be deleted at any time; if it cannot be used, there is no answer. *newer* is True if records may have
     unknown keys.
@@ -80,8 +80,8 @@ class Index:
     ) -> Candidates | None:
         """Return the versions of *models* (a name or several) that may meet *conditions*, but no deleted ones.
 
-        The versions are sorted by *order*; without *order*, by model, the newest first. With *most*, only the first
-        ones are returned: at least that many, and all that have the same value as the last of these.
+        The versions are sorted by *order*; without *order*, by model, the newest first. With *most*, returns
+        only the first ones: at least that many, and all further ones with the same value as the last.
 
         Returns None if the index cannot be used. Also returns None unless the index knows, for each of *asked*, a
         version (even a deleted one) of the registry or model that has the name, with a value that can be compared with
@@ -106,7 +106,7 @@ class Index:
     def list_versions(self, model: str) -> Iterator[VersionSummary | VersionRecord | Invalid] | None:
         """Return a summary of each version of *model* that is not deleted, newest first; None if the index is unusable.
 
-        A record is read if the index has no summary of it. The result for a damaged record is its error.
+        Reads a record if the index has no summary of it, and yields the error in place of a damaged record.
         """
 
         def question(database: sqlite3.Connection) -> list[tuple[int, str | None, bytes | None]]:
@@ -139,7 +139,7 @@ class Index:
                 yield known[number] if number in known else next(records)
 
     def read(self, found: Iterable[Candidate]) -> Iterator[VersionRecord | Invalid]:
-        """Return the record of each version of *found*, in order; of a damaged one, its error."""
+        """Return the record of each version of *found*, in order, and the error in place of a damaged record."""
         blobs = ((version_file(model, number), blob) for model, number, blob in found)
         return self._files.load_blobs(blobs, VersionRecord, newer=self._newer)
 
@@ -161,7 +161,7 @@ class Index:
         return ModelLists(self._file, self._files, newer=self._newer)
 
     def find_wrong(self) -> list[str]:
-        """Return the up-to-date models whose rows differ from those of a new index, sorted.
+        """Return the models whose rows differ from those of a new index, sorted. Leaves out models with outdated rows.
 
         Raises Invalid if the file is damaged.
         """
@@ -188,7 +188,7 @@ class Index:
         self._file.delete()
 
     def _ask(self, folder: str, question: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Return the answer to *question*, from an index that describes *folder*; None if it cannot be used."""
+        """Return the answer to *question* from the index, after updating it for *folder*; None if it cannot be used."""
         tree = self._files.id(folder)
         if tree is None:
             return None
@@ -198,7 +198,7 @@ class Index:
             closing(self._file.read()) as database,
         ):
             if not _describes(database, folder, mark(tree, self._newer)):
-                # This can undo an update that another process made since; the next search makes it again.
+                # This can undo an update that another process has just made. The next search repeats that update.
                 with self._file.locked() as is_locked:
                     if not is_locked:
                         return None
@@ -235,7 +235,7 @@ def _digests(database: sqlite3.Connection) -> dict[str, int]:
 
 
 def _is_known(asked: Asked) -> bool:
-    """Return True if the index has facts about the name of *asked*, and its value is one that records may have."""
+    """Return True if the index has facts about the name of *asked*, and records can have the value of *asked*."""
     return not asked.known and asked.name[0] == "metadata" and all(isinstance(step, str) for step in asked.name)
 
 
@@ -321,7 +321,7 @@ class _Search:
         return int(self._database.execute(query, self._values).fetchone()[0])
 
     def damaged(self) -> list[Candidate]:
-        """Return the damaged versions, sorted as without an order."""
+        """Return the damaged versions, by model, the newest first."""
         query = f"SELECT id FROM version WHERE state = {DAMAGED} AND id >= ? AND id < ? ORDER BY id DESC"
         found = self._database.execute(query, (self._first, self._end))
         return [self._version(id) for (id,) in found if id >> NUMBER_BITS in self._names]

@@ -1,6 +1,6 @@
-"""Brings the index up to date with a folder of a tree, by reading only the folders whose ids differ.
+"""Updating the index from the records of a commit: only folders whose ids differ from those in the index are read.
 
-An interrupted update keeps the records and folders that it completed, and the next update does the rest.
+An interrupted update keeps the records and folders that it completed, and the next update continues.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gitmodel.index.facts import facts_of
 PRESENT, DELETED, DAMAGED = 0, 1, 2
 # The id of a version is the id of its model, shifted by this number of bits, plus its number.
 NUMBER_BITS = 30
-# The number of records that are read together; then the index is saved.
+# gitmodel reads this many records together, then saves the index.
 _PIECE = 4_000
 
 
@@ -32,7 +32,7 @@ class NotIndexable(Exception):
 class _Change(NamedTuple):
     """A version whose file changed from the blob *old* to *new* (None: there was or is no file).
 
-    *blob* is the id of the new one; None if the entry at *path* is not a file.
+    *blob* is the id of the new blob; None if the entry at *path* is not a file.
     """
 
     id: int
@@ -43,7 +43,7 @@ class _Change(NamedTuple):
 
 
 class _Done(NamedTuple):
-    """All changes in the folder *name* of *parent* were yielded before this; *tree* is None if it does not exist."""
+    """Follows the changes in the folder *name* of *parent*. *tree* is the folder's id, None if it does not exist."""
 
     parent: str
     name: str
@@ -85,7 +85,7 @@ class Update:
     def folder(self, path: str, tree: Oid | None) -> None:
         """Make the index describe the folder at *path*, which is *tree*, and save it often.
 
-        First, the rows of this folder and of the folders around it are removed; the row of this folder is written last.
+        First removes the rows of this folder and of the folders around it, and writes the row of this folder last.
         Raises NotIndexable.
         """
         parent, name = row_of(path)
