@@ -59,9 +59,7 @@ def test_every_public_name_is_in_one_module_only():
     "cls", [gitmodel.Client, gitmodel.Model, gitmodel.ModelVersion, gitmodel.Artifact, ScriptRun, RunVersion]
 )
 def test_help_of_a_class_describes_all_its_methods_and_properties_as_its_own(cls):
-    text = pydoc.plain(pydoc.render_doc(cls))
-    assert "ethods inherited from" not in text
-    assert "properties inherited from" not in text
+    assert {name for name in dir(cls) if not name.startswith("_")} <= set(vars(cls))  # `help` looks there
 
 
 @pytest.mark.parametrize("name", sorted(gitmodel._OTHER_NAMES))

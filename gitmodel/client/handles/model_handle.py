@@ -1,0 +1,232 @@
+"""A model without its versions: description, metadata, stages and history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from gitmodel.client.handles.record_field import Field
+from gitmodel.client.model_stages import ModelStages
+from gitmodel.client.opening.open_registry import OpenRegistry
+from gitmodel.domain.changes.models import TagChanges
+from gitmodel.domain.changes.planned_change import Justification
+from gitmodel.domain.changes.stages import Promotion, StageState
+from gitmodel.domain.schema.records import DESCRIPTIVE, ModelRecord
+from gitmodel.domain.schema.references import ModelRef
+from gitmodel.domain.views.record_views import ModelView
+from gitmodel.errors import UsageError
+from gitmodel.registry.lists import model_views
+from gitmodel.registry.promotion import stages
+from gitmodel.registry.records import models
+from gitmodel.registry.writing.batch import Batch
+from gitmodel.registry.writing.writer import Writer
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from gitmodel.branch.history.stage_history import StageEvent
+
+
+class ModelHandle:
+    """A model without its versions: description, metadata, stages and history."""
+
+    title, license, description = Field(str), Field(str), Field(str)
+    audience, use_cases, limitations = Field(str), Field(str), Field(str)
+    trade_offs, ethics = Field(str), Field(str)
+    tags: Field[list[str]] = Field(list)
+    owners: Field[list[str]] = Field(list)
+    metadata: Field[dict[str, Any]] = Field(dict)
+    _ref: ModelRef
+    # The reference that the user wrote, if a pull had given this name to this model, until the user confirms it.
+    _unconfirmed: ModelRef | None
+    # For a description that no client has registered: its fields.
+    _given: Mapping[str, Any]
+    _origin: OpenRegistry | None
+    # For a handle from a list: the model as the list showed it.
+    _listed: ModelView | None
+
+    @classmethod
+    def _current(cls, opened: OpenRegistry, name: str) -> Self:
+        return cls._from_ref(opened, ModelRef(name, since=opened.repository.renumberings().count))
+
+    @classmethod
+    def _from_ref(cls, opened: OpenRegistry, ref: ModelRef, *, unconfirmed: ModelRef | None = None) -> Self:
+        model = cls.__new__(cls)
+        model._ref, model._unconfirmed, model._given, model._origin = ref, unconfirmed, {}, opened
+        model._listed = None
+        return model
+
+    @classmethod
+    def _of(cls, opened: OpenRegistry, view: ModelView, since: int) -> Self:
+        """Return a handle of the model that a list showed as *view*, after the pull *since*."""
+        model = cls._from_ref(opened, ModelRef(view.name, since=since))
+        model._listed = view
+        return model
+
+    @classmethod
+    def _find(cls, opened: OpenRegistry, ref: ModelRef, *, for_change: bool = False) -> Self:
+        """Return the model that *ref*, which a person wrote, names now. Raises NotFound, UsageError."""
+        if ref.renumbered or for_change:
+            return cls._from_ref(opened, models.find_to_change(opened.writer, ref))
+        found, noted = models.find(opened.writer, ref)
+        return cls._from_ref(opened, found, unconfirmed=ref if noted else None)
+
+    @property
+    def name(self) -> str:
+        """The model's name, which changes if a pull replaces a local name by the remote's."""
+        if self._opened is None:
+            return self._ref.model
+        followed = self._opened.repository.renumberings().follow((self._ref.model, 0), since=self._ref.since or 0)
+        return followed[0]
+
+    def description_given(self) -> dict[str, Any]:
+        """Return the descriptive fields that were passed to `Model(...)` and are not empty."""
+        return {field: value for field, value in self._given.items() if value}
+
+    @property
+    def view(self) -> ModelView:
+        """The model's record, stages and number of versions, read once, as an immutable value."""
+        return self._listed or model_views.get_model(self._writer(), self._ref)
+
+    def refresh(self) -> Self:
+        """Make this handle, if it is from a list, read the model again on its next use. Return the handle."""
+        self._listed = None
+        return self
+
+    @property
+    def record(self) -> ModelRecord:
+        """The model's current record."""
+        return self.view.record
+
+    @property
+    def created(self) -> datetime:
+        """The time when the model was registered, in UTC."""
+        return self.record.created
+
+    def update(
+        self,
+        *,
+        add_tags: Iterable[str] = (),
+        remove_tags: Iterable[str] = (),
+        remove_metadata: Iterable[str] = (),
+        **description: Any,
+    ) -> Self:
+        """Change descriptive fields, and add or remove tags and metadata, in one commit.
+
+        Keys of *metadata* are added to the existing ones. Raises NotFound for a tag or key to remove that the model
+        does not have, UsageError for an invalid field.
+        """
+        ref, opened = self._to_change(), self._registered()
+        tags = TagChanges.read(description.get("tags"), add_tags, remove_tags)
+        return self._update(opened, ref, None, description, tags, remove_metadata)
+
+    def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
+        """Set metadata of the model, as `ModelVersion.log_metadata` does of a version.
+
+        >>> model.log_metadata(contact="#flowers", reviewed=True)             # doctest: +SKIP
+        """
+        self.set_metadata({**(metadata or {}), **values})
+
+    def set_metadata(
+        self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = (), table: str = ""
+    ) -> None:
+        """Set *values* of the metadata and remove the keys in *remove* in one commit; see `ModelVersion.set_metadata`.
+
+        Raises NotFound for a key to remove that the model does not have, and UsageError for a key that is both set and
+        removed.
+        """
+        writer, given = self._writer(), {"metadata": dict(values or {})}
+        chosen = models.find_to_change(writer, self._to_change())
+        models.update_model(writer, chosen, given, remove_metadata=remove, table=table)
+
+    @classmethod
+    def _update(
+        cls,
+        opened: OpenRegistry,
+        ref: ModelRef,
+        new_name: str | None,
+        description: Mapping[str, Any],
+        tags: TagChanges = TagChanges(),
+        remove_metadata: Iterable[str] = (),
+    ) -> Self:
+        if new_name is not None and not isinstance(opened.writer, Batch):
+            with opened.transaction(f"Rename {ref} to {new_name}") as change:
+                return cls._update(change, ref, new_name, description, tags, remove_metadata)
+        chosen = models.find_to_change(opened.writer, ref)
+        now = models.update_model(opened.writer, chosen, description, tags=tags, remove_metadata=remove_metadata)
+        if new_name is not None:
+            now = models.rename_model(opened.writer, chosen, new_name)
+        return cls._current(opened, now)
+
+    def rename(self, new_name: str) -> Self:
+        """Rename the model. The old name leads to the new one and is never used again."""
+        return self._update(self._registered(), self._to_change(), new_name, {})
+
+    def delete(self, *, reason: str = "", force: bool = False) -> None:
+        """Delete the model. Raises Refused if it is in use, unless *force*."""
+        models.delete_model(self._writer(), self._to_change(), why=Justification(reason, force))
+
+    @property
+    def stages(self) -> list[StageState]:
+        """All stages and aliases, each with the recorded version and the version in force."""
+        return list(self._listed.stages) if self._listed else stages.list_stages(self._writer(), self._ref)
+
+    def demote(self, stage: str, *, reason: str = "") -> Promotion:
+        """Remove the version from *stage*."""
+        return stages.demote(self._writer(), self._to_change(), str(stage), reason=reason)
+
+    def remove_alias(self, alias: str, *, reason: str = "") -> None:
+        """Remove *alias*."""
+        stages.remove_alias(self._writer(), self._to_change(), alias, reason=reason)
+
+    def history(self, stage: str | ModelStages = "") -> list[StageEvent]:
+        """Return the changes of the model's stages and aliases, or of one *stage*, newest first."""
+        from gitmodel.lineage.history import history
+
+        return list(history(self._registered().repository, self._ref, str(stage)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ModelHandle) and self.name == other.name and self._opened is other._opened
+
+    def __hash__(self) -> int:
+        return hash(self._ref.model)
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r})"
+
+    def _repr_html_(self) -> str:
+        from gitmodel.client import html  # imported here: only notebooks need it
+        from gitmodel.domain.views.cell_text import stages_of_model
+
+        view = self.view if self._opened else None
+        rows = [("name", self.name), *((field, getattr(self, field)) for field in DESCRIPTIVE)]
+        if view:
+            rows += [("versions", view.count), ("latest", view.latest), ("stages", stages_of_model(view))]
+        return html.fields_table(rows)
+
+    @property
+    def _opened(self) -> OpenRegistry | None:
+        return self._origin.lasting if self._origin is not None else None
+
+    def _registered(self) -> OpenRegistry:
+        if self._opened is None:
+            raise UsageError(f"{self!r} is only a description", hint="register it first: client.register_model(model)")
+        return self._opened
+
+    def _writer(self) -> Writer:
+        return self._registered().writer
+
+    def _to_change(self) -> ModelRef:
+        """Return a reference for changing the model, and drop the values from a list.
+
+        Raises Refused if the model was found by a name that a pull gave to it, unless *renumbered* was given.
+        """
+        writer = self._writer()
+        self._listed = None
+        if self._unconfirmed is not None:
+            models.find_to_change(writer, self._unconfirmed)
+        return self._ref
+
+    def _field(self, name: str) -> Any:
+        return self._given[name] if self._opened is None else getattr(self.record, name)
