@@ -339,8 +339,8 @@ def test_commands_that_compute_no_hash_and_write_no_file_do_not_import_hashlib_o
     [
         ("resolve iris@1", 2, 76, 25),
         ("resolve iris@production", 2, 76, 25),
-        ("show iris@1", 3, 100, 82),
-        ("list", 3, 104, 82),
+        ("show iris@1", 3, 106, 82),
+        ("list", 3, 110, 82),
     ],
 )
 def test_a_command_that_reads_stays_within_its_limits_of_processes_and_modules(

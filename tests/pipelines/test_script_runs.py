@@ -216,7 +216,7 @@ def test_a_value_is_kept_if_storing_it_is_interrupted(client, monkeypatch, caplo
     def interrupt(*_, **options):
         raise error
 
-    monkeypatch.setattr("gitmodel.client.storing.artifacts.store_artifact", interrupt)
+    monkeypatch.setattr("gitmodel.client.storing.new_artifacts.store_artifact", interrupt)
     with pytest.raises(error) as caught, client.start_run("train") as run:
         run.create_version("iris", model_objects={"clf": {"w": 1}})
     (file,) = client.repository.common_dir.glob("gitmodel/runs/*.kept/*")
