@@ -8,7 +8,8 @@ from contextlib import ExitStack
 import editing
 import pytest
 from servers import SSHD, http_server, ssh_server
-from teamwork import PROPOSAL_ONLY, Team, begin
+from stage_rules import PROPOSAL_ONLY, register_iris
+from teamwork import Team, begin
 
 from gitmodel import Client
 from gitmodel.cli import run
@@ -109,9 +110,7 @@ def remote(request, bare, tmp_path, git):
 def proposal_only(code_repo):
     """A client with five versions of iris: 2 is in staging, and 3 in the stage production, which is proposal_only."""
     with Client(code_repo) as client:
-        iris = client.register_model("iris")
-        for accuracy in (0.1, 0.2, 0.3, 0.4, 0.5):
-            iris.create_version(metadata={"accuracy": accuracy})
+        iris = register_iris(client, 0.1, 0.2, 0.3, 0.4, 0.5)
         iris.get_version(3).set_stage("production", reason="the first")
         iris.get_version(2).set_stage("staging")
         editing.edit(code_repo, {"gitmodel.toml": PROPOSAL_ONLY})

@@ -32,10 +32,17 @@ class Host:
         return True
 
 
+def merge_commit(repo, head, message="Merge a proposal", *, squash=False):
+    """Merge *head* into the metadata branch of *repo* as a host does. Moves only the branch. Returns the commit."""
+    # As on a host, git must not move a new file to another folder because the other side renamed the folder.
+    tree = git(repo, "-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", "gitmodel", head).split()[0]
+    parents = ("-p", "gitmodel") if squash else ("-p", "gitmodel", "-p", head)
+    commit = git(repo, "commit-tree", tree, *parents, "-m", message)
+    git(repo, "update-ref", "refs/heads/gitmodel", commit)
+    return commit
+
+
 def merge_within(bare, *proposals):
     """Merge proposals directly in the host's repository, so that no hook runs and no tag moves."""
     for proposal in proposals:
-        tree = git(bare, "merge-tree", "--write-tree", "gitmodel", proposal.commit)
-        parents = ("-p", "gitmodel", "-p", proposal.commit)
-        commit = git(bare, "commit-tree", tree, *parents, "-m", f"Merge {proposal.branch}")
-        git(bare, "update-ref", "refs/heads/gitmodel", commit)
+        merge_commit(bare, proposal.commit, f"Merge {proposal.branch}")

@@ -11,16 +11,6 @@ from gitmodel.registry.health import checking
 from gitmodel.stores.opening import open_store
 
 BRANCH = "refs/heads/gitmodel"
-TWO_STAGES = """\
-format = "1.2"
-
-[[stages]]
-name = "staging"
-
-[[stages]]
-name = "production"
-"""
-PROPOSAL_ONLY = f"{TWO_STAGES}proposal_only = true\n"
 
 
 class Team:

@@ -2,8 +2,8 @@
 
 import editing
 import pytest
+from stage_rules import GOOD, STAGE, merge, register_iris, stage_text
 from teamwork import run_apart
-from test_gates import GOOD, merge, stage_text
 
 from gitmodel import Client, pipeline, step
 from gitmodel.errors import GateRefused, GitModelError, Invalid, Refused
@@ -11,7 +11,6 @@ from gitmodel.registry.health.checking import check
 
 HEAD = 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n'
 PRODUCTION = '[[stages]]\nname = "production"\n'
-STAGE = "models/iris/stages/production.toml"
 
 # The text after `staging` in gitmodel.toml, and the key and text of the expected error.
 BROKEN = {
@@ -99,10 +98,7 @@ BROKEN = {
 @pytest.fixture
 def client(code_repo):
     with Client(code_repo) as client:
-        model = client.register_model("iris")
-        for accuracy in (0.8, 0.91, 0.95):
-            model.create_version(metadata={"accuracy": accuracy})
-        model.get_version(2).set_stage("production")
+        register_iris(client, 0.8, 0.91, 0.95, production=2)
         yield client
 
 

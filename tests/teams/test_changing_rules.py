@@ -6,7 +6,7 @@ import shutil
 
 import editing
 import pytest
-from test_gates import merge
+from stage_rules import merge, register_iris
 from transcripts import ask, check_transcript
 
 from gitmodel import AddGate, AddStage, Client, RemoveGate, RemoveStage, UpdateStage
@@ -31,9 +31,7 @@ name = "production"
 def client(code_repo, monkeypatch):
     monkeypatch.chdir(code_repo)
     with Client(code_repo) as client:
-        iris = client.register_model("iris")
-        for accuracy in (0.8, 0.95):
-            iris.create_version(metadata={"accuracy": accuracy})
+        register_iris(client, 0.8, 0.95)
         editing.edit(code_repo, {"gitmodel.toml": TEXT})
         yield client
         assert check(client.repository) == []

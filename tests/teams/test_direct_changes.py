@@ -2,14 +2,15 @@
 
 import editing
 import pytest
-from teamwork import PROPOSAL_ONLY, states
+from hosting import merge_commit
+from stage_rules import PROPOSAL_ONLY
+from teamwork import states
 
 from gitmodel import Client, ModelConfig, get_step_context, pipeline, step
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Refused
 from gitmodel.registry.health.checking import check
 
-STAGE = "models/iris/stages/production.toml"
 STAGING = "models/iris/stages/staging.toml"
 
 pytestmark = pytest.mark.usefixtures("client")
@@ -58,17 +59,9 @@ def test_the_propose_command_in_the_refusal_works(main, client, iris, code_repo,
     code, _, err = main("propose", *line.split())
     assert code == 0, err
     (proposal,) = client.list_proposals()
-    merge(code_repo, proposal.branch)
+    merge_commit(code_repo, proposal.branch)
     assert client.apply().refused == ()
     assert check(client.repository) == []
-
-
-def merge(repo, branch):
-    """Merge *branch* by a merge commit, as the button of a host does. There must be no conflict."""
-    tip, side = (editing.run(repo, "rev-parse", ref) for ref in (editing.BRANCH, branch))
-    tree = editing.run(repo, "merge-tree", "--write-tree", tip, side)
-    commit = editing.run(repo, "commit-tree", tree, "-p", tip, "-p", side, "-m", "Merge a proposal")
-    editing.run(repo, "update-ref", editing.BRANCH, commit, tip)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +91,7 @@ def test_a_python_call_that_changes_a_proposal_only_stage_is_refused(client, iri
 def iris_4_comes_and_goes(client, iris, repo):
     client.propose(("iris@4", "production"))
     (proposal,) = client.list_proposals()
-    merge(repo, proposal.branch)
+    merge_commit(repo, proposal.branch)
     assert client.apply().refused == ()
 
 
@@ -160,7 +153,7 @@ def test_a_direct_change_of_a_proposal_only_stage_by_url_is_refused(client, code
 def test_a_merged_change_must_be_applied_before_the_next_change_of_its_versions(client, iris, main, code_repo):
     """Until `apply`, gitmodel refuses to delete the version in force, and to promote the merged version again."""
     client.propose(("iris@4", "production"))
-    merge(code_repo, client.list_proposals()[0].branch)
+    merge_commit(code_repo, client.list_proposals()[0].branch)
     assert states(iris)["production"] == (4, 3)
     before = editing.state(code_repo)
     code, _, err = main("version", "delete", "iris", "3", "--yes", "--force")

@@ -2,6 +2,7 @@
 
 import editing
 import pytest
+from stage_rules import register_iris
 
 from gitmodel import Client
 from gitmodel.errors import Refused
@@ -13,9 +14,7 @@ RULES = "".join(f'\n[[stages]]\nname = "{name}"\n' for name in ("staging", "cana
 @pytest.fixture
 def client(code_repo):
     with Client(code_repo) as client:
-        model = client.register_model("iris")
-        for _ in range(3):
-            model.create_version()
+        model = register_iris(client, None, None, None)
         editing.edit(code_repo, {"gitmodel.toml": f'format = "1.2"\n{RULES}'})
         model.get_version(1).set_stage("production")
         yield client

@@ -2,7 +2,7 @@
 
 import editing
 import pytest
-from teamwork import TWO_STAGES
+from stage_rules import TWO_STAGES
 
 from gitmodel import Client
 from gitmodel.domain.changes.planned_change import Justification

@@ -4,6 +4,7 @@ import json
 
 import editing
 import pytest
+from stage_rules import BETTER, GOOD, STAGE, merge, register_iris, rules, stage_text
 from teamwork import states
 
 from gitmodel import Client, UsageError
@@ -15,17 +16,8 @@ from gitmodel.registry.health import doctor
 from gitmodel.registry.health.checking import check
 from gitmodel.registry.promotion import put_in_force
 
-GOOD = '[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy >= 0.9"\nmessage = "production needs 0.9"\n'
-BETTER = '[[stages.gates]]\nname = "better"\nexpression = "metadata.accuracy > holder.metadata.accuracy"\n'
 OWNED = '[[stages.gates]]\nname = "owned"\nexpression = \'"ada" in model.owners\'\n'
 PRODUCTION = "refs/tags/model/iris/production"
-
-
-def rules(*, production="", staging=""):
-    parts = ['format = "1.2"\n', f'\n[[stages]]\nname = "staging"\n{staging}', '\n[[stages]]\nname = "production"\n']
-    head, gates = production.split("[[", 1) if "[[" in production else (production, "")
-    text = "".join(parts) + head + ("\n[[" + gates.replace("\n[[", "\n\n[[") if gates else "")
-    return {"gitmodel.toml": text}
 
 
 @pytest.fixture
@@ -37,37 +29,12 @@ def client(code_repo):
 @pytest.fixture
 def iris(client):
     """A model with five versions: 1 has no accuracy, 2 to 5 have 0.8, 0.91, 0.95 and 0.97."""
-    model = client.register_model("iris", owners=["ada"])
-    for accuracy in (None, 0.8, 0.91, 0.95, 0.97):
-        model.create_version(metadata={} if accuracy is None else {"accuracy": accuracy})
-    return model
+    return register_iris(client, None, 0.8, 0.91, 0.95, 0.97, owners=["ada"])
 
 
 @pytest.fixture
 def repo(client):
     return client.repository.common_dir
-
-
-def merge(repo, files, message="Merge a proposal"):
-    """Commit *files* to a branch, and merge this branch as the merge button of a host does."""
-    old = editing.run(repo, "rev-parse", editing.BRANCH)
-    editing.run(repo, "update-ref", "refs/heads/topic", old)
-    editing.edit(repo, files, "Propose", onto="refs/heads/topic")
-    side = editing.run(repo, "rev-parse", "refs/heads/topic")
-    tree = editing.run(repo, "rev-parse", f"{side}^{{tree}}")
-    commit = editing.run(repo, "commit-tree", tree, "-p", old, "-p", side, "-m", message)
-    editing.run(repo, "update-ref", editing.BRANCH, commit, old)
-    return commit
-
-
-def stage_text(iris, number, extra=""):
-    from gitmodel.domain.schema.records import links_digest
-
-    record = iris.get_version(number).view.record
-    return f'version = {number}\nartifacts = "{links_digest(record.artifacts)}"\n{extra}'
-
-
-STAGE = "models/iris/stages/production.toml"
 
 
 class TestRefusals:

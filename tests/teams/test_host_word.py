@@ -4,37 +4,41 @@ With `--ask-host`, a change of a proposal_only stage counts only if the host kno
 with its commit.
 """
 
+from contextlib import contextmanager
+
 import editing
 import pytest
 from editing import BRANCH, edit
 from fake_host import fake_host, review
+from stage_rules import PROPOSAL_ONLY, STAGE, register_iris, stage_text
 from transcripts import ask
 
 from gitmodel import Client
-from gitmodel.domain.schema import paths
-from gitmodel.domain.schema.records import links_digest
 from gitmodel.errors import Refused, Unreachable, UsageError
 from gitmodel.hosts import api
 from gitmodel.hosts.api import read_job
 
 KINDS = ("github", "forgejo", "gitlab")
-STAGE = paths.stage_file("iris", "production")
-RULES = 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
 
 
-@pytest.fixture(params=KINDS)
-def host(request, monkeypatch, tmp_path):
-    with fake_host(request.param) as host:
+@contextmanager
+def job_at(kind, monkeypatch, tmp_path):
+    """Start the fake API of a host, and set the environment variables of a CI job there."""
+    with fake_host(kind) as host:
         for name, value in host.variables(tmp_path / "event.json").items():
             monkeypatch.setenv(name, value)
         yield host
 
 
+@pytest.fixture(params=KINDS)
+def host(request, monkeypatch, tmp_path):
+    with job_at(request.param, monkeypatch, tmp_path) as host:
+        yield host
+
+
 @pytest.fixture
 def github(monkeypatch, tmp_path):
-    with fake_host("github") as host:
-        for name, value in host.variables(tmp_path / "event.json").items():
-            monkeypatch.setenv(name, value)
+    with job_at("github", monkeypatch, tmp_path) as host:
         yield host
 
 
@@ -42,11 +46,8 @@ def github(monkeypatch, tmp_path):
 def client(code_repo):
     """A registry in which version 1 entered production before this stage accepted only reviewed changes."""
     with Client(code_repo) as client:
-        iris = client.register_model("iris")
-        for _ in range(3):
-            iris.create_version()
-        iris.get_version(1).set_stage("production")
-        edit(code_repo, {"gitmodel.toml": RULES})
+        register_iris(client, None, None, None, production=1)
+        edit(code_repo, {"gitmodel.toml": PROPOSAL_ONLY})
         yield client
 
 
@@ -61,8 +62,7 @@ def tip(repo):
 
 def record(client, number):
     """Commit that a version is in production, without moving the tag, as a squash merge or a direct commit does."""
-    artifacts = links_digest(client.get_version(f"iris@{number}").view.record.artifacts)
-    edit(client.repository.common_dir, {STAGE: f'version = {number}\nartifacts = "{artifacts}"\n'})
+    edit(client.repository.common_dir, {STAGE: stage_text(client.get_model("iris"), number)})
 
 
 def merge(repo):
@@ -139,9 +139,9 @@ def environ(host):
 
 def test_apply_with_ask_host_refuses_rules_that_were_loosened_by_hand(github, client, repo):
     """Anybody who may push can change the rules, so `apply` also asks the host whether rule changes were reviewed."""
-    edit(repo, {"gitmodel.toml": RULES.replace("proposal_only = true\n", "")})
+    edit(repo, {"gitmodel.toml": PROPOSAL_ONLY.replace("proposal_only = true\n", "")})
     loosened = tip(repo)
-    edit(repo, {"gitmodel.toml": RULES.replace("proposal_only = true\n", 'rollback = "direct"\n')})
+    edit(repo, {"gitmodel.toml": PROPOSAL_ONLY.replace("proposal_only = true\n", 'rollback = "direct"\n')})
     record(client, 2)
     editing.run(repo, "update-ref", "-d", "refs/tags/model/iris/production")
     assert refused(client) == {
@@ -159,7 +159,7 @@ def test_stages_without_proposal_only_are_applied_without_asking_the_host(github
 
 
 def test_apply_with_ask_host_accepts_a_direct_rollback_to_a_reviewed_version(github, client, repo):
-    edit(repo, {"gitmodel.toml": RULES + 'rollback = "direct"\n'})
+    edit(repo, {"gitmodel.toml": PROPOSAL_ONLY + 'rollback = "direct"\n'})
     github.approve(tip(repo))
     first = editing.run(repo, "log", "-1", "--format=%H", BRANCH, "--", STAGE)
     record(client, 2)

@@ -5,19 +5,14 @@ gitmodel ignores an alias file with such a name, which somebody committed by han
 
 import editing
 import pytest
-from teamwork import refs, run_apart
+from stage_rules import register_iris, stage_text
+from teamwork import refs, run_apart, states
 
 from gitmodel import Client
-from gitmodel.domain.schema.records import links_digest
 from gitmodel.errors import GitModelError
 from gitmodel.registry.health.checking import check
 
 NEVER = ["production", "Production", "staging", "STAGING", "latest", "Latest", "none", "archived", "Archived", "7"]
-
-
-def alias_text(client, number):
-    record = client.get_model("iris").get_version(number).view.record
-    return f'version = {number}\nartifacts = "{links_digest(record.artifacts)}"\n'
 
 
 def resolved(client, reference):
@@ -31,7 +26,7 @@ def resolved(client, reference):
 def plant(client, name, number=1, *, tag=True):
     """Commit the alias file *name* by hand, and create the tag of this alias."""
     repo = client.repository.common_dir
-    commit = editing.edit(repo, {f"models/iris/aliases/{name}.toml": alias_text(client, number)})
+    commit = editing.edit(repo, {f"models/iris/aliases/{name}.toml": stage_text(client.get_model("iris"), number)})
     if tag:
         editing.run(repo, "tag", "-f", "-a", "-m", "iris 3", f"model/iris/{name}", commit)
     return commit
@@ -40,22 +35,14 @@ def plant(client, name, number=1, *, tag=True):
 @pytest.fixture
 def client(code_repo):
     with Client(code_repo) as client:
-        model = client.register_model("iris")
-        for _ in range(3):
-            model.create_version()
-        model.get_version(2).set_stage("production")
+        register_iris(client, None, None, None, production=2)
         yield client
-
-
-def held(client):
-    model = client.get_model("iris")
-    return {state.name: (state.recorded, state.in_force) for state in model.stages}
 
 
 def test_no_command_reads_an_alias_file_with_a_reserved_name_as_an_alias(client, code_repo):
     for name in NEVER:
         commit = plant(client, name, tag=name not in ("production", "staging"))
-    assert held(client) == {"production": (2, 2)}
+    assert states(client.get_model("iris")) == {"production": (2, 2)}
     assert client.get_version("iris@production").number == 2
     assert [resolved(client, f"iris@{name}") for name in NEVER].count(1) == 0
     assert not client.get_version("iris@1").aliases
@@ -65,7 +52,7 @@ def test_no_command_reads_an_alias_file_with_a_reserved_name_as_an_alias(client,
     assert past.get_version("iris@production").number == 2
     assert not past.get_model("iris").get_version(1).aliases
     client.apply()
-    assert held(client) == {"production": (2, 2)}
+    assert states(client.get_model("iris")) == {"production": (2, 2)}
     for words in (["show", "iris"], ["list"], ["alias", "list", "iris"], ["history", "iris"], ["card", "iris@1"]):
         code, out, err = run_apart(code_repo, *words)
         assert (code, "alias" in out.lower() and "Latest" in out) == (0, False), out + err
@@ -80,7 +67,7 @@ def test_check_reports_an_alias_file_with_a_reserved_name_and_how_to_remove_it(c
     assert f"git model alias remove iris {name}" in problem.message
     assert run_apart(code_repo, "alias", "remove", "iris", name)[0] == 0
     assert check(client.repository) == []
-    assert held(client) == {"production": (2, 2)}
+    assert states(client.get_model("iris")) == {"production": (2, 2)}
     assert client.get_version("iris@production").number == 2
 
 
@@ -101,7 +88,7 @@ def test_doctor_removes_a_tag_with_a_reserved_name(client, code_repo, name, git)
     assert f"model/iris/{name}" in out + err
     run_apart(code_repo, "doctor", "--fix")
     assert f"model/iris/{name}" not in git(code_repo, "tag", "--list")
-    assert held(client) == {"production": (2, 2)}
+    assert states(client.get_model("iris")) == {"production": (2, 2)}
 
 
 @pytest.mark.parametrize("name", ["latest", "Production", "staging"])
@@ -120,7 +107,7 @@ def test_doctor_shows_the_git_command_that_removes_a_tag_that_it_does_not_remove
 
 @pytest.mark.parametrize("name", ["production", "Production"])
 def test_a_pull_sets_no_tag_for_an_alias_file_with_a_reserved_name(ada, bob, name):
-    editing.edit(ada.repository.common_dir, {f"models/iris/aliases/{name}.toml": alias_text(ada, 1)})
+    editing.edit(ada.repository.common_dir, {f"models/iris/aliases/{name}.toml": stage_text(ada.get_model("iris"), 1)})
     editing.run(ada.repository.git.top, "push", "origin", editing.BRANCH)
     before = {ref: id for ref, id in refs(bob.repository.common_dir).items() if "/tags/" in ref}
     bob.pull()

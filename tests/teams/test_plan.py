@@ -8,12 +8,12 @@ from dataclasses import replace
 import editing
 import pytest
 from editing import BRANCH, edit, read
+from stage_rules import STAGE, stage_text
 
 from gitmodel import Client
 from gitmodel.cli import run as run_program
 from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.schema import paths
-from gitmodel.domain.schema.records import links_digest
 from gitmodel.domain.views.comparison import compare_values
 from gitmodel.registry.health.checking import check
 from gitmodel.teams.plans import plan_texts
@@ -22,7 +22,6 @@ from gitmodel.teams.plans.plan_markdown import markdown
 from gitmodel.teams.plans.planning import Plan, PlannedChange, plan
 from gitmodel.teams.plans.stored_contents import TextChange
 
-STAGE = paths.stage_file("iris", "production")
 TOPIC = "refs/heads/topic"
 GATE = '\n[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy >= 0.9"\nmessage = "needs 0.9"\n'
 HOSTILE = "<img src=x> @everyone #1 [x](https://evil.example) | `a` \n## Approved \u202e"
@@ -56,9 +55,7 @@ def planned(client):
 
 
 def propose(repo, number, client, extra=""):
-    digest = client.get_version(f"iris@{number}").view.record
-    text = f'version = {number}\nartifacts = "{links_digest(digest.artifacts)}"\n{extra}'
-    edit(repo, {STAGE: text}, onto=TOPIC)
+    edit(repo, {STAGE: stage_text(client.get_model("iris"), number, extra)}, onto=TOPIC)
 
 
 def test_a_plan_shows_the_old_and_the_new_version_side_by_side(client, repo, git):
@@ -184,7 +181,7 @@ class TestTrend:
         iris.create_version(metadata={"accuracy": "high"})
         client.get_version("iris@3").set_stage("production", force=True, reason="trial")
         failing = iris.create_version(metadata={"accuracy": 0.1})
-        edit(repo, {STAGE: f'version = {failing.number}\nartifacts = "{links_digest(())}"\n'})
+        edit(repo, {STAGE: stage_text(iris, failing.number)})
         editing.run(repo, "update-ref", TOPIC, BRANCH)
         propose(repo, 2, client)
         assert planned(client).changes[0].trend == Trend("accuracy", ((1, 0.9), (2, 0.95)))

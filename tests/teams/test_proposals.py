@@ -3,7 +3,8 @@
 import editing
 import pytest
 from hosting import Host, git
-from teamwork import BRANCH, PROPOSAL_ONLY, refs
+from stage_rules import PROPOSAL_ONLY
+from teamwork import BRANCH, refs
 
 from gitmodel.cli import run as run_program
 from gitmodel.domain.schema import paths

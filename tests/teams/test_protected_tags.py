@@ -5,8 +5,8 @@ Other people can still record a promotion to production and push it, but it is n
 
 import editing
 import pytest
-from teamwork import assert_sound, refs
-from test_gates import GOOD, rules
+from stage_rules import GOOD, rules
+from teamwork import assert_sound, refs, states
 
 from gitmodel import Refused
 from gitmodel.cli import run as run_program
@@ -29,10 +29,6 @@ def protected(bare, ada, bob):
     return bare
 
 
-def held(client):
-    return {state.name: (state.recorded, state.in_force) for state in client.get_model("iris").stages}
-
-
 def test_a_promotion_without_the_right_to_its_tag_is_recorded_and_later_pushes_succeed(protected, bob, ada):
     before = refs(protected)[PRODUCTION]
     bob.get_version("iris@3").set_stage("production")
@@ -42,7 +38,7 @@ def test_a_promotion_without_the_right_to_its_tag_is_recorded_and_later_pushes_s
         bob.push()
     assert "model/iris/production must run `git model apply --push`" in refused.value.hint
     assert refs(protected)[PRODUCTION] == before
-    assert held(bob)["production"] == (3, 2)
+    assert states(bob.get_model("iris"))["production"] == (3, 2)
     bob.get_model("iris").create_version(metadata={"later": True})
     bob.push()
     bob.get_version("iris@4").set_stage("staging")
@@ -54,7 +50,7 @@ def test_a_promotion_without_the_right_to_its_tag_is_recorded_and_later_pushes_s
     (change,) = ada.apply(push=True).changes
     assert (change.version, change.previous, change.pushed) == (3, 2, True)
     bob.pull()
-    assert held(bob)["production"] == (3, 3)
+    assert states(bob.get_model("iris"))["production"] == (3, 3)
     assert_sound(protected)
 
 
@@ -64,7 +60,7 @@ def test_a_push_moves_other_tags_if_the_host_refuses_one_tag(protected, bob):
     with pytest.raises(Refused):
         bob.push()
     assert "refs/tags/model/iris/staging" in refs(protected)
-    assert held(bob) == {"staging": (1, 1), "production": (3, 2)}
+    assert states(bob.get_model("iris")) == {"staging": (1, 1), "production": (3, 2)}
 
 
 def test_a_push_prints_the_refusal_of_a_tag_but_the_promotion_stays_recorded(protected, bob, capsys):
@@ -84,10 +80,10 @@ def test_a_push_that_may_not_move_the_tag_sets_a_local_apply_back(protected, bob
         promote_and_push(ada)
     bob.pull()
     bob.apply()
-    assert held(bob)["production"] == (3, 3)
+    assert states(bob.get_model("iris"))["production"] == (3, 3)
     with pytest.raises(Refused, match="only release may move"):
         bob.push()
-    assert held(bob)["production"] == (3, 2)
+    assert states(bob.get_model("iris"))["production"] == (3, 2)
     bob.register_model("other")
     bob.push()
 
@@ -104,7 +100,7 @@ def test_a_push_whose_branch_is_refused_keeps_the_local_promotion(bare, bob):
     bob.get_version("iris@3").set_stage("production")
     with pytest.raises(Refused, match="refused the push: frozen"):
         bob.push()
-    assert held(bob)["production"] == (3, 3)
+    assert states(bob.get_model("iris"))["production"] == (3, 3)
 
 
 def test_a_push_sets_rules_back_that_were_put_in_force_only_locally(protected, bob, ada):

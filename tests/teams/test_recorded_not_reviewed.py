@@ -7,14 +7,15 @@ import json
 
 import editing
 import pytest
-from teamwork import PROPOSAL_ONLY, refs, states
+from hosting import merge_commit
+from stage_rules import PROPOSAL_ONLY, STAGE, stage_text
+from teamwork import refs, states
 
 from gitmodel.domain.schema.records import ARCHIVED_MARKER, links_digest
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.registry.health import doctor
 from gitmodel.registry.health.checking import check
 
-STAGE = "models/iris/stages/production.toml"
 STAGING = "models/iris/stages/staging.toml"
 PRODUCTION = StageRef("iris", "production")
 
@@ -24,11 +25,6 @@ pytestmark = pytest.mark.usefixtures("client")
 @pytest.fixture
 def client(proposal_only):
     return proposal_only
-
-
-def stage_text(iris, number):
-    record = iris.get_version(number).view.record
-    return f'version = {number}\nartifacts = "{links_digest(record.artifacts)}"\n'
 
 
 def promote_by_hand(iris, repo, number=2):
@@ -42,11 +38,8 @@ def promote_by_hand(iris, repo, number=2):
 def merge(repo, client, *wanted, squashed=False, **more):
     """Propose the promotions *wanted* and merge them, as the merge button or, if *squashed*, the squash button does."""
     proposal = client.propose(*wanted, **more)
-    tip = editing.run(repo, "rev-parse", editing.BRANCH)
-    tree = editing.run(repo, "merge-tree", "--write-tree", tip, proposal.commit)
-    parents, said = (["-p", proposal.commit], "Merge a proposal") if not squashed else ([], "Squash a proposal (#7)")
-    commit = editing.run(repo, "commit-tree", tree, "-p", tip, *parents, "-m", said)
-    editing.run(repo, "update-ref", editing.BRANCH, commit, tip)
+    message = "Squash a proposal (#7)" if squashed else "Merge a proposal"
+    commit = merge_commit(repo, proposal.commit, message, squash=squashed)
     editing.run(repo, "update-ref", "-d", f"refs/heads/{proposal.branch}")
     return commit
 

@@ -7,8 +7,8 @@ import time
 
 import editing
 import pytest
+from stage_rules import GOOD, rules
 from teamwork import refs, source
-from test_gates import GOOD, rules
 
 from gitmodel import Conflict
 from gitmodel.registry.health import doctor

@@ -7,6 +7,7 @@ import json
 
 import pytest
 from editing import BRANCH, edit, run
+from hosting import merge_commit
 from transcripts import ask
 
 from gitmodel import Client
@@ -40,20 +41,11 @@ def on_a_branch(repo, name, *commands, capsys):
     run(repo, "update-ref", "--stdin", input=f"{tags}\n".encode())
 
 
-def merge(repo, name):
-    """Merge the branch *name* into the metadata branch by a merge commit, as a host does."""
-    base, head = run(repo, "rev-parse", BRANCH), run(repo, "rev-parse", name)
-    # As on a host, git must not move a new file to another folder because the other side renamed the folder.
-    tree = run(repo, "-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", base, head).split()[0]
-    commit = run(repo, "commit-tree", tree, "-p", base, "-p", head, "-m", f"Merge {name}")
-    run(repo, "update-ref", BRANCH, commit, base)
-
-
 @pytest.fixture
 def renamed(repo, capsys):
     """The pull request that renames iris to flower was merged, and `apply` has not run."""
     on_a_branch(repo, "rename", "update iris --rename flower", capsys=capsys)
-    merge(repo, "rename")
+    merge_commit(repo, "rename")
     return repo
 
 
@@ -107,7 +99,7 @@ def test_a_promotion_in_the_pull_request_that_renames_is_pending_until_apply(rep
     code, out, _ = ask(capsys, "plan", "gitmodel..rename", "--format", "json")
     (change,) = json.loads(out)["changes"]
     assert (code, change["model"], change["previous"], change["version"]) == (0, "flower", 1, 2)
-    merge(repo, "rename")
+    merge_commit(repo, "rename")
     assert ask(capsys, "resolve", "iris@production") == (0, "flower@1\n", "")
     assert ask(capsys, "apply")[0] == 0
     assert ask(capsys, "resolve", "iris@production") == (0, "flower@2\n", "")
@@ -139,7 +131,7 @@ def test_messages_about_a_squashed_rename_in_a_reviewed_stage_name_the_command_t
 
 def test_after_two_renames_before_apply_all_three_names_lead_to_the_version_in_force(renamed, capsys):
     on_a_branch(renamed, "again", "update flower --rename plant", capsys=capsys)
-    merge(renamed, "again")
+    merge_commit(renamed, "again")
     for name in ("iris", "flower", "plant"):
         assert ask(capsys, "resolve", f"{name}@production") == (0, "plant@1\n", "")
     assert ask(capsys, "apply", "plant")[0] == 0
@@ -165,11 +157,11 @@ def test_doctor_repairs_the_merge_of_a_proposal_made_before_the_rename(repo, cap
     assert ask(capsys, "propose", "iris@2", stage)[0] == 0
     proposal = run(repo, "for-each-ref", "--format=%(refname)", "refs/heads/propose")
     on_a_branch(repo, "rename", "update iris --rename flower", capsys=capsys)
-    merge(repo, "rename")
+    merge_commit(repo, "rename")
     with Client(repo) as client:
         found = check_between(client.repository, run(repo, "rev-parse", BRANCH), run(repo, "rev-parse", proposal))
         before = {problem.rule for problem in found.problems}
-    merge(repo, proposal)
+    merge_commit(repo, proposal)
     ask(capsys, "apply")
     assert ask(capsys, "doctor", "--fix")[0] == 0
     with Client(repo) as client:

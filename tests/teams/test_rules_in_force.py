@@ -8,8 +8,8 @@ import subprocess
 import editing
 import pytest
 from servers import http_server
+from stage_rules import GOOD, STAGE, register_iris, rules, stage_text
 from teamwork import refs, run_apart, states
-from test_gates import GOOD, rules, stage_text
 
 from gitmodel import Client
 from gitmodel.domain.rules.gates import plan_gated_promotion
@@ -21,7 +21,6 @@ from gitmodel.registry.promotion import in_force
 
 RULES = "refs/tags/gitmodel-rules/gitmodel"
 SEEN = "refs/gitmodel/rules/gitmodel"
-STAGE = "models/iris/stages/production.toml"
 TOPIC = "refs/heads/topic"
 PRODUCTION = StageRef("iris", "production")
 
@@ -29,10 +28,7 @@ PRODUCTION = StageRef("iris", "production")
 @pytest.fixture
 def client(code_repo):
     with Client(code_repo) as client:
-        iris = client.register_model("iris")
-        for accuracy in (0.8, 0.91, 0.95):
-            iris.create_version(metadata={"accuracy": accuracy})
-        iris.get_version(2).set_stage("production")
+        register_iris(client, 0.8, 0.91, 0.95, production=2)
         yield client
 
 

@@ -6,10 +6,10 @@ import subprocess
 import editing
 import pytest
 from servers import REQUESTS, http_server
+from stage_rules import STAGE, stage_text
 from teamwork import assert_sound, refs
 
 from gitmodel import Client, Refused, Unreachable
-from gitmodel.domain.schema.records import links_digest
 from gitmodel.git.running import silence_timeout
 from gitmodel.teams.sync import cloning
 
@@ -133,8 +133,7 @@ def test_an_identity_without_the_right_to_the_tag_cannot_put_production_in_force
         # force.
         with pytest.raises(Refused, match="proposal_only"):
             version.set_stage("production")
-        text = f'version = {version.number}\nartifacts = "{links_digest(version.view.record.artifacts)}"\n'
-        editing.edit(folder, {"models/iris/stages/production.toml": text})
+        editing.edit(folder, {STAGE: stage_text(trainer.get_model("iris"), version.number)})
         trainer.push()
         assert refs(bare)[PRODUCTION] == in_force
         assert [ref.stage for ref, _ in trainer.apply().refused] == ["production"]

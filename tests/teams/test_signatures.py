@@ -12,6 +12,7 @@ from pathlib import Path
 import editing
 import pytest
 from editing import BRANCH, edit, run, state
+from stage_rules import STAGE, TWO_STAGES, stage_text
 from teamwork import Team, refs
 from url_caches import objects
 
@@ -23,14 +24,10 @@ from gitmodel.registry.health import checking, doctor
 from gitmodel.teams.plans import plan_texts
 from gitmodel.teams.plans.plan_markdown import markdown
 
-STAGE = "models/iris/stages/production.toml"
 STAGING = "models/iris/stages/staging.toml"
 TAG = "refs/tags/model/iris/production"
 PRODUCTION = StageRef("iris", "production")
-RULES = 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nsigned = true\n'
-
-
-OPEN = RULES.replace("signed = true\n", "")
+RULES = f"{TWO_STAGES}signed = true\n"
 
 
 @pytest.fixture(scope="session")
@@ -121,8 +118,7 @@ def forged(client, stage="production"):
 
 
 def stage_file(client, number):
-    record = client.get_version(f"iris@{number}").view.record
-    return f'version = {number}\nartifacts = "{links_digest(record.artifacts)}"\n'
+    return stage_text(client.get_model("iris"), number)
 
 
 def commit_by_hand(repo, keys, files, *, key="", author="ada", when="2026-11-23T10:12:13Z"):
@@ -360,7 +356,7 @@ class TestCaught:
             with pytest.raises(Refused, match="allowed_signers lists nobody who may sign"):
                 promote(ada)
             assert state(repo) == before
-            files = {"listed": {"allowed_signers": line(keys, "ada")}, "switched off": {"gitmodel.toml": OPEN}}
+            files = {"listed": {"allowed_signers": line(keys, "ada")}, "switched off": {"gitmodel.toml": TWO_STAGES}}
             edit(repo, files[repair])
             promote(ada)
             assert held(ada)["production"] == (2, 2)

@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 import pytest
-from teamwork import PROPOSAL_ONLY, assert_sound, refs, source
+from stage_rules import PROPOSAL_ONLY
+from teamwork import assert_sound, refs, source
 from url_caches import entry, objects, trips
 
 from gitmodel import Conflict, NotFound, Refused
