@@ -106,6 +106,16 @@ def remote(request, bare, tmp_path, git):
             yield f"{server.url}/remote.git"
 
 
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory):
+    """SSH keys of Ada, Bob and Mallory."""
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("ada", "bob", "mallory"):
+        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)]
+        subprocess.run(make, check=True)
+    return folder
+
+
 @pytest.fixture
 def proposal_only(code_repo):
     """A client with five versions of iris: 2 is in staging, and 3 in the stage production, which is proposal_only."""
@@ -131,3 +141,12 @@ def main(code_repo, capsys):
         return run(["-C", str(code_repo), *words]), *capsys.readouterr()
 
     return run_here
+
+
+@pytest.fixture
+def working(team, bob, monkeypatch):
+    """Bob's clone as the current folder, with the environment variables of Bob."""
+    for key, value in team.environ("bob").items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setenv("GITMODEL_STORE", team.store)
+    monkeypatch.chdir(team.folder / "bob")

@@ -1,9 +1,12 @@
 """A registry on which several people work: their clones and shared store, and checks of the registry's consistency."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from transcripts import ask
 
 from gitmodel import Client
 from gitmodel.branch.opening import open_repository
@@ -113,3 +116,24 @@ def held(client, model="iris"):
 def states(model):
     """The recorded version and the version in force of each stage of *model*."""
     return {state.name: (state.recorded, state.in_force) for state in model.stages}
+
+
+def refused_until_confirmed(here, capsys, words):
+    """Run the command *words*, which must be refused, and then with --renumbered. Return the stderr of both."""
+    before = all_refs(here)
+    code, out, refusal = ask(capsys, "-C", here, *words)
+    assert (code, out) == (6, "")
+    assert "--renumbered" in refusal
+    assert "warning" not in refusal
+    assert all_refs(here) == before
+    code, _, err = ask(capsys, "-C", here, *words, "--format", "json")
+    assert (code, json.loads(err)["error"]["exit_code"]) == (6, 6)
+    code, _, err = ask(capsys, "-C", here, *words, "--renumbered")
+    assert code == 0, err
+    assert all_refs(here) != before
+    return refusal, err
+
+
+def all_refs(folder):
+    said = subprocess.run(["git", "-C", str(folder), "for-each-ref"], check=True, capture_output=True, text=True)
+    return said.stdout.splitlines()

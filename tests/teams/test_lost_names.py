@@ -6,7 +6,8 @@ Until the user confirms that the other model is meant, gitmodel refuses writes b
 import warnings
 
 import pytest
-from test_renumbering import all_refs, ask, refused_until_confirmed, working  # noqa: F401 - a fixture
+from teamwork import all_refs, refused_until_confirmed
+from transcripts import ask
 
 from gitmodel import (
     Client,
@@ -268,7 +269,7 @@ def test_propose_refuses_a_name_that_means_another_model_at_the_remote(team, ada
     assert [ref for ref in all_refs(here) if "propose" in ref] == [ref for ref in before if "propose" in ref]
 
 
-def test_a_pipeline_for_a_lost_name_is_refused_until_the_name_is_confirmed(bob, lost, working):  # noqa: F811
+def test_a_pipeline_for_a_lost_name_is_refused_until_the_name_is_confirmed(bob, lost, working):
     ran = []
 
     @step
@@ -291,7 +292,7 @@ def test_a_pipeline_for_a_lost_name_is_refused_until_the_name_is_confirmed(bob, 
     assert [version.number for version in bob.get_model("flower").versions] == [1, 2, 3, 4]
 
 
-def test_a_run_creates_its_version_for_the_model_that_had_the_name_at_its_start(team, ada, bob, working):  # noqa: F811
+def test_a_run_creates_its_version_for_the_model_that_had_the_name_at_its_start(team, ada, bob, working):
     ada.register_model("rose").create_version()
     ada.push()
     bob.pull()

@@ -7,34 +7,14 @@ import subprocess
 
 import pytest
 from editing import BRANCH, edit, run
-from test_signatures import (
-    RULES,
-    STAGE,
-    TAG,
-    commit_by_hand,
-    held,
-    keys,
-    line,
-    make_repo,
-    person,
-    promote,
-    sign_as,
-    stage_file,
-    tag_by_hand,
-)
+from signing import RULES, TAG, commit_by_hand, line, make_repo, person, promote, sign_as, stage_file, tag_by_hand
+from stage_rules import STAGE
+from teamwork import states
 
 from gitmodel import Client, NotFound
 from gitmodel.cli import run as run_program
 from gitmodel.registry.health import doctor
 from gitmodel.registry.lists import index_access
-
-__all__ = ["keys"]
-
-
-@pytest.fixture
-def bare(tmp_path):
-    subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "remote.git")], check=True)
-    return tmp_path / "remote.git"
 
 
 @pytest.fixture
@@ -204,11 +184,11 @@ def test_the_commands_that_doctor_names_repair_the_registry(
             capsys.readouterr()
             assert run_program(["-C", str(folder), *command]) in (0, 6)
         assert [one for one in doctor.examine(signer.repository, None) if one.about == "tag"] == []
-        assert held(signer)["production"] == (2, 2)
+        assert states(signer.get_model("iris"))["production"] == (2, 2)
         signer.push()
     assert run(bare, "rev-parse", TAG) == run(folder, "rev-parse", TAG)
     ada.pull()
-    assert held(ada)["production"] == (2, 2)
+    assert states(ada.get_model("iris"))["production"] == (2, 2)
 
 
 def test_a_person_without_a_listed_key_is_told_the_signers_who_can_repair_the_stage(

@@ -11,7 +11,7 @@ import warnings
 from typing import Annotated
 
 import pytest
-from teamwork import assert_sound, held, refs
+from teamwork import all_refs, assert_sound, held, refs, refused_until_confirmed
 from transcripts import ask
 
 from gitmodel import (
@@ -198,27 +198,6 @@ def renumbered(team, ada, bob):
     return team.folder / "bob"
 
 
-def refused_until_confirmed(here, capsys, words):
-    """Run the command *words*, which must be refused, and then with --renumbered. Return the stderr of both."""
-    before = all_refs(here)
-    code, out, refusal = ask(capsys, "-C", here, *words)
-    assert (code, out) == (6, "")
-    assert "--renumbered" in refusal
-    assert "warning" not in refusal
-    assert all_refs(here) == before
-    code, _, err = ask(capsys, "-C", here, *words, "--format", "json")
-    assert (code, json.loads(err)["error"]["exit_code"]) == (6, 6)
-    code, _, err = ask(capsys, "-C", here, *words, "--renumbered")
-    assert code == 0, err
-    assert all_refs(here) != before
-    return refusal, err
-
-
-def all_refs(folder):
-    said = subprocess.run(["git", "-C", str(folder), "for-each-ref"], check=True, capture_output=True, text=True)
-    return said.stdout.splitlines()
-
-
 def test_a_promotion_by_the_number_that_a_push_renumbered_is_refused(team, ada, bob, bare, capsys):
     here = team.folder / "bob"
     ada.get_model("iris").create_version(metadata={"who": "ada"})
@@ -391,15 +370,6 @@ def test_a_pull_stores_the_renumbered_numbers_before_it_moves_the_branch(ada, bo
     monkeypatch.setattr(bob.repository.refs, "move", keep)
     bob.pull()
     assert seen.index("refs/gitmodel/renumbered") < seen.index("refs/heads/gitmodel")
-
-
-@pytest.fixture
-def working(team, bob, monkeypatch):
-    """Bob's clone as the current folder, with the environment variables of Bob."""
-    for key, value in team.environ("bob").items():
-        monkeypatch.setenv(key, value)
-    monkeypatch.setenv("GITMODEL_STORE", team.store)
-    monkeypatch.chdir(team.folder / "bob")
 
 
 def test_a_pipeline_for_a_renumbered_number_is_refused_until_confirmed(bob, handle, working):

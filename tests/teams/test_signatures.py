@@ -12,8 +12,9 @@ from pathlib import Path
 import editing
 import pytest
 from editing import BRANCH, edit, run, state
-from stage_rules import STAGE, TWO_STAGES, stage_text
-from teamwork import Team, refs
+from signing import RULES, TAG, commit_by_hand, line, make_repo, person, promote, sign_as, stage_file, tag_by_hand
+from stage_rules import STAGE, TWO_STAGES
+from teamwork import Team, refs, states
 from url_caches import objects
 
 from gitmodel import Client, GitModelError, Invalid, Refused, UsageError
@@ -25,53 +26,7 @@ from gitmodel.teams.plans import plan_texts
 from gitmodel.teams.plans.plan_markdown import markdown
 
 STAGING = "models/iris/stages/staging.toml"
-TAG = "refs/tags/model/iris/production"
 PRODUCTION = StageRef("iris", "production")
-RULES = f"{TWO_STAGES}signed = true\n"
-
-
-@pytest.fixture(scope="session")
-def keys(tmp_path_factory):
-    """SSH keys of Ada, Bob and Mallory."""
-    folder = tmp_path_factory.mktemp("keys")
-    for name in ("ada", "bob", "mallory"):
-        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)]
-        subprocess.run(make, check=True)
-    return folder
-
-
-def line(keys, name, *, principals="", options=""):
-    key = (keys / f"{name}.pub").read_text(encoding="utf-8").rsplit(" ", 1)[0]
-    return " ".join(part for part in (principals or f"{name}@example.com", options, key) if part) + "\n"
-
-
-def sign_as(repo, keys, name, *, every=False):
-    """Set the signing key of *name* in *repo*. With *every*, git signs each commit and tag, and not only on request."""
-    run(repo, "config", "gpg.format", "ssh")
-    run(repo, "config", "user.signingKey", str(keys / f"{name}.pub"))
-    if every:
-        run(repo, "config", "commit.gpgSign", "true")
-        run(repo, "config", "tag.gpgSign", "true")
-
-
-def person(name, when="2026-11-23T10:12:13Z"):
-    return {
-        **os.environ,
-        **{f"GIT_{role}_NAME": name for role in ("AUTHOR", "COMMITTER")},
-        **{f"GIT_{role}_EMAIL": f"{name}@example.com" for role in ("AUTHOR", "COMMITTER")},
-        **{f"GIT_{role}_DATE": when for role in ("AUTHOR", "COMMITTER")},
-    }
-
-
-def make_repo(folder):
-    """Create a repository with three versions of iris. The first is in staging."""
-    subprocess.run(["git", "init", "-q", str(folder)], check=True)
-    with Client(folder, environ=person("ada")) as client:
-        iris = client.register_model("iris")
-        for number in (1, 2, 3):
-            iris.create_version(metadata={"accuracy": number / 10})
-        iris.get_version(1).set_stage("staging")
-    return folder
 
 
 @pytest.fixture
@@ -104,45 +59,15 @@ def someone(repo, keys):
         client.close()
 
 
-def promote(client, number=2, stage="production"):
-    return client.get_version(f"iris@{number}").set_stage(stage)
-
-
-def held(client):
-    return {one.name: (one.recorded, one.in_force) for one in client.get_model("iris").stages}
-
-
 def forged(client, stage="production"):
     """Return the reason why the tag of the stage does not count: it is forged."""
     return {one.name: one.forged for one in client.get_model("iris").stages}.get(stage)
 
 
-def stage_file(client, number):
-    return stage_text(client.get_model("iris"), number)
-
-
-def commit_by_hand(repo, keys, files, *, key="", author="ada", when="2026-11-23T10:12:13Z"):
-    """Commit *files* with plain git as *author* at *when*, signed with *key* ("": not signed)."""
-    tip = run(repo, "rev-parse", BRANCH)
-    made = edit(repo, files)
-    run(repo, "update-ref", BRANCH, tip)
-    signing = ["-c", "gpg.format=ssh", "-c", f"user.signingKey={keys / key}", "commit-tree", "-S"] if key else []
-    command = ["git", *(signing or ["commit-tree"]), "-p", tip, "-m", "By hand", f"{made}^{{tree}}"]
-    done = subprocess.run(command, cwd=repo, env=person(author, when), capture_output=True, text=True, check=True)
-    run(repo, "update-ref", BRANCH, done.stdout.strip())
-    return done.stdout.strip()
-
-
-def tag_by_hand(repo, keys, commit, *, key="", name="model/iris/production", tagger="ada", when="2026-11-23T10:12:13Z"):
-    signing = ["-c", "gpg.format=ssh", "-c", f"user.signingKey={keys / key}", "tag", "-s"] if key else ["tag", "-a"]
-    command = ["git", *signing, "-f", "-m", "By hand", name, commit]
-    subprocess.run(command, cwd=repo, env=person(tagger, when), capture_output=True, check=True)
-
-
 class TestSigning:
     def test_a_signed_stage_gets_a_signed_commit_and_tag_that_git_verifies(self, ada, repo, tmp_path):
         assert promote(ada).changed
-        assert held(ada) == {"staging": (1, 1), "production": (2, 2)}
+        assert states(ada.get_model("iris")) == {"staging": (1, 1), "production": (2, 2)}
         allowed = tmp_path / "allowed"
         allowed.write_text(run(repo, "show", f"{BRANCH}:allowed_signers") + "\n", encoding="utf-8")
         verify = ("-c", f"gpg.ssh.allowedSignersFile={allowed}")
@@ -219,7 +144,7 @@ class TestSigning:
             leave(someone("mallory").get_version("iris@2"))
         assert state(repo) == before
         leave(someone("ada").get_version("iris@2"))
-        assert "production" not in held(ada)
+        assert "production" not in states(ada.get_model("iris"))
 
     @pytest.mark.parametrize("script", ["exit 0", "echo no >&2; exit 1", "shift 6; echo rubbish > $1.sig"])
     def test_a_signing_program_that_fails_changes_nothing_whatever_it_ends_with(self, ada, repo, tmp_path, script):
@@ -244,7 +169,7 @@ class TestSigning:
             run(repo, "config", "user.signingKey", f"key::{literal}")
             with Client(repo, environ=environ) as client:
                 promote(client)
-                assert held(client)["production"] == (2, 2)
+                assert states(client.get_model("iris"))["production"] == (2, 2)
         finally:
             agent.terminate()
             agent.wait()
@@ -337,7 +262,7 @@ class TestCaught:
         # a signed commit that restores the list makes promotions possible again
         commit_by_hand(repo, keys, {"allowed_signers": line(keys, "ada")}, key="ada")
         promote(someone("ada"))
-        assert held(ada)["production"] == (2, 2)
+        assert states(ada.get_model("iris"))["production"] == (2, 2)
 
     def test_apply_detects_that_the_rules_were_loosened_without_a_signature(self, ada, repo, keys):
         edit(repo, {"gitmodel.toml": RULES.replace("signed = true\n", "")})
@@ -359,7 +284,7 @@ class TestCaught:
             files = {"listed": {"allowed_signers": line(keys, "ada")}, "switched off": {"gitmodel.toml": TWO_STAGES}}
             edit(repo, files[repair])
             promote(ada)
-            assert held(ada)["production"] == (2, 2)
+            assert states(ada.get_model("iris"))["production"] == (2, 2)
             # after the repair, only a person in the list may change the rules and promote
             edit(repo, {"gitmodel.toml": RULES, "allowed_signers": line(keys, "mallory")})
         sign_as(repo, keys, "mallory")
@@ -578,10 +503,10 @@ class TestTeam:
         commit_by_hand(tmp_path / "ada", keys, {"gitmodel.toml": rules}, key="ada")
         team.ada.push()
         team.bob.pull()
-        assert held(team.bob)["staging"] == (3, 1)
+        assert states(team.bob.get_model("iris"))["staging"] == (3, 1)
         team.bob.push()
         team.ada.pull()
-        assert held(team.ada)["staging"] == (3, 1)
+        assert states(team.ada.get_model("iris"))["staging"] == (3, 1)
 
     def test_a_merged_proposal_of_a_signed_stage_counts_if_its_merge_is_signed(self, team, tmp_path, keys):
         proposal = team.bob.propose(("iris@3", "production"), push=True)
@@ -643,7 +568,7 @@ class TestReview:
         with pytest.raises(Refused, match="is not listed"):
             someone("bob").get_model("iris").rollback("production")
         someone("ada").get_model("iris").rollback("production")
-        assert held(ada)["production"] == (2, 2)
+        assert states(ada.get_model("iris"))["production"] == (2, 2)
 
 
 class TestCheck:
@@ -756,7 +681,7 @@ class TestWithoutAClone:
         run(repo, "config", "--global", "user.signingKey", str(keys / "ada.pub"))
         with Client(repo.as_uri(), environ=person("ada")) as job:
             assert promote(job, 3).changed
-        assert held(ada)["production"] == (3, 3)
+        assert states(ada.get_model("iris"))["production"] == (3, 3)
         assert checking.check(ada.repository) == []
 
     @pytest.fixture
@@ -803,11 +728,11 @@ class TestWithoutAClone:
                     assert refs(folder) == before
                     # the id of the commit varies, because its message has a random transaction id
                     said = re.sub("commit [0-9a-f]{10}", "commit", error.message)
-                    results.append((said, error.hint, held(client)))
+                    results.append((said, error.hint, states(client.get_model("iris"))))
                 else:
-                    results.append(("", "", held(client)))
+                    results.append(("", "", states(client.get_model("iris"))))
             with Client(folder, environ=person("ada")) as judge:
-                results[-1] += (held(judge), forged(judge), checking.check(judge.repository))
+                results[-1] += (states(judge.get_model("iris")), forged(judge), checking.check(judge.repository))
         assert results[0] == results[1]
         assert refusal in results[0][0]
         assert (results[0][3].get("production") == (4, 4)) == (not refusal)
@@ -829,6 +754,8 @@ class TestWithoutAClone:
                     found = client.get_version("iris@production").number
                 except GitModelError as error:
                     found = error.message
-                results.append((found, held(client), forged(client), client.get_version("iris@3").stage))
+                results.append(
+                    (found, states(client.get_model("iris")), forged(client), client.get_version("iris@3").stage)
+                )
         assert results[0] == results[1]
         assert (results[0][0] == 3 and not results[0][2]) == (commit_key == tag_key == "ada")
