@@ -66,7 +66,7 @@ def begin(repository: Repository, *, store: str = "", new: bool = False) -> Begi
             f"{remote} has a registry already, so a second one could not be pushed to it",
             hint="adopt it with `git model init`, or name another branch: `git config gitmodel.branch NAME`",
         )
-    found = known or (None if new else repository.tips.ask_remote())
+    found = known or (None if new else repository.latest())
     if not found:
         return Beginning(transaction.begin(repository, RegistryRecord(store=store or None)))
     transaction.adopt(repository, found)

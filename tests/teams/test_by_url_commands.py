@@ -49,6 +49,18 @@ def test_commands_that_write_by_url_print_their_changes(url, capsys, monkeypatch
     )
 
 
+def test_init_by_url_begins_the_registry_of_an_empty_repository(capsys, git, tmp_path):
+    git(tmp_path, "init", "-q", "--bare", "empty.git")
+    empty = (tmp_path / "empty.git").as_uri()
+    store = (tmp_path / "held").as_uri()
+    assert ask(capsys, "--repo", empty, "init", "--store", store)[:2] == (
+        0,
+        f"began a registry on the branch gitmodel\nartifacts are kept in {store}\nnext: git model register NAME\n",
+    )
+    assert git(tmp_path / "empty.git", "rev-list", "--count", "gitmodel") == "1"
+    assert ask(capsys, "--repo", empty, "init")[0] == 0
+
+
 def test_init_ci_by_url_pushes_the_host_files_immediately(url, capsys, git, bare):
     spec = f"git+https://git.example.org/tools/gitmodel@{'1a2b' * 10}"
     code, out, _ = ask(capsys, "--repo", url, "init", "--ci", "github", "--owner", "@ada", "--install", spec)
@@ -114,7 +126,7 @@ def test_each_command_that_is_refused_by_url_prints_a_hint(url, capsys, tmp_path
         7,
         "",
         f"error: {empty} has no artifact store that others can reach\n"
-        "hint: name one: `git model --repo URL init --store URL` for everyone, GITMODEL_STORE=URL for yourself\n",
+        f"hint: name one: `git model --repo {empty} init --store URL` for everyone, GITMODEL_STORE=URL for yourself\n",
     )
     assert ask(capsys, "--repo", empty, "init")[:2] == (
         0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -132,7 +133,8 @@ class Access:
         if not found.url and self._repository.url:
             raise Unreachable(
                 f"{self._repository.url} has no artifact store that others can reach",
-                hint="name one: `git model --repo URL init --store URL` for everyone, GITMODEL_STORE=URL for yourself",
+                hint=f"name one: `git model --repo {shlex.quote(self._repository.url)} init --store URL` for everyone, "
+                "GITMODEL_STORE=URL for yourself",
             )
         key = (found.url, found.read_only)
         if key not in self._opened:
