@@ -4,12 +4,15 @@ knows, and gitmodel reads the newer commits. Each answer must be equal to that o
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from operator import methodcaller
 
 import pytest
 from transcripts import said
 
 from gitmodel import Client, UsageError
+from gitmodel.index import index_file
 from gitmodel.lineage.events import log
+from gitmodel.registry.health import doctor
 from gitmodel.registry.lists import authorship
 
 
@@ -189,3 +192,14 @@ def test_threads_can_create_versions_in_one_transaction(client, wine):
         number: (f"alias-{number}",) for number in range(12)
     }
     assert client.check() == []
+
+
+def test_doctor_finds_and_repairs_authors_and_dates_in_the_index_that_contradict_the_history(client, wine):
+    wine.create_version()
+    assert answered(client) == told(client)
+    assert doctor.examine(client.repository, None) == []
+    change = "UPDATE authorship SET updated = 1 WHERE model = 'wine' AND number = 1"
+    index_file.IndexFile(client.repository.own_folder).change(methodcaller("execute", change))
+    message = "the index has wrong values for wine: searches and lists may be wrong"
+    assert [found.message for found in doctor.repair(client.repository, None)] == [message]
+    assert (doctor.examine(client.repository, None), answered(client)) == ([], told(client))

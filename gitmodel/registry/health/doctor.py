@@ -27,6 +27,7 @@ from gitmodel.files.permissions import user_id
 from gitmodel.frozen import Frozen
 from gitmodel.git.refs.ref_commands import list_refs
 from gitmodel.git.running.failures import Moved
+from gitmodel.registry.lists.authorship import find_wrong_authors
 from gitmodel.registry.lists.model_views import find_wrong
 from gitmodel.registry.promotion import in_force, put_in_force
 from gitmodel.registry.writing.transacting import transact
@@ -321,7 +322,8 @@ def _index(repository: Repository) -> Iterator[Finding]:
     try:
         wrong = index.find_wrong() if index is not None else []
         if index is not None:
-            wrong = sorted({*wrong, *find_wrong(repository.snapshot(), index.lists)})
+            lists = find_wrong(repository.snapshot(), index.lists)
+            wrong = sorted({*wrong, *lists, *find_wrong_authors(repository, repository.own_folder)})
     except Invalid as error:
         yield Finding("index", f"the index is damaged: {error.message}", _FIX, True, grave=False)
         return

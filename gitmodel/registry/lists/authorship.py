@@ -46,15 +46,37 @@ def _rows(repository: Repository, tip: Oid, folder: Path | None) -> Mapping[Numb
     if start == tip:
         return known
     steps: Iterable[BranchCommit] | None = _steps_after(repository, start, tip) if start else None
-    if steps is None:
-        known, steps = {}, _all_steps(repository, tip)
-    news = _News(repository)
-    for step in steps:
-        news.add(step)
-    rows = news.rows_after(known)
+    rows = _read_all(repository, tip) if steps is None else _read(repository, steps, known)
     if index is not None:
         index.write(tip, rows)
     return rows
+
+
+def _read_all(repository: Repository, tip: Oid) -> dict[Numbered, AuthorshipRow]:
+    return _read(repository, _all_steps(repository, tip), {})
+
+
+def _read(
+    repository: Repository, steps: Iterable[BranchCommit], known: Mapping[Numbered, AuthorshipRow]
+) -> dict[Numbered, AuthorshipRow]:
+    """Return the rows after *steps*, commits newest first, given the rows *known* before them."""
+    news = _News(repository)
+    for step in steps:
+        news.add(step)
+    return news.rows_after(known)
+
+
+def find_wrong_authors(repository: Repository, folder: Path) -> set[str]:
+    """Return the models for which the index in *folder* contradicts the history of the branch. Reads every commit.
+
+    Returns nothing in a shallow clone, which lacks a part of the history, and if the branch was rewritten.
+    """
+    index, tip = _open_index(folder), repository.tip()
+    known = index.read() if index is not None else {}
+    if index is None or not (index.tip and tip) or repository.shallow or not repository.commits.reaches(tip, index.tip):
+        return set()
+    read = _read_all(repository, index.tip)
+    return {key[0] for key in {*known, *read} if known.get(key) != read.get(key)}
 
 
 def _open_index(folder: Path | None) -> AuthorshipRows | None:
