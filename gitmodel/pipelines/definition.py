@@ -128,15 +128,7 @@ class Pipeline:
         and other errors if the results cannot be committed. If the function itself raises an error, no step runs, and
         the caller gets this error.
         """
-        if is_importing(self.function.__module__):
-            return None
-        if is_loading():
-            log.warning(
-                "pipeline %s is not run: it was called while an artifact was loaded, which imports %s "
-                "(call it below `if __name__ == '__main__':`)",
-                self.name,
-                self.function.__module__,
-            )
+        if self._is_only_imported():
             return None
         job = self.job(parameters, listener=listener)
         with nullcontext(client) if client else Client() as opened:
@@ -203,6 +195,20 @@ class Pipeline:
 
     def __repr__(self) -> str:
         return f"Pipeline({self.name!r})"
+
+    def _is_only_imported(self) -> bool:
+        """Return True if the call comes from an import of the script, by a worker or, with a warning, by loading."""
+        if is_importing(self.function.__module__):
+            return True
+        if is_loading():
+            log.warning(
+                "pipeline %s is not run: it was called while an artifact was loaded, which imports %s "
+                "(call it below `if __name__ == '__main__':`)",
+                self.name,
+                self.function.__module__,
+            )
+            return True
+        return False
 
     def _call_on_failure(self, failure: GitModelError) -> None:
         """Call *on_failure* with the error of the run.

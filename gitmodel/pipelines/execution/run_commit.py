@@ -13,33 +13,30 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.transactions.transaction import reserve
 from gitmodel.client import Client
 from gitmodel.client.opening.by_url import in_ci
-from gitmodel.domain.arguments.description import read_description
-from gitmodel.domain.changes import models as model_plans
-from gitmodel.domain.changes import stages as stage_plans
-from gitmodel.domain.changes import versions as version_plans
-from gitmodel.domain.changes.planned_change import Change, Justification
-from gitmodel.domain.changes.runs import plan_run, with_versions
-from gitmodel.domain.changes.stage_changes import refuse_emptied
-from gitmodel.domain.rules import gates as gate_plans
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, RunRules, VersionRecord
-from gitmodel.domain.schema.references import VersionRef
-from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.secrets.credentials import without_credentials
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.errors import Conflict, ForeignTag, GitModelError, NotFound, Refused, Unsigned, UsageError
+from gitmodel.errors import Conflict, ForeignTag, Unsigned
 from gitmodel.pipelines.active_runs.pinned_references import Target
 from gitmodel.pipelines.caching.dependencies import are_kept, are_stored
+from gitmodel.pipelines.execution.run_changes import (
+    NumberTaken,
+    plan_change,
+    plan_mention,
+    plan_model,
+    plan_new_version,
+    plan_record,
+)
 from gitmodel.pipelines.step_context.step_results import (
     AliasPlan,
     MetadataPlan,
     Plan,
     StagePlan,
     StepResult,
-    UpdatePlan,
 )
-from gitmodel.registry.promotion.in_force import judge
 from gitmodel.registry.recorded_runs.new_runs import is_recorded, keep_packages
 from gitmodel.registry.recorded_runs.run_details import store_details
 from gitmodel.registry.writing.batch import Batch
@@ -48,16 +45,6 @@ from gitmodel.stores.interface import ArtifactStore
 log = logging.getLogger("gitmodel.pipelines")
 
 _NOTHING: Mapping[str, str] = {}
-
-
-class _NumberTaken(Conflict):
-    """A pull fetched another version that has the number of the run's new version."""
-
-    def __init__(self, target: Target) -> None:
-        super().__init__(
-            f"a pull brought another version {target.reference} during the run", hint="run the pipeline again"
-        )
-        self.target = target
 
 
 def commit_run(
@@ -73,7 +60,7 @@ def commit_run(
     while True:
         try:
             return _commit(client, record, targets, results, renumbered)
-        except _NumberTaken as taken:
+        except NumberTaken as taken:
             old = taken.target
             new = _reserve_again(client.repository, old)
             # Maps the number that the steps know to the newest number, also after several changes of the number.
@@ -107,9 +94,7 @@ def _commit(
     rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
     succeeded = record.status == "succeeded"
     kept = [target for target in chosen.values() if target.reference in record.versions and target.new]
-    plans = [plan for result in results.values() for plan in result.plans] if succeeded else []
-    withheld = _withheld(targets, results)
-    plans = [plan for plan in plans if not _is_left_out(plan, left_out) and not _is_of_withheld(plan, withheld)]
+    plans = _planned_changes(targets, results, left_out) if succeeded else []
     has_journal = not (client.repository.url or in_ci(os.environ))
     if not is_recorded(rules, record, changes=bool(plans), has_journal=has_journal):
         return None
@@ -121,24 +106,15 @@ def _commit(
     refused: dict[str, None] = {}
     batch.transact(lambda snapshot: _clear_refusals(refused))
     for target in kept:
-        draft = VersionRecord(
-            number=target.number,
-            created=record.finished,
-            name=target.name,
-            runs=(record.id,),
-            failed=not succeeded,
-            code=record.code,
-            **_described(target),
-            artifacts=_output_links(record, target, targets, results),
-        )
-        batch.transact(partial(_plan_model, target=target, now=record.finished))
-        batch.transact(partial(_plan_version, target=target, draft=draft))
+        draft = _draft(record, target, targets, results)
+        batch.transact(partial(plan_model, target=target, now=record.finished))
+        batch.transact(partial(plan_new_version, target=target, draft=draft))
     for target in chosen.values():
         if succeeded and not target.new:
-            batch.transact(partial(_plan_mention, target=target, run=record.id))
+            batch.transact(partial(plan_mention, target=target, run=record.id))
     for plan in plans:
-        batch.transact(partial(_plan_change, plan=plan, chosen=chosen, refused=refused))
-    batch.transact(lambda snapshot: replace(_plan_record(snapshot, record, chosen), renumbered=renumbered))
+        batch.transact(partial(plan_change, plan=plan, chosen=chosen, refused=refused))
+    batch.transact(lambda snapshot: replace(plan_record(snapshot, record, chosen), renumbered=renumbered))
     try:
         batch.commit()
     except (Unsigned, ForeignTag) as error:
@@ -153,6 +129,31 @@ def _commit(
     for message in [*refused, *left_out.values()]:
         log.warning("%s; the run is recorded without it", message)
     return record
+
+
+def _planned_changes(
+    targets: Mapping[str, Target], results: Mapping[str, StepResult], left_out: Mapping[str, str]
+) -> list[Plan]:
+    """Return the planned changes without those in *left_out*, and without metadata of outputs that were not stored."""
+    plans = [plan for result in results.values() for plan in result.plans]
+    withheld = _withheld(targets, results)
+    return [plan for plan in plans if not _is_left_out(plan, left_out) and not _is_of_withheld(plan, withheld)]
+
+
+def _draft(
+    record: RunRecord, target: Target, targets: Mapping[str, Target], results: Mapping[str, StepResult]
+) -> VersionRecord:
+    """Return the record of the new version *target*, with the outputs of its steps."""
+    return VersionRecord(
+        number=target.number,
+        created=record.finished,
+        name=target.name,
+        runs=(record.id,),
+        failed=record.status != "succeeded",
+        code=record.code,
+        **_described(target),
+        artifacts=_output_links(record, target, targets, results),
+    )
 
 
 def _is_left_out(plan: Plan, left_out: Mapping[str, str]) -> bool:
@@ -216,122 +217,10 @@ def _described(target: Target) -> dict[str, Any]:
     }
 
 
-def _plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:
-    if snapshot.follow(target.model_ref)[0] != target.model:
-        raise _NumberTaken(target)
-    model = snapshot.current_name(target.model)  # a pull may have renamed the model during the run
-    if snapshot.load(paths.model_file(model), records.ModelRecord) is not None:
-        snapshot.model(model)
-        return Change(model)
-    described = without_credentials(target.config.described())[0]
-    return model_plans.plan_registration(snapshot, target.model, read_description(described), now=now)
-
-
-def _plan_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -> Change[int]:
-    model = snapshot.current_name(target.model)
-    if not target.again:
-        if snapshot.load(paths.version_file(model, target.number), records.VersionRecord) is not None:
-            raise _NumberTaken(target)
-        made = version_plans.plan_version(snapshot, model, draft, reserved=target.number)
-        return replace(made, settled=target.settled & snapshot.renumberings.noted_references)
-
-    def change(old: VersionRecord) -> VersionRecord:
-        if not old.failed:
-            raise Conflict(f"another run changed {target.reference} in the meantime", hint="run the pipeline again")
-        return replace(draft, created=old.created, name=old.name, runs=(*old.runs, *draft.runs), metadata=old.metadata)
-
-    return version_plans.plan_change(snapshot, model, target.number, change, what=f"Go on with {target.reference}")
-
-
-def _plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:
-    """Plan to name the run in the record of an existing version.
-
-    The artifacts of the version stay, because others may use them. The record of the run has the outputs.
-    """
-    model, number = snapshot.resolve(target.ref)
-    change = version_plans.plan_change(
-        snapshot,
-        model,
-        number,
-        lambda old: replace(old, runs=(*old.runs, run)),
-        what=f"Name the run in {model}@{number}",
-    )
-    return replace(change, settled=target.settled & snapshot.renumberings.noted_references)
-
-
-def _plan_record(snapshot: Snapshot, record: RunRecord, chosen: Mapping[str, Target]) -> Change[str]:
-    """Plan to write the record of the run. It names versions that a pull renumbered by their current numbers."""
-
-    def now(target: Target) -> str | None:
-        try:
-            model, number = snapshot.resolve(target.ref)
-        except GitModelError:  # raised if the version was deleted during the run
-            return None
-        return f"{model}@{number}"
-
-    named = {reference: now(target) for reference, target in chosen.items() if not target.new}
-    return plan_run(snapshot, with_versions(record, lambda reference: named.get(reference, reference)))
-
-
-def _plan_change(snapshot: Snapshot, plan: Plan, chosen: Mapping[str, Target], refused: dict[str, None]) -> Change[Any]:
-    if isinstance(plan.of, VersionRef):
-        try:
-            model, number, settled = snapshot.resolve_to_change(plan.of)
-        except (Refused, UsageError) as error:  # not raised: the run is recorded without this metadata
-            refused[f"{error.message}; {error.hint}"] = None
-            return Change(None)
-        return replace(_plan_verb(snapshot, model, number, plan, refused), settled=settled)
-    model, number = plan.of
-    target = chosen.get(f"{model}@{number}")
-    if target is not None and not target.new:
-        model, number = snapshot.resolve(target.ref)
-    else:
-        model = snapshot.current_name(model)
-    return _plan_verb(snapshot, model, number, plan, refused)
-
-
-def _plan_verb(snapshot: Snapshot, model: str, number: int, plan: Plan, refused: dict[str, None]) -> Change[Any]:
-    if isinstance(plan, StagePlan):
-        return _plan_stage(snapshot, model, number, plan, refused)
-    if isinstance(plan, AliasPlan):
-        return stage_plans.plan_alias(snapshot, model, number, plan.alias, reason=plan.reason)
-    if isinstance(plan, UpdatePlan):
-        return _plan_update(snapshot, model, number, plan, refused)
-    return version_plans.plan_metadata(snapshot, model, number, plan.values, on=plan.artifact)
-
-
-def _plan_update(
-    snapshot: Snapshot, model: str, number: int, plan: UpdatePlan, refused: dict[str, None]
-) -> Change[Any]:
-    try:
-        return version_plans.plan_version_update(
-            snapshot, model, number, name=plan.name, description=plan.description, tags=plan.tags
-        )
-    except (Refused, Conflict, NotFound, UsageError) as error:  # not raised: the run is recorded without this change
-        refused[f"{error.message} ({error.hint})"] = None
-        return Change(None)
-
-
 def _clear_refusals(refused: dict[str, None]) -> Change[None]:
     # After a concurrent change, gitmodel plans the commit again, and may refuse other promotions.
     refused.clear()
     return Change(None)
-
-
-def _plan_stage(snapshot: Snapshot, model: str, number: int, plan: StagePlan, refused: dict[str, None]) -> Change[Any]:
-    reason = plan.why.reason
-    why = Justification(reason, plan.why.force and bool(reason.strip()))  # without a reason, force has no effect
-    try:
-        change = gate_plans.plan_gated_promotion(
-            snapshot, model, number, judge, to=plan.stage, why=why, leave=plan.leave
-        )
-        refuse_emptied(snapshot, change)
-        # `plan_together` must not refuse: each promotion was checked alone, so that a refusal does not stop the whole
-        # commit
-        return replace(change, may_empty=frozenset(StageRef(model, name) for name in snapshot.registry().stage_names))
-    except Refused as error:  # not raised: the run is recorded without the promotion
-        refused[f"{error.message} ({error.hint})"] = None
-        return Change(None)
 
 
 def _output_links(

@@ -264,10 +264,9 @@ def _run_there(
 ) -> str:
     inputs = {(step.name, name): digest for step in run.steps for name, digest in step.inputs.items()}
     parameters = {name: value for name, value in run.parameters.items() if name not in secrets}
-    registry = str(scratch.repository.common_dir)
     request = RerunRequest(
         code=str(code),
-        registry=registry,
+        registry=str(scratch.repository.common_dir),
         script=run.script or "",
         module=run.module,
         pipeline=run.pipeline,
@@ -278,6 +277,20 @@ def _run_there(
         model=model,
         name=version_name,
     )
+    answer = _answer_to(request)
+    if "run" in answer:
+        return str(answer["run"])
+    error = ErrorText(**answer)
+    raise RunFailed(
+        f"the pipeline of run {run.id} failed this time: {error.type}: {error.message}",
+        hint=error.hint or "give --into FOLDER to keep its code, and run it there by hand",
+        traceback=error.traceback,
+    )
+
+
+def _answer_to(request: RerunRequest) -> dict[str, str]:
+    """Run the pipeline of *request* in another process. Return its answer: the id of the run, or an error as fields."""
+    registry = request.registry
     read, write = os.pipe()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GITMODEL_")}
     environ.update(clean_environment(environ), GITMODEL_REPO=registry, GITMODEL_STORE=f"{registry}/gitmodel/store")
@@ -291,15 +304,8 @@ def _run_there(
         with process:
             process.communicate(pickle.dumps(request))
         said = answers.read()
-    answer = json.loads(said) if said else {"type": "Died", "message": f"its process ended with {process.returncode}"}
-    if "run" in answer:
-        return str(answer["run"])
-    error = ErrorText(**answer)
-    raise RunFailed(
-        f"the pipeline of run {run.id} failed this time: {error.type}: {error.message}",
-        hint=error.hint or "give --into FOLDER to keep its code, and run it there by hand",
-        traceback=error.traceback,
-    )
+    answer: dict[str, str] = json.loads(said) if said else {}
+    return answer or {"type": "Died", "message": f"its process ended with {process.returncode}"}
 
 
 def _compared(

@@ -132,10 +132,7 @@ def _run(
     Adds the Secrets that the step makes to *made* at once, and to *known* when the step has ended. Adds each output to
     *stored* as soon as it is in the store.
     """
-    step = given
-    if step is None:
-        assert request.step is not None
-        step = step_modules.find_step(request.step)
+    step = given or _find_step(request)
     config = ModelConfig(**request.config) if request.config else None
     with TemporaryFiles("gitmodel-step-", request.scratch or None) as scratch:
         store = open_store(request.store, shared=given is not None)
@@ -164,17 +161,21 @@ def _run(
         with cleaning_up_when_terminated() if given is None else nullcontext():
             outputs.store(matched)
     changes_stages = any(isinstance(plan, (StagePlan, AliasPlan, UpdatePlan)) for plan in context.plans)
-    withheld = outputs.withheld
     return StepResult(
         "succeeded",
         plans=tuple(context.plans),
         outputs=tuple(outputs.stored),
-        withheld=withheld,
+        withheld=outputs.withheld,
         left_out=tuple(context.left_out),
         read=context.read,
         opened=state,
-        particular=context.is_particular or opened.reads_registry or changes_stages or bool(made or withheld),
+        particular=context.is_particular or opened.reads_registry or changes_stages or bool(made or outputs.withheld),
     )
+
+
+def _find_step(request: Request) -> Step[..., Any]:
+    assert request.step is not None
+    return step_modules.find_step(request.step)
 
 
 def _call_step(step: Step[..., Any], arguments: dict[str, Any], context: StepContext, *, own_process: bool) -> Any:
