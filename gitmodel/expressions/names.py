@@ -95,20 +95,35 @@ def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
                 found.setdefault(path, Asked(path, read.start))
         if read.call:
             continue  # not compared with the field: in `size(name) == 3`, the literal is compared with a result
-        for value, start, sign in find_compared(tokens, read.first, read.end):
-            if isinstance(names, Mapping) and sign == "in" and isinstance(value, str):  # `"production" in stages`
-                _follow(text, read._replace(steps=(*read.steps, value), start=start), names, (value,))
-            elif sign == "in" and names == RECORDED:
-                if len(path) > 1 and EACH not in path:
-                    values.setdefault((path, f"in {value}"), Asked(path, start, value, contained=True))
-            elif sign == "in" or _is_records(names):
-                _check_list(text, start, spelled(read.steps), names, value)
-            elif isinstance(names, Words) and isinstance(value, str):
-                if value not in names.known and sign in _EQUAL:
-                    values.setdefault((path, value), Asked(path, start, value, names.known))
-            else:
-                values.setdefault((path, value), Asked(path, start, value))
+        _add_compared(values, text, tokens, read, path, names)
     return [*(asked for path, asked in found.items() if path not in guarded), *values.values()]
+
+
+def _add_compared(
+    values: dict[tuple[Steps, Literal], Asked],
+    text: str,
+    tokens: list[Token],
+    read: NameUse,
+    path: Steps,
+    names: Names,
+) -> None:
+    """Add to *values* the literals with which the expression compares *read*, the use of a name at *path*.
+
+    Raises UsageError for a literal that the field can never equal or contain.
+    """
+    for value, start, sign in find_compared(tokens, read.first, read.end):
+        if isinstance(names, Mapping) and sign == "in" and isinstance(value, str):  # `"production" in stages`
+            _follow(text, read._replace(steps=(*read.steps, value), start=start), names, (value,))
+        elif sign == "in" and names == RECORDED:
+            if len(path) > 1 and EACH not in path:
+                values.setdefault((path, f"in {value}"), Asked(path, start, value, contained=True))
+        elif sign == "in" or _is_records(names):
+            _check_list(text, start, spelled(read.steps), names, value)
+        elif isinstance(names, Words) and isinstance(value, str):
+            if value not in names.known and sign in _EQUAL:
+                values.setdefault((path, value), Asked(path, start, value, names.known))
+        else:
+            values.setdefault((path, value), Asked(path, start, value))
 
 
 def has_name(record: Mapping[str, object], path: Steps) -> bool:
