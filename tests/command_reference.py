@@ -13,8 +13,9 @@ from pathlib import Path
 import click
 
 from gitmodel import __version__
-from gitmodel.cli import program, shapes
+from gitmodel.cli import program
 from gitmodel.cli.invocation import Command, Invocation, LazyGroup, usage_of
+from gitmodel.cli.shapes import every_shape as shapes
 
 SYNOPSES = ("git model", "git-model", "gitmodel")
 REFERENCES = """\

@@ -14,8 +14,17 @@ import command_reference
 import pytest
 from transcripts import ask, make_registry
 
-from gitmodel.cli import COMMANDS, shapes
+from gitmodel.cli import COMMANDS
 from gitmodel.cli.invocation import Command, LazyGroup, first_line
+from gitmodel.cli.shapes import (
+    care_shapes,
+    every_shape,
+    promote_shapes,
+    record_shapes,
+    share_shapes,
+    start_shapes,
+    trace_shapes,
+)
 from gitmodel.cli.shells import SCRIPTS
 from gitmodel.client.script_runs import executed_cells
 from gitmodel.domain.notebook_cells import Cell
@@ -216,54 +225,57 @@ def test_the_man_page_is_valid_roff(tmp_path):
 
 
 READS = {
-    "list": (shapes.MODEL, "list"),
-    "show": (shapes.MODEL, "show iris"),
-    "register": (shapes.MODEL, "register other"),
-    "update": (shapes.MODEL, "update iris --title x"),
-    "version list": (shapes.VERSION, "version list iris"),
-    "version show": (shapes.VERSION, "version show iris@1"),
-    "version create": (shapes.VERSION, "version create iris --model-object net=net"),
-    "version artifacts --files": (shapes.FILE, "version artifacts iris@3 --files net"),
-    "version update": (shapes.VERSION, "version update iris --description x"),
-    "link": (shapes.VERSION, "link iris@3 --data test=test.csv"),
-    "unlink": (shapes.VERSION, "unlink iris@3 test --yes"),
-    "metadata set": (shapes.VERSION, "metadata set iris@1 a=1"),
-    "version artifacts": (shapes.ARTIFACT, "version artifacts iris@1"),
-    "version model_objects": (shapes.ARTIFACT, "version model_objects iris@1"),
-    "version deployments": (shapes.ARTIFACT, "version deployments iris@1"),
-    "resolve": (shapes.RESOLVED, "resolve iris@champion"),
-    "promote": (shapes.PROMOTION, "promote iris@2 production"),
-    "stage show": (shapes.VERSION, "stage show production"),
-    "rollback": (shapes.PROMOTION, "rollback iris production"),
-    "demote": (shapes.PROMOTION, "demote iris production"),
-    "alias set": (shapes.PROMOTION, "alias set iris@2 champion"),
-    "alias list": (shapes.ALIAS, "alias list iris"),
-    "alias remove": (shapes.PROMOTION, "alias remove iris champion"),
-    "history": (shapes.EVENT, "history"),
-    "get": (shapes.FETCHED, "get iris@1 train -o fetched"),
-    "verify": (shapes.VERIFIED, "verify"),
-    "log": (shapes.LOGGED, "log iris"),
-    "blame": (shapes.ORIGIN, "blame iris@1"),
-    "version contains": (shapes.CONTAINING, "version contains HEAD"),
-    "version notes": (shapes.NOTED, "version notes"),
-    "maintenance": (shapes.MAINTAINED, "maintenance"),
-    "config": (shapes.SETTING, "config"),
-    "hook install": (shapes.HOOK, "hook install"),
-    "config KEY VALUE": (shapes.SETTING, "config branch gitmodel"),
-    "init": (shapes.REGISTRY, "init"),
-    "store list": (shapes.STORE, "store list"),
-    "store trust": (shapes.STORE, "store trust"),
-    "store status": (shapes.STORE_STATUS, "store status"),
-    "store gc": (shapes.GARBAGE, "store gc"),
-    "store copy": (shapes.COPIED, "store copy --to ./copied"),
-    "store purge": (shapes.PURGED, f"store purge {digest_of(b'validation.csv' + bytes([10]))} --reason asked --yes"),
-    "store use": (shapes.STORE, "store use iris default"),
-    "run": (shapes.RECORDED_RUN, "run train.py"),
-    "runs list": (shapes.RECORDED_RUN, "runs list"),
-    "runs show": (shapes.RECORDED_RUN, "runs show"),
-    "version runs": (shapes.RUN, "version runs demo"),
-    "version delete": (shapes.DELETED, "version delete iris@3 --yes"),
-    "delete": (shapes.DELETED, "delete iris --yes --force"),
+    "list": (record_shapes.MODEL, "list"),
+    "show": (record_shapes.MODEL, "show iris"),
+    "register": (record_shapes.MODEL, "register other"),
+    "update": (record_shapes.MODEL, "update iris --title x"),
+    "version list": (record_shapes.VERSION, "version list iris"),
+    "version show": (record_shapes.VERSION, "version show iris@1"),
+    "version create": (record_shapes.VERSION, "version create iris --model-object net=net"),
+    "version artifacts --files": (record_shapes.FILE, "version artifacts iris@3 --files net"),
+    "version update": (record_shapes.VERSION, "version update iris --description x"),
+    "link": (record_shapes.VERSION, "link iris@3 --data test=test.csv"),
+    "unlink": (record_shapes.VERSION, "unlink iris@3 test --yes"),
+    "metadata set": (record_shapes.VERSION, "metadata set iris@1 a=1"),
+    "version artifacts": (record_shapes.ARTIFACT, "version artifacts iris@1"),
+    "version model_objects": (record_shapes.ARTIFACT, "version model_objects iris@1"),
+    "version deployments": (record_shapes.ARTIFACT, "version deployments iris@1"),
+    "resolve": (record_shapes.RESOLVED, "resolve iris@champion"),
+    "promote": (promote_shapes.PROMOTION, "promote iris@2 production"),
+    "stage show": (record_shapes.VERSION, "stage show production"),
+    "rollback": (promote_shapes.PROMOTION, "rollback iris production"),
+    "demote": (promote_shapes.PROMOTION, "demote iris production"),
+    "alias set": (promote_shapes.PROMOTION, "alias set iris@2 champion"),
+    "alias list": (promote_shapes.ALIAS, "alias list iris"),
+    "alias remove": (promote_shapes.PROMOTION, "alias remove iris champion"),
+    "history": (trace_shapes.EVENT, "history"),
+    "get": (record_shapes.FETCHED, "get iris@1 train -o fetched"),
+    "verify": (care_shapes.VERIFIED, "verify"),
+    "log": (trace_shapes.LOGGED, "log iris"),
+    "blame": (trace_shapes.ORIGIN, "blame iris@1"),
+    "version contains": (trace_shapes.CONTAINING, "version contains HEAD"),
+    "version notes": (trace_shapes.NOTED, "version notes"),
+    "maintenance": (care_shapes.MAINTAINED, "maintenance"),
+    "config": (start_shapes.SETTING, "config"),
+    "hook install": (start_shapes.HOOK, "hook install"),
+    "config KEY VALUE": (start_shapes.SETTING, "config branch gitmodel"),
+    "init": (start_shapes.REGISTRY, "init"),
+    "store list": (care_shapes.STORE, "store list"),
+    "store trust": (care_shapes.STORE, "store trust"),
+    "store status": (care_shapes.STORE_STATUS, "store status"),
+    "store gc": (care_shapes.GARBAGE, "store gc"),
+    "store copy": (care_shapes.COPIED, "store copy --to ./copied"),
+    "store purge": (
+        care_shapes.PURGED,
+        f"store purge {digest_of(b'validation.csv' + bytes([10]))} --reason asked --yes",
+    ),
+    "store use": (care_shapes.STORE, "store use iris default"),
+    "run": (trace_shapes.RECORDED_RUN, "run train.py"),
+    "runs list": (trace_shapes.RECORDED_RUN, "runs list"),
+    "runs show": (trace_shapes.RECORDED_RUN, "runs show"),
+    "version runs": (trace_shapes.RUN, "version runs demo"),
+    "version delete": (record_shapes.DELETED, "version delete iris@3 --yes"),
+    "delete": (record_shapes.DELETED, "delete iris --yes --force"),
 }
 
 
@@ -287,17 +299,17 @@ def test_objects_inside_of_json_output_have_the_documented_fields(registry, caps
     git(registry, "update-ref", "-d", "refs/tags/model/iris/champion")
     _, out, _ = ask(capsys, "show", "iris@1", "--format", "json")
     version = json.loads(out)
-    assert [tuple(link) for link in version["artifacts"]] == [shapes.ARTIFACT.keys] * 3
+    assert [tuple(link) for link in version["artifacts"]] == [record_shapes.ARTIFACT.keys] * 3
     pending = {tuple(one) for one in version["pending"]}
-    assert pending == {shapes.PENDING.keys, ("alias", *shapes.PENDING.keys[1:])}
+    assert pending == {record_shapes.PENDING.keys, ("alias", *record_shapes.PENDING.keys[1:])}
     assert list(version["code"]) == ["commit", "dirty", "snapshot", "repository", "outside"]
     _, out, _ = ask(capsys, "apply", "--format", "json")
-    assert [tuple(one) for one in json.loads(out)] == [shapes.APPLIED.keys] * 2
+    assert [tuple(one) for one in json.loads(out)] == [promote_shapes.APPLIED.keys] * 2
     digest = version["artifacts"][0]["digest"].removeprefix("sha256:")
     (registry / ".git/gitmodel/store/sha256" / digest[:2] / digest[2:]).unlink()
     _, out, err = ask(capsys, "doctor", "--format", "json")
-    assert {tuple(one) for one in json.loads(out)} == {shapes.FINDING.keys}
-    assert tuple(json.loads(err)["error"]) == shapes.ERROR.keys
+    assert {tuple(one) for one in json.loads(out)} == {care_shapes.FINDING.keys}
+    assert tuple(json.loads(err)["error"]) == start_shapes.ERROR.keys
     _, out, _ = ask(capsys, "metadata", "show", "iris@1", "--format", "json")
     assert json.loads(out) == {"accuracy": 0.97, "draft": True}
     _, out, _ = ask(capsys, "version", "runs", "iris@1", "--format", "json")
@@ -307,7 +319,7 @@ def test_objects_inside_of_json_output_have_the_documented_fields(registry, caps
 def test_an_empty_list_is_an_empty_array_in_json_and_column_names_in_tsv(code_repo, monkeypatch, capsys):
     monkeypatch.chdir(code_repo)
     assert ask(capsys, "list", "--format", "json") == (0, "[]\n", "")
-    assert ask(capsys, "list", "--format", "tsv") == (0, "\t".join(shapes.MODEL.keys) + "\n", "")
+    assert ask(capsys, "list", "--format", "tsv") == (0, "\t".join(record_shapes.MODEL.keys) + "\n", "")
     assert ask(capsys, "list", "-q") == (0, "", "")
 
 
@@ -435,6 +447,8 @@ def test_the_json_reference_describes_every_shape_that_a_command_prints():
     page = (ROOT / "docs/reference/json.md").read_text(encoding="utf-8")
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "gitmodel").rglob("*.py"))
     used = set(re.findall(r"shapes\.([A-Z_]+)\b", code)) - {"ALL"}
-    assert {getattr(shapes, name).name for name in used} <= {shape.name for shape in shapes.ALL}
-    for shape in shapes.ALL:
+    modules = (care_shapes, promote_shapes, record_shapes, share_shapes, start_shapes, trace_shapes)
+    known = {name: shape for module in modules for name, shape in vars(module).items()}
+    assert all(known[name] in every_shape.ALL for name in used)
+    for shape in every_shape.ALL:
         assert f"## {shape.name}\n" in page

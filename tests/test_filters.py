@@ -13,8 +13,8 @@ from editing import edit, run, state
 from transcripts import ask
 
 from gitmodel import Client
-from gitmodel.cli import shapes
 from gitmodel.cli.options import _filter_names
+from gitmodel.cli.shapes import record_shapes, trace_shapes
 from gitmodel.domain.views.filter_names import RECORDED
 from gitmodel.domain.views.record_views import VERSION_NAMES, model_names
 from gitmodel.errors import UsageError
@@ -347,10 +347,10 @@ def test_a_filter_on_an_empty_stage_matches_no_model(client):
 
 
 def test_the_names_that_filters_know_are_the_names_of_the_json_fields(client):
-    assert VERSION_NAMES.keys() == shapes.VERSION.fields.keys() - {"at", "imported"}
-    assert model_names(()).keys() == shapes.MODEL.fields.keys() - {"at"}
-    assert RUN_NAMES.keys() == shapes.RECORDED_RUN.fields.keys() - {"at", "cache", "traceback"}
-    assert _filter_names(shapes.ARTIFACT)["metadata"] == RECORDED
+    assert VERSION_NAMES.keys() == record_shapes.VERSION.fields.keys() - {"at", "imported"}
+    assert model_names(()).keys() == record_shapes.MODEL.fields.keys() - {"at"}
+    assert RUN_NAMES.keys() == trace_shapes.RECORDED_RUN.fields.keys() - {"at", "cache", "traceback"}
+    assert _filter_names(record_shapes.ARTIFACT)["metadata"] == RECORDED
 
 
 def test_a_name_in_a_filter_of_runs_that_no_searched_run_has_is_an_error():

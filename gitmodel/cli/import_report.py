@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gitmodel.cli import shapes
+from gitmodel.cli.shapes import share_shapes as shapes
 from gitmodel.domain.views import cell_text
 
 if TYPE_CHECKING:

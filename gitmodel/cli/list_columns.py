@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gitmodel.cli.output import PROSE, Column, Output, cells_of, terminal_width, widest
-from gitmodel.cli.shapes import Shape
+from gitmodel.cli.shapes.shape import Shape
 from gitmodel.domain.views.cell_text import escape, tsv_cell, utc_time, width
 from gitmodel.domain.views.comparison import flat_values, rounded
 from gitmodel.domain.views.filter_names import RECORDED_FIELDS

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from gitmodel.cli.invocation import Invocation
-    from gitmodel.cli.shapes import Shape
+    from gitmodel.cli.shapes.shape import Shape
     from gitmodel.domain.views.filter_names import Names, Words
 
 F = TypeVar("F", bound=Callable[..., Any])

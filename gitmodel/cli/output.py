@@ -19,7 +19,7 @@ from gitmodel.domain.views.cell_text import escape, tsv_cell, width
 from gitmodel.errors import GateRefused, GitModelError
 
 if TYPE_CHECKING:
-    from gitmodel.cli.shapes import Shape
+    from gitmodel.cli.shapes.shape import Shape
 
 FORMATS = ("table", "json", "tsv")
 # Seconds before a progress line appears, and between its updates. Without a terminal, each update is a new line.

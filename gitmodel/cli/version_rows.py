@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from typing import Any
 
-from gitmodel.cli import shapes
 from gitmodel.cli.invocation import Invocation
 from gitmodel.cli.list_columns import RowKind, print_rows
 from gitmodel.cli.options import TableOptions
+from gitmodel.cli.shapes import record_shapes as shapes
 from gitmodel.cli.version_view import note_pending
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.views import cell_text

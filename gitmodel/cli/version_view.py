@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitmodel.cli import shapes
+from gitmodel.cli.shapes import promote_shapes, record_shapes
 from gitmodel.domain.schema.names import ARCHIVED, NONE
 from gitmodel.domain.snapshots.snapshot_sources import RETAG, UNTAGGED
 from gitmodel.domain.views import cell_text
@@ -28,14 +28,14 @@ def note_frozen(invocation: Invocation, frozen: str) -> None:
 
 def show_version(invocation: Invocation, ref: VersionRef) -> None:
     view = invocation.client.view_version(ref)
-    invocation.output.single(shapes.VERSION, view.fields(), name=str(view), lines=_lines(view))
+    invocation.output.single(record_shapes.VERSION, view.fields(), name=str(view), lines=_lines(view))
     note_pending(invocation, ((view.model, state) for state in view.pending))
 
 
 def print_version(invocation: Invocation, version: ModelVersion, said: str) -> None:
     """Print the result of a change; as JSON or TSV, print the version."""
     view = version.view
-    invocation.output.outcome(said, shapes.VERSION, view.fields(), name=str(view))
+    invocation.output.outcome(said, record_shapes.VERSION, view.fields(), name=str(view))
 
 
 def _lines(view: VersionView) -> list[tuple[str, str]]:
@@ -116,7 +116,7 @@ def print_promotion(invocation: Invocation, done: Promotion, said: str) -> None:
     """Print the result of a change of a stage or alias."""
     number = done.version if done.version is not None else done.previous
     name = f"{done.model}@{number}" if number else done.model
-    invocation.output.outcome(said, shapes.PROMOTION, shapes.PROMOTION.of(done), name=name)
+    invocation.output.outcome(said, promote_shapes.PROMOTION, promote_shapes.PROMOTION.of(done), name=name)
 
 
 def promotion_text(done: Promotion) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.shapes import care_shapes as shapes
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import cell_text

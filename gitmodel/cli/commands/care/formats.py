@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from gitmodel.cli import shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.cli.shapes import care_shapes as shapes
 from gitmodel.errors import UsageError
 from gitmodel.formats.catalogue.plugins import describe_formats
 

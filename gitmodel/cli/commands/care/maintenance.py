@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gitmodel.cli import shapes
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.shapes import care_shapes as shapes
 
 
 @command(example="git model maintenance")

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.commands.start.setup import url_of
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.shapes import care_shapes as shapes
 from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.cell_text import count
 

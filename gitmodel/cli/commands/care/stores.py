@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.commands.care.store_maintenance import copy, gc, purge, status
 from gitmodel.cli.commands.start.setup import url_of
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.cli.shapes import care_shapes as shapes
 from gitmodel.client import administration
 from gitmodel.domain.urls import is_local, is_web, shown_url
 from gitmodel.domain.views import cell_text

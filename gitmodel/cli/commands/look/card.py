@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.shapes import record_shapes as shapes
 from gitmodel.domain.schema.references import VersionRef
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.list_columns import measurement
+from gitmodel.cli.shapes import record_shapes as shapes
+from gitmodel.cli.shapes.shape import Shape
 from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.comparison import same_value
 
@@ -51,7 +53,7 @@ def diff(invocation: Invocation, refs: tuple[str, ...], all_fields: bool) -> Non
     else:
         rows = [(row.name, fields) for row, fields in zip(found, found.rows(), strict=True)
                 if not (output.quiet and row.same and not all_fields)]  # fmt: skip
-        shape = shapes.Shape("field", "", dict.fromkeys(("key", "same", "change", *found.heads), ""))
+        shape = Shape("field", "", dict.fromkeys(("key", "same", "change", *found.heads), ""))
         output.listing(rows, shape, fields=lambda row: row[1], name=lambda row: row[0], columns=(), empty="")
     for message, hint in found.gaps:
         output.warn(message, hint)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.shapes import record_shapes as shapes
 from gitmodel.cli.version_view import note_frozen
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views.artifact_fields import artifact_fields

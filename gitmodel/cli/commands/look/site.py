@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.shapes import record_shapes as shapes
 from gitmodel.errors import UsageError
 
 

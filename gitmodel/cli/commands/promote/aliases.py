@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.cli.shapes import promote_shapes as shapes
 from gitmodel.cli.version_view import print_promotion
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.schema.references import VersionRef

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.commands.look.diff import row_fields
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.shapes import promote_shapes as shapes
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import cell_text, lineage_drawing
 from gitmodel.errors import GitModelError, Invalid, Refused

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.commands.promote.proposals import print_proposal
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.cli.shapes import promote_shapes as shapes
 from gitmodel.domain.changes.rule_edits import AddGate, AddStage, RemoveGate, RemoveStage, RulesEdit, UpdateStage
 from gitmodel.errors import UsageError
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import Entry, Invocation, LazyGroup, command
+from gitmodel.cli.shapes import promote_shapes as shapes
 from gitmodel.cli.version_view import print_promotion, promotion_text
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef

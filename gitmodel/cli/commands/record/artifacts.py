@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.shapes import record_shapes as shapes
 from gitmodel.cli.version_view import note_frozen, print_version
 from gitmodel.domain.changes.versions import artifact
 from gitmodel.domain.schema.paths import run_file

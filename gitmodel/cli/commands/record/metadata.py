@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.cli.shapes import record_shapes as shapes
 from gitmodel.cli.version_view import print_version
 from gitmodel.domain.changes.versions import artifact as find_artifact
 from gitmodel.domain.changes.versions import attachment as find_attachment

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.output import Column
+from gitmodel.cli.shapes import record_shapes as shapes
 from gitmodel.cli.version_view import note_pending, show_version
 from gitmodel.client import Model
 from gitmodel.domain.schema.records import DESCRIPTIVE_TEXTS

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import Entry, Invocation, LazyGroup, command
+from gitmodel.cli.shapes import record_shapes, trace_shapes
 from gitmodel.cli.version_view import print_version, promotion_text, show_version
 from gitmodel.domain.schema.records import ALL_RUN_STATUSES, DIGEST_SOURCES, KINDS
 from gitmodel.domain.schema.references import VersionRef
@@ -224,7 +225,7 @@ def delete(invocation: Invocation, ref: VersionRef, reason: str, force: bool, re
     options.confirm(invocation, f"Delete {reference}?", yes=yes)
     version.delete(reason=reason, force=force)
     fields = {"model": model, "version": number, "deleted": True}
-    invocation.output.outcome(f"deleted {reference}", shapes.DELETED, fields, name=reference)
+    invocation.output.outcome(f"deleted {reference}", record_shapes.DELETED, fields, name=reference)
 
 
 @command(group=version, example="git model version artifacts iris 1")
@@ -270,8 +271,8 @@ def runs(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
     view, used = invocation.client.view_version_runs(ref)
     rows = [_run_fields(run) for run in used]
     invocation.output.listing(
-        part.of(rows, dict, shapes.RUN, status=Words((*ALL_RUN_STATUSES, _UNKNOWN))),
-        shapes.RUN,
+        part.of(rows, dict, trace_shapes.RUN, status=Words((*ALL_RUN_STATUSES, _UNKNOWN))),
+        trace_shapes.RUN,
         fields=dict,
         name=lambda row: str(row["id"]),
         columns=(
@@ -288,9 +289,9 @@ def runs(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
 def _list_files(invocation: Invocation, ref: VersionRef, name: str, part: options.Part) -> None:
     found = invocation.client.get_version(ref).get_artifact(name).list_files()
     invocation.output.listing(
-        part.of(found, shapes.FILE.of, shapes.FILE),
-        shapes.FILE,
-        fields=shapes.FILE.of,
+        part.of(found, record_shapes.FILE.of, record_shapes.FILE),
+        record_shapes.FILE,
+        fields=record_shapes.FILE.of,
         name=lambda entry: entry.path,
         columns=(
             ("FILE", lambda entry: entry.path),
@@ -310,8 +311,8 @@ def _list_artifacts(invocation: Invocation, ref: VersionRef, kind: str, what: st
         return artifact_fields(row.link, row.run)
 
     invocation.output.listing(
-        part.of(rows, fields, shapes.ARTIFACT, **words_of),
-        shapes.ARTIFACT,
+        part.of(rows, fields, record_shapes.ARTIFACT, **words_of),
+        record_shapes.ARTIFACT,
         fields=fields,
         name=lambda row: row.link.name,
         columns=ARTIFACT_COLUMNS,

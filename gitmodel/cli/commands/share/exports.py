@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.import_report import print_report
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.shapes import share_shapes as shapes
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import cell_text
 from gitmodel.errors import UsageError

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.shapes import share_shapes as shapes
 from gitmodel.domain.urls import shown_url
 from gitmodel.domain.views.cell_text import count
 from gitmodel.errors import Refused

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitmodel.cli import shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.cli.shapes import start_shapes as shapes
 from gitmodel.domain import pushed_refs
 from gitmodel.domain.views.cell_text import count
 from gitmodel.errors import GitModelError, Invalid, Refused, UsageError

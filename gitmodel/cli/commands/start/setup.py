@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import shapes
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.shapes import start_shapes as shapes
 from gitmodel.client import administration
 from gitmodel.errors import UsageError
 from gitmodel.hosts.codeowners import HOSTS, SITES

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.shapes import trace_shapes as shapes
 from gitmodel.domain.schema.names import NONE
 from gitmodel.domain.views import cell_text
 

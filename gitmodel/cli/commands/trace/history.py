@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.list_columns import RowKind, print_rows
 from gitmodel.cli.output import PROSE
+from gitmodel.cli.shapes import trace_shapes as shapes
 from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import cell_text

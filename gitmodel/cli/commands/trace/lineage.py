@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import TREE, Invocation, command
+from gitmodel.cli.shapes import trace_shapes as shapes
 from gitmodel.errors import UsageError
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.commands.look.diff import beside, row_fields
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.shapes import trace_shapes as shapes
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import cell_text
 from gitmodel.errors import Invalid

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import options, shapes
+from gitmodel.cli import options
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.list_columns import RowKind, print_rows
+from gitmodel.cli.shapes import trace_shapes as shapes
 from gitmodel.cli.version_view import print_version
 from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.record_views import CODE_NAMES
