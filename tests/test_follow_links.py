@@ -241,8 +241,8 @@ def test_nothing_outside_of_the_root_is_stored_if_a_folder_is_replaced_after_the
 
 def test_a_root_that_is_no_folder_is_refused_before_anything_is_stored(client, tmp_path):
     folder, _ = hugging_face(tmp_path)
-    refused(client, folder, tmp_path / "nothing", "nothing, to which links may lead, is no folder")
-    refused(client, folder / "config.json", tmp_path / "nothing", "nothing, to which links may lead, is no folder")
+    refused(client, folder, tmp_path / "nothing", "nothing, which is not a folder")
+    refused(client, folder / "config.json", tmp_path / "nothing", "nothing, which is not a folder")
 
 
 @pytest.mark.parametrize("swapped", ["link", "file", "folder"])

@@ -54,7 +54,7 @@ def test_the_hint_for_an_object_missing_in_a_shared_store_copies_it_from_a_clone
     code, _, err = ask(capsys, "get", "iris@1", "train", "-o", "got")
     assert code == 3
     assert err.splitlines()[1] == (
-        f"hint: this store is {(tmp_path / 'store').as_uri()}; if a clone still has it, type there "
+        f"hint: this store is {(tmp_path / 'store').as_uri()}; if a clone still has the artifact, type there "
         "`git model store copy --from clone --to default`"
     )
 

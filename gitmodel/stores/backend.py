@@ -64,9 +64,9 @@ class Backend(Protocol):
         """Return at most *length* bytes from *start*, and the length of the whole object. Raises NotFound."""
 
     def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
-        """Create the object atomically. An equal object may stay if its timestamp is refreshed.
+        """Create the object atomically. If an equal object exists, it is enough to refresh its timestamp.
 
-        *replace* overwrites an existing object, whose bytes are wrong.
+        With *replace*, overwrite the existing object, because its bytes are wrong.
         """
 
     def upload(self, digest: Digest, size: int) -> Upload:

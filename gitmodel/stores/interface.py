@@ -12,7 +12,10 @@ from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.stores.transfer import Sent
 
 RENEWED = 86_400.0
-"""If an object is older, in seconds, it is renewed before a commit names it: `store gc` keeps recent objects."""
+"""The age in seconds from which an object gets a new timestamp before a commit names it.
+
+`store gc` keeps objects with recent timestamps.
+"""
 
 
 def is_old(found: StoredObject) -> bool:
@@ -112,7 +115,7 @@ class ArtifactStore(Protocol):
         """Remove the object. A missing object is ignored."""
 
     def leftovers(self) -> list[Leftover]:
-        """Return the remains of unfinished uploads. In a folder, only uploads of killed writers."""
+        """Return the remains of unfinished uploads. A store in a folder returns only those of killed writers."""
 
     def remove_leftover(self, leftover: Leftover) -> None:
         """Delete an unfinished upload. A missing upload is ignored."""
@@ -162,13 +165,13 @@ def wrong_size(digest: Digest, recorded: int, found: int) -> Invalid:
 
 
 def where_else(url: str, *, shared: bool) -> str:
-    """Return a hint about an object that the store at *url* lacks: other places, and the command that copies it.
+    """Return a hint for an object that the store at *url* lacks: where it may be, and the command that copies it.
 
     *shared* is True if other machines can reach the store.
     """
     bring = "`git model store copy --from clone --to default`"
     if shared:
-        return f"this store is {url}; if a clone still has it, type there {bring}"
+        return f"this store is {url}; if a clone still has the artifact, type there {bring}"
     return f"only this clone has this store; where the artifact is, type `git model init --store URL` and {bring}"
 
 

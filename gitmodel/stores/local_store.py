@@ -33,10 +33,10 @@ _REST = re.compile(r"[0-9a-f]{62}")
 # Errors of a file system that lacks a feature, and of a rename that cannot replace an existing file.
 _NOT_ABLE = frozenset({errno.EINVAL, errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
 _IN_THE_WAY = frozenset({errno.EEXIST, errno.EPERM, errno.EACCES, errno.EBUSY, errno.ENOTSUP})
-_NOT_SYNCED = "what was stored in the last moments may be lost in a loss of power"
+_NOT_SYNCED = "a power failure may lose the objects that were stored last"
 _told: set[tuple[Path, str]] = set()
 _TEMPORARY = re.compile(r"[0-9]+-[0-9a-f]{32}")
-_LEFT_FOR_GOOD = 3600.0  # seconds; writers of cached copies have no lock, so an unlocked file must also be old
+_LEFT_FOR_GOOD = 3600.0  # seconds; a younger unlocked file may be in use, because writers of cached copies take no lock
 
 
 class LocalStore:
@@ -159,7 +159,8 @@ class LocalStore:
     def held(self, digest: Digest, size: int | None = None) -> Iterator[Path]:
         """Verify the object and yield a path to the verified file, even if another process replaces the object.
 
-        On a system without such paths (`man 5 proc`), yields the path of the object.
+        The path names the open file in `/proc` (see `man 5 proc`). On a system without `/proc`, it is that of the
+        object.
         """
         descriptor, found = self._open(digest, size)
         with self._reader(digest, descriptor, found) as reader:

@@ -1,4 +1,4 @@
-"""Stores composed of other stores: writing to the first and reading from all, read-only, and without purged objects."""
+"""Stores composed of other stores: for reading from several, for reading only, and for hiding purged objects."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class Purged(NotFound):
 
 
 class WithoutPurged(SeveralStores):
-    """A store that hides and refuses purged objects. *gone* has the reasons by digest."""
+    """A store that neither shows nor accepts purged objects. *gone* has the reason of each purge by digest."""
 
     def __init__(self, store: ArtifactStore, gone: Mapping[str, object]) -> None:
         super().__init__(store, ())

@@ -40,7 +40,9 @@ def buffered(raw: io.RawIOBase, size: int = 1 << 16) -> BinaryIO:
 
 
 class VerifyingReader(RawReader):
-    """Reads *size* bytes. *fill* puts bytes into a buffer and returns their number; *close* is called at the end.
+    """Reads *size* bytes. *fill* puts the next bytes into a buffer and returns their number.
+
+    The reader calls *close* when it is closed.
 
     If the bytes do not match *digest* or have another length, raises the error that *wrong* returns instead of
     returning the last bytes.
@@ -117,7 +119,7 @@ def bytes_left(source: BinaryIO) -> int:
 
 def read_up_to(source: BinaryIO, count: int) -> bytes | bytearray:
     """Return the next *count* bytes of *source*, fewer only at its end."""
-    # Not *count* at once: most files are small, and a raw file would allocate *count* bytes.
+    # First a small read: most files are small, and a raw file allocates as many bytes as it is asked for.
     first = _taken(source.read(min(count, 1 << 16)))
     second = _taken(source.read(min(count - len(first), 1 << 16))) if first else b""
     if not second:

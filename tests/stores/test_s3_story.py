@@ -89,7 +89,7 @@ def test_get_file_downloads_only_that_file_of_a_folder(clones, s3, capsys, tmp_p
     assert ask(capsys, "get", "iris@1", "train", "--file", "7.cvs", "-o", "x") == (
         3,
         "",
-        "error: there is no file '7.cvs' in this folder of 20\n"
+        "error: there is no file '7.cvs' in this folder of 20 files\n"
         "hint: write its path in the folder, such as '7.csv' or '17.csv' or '9.csv'\n",
     )
     assert ask(capsys, "get", "iris@1", "net", "--file", "7.csv", "-o", "x") == (

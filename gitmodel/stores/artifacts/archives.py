@@ -37,7 +37,7 @@ _HINT = "it was cut off, changed or made by something else: get it again from wh
 def write_archive(
     target: Path, records: Mapping[str, bytes], artifacts: Iterable[tuple[str, int]], store: ArtifactStore
 ) -> int:
-    """Write *records* (by path on the branch) and *artifacts* (digest, bytes) of *store* to *target*, atomically.
+    """Write *records*, by path on the branch, and *artifacts* of *store*, as digest and size, to *target* atomically.
 
     Returns the length of the archive in bytes. Raises UsageError if *target* exists, and the errors of the store.
     """
@@ -102,7 +102,7 @@ class Archive:
         self.records = self._verified()
 
     def open(self, digest: str) -> BinaryIO:
-        """Return a reader of the object *digest*, which is in `sizes`."""
+        """Return a reader of the object *digest*, which must be a key of `sizes`."""
         return buffered(_Part(self._file, self._places[digest], self.sizes[digest]))
 
     def _verified(self) -> dict[str, bytes]:
@@ -165,7 +165,9 @@ def open_archive(path: Path) -> Iterator[Archive]:
         with path.open("rb") as file:
             yield Archive(file)
     except OSError as error:
-        raise Unreachable(f"{path} cannot be read: {error.strerror}", hint="see whether you may read it") from error
+        raise Unreachable(
+            f"{path} cannot be read: {error.strerror}", hint="check the permissions of the file"
+        ) from error
 
 
 def _sizes_of(entries: Iterable[ManifestEntry]) -> dict[str, int]:
@@ -197,7 +199,7 @@ def _tar_header(name: str, size: int) -> bytes:
     member = tarfile.TarInfo(name)
     member.size = size
     member.mode = 0o644
-    # For sizes that do not fit in octal digits: every program reads GNU's encoding.
+    # GNU's format, because every program can read how it encodes sizes that do not fit in octal digits.
     return member.tobuf(tarfile.GNU_FORMAT, "ascii", "strict")
 
 
@@ -206,7 +208,7 @@ def _padded(size: int) -> int:
 
 
 class _Part(RawReader):
-    """A part of a file that is read like a file."""
+    """Reads a part of a file as if that part were the whole file."""
 
     def __init__(self, file: BinaryIO, begin: int, size: int) -> None:
         self._file = file

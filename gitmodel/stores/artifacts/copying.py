@@ -1,4 +1,4 @@
-"""Copying artifacts from store to store, and keeping those that a store already has from its garbage collection."""
+"""Copying artifacts to another store, and protecting artifacts from garbage collection until a commit names them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def copy_artifacts(
     jobs: int = JOBS,
     sent: Sent | None = None,
 ) -> None:
-    """Copy artifacts from *source* to *target*. Each is a digest, True for a folder, and its recorded size.
+    """Copy artifacts from *source* to *target*. Each artifact is a digest, True for a folder, and a recorded size.
 
-    Objects that the target has are not copied. *jobs* objects are copied at a time, manifests after all files. *sent*
-    is called with the bytes of each copied artifact. Raises Invalid for a damaged artifact, NotFound, Unreachable.
+    Objects that the target has are not copied. Copies *jobs* objects at a time, and the manifests of folders after all
+    files. *sent* is called with the bytes of each copied artifact. Raises Invalid for a damaged artifact, NotFound,
+    Unreachable.
     """
 
     def copy(wanted: tuple[Digest, int]) -> None:
@@ -50,7 +51,7 @@ def copy_artifacts(
 
 
 def keep_artifact(store: ArtifactStore, digest: Digest, *, folder: bool, jobs: int = JOBS) -> bool:
-    """Return True if *store* has the artifact. Renew an old timestamp.
+    """Return True if *store* has the artifact, and renew the artifact's timestamp if it is old.
 
     The caller will name the artifact in a commit. Until then a fresh timestamp keeps `store gc`, on any machine, from
     deleting the artifact. A folder's manifest is renewed after its files, so a fresh manifest implies fresh files.

@@ -28,13 +28,13 @@ def get_file(
 ) -> None:
     """Write the object's bytes to *target*, which is created or replaced only after they are verified.
 
-    Raises UsageError if *target* is a folder, NotFound if its folder does not exist, Invalid before anything is written
-    if the object does not have its recorded *size*, and the errors of the store.
+    Raises UsageError if *target* is a folder, NotFound if the folder above *target* does not exist, Invalid before
+    anything is written if the object does not have its recorded *size*, and the errors of the store.
     """
     if target.is_dir():
         raise UsageError(f"{target} is a folder", hint=f"name a file in it, such as {target / 'model'}")
     if os.path.lexists(target) and (target.is_symlink() or not target.is_file()):
-        # a rename would replace a device such as /dev/null
+        # the rename below would replace a device such as /dev/null
         raise UsageError(f"{target} exists and is not a regular file", hint="name a new file")
     require_parent(target)
     if size is None and progress:
@@ -103,7 +103,7 @@ def get_member(
     entry = find_member(entries, name)
     if name in git_paths([entry.path for entry in entries]):
         raise Refused(
-            f"{name!a} belongs to a git repository, and gitmodel writes none from an artifact",
+            f"{name!a} belongs to a git repository, and gitmodel never writes a git repository from an artifact",
             hint="name another file of the folder",
         )
     with naming(entry):

@@ -1,4 +1,4 @@
-"""The files that a folder in a store contains, by its manifest."""
+"""Reading the manifest of a folder in a store, which lists the files of the folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MANIFEST_LIMIT = 256 << 20
 
 
 def find_member(entries: Sequence[ManifestEntry], name: str) -> ManifestEntry:
-    """Return the file *name* among the files of a folder. Raises NotFound, with similar names."""
+    """Return the file *name* among the files of a folder. Raises NotFound with a hint that shows similar names."""
     for entry in entries:
         if entry.path == name:
             return entry
@@ -24,13 +24,13 @@ def find_member(entries: Sequence[ManifestEntry], name: str) -> ManifestEntry:
     near = difflib.get_close_matches(name, [entry.path for entry in entries], n=3) if len(entries) < 10_000 else []
     some = near or [entry.path for entry in entries[:3]]
     raise NotFound(
-        f"there is no file {name!a} in this folder of {len(entries)}",
+        f"there is no file {name!a} in this folder of {len(entries)} files",
         hint=f"write its path in the folder, such as {' or '.join(map(ascii, some))}" if some else "",
     )
 
 
 def manifest_of(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ...]:
-    """Return the files of the folder *digest*. Raises Invalid for another object, NotFound, Unreachable."""
+    """Return the files of the folder *digest*. Raises Invalid if *digest* is not a manifest, NotFound, Unreachable."""
     content = read_object(store, digest, MANIFEST_LIMIT, "a manifest")
     try:
         return parse_manifest(content)
@@ -39,10 +39,9 @@ def manifest_of(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ..
 
 
 def read_object(store: ArtifactStore, digest: Digest, limit: int, what: str) -> bytes:
-    """Return all bytes of an object.
+    """Return all bytes of an object, which should be *what*, such as "a manifest".
 
-    Raises Invalid for an object of more than *limit* bytes, which cannot be *what* ("a manifest"); NotFound,
-    Unreachable.
+    Raises Invalid if the object has more than *limit* bytes; NotFound, Unreachable.
     """
     if (size := store.size(digest)) > limit:
         raise Invalid(f"{digest} is not {what}: it is too long ({size} bytes)", hint="run `git model check`")

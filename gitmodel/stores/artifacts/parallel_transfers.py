@@ -48,7 +48,7 @@ class Tally:
 
 
 class _Stopped(Exception):
-    """The transfer ends early, because another thread of it failed or the process ends."""
+    """The transfer ends early, because another of its threads failed or the process ends."""
 
 
 class _Working:
@@ -99,7 +99,8 @@ def in_parallel(
         try:
             for item in items:
                 waiting.append(pool.submit(tracked, item))
-                if len(waiting) > 4 * jobs:  # for a folder of a million files, futures would fill the memory
+                # Without this limit, the futures of a folder of a million files would fill the memory.
+                if len(waiting) > 4 * jobs:
                     results.append(waiting.popleft().result())
             while waiting:
                 results.append(waiting.popleft().result())

@@ -90,4 +90,4 @@ def _put_folder(store: ArtifactStore, root: Path, follow_links: Path | None, tra
 def _size_of(path: Path) -> int:
     with suppress(OSError):
         return os.stat(path).st_size
-    return 0  # opening the file reports the reason
+    return 0  # the caller opens the file next, and reports the error then

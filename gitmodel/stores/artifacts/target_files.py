@@ -68,7 +68,7 @@ class _WriteBehind:
                 self._pool.shutdown()
 
     def write(self, chunk: memoryview) -> None:
-        """Write *chunk*, which must stay valid as long as `verified_reading.chunks` promises."""
+        """Write *chunk*, which `verified_reading.chunks` yielded: that function reuses the memory of its chunks."""
         if len(chunk) < CHUNK and self._pool is None:
             self._write(chunk)
             return

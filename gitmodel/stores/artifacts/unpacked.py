@@ -30,7 +30,7 @@ from gitmodel.stores.transfer import JOBS
 
 
 def unpack_file(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
-    """Verify the file at *place*. If the file is missing or differs from the object, fetch the object to it.
+    """Verify the file at *place*. If the file is missing or differs from the object, write the object to *place*.
 
     Raises the errors of `get_file`.
     """
@@ -48,16 +48,16 @@ def unpack_file(store: ArtifactStore, digest: Digest, size: int, place: Path) ->
 def unpack_folder(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
     """Unpack the folder *digest* to *place*, or verify an existing folder there and replace files that differ.
 
-    Several threads and processes may do this: the folder appears when it is complete, and is never empty. Deletes files
-    that do not belong to the artifact. Raises the errors of `get_folder`.
+    Several threads and processes may do this at the same time: the folder appears when it is complete, and is never
+    empty. Deletes files in the folder that do not belong to the artifact. Raises the errors of `get_folder`.
     """
     if not _is_real_folder(place):
-        with suppress(FileNotFoundError, IsADirectoryError, PermissionError):  # another process may be faster
+        with suppress(FileNotFoundError, IsADirectoryError, PermissionError):  # another process may have replaced it
             os.unlink(place)
         try:
             get_folder(store, digest, place, size=size, mode=0o444)
             return
-        except UsageError:  # another process was faster
+        except UsageError:  # another process created the folder first
             if not _is_real_folder(place):
                 raise
     entries = members_of(store, digest, size)
@@ -87,7 +87,7 @@ def _differences(place: Path, entries: Sequence[ManifestEntry]) -> tuple[list[Ma
 
 @contextmanager
 def _locked(place: Path) -> Iterator[None]:
-    """Hold the lock for replacing files in the folder *place*. Windows cannot lock a folder."""
+    """Hold the lock for replacing files in the folder *place*; no lock on Windows, which cannot lock a folder."""
     if not FOLDER:
         yield
         return
@@ -135,7 +135,7 @@ def _look(root: Path) -> _FolderContent:
 def _extra(found: _FolderContent, entries: Iterable[ManifestEntry]) -> list[str]:
     """Return the paths in *found* that do not belong to the artifact.
 
-    For a folder, only its path and not those in it.
+    For a folder that does not belong to the artifact, the paths in this folder are left out.
     """
     paths = {entry.path for entry in entries}
     folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
@@ -150,7 +150,7 @@ def _is_whole(root: Path, entry: ManifestEntry, found: _FolderContent) -> bool:
 
 
 def _is_file(path: Path, digest: Digest, size: int) -> bool:
-    """Return True if *path* is a regular file with this content."""
+    """Return True if *path* is a regular file of *size* bytes that has *digest*."""
     try:
         descriptor = os.open(path, os.O_RDONLY | NOFOLLOW | NONBLOCK | RAW)
         with open(descriptor, "rb", buffering=0) as file:

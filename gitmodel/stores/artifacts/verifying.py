@@ -1,4 +1,4 @@
-"""Verifying artifacts where they are: the bytes in a store, and files on this machine that have these bytes."""
+"""Verifying the bytes of artifacts in a store, and finding the verified file of an artifact on this machine."""
 
 from __future__ import annotations
 

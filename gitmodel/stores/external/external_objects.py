@@ -74,7 +74,7 @@ def _s3_refusal(client: Any, arguments: dict[str, str], response: Any) -> GitMod
     said = f"{code}: {error.get('Message', '')}".strip(": ")
     if status in (401, 403):
         credentials = client._request_signer._credentials
-        who = f"the access key ...{credentials.access_key[-4:]}" if credentials else "nobody: there are no credentials"
+        who = f"the access key ...{credentials.access_key[-4:]}" if credentials else "requests without credentials"
         return Unreachable(
             f"the bucket {bucket} refuses the key {key}{version} to {who} ({said})",
             hint="check your identity with `aws sts get-caller-identity`, and ask for access",
@@ -211,7 +211,8 @@ class _Ranges(RawReader):
         content = self._fetch(self._start, count) if count else b""
         view[: len(content)] = content
         self._start += len(content)
-        self._left -= count if not content else len(content)  # no content: the file has become shorter
+        # If the answer is empty, the file has become shorter, and ends here.
+        self._left -= count if not content else len(content)
         return len(content)
 
 

@@ -1,4 +1,4 @@
-"""External artifacts: the state of a URI, its digest by reading it once, and verified reading."""
+"""Looking up the object at a URI, hashing the object, and reading it as an external artifact with verification."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TIMEOUT = 60.0
 
 
 class ReadResult(NamedTuple):
-    """The result of reading something to its end: its digest, its length in bytes, and its first bytes."""
+    """The result of reading an object to its end: its digest, its length in bytes, and its first bytes."""
 
     digest: Digest
     size: int
@@ -72,7 +72,7 @@ def trust_line(uri: str) -> str:
 def look_up(uri: str, version_id: str = "", *, trusted: Sequence[str] = ()) -> External:
     """Look up the object at *uri*. Follows redirects only to URLs that are *trusted*.
 
-    Raises NotFound, Refused, Unreachable, UsageError for a folder.
+    Raises NotFound, Refused and Unreachable, and UsageError if *uri* names a folder.
     """
     return _kind_of(uri, trusted).look_up(uri, version_id)
 
@@ -80,7 +80,10 @@ def look_up(uri: str, version_id: str = "", *, trusted: Sequence[str] = ()) -> E
 def read_once(
     found: External, *, trusted: Sequence[str] = (), progress: Callable[[int, int], None] | None = None
 ) -> ReadResult:
-    """Read and hash the whole object. Raises Conflict if the object changed meanwhile, and the errors of `look_up`."""
+    """Read and hash the object that `look_up` *found*.
+
+    Raises Conflict if the object changed, and the errors of `look_up`.
+    """
     hashed, size, head = hashlib.sha256(), 0, b""
     with closing(_kind_of(found.uri, trusted).open(found.uri, found.version_id)) as reader:
         for chunk in _chunks(reader, found.uri):

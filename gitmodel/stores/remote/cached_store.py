@@ -76,7 +76,9 @@ class CachedStore:
         self._origin.put_known(digest, size, source, sent=sent)
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
-        """Return a verifying reader of the copy. Without a copy, it reads from the origin, and makes a copy at the end.
+        """Return a verifying reader of the copy.
+
+        Without a copy, the reader reads from the origin, and copies the object.
 
         Raises Invalid if the object is longer than *size*.
         """
@@ -100,7 +102,7 @@ class CachedStore:
             raise
 
     def path(self, digest: Digest, size: int | None = None) -> Path:
-        """Return the verified file of the copy for mapping into memory. Fetches it if needed.
+        """Return the verified file of the copy, for mapping into memory. Fetch the object if there is no copy.
 
         Never write to it.
         """
@@ -108,7 +110,10 @@ class CachedStore:
             return self.cache.place(digest)
 
     def held(self, digest: Digest, size: int | None = None) -> AbstractContextManager[Path]:
-        """Return a context manager with the path of the verified copy. Fetches it if needed; see `LocalStore`."""
+        """Return a context manager with the path of the verified copy, as `LocalStore` does.
+
+        Fetch the object if needed.
+        """
         if not self._has_copy(digest, size):
             with self.open(digest, size) as reader:
                 read_to_end(reader)
@@ -245,7 +250,7 @@ class _FetchingReader(RawReader):
         except Invalid:
             if not self._had or self._partial is None:
                 raise
-            # After a crash, the earlier bytes can be wrong.
+            # The bytes fetched earlier can be wrong if the machine crashed since.
             self._partial.drop()
             self._partial, self._had = None, 0
             return origin.reader(self._digest, self._size)
@@ -282,7 +287,9 @@ class _FetchingReader(RawReader):
             self._partial.drop()
             self._partial = None
         if self._had:
-            error.hint = f"it was fetched in two parts; try again from its beginning. If that fails: {error.hint}"
+            error.hint = (
+                f"try again: the object was fetched in two parts, and is now fetched whole. If that fails: {error.hint}"
+            )
 
 
 class _CopyReader(RawReader):
@@ -299,7 +306,7 @@ class _CopyReader(RawReader):
         except Invalid as error:
             with suppress(GitModelError):
                 self._cache.remove(self._digest)
-            error.hint = "that was the copy on this machine, and it is removed: try again"
+            error.hint = "gitmodel removed this copy from this machine: try again"
             raise
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from gitmodel.stores.backend import Upload
 from gitmodel.stores.transfer import Sent
 from gitmodel.stores.verified_reading import read_up_to
 
-LANES = 6  # the number of parts and ranges of large objects in the memory of this process at a time
+LANES = 6  # the greatest number of parts and ranges of large objects that this process has in memory at a time
 
 _Result = TypeVar("_Result")
 
@@ -20,9 +20,9 @@ _Result = TypeVar("_Result")
 class Lanes:
     """The threads for parts and ranges of large objects, limited for the whole process.
 
-    Each part or range occupies a place until its bytes are no longer needed, so the number of places also limits
-    memory. Parts to send do not use the places of ranges to read. Otherwise a thread that copies an object from server
-    to server could wait for a place that its own ranges occupy.
+    A part to send, or a range to read, occupies a place until its bytes are no longer needed. So the number of places
+    also limits memory. Parts to send do not use the places of ranges to read. Otherwise a thread that copies an object
+    from server to server could wait for a place that its own ranges occupy.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ _lanes = Lanes()
 
 def _after_fork() -> None:
     global _lanes
-    _lanes = Lanes()  # threads do not outlive a fork
+    _lanes = Lanes()  # a forked child has none of the threads of its parent
 
 
 if hasattr(os, "register_at_fork"):  # Windows cannot fork

@@ -137,7 +137,7 @@ class Server:
     def _send(self, request: Request, proxy: str) -> Answer:
         if threading.current_thread() is not threading.main_thread():
             return self._transfer(request, proxy)
-        # In another thread, because Ctrl-C does not interrupt libcurl, and only interrupts the main thread.
+        # libcurl runs in another thread: Ctrl-C interrupts only the main thread, and cannot interrupt libcurl.
         return _interruptible(lambda: self._transfer(request, proxy))
 
     def _transfer(self, request: Request, proxy: str) -> Answer:
@@ -249,7 +249,7 @@ class _Coming:
 
 
 class _Body:
-    """A large body for libcurl, which may read it again from the beginning."""
+    """A large request body as a file for libcurl, which may rewind it to send the request again."""
 
     def __init__(self, content: bytes | bytearray) -> None:
         self._content = memoryview(content)

@@ -11,7 +11,7 @@ PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
 def attempts(most: int) -> Iterator[bool]:
-    """Yield False for each of *most* attempts and True for the last. Random pauses between them grow."""
+    """Yield once for each of *most* attempts: True for the last, else False. Sleep longer before each next attempt."""
     for attempt in range(1, most + 1):
         yield attempt == most
         time.sleep(min(0.1 * 2**attempt, 5.0) * random.uniform(0.5, 1.0))

@@ -280,7 +280,7 @@ class GcsBackend:
 class GcsUpload:
     """Sends an object part by part in one session.
 
-    Keeps the last part until `finish`, because it creates the object.
+    Keeps the last part until `finish`, because Google creates the object when it gets the last part.
     """
 
     ordered = True
@@ -347,7 +347,7 @@ class GcsUpload:
             if answer.status < 300:
                 return answer.json()
             refused = answer
-            if answer.status == 400:  # an earlier answer was lost and Google has these bytes, or it has other bytes
+            if answer.status == 400:  # Google has these bytes, and its answer was lost, or Google has other bytes
                 answer = self._backend.send_range(where, self._digest, f"*/{self._size}")
                 if answer.status < 300:
                     return answer.json()

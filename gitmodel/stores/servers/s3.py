@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
 
 PARTS = 9_000  # S3 allows 10,000
-COPIED = 5 << 30  # the maximum of a copy in S3
+COPIED = 5 << 30  # bytes: S3 copies a larger object only in parts
 PAGE = "1000"  # names that S3 lists at a time
 OWN = "x-amz-meta-sha256"  # `backend.OWN` as S3 names it
 
@@ -294,7 +294,7 @@ class S3Backend:
     def _endpoint(self) -> tuple[str, str]:
         """Return the address of the bucket and the region, from botocore's settings."""
         region = self._session.get_config_variable("region") or "us-east-1"
-        if endpoint := self._configured():  # without a client of botocore, which takes a third of a second
+        if endpoint := self._configured():  # asked first, because making a client of botocore takes a third of a second
             return f"{endpoint.rstrip('/')}/{self.bucket}", region
         config = library("botocore.config", extra="s3").Config(signature_version="s3v4")
         client = _calling(

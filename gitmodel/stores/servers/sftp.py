@@ -254,7 +254,7 @@ class SftpUpload:
         start = number * PART
         if self._had < start + len(content):
             return False
-        try:  # the upload would end before a reader can detect the damage
+        try:  # reads the bytes back: otherwise nobody would notice a damaged part before the upload ends
             return self._backend.host.read(self._temporary, start, len(content)) == content
         except FileNotFoundError:
             return False

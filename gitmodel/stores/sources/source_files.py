@@ -25,10 +25,10 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFDIR: "a folder",
 }
-# A file HEAD belongs to a git repository if its content matches and one of these names is beside it.
+# A file called HEAD belongs to a git repository if its content matches the pattern and a name of the set is beside it.
 _HEAD, _HEAD_SIZE = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}([0-9a-f]{24})?\s*$"), 256
 _BESIDE_HEAD = frozenset({"objects", "refs", "packed-refs", "reftable", "commondir", "gitdir", "config"})
-# A folder to which more links lead is refused, because each level of links can double the number of files.
+# gitmodel refuses a folder to which more links lead, because each level of links can double the number of files.
 _MOST_TIMES = 100
 
 
@@ -66,8 +66,8 @@ def links_root(folder: str | os.PathLike[str]) -> Path:
     root = Path(os.path.realpath(Path(folder).expanduser()))
     if not root.is_dir():
         raise UsageError(
-            f"{_shown(os.fspath(folder))}, to which links may lead, is no folder",
-            hint="name the folder of the cache",
+            f"gitmodel cannot follow links to {_shown(os.fspath(folder))}, which is not a folder",
+            hint="name the folder that contains the targets of the links",
         )
     return root
 
@@ -224,7 +224,7 @@ def _walk(root: Path, follow_links: Path | None) -> Iterator[SourceFile]:
 
 
 def _refuse_folder_link(path: Path, place: Path, follow_links: Path | None) -> None:
-    """Raise UsageError for a link *path* to the folder *place*, unless links are followed; Refused for `.git`."""
+    """Raise UsageError for the link *path* to the folder *place* without *follow_links*, Refused for `.git`."""
     if follow_links is None:
         raise UsageError(
             f"{_shown(path)} is a link to a folder",
@@ -238,7 +238,7 @@ def _refuse_folder_link(path: Path, place: Path, follow_links: Path | None) -> N
 def _refuse_again(path: Path, folder: _Folder, times: int) -> None:
     """Raise UsageError if *folder*, reached as *path*, contains itself, or was reached too many *times*.
 
-    Otherwise folders with links to each other could have more paths than fit on a disk.
+    Without this limit, folders with links to each other could have more paths than fit on a disk.
     """
     if folder.place in folder.above:
         raise UsageError(f"{_shown(path)} leads to a folder that contains it", hint="fix or remove the link")
@@ -276,9 +276,10 @@ def _follow(roots: Sequence[Path], link: Path, follow_links: Path | None, path: 
 
 
 def _refuse_git_folder(folder: Path, names: list[str]) -> None:
-    """Raise Refused for a git folder of any name, even if its `objects` and `refs` are empty.
+    """Raise Refused if *folder*, which contains *names*, is a git folder.
 
-    Recognizes the git folder of a linked work tree by `commondir`, and an incomplete copy by its config.
+    Empty folders such as `objects` and `refs` are missing in copies of a git folder, so one other file beside HEAD is
+    enough: `commondir` in the git folder of a linked work tree, `config` in an incomplete copy.
     """
     known = {name.casefold(): name for name in names}
     if "head" in known and not known.keys().isdisjoint(_BESIDE_HEAD) and _is_head(folder / known["head"]):
