@@ -198,9 +198,8 @@ def uvicorn_server(client: Client, options: SiteOptions) -> uvicorn.Server:
 
 def listen(port: int) -> socket.socket:
     """Return a socket that listens on *port* of this machine only. Raises Unreachable if the port is in use."""
-    found = socket.socket(
-        socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
-    )  # asyncio then sends each packet at once
+    # With the protocol, because asyncio then sends each packet without delay (TCP_NODELAY).
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((HOST, port))

@@ -1,4 +1,4 @@
-"""Text of a registry as pages show it: hostile text stays text, and nothing private is shown. Pure."""
+"""Cleaning the text of a registry for pages: hostile text cannot become markup, and private text is left out. Pure."""
 
 from __future__ import annotations
 

@@ -38,7 +38,9 @@ def read_verified(path: Path) -> VerifiedArtifacts:
         )
         return VerifiedArtifacts(len(found), faulty)
     except OSError as error:
-        raise NotFound(f"{path} cannot be read: {error.strerror}", hint="write it with the command in --help") from None
+        raise NotFound(
+            f"{path} cannot be read: {error.strerror}", hint="`git model site --help` has the command that writes it"
+        ) from None
     except (ValueError, TypeError, KeyError):
         raise UsageError(
             f"{path} is not the result of a verification",

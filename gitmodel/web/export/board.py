@@ -46,7 +46,7 @@ def by_folder(clients: Sequence[Client]) -> dict[str, Client]:
 
 
 def _last_part(client: Client) -> str:
-    """Return the last part of the URL or path of the registry, without characters that the name of a folder lacks."""
+    """Return the last part of the URL or path of the registry, without characters that a folder name cannot have."""
     folder = client.repository.common_dir
     place = client.repository.url or str(folder.parent if folder.name == ".git" else folder)
     last = place.rstrip("/").removesuffix(".git").rpartition("/")[2]

@@ -44,7 +44,7 @@ Report = Callable[[int, int], None]
 
 # The folder in the site for files that only the export reads.
 _OWN = ".gitmodel-site"
-# The name by which the state has the question about all records, which no page asks.
+# The name, in the state of an export, of the question for the ids of all records. The export asks it, and no page does.
 _RECORDS = "records"
 _ATTEMPTS = 5
 
@@ -95,7 +95,7 @@ def _export(clients: Mapping[str, Client], folder: Path, options: SiteOptions, r
 
 
 class _Target(NamedTuple):
-    """The folder of the *site*, its folder for the state of exports (*own*), and a new one for new files."""
+    """The folder of the *site*, its folder for the state of exports (*own*), and one for new files (*staging*)."""
 
     site: Path
     own: Path
@@ -239,7 +239,7 @@ class _Export:
 
 
 def _stats_below(folder: str) -> dict[str, Stat]:
-    """Return the numbers of each file in *folder*, by its path."""
+    """Return the `Stat` of each file in *folder*, by the path of the file."""
     found: dict[str, Stat] = {}
     left = [""]
     while left:
@@ -259,7 +259,7 @@ def _stats_below(folder: str) -> dict[str, Stat]:
 
 
 def _key(registries: Mapping[str, RegistryData], options: SiteOptions) -> str:
-    """Return a text that changes with everything besides the registries that changes pages."""
+    """Return a text that differs if the pages can differ although the registries are the same."""
     private = [(prefix, registry.private) for prefix, registry in registries.items()]
     return hashlib.sha256(f"{renderer_id()}\n{options!r}\n{private!r}".encode()).hexdigest()
 
@@ -347,10 +347,11 @@ def asset_files() -> dict[str, bytes]:
     }
 
 
-# Strings, templates and regular expressions of our script, whose spaces must stay, or spaces around punctuation.
+# A string, template or regular expression of our script, whose spaces must stay, or punctuation with spaces to remove.
 _SPACES = re.compile(r'("[^"\n]*"|`[^`]*`|/(?! )(?:[^/\\\n]|\\.)+/)| *([=+\-*/<>!&|?:;,(){}[\]]) *')
 
-# Strings of our style sheet, and spaces around punctuation. A space before a colon counts in a selector.
+# A string of our style sheet, whose spaces must stay, or punctuation with spaces to remove. A space before a colon
+# stays, because it has a meaning in a selector.
 _SPACES_OF_STYLES = re.compile(r'("[^"\n]*")| *([{};,]) *|: ')
 
 

@@ -17,7 +17,7 @@ _STATE, _FACTS, _NEW = "state.json", "facts.json", "new-files.json"
 
 
 class Stat(NamedTuple):
-    """The numbers of the file system that change when a file is replaced or edited."""
+    """Numbers of the file system about a file. At least one of them changes when the file is replaced or edited."""
 
     size: int
     modified: int
@@ -40,9 +40,10 @@ class Written(NamedTuple):
 class SiteState:
     """The state that an export leaves to the next one.
 
-    *key* changes with everything besides the registries that changes pages. *files* are those that exports wrote, None
-    for a file whose content is not known. *pages* are the places of the questions of each page in *questions*, which
-    has the fingerprints of the answers.
+    If *key* differs, all pages are rendered again: the options, the templates or the version of gitmodel have changed.
+    *files* are those that exports wrote, by path; None for a file whose content is not known. *questions* has each
+    question that a page asked, with the fingerprint of the answer. *pages* has, for each page, the positions in
+    *questions* of those that the page asked.
     """
 
     def __init__(self, key: str = "") -> None:
@@ -57,7 +58,7 @@ class SiteState:
         self.pages[file] = [self._places.setdefault(question, len(self._places)) for question in questions]
 
     def begin_after(self, old: SiteState) -> None:
-        """Give the questions of *old* the same places here, so that `pages` of *old* can be taken over."""
+        """Start with the questions of *old* in their order, so that positions in `pages` of *old* are valid here."""
         self._places = {question: place for place, question in enumerate(old.questions)}
 
     def complete(self, fingerprint: Callable[[Question], str]) -> None:
@@ -103,13 +104,16 @@ def _read_new(folder: Path) -> Iterable[str]:
 
 
 def write_new_files(folder: Path, staging: Path, paths: Collection[str]) -> None:
-    """Write that an export is going to add *paths*, so that a later one may replace them if this one is killed."""
+    """Write a list of the files *paths* that an export is about to add.
+
+    If the export is killed, a later one may replace them.
+    """
     if paths:
         _write(folder, staging, _NEW, [*_read_new(folder), *paths])
 
 
 def write_state(folder: Path, staging: Path, state: SiteState) -> None:
-    """Write *state* to *folder*, after a file in *staging*."""
+    """Write *state* to *folder* atomically, by a file in *staging* that is then renamed."""
     _write(folder, staging, _STATE, {
         "key": state.key,
         "files": state.files,

@@ -1,1 +1,1 @@
-"""The pages: for each, its value, the function that reads it, and its `Page`."""
+"""The pages. The module of a page has the class of its value, the function that reads the value, and a `Page`."""

@@ -85,7 +85,7 @@ def _measured_webp(data: bytes) -> Picture | None:
 
 
 def _measured_jpeg(data: bytes) -> Picture | None:
-    """Return the picture by the first frame (SOF) of a JPEG file."""
+    """Return the picture with the size in the first frame header (SOF) of a JPEG file; None without such a header."""
     at = 2
     while data[at] == 0xFF:
         marker = data[at + 1]

@@ -45,7 +45,7 @@ class ArtifactData(HistoryData):
         return self.run_ids, {model: self.records_id(model) for model in self.models}
 
     def package_runs(self, id: str) -> tuple[RunView | None, RunView]:
-        """Return the previous run of the same pipeline as the run *id*, and the run since which it has these packages.
+        """Return the previous run of the pipeline of the run *id*, and the first of the last runs with equal packages.
 
         Runs without a list of packages are left out.
         """
@@ -104,14 +104,14 @@ class ArtifactData(HistoryData):
         return next(iter(self.holders_of(digest)), None)
 
     def readers_of(self, digest: str) -> Sequence[tuple[str, int]]:
-        """Return the model and number of each version of which a run read, and did not make, an object with *digest*.
+        """Return the model and number of each version whose run read an object with *digest* that the run did not make.
 
         The version of the newest run is first.
         """
         return self._readers.get(digest, ())
 
     def used_by(self, model: str, number: int) -> Sequence[tuple[str, int]]:
-        """Return the other versions of which a run read an artifact of the version *number* of *model*."""
+        """Return the other versions whose runs read an artifact of the version *number* of *model*."""
         digests = self.facts(model)[number].digests if self._readers else ()
         found = (one for digest in digests for one in self.readers_of(digest) if one != (model, number))
         return list(dict.fromkeys(found))

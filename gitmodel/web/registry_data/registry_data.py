@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gitmodel.teams.proposing.proposals import Proposal
 
 
-# The greatest number of versions that share an artifact of which a lineage names all.
+# If more versions than this have an artifact in common, a lineage does not name them.
 MOST_SHARED = 1_000
 
 
@@ -47,7 +47,10 @@ class RegistryData(ArtifactData):
         return self.client.repository.branch_name
 
     def plan(self, commits: str) -> Plan:
-        """Return the plan of a merge of *commits*, with packages and texts from the store. Raises its errors."""
+        """Return the plan of a merge of *commits*, with packages and texts from the store.
+
+        Raises the errors of `Client.plan`.
+        """
         return self.client.plan(commits)
 
     def pull_request_url(self, request: str) -> str:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _NUMBER = re.compile("[1-9][0-9]{0,17}")
 # The greatest number of metric columns of a model: a registry may have thousands of keys.
 MOST_METRICS = 40
-# After so many reads of single versions, all versions of the model are read at once, which is faster.
+# After this number of reads of single versions, gitmodel reads all versions of the model at once, which is faster.
 _FEW = 20
 
 
@@ -70,14 +70,17 @@ class VersionData:
         self._places: dict[str, Mapping[int, Places]] = {}
         self._records: dict[str, dict[int, VersionRecord | Invalid]] = {}
         self._numbers: dict[str, Mapping[str, Mapping[int, float]]] = {}
-        # True if facts were read that an export did not know, or if it knew more of them than there are.
+        # True if facts were read that the previous export did not keep, or if it kept facts of versions that are gone.
         self.has_new_facts = False
         self._existing: dict[str, Sequence[int]] = {}
         self._reads: dict[str, int] = {}
         self.rules_of_text = self.text_rules(self.is_version)
 
     def text_rules(self, is_version: Callable[[str, str], bool]) -> TextRules:
-        """Return the rules for text, with the method `is_version` of this registry or of one that records questions."""
+        """Return the rules for text.
+
+        *is_version* is that method of this registry, or of the object that records questions.
+        """
         return TextRules(public=self.options.public, is_version=is_version, private=self.private)
 
     def is_current(self) -> bool:

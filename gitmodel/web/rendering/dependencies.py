@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 # The folder of the registry ("" or "NAME/"), the name of a method or property of `RegistryData`, and its arguments.
 Question = tuple[Any, ...]
 
-# The question if the site has a page with this file, which `Renderer.address` asks.
+# The name of the question if the site has a page with a given file. `Renderer.address` asks it.
 FILE = "file"
-# The name of what a page asked whose answer cannot be compared. Such a page is never known to be current.
+# The name of a question whose answer cannot be compared. Every export renders a page again that asked such a question.
 _UNKNOWN = "?"
 
-# The questions about a version, by model and number, which have a fingerprint in common.
+# The questions about one version, by model and number. They are recorded as one question, "version".
 _OF_VERSION = ("neighbours", "states_of", "events_of", "changes_of", "open_proposals")
-# The answers to these questions are the same as long as all records of versions and runs are.
+# The answers to these questions change only if a record of a version or run changes.
 _OF_RECORDS = frozenset({"damaged", "holders_of", "holder_of", "count_holders", "readers_of", "used_by"})
 
 
@@ -41,7 +41,8 @@ def _about_version(registry: RegistryData, model: str, number: int) -> object:
     return f"{ids} {answers[0]}" if not any(answers[1:]) else (ids, answers)
 
 
-# What stands for an answer that takes long to read or to compare. It changes whenever the answer does.
+# For answers that take long to read or to compare: functions that return a smaller value, which changes whenever the
+# answer changes.
 _STANDS_FOR: Mapping[str, Callable[..., object]] = {
     "version": _about_version,
     "versions": lambda registry, model: (registry.records_id(model), registry.places(model)),
@@ -124,7 +125,8 @@ class Dependencies:
         prefix, name, *arguments = question
         if name == FILE:
             return self.has_file(prefix + arguments[0])
-        found = getattr(self._registries.get(prefix), name, _UNKNOWN)  # the methods may be those of another release
+        # The question may be that of another release of gitmodel, which had other methods.
+        found = getattr(self._registries.get(prefix), name, _UNKNOWN)
         return found(*arguments) if callable(found) else found
 
 
@@ -170,7 +172,7 @@ class _Watched:
         self._dependencies.record((self._prefix, name, *arguments), answer)
 
     def _record_lineage(self, lineage: Lineage) -> None:
-        """Record the questions behind *lineage*: it has the records of versions and runs, and places of versions."""
+        """Record the questions on which *lineage* depends: the records of versions and runs, and places of versions."""
         models = sorted({node.id.partition("@")[0] for node in lineage.nodes if node.kind == VERSION})
         is_known = all(model in self._registry.models for model in models)
         is_complete = not lineage.unread and not any(node.missing for node in lineage.nodes)
@@ -199,7 +201,7 @@ def _fingerprint(answer: object) -> str:
 
 @cache
 def _names(kind: type[Any]) -> tuple[str, ...]:
-    """Return the fields of a class of values; a handle keeps its registry in a private one."""
+    """Return the public fields of a class of values. In a private field, a handle keeps its registry."""
     return tuple(field.name for field in fields(kind) if not field.name.startswith("_"))
 
 

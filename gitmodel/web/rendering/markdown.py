@@ -27,7 +27,7 @@ def render_markdown(text: str) -> Markup:
     >>> render_markdown("<b> [a](javascript:b) ![c](https://d)").strip()
     Markup('<p>&lt;b&gt; [a](javascript:b) <a rel="nofollow noopener" href="https://d">c</a></p>')
     """
-    if _PLAIN.fullmatch(text):  # as the parser returns it, 50 times faster
+    if _PLAIN.fullmatch(text):  # the parser would return the same, and takes 50 times as long
         return Markup(f"<p>{text}</p>\n")
     tokens = _parser().parse(text)
     for token in tokens:

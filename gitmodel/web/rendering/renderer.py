@@ -1,4 +1,4 @@
-"""The renderer: the value of a page to HTML and JSON. Pure: the same values always give the same bytes."""
+"""Rendering the value of a page as HTML and as JSON. Pure: the same values always give the same bytes."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def layout_variables(options: SiteOptions, kind: str, file: str) -> dict[str, An
 
 
 def render_template(name: str, variables: Mapping[str, Any]) -> bytes:
-    """Return the text that the template *name* gives with *variables*."""
+    """Return the bytes of the template *name*, rendered with *variables*."""
     return _template(name).render(variables).encode()
 
 

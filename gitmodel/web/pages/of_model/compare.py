@@ -9,7 +9,7 @@ from gitmodel.web.registry_data.registry_data import RegistryData
 
 
 class ComparePage(Frozen):
-    """The model whose versions are compared, and two versions to begin with; () if it has no two versions."""
+    """The model whose versions are compared, and two versions as an example; () if the model has fewer than two."""
 
     model: str
     title: str

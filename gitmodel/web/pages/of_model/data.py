@@ -13,9 +13,9 @@ class DataFile(Frozen):
     """The versions of a model by column, newest first.
 
     *numbers*, *created*, *tags*, *description*, *code* and each list of *metrics* have a value for each version. *tags*
-    are places in *tagset*. *limits* has the limits of gates near the numbers of a key, each with its label. *names*,
-    *stage*, *pending* and *aliases* have only the versions with one. *pages* are the versions with a page of their own,
-    None if all have one.
+    has, for each version, the positions of its tags in *tagset*. *limits* has the limits of gates near the numbers of a
+    key, each with its label. *names*, *stage*, *pending* and *aliases* leave out versions that have none. *pages* are
+    the versions with a page of their own, None if all have one.
     """
 
     model: str

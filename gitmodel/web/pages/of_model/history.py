@@ -1,4 +1,4 @@
-"""The pages of the history: of all models, and of one. The audit report is the same page on paper."""
+"""The pages with the history of all models and of one model. The audit report is such a page, printed."""
 
 from __future__ import annotations
 

@@ -13,11 +13,11 @@ from gitmodel.web.pages.of_model.model import list_models
 from gitmodel.web.pages.parts.stage_pills import stage_pills
 from gitmodel.web.registry_data.registry_data import MOST_SHARED, RegistryData
 
-# Versions with a section on the page; `git model lineage` shows that of any other.
+# The greatest number of versions with a section on the page; `git model lineage` shows the lineage of any version.
 MOST_VERSIONS = 10
-# The most depths to choose from.
+# The greatest number of depths that a reader can choose from.
 MOST_DEPTHS = 5
-# The most versions in use that a section lists.
+# The greatest number of versions in use that a section lists.
 _MOST_IN_USE = 50
 
 

@@ -15,9 +15,9 @@ from gitmodel.web.pages.parts.stage_pills import StagePill, stage_pills
 from gitmodel.web.registry_data.open_proposals import OpenProposal
 from gitmodel.web.registry_data.registry_data import RegistryData
 
-# Versions in the table; the script reads the others from the data file.
+# The greatest number of versions in the table of the page; a script reads the other versions from the data file.
 MOST_ROWS = 100
-# Metric columns that the table shows at first.
+# The number of metric columns in the table before a reader chooses columns.
 _FIRST_COLUMNS = 4
 
 

@@ -22,7 +22,7 @@ class Release(Frozen):
 
 
 class Releases(Frozen):
-    """The only release is the version in force, so that a bot goes back as well; () if the stage is empty."""
+    """The releases for a bot: only the version in force, so that the bot follows a rollback; () for an empty stage."""
 
     releases: tuple[Release, ...]
 

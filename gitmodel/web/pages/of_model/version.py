@@ -32,8 +32,8 @@ _MOST_VALUES = 200
 class ArtifactRow(Frozen):
     """An artifact or attachment, with the command that downloads it and the Python expression that loads it.
 
-    *picture* is the file of the picture that it is, *text* the text of a small file; only in sites with artifacts.
-    *before* is the digest of the artifact of the same name and kind in the previous holder, "" if it had none.
+    In sites with artifacts, *picture* is the file of an artifact that is a picture, and *text* the content of a small
+    text. *before* is the digest of the artifact of the same name and kind in the previous holder, "" if it had none.
     """
 
     name: str
@@ -239,7 +239,7 @@ def _run(registry: RegistryData, id: str) -> RunLine:
 
 
 def _inputs(registry: RegistryData, view: VersionView, runs: list[RunView]) -> Iterator[Input]:
-    """Yield what the steps of *runs* read and no step of them made."""
+    """Yield the inputs that steps of *runs* read, and that no step of *runs* made."""
     steps = [step for run in runs if run.record for step in run.record.steps]
     made = {digest for step in steps for digest in step.outputs.values()}
     own = (view.model, view.record.number)

@@ -26,8 +26,8 @@ class HeldNumber(Frozen):
 class ModelRow(Frozen):
     """A model in the table, which *changed* last by *change*.
 
-    *metric* is the key of its headline number, *value* that of the version *value_of*, which is the newest one with the
-    number; *held* is the number in the last stage. *trend* has the last values, oldest first.
+    *metric* is the key of its headline number. *value* is this number of *value_of*, the newest version that has it.
+    *held* is the number of the version in the last stage. *trend* has the last values, oldest first.
     """
 
     name: str

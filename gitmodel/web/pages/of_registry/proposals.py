@@ -1,4 +1,4 @@
-"""The pages of proposals: the open ones, and what the merge of one would change, as `git model plan` says it."""
+"""The page with the open proposals, and a page for each with the changes of its merge, as in `git model plan`."""
 
 from __future__ import annotations
 
@@ -113,10 +113,10 @@ class Chart(Frozen):
 class StageChange(Frozen):
     """The change of one stage or alias, as `git model plan` describes it.
 
-    *effect* is that of the merge, in words. *verdict* and *state* are the result of the rules. *worse* names numbers of
-    gates that are worse than before, "" for none; *better* are versions with a better number than *new*. *approval*
-    says who must approve, "" for nobody. *signature* says who signed, or why no signature counts. *dependents* are the
-    versions in use that a run made with an artifact of *old*.
+    *effect* is the effect of the merge, in words. *verdict* and *state* are the result of the rules. *worse* names
+    numbers of gates that are worse than before, "" for none; *better* are versions with a better number than *new*.
+    *approval* says who must approve, "" for nobody. *signature* says who signed, or why no signature counts.
+    *dependents* are the versions in use that a run made with an artifact of *old*.
     """
 
     model: str

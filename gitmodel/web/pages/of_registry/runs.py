@@ -78,8 +78,9 @@ class PackageChange(Frozen):
 class Packages(Frozen):
     """The *installed* packages of a run, pairs of name and version, and their *count*.
 
-    *changes* are the differences from *previous*, the run of the same pipeline before; "" for none, or if its list is
-    not known. If both have the same list, *installed* is empty, and *listed_in* is the first run with this list.
+    *previous* is the previous run of the same pipeline; "" if there is none or its packages are not known. *changes*
+    are the differences from the packages of *previous*. If there are none, *installed* is empty, and *listed_in* is the
+    first run with these packages.
     """
 
     count: int

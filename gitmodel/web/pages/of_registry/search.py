@@ -17,7 +17,7 @@ from gitmodel.web.registry_data.registry_data import RegistryData
 
 # The greatest number of versions that the page shows. The script has the same limit.
 MOST_FOUND = 200
-# A query with one of these is a filter, any other is words.
+# A query that contains one of these operators is a filter. Any other query is a list of words.
 _OPERATOR = re.compile(r"""[<>=!(]|["'] in """)
 
 
