@@ -21,7 +21,7 @@ from gitmodel.formats.catalogue.plugins import find_format
 _loading = ContextVar("gitmodel_loading", default=False)
 _WITHOUT_NAMES = frozenset({"bytes", "csv", "numpy", "parquet", "safetensors", "text"})
 _HINTS: dict[type[GitModelError], str] = {
-    Invalid: "see which format it is in; the bytes themselves are as they were stored",
+    Invalid: "check in which format the file is; its bytes are those that were stored",
     UsageError: "choose another format, or convert the value",
 }
 

@@ -71,7 +71,7 @@ def adopt(module: ModuleType) -> None:
 
 
 def module_of(member: Any) -> str:
-    """Return the module of a class or function: `__main__` for one of the script, even while it is saved."""
+    """Return the module of a class or function. For a member of the script this is `__main__`, even inside `saving`."""
     name = str(member.__module__)
     return "__main__" if name.startswith(_NOWHERE.partition("{")[0]) or sys.modules.get(name) is _main() else name
 
@@ -90,7 +90,7 @@ def loading() -> Iterator[None]:
 
 @contextmanager
 def saving(path: Path, *, by_value: bool = False) -> Iterator[None]:
-    """Inside the `with` block, save classes and functions of the script to *path* under its importable name.
+    """Inside the `with` block, save classes and functions of the script to *path* under the script's importable name.
 
     Use *by_value* for a format that writes definitions in `__main__` to the file. Raises NotImportable if the file
     names a class or function that no other process can import.

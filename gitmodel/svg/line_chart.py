@@ -138,7 +138,7 @@ def _axes(steps: list[tuple[float, str]], across: Scale, upright: Scale, unit: s
 
 
 def near_limits(limits: Sequence[tuple[str, float]], values: Sequence[float]) -> list[tuple[str, float]]:
-    """Return those of *limits* that are at most about as far from *values* as these are from each other."""
+    """Return those of *limits* whose distance from *values* is at most about the range of *values*."""
     if not values:
         return []
     low, high = min(values), max(values)

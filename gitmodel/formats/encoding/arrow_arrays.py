@@ -1,4 +1,4 @@
-"""Arrow arrays: in base64 and back, as one array, and with a type and dictionary that Parquet does not keep."""
+"""Converting Arrow arrays: to base64 and back, from chunks to one array, and to types that Parquet does not keep."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Spec = dict[str, Any]
 
 
 def dictionary_of(column: Any) -> Spec:
-    """Return the dictionary of an Arrow column, unless Parquet keeps it: it keeps dictionaries of text and bytes."""
+    """Return the dictionary of an Arrow column; {} if Parquet keeps it, as it does for text and bytes."""
     arrow, _ = libraries()
     if not arrow.types.is_dictionary(column.type):
         return {}

@@ -20,7 +20,7 @@ from gitmodel.formats.catalogue.format import library, type_name
 
 DESCRIPTION = "gitmodel.json"
 
-# The most bytes that one byte of deflated data can stand for (https://www.zlib.net/zlib_tech.html).
+# The greatest number of bytes to which one byte of deflated data can expand (https://www.zlib.net/zlib_tech.html).
 _MOST_DEFLATED = 1_032
 _TYPES = ("ndarray", "matrix", "recarray", "chararray")
 
@@ -229,7 +229,7 @@ def _check_claim(numpy: Any, file: IO[bytes], size: int) -> None:
 
 
 class _Members:
-    """The arrays of an archive, and their descriptions."""
+    """Reads and writes the members of an archive that contain arrays, and the descriptions of these arrays."""
 
     def __init__(self, numpy: Any, archive: zipfile.ZipFile, cells: Cells, mapped: Path | None = None) -> None:
         self._numpy = numpy
@@ -252,7 +252,7 @@ class _Members:
             return self._numpy.lib.format.read_array(member, allow_pickle=False)
 
     def _most_bytes(self, info: zipfile.ZipInfo) -> int:
-        """Return the most bytes that a member can have, which may be fewer than the archive says."""
+        """Return an upper bound of the length of a member in bytes, even if the archive claims a greater length."""
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             return info.file_size
         return min(info.file_size, min(info.compress_size, self._archive.start_dir) * _MOST_DEFLATED)

@@ -39,7 +39,7 @@ def state_of(value: Any) -> Any:
 
 
 def misfit(value: Any) -> str:
-    """Return the reason why such a value cannot be built again; "" if it can."""
+    """Return the reason why *value*, which has a key of `tag_of`, cannot be built again; "" if it can be built."""
     name = type_name(value)
     if "<locals>" in name:
         return f"a {name}, which is defined inside a function"

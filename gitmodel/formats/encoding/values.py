@@ -47,7 +47,7 @@ def misfit(value: Any, where: str = "value", *, classes: bool = True) -> str:
     try:
         return _misfit(value, where, classes)
     except RecursionError:
-        return f"{where} is nested too deeply, or contains itself: it"
+        return f"{where} contains itself, or is nested too deeply"
 
 
 def _misfit(value: Any, where: str, classes: bool) -> str:
