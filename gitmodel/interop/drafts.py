@@ -19,7 +19,7 @@ from gitmodel.interop.import_plan import Note, source_id
 from gitmodel.interop.sources.source_values import Point, SourceModel, SourceRun, SourceVersion
 
 PARAMETERS, TAGS = "parameters", "tags"
-# Room for the other keys of a record.
+# The greatest number of bytes of metadata in a record. The rest of the limit is for the other keys.
 _MOST_BYTES = codec.MAX_BYTES - 8_000
 _LONGEST_PIPELINE = 60
 _LONGEST_SHOWN = 40
@@ -71,7 +71,7 @@ def draft_version(model: SourceModel, version: SourceVersion, run: SourceRun | N
 
 
 def fitting_metadata(values: Mapping[str, Any], subject: str, notes: list[Note]) -> dict[str, Any]:
-    """Return the *values* that fit into a record without credentials; note the others."""
+    """Return the *values* that fit into a record and hold no credentials. Add a note about the others to *notes*."""
     return _fitting(values, subject, notes)[0]
 
 
@@ -114,7 +114,10 @@ def _draft_run(
 
 
 def _fitting(values: Mapping[str, Any], subject: str, notes: list[Note]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the *values* that fit into a record, and those that do not; leave out what looks like a credential."""
+    """Return the *values* that fit into a record, and those that are too long.
+
+    Leave out values that look like credentials.
+    """
     clean, secrets = without_credentials(values)
     notes += [Note("left out", f"{subject} {key}", f"it looks like {form}") for key, form in secrets]
     kept, unfit = dict[str, Any](), dict[str, Any]()

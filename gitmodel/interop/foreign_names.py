@@ -1,7 +1,8 @@
 """Names of models in other registries as names of gitmodel, and back. Pure: strings in, strings out.
 
-MLflow allows names such as "Iris (v2)", and `Iris` beside `iris`. A name that gitmodel cannot use becomes a similar
-name that ends in eight hex digits of its SHA-256. The model keeps the original name as its title.
+MLflow allows names such as "Iris (v2)", and `Iris` beside `iris`. A name that gitmodel cannot use is mapped: the
+*mapped name* is similar, and ends in eight hex digits of the SHA-256 of the original name. The model has the original
+name as its title.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from itertools import count
 from gitmodel.domain.schema.names import MAX_LENGTH, fault_in, suggest
 
 _MAPPED = re.compile(r".+-[0-9a-f]{8}")
-# `original_name` recognizes a mapped name among this many candidates.
+# `original_name` compares a name with this number of candidates.
 _MOST_TAKEN = 100
 
 

@@ -19,7 +19,7 @@ NO_STAGE = "none"
 
 
 class Note(Frozen):
-    """A line of the report: *outcome* is "renamed", "left out", "changed" or "proposed"; *subject* is the thing."""
+    """A line of the report about a *subject*: it is "renamed", "left out", "changed" or "proposed" for the *reason*."""
 
     outcome: str
     subject: str
@@ -27,7 +27,7 @@ class Note(Frozen):
 
 
 class HeldVersion(NamedTuple):
-    """A version of the target registry; *id* and *created* are those of its source if it was imported."""
+    """A version of the target registry. If it was imported, *id* and *created* are its id and time in the source."""
 
     id: str | None
     created: datetime | None
@@ -55,7 +55,10 @@ class Target(Frozen):
 
 
 class Choices(NamedTuple):
-    """The choices of a user: the *models* to import (empty: all), words of stages and aliases, and prompts."""
+    """The choices of a user: the *models* to import (empty: all), and True for *prompts* to import prompts as well.
+
+    *words* maps stages and aliases of the source to stages of the target.
+    """
 
     models: tuple[str, ...] = ()
     words: Mapping[str, str] = {}
@@ -98,7 +101,7 @@ def source_id(model: str, version: SourceVersion) -> str:
 
 
 def plan_import(models: Iterable[SourceModel], target: Target, choices: Choices) -> ImportPlan:
-    """Plan the import of *models*. A word of *choices* that the source lacks is noted.
+    """Plan the import of *models*. The plan has a note about each word of *choices* that the source lacks.
 
     Raises NotFound for a chosen model that the source lacks, UsageError for a stage that *target* lacks.
     """
@@ -317,7 +320,7 @@ def _plan_aliases(one: _ModelImport) -> tuple[tuple[tuple[str, int], ...], list[
     for alias, number in one.source.aliases.items():
         subject = f"{one.source.name} {alias}"
         if _mapped(alias, one.choices) or number not in existing:
-            continue  # noted with the stages, or as missing
+            continue  # another function adds the note: with the stages, or as missing
         now = one.held.aliases.get(alias)
         if fault := one.target.alias_fault(alias):
             notes.append(Note("left out", subject, f"{alias!a} cannot be an alias here, because it {fault}"))

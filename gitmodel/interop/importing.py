@@ -1,4 +1,4 @@
-"""Importing models of another registry: the reader, the plan and the drafts put together, and the writes."""
+"""Importing models of another registry: reads the source, plans the import, and writes versions with the client."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], object]
 ARTIFACT, CURVES = "model", "metrics"
-# Versions in one commit: an interrupted import continues after the last commit.
+# The greatest number of versions in one commit. An interrupted import continues after its last commit.
 _AT_ONCE = 100
 
 
@@ -71,8 +71,8 @@ def import_models(
     """Import the models that *reader* has and *choices* select, and return the report.
 
     Idempotent: versions that were imported before are not imported again. With *dry_run*, nothing is written.
-    *progress* is called with the number of versions that are done, and of all. Raises the errors of the reader and of
-    writing; what was committed before stays, and a second import continues.
+    *progress* is called with the number of versions that are done and the number of all versions. Raises the errors of
+    the reader and of writing; what was committed before stays, and a second import continues.
     """
     plan = plan_import(reader.models(), client.writer.read(_read_target), choices)
     work = _Import(client, reader, with_artifacts, progress, sum(len(model.new) for model in plan.models))
@@ -115,7 +115,7 @@ class _Tally:
 
 
 class _Import:
-    """One import in progress. *notes* are those that only reading runs and writing can find."""
+    """One import in progress. *notes* are about problems that appear only while it reads runs or writes versions."""
 
     def __init__(
         self, client: Client, reader: Reader, with_artifacts: bool, progress: Progress | None, total: int
@@ -141,7 +141,8 @@ class _Import:
         tally = _Tally()
         proposed: list[tuple[str, int]] = []
         if plan.is_new and self._client.writer.read(lambda snapshot: not snapshot.commit):
-            self._model(self._client, plan)  # begins the registry: without a branch, each read searches for it
+            # Creates the branch first: without a branch, each read searches for it again.
+            self._model(self._client, plan)
             plan = replace(plan, is_new=False)
         chunks = [plan.new[start : start + _AT_ONCE] for start in range(0, len(plan.new), _AT_ONCE)] or [()]
         for chunk in chunks:
@@ -202,7 +203,10 @@ class _Import:
     def _try_to_create(
         self, client: Client, model: Model, plan: ModelPlan, version: SourceVersion, draft: Draft, path: Path | None
     ) -> ModelVersion | None:
-        """Create a version with the file or folder *path*, else without it, else not at all; note what is refused."""
+        """Create a version with the file or folder *path*. If that is refused, create the version without it.
+
+        Return None if the version is refused, too. Add a note about each refusal.
+        """
         subject = f"{plan.source.name} {version.name or version.number}"
         for files in dict.fromkeys((path, None)):
             try:
@@ -243,7 +247,10 @@ class _Import:
 
     @contextmanager
     def _files(self, plan: ModelPlan, version: SourceVersion) -> Iterator[Path | None]:
-        """Yield the files of a version if they are wanted and can be read; note the reason if they cannot."""
+        """Yield the files of a version; None if they are not wanted or cannot be read.
+
+        Add a note if they cannot be read.
+        """
         if not self._with_artifacts or not version.location:
             yield None
             return
@@ -260,7 +267,10 @@ class _Import:
             found.__exit__(None, None, None)
 
     def _place(self, client: Client, plan: ModelPlan, tally: _Tally) -> list[tuple[str, int]]:
-        """Set stages and aliases, and return the stages that need a proposal. Note what rules refuse."""
+        """Set stages and aliases, and return the stages that need a proposal.
+
+        Add a note about each change that rules refuse.
+        """
         reviewed = {rules.name for rules in client.list_stages() if rules.rule.proposal_only}
         proposed = []
         reason = f"as in {self._reader.name}"
@@ -293,7 +303,10 @@ class _Import:
             self.notes.append(Note("proposed", subject, f"{stage} needs a review: the branch is {made.branch}"))
 
     def _compare(self, plan: ModelPlan, version: SourceVersion) -> int:
-        """Compare the files of a version that was imported before; link them if it has none. Return what was added."""
+        """Compare the files of a version that was imported before, or link them if it has no files here.
+
+        Return 1 if files were linked, else 0.
+        """
         here = self._client.get_version(f"{plan.name}@{version.number}")
         subject = f"{plan.source.name} {version.number} artifact"
         held = next((link for link in here.view.record.artifacts if link.name == ARTIFACT), None)

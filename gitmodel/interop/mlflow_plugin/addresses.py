@@ -19,7 +19,7 @@ class RegistryAddress:
     """The registry of a URI, and the options after its "?".
 
     *registry* is a path or URL; "" is the registry that gitmodel finds from the current folder. With *links_only*, a
-    new version has the location of its files and no copy of them. With *opens_proposals*, a change of a stage that
+    new version records the location of its files instead of a copy. With *opens_proposals*, a change of a stage that
     needs a review becomes a proposal. With *stores_prompts*, MLflow's prompts are stored as models.
     """
 

@@ -15,7 +15,7 @@ from gitmodel.errors import NotFound, Refused
 from gitmodel.interop.mlflow_plugin import entities
 from gitmodel.interop.mlflow_plugin.failures import invalid, refused
 
-# The reason that is recorded: MLflow's calls have none.
+# The recorded reason of a change, because MLflow's calls give none.
 REASON = "through MLflow"
 
 

@@ -1,8 +1,8 @@
 """Records of gitmodel as entities of MLflow, and tags of MLflow as metadata. Pure: no I/O.
 
-Tags are in the table `tags` of the metadata, as the importer from MLflow writes them. Facts that gitmodel has no field
-for, such as the source of a version, are in the table `mlflow`. So are the times of MLflow, which are in milliseconds:
-MLflow sorts by them.
+Tags are in the table `tags` of the metadata, as the importer from MLflow writes them. Facts for which gitmodel has no
+field, such as the source of a version, are in the table `mlflow`. This table also has the times of MLflow in
+milliseconds, because MLflow sorts by them.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def read_tags(metadata: Mapping[str, Any]) -> dict[str, str]:
 
 
 def facts_of(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the facts that gitmodel has no field for; {} if there are none."""
+    """Return the facts of MLflow for which gitmodel has no field; {} if there are none."""
     facts = metadata.get(FACTS)
     return facts if isinstance(facts, Mapping) else {}
 

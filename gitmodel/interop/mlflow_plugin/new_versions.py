@@ -36,7 +36,7 @@ class NewVersion:
 class VersionMaker:
     """Creates versions in the registry of *client*. *find* finds a version by the name of its model and its number.
 
-    With *links_only*, a version has the location of its files and no copy of them.
+    With *links_only*, a version records the location of its files instead of a copy.
     """
 
     def __init__(

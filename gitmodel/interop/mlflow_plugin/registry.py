@@ -48,7 +48,7 @@ class Lists:
 class KeptVersion(NamedTuple):
     """A version that was read at the commit *tip*, while the stages and aliases of its model had these versions.
 
-    As long as both are the same, the version is: only a change of the branch or of a stage tag changes it.
+    As long as both are the same, the version has not changed: only a change of the branch or of a stage tag changes it.
     """
 
     tip: str | None
@@ -117,7 +117,10 @@ class Registry:
         return None
 
     def find_version(self, name: str, selector: str) -> ModelVersion | None:
-        """Return the same as `view_version` as an entity of MLflow, which is kept: do not change it."""
+        """Return the version that `view_version` returns, as an entity of MLflow.
+
+        The entity is cached: do not change it.
+        """
         kept = self._kept.get((name, selector))
         if kept is not None and self._is_current(kept):
             return kept.entity
@@ -219,7 +222,7 @@ class Registry:
         return lists.names
 
     def _current_lists(self) -> Lists:
-        """Return what is known of the current state of the registry."""
+        """Return the lists of the current state of the registry. After a change, they are empty."""
         lists, fingerprint = self._lists, self.client.fingerprint()
         if lists.fingerprint != fingerprint:
             lists = self._lists = Lists(fingerprint)

@@ -1,4 +1,4 @@
-"""The run that made a new version: what gitmodel records of it with the version."""
+"""The facts of the run that made a new version, which gitmodel records with the version."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ class RunFacts:
 
 
 def read_run(run_id: str, tracking_uri: str | None) -> RunFacts:
-    """Return the facts of a run; none if MLflow does not know the run. Logs a warning for values that are left out."""
+    """Return the facts of a run; empty facts if MLflow does not know the run.
+
+    Logs a warning about values that are left out.
+    """
     try:
         data = MlflowClient(tracking_uri=tracking_uri).get_run(run_id).data
     except MlflowException:  # for example a run of another server, or a run that was deleted

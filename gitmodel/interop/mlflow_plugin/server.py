@@ -1,4 +1,4 @@
-"""MLflow's server: it runs in a folder of its own, for users on other machines."""
+"""Facts about a process of `mlflow server`, which runs in its own folder and serves users of other machines."""
 
 from __future__ import annotations
 

@@ -354,7 +354,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
 
 
 def _copied(entity: T) -> T:
-    """Return a copy that the caller may change: the entities of a registry are kept."""
+    """Return a copy that the caller may change, because the entities of a registry are cached."""
     made = entity.__class__.__new__(entity.__class__)
     for name, value in entity.__dict__.items():
         made.__dict__[name] = value.copy() if type(value) in (dict, list) else value

@@ -61,7 +61,7 @@ class GtoRepository:
         for event in self._events():
             events.setdefault(event.model, []).append(event)
         for model, found in sorted(events.items()):
-            if any(event.version is not None for event in found):  # else these are tags of something else
+            if any(event.version is not None for event in found):  # otherwise another program wrote the tags
                 yield self._model(model, found)
 
     def run(self, id: str) -> SourceRun | None:
@@ -174,7 +174,7 @@ class GtoRepository:
 
 
 def _version_at(made: Mapping[str, SourceVersion], commit: str) -> str | None:
-    """Return the last version that was registered at *commit*, which an assignment of this commit means."""
+    """Return the last version that was registered at *commit*. A stage assigned to this commit has this version."""
     found = [version for version, entry in made.items() if entry.commit == commit and not entry.is_deleted]
     return found[-1] if found else None
 

@@ -1,4 +1,4 @@
-"""Reading MLflow's file store (a folder such as `mlruns`), without MLflow. Its files are YAML, or one value a file."""
+"""Reading MLflow's file store (a folder such as `mlruns`), without MLflow. Each file is YAML, or has one value."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class MlflowFolder:
     def _read_run(self, folder: Path) -> SourceRun:
         experiment = self._meta(folder.parent) if (folder.parent / "meta.yaml").exists() else {}
         histories = (_points(file, folder / "metrics") for file in _files(folder / "metrics"))
-        # as MLflow has it: the largest of the values with the highest step and the latest time
+        # the value that MLflow shows: the largest of the values with the highest step and the latest time
         last = {found[0].key: max(found, key=_rank).value for found in histories if found}
         return mlflow_values.read_run(
             self._meta(folder),

@@ -1,4 +1,4 @@
-"""Reading MLflow's SQLite database, without MLflow. The tables are those of MLflow 1.0 to 3; newer columns may lack."""
+"""Reading MLflow's SQLite database, without MLflow. Supports MLflow 1.0 to 3: newer columns may be missing."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _reading(path: Path) -> Iterator[None]:
         if "locked" in str(error):
             raise Unreachable(f"another program is writing to {path}", hint="run the same command again") from None
         raise Invalid(
-            f"{path} cannot be read as an SQLite database: {error}", hint="see that no copy was cut short"
+            f"{path} cannot be read as an SQLite database: {error}", hint="check that the file was copied completely"
         ) from None
 
 
