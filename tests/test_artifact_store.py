@@ -328,7 +328,7 @@ class TestEveryStore:
             get_folder(store, digest, tmp_path / "copy")
         assert not (tmp_path / "copy").exists()
 
-    def test_get_refuses_to_replace_an_existing_target(self, store, tmp_path):
+    def test_get_refuses_a_target_that_is_a_link_a_device_or_a_folder_with_files(self, store, tmp_path):
         digest, folder = put(store, b"a"), put(store, HEADER)
         (tmp_path / "full").mkdir()
         (tmp_path / "full" / "mine").write_bytes(b"mine")
@@ -523,7 +523,7 @@ class TestLocalStore:
         digest = put(store, b"a")
         assert stat.S_IMODE(place_of(store, digest).parent.stat().st_mode) == 0o2775
 
-    def test_a_file_without_a_digest_as_name_is_not_listed_as_an_object(self, local):
+    def test_a_file_that_is_a_link_or_not_named_by_a_digest_is_not_listed_as_an_object(self, local):
         digest = put(local, b"a")
         (local.root / "sha256" / "README").touch()
         (place_of(local, digest).parent / "note").touch()

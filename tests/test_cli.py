@@ -92,7 +92,7 @@ def test_the_example_commands_of_the_first_design_still_work(repo, capsys):
     )
 
 
-def test_a_version_made_by_hand_is_promoted_resolved_fetched_and_rolled_back(repo, capsys):
+def test_commands_create_promote_resolve_fetch_and_roll_back_a_version(repo, capsys):
     check_transcript(
         capsys,
         r"""
@@ -429,7 +429,7 @@ def test_an_artifact_that_cannot_be_stored_or_does_not_exist_is_refused(iris, ca
     )
 
 
-def test_a_purge_of_an_artifact_in_use_is_refused(iris, capsys):
+def test_deleting_a_model_or_version_in_use_and_a_wrong_alias_are_refused(iris, capsys):
     check_transcript(
         capsys,
         r"""
@@ -465,7 +465,7 @@ def test_a_purge_of_an_artifact_in_use_is_refused(iris, capsys):
     )
 
 
-def test_an_invalid_setting_is_refused(iris, capsys):
+def test_a_wrong_stage_model_or_setting_is_refused_with_a_hint(iris, capsys):
     check_transcript(
         capsys,
         r"""

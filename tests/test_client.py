@@ -121,7 +121,7 @@ class TestModels:
             assert "client.register_model" in caught.value.hint
 
     @pytest.mark.parametrize("wrong", [{"title": 3}, {"tags": "a"}, {"tags": [1]}, {"owners": 3}])
-    def test_a_field_of_the_wrong_type_is_refused_by_name(self, client, wrong):
+    def test_the_error_for_a_field_of_the_wrong_type_names_the_field(self, client, wrong):
         for use in (lambda: Model("iris", **wrong), lambda: client.register_model("iris", **wrong)):
             with pytest.raises(UsageError, match=f"invalid description of a model: {next(iter(wrong))}"):
                 use()
@@ -590,7 +590,7 @@ class TestRollback:
         with pytest.raises(NotFound):
             iris.rollback("production")
 
-    def test_the_history_of_a_stage_has_every_change_newest_first(self, iris):
+    def test_the_history_of_a_model_has_every_change_newest_first(self, iris):
         iris.get_version(1).set_stage("production", reason="first")
         iris.get_version(2).set_stage("production")
         iris.get_version(2).add_alias("champion")
@@ -1072,7 +1072,7 @@ class TestLeftovers:
         assert self.files(client) == ["staging.toml"]
 
     @pytest.mark.parametrize("stage", ["archived", "none"])
-    def test_archiving_or_removing_a_version_clears_all_of_its_stage_files(self, client, iris, stage):
+    def test_archiving_or_demoting_a_version_removes_all_of_its_stage_files(self, client, iris, stage):
         self.place(client, "staging", "production", markers=[1])
         client.apply()
         iris.get_version(1).set_stage(stage)
@@ -1115,7 +1115,7 @@ class TestDamage:
         with pytest.raises(Invalid, match=r"versions/2\.toml"):
             iris.get_version(2)
 
-    def test_a_stage_file_that_names_no_existing_version_is_reported(self, client, iris):
+    def test_apply_refuses_a_stage_file_that_names_no_existing_version(self, client, iris):
         editing.edit(
             client.repository.common_dir,
             {paths.stage_file("iris", "production"): SET_BY_HAND.format(9, records.links_digest(()))},

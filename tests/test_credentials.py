@@ -118,7 +118,7 @@ def test_a_password_that_has_only_digits_is_recognized():
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_text_that_only_resembles_a_credential_is_recorded(name):
+def test_text_that_only_resembles_a_credential_is_not_treated_as_one(name):
     assert credential_in({name: HARMLESS[name]}) == ""
     assert without_credentials({name: HARMLESS[name]}) == ({name: HARMLESS[name]}, [])
 

@@ -23,7 +23,7 @@ def test_without_a_registry_the_list_of_models_is_empty(code_repo: Path) -> None
         assert client.list_models() == ()
 
 
-def test_apply_without_a_registry_fails(
+def test_apply_check_and_plan_without_a_registry_fail(
     code_repo: Path, git: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(code_repo)

@@ -233,7 +233,7 @@ def test_gitmodel_and_the_cel_library_give_the_same_answer(text, record):
         max_size=7,
     ).map(" ".join)
 )
-def test_the_library_refuses_the_same_expressions(text):
+def test_an_expression_that_gitmodel_refuses_is_refused_by_the_library_too(text):
     import cel
 
     try:

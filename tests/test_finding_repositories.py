@@ -100,7 +100,7 @@ class TestBareRepositories:
         assert model(a, "list", "-q")[1] == "iris\n"
 
     @pytest.mark.parametrize("kind", ["bare", "clone"])
-    def test_a_server_hook_in_a_bare_repository_checks_pushed_commits(self, bare, two, git, kind):
+    def test_a_server_hook_in_a_bare_repository_or_a_clone_checks_pushed_commits(self, bare, two, git, kind):
         a, b = two
         host = bare if kind == "bare" else b
         code, out, err = ask(host, "git", "model", "hook", "install", "--server")

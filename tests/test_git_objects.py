@@ -189,7 +189,7 @@ def test_the_same_new_object_twice_in_one_change_is_written_once(bare):
     assert len([path for path in (bare / "objects").rglob("*") if path.is_file()]) == 1
 
 
-def test_writing_to_a_read_only_folder_is_reported_and_leaves_no_file(tmp_path):
+def test_a_file_in_place_of_the_folder_for_objects_is_reported_by_a_write(tmp_path):
     (tmp_path / "objects").write_bytes(b"a file where the folder belongs")
     objects = LooseObjects(tmp_path / "objects", "")
     with pytest.raises(Unreachable, match="git objects cannot be written") as caught:

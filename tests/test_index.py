@@ -616,4 +616,4 @@ def test_commands_that_do_not_search_do_not_load_sqlite(repo, monkeypatch, capsy
     for name in [*hidden, "sqlite3"]:
         monkeypatch.setitem(sys.modules, name, None)  # makes an import of the module raise ImportError
     code, _, err = ask(capsys, *command.split())
-    assert (code, err) == (0, err)
+    assert code == 0, err

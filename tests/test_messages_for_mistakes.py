@@ -152,7 +152,7 @@ hint: if `git status` shows none of your changes, type: git reset --hard
 """
 
 
-def test_commands_warn_if_the_metadata_branch_is_checked_out(iris, capsys, git):
+def test_a_command_that_moves_the_metadata_branch_warns_if_it_is_checked_out(iris, capsys, git):
     git(iris, "checkout", "--quiet", "gitmodel")
     assert ask(capsys, "list")[2] == ""
     assert ask(capsys, "promote", "iris@1", "production") == (0, "iris@1 is in production now\n", CHECKED_OUT)

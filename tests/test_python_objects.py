@@ -65,7 +65,7 @@ def test_one_version_can_have_files_and_objects(client):
     assert loaded["bytes"][1] == b"a,b"
 
 
-def test_equal_objects_are_stored_once_and_have_the_same_digest(client):
+def test_equal_objects_have_the_same_digest(client):
     model = client.get_model("iris")
     one, two = (model.create_version(data={"train": FRAME.copy()}).get_artifact("train").digest for _ in range(2))
     assert one == two

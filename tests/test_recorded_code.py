@@ -346,7 +346,7 @@ class TestSnapshots:
         assert "rate.py/a.py" in git(code, "ls-tree", "-r", "--name-only", snapshot).splitlines()
 
     @pytest.mark.parametrize("mark", ["--assume-unchanged", "--skip-worktree"])
-    def test_a_snapshot_contains_changes_of_a_file_that_the_index_marks_as_unchanged(self, code, git, mark):
+    def test_a_change_that_neither_times_nor_marks_of_the_index_show_is_detected(self, code, git, mark):
         git(code, "update-index", mark, "rate.py")
         edit_in_the_second_of_the_index(code, "rate.py", "RATE = 2\n")
         with Client() as client:
@@ -396,7 +396,7 @@ class TestSecretsInSnapshots:
         git(code, "config", "gitmodel.allowCredentials", "true")
         assert ask(capsys, "version", "create", "iris")[0] == 0
 
-    def test_a_snapshot_stores_a_symbolic_link_to_a_secret_as_a_link(self, code, tmp_path, capsys):
+    def test_a_snapshot_may_contain_a_symbolic_link_to_a_file_with_credentials(self, code, tmp_path, capsys):
         (tmp_path / "key").write_text(SECRETS["deploy.py"])
         (code / "key.txt").symlink_to(tmp_path / "key")
         assert ask(capsys, "version", "create", "iris")[0] == 0

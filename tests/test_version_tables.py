@@ -277,7 +277,7 @@ def test_runs_are_listed_with_parameters_and_metadata_and_sorted(runs, capsys):
     ]
 
 
-def test_the_result_of_list_models_can_become_rows_and_a_data_frame(client):
+def test_the_result_of_view_models_can_become_rows_and_a_data_frame(client):
     pytest.importorskip("pandas")
     client.update_model("iris", metadata={"risk": 2})
     found = client.view_models(sort="-versions")

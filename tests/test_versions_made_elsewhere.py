@@ -186,7 +186,7 @@ class TestLinksByDigest:
         assert sorted(client.store.digests()) == before
         assert [found.error for found in client.verify(version.reference)] == [""]
 
-    def test_a_transaction_creates_a_version_and_links_artifacts_by_digest_in_one_commit(self, client, wine, source):
+    def test_a_transaction_can_create_a_version_and_link_an_artifact_by_digest(self, client, wine, source):
         with client.transaction("Import") as change:
             version = change.get_model("wine").create_version(number=9)
             version.link_artifact("train", digest=source.get_artifact("train").digest)
@@ -210,7 +210,7 @@ class TestLinksByDigest:
             version.link_artifact("x", **given)
         assert state(client) == before
 
-    def test_linking_the_digest_of_a_folder_is_refused_if_the_store_lacks_one_of_its_files(self, client, wine, source):
+    def test_linking_the_digest_of_a_folder_is_refused_if_the_store_lacks_its_manifest(self, client, wine, source):
         net = source.get_artifact("net")
         client.store.remove(net.digest)
         with pytest.raises(NotFound):
