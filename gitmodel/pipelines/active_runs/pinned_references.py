@@ -22,9 +22,9 @@ from gitmodel.pipelines.step_context.step_requests import InputReference, Versio
 class Target(Frozen):
     """The version that a step works on.
 
-    *new* is True if the run creates the version. *again* is True if an earlier run created the version and failed, and
-    this run continues the version. *artifacts* has the names of the version's artifacts, including those that the run
-    will add. *since* is the last pull before the run that renumbered versions: the version had the number *number*
+    *new* is True if the run creates the version. *continues* is True if an earlier run created the version and failed,
+    and this run continues the version. *artifacts* has the names of the version's artifacts, including those that the
+    run will add. *since* is the last pull before the run that renumbered versions: the version had the number *number*
     after this pull. *settled* has the references whose notes of a renumbering the commit of the run drops, because the
     user confirmed the references. For a version that existed before the run, *record* is its record and *readable* has
     its artifacts by name.
@@ -35,7 +35,7 @@ class Target(Frozen):
     number: int
     name: str | None
     new: bool
-    again: bool = False
+    continues: bool = False
     stages: tuple[str, ...] = ()
     artifacts: tuple[str, ...] = ()
     since: int = 0

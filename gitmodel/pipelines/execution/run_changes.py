@@ -54,7 +54,7 @@ def plan_new_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -
     Raises NumberTaken.
     """
     model = snapshot.current_name(target.model)
-    if not target.again:
+    if not target.continues:
         if snapshot.load(paths.version_file(model, target.number), records.VersionRecord) is not None:
             raise NumberTaken(target)
         made = version_plans.plan_version(snapshot, model, draft, reserved=target.number)

@@ -91,23 +91,23 @@ def _begin(
     client.repository.share()
     journal = Journal(client.repository.common_dir)
     facts = {"pipeline": job.pipeline, "started": moment.isoformat(), "pid": os.getpid(), "executor": choice.name}
-    with journal.open_run(lambda: new_run_id(job.pipeline, moment), facts) as notes:
+    with journal.open_run(lambda: new_run_id(job.pipeline, moment), facts) as run_journal:
         try:
-            pinned = pin(client, found, journal, notes.id).with_inputs(job.recorded_inputs)
+            pinned = pin(client, found, journal, run_journal.id).with_inputs(job.recorded_inputs)
         except BaseException:
-            notes.discard()  # no step has run, so the journal has nothing to keep
+            run_journal.discard()  # no step has run, so the journal has nothing to keep
             raise
-        notes.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
-        notes.note_stored([(packages, "text")])
-        active = ActiveRun(notes.id, job, moment, code, packages, pinned, order(needs))
+        run_journal.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
+        run_journal.note_stored([(packages, "text")])
+        active = ActiveRun(run_journal.id, job, moment, code, packages, pinned, order(needs))
         try:
-            return _run(client, active, choice, executor, journal, notes, needs)
+            return _run(client, active, choice, executor, journal, run_journal, needs)
         finally:
             # rewritten at the end, because a step may have printed a text from which a later step makes a Secret
             if active.job.graph.known.secrets:
-                rewrite_logs(journal.logs(notes.id), active.job.graph.known.values().hide)
+                rewrite_logs(journal.logs(run_journal.id), active.job.graph.known.values().hide)
             with suppress(GitModelError):  # ignored, because gitmodel ignores the reservations of a run that has ended
-                release_names(client, pinned.targets.values(), notes.id)
+                release_names(client, pinned.targets.values(), run_journal.id)
                 if active.status != "succeeded":
                     _release_unread_numbers(client, active, choice)
 
@@ -118,33 +118,33 @@ def _run(
     choice: ExecutorChoice,
     executor: AbstractContextManager[RunningExecutor],
     journal: Journal,
-    notes: RunJournal,
+    run_journal: RunJournal,
     needs: dict[str, set[str]],
 ) -> Run:
     try:
         with tempfile.TemporaryDirectory(prefix="gitmodel-run-") as scratch, executor as place:
             # Workers on other machines cannot use a folder of this machine.
             local = scratch if choice.is_local else ""
-            Scheduler(client, active, place, choice, journal, notes, local).run(needs)
+            Scheduler(client, active, place, choice, journal, run_journal, local).run(needs)
     except BaseException as error:
         active.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
         # Ctrl-C also ended the git process that reads objects. The next read starts another process.
         client.repository.reader.close()
-        _record_failure(client, active, choice, notes, _hidden(error, active))
+        _record_failure(client, active, choice, run_journal, _hidden(error, active))
         raise
     if active.failed:
         active.status = "failed"
         text = active.results[active.failed].error
         assert text is not None
-        _record_failure(client, active, choice, notes, text)
+        _record_failure(client, active, choice, run_journal, text)
         raise _failure(active, text)
-    done = _commit(client, active, choice, notes)
+    done = _commit(client, active, choice, run_journal)
     with suppress(GitModelError):  # ignored, because the next run of the model releases the numbers
         release_numbers(client, active.targets.values(), journal)
     return done
 
 
-def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, notes: RunJournal) -> Run:
+def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, run_journal: RunJournal) -> Run:
     """Commit a run in which no step failed."""
     active.status = "succeeded"
     record = run_record(client, active, choice.name)
@@ -154,17 +154,17 @@ def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, notes: Ru
             refuse_secrets_in_plans(result.plans, active.job.graph.known.values())
         written = commit_run(client, record, active.targets, active.in_order())
     except KeyboardInterrupt:
-        notes.note(status="cancelled")  # if the commit exists nevertheless, gitmodel shows the record on the branch
+        run_journal.note(status="cancelled")  # if the commit exists nevertheless, gitmodel shows its record
         raise
     except Exception as error:
         # For example, another run took the name of the version, or a step planned a change that is impossible.
         active.status = "failed"
-        _record_failure(client, active, choice, notes, _hidden(error, active), keep=False)
+        _record_failure(client, active, choice, run_journal, _hidden(error, active), keep=False)
         raise
-    notes.note(status=active.status)
+    run_journal.note(status=active.status)
     if written is not None:
-        notes.discard()
-    notes.close()
+        run_journal.discard()
+    run_journal.close()
     record = replace(record, versions=(written or record).versions)
     view = RunView(active.id, record.pipeline, active.status, active.started, record)
     return Run._of(view, client._opened)
@@ -176,14 +176,20 @@ def _hidden(error: BaseException, active: ActiveRun) -> ErrorText:
 
 
 def _record_failure(
-    client: Client, active: ActiveRun, choice: ExecutorChoice, notes: RunJournal, error: ErrorText, *, keep: bool = True
+    client: Client,
+    active: ActiveRun,
+    choice: ExecutorChoice,
+    run_journal: RunJournal,
+    error: ErrorText,
+    *,
+    keep: bool = True,
 ) -> None:
     """Record a run that did not succeed. If this fails, log the error, so that the caller gets the error of the run."""
     try:
-        notes.note(error=asdict(error), failed_step=active.failed)
+        run_journal.note(error=asdict(error), failed_step=active.failed)
         record = run_record(client, active, choice.name, error, keep=keep)
         commit_run(client, record, active.targets, active.in_order())
-        notes.note(status=active.status)
+        run_journal.note(status=active.status)
         if active.status == "cancelled":
             log.warning("run %s was interrupted; `git model runs show %s` shows how far it came", active.id, active.id)
     except Exception as second:
@@ -191,7 +197,7 @@ def _record_failure(
         said = f"{second}{told_stored(stored)}"
         log.error("run %s, which %s, could not be recorded: %s", active.id, active.status, said)
         try:
-            notes.note(status=active.status)
+            run_journal.note(status=active.status)
         except GitModelError:
             return
 

@@ -49,7 +49,7 @@ class Scheduler:
         place: RunningExecutor,
         choice: ExecutorChoice,
         journal: Journal,
-        notes: RunJournal,
+        run_journal: RunJournal,
         scratch: str,
     ) -> None:
         self._client = client
@@ -58,14 +58,14 @@ class Scheduler:
         self._shares = choice.shares
         self._runs_alone = choice.name in ("in-order", "processes")
         self._journal = journal
-        self._notes = notes
+        self._run_journal = run_journal
         self._scratch = scratch
         self._keeps_values = (self._shares or bool(scratch)) and not active.job.temporary
         self._root = _root_of(client)
         self._code = ProjectCode(self._root)
         self._died: set[str] = set()
         self._attempts: Counter[str] = Counter()
-        self._logs = journal.logs(notes.id)
+        self._logs = journal.logs(run_journal.id)
         self._cache = StepCache(client, active, journal, self._code, self._root)
         models = dict.fromkeys(target.model for target in active.targets.values())
         self._stores = {model: client.access.urls(model) for model in ("", *models)}
@@ -133,7 +133,7 @@ class Scheduler:
             if cached is not None:
                 self._record(name, cached)
                 return True
-            self._notes.note(step=name)
+            self._run_journal.note(step=name)
             self._tell("started", name, 0.0)
             self._submit(self._place.submit, node, inputs)
         except UsageError as error:
@@ -230,7 +230,7 @@ class Scheduler:
         if result.status == "failed":
             self._active.failed = self._active.failed or name
         elif result.outputs and not is_kept:
-            self._notes.note_stored([(output.digest, output.format) for output in result.outputs])
+            self._run_journal.note_stored([(output.digest, output.format) for output in result.outputs])
         self._tell(result.status, name, result.seconds)
 
     def _verified(self, name: str, result: StepResult) -> StepResult:
@@ -302,7 +302,7 @@ class Scheduler:
             log=self._logs / node.name,
             attempt=0 if self._active.job.temporary else self._attempts[node.name],
             alone=self._runs_alone,
-            keep=str(self._notes.kept_values) if self._keeps_values else "",
+            keep=str(self._run_journal.kept_values) if self._keeps_values else "",
             inputs=inputs,
             outputs=list(node.outputs),
             values=dict(node.values),

@@ -21,11 +21,11 @@ from gitmodel.pipelines.project.opened_files import opened_by_module
 from gitmodel.pipelines.project.source_statements import SourceFile, hash_json, parse
 from gitmodel.pipelines.project.value_text import Description, describe_value, spell_value
 
-_Stamp = tuple[int, int, int]
+_LoadedStamp = tuple[int, int, int]
 
 # For each loaded module of the project, by name: its spec, which is another object after a reload, its file, and the
 # state of the file when this module first saw it.
-_loaded: dict[str, tuple[object, str, _Stamp | None]] = {}
+_loaded: dict[str, tuple[object, str, _LoadedStamp | None]] = {}
 
 
 class UnknownCode(Exception):
@@ -42,7 +42,7 @@ def note_loaded_modules() -> None:
             continue
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and not is_library(file):
-            _loaded[name] = (load, os.path.realpath(file), _stamp_of(file))
+            _loaded[name] = (load, os.path.realpath(file), _loaded_stamp(file))
         else:
             _loaded[name] = (load, "", None)
 
@@ -64,7 +64,7 @@ class Project:
 
     def read(self, path: str) -> SourceFile:
         """Return the parsed file *path*. Raises UnknownCode if it is unreadable, or edited after Python loaded it."""
-        stamp = _stamp_of(path)
+        stamp = _loaded_stamp(path)
         if stamp is None or self._stamps.get(path, stamp) != stamp:
             raise UnknownCode(f"{path} was edited after it was loaded")
         return _read_file(path, stamp)
@@ -199,7 +199,7 @@ def _is_kept(file: SourceFile, line: int, globals_: Mapping[str, Any], used: fro
 
 
 @lru_cache(maxsize=1024)
-def _read_file(path: str, stamp: _Stamp) -> SourceFile:
+def _read_file(path: str, stamp: _LoadedStamp) -> SourceFile:
     try:
         with open(path, "rb") as opened:
             return parse(opened.read())
@@ -207,7 +207,8 @@ def _read_file(path: str, stamp: _Stamp) -> SourceFile:
         raise UnknownCode(f"{path} cannot be parsed") from error
 
 
-def _stamp_of(path: str) -> _Stamp | None:
+def _loaded_stamp(path: str) -> _LoadedStamp | None:
+    """Return the time, size and inode of *path*; None for a missing file. New links to the file do not change these."""
     try:
         found = os.stat(path)
     except OSError:

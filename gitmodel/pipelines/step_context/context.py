@@ -248,7 +248,7 @@ class PlannedVersion:
 
     def _read(self) -> None:
         """Remember that the step read its version: gitmodel does not cache its result, and never reuses the number."""
-        self._context.is_particular = True
+        self._context.depends_on_run = True
         self._facts.read = True
 
     def _reason(self, text: str) -> str:
@@ -263,7 +263,7 @@ class PlannedVersion:
 class StepContext:
     """The context of a running step: its run, its pipeline, and the model version on which it works.
 
-    *is_particular* is True if the step read a fact that differs between runs. Then gitmodel does not cache its result.
+    *depends_on_run* is True if the step read a fact that differs between runs. Then gitmodel does not cache its result.
     *left_out* has the fields that gitmodel does not record because they looked like credentials, each with the kind of
     credential.
     """
@@ -284,7 +284,7 @@ class StepContext:
         self.outputs = outputs
         self.plans: list[Plan] = []
         self.left_out: list[tuple[str, str]] = []
-        self.is_particular = False
+        self.depends_on_run = False
         self._config = config
         found = facts.version
         self._version = PlannedVersion(found, self) if found else None
@@ -292,7 +292,7 @@ class StepContext:
     @property
     def run(self) -> str:
         """The id of the run."""
-        self.is_particular = True
+        self.depends_on_run = True
         return self._facts.run
 
     @property

@@ -112,7 +112,7 @@ class StepResult(Frozen):
     *withheld* has the outputs that were not stored because they seem to hold credentials, each with a message.
     *left_out* has the metadata and other fields that were left out because they looked like credentials, each with the
     kind of credential. *opened* is the state of the files that the step opened, or None if a file changed during the
-    step. *particular* is True if the same step could have another result in another run. *read* has the digests, by
+    step. *depends_on_run* is True if the same step could have another result in another run. *read* has the digests, by
     name, of artifacts that the step loaded from its version. *secrets* has the values of the Secrets that the step
     made. *read_version* is True if the step read a fact about its version. *may_pass_later* is True if the step failed
     and another attempt may succeed. *output* has what a step on another machine printed, as log files by name.
@@ -125,7 +125,7 @@ class StepResult(Frozen):
     withheld: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[tuple[str, str], ...] = ()
     opened: OpenedState | None = None
-    particular: bool = False
+    depends_on_run: bool = False
     error: ErrorText | None = None
     secrets: tuple[Any, ...] = ()
     read_version: bool = False
@@ -136,7 +136,7 @@ class StepResult(Frozen):
     @property
     def is_reusable(self) -> bool:
         """True if a later run may use the result instead of running the step."""
-        return self.status == "succeeded" and not self.particular and self.opened is not None
+        return self.status == "succeeded" and not self.depends_on_run and self.opened is not None
 
 
 def to_json(result: StepResult) -> dict[str, Any]:

@@ -160,6 +160,7 @@ def _run(
         # If the user interrupts the run, its process ends its workers by SIGTERM.
         with cleaning_up_when_terminated() if given is None else nullcontext():
             outputs.store(matched)
+    depends_on_run = context.depends_on_run or opened.reads_registry or bool(made or outputs.withheld)
     changes_stages = any(isinstance(plan, (StagePlan, AliasPlan, UpdatePlan)) for plan in context.plans)
     return StepResult(
         "succeeded",
@@ -169,7 +170,7 @@ def _run(
         left_out=tuple(context.left_out),
         read=context.read,
         opened=state,
-        particular=context.is_particular or opened.reads_registry or changes_stages or bool(made or outputs.withheld),
+        depends_on_run=depends_on_run or changes_stages,
     )
 
 
