@@ -40,7 +40,7 @@ class CiJob(Frozen):
 
 
 def read_job(environ: Mapping[str, str]) -> CiJob:
-    """Return the job that the CI variables describe: GitHub's, which Forgejo sets too, or GitLab's.
+    """Return the job that the CI variables of GitLab or of GitHub, which Forgejo sets too, describe.
 
     The token is `GITMODEL_HOST_TOKEN`, or else `GITHUB_TOKEN`. Raises UsageError outside of a job.
     """
@@ -149,7 +149,7 @@ def _list(job: CiJob, path: str) -> list[dict[str, Any]]:
 def _ask(job: CiJob, method: str, path: str, body: Mapping[str, Any] | None = None, *, missing: Any = None) -> Any:
     """Send a request to the host and return its answer.
 
-    For a 404, return *missing*, or raise an error if that is None.
+    If the host answers 404, returns *missing*, or raises an error if *missing* is None.
     """
     gitlab = job.kind == "gitlab"
     where = f"projects/{quote(job.repository, safe='')}" if gitlab else f"repos/{quote(job.repository)}"

@@ -68,7 +68,7 @@ def read_receiver(environ: Mapping[str, str], config: Mapping[str, str]) -> Rece
 
 
 def send(receiver: Receiver, body: bytes) -> None:
-    """Post *body*, which is JSON, and try again after a failure that may pass. Raises Unreachable.
+    """Post *body*, which is JSON, and try again after a temporary failure. Raises Unreachable.
 
     Ends after *limit* seconds at the latest: a thread sends, and is abandoned then.
     """

@@ -68,8 +68,8 @@ class HostFiles(Frozen):
 def set_up(repository: Repository, wanted: HostFiles) -> HostSetUp:
     """Commit the files for a host to the metadata branch, unless they are up to date.
 
-    Raises UsageError if there is no previous value for an empty one, and if the host cannot publish pages; Conflict,
-    without *force*, for a file that was changed by hand or not generated.
+    Raises UsageError if a value in *wanted* is empty and has no previous value, and if the host cannot publish pages;
+    Conflict, without *force*, for a file that was changed by hand or not generated.
     """
     return transact(repository, _planned(repository, wanted))
 

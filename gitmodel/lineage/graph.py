@@ -107,7 +107,7 @@ def _root(known: _Records, subject: str) -> tuple[str, Kind]:
 
 
 def _order(path: str) -> tuple[str, int, str]:
-    """Return the place of a record among others: by model, the oldest version first."""
+    """Return the sort key of the record at *path*: its model, then its number."""
     name = path.rpartition("/")[2]
     return path.split("/", 2)[1], len(name), name
 

@@ -107,7 +107,8 @@ def view_history(
     if sort == "when":
         events = reversed([*events])
     elif limit is not None and not filter and sort in ("", "-when"):
-        events = islice(events, min(limit + offset, sys.maxsize))  # no more: a shallow clone lacks older ones
+        # The search reads no more events than it needs, because reading them all fails in a shallow clone.
+        events = islice(events, min(limit + offset, sys.maxsize))
     rows = _with_records(repository, snapshot, events)
     return selection.of(rows, Holding.fields, nothing="no event that was searched")
 
@@ -161,7 +162,7 @@ def signature_faults(repository: Repository, commits: Sequence[Oid]) -> dict[str
 
 
 def broken_tags(repository: Repository, model: str, stage: str = "") -> list[str]:
-    """Return the faults of *model*'s tags that the branch does not confirm, such as after a rewrite of it."""
+    """Return the faults of the stage tags of *model* that do not count, such as after a rewrite of the branch."""
 
     def question(snapshot: Snapshot) -> list[str]:
         tags = snapshot.tags.of(snapshot.current_name(model))

@@ -42,7 +42,7 @@ class State(Frozen):
 
 
 class Past:
-    """Reading at one *state* of the branch; a `Writer` that refuses to write.
+    """A `Writer` that reads the registry at one past *state* of the branch, and refuses to write.
 
     The stages and aliases of that commit count as in force, because the tags of the past are unknown. A change that
     does not count by the rules of its stage, such as an unreviewed one, was never in force.

@@ -58,7 +58,8 @@ def begin(repository: Repository, *, store: str = "", new: bool = False) -> Begi
             trust(repository, store)
     known = repository.writable_tip()
     if repository.reader.resolve(repository.branch) is not None:
-        return Beginning(_record_store(repository, store))
+        _record_store(repository, store)
+        return Beginning(False)
     tracking = repository.tips.tracking_branch()
     if new and tracking:
         remote = tracking.split("/")[2]
@@ -175,15 +176,16 @@ def _make_store(url: str) -> None:
     open_store(url, default_root=Path()).create()
 
 
-def _record_store(repository: Repository, store: str) -> bool:
-    """Record *store* in the registry, unless it is "" or recorded already. Returns False: no registry was created."""
+def _record_store(repository: Repository, store: str) -> None:
+    """Record *store* in the registry, unless it is "" or recorded already."""
 
-    def plan(snapshot: Snapshot) -> Change[bool]:
+    def plan(snapshot: Snapshot) -> Change[None]:
         new = replace(snapshot.registry(), store=store)
         files = registry_file(snapshot, new, new)
-        return Change(False, subject=f"Keep artifacts in {store}", files=files)
+        return Change(None, subject=f"Keep artifacts in {store}", files=files)
 
-    return transact(repository, plan) if store else False
+    if store:
+        transact(repository, plan)
 
 
 def _registry_source(environ: Mapping[str, str], repo: str) -> str:

@@ -1,4 +1,4 @@
-"""Verifying the artifacts of versions: their bytes in the stores, by hash."""
+"""Verifying the artifacts of versions: comparing their bytes in the stores with the recorded hashes."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ class _News:
 
 
 def _renamed_to(change: FileChange) -> str | None:
-    """Return the new name of the model if *change*, of its record, renames it."""
+    """Return the new name of a model if *change*, which is of the model's record, renames the model."""
     with suppress(Invalid):
         if change.after is not None:
             return codec.decode(ModelRecord, change.after, change.path, newer=True).renamed_to

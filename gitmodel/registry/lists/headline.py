@@ -27,7 +27,7 @@ def headline_keys(registry: RegistryRecord) -> tuple[str, ...]:
 
 
 def metadata_keys(names: Iterable[str]) -> list[str]:
-    """Return the keys of metadata among *names* of values that gates read, each once.
+    """Return the keys of metadata among *names*, the names of the values that gates read, without duplicates.
 
     >>> metadata_keys(["metadata.accuracy", "holder.number", "metadata.accuracy"])
     ['accuracy']

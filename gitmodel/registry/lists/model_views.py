@@ -93,7 +93,7 @@ def list_models(
 
 
 def count_models(writer: Writer) -> int:
-    """Return the number of models that can be read, without their versions and stages."""
+    """Return the number of models whose records can be read. Reads neither versions nor stages."""
 
     def question(snapshot: Snapshot) -> int:
         return sum(isinstance(record, ModelRecord) for _, record in existing_models(snapshot))

@@ -115,7 +115,7 @@ def each_version(
 def each_row(
     writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> Iterator[VersionView | VersionRow | Invalid]:
-    """Iterate over `each_version` for a table. Reads few records, because the index has the fields that tables show."""
+    """Iterate over the versions of `each_version` for a table. Reads few records: the index has the fields."""
     return _Listing(writer, model, filter, limit, offset).rows()
 
 

@@ -53,9 +53,9 @@ def set_tags(
 
 
 class _TagMoves:
-    """The ref moves that carry out aims for stage tags of *snapshot*. Adds the tags to write to *new*.
+    """Collects the ref moves that bring the stage tags of *snapshot* to their aims. Adds the tags to write to *new*.
 
-    *refused* are the tags that this user may not move, with the reason.
+    *refused* are the stages whose tags this user may not move, with the reasons.
     """
 
     def __init__(self, repository: Repository, snapshot: Snapshot, new: list[NewObject]) -> None:

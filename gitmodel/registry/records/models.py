@@ -48,7 +48,7 @@ def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
 
 
 def find_to_change(writer: Writer, model: str | ModelRef) -> ModelRef:
-    """Return a reference for a change of *model*, which follows its current name. Raises NotFound.
+    """Return a reference to *model*, by its current name, for functions that change the model. Raises NotFound.
 
     Raises Refused for a name that a pull gave to another model, unless *model* confirms that it means the model that
     has the name now.
@@ -85,7 +85,7 @@ def update_model(
 
 
 def rename_model(writer: Writer, old: str | ModelRef, new: str) -> str:
-    """Rename a model. The old name still leads to it and is never given to another model."""
+    """Rename a model. The old name still leads to the model, and is never given to another model."""
     return change_model(writer, old, planning.plan_rename, new)
 
 

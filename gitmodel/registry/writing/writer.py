@@ -66,7 +66,7 @@ def change_version(
     *args: P.args,
     **options: P.kwargs,
 ) -> T:
-    """Commit the change that *plan* returns for a snapshot, the model and number that *ref* names there, and *args*.
+    """Call *plan* with a snapshot, the model and number that *ref* names, and *args*, and commit the change it returns.
 
     Raises NotFound; Refused for a number that a pull gave to another version, unless *ref* confirms that it means the
     version that has the number now.
@@ -87,7 +87,7 @@ def change_model(
     *args: P.args,
     **options: P.kwargs,
 ) -> T:
-    """Commit the change that *plan* returns for a snapshot, the name that *model* has there, and *args*.
+    """Call *plan* with a snapshot, the current name of *model* and *args*, and commit the change that it returns.
 
     The name may be a former name. Raises Refused for a name that a pull gave to another model, unless *model* confirms
     that it means the model that has the name now.

@@ -1,4 +1,4 @@
-"""Ranges BASE..HEAD: the base and head of a merge, and the defaults."""
+"""Reading a range of commits BASE..HEAD, the base and head of a merge, and its defaults."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def upstream(repository: Repository) -> Oid | None:
     """Return the remote's metadata branch as last seen; None without a remote, or before the first contact."""
     try:
         remote = remotes.choose_remote(repository)
-    except (NotFound, UsageError):  # a registry by URL is its own remote
+    except (NotFound, UsageError):  # a registry by URL has no remote besides its server
         return None
     return remotes.last_state(repository, remote).tip
 

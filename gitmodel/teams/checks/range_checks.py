@@ -1,4 +1,4 @@
-"""`check BASE..HEAD`: the problems of a change, judged on the result of its merge."""
+"""`check BASE..HEAD`: the problems that the merge of HEAD into BASE would have."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def list_problems(repository: Repository) -> list[Problem]:
 
 
 def _newest_valid(repository: Repository, tip: Oid) -> Oid | None:
-    """Return the newest of the last commits up to *tip* that has no problems by the cache; None if there is none."""
+    """Return the newest of the last commits up to *tip* that the cache has as valid; None if there is none."""
     at: Oid | None = tip
     for _ in range(_MOST_COMMITS):
         if at is None or not repository.commits.is_here(at):

@@ -24,7 +24,7 @@ class Limit(Frozen):
 
 
 def gate_limits(outcomes: Iterable[Outcome]) -> tuple[Limit, ...]:
-    """Return the limits with which the gates compare numbers of metadata, without equalities: they have no direction.
+    """Return the limits with which the gates compare numbers of metadata. Leaves out equalities, without a direction.
 
     >>> gate_limits([Outcome("good", passed=True, expression="metadata.test.loss < 1 && metadata.rows == 3")])
     (Limit(gate='good', key='test.loss', sign='<', number=1.0),)

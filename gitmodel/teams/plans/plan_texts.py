@@ -1,4 +1,4 @@
-"""A plan as text for a terminal, and the parts of it that its Markdown shows too."""
+"""A plan as text for a terminal, and the parts of this text that the Markdown of a plan has, too."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _DATA = "data"
 class TextChange(Frozen):
     """A text artifact or attachment that differs between two versions: the lines of its unified *diff*.
 
-    They have no header, and no line breaks at their ends.
+    The lines have no header, and no line breaks at their ends.
     """
 
     name: str

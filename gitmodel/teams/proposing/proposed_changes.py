@@ -123,7 +123,7 @@ def _plan_rules(wanted: ProposedChanges, edit: RulesEdit, base: Snapshot) -> Cha
 def _find_model(
     repository: Repository, wanted: ProposedChanges, model: str, base: Snapshot
 ) -> tuple[str, frozenset[Numbered]]:
-    """Return the name of *model* on *base*, and the renumberings that a change of the model deletes in this clone.
+    """Return the name of *model* on *base*, and the notes of renumberings that a change of the model deletes here.
 
     Raises Refused if *base* has another model of this name, and the errors of `Snapshot.model_to_change`.
     """

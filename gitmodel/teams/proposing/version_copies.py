@@ -47,7 +47,7 @@ class CopySide(NamedTuple):
 
 
 class WantedCopy(NamedTuple):
-    """The place of a copy: a *model* ("": the same name) and a *stage* ("": none). *why* can override its rules.
+    """The place of a copy: a *model* ("": the same name) and a *stage* ("": none). *why* can override rules.
 
     With *propose*, a proposal is written even if the branch accepts the change.
     """

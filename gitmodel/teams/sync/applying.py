@@ -43,7 +43,7 @@ def apply_at_remote(
     while True:
         pulled.append(pulling.pull(repository, remote))
         before = repository.tags.all()
-        if repository.rules.id() != ours:  # not the tag that the last attempt set
+        if repository.rules.id() != ours:  # another tag than the last attempt set
             rules = repository.rules.id()
         done = apply()
         ours, unguarded = repository.rules.id(), unguarded or done.unguarded

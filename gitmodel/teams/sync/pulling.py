@@ -176,7 +176,7 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
 
 
 def _rules_moves(repository: Repository, state: RemoteState, rules: Oid | None) -> list[RefMove]:
-    """Return the moves of the tag of the rules in force, to *rules*, and of the local copy of the remote's tag."""
+    """Return the moves that set the rules tag to *rules*, and the local copy of the remote's tag to its value."""
     moves = (
         repository.rules.moves(rules)
         if rules and rules != repository.rules.id()
@@ -260,7 +260,7 @@ def _signer(repository: Repository, commit: Oid) -> str:
 
 
 def _transactions(repository: Repository, tip: Oid, base: Oid) -> dict[str, Oid]:
-    """Map transaction ids to the remote's commits, to find local commits that the remote has in another form."""
+    """Map transaction ids to the remote's commits, to find local commits that the remote has with another id."""
     found = trailer_values(repository.git, tip, base, "Txn")
     # without squashed commits: each has several ids, and none shows the result of one local commit
     return {values[0]: commit for commit, values in found.items() if len(values) == 1}

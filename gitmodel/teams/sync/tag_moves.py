@@ -36,7 +36,7 @@ class LocalMoves(Frozen):
 
 
 def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> LocalMoves:
-    """Return the moves that give local stage tags the remote's values, except stages that unpushed commits changed.
+    """Return the ref moves that give local stage tags the remote's values, unless unpushed commits changed the stage.
 
     *tip* is the local branch. A tag that was set here and not moved at the remote stays for the next push. A pull never
     puts a change in force that the rules of a stage refuse. In a `signed` stage, a local tag that counts stays if the

@@ -30,7 +30,7 @@ def upload(
     *,
     transfer: Transfer = Transfer(),
 ) -> int:
-    """Upload the artifacts of versions between the commits *old* (None: all) and *new* from *local*.
+    """Upload from *local* the artifacts of the versions that commits from *old* (None: the first) to *new* changed.
 
     *store_of* opens the store of a model. Artifacts that this store lacks are copied to it.
     Returns the number of copied artifacts. Raises Unreachable if others cannot reach a store, or if an artifact is
