@@ -63,7 +63,7 @@ def test_contains_lists_the_versions_with_and_without_a_commit(repo, capsys):
         iris	2		production		COMMIT	false	true	false
         $ git model version contains nothing
         ! error: there is no commit 'nothing' in the code repository HERE
-        ! hint: name one as `git log` shows it; `git fetch` brings what others have
+        ! hint: name a commit as `git log` shows it; `git fetch` fetches the commits of others
         [3]
         """.replace("HERE", str(repo)).replace("COMMIT", run(repo, "rev-parse", "main")),
     )

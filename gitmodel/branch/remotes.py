@@ -206,7 +206,7 @@ def unreachable(remote: str, verb: str, answer: GitOutput) -> GitModelError:
             f"{remote} does not accept signed pushes, and push.gpgSign asks for them",
             hint="sign only where the server accepts it: `git config push.gpgSign if-asked`",
         )
-    return Unreachable(f"{remote} cannot be {verb}: {said}", hint="try again when it can be reached")
+    return Unreachable(f"{remote} cannot be {verb}: {said}", hint="try again when the remote can be reached")
 
 
 def remote_message(answer: GitOutput, reasons: list[str]) -> str:

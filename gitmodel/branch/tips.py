@@ -160,7 +160,8 @@ class Tips:
             except GitModelError as error:
                 raise Unreachable(
                     f"this clone has no registry, and remote {remote} cannot be asked for one: {error.message}",
-                    hint="try again when it can be reached, or begin one of your own with `git model init --new`",
+                    hint="try again when the remote can be reached, or begin a registry of your own with "
+                    "`git model init --new`",
                 ) from None
             if there:
                 tags = (f"+{prefix}*:{prefix}*" for prefix in (STAGE_TAGS, RULES_TAGS))

@@ -62,7 +62,7 @@ class CodeRepository:
         if not found:
             raise NotFound(
                 f"there is no commit {named!a} in the code repository {self.git.top}",
-                hint="name one as `git log` shows it; `git fetch` brings what others have",
+                hint="name a commit as `git log` shows it; `git fetch` fetches the commits of others",
             )
         return found
 

@@ -406,7 +406,7 @@ def test_install_and_uninstall_leave_the_hook_of_another_program_alone(code_repo
     code, out, err = ask(capsys, "-C", code_repo, "hook", "install")
     assert (code, out) == (4, "")
     assert err == (
-        f"error: {path} is another hook already\n"
+        f"error: {path} is already a hook of another program\n"
         f"hint: call gitmodel from it, with the arguments and the input from git: {program} hook run pre-push\n"
     )
     code, _, err = ask(capsys, "-C", code_repo, "hook", "uninstall")

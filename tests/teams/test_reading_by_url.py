@@ -315,7 +315,7 @@ def test_an_unreachable_server_is_reported_with_the_offline_option(team, host, t
     host.cut = ("GET", "git-upload-pack", "before")
     with pytest.raises(Unreachable, match=r"http://127.0.0.1:\d+/remote.git cannot be read") as error:
         service.get_version("iris@production")
-    assert "--offline answers from what was there at 20" in error.value.hint
+    assert "--offline answers from its state at 20" in error.value.hint
     with pytest.raises(Unreachable, match="cannot be fetched"):
         service.list_models()
     host.cut = None

@@ -124,7 +124,7 @@ class TestSigning:
         out, err = capsys.readouterr()
         assert (out, err) == (
             "",
-            "error: this must be signed, and git has no key to sign with\n"
+            "error: this change must be signed, and git has no key to sign with\n"
             "hint: run `git config gpg.format ssh` and `git config user.signingKey ~/.ssh/id_ed25519.pub`\n",
         )
         assert state(repo) == before
@@ -210,7 +210,7 @@ class TestCaught:
         both = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3), STAGING: None}, key="ada")
         target = run(repo, "rev-parse", f"{tag}^{{}}")
         run(repo, "update-ref", TAG, run(repo, "mktag", input=text.replace(target, both).encode()))
-        assert "its signature is not right" in forged(ada)
+        assert "its signature is invalid" in forged(ada)
 
     def test_a_signature_copied_from_another_commit_is_refused(self, ada, repo, keys):
         promote(ada, 2)
@@ -222,7 +222,7 @@ class TestCaught:
         forged = run(repo, "hash-object", "-t", "commit", "-w", "--stdin", input=forged.encode())
         run(repo, "update-ref", BRANCH, forged)
         ((_, why),) = ada.apply().refused
-        assert "its signature is not right" in why
+        assert "its signature is invalid" in why
 
     @pytest.mark.parametrize("what", ["author", "committer"])
     def test_a_signature_does_not_count_if_the_author_is_not_the_signer(self, ada, repo, keys, what):
@@ -655,7 +655,7 @@ class TestOpenPGP:
             signed.apply()
         run(repo, "update-ref", "-d", "refs/tags/model/iris/production")
         ((_, why),) = signed.apply().refused
-        assert "its signature is not right" in why
+        assert "its signature is invalid" in why
 
     def test_a_gpg_signature_with_an_unlisted_key_does_not_count(self, signed, tmp_path, keys):
         edit(tmp_path / "gpg", {"allowed_signers": line(keys, "bob")})

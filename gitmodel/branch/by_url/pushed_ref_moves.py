@@ -129,7 +129,8 @@ class PushedRefs:
         except Unreachable:
             raise Unreachable(
                 f"{error.message}; it is not known whether the change was made",
-                hint="run it again when the server can be reached; a new version needs the same --idempotency-key then",
+                hint="run the command again when the server can be reached; for a new version, with the same "
+                "--idempotency-key",
             ) from None
         return all(self.repository.reader.resolve_id(move.ref) == move.new for move in moves)
 

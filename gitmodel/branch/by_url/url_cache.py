@@ -114,7 +114,7 @@ class UrlCache:
         found = self.asked(question)
         if found is not None and isinstance(error, Unreachable):
             when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(found.when))
-            error.hint = f"try again when it can be reached; --offline answers from what was there at {when}"
+            error.hint = f"try again when the server can be reached; --offline answers from its state at {when}"
         return error
 
     @contextmanager

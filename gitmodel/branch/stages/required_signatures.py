@@ -157,7 +157,7 @@ class RequiredSignatures:
     ) -> str:
         emails = tuple(dict.fromkeys(map(_email, people)))
         if not allowed:
-            return f"there is no file {paths.SIGNERS} before it"
+            return f"its parent has no file {paths.SIGNERS}"
         if not all(emails):
             return "it lacks the e-mail address of the person who made it"
         when = min(max(claimed, *self._times(parent)), _LAST)

@@ -99,10 +99,10 @@ def _other_registry(repository: Repository, ref: StageRef, found: GitObject) -> 
 
 def _second(repository: Repository, ref: StageRef, other: str, place: str = "") -> ForeignTag:
     where = f"on the branch {other}" if other else f"that is not on {_short(repository.branch)}"
-    use = f"use that one with `GITMODEL_BRANCH={other.removeprefix('origin/')}`, or " if other else ""
+    use = f"use the other registry with `GITMODEL_BRANCH={other.removeprefix('origin/')}`, or " if other else ""
     if repository.url:
         branches = f"git ls-remote --heads {shlex.quote(repository.url)}"
-        use = f"use that one with `GITMODEL_BRANCH=BRANCH` (see `{branches}`), or "
+        use = f"use the other registry with `GITMODEL_BRANCH=BRANCH` (see `{branches}`), or "
     return ForeignTag(
         place or ref.stage,
         f"the tag {ref.name} belongs to a registry {where}, and two registries in one repository would share "

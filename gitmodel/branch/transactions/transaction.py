@@ -273,7 +273,7 @@ def _settling(repository: Repository, change: Change[Any]) -> tuple[list[RefMove
 
     moves, new = repository.renumbered.moves(noted)
     if not moves:
-        raise Moved("a note on a renumbered version was settled meanwhile", hint="try again")
+        raise Moved("another process settled a renumbering meanwhile", hint="try again")
     return moves, new
 
 

@@ -153,7 +153,7 @@ class _KeptGit:
         for move in moves:
             if files.read(move.ref) != move.old:
                 raise Moved(
-                    f"somebody moved a ref first: {move.ref} is not at {move.old or NO_OBJECT}", hint="try again"
+                    f"another process moved a ref first: {move.ref} is not at {move.old or NO_OBJECT}", hint="try again"
                 )
         self._tell("commit")
         self._expect("commit: ok")

@@ -47,7 +47,7 @@ def install(git: Git, name: str, program: Path) -> Hook:
         return Hook(name, path, False)
     if now is not None and _MARK not in now:
         raise Conflict(
-            f"{path} is another hook already",
+            f"{path} is already a hook of another program",
             hint=f"call gitmodel from it, with the arguments and the input from git: {call}",
         )
     with writing(path):
@@ -83,7 +83,7 @@ def hooks_folder(git: Git) -> Path:
     if scope not in ("local", "worktree"):
         raise Refused(
             f"core.hooksPath is set for all repositories ({scope}), and a hook there would run in each",
-            hint="set it for this one: git config core.hooksPath .git/hooks",
+            hint="set it for this repository only: git config core.hooksPath .git/hooks",
         )
     return git.path("rev-parse", "--git-path", "hooks")
 

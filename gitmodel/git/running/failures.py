@@ -44,7 +44,7 @@ _KNOWN: tuple[tuple[str, type[GitModelError], str, str], ...] = (
     (
         "but expected|reference already exists|unable to resolve reference",
         Moved,
-        "somebody moved a ref first: {said}",
+        "another process moved a ref first: {said}",
         "try again",
     ),
     (

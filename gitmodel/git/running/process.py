@@ -53,7 +53,7 @@ _SETTINGS = (
 )
 # Commands that change a repository or a remote. `config` and `remote` are missing, because most of their calls read.
 _WRITING = frozenset({"update-ref", "fetch", "push", "index-pack", "fast-import", "commit-graph", "repack"})
-NAME_ONE = "say which one is meant: `git model --repo PATH ...`, or unset the variable"
+NAME_ONE = "name the repository: `git model --repo PATH ...`, or unset the variable"
 
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -197,7 +197,7 @@ class Git(Frozen):
             ) from error
         stderr = without_progress(said.stderr.decode("utf-8", "replace"))
         if said.silent:
-            stderr += f"nothing was heard for {silence:g} seconds\n"
+            stderr += f"the remote sent nothing for {silence:g} seconds\n"
         return GitOutput(said.code, said.stdout.decode("utf-8", "replace"), stderr)
 
     def lines(self, *arguments: str, input: bytes = b"", answers: tuple[int, ...] = (0,)) -> list[str]:

@@ -25,7 +25,7 @@ _HEADERS = (b"gpgsig ", b"gpgsig-sha256 ")
 _KEY = re.compile(r"with \S+ key (\S+)")
 _STATUS = "[GNUPG:] "
 _BAD = {
-    "BADSIG": "its signature is not right",
+    "BADSIG": "its signature is invalid",
     "ERRSIG": "its key is not listed",
     "EXPSIG": "its signature has expired",
     "EXPKEYSIG": "its key has expired",
@@ -98,7 +98,7 @@ class SignatureVerifier:
             return self._ssh_fault(found, allowed, emails, when)
         if found.armor.startswith(_OPENPGP_BEGIN):
             return self._openpgp_fault(found, allowed, emails, when)
-        return "it is signed in a way that gitmodel does not know (it knows SSH and OpenPGP)"
+        return "its signature has a format that gitmodel does not know (it knows SSH and OpenPGP)"
 
     def signer(self, found: Signature) -> str:
         """Return the fingerprint of the key that made *found*, "" if the signature is invalid or the key unknown."""
@@ -129,7 +129,7 @@ class SignatureVerifier:
     def _why_not_ssh(self, found: Signature, email: str, said: str) -> str:
         key = self.signer(found)
         if not key:
-            return "its signature is not right"
+            return "its signature is invalid"
         when = next((line.partition(": ")[2] for line in said.splitlines() if "verify time" in line), "")
         return f"its key {key} is not listed for {email} in allowed_signers{f': {when}' if when else ''}"
 

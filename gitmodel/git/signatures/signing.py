@@ -66,14 +66,14 @@ class Signer:
         armor = self._sign_with_ssh(payload) if self._format == "ssh" else self._sign_with_gpg(payload, who)
         # A program that fails can nevertheless exit with 0.
         if not self._verifier.signer(Signature(payload, armor)):
-            raise Unsigned("git's signing program made no right signature; nothing was changed", hint=_HINT)
+            raise Unsigned("git's signing program made no valid signature; nothing was changed", hint=_HINT)
         return armor
 
     def _sign_with_ssh(self, payload: bytes) -> bytes:
         key = self._config.get("user.signingkey", "") or self._default_key()
         if not key:
             raise Unsigned(
-                "this must be signed, and git has no key to sign with",
+                "this change must be signed, and git has no key to sign with",
                 hint="run `git config gpg.format ssh` and `git config user.signingKey ~/.ssh/id_ed25519.pub`",
             )
         program = self._config.get("gpg.ssh.program") or "ssh-keygen"
@@ -118,7 +118,7 @@ class Signer:
         if done.returncode:
             lines = done.stderr.decode("utf-8", "replace").splitlines()
             said = " ".join(line.strip() for line in lines if line.strip() and not line.startswith("[GNUPG:]"))
-            raise Unsigned(f"this could not be signed: {said or command[0]}; nothing was changed", hint=_HINT)
+            raise Unsigned(f"this change could not be signed: {said or command[0]}; nothing was changed", hint=_HINT)
         return done.stdout
 
 
