@@ -1,4 +1,4 @@
-"""Client and its handles: the registry as Python objects, which read the branch again if the branch has moved."""
+"""`Client` and the handles that it returns, which read the metadata branch again after the branch has moved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Artifact", "Client", "Model", "ModelStages", "ModelVersion", "Models
 
 
 def __getattr__(name: str) -> Any:
-    # Commands without handles do not import their module, which takes 5 ms.
+    # Imported on first use: the module of the handles takes 5 ms, and many commands need no handle.
     if name not in __all__:
         raise AttributeError(f"module 'gitmodel.client' has no attribute {name!r}")
     import importlib

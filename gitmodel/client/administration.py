@@ -1,4 +1,5 @@
-"""Functions that administer a registry, its clones and its stores. Only commands need them, and services do not.
+"""Functions that administer a registry, its clones and its stores. Only commands call these functions; a program that
+serves models does not need them.
 
 Each function imports the modules that it needs only when it is called, so that commands start fast.
 """
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SAMPLE = 8  # how many artifacts of the clone's own store `lacks_artifacts` looks for in another store
+_SAMPLE = 8  # number of artifacts of the clone's own store that `lacks_artifacts` looks for in the default store
 
 # Setting up
 
@@ -128,14 +129,14 @@ def _find_store(client: Client) -> tuple[ArtifactStore | None, list[GitModelErro
 
 
 def find_broken_tags(client: Client, model: str, stage: str) -> list[str]:
-    """Return the faults of forged tags of *model*, or of its *stage*."""
+    """Return a sentence for each stage tag of *model*, or of its *stage*, that the branch does not confirm."""
     from gitmodel.lineage.history import broken_tags
 
     return broken_tags(client.repository, model, stage)
 
 
 def find_merged_tags(client: Client) -> list[Merged]:
-    """Return the merges of the branch by plain git that brought in stage tags."""
+    """Return the merge commits of the branch that plain git made, and that merged commits of stage tags."""
     from gitmodel.registry.promotion.put_in_force import merged_tags
 
     return merged_tags(client.repository)
@@ -179,7 +180,7 @@ def list_rules() -> tuple[str, ...]:
 
 
 def judge_push(client: Client, updates: Iterable[Update], *, force: bool) -> RangeCheck:
-    """Find the problems of a push that makes the ref moves *updates*."""
+    """Return the problems of a push that would move refs as *updates* says."""
     from gitmodel.teams.checks import received_pushes
 
     return received_pushes.judge_push(client.repository, updates, force=force)
@@ -224,7 +225,7 @@ def plan_purge(client: Client, digest: str) -> Purged:
 
 
 def check_copied(done: Copied) -> None:
-    """Raise Invalid if objects could not be copied. The error names the first of them."""
+    """Raise Invalid if some objects could not be copied. The error names the first of these objects."""
     from gitmodel.registry.named_stores.copying import check_copied
 
     check_copied(done)
@@ -234,7 +235,7 @@ def check_copied(done: Copied) -> None:
 
 
 def done_or_left_out(call: Callable[[], T]) -> tuple[T, LeftOut | None]:
-    """Call *call*, a push or apply. Return its result, and the error if its pull left out local changes."""
+    """Call *call*, which pushes or applies. Return its result, and the error if a pull left out local changes."""
     from gitmodel.teams.sync.pushing import LeftOut
 
     try:

@@ -54,7 +54,7 @@ class Client(
     *repo* is the path or URL of the registry. The default is `GITMODEL_REPO`, then `git config gitmodel.repo`, then the
     repository that contains *path*. The code repository is always the one that contains *path*. The default of *path*
     is the current folder. If you pass neither *path* nor *repo*, and `GIT_DIR` names another repository than that of
-    the current folder, every write raises UsageError. If you pass one of them, it takes precedence over `GIT_DIR`.
+    the current folder, every write raises UsageError. A *path* or *repo* that you pass takes precedence over `GIT_DIR`.
     *store* is the URL of the artifact store. The default is `GITMODEL_STORE`, then `git config gitmodel.store`, then
     the store of the registry.
 
@@ -97,7 +97,7 @@ class Client(
     def fingerprint(self) -> str:
         """Return a text that changes whenever the registry does: its branch, stages, rules or open proposals.
 
-        A program can keep its data until this text changes.
+        A program that caches data about the registry can keep the data until this text changes.
         """
         self.repository.renew()
         return self.repository.fingerprint()
@@ -149,15 +149,16 @@ class Client(
     ) -> CopiedVersion:
         """Copy a version with its artifacts, runs and lineage to the registry *to*: a path, a URL or a client.
 
-        The version gets the record `origin`. It belongs to the model of the same name, or to *model*, which is created
-        if necessary. It keeps its number if that number is higher than all others there, and gets the next number
-        otherwise. With *stage*, the version also enters this stage, by the rules of *to*; *force* overrides them and
-        needs a *reason*. Artifacts that the store of *to* has are not sent.
+        The copy has the record `origin`, which names the original. The copy belongs to the model of the same name, or
+        to *model*, which is created if necessary. The copy keeps its number if that number is higher than all numbers
+        of the model in *to*; otherwise it gets the next number. With *stage*, the copy also enters this stage, by the
+        rules of *to*; *force* overrides these rules and needs a *reason*. Artifacts that the store of *to* has already
+        are not sent.
 
-        If the server of *to* refuses the push, or with *propose*, the version is on a branch for a pull request, which
-        `branch` of the result names. If *to* has the version already, nothing changes, and `new` is False. Raises
-        NotFound, Conflict for a name that is taken, GateRefused, Refused for a stage that accepts only proposals,
-        Unreachable.
+        With *propose*, or if the server of *to* refuses the push, the copy is written to a branch for a pull request,
+        and `branch` of the result is the name of this branch. If *to* has the version already, nothing changes, and
+        `new` of the result is False. Raises NotFound, Conflict for a name that is taken, GateRefused, Refused for a
+        stage that accepts only proposals, Unreachable.
 
         >>> client.copy_version("iris@3", "https://git.example.org/production.git").reference     # doctest: +SKIP
         'iris@3'

@@ -66,7 +66,7 @@ def _content(repository: Repository, store: ArtifactStore, link: ArtifactLink) -
 
 
 def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, shown: str, trusted: bool) -> Any:
-    """Load the object in the artifact. Messages name it *shown*. Raises Refused for an unsafe format."""
+    """Load the object in the artifact. Messages call the artifact *shown*. Raises Refused for an unsafe format."""
     with (
         tempfile.TemporaryDirectory(prefix="gitmodel-") as folder,
         trust.trusting(opened.trusted_names, opened.suggested_names),

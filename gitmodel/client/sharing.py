@@ -24,7 +24,9 @@ from gitmodel.teams.sync.pushing import Pushed
 def plan_apply(
     opened: OpenRegistry, names: tuple[str, ...], *, reviewed: frozenset[str], ask_host: bool
 ) -> Callable[[], Applied]:
-    """Return a function that applies the changes that were reviewed, as *reviewed*, the host or the history says."""
+    """Return a function that applies the reviewed changes: those in *reviewed*, and those that the host or history
+    names.
+    """
     if not ask_host:
         return partial(put_in_force.apply, opened.repository, names, reviewed=reviewed)
     from gitmodel.hosts.api import read_job  # imported here: few calls ask a host

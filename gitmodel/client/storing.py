@@ -1,4 +1,6 @@
-"""Storing files and objects, or describing external files, and linking them to a version. Imported only for writing."""
+"""Storing files and objects, or describing external files, and linking them to a version. Only calls that write import
+it.
+"""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class ArtifactHandle:
         """The record of the artifact: name, kind, digest, size in bytes, format, metadata."""
         from gitmodel.registry.linked_artifacts import linking
 
-        if self._output is not None:  # runs do not change
+        if self._output is not None:  # the record of a run never changes
             return self._output.link
         return linking.only_artifact(self._version._record(), self._version._model, self._name)
 
@@ -131,7 +131,7 @@ class ArtifactHandle:
         repository is read-only, the last part of the path is the digest.
 
         Each call verifies the content, and replaces damaged files. Any number of threads and processes may call `path`
-        and read the result at the same time: a folder in the cache is never emptied.
+        and read the result at the same time, because gitmodel never empties a folder of the cache.
         """
         from gitmodel.client import reading
 

@@ -128,7 +128,8 @@ class Model(ModelHandle):
         """
         selector = version.value if isinstance(version, ModelStages) else version
         ref = replace(VersionRef.of(self.name, selector), renumbered=renumbered)
-        if ref.number is None and not renumbered and self._unconfirmed is None:  # the model is not in doubt
+        # `_unconfirmed` is None: the name of the model needs no confirmation.
+        if ref.number is None and not renumbered and self._unconfirmed is None:
             asked = self._ref
             ref = VersionRef(asked.model, ref.selector, since=asked.since, settles=asked.settles)
         return ModelVersion._find(self._registered(), ref)
@@ -173,11 +174,12 @@ class Model(ModelHandle):
         Records the commit of the code repository and whether there are uncommitted changes. A version that was made
         elsewhere has its own *code* instead: a full commit id, which the code repository need not have, or a `Code`.
         *runs* are ids of recorded runs that made the version, or records of runs, which are written in the same commit.
-        *number* must be above all numbers of the model. Numbers that it skips become deleted versions, at most 1,000.
+        *number* must be above all numbers of the model. The numbers between become deleted versions; at most 1,000 can
+        be skipped.
 
         >>> model.create_version(number=7, code="9fceb02d0ae598e95dc970b74767f19372d61af8")  # doctest: +SKIP
 
-        *imported* are the claims of another registry about the version: its source, and its author and time there.
+        *imported* are the claims of another registry about the version: its source, its author and its time there.
 
         If a version of the model was already created with *idempotency_key*, returns that version instead of creating
         another. In a CI job that uses a registry by URL, the default key is made from the id of the job; elsewhere
@@ -350,9 +352,9 @@ class ModelVersion(VersionHandle):
         progress: NamedProgress | None = None,
         warn: Callable[[str], object] | None = None,
     ) -> list[Artifact]:
-        """Store files, folders or objects and link them in one commit. *data* and its siblings map names to sources.
+        """Store files, folders or objects, and link them in one commit.
 
-        With *by_digest*, the sources are digests of objects that the artifact store has: see `link_artifact`.
+        *data*, *model_objects* and *deployments* map names to sources. With *by_digest*, the sources are digests of objects that the artifact store has: see `link_artifact`.
         With *external*, the sources are URIs, and nothing is stored: see `link_external`, also for *provider_digest*.
         *formats*, *follow_links*, *jobs*, *progress* and *warn* are as in `Model.create_version`. Raises the errors of
         `link_artifact` and `link_external`.
@@ -384,7 +386,7 @@ class ModelVersion(VersionHandle):
 
         The file is read once to hash it. With *provider_digest*, the file is not read: gitmodel uses the SHA-256 of the
         whole object that the store of the file reports. If the store has object versions, the current version is
-        linked. You can always link the same bytes at another place, to record the new location. Raises NotFound,
+        linked. To record a new location of the same bytes, link them there; this is always allowed. Raises NotFound,
         UsageError, Conflict if the file changed while it was read, Refused if the version is in a stage or has an
         alias, Unreachable.
 

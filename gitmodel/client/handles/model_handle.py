@@ -38,7 +38,7 @@ class ModelHandle:
     owners: Field[list[str]] = Field(list)
     metadata: Field[dict[str, Any]] = Field(dict)
     _ref: ModelRef
-    # The reference that the user wrote, if a pull had given this name to this model, until the user confirms it.
+    # The reference that the user wrote, if a pull gave its name to this model; None after the user has confirmed it.
     _unconfirmed: ModelRef | None
     # For a description that no client has registered: its fields.
     _given: Mapping[str, Any]
@@ -66,7 +66,7 @@ class ModelHandle:
 
     @classmethod
     def _find(cls, opened: OpenRegistry, ref: ModelRef, *, for_change: bool = False) -> Self:
-        """Return the model that *ref*, which a person wrote, names now. Raises NotFound, UsageError."""
+        """Return the model that *ref* names now; *ref* is what a user wrote. Raises NotFound, UsageError."""
         if ref.renumbered or for_change:
             return cls._from_ref(opened, models.find_to_change(opened.writer, ref))
         found, noted = models.find(opened.writer, ref)

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Field(property, Generic[T]):
-    """A property that reads the field of its name by `_field` of the handle, and converts the value by *kind*.
+    """A property that calls `_field` of the handle with the property's own name, and converts the result with *kind*.
 
     Without *doc*, the docstring is taken from DESCRIPTIVE, the table of the descriptive fields.
     """

@@ -57,7 +57,7 @@ class Run(RunView):
 
     @property
     def code(self) -> Code | None:
-        """The commit of the code at the start, and whether it had changes; None for a run that is not recorded."""
+        """The code at the start of the run: its commit, and whether it had uncommitted changes. None if not recorded."""
         return self.record.code if self.record else None
 
     @cached_property

@@ -85,7 +85,7 @@ class RunOutput(Artifact):
         if self._found is None:
             raise NotFound(
                 f"{self._described} has no format on record",
-                hint=f"its digest is {self._step.outputs[self._name]}; an earlier release recorded the run",
+                hint=f"its digest is {self._step.outputs[self._name]}; an earlier release of gitmodel recorded the run",
             )
         return self._found
 
@@ -122,7 +122,7 @@ def outputs_of(run: RunView, steps: Sequence[StepRecord], opened: OpenRegistry) 
 
 
 def _version_links(run: RunView, steps: Sequence[StepRecord], opened: OpenRegistry) -> Iterator[ArtifactLink]:
-    """Yield the artifacts of the run's versions, which have the formats if a step in *steps* has not recorded them."""
+    """Yield the artifacts of the run's versions if a step of *steps* has not recorded the formats of its outputs."""
     for reference in run.versions if any(step.outputs and not step.formats for step in steps) else ():
         with suppress(NotFound):  # the version was deleted
             yield from ModelVersion._find(opened, VersionRef.parse(reference))._record().artifacts

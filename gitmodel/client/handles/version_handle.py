@@ -50,7 +50,7 @@ class VersionHandle:
     _origin: OpenRegistry
     # The reference that follows the version when a pull renumbers it.
     _ref: VersionRef
-    # The reference that the user wrote, if a pull had given its number to this version, until the user confirms it.
+    # The reference that the user wrote, if a pull gave its number to this version; None after the user has confirmed it.
     _unconfirmed: VersionRef | None
     _frozen: Found | None
     _is_new: bool
@@ -81,7 +81,7 @@ class VersionHandle:
 
     @classmethod
     def _find(cls, opened: OpenRegistry, ref: VersionRef, *, for_change: bool = False, is_new: bool = False) -> Self:
-        """Return the version that *ref*, which a person wrote, names now. Raises NotFound, Invalid, UsageError."""
+        """Return the version that *ref* names now; *ref* is what a user wrote. Raises NotFound, Invalid, UsageError."""
         find = finding.find_to_change if ref.renumbered or ref.settles or for_change else finding.find
         found = find(opened.writer, ref)
         unconfirmed, frozen = ref if found.note else None, found if found.frozen else None
@@ -282,10 +282,10 @@ class VersionHandle:
         subfolder, attachments are written to that subfolder in the same way. Otherwise attachments are left out,
         because they can change at any time.
 
-        A missing commit is fetched from the remote where a push kept it. With *submodules*, those of the code are
-        fetched from their own remotes. Branches, the index and other work trees do not change; `git worktree remove`
-        removes the work tree. Raises NotFound for a missing commit or artifact; UsageError if *folder* exists; Refused
-        if a submodule cannot be fetched.
+        A missing commit is fetched from the remote where a push kept it. With *submodules*, the submodules of the code
+        are fetched from their own remotes. Branches, the index and other work trees do not change; `git worktree
+        remove` removes the work tree. Raises NotFound for a missing commit or artifact; UsageError if *folder* exists;
+        Refused if a submodule cannot be fetched.
         """
         from gitmodel.lineage.checkout import checkout
 

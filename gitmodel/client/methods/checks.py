@@ -38,7 +38,7 @@ class CheckMethods(OpenedClient):
     def list_problems(self) -> list[Problem]:
         """Return the problems that `check` finds on the branch now, for programs that ask again and again.
 
-        The clone remembers commits without problems. If it remembers a recent commit, only later changes are read.
+        The clone remembers which commits had no problems, so that only later changes are checked again.
         """
         from gitmodel.teams.checks.range_checks import list_problems
 

@@ -82,7 +82,7 @@ class HistoryMethods(OpenedClient):
         >>> client.signature_faults(event.commit for event in events)           # doctest: +SKIP
         {'8f41c02...': '', '13e33b3...': None}
 
-        Raises UsageError for what is not a full id of a commit, Invalid for a commit that does not exist, and Invalid
+        Raises UsageError for a text that is not a full commit id, Invalid for a commit that does not exist, and Invalid
         if a shallow clone hides the list of signers.
         """
         from gitmodel.domain.schema.object_ids import is_oid
@@ -167,8 +167,8 @@ class HistoryMethods(OpenedClient):
         """Return the sources of *subject* (*up*) and everything made from it (*down*), over at most *depth* runs.
 
         *subject* is a version such as `"iris@4"`, the id of a run, or a digest, of which `sha256:` and the first 7
-        digits are enough. An artifact that more than *few_from* versions have names only 20 of them. A notebook shows
-        the lineage as a drawing. Raises NotFound if *subject* names nothing in the registry.
+        digits are enough. For an artifact that more than *few_from* versions have, the result names only 20 of these
+        versions. A notebook shows the lineage as a drawing. Raises NotFound if *subject* names nothing in the registry.
 
         >>> client.lineage("iris@production", down=False).nodes         # doctest: +SKIP
         """

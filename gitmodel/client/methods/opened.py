@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class OpenedClient:
-    """A client with the parts of its registry: the methods of each topic are a subclass, and `Client` has all."""
+    """The parts of an open registry, for the methods of every topic. `Client` inherits from the class of each topic."""
 
     _opened: OpenRegistry
 

@@ -129,9 +129,10 @@ class SharingMethods(OpenedClient):
         pairs of a model and its new name. *rules* are changes of the rules of stages: AddStage, UpdateStage,
         RemoveStage, AddGate and RemoveGate. *push* pushes the branch; in a registry by URL, the branch is always
         pushed. *open* also opens the pull request on the host. *leave* allows moving a version to an earlier stage when
-        that empties its later stage. *renumbered* confirms that a number that a pull gave to another version means the
-        version that has it now. Raises Refused for a version that the remote does not have. Raises GateRefused if a
-        version fails a rule, unless *force* overrides the rule with a *reason*. Raises Conflict, NotFound, Unreachable.
+        that empties its later stage. If a pull gave a number to another version, *renumbered* confirms that you mean
+        the version that has the number now. Raises Refused for a version that the remote does not have. Raises
+        GateRefused if a version fails a rule, unless *force* overrides the rule with a *reason*. Raises Conflict,
+        NotFound, Unreachable.
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """

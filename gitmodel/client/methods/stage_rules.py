@@ -41,9 +41,9 @@ class StageRuleMethods(OpenedClient):
 
         *after* lists the places from which a version may enter: stages, "archived" and "none". With *proposal_only*, a
         change of the stage needs a reviewed proposal; with *signed*, its commit and tag need signatures. With
-        *direct_rollback*, a version that was in the stage before may return without these rules, except signatures. If
-        the stage has these rules already, nothing changes. Raises UsageError for an invalid name or place, Conflict if
-        the name is taken.
+        *direct_rollback*, a version that was in the stage before may return without meeting these rules; only
+        signatures are still required. If the stage has these rules already, nothing changes. Raises
+        UsageError for an invalid name or place, Conflict if the name is taken.
 
         >>> client.add_stage("canary", before="production", after=["staging"])               # doctest: +SKIP
         """
@@ -66,7 +66,7 @@ class StageRuleMethods(OpenedClient):
         direct_rollback: bool | None = None,
         reason: str = "",
     ) -> ChangedRules:
-        """Change the rules of a stage that are given, and put them in force.
+        """Change those rules of a stage that are given as arguments, and put the new rules in force.
 
         The arguments are those of `add_stage`; `after=[]` allows any place. Raises UsageError for an unknown stage or
         place. Raises Refused if the stage is `proposal_only`: then use `propose(rules=[UpdateStage(...)])`.

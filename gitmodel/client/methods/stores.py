@@ -86,7 +86,7 @@ class StoreMethods(OpenedClient):
     def suggested_names(self) -> tuple[str, ...]:
         """Return the names of classes and functions that the registry suggests to trust: `[formats] trust`.
 
-        A suggested name has no effect until this machine trusts it. Raises Invalid if the rule cannot be read.
+        A suggested name has no effect until this machine trusts it. Raises Invalid if the setting cannot be read.
 
         >>> client.trust_names(*client.suggested_names())  # doctest: +SKIP
         ('mypackage.models.Net',)

@@ -137,7 +137,7 @@ class VersionMethods(OpenedClient):
     def read_records(self, model: str, numbers: Iterable[int]) -> list[VersionRecord | Invalid]:
         """Return the records of the versions *numbers* of *model*, and an error for a damaged one.
 
-        The result has the order of *numbers*, and also deleted versions. Raises NotFound.
+        The records are in the order of *numbers* and include deleted versions. Raises NotFound.
         """
         from gitmodel.registry.lists import version_lists
 
@@ -145,9 +145,9 @@ class VersionMethods(OpenedClient):
         return version_lists.read_records(self.repository, model, numbers)
 
     def version_ids(self, model: str) -> dict[int, VersionIds]:
-        """Return the git object ids of the files of each version of *model*, newest first, also of deleted ones.
+        """Return the git object ids of the files of each version of *model*, newest first, deleted ones included.
 
-        The ids change whenever the record does, and whenever the version is archived. Raises NotFound.
+        The ids change whenever the record changes and whenever the version is archived. Raises NotFound.
         """
         from gitmodel.registry.lists import version_lists
 

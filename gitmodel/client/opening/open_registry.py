@@ -52,7 +52,7 @@ class OpenRegistry:
         if names_url(path) or os.path.isfile(path):  # a URL or a git bundle names the registry, as *repo* does
             path, repo = ".", repo or path
         self.environ = environ
-        # False: the user gave no folder, so that `GIT_DIR` may name another repository.
+        # `path_named` is False if the user gave no folder: then `GIT_DIR` may name another repository.
         self.path = Path(path).expanduser()
         self.path_named = self.path != Path()
         self.repository = self._open(repo, terms)
@@ -61,7 +61,7 @@ class OpenRegistry:
         # The target of changes: the branch itself, or the batch of a transaction.
         self.writer: Writer = Direct(self.repository)
         self._store = store or ""
-        # What the lineage read at the last commit.
+        # The records that `lineage` read, by the commit of the branch, for the next call at the same commit.
         self.lineage_at: dict[Oid | None, AtCommit] = {}
         self._keyed: Counter[str] = Counter()
         self._kept: KeptCommits | None = None
@@ -69,7 +69,7 @@ class OpenRegistry:
 
     @property
     def lasting(self) -> OpenRegistry:
-        """The registry that handles keep: this one or, for a transaction that has ended, the original registry."""
+        """The registry that a handle uses: this one or, after the end of a transaction, the one in which it began."""
         return self._outer or self
 
     @cached_property
@@ -109,7 +109,7 @@ class OpenRegistry:
 
     @property
     def job(self) -> str:
-        """The id of the CI job for the idempotency keys of versions that it creates by URL; "" elsewhere."""
+        """The id of the CI job, for idempotency keys; "" outside of a job or in a registry that is not by URL."""
         by_job = self.repository.url and not isinstance(self.writer, Batch)
         return by_url.job_key(self.environ) if by_job else ""
 

@@ -63,7 +63,7 @@ def succeed(run: RunRecording) -> None:
 
 
 def fail(run: RunRecording, error: BaseException) -> None:
-    """Record the run as failed or cancelled. If this fails, only log it, so that the caller sees *error*."""
+    """Record the run as failed or cancelled. If that is impossible, only log why, so that the caller sees *error*."""
     status: Status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
     repository = run.opened.repository
     repository.reader.close()  # Ctrl-C also ended the git process that reads objects
@@ -90,7 +90,9 @@ def fail(run: RunRecording, error: BaseException) -> None:
 
 
 def _refuse_removed(run: RunRecording) -> None:
-    """Raise Conflict if an artifact of the run is no longer in its store. Renew the old timestamps of the others."""
+    """Raise Conflict if an artifact of the run is no longer in its store. Renew old timestamps of the others for `store
+    gc`.
+    """
     keep_packages(run.opened.store)
     store = run.opened.access.everywhere()
     for name, link in run.links.items():
@@ -163,7 +165,7 @@ def _record(
 ) -> RunRecord:
     start = run.start
     links = dict(sorted(run.links.items()))
-    # left out with a version, whose own links have the kind, size and format
+    # empty with a version: the links of the version have the kinds, sizes and formats
     described = links if made is None else {}
     record = RunRecord(
         id=start.id,

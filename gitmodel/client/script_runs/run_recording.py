@@ -153,7 +153,7 @@ class RunRecording:
         self.links[name] = replace(link, metadata={**link.metadata, **metadata})
 
     def link(self, given: storing.GivenArtifacts) -> None:
-        """Store artifacts and link them. If this fails, keep those that are objects in files."""
+        """Store artifacts and link them. If that fails, keep the objects among them in files of this machine."""
         with self.keeping_values(given.sources):
             self.store(given)
 

@@ -57,7 +57,7 @@ class RunVersion:
     ) -> None:
         """Put the version into *stage* when the run succeeds. Raises UsageError for an unknown stage.
 
-        If a rule of the stage refuses the promotion, it is left out with a warning, and the run succeeds.
+        If a rule of the stage refuses the promotion, gitmodel warns and leaves it out, and the run succeeds.
         """
         self._run.refuse_ended()
         self._run.check_stage(str(stage))

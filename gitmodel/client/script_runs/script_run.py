@@ -133,7 +133,7 @@ class ScriptRun:
         if self._run.inputs.get(key, link.digest) != link.digest:
             raise Conflict(
                 f"run {self.name} has another input {key}",
-                hint=f'give this one another name: run.use("{found.version.reference}", "{link.name}", name="NAME")',
+                hint=f'give this input another name: run.use("{found.version.reference}", "{link.name}", name="NAME")',
             )
         self._run.inputs[key] = link.digest
         return found
@@ -229,13 +229,13 @@ class ScriptRun:
         if isinstance(found, Attached):
             raise UsageError(
                 f"{found.name} of {of} is an attachment, which lineage does not follow",
-                hint="link it to a version as an artifact, and use that",
+                hint="link it to a version as an artifact, and use the artifact",
             )
         theirs, ours = found.version._opened.repository, self._run.opened.repository
         if (theirs.url, theirs.common_dir) != (ours.url, ours.common_dir):
             raise UsageError(
                 f"{found.name} of {of} is in another registry, {theirs.url or theirs.common_dir}",
-                hint="import its version into this one: version.export(FILE), client.import_version(FILE)",
+                hint="import its version into this registry: version.export(FILE), client.import_version(FILE)",
             )
         return found
 
