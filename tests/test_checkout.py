@@ -75,7 +75,7 @@ def test_a_checkout_is_refused_if_a_submodule_cannot_be_fetched_unless_submodule
         f"""
         $ git model checkout iris@1 {place} --no-submodules
         {place} has the code of iris@1 at <commit>
-        ! left out: library; `git submodule update --init` in it checks submodules out
+        ! left out: library; `git submodule update --init` in the new folder checks submodules out
         """,
     )
     assert not list((place / "library").iterdir())

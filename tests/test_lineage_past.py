@@ -208,7 +208,7 @@ def test_at_warns_of_a_commit_that_is_later_than_the_next_commit(repo, capsys):
         client.get_version("iris@2").log_metadata(later=True)
     code, _, err = ask(capsys, "resolve", "iris@2", "--at", "2026-12-25")
     assert code == 0
-    assert f"clocks disagree: {ahead[:10]} came before" in err
+    assert f"clocks disagree: commit {ahead[:10]} is earlier on the branch" in err
     with Client(repo) as client:
         assert client.at("2026-12-25").get_version("iris@2").metadata["later"] is True
         # The commit `late` has a wrong date, in 2030, but it is before the commit `later` on the branch.

@@ -71,10 +71,10 @@ COMMANDS = {
     "doctor": Entry("care.checks:doctor", "Find problems of this clone, and fix them.", "Care"),
     "store": Entry("care.stores:store", "Manage artifact stores.", "Care"),
     "formats": Entry("care.formats:formats", "List the formats of artifacts, and trust names.", "Care"),
-    "maintenance": Entry("care.maintenance:maintenance", "Keep commands that read the history fast.", "Care"),
+    "maintenance": Entry("care.maintenance:maintenance", "Make commands that read the history faster.", "Care"),
 }
 ALSO = {"versions": "version"}
-# Words for which a person may look, each with the command that gitmodel suggests instead.
+# Words that a person may type, each with the command that gitmodel suggests instead.
 MEANT = {
     "add": "link",
     "attach": "link --attachment",
@@ -101,7 +101,7 @@ MEANT = {
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        if ctx.params["verbose"]:  # an eager option, so it is here in any order
+        if ctx.params["verbose"]:  # click has read this option already, because it is eager
             from gitmodel.client.installation import describe_installation
 
             lines = [f"{name:<18}{text}".rstrip() for name, text in describe_installation()]
@@ -135,7 +135,12 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     help="By URL: how long to retry while others write. Default: 60.",
 )
 @click.option("--version", is_flag=True, expose_value=False, callback=_print_version, help="Print the version.")
-@click.option("--verbose", is_flag=True, is_eager=True, help="With --version: print what a report of a problem needs.")
+@click.option(
+    "--verbose",
+    is_flag=True,
+    is_eager=True,
+    help="With --version: also print the system and the packages, for reports of problems.",
+)
 @click.pass_obj
 def program(
     invocation: Invocation,
@@ -248,7 +253,7 @@ def _call(arguments: Sequence[str], prog_name: str, invocation: Invocation) -> i
 
 
 def _message(error: click.UsageError) -> str:
-    """Return the message of *error*. Leaves out the wrong suggestion of click to use --help instead of --model."""
+    """Return the message of *error*, without click's suggestion of --help for an option such as --model."""
     if isinstance(error, click.NoSuchOption) and error.possibilities == ["--help"] and "--h" not in error.option_name:
         return error.message
     return error.format_message()
@@ -262,7 +267,7 @@ def _usage_hint(error: click.UsageError) -> str:
     if pairs and "unexpected extra argument" in error.message and "=" in error.message:
         return f"write `{pairs[0]} KEY=VALUE` for each value; `{ctx.command_path} -h` has an example"
     if isinstance(error, click.NoSuchOption) and ctx.command is program.get_command(ctx, "run"):
-        return "options of a pipeline are those of @pipeline, or in Python of Pipeline.with_options"
+        return "set the options of a pipeline with @pipeline, or in Python with Pipeline.with_options"
     if ctx.command is program.get_command(ctx, "list") and "unexpected extra argument" in error.message:
         return "write `git model version list MODEL` for the versions of a model, or `git model show MODEL`"
     has = "lists the commands" if isinstance(ctx.command, LazyGroup) else "has an example"
@@ -270,7 +275,7 @@ def _usage_hint(error: click.UsageError) -> str:
 
 
 def _report(error: GitModelError, invocation: Invocation, arguments: Sequence[str]) -> int:
-    # The format is searched in the arguments, because parsing can fail before it gets to --format.
+    # The format is searched in the arguments, because parsing can fail before it reaches --format.
     invocation.output.format = _wanted_format(arguments) or invocation.output.format
     public = next((kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__), GitModelError)
     invocation.output.error(error, kind=public.__name__)

@@ -27,7 +27,7 @@ _LOCATING = {
     "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
 }  # fmt: skip
-# The name of the output format for people, in commands that draw a tree.
+# The name of the default output format, for people, of commands that draw a tree.
 TREE = "tree"
 
 
@@ -75,7 +75,7 @@ class Invocation:
 
     @property
     def folder(self) -> str:
-        """The folder of -C, or ".". If no environment variable names a repository, -C names it, like --repo."""
+        """The folder of -C; "." without -C, or if a variable such as GIT_DIR names a repository."""
         return os.getcwd() if self._named and not _LOCATING & os.environ.keys() else "."
 
     def _in_the_past(self, client: Client, moment: str) -> Client:
@@ -98,8 +98,8 @@ class Invocation:
         self.output.note(f"{what} is what the branch recorded at {state}; it may not have been in force")
         if state.ahead:
             self.output.warn(
-                f"clocks disagree: {state.ahead[:10]} came before, and its own says that it came after that date",
-                f"name a commit where it matters: {by_commit}",
+                f"clocks disagree: commit {state.ahead[:10]} is earlier on the branch, but its date is later",
+                f"if the order matters, name a commit: {by_commit}",
             )
 
     def enter(self, folder: str) -> None:

@@ -186,7 +186,7 @@ class Output:
 
     @contextmanager
     def progress_of_each(self, verb: str, *, unit: str = "") -> Iterator[Callable[[str, int, int], None] | None]:
-        """Do the same as `progress` for several objects in turn.
+        """Yield a function like that of `progress`, for several objects in turn.
 
         The first argument of the function is the object's name.
         """

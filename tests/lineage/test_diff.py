@@ -96,7 +96,7 @@ def test_diff_reports_commits_that_only_the_first_version_has(story, git, capsys
         made = client.get_model("iris").create_version()
     _, out, _ = ask(capsys, "diff", "iris@20", made.reference)
     assert "Fix the rate" in out
-    assert "  1 of the first are not in the second: git log " in out
+    assert "  1 commit only in the first version: git log " in out
 
 
 def test_diff_names_a_missing_code_commit_and_the_fetch_to_run(story, tmp_path, git, capsys, monkeypatch):

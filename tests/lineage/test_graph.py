@@ -263,7 +263,7 @@ def test_lineage_ends_at_a_cycle_of_records_and_names_the_cycle(client, capsys):
     code, out, err = ask(capsys, "lineage", A)
     assert code == 0
     assert "  (shown above)" in out
-    assert err.startswith("warning: this goes round in a circle: ")
+    assert err.startswith("warning: the lineage goes round in a circle: ")
     assert find_cycle(client.lineage(B, down=False))
 
 

@@ -57,13 +57,13 @@ def test_stages_and_gates_are_added_changed_and_removed(client, repo, capsys):
         $ git model stage gate add production accuracy 'metadata.accuracy >= 0.9' --message 'too low'
         production: gate accuracy added: metadata.accuracy >= 0.9 ("too low")
         $ git model stage gate add production accuracy 'metadata.accuracy >= 0.9' --message 'too low'
-        nothing changed: the rules of production are these already
+        nothing changed: production has these rules already
         $ git model stage add canary --before production --after staging --after none
         canary: stage added
         canary: after any place -> none, staging
         order of the stages: staging, canary, production
         $ git model stage add canary --before production --after none --after staging
-        nothing changed: the rules of canary are these already
+        nothing changed: canary has these rules already
         $ git model stage update production --after canary --proposal-only --direct-rollback
         production: after any place -> canary
         production: proposal_only false -> true
@@ -285,7 +285,7 @@ class TestProposals:
         merge(repo, {"gitmodel.toml": editing.read(repo, "gitmodel.toml", at=made.commit)})
         assert [stage.in_force for stage in client.list_stages()] == [True, False]
         code, _, err = ask(capsys, "stage", "list")
-        assert (code, "other rules count, too, until `git model apply`" in err) == (0, True)
+        assert (code, "earlier rules also apply until `git model apply`" in err) == (0, True)
         with pytest.raises(GateRefused):
             client.promote("iris@1", "production")
         client.apply()
@@ -313,7 +313,7 @@ class TestProposals:
         assert (made["rule_changes"], made["ready"]) == (["qa: stage added"], True)
         assert toml(repo) == TEXT
         code, _, err = ask(capsys, "stage", "update", "production", "--no-signed", "--propose")
-        assert (code, "the rules of production are these already" in err) == (4, True)
+        assert (code, "production has these rules already" in err) == (4, True)
 
     def test_a_proposal_cannot_remove_a_stage_that_has_a_version_on_the_base_branch(self, client, repo):
         client.promote("iris@1", "staging")

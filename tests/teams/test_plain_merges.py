@@ -165,7 +165,9 @@ def test_a_fast_forward_of_a_proposal_updated_by_a_merge_keeps_the_stages_in_for
     monkeypatch.chdir(team.folder / "ada")
     assert run(["check", f"gitmodel..{merge}"]) == 0
     err = capsys.readouterr().err
-    assert f"the change contains a merge of the branch, {merge[:10]}: after a fast-forward to it" in err
+    assert (
+        f"the change contains a merge of the branch, {merge[:10]}: if the branch is fast-forwarded to the change" in err
+    )
     git(tree, "push", "-q", "origin", "HEAD:gitmodel")
     bob.pull()
     assert bob.get_version("iris@production").number == 3

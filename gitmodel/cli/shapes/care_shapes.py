@@ -30,7 +30,7 @@ FINDING = shape(
     message="text: the finding",
     hint="text: how to solve the problem",
     fixable="true if `doctor --fix` can repair the problem",
-    grave="true if the problem prevents something from working",
+    grave="true if the problem stops gitmodel from working",
     fixed="true if this command repaired the problem",
 )
 MAINTAINED = shape(

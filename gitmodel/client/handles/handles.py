@@ -354,10 +354,10 @@ class ModelVersion(VersionHandle):
     ) -> list[Artifact]:
         """Store files, folders or objects, and link them in one commit.
 
-        *data*, *model_objects* and *deployments* map names to sources. With *by_digest*, the sources are digests of objects that the artifact store has: see `link_artifact`.
-        With *external*, the sources are URIs, and nothing is stored: see `link_external`, also for *provider_digest*.
-        *formats*, *follow_links*, *jobs*, *progress* and *warn* are as in `Model.create_version`. Raises the errors of
-        `link_artifact` and `link_external`.
+        *data*, *model_objects* and *deployments* map names to sources. With *by_digest*, the sources are digests of
+        objects that the artifact store has: see `link_artifact`. With *external*, the sources are URIs, and nothing is
+        stored: see `link_external`, also for *provider_digest*. *formats*, *follow_links*, *jobs*, *progress* and
+        *warn* are as in `Model.create_version`. Raises the errors of `link_artifact` and `link_external`.
         """
         from gitmodel.client import storing
 

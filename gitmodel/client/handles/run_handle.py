@@ -57,7 +57,7 @@ class Run(RunView):
 
     @property
     def code(self) -> Code | None:
-        """The code at the start of the run: its commit, and whether it had uncommitted changes. None if not recorded."""
+        """The code at the start of the run: commit and uncommitted changes. None for a run that is not recorded."""
         return self.record.code if self.record else None
 
     @cached_property

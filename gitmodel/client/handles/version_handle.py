@@ -50,7 +50,7 @@ class VersionHandle:
     _origin: OpenRegistry
     # The reference that follows the version when a pull renumbers it.
     _ref: VersionRef
-    # The reference that the user wrote, if a pull gave its number to this version; None after the user has confirmed it.
+    # The reference that the user wrote, if a pull gave its number to this version; None after a confirmation.
     _unconfirmed: VersionRef | None
     _frozen: Found | None
     _is_new: bool

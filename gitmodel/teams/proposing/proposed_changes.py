@@ -115,7 +115,7 @@ def _plan_rename(base: Snapshot, name: str, *, new: str) -> Change[Promotion]:
 def _plan_rules(wanted: ProposedChanges, edit: RulesEdit, base: Snapshot) -> Change[Promotion]:
     change = plan_rules(base, edit, expression_fault, reason=wanted.why.reason)
     if not change.result.changed:
-        raise Conflict(f"the rules of {edit.stage} are these already", hint="`git model stage list` shows them")
+        raise Conflict(f"{edit.stage} has these rules already", hint="`git model stage list` shows them")
     # a result without a model means the rules of a stage
     return replace(change, result=Promotion("", None, edit.stage))  # type: ignore[arg-type, return-value]
 

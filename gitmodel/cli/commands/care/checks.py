@@ -199,7 +199,7 @@ def _judge_verified(found: list[Verified]) -> None:
 
 
 def _join_references(words: tuple[str, ...]) -> list[str]:
-    """Return references of one word each. After a model without `@`, a number or `latest` is its version."""
+    """Return *words* as references of one word each. A number or `latest` after a model without `@` is its version."""
     joined: list[str] = []
     for word in words:
         if joined and "@" not in joined[-1] and (word.isdigit() or word == "latest"):
@@ -268,9 +268,9 @@ def _hint_to_see(problem: Problem, commit: str | None, branch: str, *, staged: b
 def _warn_of_change(invocation: Invocation, found: RangeCheck) -> Sequence[Problem]:
     if found.not_to_forward:
         invocation.output.warn(
-            f"the change contains a merge of the branch, {found.not_to_forward[:10]}: after a fast-forward to it, the "
-            "first parents would no longer lead to the current state of the branch",
-            "merge it with a merge commit, squash it, or rebase it first",
+            f"the change contains a merge of the branch, {found.not_to_forward[:10]}: if the branch is "
+            "fast-forwarded to the change, its first parents no longer lead to the current state",
+            "merge the change with a merge commit, squash it, or rebase it first",
         )
     for path in found.rules:
         invocation.output.warn(

@@ -1,4 +1,4 @@
-"""The command that keeps reading of the history fast: maintenance."""
+"""The command that makes reading the history faster: maintenance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gitmodel.cli.shapes import care_shapes as shapes
 
 @command(example="git model maintenance")
 def maintenance(invocation: Invocation) -> None:
-    """Keep commands that read the history fast.
+    """Make commands that read the history faster.
 
     The command writes git's commit-graph of the metadata branch with changed-path filters, so that `history`, `log`,
     `blame` and `--at` read only the relevant commits, and packs loose objects. Run the command from time to time on a

@@ -172,5 +172,7 @@ def _purged(done: Purged) -> str:
             "next: git model push, then run this command again to delete the bytes"
         )
     where = f" from {cell_text.commas(done.removed)}" if done.removed else ": no store had it"
-    kept = f"\n{count(len(done.kept), 'file')} of it stay, since other artifacts need them" if done.kept else ""
+    kept = (
+        f"\n{count(len(done.kept), 'file')} of the folder kept, because other artifacts need them" if done.kept else ""
+    )
     return f"purged {objects}{where}{kept}"

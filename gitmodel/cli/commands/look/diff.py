@@ -162,7 +162,7 @@ def beside(row: Compared) -> str:
 def _code_of_two(code: CodeRange) -> Iterator[str]:
     yield f"  {_range(code)}"
     if code.left:
-        yield f"  {len(code.left)} of the first are not in the second: git log {code.new}..{code.old}"
+        yield f"  {cell_text.count(len(code.left), 'commit')} only in the first version: git log {code.new}..{code.old}"
     if code.log:
         yield from ("", *code.log.rstrip("\n").split("\n"))
 

@@ -30,7 +30,7 @@ from gitmodel.errors import UsageError
     "repos",
     multiple=True,
     metavar="PATH|URL",
-    help="Show this registry. Several times: a folder for each, and one page with the models of all.",
+    help="Registry to show; repeat for more: a folder for each, and one page with the models of all.",
 )
 @click.option("--artifacts", is_flag=True, help="Include pictures up to 5 MB, texts up to 64 kB and packages of runs.")
 def site(
@@ -85,8 +85,8 @@ def site(
 def ui(invocation: Invocation, port: int, no_open: bool, title: str) -> None:
     """Show the registry in a browser.
 
-    The server runs until Ctrl-C. The server listens on 127.0.0.1, so that only this machine can reach it, and changes
-    nothing. The pages show the current state of the registry each time they are loaded.
+    The server runs until Ctrl-C. It listens on 127.0.0.1, so that only this machine can reach it. It changes nothing.
+    The pages show the current state of the registry each time they are loaded.
     """
     _require_extra()
     from gitmodel.web.options import SiteOptions

@@ -28,8 +28,8 @@ def alias() -> None:
 def set_alias(invocation: Invocation, ref: VersionRef, alias: str, reason: str, renumbered: bool) -> None:
     """Set an alias of a version.
 
-    Write REF and then the ALIAS. If another version has the alias, the alias moves to this one; no version is archived.
-    REF must include the version.
+    Write REF and then the ALIAS. If another version has the alias, the alias moves to this version; no version is
+    archived. REF must include the version.
     """
     done = invocation.client.set_alias(ref, alias, reason=reason, renumbered=renumbered)
     now = "now" if done.changed else "already"

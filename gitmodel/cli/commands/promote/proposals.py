@@ -116,7 +116,7 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
         output.outcome(plan_texts.text(made), shapes.PLAN, _plan_fields(made), name=named)
     if administration.is_cut_off(invocation.client, made):
         output.warn(
-            "this clone is shallow: it lacks the commits before its edge, and their changes",
+            "this clone is shallow: changes in commits that it lacks are missing from this plan",
             "run `git fetch --unshallow`",
         )
     if made.problems:

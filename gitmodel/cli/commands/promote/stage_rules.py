@@ -42,7 +42,7 @@ def list_stages(invocation: Invocation, part: options.Part) -> None:
     else:
         output.listing(found, shapes.STAGE, fields=_fields, name=lambda stage: stage.name, columns=(), empty="")
     if not all(stage.in_force for stage in found):
-        output.note("other rules count, too, until `git model apply`")
+        output.note("earlier rules also apply until `git model apply`")
 
 
 def settings(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -181,7 +181,7 @@ gate.add_command(remove_gate)
 
 
 def _print_changed(invocation: Invocation, done: ChangedRules) -> None:
-    said = "\n".join(done.changes) or f"nothing changed: the rules of {done.stage} are these already"
+    said = "\n".join(done.changes) or f"nothing changed: {done.stage} has these rules already"
     rule = None if done.rule is None else _rule_fields(done)
     fields = shapes.CHANGED_RULES.of(done, rules=rule)
     invocation.output.outcome(said, shapes.CHANGED_RULES, fields, name=done.stage)

@@ -71,8 +71,8 @@ def version() -> None:
     metavar="N",
     help="Number of the version, above all others; skips at most 1,000.",
 )
-@click.option("--code", metavar="COMMIT", help="Full id of the commit that made it. Default: the current commit.")
-@click.option("--run", "runs", multiple=True, metavar="RUN", help="A recorded run that made it; repeat for more.")
+@click.option("--code", metavar="COMMIT", help="Full id of the commit of its code. Default: the current commit.")
+@click.option("--run", "runs", multiple=True, metavar="RUN", help="Id of a recorded run that made it; repeat for more.")
 @options.renumbered
 @options.jobs
 def create(
@@ -93,9 +93,8 @@ def create(
     The current commit of the code is recorded with the version. For a version that was made elsewhere, give its --code
     and --number; the code repository need not have the commit. Numbers that are skipped become deleted versions.
 
-    With --follow-links, a symbolic link to a file or
-    folder in ROOT is stored as that file or folder. Folders of Hugging Face, DVC and git-annex need this option,
-    because their files are links into a cache.
+    With --follow-links, a symbolic link to a file or folder in ROOT is stored as that file or folder. Folders of
+    Hugging Face, DVC and git-annex need this option, because their files are links into a cache.
 
     A VALUE is a number, true, false, a list or a time in TOML syntax; anything else is text.
     """

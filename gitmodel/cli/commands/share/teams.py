@@ -74,9 +74,9 @@ def remote(invocation: Invocation, name: str | None) -> None:
 def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: bool, jobs: int) -> None:
     """Fetch the remote's registry and replay your changes on it.
 
-    Your unpushed changes are made again on top of the remote's. If the number of your version is taken, it gets the
-    next one. If both sides changed the same thing, the remote's value is used, and the output says so. Artifacts are
-    downloaded when they are read; --artifacts downloads them now.
+    Your unpushed changes are made again on top of the changes of the remote. If the number of your version is taken,
+    the version gets the next number. If both sides changed the same thing, the remote's value is used, and the output
+    says so. Artifacts are downloaded when they are read; --artifacts downloads them now.
     """
     from gitmodel.client import administration
 
@@ -115,7 +115,7 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, co
     """Push your changes to the remote.
 
     The command uploads the artifacts to the shared store, and then pushes the branch and the stage tags, all or none.
-    If others have pushed, it pulls before that. The remote also keeps the code commits of versions if one of its
+    If others have pushed, the command pulls first. The remote also keeps the code commits of versions if one of its
     branches has ever contained these commits. Your pre-push hook, such as that of Git LFS, runs for the code commits.
     Exit code 4: everything was pushed, but the pull left out some of your changes, which are listed. 5: the registry
     was not pushed, because `git model check` refuses a record that you changed by hand, such as gitmodel.toml. 6: a
@@ -152,14 +152,17 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, co
     if dropped is not None:
         raise dropped.brief
     if code and done.code.fault:
-        raise Refused("the code of these versions was not pushed", hint="repair what is named above, then run it again")
+        raise Refused(
+            "the code of these versions was not pushed",
+            hint="solve the problem in the warning above, then run the command again",
+        )
 
 
 def _warn_of_code(invocation: Invocation, done: Pushed) -> None:
     if done.code.fault:
         invocation.output.warn(
             f"others cannot rely on the code of these versions: {done.code.fault}",
-            "`git config gitmodel.pushCode none` leaves it out",
+            "`git config gitmodel.pushCode none` stops pushing code",
         )
     missing = done.code.unpublished
     if missing and done.commits:

@@ -221,7 +221,7 @@ def _set(invocation: Invocation, key: str, value: str) -> None:
         from gitmodel.pipelines.workers.executors import choose_executor
 
         choose_executor(value)
-    if key == "repo":  # the only setting of the current repository instead of the registry's
+    if key == "repo":  # the only setting that is kept in the current repository, and not in that of the registry
         now = administration.choose_registry(invocation.folder, value, environ=os.environ)
     else:
         now = administration.change_setting(invocation.client, key, url_of(value) if key == "store" else value)

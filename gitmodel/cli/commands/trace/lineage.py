@@ -46,7 +46,7 @@ def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: i
             output.warn(f"run {node.id} cannot be followed: {node.missing}", _missing_run_hint(invocation, node.id))
     if cycle := find_cycle(found):
         output.warn(
-            f"this goes round in a circle: {' -> '.join(cycle)}", "`git model runs show` shows each of the runs"
+            f"the lineage goes round in a circle: {' -> '.join(cycle)}", "`git model runs show` shows each of the runs"
         )
     if any(node.more for node in found.nodes):
         output.note(f"items that end in ... have more below; --depth {depth} stops there")

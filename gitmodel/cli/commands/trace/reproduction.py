@@ -51,7 +51,9 @@ def checkout(
         invocation.output.warn(f"when {made.reference} was created, {_CHANGED}")
     if made.left_out:
         left = cell_text.commas(made.left_out)
-        invocation.output.note(f"left out: {left}; `git submodule update --init` in it checks submodules out")
+        invocation.output.note(
+            f"left out: {left}; `git submodule update --init` in the new folder checks submodules out"
+        )
 
 
 @command(example="git model reproduce iris@production")

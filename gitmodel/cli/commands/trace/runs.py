@@ -78,8 +78,9 @@ def run(
     Pipeline.with_options changes them for a call. For a nightly job, see docs/how-to/train-every-night.md.
 
     Parameters are checked by the annotations of the pipeline, and an unknown parameter is an error. --param takes
-    precedence over --params. A VALUE that fits the annotation is a number, true, false, a list, a table or a time in
-    TOML syntax, or else text; a parameter annotated gitmodel.Secret is not recorded. Progress is printed on stderr.
+    precedence over --params. A VALUE in TOML syntax (a number, true, false, a list, a table or a time) is read as such
+    if the annotation allows it, and as text otherwise. A parameter annotated gitmodel.Secret is not recorded. Progress
+    is printed on stderr.
     """
     from gitmodel.pipelines.parameters.annotated_parameters import from_texts
     from gitmodel.pipelines.pipeline_modules import pipeline_of_module, pipeline_of_script
@@ -94,7 +95,7 @@ def run(
             return
         invocation.output.note(f"{step}: {said.get(event) or f'{event} in {seconds:.1f} s'}")
 
-    gc.enable()  # off since the start of the program, but the script may run for long and need it
+    gc.enable()  # garbage collection is off since the program started, but a script that runs for long needs it
     with _prints_to_stderr(invocation):
         if module is not None:
             found = pipeline_of_module(module)

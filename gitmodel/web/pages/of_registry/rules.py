@@ -28,7 +28,7 @@ class Gate(Frozen):
 class StageLine(Frozen):
     """The rules of a stage. *conditions* are all rules except gates, in words.
 
-    *in_force* is False while other rules count, too, until `git model apply`. *faults* are problems of the file.
+    *in_force* is False while earlier rules also apply, until `git model apply`. *faults* are problems of the file.
     """
 
     name: str
