@@ -93,6 +93,9 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
     if path == "git model copy":
         subprocess.run(["git", "init", "-q", tmp_path / "other"], check=True)
         example = example.replace("https://example.com/team/models.git", str(tmp_path / "other"))
+    if path == "git model import":
+        for tag in ("wine@v1.0.0", "wine#prod#1"):
+            subprocess.run(["git", "tag", "-a", tag, "-m", "a tag of GTO"], cwd=registry, check=True)
     if path == "git model reproduce":
         subprocess.run(["git", "add", "train.py"], cwd=registry, check=True)
         subprocess.run(["git", "commit", "-q", "-m", "Train"], cwd=registry, check=True)

@@ -39,13 +39,20 @@ def export(invocation: Invocation, ref: VersionRef, file: str, inputs: bool) -> 
         invocation.output.warn(message, hint)
 
 
-@command("import", example="git model import iris.gitmodel --as flowers")
+@command(
+    "import",
+    example="git model import iris.gitmodel --as flowers\ngit model import . --from gto --map prod=production",
+)
 @click.argument("source", metavar="SOURCE")
 @click.option("--from", "kind", type=click.Choice(["mlflow", "gto"]), help="Import models of another registry.")
 @click.option("--as", "name", default="", metavar="MODEL", help="Import the version of a file into MODEL.")
 @click.option("--model", "models", multiple=True, metavar="MODEL", help="With --from: only this model. Repeatable.")
 @click.option(
-    "--map", "words", multiple=True, metavar="WORD=STAGE", help="With --from: the stage for an alias or stage."
+    "--map",
+    "words",
+    multiple=True,
+    metavar="WORD=STAGE",
+    help="With --from: use STAGE for the stage or alias WORD of the source.",
 )
 @click.option("--with-artifacts", is_flag=True, help="With --from: store the files of the versions, too.")
 @click.option("--prompts", is_flag=True, help="With --from: import prompts, too.")
@@ -123,7 +130,7 @@ def _read_word(given: str) -> tuple[str, str]:
 )
 @options.reason
 @options.force
-@click.option("--propose", is_flag=True, help="Write a branch for a pull request instead of the version itself.")
+@click.option("--propose", is_flag=True, help="Write the version to a branch for a pull request.")
 @options.jobs
 def copy(
     invocation: Invocation, ref: VersionRef, to: str, model: str, stage: str, reason: str, force: bool, propose: bool,
