@@ -25,9 +25,9 @@ class Target(Frozen):
     *new* is True if the run creates the version. *continues* is True if an earlier run created the version and failed,
     and this run continues the version. *artifacts* has the names of the version's artifacts, including those that the
     run will add. *since* is the last pull before the run that renumbered versions: the version had the number *number*
-    after this pull. *settled* has the references whose notes of a renumbering the commit of the run drops, because the
-    user confirmed the references. For a version that existed before the run, *record* is its record and *readable* has
-    its artifacts by name.
+    after this pull. *settled* has old references of renumbered versions that the user has confirmed: until then,
+    gitmodel refuses writes that use them, and the commit of the run ends this. For a version that existed before the
+    run, *record* is its record and *readable* has its artifacts by name.
     """
 
     config: ModelConfig
@@ -94,9 +94,8 @@ class Pinned(Frozen):
         inputs = dict(self.inputs)
         for place, digest in digests.items():
             if place in inputs and inputs[place].digest != digest:
-                inputs[place] = replace(
-                    inputs[place], digest=digest, size=None
-                )  # no record names the size of this digest
+                # no record has the size of the artifact with this digest
+                inputs[place] = replace(inputs[place], digest=digest, size=None)
         return replace(self, inputs=inputs)
 
 

@@ -67,7 +67,7 @@ class Resolved:
     artifacts by step and parameter. *versions*, *models*, *outputs* and *settled* have the keys of `version_key`.
     *versions* has the records of existing versions, *models* the records of existing models that get a new version, and
     *outputs* the names of the artifacts of each new version. *since* is the last pull before the run that renumbered
-    versions. *settled* has the references whose notes of a renumbering the commit of the run drops.
+    versions. *settled* has the confirmed references of each version, as in `Target`.
     """
 
     stages: tuple[str, ...]

@@ -146,8 +146,8 @@ def _plan_stage(snapshot: Snapshot, model: str, number: int, plan: StagePlan, re
             snapshot, model, number, judge, to=plan.stage, why=why, leave=plan.leave
         )
         refuse_emptied(snapshot, change)
-        # `plan_together` must not refuse: each promotion was checked alone, so that a refusal does not stop the whole
-        # commit
+        # Lets `plan_together` refuse nothing: each promotion was checked alone above, where a refusal leaves out only
+        # this promotion, and not the whole commit.
         return replace(change, may_empty=frozenset(StageRef(model, name) for name in snapshot.registry().stage_names))
     except Refused as error:  # not raised: the run is recorded without the promotion
         refused[f"{error.message} ({error.hint})"] = None

@@ -190,7 +190,7 @@ def _check_outputs(store: ArtifactStore, results: Mapping[str, StepResult]) -> N
 
 
 def _reserve_again(repository: Repository, target: Target) -> Target:
-    """Reserve another number for the new version *target*. Return it with this number and its model's current name."""
+    """Reserve another number for the new version *target*. Return *target* with the new number."""
 
     def question(snapshot: Snapshot) -> tuple[str, int]:
         return snapshot.current_name(snapshot.follow(target.model_ref)[0]), snapshot.renumberings.count
