@@ -109,9 +109,7 @@ def test_a_promotion_that_fails_a_gate_is_rejected_on_the_forge(forge: kallithea
     assert forge.call("get_pullrequest", pullrequest_id=number)["statuses"][-1]["status"] == "rejected"
 
 
-def test_a_change_pushed_without_review_is_not_put_in_force(
-    forge: kallithea.Kallithea, clone: Clone, tmp_path: Path
-) -> None:
+def test_a_change_pushed_without_review_is_not_put_in_force(forge: kallithea.Kallithea, clone: Clone) -> None:
     """Only a merge commit shows that a promotion was reviewed, and the pushed commit is no merge."""
     _, branch = propose(forge, clone, "iris@1")
     clone.git("push", "-q", "origin", f"{branch}:gitmodel")

@@ -80,7 +80,7 @@ def test_skops_alone_saves_a_model_in_which_gitmodel_does_not_find_a_tree(tmp_pa
     assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
 
 
-def test_skops_alone_saves_a_model_that_cannot_be_copied(tmp_path):
+def test_skops_alone_saves_a_model_that_cannot_be_copied():
     class Uncopyable(dict):
         def __deepcopy__(self, memo):
             raise TypeError("cannot be copied")

@@ -280,7 +280,7 @@ def test_a_tree_with_another_number_of_outputs_than_its_arrays_is_refused(tmp_pa
             load(write(content, tmp_path / "model"), "skops")
 
 
-def test_a_search_tree_with_other_bounds_or_weights_than_its_points_is_refused(tmp_path):
+def test_a_search_tree_with_other_bounds_or_weights_than_its_points_is_refused():
     model = KNeighborsClassifier(algorithm="ball_tree", metric="seuclidean", metric_params={"V": numpy.ones(3)})
     assert tree_arrays.fault(model.fit(FEATURES, TARGET)) == ""
     narrow = KNeighborsClassifier(algorithm="ball_tree", metric="seuclidean", metric_params={"V": numpy.ones(2)})

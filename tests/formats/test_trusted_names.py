@@ -132,7 +132,7 @@ def suggest(client, *names):
     client.writer.transact(plan)
 
 
-def test_a_suggested_name_counts_only_after_this_machine_trusted_it(client, capsys):
+def test_a_suggested_name_counts_only_after_this_machine_trusted_it(client):
     suggest(client, NAME, "numpy.mean")
     with pytest.raises(Refused, match="the registry suggests to trust " + NAME.replace(".", r"\.")) as caught:
         load(client)
@@ -171,7 +171,7 @@ def test_a_later_suggestion_does_not_add_to_the_accepted_names(client):
     assert client.trusted_names() == ("numpy.mean",)
 
 
-def test_a_registry_by_url_suggests_names(client, code_repo, capsys):
+def test_a_registry_by_url_suggests_names(client, code_repo):
     suggest(client, NAME)
     store = client.store.url
     with Client(repo=code_repo.as_uri(), store=store) as reader:

@@ -224,7 +224,7 @@ def test_a_run_that_was_deleted_is_recorded_and_one_that_is_gone_is_reported(sto
     ]
 
 
-def test_an_interrupted_import_continues(store, client, monkeypatch):
+def test_an_interrupted_import_continues(store, client):
     for number in range(1, 131):
         store.version(number)
 

@@ -337,7 +337,7 @@ def test_every_truncation_and_every_changed_byte_is_detected(elsewhere, tmp_path
     assert elsewhere.repository.tip() is None
 
 
-def test_an_export_that_fails_leaves_no_file(past, tmp_path, monkeypatch):
+def test_an_export_that_fails_leaves_no_file(past, tmp_path):
     version = past.get_version("iris@19")
     digest = version.get_artifact("classifier").digest
     place = past.store.place(digest)

@@ -366,7 +366,7 @@ def test_lineage_follows_a_long_run_with_steps_in_the_store_or_names_the_run(cli
     assert "the artifact store, which does not have" in err
 
 
-def test_lineage_in_a_shallow_clone_is_complete(past, story, tmp_path, git, monkeypatch):
+def test_lineage_in_a_shallow_clone_is_complete(past, story, tmp_path, git):
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", "--depth", "1", "--branch", "gitmodel", f"file://{story}", str(clone))
     with Client(clone) as other:

@@ -314,7 +314,7 @@ def test_a_step_runs_again_if_a_file_named_by_a_parameter_changed(client, code_r
     assert statuses(reading.run(client=client, path=given)) == ["succeeded"]
 
 
-def test_a_step_does_not_run_again_because_of_a_file_that_it_writes(client, code_repo):
+def test_a_step_does_not_run_again_because_of_a_file_that_it_writes(client):
     @step
     def write(x: int) -> int:
         import time

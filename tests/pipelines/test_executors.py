@@ -121,7 +121,7 @@ class TestEveryExecutor:
         assert load(client, "length") == 21
         assert "correct-horse" not in written()
 
-    def test_files_and_folders_go_from_step_to_step(self, client, executor, tmp_path):
+    def test_files_and_folders_go_from_step_to_step(self, client, executor):
         @pipeline(model_config=DEMO)
         def files():
             file, folder = project.make_file("hi")
@@ -208,7 +208,7 @@ class TestWorkersInOtherProcesses:
             lost.run(client=client, executor=far_executor)
         assert len(client.list_runs()) == 0
 
-    def test_a_worker_that_cannot_reach_the_store_reports_it(self, client, far_executor, monkeypatch, tmp_path):
+    def test_a_worker_that_cannot_reach_the_store_reports_it(self, client, far_executor, monkeypatch):
         monkeypatch.setattr(running, "keep_packages", lambda store: "sha256:" + "0" * 64)
         with pytest.raises(RunFailed, match="this worker cannot reach the artifact store"):
             sums.run(client=client, executor=far_executor)

@@ -252,7 +252,7 @@ def test_a_worker_that_is_terminated_while_it_stores_keeps_the_value(client, cap
 
 
 class TestEveryExecutor:
-    def test_a_value_is_kept_in_its_own_format_if_the_store_fails(self, client, executor, tmp_path):
+    def test_a_value_is_kept_in_its_own_format_if_the_store_fails(self, client, executor):
         store = client.repository.common_dir / "gitmodel" / "store"
         error = failure_of(client, project.train_while_the_store_breaks, executor=executor, store=str(store))
         store.unlink()

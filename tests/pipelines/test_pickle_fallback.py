@@ -122,7 +122,7 @@ def test_the_registry_key_that_allows_pickle_requires_format_1_2():
     assert format_of(RegistryRecord(formats=FormatRules(pickle=True))) == (1, 2)
 
 
-def test_an_invalid_registry_key_about_formats_stops_a_run_before_it_starts(client, git):
+def test_an_invalid_registry_key_about_formats_stops_a_run_before_it_starts(client):
     from dataclasses import replace
 
     from gitmodel.domain.changes.planned_change import Change

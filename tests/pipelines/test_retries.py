@@ -69,14 +69,15 @@ def test_two_deaths_of_the_worker_count_as_one_failed_attempt(client, count):
     assert count.read_text() == "xxx"
 
 
-def test_the_number_of_retries_does_not_change_the_cache_key(client, monkeypatch):
+@pytest.mark.parametrize(("option", "value", "executor"), [("retries", 5, None), ("timeout", 60.0, "processes:1")])
+def test_retries_and_timeout_of_a_step_do_not_change_its_cache_key(client, monkeypatch, option, value, executor):
     @pipeline
     def again():
         project.double(1)
 
     again.run(client=client)
-    monkeypatch.setattr(project.double, "retries", 5)
-    assert again.run(client=client).steps[0].status == "cached"
+    monkeypatch.setattr(project.double, option, value)
+    assert again.run(client=client, executor=executor).steps[0].status == "cached"
 
 
 @pytest.mark.parametrize("retries", [-1, 101, "many", 1.5])

@@ -324,7 +324,7 @@ class TestFailure:
         assert last_run().record.failed_step == "train"
         assert client.list_models() == ()
 
-    def test_a_disk_that_is_full_fails_the_step_and_the_next_run_succeeds(self, code_repo, small_disk, git):
+    def test_a_disk_that_is_full_fails_the_step_and_the_next_run_succeeds(self, code_repo, small_disk):
         size = 3 << 20
 
         @step

@@ -77,7 +77,7 @@ def test_the_run_its_version_stage_and_artifacts_are_one_commit(client, commits,
     assert Journal(client.repository.common_dir).runs() == {}
 
 
-def test_the_commands_show_a_run_of_a_script_and_refuse_to_reproduce_it(client, capsys, monkeypatch):
+def test_the_commands_show_a_run_of_a_script_and_refuse_to_reproduce_it(client, capsys):
     with client.start_run("train") as run:
         run.log_parameters(depth=3)
         run.log_metadata(accuracy=0.9)

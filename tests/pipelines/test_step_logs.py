@@ -93,7 +93,7 @@ def test_steps_in_threads_have_their_own_output(client):
     assert "a ends" not in second
 
 
-def test_a_step_that_prints_100_mb_keeps_its_head_and_its_tail(client, tmp_path):
+def test_a_step_that_prints_100_mb_keeps_its_head_and_its_tail(client):
     @pipeline
     def drown():
         project.flood(100_000)
@@ -198,7 +198,7 @@ def test_the_output_of_a_running_run_is_shown(client, tmp_path):
         thread.join()
 
 
-def test_logs_of_unknown_runs_and_steps_are_refused(client, capsys, tmp_path):
+def test_logs_of_unknown_runs_and_steps_are_refused(client, tmp_path):
     run = talk.run(client=client)
     with pytest.raises(NotFound, match="has no step 'fit'") as info:
         client.get_logs(run.id, "fit")

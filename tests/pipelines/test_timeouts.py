@@ -108,13 +108,3 @@ def test_executors_in_this_process_refuse_a_timeout_before_the_first_step(client
 def test_invalid_timeouts_are_refused(timeout):
     with pytest.raises(UsageError, match="timeout"):
         step(name="fit", timeout=timeout)(lambda: None)
-
-
-def test_the_timeout_of_a_step_does_not_change_its_cache_key(client, monkeypatch):
-    @pipeline
-    def again():
-        project.double(1)
-
-    again.run(client=client)
-    monkeypatch.setattr(project.double, "timeout", 60.0)
-    assert again.run(client=client, executor="processes:1").steps[0].status == "cached"

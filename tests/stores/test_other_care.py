@@ -21,6 +21,7 @@ from gitmodel.stores.servers.azure import Container
 
 PART = 8 << 20
 KINDS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("gcs", "azure", "oci", "sftp")]
+GOOGLE_AND_AZURE = KINDS[:2]
 
 
 @pytest.fixture(params=KINDS)
@@ -274,13 +275,7 @@ def test_the_error_without_credentials_for_google_says_how_to_sign_in(tmp_path, 
     assert "gcloud auth application-default login" in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param("gcs", marks=pytest.mark.xdist_group("gcs")),
-        pytest.param("azure", marks=pytest.mark.xdist_group("azure")),
-    ],
-)
+@pytest.mark.parametrize("kind", GOOGLE_AND_AZURE)
 def test_an_object_changed_by_another_program_is_detected_and_repaired(kind, request, tmp_path):
     store = open_store(request.getfixturevalue(kind), default_root=tmp_path).origin
     digest, _ = store.put_stream(io.BytesIO(b"a model"))
@@ -296,17 +291,9 @@ def test_an_object_changed_by_another_program_is_detected_and_repaired(kind, req
     assert store.open(digest).read() == b"a model"
 
 
-@pytest.mark.xdist_group("azure")
-def test_listings_of_azure_have_the_objects_of_all_pages(azure, tmp_path, monkeypatch):
-    store = open_store(azure, default_root=tmp_path).origin
+@pytest.mark.parametrize("kind", GOOGLE_AND_AZURE)
+def test_listings_of_google_and_azure_have_the_objects_of_all_pages(kind, request, tmp_path, monkeypatch):
+    store = open_store(request.getfixturevalue(kind), default_root=tmp_path).origin
     digests = {store.put_stream(io.BytesIO(b"%d" % number))[0] for number in range(10)}
-    monkeypatch.setattr(azure_store, "PAGE", 3)
-    assert set(store.digests()) == digests
-
-
-@pytest.mark.xdist_group("gcs")
-def test_listings_of_google_have_the_objects_of_all_pages(gcs, tmp_path, monkeypatch):
-    store = open_store(gcs, default_root=tmp_path).origin
-    digests = {store.put_stream(io.BytesIO(b"%d" % number))[0] for number in range(10)}
-    monkeypatch.setattr(gcs_store, "PAGE", 3)
+    monkeypatch.setattr(gcs_store if kind == "gcs" else azure_store, "PAGE", 3)
     assert set(store.digests()) == digests

@@ -146,7 +146,7 @@ class TestDamage:
 
 
 class TestServers:
-    def test_a_server_that_is_down_is_unreachable_for_every_call(self, store, monkeypatch, tmp_path):
+    def test_a_server_that_is_down_is_unreachable_for_every_call(self, store, monkeypatch):
         digest = put(store.origin, b"a")
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         gone = RemoteStore(S3Backend("models", "x", attempts=2))
@@ -197,7 +197,7 @@ class TestServers:
         with pytest.raises(Unreachable, match=r"fails at PUT of sha256:.*: 503"):
             put(store, b"a")
 
-    def test_a_server_without_the_s3_protocol_is_reported(self, proxy, monkeypatch):
+    def test_a_server_without_the_s3_protocol_is_reported(self, proxy):
         proxy.plan = lambda number, method, path: "200"
         store = RemoteStore(S3Backend("models", "x"))
         with pytest.raises(Unreachable, match="does not support the S3 protocol"):

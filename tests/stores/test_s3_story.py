@@ -37,7 +37,7 @@ def clones(s3, tmp_path, monkeypatch, git, capsys):
     return ada, bob
 
 
-def test_a_clone_reads_from_the_bucket_what_another_clone_stored(clones, s3, capsys, tmp_path):
+def test_a_clone_reads_from_the_bucket_what_another_clone_stored(clones, s3, capsys):
     ada, bob = clones
     shutil.rmtree(ada)  # so that Bob's files can come only from the bucket
     assert not (bob / ".git" / "gitmodel" / "store").exists()
@@ -79,7 +79,7 @@ def test_a_pull_of_artifacts_that_was_cut_off_resumes_when_it_is_run_again(clone
     assert ask(capsys, "pull", "--artifacts") == (0, "nothing new from origin\nfetched 2 artifacts\n", "")
 
 
-def test_get_file_downloads_only_that_file_of_a_folder(clones, s3, capsys, tmp_path):
+def test_get_file_downloads_only_that_file_of_a_folder(clones, s3, capsys):
     _, bob = clones
     code, out, err = ask(capsys, "get", "iris@1", "train", "--file", "7.csv")
     assert (code, out, err) == (0, "wrote 7.csv in train of iris@1 to 7.csv (200 B, verified)\n", "")

@@ -52,7 +52,7 @@ def test_apply_with_push_puts_a_merged_change_in_force_at_the_remote_once(ada, b
 
 
 @pytest.mark.parametrize("branch", ["as it was cloned", "made by git", "written to"])
-def test_a_push_sends_stage_tags_that_apply_moved_in_a_clone_made_by_git(team, ada, bob, bare, git, merge, branch):
+def test_a_push_sends_stage_tags_that_apply_moved_in_a_clone_made_by_git(team, bob, bare, git, merge, branch):
     merge(bob.propose(("iris@3", "production"), push=True))
     git(team.folder, "clone", "-q", str(bare), "plain")
     carol = team.open("plain")
@@ -152,7 +152,7 @@ def test_apply_with_push_moves_all_tags_or_none(ada, bob, bare, merge):
     assert state_of(bare) == before
 
 
-def test_a_second_apply_changes_nothing(team, ada, bob, bare, merge):
+def test_a_second_apply_changes_nothing(ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), push=True))
     # Both clones fetched the old tag, so the push of the second clone expects the old tag at the remote.
     ada.pull()
@@ -221,7 +221,7 @@ class TestTwoConcurrentApplies:
         assert second.changes == ()
 
 
-def test_apply_with_a_name_of_a_model_applies_only_changes_of_this_model(ada, bob, bare, merge):
+def test_apply_with_a_name_of_a_model_applies_only_changes_of_this_model(ada, bob, merge):
     ada.register_model("wine").create_version()
     ada.push()
     bob.pull()

@@ -160,39 +160,33 @@ def test_config_refuses_to_store_a_url_with_credentials(url, code_repo, capsys, 
     assert ask(capsys, "list", "-q") == (0, "iris\n", "")
 
 
-def test_a_run_of_a_pipeline_is_recorded_by_url(url, code_repo, capsys, monkeypatch):
-    monkeypatch.chdir(code_repo)
-    monkeypatch.setenv("GITMODEL_REPO", url)
-    (code_repo / "train.py").write_text(
-        "from gitmodel import ModelConfig, pipeline, step\n"
-        "@step\n"
-        "def fit() -> dict:\n"
-        "    return {'classes': ['setosa']}\n"
-        "@pipeline(model_config=ModelConfig(name='iris', create_new_model_version=True))\n"
-        "def train():\n"
-        "    fit()\n"
-    )
-    code, _, err = ask(capsys, "run", "train.py")
-    assert code == 0, err
+@pytest.fixture
+def run_pipeline(url, code_repo, capsys, monkeypatch):
+    """A function that runs a pipeline with one step, `fit`, in the registry by URL."""
+
+    def run(output, config):
+        monkeypatch.chdir(code_repo)
+        monkeypatch.setenv("GITMODEL_REPO", url)
+        (code_repo / "train.py").write_text(
+            "from typing import Annotated\n"
+            "from gitmodel import ModelConfig, pipeline, step\n"
+            f"@step\ndef fit() -> Annotated[dict, 'scores']:\n    return {output}\n"
+            f"@pipeline(model_config=ModelConfig(name='iris', {config}))\ndef train():\n    fit()\n"
+        )
+        code, _, err = ask(capsys, "run", "train.py")
+        assert code == 0, err
+
+    return run
+
+
+def test_a_run_of_a_pipeline_is_recorded_by_url(run_pipeline, capsys):
+    run_pipeline({"classes": ["setosa"]}, "create_new_model_version=True")
     assert ask(capsys, "resolve", "iris@4")[:2] == (0, "iris@4\n")
     assert ask(capsys, "runs", "list", "-q")[1].count("\n") == 1
 
 
-def test_outputs_of_a_run_on_an_existing_version_are_fetched_by_url(url, code_repo, capsys, monkeypatch):
-    monkeypatch.chdir(code_repo)
-    monkeypatch.setenv("GITMODEL_REPO", url)
-    (code_repo / "score.py").write_text(
-        "from typing import Annotated\n"
-        "from gitmodel import ModelConfig, pipeline, step\n"
-        "@step\n"
-        "def score() -> Annotated[dict, 'scores']:\n"
-        "    return {'score': 7}\n"
-        "@pipeline(model_config=ModelConfig(name='iris', version='production'))\n"
-        "def evaluate():\n"
-        "    score()\n"
-    )
-    code, _, err = ask(capsys, "run", "score.py")
-    assert code == 0, err
+def test_outputs_of_a_run_on_an_existing_version_are_fetched_by_url(run_pipeline, url, code_repo, capsys):
+    run_pipeline({"score": 7}, "version='production'")
     run = ask(capsys, "runs", "list", "-q")[1].strip()
     for more in ((), ("--run", run)):
         assert ask(capsys, "get", "iris@production", "scores", "-o", "scores.json", *more)[0] == 0

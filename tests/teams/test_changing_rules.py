@@ -321,7 +321,7 @@ class TestProposals:
             client.propose(rules=[RemoveStage("staging")])
 
 
-def test_a_pull_keeps_rule_changes_of_different_stages_in_two_clones(ada, bob, capsys):
+def test_a_pull_keeps_rule_changes_of_different_stages_in_two_clones(ada, bob):
     ada.update_stage("staging", after=["none"])
     bob.add_gate("production", "good", "metadata.accuracy >= 0.01")
     ada.push()
@@ -336,7 +336,7 @@ def test_a_pull_keeps_rule_changes_of_different_stages_in_two_clones(ada, bob, c
     assert all(stage.in_force for stage in bob.list_stages())
 
 
-def test_rules_change_by_url_directly_and_as_a_pushed_proposal(team, ada, host, bare):
+def test_rules_change_by_url_directly_and_as_a_pushed_proposal(team, ada, host):
     job = team.by_url("job", host.registry)
     assert job.add_gate("production", "good", "metadata.accuracy >= 0.01", message="too low").changed
     made = job.propose(rules=[UpdateStage("staging", proposal_only=True)])

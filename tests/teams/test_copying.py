@@ -129,7 +129,7 @@ class TestByPath:
             assert (copied.sent, sorted(two.store.digests())) == (0, before)
             assert [found.error for found in two.verify("iris@3")] == [""]
 
-    def test_a_copy_to_a_stage_must_satisfy_the_rules_of_the_target_and_is_one_commit(self, source, target, git):
+    def test_a_copy_to_a_stage_must_satisfy_the_rules_of_the_target_and_is_one_commit(self, source, target):
         with Client(target) as there:
             there.register_model("iris")
             there.add_gate("production", "accurate", "metadata.accuracy > 0.95")

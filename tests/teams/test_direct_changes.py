@@ -165,7 +165,7 @@ def test_a_merged_change_must_be_applied_before_the_next_change_of_its_versions(
     iris.get_version(3).delete()
 
 
-def test_a_pull_leaves_out_changes_made_before_the_stage_became_proposal_only(team, ada, bob):
+def test_a_pull_leaves_out_changes_made_before_the_stage_became_proposal_only(ada, bob):
     """Bob promotes a version. Then Ada makes production proposal_only and pushes, and Bob pulls."""
     bob.get_version("iris@3").set_stage("production")
     bob.get_version("iris@1").set_stage("staging")

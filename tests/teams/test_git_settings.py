@@ -133,7 +133,7 @@ def test_a_git_clone_mirror_works_as_a_clone_does(team, ada, bare):
     assert ada.get_version("iris@production").number == 4
 
 
-def test_clone_uses_the_remote_name_that_the_git_setting_chooses(team, ada, bare, monkeypatch):
+def test_clone_uses_the_remote_name_that_the_git_setting_chooses(team, ada, bare):
     subprocess.run(["git", "config", "--global", "clone.defaultRemoteName", "upstream"], check=True)
     from gitmodel.teams.sync.cloning import clone
 

@@ -260,7 +260,7 @@ def test_a_server_hook_whose_program_is_missing_refuses_every_push(clone, server
     assert (code, "pre-receive hook declined" in said) == (1, True)
 
 
-def test_the_hook_in_a_clone_checks_a_plain_git_push_before_it_is_sent(ada, bare, capsys, git):
+def test_the_hook_in_a_clone_checks_a_plain_git_push_before_it_is_sent(ada, capsys, git):
     clone = ada.repository.git.top
     assert ask(capsys, "-C", clone, "hook", "install")[0] == 0
     edit(clone, {"models/iris/README": "x"})
@@ -349,9 +349,7 @@ def test_staged_files_of_the_metadata_branch_are_checked_before_the_commit(clone
     assert commit(rules).returncode == 0
 
 
-def test_check_staged_in_a_work_tree_of_the_code_checks_the_metadata_branch(
-    clone, code_repo, tmp_path, capsys, monkeypatch
-):
+def test_check_staged_in_a_work_tree_of_the_code_checks_the_metadata_branch(clone, code_repo, capsys, monkeypatch):
     monkeypatch.chdir(clone)
     sound = (0, "", "all records are valid\n")
     assert ask(capsys, "check", "--staged") == sound  # gives the same result although the code has no commit yet

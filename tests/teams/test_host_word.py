@@ -201,7 +201,7 @@ def test_a_request_with_the_token_follows_no_redirect(github):
         api.is_approved(read_job(environ(github)), "c" * 40, "gitmodel")
 
 
-def test_an_invalid_address_of_the_host_is_reported_as_unreachable(monkeypatch):
+def test_an_invalid_address_of_the_host_is_reported_as_unreachable():
     job = read_job({"GITHUB_API_URL": "http://127.0.0.1:9", "GITHUB_REPOSITORY": "org/models", "GITHUB_TOKEN": "t0ken"})
     assert "t0ken" not in repr(job)
     with pytest.raises(Unreachable, match="does not answer"):

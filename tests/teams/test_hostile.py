@@ -65,7 +65,7 @@ PLACES = ["rubbish", "models/iris/versions", "models/other/names/ab", "models", 
 
 
 @pytest.mark.parametrize(("place", "depth"), [*((place, 3) for place in PLACES), ("rubbish", 6), (".github", 6)])
-def test_a_proposal_with_a_million_files_is_refused_quickly(ada, bob, bare, place, depth, bounded):
+def test_a_proposal_with_a_million_files_is_refused_quickly(bob, bare, place, depth, bounded):
     plant(bare, TOPIC, (place, many(bare, depth)))
     (found,) = bob.list_proposals()
     assert [problem.rule for problem in found.plan.problems] == ["change.size"]
@@ -82,7 +82,7 @@ def test_a_check_of_a_branch_with_a_million_files_ends_quickly(ada, bare, place,
         assert found or place == ".github"
 
 
-def test_a_pull_refuses_to_replay_local_commits_onto_a_million_files(ada, bob, bare, bounded):
+def test_a_pull_refuses_to_replay_local_commits_onto_a_million_files(bob, bare, bounded):
     bob.get_model("iris").create_version()
     commit = plant(bare, TOPIC, ("rubbish", many(bare)))
     editing.run(bare, "update-ref", BRANCH, commit)
@@ -101,7 +101,7 @@ ENTRIES = {
 
 @pytest.mark.parametrize("what", ENTRIES)
 @pytest.mark.parametrize("path", [STAGE, "models/iris/model.toml", "models/iris/versions/1.toml", "gitmodel.toml"])
-def test_a_link_program_or_submodule_in_place_of_a_record_is_reported_and_not_followed(ada, bob, bare, what, path):
+def test_a_link_program_or_submodule_in_place_of_a_record_is_reported_and_not_followed(bob, bare, what, path):
     mode, kind, data = ENTRIES[what]
     id = data if isinstance(data, str) else editing.run(bare, "hash-object", "-w", "--stdin", input=data)
     plant(bare, TOPIC, (path, (mode, kind, id)))
@@ -113,7 +113,7 @@ def test_a_link_program_or_submodule_in_place_of_a_record_is_reported_and_not_fo
 
 @pytest.mark.parametrize("name", ["..", ".git", "...", "-x", "--upload-pack=touch pwned", "a\\b", "con"])
 def test_file_names_that_look_like_paths_or_options_write_nothing_outside_of_the_repository(
-    team, ada, bob, bare, name, monkeypatch, capsys
+    team, bob, bare, name, monkeypatch, capsys
 ):
     blob = editing.run(bare, "hash-object", "-w", "--stdin", input=b"version = 1\n")
     tree = _raw_tree(bare, name, blob)
@@ -155,7 +155,7 @@ def _raw_tree(repo, name, blob):
         "refs/tags/model/iris/-f",
     ],
 )
-def test_ref_names_that_look_like_options_are_not_used_as_options(team, ada, bob, bare, ref, monkeypatch, capsys):
+def test_ref_names_that_look_like_options_are_not_used_as_options(team, bob, bare, ref, monkeypatch, capsys):
     commit = edit(
         bare, {STAGE: editing.read(bare, STAGE).replace("version = 2", "version = 3")}, onto=_copy(bare, TOPIC)
     )
@@ -176,7 +176,7 @@ def _copy(repo, ref):
     return ref
 
 
-def test_terminal_escapes_in_a_proposal_are_printed_as_visible_text(ada, bob, bare, monkeypatch, capsys):
+def test_terminal_escapes_in_a_proposal_are_printed_as_visible_text(bob, bare, monkeypatch, capsys):
     text = "\x1b]0;owned\x07\x1b[2J"
     stage = editing.read(bare, STAGE).replace("version = 2", "version = 3")
     tip = edit(bare, {STAGE: stage + 'reason = "\\u001b]0;owned\\u0007"\n'}, f"Promote {text}", onto=_copy(bare, TOPIC))
@@ -200,7 +200,7 @@ def test_a_hostile_proposal_does_not_hide_other_proposals(ada, bob, bare):
 
 
 @pytest.mark.parametrize("what", ["rewound", "deleted", "begun anew"])
-def test_a_pull_reports_a_remote_that_was_reset_and_keeps_local_commits(ada, bob, bare, what):
+def test_a_pull_reports_a_remote_that_was_reset_and_keeps_local_commits(bob, bare, what):
     bob.get_model("iris").create_version(metadata={"bob": True})
     before = refs(bob.repository.common_dir)
     if what == "rewound":

@@ -68,7 +68,7 @@ def test_a_pull_names_local_versions_of_a_model_that_the_remote_deleted(ada, bob
         assert named in conflicts
 
 
-def test_a_pull_names_an_artifact_that_was_unlinked_here_and_changed_at_the_remote(team, ada, bob):
+def test_a_pull_names_an_artifact_that_was_unlinked_here_and_changed_at_the_remote(ada, bob):
     ada.get_version("iris@1").get_artifact("train").log_metadata(rows=5)
     ada.push()
     bob.get_version("iris@1").unlink("train")
@@ -102,7 +102,7 @@ def test_a_pull_reports_a_model_whose_name_differs_by_case_at_the_remote(ada, bo
     assert bob.pull().conflicts == ["demo was registered here, and is called Demo at the remote; the remote's was kept"]
 
 
-def test_a_push_that_dropped_a_local_change_ends_with_exit_code_4_and_names_the_change(team, ada, bob, bare, capsys):
+def test_a_push_that_dropped_a_local_change_ends_with_exit_code_4_and_names_the_change(team, ada, bob, capsys):
     bob.get_version("iris@2").set_stage("staging", leave=True)
     ada.get_version("iris@1").set_stage("production")
     ada.push()

@@ -22,7 +22,7 @@ from gitmodel import (
 
 
 @pytest.fixture
-def lost(team, ada, bob):
+def lost(ada, bob):
     """Ada renamed rose to flower. Bob renamed iris to flower, then pulled: his model is called iris again.
 
     Returns Bob's handle of his model.
@@ -233,7 +233,7 @@ def test_a_lost_name_that_is_registered_again_needs_no_confirmation(ada, bob):
         bob.get_version("flower@1").set_stage("production")
 
 
-def test_other_clones_need_no_confirmation_of_the_lost_name(team, ada, bob, lost):
+def test_other_clones_need_no_confirmation_of_the_lost_name(ada, bob, lost):
     bob.push()
     ada.pull()
     with warnings.catch_warnings():

@@ -116,7 +116,7 @@ def test_a_pull_sets_no_tag_for_an_alias_file_with_a_reserved_name(ada, bob, nam
 
 
 @pytest.mark.parametrize("name", ["production", "Production"])
-def test_by_url_an_alias_file_with_a_reserved_name_is_not_read(host, team, ada, bare, name):
+def test_by_url_an_alias_file_with_a_reserved_name_is_not_read(host, team, ada, name):
     plant(ada, name)
     editing.run(ada.repository.git.top, "push", "-f", "origin", editing.BRANCH, f"refs/tags/model/iris/{name}")
     client = team.by_url("cleo", host.registry)
@@ -124,7 +124,7 @@ def test_by_url_an_alias_file_with_a_reserved_name_is_not_read(host, team, ada, 
     assert not client.get_model("iris").get_version(1).aliases
 
 
-def test_renaming_a_model_that_has_an_alias_file_with_a_reserved_name_keeps_its_stages(client, code_repo):
+def test_renaming_a_model_that_has_an_alias_file_with_a_reserved_name_keeps_its_stages(client):
     plant(client, "production", tag=False)
     client.update_model("iris", new_name="flower")
     assert client.get_version("flower@production").number == 2

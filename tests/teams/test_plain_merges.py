@@ -112,7 +112,7 @@ def test_doctor_fix_repairs_the_tags_after_a_merge_by_plain_git(team, ada, merge
     assert merged_tags(ada.repository) == []
 
 
-def test_a_promotion_recorded_after_a_merge_by_plain_git_is_pending(team, ada, bob, bare, merge):
+def test_a_promotion_recorded_after_a_merge_by_plain_git_is_pending(team, ada, bob, merge):
     """The tag still agrees with the stage file in the merge commit, so a newer stage file does not make it invalid."""
     ada.pull()
     old = git(team.folder / "ada", "rev-parse", PRODUCTION)

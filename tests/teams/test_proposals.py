@@ -92,7 +92,7 @@ def test_proposals_of_different_models_merge_without_a_conflict(ada, bob, host):
     assert check(ada.repository) == []
 
 
-def test_propose_creates_only_the_branch_of_the_proposal(ada, bob, bare):
+def test_propose_creates_only_the_branch_of_the_proposal(bob, bare):
     before = refs(bare), refs(bob.repository.common_dir)
     proposal = bob.propose(("iris@3", "production"))
     assert (refs(bare), refs(bob.repository.common_dir)) == before
@@ -101,7 +101,7 @@ def test_propose_creates_only_the_branch_of_the_proposal(ada, bob, bare):
     assert proposal.branch.startswith(f"propose/iris/production/3-{proposal.commit[:7]}")
 
 
-def test_propose_refuses_a_version_that_the_remote_does_not_have(ada, bob):
+def test_propose_refuses_a_version_that_the_remote_does_not_have(bob):
     bob.get_model("iris").create_version()
     with pytest.raises(Refused, match="iris 4 is not on the remote") as refused:
         promote(bob, "iris@4")
@@ -185,7 +185,7 @@ class TestRules:
         assert ada.apply(reviewed=() if seen else commits).moved == (StageRef("iris", "production"),)
 
 
-def test_the_command_prints_the_url_for_opening_the_pull_request(ada, bob, monkeypatch, capsys):
+def test_the_command_prints_the_url_for_opening_the_pull_request(bob, monkeypatch, capsys):
     monkeypatch.chdir(bob.repository.git.top)
     assert run_program(["propose", "iris@3", "production", "--push"]) == 0
     said = capsys.readouterr().out

@@ -209,7 +209,7 @@ def test_the_hosts_message_is_shown_if_it_refuses_a_proposal(bob, bare):
 
 class TestCommand:
     @pytest.fixture(autouse=True)
-    def within(self, ada, bob, monkeypatch):
+    def within(self, bob, monkeypatch):
         monkeypatch.chdir(bob.repository.git.top)
 
     def run(self, capsys, *words):
@@ -290,7 +290,7 @@ class TestPlanned:
             client.register_model("iris")
             assert client.plan().changes == ()
 
-    def test_plan_without_a_range_ignores_a_merged_proposal(self, ada, bob, bare):
+    def test_plan_without_a_range_ignores_a_merged_proposal(self, bob, bare):
         made = bob.propose(("iris@3", "production"), push=True)
         git(bare, "update-ref", BRANCH, made.commit)
         bob.pull()

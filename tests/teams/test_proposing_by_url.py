@@ -54,7 +54,7 @@ def test_a_proposal_is_based_on_the_servers_current_tip(team, ada, host, bare):
     assert made.base == refs(bare)[BRANCH]
 
 
-def test_a_proposal_behind_its_base_is_judged_by_the_result_of_its_merge(team, ada, host, bare):
+def test_a_proposal_behind_its_base_is_judged_by_the_result_of_its_merge(team, ada, host):
     job = team.by_url("job", host.registry)
     made = job.propose(("iris@3", "production"))
     ada.get_version("iris@3").delete(reason="wrong data")

@@ -22,7 +22,7 @@ esac
 
 
 @pytest.fixture
-def protected(bare, ada, bob):
+def protected(bare, bob):
     hook = bare / "hooks" / "update"
     hook.write_text(PROTECTED, encoding="utf-8")
     hook.chmod(0o755)

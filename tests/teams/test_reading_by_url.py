@@ -288,7 +288,7 @@ def test_offline_reads_the_cache_without_requests(team, ada, host):
     assert host.seen == []
 
 
-def test_offline_and_max_age_can_be_set_by_variables(team, host, tmp_path, monkeypatch):
+def test_offline_and_max_age_can_be_set_by_variables(team, host, tmp_path):
     team.by_url("service", host.registry).get_version("iris@production")
     environ = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache-service"), "GITMODEL_REPO": host.registry}
     for more in ({"GITMODEL_OFFLINE": "1"}, {"GITMODEL_MAX_AGE": "60"}):
@@ -309,7 +309,7 @@ def test_a_url_is_taken_from_every_place_that_names_the_registry(team, host, cod
             assert client.read_code().commit == git(code_repo, "rev-parse", "HEAD")
 
 
-def test_an_unreachable_server_is_reported_with_the_offline_option(team, host, tmp_path):
+def test_an_unreachable_server_is_reported_with_the_offline_option(team, host):
     service = team.by_url("service", host.registry)
     service.get_version("iris@production")
     host.cut = ("GET", "git-upload-pack", "before")
@@ -322,7 +322,7 @@ def test_an_unreachable_server_is_reported_with_the_offline_option(team, host, t
     assert service.get_version("iris@production").number == 2
 
 
-def test_registries_at_two_urls_never_share_cached_answers(team, ada, bob, host, tmp_path, git):
+def test_registries_at_two_urls_never_share_cached_answers(team, bob, host, tmp_path, git):
     git(tmp_path, "clone", "-q", "--bare", "remote.git", "other.git")
     git(tmp_path / "bob", "remote", "set-url", "origin", str(tmp_path / "other.git"))
     bob.get_version("iris@3").set_stage("production")
@@ -498,7 +498,7 @@ def test_an_invalid_registry_url_is_refused_and_not_printed(tmp_path, url):
     assert not (tmp_path / "x").exists()
 
 
-def test_credentials_in_a_url_are_neither_stored_nor_printed(team, ada, host, tmp_path, capsys):
+def test_credentials_in_a_url_are_neither_stored_nor_printed(team, ada, host, tmp_path):
     url = host.registry.replace("http://", "http://ada:s3cret@")
     service = team.by_url("service", url)
     service.get_version("iris@production").get_artifact("train").path()
@@ -517,7 +517,7 @@ def test_credentials_in_a_url_are_neither_stored_nor_printed(team, ada, host, tm
     assert entry(service) == entry(team.by_url("service", host.registry))
 
 
-def test_a_symbolic_link_from_a_hostile_server_is_refused(team, ada, host, bare, git, tmp_path):
+def test_a_symbolic_link_from_a_hostile_server_is_refused(team, ada, host, bare, git):
     root = git(bare, "rev-parse", "gitmodel")
     blob = git(bare, "hash-object", "-w", "--stdin", input="../../../../etc/passwd")
     lines = git(bare, "ls-tree", f"{root}:models/iris").splitlines()

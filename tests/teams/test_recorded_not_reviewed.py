@@ -232,7 +232,7 @@ class TestHistory:
         assert [one.value for one in client.blame("iris@3") if one.field == "stage"] == ["production"]
 
 
-def test_another_clone_knows_which_commits_a_user_confirmed_with_reviewed(team, ada, bob):
+def test_another_clone_knows_which_commits_a_user_confirmed_with_reviewed(ada, bob):
     folder = ada.repository.common_dir
     editing.edit(folder, {"gitmodel.toml": PROPOSAL_ONLY + 'rollback = "direct"\n'})
     ada.push()

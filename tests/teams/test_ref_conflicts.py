@@ -178,7 +178,7 @@ def test_a_promotion_names_a_local_tag_in_the_way_and_the_command_that_removes_i
     assert finding.hint == f"if nobody needs it, {hint}"
 
 
-def test_creating_a_registry_names_a_branch_in_the_way_and_how_to_rename_it(tmp_path, code_repo):
+def test_creating_a_registry_names_a_branch_in_the_way_and_how_to_rename_it(code_repo):
     from gitmodel import Client
 
     git(code_repo, "branch", "gitmodel/x")

@@ -176,7 +176,7 @@ def test_references_by_name_stage_alias_or_latest_need_no_confirmation(ada, bob)
     assert held(bob) == {"best": 4, "production": 2, "staging": 5}
 
 
-def test_renumbered_numbers_need_no_confirmation_in_other_clones(team, ada, bob, handle, capsys):
+def test_renumbered_numbers_need_no_confirmation_in_other_clones(team, ada, bob, handle):
     bob.push()
     ada.pull()
     with warnings.catch_warnings():

@@ -346,7 +346,7 @@ class TestInAClone:
         bob.pull()
         assert self.remote_rules(bare) == editing.run(bob.repository.common_dir, "rev-parse", RULES)
 
-    def test_a_promotion_merged_with_looser_rules_is_refused_in_every_clone(self, gated, bob, team, bare, git):
+    def test_a_promotion_merged_with_looser_rules_is_refused_in_every_clone(self, gated, bob, team, git):
         iris = gated.get_model("iris")
         loosen(gated.repository.common_dir, iris)
         bring_in(gated.repository.common_dir, "fast-forward")
@@ -423,7 +423,7 @@ class TestInAClone:
         run_apart(clone, "pull")
         assert git(clone, "rev-parse", RULES) == self.remote_rules(bare)
 
-    def test_two_clones_that_apply_the_same_rules_push_one_rules_tag(self, gated, bob, bare, git):
+    def test_two_clones_that_apply_the_same_rules_push_one_rules_tag(self, gated, bob, bare):
         editing.edit(gated.repository.common_dir, rules())
         gated.push()
         bob.pull()
@@ -434,7 +434,7 @@ class TestInAClone:
         bob.push()
         assert self.remote_rules(bare) == editing.run(bob.repository.common_dir, "rev-parse", RULES)
 
-    def test_a_looser_rule_that_a_pull_replays_is_not_in_force_until_apply(self, gated, bob, bare):
+    def test_a_looser_rule_that_a_pull_replays_is_not_in_force_until_apply(self, gated, bob):
         from gitmodel.domain.changes.planned_change import Change
 
         data = rules()["gitmodel.toml"].encode()

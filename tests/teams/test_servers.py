@@ -45,7 +45,7 @@ def test_two_clones_push_and_pull_on_each_kind_of_server(team, remote, bare, tmp
     assert_sound(bare)
 
 
-def test_the_message_of_an_http_servers_hook_is_shown(team, ada, http, bare, git, tmp_path):
+def test_the_message_of_an_http_servers_hook_is_shown(ada, http, bare, git, tmp_path):
     git(tmp_path / "ada", "remote", "set-url", "origin", f"{http.url}/remote.git")
     hook = bare / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho 'GL-HOOK-ERR: ask the release team' >&2\nexit 1\n", encoding="utf-8")
@@ -55,7 +55,7 @@ def test_the_message_of_an_http_servers_hook_is_shown(team, ada, http, bare, git
         ada.push()
 
 
-def test_the_message_of_a_server_that_refuses_pushes_is_shown(team, ada, http, bare, git, tmp_path):
+def test_the_message_of_a_server_that_refuses_pushes_is_shown(ada, http, bare, git, tmp_path):
     git(tmp_path / "ada", "remote", "set-url", "origin", f"{http.url}/remote.git")
     git(bare, "config", "http.receivepack", "false")
     ada.register_model("other")

@@ -158,7 +158,7 @@ class TestSigning:
             promote(client)
         assert state(repo) == before
 
-    def test_a_public_key_in_the_git_setting_is_used_through_the_ssh_agent(self, repo, keys, tmp_path):
+    def test_a_public_key_in_the_git_setting_is_used_through_the_ssh_agent(self, repo, keys):
         socket = f"/tmp/gitmodel-agent-{os.getpid()}"
         agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.PIPE)
         try:

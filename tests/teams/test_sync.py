@@ -63,7 +63,7 @@ def test_a_local_version_whose_number_is_taken_gets_the_next_number_in_all_recor
     assert_sound(bare, store=team.store)
 
 
-def test_renumbered_versions_of_one_commit_keep_their_order(team, ada, bob):
+def test_renumbered_versions_of_one_commit_keep_their_order(ada, bob):
     for _ in range(7):
         ada.get_model("iris").create_version()
     ada.push()
@@ -74,7 +74,7 @@ def test_renumbered_versions_of_one_commit_keep_their_order(team, ada, bob):
     assert [bob.get_version(f"iris@{number}").metadata["i"] for number in range(11, 20)] == list(range(9))
 
 
-def test_the_record_of_a_run_names_the_new_number_of_its_version(team, ada, bob):
+def test_the_record_of_a_run_names_the_new_number_of_its_version(ada, bob):
     from datetime import datetime, timezone
 
     from gitmodel.domain.changes.planned_change import Change
@@ -114,7 +114,7 @@ def test_a_pull_merges_edits_of_different_keys_and_keeps_the_remotes_value_of_on
     ]
 
 
-def test_a_stage_filled_on_both_sides_is_a_conflict_that_names_both_versions(team, ada, bob, bare):
+def test_a_stage_filled_on_both_sides_is_a_conflict_that_names_both_versions(ada, bob, bare):
     ada.get_version("iris@1").set_stage("production")
     ada.push()
     bob.get_version("iris@3").set_stage("production")
@@ -336,7 +336,7 @@ def test_a_push_does_not_restore_a_stage_tag_that_was_set_back_at_the_remote(ada
     assert bob.pull().set_back == []
 
 
-def test_a_pull_reports_a_stage_tag_that_was_removed_at_the_remote(ada, bob, bare, git):
+def test_a_pull_reports_a_stage_tag_that_was_removed_at_the_remote(bob, bare, git):
     git(bare, "update-ref", "-d", "refs/tags/model/iris/production")
     assert bob.pull().set_back == ["model/iris/production"]
     assert held(bob) == {}
@@ -356,7 +356,7 @@ def test_a_pull_does_not_report_changes_of_others_as_tags_that_it_set_back(ada, 
     assert bob.pull().set_back == []
 
 
-def test_a_remote_that_was_rewound_is_reported_and_local_commits_are_kept(team, ada, bob, bare, git, capsys):
+def test_a_remote_that_was_rewound_is_reported_and_local_commits_are_kept(team, bob, bare, git, capsys):
     before = refs(bare)
     git(bare, "update-ref", "refs/heads/gitmodel", "refs/heads/gitmodel~2")
     bob.get_model("iris").create_version()
@@ -375,7 +375,7 @@ def test_a_remote_that_was_rewound_is_reported_and_local_commits_are_kept(team, 
     assert refs(bare)["refs/tags/model/iris/production"] == before["refs/tags/model/iris/production"]
 
 
-def test_a_push_to_a_remote_whose_branch_was_deleted_is_refused_until_confirmed(ada, bob, bare, git):
+def test_a_push_to_a_remote_whose_branch_was_deleted_is_refused_until_confirmed(bob, bare, git):
     git(bare, "update-ref", "-d", "refs/heads/gitmodel")
     mine = refs(bob.repository.common_dir)
     with pytest.raises(Conflict, match="was deleted"):
@@ -457,7 +457,7 @@ def test_a_push_uploads_artifacts_before_it_moves_the_refs_that_name_them(team, 
     assert int(seen.read_text()) == before + 1
 
 
-def test_the_message_of_a_server_hook_is_shown_and_no_ref_moves(ada, bob, bare):
+def test_the_message_of_a_server_hook_is_shown_and_no_ref_moves(bob, bare):
     hook = bare / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho 'releases are frozen until Monday' >&2\nexit 1\n", encoding="utf-8")
     hook.chmod(0o755)
@@ -468,7 +468,7 @@ def test_the_message_of_a_server_hook_is_shown_and_no_ref_moves(ada, bob, bare):
     assert (refs(bob.repository.common_dir), refs(bare)) == (mine, theirs)
 
 
-def test_a_push_sends_the_branch_although_an_update_hook_refuses_a_tag(ada, bob, bare):
+def test_a_push_sends_the_branch_although_an_update_hook_refuses_a_tag(bob, bare):
     hook = bare / "hooks" / "update"
     hook.write_text(
         '#!/bin/sh\ncase "$1" in refs/tags/*) echo "only release may promote" >&2; exit 1;; esac\n', encoding="utf-8"
@@ -487,7 +487,7 @@ def test_a_push_sends_the_branch_although_an_update_hook_refuses_a_tag(ada, bob,
     }
 
 
-def test_a_push_that_another_push_overtook_pulls_and_retries(team, ada, bob, bare, monkeypatch):
+def test_a_push_that_another_push_overtook_pulls_and_retries(ada, bob, bare, monkeypatch):
     from gitmodel.branch import remote_pushes
 
     real, overtaken = remote_pushes.push, []
@@ -507,7 +507,7 @@ def test_a_push_that_another_push_overtook_pulls_and_retries(team, ada, bob, bar
     assert refs(bare) == refs(bob.repository.common_dir)
 
 
-def test_a_push_that_other_pushes_always_overtake_ends_after_its_timeout(ada, bob, monkeypatch):
+def test_a_push_that_other_pushes_always_overtake_ends_after_its_timeout(bob, monkeypatch):
     from gitmodel.branch import remote_pushes
 
     def push(repository, remote, moves):
@@ -519,7 +519,7 @@ def test_a_push_that_other_pushes_always_overtake_ends_after_its_timeout(ada, bo
         bob.push(timeout=0)
 
 
-def test_a_push_that_fails_after_the_server_moved_its_refs_counts_as_done(ada, bob, bare):
+def test_a_push_that_fails_after_the_server_moved_its_refs_counts_as_done(bob, bare):
     """The connection ends after the server moved its refs, but before the server reports the result."""
     hook = bare / "hooks" / "post-receive"
     hook.write_text("#!/bin/sh\nkill -9 $PPID\n", encoding="utf-8")
@@ -530,7 +530,7 @@ def test_a_push_that_fails_after_the_server_moved_its_refs_counts_as_done(ada, b
     assert not bob.push().commits
 
 
-def test_a_push_cut_before_the_server_moved_its_refs_is_reported_and_can_be_repeated(ada, bob, bare):
+def test_a_push_cut_before_the_server_moved_its_refs_is_reported_and_can_be_repeated(bob, bare):
     hook = bare / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\nkill -9 $PPID\n", encoding="utf-8")
     hook.chmod(0o755)
@@ -545,7 +545,7 @@ def test_a_push_cut_before_the_server_moved_its_refs_is_reported_and_can_be_repe
     assert_sound(bare)
 
 
-def test_a_pull_does_not_replay_a_commit_that_the_remote_has_in_another_form(ada, bob, bare, git, tmp_path):
+def test_a_pull_does_not_replay_a_commit_that_the_remote_has_in_another_form(ada, bob, tmp_path):
     """A clone that is restored from a backup still has a commit that it replayed and pushed after the backup."""
     import shutil
 
@@ -563,7 +563,7 @@ def test_a_pull_does_not_replay_a_commit_that_the_remote_has_in_another_form(ada
     team_backup.close()
 
 
-def test_a_pull_reports_a_remote_that_is_unreachable_or_unknown(team, bob, bare, tmp_path):
+def test_a_pull_reports_a_remote_that_is_unreachable_or_unknown(bob, bare, tmp_path):
     bare.rename(tmp_path / "gone.git")
     with pytest.raises(Unreachable) as error:
         bob.pull()
@@ -582,7 +582,7 @@ def test_the_setting_gitmodel_remote_chooses_one_of_several_remotes(team, bob, g
     assert team.open("bob").pull().remote == "hub"
 
 
-def test_credentials_of_a_remote_are_never_printed(team, bob, git, tmp_path):
+def test_credentials_of_a_remote_are_never_printed(bob, git, tmp_path):
     git(tmp_path / "bob", "remote", "set-url", "origin", "http://ada:s3cret@127.0.0.1:9/x.git")
     for verb in (bob.pull, bob.push):
         with pytest.raises(Unreachable) as error:
@@ -594,7 +594,7 @@ def test_credentials_of_a_remote_are_never_printed(team, bob, git, tmp_path):
 @pytest.mark.parametrize(
     "name", ["refs/tags/model/-x/production", "refs/tags/model/iris/--exec=x", "refs/tags/model/a"]
 )
-def test_pull_and_push_ignore_tags_whose_names_no_stage_can_have(ada, bob, bare, git, name):
+def test_pull_and_push_ignore_tags_whose_names_no_stage_can_have(bob, bare, git, name):
     tag = refs(bare)["refs/tags/model/iris/production"]
     git(bare, "update-ref", name, tag)
     bob.register_model("other")
@@ -603,7 +603,7 @@ def test_pull_and_push_ignore_tags_whose_names_no_stage_can_have(ada, bob, bare,
     assert refs(bare)[name] == tag
 
 
-def test_tags_of_a_hostile_remote_do_not_count(ada, bob, bare, git):
+def test_tags_of_a_hostile_remote_do_not_count(bob, bare, git):
     blob = git(bare, "hash-object", "-w", "--stdin", input="not a tag")
     git(bare, "update-ref", "refs/tags/model/iris/production", blob)
     bob.pull()
@@ -611,7 +611,7 @@ def test_tags_of_a_hostile_remote_do_not_count(ada, bob, bare, git):
         bob.get_version("iris@production")
 
 
-def test_symbolic_links_submodules_and_odd_paths_of_a_hostile_branch_are_refused(ada, bob, bare, git, tmp_path):
+def test_symbolic_links_submodules_and_odd_paths_of_a_hostile_branch_are_refused(bob, bare, git, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("do not read", encoding="utf-8")
     blob = git(bare, "hash-object", "-w", "--stdin", input=str(secret))
@@ -667,7 +667,7 @@ def test_a_second_pull_completes_an_interrupted_pull(ada, bob, bare, monkeypatch
     assert_sound(bare)
 
 
-def test_the_users_own_tags_and_branches_are_not_pushed_or_touched(ada, bob, bare, git, tmp_path):
+def test_the_users_own_tags_and_branches_are_not_pushed_or_touched(bob, bare, git, tmp_path):
     folder = tmp_path / "bob"
     git(folder, "commit", "--allow-empty", "-q", "-m", "Mine")
     git(folder, "tag", "-a", "-m", "mine", "v1")
@@ -682,7 +682,7 @@ def test_the_users_own_tags_and_branches_are_not_pushed_or_touched(ada, bob, bar
     assert git(folder, "tag", "-l", "v1", "on-registry").splitlines() == ["on-registry", "v1"]
 
 
-def test_equal_versions_created_in_one_second_in_three_clones_stay_separate(team, ada, bob, bare):
+def test_equal_versions_created_in_one_second_in_three_clones_stay_separate(team, bob, bare):
     """The versions have one author and one time: the clock of the tests stands still, and CI jobs have one name."""
     people = [Client(team.folder / name, store=team.store) for name in ("ada", "bob")]
     team.clone("carol").pull()
@@ -702,7 +702,7 @@ def test_equal_versions_created_in_one_second_in_three_clones_stay_separate(team
         client.close()
 
 
-def test_equal_models_and_promotions_made_in_one_second_in_two_clones_are_no_conflict(team, ada, bob, bare):
+def test_equal_models_and_promotions_made_in_one_second_in_two_clones_are_no_conflict(team, bob, bare):
     people = [Client(team.folder / name, store=team.store) for name in ("ada", "bob")]
     for client in people:
         client.register_model("rose")

@@ -79,7 +79,7 @@ def test_commands_mark_versions_that_were_not_pushed_as_local(team, ada, capsys)
     assert "local" not in numbers("list")
 
 
-def test_init_from_a_url_fetches_the_registry_and_keeps_the_remote_of_the_code(team, ada, bare, code_repo, git, capsys):
+def test_init_from_a_url_fetches_the_registry_and_keeps_the_remote_of_the_code(ada, bare, code_repo, git, capsys):
     git(code_repo, "remote", "add", "origin", "elsewhere")
     code, out, err = ask(capsys, "-C", code_repo, "init", "--from", bare)
     assert (code, err) == (0, "")
@@ -104,7 +104,7 @@ def test_a_clone_refuses_a_folder_that_is_not_empty(team, ada, capsys, monkeypat
     assert "ada already exists" in err
 
 
-def test_a_pull_with_artifacts_copies_nothing_from_a_store_in_a_folder(team, ada, bob, capsys):
+def test_a_pull_with_artifacts_copies_nothing_from_a_store_in_a_folder(team, bob, capsys):
     assert ask(capsys, "-C", team.folder / "bob", "pull", "--artifacts") == (0, "nothing new from origin\n", "")
     assert not list((team.folder / "bob" / ".git" / "gitmodel").glob("store/sha256/*"))
 

@@ -63,7 +63,7 @@ def test_each_write_at_the_tip_sends_four_requests_and_leaves_a_valid_repository
     assert subprocess.run(fsck, check=True, capture_output=True, text=True).stdout == ""
 
 
-def test_a_write_to_a_large_model_fetches_only_the_newest_folder_of_versions(team, ada, job):
+def test_a_write_to_a_large_model_fetches_only_the_newest_folder_of_versions(ada, job):
     old = (
         paths.version_file("iris", 3),
         ada.repository.files(ada.repository.tip()).read(paths.version_file("iris", 3)),
@@ -96,7 +96,7 @@ def test_a_change_of_a_stage_fetches_the_history(job, bare):
     assert_sound(bare)
 
 
-def test_a_rule_of_a_stage_counts_after_a_write_at_the_tip(team, ada, job, bare):
+def test_a_rule_of_a_stage_counts_after_a_write_at_the_tip(ada, job, bare):
     transact(
         ada.repository, lambda _: Change(None, subject="Set rules", files={"gitmodel.toml": PROPOSAL_ONLY.encode()})
     )

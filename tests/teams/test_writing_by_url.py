@@ -213,7 +213,7 @@ def test_a_cut_connection_creates_one_version_or_none_and_the_error_says_which(t
     assert_sound(bare)
 
 
-def test_a_write_by_url_whose_answer_was_lost_is_recognized_as_successful(team, host, bare):
+def test_a_write_by_url_whose_answer_was_lost_is_recognized_as_successful(team, host):
     job = team.by_url("job", host.registry)
     host.cut = ("POST", "git-receive-pack", "after")
     assert job.get_model("iris").create_version().number == 4
@@ -283,7 +283,7 @@ def test_creating_a_version_with_a_used_key_returns_the_existing_version(team, h
     assert_sound(bare)
 
 
-def test_concurrent_jobs_with_the_same_key_create_one_version(team, host, bare):
+def test_concurrent_jobs_with_the_same_key_create_one_version(team, host):
     jobs = [team.by_url(f"job{number}", host.registry) for number in range(4)]
     assert all_at_once([lambda j=j: j.get_model("iris").create_version(idempotency_key="job 7") for j in jobs]) == []
     assert numbers(jobs[0]) == [1, 2, 3, 4]

@@ -79,7 +79,7 @@ def start(code_repo):
 
 
 @pytest.fixture
-def assert_whole(git):
+def assert_whole():
     """Fail unless `git fsck`, `check` and `doctor` find no fault.
 
     With *repair*, first repair the effects of a crash: locks, leftovers, and a pending promotion.

@@ -265,7 +265,7 @@ def test_a_writer_waits_until_another_program_releases_its_lock(registry, start)
     assert actor.answer()["number"] == 1
 
 
-def test_no_accepted_write_is_lost_while_git_gc_prune_now_runs_in_a_loop(registry, start, git, soak):
+def test_no_accepted_write_is_lost_while_git_gc_prune_now_runs_in_a_loop(registry, start, soak):
     if not soak:
         pytest.skip("a long version: run with --soak")
     actors = start(4)

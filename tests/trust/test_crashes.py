@@ -149,7 +149,7 @@ def assert_survived(made, request, before, code, answer, assert_whole, git):
 
 
 @pytest.fixture
-def prepared(registry, tmp_path, git, open_at):
+def prepared(registry, tmp_path, open_at):
     """Copies of a registry with two versions, of which 1 is in production."""
     registry.register(content="one")
     registry.register(content="two")
@@ -219,7 +219,7 @@ def test_a_kill_or_error_at_any_system_call_that_changes_the_disk_leaves_a_valid
         assert harmed > len(chosen) // 10
 
 
-def test_writers_killed_at_random_moments_lose_no_reported_version(registry, start, git, soak, assert_whole):
+def test_writers_killed_at_random_moments_lose_no_reported_version(registry, start, soak, assert_whole):
     """SIGKILL ends the writer, alone or with its git process. All versions that the writer reported still exist."""
     chance = random.Random(7)
     registry.register()

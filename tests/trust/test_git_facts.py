@@ -178,7 +178,7 @@ def test_success_is_reported_only_when_the_branch_has_moved(registry, git, monke
 
 
 @needs_strace
-def test_objects_and_refs_are_on_disk_before_a_ref_names_them(registry, git, tmp_path):
+def test_objects_and_refs_are_on_disk_before_a_ref_names_them(registry, tmp_path):
     registry.register()
     registry.close()
     log = tmp_path / "strace"
@@ -323,9 +323,7 @@ def test_a_demotion_whose_tag_cannot_be_removed_is_not_reported_as_done(registry
 
 
 @pytest.mark.parametrize("whole_group", [False, True])
-def test_a_writer_killed_while_it_holds_the_lock_does_not_stop_the_next(
-    registry, start, git, assert_whole, whole_group
-):
+def test_a_writer_killed_while_it_holds_the_lock_does_not_stop_the_next(registry, start, assert_whole, whole_group):
     """The test kills gitmodel, alone or with its git, while git runs a hook and holds the locks of the refs."""
     hook = registry.repository.common_dir / "hooks/reference-transaction"
     hook.parent.mkdir(exist_ok=True)
@@ -393,7 +391,7 @@ def test_a_writer_refreshes_an_old_object_so_that_gc_keeps_it(registry, git):
     assert path.exists()
 
 
-def test_objects_that_a_running_gc_prunes_are_kept_in_a_pack(registry, git, assert_whole):
+def test_objects_that_a_running_gc_prunes_are_kept_in_a_pack(registry, assert_whole):
     """`git prune` lists unreferenced objects, and deletes them later, although refs may need them by then."""
     common = registry.repository.common_dir
     hook, listed = common / "hooks/reference-transaction", registry.path.parent / "unnamed"

@@ -46,7 +46,7 @@ def test_gitmodel_does_not_read_git_traces_as_output_of_git(tmp_path, git, monke
     assert [one.err for one in printed if "git.c" in one.err or "{" in one.err] == []
 
 
-def test_gitmodel_does_not_read_traces_that_the_git_configuration_enables(tmp_path, git, monkeypatch, capsys):
+def test_gitmodel_does_not_read_traces_that_the_git_configuration_enables(tmp_path, git):
     for target in ("normalTarget", "perfTarget", "eventTarget"):
         git(tmp_path, "config", "--global", f"trace2.{target}", "/dev/stdout")
     folder = tmp_path / "repo"

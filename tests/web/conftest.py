@@ -2,11 +2,15 @@
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import browser
 import pytest
+from page_server import serving
 
 from gitmodel import Client
+from gitmodel.web.export.site import export_site
+from gitmodel.web.options import SiteOptions
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +41,18 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]
         subprocess.run(["git", "-C", folder, "config", key, value], check=True)
     with Client(folder) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def url(registry: Client) -> Iterator[str]:
+    """The address of a server with the pages of the fixture `registry` of the module."""
+    with serving(registry) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def site(registry: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported site of the fixture `registry` of the module."""
+    folder = tmp_path_factory.mktemp("site")
+    export_site(registry, folder, SiteOptions())
+    return folder

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from site_files import files_in
 
 from gitmodel import Client
 from gitmodel.errors import Refused
@@ -23,12 +24,6 @@ from gitmodel.web.pages.of_model import releases
 from gitmodel.web.rendering import markdown
 from gitmodel.web.rendering import renderer as rendering
 from gitmodel.web.rendering.renderer import Renderer
-
-
-def files_in(folder: Path) -> dict[str, bytes]:
-    """Return the files of a site by path, without those that only the export reads."""
-    found = (path for path in folder.rglob("*") if path.is_file() and ".gitmodel-site" not in path.parts)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import subprocess
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler
@@ -11,6 +10,7 @@ from pathlib import Path
 import editing
 import pytest
 from browser import Visitor, accessibility_faults
+from site_files import twin
 from web_pages import QuietHandler, QuietServer, running
 
 from gitmodel import Client
@@ -53,10 +53,6 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if not kept.exists():
         export_site(request.getfixturevalue("client"), kept, SiteOptions())
     return kept
-
-
-def twin(site: Path, path: str) -> dict:
-    return json.loads((site / f"{path}.json").read_text(encoding="utf-8"))
 
 
 def test_the_history_has_each_change_with_its_state_and_evidence(site: Path) -> None:

@@ -1,17 +1,14 @@
 """The pages of models and versions in a real browser, with and without script, from a server and from a folder."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from browser import Visitor, accessibility_faults, looks
 from layout import layout_faults
-from page_server import serving
 from playwright.sync_api import Page
 
 from gitmodel import Client
-from gitmodel.web.export.site import asset_files, export_site
-from gitmodel.web.options import SiteOptions
+from gitmodel.web.export.site import asset_files
 
 PATHS = ("index", "m/iris/index", "m/iris/v/105", "m/iris/v/90", "m/iris/compare", "m/wine/index", "m/empty/index")
 
@@ -36,19 +33,6 @@ def registry(empty_registry: Client) -> Client:
     client.promote("iris@105", "staging")
     client.set_alias("iris@80", "champion")
     return client
-
-
-@pytest.fixture(scope="module")
-def site(registry: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    export_site(registry, folder, SiteOptions())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def url(registry: Client) -> Iterator[str]:
-    with serving(registry) as url:
-        yield url
 
 
 def column(page: Page, place: int) -> list[str]:

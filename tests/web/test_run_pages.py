@@ -12,6 +12,7 @@ import editing
 import pytest
 from browser import Visitor, accessibility_faults, looks
 from layout import layout_faults
+from site_files import twin
 
 from gitmodel import Client, RunFailed, pipeline, step
 from gitmodel.cli import run as run_program
@@ -31,10 +32,6 @@ def site(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
         export_site(client, folder, SiteOptions(base_url="https://example.org/models"))
     yield folder
     shutil.rmtree(folder)
-
-
-def twin(site: Path, path: str) -> dict:
-    return json.loads((site / f"{path}.json").read_text(encoding="utf-8"))
 
 
 def run_of(site: Path, pipeline: str, *, status: str = "succeeded") -> str:

@@ -1,7 +1,6 @@
 """The search page finds versions of all models. A server answers with the index, an exported site with a script."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 from urllib.request import urlopen
@@ -9,11 +8,8 @@ from urllib.request import urlopen
 import pytest
 from browser import Visitor, accessibility_faults
 from layout import layout_faults
-from page_server import serving
 
 from gitmodel import Client
-from gitmodel.web.export.site import export_site
-from gitmodel.web.options import SiteOptions
 
 # Queries that both the server and the script can answer, and the versions that match.
 QUERIES = [
@@ -46,19 +42,6 @@ def registry(empty_registry: Client) -> Client:
         client.promote(f"iris@{number}", "production")
     client.set_alias("iris@2", "champion")
     return client
-
-
-@pytest.fixture(scope="module")
-def url(registry: Client) -> Iterator[str]:
-    with serving(registry) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def site(registry: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    export_site(registry, folder, SiteOptions())
-    return folder
 
 
 def ask(url: str, query: str) -> dict:

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
@@ -23,12 +23,6 @@ from gitmodel.web.options import SiteOptions
 def registry(empty_registry: Client) -> Client:
     empty_registry.register_model("iris").create_version(metadata={"accuracy": 0.9})
     return empty_registry
-
-
-@pytest.fixture(scope="module")
-def url(registry: Client) -> Iterator[str]:
-    with serving(registry) as url:
-        yield url
 
 
 def ask(url: str, path: str, method: str = "GET", headers: Mapping[str, str] = {}) -> tuple[HTTPResponse, bytes]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from site_files import files_in
 
 from gitmodel import Client
 from gitmodel.errors import Conflict, Refused, Unreachable
@@ -46,12 +47,6 @@ def registry(client: Client) -> Client:
     client.set_alias("iris@3", "champion")
     client.register_model("empty")
     return client
-
-
-def files_in(folder: Path) -> dict[str, bytes]:
-    """Return the files of a site by path, without those that only the export reads."""
-    found = (path for path in folder.rglob("*") if path.is_file() and ".gitmodel-site" not in path.parts)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 class Links(HTMLParser):

@@ -33,7 +33,7 @@ def test_a_keras_model_predicts_in_another_process(model, promoted):
     assert promoted(model, script, trusted=True) == str(model.predict(numpy.ones((1, 3)), verbose=0).tolist())
 
 
-def test_loading_a_keras_file_with_code_without_trust_runs_nothing(tmp_path, monkeypatch):
+def test_loading_a_keras_file_with_code_without_trust_runs_nothing(tmp_path):
     mark = tmp_path / "mark"
     layer = keras.layers.Lambda(eval(f"lambda x: (open({str(mark)!r}, 'w'), x)[1]"), output_shape=(3,))
     value = keras.Sequential([keras.layers.Input((3,)), layer])

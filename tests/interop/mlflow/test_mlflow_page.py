@@ -11,7 +11,7 @@ pytest.importorskip("mlflow.version")
 PAGE = (Path(__file__).parents[3] / "docs/explanation/coming-from-mlflow.md").read_text(encoding="utf-8")
 
 
-def test_the_page_shows_what_the_commands_print(mlflow_script, code_repo, monkeypatch, capsys, git):
+def test_the_page_shows_what_the_commands_print(mlflow_script, code_repo, monkeypatch, capsys):
     monkeypatch.chdir(code_repo)
     (script,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     mlflow_script(script, folder=code_repo)
