@@ -105,7 +105,7 @@ class DigestIndex:
     def _read(self, places: list[tuple[bytes, bytes]], known: dict[bytes, bytes], more: More) -> dict[str, str]:
         """Add the digests in the records at *places* to *known*.
 
-        Return the records some of whose digests are unknown, each with the reason.
+        Return the reason for each record that has unknown digests, by path.
         """
         unread: dict[str, str] = {}
         new = {id: path.decode() for id, path in places if id not in known}

@@ -83,9 +83,9 @@ class Index:
         The versions are sorted by *order*; without *order*, by model, the newest first. With *most*, returns
         only the first ones: at least that many, and all further ones with the same value as the last.
 
-        Returns None if the index cannot be used. Also returns None unless the index knows, for each of *asked*, a
-        version (even a deleted one) of the registry or model that has the name, with a value that can be compared with
-        the literal. The field of *order* must be known in the same way.
+        Returns None if the index cannot be used, or does not know a name that the search uses. It knows the name of
+        one of *asked* if a version, even a deleted one, has a value under this name that can be compared with the
+        literal. It must know the field of *order*, too.
         """
         ranges = [found for condition in conditions if (found := ranges_of(condition))]
         wanted = [one for one in asked if not _is_fixed(one)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import islice
 
 from gitmodel.branch import remotes
 from gitmodel.branch.by_url.url_cache import ALL, COMMITS, HEAD, REMOTE, UrlCache
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.stages.stage_tags import SingleStageTag, target_of
+from gitmodel.branch.stages.stage_tags import target_of
 from gitmodel.branch.tip_alone import WholeBranchNeeded
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import fault_in
@@ -31,6 +32,24 @@ _FEW_FOLDERS = "--filter=tree:4"
 _NO_FILES = "--filter=tree:0"
 # Finds the number 4 in "iris 3 -> 4 in production", the first line of a stage tag's message.
 _GUESS = re.compile(rb"\n\n[^\n]*?([1-9][0-9]{0,17}) in [^\n]*\n")
+
+
+class SingleStageTag:
+    """At most one stage tag; implements `domain.snapshots.snapshot_sources.Tags`."""
+
+    all_known = False
+
+    def __init__(self, tag: StageTag | None = None) -> None:
+        self._tag = tag
+
+    def get(self, ref: StageRef) -> StageTag | None:
+        return self._tag if self._tag is not None and self._tag.ref == ref else None
+
+    def of(self, model: str) -> Mapping[str, StageTag]:
+        return {self._tag.ref.stage: self._tag} if self._tag is not None and self._tag.ref.model == model else {}
+
+    def models(self) -> frozenset[str]:
+        return frozenset({self._tag.ref.model} if self._tag is not None else ())
 
 
 class SingleCommits:

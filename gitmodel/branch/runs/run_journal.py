@@ -94,7 +94,7 @@ class Journal:
             replace_file(self._steps / key[:2] / f"{key}.json", json.dumps(result).encode())
 
     def outputs(self) -> Iterator[dict[str, Any]]:
-        """Yield the digests and formats of outputs: those of cached steps, and those of current runs."""
+        """Yield the digest and format of each output of cached steps and of active runs."""
         current = [path for path in self._paths() if _is_locked(path)]
         for path in [*current, *(sorted(self._steps.glob("*/*.json")) if os.path.isdir(self._steps) else ())]:
             with suppress(OSError):

@@ -80,7 +80,7 @@ class RequiredSignatures:
     ) -> str:
         """Return the reason why the signature of commit *id* does not count, or "". *data*: the bytes of a new commit.
 
-        *before* is the commit whose rules count, if not those of the first parent.
+        *before* is the commit whose rules count, by default the first parent.
         """
         if data is None and now is None and not before and self._facts.get(_COUNTS, id):
             return ""
@@ -103,7 +103,7 @@ class RequiredSignatures:
     ) -> str:
         """Return the reason why the signature of tag *id* does not count, or "". *commit*: the bytes of a new target.
 
-        *before* is the commit whose rules count, if not those of the target's first parent.
+        *before* is the commit whose rules count, by default the first parent of the target.
         """
         if now is None and not before and self._facts.get(_COUNTS, id):
             return ""

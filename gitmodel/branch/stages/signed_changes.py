@@ -99,10 +99,10 @@ class ChangeSigning:
         self._check(self.tags.signatures.commit_fault(commit.id, commit.data))
 
     def judged_by_own_signers(self, tag: StageTag, found: GitObject) -> StageTag:
-        """Return *tag*, which was read without the branch.
+        """Return *tag*, judged by the reader's own list of signers, if there is one.
 
-        If the reader has its own list of signers, judge the tag by that list. The list is the file that `git config
-        gitmodel.allowedSigners` names. Raises UsageError if this file cannot be read.
+        gitmodel has read the tag without the branch. The list is the file that `git config gitmodel.allowedSigners`
+        names. Raises UsageError if this file cannot be read.
         """
         if not self.config.get("gitmodel.allowedsigners"):
             return tag

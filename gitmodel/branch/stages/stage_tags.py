@@ -73,9 +73,9 @@ class StageTags:
         return self._reader.resolve(ref.full)
 
     def all(self, *models: str) -> dict[StageRef, Oid]:
-        """Return the id of every stage tag, or of those of *models*.
+        """Return the id of each stage tag of *models*, by default of all models.
 
-        Leaves out refs whose name is not that of a stage tag.
+        Leaves out refs that do not have the name of a stage tag.
         """
         prefixes = [f"{STAGE_TAGS}{model}/" for model in models] or [STAGE_TAGS]
         found = ((StageRef.parse(name), id) for name, id in list_refs(self._git, *prefixes).items())
@@ -288,7 +288,7 @@ class StageTags:
         return None
 
     def _places(self, commit: Oid, ref: StageRef) -> tuple[str, ...]:
-        """Return the paths of the files that say which version is in *ref*. The stages are those of *commit*."""
+        """Return the paths of the files that say which version is in *ref*. *commit* has the list of stages."""
         return place_files(read_registry(self._files(commit)), ref)
 
     def _stage_record(self, commit: Oid, path: str) -> StageRecord | None:
@@ -296,24 +296,6 @@ class StageTags:
 
     def _files(self, commit: Oid) -> CommitFiles:
         return CommitFiles(self._trees, self.commits.read(commit).tree)
-
-
-class SingleStageTag:
-    """At most one stage tag; implements `domain.snapshots.snapshot_sources.Tags`."""
-
-    all_known = False
-
-    def __init__(self, tag: StageTag | None = None) -> None:
-        self._tag = tag
-
-    def get(self, ref: StageRef) -> StageTag | None:
-        return self._tag if self._tag is not None and self._tag.ref == ref else None
-
-    def of(self, model: str) -> Mapping[str, StageTag]:
-        return {self._tag.ref.stage: self._tag} if self._tag is not None and self._tag.ref.model == model else {}
-
-    def models(self) -> frozenset[str]:
-        return frozenset({self._tag.ref.model} if self._tag is not None else ())
 
 
 class SnapshotTags:

@@ -214,7 +214,7 @@ def _new_commit(
 
 
 def _reservation_moves(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> list[RefMove]:
-    """Return the moves that end the reservations of new versions, and rename those of models that *change* renames."""
+    """Return the moves that end the reservations of new versions, and copy those of a renamed model to its new name."""
     moves = [RefMove(reserved_ref(model, number), None, None) for model, number in change.numbers]
     if any(what is not None and what.kind == "model" for what in map(paths.parse_path, change.files)):
         after = replace(snapshot, files=ChangedFiles(snapshot.files, change.files))

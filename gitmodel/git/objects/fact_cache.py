@@ -21,9 +21,9 @@ class FactCache:
     """A file of lines `<kind> <object id> <value> <checksum>`.
 
     If several lines have the same kind and id, the last one counts. The file can be deleted at any time. The cache is
-    never outdated, because objects do not change. A damaged or foreign line does not match its checksum and is skipped.
-    If the file cannot be written, nothing is cached. A file of more than *longest* bytes is emptied before the next
-    line is written.
+    never outdated, because objects do not change. It skips damaged and foreign lines, which do not match their
+    checksums. If it cannot write the file, it keeps nothing. It empties a file of more than *longest* bytes before it
+    writes the next line.
     """
 
     def __init__(self, path: Path, *, longest: int = _LONGEST) -> None:

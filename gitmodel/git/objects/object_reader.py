@@ -43,7 +43,7 @@ class ObjectReader:
         self._owner = 0
         self._packed: tuple[int, int, int] | None = None
         self._asked: Sequence[str] = []
-        # The last answers for refs that were asked for one at a time.
+        # The last results of `resolve`, by ref.
         self._known: dict[str, GitObject | None] = {}
         self._newest: GitObject | None = None
 
@@ -242,8 +242,8 @@ class ObjectReader:
         said = f"git cannot read object {id}"
         # The packs of a clone made with --filter have such a file (`git help partial-clone`).
         if any((self._git.common_dir / "objects" / "pack").glob("*.promisor")):
-            hint = "this clone is partial: see that its remote can be reached, or fetch all with `git fetch --refetch"
-            return Invalid(f"{said}, and cannot fetch it", hint=f"{hint} --no-filter`")
+            hint = "check that the remote of this partial clone can be reached, or fetch all objects with"
+            return Invalid(f"{said}, and cannot fetch it", hint=f"{hint} `git fetch --refetch --no-filter`")
         return Invalid(said, hint=DAMAGED)
 
     def _signature(self) -> tuple[int, int, int] | None:

@@ -1,4 +1,4 @@
-"""Transactions of refs, each by a new git process, or by a process that is kept while writes follow each other.
+"""Transactions of refs. Each uses a new git process, or a process that gitmodel keeps while writes follow each other.
 
 With a kept process (`git update-ref --stdin`), gitmodel need not start git for each write. The process may use an old
 packed-refs, so gitmodel reads each ref itself after git has locked it. git writes the time and message with which the
