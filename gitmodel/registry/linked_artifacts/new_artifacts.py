@@ -62,14 +62,9 @@ def store_artifact(
     check_format(format, folder=path.is_dir())
     read = read_values(metadata or {})
     stored = storing.put_path(
-        store,
-        path,
-        name=name,
-        format=format,
-        allow_credentials=allow_credentials,
-        follow_links=follow_links,
-        transfer=transfer,
-    )
+        store, path, name=name, format=format,
+        allow_credentials=allow_credentials, follow_links=follow_links, transfer=transfer,
+    )  # fmt: skip
     if stored.unportable:
         warn(told_unportable(name, stored.unportable))
     detected = FOLDER_FORMAT if stored.folder else format or formats.detect_format(path)
