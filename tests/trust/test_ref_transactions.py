@@ -16,9 +16,10 @@ from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.running.failures import GitError, Moved
 
 BRANCH = "refs/heads/gitmodel"
-# A script that writes, and whose shared git process stays alive for an hour. The word "hook" installs the hook.
+# A script that writes, and whose shared git process stays alive for an hour. The word "hook" installs the hook, and
+# "finalizer" closes the repository as the process ends.
 WRITER = """
-import os, sys
+import os, sys, weakref
 import actors
 from gitmodel.git.refs import ref_transactions
 ref_transactions._BURST = 3600
@@ -28,6 +29,8 @@ for word in sys.argv[2:]:
         actors.register(registry)
     elif word == "hook":
         os.rename("hook", os.path.join(sys.argv[1], ".git/hooks/reference-transaction"))
+    elif word == "finalizer":
+        weakref.finalize(registry[0], registry[0].close)
     elif word == "kill":
         os.kill(os.getpid(), 9)
 """
@@ -197,10 +200,16 @@ def test_a_writer_that_ends_without_closing_its_repository_does_not_stop_others(
     assert_whole(registry.path, repair=True)
 
 
-def start_writer(registry, folder, *words):
+def start_writer(registry, folder, *words, **options):
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", WRITER, str(registry.path), *words]
-    return subprocess.Popen(command, cwd=folder, env=environ, start_new_session=True)
+    return subprocess.Popen(command, cwd=folder, env=environ, start_new_session=True, **options)
+
+
+def test_a_repository_that_a_finalizer_closes_as_the_process_ends_prints_no_error(registry, tmp_path):
+    """The plug-in for MLflow closes its repository so, after the finalizer of the shared git process has run."""
+    writer = start_writer(registry, tmp_path, "finalizer", "register", "register", stderr=subprocess.PIPE)
+    assert writer.communicate(timeout=60)[1] == b""
 
 
 def test_a_forked_process_keeps_neither_the_shared_process_nor_the_lock_of_its_mark(registry, assert_whole):

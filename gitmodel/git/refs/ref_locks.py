@@ -77,8 +77,10 @@ class WriterMark:
         self.close()
 
     def close(self) -> None:
-        """Unlock the mark in this process, and leave the file."""
-        os.close(self.descriptor)
+        """Unlock the mark in this process, and leave the file. Closing it again does nothing."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 class WriterMarks:
