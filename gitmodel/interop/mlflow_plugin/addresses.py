@@ -18,19 +18,19 @@ _OPTIONS = {"artifacts": ("store", "link"), "prompts": ("refuse", "store"), "pro
 class RegistryAddress:
     """The registry of a URI, and the options after its "?".
 
-    *registry* is a path or URL; "" is the registry that gitmodel finds from the current folder. With *links_only*, a
-    new version records the location of its files instead of a copy. With *opens_proposals*, a change of a stage that
-    needs a review becomes a proposal. With *stores_prompts*, MLflow's prompts are stored as models.
+    *registry* is a path or URL. With *links_only*, a new version records the location of its files instead of a copy.
+    With *opens_proposals*, a change of a stage that needs a review becomes a proposal. With *stores_prompts*, MLflow's
+    prompts are stored as models.
     """
 
-    registry: str = ""
+    registry: str
     links_only: bool = False
     opens_proposals: bool = False
     stores_prompts: bool = False
 
     @classmethod
     def parse(cls, uri: str) -> RegistryAddress:
-        """Read a URI of a registry. Raises UsageError for an unknown option.
+        """Read a URI of a registry. Raises UsageError for an unknown option, or without a registry.
 
         >>> RegistryAddress.parse("gitmodel:///srv/models?proposals=open").opens_proposals
         True
@@ -82,10 +82,16 @@ class ArtifactAddress:
 
 
 def _registry(place: str) -> str:
-    """Return the path or URL of a registry: `///srv/models` is `/srv/models`."""
+    """Return the path or URL of a registry: `///srv/models` is `/srv/models`. Raises UsageError for ""."""
+    if not place:
+        # An unset variable in the URI must not select the repository in which a program happens to run.
+        raise UsageError(
+            "the URI names no registry",
+            hint="write its path or URL after gitmodel:, such as gitmodel:. for the current folder",
+        )
     if place.startswith("//"):
         place = "/" + place.lstrip("/")
-    return os.path.abspath(place) if place and "://" not in place and "@" not in place else place
+    return os.path.abspath(place) if "://" not in place and "@" not in place else place
 
 
 def _check_option(option: str, value: str) -> None:

@@ -78,6 +78,6 @@ class GitmodelArtifacts(ArtifactRepository):  # type: ignore[misc]
         if not address.artifact:
             raise invalid(f"{self._uri} names no artifact\nhint: write gitmodel:PATH/-/MODEL@NUMBER/ARTIFACT")
         if self._client is None:
-            self._client = Client(repo=address.registry or None)
+            self._client = Client(repo=address.registry)
             weakref.finalize(self, self._client.close)  # MLflow does not close its repositories
         return self._client.get_version(address.reference).get_artifact(address.artifact), address.inside

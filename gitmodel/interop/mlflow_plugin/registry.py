@@ -72,16 +72,14 @@ class Registry:
         """The client of this process, which its threads share. A forked process opens another client."""
         process = os.getpid()
         if self._client is None or self._client[0] != process:
-            client = Client(repo=self._address.registry or None)
+            client = Client(repo=self._address.registry)
             weakref.finalize(self, client.close)  # MLflow does not close its stores
             self._client = (process, client)
         return self._client[1]
 
     def artifact_uri(self, reference: str, artifact: str) -> str:
         """Return the URI by which MLflow reads an artifact of a version."""
-        repository = self.client.repository
-        place = self._address.registry or repository.url or str(repository.common_dir)
-        return str(ArtifactAddress(place, reference, artifact))
+        return str(ArtifactAddress(self._address.registry, reference, artifact))
 
     def find_model(self, name: str) -> str:
         """Return the name in gitmodel of the model that is called *name* in MLflow.

@@ -321,9 +321,11 @@ def test_files_that_cannot_be_read_are_refused_unless_the_uri_asks_for_links(iri
 
 @pytest.mark.parametrize(("uri", "message"), [
     ("gitmodel:/x?proposals=maybe", "unknown option proposals=maybe"),
+    ("gitmodel:", "the URI names no registry"),
+    ("gitmodel:?proposals=open", "the URI names no registry"),
     ("gitmodel:/x?what=1", "artifacts=store, artifacts=link"),
 ])  # fmt: skip
-def test_an_unknown_option_of_the_uri_is_refused(uri, message):
+def test_a_uri_with_an_unknown_option_or_without_a_registry_is_refused(uri, message):
     with pytest.raises(MlflowException, match=message):
         GitmodelStore(uri)
 
