@@ -53,7 +53,7 @@ def test_one_proposal_of_the_demo_passes_its_gates_and_another_fails_a_gate(clie
 def test_the_demo_has_a_failed_run_with_its_error_and_output(client):
     (failed,) = [run for run in client.list_runs() if run.status == "failed"]
     assert failed.pipeline == "train_demand"
-    assert "the weights grow without end" in client.get_logs(failed.id, "fit")[-1].text
+    assert "the weights grow without limit" in client.get_logs(failed.id, "fit")[-1].text
     assert len(client.list_runs()) == 41
 
 

@@ -1,4 +1,4 @@
-"""Train the model `churn`: the members who will cancel, by a logistic regression."""
+"""Train the model `churn`, a logistic regression that finds the members who will cancel."""
 
 import math
 import random
@@ -6,13 +6,13 @@ from typing import Annotated
 
 from gitmodel import ModelArtifactConfig, ModelConfig, log_model_metadata, pipeline, step
 
-# A member: hires a month, months since joining, complaints, and 1 if the membership was cancelled.
+# A member: hires a month, months since joining, complaints, and 1 if the member cancelled.
 Member = list[float]
 
 
 @step
 def load_members(months: int) -> Annotated[list[Member], "members"]:
-    """Return the members of the first *months* months. They are made up: the seed is fixed."""
+    """Return the members of the first *months* months. The random numbers are the same in each run."""
     chance = random.Random(11)
     members = []
     for _ in range(60 * months):
@@ -24,7 +24,7 @@ def load_members(months: int) -> Annotated[list[Member], "members"]:
 
 @step
 def split(members: list[Member]) -> tuple[Annotated[list[Member], "train"], Annotated[list[Member], "test"]]:
-    """Keep every fourth member for the test."""
+    """Return the members for training, and every fourth member for the test."""
     return [row for n, row in enumerate(members) if n % 4], members[::4]
 
 
@@ -32,7 +32,7 @@ def split(members: list[Member]) -> tuple[Annotated[list[Member], "train"], Anno
 def fit(
     train: list[Member], complaints: bool, rounds: int, rate: float
 ) -> Annotated[dict[str, list[float]], ModelArtifactConfig(name="classifier")]:
-    """Fit the weights of a logistic regression by gradient descent."""
+    """Return the weights of a logistic regression, fitted by gradient descent."""
     weights = [0.0, 0.0, 0.0, 0.0]
     for number in range(rounds):
         slopes = [0.0, 0.0, 0.0, 0.0]
@@ -50,7 +50,7 @@ def fit(
 
 @step
 def evaluate(classifier: dict[str, list[float]], test: list[Member], complaints: bool) -> Annotated[str, "report"]:
-    """Measure the classifier on members that it has not seen."""
+    """Measure the classifier on members that were not used for training."""
     weights = classifier["weights"]
     counts = {"hit": 0, "miss": 0, "false alarm": 0, "stays": 0}
     for hires, age, bad, left in test:

@@ -1,4 +1,4 @@
-"""Train the model `demand`: the bicycles that a station needs on a day, by a linear regression."""
+"""Train the model `demand`, a linear regression that forecasts the bicycles hired at a station on a day."""
 
 import math
 import random
@@ -23,7 +23,7 @@ Day = list[float]
 
 @step
 def load_days(weeks: int) -> Annotated[list[Day], "days"]:
-    """Return the days of the first *weeks* weeks. They are made up: the seed is fixed."""
+    """Return the days of the first *weeks* weeks. The random numbers are the same in each run."""
     chance = random.Random(23)
     days = []
     for day in range(7 * weeks):
@@ -38,7 +38,7 @@ def load_days(weeks: int) -> Annotated[list[Day], "days"]:
 def fit(
     days: list[Day], weekends: bool, rounds: int, rate: float
 ) -> Annotated[list[float], ModelArtifactConfig(name="line")]:
-    """Fit the line by gradient descent on all days but the last four weeks."""
+    """Return the line, fitted by gradient descent to all days except the last four weeks."""
     weights = [0.0, 0.0, 0.0]
     train = days[:-28]
     for number in range(rounds):
@@ -49,13 +49,13 @@ def fit(
             slopes = [slope + miss * x for slope, x in zip(slopes, given, strict=True)]
         weights = [w - rate * slope / len(train) for w, slope in zip(weights, slopes, strict=True)]
         if not all(abs(weight) < 1e6 for weight in weights):
-            raise ValueError(f"the weights grow without end in round {number}")
+            raise ValueError(f"the weights grow without limit in round {number}")
     return [round(weight, 3) for weight in weights]
 
 
 @step
 def forecast(line: list[float], days: list[Day], weekends: bool) -> Annotated[list[list[float]], "forecast"]:
-    """Forecast the last four weeks, measure the error, and draw both."""
+    """Forecast the last four weeks, measure the error, and draw the forecast beside the hired bicycles."""
     pairs = []
     for _, degrees, weekend, hired in days[-28:]:
         given = (1.0, degrees / 10, weekend if weekends else 0.0)

@@ -1,4 +1,4 @@
-"""Train the model `triage`: the messages to answer first, by naive Bayes and the risk that the member leaves."""
+"""Train the model `triage`, a naive Bayes classifier that finds the messages to answer first."""
 
 import math
 import random
@@ -16,7 +16,7 @@ Message = list[object]
 
 @step
 def load_messages(count: int) -> Annotated[list[Message], "messages"]:
-    """Return *count* messages. They are made up: the seed is fixed."""
+    """Return *count* messages. The random numbers are the same in each run."""
     chance = random.Random(5)
     messages: list[Message] = []
     for _ in range(count):
@@ -35,7 +35,7 @@ def _word(chance: random.Random, urgent: bool) -> str:
 def fit(
     messages: list[Message], smoothing: float, known: int
 ) -> Annotated[dict[str, float], ModelArtifactConfig(name="words")]:
-    """Return how much each word speaks for an urgent message. Words that occur less than *known* times are left out."""
+    """Return a weight for each word that occurs *known* times or more: the higher, the more urgent the message."""
     counts: dict[str, list[float]] = {}
     for text, urgent in messages[::2]:
         for word in str(text).split():
@@ -52,7 +52,7 @@ def fit(
 def evaluate(
     words: dict[str, float], messages: list[Message], classifier: dict[str, list[float]]
 ) -> Annotated[str, "answer_first"]:
-    """Measure the words on the other messages, and list the messages to answer first."""
+    """Measure the words on messages that were not used for training, and list the messages to answer first."""
     scores = [
         (sum(words.get(word, 0.0) for word in str(text).split()), text, urgent) for text, urgent in messages[1::2]
     ]
@@ -64,7 +64,7 @@ def evaluate(
         words=len(words),
         rows=len(messages),
     )
-    weight = classifier["weights"][-1]  # a member with complaints leaves sooner
+    weight = classifier["weights"][-1]  # the weight of complaints: members with complaints leave sooner
     first = sorted(scores, key=lambda scored: (-scored[0] * (1 + max(weight, 0.0)), str(scored[1])))[:8]
     return "".join(f"{score:6.2f}  {text}\n" for score, text, _ in first)
 
