@@ -749,12 +749,7 @@ class TestLocalStore:
 class TestOpenStore:
     @pytest.mark.parametrize(
         "url",
-        [
-            "file:///srv/my%20models",
-            "file:/srv/my%20models",
-            "file://localhost/srv/my%20models",
-            "/srv/my models",
-        ],
+        ["file:///srv/my%20models", "file:/srv/my%20models", "file://localhost/srv/my%20models", "/srv/my models"],
     )
     def test_a_store_named_by_a_path_or_file_url_counts_as_shared(self, url, tmp_path):
         store = open_store(url, default_root=tmp_path)

@@ -211,10 +211,7 @@ def test_a_stage_tag_that_a_shallow_clone_cannot_check_is_not_reported_as_forged
 def test_the_error_for_the_command_help_shows_the_option_h(iris, capsys):
     for words, command in ((["help"], "git model"), (["help", "promote"], "git model promote")):
         code, _, err = ask(capsys, *words)
-        assert (code, err.splitlines()[0]) == (
-            2,
-            f"error: there is no command 'help'; use `{command} -h`",
-        )
+        assert (code, err.splitlines()[0]) == (2, f"error: there is no command 'help'; use `{command} -h`")
     assert ask(capsys, "version", "help", "create")[2].startswith(
         "error: there is no command 'help'; use `git model version create -h`"
     )

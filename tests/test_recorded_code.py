@@ -65,10 +65,7 @@ class TestSha256:
             assert client._opened.find_kept().kept() == sorted([head, snapshot])
             git(sha256, "checkout", "-q", "train.py")
             found = made.checkout(tmp_path / "there")
-            assert (found.commit, (tmp_path / "there/train.py").read_text()) == (
-                snapshot,
-                "print('changed')\n",
-            )
+            assert (found.commit, (tmp_path / "there/train.py").read_text()) == (snapshot, "print('changed')\n")
         assert ask(capsys, "checkout", "iris@1", str(tmp_path / "first"))[0] == 0
         assert (tmp_path / "first/train.py").read_text() == "print('training')\n"
         assert ask(capsys, "version", "contains", head)[0] == 0

@@ -133,23 +133,9 @@ RECORDS = {
         artifacts=st.lists(LINK, max_size=3).map(tuple),
         attachments=st.lists(ATTACHMENT, max_size=2).map(tuple),
     ),
-    "name": st.builds(
-        NameRecord,
-        version=NUMBERS,
-    ),
-    "stage": st.builds(
-        StageRecord,
-        version=NUMBERS,
-        artifacts=DIGESTS,
-        reason=TEXT,
-        forced=WORDS,
-    ),
-    "purge": st.builds(
-        PurgeRecord,
-        digest=DIGESTS,
-        purged=MOMENTS,
-        reason=TEXT,
-    ),
+    "name": st.builds(NameRecord, version=NUMBERS),
+    "stage": st.builds(StageRecord, version=NUMBERS, artifacts=DIGESTS, reason=TEXT, forced=WORDS),
+    "purge": st.builds(PurgeRecord, digest=DIGESTS, purged=MOMENTS, reason=TEXT),
 }
 
 
@@ -250,10 +236,7 @@ def test_a_promotion_is_a_change_of_one_line_of_the_stage_file():
     assert [pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]] == [(b"version = 3", b"version = 4")]
 
 
-VERSION = {
-    "number": "1",
-    "created": "2026-11-23T10:12:13Z",
-}
+VERSION = {"number": "1", "created": "2026-11-23T10:12:13Z"}
 STAGE = {"version": "4", "artifacts": f"'{DIGEST}'"}
 ARTIFACT = {"name": "'a'", "kind": "'data'", "digest": f"'{DIGEST}'", "size": "1", "format": "'json'"}
 
@@ -316,9 +299,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(
-    ("record", "data", "key", "rule"),
-    WRONG,
-    ids=[f"{case[0].__name__}-{case[2]}-{n}" for n, case in enumerate(WRONG)],
+    ("record", "data", "key", "rule"), WRONG, ids=[f"{case[0].__name__}-{case[2]}-{n}" for n, case in enumerate(WRONG)]
 )
 def test_the_error_for_a_record_names_file_key_and_rule(record, data, key, rule):
     with pytest.raises(Invalid) as caught:
