@@ -138,7 +138,7 @@ def call(method, parameter, value, tmp_path):
     ("cls", "name", "parameter"),
     [pytest.param(*found, id=f"{found[0].__name__}.{found[1]}.{found[2].name}") for found in public_methods()],
 )
-def test_every_method_accepts_a_hostile_argument_or_raises_a_gitmodel_error(
+def test_every_method_accepts_a_hostile_argument_or_names_its_fault(
     cls, name, parameter, client, tmp_path, monkeypatch
 ):
     common = client.repository.common_dir

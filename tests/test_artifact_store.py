@@ -710,9 +710,7 @@ class TestLocalStore:
         assert local.leftovers() == []
         assert (tmp_path / "mine").read_bytes() == b"mine"
 
-    def test_put_starts_again_if_another_process_removes_its_temporary_file_before_it_is_locked(
-        self, local, monkeypatch
-    ):
+    def test_put_starts_again_if_its_temporary_file_is_removed_before_it_is_locked(self, local, monkeypatch):
         real, swept = local_store.lock, []
 
         def sweep_first(descriptor):

@@ -187,9 +187,7 @@ STORED = {
 
 @pytest.mark.parametrize("store", STORED.values(), ids=STORED)
 @pytest.mark.parametrize("seen_by", ["content", "suffix"])
-def test_every_way_to_store_a_picture_over_the_limit_is_refused_before_anything_is_stored(
-    staged, large, store, seen_by
-):
+def test_every_way_to_store_a_picture_over_the_limit_is_refused_and_stores_nothing(staged, large, store, seen_by):
     staged.get_model("iris").create_version()
     file = large.rename(large.with_name("cm.dat")) if seen_by == "content" else large
     if seen_by == "suffix":
@@ -257,7 +255,7 @@ def test_metadata_of_an_attachment_is_set_and_removed_key_by_key(staged, tmp_pat
     assert git(staged.repository.common_dir, "rev-parse", "gitmodel^").strip() == tip
 
 
-def test_an_attachment_follows_links_within_a_root(staged, tmp_path, capsys, monkeypatch):
+def test_an_attachment_follows_links_within_a_root(staged, tmp_path, monkeypatch):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cm.png").rename(tmp_path / "cache" / "0123")
     (tmp_path / "report").mkdir()

@@ -171,9 +171,7 @@ def test_a_bad_name_of_a_stage_is_refused(client, refused, name, fault):
         ("a/b@1", UsageError, "holds '/'", "letters"),
     ],
 )
-def test_the_error_for_a_wrong_reference_lists_the_existing_models_versions_or_artifacts(
-    client, refused, reference, error, said, next_step
-):
+def test_the_error_for_a_wrong_reference_says_what_to_write_instead(client, refused, reference, error, said, next_step):
     for use in (lambda: client.get_version(reference), lambda: client.get_version(reference).set_stage("staging")):
         found = refused(error, use)
         assert said in found.message

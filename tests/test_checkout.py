@@ -59,9 +59,7 @@ def test_a_checkout_fetches_submodules_that_the_clone_never_initialized(parted, 
     assert not list((tmp_path / "clone" / "library").iterdir())
 
 
-def test_a_checkout_is_refused_if_a_submodule_cannot_be_fetched_unless_submodules_are_left_out(
-    parted, git, tmp_path, capsys
-):
+def test_a_checkout_is_refused_or_omits_submodules_if_one_cannot_be_fetched(parted, git, tmp_path, capsys):
     """The submodule cannot be fetched because git does not fetch submodules from a local path by default."""
     place = tmp_path / "then"
     code, _, err = ask(capsys, "checkout", "iris@1", place)

@@ -741,7 +741,7 @@ def test_a_version_is_updated_and_promoted_in_one_commit(iris, capsys, git):
     assert ask(capsys, "resolve", "iris@production")[1] == "iris@2\n"
 
 
-def test_git_model_git_dash_model_gitmodel_and_python_m_run_the_same_program(iris, git, monkeypatch):
+def test_git_model_git_dash_model_gitmodel_and_python_m_run_the_same_program(iris, monkeypatch):
     bin = os.path.dirname(sys.executable)
     monkeypatch.setenv("PATH", bin + os.pathsep + os.environ["PATH"])
     said = {

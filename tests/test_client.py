@@ -232,7 +232,7 @@ class TestRenaming:
         assert client.get_version("plants@staging").metadata == {"accuracy": 0.9}
         assert [version.number for version in iris.versions] == [1, 2, 3, 4]
 
-    def test_renaming_to_a_taken_or_invalid_name_changes_nothing(self, client, iris, git):
+    def test_renaming_to_a_taken_or_invalid_name_changes_nothing(self, client, iris):
         client.register_model("taken")
         before = editing.state(client.repository.common_dir)
         for name, error in (("taken", Conflict), ("Taken", Conflict), ("a/b", UsageError)):
@@ -432,7 +432,7 @@ class TestStages:
             assert version.stage == (None if stage == "none" else stage)
             assert held(iris) == ({stage: 1} if stage in ("staging", "production") else {})
 
-    def test_promoting_the_holder_again_changes_nothing(self, client, iris, git):
+    def test_promoting_the_holder_again_changes_nothing(self, client, iris):
         iris.get_version(1).set_stage("production")
         before = editing.state(client.repository.common_dir)
         done = iris.get_version(1).set_stage("production", reason="again")
@@ -496,9 +496,7 @@ class TestStages:
     @pytest.mark.parametrize(
         "reason", ["nul \0 byte", "escape \x1b[31m", "half \ud800 character", "Stage: production\nTxn: x", "-m"]
     )
-    def test_a_reason_with_trailers_or_control_characters_damages_neither_commit_nor_tag(
-        self, client, iris, git, reason
-    ):
+    def test_a_reason_with_trailers_or_control_characters_damages_no_commit_or_tag(self, client, iris, git, reason):
         common = client.repository.common_dir
         if "\ud800" in reason:
             with pytest.raises(UsageError, match="an incomplete character"):
@@ -700,9 +698,7 @@ class TestArtifacts:
         ]
 
     @pytest.mark.parametrize("place", ["staging", "archived", "champion"])
-    def test_artifacts_of_a_version_in_a_stage_or_with_an_alias_cannot_change_but_metadata_can(
-        self, client, iris, file, place
-    ):
+    def test_artifacts_of_a_version_in_a_stage_or_with_an_alias_cannot_change(self, client, iris, file, place):
         version = iris.get_version(1)
         version.link_artifact("metrics", file)
         version.add_alias(place) if place == "champion" else version.set_stage(place)
@@ -828,7 +824,7 @@ class TestTransactions:
             change.get_model("iris").get_version("production").log_metadata(b=1)
         assert iris.get_version(3).metadata == {"a": 1}
 
-    def test_a_transaction_without_changes_makes_no_commit(self, client, iris, git):
+    def test_a_transaction_without_changes_makes_no_commit(self, client, iris):
         before = editing.state(client.repository.common_dir)
         with client.transaction("Nothing") as change:
             change.get_model("iris").get_version(1).set_stage("none")
@@ -885,9 +881,7 @@ class TestTransactions:
                 change.transaction("Inner").__enter__()
 
     @pytest.mark.parametrize("fails", [False, True])
-    def test_writes_of_a_thread_outside_of_the_transaction_are_commits_of_their_own(
-        self, client, iris, other, git, fails
-    ):
+    def test_writes_of_a_thread_outside_of_the_transaction_are_own_commits(self, client, iris, other, git, fails):
         inside, written = threading.Event(), threading.Event()
 
         def write():
@@ -941,9 +935,7 @@ class TestTransactions:
         assert [version.metadata["i"] for version in made] == list(range(8))
         assert int(commits(client, git)) == before + 1
 
-    def test_a_change_through_the_client_inside_a_transaction_block_is_refused_with_the_call_to_write(
-        self, client, iris, git
-    ):
+    def test_changes_through_the_client_inside_a_transaction_block_are_refused_with_advice(self, client, iris, git):
         version = iris.get_version(1)
         before = git(client.repository.common_dir, "for-each-ref")
         changes = [

@@ -215,9 +215,7 @@ def test_linking_a_file_with_credentials_by_url_is_refused(client, folder, tmp_p
     assert ask(capsys, *words)[0] == 0
 
 
-def test_an_artifact_with_credentials_that_is_already_recorded_is_read_pushed_and_verified(
-    client, folder, git, capsys, tmp_path
-):
+def test_a_recorded_artifact_with_credentials_is_read_pushed_and_verified(client, folder, git, capsys, tmp_path):
     put(folder, ".env", "TOKEN=x")
     git(client.repository.common_dir, "config", "gitmodel.allowCredentials", "true")
     with Client(client.repository.common_dir) as allowed:

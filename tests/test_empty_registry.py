@@ -1,8 +1,6 @@
 """Commands in a repository without a registry: a command that reads creates none, and the first change creates one."""
 
-from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -10,22 +8,18 @@ from gitmodel import Client, NotFound
 from gitmodel.cli import run
 
 
-def test_the_error_for_a_model_in_a_repository_without_a_registry_says_that_there_is_no_model(
-    code_repo: Path, git: Callable[..., str]
-) -> None:
+def test_the_error_for_a_model_in_a_repository_without_a_registry_says_that_there_is_no_model(code_repo, git):
     with Client(code_repo) as client, pytest.raises(NotFound, match="there is no model iris"):
         client.get_model("iris")
     assert git(code_repo, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
 
 
-def test_without_a_registry_the_list_of_models_is_empty(code_repo: Path) -> None:
+def test_without_a_registry_the_list_of_models_is_empty(code_repo):
     with Client(code_repo) as client:
         assert client.list_models() == ()
 
 
-def test_apply_check_and_plan_without_a_registry_fail(
-    code_repo: Path, git: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_apply_check_and_plan_without_a_registry_fail(code_repo, git, monkeypatch, capsys):
     monkeypatch.chdir(code_repo)
     for command in (["apply"], ["apply", "--format", "json"], ["check"], ["plan"]):
         assert run(command) == 3
@@ -35,13 +29,7 @@ def test_apply_check_and_plan_without_a_registry_fail(
     assert git(code_repo, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
 
 
-def test_push_and_pull_report_that_neither_side_has_a_registry(
-    code_repo: Path,
-    tmp_path: Path,
-    git: Callable[..., str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_push_and_pull_report_that_neither_side_has_a_registry(code_repo, tmp_path, git, monkeypatch, capsys):
     git(tmp_path, "init", "-q", "--bare", "team.git")
     git(code_repo, "remote", "add", "origin", str(tmp_path / "team.git"))
     monkeypatch.chdir(code_repo)
@@ -50,9 +38,7 @@ def test_push_and_pull_report_that_neither_side_has_a_registry(
         assert capsys.readouterr().out == "there is no registry yet, neither here nor at origin\n"
 
 
-def test_a_transaction_that_creates_the_registry_may_take_longer_than_a_second(
-    code_repo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_transaction_that_creates_the_registry_may_take_longer_than_a_second(code_repo, monkeypatch):
     """The ref that reserves the number then points at another first commit than the branch: its date differs."""
     for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
         monkeypatch.delenv(name)
@@ -64,7 +50,7 @@ def test_a_transaction_that_creates_the_registry_may_take_longer_than_a_second(
         assert client.get_version("iris@production").number == 1
 
 
-def test_a_transaction_can_create_the_registry_with_an_external_artifact(code_repo: Path, tmp_path: Path) -> None:
+def test_a_transaction_can_create_the_registry_with_an_external_artifact(code_repo, tmp_path):
     data = tmp_path / "data.csv"
     data.write_text("a\n1\n")
     with Client(code_repo) as client:

@@ -482,9 +482,7 @@ class TestCsv:
             (DAYS, "dtype"),
         ],
     )
-    def test_saving_as_csv_is_refused_if_a_column_would_change_and_the_error_names_the_column(
-        self, tmp_path, column, said
-    ):
+    def test_saving_as_csv_is_refused_with_the_name_of_a_column_that_would_change(self, tmp_path, column, said):
         (tmp_path / "x").write_bytes(b"before")
         frame = pandas.DataFrame({"a": pandas.Series(column, dtype=object) if isinstance(column, list) else column})
         with pytest.raises(UsageError, match="would change in csv: column 'a'") as caught:

@@ -109,7 +109,7 @@ def test_an_existing_file_is_overwritten_only_if_the_user_names_it(version, caps
     assert mine.read_bytes() == ONNX
 
 
-def test_two_artifacts_with_equal_content_keep_their_own_file_names(client, tmp_path, code_repo):
+def test_two_artifacts_with_equal_content_keep_their_own_file_names(client, code_repo):
     (code_repo / "in/other.onnx").write_bytes(ONNX)
     version = client.register_model("two").create_version(data={"a": "in/model.onnx", "b": "in/other.onnx"})
     assert len({found.digest for found in version.artifacts}) == 1

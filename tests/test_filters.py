@@ -110,7 +110,7 @@ def test_a_key_that_occurs_only_beyond_the_requested_page_is_known(client):
     assert list(iris.list_versions(filter="metadata.split.rows > 0", limit=0)) == []
 
 
-def test_a_filter_accepts_every_metadata_key_if_there_are_no_versions(repo, capsys):
+def test_a_filter_accepts_every_metadata_key_if_there_are_no_versions(repo):
     with Client(repo) as client:
         iris = client.register_model("iris")
         assert list(iris.list_versions(filter="metadata.acuracy > 0.5")) == []

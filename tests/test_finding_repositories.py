@@ -65,9 +65,7 @@ class TestBareRepositories:
         git(tmp_path, "init", "-q", "--bare", "host.git")
         return tmp_path / "host.git"
 
-    def test_commands_use_a_bare_repository_that_an_option_variable_or_setting_names(
-        self, bare, tmp_path, git, monkeypatch
-    ):
+    def test_commands_use_a_bare_repository_named_by_option_variable_or_setting(self, bare, tmp_path, git, monkeypatch):
         assert model(tmp_path, "--repo", bare, "register", "iris")[0] == 0
         assert model(tmp_path, "--repo", "host.git", "version", "create", "iris")[0] == 0
         assert model(tmp_path, "-C", bare, "promote", "iris@1", "production")[0] == 0
@@ -352,9 +350,7 @@ class TestVariables:
             ("GIT_INDEX_FILE", "GIT_INDEX_FILE names the index of"),
         ],
     )
-    def test_writes_are_refused_if_a_variable_names_the_objects_or_index_of_another_repository(
-        self, two, git, name, said
-    ):
+    def test_writes_are_refused_if_a_variable_names_a_part_of_another_repository(self, two, git, name, said):
         a, b = two
         there = {"GIT_INDEX_FILE": "index"}.get(name, "objects" if "OBJECT" in name else "")
         variables = {name: a / ".git" / there}
@@ -372,7 +368,7 @@ class TestVariables:
         assert sorted((a / ".git/objects").rglob("*")) == before
 
     @pytest.mark.parametrize("name", ["GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_INDEX_FILE"])
-    def test_commands_work_if_a_variable_names_the_objects_or_index_of_the_same_repository(self, two, git, name):
+    def test_commands_work_if_a_variable_names_a_part_of_the_same_repository(self, two, git, name):
         a, _ = two
         own = a / ".git" / ("index" if name == "GIT_INDEX_FILE" else "objects")
         code, _, err = model(a, "register", "iris", **{name: own})

@@ -206,7 +206,7 @@ def test_a_git_repository_behind_a_link_to_a_folder_is_refused(client, code_repo
 
 
 @pytest.mark.parametrize("swapped", ["link", "folder", "inner folder"])
-def test_nothing_outside_of_the_root_is_stored_if_a_folder_is_replaced_after_the_check(
+def test_nothing_outside_the_root_is_stored_if_a_folder_is_replaced_after_the_check(
     client, tmp_path, monkeypatch, swapped
 ):
     folder, root, outside = tmp_path / "net", tmp_path / "cache", tmp_path / "outside"
@@ -246,7 +246,7 @@ def test_a_root_that_is_no_folder_is_refused_before_anything_is_stored(client, t
 
 
 @pytest.mark.parametrize("swapped", ["link", "file", "folder"])
-def test_nothing_outside_of_the_root_is_stored_if_a_link_is_replaced_after_the_check(
+def test_nothing_outside_the_root_is_stored_if_a_link_is_replaced_after_the_check(
     client, tmp_path, monkeypatch, swapped
 ):
     folder, root = hugging_face(tmp_path)

@@ -96,9 +96,7 @@ class TestCodeOnTheBranch:
         code, _, err = ask(capsys, "register", "iris")
         assert (code, SETTING in err, git(repo, "rev-parse", "gitmodel")) == (6, True, empty)
 
-    def test_init_and_pull_do_not_take_a_branch_with_code_from_the_remote(
-        self, code_branch, tmp_path, git, monkeypatch, capsys
-    ):
+    def test_no_command_takes_a_branch_with_code_from_the_remote(self, code_branch, tmp_path, git, monkeypatch, capsys):
         git(tmp_path, "clone", "-q", str(code_branch), "clone")
         monkeypatch.chdir(tmp_path / "clone")
         before = git(tmp_path / "clone", "for-each-ref", "refs/heads")
@@ -107,7 +105,7 @@ class TestCodeOnTheBranch:
             assert (code, "holds no registry" in err) == (3 if command == "list" else 6, True)
             assert git(tmp_path / "clone", "for-each-ref", "refs/heads") == before
 
-    def test_pull_and_push_are_refused_if_the_branch_of_the_remote_contains_code(
+    def test_pull_and_push_are_refused_if_the_remote_branch_has_code(
         self, code_branch, tmp_path, git, monkeypatch, capsys
     ):
         git(tmp_path, "init", "-q", "mine")
@@ -154,9 +152,7 @@ FOREIGN = {
 
 class TestForeignTags:
     @pytest.mark.parametrize("kind", FOREIGN)
-    def test_a_promotion_is_refused_with_the_name_of_the_foreign_tag_that_it_would_replace(
-        self, repo, capsys, git, kind
-    ):
+    def test_a_promotion_that_would_replace_a_foreign_tag_is_refused_with_its_name(self, repo, capsys, git, kind):
         promoted(repo)
         git(repo, *FOREIGN[kind])
         before = git(repo, "for-each-ref")
@@ -288,9 +284,7 @@ class TestTwoRegistries:
         return promoted(repo)
 
     @pytest.mark.parametrize("model", ["iris", "rose"])
-    def test_a_promotion_in_the_second_registry_moves_no_stage_tag_of_the_first(
-        self, both, capsys, git, monkeypatch, model
-    ):
+    def test_the_second_registry_cannot_move_a_stage_tag_of_the_first(self, both, capsys, git, monkeypatch, model):
         before = git(both, "for-each-ref")
         monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
         for command in (f"promote {model}@1 production", f"alias set {model}@1 champion"):
@@ -302,9 +296,7 @@ class TestTwoRegistries:
         assert git(both, "for-each-ref") == before
         assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
 
-    def test_pull_and_push_of_the_second_registry_do_not_touch_the_branch_of_the_first(
-        self, both, capsys, git, monkeypatch
-    ):
+    def test_pull_and_push_of_the_second_registry_keep_the_branch_of_the_first(self, both, capsys, git, monkeypatch):
         git(both.parent, "init", "-q", "--bare", "remote.git")
         git(both, "remote", "add", "origin", str(both.parent / "remote.git"))
         assert ask(capsys, "push")[0] == 0
@@ -335,9 +327,7 @@ class TestTwoRegistries:
                     assert "git push file://" in err
                 assert git(tmp_path / "bare.git", "for-each-ref") == before, command
 
-    def test_a_clone_refuses_stage_tags_that_a_write_to_a_copy_of_the_branch_moved(
-        self, repo, capsys, git, monkeypatch
-    ):
+    def test_a_clone_refuses_stage_tags_that_a_write_to_a_branch_copy_moved(self, repo, capsys, git, monkeypatch):
         """The settings page describes this limit: a write to a copy of the branch moves the stage tags to the copy."""
         git(promoted(repo), "branch", "copy", "gitmodel")
         # A copy of the branch has no effect until somebody writes to it.

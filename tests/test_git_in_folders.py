@@ -284,16 +284,14 @@ def test_getting_a_file_of_a_git_repository_in_an_old_artifact_is_refused(client
     assert not (tmp_path / "config").exists()
 
 
-def test_a_checkout_gets_an_old_artifact_without_its_git_repository(client, tmp_path, capsys, git):
+def test_a_checkout_gets_an_old_artifact_without_its_git_repository(client, tmp_path, capsys):
     put_old(client, hostile(tmp_path))
     code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "out")
     assert code == 0, err
     assert files(tmp_path / "out/artifacts/weights") == ["model.bin"]
 
 
-def test_storing_a_folder_warns_of_names_that_windows_does_not_support_and_keeps_them(
-    client, folder, tmp_path, capsys, caplog
-):
+def test_storing_a_folder_warns_of_names_that_windows_does_not_support(client, folder, tmp_path, capsys, caplog):
     names = ["aux.txt", "con", "a:b", "what?", "end.", "space ", "Readme", "README", "fine.txt"]
     for name in names:
         (folder / name).write_text(name)

@@ -199,9 +199,7 @@ def test_random_filters_find_the_same_versions_with_and_without_the_index(repo, 
 @pytest.mark.parametrize(
     ("searches", "seed"), [(60, 1), *(pytest.param(270, seed, marks=pytest.mark.soak) for seed in range(2, 6))]
 )
-def test_random_searches_of_all_models_have_the_same_order_with_and_without_the_index(
-    repo, monkeypatch, used, searches, seed
-):
+def test_random_searches_have_the_same_order_with_and_without_the_index(repo, monkeypatch, used, searches, seed):
     rng = random.Random(seed)
     files = {}
     for name in ("iris", "a", "a-b", "gone"):  # git lists the folder a-b before the folder a
@@ -280,9 +278,7 @@ def test_a_page_of_a_search_with_the_index_reads_few_records_and_no_trees(repo, 
     assert used == [[], [*range(159, 0, -2)]]
 
 
-def test_searches_find_the_right_versions_after_the_branch_is_rewritten_or_moved_back_and_forward(
-    repo, monkeypatch, used
-):
+def test_searches_find_the_right_versions_after_the_branch_is_rewritten_or_moved_back(repo, monkeypatch, used):
     rng, commits = random.Random(5), []
     for step in range(21):
         numbers = rng.sample([*range(1, 20), *range(95, 110)], 4)
@@ -318,9 +314,7 @@ def _forked(work):
 
 @pytest.mark.parametrize("commits", [1, 2, 3, 5])
 @pytest.mark.parametrize("begun", [False, True])
-def test_the_index_of_a_killed_process_gives_right_answers_and_the_next_process_completes_it(
-    repo, monkeypatch, used, commits, begun
-):
+def test_the_next_search_completes_an_index_whose_writer_was_killed(repo, monkeypatch, used, commits, begun):
     numbers = [*range(1, 40), *range(100, 140)]
     first = write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n % 7}).items()})
     monkeypatch.setattr(updating, "_PIECE", 12)
@@ -508,9 +502,7 @@ def test_on_a_full_disk_a_search_reads_the_records(repo, most):
 
 
 @pytest.mark.parametrize("name", ["412.toml", "4xx.toml", "4xx/1000000000000.toml", "99999999999xx/9999999999999.toml"])
-def test_a_file_with_a_wrong_name_among_the_versions_gives_the_same_result_with_and_without_the_index(
-    repo, monkeypatch, used, name
-):
+def test_a_search_reports_a_file_with_a_wrong_name_among_the_versions(repo, monkeypatch, used, name):
     write(repo, {**version(4, metadata={"a": 1}), f"models/iris/versions/{name}": b"number = 1\n"})
     with Client(repo) as client:
         without, found = both(client, monkeypatch, "metadata.a == 1")
@@ -518,7 +510,7 @@ def test_a_file_with_a_wrong_name_among_the_versions_gives_the_same_result_with_
         assert 4 in found[0]
 
 
-def test_a_search_accepts_unknown_keys_only_in_a_registry_of_a_newer_format(repo, monkeypatch, used):
+def test_a_search_accepts_unknown_keys_only_in_a_registry_of_a_newer_format(repo, used):
     (path, data), *_ = version(2, metadata={"a": 2}).items()
     write(repo, {**version(1, metadata={"a": 1}), path: data.replace(b"[metadata]", b"colour = 3\n\n[metadata]")})
     with Client(repo) as client:
@@ -597,7 +589,7 @@ def test_a_table_of_all_versions_is_the_same_with_and_without_the_index(repo, mo
     assert 0 < len([path for path in decoded if "/versions/" in path]) < len(numbers) / 2
 
 
-def test_a_page_of_a_table_has_the_versions_of_the_page(repo, monkeypatch, capsys):
+def test_a_page_of_a_table_has_the_versions_of_the_page(repo, capsys):
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
     assert ask(capsys, "-C", str(repo), "version", "list", "iris")[1].count("\n") == 9
     for words, numbers in ((["--limit", "2", "--offset", "1"], "76"), (["--filter", "metadata.a > 6"], "87")):

@@ -212,7 +212,7 @@ weights.bin (3,000 bytes)
         assert ask(capsys, "version", "create", "iris")[0] == 2
 
     def test_a_snapshot_is_refused_if_a_nested_repository_or_submodule_has_changes(
-        self, repo, tmp_path, git, monkeypatch, client
+        self, repo, git, monkeypatch, client
     ):
         monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
         git(repo, "init", "-q", "within")
@@ -290,9 +290,7 @@ class TestPushing:
         assert KeptCommits(code).fetch(commit)
         assert git(tmp_path / "bob", "log", "-1", "--format=%s", commit) == "An idea"
 
-    def test_a_commit_that_is_on_no_branch_of_the_remote_is_pushed_only_with_the_option_code(
-        self, team, git, tmp_path, capsys, monkeypatch
-    ):
+    def test_unpublished_commits_are_pushed_only_with_the_option_code(self, team, git, tmp_path, capsys, monkeypatch):
         ada, folder, _ = team
         git(folder, "commit", "-q", "--allow-empty", "-m", "Not yet")
         commit = ada.get_model("iris").create_version().code.commit
@@ -323,7 +321,7 @@ class TestPushing:
     @pytest.mark.parametrize(
         "refspec", ["+refs/heads/*:refs/up/*", "+refs/*:refs/up/*", "heads/main:refs/up/heads/main"]
     )
-    def test_push_finds_branches_of_the_remote_in_refs_outside_of_refs_remotes(self, team, git, tmp_path, refspec):
+    def test_push_finds_branches_of_the_remote_in_refs_outside_of_refs_remotes(self, team, git, refspec):
         ada, folder, _ = team
         git(folder, "config", "remote.origin.fetch", refspec)
         git(folder, "fetch", "-q", "origin")
@@ -340,9 +338,7 @@ class TestPushing:
             assert subprocess.run(["git", "cat-file", "-e", snapshot], cwd=tmp_path / "remote.git").returncode
             assert client.push(code=True).code.pushed == (snapshot,)
 
-    def test_a_host_that_refuses_refs_of_kept_commits_does_not_stop_the_push(
-        self, team, git, tmp_path, capsys, monkeypatch
-    ):
+    def test_a_host_that_refuses_refs_of_kept_commits_stops_no_push(self, team, git, tmp_path, capsys, monkeypatch):
         ada, folder, _ = team
         hook = tmp_path / "remote.git" / "hooks" / "update"
         hook.parent.mkdir(exist_ok=True)

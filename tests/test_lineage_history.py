@@ -142,9 +142,7 @@ def test_history_that_reads_commits_in_portions_has_all_changes(iris, code_repo,
     assert found[-1] == "Register iris"
 
 
-def test_a_shallow_clone_reports_missing_history_and_how_to_deepen_it(
-    iris, code_repo, tmp_path, git, capsys, monkeypatch
-):
+def test_history_in_a_shallow_clone_says_how_to_deepen_the_clone(iris, code_repo, tmp_path, git, capsys, monkeypatch):
     shallow = tmp_path / "shallow"
     subprocess.run(
         ["git", "clone", "-q", "--depth=2", "--no-single-branch", code_repo.as_uri(), str(shallow)], check=True

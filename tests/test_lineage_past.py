@@ -133,7 +133,7 @@ def test_a_version_deleted_later_and_its_files_can_be_read_with_at(repo, capsys,
     assert "verified" in out
 
 
-def test_changing_a_registry_of_the_past_is_refused(repo, capsys):
+def test_changing_a_registry_of_the_past_is_refused(repo):
     before = state(repo)
     with Client(repo) as client:
         past = client.at("2026-10-01")

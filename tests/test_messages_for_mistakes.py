@@ -263,7 +263,7 @@ def test_the_error_of_git_for_a_read_only_repository_or_full_disk_is_not_reporte
     assert isinstance(translate(said, 1), Unreachable)
 
 
-def test_the_hint_for_a_missing_store_is_a_complete_command_that_creates_it(iris, tmp_path, capsys):
+def test_the_hint_for_a_missing_store_is_a_complete_command_that_creates_it(iris, capsys):
     code, _, err = ask(capsys, "init", "--store", "our stores/new")
     assert (code, err.splitlines()[1]) == (
         7,
@@ -289,9 +289,7 @@ RULES = (
 )
 
 
-def test_staged_changes_in_a_work_tree_of_the_metadata_branch_cause_no_warning(
-    iris, tmp_path, capsys, git, monkeypatch
-):
+def test_staged_changes_in_a_work_tree_of_the_metadata_branch_give_no_warning(iris, tmp_path, capsys, git, monkeypatch):
     rules = tmp_path / "rules"
     git(iris, "worktree", "add", "--quiet", str(rules), "gitmodel")
     monkeypatch.chdir(rules)

@@ -161,7 +161,7 @@ def test_a_search_of_all_models_asks_git_for_many_objects_at_once(repo, monkeypa
     assert sizes.count(4) >= 2  # one request for the folders of the four models, and one for their records
 
 
-def test_a_list_reads_no_tree_of_a_model_that_has_not_changed(repo, monkeypatch):
+def test_a_list_reads_no_tree_of_a_model_that_has_not_changed(repo):
     with Client(repo) as client:
         listed(client)
     with Client(repo) as client:
@@ -347,7 +347,7 @@ def test_each_list_in_a_shallow_clone_checks_all_stage_tags(repo, tmp_path, judg
             assert judged
 
 
-def test_a_handle_from_a_list_keeps_the_values_of_the_list_until_it_is_refreshed(repo, monkeypatch):
+def test_a_handle_from_a_list_keeps_the_values_of_the_list_until_it_is_refreshed(repo):
     with Client(repo) as client:
         first, second, third = client.get_model("iris").list_versions()
         iris = client.list_models()[0]

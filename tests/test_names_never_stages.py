@@ -87,7 +87,7 @@ def test_naming_a_version_by_the_name_that_it_has_changes_nothing(repo, capsys):
     assert ask(capsys, "resolve", "iris@1.0")[1] == "iris@2\n"
 
 
-def test_a_pull_removes_the_name_of_a_local_version_if_it_is_a_stage_at_the_remote(
+def test_a_pull_removes_a_local_version_name_that_is_a_stage_at_the_remote(
     code_repo, git, capsys, monkeypatch, tmp_path
 ):
     git(tmp_path, "init", "-q", "--bare", "server.git")

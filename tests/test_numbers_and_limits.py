@@ -112,9 +112,7 @@ class TestNumbers:
             ("new", (5000,), None),
         ],
     )
-    def test_check_of_a_range_reports_a_large_gap_in_numbers_and_check_of_a_state_does_not(
-        self, repo, model, numbers, found
-    ):
+    def test_only_check_of_a_range_reports_a_large_gap_in_numbers(self, repo, model, numbers, found):
         with Client(repo) as client:
             base = client.repository.tip()
             if model == "new":

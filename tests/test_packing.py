@@ -138,7 +138,7 @@ def processes_in(repo):
     return found
 
 
-def test_a_killed_packing_process_loses_nothing_and_the_next_write_packs(repo, tmp_path):
+def test_a_killed_packing_process_loses_nothing_and_the_next_write_packs(repo):
     # With these settings packing takes minutes, because git compares each object with thousands of others.
     slow = {"pack.window": "100000", "pack.depth": "4000", "pack.threads": "1", "core.bigFileThreshold": "1g"}
     for key, value in slow.items():

@@ -43,9 +43,7 @@ class TestSha256:
         code, _, err = ask(capsys, "config", "repo", ".")
         assert (code, "SHA256" in err) == (2, True)
 
-    def test_a_version_of_code_in_a_sha256_repository_is_created_pushed_and_checked_out(
-        self, sha256, tmp_path, capsys, git
-    ):
+    def test_a_version_of_code_with_sha256_ids_is_created_pushed_and_checked_out(self, sha256, tmp_path, capsys, git):
         ask(capsys, "config", "repo", "../registry.git")
         git(tmp_path, "init", "-q", "--bare", "--object-format=sha256", "host.git")
         git(sha256, "remote", "add", "origin", "../host.git")
@@ -80,7 +78,7 @@ class TestSha256:
         with Client(tmp_path / "other", repo=tmp_path / "registry.git") as client:
             assert client.get_version("iris@2").checkout(tmp_path / "again").commit == snapshot
 
-    def test_a_run_with_code_in_a_sha256_repository_is_reproduced(self, sha256, tmp_path, capsys, git, monkeypatch):
+    def test_a_run_with_code_in_a_sha256_repository_is_reproduced(self, sha256, capsys, git, monkeypatch):
         monkeypatch.setenv("GIT_DEFAULT_HASH", "sha256")
         ask(capsys, "config", "repo", "../registry.git")
         (sha256 / ".gitignore").write_text("__pycache__/\n")
@@ -408,7 +406,7 @@ class TestSecretsInSnapshots:
         assert self.state(code, git) == before
 
 
-def test_the_setting_of_the_code_repository_applies_although_the_registry_is_in_another_repository(
+def test_the_setting_of_the_code_repository_applies_to_a_registry_elsewhere(
     code_repo, tmp_path, git, monkeypatch, capsys
 ):
     git(tmp_path, "init", "-q", "--bare", "registry.git")

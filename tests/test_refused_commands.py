@@ -132,9 +132,7 @@ def test_a_refused_command_in_a_new_clone_changes_nothing(iris, capsys, git, tmp
 
 
 @pytest.mark.parametrize("command", ["register bad/name", "update nope --title X", "demote nope production"])
-def test_a_refused_command_on_the_url_of_an_empty_repository_changes_nothing_on_the_server(
-    bare_repo, capsys, git, command
-):
+def test_a_refused_command_on_the_url_of_an_empty_repository_changes_no_ref(bare_repo, capsys, git, command):
     code, _, _ = ask(capsys, "--repo", bare_repo.as_uri(), *shlex.split(command))
     assert code != 0
     assert git(bare_repo, "for-each-ref") == ""

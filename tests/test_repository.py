@@ -225,7 +225,7 @@ class TestHooks:
             made = client.get_version("iris@production")
             assert made.code.commit == git(code_repo, "rev-parse", "HEAD^" if hook == "pre-commit" else "HEAD")
 
-    def test_a_client_with_a_path_ignores_git_variables_that_name_another_repository(
+    def test_a_client_with_a_path_ignores_variables_that_name_another_repository(
         self, code_repo, git, tmp_path, monkeypatch
     ):
         git(tmp_path, "init", "-q", "other")
@@ -280,7 +280,7 @@ class TestHooks:
         assert git(server, "rev-parse", "gitmodel") == git(code_repo, "rev-parse", "gitmodel")
         assert git(server, "fsck", "--no-dangling") == ""
 
-    def test_a_write_that_a_reference_transaction_hook_refuses_changes_nothing(self, code_repo, git):
+    def test_a_write_that_a_reference_transaction_hook_refuses_changes_nothing(self, code_repo):
         build(code_repo)
         before = editing.state(code_repo)
         script(
@@ -295,7 +295,7 @@ class TestHooks:
         assert caught.value.hint
         assert editing.state(code_repo) == before
 
-    def test_a_demotion_is_pending_if_a_hook_refuses_to_delete_the_stage_tag(self, code_repo, git):
+    def test_a_demotion_is_pending_if_a_hook_refuses_to_delete_the_stage_tag(self, code_repo):
         build(code_repo)
         script(
             code_repo / ".git" / "hooks" / "reference-transaction",
@@ -328,14 +328,12 @@ class TestRegistryElsewhere:
         assert "refs/heads/gitmodel" not in editing.state(code_repo)
 
     @pytest.mark.parametrize("where", ["absolute", "relative"])
-    def test_the_argument_repo_names_a_registry_in_another_repository(
-        self, registry, code_repo, git, monkeypatch, where
-    ):
+    def test_the_argument_repo_names_the_repository_of_the_registry(self, registry, code_repo, git, monkeypatch, where):
         monkeypatch.chdir(code_repo)
         with Client(repo=registry if where == "absolute" else "../registry") as client:
             self.check(client, registry, code_repo, git)
 
-    def test_the_variable_gitmodel_repo_names_a_registry_in_another_repository(
+    def test_the_variable_gitmodel_repo_names_the_repository_of_the_registry(
         self, registry, code_repo, git, monkeypatch
     ):
         monkeypatch.setenv("GITMODEL_REPO", str(registry))
@@ -343,13 +341,13 @@ class TestRegistryElsewhere:
             self.check(client, registry, code_repo, git)
 
     @pytest.mark.parametrize("where", ["absolute", "relative", "below"])
-    def test_the_setting_gitmodel_repo_names_a_registry_in_another_repository(self, registry, code_repo, git, where):
+    def test_the_setting_gitmodel_repo_names_the_repository_of_the_registry(self, registry, code_repo, git, where):
         git(code_repo, "config", "gitmodel.repo", str(registry) if where == "absolute" else "../registry")
         (code_repo / "src" / "deep").mkdir(parents=True)
         with Client(code_repo / "src" / "deep" if where == "below" else code_repo) as client:
             self.check(client, registry, code_repo, git)
 
-    def test_the_argument_repo_overrides_the_variable_which_overrides_the_setting(
+    def test_argument_overrides_variable_and_variable_overrides_setting(
         self, registry, code_repo, git, tmp_path, monkeypatch
     ):
         for name in ("by-environment", "by-configuration"):
@@ -516,9 +514,7 @@ class TestClones:
         git(tmp_path / "clone", "update-ref", "refs/remotes/aaa/gitmodel", "HEAD")
         assert production(tmp_path / "clone") == 2
 
-    def test_apply_creates_identical_stage_tags_in_two_clones_of_a_merged_proposal(
-        self, origin, code_repo, git, tmp_path
-    ):
+    def test_apply_creates_identical_stage_tags_in_two_clones_of_a_proposal(self, origin, code_repo, git, tmp_path):
         where = "refs/heads/propose"
         git(code_repo, "branch", "propose", "gitmodel")
         stage = editing.read(code_repo, "models/iris/stages/production.toml")
@@ -704,7 +700,7 @@ class TestTags:
 
 
 class TestDamage:
-    def test_a_record_of_50_mb_is_refused_without_being_read(self, code_repo, git):
+    def test_a_record_of_50_mb_is_refused_without_being_read(self, code_repo):
         build(code_repo)
         editing.edit(code_repo, {"models/iris/versions/3.toml": b"#" * 50_000_000})
         with Client(code_repo) as client:

@@ -71,7 +71,7 @@ with Client(words[0]) as c:
 
 @needs_root
 @pytest.mark.parametrize("shared", ["group", "all", "0660"])
-def test_two_users_can_take_turns_writing_to_a_shared_repository(users, shared, git):
+def test_two_users_can_take_turns_writing_to_a_shared_repository(users, shared):
     top, ada, bob = users
     repo = begin(top, ada, shared)
     for turn, user in enumerate((ada, bob, ada)):

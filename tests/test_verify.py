@@ -54,7 +54,7 @@ def test_verify_names_a_missing_git_tree_of_versions_and_verifies_the_other_arti
     assert [(one["versions"], one["error"]) for one in found[1:]] == [(["rose@1"], "")]
 
 
-def test_verify_names_a_missing_git_tree_of_a_hundred_versions_and_verifies_the_others(two, capsys, git):
+def test_verify_names_a_missing_git_tree_of_a_hundred_versions_and_verifies_the_others(two, git):
     text = git(two, "cat-file", "blob", f"{BRANCH}:models/iris/versions/1.toml") + "\n"
     files = {f"models/iris/versions/{n // 100}xx/{n}.toml": text.replace("= 1\n", f"= {n}\n") for n in (100, 200)}
     edit(two, files)

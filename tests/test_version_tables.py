@@ -363,9 +363,7 @@ def test_the_history_shows_the_measurements_of_each_version_and_can_be_sorted(ho
     ]
 
 
-def test_the_history_shows_the_columns_that_fit_and_can_be_sorted_and_filtered_by_metadata(
-    holders, capsys, monkeypatch
-):
+def test_the_history_shows_columns_that_fit_and_is_sorted_and_filtered_by_metadata(holders, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     head = ask(capsys, "history", "iris", "production")[1].splitlines()[0].split()
     assert head == ["FROM", "(UTC)", "UNTIL", "(UTC)", "VERSION", "rows", "accuracy", "WHO", "COMMIT", "REASON"]
@@ -405,7 +403,7 @@ def test_the_result_of_view_history_can_become_rows_and_a_data_frame(holders):
     assert "<td>0.912345678</td>" in found._repr_html_()
 
 
-def test_the_history_includes_a_deleted_model_and_warns_of_a_damaged_record(holders, capsys, code_repo):
+def test_the_history_includes_a_deleted_model_and_warns_of_a_damaged_record(holders, code_repo):
     holders.get_version("wine@1").set_stage("none")
     holders.delete_model("wine")
     found = holders.view_history("wine")

@@ -103,9 +103,7 @@ class TestCode:
             git(code_repo, "for-each-ref", "--format=%(refname)", "refs/gitmodel/code") == f"refs/gitmodel/code/{head}"
         )
 
-    def test_rules_for_uncommitted_changes_do_not_apply_to_a_given_code_commit(
-        self, client, wine, code_repo, monkeypatch
-    ):
+    def test_rules_for_uncommitted_changes_do_not_apply_to_a_given_commit(self, client, wine, code_repo, monkeypatch):
         monkeypatch.setenv("GITMODEL_DIRTY", "refuse")
         (code_repo / "train.py").write_text("changed")
         with Client(code_repo) as client:
@@ -151,9 +149,7 @@ class TestRuns:
             ([imported_run(error=3)], UsageError),
         ],
     )
-    def test_create_version_refuses_an_unknown_run_and_another_record_of_an_existing_run(
-        self, client, wine, runs, error
-    ):
+    def test_create_version_refuses_an_unknown_run_and_another_record_of_a_run(self, client, wine, runs, error):
         wine.create_version(runs=[imported_run()])
         before = state(client)
         with pytest.raises(error):
