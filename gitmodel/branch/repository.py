@@ -21,7 +21,6 @@ from gitmodel.domain.schema.renumbering import Renumbered, Renumberings
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import NoTags, Refusal
 from gitmodel.errors import Conflict, NotFound
-from gitmodel.files.permissions import SharedPermissions
 from gitmodel.git.history.commit_chains import Commits
 from gitmodel.git.objects.fact_cache import FactCache
 from gitmodel.git.objects.object_reader import ObjectReader
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from gitmodel.branch.ref_moves.reservations import Reservations
     from gitmodel.branch.stages.rules_in_force import RulesInForce
     from gitmodel.branch.stages.signed_changes import ChangeSigning
+    from gitmodel.files.permissions import SharedPermissions
     from gitmodel.git.objects.loose_objects import LooseObjects
     from gitmodel.git.refs.ref_locks import WriterMarks
     from gitmodel.git.refs.ref_transactions import RefTransactions
@@ -185,6 +185,8 @@ class Repository:
     @cached_property
     def permissions(self) -> SharedPermissions:
         """The permissions that `core.sharedRepository` grants to other users."""
+        from gitmodel.files.permissions import SharedPermissions  # imported here because only writes need it
+
         return SharedPermissions(self.config.get("core.sharedrepository", ""))
 
     @property

@@ -11,7 +11,6 @@ from typing import cast
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.files.open_flags import NONBLOCK
-from gitmodel.files.permissions import make_folder, open_file, open_regular
 
 _LINE = r"([a-z]+ [0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f]{1,40}) ([0-9a-f]{8})\n"
 _LONGEST = 1 << 20
@@ -40,6 +39,9 @@ class FactCache:
         return cast("Oid | None", self.get(kind, id))
 
     def put(self, kind: str, id: str, value: str) -> None:
+        # imported here: many commands need no fact
+        from gitmodel.files.permissions import make_folder, open_file
+
         key = f"{kind} {id}"
         self._lines()[key] = value
         data = f"{key} {value} {_checksum(key, value)}\n".encode()
@@ -55,6 +57,8 @@ class FactCache:
 
     def _lines(self) -> dict[str, str]:
         if self._read is None:
+            from gitmodel.files.permissions import open_regular  # imported here: many commands need no fact
+
             try:
                 with open(open_regular(self._path), encoding="ascii", errors="replace", newline="\n") as file:
                     text = file.read()
