@@ -19,15 +19,15 @@ from gitmodel.frozen import Frozen
 
 # The rules of a change, as in `docs/reference/format.md`.
 RULES: Mapping[str, str] = {
-    "change.lineage": "both sides of a change share their history",
+    "change.lineage": "both sides of a change have a common history",
     "change.conflict": "the two sides did not change the same lines",
     "change.gone": "no version, name or model disappears without a tombstone",
     "change.number": "a new version has a number above all previous ones, and skips at most 1,000 numbers unless "
     "its model is new; a deleted version stays deleted",
-    "change.version": "a version keeps its name, creation time, code, origin and runs; and its artifacts while it is "
-    "in a stage, archived or under an alias",
+    "change.version": "a version keeps its name, creation time, code, origin and runs; in a stage, archived or under "
+    "an alias, it also keeps its artifacts",
     "change.name": "a name always leads to the same version",
-    "change.model": "a model keeps its creation time; a deleted or renamed model stays so",
+    "change.model": "a model keeps its creation time; a deleted model stays deleted, and a renamed one renamed",
     "change.run": "a run is never changed",
     "change.purge": "the tombstone of an artifact is never changed or removed",
     "change.format": "the format of the registry is not lowered",

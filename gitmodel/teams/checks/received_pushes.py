@@ -23,8 +23,8 @@ from gitmodel.teams.checks.range_checks import RangeCheck, check_between
 RULES: Mapping[str, str] = {
     "push.gone": "the metadata branch is not deleted",
     "push.chain": "the old tip of the metadata branch is on the chain of first parents of the new tip",
-    "push.tag": "a stage tag is the one that follows from the metadata branch",
-    "push.rules": "the tag of the rules in force only gains commits of the branch, and is not set back or deleted",
+    "push.tag": "a stage tag points at the commit that put the version into the stage, and the commit meets the rules",
+    "push.rules": "the rules tag keeps the commits that it lists, gets only commits of the branch, and is not deleted",
 }
 
 
