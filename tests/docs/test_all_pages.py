@@ -15,7 +15,7 @@ def test_no_page_has_a_path_of_one_machine(page: str) -> None:
     assert _MACHINE.findall(read(page)) == []
 
 
-def test_each_decision_has_a_number_of_its_own_and_its_row() -> None:
+def test_each_decision_has_its_own_number_and_a_row_in_the_list() -> None:
     names = sorted(path.name for path in (ROOT / "docs/decisions").glob("0*.md"))
     numbers = [name[:4] for name in names]
     assert len(set(numbers)) == len(numbers)

@@ -79,7 +79,7 @@ def test_the_tables_list_the_keys_in_the_order_of_the_record(title: str) -> None
 
 
 @pytest.mark.parametrize("title", RECORDS)
-def test_every_example_is_a_record_written_in_the_canonical_way(title: str) -> None:
+def test_every_example_of_a_record_is_in_canonical_form(title: str) -> None:
     examples = re.findall(r"^```toml\n(.*?)^```", section(title), re.MULTILINE | re.DOTALL)
     assert examples
     for example in examples:
@@ -120,7 +120,7 @@ def test_the_page_lists_the_limits_of_the_program() -> None:
     assert f"This page is {records.FORMAT[0]}.{records.FORMAT[1]}." in PAGE
 
 
-def test_the_grammar_of_names_is_that_of_the_program() -> None:
+def test_the_page_has_the_grammar_of_names_that_the_program_uses() -> None:
     pattern = re.findall(r"^```\n(.*?)^```", section("Names"), re.MULTILINE | re.DOTALL)[0].strip()
     assert names._NAME.pattern.replace("(?:", "(") == pattern
     assert "`1.2.3` is in `c4`" in PAGE

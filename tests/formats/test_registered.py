@@ -54,7 +54,7 @@ def test_a_registered_format_is_detected_saved_and_loaded_and_can_be_replaced(tm
     assert detect_format(tmp_path / "two.hx") == "hex"
 
 
-def test_the_name_of_a_format_of_gitmodel_is_refused():
+def test_registering_a_format_with_a_name_of_a_gitmodel_format_is_refused():
     with pytest.raises(UsageError, match="there is already a format json"):
         register_format(HEX._replace(name="json"))
 

@@ -123,20 +123,20 @@ class TestHostileFiles:
         assert name in caught.value.message
         assert not mark.exists()
 
-    def test_an_object_of_another_class_is_refused(self, tmp_path, mark):
+    def test_a_file_with_an_object_of_an_untrusted_class_is_refused(self, tmp_path, mark):
         self.refuse(Bunch(a=Marked(str(mark))), tmp_path, mark, "test_trust.Marked")
 
-    def test_a_function_is_refused(self, tmp_path, mark):
+    def test_a_file_with_a_function_is_refused(self, tmp_path, mark):
         self.refuse(FunctionTransformer(touch), tmp_path, mark, "test_trust.touch")
 
-    def test_a_function_inside_a_partial_is_refused(self, tmp_path, mark):
+    def test_a_file_with_a_function_inside_a_partial_is_refused(self, tmp_path, mark):
         self.refuse(FunctionTransformer(partial(touch, str(mark))), tmp_path, mark, "touch")
 
-    def test_a_method_of_a_trusted_class_is_refused(self, tmp_path, mark):
+    def test_a_file_with_a_method_of_a_trusted_class_is_refused(self, tmp_path, mark):
         self.refuse(Bunch(call=StandardScaler().fit), tmp_path, mark, "StandardScaler.fit")
 
     @pytest.mark.parametrize("made", [operator.methodcaller("unlink"), operator.attrgetter("unlink")])
-    def test_an_operator_is_refused(self, tmp_path, mark, made):
+    def test_a_file_with_an_operator_function_is_refused(self, tmp_path, mark, made):
         self.refuse(Bunch(call=made), tmp_path, mark, f"operator.{type(made).__name__}")
 
     @pytest.mark.parametrize(

@@ -283,7 +283,7 @@ def test_checkout_creates_a_work_tree_with_the_code_and_the_artifacts(story, pas
     assert json.loads(out)["artifacts"]["report"] == str(place / "files" / "report" / "report.json")
 
 
-def test_a_refused_checkout_leaves_nothing(story, git, tmp_path, capsys):
+def test_a_refused_checkout_leaves_no_files(story, git, tmp_path, capsys):
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "mine").write_text("mine")

@@ -150,7 +150,7 @@ def test_export_reports_a_missing_run_and_refuses_a_version_with_a_missing_artif
     assert not (tmp_path / "other").exists()
 
 
-def test_a_name_that_is_taken_is_a_conflict_and_changes_nothing(elsewhere, code_repo, tmp_path):
+def test_an_import_of_a_version_whose_name_is_taken_is_a_conflict_and_changes_nothing(elsewhere, code_repo, tmp_path):
     with Client(code_repo) as client:
         client.register_model("iris").create_version(name="1.0.0", metadata={"a": 1}).export(tmp_path / "file")
     elsewhere.register_model("iris").create_version(name="1.0.0")
@@ -294,7 +294,7 @@ HOSTILE = {
 }
 
 
-def test_a_well_formed_archive_of_the_same_parts_is_imported(elsewhere, tmp_path):
+def test_an_undamaged_archive_of_the_same_parts_is_imported(elsewhere, tmp_path):
     run = RunRecord(
         id="20261123T000000Z-a-b",
         pipeline="a",
@@ -323,7 +323,7 @@ def test_a_crafted_archive_is_refused_and_leaves_nothing(elsewhere, tmp_path):
     assert elsewhere.repository.tip() is None
 
 
-def test_every_truncation_and_every_changed_byte_is_detected(elsewhere, tmp_path):
+def test_import_detects_every_truncation_and_every_changed_byte_of_an_archive(elsewhere, tmp_path):
     whole = written(parts())
     file = tmp_path / "file"
     for end in range(0, len(whole), 211):

@@ -233,7 +233,7 @@ def test_the_mermaid_and_dot_of_a_lineage_have_every_node(story, capsys):
         subprocess.run(["dot", "-Tsvg"], input=out, text=True, check=True, stdout=subprocess.DEVNULL)
 
 
-def test_the_text_of_a_step_cannot_end_its_quotes_in_a_drawing(client, capsys):
+def test_quotes_in_the_names_of_inputs_and_outputs_are_escaped_in_mermaid_and_dot(client, capsys):
     write_runs(client, ("make", {'in"]; x': A}, {"out\x1b[2J": B}))
     _, out, _ = ask(capsys, "lineage", B, "--format", "mermaid")
     assert 'in"]' not in out

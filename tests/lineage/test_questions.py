@@ -34,7 +34,7 @@ def test_history_and_git_log_agree_on_the_versions_of_a_stage_and_their_times(st
         assert (event["until"], event["ended_by"]) == ((later["when"], later["commit"]) if later else (None, ""))
 
 
-def test_at_a_date_and_git_log_before_it_give_the_same_version(story, git, capsys):
+def test_the_option_at_and_git_log_before_give_the_same_version_for_a_date(story, git, capsys):
     for day in range(2, 11):
         commit = git(
             story, "log", "-1", "--first-parent", f"--before=2026-10-{day}T23:59:59Z", "--format=%H", "gitmodel"

@@ -141,7 +141,7 @@ class TestResultsOfARun:
             assert [step.name for step in found.steps] == ["number", "total"]
         return run
 
-    def test_outputs_are_loaded_by_name(self, client, run):
+    def test_outputs_of_a_run_are_loaded_by_name(self, client, run):
         for found in (run, client.get_run(run.id)):
             assert {name: output.load() for name, output in found.outputs.items()} == {"number": 2, "total": 5}
             output = found.outputs["total"]
@@ -159,7 +159,7 @@ class TestResultsOfARun:
         else:
             assert run.outputs["total"].version.reference == run.versions[0]
 
-    def test_packages_are_listed(self, client, run, capsys):
+    def test_a_run_lists_the_packages_of_its_environment(self, client, run, capsys):
         assert client.get_run(run.id).packages["pydantic"].startswith("2.")
         code, out, _ = ask(capsys, "runs", "packages", run.id, "--filter", "name == 'pydantic'", "--format", "tsv")
         assert (code, out.splitlines()[1].split("\t")[0]) == (0, "pydantic")

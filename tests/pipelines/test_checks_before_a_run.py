@@ -188,7 +188,7 @@ def test_a_missing_package_of_a_chosen_format_is_refused(refused, monkeypatch):
     assert refused(Annotated[object, ArtifactConfig("clf", format="joblib")]).hint == "pip install joblib"
 
 
-def test_a_missing_package_of_an_input_is_found(client, refused, monkeypatch):
+def test_a_missing_package_of_an_input_is_refused_before_the_first_step(client, refused, monkeypatch):
     client.register_model("data").create_version(data={"train": pandas.DataFrame({"a": [1]})})
     monkeypatch.setitem(sys.modules, "pyarrow", None)
 
@@ -235,7 +235,9 @@ def test_a_plug_in_that_cannot_be_imported_is_refused_before_it_is_needed(refuse
         plugins._installed_materializers.cache_clear()
 
 
-def test_a_missing_identity_is_refused(code_repo, refused, monkeypatch, hermetic):
+def test_a_run_without_a_git_name_and_e_mail_is_refused_before_its_first_step(
+    code_repo, refused, monkeypatch, hermetic
+):
     for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
         monkeypatch.delenv(name, raising=False)
     config = hermetic / "nobody"
@@ -330,7 +332,7 @@ def test_a_package_that_a_dask_worker_misses_is_refused_before_the_first_step(cl
     assert len(client.list_runs()) == 0
 
 
-def test_all_problems_are_in_one_error(client, refused, monkeypatch):
+def test_all_problems_before_a_run_are_reported_in_one_error(client, refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     error = refused(
         tuple[Annotated[Net, "net"], Annotated[pandas.DataFrame, "train"]], NotFound, config=ModelConfig(name="nobody")

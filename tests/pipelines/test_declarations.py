@@ -164,7 +164,7 @@ class TestPipelines:
     def test_an_unknown_step_in_after_is_refused(self, client):
         self.refused(client, lambda: project.noop(after=["fit"]), "after 'fit', which is not a step of this pipeline")
 
-    def test_a_missing_input_is_refused(self, client):
+    def test_a_call_of_a_step_without_a_required_input_is_refused(self, client):
         self.refused(client, lambda: project.double(), "missing a required argument: 'x'")
 
     def test_an_output_of_another_pipeline_is_refused(self, client):

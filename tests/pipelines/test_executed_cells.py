@@ -161,12 +161,12 @@ def test_a_credential_in_a_cell_is_replaced(source, hidden):
         "def login(user, password=None): ...",
     ],
 )
-def test_code_without_a_credential_stays(source):
+def test_a_cell_without_a_credential_is_stored_unchanged(source):
     assert hide_in_code(source, NOTHING) == source
 
 
 @pytest.mark.parametrize("source", ["a['" * 40_000, "password=" * 20_000, "x: " * 40_000, 'k="' * 40_000, "%" * 90_000])
-def test_a_hostile_cell_is_searched_quickly(source):
+def test_searching_a_hostile_cell_for_credentials_is_fast(source):
     began = time.process_time()
     hide_in_code(source, NOTHING)
     assert time.process_time() - began < 3
@@ -185,7 +185,7 @@ def test_cells_that_are_too_long_or_contain_an_encoded_private_key_are_left_out(
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b'{"cells": 3}', b'{"cells": [{"source": 1}]}', b"[" * 100_000, b"\xff"]
 )
-def test_bytes_that_are_no_notebook_are_refused(content):
+def test_stored_cells_that_are_not_a_notebook_are_refused(content):
     with pytest.raises(Invalid, match="the stored cells are not a notebook"):
         from_notebook(content)
     assert nbformat.reads(to_notebook([Cell(1, "x\ud800"), Cell(7, "%time y")]), 4).cells[1].execution_count == 7

@@ -30,7 +30,7 @@ def load(client, name, reference="demo"):
 
 
 class TestEveryExecutor:
-    def test_values_go_from_step_to_step_and_into_the_version(self, client, executor):
+    def test_values_are_passed_from_step_to_step_and_stored_in_the_version(self, client, executor):
         run = sums.run(client=client, executor=executor, x=4)
         assert run.versions == ("demo@1",)
         assert load(client, "total") == 15
@@ -121,7 +121,7 @@ class TestEveryExecutor:
         assert load(client, "length") == 21
         assert "correct-horse" not in written()
 
-    def test_files_and_folders_go_from_step_to_step(self, client, executor):
+    def test_files_and_folders_are_passed_from_step_to_step(self, client, executor):
         @pipeline(model_config=DEMO)
         def files():
             file, folder = project.make_file("hi")

@@ -77,7 +77,7 @@ def one_step(config):
 
 
 @pytest.mark.parametrize("name", ["rc1", "RC1"])
-def test_the_second_run_with_a_name_is_refused_before_its_first_step(client, name):
+def test_a_second_run_with_the_same_version_name_is_refused_before_its_first_step(client, name):
     second, ran = one_step(named(name))
     with running(client, named()) as made:
         with pytest.raises(Conflict, match=rf"run \S+-holding-\S+, which is running, has reserved the name {name}"):
@@ -89,7 +89,7 @@ def test_the_second_run_with_a_name_is_refused_before_its_first_step(client, nam
     assert refs(client) == []
 
 
-def test_no_other_version_gets_a_name_that_a_run_reserved(client):
+def test_no_other_version_can_get_a_name_that_a_run_reserved(client):
     client.register_model("demo").create_version()
     with running(client, named()) as made:
         with pytest.raises(Conflict, match="has reserved the name rc1"):
@@ -111,7 +111,7 @@ def test_a_run_does_not_stop_runs_that_create_another_name_or_model(client):
     assert client.get_version("demo@rc1").number == 1
 
 
-def test_a_name_is_free_again_after_a_run_that_failed(client):
+def test_the_version_name_of_a_failed_run_is_free_again(client):
     @step(model_config=named())
     def fail() -> None:
         raise RuntimeError("no")
@@ -128,7 +128,7 @@ def test_a_name_is_free_again_after_a_run_that_failed(client):
     assert client.get_version("demo@rc1").name == "rc1"
 
 
-def test_a_run_that_was_killed_does_not_keep_its_name(client, tmp_path):
+def test_the_version_name_of_a_killed_run_is_free_again(client, tmp_path):
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
     assert subprocess.run([sys.executable, script], check=False).returncode < 0
@@ -142,7 +142,7 @@ def test_a_run_that_was_killed_does_not_keep_its_name(client, tmp_path):
     assert "refs/gitmodel/reserved/demo/rc1" not in refs(client)
 
 
-def test_doctor_drops_the_name_of_a_killed_run(client, tmp_path):
+def test_doctor_releases_the_version_name_of_a_killed_run(client, tmp_path):
     client.register_model("demo")
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
@@ -151,7 +151,7 @@ def test_doctor_drops_the_name_of_a_killed_run(client, tmp_path):
     assert not [ref for ref in refs(client) if ref.endswith("/rc1")]
 
 
-def test_a_name_stays_reserved_when_the_model_is_renamed(client):
+def test_a_version_name_stays_reserved_when_its_model_is_renamed(client):
     client.register_model("demo").create_version()
     with running(client, named()):
         client.get_model("demo").rename("renamed")
@@ -161,7 +161,7 @@ def test_a_name_stays_reserved_when_the_model_is_renamed(client):
     assert not [ref for ref in refs(client) if ref.endswith("/rc1")]
 
 
-def test_a_step_reads_the_reserved_name(client):
+def test_a_step_can_read_the_reserved_name_of_its_version(client):
     @step(model_config=named())
     def tell() -> str:
         return get_step_context().model_version.name

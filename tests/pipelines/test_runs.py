@@ -203,7 +203,7 @@ class TestFailure:
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [2]
 
-    def test_the_number_of_a_failed_run_is_a_gap_and_never_a_duplicate(self, client, git):
+    def test_a_number_that_a_failed_run_has_read_is_never_used_again(self, client, git):
         @pipeline(model_config=DEMO)
         def failing():
             project.read_and_fail("number")
@@ -905,7 +905,7 @@ class TestLists:
         assert len(client.list_runs(limit=1)) == 1
         assert len(client.list_runs(limit=5, offset=1)) == 1
 
-    def test_an_unknown_run_is_an_error(self, client):
+    def test_getting_an_unknown_run_raises_not_found(self, client):
         for id in ("nothing", "20261123T101112Z-train-7f3a", "../../config", ""):
             with pytest.raises(NotFound):
                 client.get_run(id)

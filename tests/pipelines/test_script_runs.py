@@ -203,7 +203,7 @@ def test_an_exception_records_a_failed_run_without_secrets_and_is_raised_again(c
     assert run.version.reference == "iris@1"
 
 
-def test_an_interrupt_cancels_the_run(client, commits):
+def test_an_interrupt_of_a_script_records_a_cancelled_run(client, commits):
     client.register_model("rose")
     before = commits()
     with pytest.raises(KeyboardInterrupt), client.start_run("train") as run:
@@ -344,7 +344,7 @@ def test_invalid_values_for_a_script_run_are_refused_when_they_are_logged(client
         version.set_stage("staging")
 
 
-def test_a_promotion_that_a_gate_refuses_is_left_out(client, caplog):
+def test_a_script_run_succeeds_without_a_promotion_that_a_gate_refuses(client, caplog):
     gate = records.GateRule(name="good", expression="metadata.accuracy > 0.9")
     rules = (records.StageRule(name="staging"), records.StageRule(name="production", gates=(gate,)))
 
@@ -452,7 +452,7 @@ def test_a_script_ended_by_a_signal_leaves_a_lost_or_cancelled_run(client, code_
         client.get_model("iris")
 
 
-def test_a_forked_process_records_nothing(client, commits):
+def test_a_forked_process_does_not_record_the_script_run_of_its_parent(client, commits):
     client.register_model("rose")
     before = commits()
     with client.start_run("train") as run:
@@ -467,7 +467,7 @@ def test_a_forked_process_records_nothing(client, commits):
     assert commits() == ["Run train", *before]
 
 
-def test_runs_in_two_threads_are_two_runs(client, code_repo):
+def test_script_runs_in_two_threads_are_recorded_separately(client, code_repo):
     client.register_model("iris")
 
     def train():
@@ -483,7 +483,7 @@ def test_runs_in_two_threads_are_two_runs(client, code_repo):
     assert run.version.reference == "iris@2"
 
 
-def test_rules_for_runs_apply_to_scripts(client, commits, set_rules):
+def test_the_registry_rules_about_runs_apply_to_script_runs(client, commits, set_rules):
     set_rules(record="versioned")
     before = commits()
     with client.start_run("look") as run:

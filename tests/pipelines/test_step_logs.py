@@ -71,7 +71,7 @@ def test_a_worker_without_the_folder_of_logs_sends_the_output(client, written):
     assert TOKEN not in written()
 
 
-def test_the_output_is_still_printed(client, capfd):
+def test_the_output_of_a_step_is_also_printed(client, capfd):
     talk.run(client=client)
     out, err = capfd.readouterr()
     assert "a begins with hunter2hunter2\n" in out
@@ -117,7 +117,7 @@ def test_a_step_that_prints_100_mb_keeps_its_head_and_its_tail(client):
     assert sum(path.stat().st_size for path in folder.iterdir()) <= 1 << 20
 
 
-def test_a_line_without_an_end_is_bounded(tmp_path):
+def test_a_very_long_line_takes_limited_space_in_the_log(tmp_path):
     log = step_logs.LogWriter(lambda: tmp_path, 1, str)
     for number in range(200):
         log.write(1, b"%d%%\r" % number)
@@ -130,7 +130,7 @@ def test_a_line_without_an_end_is_bounded(tmp_path):
     }
 
 
-def test_each_attempt_has_its_output_and_traceback(client, tmp_path, capsys):
+def test_the_log_has_the_output_and_the_traceback_of_each_attempt(client, tmp_path, capsys):
     @pipeline
     def again(token=TOKEN):
         project.talk_and_fail(str(tmp_path / "count"))
@@ -147,7 +147,7 @@ def test_each_attempt_has_its_output_and_traceback(client, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("executor", ["processes:1", Elsewhere()], ids=["here", "elsewhere"])
-def test_the_output_before_a_timeout_is_kept(client, executor):
+def test_the_log_has_what_a_step_printed_before_its_timeout(client, executor):
     @pipeline
     def hang():
         project.talk_and_hang()
@@ -180,7 +180,7 @@ def test_a_cached_step_names_the_run_that_made_its_output(client, capsys):
     assert f"talk came from the cache; `git model runs logs {first.id} talk` shows what it printed" in err
 
 
-def test_the_output_of_a_running_run_is_shown(client, tmp_path):
+def test_runs_logs_shows_the_output_of_an_active_run(client, tmp_path):
     @pipeline
     def wait():
         project.talk_and_wait(str(tmp_path / "flag"), str(tmp_path / "answer"))
@@ -211,7 +211,7 @@ def test_logs_of_unknown_runs_and_steps_are_refused(client, tmp_path):
         client.get_logs(run.id)
 
 
-def test_a_run_is_named_by_the_beginning_or_end_of_its_id(client, capsys):
+def test_the_beginning_or_end_of_its_id_is_enough_to_name_a_run(client, capsys):
     first, second = talk.run(client=client), talk.run(client=client)
     capsys.readouterr()
     for short in (first.id[-6:], first.id[-8:], first.id[:-1], first.id):
@@ -245,7 +245,7 @@ def test_the_error_for_a_step_without_a_run_names_the_newest_run(client, capsys)
     assert err.endswith(f"hint: for the step talk of the newest run: git model runs logs {run.id} talk\n")
 
 
-def test_logs_are_shown_as_json_and_with_times(client, capsys):
+def test_runs_logs_shows_logs_as_json_and_with_times(client, capsys):
     run = talk.run(client=client)
     capsys.readouterr()
     (log,) = json.loads(ask(capsys, "--format", "json", "runs", "logs", run.id)[1])

@@ -91,7 +91,7 @@ class TestRegistry:
          '{"auths": {"HOST": {"auth": 7}}}', '{"credHelpers": 7}',
          '{"credsStore": "../evil"}', '{"credsStore": 7.5e3}'],
     )  # fmt: skip
-    def test_a_malformed_configuration_is_named(self, store, hermetic, registry, text):
+    def test_a_malformed_docker_configuration_is_named(self, store, hermetic, registry, text):
         (hermetic / ".docker" / "config.json").write_text(text.replace("HOST", registry))
         with pytest.raises((UsageError, Unreachable), match=r"/config\.json") as caught:
             store.create()
@@ -111,7 +111,7 @@ class TestRegistry:
         with pytest.raises(Invalid, match="damaged"):
             verify_file(store, digest)
 
-    def test_an_invalid_name_of_a_repository_is_refused(self):
+    def test_an_invalid_name_of_an_oci_repository_is_refused(self):
         for url in ("oci://host/Capital", "oci://host/", "oci://host/a..b"):
             with pytest.raises(UsageError, match="not a name of a repository"):
                 open_store(url, default_root=Path())

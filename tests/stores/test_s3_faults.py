@@ -462,7 +462,7 @@ def sent_parts(store, process):
     return [part for key, id, _ in backend._uploads(backend.prefix) for part in backend._parts(key, id)]
 
 
-def test_listings_have_the_objects_of_all_pages(store, monkeypatch):
+def test_listings_of_s3_have_the_objects_of_all_pages(store, monkeypatch):
     monkeypatch.setattr(s3, "PAGE", "3")
     digests = {put(store, b"%d" % number) for number in range(10)}
     assert set(store.digests()) == digests

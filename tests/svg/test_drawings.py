@@ -145,7 +145,7 @@ def test_the_bytes_of_a_drawing_do_not_depend_on_the_process():
     assert b"<svg" in found.pop()
 
 
-def test_coordinates_have_at_most_one_decimal():
+def test_coordinates_in_drawings_have_at_most_one_decimal():
     svg = "".join(make("plain") for make in DRAWINGS.values())
     assert not re.search(r'(?<!v)(?: x| y|cx|cy|width| d)="[^"]*\d\.\d\d', svg)
 

@@ -8,7 +8,7 @@ import pytest
 from gitmodel import Conflict
 
 
-def test_attachments_of_two_clones_to_one_version_in_production_merge(ada, bob):
+def test_a_push_merges_attachments_of_two_clones_to_one_version(ada, bob):
     ada.get_version("iris@production").attach("matrix", {"rows": 2})
     ada.push()
     bob.get_version("iris@production").attach("report", {"f1": 0.9})

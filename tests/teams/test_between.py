@@ -114,7 +114,7 @@ STONE = 'number = 1\nname = "1.0"\ncreated = {created}\ndeleted = 2026-11-23T10:
         (lambda r: {STAGE: text(r, STAGE).replace("version = 1", "version = 7")}, "stage.version"),
     ],
 )  # fmt: skip
-def test_forbidden_changes_are_reported(client, repo, topic, change, rule):
+def test_check_reports_each_kind_of_forbidden_change(client, repo, topic, change, rule):
     topic(change(repo))
     assert rule in rules(client)
     assert all(problem.path for problem in found(client).problems)
@@ -168,13 +168,13 @@ def test_check_finds_an_invalid_result_of_a_merge_without_conflict(client, repo,
     assert "stage.usable" in rules(client)
 
 
-def test_two_promotions_into_one_stage_are_a_conflict(client, repo, topic):
+def test_check_reports_two_promotions_into_one_stage_as_a_merge_conflict(client, repo, topic):
     topic({STAGE: text(repo, STAGE).replace("version = 1", "version = 2")})
     client.get_model("iris").create_version().set_stage("production")
     assert [(p.path, p.rule) for p in found(client).problems] == [(STAGE, "change.conflict")]
 
 
-def test_existing_problems_do_not_block_a_change(client, repo, topic):
+def test_check_of_a_change_ignores_problems_that_its_base_already_has(client, repo, topic):
     edit(repo, {paths.alias_file("iris", "champion"): text(repo, STAGE).replace("version = 1", "version = 9")})
     assert check(client.repository) != []
     editing.run(repo, "update-ref", TOPIC, BRANCH)
@@ -281,7 +281,7 @@ def test_with_an_old_git_a_file_that_one_side_replaced_by_a_link_stays_a_link(co
     assert ("models/iris/model.toml", "tree.file") in {(one.path, one.rule) for one in found.problems}
 
 
-def test_problems_are_listed_as_check_finds_them_and_unchanged_records_are_not_read_again(client, repo, monkeypatch):
+def test_list_problems_finds_what_check_finds_and_does_not_read_unchanged_records_again(client, repo, monkeypatch):
     read_files = []
     monkeypatch.setattr(
         range_checks, "check_files", lambda files, wanted=None: read_files.append(wanted) or check_files(files, wanted)

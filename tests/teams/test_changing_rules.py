@@ -279,7 +279,7 @@ class TestProposals:
         assert client.apply().rules
         assert [gate.name for gate in client.list_stages()[1].rule.gates] == ["good"]
 
-    def test_looser_rules_of_a_proposal_wait_for_apply(self, client, repo, capsys):
+    def test_looser_rules_of_a_merged_proposal_are_not_in_force_until_apply(self, client, repo, capsys):
         client.add_gate("production", "good", "metadata.accuracy >= 0.9")
         made = client.propose(rules=[RemoveGate("production", "good")], reason="no longer needed")
         merge(repo, {"gitmodel.toml": editing.read(repo, "gitmodel.toml", at=made.commit)})

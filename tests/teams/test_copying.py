@@ -62,7 +62,7 @@ def state(client):
 
 
 class TestByPath:
-    def test_a_copy_has_the_record_the_runs_and_the_bytes(self, source, target):
+    def test_a_copied_version_has_the_record_the_runs_and_the_bytes_of_its_original(self, source, target):
         copied = source.copy_version("iris@2", target)
         assert (copied.source, copied.reference, copied.new, copied.branch, copied.missing) == (
             "iris@2", "iris@2", True, None, ()

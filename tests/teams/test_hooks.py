@@ -70,7 +70,7 @@ def test_the_server_hook_accepts_pushes_of_gitmodel(ada, bob, server):
     assert "refs/tags/model/flower/production" in refs(server)
 
 
-def test_the_hook_checks_the_whole_branch_on_a_first_push(team, server):
+def test_the_server_hook_checks_the_whole_branch_on_a_first_push(team, server):
     client = team.clone("carol")
     client.register_model("iris").create_version().set_stage("production")
     client.push()
@@ -209,7 +209,7 @@ expression = "metadata.accuracy > 0.25"
 """
 
 
-def test_the_force_option_overrides_gates_and_allows_deleting_a_version_in_use(ada, clone, server):
+def test_the_push_option_force_lets_a_push_delete_a_version_in_use_but_not_pass_a_failing_gate(ada, clone, server):
     edit(clone, {"gitmodel.toml": GATED})
     code, said = push(clone, BRANCH)
     assert (code, "warning: gitmodel.toml is changed; this file controls permissions" in said) == (0, True)
@@ -236,7 +236,7 @@ def test_the_push_option_that_the_server_hook_names_lets_the_push_pass(ada, clon
     assert PRODUCTION not in refs(server)
 
 
-def test_host_files_are_reported_as_rule_changes(clone, server):
+def test_the_server_hook_reports_changed_host_files_as_rule_changes(clone, server):
     edit(clone, {".github/workflows/x.yml": "on: push\n", "CODEOWNERS": "* @ada\n"})
     code, said = push(clone, BRANCH)
     assert code == 0
@@ -284,7 +284,7 @@ def pre_commit(folder, *arguments):
     )
 
 
-def test_pre_commit_runs_the_hook_of_the_manifest(clone, tmp_path):
+def test_pre_commit_runs_the_hook_that_the_manifest_defines(clone, tmp_path):
     """Here pre-commit runs the hook in the environment of the tests.
 
     Another test lets it create an environment by pip.

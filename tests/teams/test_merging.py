@@ -48,7 +48,7 @@ def test_the_same_change_of_a_key_on_both_sides_is_no_conflict(base, changed):
 
 
 @given(VERSIONS, VERSIONS, VERSIONS)
-def test_every_key_has_the_value_of_one_side_and_theirs_in_a_conflict(base, ours, theirs):
+def test_each_merged_key_has_the_value_of_one_side_and_in_a_conflict_the_value_of_the_remote(base, ours, theirs):
     record, conflicts = merge(base, ours, theirs)
     assert record.description in (ours.description, theirs.description)
     if "description" in conflicts:
@@ -62,7 +62,7 @@ def test_every_key_has_the_value_of_one_side_and_theirs_in_a_conflict(base, ours
 
 
 @given(VERSIONS, VERSIONS)
-def test_two_records_created_independently_merge_without_a_base(ours, theirs):
+def test_two_records_without_a_common_base_are_merged(ours, theirs):
     record, _ = merge(None, ours, theirs)
     assert set(record.metadata) == {*ours.metadata, *theirs.metadata}
 
@@ -74,7 +74,7 @@ def test_artifact_links_with_one_name_and_different_digests_are_a_conflict():
     assert (record.artifacts, conflicts) == ((other,), ["artifacts.weights"])
 
 
-def test_different_texts_are_a_conflict_and_different_owners_are_merged():
+def test_different_texts_of_a_key_are_a_conflict_and_lists_of_owners_are_merged():
     base = ModelRecord(created=MOMENT)
     ours = replace(base, title="Iris", owners=("ada",))
     theirs = replace(base, title="Flowers", owners=("bob",))

@@ -140,7 +140,7 @@ def test_each_call_of_the_client_asks_the_host_again(team, ada, host):
     assert len(service.get_model("iris").versions) == 4
 
 
-def test_every_kind_of_reference_is_found(team, ada, host):
+def test_a_client_by_url_finds_a_version_by_every_kind_of_reference(team, ada, host):
     iris = ada.get_model("iris")
     iris.create_version("1.2.3+gpu", metadata={"named": True})
     iris.get_version(1).add_alias("champion")
@@ -189,7 +189,7 @@ def test_a_deleted_version_by_url_is_not_found_and_the_error_has_the_reason(team
         team.by_url("service", host.registry).get_version("iris@3")
 
 
-def test_an_empty_repository_has_no_model(team, tmp_path, git):
+def test_an_empty_repository_by_url_has_no_model(team, tmp_path, git):
     git(tmp_path, "init", "-q", "--bare", "empty.git")
     client = team.by_url("service", (tmp_path / "empty.git").as_uri())
     assert client.list_models() == ()
@@ -239,7 +239,7 @@ def test_a_stage_tag_at_a_commit_without_the_stage_is_refused(team, host, git, b
 # Answers from the cache
 
 
-def test_an_answer_is_at_most_as_old_as_max_age(team, ada, host):
+def test_a_cached_answer_is_used_only_if_it_is_not_older_than_max_age(team, ada, host):
     service = team.by_url("service", host.registry, max_age=60)
     assert service.get_version("iris@production").number == 2
     assert service.list_models()[0].versions[-1].number == 3
@@ -288,7 +288,7 @@ def test_offline_reads_the_cache_without_requests(team, ada, host):
     assert host.seen == []
 
 
-def test_offline_and_max_age_can_be_set_by_variables(team, host, tmp_path):
+def test_offline_and_max_age_can_be_set_by_environment_variables(team, host, tmp_path):
     team.by_url("service", host.registry).get_version("iris@production")
     environ = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache-service"), "GITMODEL_REPO": host.registry}
     for more in ({"GITMODEL_OFFLINE": "1"}, {"GITMODEL_MAX_AGE": "60"}):

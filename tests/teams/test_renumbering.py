@@ -117,7 +117,7 @@ def test_a_write_by_a_renumbered_number_is_refused_and_the_error_names_both_vers
     assert refs(bob.repository.common_dir) == before
 
 
-def test_renumbered_confirms_the_pulled_version_once(bob, handle):
+def test_the_argument_renumbered_confirms_a_renumbered_number_once(bob, handle):
     version = bob.get_version("iris@4", renumbered=True)
     assert version.metadata["who"] == "ada"
     version.set_stage("staging")
@@ -131,7 +131,7 @@ def test_renumbered_confirms_the_pulled_version_once(bob, handle):
     assert (handle.number, handle.metadata["who"]) == (5, "bob")
 
 
-def test_renumbered_is_refused_for_a_reference_that_was_not_renumbered(bob, handle):
+def test_the_argument_renumbered_is_refused_for_a_reference_that_was_not_renumbered(bob, handle):
     for reference in ("iris@3", "iris@production", "iris"):
         with pytest.raises(UsageError, match="was not renumbered"):
             bob.get_version(reference, renumbered=True)

@@ -189,7 +189,7 @@ def test_stricter_rules_count_immediately(client, iris, repo):
     assert states(iris)["production"] == (3, 3)
 
 
-def test_a_direct_promotion_waits_for_looser_rules_and_names_the_command(client, iris, repo, code_repo):
+def test_a_direct_promotion_that_needs_looser_rules_is_refused_until_apply(client, iris, repo, code_repo):
     editing.edit(repo, rules())
     code, out, err = run_apart(code_repo, "promote", "iris@1", "production")
     assert (code, out) == (6, "")
@@ -275,7 +275,7 @@ def test_a_promotion_that_apply_refused_can_be_proposed_again(client, iris):
         client.propose(("iris@1", "production"))
 
 
-def test_a_model_may_be_called_rules(client):
+def test_a_model_can_have_the_name_rules(client):
     model = client.register_model("rules")
     model.create_version().set_stage("production")
     assert client.get_version("rules@production").number == 1

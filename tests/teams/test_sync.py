@@ -30,7 +30,7 @@ def numbers(client, model="iris"):
     return [version.number for version in client.get_model(model).versions]
 
 
-def test_a_pull_brings_the_branch_and_the_tags(team, ada, bob, bare):
+def test_a_pull_fetches_the_branch_and_the_stage_tags(team, ada, bob, bare):
     assert refs(bob.repository.common_dir) == refs(bare) == refs(ada.repository.common_dir)
     assert held(bob) == {"production": 2}
     assert not bob.pull().changed
@@ -287,7 +287,7 @@ def test_local_versions_of_a_model_that_the_remote_deleted_are_left_out(ada, bob
     assert_sound(bob.repository.common_dir)
 
 
-def test_edits_beside_an_unpushed_promotion_are_replayed(ada, bob, bare):
+def test_a_push_sends_edits_made_after_an_unpushed_promotion(ada, bob, bare):
     ada.register_model("other")
     ada.push()
     bob.get_version("iris@3").set_stage("production")
@@ -545,7 +545,7 @@ def test_a_push_cut_before_the_server_moved_its_refs_is_reported_and_can_be_repe
     assert_sound(bare)
 
 
-def test_a_pull_does_not_replay_a_commit_that_the_remote_has_in_another_form(ada, bob, tmp_path):
+def test_a_pull_does_not_replay_a_commit_that_was_replayed_and_pushed_before(ada, bob, tmp_path):
     """A clone that is restored from a backup still has a commit that it replayed and pushed after the backup."""
     import shutil
 

@@ -87,7 +87,7 @@ def test_a_write_at_the_tip_uses_the_filter_for_files_if_the_host_refuses_the_fi
     assert_sound(bare)
 
 
-def test_a_change_of_a_stage_fetches_the_history(job, bare):
+def test_a_change_of_a_stage_by_url_fetches_the_history(job, bare):
     version = job.get_model("iris").create_version()
     assert not has_history(job)
     version.set_stage("production")

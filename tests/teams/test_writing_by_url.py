@@ -75,7 +75,7 @@ def test_a_handle_from_a_stage_tag_sees_its_own_changes(team, host):
     assert (version.frozen, version.metadata) == ("", {"accuracy": 0.2, "checked": True})
 
 
-def test_the_first_write_starts_the_registry(team, tmp_path, git):
+def test_the_first_write_by_url_creates_the_registry(team, tmp_path, git):
     git(tmp_path, "init", "-q", "--bare", "empty.git")
     url = (tmp_path / "empty.git").as_uri()
     failed = all_at_once([lambda name=name: team.by_url(name, url).register_model(name) for name in ("rose", "tulip")])
@@ -328,7 +328,7 @@ def test_an_idempotency_key_in_a_transaction_is_refused(team, host):
         change.get_model("iris").create_version(idempotency_key="job 7")
 
 
-def test_a_repeated_ci_job_creates_nothing_twice(team, host, bare, tmp_path):
+def test_a_ci_job_that_runs_again_creates_no_second_version(team, host, bare, tmp_path):
     def job(**more):
         environ = {**os.environ, **GITHUB, **more, "XDG_CACHE_HOME": str(tmp_path / "cache-job")}
         client = Client(tmp_path, repo=host.registry, environ=environ)

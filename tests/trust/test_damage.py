@@ -416,7 +416,7 @@ def test_a_newer_major_format_is_refused_with_the_package_to_upgrade(edited, reg
 
 
 @pytest.mark.parametrize("content", ["nonsense", "", 'format = "x"\n', "format = 1\n"])
-def test_a_broken_registry_record_is_named_and_nothing_is_written(edited, registry, git, content):
+def test_a_damaged_gitmodel_toml_is_named_and_nothing_is_written(edited, registry, git, content):
     edited.write({"gitmodel.toml": content})
     assert {path for path, _, _ in found(registry)} >= {"gitmodel.toml"}
     before = git(registry.path, "rev-parse", BRANCH)
@@ -620,7 +620,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("what", TEXTS)
-def test_a_hostile_text_stays_in_its_field(registry, git, assert_whole, what):
+def test_a_hostile_text_in_one_field_changes_no_other_field(registry, git, assert_whole, what):
     text = TEXTS[what]
     draft = versions.Draft(description=text, metadata={"note": text}, tags=[text])
     if what == "half a character":

@@ -11,12 +11,12 @@ import pytest
 SEEDS = [(path.parent.name, path) for path in sorted(fuzz_targets.CORPUS.glob("*/*"))]
 
 
-def test_every_target_has_a_corpus():
+def test_every_fuzz_target_has_a_corpus():
     assert {name for name, _ in SEEDS} == set(fuzz_targets.TARGETS)
 
 
 @pytest.mark.parametrize(("name", "path"), SEEDS, ids=[f"{name}-{path.name}" for name, path in SEEDS])
-def test_every_target_accepts_its_corpus(name, path):
+def test_every_fuzz_target_accepts_its_corpus(name, path):
     began = time.process_time()
     fuzz_targets.TARGETS[name](path.read_bytes())
     assert time.process_time() - began < 5

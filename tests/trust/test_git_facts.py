@@ -323,7 +323,9 @@ def test_a_demotion_whose_tag_cannot_be_removed_is_not_reported_as_done(registry
 
 
 @pytest.mark.parametrize("whole_group", [False, True])
-def test_a_writer_killed_while_it_holds_the_lock_does_not_stop_the_next(registry, start, assert_whole, whole_group):
+def test_the_next_write_succeeds_after_a_writer_whose_git_held_locks_was_killed(
+    registry, start, assert_whole, whole_group
+):
     """The test kills gitmodel, alone or with its git, while git runs a hook and holds the locks of the refs."""
     hook = registry.repository.common_dir / "hooks/reference-transaction"
     hook.parent.mkdir(exist_ok=True)
@@ -346,7 +348,7 @@ def test_a_writer_killed_while_it_holds_the_lock_does_not_stop_the_next(registry
     assert_whole(registry.path, repair=True)
 
 
-def test_a_forked_process_flushes_objects_with_threads_of_its_own(tmp_path):
+def test_a_forked_process_flushes_objects_with_its_own_threads(tmp_path):
     written = loose_objects.LooseObjects(tmp_path, "")
     written.write([NewObject("blob", b"%d" % number) for number in range(4)])
     child = os.fork()

@@ -57,7 +57,7 @@ def test_a_request_that_leaves_the_origin_is_found(show, visitor):
 
 
 @pytest.mark.parametrize(("dark", "script", "width"), [(False, True, 1280), (True, False, 360)])
-def test_a_visit_chooses_the_width_colours_and_script(show, visitor, dark, script, width):
+def test_a_visitor_opens_a_page_with_the_given_width_colours_and_script(show, visitor, dark, script, width):
     page = visitor.open(show(f"{GOOD}<noscript>No script</noscript>"), dark=dark, script=script, width=width)
     assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == dark
     assert page.evaluate("innerWidth") == width

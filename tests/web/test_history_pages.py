@@ -106,7 +106,7 @@ def test_the_list_of_models_names_the_version_of_each_number_and_the_overridden_
 
 
 @pytest.mark.parametrize("path", ["m/iris/v/1", "m/iris/history"])
-def test_the_navigation_marks_the_part_of_the_site(site: Path, path: str) -> None:
+def test_the_navigation_marks_the_current_part_of_the_site(site: Path, path: str) -> None:
     assert 'index.html" aria-current="true">Models</a>' in (site / f"{path}.html").read_text(encoding="utf-8")
 
 

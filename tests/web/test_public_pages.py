@@ -75,7 +75,7 @@ def shown_addresses(folder: Path) -> set[str]:
     return found
 
 
-def test_no_file_of_a_public_site_has_a_text_of_the_form_of_an_address(client: Client, tmp_path: Path) -> None:
+def test_no_file_of_a_public_site_contains_an_e_mail_address(client: Client, tmp_path: Path) -> None:
     verified = VerifiedArtifacts(1, (FaultyArtifact("sha256:" + "0" * 64, ("iris@1",), ADDRESSES, False),))
     options = SiteOptions(title="Models of ada@laptop", artifacts=True, public=True, verified=verified)
     export_site(client, tmp_path / "site", options)
@@ -86,7 +86,7 @@ def test_no_file_of_a_public_site_has_a_text_of_the_form_of_an_address(client: C
     assert shown_addresses(tmp_path / "board") == set()
 
 
-def test_a_site_that_is_not_public_has_all_addresses(client: Client, tmp_path: Path) -> None:
+def test_a_site_that_is_not_public_contains_all_e_mail_addresses(client: Client, tmp_path: Path) -> None:
     export_site(client, tmp_path / "site", SiteOptions(artifacts=True))
     found = {one.partition(": ")[2] for one in shown_addresses(tmp_path / "site")}
     assert {"ada@laptop", "cleo@example.com", "dan%40example.com", "o'neil+x@a-b.example.org"} <= found

@@ -56,7 +56,7 @@ def test_the_server_finds_versions_of_all_models(url: str, query: str, found: li
     assert [f"{row['model']}@{row['number']}" for row in page["found"]] == found
 
 
-def test_the_server_has_the_whole_grammar_of_filters(url: str) -> None:
+def test_the_server_accepts_the_whole_grammar_of_filters(url: str) -> None:
     page = ask(url, 'has(metadata.loss) && metadata.loss < 0.3 || "champion" in aliases')
     assert [(row["number"], row["numbers"]) for row in page["found"]] == [
         (5, [["loss", 0.2]]), (4, [["loss", 0.25]]), (2, [["loss", 0.5]]),

@@ -39,7 +39,7 @@ def ask(url: str, path: str, method: str = "GET", headers: Mapping[str, str] = {
     "path",
     ["/", "/m/iris/", "/m/iris/v/1", "/m/iris/v/1.json", "/data/iris.json", "/assets/site.js"],
 )
-def test_every_answer_has_the_headers_of_a_safe_page(url: str, path: str) -> None:
+def test_every_answer_has_the_security_headers(url: str, path: str) -> None:
     response, body = ask(url, path)
     assert (response.status, bool(body)) == (200, True)
     assert "default-src 'none'; script-src 'self'" in response.headers["Content-Security-Policy"]
@@ -71,7 +71,7 @@ def test_no_http_method_changes_the_registry(url: str, method: str) -> None:
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_head_has_the_headers_of_get(url: str) -> None:
+def test_a_head_request_gets_the_headers_of_a_get_request(url: str) -> None:
     (head, nothing), (get, _) = ask(url, "/", "HEAD"), ask(url, "/")
     assert (head.status, nothing) == (200, b"")
     assert head.headers["ETag"] == get.headers["ETag"]
@@ -118,7 +118,7 @@ def test_the_answer_after_the_repository_was_removed_has_no_path_of_this_machine
         assert str(code_repo).encode() not in body
 
 
-def test_the_command_serves_until_ctrl_c(registry: Client) -> None:
+def test_the_command_ui_serves_until_ctrl_c(registry: Client) -> None:
     command = [sys.executable, "-m", "gitmodel", "ui", "--no-open", "--port", "0"]
     process = subprocess.Popen(command, cwd=registry.repository.common_dir.parent, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

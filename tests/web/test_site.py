@@ -301,7 +301,7 @@ def test_a_registry_named_like_a_file_of_the_board_gets_another_folder(
     assert list(dead_links(target)) == []
 
 
-def test_several_registries_have_one_board(
+def test_site_exports_one_board_for_several_registries(
     registry: Client, target: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gitmodel.cli import run

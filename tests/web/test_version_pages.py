@@ -65,7 +65,7 @@ def test_lists_say_in_words_that_a_version_in_production_fails_gates(judged):
         assert "<b>fails today</b>: gate good, large" in shown
 
 
-def test_the_page_changes_when_a_gate_changes(judged, tmp_path):
+def test_the_exported_page_of_a_version_changes_when_a_gate_changes(judged, tmp_path):
     export_site(judged, tmp_path / "site", SiteOptions())
     judged.remove_gate("production", "large")
     export_site(judged, tmp_path / "site", SiteOptions())
