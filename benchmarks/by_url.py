@@ -97,7 +97,7 @@ def measure(place: Path, size: int, environ: dict[str, str]) -> None:
 
 
 def told(size: int, name: str, seconds: float, trips: int, kept: int) -> None:
-    """Print one figure."""
+    """Print a line with the time, the number of requests and the size of the cache."""
     held = f"{kept / 1024:8.0f} KB cached" if kept else ""
     print(f"by URL, {size:6} versions: {name:28} {seconds * 1000:8.0f} ms {trips:4} round trips {held}", flush=True)
 

@@ -71,9 +71,9 @@ def print_costs(table: Table, what: str, costs: Sequence[Cost], most: float) -> 
 
 
 def measure_creation(table: Table, folder: Path, environ: dict[str, str], times: int) -> Path:
-    """Measure `create_version` in small code, in large code, after all its times changed, and beside many files.
+    """Measure `create_version` in code with one file, with many files, after their times changed, and beside new files.
 
-    Returns the small code.
+    Returns the repository with one file.
     """
     table.section("create_version with two files of 2 KB")
     small = make_code(make_fresh_folder(folder, "small"), environ, 1)

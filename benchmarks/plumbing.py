@@ -20,7 +20,7 @@ SAFE = ("-c", "core.fsync=committed,loose-object,reference", "-c", "core.warnAmb
 
 @dataclass
 class Written:
-    """The objects that one change wrote, and the lines that moved its refs."""
+    """The objects that gitmodel wrote for one change, and the `update-ref` lines that moved the refs."""
 
     objects: list[NewObject] = field(default_factory=list)
     moves: list[str] = field(default_factory=list)

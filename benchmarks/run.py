@@ -98,7 +98,7 @@ class Benchmark:
 
     @property
     def large(self) -> int:
-        """The number of versions for which there are targets."""
+        """The number of versions of the largest registry, which has targets."""
         return 1_000 if self.quick else 10_000
 
     def versions(self) -> None:

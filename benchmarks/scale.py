@@ -198,7 +198,7 @@ def _command(words: list[str], environ: dict[str, str], path: Path) -> Cost:
 
 
 def _once(words: list[str], environ: dict[str, str], path: Path) -> Cost:
-    """Return the cost of a command in a clone without an index."""
+    """Return the cost of a command, after deleting the index of the clone."""
     shutil.rmtree(path / ".git" / "gitmodel", ignore_errors=True)
     command = [_GIT_MODEL, *words]
     done = {"check": True, "env": environ, "cwd": path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

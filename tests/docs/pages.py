@@ -164,5 +164,6 @@ def check(page: str, folder: Folder, *, rewrite: bool, section: str = "") -> Non
 
 def _section_of(page: str, block: Block) -> str:
     """Return the heading of the section that contains *block*; "" if the block is above the first heading."""
-    text = _BLOCK.sub("", read(page)[: block.start])  # lines of output can look like headings
+    # leaves out code blocks, because lines in them can look like headings
+    text = _BLOCK.sub("", read(page)[: block.start])
     return ["", *re.findall(r"^## (.+)$", text, re.MULTILINE)][-1]

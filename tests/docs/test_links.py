@@ -1,4 +1,4 @@
-"""The links of all pages lead to existing files and headings, and an index leads to each page."""
+"""Links on all pages lead to existing files and headings, and each page is listed on an index page."""
 
 import os
 import re

@@ -1,4 +1,7 @@
-"""Pages, docstrings, comments and names of tests avoid phrases that need a second reading; pages have short lines."""
+"""Checks that pages, docstrings, comments and names of tests have no phrases that are hard to understand.
+
+Pages must also have short lines and sentences.
+"""
 
 import ast
 import io

@@ -1,4 +1,4 @@
-"""The Python code of the documentation runs, and the reference is up to date."""
+"""The Python code in the documentation runs, and the Python reference is up to date."""
 
 import subprocess
 import sys

@@ -69,7 +69,7 @@ def far_or_near(request):
 
 @pytest.fixture
 def commits(client, git):
-    """The subjects of all commits of the registry, newest first."""
+    """A function that returns the subjects of all commits of the registry, newest first."""
 
     def commits_():
         return git(client.repository.common_dir, "log", "--first-parent", "--format=%s", "gitmodel").splitlines()
@@ -79,7 +79,7 @@ def commits(client, git):
 
 @pytest.fixture
 def last_run(client):
-    """The newest run on record."""
+    """A function that returns the newest recorded run."""
 
     def last_run_():
         return client.get_run(client.list_runs(limit=1)[0].id)

@@ -97,7 +97,7 @@ def die_and_pass(count: str, times: int) -> int:
 
 @step(timeout=5)
 def hang(pids: str) -> None:
-    """Hang. This process and its child process ignore SIGTERM."""
+    """Never return. This process and its child process, whose ids are written to the file *pids*, ignore SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = subprocess.Popen(["sh", "-c", "trap '' TERM; while :; do sleep 1; done"])
     with open(pids, "a") as file:

@@ -230,7 +230,7 @@ def test_a_plug_in_that_cannot_be_imported_is_refused_before_it_is_needed(refuse
         assert "the materializer net cannot be imported from no_such_module:NET" in error.message
         assert error.hint == "repair or remove the package that provides it"
         with pytest.raises(UsageError, match="the materializer net cannot be imported"):
-            materializers.save(Net(), Path("never"), "output", "", pickle=True)  # even with pickle
+            materializers.save(Net(), Path("never"), "output", "", pickle=True)  # fails although pickle is allowed
     finally:
         plugins._installed_materializers.cache_clear()
 

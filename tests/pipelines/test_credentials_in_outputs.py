@@ -1,4 +1,4 @@
-"""An output file with credentials is not stored; the run succeeds unless another step needs it."""
+"""gitmodel does not store an output file with credentials. The run succeeds unless another step needs this output."""
 
 import json
 from pathlib import Path

@@ -83,7 +83,7 @@ class TestEveryExecutor:
         assert (run.status, run.record.failed_step) == ("failed", name)
         assert [step.status for step in run.record.steps] == ["succeeded", "failed", "skipped"]
         assert client.list_models() == ()
-        if name == "odd" and executor != "processes:2":  # the same executor can still be used
+        if name == "odd" and executor != "processes:2":  # the executor still works for the next run
             assert sums.run(client=client, executor=executor).status == "succeeded"
 
     @pytest.mark.parametrize("name", ["fork_and_leave", "fork_and_come_back"])
@@ -321,7 +321,7 @@ def _alive(pid):
 
 
 def test_a_worker_that_may_start_no_process_pool_reports_the_reason(client, monkeypatch):
-    # Dask's workers are daemonic processes, which may start no process pool.
+    # makes this process daemonic, as Dask's workers are: Python lets daemonic processes start no process pool
     monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
 
     @step

@@ -51,7 +51,7 @@ def failure_of(client, *steps, executor="in-order", **arguments):
 
 
 def loaded(error):
-    """Return the values that the calls in the hint of *error* load."""
+    """Load the kept values with the calls in the hint of *error*, and return them."""
     calls = re.findall(r"gitmodel\.formats\.load\(.*?trusted=True\)", error.hint)
     return [eval(call, {"gitmodel": gitmodel, "pathlib": __import__("pathlib")}) for call in calls]
 

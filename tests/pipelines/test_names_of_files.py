@@ -1,4 +1,4 @@
-"""A step gets a file under the name with which another step, or a person, stored it."""
+"""A step gets an input file with the file name under which another step or a user stored it."""
 
 import io
 import json

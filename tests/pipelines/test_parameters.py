@@ -1,4 +1,4 @@
-"""Steps get their parameters as they were passed; the record contains them as plain values."""
+"""Parameters of steps: a step gets the passed values, and the record of the run contains them as plain values."""
 
 import copy
 import enum

@@ -1,4 +1,4 @@
-"""`@step(retries=...)`: which errors are retried, and what the run records."""
+"""`@step(retries=...)`: after which errors gitmodel runs a step again, and what the run records about it."""
 
 import project
 import pytest

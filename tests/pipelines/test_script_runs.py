@@ -117,7 +117,7 @@ def test_the_inputs_of_a_run_are_recorded_and_in_the_lineage_of_its_version(clie
         assert run.use("sales@v2026", "train").load() == [1, 2]
         assert run.use(base).load() == {"w": 1}  # needs no name, because the version has only one model object
         assert run.use(sales.get_artifact("test"), name="held_out").load() == [3]
-        assert run.use("sales@1", "train").name == "train"  # the same input again
+        assert run.use("sales@1", "train").name == "train"  # a second use of an input has no effect
         run.create_version("iris", model_objects={"clf": {"w": 2}})
     record = client.get_run(run.id).record
     digests = {each.name: each.digest for version in (sales, base) for each in version.artifacts}

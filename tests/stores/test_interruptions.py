@@ -121,7 +121,7 @@ def content(store):
 
 
 def put_and_signal(number, store, content, tmp_path):
-    """Store *content* in a process that sends itself the signal *number* after two parts. Return its stderr."""
+    """Start a process that stores *content* and sends itself the signal *number* after two parts. Return its stderr."""
     (tmp_path / "content").write_bytes(content)
     url = store.url if store.shared else ""
     words = [url, tmp_path / "copies", digest_of(content), tmp_path / "content", f"{int(number)}", f"{2 * PART}"]
@@ -193,7 +193,7 @@ def test_a_forked_process_and_its_parent_use_the_store_at_the_same_time(url, tmp
 
 
 def memory_for(url, folder):
-    """Return the largest memory, in MiB, of three processes that put, get and verify."""
+    """Put, get and verify, each in a process. Return the largest memory of these processes, in MiB."""
     digest, most = "", 0
     for what in ("put", "get", "verify"):
         command = [sys.executable, "-c", MEASURE, what, url, folder, digest]

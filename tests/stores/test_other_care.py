@@ -26,7 +26,7 @@ GOOGLE_AND_AZURE = KINDS[:2]
 
 @pytest.fixture(params=KINDS)
 def url(request, tmp_path):
-    """The URL of a store, for each kind. With `-other` appended, it is the URL of a second store."""
+    """The URL of a store: the test runs once for each kind. URL + `-other` is the URL of a second store."""
     found = request.getfixturevalue({"oci": "registry"}.get(request.param, request.param))
     if request.param == "sftp":
         return f"sftp://{found}{tmp_path}/store"

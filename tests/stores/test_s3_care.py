@@ -34,7 +34,7 @@ def iris(s3, code_repo, monkeypatch, capsys, tmp_path):
 
 @pytest.fixture
 def bucket(s3):
-    """A client of the server, and the name of a bucket with versioning."""
+    """An S3 client for the server, and the name of a bucket that keeps old versions of objects."""
     import botocore.session
 
     client = botocore.session.get_session().create_client("s3")

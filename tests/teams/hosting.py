@@ -1,4 +1,4 @@
-"""A git host that merges pull requests in the three usual ways, with plain git."""
+"""Merge proposals with plain git, as a git host does: by a merge commit, a squash or a rebase."""
 
 import subprocess
 

@@ -100,7 +100,7 @@ class _GitHandler(QuietHandler):
         self.connection.shutdown(socket.SHUT_RDWR)
 
 
-# The requests of a fetch and of a push over HTTP: method and service.
+# The requests that git sends in a fetch and in a push over HTTP: their method and service.
 REQUESTS = [(method, f"git-{service}-pack") for service in ("upload", "receive") for method in ("GET", "POST")]
 
 

@@ -71,7 +71,7 @@ def source(team, content):
 
 
 def refs(path):
-    """The metadata branch and the stage tags of a repository."""
+    """Return the metadata branch and the stage tags of a repository, with their object ids."""
     command = ["git", "-C", str(path), "for-each-ref", "--format=%(refname) %(objectname)", BRANCH, "refs/tags/model"]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return dict(line.split(" ") for line in said.splitlines())
@@ -109,12 +109,12 @@ def run_apart(folder, *words, **environ):
 
 
 def held(client, model="iris"):
-    """The version in force in each stage of *model* that is not empty."""
+    """Return the version in force in each stage of *model* that is not empty."""
     return {state.name: state.in_force for state in client.get_model(model).stages if state.in_force is not None}
 
 
 def states(model):
-    """The recorded version and the version in force of each stage of *model*."""
+    """Return for each stage of *model* the recorded version and the version in force."""
     return {state.name: (state.recorded, state.in_force) for state in model.stages}
 
 

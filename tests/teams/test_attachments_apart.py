@@ -18,7 +18,8 @@ def test_a_push_merges_attachments_of_two_clones_to_one_version(ada, bob):
         version = client.get_version("iris@production")
         assert [found.name for found in version.attachments] == ["matrix", "report"]
         assert client.check() == []
-    assert ada.get_version("iris@2").get_attachment("report").load() == {"f1": 0.9}  # the push uploaded it
+    # Bob's push uploaded this attachment
+    assert ada.get_version("iris@2").get_attachment("report").load() == {"f1": 0.9}
 
 
 def test_of_two_attachments_with_one_name_the_attachment_of_the_remote_is_kept(ada, bob):

@@ -65,7 +65,7 @@ class Site:
         ada.push()
 
     def fit_to_act(self):
-        """Remove the images of Forgejo's jobs, which run without containers here, and the server of its actions."""
+        """Remove the images of Forgejo's jobs, which run here without containers, and the URL of its actions."""
         if self.kind == "forgejo":
             workflow = ".forgejo/workflows/gitmodel.yml"
             text, count = re.subn(r"    container:\n(?:      .*\n)+", "", read(self.clone, workflow))
@@ -86,7 +86,7 @@ class Site:
         return commit
 
     def promotion(self, number):
-        """The files that change when version *number* enters production after version 2."""
+        """Return the files that a promotion of version *number* to production changes, after version 2."""
         snapshot = self.ada.repository.snapshot()
         record = StageRecord(version=number, artifacts=links_digest(snapshot.version("iris", number).artifacts))
         archived = {paths.archived_file("iris", 2): records.ARCHIVED_MARKER}
@@ -126,7 +126,7 @@ def needs(there, how):
 
 
 def act(site, event, commit, *more, head=()):
-    """Run the workflows of *commit* for *event*. Return the exit code and the output.
+    """Run the workflows of *commit* for an event of the kind *event*. Return the exit code and the output.
 
     *head* are additional keys of `pull_request.head` in the event.
     """
@@ -217,7 +217,7 @@ def test_the_job_for_a_pull_request_posts_the_plan_and_checks_the_change(actions
 
 
 def test_the_job_for_a_merge_queue_checks_the_merged_commit(site):
-    """A merge queue requires the same status check for the commit to which it would move the branch."""
+    """A merge queue runs the check for the commit that it will merge, and requires that the check succeeds."""
     code, said = act(site, "merge_group", site.propose(site.promotion(3)), *CHECK)
     assert code == 0, said
     assert "the change is valid" in said
@@ -475,7 +475,7 @@ def use_action(site, command):
     deleted = {f".github/workflows/gitmodel{name}.yml": None for name in ("", "-deploy")}
     edit(site.clone, {**deleted, ".github/workflows/own.yml": ACTION.replace("COMMAND", command)})
     editing.run(site.clone, "push", "-q", "origin", BRANCH)
-    # act reads the whole folder into memory, so give it one without .nox
+    # copies the checkout without .nox, because act reads the whole folder into memory
     action = site.folder / "action"
     action.mkdir(exist_ok=True)
     shutil.copy(ROOT / "action.yml", action)

@@ -97,7 +97,7 @@ def test_no_global_setting_changes_a_registry_by_url(team, ada, bare, hermetic, 
 
 
 def test_a_push_from_a_mirror_keeps_a_commit_made_meanwhile(team, ada, bare):
-    """After a push, git also updates the local refs that the fetch refspecs of the remote name."""
+    """In a mirror, git sets the local branch to the pushed commit after a push, because of the fetch refspec."""
     set_all(team.folder / "ada", MIRROR)
     hook = bare / "hooks" / "pre-receive"
     program = (

@@ -83,7 +83,7 @@ def test_the_server_hook_checks_the_whole_branch_on_a_first_push(team, server):
 
 
 def test_the_server_hook_does_not_check_code_branches_and_proposals(clone, server):
-    """The hook reads no records of other branches and tags, so their content does not matter."""
+    """The hook does not read the content of other branches and tags."""
     editing.run(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
     assert push(clone, "HEAD:refs/heads/main", "HEAD:refs/heads/propose/x", "HEAD:refs/tags/v1")[0] == 0
 
@@ -273,7 +273,7 @@ def test_the_hook_in_a_clone_checks_a_plain_git_push_before_it_is_sent(ada, caps
     assert (done.returncode, "[push.tag]" in done.stderr) == (1, True)
 
 
-# The package pre-commit
+# The hook for pre-commit, a program that runs checks before each commit
 
 MANIFEST = Path(__file__).parents[2] / ".pre-commit-hooks.yaml"
 
@@ -331,7 +331,7 @@ def test_staged_files_of_the_metadata_branch_are_checked_before_the_commit(clone
     assert "1 problem on the staged change" in done.stderr
     assert "git diff --staged -- models/iris/versions/1.toml" in done.stderr
     editing.run(rules, "checkout", "-q", "HEAD", "--", ".")
-    # Only a comparison with the branch shows that a version was changed.
+    # The changed record is valid. Only a comparison with the branch shows that it must not change.
     created = version.read_text().partition("created = ")[2].partition("\n")[0]
     version.write_text(version.read_text().replace(created, "2020-01-01T00:00:00Z"))
     editing.run(rules, "add", "-A")

@@ -376,7 +376,6 @@ def test_the_printed_advice_on_host_settings_fits_in_80_columns(kind):
 
 
 def test_the_package_contains_exactly_the_templates_that_init_ci_writes():
-    """The package contains exactly the templates that `init --ci` writes."""
     names = {path.name for path in (resources.files("gitmodel.hosts") / "templates").iterdir()}
     made = (*workflows._KEPT.values(), *workflows._BEGUN.values())
     parts = [

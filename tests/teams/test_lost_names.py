@@ -44,7 +44,7 @@ def lost(ada, bob):
 
 @pytest.fixture
 def here(team, lost, monkeypatch):
-    """Bob's folder after the pull, with the team's store."""
+    """The folder of Bob's clone after the pull. Commands use the team's store."""
     monkeypatch.setenv("GITMODEL_STORE", team.store)
     return team.folder / "bob"
 

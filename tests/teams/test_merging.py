@@ -31,7 +31,7 @@ VERSIONS = st.builds(
 
 
 def merge(base, ours, theirs):
-    """Return the merged record, and the keys of *ours* that were lost."""
+    """Return the merged record, and the keys whose value in *ours* was lost in a conflict."""
     record = merged(base, ours, theirs)
     return record, list(lost_keys(base, ours, record))
 

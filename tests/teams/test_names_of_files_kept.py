@@ -86,7 +86,7 @@ def test_a_merged_and_applied_proposal_keeps_names_and_attachments(ada, bob, bar
 def test_an_import_a_copied_store_and_a_bundle_keep_names_and_attachments(bob, team, made, tmp_path):
     made.export(tmp_path / "iris.export")
     other = team.clone("carol")
-    with Client(tmp_path / "carol", store=None) as own:  # a registry with a store of its own
+    with Client(tmp_path / "carol", store=None) as own:  # Carol's clone uses its own store
         assert contents(own.import_version(tmp_path / "iris.export")) == EXPECTED
         again = own.import_version(tmp_path / "iris.export")
         assert (again.is_new, contents(again)) == (False, EXPECTED)

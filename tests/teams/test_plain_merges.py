@@ -34,7 +34,7 @@ def pull_and_push_by_git(folder, *strategy):
 
 @pytest.fixture
 def merge(team, ada, bob):
-    """Ada promoted and pushed; Bob registered a model, then pulled and pushed by plain git."""
+    """The merge commit that Bob's `git pull` made: Ada promoted and pushed, and Bob had registered a model."""
     ada.get_version("iris@3").set_stage("production")
     ada.push()
     bob.register_model("rose").create_version()

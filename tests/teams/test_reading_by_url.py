@@ -358,7 +358,7 @@ def test_a_cache_that_cannot_be_written_is_reported(team, host, tmp_path):
     assert "XDG_CACHE_HOME" in error.value.hint
 
 
-# A damaged cache
+# Damaged caches
 
 
 def remove_all(folder):

@@ -59,7 +59,7 @@ def test_a_pull_waits_for_the_lock_of_another_fetch_in_the_same_clone(team, ada,
 def test_a_pull_is_repeated_if_another_fetch_moved_a_ref_first(team, ada, bob, bare):
     push_something(ada)
     folder = team.folder / "bob"
-    # The hook runs after the fetch moved its first ref. It moves the second ref, as another fetch could.
+    # The hook runs after the fetch moved one ref. It moves the other ref, as a fetch of another process could.
     write_hook(
         folder,
         "reference-transaction",
@@ -75,7 +75,7 @@ def test_a_pull_is_repeated_if_another_fetch_moved_a_ref_first(team, ada, bob, b
 
 
 def test_a_push_succeeds_although_its_remote_tracking_refs_are_locked_meanwhile(team, ada, bare, monkeypatch):
-    """The server's hook creates the lock. A wrapper of git removes the lock when git moves refs for the second time."""
+    """The server's hook creates the lock. A wrapper of git removes it when gitmodel retries the move of the refs."""
     ada.get_model("iris").create_version(data={"train": source(team, "ada")})
     lock = team.folder / "ada" / ".git" / f"{COPIES}/branches/gitmodel.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)

@@ -96,7 +96,7 @@ def in_list(client):
 def test_a_signed_change_stays_in_force_after_a_push_of_a_removed_signer(
     ada, reader, mallory, keys, bare, tmp_path, monkeypatch, attack
 ):
-    monkeypatch.setattr(index_access, "_MODELS_FOR_INDEX", 0)  # lists use the index
+    monkeypatch.setattr(index_access, "_MODELS_FOR_INDEX", 0)  # makes lists use the index
     assert in_list(reader) == 2
     ATTACKS[attack](ada, mallory, keys)
     reader.pull()

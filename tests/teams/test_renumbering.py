@@ -188,7 +188,7 @@ def test_renumbered_numbers_need_no_confirmation_in_other_clones(team, ada, bob,
 
 
 def renumbered(team, ada, bob):
-    """Let both create iris@4 with an artifact, and a pull renumber Bob's. Return the folder of Bob's clone."""
+    """Let Ada and Bob create iris@4, and let a pull renumber Bob's version. Return the folder of Bob's clone."""
     source = team.folder / "source.txt"
     source.write_text("ada", encoding="utf-8")
     ada.get_model("iris").create_version(data={"train": source})

@@ -1,4 +1,4 @@
-"""The loop of docs/how-to/load-in-a-service.md, run on a clone while another clone promotes and pushes."""
+"""The code in docs/how-to/load-in-a-service.md loads a new version in a loop, while another clone promotes."""
 
 import json
 import re
@@ -10,7 +10,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/load-in-a-service.md"
 
 
 def follow():
-    """Return the function `follow` of the page."""
+    """Return the function `follow` that the page defines."""
     (block,) = [one for one in re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.S) if "def follow" in one]
     names = {}
     exec(block, names)

@@ -409,7 +409,7 @@ class TestTimes:
 class TestTeam:
     @pytest.fixture
     def team(self, tmp_path, keys, repo):
-        """Ada, who releases and signs; Bob, whose key is not listed; and their remote."""
+        """The clones of Ada, who is a signer, and of Bob, whose key is not listed, and their remote."""
         from contextlib import ExitStack
 
         bare = tmp_path / "remote.git"

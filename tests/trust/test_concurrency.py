@@ -36,7 +36,7 @@ def in_force(registry, model="iris", stage="production"):
 
 @contextmanager
 def looping(*works):
-    """Call each of *works* repeatedly in its own thread while the block runs. Raise their errors at the end."""
+    """Call each function in *works* repeatedly in a thread of its own while the block runs. Raise errors at the end."""
     over = threading.Event()
 
     def loop(work):
@@ -58,7 +58,7 @@ def looping(*works):
 
 @pytest.fixture
 def reading(start):
-    """Start processes that read repeatedly while the block runs; fail if one of them reads something wrong."""
+    """Start processes that read repeatedly while the block runs. Fail if one of them finds an inconsistency."""
 
     @contextmanager
     def read(count=1):

@@ -111,7 +111,7 @@ def without_the_locks_that_are_named(made, work):
 
 
 def assert_survived(made, request, before, code, answer, assert_whole, git):
-    """Check the state after a crash: old, new or pending. Then check the next write and `doctor`."""
+    """Fail unless the state after a crash is old, new or pending, the next write works, and `doctor` finds no fault."""
     git(made.path, "fsck", "--strict", "--no-dangling")
     assert checking.check(made.repository) == []
     numbers, held = state(made)
@@ -150,7 +150,7 @@ def assert_survived(made, request, before, code, answer, assert_whole, git):
 
 @pytest.fixture
 def prepared(registry, tmp_path, open_at):
-    """Copies of a registry with two versions, of which 1 is in production."""
+    """A function that copies a registry with two versions, of which version 1 is in production."""
     registry.register(content="one")
     registry.register(content="two")
     registry.promote("iris@1")
@@ -254,7 +254,7 @@ def test_writers_killed_at_random_moments_lose_no_reported_version(registry, sta
     assert_whole(registry.path, repair=True)
 
 
-# A full disk.
+# A full disk
 
 
 def test_a_full_disk_damages_nothing_and_no_failed_write_is_reported_as_a_success(
@@ -302,7 +302,7 @@ def test_a_full_disk_damages_nothing_and_no_failed_write_is_reported_as_a_succes
     made.close()
 
 
-# The artifact store.
+# The artifact store
 
 PUT = """
 import sys

@@ -100,7 +100,7 @@ def found(registry):
 
 
 def assert_rose_works(registry):
-    """Check that all commands on `rose`, and the lists of all models, work despite the damage."""
+    """Fail unless all commands on `rose` and the lists of all models work despite the damage."""
     views, damaged = model_views.list_models(registry.writer)
     assert "rose" in [view.name for view in views]
     for error in damaged:
@@ -252,7 +252,7 @@ def assert_answered_or_refused_in_words(registry, model):
 
 
 def test_all_damages_at_once_are_named_and_affect_no_other_model(edited, registry, git):
-    """Each entry of WRONG damages a model of its own; all of these models are on one branch."""
+    """Each entry of WRONG damages another model. All these models are on one branch."""
     iris = git(registry.path, "rev-parse", f"{BRANCH}:models/iris")
     cases = {f"m{number}": case for number, case in enumerate(WRONG.values())}
     moved = {model: case[0].replace("models/iris", f"models/{model}") for model, case in cases.items()}
@@ -457,7 +457,7 @@ def test_forged_tags_are_refused_and_repaired_and_affect_no_other_model(edited, 
         assert versions.get_version(registry.writer, VersionRef.parse("iris@production")).record.number == 1
 
 
-# The artifact store.
+# The artifact store
 
 
 def object_file(registry, digest):
@@ -528,7 +528,7 @@ def test_a_damaged_artifact_is_refused_and_named_with_the_versions_that_need_it(
     assert [other.error for other in seen.values() if other.digest != digest] == [""]
 
 
-# git's own objects.
+# Objects of git
 
 
 def loose(registry, id):

@@ -105,7 +105,7 @@ def test_git_commands_between_two_writes_do_not_disturb_the_shared_process(regis
 
 @pytest.mark.parametrize("command", [("pack-refs", "--all"), ("gc", "--prune=now", "--quiet")], ids=" ".join)
 def test_git_commands_while_refs_are_locked_do_not_fail_the_write(registry, assert_whole, command):
-    # `nested` ends the recursion, because git also calls the hook for the transaction of pack-refs
+    # `nested` stops an endless recursion, because git also runs the hook when `pack-refs` moves refs
     hook = set_hook(registry, f'[ "$nested" ] || nested=1 git {" ".join(command)} >/dev/null 2>&1 || true')
     assert registry.register()["number"] == 3
     hook.unlink()

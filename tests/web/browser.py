@@ -36,7 +36,7 @@ _FIND_VIOLATIONS = """async () => {
 
 
 class Chromium:
-    """The browser of this process, which Playwright's event loop drives."""
+    """The browser of this process. Playwright controls it from an event loop of its own."""
 
     def __init__(self, browser: Browser, loop: asyncio.AbstractEventLoop) -> None:
         self.browser = browser
@@ -153,7 +153,7 @@ def looks(page: Page) -> Iterator[tuple[int, bool]]:
 
 
 def accessibility_faults(page: Page) -> list[str]:
-    """Return the violations that axe-core finds on *page*, in words."""
+    """Return descriptions of the accessibility violations that axe-core finds on *page*."""
     require(AXE if AXE.exists() else None, "nodejs, and `python3 noxfile.py -s test`, which installs axe-core")
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text(encoding="utf-8"))

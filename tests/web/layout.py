@@ -75,12 +75,12 @@ _READ_FOCUS = """() => {
 
 
 def layout_faults(page: Page) -> list[str]:
-    """Return the texts of *page* that overlap others, are cut off or reach out of the window, in words."""
+    """Return descriptions of texts on *page* that overlap others, are cut off or reach out of the window."""
     return page.evaluate(_FIND_FAULTS)
 
 
 def keyboard_faults(page: Page) -> list[str]:
-    """Return the controls of *page* that Tab does not reach, and those without a visible focus, in words."""
+    """Return descriptions of the controls on *page* that Tab does not reach or that have no visible focus."""
     controls = page.evaluate(_FIND_CONTROLS)
     reached, hidden = set(), []
     # twice, because Tab also stops at areas that can be scrolled, which are not controls

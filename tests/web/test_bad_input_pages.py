@@ -1,4 +1,4 @@
-"""Pages of a registry with hostile, huge, missing and damaged content, in a real browser."""
+"""Pages stay correct in a real browser if the registry has hostile, huge, missing or damaged content."""
 
 import json
 import subprocess

@@ -142,7 +142,7 @@ def test_each_kind_of_request_line_gets_an_answer_with_the_right_status(
 @pytest.mark.parametrize(
     "lines",
     [
-        ["GET / HTTP/1.1"],  # without a host
+        ["GET / HTTP/1.1"],  # no header with the host
         ["GET / HTTP/1.1", HOST, HOST],
         ["GET /"],
         ["GET  / HTTP/1.1", HOST],

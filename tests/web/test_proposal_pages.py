@@ -1,4 +1,4 @@
-"""The pages of proposals: what the merge of an open proposal would change."""
+"""The pages of open proposals show what their merge would change."""
 
 import json
 

@@ -182,7 +182,7 @@ def faulty(note: str) -> None:
 
 @pytest.fixture
 def client(code_repo: Path) -> Iterator[Client]:
-    """A registry with all rules, signers, a hostile run, a change that waits, and a damaged record."""
+    """A registry with rules of all kinds, signers, a run with hostile text, a pending change and a damaged record."""
     with Client(code_repo) as client:
         client.register_model("iris").create_version(metadata={"accuracy": 0.9})
         client.promote("iris@1", "production", reason=EVIL)
