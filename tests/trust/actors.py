@@ -94,7 +94,7 @@ def look(registry, *, model="iris"):
     from gitmodel.errors import NotFound
     from gitmodel.registry.health import checking
     from gitmodel.registry.lists import model_views, version_lists
-    from gitmodel.registry.records import versions
+    from gitmodel.registry.records import finding
 
     repository, writer, store = registry
     wrong, seen = [], 0
@@ -108,7 +108,7 @@ def look(registry, *, model="iris"):
     if len(holders) > 1:
         wrong.append(f"two in production: {holders}")
     try:
-        versions.resolve(writer, VersionRef.parse(f"{model}@production"))
+        finding.find(writer, VersionRef.parse(f"{model}@production"))
     except NotFound as error:
         if "no version" not in error.message and "not in force yet" not in error.message:
             wrong.append(error.message)

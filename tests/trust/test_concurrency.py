@@ -21,7 +21,7 @@ from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.registry.health import doctor
 from gitmodel.registry.lists import version_lists
 from gitmodel.registry.promotion import stages
-from gitmodel.registry.records import versions
+from gitmodel.registry.records import finding
 
 
 def ok(answers):
@@ -31,7 +31,7 @@ def ok(answers):
 
 
 def in_force(registry, model="iris", stage="production"):
-    return versions.resolve(registry.writer, VersionRef.parse(f"{model}@{stage}"))[1].number
+    return finding.find(registry.writer, VersionRef.parse(f"{model}@{stage}")).record.number
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def test_eight_processes_register_25_versions_each(registry, start, reading, ass
         assert all([answer["number"] for answer in answers] == sorted(a["number"] for a in answers) for answers in made)
         for answers in made:
             for answer in answers:
-                record = versions.resolve(registry.writer, VersionRef("iris", str(answer["number"])))[1]
+                record = finding.find(registry.writer, VersionRef("iris", str(answer["number"]))).record
                 assert [link.digest for link in record.artifacts] == [answer["digest"]]
     assert_whole(registry.path)
 
@@ -276,7 +276,7 @@ def test_no_accepted_write_is_lost_while_git_gc_prune_now_runs_in_a_loop(registr
     accepted = [answer for answer in answers if "error" not in answer]
     assert accepted
     for answer in accepted:
-        record = versions.resolve(registry.writer, VersionRef("iris", str(answer["number"])))[1]
+        record = finding.find(registry.writer, VersionRef("iris", str(answer["number"]))).record
         assert record.artifacts[0].digest == answer["digest"]
 
 

@@ -24,7 +24,7 @@ from gitmodel.registry.health import checking, doctor
 from gitmodel.registry.linked_artifacts import verifying
 from gitmodel.registry.lists import version_lists
 from gitmodel.registry.promotion import stages
-from gitmodel.registry.records import versions
+from gitmodel.registry.records import finding
 from gitmodel.stores.artifacts.verifying import verify_folder
 from gitmodel.stores.local_store import LocalStore
 
@@ -133,7 +133,7 @@ def assert_survived(made, request, before, code, answer, assert_whole, git):
         assert numbers == wanted[0]
         assert held[0] == wanted[1][0]
     for number in numbers:
-        for link in versions.resolve(made.writer, VersionRef("iris", str(number)))[1].artifacts:
+        for link in finding.find(made.writer, VersionRef("iris", str(number))).record.artifacts:
             assert all(
                 not seen.error for seen in verifying.verify(made.writer, made.source, [VersionRef("iris", str(number))])
             )
@@ -248,7 +248,7 @@ def test_writers_killed_at_random_moments_lose_no_reported_version(registry, sta
         assert number not in said
         assert checking.check(registry.repository) == []
     for number, digest in said.items():
-        record = versions.resolve(registry.writer, VersionRef("iris", str(number)))[1]
+        record = finding.find(registry.writer, VersionRef("iris", str(number))).record
         assert [link.digest for link in record.artifacts] == [digest]
     assert all(not seen.error for seen in verifying.verify(registry.writer, registry.source))
     assert_whole(registry.path, repair=True)

@@ -21,7 +21,7 @@ from gitmodel.registry.health import checking, doctor
 from gitmodel.registry.linked_artifacts import verifying
 from gitmodel.registry.lists import model_views, version_lists
 from gitmodel.registry.promotion import put_in_force, stages
-from gitmodel.registry.records import models, versions
+from gitmodel.registry.records import finding, models, versions
 
 BRANCH = "refs/heads/gitmodel"
 DIGEST = "sha256:" + "0" * 64
@@ -107,17 +107,17 @@ def assert_rose_works(registry):
         assert isinstance(error, Invalid)
     number = registry.register(model="rose")["number"]
     assert registry.promote(f"rose@{number}")["version"] == number
-    assert versions.resolve(registry.writer, VersionRef.parse("rose@production"))[1].number == number
+    assert finding.find(registry.writer, VersionRef.parse("rose@production")).record.number == number
     assert version_lists.list_versions(registry.writer, "rose")[1] == []
     assert stages.list_stages(registry.writer, "rose")
     assert next(iter(history(registry.repository, "rose", "production"))).version == number
     assert all(not seen.error for seen in verifying.verify(registry.writer, registry.source, [VersionRef("rose", "1")]))
     put_in_force.apply(registry.repository)
     put_in_force.apply(registry.repository, ("rose",))
-    for finding in doctor.examine(registry.repository, registry.store):
-        assert finding.message
+    for fault in doctor.examine(registry.repository, registry.store):
+        assert fault.message
     doctor.repair(registry.repository, registry.store)
-    assert versions.resolve(registry.writer, VersionRef.parse("rose@production"))[1].number == number
+    assert finding.find(registry.writer, VersionRef.parse("rose@production")).record.number == number
 
 
 VERSION = "models/iris/versions/2.toml"
@@ -632,7 +632,7 @@ def test_a_hostile_text_in_one_field_changes_no_other_field(registry, git, asser
     else:
         models.update_model(registry.writer, "iris", {"description": text})
         number = versions.make_version(registry.writer, "iris", draft).ref.number
-        record = versions.resolve(registry.writer, VersionRef("iris", str(number)))[1]
+        record = finding.find(registry.writer, VersionRef("iris", str(number))).record
         assert (record.description, record.metadata, record.tags) == (text, {"note": text}, (text,))
     for change in (
         lambda: registry.promote(f"iris@{number}", reason=text),

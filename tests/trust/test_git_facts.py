@@ -27,7 +27,7 @@ from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.running.process import OBJECT_VARIABLES, clean_environment
 from gitmodel.registry.health import doctor
 from gitmodel.registry.promotion import put_in_force, stages
-from gitmodel.registry.records import versions
+from gitmodel.registry.records import finding, versions
 
 SOURCE = Path(gitmodel.__file__).parent
 BRANCH = "refs/heads/gitmodel"
@@ -481,7 +481,7 @@ def test_gitmodel_in_a_git_hook_leaves_the_users_index_and_work_tree_unchanged(r
     git(registry.path, "commit", "-q", "-m", "Train more", "train.py")
     assert git(registry.path, "show", "--name-only", "--format=", "HEAD") == "train.py"
     assert git(registry.path, "status", "--porcelain") == "?? left.py"
-    assert versions.resolve(registry.writer, VersionRef("iris"))[1].number == 1
+    assert finding.find(registry.writer, VersionRef("iris")).record.number == 1
 
 
 def test_a_pre_receive_hook_reads_and_writes_objects_in_the_quarantine(registry, git, tmp_path):

@@ -43,7 +43,7 @@ from gitmodel.pipelines.execution.running import RunFailed
 from gitmodel.pipelines.reproduction.rerun_process import RerunRequest
 from gitmodel.registry.promotion.setting_tags import TagAim, set_tags
 from gitmodel.registry.recorded_runs.run_details import load_details
-from gitmodel.registry.records import versions
+from gitmodel.registry.records import finding
 from gitmodel.stores.artifacts.copying import copy_artifacts
 from gitmodel.stores.interface import ArtifactStore
 
@@ -120,7 +120,8 @@ def reproduce(
     >>> reproduce(Client(), "iris@production").identical        # doctest: +SKIP
     True
     """
-    model, record = versions.resolve(client.writer, VersionRef.parse(reference))
+    found = finding.find(client.writer, VersionRef.parse(reference))
+    model, record = found.model, found.record
     name = f"{model}@{record.number}"
     run = _run_of(client, name, record)
     given = _checked_secrets(run, dict(secrets or {}))
@@ -332,7 +333,8 @@ def _version_of(scratch: Client, run: RunRecord, name: str) -> VersionRecord | N
     """Return the version that *run* created of the model in the reference *name*; None if there is no such version."""
     for reference in run.versions:
         with suppress(GitModelError):
-            model, record = versions.resolve(scratch.writer, VersionRef.parse(reference))
+            found = finding.find(scratch.writer, VersionRef.parse(reference))
+            model, record = found.model, found.record
             if model == name.partition("@")[0] or len(run.versions) == 1:
                 return record
     return None

@@ -104,7 +104,8 @@ def apply(
         raise NotFound("this clone has no stage tags, which say what is in force", hint=f"fetch them with `{fetch}`")
     if not rewound:  # `doctor` reports rewound branches itself
         repository.existing_tip()
-    before = None if rewound else _rules_seen(repository)
+        repository.rules.check()
+    before = None if rewound else repository.rules.id()
     chosen: list[_Choice] = []
 
     def choose(snapshot: Snapshot) -> list[TagAim]:
@@ -215,15 +216,6 @@ class _Choice:
     def _add(self, aim: TagAim, version: int | None, previous: int | None) -> None:
         self.ready.append(aim)
         self.changes[aim.ref] = InForce(aim.ref, version, previous)
-
-
-def _rules_seen(repository: Repository) -> Oid | None:
-    """Return the id of the tag of the rules in force; None if this clone never saw such a tag.
-
-    Raises the errors of `check`.
-    """
-    repository.rules.check()
-    return repository.rules.id()
 
 
 def _stands_in(snapshot: Snapshot, ref: StageRef, ready: Collection[TagAim]) -> bool:

@@ -21,7 +21,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.record_views import VersionView, view_version
 from gitmodel.errors import UsageError
 from gitmodel.registry.records import models
-from gitmodel.registry.records.finding import existing_model, find
+from gitmodel.registry.records.finding import existing_model
 from gitmodel.registry.records.models import choose_to_change
 from gitmodel.registry.writing.writer import Writer, change_model, change_version
 
@@ -124,12 +124,6 @@ def get_version(writer: Writer, ref: VersionRef) -> VersionView:
         return view_version(snapshot, model, snapshot.version(model, number), stage_states(snapshot, model))
 
     return writer.read(question)
-
-
-def resolve(writer: Writer, ref: VersionRef) -> tuple[str, VersionRecord]:
-    """Return the current name of the model and the record of the version that *ref* names."""
-    found = find(writer, ref)
-    return found.model, found.record
 
 
 def update_version(
