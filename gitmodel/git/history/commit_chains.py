@@ -138,9 +138,9 @@ class Commits:
         self._chain_tip = tip
 
     def reaches(self, tip: Oid, commit: Oid) -> bool:
-        """Do the same as `is_on_chain`, without reading a whole chain.
+        """Return True if *commit* is *tip* or on its chain of first parents, without reading the whole chain.
 
-        `is_on_chain` is faster for many commits and one tip.
+        `is_on_chain` gives the same answer, and is faster for many commits and one tip.
         """
         # The cache maps *commit* to an earlier tip whose chain contains *commit*. Each chain with that tip contains
         # *commit*, too.

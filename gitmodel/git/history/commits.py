@@ -86,8 +86,8 @@ def merge_base(git: Git, one: Oid, other: Oid) -> Oid | None:
     return git.oid("merge-base", one, other, answers=(0, 1))
 
 
-def reaches(git: Git, tip: Oid, commit: Oid) -> bool:
-    """Return True if *commit* is *tip* or in its history."""
+def is_ancestor(git: Git, commit: Oid, tip: Oid) -> bool:
+    """Return True if *commit* is *tip* or in its history, which has more than the chain of first parents."""
     return tip == commit or merge_base(git, tip, commit) == commit
 
 

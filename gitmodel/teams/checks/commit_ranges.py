@@ -64,7 +64,7 @@ def checked_out(repository: Repository, base: Oid | None) -> Oid | None:
     head = None if repository.url else commits.find_commit(repository.git, "HEAD")
     if not head or not holds_registry(repository.files(head)):
         return None
-    return None if base and commits.reaches(repository.git, base, head) else head
+    return None if base and commits.is_ancestor(repository.git, head, base) else head
 
 
 def upstream(repository: Repository) -> Oid | None:

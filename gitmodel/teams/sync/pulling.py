@@ -20,7 +20,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.errors import Conflict, Refused, Unsigned
-from gitmodel.git.history.commits import count_first_parents, merge_base, reaches, trailer_values
+from gitmodel.git.history.commits import count_first_parents, is_ancestor, merge_base, trailer_values
 from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.git.refs.ref_commands import delete_ref
 from gitmodel.git.refs.ref_move import RefMove
@@ -91,7 +91,7 @@ def had_before(commit: Oid | None) -> str:
 
 
 def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
-    if not state.last_seen or (state.tip and reaches(repository.git, state.tip, state.last_seen)):
+    if not state.last_seen or (state.tip and is_ancestor(repository.git, state.last_seen, state.tip)):
         return
     what = (
         f"{state.remote} was rewound: its metadata branch no longer has the commit {state.last_seen[:10]} seen there"
@@ -140,8 +140,8 @@ def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: 
 def _join(repository: Repository, state: RemoteState) -> Pulled:
     ours, theirs = repository.reader.resolve_id(repository.branch), state.tip
     done, replay_state = Pulled(state.remote, ours or theirs, before=ours), ReplayState()
-    if ours and theirs and not reaches(repository.git, theirs, ours):
-        if not reaches(repository.git, ours, theirs):
+    if ours and theirs and not is_ancestor(repository.git, ours, theirs):
+        if not is_ancestor(repository.git, theirs, ours):
             done.commits = count_commits(repository, ours, theirs)
             done.tip = _replay_all(repository, ours, theirs, done, replay_state)
     elif theirs:

@@ -17,7 +17,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
 from gitmodel.frozen import Frozen
-from gitmodel.git.history.commits import reaches
+from gitmodel.git.history.commits import is_ancestor
 from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.registry.promotion.put_in_force import Applied
 from gitmodel.stores.interface import ArtifactStore
@@ -207,7 +207,7 @@ def _landed(repository: Repository, remote: str, moves: Sequence[RefMove], error
         ) from None
     for move in moves:
         if move.ref == repository.branch:
-            return now.tip is not None and move.new is not None and reaches(repository.git, now.tip, move.new)
+            return now.tip is not None and move.new is not None and is_ancestor(repository.git, move.new, now.tip)
     tags = {ref.full: id for ref, id in now.tags.items()}
     return all(tags.get(move.ref) == move.new for move in moves)
 
