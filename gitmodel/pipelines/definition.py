@@ -197,7 +197,7 @@ class Pipeline:
         return f"Pipeline({self.name!r})"
 
     def _is_only_imported(self) -> bool:
-        """Return True if the call comes from an import of the script, by a worker or, with a warning, by loading."""
+        """Return True while the script is only imported: by a worker, or, with a warning, to load an artifact."""
         if is_importing(self.function.__module__):
             return True
         if is_loading():
