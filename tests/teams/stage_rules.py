@@ -1,4 +1,4 @@
-"""What the tests of stages write without gitmodel: rules in gitmodel.toml, stage files, and a model to promote."""
+"""Files that tests of stages write without gitmodel: rules in gitmodel.toml and stage files; a model to promote."""
 
 import editing
 from hosting import merge_commit
