@@ -26,7 +26,7 @@ from store_kinds import KINDS, read, url_of
 from gitmodel.domain.schema.digests import digest_of, hex_of
 from gitmodel.domain.schema.manifest import HEADER, ManifestEntry, format_manifest
 from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
-from gitmodel.stores import interface, local_store
+from gitmodel.stores import interface, local_store, store_folder
 from gitmodel.stores.artifacts import fetching, unpacked
 from gitmodel.stores.artifacts.copying import copy_artifacts, keep_artifact
 from gitmodel.stores.artifacts.fetching import get_file, get_folder, get_member
@@ -711,7 +711,7 @@ class TestLocalStore:
         assert (tmp_path / "mine").read_bytes() == b"mine"
 
     def test_put_starts_again_if_its_temporary_file_is_removed_before_it_is_locked(self, local, monkeypatch):
-        real, swept = local_store.lock, []
+        real, swept = store_folder.lock, []
 
         def sweep_first(descriptor):
             if not swept:
@@ -719,7 +719,7 @@ class TestLocalStore:
                 swept[0].unlink()
             real(descriptor)
 
-        monkeypatch.setattr(local_store, "lock", sweep_first)
+        monkeypatch.setattr(store_folder, "lock", sweep_first)
         assert read(local, put(local, b"a")) == b"a"
         assert swept
 
