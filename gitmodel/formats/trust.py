@@ -145,7 +145,7 @@ def find(name: str) -> Any:
 
 
 def _member(module: str, path: str) -> Any:
-    """Return the attribute *path* of *module*, imported; None if there is none. A class can be inside another class."""
+    """Import *module* and return its member *path*, such as `Outer.Inner`; None if there is no such member."""
     try:
         return attrgetter(path)(import_module(module))
     except ModuleNotFoundError:

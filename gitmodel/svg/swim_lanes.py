@@ -1,4 +1,4 @@
-"""Stages over time as swim lanes: one lane for each stage or alias, one block for each version that was there."""
+"""Stages over time as swim lanes: a lane for each stage or alias, and in it a block for each version that was in it."""
 
 from __future__ import annotations
 

@@ -167,8 +167,8 @@ def missing_packages_of(names: Iterable[str]) -> dict[str, list[str]]:
 def refuse_missing(needed: Mapping[str, str], *, where: str = "") -> None:
     """Raise UnusableFormat if *needed* is not empty.
 
-    It maps missing packages to the output or artifact that needs them. *where* names another machine, such as " on the
-    worker tcp://node:8786".
+    *needed* maps each missing package to the output or artifact that needs it. *where* names another machine, such as
+    " on the worker tcp://node:8786".
 
     >>> refuse_missing({"skops": "artifact clf"})
     Traceback (most recent call last):

@@ -23,7 +23,7 @@ from gitmodel.formats.shipped.forest_files import SCHEMA
 
 
 def _load_skops(path: Path, trusted: bool) -> Any:
-    """Load the file *path*, after its checksums were verified."""
+    """Verify the checksums of the file *path*, and load it."""
     _skops()
     content = io.BytesIO(path.read_bytes())
     with zipfile.ZipFile(content) as archive:

@@ -141,7 +141,7 @@ class MlflowServer:
         found = self.run(run) if run else None
         base = found.artifacts.rstrip("/") if found else ""
         if run is None or not base or not location.startswith(base + "/"):
-            raise FilesUnavailable(f"its files are at {location}, which the server does not hand out")
+            raise FilesUnavailable(f"its files are at {location}, from which the server serves no files")
         root = location[len(base) :].strip("/")
         for path in self._tree(
             lambda at: self._get("artifacts/list", {"run_id": run, "path": at}), root, lambda _, name: name

@@ -142,7 +142,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _key(row: sqlite3.Row, *columns: str) -> tuple[Any, ...]:
-    """Return the key of a row's model or version; since MLflow 3.10, names belong to a workspace."""
+    """Return the values that identify the model or version of a row: *columns*, and its workspace since MLflow 3.10."""
     workspace = row["workspace"] if "workspace" in row.keys() else _WORKSPACE  # noqa: SIM118 (a Row has no `in`)
     return (workspace, *(row[column] for column in columns))
 

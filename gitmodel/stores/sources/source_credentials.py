@@ -90,7 +90,7 @@ def _shown(text: str) -> str:
 
 
 def _beginning(place: Path, shown: str, linked: bool) -> bytes:
-    """Return the beginning of the file that is searched for credentials."""
+    """Return the part of the file at *place* that gitmodel searches for credentials: its beginning."""
     with open_source(place, shown, linked=linked) as source:
         head = source.read(HEAD_SIZE)
         if len(head) < HEAD_SIZE or b"\0" in head:

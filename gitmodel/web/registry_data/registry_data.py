@@ -24,7 +24,7 @@ MOST_SHARED = 1_000
 class RegistryData(ArtifactData):
     """All data of the registry that pages show.
 
-    Each class below adds a topic: versions, their changes, runs and artifacts. A page calls the methods of this class
+    Each base class adds a topic: versions, their changes, runs and artifacts. A page calls the methods of this class
     only, because an export records each call.
     """
 
