@@ -21,7 +21,7 @@ _INSTALL = re.compile(
     rf"(?:{_PACKAGE} ?@ ?)?{_REPOSITORY}@(?:[0-9a-f]{{64}}|[0-9a-f]{{40}})"
     rf"|{_PACKAGE}==[0-9][A-Za-z0-9.!+_-]*(?: --hash=sha(?:256|384|512):[0-9a-f]{{64,128}})+"
 )
-_MOST_WILDCARDS = 4  # more could take long to match
+_MOST_WILDCARDS = 4  # matching more wildcards could take long
 _ACCOUNT = re.compile(r"@[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:/[A-Za-z0-9._-]+)*")
 _MAIL = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 
@@ -152,7 +152,7 @@ def owners_of(text: str, path: str) -> tuple[str, ...]:
 
 
 def _glob(pattern: str) -> str:
-    """Return a regular expression that `code_owners` wrote for Forgejo as a pattern of gitignore."""
+    """Return the pattern of gitignore from which `code_owners` made the regular expression *pattern* for Forgejo."""
     return "/" + pattern.removesuffix(".*").replace("[^/]+", "*").replace("\\", "")
 
 

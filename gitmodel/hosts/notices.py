@@ -56,7 +56,7 @@ def read_receiver(environ: Mapping[str, str], config: Mapping[str, str]) -> Rece
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
         valid = valid and (parts.port is None or parts.port > 0)
-        valid = valid and url.isascii() and url.isprintable() and " " not in url  # else errors would repeat the path
+        valid = valid and url.isascii() and url.isprintable() and " " not in url  # else errors would show the path
     except ValueError:
         valid = False
     if not valid:

@@ -75,7 +75,7 @@ def set_up(repository: Repository, wanted: HostFiles) -> HostSetUp:
 
 
 def check(repository: Repository, wanted: HostFiles, *, ask: bool) -> None:
-    """Raise the errors of `set_up` without changes. With *ask*, contact the remotes if there is no registry here."""
+    """Raise the errors that `set_up` would raise. With *ask*, contact the remotes if there is no registry here."""
     tip = repository.tip() or (repository.latest() if ask else None)
     _planned(repository, wanted)(repository.snapshot_at(tip))
 

@@ -196,7 +196,7 @@ class _Records:
             if few is not None:
                 return few
             found = artifact_facts(digest, self.versions_with(digest))
-            if not self.unread:  # else the next walk reads again, to say what it could not read
+            if not self.unread:  # else the next search reads again, and reports what it cannot read
                 self._at.facts[digest] = found
         return found
 

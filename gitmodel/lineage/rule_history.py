@@ -18,8 +18,8 @@ from gitmodel.frozen import Frozen
 class RuleChange(Frozen):
     """A commit that changed the rules: each of *changes* is a difference in words.
 
-    *author* made the change, and the branch has had it since *when*. *pull_request* is its number if the commit names
-    one.
+    *author* made the change, and the branch has had it since *when*. *pull_request* is the number of the pull request
+    that the commit names, if it names one.
     """
 
     commit: Oid

@@ -52,7 +52,7 @@ class StorePlace(Frozen):
 
 
 class Access:
-    """The access to the stores of a registry.
+    """Opens the stores of a registry, and knows which of their URLs this machine trusts.
 
     *given* is the URL that the caller chose for the default store, *root* the folder of the clone's own store.
     A URL that a person gave on this machine (an argument, a variable, git's configuration) is used as it is. A URL that
