@@ -19,7 +19,6 @@ from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import (
     ArtifactLink,
     ModelRecord,
-    RegistryRecord,
     RunRecord,
     StageRecord,
     StepRecord,
@@ -27,6 +26,7 @@ from gitmodel.domain.schema.records import (
     links_digest,
 )
 from gitmodel.domain.schema.refs import kept_ref
+from gitmodel.domain.schema.registry_record import RegistryRecord
 
 TARGET = 200
 # Each tenth version is promoted, so that in 10,000 commits about 900 versions were in production.

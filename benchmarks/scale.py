@@ -15,7 +15,8 @@ from by_url import serve
 from measuring import Cost, Table, cpu_seconds, describe_machine, measure, measure_command, middle
 
 from gitmodel.domain.schema import codec, paths
-from gitmodel.domain.schema.records import ModelRecord, RegistryRecord, StageRecord, links_digest
+from gitmodel.domain.schema.records import ModelRecord, StageRecord, links_digest
+from gitmodel.domain.schema.registry_record import RegistryRecord
 
 _PER_COMMIT = 100
 _GIT_MODEL = str(Path(sys.executable).parent / "git-model")

@@ -18,8 +18,8 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitmodel.domain.schema import codec
-from gitmodel.domain.schema.codec import Wrong
+from gitmodel.domain.schema import codec, toml_values
+from gitmodel.domain.schema.toml_values import Wrong
 from gitmodel.errors import Invalid, UsageError
 
 repeatable = settings(derandomize=True, deadline=None)
@@ -79,7 +79,7 @@ def depth(value):
 
 
 # Hypothesis also takes constants from imported modules as values, so two runs may try different values.
-METADATA = st.dictionaries(KEYS, VALUES, max_size=5).filter(lambda values: depth(values) <= codec.MAX_NESTING)
+METADATA = st.dictionaries(KEYS, VALUES, max_size=5).filter(lambda values: depth(values) <= toml_values.MAX_NESTING)
 
 
 class Inner(codec.Record, kw_only=True):
@@ -87,9 +87,9 @@ class Inner(codec.Record, kw_only=True):
 
 
 class Record(codec.Record, kw_only=True):
-    number: Annotated[int, codec.number]
+    number: Annotated[int, toml_values.number]
     word: str = ""
-    words: Annotated[tuple[str, ...], codec.texts] = ()
+    words: Annotated[tuple[str, ...], toml_values.texts] = ()
     inner: Inner | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     many: tuple[Inner, ...] = ()
@@ -106,7 +106,7 @@ def read(data, *, newer=False):
 @repeatable
 @given(METADATA)
 def test_any_metadata_has_the_same_bytes_after_writing_reading_and_writing(values):
-    data = written(metadata=codec.metadata(values))
+    data = written(metadata=toml_values.metadata(values))
     found = read(data)
     assert codec.encode(found) == data
     assert same(found.metadata, values)
@@ -132,7 +132,7 @@ def test_any_text_is_unchanged_after_writing_and_reading_in_every_kind_of_key(wo
         word=word,
         words=tuple(words),
         inner=Inner(word=inner),
-        metadata=codec.metadata(metadata),
+        metadata=toml_values.metadata(metadata),
         many=tuple(Inner(word=item) for item in many),
     )
     found = read(data)
@@ -146,12 +146,12 @@ def test_any_text_is_unchanged_after_writing_and_reading_in_every_kind_of_key(wo
 @given(METADATA, METADATA, METADATA, METADATA)
 def test_unknown_keys_of_a_newer_format_are_kept_at_every_place_of_a_record(extra, inner, metadata, item):
     def unknown(table):
-        return {f"new {key}": value for key, value in codec.metadata(table).items()}
+        return {f"new {key}": value for key, value in toml_values.metadata(table).items()}
 
     data = written(
         word="x",
         inner=Inner(word="y", extra=unknown(inner)),
-        metadata=codec.metadata(metadata),
+        metadata=toml_values.metadata(metadata),
         many=(Inner(word="z", extra=unknown(item)), Inner(word="end")),
         extra=unknown(extra),
     )
@@ -256,8 +256,8 @@ class Level(enum.IntEnum):
 
 
 def test_metadata_records_the_value_of_an_enum_member():
-    assert codec.metadata({"word": Word.GOOD, "level": Level.HIGH}) == {"word": "good", "level": 3}
-    assert type(codec.metadata({"word": Word.GOOD})["word"]) is str
+    assert toml_values.metadata({"word": Word.GOOD, "level": Level.HIGH}) == {"word": "good", "level": 3}
+    assert type(toml_values.metadata({"word": Word.GOOD})["word"]) is str
 
 
 def nested(depth):
@@ -290,7 +290,7 @@ def nested(depth):
 )
 def test_metadata_that_no_record_can_hold_is_refused(value, said):
     with pytest.raises(Wrong) as caught:
-        codec.metadata(value)
+        toml_values.metadata(value)
     assert said in str(caught.value)
 
 
@@ -305,7 +305,7 @@ def test_metadata_that_no_record_can_hold_is_refused(value, said):
 )
 def test_the_error_for_wrong_metadata_has_the_path_of_the_value(value, path):
     with pytest.raises(Wrong) as caught:
-        codec.metadata(value)
+        toml_values.metadata(value)
     assert caught.value.path == path
 
 
@@ -329,24 +329,24 @@ def test_lists_of_tables_and_times_are_written_in_one_form():
 @pytest.mark.parametrize(
     ("reader", "value", "said"),
     [
-        (codec.text, 3, "takes text, not the number 3"),
-        (codec.text, True, "takes text, not true or false"),
-        (codec.flag, 1, "takes true or false, not the number 1"),
-        (codec.flag, "yes", "takes true or false, not text"),
-        (codec.count, -1, "takes a whole number, not the number -1"),
-        (codec.count, 2**63, "takes a whole number"),
-        (codec.count, True, "takes a whole number, not true or false"),
-        (codec.count, 1.0, "takes a whole number, not the number 1.0"),
-        (codec.number, 0, "takes a number from 1"),
-        (codec.moment, "2026-11-23", "takes a time in UTC"),
-        (codec.moment, datetime(2026, 11, 23), "takes a time in UTC"),
-        (codec.moment, datetime(2026, 11, 23, tzinfo=timezone(timedelta(hours=1))), "takes a time in UTC"),
-        (codec.moment, datetime(2026, 11, 23, 1, 1, 1, 5, tzinfo=timezone.utc), "takes a time in UTC"),
-        (codec.texts, "abc", "takes an array of text"),
-        (codec.texts, ["a", 1], "takes an array of text"),
-        (codec.word_set, ["b", "a"], "sorted"),
-        (codec.word_set, ["a", "a"], "different"),
-        (codec.metadata, "x", "takes a table, not text"),
+        (toml_values.text, 3, "takes text, not the number 3"),
+        (toml_values.text, True, "takes text, not true or false"),
+        (toml_values.flag, 1, "takes true or false, not the number 1"),
+        (toml_values.flag, "yes", "takes true or false, not text"),
+        (toml_values.count, -1, "takes a whole number, not the number -1"),
+        (toml_values.count, 2**63, "takes a whole number"),
+        (toml_values.count, True, "takes a whole number, not true or false"),
+        (toml_values.count, 1.0, "takes a whole number, not the number 1.0"),
+        (toml_values.number, 0, "takes a number from 1"),
+        (toml_values.moment, "2026-11-23", "takes a time in UTC"),
+        (toml_values.moment, datetime(2026, 11, 23), "takes a time in UTC"),
+        (toml_values.moment, datetime(2026, 11, 23, tzinfo=timezone(timedelta(hours=1))), "takes a time in UTC"),
+        (toml_values.moment, datetime(2026, 11, 23, 1, 1, 1, 5, tzinfo=timezone.utc), "takes a time in UTC"),
+        (toml_values.texts, "abc", "takes an array of text"),
+        (toml_values.texts, ["a", 1], "takes an array of text"),
+        (toml_values.word_set, ["b", "a"], "sorted"),
+        (toml_values.word_set, ["a", "a"], "different"),
+        (toml_values.metadata, "x", "takes a table, not text"),
     ],
 )
 def test_a_value_that_is_invalid_for_its_key_is_refused_and_the_error_lists_valid_values(reader, value, said):
@@ -358,9 +358,9 @@ def test_a_value_that_is_invalid_for_its_key_is_refused_and_the_error_lists_vali
 
 def test_an_integer_that_is_too_long_to_print_is_refused():
     with pytest.raises(Wrong, match="takes a whole number"):
-        codec.count(10**5000)
+        toml_values.count(10**5000)
     with pytest.raises(Wrong, match="does not fit 64 bits"):
-        codec.metadata({"a": 10**5000})
+        toml_values.metadata({"a": 10**5000})
 
 
 def test_the_error_for_a_refused_value_names_key_file_and_rule():

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from transcripts import ask
 
 from gitmodel import Client
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema import codec, paths, record_values, records
 from gitmodel.domain.schema.names import fault_in
 from gitmodel.domain.schema.portable_paths import file_name_fault
 from gitmodel.domain.schema.records import ArtifactLink
@@ -165,7 +165,9 @@ def test_a_checkout_writes_attachments_only_on_request(client, code_repo, git, c
 @pytest.mark.parametrize(("name", "why"), HOSTILE.items(), ids=lambda text: ascii(text)[:20])
 def test_a_name_that_is_not_safe_everywhere_is_refused_in_a_record(name, why):
     assert why in file_name_fault(name)
-    link = ArtifactLink(name="clf", kind="model", digest=records.NO_DIGEST, size=0, format="onnx", file="model.onnx")
+    link = ArtifactLink(
+        name="clf", kind="model", digest=record_values.NO_DIGEST, size=0, format="onnx", file="model.onnx"
+    )
     data = codec.encode(
         records.VersionRecord(number=1, created=datetime(2026, 11, 23, tzinfo=timezone.utc), artifacts=(link,))
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitmodel.domain.schema import codec, records, stage_rules
+from gitmodel.domain.schema import codec, record_values, records, registry_record, stage_rules
 from gitmodel.domain.schema.names import check_version_name, fault_in
 from gitmodel.domain.schema.records import (
     ArtifactLink,
@@ -18,13 +18,12 @@ from gitmodel.domain.schema.records import (
     ModelRecord,
     NameRecord,
     PurgeRecord,
-    RegistryRecord,
     StageRecord,
-    StageRule,
     VersionRecord,
     links_digest,
 )
 from gitmodel.domain.schema.registry_file import encode_registry
+from gitmodel.domain.schema.registry_record import RegistryRecord, StageRule
 from gitmodel.errors import Invalid
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=60)
@@ -70,7 +69,7 @@ CODE = st.builds(
 LINK = st.builds(
     ArtifactLink,
     name=NAMES,
-    kind=st.sampled_from(records.KINDS),
+    kind=st.sampled_from(record_values.KINDS),
     digest=DIGESTS,
     size=st.integers(0, 2**63 - 1),
     format=st.sampled_from(["json", "skops", "folder", "bytes"]),
@@ -276,11 +275,11 @@ WRONG = [
     (records.ModelRecord, toml(created="2026-11-23T10:12:13Z", owners="'ada'"), "owners", "record.type"),
     (records.ModelRecord, toml(created="2026-11-23T10:12:13Z", renamed_to="'a/b'"), "renamed_to", "record.type"),
     (records.ModelRecord, toml(created="2026-11-23T10:12:13Z", last_number="-1"), "last_number", "record.type"),
-    (records.RegistryRecord, b"[[stages]]\nname = 'a'", "format", "record.required"),
-    (records.RegistryRecord, toml(format="1.0", stages="[]"), "format", "record.type"),
-    (records.RegistryRecord, toml(format="'one'", stages="[]"), "format", "record.type"),
-    (records.RegistryRecord, toml(format="'1.0'"), "stages", "record.required"),
-    (records.RegistryRecord, toml(format="'1.0'", stages="[{name = 'a b'}]"), "stages[0].name", "record.type"),
+    (registry_record.RegistryRecord, b"[[stages]]\nname = 'a'", "format", "record.required"),
+    (registry_record.RegistryRecord, toml(format="1.0", stages="[]"), "format", "record.type"),
+    (registry_record.RegistryRecord, toml(format="'one'", stages="[]"), "format", "record.type"),
+    (registry_record.RegistryRecord, toml(format="'1.0'"), "stages", "record.required"),
+    (registry_record.RegistryRecord, toml(format="'1.0'", stages="[{name = 'a b'}]"), "stages[0].name", "record.type"),
     *(
         (records.ArtifactLink, toml(**ARTIFACT | {key: value}), key, "record.type")
         for key, value in [

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gitmodel.domain.arguments.paging import read_page
 from gitmodel.domain.schema.records import DESCRIPTIVE, DESCRIPTIVE_TEXTS
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import UsageError
@@ -168,6 +167,8 @@ class Part(Frozen):
 
     def of(self, items: Iterable[T], fields: Callable[[T], Mapping[str, Any]], shape: Shape, **words: Words) -> list[T]:
         """Return the part of *items*, as `matching` filters them."""
+        from gitmodel.domain.arguments.paging import read_page  # imported here: only lists need it
+
         return matching(items, self.filter, fields, shape, **words)[read_page(self.limit, self.offset)]
 
     @property

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitmodel.cli.shapes import promote_shapes, record_shapes
-from gitmodel.domain.schema.names import ARCHIVED, NONE
+from gitmodel.cli.shapes import record_shapes as shapes
 from gitmodel.domain.snapshots.snapshot_sources import RETAG, UNTAGGED
 from gitmodel.domain.views import cell_text
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
     from gitmodel.cli.invocation import Invocation
     from gitmodel.client import ModelVersion
-    from gitmodel.domain.changes.stages import Promotion, StageState
+    from gitmodel.domain.changes.stages import StageState
     from gitmodel.domain.schema.records import ArtifactLink
     from gitmodel.domain.schema.references import VersionRef
     from gitmodel.domain.views.record_views import VersionView
@@ -28,14 +27,14 @@ def note_frozen(invocation: Invocation, frozen: str) -> None:
 
 def show_version(invocation: Invocation, ref: VersionRef) -> None:
     view = invocation.client.view_version(ref)
-    invocation.output.single(record_shapes.VERSION, view.fields(), name=str(view), lines=_lines(view))
+    invocation.output.single(shapes.VERSION, view.fields(), name=str(view), lines=_lines(view))
     note_pending(invocation, ((view.model, state) for state in view.pending))
 
 
 def print_version(invocation: Invocation, version: ModelVersion, said: str) -> None:
     """Print the result of a change; as JSON or TSV, print the version."""
     view = version.view
-    invocation.output.outcome(said, record_shapes.VERSION, view.fields(), name=str(view))
+    invocation.output.outcome(said, shapes.VERSION, view.fields(), name=str(view))
 
 
 def _lines(view: VersionView) -> list[tuple[str, str]]:
@@ -110,29 +109,3 @@ def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState
         if state.refusal is not None:
             way_out = state.refusal.way_out or f"`git model rollback {model} {state.name}` reverts it"
             invocation.output.note(f"{model} {state.name}: {state.refusal.reason}; {way_out}")
-
-
-def print_promotion(invocation: Invocation, done: Promotion, said: str) -> None:
-    """Print the result of a change of a stage or alias."""
-    number = done.version if done.version is not None else done.previous
-    name = f"{done.model}@{number}" if number else done.model
-    invocation.output.outcome(said, promote_shapes.PROMOTION, promote_shapes.PROMOTION.of(done), name=name)
-
-
-def promotion_text(done: Promotion) -> str:
-    here = f"{done.model}@{done.version}"
-    if not done.changed:
-        place = {NONE: "in no stage", ARCHIVED: ARCHIVED}.get(done.stage, f"in {done.stage}")
-        return f"{here} is {place} already"
-    left = [stage for stage in done.left if stage not in (done.stage, ARCHIVED) or done.stage == NONE]
-    if done.version is None:
-        was = f" (was {done.model}@{done.previous})" if done.previous is not None else ""
-        return f"{done.model} {done.stage} is now empty{was}"
-    if done.stage == NONE:
-        return f"{here} left {cell_text.commas(left)}" if left else f"{here} is in no stage now"
-    clauses = [f"{here} is {'' if done.stage == ARCHIVED else 'in '}{done.stage} now"]
-    if left:
-        clauses.append(f"it left {cell_text.commas(left)}")
-    if done.archived is not None and done.archived != done.version:
-        clauses.append(f"{done.model}@{done.archived} is archived")
-    return "; ".join(clauses)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from importlib import metadata
 
-from gitmodel.domain.schema.records import FORMAT
+from gitmodel.domain.schema.record_values import FORMAT
 from gitmodel.errors import GitModelError
 from gitmodel.git.running.process import check_git
 from gitmodel.version import __version__

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from gitmodel.domain.schema.records import FOLDER_FORMAT
+from gitmodel.domain.schema.record_values import FOLDER_FORMAT
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.formats import script_names, trust
 from gitmodel.formats.catalogue.detection import folder_format, is_pickle

@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gitmodel.domain.schema import records
+from gitmodel.domain.schema import record_values
 from gitmodel.errors import Invalid
 from gitmodel.files.locks import open_locked
 from gitmodel.files.permissions import open_file, open_regular, user_id
@@ -66,7 +66,7 @@ class IndexFile:
 
     def __init__(self, folder: Path) -> None:
         host = re.sub(r"[^A-Za-z0-9.-]", "_", _host_name())
-        formats = ".".join(map(str, (FORMAT, *records.FORMAT)))
+        formats = ".".join(map(str, (FORMAT, *record_values.FORMAT)))
         self.path = folder / f"index-{formats}-{user_id()}-{host}.sqlite"
         self._lock = self.path.with_suffix(".lock")
 

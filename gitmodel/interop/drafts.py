@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gitmodel.domain.changes.runs import run_id
-from gitmodel.domain.schema import codec
+from gitmodel.domain.schema import codec, toml_values
 from gitmodel.domain.schema.names import suggest
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import Code, Imported, RunRecord
@@ -123,7 +123,7 @@ def _fitting(values: Mapping[str, Any], subject: str, notes: list[Note]) -> tupl
     kept, unfit = dict[str, Any](), dict[str, Any]()
     left, names = _MOST_BYTES, list[str]()
     for path, value in sorted(_leaves(clean), key=lambda leaf: (not isinstance(leaf[1], float), _size(leaf))):
-        fits = all(0 < len(key) <= codec.MAX_KEY for key in path) and _size((path, value)) <= left
+        fits = all(0 < len(key) <= toml_values.MAX_KEY for key in path) and _size((path, value)) <= left
         _put(kept if fits else unfit, path, value)
         if fits:
             left -= _size((path, value))

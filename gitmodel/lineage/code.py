@@ -9,7 +9,8 @@ from gitmodel.code.kept_commits import KeptCommits, PushedCode
 from gitmodel.code.repository import CodeRepository
 from gitmodel.code.uncommitted_changes import list_changes, snapshot
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
-from gitmodel.domain.schema.records import DIRTY, Code
+from gitmodel.domain.schema.record_values import DIRTY
+from gitmodel.domain.schema.records import Code
 from gitmodel.domain.secrets.credentials import OVERRIDE, recordable_url
 from gitmodel.errors import Refused, Unreachable, UsageError, warn
 from gitmodel.stores.sources.source_credentials import describe_credentials, find_credentials

@@ -8,14 +8,14 @@ import pytest
 
 from gitmodel.domain.rules import change_rules
 from gitmodel.domain.rules.invariants import RULES
-from gitmodel.domain.schema import codec, manifest, names, paths, records
+from gitmodel.domain.schema import codec, manifest, names, paths, record_values, records, registry_record, toml_values
 from gitmodel.domain.schema.codec import SCHEMAS, Record
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.teams.checks import received_pushes
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/format.md").read_text(encoding="utf-8")
 RECORDS: dict[str, type[Record]] = {
-    "`gitmodel.toml`": records.RegistryRecord,
+    "`gitmodel.toml`": registry_record.RegistryRecord,
     "`model.toml`": records.ModelRecord,
     "`versions/<n>.toml`": records.VersionRecord,
     "`names/<hh>/<name>.toml`": records.NameRecord,
@@ -115,9 +115,9 @@ def test_the_manifest_on_the_format_page_is_that_of_its_example_folder() -> None
 
 def test_the_page_lists_the_limits_of_the_program() -> None:
     assert f"at most {codec.MAX_BYTES:,} bytes" in PAGE
-    assert f"keys of 1 to {codec.MAX_KEY} characters" in PAGE
-    assert f"at most {codec.MAX_NESTING} deep" in PAGE
-    assert f"This page is {records.FORMAT[0]}.{records.FORMAT[1]}." in PAGE
+    assert f"keys of 1 to {toml_values.MAX_KEY} characters" in PAGE
+    assert f"at most {toml_values.MAX_NESTING} deep" in PAGE
+    assert f"This page is {record_values.FORMAT[0]}.{record_values.FORMAT[1]}." in PAGE
 
 
 def test_the_page_has_the_grammar_of_names_that_the_program_uses() -> None:

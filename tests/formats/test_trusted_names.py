@@ -16,7 +16,7 @@ from transcripts import ask
 
 from gitmodel import Client, ModelConfig, pipeline, step
 from gitmodel.domain.changes.planned_change import Change
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema import codec, paths, registry_record
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.formats import save
 from gitmodel.pipelines import ExternalArtifact
@@ -125,7 +125,7 @@ def suggest(client, *names):
     """Commit to the registry that it suggests to trust these names."""
 
     def plan(snapshot):
-        rules = records.FormatRules(trust=tuple(sorted(names)))
+        rules = registry_record.FormatRules(trust=tuple(sorted(names)))
         registry = replace(snapshot.registry(), formats=rules, format="1.2")
         return Change(None, "Suggest names", files={paths.REGISTRY: codec.encode(registry)})
 

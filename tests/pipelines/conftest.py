@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from gitmodel import Client
-from gitmodel.domain.schema import records
+from gitmodel.domain.schema import registry_record
 from gitmodel.registry.health import checking
 
 # pytest runs all tests with Dask in one of its workers, because they share one Dask cluster.
@@ -111,7 +111,7 @@ def set_rules(client):
         from gitmodel.domain.schema import codec, paths
 
         def plan(snapshot):
-            registry = replace(snapshot.registry(), runs=records.RunRules(**rules), formats=formats)
+            registry = replace(snapshot.registry(), runs=registry_record.RunRules(**rules), formats=formats)
             return Change(None, "Set rules", files={paths.REGISTRY: codec.encode(registry)})
 
         client.writer.transact(plan)

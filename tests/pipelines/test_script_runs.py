@@ -33,7 +33,7 @@ from gitmodel import (
 from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.cli import run as run_program
 from gitmodel.domain.changes.planned_change import Change
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema import codec, paths, registry_record
 
 VALUE = "correct-horse-battery"
 
@@ -345,8 +345,8 @@ def test_invalid_values_for_a_script_run_are_refused_when_they_are_logged(client
 
 
 def test_a_script_run_succeeds_without_a_promotion_that_a_gate_refuses(client, caplog):
-    gate = records.GateRule(name="good", expression="metadata.accuracy > 0.9")
-    rules = (records.StageRule(name="staging"), records.StageRule(name="production", gates=(gate,)))
+    gate = registry_record.GateRule(name="good", expression="metadata.accuracy > 0.9")
+    rules = (registry_record.StageRule(name="staging"), registry_record.StageRule(name="production", gates=(gate,)))
 
     def plan(snapshot):
         registry = replace(snapshot.registry(), stages=rules)

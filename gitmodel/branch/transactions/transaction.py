@@ -19,7 +19,6 @@ from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stages import leftovers
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.object_ids import Oid
-from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.schema.refs import (
     REMOTES,
     StageRef,
@@ -28,6 +27,7 @@ from gitmodel.domain.schema.refs import (
     reserved_name_ref,
     reserved_ref,
 )
+from gitmodel.domain.schema.registry_record import RegistryRecord
 from gitmodel.domain.schema.renumbering import Renumberings
 from gitmodel.domain.snapshots.snapshot import Snapshot, place_at, read_registry
 from gitmodel.errors import Unreachable

@@ -21,7 +21,8 @@ from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.versions import check_artifacts
 from gitmodel.domain.schema.names import ARCHIVED, NONE, check_name, fault_in
-from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code
+from gitmodel.domain.schema.record_values import NO_DIGEST
+from gitmodel.domain.schema.records import ArtifactLink, Code
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.secrets.credentials import refuse_credentials
 from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, RunSecrets, Secret

@@ -15,7 +15,7 @@ from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
-from gitmodel.domain.schema import codec
+from gitmodel.domain.schema import codec, toml_values
 from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
 
@@ -41,8 +41,8 @@ def read_values(values: Mapping[Any, Any], what: str = "the metadata") -> dict[s
     hint: give text, numbers, booleans, times, lists and tables
     """
     try:
-        return codec.metadata(_plain(values, 1))
-    except codec.Wrong as wrong:
+        return toml_values.metadata(_plain(values, 1))
+    except toml_values.Wrong as wrong:
         path = wrong.path.removeprefix(".")
         raise UsageError(
             f"{what} cannot be recorded: {path or 'it'} {wrong}",
@@ -53,9 +53,9 @@ def read_values(values: Mapping[Any, Any], what: str = "the metadata") -> dict[s
 def _plain(value: Any, depth: int) -> Any:
     """Return *value* with plain types instead of known types.
 
-    Does not change other values, and values too deep for a record. Raises codec.Wrong.
+    Does not change other values, and values too deep for a record. Raises toml_values.Wrong.
     """
-    if isinstance(value, _PLAIN) or value is None or depth > codec.MAX_NESTING + 1:
+    if isinstance(value, _PLAIN) or value is None or depth > toml_values.MAX_NESTING + 1:
         return value
     if isinstance(value, enum.Enum):
         return value.value if isinstance(value.value, str) else value.name
@@ -79,7 +79,7 @@ def _plain(value: Any, depth: int) -> Any:
 def _below(step: str, value: Any, depth: int) -> Any:
     try:
         return _plain(value, depth + 1)
-    except codec.Wrong as wrong:
+    except toml_values.Wrong as wrong:
         raise wrong.below(step) from None
 
 
@@ -110,8 +110,8 @@ def _plain_table(table: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
     for key, item in table.items():
         name = _key(key)
         if name in found:
-            raise codec.Wrong(f"has the key {codec.shown(str(name))} twice, as text and as another value")
-        found[name] = _below(f".{codec.shown(str(name))}", item, depth)
+            raise toml_values.Wrong(f"has the key {toml_values.shown(str(name))} twice, as text and as another value")
+        found[name] = _below(f".{toml_values.shown(str(name))}", item, depth)
     return {name: item for name, item in found.items() if item is not None}
 
 
@@ -134,10 +134,12 @@ def _array_items(value: Any) -> Any:
     for length in shape:
         count *= length
     if count > _MOST_ITEMS:
-        raise codec.Wrong(f"holds an array of {count} items, more than a record can have; store it as an artifact")
+        raise toml_values.Wrong(
+            f"holds an array of {count} items, more than a record can have; store it as an artifact"
+        )
     if getattr(value.dtype, "kind", "") == "M":
         value = value.astype("datetime64[us]")  # because `tolist` returns integers for finer units
     items = value.tolist()
     if type(items) is type(value):
-        raise codec.Wrong(f"holds {with_article(type(value).__name__)}, which is not a number of 64 bits")
+        raise toml_values.Wrong(f"holds {with_article(type(value).__name__)}, which is not a number of 64 bits")
     return items

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import Generic, TypeVar
 
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema import codec, paths, record_values, records
 from gitmodel.domain.schema.codec import Record
-from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.schema.registry_record import RegistryRecord
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.frozen import Frozen
@@ -66,7 +66,7 @@ def registry_file(snapshot: Snapshot, registry: RegistryRecord, written: Record)
     Comments and layout of the current file are kept. Raises Invalid if the file has faults.
     """
     needed = records.format_of(written)
-    if records.format_version(registry.format) < needed:
+    if record_values.format_version(registry.format) < needed:
         registry = replace(registry, format=f"{needed[0]}.{needed[1]}")
     if registry == snapshot.registry():
         return {}

@@ -11,9 +11,10 @@ from gitmodel.domain.changes.models import TagChanges, changed_metadata
 from gitmodel.domain.changes.planned_change import Change, Justification, record_files
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import held_files, places_of, stage_states, without_leftovers
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema import codec, paths, records, toml_values
 from gitmodel.domain.schema.names import check_name, check_version_name, did_you_mean, fold
-from gitmodel.domain.schema.records import SKIPPED, ArtifactLink, Attachment, NameRecord, VersionRecord, check_kind
+from gitmodel.domain.schema.record_values import SKIPPED, check_kind
+from gitmodel.domain.schema.records import ArtifactLink, Attachment, NameRecord, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.version_numbers import check_number
@@ -137,7 +138,7 @@ def plan_version_update(
         return replace(
             old,
             name=old.name if name is None else check_version_name(name),
-            description=old.description if description is None else codec.text(description),
+            description=old.description if description is None else toml_values.text(description),
             tags=tags.of(f"{model}@{number}", old.tags),
         )
 

@@ -7,7 +7,8 @@ from dataclasses import MISSING, Field, fields, replace
 from typing import Any
 
 from gitmodel.domain.schema.codec import Record
-from gitmodel.domain.schema.records import ArtifactLink, format_version
+from gitmodel.domain.schema.record_values import format_version
+from gitmodel.domain.schema.records import ArtifactLink
 
 _ABSENT = object()
 # Additions of both sides to these keys are combined.

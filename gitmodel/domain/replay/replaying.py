@@ -15,7 +15,7 @@ from gitmodel.domain.replay.broken_invariants import Fault, Place, faults
 from gitmodel.domain.replay.left_out import FileInReplay, left_out
 from gitmodel.domain.replay.merging import merged
 from gitmodel.domain.replay.replayed_changes import PLACES, Replayed, ReplayState
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema import codec, paths, records, registry_record
 from gitmodel.domain.schema.codec import Problem, R
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.paths import RecordPath
@@ -291,7 +291,7 @@ class _Replay:
     def _merge_registry(self, path: str, base: bytes | None, ours: bytes, theirs: bytes) -> None:
         """Merge `gitmodel.toml`: its stages and gates by name, and its comments."""
         old, mine, other = (
-            None if data is None else codec.decode(records.RegistryRecord, data, path, newer=True)
+            None if data is None else codec.decode(registry_record.RegistryRecord, data, path, newer=True)
             for data in (base, ours, theirs)
         )
         data = merged_registry(merged(old, mine, other), base or b"", ours, theirs)

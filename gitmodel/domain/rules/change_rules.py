@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from gitmodel.domain.changes.stages import held_files, stage_states
 from gitmodel.domain.rules import gates
 from gitmodel.domain.rules.gates import Judge
-from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema import paths, record_values, records
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import StageRecord, VersionRecord, links_digest
@@ -86,7 +86,7 @@ def _problems_at(branch: ChangedBranch, path: str, what: RecordPath) -> Iterator
         yield Problem(path, "", "change.purge", "is changed or gone")
     elif what.kind == "registry":
         old, new = before.registry().format, after.registry().format
-        if records.format_version(new) < records.format_version(old):
+        if record_values.format_version(new) < record_values.format_version(old):
             yield Problem(path, "format", "change.format", f"is lowered from {old} to {new}")
 
 

@@ -7,17 +7,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitmodel.domain.schema import codec, names, paths, records
+from gitmodel.domain.schema import codec, names, paths, record_values, records
 from gitmodel.domain.schema.codec import Problem, Record
 from gitmodel.domain.schema.paths import RecordPath
-from gitmodel.domain.schema.records import (
-    ARCHIVED_MARKER,
-    ATTACHMENT,
-    ModelRecord,
-    RegistryRecord,
-    StageRecord,
-    VersionRecord,
-)
+from gitmodel.domain.schema.records import ARCHIVED_MARKER, ATTACHMENT, ModelRecord, StageRecord, VersionRecord
+from gitmodel.domain.schema.registry_record import RegistryRecord
 from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.domain.urls import holds_credentials
 from gitmodel.errors import GitModelError, Invalid
@@ -116,7 +110,7 @@ def read_records(files: Files, found: Collection[str]) -> ModelRecords:
 
 def format_faults(registry: RegistryRecord, path: str, record: Any) -> Iterator[Problem]:
     needed = records.format_of(record)
-    if records.format_version(registry.format) < needed:
+    if record_values.format_version(registry.format) < needed:
         message = f"needs format {needed[0]}.{needed[1]}, and the registry says {registry.format}"
         yield Problem(path, "", "record.format", message)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from gitmodel.domain.rules.invariants import case_faults, format_faults, problem_of
-from gitmodel.domain.schema import codec, paths, records, signers
+from gitmodel.domain.schema import codec, paths, record_values, signers
 from gitmodel.domain.schema.codec import Problem
-from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.domain.schema.registry_record import RegistryRecord
 from gitmodel.domain.snapshots.snapshot import read_registry
 from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.domain.urls import holds_credentials
@@ -26,7 +26,7 @@ def registry_faults(files: Files, expression_fault: Callable[[str], str]) -> tup
             return RegistryRecord(), [Problem(path, "", "registry.record", "is missing")]
         table = codec.parse_table(data, path)
         written = table.get("format")
-        newer = isinstance(written, str) and records.is_newer(written)
+        newer = isinstance(written, str) and record_values.is_newer(written)
         record, problems = read_registry(files), codec.inspect(RegistryRecord, table, path, newer=newer)[1]
         problems += _direction_faults(data)
     except Invalid as error:

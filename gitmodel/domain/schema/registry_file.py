@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gitmodel.domain.schema import codec, toml_editing
 from gitmodel.domain.schema.paths import REGISTRY as REGISTRY_FILE
-from gitmodel.domain.schema.records import REPAIR, RegistryRecord
+from gitmodel.domain.schema.registry_record import REPAIR, RegistryRecord
 from gitmodel.domain.schema.stage_rules import UNKNOWN, decode_registry
 from gitmodel.errors import Invalid
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from gitmodel.domain.schema import codec, names, records
+from gitmodel.domain.schema import codec, names, record_values, toml_values
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.paths import REGISTRY as REGISTRY_FILE
-from gitmodel.domain.schema.records import FORMAT, REPAIR, GateRule, RegistryRecord, StageRule
+from gitmodel.domain.schema.record_values import FORMAT
+from gitmodel.domain.schema.registry_record import REPAIR, GateRule, RegistryRecord, StageRule
 from gitmodel.errors import GateRefused, Invalid
 from gitmodel.frozen import Frozen
 
@@ -29,7 +30,7 @@ def decode_registry(data: bytes, path: str) -> RegistryRecord:
     """
     table = codec.parse_table(data, path)
     written = table.get("format")
-    if isinstance(written, str) and records.format_version(written)[0] > FORMAT[0]:
+    if isinstance(written, str) and record_values.format_version(written)[0] > FORMAT[0]:
         raise Invalid(
             f"{path}: this registry has format {written}, and this gitmodel reads up to {FORMAT[0]}.x",
             hint="upgrade gitmodel: `pip install --upgrade gitmodel`",
@@ -121,7 +122,7 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
 
 def _misspelt(word: str, path: str) -> _Entry:
     """Return an entry for the misspelled key *word*. The rules of the entry may concern any stage."""
-    key = codec.shown(word)
+    key = toml_values.shown(word)
     fault = Problem(path, key, "registry.rules", "holds rules that are not read: write it as [[stages]]")
     return _Entry(key, StageRule(name=""), (fault,), named=False)
 
@@ -146,9 +147,9 @@ def _entry(table: Mapping[str, Any], path: str, key: str) -> _Entry:
 
 
 def _unknown(rule: StageRule, path: str, key: str) -> Iterable[Problem]:
-    keys = [f"{key}.{codec.shown(word)}" for word in rule.extra]
+    keys = [f"{key}.{toml_values.shown(word)}" for word in rule.extra]
     for number, gate in enumerate(rule.gates):
-        keys += [f"{key}.gates[{number}].{codec.shown(word)}" for word in gate.extra]
+        keys += [f"{key}.gates[{number}].{toml_values.shown(word)}" for word in gate.extra]
     return [Problem(path, word, UNKNOWN, "is a rule that this gitmodel does not know") for word in keys]
 
 

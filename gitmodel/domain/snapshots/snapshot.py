@@ -12,15 +12,10 @@ from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.names import LATEST, did_you_mean, nearest
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
-from gitmodel.domain.schema.records import (
-    ModelRecord,
-    RegistryRecord,
-    StageRecord,
-    StageRule,
-    VersionRecord,
-)
+from gitmodel.domain.schema.records import ModelRecord, StageRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.schema.registry_record import RegistryRecord, StageRule
 from gitmodel.domain.schema.renumbering import Numbered, Renumbered, Renumberings
 from gitmodel.domain.schema.stage_rules import decode_registry, without_rules
 from gitmodel.domain.snapshots import version_numbers

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from gitmodel.domain.changes.stages import RecordedPlaces, StageState, stage_states
-from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema import paths, record_values
 from gitmodel.domain.schema.names import ARCHIVED, NONE
 from gitmodel.domain.schema.records import DESCRIPTIVE, Code, Imported, ModelRecord, Origin, VersionRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
@@ -26,8 +26,8 @@ ORIGIN_NAMES: dict[str, Names] = dict.fromkeys(("registry", "model", "version", 
 PENDING_NAMES: dict[str, Names] = dict.fromkeys(("stage", "alias", "recorded", "in_force", "forged", "doubt"), VALUE)
 ARTIFACT_NAMES: dict[str, Names] = {
     **dict.fromkeys(("name", "digest", "size", "format", "pipeline", "step", "run", "uri", "version_id"), VALUE),
-    "kind": Words(records.KINDS),
-    "digest_by": Words(records.DIGEST_SOURCES),
+    "kind": Words(record_values.KINDS),
+    "digest_by": Words(record_values.DIGEST_SOURCES),
     "metadata": RECORDED,
 }
 VERSION_NAMES: dict[str, Names] = {

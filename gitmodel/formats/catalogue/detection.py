@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from gitmodel.domain.schema.records import FOLDER_FORMAT
+from gitmodel.domain.schema.record_values import FOLDER_FORMAT
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.formats.catalogue.plugins import folder_formats, other_formats
 

@@ -14,7 +14,8 @@ from gitmodel.domain.changes import models as model_plans
 from gitmodel.domain.changes import versions as version_plans
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import fold
-from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, VersionRecord
+from gitmodel.domain.schema.record_values import NO_DIGEST
+from gitmodel.domain.schema.records import ArtifactLink, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshots.snapshot import Snapshot

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gitmodel.domain.schema.records import FOLDER_FORMAT
+from gitmodel.domain.schema.record_values import FOLDER_FORMAT
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.pipelines.declarations.graph import Node
 from gitmodel.pipelines.declarations.steps import Step

@@ -20,7 +20,8 @@ from gitmodel.domain.schema.names import (
     fold,
     with_article,
 )
-from gitmodel.domain.schema.records import DESCRIPTIVE, check_kind
+from gitmodel.domain.schema.record_values import check_kind
+from gitmodel.domain.schema.records import DESCRIPTIVE
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import GitModelError, UsageError
 

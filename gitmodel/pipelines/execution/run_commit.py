@@ -14,8 +14,9 @@ from gitmodel.branch.transactions.transaction import reserve
 from gitmodel.client import Client
 from gitmodel.client.opening.by_url import in_ci
 from gitmodel.domain.changes.planned_change import Change
-from gitmodel.domain.schema import codec
-from gitmodel.domain.schema.records import ArtifactLink, RunRecord, RunRules, VersionRecord
+from gitmodel.domain.schema import toml_values
+from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecord
+from gitmodel.domain.schema.registry_record import RunRules
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.secrets.credentials import without_credentials
 from gitmodel.domain.snapshots.snapshot import Snapshot
@@ -212,7 +213,7 @@ def _described(target: Target) -> dict[str, Any]:
     for field, what in found:
         log.warning("version_%s of model %s looks like %s, and is left out", field, target.model, what)
     return {
-        "description": codec.text(kept.get("description", "")),
+        "description": toml_values.text(kept.get("description", "")),
         "tags": tuple(sorted(set(kept.get("tags", ())))),
     }
 

@@ -12,7 +12,7 @@ from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.models import TagChanges, read_words
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.schema.names import ARCHIVED, NONE, check_alias, check_name, check_version_name, fold
-from gitmodel.domain.schema.records import check_kind
+from gitmodel.domain.schema.record_values import check_kind
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.secrets.credentials import without_credentials
 from gitmodel.errors import Conflict, NotFound, UsageError

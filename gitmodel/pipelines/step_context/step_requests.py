@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gitmodel.domain.schema.records import FOLDER_FORMAT, VersionRecord
+from gitmodel.domain.schema.record_values import FOLDER_FORMAT
+from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.frozen import Frozen
 from gitmodel.pipelines.declarations.nested_inputs import Shape
 from gitmodel.registry.named_stores.store_access import StorePlace

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gitmodel.domain.schema.records import FOLDER_FORMAT
+from gitmodel.domain.schema.record_values import FOLDER_FORMAT
 from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import Unreachable
 from gitmodel.files.temporary import TemporaryFiles

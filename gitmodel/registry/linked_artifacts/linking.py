@@ -9,7 +9,8 @@ from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes import versions as planning
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema.names import check_name
-from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Attachment, VersionRecord, check_kind
+from gitmodel.domain.schema.record_values import NO_DIGEST, check_kind
+from gitmodel.domain.schema.records import ArtifactLink, Attachment, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import UsageError

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.schema.names import check_name, shown
 from gitmodel.domain.schema.portable_paths import file_name_fault
-from gitmodel.domain.schema.records import FOLDER_FORMAT, ArtifactLink, check_kind
+from gitmodel.domain.schema.record_values import FOLDER_FORMAT, check_kind
+from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.errors import UsageError
 from gitmodel.registry.linked_artifacts.artifact_warnings import Warn, log_warning, told_needs_trust, told_unportable
 from gitmodel.stores.artifacts import storing

@@ -8,7 +8,8 @@ from typing import Any
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.schema.digests import parse_digest
 from gitmodel.domain.schema.names import check_name
-from gitmodel.domain.schema.records import FOLDER_FORMAT, ArtifactLink, check_kind
+from gitmodel.domain.schema.record_values import FOLDER_FORMAT, check_kind
+from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry.linked_artifacts.artifact_warnings import log_warning
 from gitmodel.registry.linked_artifacts.new_artifacts import check_format, kept_file_name

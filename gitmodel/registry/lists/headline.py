@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.domain.schema.registry_record import RegistryRecord
 from gitmodel.errors import UsageError
 
 _METADATA = "metadata."

@@ -9,7 +9,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.domain.changes.purging import Purge, purges
 from gitmodel.domain.needed_artifacts import every_version
-from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema import paths, record_values, records
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecord
 from gitmodel.domain.schema.refs import REMOTES, STAGE_TAGS, StageRef
@@ -47,7 +47,7 @@ def find_needs(repositories: Iterable[Repository], store: ArtifactStore) -> Need
             search.read_tag(repository.snapshot_at(commit), ref)
         journal = Journal(repository.common_dir)
         for output in journal.outputs() if journal.running() else ():
-            search.add(str(output.get("digest")), folder=output.get("format") == records.FOLDER_FORMAT)
+            search.add(str(output.get("digest")), folder=output.get("format") == record_values.FOLDER_FORMAT)
     search.unfold()
     return search.needs
 

@@ -12,7 +12,8 @@ from datetime import datetime
 from functools import cache
 
 from gitmodel.domain.changes.runs import run_id
-from gitmodel.domain.schema.records import RunRecord, RunRules
+from gitmodel.domain.schema.records import RunRecord
+from gitmodel.domain.schema.registry_record import RunRules
 from gitmodel.errors import UsageError
 from gitmodel.stores.interface import ArtifactStore
 

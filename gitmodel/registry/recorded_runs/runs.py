@@ -14,7 +14,7 @@ from gitmodel.branch.runs.cache_outcomes import read_outcomes
 from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.domain.changes.runs import find_run, named_run
 from gitmodel.domain.notebook_cells import LONGEST_CELLS, Cell, from_notebook
-from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema import paths, record_values, records
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RunRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
@@ -29,14 +29,14 @@ from gitmodel.stores.interface import ArtifactStore
 
 _STEP_NAMES: dict[str, Names] = {
     **dict.fromkeys(("name", "version", "seconds"), VALUE),
-    "status": Words(records.STEP_STATUSES),
+    "status": Words(record_values.STEP_STATUSES),
     "failed_attempts": [VALUE],
     **dict.fromkeys(("parameters", "inputs", "outputs", "kinds", "sizes", "formats", "files"), RECORDED),
 }
 # The fields of a run that a filter can use.
 RUN_NAMES: dict[str, Names] = {
     **dict.fromkeys(("id", "pipeline", "started", "finished", "seconds", "since", "recorded", "failed_step"), VALUE),
-    "status": Words(records.ALL_RUN_STATUSES),
+    "status": Words(record_values.ALL_RUN_STATUSES),
     **dict.fromkeys(("error", "executor", "python", "packages", "cells", "script", "module"), VALUE),
     "versions": [VALUE],
     "code": CODE_NAMES,

@@ -13,9 +13,10 @@ from gitmodel.domain.changes.models import TagChanges, read_words
 from gitmodel.domain.changes.planned_change import Change, Justification
 from gitmodel.domain.changes.runs import with_runs
 from gitmodel.domain.changes.stages import stage_states
-from gitmodel.domain.schema import codec, messages
+from gitmodel.domain.schema import messages, toml_values
 from gitmodel.domain.schema.names import check_version_name
-from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, Imported, RunRecord, VersionRecord
+from gitmodel.domain.schema.record_values import NO_DIGEST
+from gitmodel.domain.schema.records import ArtifactLink, Code, Imported, RunRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.record_views import VersionView, view_version
@@ -201,6 +202,6 @@ def _find_keyed(writer: Writer, snapshot: Snapshot, model: str, key: str) -> int
 
 def _text(value: str) -> str:
     try:
-        return codec.text(value)
-    except codec.Wrong as wrong:
+        return toml_values.text(value)
+    except toml_values.Wrong as wrong:
         raise UsageError(f"a description {wrong}", hint="give text") from None

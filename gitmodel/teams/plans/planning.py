@@ -13,7 +13,7 @@ from gitmodel.code.repository import CodeRepository
 from gitmodel.domain.changes.rule_changes import describe_rule_changes
 from gitmodel.domain.rules import gates
 from gitmodel.domain.rules.gates import Outcome
-from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema import paths, records, registry_record
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.records import ArtifactLink, VersionRecord
@@ -193,7 +193,7 @@ def _page(merge: _Merge) -> str:
     return f"{site.url.rstrip('/')}/proposals/{merge.head[:_ID_DIGITS]}.html" if site and site.url else ""
 
 
-def _rule_changes(merge: _Merge, registry: records.RegistryRecord) -> tuple[str, ...]:
+def _rule_changes(merge: _Merge, registry: registry_record.RegistryRecord) -> tuple[str, ...]:
     try:
         return tuple(describe_rule_changes(merge.before.registry().stages, registry.stages))
     except Invalid:

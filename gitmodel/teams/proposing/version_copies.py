@@ -15,7 +15,8 @@ from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.rules import gates
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.object_ids import Oid
-from gitmodel.domain.schema.records import FOLDER_FORMAT, Origin
+from gitmodel.domain.schema.record_values import FOLDER_FORMAT
+from gitmodel.domain.schema.records import Origin
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.refs import PROPOSALS
 from gitmodel.domain.secrets.credentials import recordable_url

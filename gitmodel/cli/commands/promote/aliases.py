@@ -9,8 +9,8 @@ import click
 
 from gitmodel.cli import options
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.cli.promotion_view import print_promotion
 from gitmodel.cli.shapes import promote_shapes as shapes
-from gitmodel.cli.version_view import print_promotion
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import cell_text

@@ -11,8 +11,8 @@ import click
 
 from gitmodel.cli import options
 from gitmodel.cli.invocation import Entry, Invocation, LazyGroup, command
+from gitmodel.cli.promotion_view import print_promotion, promotion_text
 from gitmodel.cli.shapes import promote_shapes as shapes
-from gitmodel.cli.version_view import print_promotion, promotion_text
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.views.record_views import VersionView

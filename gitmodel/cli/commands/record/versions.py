@@ -12,9 +12,10 @@ import click
 
 from gitmodel.cli import options
 from gitmodel.cli.invocation import Entry, Invocation, LazyGroup, command
+from gitmodel.cli.promotion_view import promotion_text
 from gitmodel.cli.shapes import record_shapes, trace_shapes
-from gitmodel.cli.version_view import print_version, promotion_text, show_version
-from gitmodel.domain.schema.records import ALL_RUN_STATUSES, DIGEST_SOURCES, KINDS
+from gitmodel.cli.version_view import print_version, show_version
+from gitmodel.domain.schema.record_values import ALL_RUN_STATUSES, DIGEST_SOURCES, KINDS
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.artifact_fields import artifact_fields

@@ -1,0 +1,168 @@
+"""The record of `gitmodel.toml`: the rules of stages, and the other rules of a registry. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated
+
+from gitmodel.domain.schema import names
+from gitmodel.domain.schema.codec import NOT_A_KEY, REQUIRED, Problem, Record, since
+from gitmodel.domain.schema.record_values import (
+    DIRTY,
+    FORMAT,
+    FormatVersion,
+    MetadataKey,
+    Name,
+    Words,
+    full_names,
+    is_newer,
+    one_of,
+    store_urls,
+    web_address,
+)
+from gitmodel.errors import Invalid
+
+
+class GateRule(Record, kw_only=True):
+    """A gate: an *expression* that a version must satisfy to enter a stage, and the *message* if it does not."""
+
+    name: Name
+    expression: str
+    message: str = ""
+
+
+class StageRule(Record, kw_only=True):
+    """An exclusive stage of the registry: at most one version of a model is in it.
+
+    A version enters the stage only from a place in *after* (stages, "archived", "none"; empty: from anywhere), and only
+    if it passes the *gates*. With *proposal_only*, a change is in force only after review. With *signed*, a change is
+    in force only if its commit and tag are signed by a key in `allowed_signers`. With *rollback* "direct", a previous
+    version can return without these checks, except the signatures. *faults* are the problems of the file that concern
+    the stage.
+    """
+
+    name: Name
+    after: Words = ()
+    proposal_only: bool = False
+    signed: bool = field(default=False, metadata=since(1, 1))
+    rollback: Annotated[str, one_of("direct")] = ""
+    gates: tuple[GateRule, ...] = ()
+    faults: tuple[Problem, ...] = field(default=(), metadata=NOT_A_KEY)
+
+    @property
+    def is_open(self) -> bool:
+        """True if every version may enter, although a signature may be required."""
+        return not (self.after or self.gates or self.proposal_only or self.faults)
+
+
+class RunRules(Record, kw_only=True):
+    """The runs that the registry records: *record* is "all", "succeeded" or "versioned" (runs that made a version).
+
+    With *record_cells*, a run in a notebook stores the executed cells.
+    """
+
+    record: Annotated[str, one_of("all", "succeeded", "versioned")] = "all"
+    record_traceback: bool = False
+    record_cells: bool = field(default=True, metadata=since(1, 2))
+
+
+class CodeRules(Record, kw_only=True):
+    """The registry's rules for the code of versions: *dirty* is the rule for uncommitted changes.
+
+    "record" records only that they exist, "snapshot" stores them as a commit, "refuse" refuses to create the version.
+    """
+
+    dirty: Annotated[str, one_of(*DIRTY)] = "record"
+
+
+class FormatRules(Record, kw_only=True):
+    """The registry's rules for the formats of values. With *pickle*, a value that no other format can store is pickled.
+
+    *trust* are the names of classes and functions that the registry suggests to trust. The suggestions have an effect
+    only on machines whose users accept them.
+    """
+
+    pickle: bool = False
+    trust: Annotated[tuple[str, ...], full_names] = ()
+
+
+class SiteRules(Record, kw_only=True):
+    """The registry's choices for its pages: *headline* is the key of metadata that charts show; "": a number of a gate.
+
+    The keys of inner tables are joined by dots. *url* is the address of the published pages, which a plan links.
+    """
+
+    headline: MetadataKey = ""
+    url: Annotated[str, web_address] = ""
+
+
+# The hint of errors about values of `gitmodel.toml` that no command can change.
+REPAIR = (
+    "edit gitmodel.toml in a work tree of the metadata branch (`git worktree add DIR BRANCH`), commit it there, and "
+    "run `git model apply`; `git model check` lists all problems"
+)
+
+
+class RegistryRecord(Record, kw_only=True):
+    """`gitmodel.toml`: the format's version, the artifact store's URL, other *stores* by name, the exclusive stages.
+
+    *faults* are the problems of the stages in the file; see `stage_rules`. *unread* are the problems of its other keys,
+    which have their defaults here; see `require`.
+    """
+
+    format: FormatVersion = field(default=f"{FORMAT[0]}.{FORMAT[1]}", metadata=REQUIRED)
+    store: str | None = None
+    stores: Annotated[Mapping[str, str], store_urls] = field(default_factory=dict, metadata=since(1, 1))
+    stages: tuple[StageRule, ...] = field(
+        default=(StageRule(name="staging"), StageRule(name="production")), metadata=REQUIRED
+    )
+    runs: RunRules | None = None
+    code: CodeRules | None = field(default=None, metadata=since(1, 1))
+    formats: FormatRules | None = field(default=None, metadata=since(1, 2))
+    site: SiteRules | None = field(default=None, metadata=since(1, 2))
+    faults: tuple[Problem, ...] = field(default=(), metadata=NOT_A_KEY)
+    unread: Mapping[str, Problem] = field(default_factory=dict, metadata=NOT_A_KEY)
+
+    def require(self, *keys: str) -> "RegistryRecord":
+        """Return this record. Raises Invalid if the file has a value at one of *keys* that cannot be read."""
+        for key in keys:
+            if key in self.unread:
+                raise Invalid(str(self.unread[key]), hint=REPAIR)
+        return self
+
+    @property
+    def newer(self) -> bool:
+        """True if a newer gitmodel with the same major format wrote the record."""
+        return is_newer(self.format)
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        return tuple(stage.name for stage in self.stages)
+
+    @property
+    def is_open(self) -> bool:
+        """True if every version may enter every stage, although a signature may be required."""
+        return all(rule.is_open for rule in self.stages) and not self.faults
+
+    def alias_fault(self, name: str) -> str | None:
+        """Return the reason why *name* cannot be an alias here, in words that follow "because it", or None.
+
+        >>> RegistryRecord().alias_fault("champion"), RegistryRecord().alias_fault("Production")
+        (None, 'is the stage production')
+        """
+        return self._stage_fault(name) or names.alias_fault(name)
+
+    def version_name_fault(self, name: str) -> str | None:
+        """Return the reason why *name* cannot be the name of a version here, in words that follow "because it".
+
+        >>> RegistryRecord().version_name_fault("1.2.3+cpu"), RegistryRecord().version_name_fault("Production")
+        (None, 'is the stage production')
+        """
+        return self._stage_fault(name) or names.version_name_fault(name)
+
+    def _stage_fault(self, name: str) -> str | None:
+        stage = next((stage for stage in self.stage_names if names.fold(stage) == names.fold(name)), None)
+        return None if stage is None else f"is the stage {stage}"
+
+    def rule(self, stage: str) -> StageRule:
+        """Return the rules of *stage*; a stage that the registry does not have has no rules."""
+        return next((rule for rule in self.stages if rule.name == stage), StageRule(name=stage))
