@@ -95,7 +95,7 @@ def steps(text: str) -> list[Step]:
     [Step(command='echo a \\\n    b', shown='a b\n'), Step(command='true', shown='')]
     """
     found = re.split(r"^\$ ", text, flags=re.MULTILINE)
-    assert not found[0].strip(), f"a console block begins with what is no command: {found[0]!r}"
+    assert not found[0].strip(), f"a console block does not begin with a command: {found[0]!r}"
     result = []
     for part in found[1:]:
         lines = part.splitlines(keepends=True)

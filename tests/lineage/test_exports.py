@@ -318,7 +318,7 @@ def test_a_crafted_archive_is_refused_and_leaves_nothing(elsewhere, tmp_path):
         except Invalid:
             pass
         else:
-            pytest.fail(f"{what} was taken in")
+            pytest.fail(f"the import accepted a crafted archive: {what}")
         assert set(tmp_path.rglob("*")) == before, what
     assert elsewhere.repository.tip() is None
 

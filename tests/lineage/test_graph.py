@@ -305,7 +305,11 @@ def test_a_second_lineage_of_a_client_reuses_artifacts_and_equals_that_of_a_new_
     subject, bad = "iris@production", "runs/2026/11/03/20261103T000000Z-bad-0000.toml"
     first = past.lineage(subject)
     with monkeypatch.context() as patch:
-        patch.setattr(graph, "artifact_facts", lambda digest, versions: pytest.fail(f"{digest} is described again"))
+        patch.setattr(
+            graph,
+            "artifact_facts",
+            lambda digest, versions: pytest.fail(f"the client described {digest} a second time"),
+        )
         assert past.lineage(subject) == first
     data = f'id = "{first.nodes[1].id}"\nnot toml'.encode()
     transact(past.repository, lambda snapshot: Change(None, "Break a record", files={bad: data}))

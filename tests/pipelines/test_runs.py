@@ -486,7 +486,7 @@ class TestManyRuns:
         assert len({one.run(client=client).id for _ in range(20)}) == 20
 
 
-class TestTargets:
+class TestModelsAndVersionsOfARun:
     def test_a_run_on_a_stage_keeps_the_version_that_was_in_the_stage_at_its_start(self, client, code_repo):
         model = client.register_model("demo")
         model.create_version().set_stage("production")

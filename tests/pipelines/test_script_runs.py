@@ -236,7 +236,7 @@ def test_start_run_reports_a_server_that_refuses_pushes(client, code_repo, git, 
         pytest.raises(Unreachable, match="cannot be pushed to"),
         by_url.start_run("train"),
     ):
-        pytest.fail("the script ran")
+        pytest.fail("the block of the script ran although the server refuses pushes")
 
 
 @pytest.mark.parametrize("how", ["script", "pipeline"])

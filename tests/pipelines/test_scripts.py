@@ -171,7 +171,7 @@ class TestScript:
         assert [artifact.name for artifact in version.artifacts] == ["classifier", "test", "train"]
 
 
-class TestEnd:
+class TestInterruptsAndKills:
     @pytest.mark.parametrize("address", ["in-order", "processes:2", pytest.param("dask:1", id="dask")])
     def test_an_interrupt_is_recorded_as_cancelled_and_no_worker_is_left(self, client, address, tmp_path):
         folder = client.repository.common_dir.parent

@@ -326,7 +326,9 @@ class TestLineageGraph:
         heights = {node[0].text: float(node.find(f"{NAMESPACE}text").get("y")) for node in of_class(svg, "node")}
         order = sorted(heights, key=heights.__getitem__)
         assert [text.partition(":")[0] for text in order[:4]] == ["classifier", "classifier", "classifier", "iris@4"]
-        assert order[0].startswith("classifier: data sha256:bbbb"), "no version has it; the run names it"
+        assert order[0].startswith("classifier: data sha256:bbbb"), (
+            "no version has this artifact, so its name is that in the run"
+        )
         assert "2 versions, 1 run, 2 artifacts" in svg
 
     def test_a_lineage_graph_has_only_the_nearest_nodes_and_no_box_leaves_its_width(self):

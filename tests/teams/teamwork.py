@@ -91,8 +91,8 @@ def assert_sound(path, *, store=""):
         snapshot = repository.snapshot_at(tip)
         for ref in repository.tags.all():
             wanted = repository.tags.recorded_at(tip, ref)
-            assert wanted is not None, f"{ref} is not recorded"
-            assert wanted.id == repository.tags.id(ref), f"{ref} is not where the branch says"
+            assert wanted is not None, f"the branch has no record for the tag {ref}"
+            assert wanted.id == repository.tags.id(ref), f"{ref} is not at the commit that the branch says"
         for model in snapshot.model_names():
             for number in snapshot.numbers(model):
                 for link in snapshot.version(model, number).artifacts:

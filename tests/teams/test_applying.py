@@ -236,7 +236,7 @@ def test_apply_with_push_removes_the_tag_of_an_emptied_stage_at_the_remote(ada, 
     assert TAG not in refs(bare)
 
 
-class TestTurnedBack:
+class TestRewoundBranches:
     def test_apply_moves_no_tag_if_the_branch_was_rewound(self, team, ada, capsys, monkeypatch):
         ada.get_version("iris@3").set_stage("production")
         repo = ada.repository.common_dir

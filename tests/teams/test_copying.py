@@ -136,7 +136,7 @@ class TestByPath:
             before = state(there)
             with pytest.raises(GateRefused, match="accurate"):
                 source.copy_version("iris@2", there, stage="production")
-            assert state(there) == before, "nothing was sent"
+            assert state(there) == before, "a refused copy must not change the target"
             copied = source.copy_version("iris@2", there, stage="staging", reason="try it")
             assert (copied.stage, there.get_version("iris@staging").number) == ("staging", 2)
             assert there.repository.commits.read(there.repository.tip()).parent == before[0]

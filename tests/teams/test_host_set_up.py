@@ -168,7 +168,7 @@ def test_init_ci_names_all_missing_options_in_one_error(kind, given, said, code_
     assert git(code_repo, "for-each-ref") == before
 
 
-class TestWhatTheJobsInstall:
+class TestInstallOption:
     @pytest.mark.parametrize("kind", FILES)
     @pytest.mark.parametrize("spec", [COMMIT, HASHED, f"gitmodel[s3,skops] @ {COMMIT}"])
     def test_the_option_install_is_written_to_the_workflow_and_kept_by_the_next_init(self, kind, spec, repo, capsys):

@@ -177,7 +177,7 @@ class TestSigning:
             Path(socket).unlink(missing_ok=True)
 
 
-class TestCaught:
+class TestForgedSignatures:
     def test_an_unsigned_promotion_of_a_signed_stage_is_recorded_and_not_in_force(self, ada, repo, keys):
         commit = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)})
         assert ada.apply().refused == ((PRODUCTION, f"commit {commit[:10]} is not signed"),)

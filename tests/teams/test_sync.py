@@ -658,7 +658,7 @@ def test_a_second_pull_completes_an_interrupted_pull(ada, bob, bare, monkeypatch
         except Cut:
             bob.repository.close()
     else:
-        pytest.fail("it never ended")
+        pytest.fail("the push never succeeded")
     monkeypatch.undo()
     assert last > 5
     bob.push()

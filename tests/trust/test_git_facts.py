@@ -199,11 +199,13 @@ def test_objects_and_refs_are_on_disk_before_a_ref_names_them(registry, tmp_path
             source, target = call.groups()
             if "/refs/" in target or target.startswith("refs/"):
                 refs.append(target)
-                assert any(path.endswith(source.removeprefix("./")) for path in synced), f"{source} was not synced"
+                assert any(path.endswith(source.removeprefix("./")) for path in synced), (
+                    f"{source} was not flushed to disk"
+                )
             elif re.search(r"objects/[0-9a-f]{2}/", target):
                 placed.append(target)
-                assert source in synced, f"{source} was not synced"
-                assert not refs, "an object came after a ref"
+                assert source in synced, f"{source} was not flushed to disk"
+                assert not refs, "gitmodel wrote an object after a ref"
     assert len(placed) >= 6  # blob, trees, commit, tag
     assert [path.rpartition("refs/")[2] for path in refs] == ["heads/gitmodel", "tags/model/iris/production"]
 

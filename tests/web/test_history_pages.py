@@ -66,7 +66,7 @@ def test_the_history_has_each_change_with_its_state_and_evidence(site: Path) -> 
     ]
     assert {e["signature"] for e in page["events"]} == {"not checked: the registry lists no signers"}
     text = (site / "m/iris/history.html").read_text(encoding="utf-8")
-    assert text.count("not checked: the registry lists no signers") == 1, "said once, not in each row"
+    assert text.count("not checked: the registry lists no signers") == 1, "the page must say it once, not in each row"
     assert page["events"][4]["forced"] == ["accuracy"]
     assert "staging accepts only reviewed changes" in page["events"][0]["note"]
     assert page["events"][0]["pull_request_url"] == "https://github.com/org/models/pull/7"

@@ -94,7 +94,7 @@ def test_a_run_lists_its_packages_and_those_that_differ_from_the_previous_run(
         text = (site / f"runs/{ids[1]}.html").read_text(encoding="utf-8")
         assert f'<a href="{ids[0]}.html#packages">' in text
         export_site(client, site, SiteOptions())
-    assert twin(site, f"runs/{ids[0]}")["package_list"] is None, "the list is in the artifact store"
+    assert twin(site, f"runs/{ids[0]}")["package_list"] is None, "without artifacts, the site must not have the list"
     assert "numpy" not in (site / f"runs/{ids[0]}.html").read_text(encoding="utf-8")
 
 
