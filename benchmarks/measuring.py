@@ -187,7 +187,7 @@ def describe_machine(folder: Path) -> str:
 
 def peak_memory(code: str, environ: dict[str, str], *arguments: str) -> float:
     """Return the most memory, in MB, that a Python process needs to run *code*."""
-    # Not by getrusage, which would give the memory of this process at the fork, if it was more.
+    # getrusage is no use here: it gives the memory of this process at the fork, if this was more.
     after = "\nprint(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     done = subprocess.run(
         [sys.executable, "-c", code + after, *arguments], env=environ, capture_output=True, text=True, check=False

@@ -261,7 +261,7 @@ def train():
 """
 
 
-def test_an_output_of_a_failed_run_is_fetched_by_the_run(script, fixed_ids, capsys):
+def test_get_with_the_option_run_fetches_an_output_of_a_failed_run(script, fixed_ids, capsys):
     (script.parent / "stops.py").write_text(STOPS)
     ask(capsys, "run", "stops.py")
     ask(capsys, "run", "train.py")

@@ -129,7 +129,7 @@ def test_the_error_names_a_tensor_that_cannot_be_saved(tmp_path, make, named):
 
 
 class Thing:
-    """A type that gitmodel does not know."""
+    """A type for which gitmodel has no materializer."""
 
     def __init__(self, size):
         self.size = size

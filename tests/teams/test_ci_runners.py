@@ -508,7 +508,7 @@ def test_the_action_applies_and_outputs_the_moved_stages(site):
     assert site.in_production() == 3
 
 
-def test_the_action_refuses_another_command(site):
+def test_the_action_refuses_an_unknown_command(site):
     more = use_action(site, "deploy")
     code, said = act(site, "push", editing.run(site.clone, "rev-parse", BRANCH), *more)
     assert (code != 0, "command must be check or apply" in said) == (True, True)

@@ -177,7 +177,7 @@ class TestGates:
         editing.edit(repo, rules(production=wrong))
         assert [problem.rule for problem in check(client.repository)] == ["registry.rules"]
 
-    def test_a_version_can_enter_a_stage_with_after_only_from_the_listed_stages(self, iris, repo):
+    def test_a_version_can_enter_a_stage_with_the_rule_after_only_from_the_listed_stages(self, iris, repo):
         editing.edit(repo, rules(production='after = [\n    "staging",\n]\n'))
         with pytest.raises(GateRefused, match="version 3 is in no stage, but may enter production only from staging"):
             iris.get_version(3).set_stage("production")
@@ -185,7 +185,7 @@ class TestGates:
         iris.get_version(3).set_stage("production")
         assert states(iris) == {"production": (3, 3)}
 
-    def test_a_transaction_with_two_promotions_does_not_satisfy_after(self, client, iris, repo):
+    def test_a_transaction_with_two_promotions_does_not_satisfy_the_rule_after(self, client, iris, repo):
         editing.edit(repo, rules(production='after = [\n    "staging",\n]\n'))
 
         def both():

@@ -50,7 +50,7 @@ def test_a_pull_names_a_version_that_was_archived_here_and_promoted_at_the_remot
     assert held(bob) == {"production": 2, "staging": 3}
 
 
-def test_a_pull_names_local_versions_of_a_model_that_the_remote_deleted(ada, bob):
+def test_a_pull_names_local_versions_of_a_model_that_the_remote_deleted(ada, bob, bare):
     ada.delete_model("iris", force=True)
     ada.push()
     bob.get_model("iris").create_version()
@@ -60,12 +60,15 @@ def test_a_pull_names_local_versions_of_a_model_that_the_remote_deleted(ada, bob
     bob.update_model("iris", title="Iris")
     conflicts = bob.pull().conflicts
     for named in (
+        "iris is gone there; the remote's was kept",
         "version 4 of iris, made here, is left out",
         "version 5 of iris, made here, is left out",
         "version 1 of iris was changed here (metadata.loss) and is gone at the remote; the remote's was kept",
         "models/iris/model.toml, key title: is left out",
     ):
         assert named in conflicts
+    assert refs(bob.repository.common_dir) == refs(bare)
+    assert_sound(bob.repository.common_dir)
 
 
 def test_a_pull_names_an_artifact_that_was_unlinked_here_and_changed_at_the_remote(ada, bob):
@@ -270,12 +273,14 @@ def test_a_pull_names_a_model_registered_here_whose_name_the_remote_deleted_or_r
     assert_sound(bare)
 
 
-@pytest.mark.parametrize("there", ["deleted", "renamed", "changed"])
+@pytest.mark.parametrize("there", ["deleted", "renamed", "changed", "extended"])
 def test_a_pull_drops_and_reports_a_deletion_of_a_model_that_the_remote_changed(ada, bob, bare, there):
     if there == "deleted":
         ada.delete_model("iris", force=True, reason="too old")
     elif there == "renamed":
         ada.update_model("iris", new_name="rose")
+    elif there == "extended":
+        ada.get_model("iris").create_version()
     else:
         ada.get_version("iris@1").log_metadata(a=1)
     ada.push()
@@ -283,9 +288,11 @@ def test_a_pull_drops_and_reports_a_deletion_of_a_model_that_the_remote_changed(
     expected = {
         "deleted": "iris was deleted on both sides, with another reason at the remote; the remote's was kept",
         "renamed": "iris was deleted here and changed at the remote; the remote's was kept",
+        "extended": "iris was deleted here and changed at the remote; the remote's was kept",
         "changed": "iris was deleted here and changed at the remote; the remote's was kept",
     }
     assert bob.pull().conflicts == [expected[there]]
+    assert refs(bob.repository.common_dir) == refs(bare)
     bob.push()
     assert_sound(bare)
 

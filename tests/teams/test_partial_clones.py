@@ -65,7 +65,7 @@ def test_the_python_error_for_a_missing_registry_names_the_fetch_to_run(clone):
                 read()
 
 
-def test_the_first_write_in_a_full_clone_without_a_registry_starts_one(code_repo, tmp_path, git, monkeypatch, capsys):
+def test_the_first_write_in_a_full_clone_without_a_registry_creates_one(code_repo, tmp_path, git, monkeypatch, capsys):
     git(tmp_path, "clone", "-q", code_repo.as_uri(), "clone")
     monkeypatch.chdir(tmp_path / "clone")
     assert ask(capsys, "list")[0] == 0

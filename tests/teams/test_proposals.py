@@ -185,7 +185,7 @@ class TestRules:
         assert ada.apply(reviewed=() if seen else commits).moved == (StageRef("iris", "production"),)
 
 
-def test_the_command_prints_the_url_for_opening_the_pull_request(bob, monkeypatch, capsys):
+def test_the_command_propose_prints_the_url_that_opens_the_pull_request(bob, monkeypatch, capsys):
     monkeypatch.chdir(bob.repository.git.top)
     assert run_program(["propose", "iris@3", "production", "--push"]) == 0
     said = capsys.readouterr().out

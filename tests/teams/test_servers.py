@@ -129,8 +129,7 @@ def test_an_identity_without_the_right_to_the_tag_cannot_put_production_in_force
         version = trainer.get_model("iris").create_version(metadata={"accuracy": 1.0})
         trainer.get_version("iris@3").set_stage("staging")
         trainer.push()
-        # gitmodel refuses its direct promotion to production. With plain git, it can record the promotion, but not in
-        # force.
+        # gitmodel refuses its direct promotion to production. Plain git can record the promotion, but not in force.
         with pytest.raises(Refused, match="proposal_only"):
             version.set_stage("production")
         editing.edit(folder, {STAGE: stage_text(trainer.get_model("iris"), version.number)})

@@ -265,28 +265,6 @@ def test_a_local_rename_includes_versions_of_the_remote(ada, bob, bare):
     assert_sound(bare)
 
 
-def test_a_model_deleted_here_and_changed_at_the_remote_stays(ada, bob, bare):
-    ada.get_model("iris").create_version()
-    ada.push()
-    bob.delete_model("iris", force=True, reason="not needed")
-    assert bob.pull().conflicts == ["iris was deleted here and changed at the remote; the remote's was kept"]
-    assert numbers(bob) == [1, 2, 3, 4]
-    assert held(bob) == {"production": 2}
-    assert refs(bob.repository.common_dir) == refs(bare)
-
-
-def test_local_versions_of_a_model_that_the_remote_deleted_are_left_out(ada, bob, bare):
-    ada.delete_model("iris", force=True)
-    ada.push()
-    bob.get_model("iris").create_version()
-    assert bob.pull().conflicts == [
-        "iris is gone there; the remote's was kept",
-        "version 4 of iris, made here, is left out",
-    ]
-    assert refs(bob.repository.common_dir) == refs(bare)
-    assert_sound(bob.repository.common_dir)
-
-
 def test_a_push_sends_edits_made_after_an_unpushed_promotion(ada, bob, bare):
     ada.register_model("other")
     ada.push()

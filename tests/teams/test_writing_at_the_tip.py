@@ -73,8 +73,7 @@ def test_a_write_to_a_large_model_fetches_only_the_newest_folder_of_versions(ada
     ada.push()
     assert job.get_model("iris").create_version(metadata={"last": True}).number == 350
     # The newest commit has 7 folders on the way to the version: the root, models, iris, three folders in iris, and the
-    # folder of the newest hundred versions. The write adds at
-    # most 5.
+    # folder of the newest hundred versions. The write adds at most 5.
     assert objects(job, "single.git", "tree") <= 7 + 5
     assert ada.pull().tip
     assert ada.get_version("iris@350").metadata == {"last": True}

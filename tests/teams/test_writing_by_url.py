@@ -232,17 +232,6 @@ def test_the_message_of_a_server_hook_is_shown(team, host, bare):
     assert job.get_version("iris@production").number == 2
 
 
-def test_a_promotion_by_url_to_a_proposal_only_stage_is_refused(team, ada, host, bare):
-    rules = b'format = "1.2"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
-    transact(ada.repository, lambda _: Change(None, subject="Set rules", files={"gitmodel.toml": rules}))
-    ada.push()
-    job = team.by_url("job", host.registry, store=team.store)
-    with pytest.raises(Refused, match="proposal_only"):
-        job.get_version("iris@3").set_stage("production")
-    assert job.get_version("iris@production").number == 2
-    assert refs(bare)["refs/tags/model/iris/production"] == next(iter(ada.repository.tags.all().values()))
-
-
 def test_by_url_apply_puts_a_merged_proposal_in_force(team, ada, host, bare, git):
     ada.get_version("iris@3").set_stage("staging")
     ada.push()

@@ -107,7 +107,7 @@ def test_the_server_and_the_export_give_the_same_bytes(registry: Client, url: st
         assert ask(url, f"/{path.relative_to(tmp_path)}")[1] == path.read_bytes(), path
 
 
-def test_the_answer_after_the_repository_was_removed_has_no_path_of_this_machine(code_repo: Path) -> None:
+def test_an_answer_has_no_path_of_this_machine_although_the_repository_was_removed(code_repo: Path) -> None:
     with Client(code_repo) as client, serving(client) as url:
         client.register_model("iris")
         assert ask(url, "/m/iris/")[0].status == 200
