@@ -360,7 +360,7 @@ class Repository:
         return self.reservations.has_number(model, number)
 
     def _renumberings_at(self, commit: Oid | None) -> Renumberings:
-        """Return the renumberings made while the branch was at *commit*. Raises Moved if the branch has moved on."""
+        """Return the renumberings. Raises Moved if there are any and the branch is no longer at *commit*."""
         found = self.renumberings()
         if found.moves and self.tip() != commit:
             raise Moved("the branch moved while it was read", hint="try again")

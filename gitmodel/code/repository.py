@@ -71,7 +71,7 @@ class CodeRepository:
         return is_code_oid(commit) and not missing_commits(self.git, [commit])
 
     def require(self, code: Code | None, whose: str) -> Oid:
-        """Return the commit of *code*, the code of *whose* (`iris@4`).
+        """Return the commit in *code*, which is the code of the version *whose* (`iris@4`).
 
         Raises NotFound with advice for getting the commit.
         """

@@ -88,7 +88,7 @@ class IndexFile:
 
     def change(self, change: Callable[[sqlite3.Connection], None]) -> None:
         """Call *change* with a copy of the database, and replace the file with the copy; do nothing if this fails."""
-        # A folder in a damaged registry can have a name that is no text.
+        # UnicodeError: a damaged registry can have a folder whose name is not text, which SQLite refuses.
         with suppress(OSError, sqlite3.Error, UnicodeError), self.locked() as is_locked:
             if is_locked:
                 with closing(self.read()) as database:

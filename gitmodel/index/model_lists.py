@@ -38,7 +38,7 @@ class ModelLists:
 
     def read_models(self, names: Collection[str]) -> dict[str, ModelSummary]:
         """Return the summaries of those *names* whose files and rules are unchanged since the last write."""
-        # A folder in a damaged registry can have a name that is no text, which SQLite refuses.
+        # A damaged registry can have a folder whose name is not text, which SQLite refuses.
         asked = frozenset(name for name in names if name.isprintable())
         if not asked:
             return {}

@@ -192,7 +192,7 @@ class Index:
         tree = self._files.id(folder)
         if tree is None:
             return None
-        # The name of a folder in a damaged registry may not be text.
+        # A damaged registry can have a folder whose name is not text, which SQLite refuses.
         with (
             suppress(OSError, sqlite3.Error, NotIndexable, Invalid, UnicodeError),
             closing(self._file.read()) as database,

@@ -56,7 +56,7 @@ class CachedAnswer(NamedTuple):
 class UrlCache:
     """The cache of the registry at one URL: up to three bare repositories, and the time of each query.
 
-    The cache may be deleted at any time. Credentials of the URL are not written there; git gets them through its
+    The cache may be deleted at any time. It has no credentials: git gets the credentials of the URL through its
     environment.
     """
 
@@ -110,7 +110,7 @@ class UrlCache:
             )
 
     def out_of_reach(self, error: GitModelError, question: str) -> GitModelError:
-        """Return *error*; if the cache has an older answer, its hint says from when, and names `--offline`."""
+        """Return *error*. If the cache has an older answer, give *error* a hint with its time and `--offline`."""
         found = self.asked(question)
         if found is not None and isinstance(error, Unreachable):
             when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(found.when))

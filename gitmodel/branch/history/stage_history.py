@@ -83,7 +83,7 @@ def stage_events(repository: Repository, tip: Oid | None, ref: StageRef | None =
 def find_transaction(repository: Repository, tip: Oid | None, txn: str) -> tuple[Repository, Oid] | None:
     """Return the newest commit in the history of *tip* with the transaction id *txn*, and its repository; else None.
 
-    By URL, that can be a repository which has only this commit and its parents.
+    For a registry by URL, this repository may have only this commit and its parents.
     """
     if tip is None:
         return None

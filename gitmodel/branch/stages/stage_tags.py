@@ -49,7 +49,7 @@ class StageTags:
         self._facts = trees.facts
         self.commits = commits
         self._verifier = verifier
-        # Called with each judged tag. Rejects a tag if the reader has an own list of signers that does not accept it.
+        # Called with each judged tag if the reader configured a list of signers. Rejects tags that it does not accept.
         self.extra_check: Callable[[StageTag, GitObject], StageTag] | None = None
 
     @cached_property
@@ -203,8 +203,8 @@ class StageTags:
     def _signature_fault(self, ref: StageRef, found: GitObject, target: Oid, merge: Oid | None = None) -> str:
         """Return the reason why the signatures of tag and commit do not count, or "".
 
-        The rules before *target* count, and those before its *merge*: a merged branch may have other rules than the
-        branch into which it was merged.
+        Both the rules before *target* and the rules before its *merge* count: a merged branch may have other rules than
+        the branch into which it was merged.
         """
         signatures = self.signatures
         if signatures.are_required(self.commits.read(target).parents, ref.stage):

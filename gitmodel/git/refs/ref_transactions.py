@@ -70,7 +70,7 @@ class RefTransactions:
             kept.close()
 
     def forget(self) -> None:
-        """Leave the kept process to the parent process. Called in a forked process."""
+        """Leave the kept process to the parent process, and close this forked process's copies of the pipes."""
         self._lock = threading.Lock()
         kept, self._kept = self._kept, None
         if kept is not None:
@@ -217,7 +217,7 @@ class _KeptGit:
         except BlockingIOError:
             return True
         if not data:
-            with suppress(KeyError):  # the end was read before
+            with suppress(KeyError):  # the end of this output was read before
                 self._output.unregister(descriptor)
         self._said[descriptor] += data
         return bool(data)

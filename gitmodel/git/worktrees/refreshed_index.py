@@ -55,7 +55,7 @@ def refresh_copy(git: Git, index_file: Path, stamp: Stamp | None) -> None:
         make_folder(target.parent)
         with tempfile.TemporaryDirectory(prefix=_prefix(), dir=target.parent) as folder:
             copied = Path(folder) / "index"
-            # `copy2` keeps the time of the index. git reads each file again that is not older (racy-git.txt in git).
+            # `copy2` keeps the time of the index: git reads files again that are not older (racy-git.txt in git).
             shutil.copy2(refreshed_copy(git, index_file, stamp), copied)
             if stamp_of(index_file) != stamp:
                 return

@@ -42,7 +42,7 @@ def tree_with_changes(git: Git, paths: Iterable[str]) -> Oid:
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         index = Path(folder) / "index"
         with suppress(FileNotFoundError):  # no file was ever staged
-            # `copy2` keeps the time of the index. git reads each file again that is not older (racy-git.txt in git).
+            # `copy2` keeps the time of the index: git reads files again that are not older (racy-git.txt in git).
             shutil.copy2(git.environ["GIT_INDEX_FILE"], index)
         aside = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(index)})
         listed = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")

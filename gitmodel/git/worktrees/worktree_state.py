@@ -68,7 +68,7 @@ def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
         return found
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         index = Path(folder) / "index"
-        # `copy2` keeps the time of the index. git reads each file again that is not older (racy-git.txt in git).
+        # `copy2` keeps the time of the index: git reads files again that are not older (racy-git.txt in git).
         shutil.copy2(used, index)
         aside = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(index)})
         for option in ("--no-assume-unchanged", "--no-skip-worktree"):
