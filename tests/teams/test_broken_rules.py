@@ -2,96 +2,63 @@
 
 import editing
 import pytest
-from stage_rules import GOOD, STAGE, merge, register_iris, stage_text
+from stage_rules import GOOD, STAGE, TWO_STAGES, merge, register_iris, stage_text
 from teamwork import run_apart
 
 from gitmodel import Client, pipeline, step
 from gitmodel.errors import GateRefused, GitModelError, Invalid, Refused
 from gitmodel.registry.health.checking import check
 
-HEAD = 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n'
 PRODUCTION = '[[stages]]\nname = "production"\n'
 
-# The text after `staging` in gitmodel.toml, and the key and text of the expected error.
+# The text after the two stages in gitmodel.toml, and the key and words of the expected error.
 BROKEN = {
-    "a stage listed twice, the first with a gate": (f"{PRODUCTION}\n{GOOD}\n{PRODUCTION}", "stages[2].name", "already"),
-    "a stage listed twice, the second with a gate": (
-        f"{PRODUCTION}\n{PRODUCTION}\n{GOOD}",
-        "stages[2].name",
-        "already",
-    ),
-    "a stage listed in another case": (
-        f'{PRODUCTION}\n[[stages]]\nname = "Production"\n\n{GOOD}',
-        "stages[2].name",
-        "already",
-    ),
-    "after as text": (f'{PRODUCTION}after = "staging"\n', "stages[1].after", "takes an array"),
-    "an empty after": (f"{PRODUCTION}after = []\n", "stages[1].after", "empty list"),
-    "after in another case": (f'{PRODUCTION}after = [\n    "Staging",\n]\n', "stages[1].after", "no stage"),
+    "a stage listed twice, the first with a gate": (f"\n{GOOD}\n{PRODUCTION}", "stages[2].name", "already"),
+    "a stage listed twice, the second with a gate": (f"\n{PRODUCTION}\n{GOOD}", "stages[2].name", "already"),
+    "a stage listed in another case": (f'\n[[stages]]\nname = "Production"\n\n{GOOD}', "stages[2].name", "already"),
+    "after as text": ('after = "staging"\n', "stages[1].after", "takes an array"),
+    "an empty after": ("after = []\n", "stages[1].after", "empty list"),
+    "after in another case": ('after = [\n    "Staging",\n]\n', "stages[1].after", "no stage"),
     "after with an unknown place beside a known one": (
-        f'{PRODUCTION}after = [\n    "none",\n    "stagin",\n]\n',
+        'after = [\n    "none",\n    "stagin",\n]\n',
         "stages[1].after",
         "no stage",
     ),
-    "after twice the same": (f'{PRODUCTION}after = [\n    "none",\n    "none",\n]\n', "stages[1].after", "sorted"),
-    "an empty list of gates": (f"{PRODUCTION}gates = []\n", "stages[1].gates", "empty list"),
-    "gates as text": (f'{PRODUCTION}gates = "good"\n', "stages[1].gates", "array of tables"),
-    "a gate without an expression": (
-        f'{PRODUCTION}\n[[stages.gates]]\nname = "good"\n',
-        "gates[0].expression",
-        "missing",
-    ),
+    "after twice the same": ('after = [\n    "none",\n    "none",\n]\n', "stages[1].after", "sorted"),
+    "an empty list of gates": ("gates = []\n", "stages[1].gates", "empty list"),
+    "gates as text": ('gates = "good"\n', "stages[1].gates", "array of tables"),
+    "a gate without an expression": ('\n[[stages.gates]]\nname = "good"\n', "gates[0].expression", "missing"),
     "a gate whose expression is a number": (
-        f'{PRODUCTION}\n[[stages.gates]]\nname = "good"\nexpression = 1\n',
+        '\n[[stages.gates]]\nname = "good"\nexpression = 1\n',
         "gates[0].expression",
         "takes text",
     ),
     "a gate whose expression is empty": (
-        f'{PRODUCTION}\n[[stages.gates]]\nname = "good"\nexpression = ""\n',
+        '\n[[stages.gates]]\nname = "good"\nexpression = ""\n',
         "gates[0].expression",
         "cannot be read",
     ),
     "a gate whose expression is malformed": (
-        f'{PRODUCTION}\n{GOOD}\n[[stages.gates]]\nname = "better"\nexpression = "metadata.accuracy = 1"\n',
+        f'\n{GOOD}\n[[stages.gates]]\nname = "better"\nexpression = "metadata.accuracy = 1"\n',
         "stages[1].gates[1].expression",
         "write == to compare",
     ),
-    "two gates of one name": (f"{PRODUCTION}\n{GOOD}\n{GOOD}", "stages[1].gates", "one name"),
-    "two gates of one name in two cases": (
-        f"{PRODUCTION}\n{GOOD}\n{GOOD.replace('good', 'Good')}",
-        "stages[1].gates",
-        "one name",
-    ),
-    "a gate called after": (f"{PRODUCTION}\n{GOOD.replace('good', 'after')}", "stages[1].gates", "called after"),
-    "proposal_only as text": (f'{PRODUCTION}proposal_only = "no"\n', "stages[1].proposal_only", "true or false"),
-    "signed as a number": (f"{PRODUCTION}signed = 0\n", "stages[1].signed", "true or false"),
-    "rollback of another word": (f'{PRODUCTION}rollback = "Direct"\n', "stages[1].rollback", "direct"),
-    "a name of another type": (f"{PRODUCTION}\n[[stages]]\nname = 7\n", "stages[2].name", "takes text"),
-    "an entry without a name": (f"{PRODUCTION}\n[[stages]]\nproposal_only = true\n", "stages[2].name", "missing"),
-    "a name that is no name": (f'{PRODUCTION}\n[[stages]]\nname = "production "\n', "stages[2].name", "takes a name"),
-    "a word that no stage can have": (f'{PRODUCTION}\n[[stages]]\nname = "Latest"\n', "stages[2].name", "cannot be"),
-    "a key that is not known": (f"{PRODUCTION}quorum = 2\n", "stages[1].quorum", "does not know"),
-    "a known key in another case": (f"{PRODUCTION}Proposal_only = true\n", "stages[1].Proposal_only", "does not know"),
-    "a key of a gate that is not known": (
-        f"{PRODUCTION}\n{GOOD}severity = 1\n",
-        "stages[1].gates[0].severity",
-        "does not know",
-    ),
-    "stages in another case": (
-        f"{PRODUCTION}\n{(PRODUCTION + GOOD).replace('[[stages', '[[Stages')}",
-        "Stages",
-        "not read",
-    ),
-    "the singular of stages": (
-        f"{PRODUCTION}\n{(PRODUCTION + GOOD).replace('[[stages', '[[stage')}",
-        "stage",
-        "not read",
-    ),
-    "the singular of gates": (
-        f"{PRODUCTION}\n{GOOD.replace('stages.gates', 'stages.gate')}",
-        "stages[1].gate",
-        "does not know",
-    ),
+    "two gates of one name": (f"\n{GOOD}\n{GOOD}", "stages[1].gates", "one name"),
+    "two gates of one name in two cases": (f"\n{GOOD}\n{GOOD.replace('good', 'Good')}", "stages[1].gates", "one name"),
+    "a gate called after": (f"\n{GOOD.replace('good', 'after')}", "stages[1].gates", "called after"),
+    "proposal_only as text": ('proposal_only = "no"\n', "stages[1].proposal_only", "true or false"),
+    "signed as a number": ("signed = 0\n", "stages[1].signed", "true or false"),
+    "rollback of another word": ('rollback = "Direct"\n', "stages[1].rollback", "direct"),
+    "a name of another type": ("\n[[stages]]\nname = 7\n", "stages[2].name", "takes text"),
+    "an entry without a name": ("\n[[stages]]\nproposal_only = true\n", "stages[2].name", "missing"),
+    "a name that is no name": ('\n[[stages]]\nname = "production "\n', "stages[2].name", "takes a name"),
+    "a word that no stage can have": ('\n[[stages]]\nname = "Latest"\n', "stages[2].name", "cannot be"),
+    "a key that is not known": ("quorum = 2\n", "stages[1].quorum", "does not know"),
+    "a known key in another case": ("Proposal_only = true\n", "stages[1].Proposal_only", "does not know"),
+    "a key of a gate that is not known": (f"\n{GOOD}severity = 1\n", "stages[1].gates[0].severity", "does not know"),
+    "stages in another case": (f"\n{(PRODUCTION + GOOD).replace('[[stages', '[[Stages')}", "Stages", "not read"),
+    "the singular of stages": (f"\n{(PRODUCTION + GOOD).replace('[[stages', '[[stage')}", "stage", "not read"),
+    "the singular of gates": (f"\n{GOOD.replace('stages.gates', 'stages.gate')}", "stages[1].gate", "does not know"),
 }
 
 
@@ -108,7 +75,7 @@ def test_no_version_enters_a_stage_with_invalid_rules_and_the_refusal_names_file
     repo = client.repository.common_dir
     iris = client.get_model("iris")
     recorded = stage_text(iris, 3)
-    editing.edit(repo, {"gitmodel.toml": HEAD + text})
+    editing.edit(repo, {"gitmodel.toml": TWO_STAGES + text})
     before = editing.state(repo)
     for force in (False, True):
         with pytest.raises(GateRefused, match=rf"(?s)gitmodel.toml, key .*\b.*({words})") as caught:
@@ -129,14 +96,14 @@ def test_no_version_enters_a_stage_with_invalid_rules_and_the_refusal_names_file
 
 
 def test_invalid_rules_of_one_stage_do_not_stop_promotions_to_another_stage(client):
-    editing.edit(client.repository.common_dir, {"gitmodel.toml": f"{HEAD}{PRODUCTION}quorum = 2\n"})
+    editing.edit(client.repository.common_dir, {"gitmodel.toml": f"{TWO_STAGES}quorum = 2\n"})
     client.get_model("iris").get_version(3).set_stage("staging")
     assert client.get_version("iris@staging").number == 3
 
 
 @pytest.mark.parametrize("format", ["1.0", "1.1", "1.7"])
 def test_an_unknown_rule_of_a_stage_stops_promotions_in_each_version_of_the_format(client, code_repo, format):
-    text = f"{HEAD}{PRODUCTION}quorum = 2\n".replace("1.2", format)
+    text = f"{TWO_STAGES}quorum = 2\n".replace("1.2", format)
     editing.edit(client.repository.common_dir, {"gitmodel.toml": text})
     code, out, err = run_apart(code_repo, "promote", "iris@3", "production")
     assert (code, out) == (6, "")
@@ -149,7 +116,7 @@ def test_an_unknown_rule_of_a_stage_stops_promotions_in_each_version_of_the_form
 
 @pytest.mark.parametrize("format", ["1.0", "1.1", "1.7"])
 def test_an_unknown_key_outside_of_stages_stops_neither_promotions_nor_new_versions(client, format):
-    text = f"{HEAD.replace('1.2', format)}{PRODUCTION}".replace("[[stages]]", 'colour = "red"\n\n[[stages]]', 1)
+    text = f"{TWO_STAGES.replace('1.2', format)}".replace("[[stages]]", 'colour = "red"\n\n[[stages]]', 1)
     editing.edit(client.repository.common_dir, {"gitmodel.toml": f"{text}\n[runs]\nkeep = 3\n\n[review]\nby = 2\n"})
     client.get_model("iris").get_version(3).set_stage("production")
     assert client.get_version("iris@production").number == 3
@@ -165,7 +132,7 @@ def test_a_promotion_is_refused_if_gitmodel_toml_is_missing(client, code_repo):
 
 
 def test_a_change_of_a_setting_does_not_overwrite_an_invalid_gitmodel_toml(client, tmp_path):
-    editing.edit(client.repository.common_dir, {"gitmodel.toml": HEAD + BROKEN["an empty after"][0]})
+    editing.edit(client.repository.common_dir, {"gitmodel.toml": TWO_STAGES + BROKEN["an empty after"][0]})
     before = editing.state(client.repository.common_dir)
     with pytest.raises(GitModelError, match="empty list"):
         client.add_store("other", (tmp_path / "other").as_uri())
@@ -175,7 +142,7 @@ def test_a_change_of_a_setting_does_not_overwrite_an_invalid_gitmodel_toml(clien
 def test_a_direct_rollback_is_refused_if_a_rule_of_the_stage_is_unknown(client):
     iris = client.get_model("iris")
     iris.get_version(3).set_stage("production")
-    text = f'{HEAD}{PRODUCTION}rollback = "direct"\nquorum = 2\n'
+    text = f'{TWO_STAGES}rollback = "direct"\nquorum = 2\n'
     editing.edit(client.repository.common_dir, {"gitmodel.toml": text})
     with pytest.raises(GateRefused, match="quorum"):
         iris.rollback("production")
@@ -183,7 +150,7 @@ def test_a_direct_rollback_is_refused_if_a_rule_of_the_stage_is_unknown(client):
 
 def test_check_of_a_range_names_an_unknown_key_of_a_rule_in_text_and_json(client, code_repo):
     repo = client.repository.common_dir
-    editing.edit(repo, {"gitmodel.toml": f"{HEAD}{PRODUCTION}quorum = 2\n"})
+    editing.edit(repo, {"gitmodel.toml": f"{TWO_STAGES}quorum = 2\n"})
     editing.run(repo, "update-ref", "refs/heads/topic", editing.BRANCH)
     editing.edit(repo, {STAGE: stage_text(client.get_model("iris"), 3)}, onto="refs/heads/topic")
     (problem,) = client.check_between("gitmodel..topic").problems
