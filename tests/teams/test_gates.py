@@ -44,7 +44,7 @@ class TestRefusals:
         message = "good: needs 0.9; ask ada; not reviewed"
         (found,) = (finding for finding in doctor.examine(client.repository, None) if finding.about == "tag")
         assert message in found.message
-        assert found.hint == "run `git model rollback iris production` to take it back"
+        assert found.hint == "run `git model rollback iris production` to undo the recorded change"
         (state,) = iris.stages
         assert message in state.doubt
         assert cell_text.pending_word(state.refusal) == "recorded, refused by its rules"

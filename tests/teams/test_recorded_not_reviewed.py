@@ -220,7 +220,7 @@ class TestHistory:
         found = [one for one in doctor.examine(client.repository, None) if one.about == "tag"]
         assert any("recorded, not reviewed" in one.message for one in found)
         assert [one.hint for one in found] == [
-            f"run `git model rollback iris {stage}` to take it back" for stage in ("staging", "production")
+            f"run `git model rollback iris {stage}` to undo the recorded change" for stage in ("staging", "production")
         ]
 
     def test_history_and_blame_ignore_direct_changes(self, client, iris, main, code_repo):

@@ -1,1 +1,1 @@
-"""The changes that verbs make: pure functions from a snapshot to the files and tags to write."""
+"""Planning changes: pure functions from a snapshot to the files and tags to write, such as `plan_promotion`."""

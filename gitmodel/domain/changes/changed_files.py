@@ -1,4 +1,4 @@
-"""The files of a commit with planned changes. Pure."""
+"""The files that a commit will have after a planned change. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from gitmodel.errors import Invalid
 
 
 class ChangedFiles:
-    """The files of a commit with changes (None: deleted); implements `domain.snapshots.snapshot_sources.Files`."""
+    """The files of a commit after *changes*, which map paths to new contents (None: the file is deleted).
+
+    Implements `domain.snapshots.snapshot_sources.Files`.
+    """
 
     def __init__(self, base: Files, changes: Mapping[str, bytes | None]) -> None:
         self._base = base
@@ -47,7 +50,7 @@ class ChangedFiles:
         return tuple(sorted(found))
 
     def _left(self, folder: str) -> bool:
-        """Return True if a file below *folder* remains after the changes."""
+        """Return True if the changes leave at least one file in *folder*."""
         return any(
             (path not in self._changes or self._changes[path] is not None)
             if path.endswith(".toml")

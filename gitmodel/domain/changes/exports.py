@@ -1,6 +1,6 @@
-"""The content of an export, and the files that an import writes. Pure; the archive is `stores/artifacts/archives.py`.
+"""The records in an export, and the files that an import writes. Pure; `stores/artifacts/archives.py` packs the file.
 
-An export has the records of one version: those of its model, the version itself, and the runs that created it.
+An export has the records of one version: of its model, of the version itself, and of the runs that created it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OBJECTS = "sha256"
 
 
 class Export(Frozen):
-    """The records of an export: the version of *model*, the model as *described*, and its *runs*."""
+    """The records of an export: the version, the record *described* of its *model*, and the *runs* that created it."""
 
     model: str
     described: ModelRecord
@@ -34,7 +34,7 @@ class Export(Frozen):
 
     @property
     def reference(self) -> str:
-        """The reference of the version in the registry that exported it."""
+        """The reference of the version, such as `iris@4`, in the registry that exported it."""
         return f"{self.model}@{self.version.number}"
 
 
@@ -46,7 +46,7 @@ class Imported(Frozen):
 
 
 def read_export(found: Mapping[str, bytes]) -> Export:
-    """Return the records of an export at these paths. Raises Invalid unless the records belong to one version."""
+    """Parse the files *found* in an export, by path. Raises Invalid unless their records belong to one version."""
     model: tuple[str, ModelRecord] | None = None
     version: tuple[str, VersionRecord] | None = None
     runs = []
@@ -79,9 +79,9 @@ def read_export(found: Mapping[str, bytes]) -> Export:
 def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef, *, verb: str = "Import") -> Change[Imported]:
     """Import the version of *export* into *model*, which is created if it does not exist.
 
-    The version keeps its number if the number is higher than all others. Otherwise the version gets the next number,
-    also in the records of its runs. If the version was imported before, nothing changes. Raises Conflict for a name
-    that is taken, NotFound for a model that was deleted.
+    The version keeps its number if the number is higher than all numbers of *model*. Otherwise the version gets the
+    next free number, and the imported records of its runs name that number, too. If the version was imported before,
+    nothing changes. Raises Conflict if the name of the version is taken, NotFound if *model* was deleted.
     """
     known_as, settled = snapshot.model_to_change(model)
     name = snapshot.current_name(known_as)
@@ -140,7 +140,7 @@ def _over(snapshot: Snapshot, files: Mapping[str, bytes | None]) -> Snapshot:
 
 
 def needed(export: Export) -> Iterable[str]:
-    """Return the digests of the version's own artifacts, which an import needs; without the files of folders."""
+    """Return the digests of the version's artifacts, all of which an import needs. A folder counts as one artifact."""
     return dict.fromkeys(link.digest for link in export.version.links if not link.is_external)
 
 

@@ -24,8 +24,8 @@ def plan_registration(
 ) -> Change[str]:
     """Create a model with the fields *given* (see `read_description`). Raises Conflict if the name is or was in use.
 
-    With *exist_ok*, an existing model stays unchanged. If a pull noted that the name belonged to another model, deletes
-    this note, because the name belongs to the new model now.
+    With *exist_ok*, an existing model stays unchanged. If a pull renamed an earlier local model of this name, also
+    deletes the clone's note of that, because the name means the new model now.
     """
     check_name(name, "model")
     if exist_ok and snapshot.has_model(name):
@@ -73,7 +73,7 @@ def plan_update(
 
 
 def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
-    """Rename a model: its files move, its tags are created again, and the old name leads to the new one."""
+    """Rename a model: move its files, create its tags under the new name, and record that *old* now means *new*."""
     check_name(new, "model")
     record = snapshot.model(old)
     _check_free(snapshot, new)
@@ -100,8 +100,8 @@ def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
 def left_behind(snapshot: Snapshot) -> dict[str, StageRef | None]:
     """Return the stage files under former names of models, each with its stage.
 
-    Such files come from proposals that were made before the rename, and are never read. The stage is None for an
-    archived marker.
+    They were added by merging proposals that were made before the rename. gitmodel never reads them. The stage is None
+    for an archived marker.
     """
     found: dict[str, StageRef | None] = {}
     for name in snapshot.model_names():
@@ -115,7 +115,10 @@ def left_behind(snapshot: Snapshot) -> dict[str, StageRef | None]:
 
 
 def plan_clearance(snapshot: Snapshot) -> Change[tuple[str, ...]]:
-    """Remove the files that `left_behind` finds, except files of stages whose tag still has the former name."""
+    """Remove the files that `left_behind` finds.
+
+    Keeps the file of a stage as long as the tag of the stage has the former name of the model.
+    """
     found = left_behind(snapshot)
     gone = {path: ref for path, ref in found.items() if ref is None or snapshot.tags.get(ref) is None}
     return Change(
@@ -154,7 +157,7 @@ def plan_deletion(snapshot: Snapshot, name: str, *, now: datetime, why: Justific
 
 
 def read_words(given: Iterable[str]) -> tuple[str, ...]:
-    """Return *given* if it is a list of non-empty texts, as tags are. Raises UsageError.
+    """Return *given*, a list of tags or similar words, as a tuple. Raises UsageError unless all are non-empty texts.
 
     >>> read_words(["baseline", ""])
     Traceback (most recent call last):
@@ -171,7 +174,7 @@ def read_words(given: Iterable[str]) -> tuple[str, ...]:
 
 
 class TagChanges(NamedTuple):
-    """Changes of tags: *whole* (unless None) replaces all tags; then *remove* are removed, and *add* are added.
+    """Changes of tags. First *whole* replaces all tags (None: keep them), then *remove* is removed and *add* is added.
 
     >>> TagChanges(add=("c",), remove=("a",)).of("iris@1", ("a", "b"))
     ('b', 'c')
@@ -183,7 +186,7 @@ class TagChanges(NamedTuple):
 
     @classmethod
     def read(cls, whole: Iterable[str] | None, add: Iterable[str], remove: Iterable[str]) -> TagChanges:
-        """Read the tags to add and to remove. Raises UsageError if these tags contradict each other or *whole*."""
+        """Read the tags to add and to remove. Raises UsageError if both name a tag, or *whole* is given, too."""
         read = cls(whole, read_words(add), read_words(remove))
         for name, words in (("add_tags", read.add), ("remove_tags", read.remove)):
             if whole is not None and words:
@@ -210,9 +213,9 @@ def changed_metadata(
 ) -> dict[str, Any]:
     """Return *old* with *values* and without the keys *remove*. A value of None also removes its key.
 
-    With *table*, the keys are those of this inner table of *old*. Raises UsageError for a key that is both set and
-    removed, and if *table* names another value; NotFound for a key in *remove* that *old* lacks. Errors name the object
-    *of*.
+    With *table*, changes keys of the inner table with this name in *old*. Raises UsageError for a key that is both set
+    and removed, and if the value *table* of *old* is not a table; NotFound for a key in *remove* that *old* lacks. *of*
+    is the object with the metadata, for the messages of errors.
 
     >>> changed_metadata("iris", {"a": 1, "b": 2}, {"c": 3, "a": None}, ["b"])
     {'c': 3}

@@ -1,4 +1,4 @@
-"""A planned change of the registry, before it becomes a commit; its justification, and the format it needs. Pure."""
+"""A change of the registry that is planned and not yet a commit, and the justification for a change. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ T = TypeVar("T")
 class Justification(Frozen):
     """The reason for a change, and whether the change overrides rules that refuse it.
 
-    *force* overrides the rules of a stage, which requires a reason, and allows deleting objects in use.
+    With *force*, a version enters a stage although it fails the rules, for which a *reason* is required; and a model or
+    version can be deleted although a stage or alias names it.
     """
 
     reason: str = ""
@@ -29,15 +30,22 @@ class Justification(Frozen):
 
 # eq=False, because nothing compares changes, and generating comparison methods would take 1 ms in each command.
 class Change(Frozen, Generic[T], eq=False):
-    """A planned change: files to write (None: delete) in one commit with this message, and the *result* for the caller.
+    """A planned commit on the metadata branch: its files and message, and effects on refs.
 
-    Stage tags follow their files and are not listed, with two exceptions: the tags of the stages *apply* move although
-    the file does not change, and the tags of the stages *drop* are deleted. *admitted* are `proposal_only` stages that
-    the change may change directly. *may_empty* are later stages that may become empty because their version moves to an
-    earlier stage. *numbers* are the (model, number) pairs that come into use. *settled* are references whose notes of a
-    renumbering are dropped, because the user confirmed the references. *renumbered* maps versions that callers know
-    under another number to their current number. *txn* is the transaction id by which a caller can find the commit; by
-    default a new id.
+    - *result*: returned to the caller after the commit.
+    - *subject*, *reason*, *trailers*: the message of the commit.
+    - *files*: the new content of each changed path (None: delete the file). If the file of a stage or alias changes,
+      the transaction also moves its tag.
+    - *apply*: stages and aliases whose tags move although their files do not change.
+    - *drop*: stages whose tags are deleted.
+    - *admitted*: `proposal_only` stages that this change may change without a proposal.
+    - *may_empty*: stages that may become empty because their version moves to an earlier stage.
+    - *numbers*: (model, number) of each new version, for reserving the number.
+    - *settled*: references that a pull renumbered. The clone's notes on them are deleted, because the user confirmed
+      the meaning of the references.
+    - *renumbered*: maps references that callers know, but that changed before the commit, to the current ones. The
+      clone keeps notes on them.
+    - *txn*: the transaction id, by which the caller can find the commit later. By default a new id.
     """
 
     result: T
@@ -56,7 +64,7 @@ class Change(Frozen, Generic[T], eq=False):
 
 
 def record_files(snapshot: Snapshot, path: str, record: Record) -> dict[str, bytes | None]:
-    """Return the file *path* with *record*, and gitmodel.toml if the record needs a newer format than it names."""
+    """Return the file *path* with *record*, and gitmodel.toml if its format must be raised because of *record*."""
     return {path: codec.encode(record), **registry_file(snapshot, snapshot.registry(), record)}
 
 

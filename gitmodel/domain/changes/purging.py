@@ -25,7 +25,7 @@ class Purge(NamedTuple):
 
 
 def purges(snapshot: Snapshot) -> Mapping[str, Purge]:
-    """Return all tombstones by digest. An unreadable tombstone counts, so that damage does not restore the artifact."""
+    """Return all tombstones by digest. A damaged tombstone counts, too, because the artifact stays erased."""
     found: dict[str, Purge] = {}
     for shard in snapshot.files.names(paths.PURGED):
         folder = f"{paths.PURGED}/{shard}"
@@ -50,7 +50,7 @@ def purge_of(snapshot: Snapshot, digest: str) -> Purge | None:
 
 
 def plan_purge(snapshot: Snapshot, digests: Iterable[str], reason: str, now: datetime) -> Change[list[str]]:
-    """Write the tombstones of *digests*. Existing tombstones are kept. The result are the new digests."""
+    """Write the tombstones of *digests*. Keeps existing tombstones. Its result is the list of digests without one."""
     new = [digest for digest in digests if purge_of(snapshot, digest) is None]
     if not new:
         return Change(new)

@@ -1,4 +1,4 @@
-"""The differences between two states of the rules of stages, in words. Pure."""
+"""Describing the differences between old and new rules of stages in words. Pure."""
 
 from __future__ import annotations
 

@@ -53,9 +53,9 @@ class RulesEdit(ABC):
 class Settings:
     """The settings of a stage to change; None keeps a setting.
 
-    *after* are the places from which a version may enter; () allows any place. *proposal_only*, *signed* and
-    *direct_rollback* are the rules with these names in `gitmodel.toml`. *before* is the stage that comes next in the
-    order.
+    *after* are the places from which a version may enter; () allows any place. *proposal_only* and *signed* are the
+    keys of `gitmodel.toml`; *direct_rollback* sets its key `rollback` to "direct". The stage moves directly before
+    the stage *before*.
     """
 
     after: Iterable[str] | None = None
@@ -76,7 +76,7 @@ class Settings:
         )
 
     def place(self, rule: StageRule, others: tuple[StageRule, ...], at: int) -> tuple[StageRule, ...]:
-        """Return *others* with *rule* at its place in the order; without *before*, at the position *at*."""
+        """Return *others* with *rule* inserted before the stage *before*, or at position *at* if *before* is None."""
         if self.before is not None:
             names = [other.name for other in others]
             if self.before not in names:
@@ -85,7 +85,7 @@ class Settings:
         return (*others[:at], rule, *others[at:])
 
     def check(self, registry: RegistryRecord, stage: str) -> None:
-        """Raise UsageError for a place or stage that the registry does not have."""
+        """Raise UsageError if *after* or *before* names a place or stage that the registry does not have."""
         if self.before is not None:
             check_stage(self.before, registry)
         places = (*registry.stage_names, stage, ARCHIVED, NONE)
@@ -193,7 +193,7 @@ class RemoveStage(RulesEdit):
 class AddGate(RulesEdit):
     """Add a gate to a stage: an *expression* that a version must satisfy, and the *message* if it does not.
 
-    *again* replaces an existing gate of this name.
+    With *again*, the new gate replaces an existing gate of this name.
 
     >>> client.propose(rules=[AddGate("production", "accuracy", "metadata.accuracy >= 0.9")])      # doctest: +SKIP
     """
@@ -288,7 +288,7 @@ def _with_gates(registry: RegistryRecord, stage: str, gates: tuple[GateRule, ...
 
 
 def _refuse_direct(snapshot: Snapshot, edit: RulesEdit) -> None:
-    """Raise Refused for a stage that is `proposal_only`, unless the change is for a proposal."""
+    """Raise Refused if *edit* changes a `proposal_only` stage, unless the change becomes a proposal."""
     before = snapshot.committed or snapshot
     if not snapshot.proposed and any(rule.proposal_only for rule in before.rules(edit.stage)):
         raise Refused(

@@ -43,8 +43,8 @@ def plan_run(snapshot: Snapshot, record: RunRecord) -> Change[str]:
 def with_runs(snapshot: Snapshot, change: Change[T], runs: Iterable[RunRecord]) -> Change[T]:
     """Return *change* with the records of *runs*, each unless the registry has the same run already.
 
-    The versions that a run created do not count in this comparison, because the record of a run never changes. Raises
-    Conflict if another run has the same id.
+    A record with other created versions is still the same run: the first record is kept, because the record of a run
+    never changes. Raises Conflict if another run has the same id.
     """
     files = dict(change.files)
     for record in runs:
@@ -56,7 +56,10 @@ def with_runs(snapshot: Snapshot, change: Change[T], runs: Iterable[RunRecord]) 
 
 
 def with_versions(record: RunRecord, now: Callable[[str], str | None]) -> RunRecord:
-    """Return *record* with each reference to a version replaced by the result of *now*; None removes the reference."""
+    """Return *record* with changed references to versions.
+
+    *now* gets each reference and returns the new one, or None to remove the reference.
+    """
     versions = sorted(found for found in map(now, record.versions) if found is not None)
     steps = (replace(step, version=now(step.version)) if step.version else step for step in record.steps)
     return replace(record, versions=tuple(versions), steps=tuple(steps))
@@ -85,7 +88,7 @@ def named_run(given: str, known: Iterable[str]) -> str | None:
 
 
 def check_run(record: RunRecord) -> RunRecord:
-    """Return *record* as it is read after it was written. Raises UsageError if a value has a wrong type or form."""
+    """Return *record* as reading its file would return it. Raises UsageError if a value has a wrong type or form."""
     try:
         if not paths.run_file(record.id):
             raise Invalid(f"{record.id!a} is not the id of a run")

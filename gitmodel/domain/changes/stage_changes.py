@@ -1,4 +1,4 @@
-"""Refusing changes of stages before they are recorded. The hint is the command to type instead. Pure."""
+"""Refusing forbidden changes of stages before they are recorded; hints name the command to run instead. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gitmodel.errors import Refused
 
 
 class _Entry(NamedTuple):
-    """A stage's file as a change writes it: version *new* replaces *old*; None: the stage has no file."""
+    """A stage whose file a change writes: its version before (*old*) and after (*new*), None without a file."""
 
     ref: StageRef
     old: int | None
@@ -24,15 +24,16 @@ class _Entry(NamedTuple):
 
 
 def check_stage_changes(snapshot: Snapshot, change: Change[Any]) -> None:
-    """Raise Refused if *change* of *snapshot* is not allowed: see `refuse_direct` and `refuse_emptied`."""
+    """Raise Refused if *change* changes a stage that needs a proposal, or empties a later stage."""
     refuse_direct(snapshot, change)
     refuse_emptied(snapshot, change)
 
 
 def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
-    """Raise Refused if *change* touches a stage that is `proposal_only`; the hint is the `git model propose` line.
+    """Raise Refused if *change* changes a `proposal_only` stage without a proposal.
 
-    Accepts changes on the branch of a proposal, and of stages that *change* lists in `admitted`.
+    The hint is the `git model propose` command for the same change. Allows every change on the branch of a proposal,
+    and the stages in `change.admitted`.
     """
     entries = list(_entries(snapshot, change))
     if snapshot.proposed or not (entries or change.apply or change.drop):
@@ -54,7 +55,7 @@ def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
         if refusal is not None:
             raise Refused(
                 f"{ref.model} {ref.stage}: {refusal.reason}",
-                hint=f"run `git model rollback {ref.model} {ref.stage}` to take it back, then propose the change",
+                hint=f"run `git model rollback {ref.model} {ref.stage}` to undo the recorded change, then propose it",
             )
         raise Refused(
             f"the last recorded change of {_named(waiting)} is not in force yet (proposal_only)",
@@ -65,7 +66,7 @@ def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
 def refuse_emptied(snapshot: Snapshot, change: Change[Any]) -> None:
     """Raise Refused if *change* moves a version to an earlier stage, and its later stage becomes empty.
 
-    The order of stages is that of `gitmodel.toml`. Stages that the change lists in `may_empty` are allowed.
+    `gitmodel.toml` lists the stages from early to late. Allows the stages in `change.may_empty`.
     """
     order = snapshot.registry().stage_names
     entries = list(_entries(snapshot, change))
@@ -138,7 +139,7 @@ def _proposal(snapshot: Snapshot, change: Change[Any], entries: list[_Entry], ch
 
 
 def _is_new_name(change: Change[Any], model: str) -> bool:
-    """Return True if *change* renames another model to *model*; its stages are listed under the former name."""
+    """Return True if *change* renames a model to *model*. Its stages are then checked under the former name."""
     names = (what.model for what in map(paths.parse_path, change.files) if what is not None and what.kind == "model")
     return any(_new_name(change, name) == model for name in names)
 

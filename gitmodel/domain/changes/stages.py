@@ -19,9 +19,10 @@ from gitmodel.frozen import Frozen
 
 
 class Promotion(Frozen):
-    """The result of a stage change: *previous* was in the stage before; *archived* was archived by the change.
+    """The result of a change of a stage or alias: it now has *version* (None: it is empty), and had *previous* before.
 
-    *changed* is False if the stage was already in this state.
+    *archived* is the version that the change archived. *left* are the stages that the version left. *changed* is False
+    if there was nothing to change.
     """
 
     model: str
@@ -36,10 +37,10 @@ class Promotion(Frozen):
 class StageState(Frozen):
     """A stage or alias of a model: the version *recorded* on the branch, and the version *in_force* by the tag.
 
-    *forged* is the reason why the tag does not count, *refusal* the reason why a rule refuses to put the recorded
-    change in force. For *merged_by* see `StageTag`. *former* is True if the tag still has a former name of the model.
-    *untagged* is True if the stage is `signed` and has no tag: its first promotion is pending, or somebody deleted the
-    tag.
+    *forged* is the reason why readers refuse the tag, or "". *refusal* is the reason why a rule refuses to put the
+    recorded change in force, or None. *merged_by* is the commit that merged the tag's commit, as in `StageTag`.
+    *former* is True if the tag still has a former name of the model. *untagged* is True if the stage is `signed` and
+    has no tag: its first promotion is pending, or somebody deleted the tag.
     """
 
     name: str
@@ -54,12 +55,12 @@ class StageState(Frozen):
 
     @property
     def doubt(self) -> str:
-        """The refusal in words; "" if there is none."""
+        """The text of `refusal`, or ""."""
         return str(self.refusal or "")
 
     @property
     def pending(self) -> bool:
-        """True if the tag does not follow the branch yet."""
+        """True if the version in force is not the recorded version."""
         return self.recorded != self.in_force
 
 
@@ -78,9 +79,9 @@ class RecordedPlaces(NamedTuple):
 
 
 def recorded_places(snapshot: Snapshot, model: str) -> dict[str, int]:
-    """Return the version of each exclusive stage on the branch. Ignores `leftovers` of merges without conflicts.
+    """Return the version that the branch records for each exclusive stage, by stage.
 
-    A version in two stage files is in the stage that `gitmodel.toml` lists last.
+    If a merge left a version in the files of two stages, only the stage that `gitmodel.toml` lists last counts.
     """
     held: dict[str, int] = {}
     taken: set[int] = set()
@@ -107,7 +108,9 @@ def leftovers(snapshot: Snapshot, model: str) -> list[str]:
 
 
 def without_leftovers(snapshot: Snapshot, model: str, files: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
-    """Return *files* with the removal of the leftovers of *model*, except leftovers that only a proposal may remove.
+    """Return the changes *files*, extended by deleting the `leftovers` of *model*.
+
+    Keeps leftovers in a `proposal_only` stage, which only a proposal may change.
 
     Raises Invalid for a damaged stage or alias, because then the current state is unknown.
     """
@@ -178,8 +181,9 @@ def plan_promotion(
     """Put version *number* into the stage *to* (also "archived" and "none"), and archive its previous holder.
 
     Does not check the rules of the stage; `gates.plan_gated_promotion` does. *leave* allows a later stage to become
-    empty because the version leaves it. *again* records a version again that is already recorded in the stage, so that
-    the rules judge the new change. Raises NotFound, UsageError for an unknown stage, Refused for a failed version.
+    empty because the version leaves it. If the stage already has the version, normally writes no record; *again* writes
+    a new one, which the rules then judge as a new change. *forced* are the failed gates that the user overrides. Raises
+    NotFound, UsageError for an unknown stage, Refused for a failed version.
     """
     if to == LATEST:
         raise UsageError("'latest' is computed and cannot be set", hint="name a stage, or use `git model alias set`")
@@ -220,10 +224,10 @@ def plan_promotion(
 
 
 def _still_in_force(snapshot: Snapshot, model: str, number: int, *, to: str, leave: bool) -> Iterator[StageRef]:
-    """Yield the stages in which *number* is in force only by a tag, and whose tag its promotion to *to* deletes.
+    """Yield the stages whose tags must be deleted when version *number* enters the stage *to*.
 
-    On the branch, such a stage is empty. Keeps the tags of later stages without *leave*, and of stages that change only
-    after a review.
+    In these stages a tag still puts *number* in force, although the branch has already emptied the stage: a demotion is
+    pending. Omits stages that only a proposal may change and, without *leave*, stages after *to*.
     """
     stages = snapshot.registry().stage_names
     closed = snapshot.closed_stages
@@ -280,7 +284,7 @@ def plan_alias(snapshot: Snapshot, model: str, number: int, alias: str, *, reaso
 def plan_alias_removal(snapshot: Snapshot, model: str, alias: str, *, reason: str = "") -> Change[Promotion]:
     """Remove *alias* of *model*, which may be a former name. Raises NotFound if the alias does not exist.
 
-    Also removes the file of a word that cannot be an alias, such as the name of a stage. In this case no tag changes.
+    If *alias* cannot be an alias, as the name of a stage, only removes the file, which readers ignore.
     """
     model = snapshot.current_name(model)
     snapshot.model(model)
@@ -322,7 +326,7 @@ def promotable(snapshot: Snapshot, model: str, number: int) -> VersionRecord:
 
 
 def places_of(snapshot: Snapshot, model: str, number: int) -> list[str]:
-    """Return every place of version *number*: stages and aliases, recorded or in force, and "archived"."""
+    """Return the stages and aliases that have version *number*, recorded or in force, and "archived" if it is."""
     found = [state.name for state in stage_states(snapshot, model) if number in (state.recorded, state.in_force)]
     return [*found, ARCHIVED] if snapshot.is_archived(model, number) else found
 
@@ -347,7 +351,7 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
     files: dict[str, bytes | None] = {paths.stage_file(model, name): None for name in left}
     archived = snapshot.is_archived(model, number)
     if archive and (files or not archived):
-        # Written even if the marker exists, which otherwise would be removed as a leftover of a merge.
+        # Even if the marker exists: `without_leftovers` deletes it unless *files* has it.
         files[paths.archived_file(model, number)] = ARCHIVED_MARKER
     if archived and not archive:
         files[paths.archived_file(model, number)] = None
@@ -366,7 +370,7 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
 
 
 def _applied(snapshot: Snapshot, ref: StageRef, result: Promotion) -> Change[Promotion]:
-    """Plan to put the promotion in force if it is only recorded. Writes no new record."""
+    """Return a change without files, which moves the tag of *ref* if it does not name the recorded version yet."""
     tag = snapshot.tags.get(ref)
     current = tag is not None and not tag.forged and tag.record is not None and tag.record.version == result.version
     return Change(replace(result, changed=not current), apply=() if current else (ref,))

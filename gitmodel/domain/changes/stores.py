@@ -14,7 +14,8 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused
 
 DEFAULT = "default"
-# The clone's own store, if another store is the default. It has copies, and artifacts that are not pushed yet.
+# The store inside each clone. If the default store is elsewhere, the clone's store has cached copies and artifacts
+# that are not pushed yet.
 CLONE = "clone"
 # The keys of `gitmodel.toml` that define the stores.
 KEYS = "store", "stores"

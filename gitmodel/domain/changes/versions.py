@@ -32,7 +32,9 @@ def plan_version(
     wanted: int | None = None,
     txn: str = "",
 ) -> Change[int]:
-    """Create the version that *draft* describes, with the number *reserved* or *wanted*, or else the next free number.
+    """Create the version that *draft* describes.
+
+    Its number is *reserved*, which the caller reserved before, or *wanted*, which the user chose, or the next free one.
 
     The numbers that *wanted* skips become deleted versions, except reserved numbers. *txn* is the transaction id of
     the commit; by default a new id.
@@ -104,7 +106,7 @@ def plan_change(
 ) -> Change[int]:
     """Replace the record of version *number* by the result of *change*.
 
-    *what* is the subject ("Set rows of iris 4").
+    *what* is the subject of the commit, such as "Set rows of iris 4".
     """
     snapshot.model(model)
     old = snapshot.present_version(model, number)
@@ -127,7 +129,7 @@ def plan_version_update(
     description: str | None = None,
     tags: TagChanges = TagChanges(),
 ) -> Change[int]:
-    """Change the description and tags of a version, or give a name to a version without one."""
+    """Change the description and tags of a version, and name it if it has no name yet."""
 
     def change(old: VersionRecord) -> VersionRecord:
         if name is not None and old.name not in (None, name):
@@ -186,7 +188,10 @@ def plan_version_deletion(
 
 
 def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[ArtifactLink]) -> Change[int]:
-    """Add artifact links to a version. Raises Conflict for an existing name with other content, Refused if in use."""
+    """Add artifact links to a version.
+
+    Raises Conflict if an artifact with the name has other content, Refused if a stage or alias has the version.
+    """
     new = tuple(links)
 
     def change(old: VersionRecord) -> VersionRecord:
@@ -195,7 +200,7 @@ def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[Arti
         for link in new:
             there = links.get(link.name)
             if there is not None and records.links_digest([there]) == records.links_digest([link]):
-                # keep the recorded file name, because scripts may refer to the name
+                # the version keeps its recorded file name, because scripts may use the name
                 moved = (link.uri, link.version_id, link.digest_by)
                 links[link.name] = replace(
                     there,
@@ -270,10 +275,10 @@ def plan_metadata(
 ) -> Change[int]:
     """Set metadata of a version, of its artifact *on*, or of its attachment *attached*. None removes a key.
 
-    With *table*, the keys are those of an inner table.
+    With *table*, changes the keys of the inner table with this name.
 
-    The version may be in use. Raises NotFound for a missing key in *remove*, UsageError for a key that is both set and
-    removed, and if both *on* and *attached* are given.
+    A version in a stage can be changed, too. Raises NotFound for a missing key in *remove*; UsageError for a key that
+    is both set and removed, and if both *on* and *attached* are given.
     """
     if on is not None and attached is not None:
         raise UsageError(
@@ -348,9 +353,10 @@ def missing_artifact(reference: str, name: str, record: VersionRecord, outputs: 
 def check_free_name(
     snapshot: Snapshot, model: str, name: str, *, runs: Iterable[str] = (), instead: str = "choose another"
 ) -> None:
-    """Raise Conflict or UsageError if *name* cannot be the name of a new version of *model*, which *runs* made.
+    """Raise Conflict or UsageError if a new version of *model* cannot have *name*.
 
-    If a version has the name, the hint ends in *instead*.
+    *runs* are the runs that made the version: they may have reserved the name. If another version has the name, the
+    hint ends in *instead*.
     """
     _check_name_allowed(snapshot, model, name)
     snapshot.check_not_reserved(model, name, runs=runs)
@@ -362,7 +368,7 @@ def check_free_name(
 
 
 def _check_name_allowed(snapshot: Snapshot, model: str, name: str) -> None:
-    """Raise UsageError for a word that cannot be the name of a version, Conflict for an alias of *model*."""
+    """Raise UsageError if no version can have *name*, Conflict if *model* has an alias *name*."""
     check_version_name(name)
     if fold(name) in map(fold, snapshot.registry().stage_names):
         raise UsageError(f"{name} is a stage, and cannot be the name of a version", hint=f"for example v-{name}")

@@ -254,7 +254,7 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
                     message = f"{ref.name} is at {state.in_force or 'nothing'}, and the branch records {recorded}"
                     refusal = None if state.alias else in_force.refusal(repository, snapshot, ref)
                     if refusal is not None:
-                        hint = f"run `git model rollback {model} {state.name}` to take it back"
+                        hint = f"run `git model rollback {model} {state.name}` to undo the recorded change"
                         hint = hint if snapshot.current_name(model) == model else refusal.way_out or ""
                         yield Finding("tag", f"{message}: {refusal.reason}", hint, grave=False)
                     else:
