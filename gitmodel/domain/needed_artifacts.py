@@ -1,4 +1,4 @@
-"""The artifacts that the registry needs in its stores. A damaged record does not hide the artifacts of others. Pure."""
+"""Reading all versions of a model, even if records are damaged, to find the artifacts that stores must keep. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from gitmodel.errors import Invalid
 
 
 def every_version(snapshot: Snapshot, model: str) -> Iterator[tuple[str, VersionRecord | Invalid]]:
-    """Yield every version of *model* as `MODEL@NUMBER` with its record or error, by number.
+    """Yield every version of *model* by number: its reference `MODEL@NUMBER`, and its record or the error.
 
-    For a missing folder of versions, yields *model* with the error, before the versions of the other folders.
+    For a folder of versions that cannot be read, yields *model* and the error.
     """
     folder = f"{paths.model_folder(model)}/versions"
     folders = [folder]

@@ -1,4 +1,4 @@
-"""The refs that a push moves, from the input of git's hooks. Pure: text in, values out."""
+"""Parsing the refs that a push moves from the text that git passes to hooks. Pure: text in, values out."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid, is_oid
 from gitmodel.domain.schema.refs import STAGE_TAGS, rules_ref
 from gitmodel.errors import UsageError
 
-# The push option (`git help push`) that corresponds to `check --force`.
+# The option of `git push -o` with which the hook of the server checks the push as `git model check --force` does.
 FORCE_OPTION = "gitmodel.force"
 
 
 class Update(NamedTuple):
-    """A ref that a push moves: full name, old and new id (None: no object)."""
+    """A ref that a push moves: its full name, old id and new id (None: the ref did not exist, or is deleted)."""
 
     ref: str
     old: Oid | None
@@ -21,7 +21,7 @@ class Update(NamedTuple):
 
 
 def concerns(update: Update, branch: str) -> bool:
-    """Return True if *update* moves the metadata *branch*, its tag of the rules in force or a ref of stage tags."""
+    """Return True if *update* moves the metadata *branch*, its rules tag or a stage tag."""
     return update.ref in (branch, rules_ref(branch)) or update.ref.startswith(STAGE_TAGS)
 
 

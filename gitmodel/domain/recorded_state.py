@@ -1,4 +1,4 @@
-"""The registry at a past commit, in which the recorded stages count as in force. Pure."""
+"""The registry at a past commit, with the stages as its files record them, because tags of that time are gone. Pure."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ _MOMENT = re.compile(
 def with_recorded_stages(
     snapshot: Snapshot, counting: Callable[[StageRef], StageRecord | None] | None = None
 ) -> Snapshot:
-    """Return *snapshot* with the stages of its own files instead of the current tags.
+    """Return *snapshot* with tags derived from its files: the version recorded for a stage counts as in force.
 
-    Without *counting*, every recorded change counts. Otherwise *counting* returns the record of a stage in the newest
-    change that counts by the stage's rules.
+    gitmodel reads past commits in this way, because stage tags only say what is in force now. With *counting*, the
+    version in a stage is the one in the record that *counting* returns: that of the newest change that the rules of the
+    stage allowed.
     """
     return replace(snapshot, tags=RecordedTags(replace(snapshot, tags=NoTags()), counting))
 
 
 class RecordedTags:
-    """The stage tags that the files of one commit imply; implements `domain.snapshots.snapshot_sources.Tags`."""
+    """Stage tags derived from the files of one commit; implements `domain.snapshots.snapshot_sources.Tags`."""
 
     all_known = True
 

@@ -179,7 +179,7 @@ def test_two_clones_with_random_changes_get_the_same_registry_and_lose_no_versio
         there = [version.metadata.get("id") for model in clients[0].list_models() for version in model.list_versions()]
         assert len(there) == len(set(there)), "two versions are the same version"
         # A pull leaves out local versions of a model that the other clone deleted, and says so.
-        if not any("is gone there" in str(line) for line in story.lines):
+        if not any("is gone at the remote" in str(line) for line in story.lines):
             assert story.made - set(there) <= story.deleted, "a version was lost"
         added = added_versions(bare)
         assert len(added) == len(set(added)), "a version number was used twice"

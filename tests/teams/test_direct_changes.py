@@ -172,6 +172,6 @@ def test_a_pull_leaves_out_changes_made_before_the_stage_became_proposal_only(ad
     editing.edit(ada.repository.common_dir, {"gitmodel.toml": PROPOSAL_ONLY})
     ada.push()
     done = bob.pull()
-    assert "production of iris takes only reviewed proposals there; the remote's was kept" in done.conflicts
+    assert "production of iris takes only reviewed proposals at the remote; the remote's was kept" in done.conflicts
     assert states(bob.get_model("iris")) == {"production": (2, 2), "staging": (1, 1)}
     assert check(bob.repository) == []

@@ -60,7 +60,7 @@ def test_a_pull_names_local_versions_of_a_model_that_the_remote_deleted(ada, bob
     bob.update_model("iris", title="Iris")
     conflicts = bob.pull().conflicts
     for named in (
-        "iris is gone there; the remote's was kept",
+        "iris is gone at the remote; the remote's was kept",
         "version 4 of iris, made here, is left out",
         "version 5 of iris, made here, is left out",
         "version 1 of iris was changed here (metadata.loss) and is gone at the remote; the remote's was kept",
@@ -264,7 +264,7 @@ def test_a_pull_names_a_model_registered_here_whose_name_the_remote_deleted_or_r
     bob.register_model("flower").create_version()
     conflicts = bob.pull().conflicts
     if there == "deleted":
-        assert "flower, registered here, is left out: a model of that name is gone there" in conflicts
+        assert "flower, registered here, is left out: a model of that name is gone at the remote" in conflicts
         assert "version 1 of flower, made here, is left out" in conflicts
     else:
         assert conflicts == ["flower was registered here, and is called rose at the remote; the remote's was kept"]

@@ -178,7 +178,7 @@ def test_a_version_promoted_to_different_stages_on_both_sides_ends_in_one_stage(
     ada.push()
     bob.get_version("iris@3").set_stage("staging")
     pulled = bob.pull()
-    assert pulled.conflicts == ["iris staging: here version 3, which is in another stage there"]
+    assert pulled.conflicts == ["iris staging: here version 3, which is in another stage at the remote"]
     assert held(bob) == {"production": 3}
     bob.push()
     assert_sound(bare)
@@ -214,7 +214,9 @@ def test_a_version_name_given_in_two_clones_stays_with_the_remotes_version(ada, 
     bob.get_model("iris").create_version("1.0", metadata={"bob": True})
     with pytest.raises(Conflict) as refused:
         bob.push()
-    assert refused.value.conflicts == ["the name 1.0 of iris was given to another version; theirs keeps it"]
+    assert refused.value.conflicts == [
+        "the name 1.0 of iris was given to another version at the remote, which keeps it"
+    ]
     assert bob.get_version("iris@5").metadata == {"bob": True}
     assert bob.get_version("iris@5").name is None
     assert log(bob, "--format=%s")[-1] == "Add iris 5"

@@ -1,1 +1,1 @@
-"""Replaying local changes, record by record, on a branch that has new commits. Pure."""
+"""Replaying local commits, record by record, on the remote's branch that has new commits. Pure."""

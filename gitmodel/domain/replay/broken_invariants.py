@@ -1,4 +1,4 @@
-"""Invariants that a replay would break, although its files merge cleanly as text. Pure."""
+"""Finding invariants that a replay broke, although no file was changed on both sides. Pure."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import Files
 
-# The path of a record, and one of its keys; "": the whole record.
+# A place in the registry: the path of a record, and one of its keys, or "" for the whole record.
 Place = tuple[str, str]
 
 
 class Fault(NamedTuple):
-    """A broken invariant, as a *text*, and the records that the text is about."""
+    """A broken invariant: a *text* about it, and the places in records that it is *of*."""
 
     text: str
     of: tuple[Place, ...] = ()
 
 
 def faults(snapshot: Snapshot, was: Files, model: str, touched: Collection[str]) -> Iterator[Fault]:
-    """Yield the invariants that the records of *model* at the paths *touched* break, together with related records.
+    """Yield the invariants of *model* that *snapshot* breaks after a replay changed the paths *touched*.
 
-    *was* are the files before they were touched. A version in two places is no fault here, because the replay removes
-    it from one place.
+    Checks the records at these paths, and records that refer to them or to which they refer. *was* are the files before
+    the replay. Does not report a version in two stages, because the replay removes it from one of them later.
     """
     files = snapshot.files
     holds = invariants.read_records(files, related(files, touched) | related(was, touched))
     if holds.record is None or not holds.record.exists:
         if any(path in holds.files for path in touched if path != paths.model_file(model)):
-            yield Fault(f"{model} is gone there")
+            yield Fault(f"{model} is gone at the remote")
         return
     for problem in invariants.model_faults(snapshot.registry(), model, holds):
         if problem.rule != "stage.single":
@@ -49,7 +49,7 @@ def _text(problem: Problem) -> str:
 
 
 def _places(files: Files, problem: Problem) -> Iterator[Place]:
-    """Yield the place of *problem*, and the place of the version or name that contradicts the record."""
+    """Yield the place of *problem*, and the place in the record of a version or name that contradicts it."""
     what = paths.parse_path(problem.path)
     yield problem.path, problem.key if what is not None and what.kind in ("model", "version") else ""
     if what is None:

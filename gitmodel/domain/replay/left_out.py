@@ -1,4 +1,4 @@
-"""Naming everything that a replay left out of a commit. Pure."""
+"""Describing the changes of a local commit that its replay left out. Pure."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from gitmodel.frozen import Frozen
 
 
 class FileInReplay(Frozen):
-    """The content of one file before and after a local commit and its replay; None where there is no file.
+    """The content of one file before and after a local commit, and before and after its replay (None: no file).
 
-    *base* and *ours* are the content before and after the local commit, *theirs* and *now* before and after the replay.
-    *path*, *model* and *number* are those of the other side.
+    *base* and *ours* are the content before and after the local commit. *theirs* and *now* are the content on the
+    remote's branch, before and after the replay. *path*, *model* and *number* are those on the remote's branch.
     """
 
     path: str
@@ -31,7 +31,7 @@ class FileInReplay(Frozen):
 
 
 def left_out(what: RecordPath | None, file: FileInReplay) -> Iterator[tuple[Place, str]]:
-    """Yield the places of *file* at which the commit's change was lost, each with the change in words."""
+    """Yield each place in *file* where the replay lost the local change, with a text about the change."""
     if file.ours in (file.base, file.now):
         return
     if what is None:
@@ -83,14 +83,14 @@ def _of_record(what: RecordPath, file: FileInReplay) -> Iterator[tuple[Place, st
 
 
 def _of_whole(what: RecordPath, file: FileInReplay, base: Any, ours: Any, now: Any) -> str | None:
-    """Explain the loss of a record created or deleted on one side; "" if nothing is lost, None for other changes."""
+    """Explain the loss of a whole record, created or deleted on one side; "" if nothing is lost, None if it exists."""
     name = {"version": f"version {file.number} of {file.model}", "model": what.model}.get(what.kind, file.path)
     gone = now is None or (isinstance(now, ModelRecord) and not now.exists)
     if ours is None:
         return f"{file.path} was deleted on one side and changed on the other; the remote's was kept"
     if base is None and gone:
         made = {"version": ", made here,", "model": ", registered here,"}.get(what.kind, "")
-        return f"{name}{made} is left out" + (": a model of that name is gone there" if now is not None else "")
+        return f"{name}{made} is left out" + (": a model of that name is gone at the remote" if now is not None else "")
     keys = f" ({', '.join(lost_keys(base, ours, base))})" if base is not None else ""
     if now is None:
         return f"{name} was changed here{keys} and is gone at the remote; the remote's was kept"

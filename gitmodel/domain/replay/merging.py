@@ -1,4 +1,4 @@
-"""Three-way merges of records, and the changes that got lost in them. Pure."""
+"""Merging a record that both sides changed, and finding the local changes that the merge lost. Pure."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from gitmodel.domain.schema.record_values import format_version
 from gitmodel.domain.schema.records import ArtifactLink
 
 _ABSENT = object()
-# Additions of both sides to these keys are combined.
+# Keys with sets of words. A merge keeps the words that either side added.
 _SETS = ("tags", "owners", "forced")
-# Tables of links, which are merged by name.
+# Keys with lists of artifact links. A merge matches links by name.
 _LINKS = ("artifacts", "attachments")
-# Tables of rules, which are merged by name and key.
+# Keys with lists of stages or gates. A merge matches them by name, and merges each key by key.
 _RULES = ("stages", "gates")
 
 
 def merged(base: Any, ours: Any, theirs: Any) -> Any:
-    """Return a record merged key by key. If both sides changed a key, their value is kept; see `lost_keys`.
+    """Merge a record key by key. If both sides changed a key, the value in *theirs* is kept; see `lost_keys`.
 
-    *base* is None for a record that both sides created.
+    *base* is the record before both changes; None if both sides created the record.
     """
     values = {
         entry.name: _merged_value(
@@ -34,7 +34,7 @@ def merged(base: Any, ours: Any, theirs: Any) -> Any:
 
 
 def lost_keys(base: Any, ours: Any, now: Any) -> Iterator[str]:
-    """Yield the keys that *ours* changed from *base* (None: created) and that have another value in *now*."""
+    """Yield the keys that *ours* changed from *base* (None: *ours* created the record), but that differ in *now*."""
     for entry in fields(ours):
         yield from _lost(entry.name, _before(base, entry), getattr(ours, entry.name), getattr(now, entry.name))
 

@@ -1,4 +1,4 @@
-"""Changes that a replay applies to all later commits: new numbers and names, also in commit messages. Pure."""
+"""The new numbers and names from a replay, and their use in later commits and commit messages. Pure."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 PLACES = ("stage", "alias", "archived")
 _MARK = "\x01"
 
-# New numbers of local versions whose numbers were taken: (model, old number) -> new number.
+# (model, old number) -> new number, for local versions whose numbers the remote's versions have.
 Renumbering = dict[tuple[str, int], int]
 
 
 @dataclass
 class ReplayState:
-    """Changes of numbers and names by the commits replayed so far, which apply to all later commits.
+    """The new numbers and names from the commits replayed so far. Later commits are replayed with them.
 
-    *numbers* and *models* map the numbers and names in local commits to those on the new tip. *changed_there* are the
-    models that the remote side changed.
+    *numbers* and *models* map numbers and names in local commits to those on the remote's branch. *changed_there* are
+    the models that the remote changed.
     """
 
     numbers: Renumbering = field(default_factory=dict)
@@ -31,11 +31,11 @@ class ReplayState:
     changed_there: frozenset[str] = frozenset()
 
     def model(self, name: str) -> str:
-        """Return the name on the new tip of the local model *name*."""
+        """Return the name that the local model *name* has on the remote's branch."""
         return self.models.get(name, name)
 
     def follow(self, old: str, new: str, there: str) -> None:
-        """Record that local commits rename the model *old* to *new*, and that the other side calls it *there*."""
+        """Record that a local commit renames the model *old* to *new*, and that the remote calls it *there*."""
         if new == there:
             self.models.pop(new, None)
         else:
@@ -45,11 +45,12 @@ class ReplayState:
 
 @dataclass
 class Replayed:
-    """A replayed commit: its *files* on the new tip, and *conflicts*: local changes that were dropped.
+    """A replayed commit: the *files* that it changes on the remote's branch.
 
-    *previous* are the stages and aliases that the commit sets, each with the previous version on the other side.
-    *versions* are the numbers, by model, that it creates, changes or moves. *kept_names* maps renames that were left
-    out (old and new name) to the model's name on the other side.
+    *conflicts* describe the local changes that the replay left out. *lost_names* are names of versions that it left
+    out. *previous* maps each stage and alias that the commit sets to its version on the remote. *versions* maps each
+    model to the numbers of the versions that the commit creates, changes or puts into stages. *kept_names* maps each
+    rename that was left out, as (old, new) name, to the name that the model keeps.
     """
 
     files: dict[str, bytes | None] = field(default_factory=dict)
@@ -67,9 +68,10 @@ class Replayed:
 
 
 def renumbered(state: ReplayState, ours: Snapshot, after: Snapshot) -> dict[Numbered, Numbered]:
-    """Map the versions in *ours* whose reference is another, or missing, *after* the replay to their new references.
+    """Return the new reference, by old reference, of each version in *ours* whose reference changed in the replay.
 
-    The number 0 stands for a model itself. A model's previous names count as well.
+    *after* is the snapshot after the replay. The number 0 stands for the model itself. Also includes the references
+    with former names of the model.
     """
     moves: dict[Numbered, Numbered] = {}
     for model, there in state.models.items():
@@ -84,11 +86,10 @@ def renumbered(state: ReplayState, ours: Snapshot, after: Snapshot) -> dict[Numb
 
 
 def reworded(message: str, state: ReplayState, done: Replayed | None = None) -> str:
-    r"""Return the message of the replayed change *done*: *message* with another subject and trailers, and the same
-    body.
+    r"""Return the commit message for the replayed change *done*, from the *message* of the local commit.
 
-    Subject and trailers get the new numbers and names and the other side's previous version, without changes that were
-    left out.
+    In the subject and the trailers, replaces numbers and names by the new ones and previous versions by those of the
+    remote, and removes changes that were left out. The body stays.
 
     >>> print(reworded("Add iris 4\n\nModel: iris\nVersion: 4\nTxn: 4f\n", ReplayState({("iris", 4): 5})))
     Add iris 5
@@ -105,7 +106,7 @@ def reworded(message: str, state: ReplayState, done: Replayed | None = None) -> 
     for old_name, new_name in done.kept_names if done else ():
         subject = subject.replace(f"Rename {old_name} to {new_name}", f"Change {new_name}")
     for (model, old), new in state.numbers.items():
-        # The mark shows that a number was replaced already.
+        # The mark prevents that a new number is replaced again as if it were an old one.
         subject = re.sub(rf"(?<![\w.+-]){re.escape(model)} {old}(?![\w.+-])", f"{model} {_MARK}{new}", subject)
         if re.search(rf"^Model: {re.escape(model)}$", trailers, re.MULTILINE):
             pattern = rf"^((?:Previous-)?Version: ){old}$"
@@ -119,9 +120,9 @@ def reworded(message: str, state: ReplayState, done: Replayed | None = None) -> 
 
 
 def _true_of(done: Replayed, trailers: Iterable[str]) -> Iterator[str]:
-    """Yield the lines of *trailers* that apply to the replayed change, with the other side's previous versions.
+    """Yield the lines of *trailers* that are true of the replayed change, with previous versions of the remote.
 
-    In trailers about several models, each number follows the name of its model.
+    If the trailers name several models, yields the numbers of its versions after each model.
     """
     lines = list(trailers)
     several = sum(line.startswith("Model: ") for line in lines) > 1

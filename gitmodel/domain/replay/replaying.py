@@ -1,4 +1,4 @@
-"""Replaying a change on a branch with new commits: record by record, key by key, with new numbers if needed. Pure."""
+"""Replaying a local commit on the remote's branch: record by record, key by key, with new numbers if needed. Pure."""
 
 from __future__ import annotations
 
@@ -29,17 +29,18 @@ from gitmodel.errors import GitModelError, Refused
 
 
 def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, state: ReplayState) -> Replayed:
-    """Return the change from *before* to *after* of the paths *changed*, replayed on *onto*.
+    """Replay a local commit on *onto*, the remote's branch with the commits replayed before.
 
-    A version whose number is taken in *onto* gets the next number. Adds this number and new names of models to *state*,
-    and changes all references to them. If both sides changed the same record or key, the other side's change is kept.
-    The conflicts name all local changes that are left out.
+    The commit changed the files at the paths *changed* from *before* to *after*. A new version whose number is taken in
+    *onto* gets the next free number. Adds new numbers and names of models to *state*, and uses them in all references.
+    If both sides changed the same key, keeps the remote's change. The conflicts in the result describe all local
+    changes that are left out.
     """
     return _Replay(before, after, changed, onto, state).run()
 
 
 class _Replay:
-    """The replay of one commit on a new tip."""
+    """The replay of one local commit; see `replay`. "There" in names and comments means on the remote's branch."""
 
     def __init__(
         self, before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, state: ReplayState
@@ -49,16 +50,16 @@ class _Replay:
         self.after = after
         self.was = onto.files
         self.prior: dict[str, bytes | None] = {}
-        # *proposed*: rules do not judge the local changes again.
+        # `proposed=True` allows changes of `proposal_only` stages: they were checked when the local commit was made.
         self.before = replace(before, files=ChangedFiles(before.files, self.prior), tags=NoTags(), proposed=True)
         self.onto = replace(onto, files=ChangedFiles(onto.files, self.done.files), tags=NoTags())
         self.found = [(path, paths.parse_path(path)) for path in changed]
-        # The files that a rename or deletion of a model changes, and the models that were renamed or deleted.
+        # The files that renaming or deleting a model changes, and the models that the commit renames or deletes.
         self.planned: dict[str, bytes | None] = {}
         self.settled: set[str] = set()
-        # The models whose stages stay as they are on the other side.
+        # The models whose stages and aliases stay as they are on the remote, because a change of one was refused.
         self.refused: set[str] = set()
-        # The places that are named in a conflict.
+        # The places that a conflict is about already, so that they are not reported twice.
         self.named: set[Place] = set()
 
     def run(self) -> Replayed:
@@ -79,7 +80,7 @@ class _Replay:
         return self.done
 
     def _tell(self) -> None:
-        """Collect the facts for the message: the previous versions of stages, and the versions in the commit."""
+        """Collect facts for the commit message: the previous versions of stages, and the versions in the commit."""
         for path, data in self.done.files.items():
             what = paths.parse_path(path)
             if what is None or data is None:
@@ -95,7 +96,7 @@ class _Replay:
     # Models
 
     def _follow_names(self) -> None:
-        """Find the names on the other side of local models that were renamed, or whose names differ in case."""
+        """Record the names on the remote of local models that were renamed there, or whose names differ in case."""
         for model in {what.model for _, what in self.found if what is not None and what.model}:
             there = self.onto.current_name(self.state.model(model))
             if self.onto.files.read(paths.model_file(there)) is None:
@@ -105,7 +106,7 @@ class _Replay:
                 self.state.follow(model, model, there)
 
     def _keep_registered_names(self) -> None:
-        """Report a conflict for each model that was registered locally and has another name on the other side."""
+        """Report a conflict for each model that was registered locally and has another name on the remote."""
         for path, what in self.found:
             if what is None or what.kind != "model" or what.model in self.settled:
                 continue
@@ -150,9 +151,9 @@ class _Replay:
             self._plan(change.files)
 
     def _rename(self, old: str, new: str, there: str) -> None:
-        """Rename the model.
+        """Rename the model *old* to *new*, if the remote still calls it *old*.
 
-        If the other side renamed it, too, keep the other side's name and do not use the local one.
+        If the remote renamed the model, too, keeps the remote's name and reports a conflict.
         """
         self.prior.update(models.plan_rename(self.before, old, new).files)
         self.settled.add(old)
@@ -210,7 +211,7 @@ class _Replay:
         return paths.model_folder(model) + path.removeprefix(paths.model_folder(what.model))
 
     def _carry(self, what: RecordPath | None, data: bytes | None) -> bytes | None:
-        """Return *data* with the names and numbers of the new tip."""
+        """Return the record in *data* with the numbers and names on the remote's branch."""
         if data is None or what is None or what.kind not in records.RECORDS:
             return data
         numbers = self.state.numbers
@@ -243,7 +244,8 @@ class _Replay:
             model = self.state.model(what.model)
             self.refused.add(model)
             self._conflict(
-                f"{what.key} of {model} takes only reviewed proposals there; the remote's was kept", (target, "")
+                f"{what.key} of {model} takes only reviewed proposals at the remote; the remote's was kept",
+                (target, ""),
             )
             return
         if theirs == base:
@@ -252,12 +254,12 @@ class _Replay:
             self._merge(target, what, (base, ours, theirs))
 
     def _is_closed(self, stage: str) -> bool:
-        """Return True if the stage accepts no direct change. `apply` checks direct rollbacks."""
+        """Return True if the stage accepts no direct change. If it accepts direct rollbacks, `apply` judges."""
         rule = self.onto.registry().rule(stage)
         return rule.proposal_only and rule.rollback != "direct"
 
     def _merge(self, path: str, what: RecordPath | None, sides: tuple[bytes | None, ...]) -> None:
-        """Merge a file that both sides changed. If this is impossible, keep the other side's file."""
+        """Merge a file that both sides changed. If this is impossible, keep the remote's file."""
         base, ours, theirs = sides
         if what is None or what.kind in ("archived", "purge"):
             return
@@ -307,11 +309,13 @@ class _Replay:
         self.named.update(of)
 
     def _lose_name(self, path: str, model: str, name: str) -> None:
-        self._conflict(f"the name {name} of {model} was given to another version; theirs keeps it", (path, ""))
+        self._conflict(
+            f"the name {name} of {model} was given to another version at the remote, which keeps it", (path, "")
+        )
         self.done.lost_names.append(name)
 
     def _drop_lost_names(self) -> None:
-        """Remove the name of a local version if another version has this name on the other side."""
+        """Remove the name of a local version if another version, stage or alias has this name on the remote."""
         for path, data in list(self.done.files.items()):
             what = paths.parse_path(path)
             if what is None or what.kind != "version" or data is None:
@@ -332,7 +336,7 @@ class _Replay:
                 self.named.add((path, "name"))
 
     def _clash(self, model: str, name: str) -> str:
-        """Return the version, stage or alias on the other side that has *name*, ignoring case; "" if it is free."""
+        """Return the version, stage or alias on the remote that has *name*, ignoring case; "" if the name is free."""
         for stage in self.onto.registry().stage_names:
             if fold(stage) == fold(name):
                 return f"the stage {stage}"
@@ -345,7 +349,7 @@ class _Replay:
     # All records
 
     def _make_sound(self) -> None:
-        """Remove invalid results of a merge without conflicts, such as the stage of a deleted version."""
+        """Drop local changes that break invariants together with the remote's, such as a stage of a deleted version."""
         for model in sorted({what.model for _, what in self._touched()} | self.refused):
             if model in self.refused:
                 self._drop(model, PLACES)
@@ -366,7 +370,7 @@ class _Replay:
         return [(path, what) for path, what in found if what is not None and what.model and model in ("", what.model)]
 
     def _drop(self, model: str, kinds: tuple[str, ...]) -> None:
-        """Drop all local changes of *kinds*: the stage of a promotion and the markers that it set."""
+        """Drop all local changes of *model* in records of *kinds*, so that no part of a promotion stays."""
         for path, what in self._touched(model):
             if what.kind not in kinds:
                 continue
@@ -388,7 +392,7 @@ class _Replay:
                 del self.done.files[path]
 
     def _tidy(self, model: str) -> None:
-        """Drop local changes of stages if both sides together put a version into two stages."""
+        """Drop the local changes of stages if both sides together put a version into two stages."""
         if not self._touched(model):
             return
         for path in leftovers(self.onto, model):
@@ -396,7 +400,7 @@ class _Replay:
             if what is not None and what.kind == "stage" and self.done.files.get(path) is not None:
                 record = self._read(records.StageRecord, self.onto.files, path)
                 held = f"here version {record.version}" if record is not None else "here no version"
-                self._conflict(f"{model} {what.key}: {held}, which is in another stage there", (path, ""))
+                self._conflict(f"{model} {what.key}: {held}, which is in another stage at the remote", (path, ""))
                 self._drop(model, PLACES)
                 break
         if self._touched(model):
@@ -406,7 +410,7 @@ class _Replay:
         return faults(replace(self.onto, files=files), self.was, model, [path for path, _ in self._touched(model)])
 
     def _name_left_out(self) -> None:
-        """Report every change of the commit that was lost and is not in a conflict."""
+        """Report a conflict for every local change that was lost and has no conflict yet."""
         for path, what in self.found:
             if what is not None and what.model in self.settled:
                 continue
@@ -426,6 +430,6 @@ class _Replay:
 
 
 def _new_fault(theirs: bytes, merged: bytes) -> Problem | None:
-    """Return a fault in the stages of *merged* (content of `gitmodel.toml`) that *theirs* does not have, or None."""
+    """Return a problem of the stages in *merged*, the merged `gitmodel.toml`, that *theirs* does not have, or None."""
     known, found = (decode_registry(data, paths.REGISTRY).faults for data in (theirs, merged))
     return next((fault for fault in found if fault not in known), None)

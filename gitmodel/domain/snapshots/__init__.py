@@ -1,1 +1,1 @@
-"""Snapshots, on which changes are planned, and the sources that a snapshot reads."""
+"""Snapshots of the registry, on which gitmodel plans changes, and the sources from which a snapshot reads."""

@@ -1,4 +1,4 @@
-"""Snapshots, on which changes are planned. Pure: files are read through `Files`."""
+"""Snapshots of the registry, on which gitmodel plans changes. Pure: files are read through `Files`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gitmodel.domain.snapshots.snapshot_sources import RETAG, TOO_SHALLOW, UNTAG
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.frozen import Frozen
 
-# The limit for following renames of a model. More renames mean that the records form a cycle.
+# The number of renames of one model after which gitmodel stops following, because the records must form a cycle.
 MOST_RENAMES = 100
 
 # Every query reads the record of the registry, which rarely changes.
@@ -39,19 +39,19 @@ def read_registry(files: Files) -> RegistryRecord:
 
 
 def place_files(registry: RegistryRecord, ref: StageRef) -> tuple[str, ...]:
-    """Return the files that can name the version in the stage or alias *ref*. The first existing file counts.
+    """Return the files from which readers take the version of the stage or alias *ref*. The first existing file counts.
 
-    A stage is never read from the file of an alias. For a word that cannot be an alias, no file is read.
+    If *ref* is a stage, this is the file of the stage. If *ref* is neither a stage nor a valid alias, there is none.
     """
     stage, alias = paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)
     if ref.stage in registry.stage_names:
         return (stage,)
-    # If gitmodel.toml no longer lists a stage, the file of the stage still gives the meaning of its tag.
+    # The file of a stage that gitmodel.toml no longer lists: the tag of the stage may still exist and be read.
     return () if registry.alias_fault(ref.stage) else (alias, stage)
 
 
 def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | None:
-    """Return the stage or alias of the file *what*; None for another file and for one that is never read."""
+    """Return the stage or alias that the file *what* is about; None for another file, or one that readers ignore."""
     if what is None or what.kind not in ("stage", "alias"):
         return None
     if what.key in registry.stage_names:
@@ -60,17 +60,22 @@ def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | No
 
 
 class Snapshot(Frozen, eq=False):
-    """The branch at one commit, and the stage tags; *commit* is None if there is no registry yet.
+    """The metadata branch at one commit, and the stage tags.
 
-    *committed* is the snapshot of the commit itself, if *files* has uncommitted changes. *shared* is the remote's
-    commit as last seen (None: no remote has a registry); `is_local` returns True for a version that this commit lacks.
-    *frozen* is the stage tag whose commit was read, if only this tag was fetched; the branch may be newer. `refusal`
-    returns why a rule keeps the recorded change of a stage out of force, or None. *proposed* is True if changes planned
-    on the snapshot become a proposal, which may change `proposal_only` stages. `read_renumberings` reads the versions
-    that pulls renumbered in this clone; *settled* are notes on them that no longer count; `warn` is called with the
-    note on a reference that is read. `reserved_for` returns the id of the running run that reserved the name of a
-    version, or "". *other_rules* returns further rules that apply besides those of the commit: the rules that were in
-    force at the commit, and later rules.
+    - *commit*: None if there is no registry yet. *files* are its files, possibly with planned changes; then *committed*
+      is the snapshot without these changes.
+    - `is_reserved`: tells if a writer reserved a number of a model. `reserved_for` returns the id of the running run
+      that reserved a name for a version of a model, or "".
+    - *shared*: the newest commit of the remote's branch that this clone has seen (None: no remote has a registry).
+      `is_local` tells if this commit lacks a version.
+    - *frozen*: the stage tag whose commit was read, if only this tag was fetched. The branch may be newer.
+    - `refusal`: returns the reason why a rule keeps the recorded change of a stage from coming into force, or None.
+    - `missing_tags`: returns the command that fetches the stage tags, if this clone has none; else "".
+    - *proposed*: True if changes planned on the snapshot become a proposal, which may change `proposal_only` stages.
+    - `read_renumberings`: returns the versions that pulls renumbered in this clone. *settled* are the references among
+      them whose new meaning the user confirmed. `warn` is called if the user reads another one of these references.
+    - `other_rules`: returns the rules that apply besides those of the commit: the rules that were in force at the
+      commit, and later rules.
     """
 
     commit: Oid | None
@@ -96,20 +101,21 @@ class Snapshot(Frozen, eq=False):
 
     @cached_property
     def registries(self) -> tuple[RegistryRecord, ...]:
-        """The registry's record in the commit, and in each of *other_rules*.
+        """The registry's record in the commit, and the records that `other_rules` returns.
 
-        The rules of all of them apply to a change on this commit. Raises Invalid if a record cannot be read.
+        A change on this commit must satisfy the rules in all of these records. Raises Invalid if a record cannot be
+        read.
         """
         others = (record for record in self.other_rules() if record.stages != self.registry().stages)
         return (self.registry(), *others)
 
     @property
     def closed_stages(self) -> frozenset[str]:
-        """The stages that only a reviewed proposal may change; raises the errors of `registries`."""
+        """The stages that only a reviewed proposal may change. Raises the errors of `registries`."""
         return frozenset(rule.name for record in self.registries for rule in record.stages if rule.proposal_only)
 
     def rules(self, stage: str) -> tuple[StageRule, ...]:
-        """Return the rules of *stage* for a change on this commit, its own first. Raises the errors of `registries`."""
+        """Return the rules of *stage* for a change on this commit, the rules in the commit first; see `registries`."""
         found: list[StageRule] = []
         for rule in (record.rule(stage) for record in self.registries):
             if rule not in found:
@@ -128,7 +134,7 @@ class Snapshot(Frozen, eq=False):
     @cached_property
     def _registry(self) -> RegistryRecord:
         if self.commit is None and self.files.read(paths.REGISTRY) is None:
-            return RegistryRecord()  # a first transaction whose changes do not include gitmodel.toml
+            return RegistryRecord()  # the first transaction of a registry, if it does not write gitmodel.toml
         return read_registry(self.files)
 
     @cached_property
@@ -141,7 +147,7 @@ class Snapshot(Frozen, eq=False):
         return self.files.names(paths.MODELS)
 
     def model(self, name: str) -> ModelRecord:
-        """Return the record of an existing model. Raises NotFound, whose message names renames and similar names."""
+        """Return the record of an existing model. Raises NotFound, with the model's new name or similar names."""
         record = self.load(paths.model_file(name), records.ModelRecord)
         if record is not None and record.exists:
             return record
@@ -216,7 +222,7 @@ class Snapshot(Frozen, eq=False):
         return found
 
     def former_tag(self, ref: StageRef) -> StageTag | None:
-        """Return the tag under a former name of the model, which counts until `apply` sets a tag under the new name."""
+        """Return the tag of *ref* under a former name of the model, which counts until `apply` creates the new tag."""
         found = (self.tags.get(StageRef(former, ref.stage)) for former in self.former_names(ref.model))
         return next((tag for tag in found if tag is not None and not tag.forged and tag.record is not None), None)
 
@@ -225,7 +231,7 @@ class Snapshot(Frozen, eq=False):
         return sorted(self.newest_numbers(model))
 
     def newest_numbers(self, model: str) -> Iterator[int]:
-        """Yield the numbers of all versions of *model*, the newest first; folders are read when they are needed."""
+        """Yield the numbers of all versions of *model*, the newest first, and read folders only as far as needed."""
         return version_numbers.newest_numbers(self.files, model)
 
     def count_present(self, model: str) -> tuple[int, bool]:
@@ -299,7 +305,7 @@ class Snapshot(Frozen, eq=False):
         )
 
     def number_named(self, model: str, name: str) -> int | None:
-        """Return the number of the version with this *name*; None for an invalid name, even if a file exists."""
+        """Return the number of the version of *model* called *name*; None if there is none or the name is invalid."""
         if self.registry().version_name_fault(name):
             return None
         record = self.load(paths.name_file(model, name), records.NameRecord)
@@ -310,7 +316,7 @@ class Snapshot(Frozen, eq=False):
         return self.load(paths.stage_file(model, stage), records.StageRecord)
 
     def recorded_alias(self, model: str, alias: str) -> StageRecord | None:
-        """Return the branch's record of an alias; None for a word that cannot be an alias, even if a file exists."""
+        """Return the branch's record of an alias; None if there is none or the word cannot be an alias."""
         if self.registry().alias_fault(alias):
             return None
         return self.load(paths.alias_file(model, alias), records.StageRecord)
@@ -330,11 +336,12 @@ class Snapshot(Frozen, eq=False):
         return self.files.read(paths.archived_file(model, number)) is not None
 
     def resolve(self, ref: VersionRef) -> tuple[str, int]:
-        """Return the model's current name and the number that *ref* names. A stage or alias means its version in force.
+        """Return the model's current name and the number of the version that *ref* names, for reading.
 
-        A selector is first a stage, then an alias, then the name of a version. *warn* is called for a number that a
-        pull gave to another version. Raises NotFound, which lists the existing references; Invalid for a forged tag,
-        and for links that differ from those that were promoted.
+        A stage or alias means its version in force. If a stage, an alias and a version have the same name, the stage
+        counts first, then the alias. Calls `warn` if a pull gave the number to another version. Raises NotFound, which
+        lists the existing references; Invalid for a forged tag, and if the version's artifacts are not those that were
+        promoted.
         """
         self.warn_of(ref)
         return self._resolve(ref, self.note_on(ref))
@@ -342,47 +349,47 @@ class Snapshot(Frozen, eq=False):
     def model_to_read(self, model: str | ModelRef) -> str:
         """Return the current name of *model*, for reading.
 
-        *warn* is called for a name that a pull gave to another model. Raises UsageError for a text that is not a name.
+        Calls `warn` if a pull gave the name to another model. Raises UsageError for a text that is not a name.
         """
         ref = ModelRef.of(model)
         self.warn_of(ref)
         return self.current_name(self.follow(ref)[0])
 
     def model_to_change(self, model: str | ModelRef) -> tuple[str, frozenset[Numbered]]:
-        """Return the name of *model*, for a change, and the notes that the change settles.
+        """Return the name of *model*, for a change, and the notes on renumberings that the change deletes.
 
         A handle follows its model to a new name. Text with the former name of a model is returned unchanged. Raises
-        Refused for a name that a pull gave to another model, unless *model* confirms that it means the model that has
-        the name now; UsageError if there is nothing to confirm, or for a text that is no name.
+        Refused if a pull gave the name to another model, unless *model* has `renumbered`, by which the user confirms
+        the new meaning; UsageError if there is nothing to confirm, or for a text that is not a name.
         """
         ref = ModelRef.of(model)
         return self.follow(ref)[0], self._settled_by(ref, self._notes_on(ref), "")
 
     def follow(self, ref: VersionRef | ModelRef) -> Numbered:
-        """Return the model and number (0: none) of *ref*; for a handle, with the changes by later pulls."""
+        """Return the model and number (0: none) of *ref*. For a handle, follow the renumberings of later pulls."""
         named = ref.model, ref.number or 0
         return named if ref.since is None else self.renumberings.follow(named, since=ref.since)
 
     def warn_of(self, ref: VersionRef | ModelRef) -> None:
-        """Call *warn* if a pull gave the number or the name of *ref*, which is read, to another version or model."""
+        """Call `warn` if a pull gave the number or name of *ref*, which a user reads, to another version or model."""
         note = self.note_on(ref)
         if note is not None and ref.since is None and not ref.renumbered:
             self.warn(note)
 
     def resolve_to_change(self, ref: VersionRef) -> tuple[str, int, frozenset[Numbered]]:
-        """Resolve a version for a change; return also the notes of renumbering that the change settles.
+        """Return model and number of *ref* for a change, and the notes on renumberings that the change deletes.
 
-        Raises the errors of `resolve`; Refused for a number that a pull gave to another version, unless *ref* confirms
-        that it means the version that has the number now; UsageError if there is nothing to confirm.
+        Raises the errors of `resolve`; Refused if a pull gave the number to another version, unless *ref* has
+        `renumbered`, by which the user confirms the new meaning; UsageError if there is nothing to confirm.
         """
         notes = self._notes_on(ref)
         model, number = self._resolve(ref, notes[0] if notes else None)
         return model, number, self._settled_by(ref, notes, f"{model}@{number}")
 
     def _settled_by(self, ref: VersionRef | ModelRef, notes: list[Renumbered], now: str) -> frozenset[Numbered]:
-        """Return the *notes* that a change of *ref* settles.
+        """Return the references of those *notes* on *ref* that a change of *ref* deletes.
 
-        *now* is its current reference. Raises as `resolve_to_change` does.
+        *now* is the current meaning of *ref*, for the message. Raises as `resolve_to_change` does.
         """
         if ref.since is not None:
             return ref.settles & self.renumberings.noted_references
@@ -405,13 +412,13 @@ class Snapshot(Frozen, eq=False):
         return frozenset()
 
     def note_on(self, ref: VersionRef | ModelRef) -> Renumbered | None:
-        """Return the newest note on the number or name of *ref* that is not settled, or None."""
+        """Return the newest note on a renumbering of *ref* that the user has not confirmed, or None."""
         return next((note for note in self._notes_on(ref) if note.old not in self.settled), None)
 
     def _notes_on(self, ref: VersionRef | ModelRef) -> list[Renumbered]:
-        """Return the notes on *ref*, the newest first; none if the model does not exist.
+        """Return the notes on renumberings of *ref*, the newest first; none if the model does not exist.
 
-        A note on a number also counts under later names of the model.
+        If the model was renamed since a note on a number, the note also counts for the new name.
         """
         found = [
             note

@@ -40,21 +40,21 @@ class Files(Protocol):
         """Return the record at *path*, or None. Raises Invalid for a damaged record."""
 
     def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
-        """Return the record at each path, in order. An unreadable record is returned as its error."""
+        """Return the record at each path, in order; for an unreadable record, its error."""
 
     def names(self, folder: str) -> tuple[str, ...]:
         """Return the names in *folder*, sorted as git sorts them; empty if the folder does not exist."""
 
 
-# The reason if a shallow clone lacks the tag's commit or its parent.
+# The reason why a stage tag does not count if a shallow clone lacks the tag's commit or the parent of this commit.
 TOO_SHALLOW = "this clone is too shallow to tell who set it"
-# The message about a `signed` stage without a tag.
+# The end of messages about a `signed` stage that has a recorded version and no tag.
 UNTAGGED = "which takes signed tags and has none here: either this waits for `git model apply`, or the tag was deleted"
 RETAG = "`git model push` in a clone that has the tag puts it back; otherwise a signer runs `git model apply --push`"
 
 
 class TagState(Frozen):
-    """The version that a stage tag puts in force, if any. For *forged* and *merged_by* see `StageTag`."""
+    """The version that a stage tag puts in force, if any; *forged* and *merged_by* are those of the `StageTag`."""
 
     version: int | None
     forged: str = ""
@@ -62,12 +62,13 @@ class TagState(Frozen):
 
 
 class StageTag(Frozen):
-    """A stage tag: its commit, the stage's record there, and *forged*, the reason why the tag does not count, or "".
+    """A stage tag.
 
-    *merged_by* is the commit of the branch that merged the tag's commit; None if the tag's commit is itself on the
-    chain of first parents. After a merge by `git pull`, commits of others are not on this chain, because the first
-    parent of such a merge is the local commit. If the tag of a `signed` stage does not count, *instead* is in force:
-    the record of its newest signed change.
+    *id* is the tag object, *target* the commit that it tags, and *record* the stage's record in this commit. *forged*
+    is the reason why the tag does not count, or "". *merged_by* is None if *target* is on the chain of first parents of
+    the branch; else it is the commit that merged *target*. A merge by `git pull` removes the commits of other people
+    from the chain, because its first parent is the local commit. *instead* is the record of the newest signed change of
+    a `signed` stage: it is in force if the tag does not count.
     """
 
     ref: StageRef
@@ -85,7 +86,7 @@ class StageTag(Frozen):
 
     @property
     def state(self) -> TagState:
-        """Return the state of the stage by this tag."""
+        """Return the version that the tag puts in force, without its objects."""
         return TagState(self.in_force.version if self.in_force else None, self.forged, self.merged_by)
 
 
@@ -104,11 +105,11 @@ class Tags(Protocol):
         """Return all stage tags of *model*, by stage or alias."""
 
     def models(self) -> frozenset[str]:
-        """Return the models that any stage tag names. After this call, `of` does not run git."""
+        """Return the models that have stage tags. Reads all tags at once, so that later calls of `of` run no git."""
 
 
 class NoTags:
-    """`Tags` without any tag, for readers that use only records."""
+    """An implementation of `Tags` without any tag, for functions that use only records."""
 
     all_known = True
 

@@ -12,13 +12,13 @@ _MOST_DIGITS = 18
 
 
 def newest_numbers(files: Files, model: str) -> Iterator[int]:
-    """Yield the numbers of all versions of *model*, the newest first; folders and names are read when they are needed.
+    """Yield the numbers of all versions of *model*, the newest first.
 
-    Every write asks for the first of them, so nothing is sorted or parsed that is not yielded.
+    Reads, sorts and parses a folder only when its numbers are needed, because every write asks for the newest number.
     """
     folder = _folder(model)
     found = files.names(folder)
-    # Names of one length are sorted like their numbers.
+    # *found* is sorted as text. Among names of the same length, this is the order of their numbers.
     hundreds = sorted((name for name in reversed(found) if name.endswith("xx")), key=len, reverse=True)
     for name in hundreds:
         hundred = hundred_of(name)
@@ -33,7 +33,7 @@ def number_of(name: str) -> int:
 
 
 def hundred_of(name: str) -> int:
-    """Return the hundred of the versions in the folder *name*; 0 for another folder.
+    """Return the hundreds of the numbers of the versions in the folder *name*; 0 for another folder.
 
     >>> hundred_of("4xx"), number_of("412.toml"), number_of("model.toml")
     (4, 412, 0)
@@ -42,15 +42,15 @@ def hundred_of(name: str) -> int:
 
 
 def _number_before(suffix: str, name: str) -> int:
-    digits = name.removesuffix(suffix)  # without a regular expression, because lists read many names
+    digits = name.removesuffix(suffix)  # not by a regular expression, which is slower: lists read many names
     is_number = digits.isascii() and digits.isdecimal() and digits[0] != "0" and len(digits) <= _MOST_DIGITS
     return int(digits) if is_number and len(digits) < len(name) else 0
 
 
 def count_present(files: Files, model: str, *, newer: bool) -> tuple[int, bool]:
-    """Count the versions of *model* that are not deleted, including damaged versions. *newer*: ignore unknown keys.
+    """Count the versions of *model* that are not deleted, including damaged versions.
 
-    The second value is True if no version is damaged.
+    The second value is True if no version is damaged. With *newer*, an unknown key is no damage.
     """
     found = (paths.version_file(model, number) for number in newest_numbers(files, model))
     present, whole = 0, True
@@ -67,7 +67,7 @@ def last_number(files: Files, model: str) -> int:
 
 
 def check_number(model: str, number: int, last: int) -> None:
-    """Raise Invalid if *number*, after *last*, cannot be the number of a new version of *model*."""
+    """Raise Invalid if *number* is too large for a new version of *model*. *last* is the highest number so far."""
     if number <= paths.HIGHEST_NUMBER:
         return
     where = f"; {paths.version_file(model, last)} has the highest" if last >= paths.HIGHEST_NUMBER else ""
