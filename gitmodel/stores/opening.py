@@ -40,7 +40,9 @@ def open_store(url: str, *, default_root: Path) -> ArtifactStore:
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise UsageError("the artifact store is not a URL", hint="write it as file:///absolute/path") from None
+        raise UsageError(
+            "the address of the artifact store is not a URL", hint="write it as file:///absolute/path"
+        ) from None
     if "@" in parts.netloc or (not parts.netloc and "@" in url and not parts.path.startswith("/")):
         raise UsageError(
             "the URL of the artifact store holds credentials, which must not be recorded",
@@ -50,7 +52,9 @@ def open_store(url: str, *, default_root: Path) -> ArtifactStore:
         return _open_remote(parts, default_root)
     path = path_of(parts.path)
     if not parts.scheme or parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
-        raise UsageError("the artifact store is not the path of a folder", hint="write it as file:///absolute/path")
+        raise UsageError(
+            "the address of the artifact store does not name a folder", hint="write it as file:///absolute/path"
+        )
     if not path.startswith("/") or "\0" in path:
         raise UsageError("the path of the artifact store is not absolute", hint="write it as file:///absolute/path")
     return LocalStore(Path(path), shared=True)

@@ -33,7 +33,7 @@ HOST = "127.0.0.1"
 _OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:[0-9]+)?")
 # The target of a request to a proxy: a URL, with its host and its path.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/]*)(.*)")
-# The most characters of a path. The names of models, versions and runs are short.
+# The greatest length of a path in characters. The names of models, versions and runs are short.
 _LONGEST_PATH = 1000
 # The greatest number of rendered files that are kept until the registry changes.
 _MOST_KEPT = 500
@@ -175,8 +175,8 @@ def _application(client: Client, options: SiteOptions) -> ASGIApp:
         try:
             response = await run_in_threadpool(server.answer, Request(scope))
         except Exception:
-            logging.getLogger("uvicorn.error").exception("a page cannot be made")
-            response = _text(500, "The page cannot be made; the terminal shows the error.")
+            logging.getLogger("uvicorn.error").exception("a page could not be rendered")
+            response = _text(500, "The page could not be rendered; the terminal shows the error.")
         await response(scope, receive, send)
 
     return answer

@@ -24,9 +24,9 @@ from gitmodel.interop.mlflow_plugin.failures import missing, taken
 from gitmodel.interop.mlflow_plugin.prompts import is_prompt, name_taken
 
 T = TypeVar("T")
-# The number of names that are tried for a model whose name was used before.
+# The greatest number of names that gitmodel tries for a model whose name was used before.
 _MOST_NAMES = 100
-# The number of single versions that are kept in memory.
+# The greatest number of single versions that are cached in memory.
 _MOST_KEPT = 1000
 # MLflow's order of versions, if the caller asks for none.
 NEWEST_FIRST = ("last_updated_timestamp DESC", "name ASC", "version_number DESC")

@@ -226,11 +226,11 @@ class MlflowServer:
                 continue
             except ValueError:
                 raise Invalid(
-                    f"{self.url} does not answer as an MLflow server does", hint="see that the address is right"
+                    f"{self.url} does not answer as an MLflow server does", hint="check that the address is right"
                 ) from None
             if not isinstance(found, dict):
                 raise Invalid(
-                    f"{self.url} does not answer as an MLflow server does", hint="see that the address is right"
+                    f"{self.url} does not answer as an MLflow server does", hint="check that the address is right"
                 )
             return found
         raise AssertionError("the loop returns or raises")
@@ -263,7 +263,7 @@ class MlflowServer:
             )
         if error.code == 404:
             return NotFound(
-                said or f"{self.url} has no such page: 404", hint="see that the address is that of an MLflow server"
+                said or f"{self.url} has no such page: 404", hint="check that the address is that of an MLflow server"
             )
         if error.code == 400:
             return UsageError(f"{self.url} refuses the request: {said[:200] or error.reason}")

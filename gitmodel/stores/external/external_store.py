@@ -189,7 +189,7 @@ def _kind_of(uri: str, trusted: Sequence[str]) -> _Kind:
         return _Kind(*KINDS[scheme])
     raise UsageError(
         f"gitmodel cannot read {f'{scheme}: URIs' if scheme else shown_url(uri) + ', which is not a URI'}",
-        hint="upgrade gitmodel, or fetch it by hand",
+        hint="upgrade gitmodel, or download the artifact yourself",
     )
 
 

@@ -45,7 +45,9 @@ class Bucket:
         self._credentials: Any = None
         self._signer: Any = None
         self._signing_in = threading.Lock()
-        emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")  # needs no credentials; Google's variable
+        emulator = os.environ.get(
+            "STORAGE_EMULATOR_HOST", ""
+        )  # names an emulator of Google's store, which needs no credentials
         self._open_to_all = bool(emulator)
         base = emulator if "://" in emulator else f"http://{emulator}" if emulator else _google()
         self.server = Server(base.rstrip("/"), name, timeout=timeout, attempts=attempts, extra="gcs")
@@ -316,7 +318,7 @@ class GcsUpload:
             self._backend.remove(self._digest)
             raise Invalid(
                 f"{self._digest} changed on its way to {self._backend.url}",
-                hint="try again: it starts from the beginning",
+                hint="try again: the upload starts from its beginning",
             )
 
     def abort(self) -> None:

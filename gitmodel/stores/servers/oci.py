@@ -182,7 +182,7 @@ class OciBackend:
 
     def lost(self, digest: Digest) -> Unreachable:
         return Unreachable(
-            f"{self.url} has aborted the upload of {digest}", hint="try again: it starts from the beginning"
+            f"{self.url} has aborted the upload of {digest}", hint="try again: the upload starts from its beginning"
         )
 
     def _put_blob(self, digest: Digest, content: bytes | bytearray) -> None:
@@ -198,7 +198,7 @@ class OciBackend:
         if answer.status >= 300 and self._request("HEAD", self._blob(digest), about=digest, missing=True).status != 200:
             if "DIGEST_INVALID" in str(answer.json().get("errors")):
                 raise Invalid(
-                    f"{digest} changed on its way to {self.url}", hint="try again: it starts from the beginning"
+                    f"{digest} changed on its way to {self.url}", hint="try again: the upload starts from its beginning"
                 )
             raise self._refusal(answer, "PUT", digest)
 

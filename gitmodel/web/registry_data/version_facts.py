@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.views.version_numbers import finite_numbers
 
-# The most characters of a description.
+# The greatest number of characters of a description.
 _MOST_TEXT = 140
 
 

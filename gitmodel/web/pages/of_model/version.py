@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gitmodel.lineage.version_changes import FieldChange, VersionChange
     from gitmodel.registry.recorded_runs.runs import RunView
 
-# The most values of the metadata on the page; the JSON of `git model show` has all values.
+# The greatest number of values of the metadata on the page; the JSON of `git model show` has all values.
 _MOST_VALUES = 200
 
 

@@ -25,7 +25,7 @@ from gitmodel.web.page import Page, Parameters
 from gitmodel.web.registry_data.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
 
-# The most rows of a table; `git model plan` shows all rows.
+# The greatest number of rows of a table; `git model plan` shows all rows.
 _MOST_ROWS = 100
 
 

@@ -13,7 +13,7 @@ from gitmodel.web.registry_data.registry_data import RegistryData
 if TYPE_CHECKING:
     from gitmodel.domain.schema.registry_record import StageRule
 
-# The most changes in the table; the JSON has all changes.
+# The greatest number of changes in the table; the JSON has all changes.
 MOST_ROWS = 200
 
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from gitmodel.domain.schema.records import RunRecord, StepRecord
     from gitmodel.registry.recorded_runs.runs import RunView
 
-# The most runs in the table; the JSON has all runs.
+# The greatest number of runs in the table; the JSON has all runs.
 MOST_ROWS = 200
-# The most parameters of a run in the table.
+# The greatest number of parameters of a run in the table.
 _MOST_PARAMETERS = 6
 
 Version = tuple[str, int]
