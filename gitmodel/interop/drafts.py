@@ -52,9 +52,11 @@ def draft_version(model: SourceModel, version: SourceVersion, run: SourceRun | N
         values[f"{key}.metric" if key in values else key] = value
     kept, unfit = _fitting(values, subject, notes)
     if run is None and version.run:
-        notes.append(Note("left out", f"{subject} run", f"the run {version.run} does not exist any more"))
+        notes.append(Note("left out", f"{subject} run", f"the run {version.run} does not exist in the source"))
     elif run is not None and run.is_deleted:
-        notes.append(Note("changed", f"{subject} run", f"the run {run.id} was deleted there, and is recorded here"))
+        notes.append(
+            Note("changed", f"{subject} run", f"the run {run.id} was deleted in the source, and is recorded here")
+        )
     author = version.author or (run.author if run else "")
     commit = version.commit or (run.commit if run else None)
     return Draft(

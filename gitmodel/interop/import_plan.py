@@ -191,7 +191,8 @@ def _plan_model(model: SourceModel, name: str, target: Target, choices: Choices)
     new, known, of_versions = _sort_versions(model, name, held)
     missing = sorted(set(model.aliases.values()) - {version.number for version in model.versions})
     of_missing = [
-        Note("left out", f"{model.name} {number}", "an alias names it, but it does not exist") for number in missing
+        Note("left out", f"{model.name} {number}", "an alias names this version, which the source lacks")
+        for number in missing
     ]
     numbers = frozenset(version.number for version in new)
     first = max(held.versions, default=0) + 1
@@ -226,7 +227,7 @@ def _number_versions(model: SourceModel, held: HeldModel) -> tuple[tuple[SourceV
         elif known is not None:
             found.append(replace(version, number=known))
         elif version.is_deleted:
-            notes.append(Note("left out", f"{model.name} {version.name}", "it was deleted there"))
+            notes.append(Note("left out", f"{model.name} {version.name}", "the version was deleted in the source"))
         else:
             following += 1
             found.append(replace(version, number=following))
@@ -244,9 +245,13 @@ def _sort_versions(
         there = held.versions.get(version.number)
         if there is not None and there.id == source_id(model.name, version):
             if version.is_deleted or there.created != version.created:
-                what = "was deleted there" if version.is_deleted else f"is another version there, of {version.created}"
+                what = (
+                    "deleted the version"
+                    if version.is_deleted
+                    else f"gave the number to a version of {version.created}"
+                )
                 notes.append(
-                    Note("changed", subject, f"it {what} since the last import; {name}@{version.number} stays")
+                    Note("changed", subject, f"since the last import, the source {what}; {name}@{version.number} stays")
                 )
             else:
                 known.append(version)
@@ -254,7 +259,7 @@ def _sort_versions(
             continue  # deleted before the last import, too
         elif version.number <= last:
             why = (
-                "is taken by a version that was not imported from there"
+                "is taken by a version that was not imported from this source"
                 if there
                 else f"is below {last}, the last number"
             )
@@ -274,7 +279,7 @@ def _plan_stages(one: _ModelImport) -> tuple[tuple[tuple[str, int], ...], list[N
     for number, found in sorted(wanted.items()):
         *earlier, last = sorted(set(found), key=order.index)
         holders[last].append(number)
-        why = f"a version is in one stage here, and it is in {last}"
+        why = f"here a version is in one stage only, and this version is in {last}"
         notes += [Note("left out", f"{one.source.name} {number} {stage}", why) for stage in earlier]
     for stage in one.target.stages:
         for number in holders[stage][:-1]:
@@ -287,7 +292,7 @@ def _plan_stages(one: _ModelImport) -> tuple[tuple[tuple[str, int], ...], list[N
         now = one.held.stages.get(stage)
         if number not in one.new and stage != ARCHIVED and number in one.held.versions and now != number:
             here = f"{one.name}@{now} is in {stage}" if now else f"nothing is in {stage}"
-            why = f"it is in {stage} there; here {here}, and stays so"
+            why = f"the version is in {stage} in the source; here {here}, which does not change"
             notes.append(Note("left out", f"{one.source.name} {number} {stage}", why))
     return tuple((stage, number) for stage, number in entered if number in one.new), notes
 
@@ -327,8 +332,14 @@ def _plan_aliases(one: _ModelImport) -> tuple[tuple[tuple[str, int], ...], list[
         elif number in one.new:
             found.append((alias, number))
         elif number in one.held.versions and now != number:
-            here = f"here it is {one.name}@{now}" if now else "here it does not exist"
-            notes.append(Note("left out", subject, f"the alias is {number} there; {here}, and stays so"))
+            here = f"names {one.name}@{now}" if now else "does not exist"
+            notes.append(
+                Note(
+                    "left out",
+                    subject,
+                    f"the alias names {number} in the source; here it {here}, which does not change",
+                )
+            )
     return tuple(found), notes
 
 

@@ -317,10 +317,8 @@ class _Import:
             if held is not None:
                 now = content_digest(path)
                 if now != held.digest:
-                    why = (
-                        f"it is {now[:19]} there now; {held.digest[:19]} stays here, because artifacts are not replaced"
-                    )
-                    self.notes.append(Note("changed", subject, why))
+                    kept = f"{held.digest[:19]} stays here, because artifacts are not replaced"
+                    self.notes.append(Note("changed", subject, f"the source has {now[:19]} now; {kept}"))
                 return 0
             try:
                 here.link_artifact(ARTIFACT, path, kind="model")

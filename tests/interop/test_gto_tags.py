@@ -103,8 +103,8 @@ def test_a_deregistered_gto_version_is_left_out_unless_it_was_imported_before(cl
     report = run_import(client, Choices())
     assert [version.number for version in client.get_model("iris").versions] == [1]
     assert notes_of(report) == [
-        "left out: iris v2.0.0: it was deleted there",
-        "changed: iris 1: it was deleted there since the last import; iris@1 stays",
+        "left out: iris v2.0.0: the version was deleted in the source",
+        "changed: iris 1: since the last import, the source deleted the version; iris@1 stays",
     ]
 
 

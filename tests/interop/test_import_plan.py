@@ -56,7 +56,7 @@ def test_a_version_whose_number_a_local_version_has_is_left_out():
     plan = plan_one(source(1, 2, 3), target(iris=held))
     assert [version.number for version in plan.new] == [3]
     assert said(plan) == [
-        "left out: iris 2: the number 2 of iris is taken by a version that was not imported from there"
+        "left out: iris 2: the number 2 of iris is taken by a version that was not imported from this source"
     ]
 
 
@@ -126,8 +126,9 @@ def test_a_stage_or_alias_that_moved_between_known_versions_is_reported_and_stay
     plan = plan_one(source(1, 2, stages={2: ("Production",)}, aliases={"champion": 2}), held)
     assert (plan.stages, plan.aliases) == ((), ())
     assert said(plan) == [
-        "left out: iris 2 production: it is in production there; here iris@1 is in production, and stays so",
-        "left out: iris champion: the alias is 2 there; here it is iris@1, and stays so",
+        "left out: iris 2 production: the version is in production in the source; "
+        "here iris@1 is in production, which does not change",
+        "left out: iris champion: the alias names 2 in the source; here it names iris@1, which does not change",
     ]
 
 

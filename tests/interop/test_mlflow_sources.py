@@ -176,7 +176,7 @@ def test_an_import_stores_artifacts_and_reports_an_artifact_that_changed_in_the_
     assert not run_import(store, client, with_artifacts=True).notes
     store.files("one", b"other weights")
     report = run_import(store, client, with_artifacts=True)
-    assert notes_of(report)[0].startswith("changed: iris 1 artifact: it is sha256:")
+    assert notes_of(report)[0].startswith("changed: iris 1 artifact: the source has sha256:")
     assert client.get_version("iris@1").get_artifact("model").link.digest == before
 
 
@@ -219,8 +219,8 @@ def test_a_run_that_was_deleted_is_recorded_and_one_that_is_gone_is_reported(sto
     store.version(2, run="gone")
     report = run_import(store, client)
     assert notes_of(report) == [
-        "changed: iris 1 run: the run r1 was deleted there, and is recorded here",
-        "left out: iris 2 run: the run gone does not exist any more",
+        "changed: iris 1 run: the run r1 was deleted in the source, and is recorded here",
+        "left out: iris 2 run: the run gone does not exist in the source",
     ]
 
 
