@@ -19,7 +19,7 @@ from gitmodel.domain.views.record_views import VersionView
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 
 if TYPE_CHECKING:
-    from gitmodel.client.values import InForce
+    from gitmodel.client.values import Applied, InForce
 
 
 _ON_RULES = {
@@ -156,31 +156,41 @@ def apply(
     if done.rules:
         invocation.output.note("the rules on the branch are now in force for later changes")
     if done.unguarded:
-        repository = invocation.client.repository
-        if repository.rules.id() and (push or not repository.tips.remote_name()):
-            hint = "the rules on the branch are now in force for later changes"
-        elif repository.tips.remote_name():
-            hint = "run `git model pull`; `git model apply --push` puts the rules of the branch in force for everybody"
-        else:
-            hint = "`git model apply` without MODELS puts the rules on the branch in force for later changes"
-        invocation.output.warn(
-            "this clone did not know which rules are in force, so each change was checked only with the rules before "
-            "it",
-            hint,
-        )
-    count = len(done.refused)
-    if count:
-        registry = invocation.client.repository.head().registry()
-        closed = any(registry.rule(ref.stage).proposal_only for ref, _ in done.refused)
-        again = "`git model propose MODEL@VERSION STAGE`" if closed else "promote or demote again"
-        if closed:
-            again = f"`git model apply --reviewed COMMIT` if a reviewer accepted it; {again}"
-        raise Refused(
-            f"{'1 pending change was' if count == 1 else f'{count} pending changes were'} not put in force",
-            hint=f"the list says why; {again} to record something else",
-        )
+        _warn_of_unknown_rules(invocation, push=push)
+    _refuse_partly_applied(invocation, done)
     if dropped is not None:
         raise dropped.brief
+
+
+def _warn_of_unknown_rules(invocation: Invocation, *, push: bool) -> None:
+    """Warn that gitmodel checked the changes only with the rules before each change, and print the next command."""
+    repository = invocation.client.repository
+    if repository.rules.id() and (push or not repository.tips.remote_name()):
+        hint = "the rules on the branch are now in force for later changes"
+    elif repository.tips.remote_name():
+        hint = "run `git model pull`; `git model apply --push` puts the rules of the branch in force for everybody"
+    else:
+        hint = "`git model apply` without MODELS puts the rules on the branch in force for later changes"
+    invocation.output.warn(
+        "this clone did not know which rules are in force, so each change was checked only with the rules before it",
+        hint,
+    )
+
+
+def _refuse_partly_applied(invocation: Invocation, done: Applied) -> None:
+    """Raise Refused if a rule refused some of the changes. The hint says how they can come into force."""
+    count = len(done.refused)
+    if not count:
+        return
+    registry = invocation.client.repository.head().registry()
+    closed = any(registry.rule(ref.stage).proposal_only for ref, _ in done.refused)
+    again = "`git model propose MODEL@VERSION STAGE`" if closed else "promote or demote again"
+    if closed:
+        again = f"`git model apply --reviewed COMMIT` if a reviewer accepted it; {again}"
+    raise Refused(
+        f"{'1 pending change was' if count == 1 else f'{count} pending changes were'} not put in force",
+        hint=f"the list says why; {again} to record something else",
+    )
 
 
 def _applied_fields(change: InForce) -> dict[str, Any]:
