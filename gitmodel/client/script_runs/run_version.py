@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from operator import methodcaller
 from typing import Any, ClassVar
 
-from gitmodel.client import storing
 from gitmodel.client.handles.handles import ModelVersion
 from gitmodel.client.model_stages import ModelStages
+from gitmodel.client.script_runs.run_part import RunPart
 from gitmodel.client.script_runs.run_recording import NewVersion, RunRecording
-from gitmodel.domain.arguments.checking import ArtifactSource, checked_arguments
+from gitmodel.domain.arguments.checking import checked_arguments
 from gitmodel.domain.arguments.other_names import refuse_other_keywords, shows_our_form
 from gitmodel.domain.schema.names import check_alias
 from gitmodel.errors import UsageError
-from gitmodel.stores.transfer import Progress
 
 
 @checked_arguments
 @shows_our_form
-class RunVersion:
+class RunVersion(RunPart):
     """The version that a run creates at its end. Its changes belong to the same commit as the run."""
 
     _other_names: ClassVar[Mapping[str, str]] = {
@@ -84,20 +82,6 @@ class RunVersion:
             self._new.draft = self._new.draft._replace(metadata={**(self._new.draft.metadata or {}), **read})
         else:
             self._run.change_link(artifact, read)
-
-    def link_artifact(
-        self,
-        name: str,
-        source: ArtifactSource,
-        *,
-        kind: str = "data",
-        format: str = "",
-        metadata: Mapping[str, Any] | None = None,
-        follow_links: str | os.PathLike[str] | None = None,
-        progress: Progress | None = None,
-    ) -> None:
-        """Store *source* and link it to the version, as `ScriptRun.link_artifact` does."""
-        self._run.link(storing.one_artifact(name, source, kind, format, metadata, progress, follow_links))
 
     def __repr__(self) -> str:
         return f"RunVersion({self._new.made.reference if self._new.made is not None else self.model!r})"

@@ -16,9 +16,10 @@ from gitmodel.client.handles.handles import Artifact, Attached, Model, ModelVers
 from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.client.script_runs import run_ending
 from gitmodel.client.script_runs.result_line import print_result
+from gitmodel.client.script_runs.run_part import RunPart
 from gitmodel.client.script_runs.run_recording import NewVersion, RunRecording, RunStart
 from gitmodel.client.script_runs.run_version import RunVersion
-from gitmodel.domain.arguments.checking import ArtifactSource, ArtifactSources, checked_arguments
+from gitmodel.domain.arguments.checking import ArtifactSources, checked_arguments
 from gitmodel.domain.arguments.other_names import shows_our_form
 from gitmodel.domain.schema.names import check_name, with_article
 from gitmodel.domain.schema.references import ModelRef, VersionRef
@@ -30,12 +31,12 @@ from gitmodel.registry.recorded_runs.new_runs import inside_run, keep_packages, 
 from gitmodel.registry.records import models, versions
 from gitmodel.registry.records.versions import Draft
 from gitmodel.registry.writing.batch import Batch
-from gitmodel.stores.transfer import JOBS, Progress
+from gitmodel.stores.transfer import JOBS
 
 
 @checked_arguments
 @shows_our_form
-class ScriptRun:
+class ScriptRun(RunPart):
     """A run of a script, which `Client.start_run` starts.
 
     One commit at the end of the run records its values and artifacts.
@@ -137,27 +138,6 @@ class ScriptRun:
             )
         self._run.inputs[key] = link.digest
         return found
-
-    def link_artifact(
-        self,
-        name: str,
-        source: ArtifactSource,
-        *,
-        kind: str = "data",
-        format: str = "",
-        metadata: Mapping[str, Any] | None = None,
-        follow_links: str | os.PathLike[str] | None = None,
-        progress: Progress | None = None,
-    ) -> None:
-        """Store *source* as the artifact *name* of the version that the run creates, or else as an output of the run.
-
-        *source*, *kind*, *format* and *follow_links* are as in `ModelVersion.link_artifact`. The artifact is stored now
-        and linked at the end of the run. Raises Conflict for a name that is taken, and the errors of
-        `ModelVersion.link_artifact`.
-
-        >>> run.link_artifact("confusion_matrix", figure)                                  # doctest: +SKIP
-        """
-        self._run.link(storing.one_artifact(name, source, kind, format, metadata, progress, follow_links))
 
     def create_version(
         self,
@@ -263,20 +243,8 @@ class ScriptRun:
 @contextmanager
 def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
     """Start a run of a script, and commit it with its version when the block ends; see `Client.start_run`."""
-    check_name(name, "run")
-    opened.require_branch("start_run")
-    refuse_inside_run(f"run {name}")
-    if is_loading():
-        raise UsageError(
-            f"run {name} is not started: the script was imported to load an artifact",
-            hint="start the run below `if __name__ == '__main__':`",
-        )
+    _check_start(opened, name)
     repository = opened.repository
-    repository.git.refuse_read_only()
-    if repository.url:
-        check_push(repository)
-    repository.identity.now()  # raises for a missing identity now, and not after the training
-    run_ending.read_rules(opened)
     started = opened.writer.moment()
     code = opened.record_code()
     packages = keep_packages(opened.store)
@@ -312,6 +280,24 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
         print_result(repository, opened.environ, start.id, made=references, code=code)
         if leaving is not None:
             raise leaving
+
+
+def _check_start(opened: OpenRegistry, name: str) -> None:
+    """Raise an error if the run *name* cannot be started, or could not be committed at its end."""
+    check_name(name, "run")
+    opened.require_branch("start_run")
+    refuse_inside_run(f"run {name}")
+    if is_loading():
+        raise UsageError(
+            f"run {name} is not started: the script was imported to load an artifact",
+            hint="start the run below `if __name__ == '__main__':`",
+        )
+    repository = opened.repository
+    repository.git.refuse_read_only()
+    if repository.url:
+        check_push(repository)
+    repository.identity.now()  # raises for a missing identity now, and not after the training
+    run_ending.read_rules(opened)
 
 
 def _find_script(opened: OpenRegistry) -> tuple[str | None, str | None]:

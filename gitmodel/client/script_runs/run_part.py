@@ -1,0 +1,39 @@
+"""The method that a run of a script and its version share: linking an artifact."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from gitmodel.client import storing
+from gitmodel.client.script_runs.run_recording import RunRecording
+from gitmodel.domain.arguments.checking import ArtifactSource
+from gitmodel.stores.transfer import Progress
+
+
+class RunPart:
+    """A run of a script, or the version that it creates. An artifact that is linked to one of them belongs to both."""
+
+    _run: RunRecording
+
+    def link_artifact(
+        self,
+        name: str,
+        source: ArtifactSource,
+        *,
+        kind: str = "data",
+        format: str = "",
+        metadata: Mapping[str, Any] | None = None,
+        follow_links: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Store *source* as the artifact *name* of the version that the run creates, or else as an output of the run.
+
+        *source*, *kind*, *format* and *follow_links* are as in `ModelVersion.link_artifact`. The artifact is stored now
+        and linked at the end of the run. Raises Conflict for a name that is taken, and the errors of
+        `ModelVersion.link_artifact`.
+
+        >>> run.link_artifact("confusion_matrix", figure)                                  # doctest: +SKIP
+        """
+        self._run.link(storing.one_artifact(name, source, kind, format, metadata, progress, follow_links))
