@@ -1,7 +1,8 @@
-"""A refreshed copy of an index, for a work tree whose files have other times than their entries in the index.
+"""Copies of an index: a temporary copy, and a refreshed copy for a work tree whose files have new times.
 
-Until somebody refreshes the index, each `git status` reads the content of such files again. All files have other times
-after `cp -r`, or after a CI job restored the work tree from a cache. gitmodel never writes the user's index.
+The index has other times for the files after `cp -r`, or after a CI job restored the work tree from a cache. Until
+somebody refreshes the index, each `git status` reads the content of all these files. gitmodel never writes the user's
+index.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +38,17 @@ def stamp_of(index_file: Path) -> Stamp | None:
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
+@contextmanager
+def copied_index(git: Git, index_file: Path) -> Iterator[Git]:
+    """Yield a Git that works on a temporary copy of *index_file*, which need not exist."""
+    with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
+        copied = Path(folder) / "index"
+        with suppress(FileNotFoundError):  # no file was ever staged
+            # `copy2` keeps the time of the index: git reads files again that are not older (racy-git.txt in git).
+            shutil.copy2(index_file, copied)
+        yield replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(copied)})
+
+
 def refreshed_copy(git: Git, index_file: Path, stamp: Stamp | None) -> Path:
     """Return the refreshed copy of *index_file*, whose stamp is *stamp*; *index_file* itself if there is no copy."""
     copy = _copy_of(git, stamp) if stamp is not None else index_file
@@ -55,7 +67,6 @@ def refresh_copy(git: Git, index_file: Path, stamp: Stamp | None) -> None:
         make_folder(target.parent)
         with tempfile.TemporaryDirectory(prefix=_prefix(), dir=target.parent) as folder:
             copied = Path(folder) / "index"
-            # `copy2` keeps the time of the index: git reads files again that are not older (racy-git.txt in git).
             shutil.copy2(refreshed_copy(git, index_file, stamp), copied)
             if stamp_of(index_file) != stamp:
                 return

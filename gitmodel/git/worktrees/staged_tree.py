@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import os
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Unreachable
 from gitmodel.git.objects.object_reader import ObjectReader
 from gitmodel.git.running.process import Git
+from gitmodel.git.worktrees.refreshed_index import copied_index
 
 
 def staged_tree(git: Git, reader: ObjectReader, index: Path | None = None) -> Oid:
@@ -21,32 +20,22 @@ def staged_tree(git: Git, reader: ObjectReader, index: Path | None = None) -> Oi
     In the hooks of `git commit -a` and `git commit FILE`, git uses another index than the work tree's own. Raises
     Unreachable.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    path = index or git.path("rev-parse", "--git-path", "index")
+    try:
         # A copy, because git writes to the index when it creates a tree, and fails if a commit has locked the index.
-        copied = Path(folder) / "index"
-        path = index or git.path("rev-parse", "--git-path", "index")
-        try:
-            shutil.copyfile(git.top / path, copied)
-        except FileNotFoundError:
-            pass  # no file was ever staged
-        except OSError as error:
-            raise Unreachable(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None
-        git = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(copied)})
-        (tree,) = git.oids("write-tree")
+        with copied_index(git, git.top / path) as aside:
+            (tree,) = aside.oids("write-tree")
+    except OSError as error:
+        raise Unreachable(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None
     reader.close()  # the running process may not see the new objects
     return tree
 
 
 def tree_with_changes(git: Git, paths: Iterable[str]) -> Oid:
     """Write the tree that a commit of the index and of the changed or deleted files at *paths* would have."""
-    with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
-        index = Path(folder) / "index"
-        with suppress(FileNotFoundError):  # no file was ever staged
-            # `copy2` keeps the time of the index: git reads files again that are not older (racy-git.txt in git).
-            shutil.copy2(git.environ["GIT_INDEX_FILE"], index)
-        aside = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(index)})
-        listed = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
-        no_hooks = ("-c", f"core.hooksPath={folder}/none")
+    listed = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+    no_hooks = ("-c", f"core.hooksPath={os.devnull}")
+    with copied_index(git, Path(git.environ["GIT_INDEX_FILE"])) as aside:
         aside.run(*no_hooks, "update-index", "--add", "--remove", "--replace", "-z", "--stdin", input=listed)
         return aside.oids(*no_hooks, "write-tree")[0]
 

@@ -7,7 +7,6 @@ gets a refreshed copy next time (`refreshed_index`).
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -19,7 +18,7 @@ from typing import TypeVar
 
 from gitmodel.errors import GitModelError
 from gitmodel.git.running.process import Git, with_settings
-from gitmodel.git.worktrees.refreshed_index import Stamp, refresh_copy, refreshed_copy, stamp_of
+from gitmodel.git.worktrees.refreshed_index import Stamp, copied_index, refresh_copy, refreshed_copy, stamp_of
 
 T = TypeVar("T")
 
@@ -66,11 +65,7 @@ def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
     marked = _marked(git, entries)
     if not marked:
         return found
-    with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
-        index = Path(folder) / "index"
-        # `copy2` keeps the time of the index: git reads files again that are not older (racy-git.txt in git).
-        shutil.copy2(used, index)
-        aside = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(index)})
+    with copied_index(git, used) as aside:
         for option in ("--no-assume-unchanged", "--no-skip-worktree"):
             aside.run("update-index", option, "-z", "--stdin", input=b"".join(path + b"\0" for path in marked))
         return ask(aside)
