@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from gitmodel import Client
-from gitmodel.git.worktrees import refreshed_index, worktree_state
+from gitmodel.git.worktrees import index_copies, worktree_state
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def copied(code_repo, monkeypatch, git):
     for path in code_repo.rglob("*.py"):
         os.utime(path, (1_700_000_000, 1_700_000_000))
     monkeypatch.setattr(worktree_state, "SLOW", -1.0)
-    monkeypatch.setattr(refreshed_index, "_fresh", {})
+    monkeypatch.setattr(index_copies, "_fresh", {})
     return code_repo
 
 

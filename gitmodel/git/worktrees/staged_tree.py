@@ -11,7 +11,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Unreachable
 from gitmodel.git.objects.object_reader import ObjectReader
 from gitmodel.git.running.process import Git
-from gitmodel.git.worktrees.refreshed_index import copied_index
+from gitmodel.git.worktrees.index_copies import copied_index
 
 
 def staged_tree(git: Git, reader: ObjectReader, index: Path | None = None) -> Oid:

@@ -1,7 +1,7 @@
 """The state of the work tree with all changes, even if a setting or a flag in the index hides them from git.
 
 Never writes the user's index. If the index has such flags, git gets a copy without flags. If `git status` was slow, git
-gets a refreshed copy next time (`refreshed_index`).
+gets a refreshed copy next time (`index_copies`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from gitmodel.errors import GitModelError
 from gitmodel.git.running.process import Git, with_settings
-from gitmodel.git.worktrees.refreshed_index import Stamp, copied_index, refresh_copy, refreshed_copy, stamp_of
+from gitmodel.git.worktrees.index_copies import Stamp, copied_index, refresh_copy, refreshed_copy, stamp_of
 
 T = TypeVar("T")
 
