@@ -1,1 +1,1 @@
-"""The rules that records and their changes must follow, by name."""
+"""The rules of the format, by name: invariants of records, rules for their changes, and gates of stages."""

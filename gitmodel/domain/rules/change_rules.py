@@ -1,4 +1,4 @@
-"""The rules of a change by name, judged by the branch before and after the change. Pure."""
+"""The named rules that a change must follow, and comparing the branch before and after a change. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid
 from gitmodel.frozen import Frozen
 
-# The rules of a change, as in `docs/reference/format.md`.
+# The rules for changes by name; `docs/reference/format.md` lists them, too.
 RULES: Mapping[str, str] = {
     "change.lineage": "both sides of a change have a common history",
     "change.conflict": "the two sides did not change the same lines",
@@ -41,10 +41,11 @@ _MOST_CHANGED = 20
 
 
 class ChangedBranch(Frozen):
-    """The branch *before* and *after* a change, and a function that judges versions that enter a stage.
+    """The branch *before* and *after* a change, with everything that is needed to judge the change.
 
-    *judge* evaluates the expression of a gate. *may_return* returns True if an earlier version may return by its
-    history, without the gates of the stage. *force* allows the change to delete versions in use, and many records.
+    *judge* evaluates the expression of a gate. *may_return* returns True if a rollback of a stage to a record needs no
+    check of the gates, because the version was in the stage before. With *force*, the change may delete versions in
+    use, delete several models, and change many models.
     """
 
     before: Snapshot
@@ -59,14 +60,14 @@ class ChangedBranch(Frozen):
         return cache(self.before.last_number)
 
     def problems(self, changed: Sequence[str]) -> Iterator[Problem]:
-        """Yield the problems of a change of the paths *changed*. Skips unreadable records, which break invariants."""
+        """Yield the rules that the change of the paths *changed* breaks. Ignores records that cannot be read."""
         for path in changed:
             what = paths.parse_path(path)
             if what is not None:
                 try:
                     yield from _problems_at(self, path, what)
                 except Invalid:
-                    continue  # the record is reported as a broken invariant
+                    continue  # `check` reports the unreadable record as a broken invariant
         yield from () if self.force else _size_problems(self.before, self.after, changed)
 
 
@@ -194,7 +195,7 @@ def _stage_problems(branch: ChangedBranch, path: str, what: RecordPath) -> Itera
 
 
 def _is_carried(before: Snapshot, after: Snapshot, path: str, what: RecordPath) -> bool:
-    """Return True if the stage's file only moved because its model was renamed."""
+    """Return True if a rename of the model only moved the file *path* of a stage, with the same content."""
     if before.load(paths.model_file(what.model), records.ModelRecord) is not None:
         return False
     data, former = after.files.read(path), after.former_names(what.model)

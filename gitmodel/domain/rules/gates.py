@@ -1,4 +1,4 @@
-"""Judging the rules of a stage: the gates that a version passes or fails, with reasons. Pure."""
+"""Judging if a version passes the rules of a stage, such as its gates, with the reasons. Pure."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ class Answer(Protocol):
 
     @property
     def unreadable(self) -> bool:
-        """True if the expression cannot be parsed. Then no version passes, even by force."""
+        """True if the expression cannot be parsed. Then no version enters the stage, even by force."""
 
     @property
     def values(self) -> Mapping[str, object]:
         """The values that the expression reads, by name (None: not set)."""
 
 
-# The names that a gate may read. Names whose values depend on the clone or on tags are excluded, so that results are
-# the same everywhere.
+# The names of fields that a gate may read. Fields that depend on the clone or on tags are excluded, so that a gate has
+# the same result in each clone.
 _SEEN = {name: value for name, value in VERSION_NAMES.items() if name not in ("model", "pending", "local")}
 _SAID: dict[str, Names] = {
     **dict.fromkeys(("name", *DESCRIPTIVE), VALUE),
@@ -59,9 +59,9 @@ Judge = Callable[[str, Mapping[str, object]], Answer]
 class Outcome(Frozen):
     """The result of one rule for a version: *finding* is the reason for a failure, *message* the text of the gate.
 
-    *forced* is True if the stage's file lists the rule as passed by force. *values* are the values that the gate's
-    *expression* reads, by name (None: not set). *waits* is True if the branch has a looser rule that is not in force
-    yet.
+    *forced* is True if the record of the stage says that a user overrode the rule. *values* are the values that the
+    gate's *expression* reads, by name (None: not set). *waits* is True if the branch has a looser rule that is not in
+    force yet.
     """
 
     gate: str
@@ -85,7 +85,7 @@ class Outcome(Frozen):
 
     @property
     def explained(self) -> str:
-        """The values that were found, and the reason for the failure if the values do not explain it."""
+        """The text of `found`, and of `finding` if it says more than the values do."""
         says_more = self.finding not in self.found and not self.finding.endswith(_NOT_SET)
         parts = (", ".join(self.found), self.finding if says_more else "", _RULE_IN_FORCE if self.waits else "")
         return "; ".join(filter(None, parts))
@@ -121,9 +121,9 @@ def judge_entry(
 ) -> tuple[Outcome, ...]:
     """Judge each rule of the stage *ref* for the entry of version *number*, and return the outcomes.
 
-    *after* is the commit that changes the stage, *before* its first parent. The rules, the holder and the version's
-    previous stage are read from *before*, the version from *after*. Raises NotFound, Invalid, and GateRefused for rules
-    that cannot be judged.
+    *after* is the commit that changes the stage, *before* its first parent. Reads the rules, the holder and the
+    version's previous stage from *before*, and the version from *after*. *forced* are the rules that the user
+    overrides. Raises NotFound, Invalid, and GateRefused for rules that cannot be judged.
     """
     for registry in before.registries:
         check_rules(registry, ref.stage)
@@ -144,7 +144,7 @@ def judge_entry(
 def judge_recorded(
     before: Snapshot, after: Snapshot, ref: StageRef, record: StageRecord, judge: Judge
 ) -> tuple[Outcome, ...]:
-    """Judge the entry of *record* into *ref* as `judge_entry` does. If *record* has a reason, its forced gates pass."""
+    """Judge the recorded entry *record* as `judge_entry` does. Its forced gates count only if it has a reason."""
     forced = record.forced if record.reason.strip() else ()
     return judge_entry(before, after, ref, record.version, judge, forced=forced)
 
@@ -180,8 +180,9 @@ def judge_again(
 ) -> tuple[Outcome, ...]:
     """Judge the gates of *rule* for a *version* that is in the stage, as if it entered now.
 
-    *replaced* is the version that was in the stage before: the `holder` of the expressions. Leaves out gates that read
-    the stage of the version, which is another one now, and without *replaced* the gates that read the holder.
+    *replaced* is the version that was in the stage before, which expressions call `holder`. Leaves out gates that read
+    the stage of the version, because it has changed since. If *replaced* is None, also leaves out gates that read the
+    holder.
     """
     holder = {} if replaced is None else _seen(replaced)
     record = {**_seen(version), "holder": holder, "model": _model_fields(version.model, model)}
@@ -200,9 +201,10 @@ def _outcome(gate: GateRule, answer: Answer, forced: tuple[str, ...]) -> Outcome
 
 
 def candidate_fields(before: Snapshot, after: Snapshot, ref: StageRef, number: int) -> dict[str, object]:
-    """Return the fields for a gate's expression: fields of the version, of the current holder, and of the model.
+    """Return the fields that the expressions of gates of *ref* can read about version *number*.
 
-    Reads only records and no tags, so that results are the same everywhere. Without a holder, `holder` is empty.
+    These are fields of the version, of the `holder` of the stage in *before*, and of the `model`. Reads only records
+    and no tags, so that a gate has the same result in each clone. Without a holder, `holder` is empty.
     """
     fields = _fields(before, after.version(ref.model, number), ref.model)
     held = recorded_places(before, ref.model).get(ref.stage)
@@ -230,12 +232,12 @@ def plan_gated_promotion(
     again: bool = False,
     verb: str = "Promote",
 ) -> Change[Promotion]:
-    """Put version *number* into the stage *to*, if the rules of the snapshot or *why* allow it.
+    """Put version *number* into the stage *to*, if it passes the rules of the stage or *why* overrides them.
 
-    *leave* lets a later stage become empty. A version that is recorded but not in force is recorded again, so that the
-    current rules judge the new change. A proposal does not know which version is in force, so it records a version
-    again only with *again*. Raises GateRefused, which names every failed gate; UsageError for force without a reason;
-    and the errors of `plan_promotion`.
+    *leave* allows a later stage to become empty. If the stage has the version recorded, but rules may keep it out of
+    force, records it again, so that the current rules judge the new record. A proposal does this only with *again*,
+    because it does not know which version is in force. Raises GateRefused, which names every failed gate; UsageError
+    for force without a reason; and the errors of `plan_promotion`.
     """
     before = snapshot.committed or snapshot
     for registry in before.registries if to not in (ARCHIVED, NONE) else ():
@@ -265,16 +267,16 @@ def plan_gated_promotion(
 
 
 def _can_refuse(snapshot: Snapshot, stage: str) -> bool:
-    """Return True if a current or earlier rule can prevent a version recorded in *stage* from being in force."""
+    """Return True if a current or earlier rule can keep a recorded version of *stage* from coming into force."""
     return bool(snapshot.other_rules()) or not all(rule.is_open for rule in snapshot.rules(stage))
 
 
 def refusal(
     version: str, stage: str, outcomes: tuple[Outcome, ...], *, recorded: bool = False, reviewed: bool = False
 ) -> GateRefused:
-    """Return the error that names every gate that stops *version* (`iris@4`), with the findings.
+    """Return the error for *version* (such as `iris@4`), with every gate that it fails and the reason.
 
-    *recorded*: the version is already recorded in the stage, and not in force. *reviewed*: only a proposal can change
+    *recorded* is True if the stage has the version recorded, but not in force; *reviewed* if only a proposal can change
     the stage.
     """
     failed = [outcome for outcome in outcomes if outcome.stops]
@@ -289,7 +291,7 @@ def refusal(
 
 
 def admit(change: Change[Promotion]) -> Change[Promotion]:
-    """Return *change* with the permission to change its `proposal_only` stage directly."""
+    """Return *change* with the permission to change its stage without a proposal, although it is `proposal_only`."""
     return replace(change, admitted=change.admitted | {StageRef(change.result.model, change.result.stage)})
 
 

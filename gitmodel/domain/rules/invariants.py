@@ -1,4 +1,4 @@
-"""The invariants of the format by name, and the problems of records that break them. Pure."""
+"""The named invariants of the format, and finding records that break them. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gitmodel.errors import GitModelError, Invalid
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _MOST_SHOWN = 200  # characters of a text in a message
 
-# Every rule of the format, as `docs/reference/format.md` names it.
+# The invariants by name; `docs/reference/format.md` lists them, too.
 RULES: Mapping[str, str] = {
     "tree.file": "every entry of the tree is a regular file",
     "tree.path": "every file is a record of the format or a file of the git host",
@@ -63,7 +63,7 @@ RULES: Mapping[str, str] = {
 
 @dataclass
 class ModelRecords:
-    """The records in the files of one model."""
+    """The records of one model, or those of them that a check compares."""
 
     files: dict[str, RecordPath] = field(default_factory=dict)
     record: ModelRecord | None = None
@@ -74,7 +74,7 @@ class ModelRecords:
     archived: set[int] = field(default_factory=set)
 
     def add(self, path: str, what: RecordPath, record: Any) -> None:
-        """Add the *record* at *path* (None: it cannot be read)."""
+        """Add the *record* that was read from *path*, or None for a file that cannot be read."""
         self.files[path] = what
         if what.kind == "archived":
             self.archived.add(int(what.key))
@@ -116,7 +116,7 @@ def format_faults(registry: RegistryRecord, path: str, record: Any) -> Iterator[
 
 
 def run_faults(registry: RegistryRecord, path: str, id: str, data: bytes) -> list[Problem]:
-    """Return the problems of the file of the run *id*. Raises Invalid for a file that is not TOML."""
+    """Return the problems of *data*, the file of the run *id*. Raises Invalid for a file that is not TOML."""
     record, problems = read_record(records.RunRecord, data, path, newer=registry.newer)
     if record is not None and record.id != id:
         problems.append(Problem(path, "id", "run.id", f"says {record.id!a}"))
@@ -124,7 +124,7 @@ def run_faults(registry: RegistryRecord, path: str, id: str, data: bytes) -> lis
 
 
 def purge_faults(registry: RegistryRecord, path: str, hex: str, data: bytes) -> list[Problem]:
-    """Return the problems of the tombstone of the artifact *hex*. Raises Invalid for a file that is not TOML."""
+    """Return the problems of *data*, the tombstone of the artifact *hex*. Raises Invalid if it is not TOML."""
     record, problems = read_record(records.PurgeRecord, data, path, newer=registry.newer)
     if record is None:
         return problems
@@ -136,7 +136,7 @@ def purge_faults(registry: RegistryRecord, path: str, hex: str, data: bytes) -> 
 
 
 def model_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> Iterator[Problem]:
-    """Yield the problems between the records of *model*."""
+    """Yield the contradictions between the records of *model*, such as a stage with a version that does not exist."""
     folder = paths.model_folder(model)
     if paths.model_file(model) not in holds.files:
         yield Problem(folder, "", "model.record", "has no model.toml")
@@ -159,7 +159,7 @@ def model_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> I
 def file_faults(
     registry: RegistryRecord, path: str, what: RecordPath, data: bytes | Invalid, holds: ModelRecords
 ) -> Iterator[Problem]:
-    """Yield the problems of one record of a model, and add the record to *holds*. *data* is its content or an error."""
+    """Yield the problems within one record, and add the record to *holds*. *data* is its content, or the error."""
     record = None
     try:
         if isinstance(data, Invalid):
@@ -256,7 +256,7 @@ def _place_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> 
 def _place_fault(path: str, record: StageRecord, holds: ModelRecords) -> Iterator[Problem]:
     version = holds.versions.get(record.version)
     if version is None and record.version in holds.versions:
-        return  # the unreadable file is reported separately
+        return  # `file_faults` reports the unreadable file of the version
     rule = broken_by_place(record, version)
     if rule == "stage.version":
         yield Problem(path, "version", rule, f"there is no version {record.version}")
@@ -269,7 +269,7 @@ def _place_fault(path: str, record: StageRecord, holds: ModelRecords) -> Iterato
 
 
 def broken_by_place(record: StageRecord, version: VersionRecord | None) -> str | None:
-    """Return the rule that the *record* of a stage or alias of *version* breaks, or None."""
+    """Return the rule that *record* breaks, or None. It puts *version* (None: missing) into a stage or alias."""
     if version is None:
         return "stage.version"
     if not version.usable:
@@ -288,7 +288,7 @@ def _canonical_fault(record: Record, data: bytes) -> str | None:
     """Return the first lines in which *data* differs from the canonical form of *record*, or None."""
     try:
         canonical = codec.canonical(record)
-    except GitModelError:  # only the canonical form of the record exceeds the limit
+    except GitModelError:  # the canonical form is longer than *data*, and exceeds the limit
         return "it would be too large"
     if canonical == data:
         return None
@@ -317,7 +317,7 @@ def case_faults(found: tuple[str, ...] | list[str], where: str) -> list[Problem]
 
 
 def problem_of(path: str, error: GitModelError, rule: str) -> Problem:
-    """Return the Problem for an Invalid, whose message may end with the name of the rule."""
+    """Return *error* as a problem of *path*. If its message ends in the name of a rule, this rule replaces *rule*."""
     message, bracket, known = error.message.rpartition(" [")
     text = (message if bracket else error.message).removeprefix(f"{path}: ")
     return Problem(path, "", known.rstrip("]") if bracket and known.rstrip("]") in RULES else rule, text)

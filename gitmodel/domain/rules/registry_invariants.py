@@ -15,7 +15,7 @@ from gitmodel.errors import Invalid
 
 
 def registry_faults(files: Files, expression_fault: Callable[[str], str]) -> tuple[RegistryRecord, list[Problem]]:
-    """Return the record of the registry in *files*, or the default record if it is unreadable, and its problems.
+    """Return the record in `gitmodel.toml` (the default record if it is unreadable), and the problems of the file.
 
     *expression_fault* returns the problem of a gate's expression, or "".
     """
@@ -42,7 +42,7 @@ def registry_faults(files: Files, expression_fault: Callable[[str], str]) -> tup
 
 
 def _direction_faults(data: bytes) -> Iterator[Problem]:
-    """Yield a problem if the file has characters that change the direction of text. People edit this file by hand."""
+    """Yield a problem if the file, which people edit by hand, has characters that change the direction of text."""
     found = codec.find_bidi(data.decode())
     if found:
         message = f"has the character U+{ord(found):04X}, which reorders what a reviewer sees: write it as an escape"

@@ -1,4 +1,4 @@
-"""The records that a change can make invalid without changing them. Pure: files are read through `Files`."""
+"""Finding the records that a change of other records can make invalid. Pure: files are read through `Files`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from gitmodel.errors import Invalid
 
 
 def related(files: Files, changed: Collection[str]) -> set[str]:
-    """Return the paths *changed*, and the paths of records that the invariants compare with them.
+    """Return the paths *changed*, and the paths of records that the invariants compare with the records there.
 
-    These are the model's own record, its stages and aliases, the version that a stage, alias, name or marker names, and
-    the name and the marker of a version. Their number depends on the change and not on the size of the registry.
+    These are the record of the model, its stages and aliases, the versions that these records, names and archived
+    markers name, and the names and archived markers of the versions. Reading only these keeps a check fast in a large
+    registry.
     """
     return set(changed).union(*(_Related(files, what).found for what in _by_model(changed)))
 
@@ -37,7 +38,7 @@ def _load(files: Files, path: str, kind: type[R]) -> R | None:
 
 
 class _Related:
-    """Collects the paths that are related to *changed* records of one model."""
+    """The paths that `related` returns for *changed* records of one model."""
 
     def __init__(self, files: Files, changed: list[RecordPath]) -> None:
         self.files = files
@@ -70,7 +71,7 @@ class _Related:
             self._add_names(record.name)
 
     def _add_names(self, name: str) -> None:
-        """Add the files of *name* and of names that differ from it by case only, each with its version."""
+        """Add the file of *name*, the files of names that differ from it by case only, and their versions."""
         folder = paths.name_folder(self.model, name)
         for file in self.files.names(folder):
             path = f"{folder}/{file}"
