@@ -1,4 +1,4 @@
-"""Converting records to TOML bytes and back, in one canonical form. Pure: `records` defines the content."""
+"""Converting records to TOML bytes in one canonical form, and back. Pure. `records` defines the keys of records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BIDI = {code: f"\\u{code:04X}" for code in (0x061C, 0x200E, 0x200F, *range(0x20
 
 
 class Problem(Frozen):
-    """A problem of the registry: the file, the key, the rule of the format, and a message."""
+    """A problem of the registry: a file and key that break a rule of the format, and a message about it."""
 
     path: str
     key: str
@@ -28,7 +28,7 @@ class Problem(Frozen):
 
     @property
     def overridable(self) -> bool:
-        """True if a person may override the rule. A break of any other rule is damage."""
+        """True if a person may override the rule with force. If any other rule is broken, the registry is damaged."""
         return self.rule in ("change.held", "change.gate", "change.size")
 
     def __str__(self) -> str:
@@ -43,19 +43,23 @@ NOT_A_KEY = {"required": None}
 
 
 def since(major: int, minor: int) -> dict[str, Any]:
-    """Mark a key that the format *major*.*minor* introduced."""
+    """Return the metadata of a field that says that the format *major*.*minor* introduced its key."""
     return {"since": (major, minor)}
 
 
 class Record(Frozen, kw_only=True):
-    """A file or a table on the metadata branch. A subclass declares its keys as fields, in the order of the TOML.
+    """A TOML file on the metadata branch, or a table in one. A subclass declares the keys as fields, in their order.
 
-    The type of a field defines the values of its key: `Annotated[type, read]`, where *read* converts a TOML value to
-    the record's value or raises Wrong; a plain type of `READERS`; another Record (a table); or a tuple of a Record (an
-    array of tables). A field without default is required. The default of another field is never written. The metadata
-    REQUIRED makes a field with a default required, NOT_A_KEY keeps a field out of the file, `since(1, 1)` says that
-    format 1.1 introduced the key; *introduced* is the format that introduced the record. *extra* holds the keys that a
-    newer gitmodel wrote.
+    The type of a field defines the valid values of its key:
+
+    - `Annotated[type, read]`: *read* converts a TOML value to the field's value, or raises Wrong.
+    - A plain type that `READERS` lists.
+    - Another Record: the key is a table. A tuple of a Record: the key is an array of tables.
+
+    A field without default is required. A value that equals the field's default is not written to the file. The
+    metadata REQUIRED makes a field with a default required; NOT_A_KEY keeps a field out of the file; `since(1, 1)` says
+    that format 1.1 introduced the key. *introduced* is the format that introduced the record. *extra* has the keys that
+    this gitmodel does not know, because a newer one wrote them.
     """
 
     introduced: ClassVar[tuple[int, int]] = OLDEST_FORMAT
@@ -67,7 +71,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Key(Frozen):
-    """A key of a record. *read* reads its value; for a table, *table* is its kind of record instead.
+    """A key of a record. *read* converts its TOML value. For a key with a table, *table* is the kind of record in it.
 
     *many* is True for an array of tables. *since* is the format that introduced the key.
     """
@@ -97,7 +101,7 @@ class Schema:
         return self._defaults.get(name, {})
 
     def make(self, values: dict[str, Any]) -> Any:
-        """Create a record from *values*, each already converted by its key.
+        """Create a record from *values*, each already converted by `Key.read`.
 
         Three times as fast as the record's own `__init__`.
         """
@@ -116,7 +120,7 @@ class _Schemas(dict[type[Record], Schema]):
         return self[kind]
 
 
-# The schema of each kind of record. It is made from the fields when it is first needed.
+# The schema of each kind of record, created from the fields of the class when it is first needed.
 SCHEMAS = _Schemas()
 
 
@@ -159,7 +163,7 @@ def parse_table(data: bytes, path: str) -> dict[str, Any]:
 
 
 def decode(kind: type[R], data: bytes, path: str, *, newer: bool = False) -> R:
-    """Decode the record in *data*. Raises Invalid with the first problem. *newer*: keep unknown keys (`extra`)."""
+    """Decode the record in *data*. Raises Invalid with the first problem. *newer* keeps unknown keys (`extra`)."""
     return decode_table(kind, parse_table(data, path), path, newer=newer)
 
 
@@ -175,7 +179,7 @@ def decode_table(kind: type[R], table: Mapping[str, Any], path: str, *, newer: b
 def inspect(
     kind: type[R], table: Mapping[str, Any], path: str, *, newer: bool = False, within: str = ""
 ) -> tuple[R | None, list[Problem]]:
-    """Return the record in *table* (None if it is invalid) and all its problems."""
+    """Return the record in *table* (None if it is invalid), and all problems of the table."""
     schema = SCHEMAS[kind]
     problems: list[Problem] = []
     values: dict[str, Any] = {}
@@ -209,7 +213,7 @@ def inspect(
 
 
 def format_of(record: Record) -> tuple[int, int]:
-    """Return the version of the format that *record* needs: the newest of its keys whose value is not the default."""
+    """Return the oldest format that can hold *record*: the newest format that introduced one of its keys in use."""
     schema, needed = SCHEMAS[type(record)], record.introduced
     for key in schema.keys:
         value = getattr(record, key.name)
@@ -234,7 +238,7 @@ def _read_tables(key: Key, value: Any, path: str, newer: bool, at: str, problems
 
 
 def encode(record: Record) -> bytes:
-    """Return the canonical bytes of *record*, after reading them back.
+    """Return the canonical bytes of *record*, and check that they can be read.
 
     Raises UsageError for a record that would be too long, text that is not Unicode, and an invalid value of a key.
     """
@@ -247,7 +251,7 @@ def encode(record: Record) -> bytes:
 
 
 def canonical(record: Record) -> bytes:
-    """Return the canonical bytes of *record*: the order of its fields, one array item a line, LF, a final newline.
+    """Return the canonical bytes of *record*: keys in the order of its fields, one array item a line, lines with LF.
 
     Raises UsageError for a record that would be too long to be read again, or text that is not Unicode.
     """
@@ -283,7 +287,7 @@ def _encode_table(record: Record, prefix: str) -> str:
         else:
             plain.append(_encode_value(name, value))
     more, more_tables = _mapping_parts(record.extra, prefix)
-    # Scalars of a table must stand before its sub-tables.
+    # In TOML, the plain values of a table must come before its inner tables.
     plain += more
     tables += more_tables
     return "".join(plain) + "".join(tables)
@@ -295,7 +299,7 @@ def _encode_mapping(mapping: Mapping[str, Any], prefix: str) -> str:
 
 
 def _mapping_parts(mapping: Mapping[str, Any], prefix: str) -> tuple[list[str], list[str]]:
-    """Return the lines of the values of *mapping*, and its tables."""
+    """Return the TOML lines of the plain values of *mapping*, and those of its inner tables."""
     plain, tables = [], []
     for name in sorted(mapping):
         value = mapping[name]
@@ -310,7 +314,7 @@ def _mapping_parts(mapping: Mapping[str, Any], prefix: str) -> tuple[list[str], 
 
 
 def _encode_value(name: str, value: Any) -> str:
-    # Most values are such numbers or texts, and tomli_w takes four times as long for them.
+    # Writes whole numbers and simple texts itself, because most values are such, and tomli_w takes four times as long.
     if type(value) is int or (type(value) is str and _is_literal(value)):
         return f"{_quoted(name)} = {value}\n" if type(value) is int else f'{_quoted(name)} = "{value}"\n'
     import tomli_w  # imported here: only writers need it
@@ -327,7 +331,7 @@ def _holds_moment(value: Any) -> bool:
 
 
 def _encode_moments(value: Any, level: int) -> str:
-    """Return the TOML of a time or a list with times. tomli_w would write times without T and Z."""
+    """Return the TOML of a time or a list with times, with T and Z, which tomli_w would leave out."""
     import tomli_w
 
     if isinstance(value, datetime):
@@ -339,7 +343,7 @@ def _encode_moments(value: Any, level: int) -> str:
 
 
 def _is_literal(text: str) -> bool:
-    """Return True if a TOML string between double quotes has the characters of *text* as they are."""
+    """Return True if *text* needs no escapes between the double quotes of TOML."""
     return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
 
 

@@ -1,4 +1,4 @@
-"""The name of an artifact: the SHA-256 of its bytes. Pure: strings and bytes in, strings out."""
+"""Digests, by which stores find the bytes of artifacts: `sha256:` and a SHA-256. Pure."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def object_path(digest: Digest) -> str:
 
 
 def digest_at(path: str) -> Digest | None:
-    """Return the digest whose object has this *path* in a store, or None.
+    """Return the digest of the object at *path* in a store; None if no object has this path.
 
     >>> digest_at("sha256/ab/" + "ab" * 31) == "sha256:" + "ab" * 32, digest_at("sha256/ab/.tmp")
     (True, None)

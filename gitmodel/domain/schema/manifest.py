@@ -1,4 +1,4 @@
-"""A folder artifact as bytes: one line per file, in a fixed order. Pure: bytes <-> entries.
+"""The manifest of a folder artifact: a text with one line per file, in a fixed order. Pure: bytes <-> entries.
 
 The first line is `gitmodel-manifest 1`; each other line is `<digest> <size> <path>`, LF at its end, sorted by
 the UTF-8 bytes of the path. A folder has only one manifest, so equal folders have equal digests.
@@ -15,7 +15,7 @@ from gitmodel.domain.schema.digests import Digest, parse_digest
 from gitmodel.errors import Invalid
 
 HEADER = b"gitmodel-manifest 1\n"
-SIZE_LIMIT = 2**63 - 1  # the limit of file sizes in other tools
+SIZE_LIMIT = 2**63 - 1  # larger sizes do not fit the signed 64-bit integers of other tools
 
 _HEADER = re.compile(rb"gitmodel-manifest ([0-9]{1,9})\n")
 _LINE = re.compile(r"(sha256:[0-9a-f]{64}) (0|[1-9][0-9]{0,18}) (.+)", re.DOTALL)
@@ -85,8 +85,8 @@ def format_manifest(entries: Iterable[ManifestEntry]) -> bytes:
 def parse_manifest(content: bytes) -> tuple[ManifestEntry, ...]:
     r"""Return the entries of a manifest, sorted by path.
 
-    Accepts exactly the output of `format_manifest`. Raises Invalid with the line for anything else. The time is at most
-    n log n in the length of *content*.
+    Accepts only the output of `format_manifest`. Otherwise raises Invalid, which names the line. Takes n log n time for
+    n bytes, even for malicious content.
 
     >>> parse_manifest(b"gitmodel-manifest 1\n")
     ()

@@ -1,4 +1,4 @@
-"""The messages of commits and tags: subjects, trailers, texts. Pure."""
+"""Writing and parsing the messages of commits and tags: subject, reason, trailers. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ MAX_TRAILER = 500
 # C0 except tab and line feed, DEL and C1. git refuses NUL in a message, and `git log` would print the others.
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 
-# For git, a message ends at a scissors line or the start of a patch. Trailers below it would not count.
+# git ends a message at a scissors line or at the start of a patch, and ignores trailers below.
 _CUT = r"(?m)^(?=#|---)"
 
-# GitHub, Gitea and Forgejo (merged, then squashed), Bitbucket, Azure DevOps; GitLab names the request in the body.
+# Subjects by GitHub, Gitea and Forgejo (merge, squash), Bitbucket and Azure DevOps, and the text that GitLab adds.
 _PULL_REQUESTS = (
     r"\AMerge pull request (#[0-9]{1,9})\b",
     r"\A[^\n]*\((#[0-9]{1,9})\)(?: from [^\n]*)?(?:\n|\Z)",
@@ -35,7 +35,7 @@ def one_line(text: str) -> str:
 
 
 def commit_message(subject: str, reason: str, trailers: Iterable[tuple[str, str]], *, txn: str) -> str:
-    """Return the message of a commit: a subject, the reason as prose, the facts as trailers.
+    """Return the message of a commit: the subject, the reason, and the trailers with values.
 
     >>> print(commit_message("Promote iris 4 to production", "", [("Model", "iris")], txn="5f"))
     Promote iris 4 to production
@@ -57,7 +57,7 @@ def transaction_id(*parts: str) -> str:
 
 
 def keyed_transaction(model: str, key: str) -> str:
-    """Return the transaction id for a version of *model* with the idempotency *key*, the same in each call."""
+    """Return the transaction id for a version of *model* with the idempotency *key*, so that a retry finds it."""
     return transaction_id("idempotency-key", model, key)
 
 
@@ -84,7 +84,7 @@ def tag_message(ref: StageRef, old: int | None, new: int, reason: str) -> str:
 
 
 def prose(message: str) -> str:
-    r"""Return the part of a commit's *message* between its subject and its trailers.
+    r"""Return the reason in a commit *message*: the text between subject and trailers.
 
     >>> prose("Demote iris 3 from production\n\nit drifted\n\nModel: iris\n")
     'it drifted'

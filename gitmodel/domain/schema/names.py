@@ -13,7 +13,7 @@ MAX_LENGTH = 63
 LATEST = "latest"
 ARCHIVED = "archived"
 NONE = "none"
-# Words that commands accept or show in place of a stage. They cannot be names of stages, aliases or versions.
+# Words that commands accept or show where a stage can stand. No stage, alias or version can have such a name.
 STAGE_WORDS = frozenset({LATEST, ARCHIVED, NONE})
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -25,7 +25,7 @@ _DEVICES = frozenset(
 
 
 def fold(name: str) -> str:
-    """Return the form in which names are compared: `Demo` and `demo` are the same file on some disks.
+    """Return *name* in the form for comparisons, which ignores case because file systems may.
 
     >>> fold("Demo")
     'demo'
@@ -35,7 +35,7 @@ def fold(name: str) -> str:
 
 @lru_cache(maxsize=1024)  # a list has the same few names many times
 def fault_in(name: str, *, pattern: re.Pattern[str] = _NAME) -> str | None:
-    """Return the fault of *name*, in words that follow "because it", or None.
+    """Return the reason why *name* is invalid, in words that follow "because it", or None.
 
     >>> fault_in("iris"), fault_in("a/b"), fault_in("x.lock")
     (None, "holds '/'", 'ends in .lock')
@@ -136,7 +136,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str], hint: str = "") -> str:
-    """Return *hint*. If a word in *known* is similar to *word*, a question comes first.
+    """Return *hint*, after a question if a word in *known* is similar to *word*.
 
     >>> did_you_mean("prodution", ["staging", "production"], "see `git model stages`")
     'did you mean production? see `git model stages`'
@@ -193,7 +193,7 @@ def _checked(name: str, what: str, fault: str | None, *, version: bool = False) 
 
 
 def shown(value: object) -> str:
-    """Return *value* as a message shows it: short, in ASCII, without calling code of a class that is not known.
+    """Return *value* for a message: short, in ASCII. Never calls `repr` of an unknown class, which may fail or be long.
 
     >>> shown(None), shown(b"x"), shown([1]), shown("a" * 90)[:6]
     ('None', "b'x'", 'a list', "'aaaaa")

@@ -1,4 +1,4 @@
-"""The paths of records in the tree of the metadata branch: records to paths and back. Pure."""
+"""The path of each record on the metadata branch, and parsing paths. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SIGNERS = "allowed_signers"
 MODELS = "models"
 RUNS = "runs"
 PURGED = "purged"
-# The highest number of a version, far more than a registry needs.
+# The highest number that a version can have. No registry needs more.
 HIGHEST_NUMBER = 10**9
-# How many numbers a new version may skip.
+# The most numbers that a new version may skip.
 MOST_SKIPPED = 1_000
 # Files that hosts read from the branch. gitmodel preserves them and never reads them as records.
 HOST_FILES = frozenset(
@@ -67,7 +67,7 @@ def name_file(model: str, name: str) -> str:
 
 
 def name_folder(model: str, name: str) -> str:
-    """Return the folder of *name* and of all version names with the same two hex digits of their hash."""
+    """Return the folder for the file of *name*. Hashes divide the names of versions into 256 folders."""
     folded = names.fold(name).encode("utf-8", "surrogatepass")
     return f"{MODELS}/{model}/names/{sha256(folded)[:2]}"
 
@@ -97,7 +97,7 @@ def alias_file(model: str, alias: str) -> str:
 
 
 def run_file(id: str) -> str:
-    """Return the file of a run, in a folder of its day; "" if *id* is not the id of a run.
+    """Return the path of the record of a run, in a folder of its day; "" if *id* is not the id of a run.
 
     >>> run_file("20261123T101112Z-train-7f3a")
     'runs/2026/11/23/20261123T101112Z-train-7f3a.toml'
@@ -122,11 +122,11 @@ def is_host_file(path: str) -> bool:
 
 
 def is_rule(path: str) -> bool:
-    """Return True if *path* controls permissions: the rules of stages, the signers, files of the git host."""
+    """Return True if *path* decides who may do what: `gitmodel.toml`, `allowed_signers`, or a file of the git host."""
     return path in (REGISTRY, SIGNERS) or is_host_file(path)
 
 
-# Text, because `resolve` uses none of these patterns; `_patterns` compiles them.
+# As text, because compiling takes time and `git model resolve` needs none of them; `_patterns` compiles them.
 _RUN_ID = r"([0-9]{4})([0-9]{2})([0-9]{2})T[0-9]{6}Z-[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _MODEL = r"models/(?P<model>[^/]+)"
 _IN_HUNDREDS = r"(?:(?P<hundreds>[1-9][0-9]*)xx/)?(?P<key>[1-9][0-9]*)\.toml"
@@ -150,7 +150,7 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
 
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[tuple[Kind, re.Pattern[str]], ...]:
-    """Return the patterns, compiled when a path is first parsed."""
+    """Compile the patterns when a path is first parsed, and cache them."""
     return tuple((kind, re.compile(pattern)) for kind, pattern in _PATTERNS)
 
 
@@ -165,7 +165,7 @@ def holds_records(folder: str) -> bool:
 
 @lru_cache(maxsize=4_096)
 def parse_path(path: str) -> RecordPath | None:
-    """Parse *path*, and return its record; None if no record can be there.
+    """Parse *path*; return None if no record can have it.
 
     >>> parse_path("models/iris/versions/4xx/412.toml")
     RecordPath(kind='version', model='iris', key='412')
@@ -183,7 +183,7 @@ def parse_path(path: str) -> RecordPath | None:
 
 
 def _is_home(found: RecordPath, path: str) -> bool:
-    """Return True if *path* is the path at which the record is written."""
+    """Return True if gitmodel writes the record *found* to *path*, and not to a similar path."""
     if found.kind in ("version", "archived") and len(found.key) > 18:
         return False
     homes = {

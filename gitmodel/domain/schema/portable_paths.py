@@ -1,4 +1,4 @@
-"""Paths in a folder that are dangerous to write, or that other systems do not support. Pure: strings in, strings out.
+"""Finding paths in a folder that are dangerous to write, or that some systems do not support. Pure.
 
 A folder that contains `.git` is a git repository. Its config can hold credentials, and git runs commands that the
 config names as soon as somebody types `git status` there. The refused spellings of `.git` are those that git itself
@@ -29,7 +29,7 @@ _WINDOWS = re.compile(r'[<>:"|?*]')
 
 
 def is_git_name(part: str) -> bool:
-    """Return True if some file system reads *part*, one part of a path, as `.git`.
+    """Return True if some file system treats *part*, one part of a path, as `.git`.
 
     >>> [is_git_name(part) for part in (".GIT", "git~1", ".git. .", ".git::$INDEX_ALLOCATION", ".g\u200cit")]
     [True, True, True, True, True]
@@ -44,7 +44,7 @@ def is_git_name(part: str) -> bool:
 
 
 def git_paths(paths: Sequence[str]) -> list[str]:
-    """Return the *paths* of a git repository: those with a part that means `.git`, and the HEAD of a bare repository.
+    """Return those *paths* that make a folder a git repository: with a part `.git`, or the HEAD of a bare repository.
 
     git also recognizes a folder with `HEAD`, `objects` and `refs`, or with a `commondir` file instead of the last two.
     In a clone with packed refs, `packed-refs` counts, because an artifact lacks the empty folders of `refs`.

@@ -9,21 +9,21 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.toml_values import Wrong
 from gitmodel.errors import UsageError
 
-# The format of a new registry. An older registry is raised to a newer format by the first change that needs it, so that
+# The format of a new registry. An older registry keeps its format until a change needs a newer one, so that
 # earlier releases can read it as long as possible.
 FORMAT = (1, 2)
 _FORMAT_VERSION = r"([0-9]{1,4})\.([0-9]{1,4})"
 KINDS = ("data", "model", "deployment")
 RUN_STATUSES = ("succeeded", "failed", "cancelled")
-# Runs that only the journal of this machine has can also be running or lost.
+# The journal of this machine also has runs that are running, and lost ones, whose process ended without a result.
 ALL_RUN_STATUSES = (*RUN_STATUSES, "running", "lost")
 STEP_STATUSES = ("succeeded", "cached", "failed", "skipped")
 DIGEST_SOURCES = ("provider",)
 # The settings for uncommitted changes, from loose to strict.
 DIRTY = ("record", "snapshot", "refuse")
 FOLDER_FORMAT = "folder"
-SKIPPED = "skipped by version "  # the reason of a deleted version that never existed
-# A placeholder for the digest of an artifact that is not stored yet.
+SKIPPED = "skipped by version "  # the start of the reason in the tombstone of a number that was skipped
+# The digest in a link until the artifact is stored.
 NO_DIGEST = "sha256:" + "0" * 64
 
 
@@ -56,7 +56,7 @@ def _version_name(value: Any) -> str:
 def _file_name(value: Any) -> str:
     if names.fault_in(toml_values.text(value)) is None:  # most file names are valid names of artifacts, too
         return str(value)
-    # imported here because its patterns cost 1 ms, and only unusual names need them
+    # imported here: its patterns take 1 ms, and few names need them
     from gitmodel.domain.schema.portable_paths import file_name_fault
 
     fault = file_name_fault(value)

@@ -32,12 +32,12 @@ from gitmodel.domain.schema.record_values import (
 )
 from gitmodel.domain.schema.registry_record import RegistryRecord
 
-# Every archived marker holds these bytes, so that two of them never conflict.
+# The content of every archived marker. It is always the same, so that merges of two markers never conflict.
 ARCHIVED_MARKER = b"archived = true\n"
 
 
 def _described(help: str, *, heading: str = "") -> dict[str, str]:
-    """Mark a key with which a person describes a model: its *help*, and its *heading* in a model card or ""."""
+    """Return the metadata of a field that describes a model: its *help*, and its *heading* in a model card or ""."""
     return {"help": help, "heading": heading}
 
 
@@ -72,7 +72,7 @@ class ModelRecord(Record, kw_only=True):
         return self.deleted is None and self.renamed_to is None
 
 
-# The keys with which a person describes a model, with their help; those of them that are text; the headings of keys in
+# The help of each key with which a person describes a model; the keys that are text; the headings of keys in
 # a model card.
 DESCRIPTIVE = {field.name: field.metadata["help"] for field in fields(ModelRecord) if "help" in field.metadata}
 DESCRIPTIVE_TEXTS = tuple(name for name in DESCRIPTIVE if getattr(ModelRecord, name, None) == "")
@@ -83,8 +83,8 @@ class Code(Record, kw_only=True):
     """The code of a version: the commit, whether it had uncommitted changes, and the URL of the code repository.
 
     *outside* is True if there was no code repository. Without a *commit*, the repository had no commit yet. *snapshot*
-    is the commit that stores uncommitted changes, if they were stored. *changed* is the number of uncommitted changes,
-    where a new folder counts as one. It is not recorded.
+    is the commit that stores uncommitted changes, if they were stored. *changed* is the number of changed files, and of
+    new folders. It is not recorded.
     """
 
     commit: CommitId | None = None
@@ -113,7 +113,7 @@ class Origin(Record, kw_only=True):
         return f"{reference} of {self.registry}" if self.registry else reference
 
     def is_same(self, other: "Origin | None") -> bool:
-        """Return True if *other* is the same version of the same registry, read at any commit."""
+        """Return True if *other* is the same version of the same registry, even if it was read at another commit."""
         return other is not None and replace(self, commit=None) == replace(other, commit=None)
 
 
@@ -121,9 +121,9 @@ class ArtifactLink(Record, kw_only=True):
     """An artifact of a version: *kind* is "data", "model" or "deployment"; *size* in bytes; *digest* `sha256:<hex>`.
 
     An external artifact stays at *uri*, with the *version_id* of its store. *digest_by* is "provider" if its store
-    reported the digest; otherwise the bytes were read and hashed. *needs_trust* are the full names of the classes and
-    functions that a machine must trust before it loads the artifact. *file* is the name of the original file or folder;
-    older records lack it.
+    reported the digest; otherwise gitmodel read and hashed the bytes. *needs_trust* are the full names of the classes
+    and functions that a machine must trust before it loads the artifact. *file* is the name of the original file or
+    folder; older records lack it.
     """
 
     name: Name
@@ -142,7 +142,7 @@ class ArtifactLink(Record, kw_only=True):
 
     @property
     def file_name(self) -> str:
-        """The name under which the artifact is written: its file's own name, or else the name of the artifact."""
+        """The name of the file or folder to which a download writes: *file*, or else the name of the artifact."""
         return self.file or self.name
 
     @property
@@ -169,8 +169,8 @@ class Attachment(ArtifactLink, kw_only=True):
 class Imported(Record, kw_only=True):
     """The claims of another registry about a version that was imported from it.
 
-    *source* is the address of that registry, and *id* the version's id there. *author* and *created* are what it says:
-    nobody signed them, and no gate, signature or audit uses them. The commit has its own author and time.
+    *source* is the address of that registry, and *id* the version's id there. *author* and *created* are claims of
+    that registry: nobody signed them, and no gate or audit uses them. The commit has its own author and time.
     """
 
     introduced: ClassVar[tuple[int, int]] = (1, 2)
@@ -214,7 +214,7 @@ class VersionRecord(Record, kw_only=True):
 
     @property
     def skipped(self) -> bool:
-        """True if there was never a version with this number, because a later version was created with its own."""
+        """True if no version ever had this number, because the user gave a later version a higher number."""
         return self.deleted == self.created and self.reason.startswith(SKIPPED)
 
     def artifact(self, name: str) -> ArtifactLink | None:
@@ -229,7 +229,7 @@ class NameRecord(Record, kw_only=True):
 
 
 class StageRecord(Record, kw_only=True):
-    """The file of a stage or alias: its version, the digest of the version's links, and the reason."""
+    """The file of a stage or alias: its version, the digest of the version's artifact links, and the reason."""
 
     version: Number
     artifacts: Digest
@@ -253,9 +253,9 @@ class PurgeRecord(Record, kw_only=True):
 class StepRecord(Record, kw_only=True):
     """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is the duration.
 
-    *version* is the reference of the existing version on which the step worked, if any. *failed_attempts* are the
-    errors of all attempts but the last, each in one line. *kinds*, *sizes*, *formats* and *files* map the names of
-    outputs to the values that a new version would have in its links.
+    *version* is the reference of the existing version to which the step added something, if any. *failed_attempts* are
+    the errors of all attempts but the last, each in one line. *kinds*, *sizes*, *formats* and *files* map names of
+    outputs to the values for the artifact link of a version.
     """
 
     name: str
@@ -276,10 +276,10 @@ class RunRecord(Record, kw_only=True):
     """The file of a run: one execution of a pipeline, its steps, and the versions that it created.
 
     *status* is "succeeded", "failed" or "cancelled". *error* describes the failure in one line; *traceback* is recorded
-    only if the registry asks for it. The artifact store has the list of installed packages (its digest is *packages*),
-    the executed cells of a notebook (*cells*), and the inputs and outputs of the steps of a long run, which do not fit
-    into the record (*details*). *script* is the file of the pipeline, relative to the top of the code repository;
-    *module* is the name by which it was imported, if any. *metadata* is that of a run of a script.
+    only if the registry asks for it. *packages*, *cells* and *details* are digests of objects in the artifact store:
+    the list of installed packages, the executed cells of a notebook, and the inputs and outputs of the steps of a long
+    run, which do not fit into the record. *script* is the file of the pipeline, relative to the top of the code
+    repository; *module* is the name by which it was imported, if any. *metadata* is what a script logged for its run.
     """
 
     id: RunId
@@ -334,10 +334,10 @@ def format_of(record: Record) -> tuple[int, int]:
 
 
 def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
-    """Return the digest in a stage file: SHA-256 of the links' canonical TOML, sorted by name, without metadata.
+    """Return the digest of artifact links in a stage's file: of their canonical TOML, sorted by name, without metadata.
 
-    The digest of an external artifact counts, but not its location. *needs_trust* and *file* do not count, because
-    earlier releases lack them.
+    Includes the digest of an external artifact, but not its location. Omits *needs_trust* and *file*, because records
+    of earlier releases lack them.
 
     >>> links_digest(())
     'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'

@@ -1,4 +1,4 @@
-"""The version reference: `iris@3`, `iris@1.2.3`, `iris@production`, `iris@latest`, `iris`. Pure."""
+"""Parsing references to versions: `iris@3`, `iris@1.2.3`, `iris@production`, `iris@latest`, `iris`. Pure."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _MAX_DIGITS = 18
 class ModelRef(Frozen):
     """A reference to a model by its name.
 
-    *renumbered* confirms that the reference means the model that has the name now, although another model had the name
-    before a pull. *since* is None for a name that a person wrote. For a handle, *model* is the name after the pull
-    *since*; later names of the model are looked up (see `renumbering`). *settles* are the notes that the first change
-    drops.
+    With *renumbered*, the user confirms that the reference means the model that has the name now, although another
+    model had the name before a pull. *since* is None for a name that a person wrote. For a handle, it is the number of
+    the last pull when the handle got its name: gitmodel follows renames by later pulls (see `renumbering`). *settles*
+    are the references whose notes about renumbering the first change by the handle deletes.
     """
 
     model: str
@@ -43,10 +43,10 @@ class ModelRef(Frozen):
 class VersionRef(Frozen):
     """A reference to a version; *selector* is a number, name, stage, alias, "latest" or "" (left out).
 
-    *renumbered* confirms that the reference means the version that has the number now, although another version had the
-    number before a pull. *since* is None for a reference that a person wrote. For a handle, the number is the one after
-    the pull *since*; later numbers of the version are looked up (see `renumbering`). *settles* are the notes that the
-    first change drops.
+    With *renumbered*, the user confirms that the reference means the version that has the number now, although another
+    version had the number before a pull. *since* is None for a reference that a person wrote. For a handle, it is the
+    number of the last pull when the handle got its version: gitmodel follows renumbering by later pulls (see
+    `renumbering`). *settles* are the references whose notes about renumbering the first change by the handle deletes.
 
     >>> VersionRef.parse("iris@production")
     VersionRef(model='iris', selector='production')
@@ -99,7 +99,7 @@ class VersionRef(Frozen):
         return self.selector in ("", LATEST)
 
     def required(self, verb: str) -> VersionRef:
-        """Return this reference if it names a version; *verb* is for the message. Raises UsageError."""
+        """Return this reference. Raises UsageError, whose message begins with *verb*, if the selector was left out."""
         if self.selector:
             return self
         raise UsageError(
@@ -130,7 +130,7 @@ class DatedRef(Frozen):
 
     @classmethod
     def parse(cls, text: str) -> DatedRef:
-        """Parse a reference, and after it `@{WHEN}`. Raises UsageError for anything else."""
+        """Parse a reference with or without `@{WHEN}` at its end. Raises UsageError for anything else."""
         if not cls.is_dated(text):
             return cls(VersionRef.parse(text))
         ref, _, when = text[:-1].partition("@{")

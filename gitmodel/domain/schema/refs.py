@@ -1,4 +1,4 @@
-"""Names of git refs: gitmodel names to refs and back. Pure: strings in, strings out."""
+"""The names of the git refs that gitmodel uses, and parsing stage tags. Pure: strings in, strings out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROPOSALS = "refs/heads/propose/"
 RESERVED = "refs/gitmodel/reserved/"
 RENUMBERED = "refs/gitmodel/renumbered"
 REMOTES = "refs/gitmodel/remotes/"
-# Not below the folder of stage tags, because a model can have the name `rules`.
+# Not inside the folder of stage tags, where a model called `rules` would have the same refs.
 RULES_TAGS = "refs/tags/gitmodel-rules/"
 SEEN_RULES = "refs/gitmodel/rules/"
 KEPT_CODE = "refs/gitmodel/code/"
@@ -70,7 +70,9 @@ def reserved_ref(model: str, number: int) -> str:
 
 
 def reserved_name_ref(model: str, name: str) -> str:
-    """Return the ref that reserves the *name* of a version of *model* for one run. No name is all digits.
+    """Return the ref that reserves the *name* of a version of *model* for one run.
+
+    It differs from the refs that reserve numbers, because no name is all digits.
 
     >>> reserved_name_ref("churn", "RC1")
     'refs/gitmodel/reserved/churn/rc1'
@@ -79,9 +81,10 @@ def reserved_name_ref(model: str, name: str) -> str:
 
 
 def vouched_ref(ref: StageRef, commit: Oid) -> str:
-    """Return the tag that records that a user vouched for *commit* in the stage *ref*.
+    """Return the tag that records that a user accepted *commit* as a valid change of the stage *ref*.
 
-    No model can have this name. A host that protects `model/*/production` protects it as well.
+    It differs from every stage tag, because no model name contains `@`. A host that protects the tags
+    `model/*/production` protects this tag, too.
 
     >>> vouched_ref(StageRef("churn", "production"), "9fceb02")
     'refs/tags/model/churn@9fceb02/production'
@@ -99,7 +102,7 @@ def rules_ref(branch: str) -> str:
 
 
 def seen_rules_ref(branch: str) -> str:
-    """Return the local ref that keeps the tag of the rules in force as this clone last saw it."""
+    """Return the local ref with the rules tag that this clone saw last, by which it notices if the tag goes back."""
     return f"{SEEN_RULES}{branch.removeprefix('refs/heads/')}"
 
 
@@ -115,10 +118,10 @@ def remote_branch_ref(remote: str, branch: str) -> str:
 
 
 def remote_rules_ref(remote: str, branch: str) -> str:
-    """Return the ref of a remote's tag of the rules in force as last fetched."""
+    """Return the ref of a remote's rules tag as gitmodel last fetched it."""
     return f"{REMOTES}{remote}/rules/{branch.removeprefix('refs/heads/')}"
 
 
 def kept_ref(commit: Oid) -> str:
-    """Return the ref of the code repository that keeps the *commit* of a version."""
+    """Return the ref in the code repository that keeps git from deleting the code *commit* of a version."""
     return f"{KEPT_CODE}{commit}"

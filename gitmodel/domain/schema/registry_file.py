@@ -26,7 +26,7 @@ def encode_registry(record: RegistryRecord, written: bytes | None = None) -> byt
 
 
 def merged_registry(record: RegistryRecord, base: bytes, ours: bytes, theirs: bytes) -> bytes:
-    """Return the bytes of the merged *record*: the file *theirs*, with its values and the comments that *ours* changed.
+    """Return the bytes of the merged *record*: the file *theirs* with new values, and with comments of *ours*.
 
     Raises the errors of `encode_registry`.
     """
@@ -35,7 +35,7 @@ def merged_registry(record: RegistryRecord, base: bytes, ours: bytes, theirs: by
 
 
 def _with_values(written: bytes, before: bytes, after: bytes) -> bytes:
-    """Return *written* with the changes from *before* to *after*. Raises Invalid if that fails."""
+    """Return the file *written* with the changes from *before* to *after*. Raises Invalid if its layout forbids it."""
     data = toml_editing.edited(written.decode(), before.decode(), after.decode()).encode()
     if decode_registry(data, REGISTRY_FILE) != decode_registry(after, REGISTRY_FILE):
         raise Invalid(

@@ -33,11 +33,11 @@ class GateRule(Record, kw_only=True):
 class StageRule(Record, kw_only=True):
     """An exclusive stage of the registry: at most one version of a model is in it.
 
-    A version enters the stage only from a place in *after* (stages, "archived", "none"; empty: from anywhere), and only
-    if it passes the *gates*. With *proposal_only*, a change is in force only after review. With *signed*, a change is
-    in force only if its commit and tag are signed by a key in `allowed_signers`. With *rollback* "direct", a previous
-    version can return without these checks, except the signatures. *faults* are the problems of the file that concern
-    the stage.
+    A version enters the stage only from a place in *after* (a stage, "archived" or "none"; if *after* is empty, from
+    anywhere), and only if it passes the *gates*. With *proposal_only*, a change comes into force only after review.
+    With *signed*, a change comes into force only if a key in `allowed_signers` signed its commit and tag. With
+    *rollback* "direct", a previous version can return without review, gates and *after*, but not without signatures.
+    *faults* are the problems in `gitmodel.toml` that concern the stage.
     """
 
     name: Name
@@ -50,7 +50,7 @@ class StageRule(Record, kw_only=True):
 
     @property
     def is_open(self) -> bool:
-        """True if every version may enter, although a signature may be required."""
+        """True if the stage has no rule, apart from *signed*, that can refuse a version."""
         return not (self.after or self.gates or self.proposal_only or self.faults)
 
 
@@ -86,16 +86,16 @@ class FormatRules(Record, kw_only=True):
 
 
 class SiteRules(Record, kw_only=True):
-    """The registry's choices for its pages: *headline* is the key of metadata that charts show; "": a number of a gate.
+    """The registry's settings for its pages. *headline* is the metadata key that charts show; "": a number of a gate.
 
-    The keys of inner tables are joined by dots. *url* is the address of the published pages, which a plan links.
+    The keys of inner tables are joined by dots. *url* is the address of the published pages, to which plans link.
     """
 
     headline: MetadataKey = ""
     url: Annotated[str, web_address] = ""
 
 
-# The hint of errors about values of `gitmodel.toml` that no command can change.
+# The hint of errors about invalid values in `gitmodel.toml`, which a person must repair.
 REPAIR = (
     "edit gitmodel.toml in a work tree of the metadata branch (`git worktree add DIR BRANCH`), commit it there, and "
     "run `git model apply`; `git model check` lists all problems"
@@ -103,10 +103,10 @@ REPAIR = (
 
 
 class RegistryRecord(Record, kw_only=True):
-    """`gitmodel.toml`: the format's version, the artifact store's URL, other *stores* by name, the exclusive stages.
+    """`gitmodel.toml`: the version of the format, the URL of the artifact store, other *stores* by name, the stages.
 
-    *faults* are the problems of the stages in the file; see `stage_rules`. *unread* are the problems of its other keys,
-    which have their defaults here; see `require`.
+    *faults* are the problems of the stages in the file; see `stage_rules`. *unread* are the problems of other keys.
+    Such a key has its default here, and `require` raises its problem.
     """
 
     format: FormatVersion = field(default=f"{FORMAT[0]}.{FORMAT[1]}", metadata=REQUIRED)
@@ -123,7 +123,7 @@ class RegistryRecord(Record, kw_only=True):
     unread: Mapping[str, Problem] = field(default_factory=dict, metadata=NOT_A_KEY)
 
     def require(self, *keys: str) -> "RegistryRecord":
-        """Return this record. Raises Invalid if the file has a value at one of *keys* that cannot be read."""
+        """Return this record. Raises Invalid if the file has an invalid value for one of *keys*."""
         for key in keys:
             if key in self.unread:
                 raise Invalid(str(self.unread[key]), hint=REPAIR)
@@ -140,7 +140,7 @@ class RegistryRecord(Record, kw_only=True):
 
     @property
     def is_open(self) -> bool:
-        """True if every version may enter every stage, although a signature may be required."""
+        """True if no stage has a rule, apart from `signed`, that can refuse a version."""
         return all(rule.is_open for rule in self.stages) and not self.faults
 
     def alias_fault(self, name: str) -> str | None:
@@ -164,5 +164,5 @@ class RegistryRecord(Record, kw_only=True):
         return None if stage is None else f"is the stage {stage}"
 
     def rule(self, stage: str) -> StageRule:
-        """Return the rules of *stage*; a stage that the registry does not have has no rules."""
+        """Return the rules of *stage*; for a stage that the registry does not have, a stage without rules."""
         return next((rule for rule in self.stages if rule.name == stage), StageRule(name=stage))

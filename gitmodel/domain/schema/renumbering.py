@@ -1,6 +1,6 @@
-"""Renumberings: versions to which a pull gave another reference.
+"""The versions whose references changed in a pull, which a clone remembers. Pure.
 
-So no reference silently means another version. Pure.
+By this, gitmodel warns or refuses if a user writes an old reference, which now means another version.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ Numbered = tuple[str, int]
 
 _HEAD = "gitmodel-renumbered 1"
 _LINE = r"([1-9][0-9]*) (\S+) ([0-9]+) (\S+) ([0-9]+)( noted)?"
-# The number of lines that are kept. After the oldest lines are dropped, gitmodel no longer follows handles and
-# references from that time.
+# The number of renumberings that a clone remembers. gitmodel does not follow handles and references that are older.
 _MOST = 20_000
 
 
 class Renumbered(Frozen):
     """A version that was *old* in this clone and is *new* since the pull *event*.
 
-    While it is *noted*, a write with the old reference is refused.
+    While it is *noted*, gitmodel refuses writes with the old reference, until the user confirms its new meaning.
     """
 
     event: int
@@ -36,7 +35,7 @@ class Renumbered(Frozen):
 
     @property
     def warning(self) -> str:
-        """The warning for a read with the old reference, which may have been written before the pull."""
+        """The warning for a user who reads the old reference, and may mean the version that had it before the pull."""
         if not self.old[1]:
             old, new = self.old[0], self.new[0]
             return f"{old} names another model since a pull: your {old} is now {new}, and this is the new {old}"
@@ -62,7 +61,7 @@ class Renumberings(Frozen):
         return self.moves[-1].event if self.moves else 0
 
     def follow(self, old: Numbered, *, since: int) -> Numbered:
-        """Return the current reference of the version that had the reference *old* after the pull *since*."""
+        """Return the current reference of the version whose reference was *old* after the pull number *since*."""
         now, event = old, since
         for move in self.moves:
             if move.event > event and move.old == now:
@@ -70,7 +69,7 @@ class Renumberings(Frozen):
         return now
 
     def noted(self, number: int) -> list[Renumbered]:
-        """Return the notes on references with *number*, newest first, each with the current name of its version.
+        """Return the noted renumberings of references with *number*, newest first; `new` is the current reference.
 
         The number 0 returns the notes on names of models.
         """
@@ -83,11 +82,11 @@ class Renumberings(Frozen):
         return frozenset(move.old for move in self.moves if move.noted)
 
     def notes_under(self, model: str) -> frozenset[Numbered]:
-        """The references that have a note and the name *model*."""
+        """The references to *model* and its versions that have a note."""
         return frozenset(old for old in self.noted_references if old[0] == model)
 
     def with_pull(self, moves: Mapping[Numbered, Numbered]) -> Renumberings:
-        """Return a copy with the *moves* of another pull, and a note on each."""
+        """Return a copy with the *moves* of another pull (old and new references), and a note on each."""
         event = self.count + 1
         new = tuple(Renumbered(event, old, now) for old, now in sorted(moves.items()))
         return Renumberings((*self.moves, *new)[-_MOST:])
@@ -100,7 +99,7 @@ class Renumberings(Frozen):
         )
 
     def encode(self) -> bytes:
-        """Return the blob that the clone stores."""
+        """Return the bytes for the blob at `refs/gitmodel/renumbered`."""
         lines = [
             f"{move.event} {move.old[0]} {move.old[1]} {move.new[0]} {move.new[1]}{' noted' if move.noted else ''}"
             for move in self.moves

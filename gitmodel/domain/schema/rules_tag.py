@@ -1,7 +1,7 @@
 """The tag of the rules in force: formatting and parsing the commits that it lists. Pure.
 
-The tag points at the commit whose rules were last put in force. The message of the tag lists the earlier such commits,
-newest first. Putting rules in force adds a commit to the list and removes none.
+The tag points at the commit whose rules were last put in force. The message of the tag lists the commits to which
+it pointed earlier, newest first. Putting rules in force adds a commit to the list and removes none.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def _said(when: int) -> str:
 
 
 def _matches(patterns: str, word: str) -> bool:
-    """Do the same as OpenSSH's `match_pattern_list`: match a list of globs, in which a match with `!` excludes."""
+    """Match *word* as OpenSSH's `match_pattern_list` does: some pattern must match, and none that begins with `!`."""
     found = False
     for pattern in patterns.split(","):
         negated, glob = pattern.startswith("!"), pattern.removeprefix("!")

@@ -1,4 +1,4 @@
-"""Reading `gitmodel.toml`. A malformed, contradictory or unknown rule lets no version into its stage. Pure."""
+"""Reading `gitmodel.toml`. If a rule of a stage is invalid or unknown, no version may enter the stage. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gitmodel.domain.schema.registry_record import REPAIR, GateRule, RegistryRec
 from gitmodel.errors import GateRefused, Invalid
 from gitmodel.frozen import Frozen
 
-# In records of stages, the list of forced gates has this name for a forced rule `after`, so no gate may have this name.
+# Records of stages list overridden gates by name, and an overridden rule `after` by this name. So no gate may have it.
 AFTER = "after"
 UNKNOWN = "record.unknown-key"
 # Keys that count as misspellings of `stages`, in any case.
@@ -22,7 +22,7 @@ _NEARLY_STAGES = frozenset({"stages", "stage"})
 
 
 def decode_registry(data: bytes, path: str) -> RegistryRecord:
-    """Return `gitmodel.toml` with the errors of its stages in `faults`. No version enters the stages that they concern.
+    """Return `gitmodel.toml` with the problems of its stages in `faults`. No version may enter a stage with a problem.
 
     Unknown keys are kept, and ignored outside of stages. Other keys with invalid values are in `unread`, and do not
     prevent reading stages. Raises Invalid if the file is not that of a registry, or if its major format is newer; the
@@ -93,7 +93,7 @@ def _upgrade(registry: RegistryRecord, key: str) -> str:
 
 
 class _Entry(Frozen):
-    """An entry of `[[stages]]`: the readable parts of its rule, its key, and its errors."""
+    """An entry of `[[stages]]`: the readable parts of its rule, its key such as `stages[0]`, and its problems."""
 
     key: str
     rule: StageRule
@@ -109,7 +109,8 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
         replace(entry, faults=(*entry.faults, *_contradictions(entry, named, places, path))) for entry in entries
     ]
     entries += [_misspelt(word, path) for word in record.extra if names.fold(word) in _NEARLY_STAGES]
-    # A stage listed twice has the rules of both entries. An entry without a readable name can concern any stage.
+    # A stage that is listed twice gets the rules of both entries. The rules of an entry without a readable name apply
+    # to every stage, because nobody knows for which stage they were meant.
     nameless = [entry for entry in entries if not entry.named]
     stages: dict[str, StageRule] = {}
     for entry in entries:
@@ -121,7 +122,7 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
 
 
 def _misspelt(word: str, path: str) -> _Entry:
-    """Return an entry for the misspelled key *word*. The rules of the entry may concern any stage."""
+    """Return an entry for the misspelled key *word* that lets no version into a stage: its rules are not read."""
     key = toml_values.shown(word)
     fault = Problem(path, key, "registry.rules", "holds rules that are not read: write it as [[stages]]")
     return _Entry(key, StageRule(name=""), (fault,), named=False)
@@ -176,7 +177,7 @@ def _same(entry: _Entry, other: _Entry) -> bool:
 
 
 def _together(rule: StageRule, entries: list[_Entry]) -> StageRule:
-    """Return *rule* with the requirements and errors of all *entries*."""
+    """Return *rule* with the requirements and problems of all *entries*, so that the strictest rule applies."""
     return replace(
         rule,
         proposal_only=any(entry.rule.proposal_only for entry in entries),

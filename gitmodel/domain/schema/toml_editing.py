@@ -1,4 +1,4 @@
-"""Changing values of a TOML document as text: its comments, order and layout stay. Pure."""
+"""Changing values in the text of a TOML document without changing its comments, order and layout. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TOKEN = re.compile(
 
 @dataclass
 class _Statement:
-    """A key with its value. *lead* are the lines before it, *tail* is the rest of its last line, with a comment."""
+    """A key with its value. *lead* are the comment lines above it, *tail* is the rest of its line after the value."""
 
     path: Path
     lead: str
@@ -69,7 +69,7 @@ def edited(text: str, old: str, new: str) -> str:
 
 
 def with_comments(base: str, ours: str, theirs: str) -> str:
-    """Return the document *theirs* with the comments that *ours* changed from *base*, where *theirs* did not."""
+    """Return the document *theirs* with the comments that *ours* changed from *base*, unless *theirs* changed them."""
     document = _Document(theirs)
     before, mine = (_Document(text).named_parts() for text in (base, ours))
     for path, part in document.named_parts().items():
@@ -125,7 +125,7 @@ def _edit_items(
         if at != number:
             document.move_item(path, at, number)
             left.insert(number, left.pop(at))
-        # the paths of *source* and *document* agree up to here
+        # *document* now has the items before *number* in the order of *source*
         _edit_table(document, source, (*path, number), left[number], item)
         left[number] = item
 
@@ -161,7 +161,7 @@ class _Document:
         return any(section.path == path for section in self.sections)
 
     def sections_of(self, path: Path) -> list[_Section]:
-        """Return the sections of the table or tables at *path*, and of those in them."""
+        """Return the sections of the table or array of tables at *path*, including inner tables."""
         return [section for section in self.sections if section.path[: len(path)] == path]
 
     def statement(self, path: Path) -> _Statement:
@@ -239,7 +239,7 @@ class _Document:
         self._renumber(path)
 
     def _end_of(self, path: Path) -> int:
-        """Return the position after the sections of the table at *path*."""
+        """Return the position in `sections` after those of the table at *path*."""
         return max((n + 1 for n, found in enumerate(self.sections) if found.path[: len(path)] == path), default=1)
 
     def _insert(self, at: int, added: Sequence[_Section]) -> None:
@@ -268,7 +268,7 @@ class _Document:
         return text if '"""' in text else text.replace("\n", self.newline)
 
     def _renumber(self, array: Path) -> None:
-        """Give the items of the array at *array* their positions."""
+        """Update the positions in the paths of the items of *array*, after a change of the order."""
         number, depth = -1, len(array)
         for section in self.sections_of(array):
             number += len(section.path) == depth + 1
@@ -360,7 +360,7 @@ def _split_lead(lines: str) -> tuple[str, str]:
 
 
 def _without_last(text: str, unwanted: Callable[[str], bool]) -> str:
-    """Return the lines *text* without those at its end that are *unwanted*."""
+    """Return *text* without the lines at its end for which *unwanted* returns True."""
     lines = text.split("\n")[:-1]
     while lines and unwanted(lines[-1]):
         lines.pop()

@@ -15,18 +15,18 @@ _NO_OFFSET = timedelta(0)
 
 
 class Wrong(ValueError):
-    """An invalid value for a key; the text says which values are valid. *path* is its path in a table: `.layers[2]`."""
+    """The error for an invalid value of a key: the text says what is valid, *path* where the value is: `.layers[2]`."""
 
     path = ""
 
     def below(self, step: str) -> Wrong:
-        """Return this error with *step* before its path."""
+        """Return this error for a value inside the table or list at *step*."""
         self.path = step + self.path
         return self
 
 
 def shown(name: str) -> str:
-    """Return a key of a record for messages: printable, and at most as long as a valid key."""
+    """Return the name of a key for a message: escaped if it is not printable, and cut if it is too long for a key."""
     return ascii(name[:MAX_KEY])[1:-1]
 
 
@@ -92,7 +92,7 @@ def metadata(value: Any) -> dict[str, Any]:
 
     Raises Wrong with the path of the wrong value.
     """
-    if not isinstance(value, (dict, Mapping)):  # checking for dict is faster than for Mapping
+    if not isinstance(value, (dict, Mapping)):  # dict comes first, because checking for Mapping is slow
         raise Wrong(f"takes a table, not {_kind(value)}")
     return _metadata_table(value, 1)
 
@@ -157,7 +157,7 @@ def _metadata_list(items: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
     return found
 
 
-# The possible values of a key with a field of this type.
+# The function that reads the value of a key, by the plain type of its field.
 READERS: dict[Any, Callable[[Any], Any]] = {
     str: text,
     bool: flag,
