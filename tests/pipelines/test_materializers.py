@@ -135,6 +135,11 @@ class Thing:
         self.size = size
 
 
+@step
+def measure(thing: Thing) -> int:
+    return thing.size
+
+
 @pytest.mark.parametrize(
     "value",
     [Thing(1), [Thing(1)], {"a": (Thing(1),)}, Thing, object(), iter([1]), lambda: 1],
@@ -166,10 +171,6 @@ def test_pickle_is_used_for_an_output_that_allows_it(client):
     @step
     def make() -> Annotated[Thing, ArtifactConfig(name="thing", format="pickle")]:
         return Thing(3)
-
-    @step
-    def measure(thing: Thing) -> int:
-        return thing.size
 
     @pipeline(model_config=DEMO)
     def one():
@@ -287,10 +288,6 @@ class TestMaterializersOfOthers:
         @step
         def make() -> Thing:
             return Thing(3)
-
-        @step
-        def measure(thing: Thing) -> int:
-            return thing.size
 
         @pipeline(model_config=DEMO)
         def one():

@@ -9,6 +9,15 @@ def git(folder, *arguments):
     return done.stdout.strip()
 
 
+def write_hook(repository, name, script):
+    """Write the git hook *name*, a shell script, into the git directory *repository*. Return its file."""
+    hook = repository / "hooks" / name
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    hook.chmod(0o755)
+    return hook
+
+
 class Host:
     """A host that merges the branch of a pull request by a merge commit, a squash or a rebase."""
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import editing
 import pytest
-from hosting import merge_within
+from hosting import merge_within, write_hook
 from teamwork import BRANCH, assert_sound, refs
 
 from gitmodel import Client, Conflict, Refused
@@ -143,9 +143,7 @@ def test_apply_with_push_completes_an_interrupted_push(ada, bob, bare, merge):
 
 def test_apply_with_push_moves_all_tags_or_none(ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), ("iris@1", "staging"), push=True))
-    hook = bare / "hooks" / "update"
-    hook.write_text("#!/bin/sh\ncase $1 in */production) echo 'not you' >&2; exit 1;; esac\n", encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(bare, "update", "case $1 in */production) echo 'not you' >&2; exit 1;; esac")
     before = state_of(bare)
     with pytest.raises(Refused, match="not you"):
         ada.apply(push=True)

@@ -21,6 +21,7 @@ import pytest
 import yaml
 from editing import BRANCH, edit, read
 from fake_host import fake_host
+from hosting import write_hook
 
 from gitmodel import Client
 from gitmodel.domain.schema import paths, records
@@ -231,9 +232,7 @@ def test_the_job_pushes_the_tags_with_the_deploy_key(site, ssh, tmp_path):
     """Only the step that runs `apply` has the deploy key. The remote refuses pushes that do not come by ssh."""
     merged = site.merge(site.propose(site.promotion(3)))
     site.host.approve(merged)
-    hook = site.remote / "hooks" / "pre-receive"
-    hook.write_text('#!/bin/sh\ntest -n "$SSH_CONNECTION" || { echo "read only" >&2; exit 1; }\n', encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(site.remote, "pre-receive", 'test -n "$SSH_CONNECTION" || { echo "read only" >&2; exit 1; }')
     code, said = act(site, "push", merged)
     assert (code != 0, "read only" in said, site.in_production()) == (True, True, 2), said
     shutil.rmtree(site.folder / f"machine-push-{merged[:7]}")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from hosting import write_hook
 from teamwork import assert_sound, refs, source
 
 from gitmodel import Client, Refused
@@ -186,9 +187,7 @@ def test_doctor_names_a_fetch_refspec_that_would_overwrite_the_metadata_branch(t
 def test_a_push_sends_only_the_push_options_of_its_command(team, ada, bare, monkeypatch):
     set_all(bare, ["receive.advertisePushOptions=true"])
     set_all(team.folder / "ada", ["push.pushOption=ci.skip"])
-    hook = bare / "hooks" / "pre-receive"
-    hook.write_text('#!/bin/sh\necho "$GIT_PUSH_OPTION_COUNT $GIT_PUSH_OPTION_0 $GIT_PUSH_OPTION_1" >>options\n')
-    hook.chmod(0o755)
+    write_hook(bare, "pre-receive", 'echo "$GIT_PUSH_OPTION_COUNT $GIT_PUSH_OPTION_0 $GIT_PUSH_OPTION_1" >>options')
     for options in ([], ["dropped", "", "topic=x", "gitmodel.force"]):
         monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(options)))
         for place, option in enumerate(options):

@@ -6,6 +6,7 @@ A push pulls first. If this pull left something out, the push ends with exit cod
 import json
 
 import pytest
+from hosting import write_hook
 from teamwork import assert_sound, held, refs
 from transcripts import ask
 
@@ -154,9 +155,7 @@ def test_a_push_that_fails_still_names_what_its_pull_left_out(ada, bob, bare, te
     bob.get_model("iris").create_version()
     ada.get_version("iris@1").set_stage("production")
     ada.push()
-    hook = bare / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\necho 'releases are frozen' >&2\nexit 1\n", encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(bare, "pre-receive", "echo 'releases are frozen' >&2\nexit 1")
     code, _, err = ask(capsys, "-C", team.folder / "bob", "push")
     assert code == 6
     assert "releases are frozen" in err

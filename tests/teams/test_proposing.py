@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hosting import git, merge_within
+from hosting import git, merge_within, write_hook
 from teamwork import BRANCH, refs
 
 from gitmodel import Client, UsageError
@@ -25,7 +25,6 @@ echo 'Creating a pull request' >&2
 {answer}
 """
 HOOK = """\
-#!/bin/sh
 for number in 0 1 2 3 4; do eval "printf '%s\\n' \\"\\$GIT_PUSH_OPTION_$number\\""; done > {folder}/options
 echo 'View merge request for it:'
 echo '  https://gitlab.example.org/team/models/-/merge_requests/7'
@@ -171,9 +170,7 @@ def test_the_error_of_a_failing_program_is_shown_and_the_branch_stays_pushed(hos
 
 def test_without_glab_a_push_option_opens_the_merge_request(hosted, bare, tmp_path):
     git(bare, "config", "receive.advertisePushOptions", "true")
-    hook = bare / "hooks" / "post-receive"
-    hook.write_text(HOOK.format(folder=tmp_path), encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(bare, "post-receive", HOOK.format(folder=tmp_path))
     made = hosted(GITLAB).propose(("iris@3", "production"), open=True)
     assert made.request == "https://gitlab.example.org/team/models/-/merge_requests/7"
     said = (tmp_path / "options").read_text(encoding="utf-8").splitlines()
@@ -200,9 +197,7 @@ def test_propose_without_push_and_open_pushes_and_opens_nothing(hosted, programs
 
 
 def test_the_hosts_message_is_shown_if_it_refuses_a_proposal(bob, bare):
-    hook = bare / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\necho 'proposals only in office hours' >&2\nexit 1\n", encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(bare, "pre-receive", "echo 'proposals only in office hours' >&2\nexit 1")
     with pytest.raises(Refused, match="proposals only in office hours"):
         bob.propose(("iris@3", "production"), push=True)
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import editing
 import pytest
-from hosting import Host, merge_within
+from hosting import Host, merge_within, write_hook
 from teamwork import BRANCH, assert_sound, refs
 from transcripts import ask
 
@@ -89,9 +89,7 @@ def test_messages_of_a_gate_and_a_server_hook_are_shown(team, ada, host, bare):
     job = team.by_url("job", host.registry)
     with pytest.raises(GateRefused):
         job.propose(("iris@2", "staging"), ("iris@1", "production"))
-    hook = bare / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\necho 'no proposals on Fridays' >&2\nexit 1\n", encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(bare, "pre-receive", "echo 'no proposals on Fridays' >&2\nexit 1")
     with pytest.raises(Refused, match="no proposals on Fridays"):
         job.propose(("iris@3", "production"))
     assert branches(bare) == []

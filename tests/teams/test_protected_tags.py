@@ -5,6 +5,7 @@ Other people can still record a promotion to production and push it, but it is n
 
 import editing
 import pytest
+from hosting import write_hook
 from stage_rules import GOOD, rules
 from teamwork import assert_sound, refs, states
 
@@ -14,7 +15,6 @@ from gitmodel.cli import run as run_program
 PRODUCTION = "refs/tags/model/iris/production"
 # An `update` hook that refuses pushes to one tag, as a host does that protects this tag.
 PROTECTED = """\
-#!/bin/sh
 case "$1" in
 refs/tags/model/*/production) [ -e release ] || { echo "only release may move $1" >&2; exit 1; } ;;
 esac
@@ -23,9 +23,7 @@ esac
 
 @pytest.fixture
 def protected(bare, bob):
-    hook = bare / "hooks" / "update"
-    hook.write_text(PROTECTED, encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(bare, "update", PROTECTED)
     return bare
 
 
@@ -94,9 +92,7 @@ def promote_and_push(client):
 
 
 def test_a_push_whose_branch_is_refused_keeps_the_local_promotion(bare, bob):
-    hook = bare / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\necho frozen >&2\nexit 1\n", encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(bare, "pre-receive", "echo frozen >&2\nexit 1")
     bob.get_version("iris@3").set_stage("production")
     with pytest.raises(Refused, match="refused the push: frozen"):
         bob.push()

@@ -7,8 +7,9 @@ import time
 
 import editing
 import pytest
+from hosting import write_hook
 from stage_rules import GOOD, rules
-from teamwork import refs, source
+from teamwork import BRANCH, refs, source
 
 from gitmodel import Conflict
 from gitmodel.registry.health import doctor
@@ -21,14 +22,6 @@ def git(folder, *arguments):
     return subprocess.run(
         ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True
     ).stdout.strip()
-
-
-def write_hook(folder, name, script):
-    hook = folder / ".git" / "hooks" / name
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f"#!/bin/sh\n{script}\n")
-    hook.chmod(0o755)
-    return hook
 
 
 def push_something(ada):
@@ -61,7 +54,7 @@ def test_a_pull_is_repeated_if_another_fetch_moved_a_ref_first(team, ada, bob, b
     folder = team.folder / "bob"
     # The hook runs after the fetch moved one ref. It moves the other ref, as a fetch of another process could.
     write_hook(
-        folder,
+        folder / ".git",
         "reference-transaction",
         f'read old new ref; [ "$1" = committed ] && [ "$ref" = {COPIES}/incoming ] || exit 0\n'
         f"rm $0\ngit update-ref {COPIES}/model/iris/staging HEAD\n",
@@ -79,9 +72,7 @@ def test_a_push_succeeds_although_its_remote_tracking_refs_are_locked_meanwhile(
     ada.get_model("iris").create_version(data={"train": source(team, "ada")})
     lock = team.folder / "ada" / ".git" / f"{COPIES}/branches/gitmodel.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
-    hook = bare / "hooks" / "post-receive"
-    hook.write_text(f"#!/bin/sh\n: >{lock}\n")
-    hook.chmod(0o755)
+    write_hook(bare, "post-receive", f": >{lock}")
     moved = team.folder / "moved"
     programs = team.folder / "programs"
     programs.mkdir()
@@ -127,27 +118,17 @@ def test_push_and_doctor_name_a_tag_that_blocks_the_name_of_a_stage_tag(team, ad
     assert [found for found in doctor.examine(ada.repository, None) if found.about == "tag"] == []
 
 
-def test_a_tag_named_model_blocks_every_stage_tag_of_a_remote(team, bare):
+@pytest.mark.parametrize(
+    ("blocking", "blocked"), [("refs/tags/model", "refs/tags/model/iris/"), ("refs/heads/gitmodel/x", BRANCH)]
+)
+def test_a_push_names_a_ref_of_the_remote_that_blocks_its_branch_or_its_stage_tags(team, bare, blocking, blocked):
     (team.folder / "x").mkdir()
     git(team.folder / "x", "init", "-q")
     git(team.folder / "x", "commit", "-q", "--allow-empty", "-m", "Begin")
-    git(team.folder / "x", "push", "-q", str(bare), "HEAD:refs/tags/model")
+    git(team.folder / "x", "push", "-q", str(bare), f"HEAD:{blocking}")
     carol = team.clone("carol")
     carol.register_model("iris").create_version().set_stage("staging")
-    with pytest.raises(Conflict, match="origin has refs/tags/model, so that git cannot create refs/tags/model/iris/"):
-        carol.push()
-
-
-def test_a_push_names_a_branch_below_the_name_of_the_metadata_branch(team, bare):
-    (team.folder / "x").mkdir()
-    git(team.folder / "x", "init", "-q")
-    git(team.folder / "x", "commit", "-q", "--allow-empty", "-m", "Begin")
-    git(team.folder / "x", "push", "-q", str(bare), "HEAD:refs/heads/gitmodel/x")
-    carol = team.clone("carol")
-    carol.register_model("iris")
-    with pytest.raises(
-        Conflict, match="origin has refs/heads/gitmodel/x, so that git cannot create refs/heads/gitmodel"
-    ):
+    with pytest.raises(Conflict, match=f"origin has {blocking}, so that git cannot create {blocked}"):
         carol.push()
 
 

@@ -5,6 +5,7 @@ import subprocess
 
 import editing
 import pytest
+from hosting import write_hook
 from servers import REQUESTS, http_server
 from stage_rules import STAGE, stage_text
 from teamwork import assert_sound, refs
@@ -47,9 +48,7 @@ def test_two_clones_push_and_pull_on_each_kind_of_server(team, remote, bare, tmp
 
 def test_the_message_of_an_http_servers_hook_is_shown(ada, http, bare, git, tmp_path):
     git(tmp_path / "ada", "remote", "set-url", "origin", f"{http.url}/remote.git")
-    hook = bare / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\necho 'GL-HOOK-ERR: ask the release team' >&2\nexit 1\n", encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(bare, "pre-receive", "echo 'GL-HOOK-ERR: ask the release team' >&2\nexit 1")
     ada.get_version("iris@3").set_stage("production")
     with pytest.raises(Refused, match="GL-HOOK-ERR: ask the release team"):
         ada.push()
@@ -98,7 +97,6 @@ def test_a_connection_that_is_cut_loses_nothing_and_running_again_completes(
 
 
 ONLY_RELEASE = """\
-#!/bin/sh
 case "$1" in
 refs/tags/model/*/production)
     [ "$REMOTE_USER" = release ] || { echo "$REMOTE_USER may not move $1" >&2; exit 1; } ;;
@@ -114,9 +112,7 @@ def test_an_identity_without_the_right_to_the_tag_cannot_put_production_in_force
     editing.edit(tmp_path / "ada", {"gitmodel.toml": rules})
     ada.push()
     git(bare, "config", "http.receivepack", "true")
-    hook = bare / "hooks" / "update"
-    hook.write_text(ONLY_RELEASE, encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(bare, "update", ONLY_RELEASE)
     with http_server(tmp_path, {"trainer": "one", "release": "two"}) as server:
         place = server.url.removeprefix("http://")
         trainer = team.clone("trainer", url=f"http://trainer:one@{place}/remote.git")

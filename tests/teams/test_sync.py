@@ -7,6 +7,7 @@ import subprocess
 
 import editing
 import pytest
+from hosting import write_hook
 from teamwork import assert_sound, held, refs, source
 
 from gitmodel import Client, Conflict, Invalid, NotFound, Refused, Unreachable
@@ -423,9 +424,7 @@ def test_a_push_without_a_shared_store_is_refused_with_the_command_to_set_one(te
 
 def test_a_push_uploads_artifacts_before_it_moves_the_refs_that_name_them(team, ada, bare):
     seen = team.folder / "seen"
-    hook = bare / "hooks" / "pre-receive"
-    hook.write_text(f"#!/bin/sh\nfind '{team.folder}/store' -type f | wc -l > '{seen}'\n", encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(bare, "pre-receive", f"find '{team.folder}/store' -type f | wc -l > '{seen}'")
     with_private = Client(ada.repository.common_dir.parent, store=None, environ=team.environ("ada"))
     before = sum(path.is_file() for path in (team.folder / "store").rglob("*"))
     with_private.get_model("iris").create_version(data={"train": source(team, "new")})
@@ -438,9 +437,7 @@ def test_a_push_uploads_artifacts_before_it_moves_the_refs_that_name_them(team, 
 
 
 def test_the_message_of_a_server_hook_is_shown_and_no_ref_moves(bob, bare):
-    hook = bare / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\necho 'releases are frozen until Monday' >&2\nexit 1\n", encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(bare, "pre-receive", "echo 'releases are frozen until Monday' >&2\nexit 1")
     bob.get_version("iris@3").set_stage("production")
     mine, theirs = refs(bob.repository.common_dir), refs(bare)
     with pytest.raises(Refused, match="releases are frozen until Monday"):
@@ -501,9 +498,7 @@ def test_a_push_that_other_pushes_always_overtake_ends_after_its_timeout(bob, mo
 
 def test_a_push_that_fails_after_the_server_moved_its_refs_counts_as_done(bob, bare):
     """The connection ends after the server moved its refs, but before the server reports the result."""
-    hook = bare / "hooks" / "post-receive"
-    hook.write_text("#!/bin/sh\nkill -9 $PPID\n", encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(bare, "post-receive", "kill -9 $PPID")
     bob.get_version("iris@3").set_stage("production")
     bob.push()
     assert refs(bare) == refs(bob.repository.common_dir)
@@ -511,9 +506,7 @@ def test_a_push_that_fails_after_the_server_moved_its_refs_counts_as_done(bob, b
 
 
 def test_a_push_cut_before_the_server_moved_its_refs_is_reported_and_can_be_repeated(bob, bare):
-    hook = bare / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\nkill -9 $PPID\n", encoding="utf-8")
-    hook.chmod(0o755)
+    hook = write_hook(bare, "pre-receive", "kill -9 $PPID")
     bob.get_version("iris@3").set_stage("production")
     theirs = refs(bare)
     with pytest.raises(Unreachable, match="cannot be pushed to"):

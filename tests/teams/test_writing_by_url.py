@@ -5,6 +5,7 @@ import subprocess
 import threading
 
 import pytest
+from hosting import write_hook
 from servers import REQUESTS
 from teamwork import assert_sound, refs, source
 
@@ -221,9 +222,7 @@ def test_a_write_by_url_whose_answer_was_lost_is_recognized_as_successful(team, 
 
 
 def test_the_message_of_a_server_hook_is_shown(team, host, bare):
-    hook = bare / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\necho 'GL-HOOK-ERR: ask the release team' >&2\nexit 1\n", encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(bare, "pre-receive", "echo 'GL-HOOK-ERR: ask the release team' >&2\nexit 1")
     job = team.by_url("job", host.registry)
     before = refs(bare)
     with pytest.raises(Refused, match="GL-HOOK-ERR: ask the release team"):
