@@ -92,11 +92,11 @@ class GateRefused(Refused):
 
 
 class Unsigned(Refused):
-    """A required signature cannot be made, or not by this user. Nothing was changed."""
+    """A required signature cannot be made, or it would not count for this user. Nothing was changed."""
 
 
 class ForeignTag(Refused):
-    """A foreign tag, which this registry did not make, has the name of its tag for the stage or alias *place*."""
+    """A tag that gitmodel did not make has the name that the tag of the stage or alias *place* needs."""
 
     def __init__(self, place: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -128,7 +128,7 @@ def warn(message: str, *, hint: str = "") -> None:
 
 
 def message_of(error: BaseException) -> str:
-    """Return the message of any error, also of one whose message cannot be read."""
+    """Return the message of *error*, or a text that says that the message cannot be read."""
     if isinstance(error, GitModelError):
         return error.message
     try:

@@ -22,7 +22,7 @@ ArtifactSources = Mapping[str, ArtifactSource]
 """Sources of artifacts by the names of the artifacts."""
 # `checked` skips these arguments, because the functions that read them check them.
 _CHECKED_LATER = frozenset({"limit", "offset", *DESCRIPTIVE} - {"metadata"})
-_LONGEST_NAME = 255  # bytes of a file's name, on every usual file system
+_LONGEST_NAME = 255  # the most bytes in a file's name on every usual file system
 
 
 class WrongCall(UsageError, TypeError):
@@ -120,7 +120,7 @@ class _Parameters(Frozen):
 def _parameters_of(function: Callable[..., Any]) -> _Parameters:
     """Return the parameters of *function*.
 
-    Called when *function* is first called, because a command calls few functions.
+    Their checks are looked up when *function* is first called, because a command calls few functions.
     """
     parameters = inspect.signature(function).parameters.values()
     found = {
@@ -304,8 +304,8 @@ def _wrong_call(
     """Return the error for a call that does not match *parameters*; *why* is Python's reason.
 
     A class can have a table `_other_arguments` for arguments that other tools have. Its keys are NAME (an argument of
-    any method), METHOD.NAME (of one method) and METHOD (for too many arguments by position). Its values are gitmodel's
-    forms.
+    any method), METHOD.NAME (of one method) and METHOD (for too many arguments by position). Its values say what to
+    write in gitmodel.
     """
     method = called.rpartition(".")[2]
     shown_parameters = [one for one in parameters if one.name != "self"]

@@ -1,4 +1,4 @@
-"""Errors for names of ZenML's and MLflow's interfaces. They show gitmodel's form. Pure."""
+"""Errors for names that ZenML and MLflow have and gitmodel lacks. They say what to write instead. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ T = TypeVar("T")
 
 
 class OtherName(UsageError, AttributeError):
-    """An attribute that ZenML or MLflow has and gitmodel lacks. The hint shows gitmodel's form."""
+    """An attribute that ZenML or MLflow has and gitmodel lacks. The hint says what to write instead."""
 
 
 def shows_our_form(cls: type[T]) -> type[T]:
-    """Make *cls* raise an error with gitmodel's form for names of other tools, the keys of `_other_names`.
+    """Make attributes of *cls* that other tools have raise an error, which says what to write in gitmodel instead.
 
-    A decorator and not a base class, so that `help` of *cls* does not describe a second class.
+    The attribute `_other_names` of *cls* maps these attributes to what to write. This is a decorator and not a base
+    class, so that `help` of *cls* does not describe a second class.
 
     >>> @shows_our_form
     ... class Shelf:
@@ -27,7 +28,7 @@ def shows_our_form(cls: type[T]) -> type[T]:
     """
 
     def __getattr__(self: Any, name: str) -> Any:
-        """Raise AttributeError; for a name of ZenML or MLflow, its hint shows gitmodel's form."""
+        """Raise AttributeError; for a name of ZenML or MLflow, its hint says what to write instead."""
         form = cls._other_names.get(name)  # type: ignore[attr-defined]
         if form is not None:
             raise OtherName(f"{cls.__name__} has no {name}", hint=form)
@@ -40,7 +41,7 @@ def shows_our_form(cls: type[T]) -> type[T]:
 def refuse_other_keywords(of: str, values: Mapping[str, Any], form: str) -> None:
     """Raise UsageError if the function *of* got a keyword argument with which ZenML names the target of metadata.
 
-    *values* are the keyword arguments, *form* is gitmodel's form.
+    *values* are the keyword arguments, and *form* says what to write instead.
 
     >>> refuse_other_keywords("log_model_metadata", {"accuracy": 0.9}, "")
     """

@@ -51,9 +51,9 @@ def read_values(values: Mapping[Any, Any], what: str = "the metadata") -> dict[s
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """Return *value* with plain types instead of known types.
+    """Return *value* converted to plain types.
 
-    Does not change other values, and values too deep for a record. Raises toml_values.Wrong.
+    Values of unknown types, and values too deep for a record, are unchanged. Raises toml_values.Wrong.
     """
     if isinstance(value, _PLAIN) or value is None or depth > toml_values.MAX_NESTING + 1:
         return value
