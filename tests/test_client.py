@@ -1073,7 +1073,7 @@ class TestLeftovers:
         assert self.files(client) == (["archived/1.toml"] if stage == "archived" else [])
         assert held(iris) == {}
 
-    def test_another_version_can_enter_the_stage_of_a_leftover_file(self, client, iris):
+    def test_a_stage_file_left_by_a_merge_does_not_stop_another_version_from_entering_the_stage(self, client, iris):
         self.place(client, "staging", "production")
         iris.get_version(2).set_stage("staging")
         assert recorded(iris)["staging"] == 2

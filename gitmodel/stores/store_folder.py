@@ -164,7 +164,7 @@ class StoreFolder:
             raise self._gone() from None
 
     def sync_folder(self, folder: Path) -> None:
-        """Flush *folder* to disk, if the store is synced. Only then is a rename in it on disk."""
+        """Flush *folder* to disk, if the store is synced. Without this, a power cut can undo a rename in *folder*."""
         if not self.synced or not FOLDER:  # Windows does not need it
             return
         with self._tolerating("fsync of folders", _NOT_SYNCED):

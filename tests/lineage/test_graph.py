@@ -252,7 +252,7 @@ def test_lineage_names_a_run_whose_record_is_missing(past, story, capsys, git):
     assert code == 0
     assert f"└─ run {run}  (its record is gone)\n" in out or f"├─ run {run}  (its record is gone)\n" in out
     assert err == (
-        f"warning: run {run} cannot be followed: its record is gone\n"
+        f"warning: the lineage ends at run {run}: its record is gone\n"
         f"hint: `git log --diff-filter=D --oneline gitmodel -- {path}` shows who deleted it\n"
     )
     assert "Take a run away" in git(story, "log", "--diff-filter=D", "--oneline", "gitmodel", "--", path)

@@ -557,7 +557,8 @@ class TestReview:
         for _ in range(2):
             assert "accepts only reviewed changes" in reviewed.apply().refused[0][1]
         commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 2)}, key="mallory")
-        assert reviewed.apply().moved == (PRODUCTION,)  # the list with Mallory is in force now
+        # The calls of `apply` have put the list of signers that contains Mallory in force.
+        assert reviewed.apply().moved == (PRODUCTION,)
 
     def test_a_direct_rollback_is_signed_if_the_stage_requires_it(self, repo, keys, someone):
         rules = RULES + 'rollback = "direct"\n'

@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 
 
 class Tally:
-    """Counts transferred bytes, up to *total*. Calls *progress* when a thread adds bytes, until `stop` is called."""
+    """The number of transferred bytes, of *total*, over all threads. Each `add` reports it to *progress*."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress = progress

@@ -128,7 +128,7 @@ class _Export:
         self._planned = dict(self._plan())
 
     def is_current(self) -> bool:
-        """Return True if the registries are still those that were read."""
+        """Return True if no registry has changed since this export read it."""
         return all(registry.is_current() for registry in self._registries.values())
 
     def _plan(self) -> Iterator[tuple[str, tuple[Renderer, Page, Parameters] | None]]:

@@ -43,7 +43,7 @@ def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: i
         )
     for node in found.nodes:
         if node.kind == "run" and node.missing and not node.facts:
-            output.warn(f"run {node.id} cannot be followed: {node.missing}", _missing_run_hint(invocation, node.id))
+            output.warn(f"the lineage ends at run {node.id}: {node.missing}", _missing_run_hint(invocation, node.id))
     if cycle := find_cycle(found):
         output.warn(
             f"the lineage goes round in a circle: {' -> '.join(cycle)}", "`git model runs show` shows each of the runs"
