@@ -10,7 +10,7 @@ import pytest
 from transcripts import ask
 
 from gitmodel import Client, Refused
-from gitmodel.domain.secrets.credential_files import TEXT_SIZE, credentials_in_file
+from gitmodel.domain.secrets.credentials_in_files import TEXT_SIZE, credentials_in_file
 from gitmodel.stores.sources.source_credentials import find_credentials
 
 # Written in parts, so that no secret scanner reports this file.

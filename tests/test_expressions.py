@@ -21,7 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitmodel.errors import UsageError
-from gitmodel.expressions import Expression, parse, program, reading
+from gitmodel.expressions import cel_clauses, reading
+from gitmodel.expressions.expression import Expression, parse
 
 needs_library = pytest.mark.skipif(importlib.util.find_spec("cel") is None, reason="needs gitmodel[cel]")
 
@@ -131,7 +132,7 @@ def test_an_expression_that_is_not_plain_is_evaluated_by_the_library(text, expec
 def by_library(text: str) -> Expression:
     """Return the expression *text* with all its clauses evaluated by the library, also the plain ones."""
     tokens = reading.read_tokens(text)
-    return Expression(text, tuple(program.Program(text, part) for part in reading.split_clauses(tokens)))
+    return Expression(text, tuple(cel_clauses.Program(text, part) for part in reading.split_clauses(tokens)))
 
 
 def answer(expression: Expression, record: dict[str, Any]) -> bool | str:
@@ -189,7 +190,7 @@ CLAUSES = (
 def test_gitmodel_and_the_cel_library_give_the_same_answer(text, record):
     here, there = parse(text), by_library(text)
     assert answer(here, record) == answer(there, record)
-    whole = program.Program(text, reading.read_tokens(text))  # the library evaluates all clauses at once
+    whole = cel_clauses.Program(text, reading.read_tokens(text))  # the library evaluates all clauses at once
     assert (answer(here, record) is True) == (whole.answer(record) is True)
     verdict, other = here.judge(record), there.judge(record)
     assert (verdict.passed, verdict.clause, verdict.missing) == (other.passed, other.clause, other.missing)
@@ -420,7 +421,7 @@ def test_a_filter_searches_ten_thousand_records_in_milliseconds():
 
 def test_the_library_is_imported_only_when_an_expression_needs_it():
     code = (
-        "import sys; from gitmodel.expressions import parse; "
+        "import sys; from gitmodel.expressions.expression import parse; "
         "parse('metadata.accuracy > 0.9 && \"baseline\" in tags').matches({}); "
         "print(sorted({'cel', 'typer', 'pydantic', 'dataclasses', 'inspect'} & set(sys.modules)))"
     )
@@ -457,7 +458,7 @@ def test_a_panic_in_the_library_is_a_usage_error(monkeypatch):
     with pytest.raises(UsageError, match="the CEL library failed on it"):
         expression.matches(VERSION)
     assert not expression.judge(VERSION)
-    monkeypatch.setattr(program, "_library", lambda: type("Library", (), {"compile": panic})())
+    monkeypatch.setattr(cel_clauses, "_library", lambda: type("Library", (), {"compile": panic})())
     with pytest.raises(UsageError, match="the CEL library failed on it"):
         parse("number == 4 || true")
 

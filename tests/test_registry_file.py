@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitmodel.domain.schema import codec
-from gitmodel.domain.schema.registry_file import encode_registry
+from gitmodel.domain.schema.reading_registry_file import decode_registry
 from gitmodel.domain.schema.registry_record import CodeRules, GateRule, RegistryRecord, RunRules, StageRule
-from gitmodel.domain.schema.stage_rules import decode_registry
+from gitmodel.domain.schema.writing_registry_file import encode_registry
 from gitmodel.errors import Invalid
 
 COMMENTED = """\

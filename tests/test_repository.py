@@ -514,7 +514,7 @@ class TestClones:
         git(tmp_path / "clone", "update-ref", "refs/remotes/aaa/gitmodel", "HEAD")
         assert production(tmp_path / "clone") == 2
 
-    def test_after_a_merged_proposal_apply_creates_the_same_stage_tags_in_two_clones(self, origin, code_repo, git, tmp_path):
+    def test_apply_creates_the_same_stage_tags_in_two_clones_after_a_merge(self, origin, code_repo, git, tmp_path):
         where = "refs/heads/propose"
         git(code_repo, "branch", "propose", "gitmodel")
         stage = editing.read(code_repo, "models/iris/stages/production.toml")

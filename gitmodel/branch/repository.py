@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gitmodel.branch.ref_moves.renumbered_ref import RenumberedRef
-from gitmodel.branch.retrying import ATTEMPTS
+from gitmodel.branch.retrying_ref_moves import ATTEMPTS
 from gitmodel.branch.stages.stage_tags import StageTags
 from gitmodel.branch.tips import Tips
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.recorded_renumberings import Renumbered, Renumberings
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.schema.renumbering import Renumbered, Renumberings
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import NoTags, Refusal
 from gitmodel.errors import Conflict, NotFound
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gitmodel.branch.ref_moves.local_ref_moves import LocalRefs, Refs
     from gitmodel.branch.ref_moves.reservations import Reservations
     from gitmodel.branch.stages.rules_in_force import RulesInForce
-    from gitmodel.branch.stages.signed_changes import ChangeSigning
+    from gitmodel.branch.stages.signing_changes import ChangeSigning
     from gitmodel.files.permissions import SharedPermissions
     from gitmodel.git.objects.loose_objects import LooseObjects
     from gitmodel.git.refs.ref_locks import WriterMarks
@@ -149,7 +149,7 @@ class Repository:
 
     @cached_property
     def signing(self) -> ChangeSigning:
-        from gitmodel.branch.stages.signed_changes import ChangeSigning  # imported here: few registries need it
+        from gitmodel.branch.stages.signing_changes import ChangeSigning  # imported here: few registries need it
 
         return ChangeSigning(self.git, self.config, self.reader, self.tags, self.identity, self.branch)
 
@@ -341,7 +341,9 @@ class Repository:
         If *question* reads a stage tag nevertheless, `read` calls it again with a complete snapshot.
         """
         if self.server is not None:
-            from gitmodel.branch.tip_alone import WholeBranchNeeded  # imported here because only reads by URL need it
+            from gitmodel.branch.tip_without_history import (
+                WholeBranchNeeded,  # imported here because only reads by URL need it
+            )
 
             with suppress(WholeBranchNeeded):
                 return self.server.read_tip(question)

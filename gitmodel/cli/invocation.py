@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gitmodel.client import Client
     from gitmodel.client.values import State
-    from gitmodel.domain.schema.renumbering import Renumbered
+    from gitmodel.domain.schema.recorded_renumberings import Renumbered
 
 # The environment variables that tell git where a repository, or a part of it, is.
 _LOCATING = {

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from copy import copy
 from typing import TYPE_CHECKING, ClassVar
 
-from gitmodel.client import names_elsewhere
+from gitmodel.client import names_of_other_tools
 from gitmodel.client.methods.checks import CheckMethods
 from gitmodel.client.methods.code import CodeMethods
 from gitmodel.client.methods.history import HistoryMethods
@@ -20,10 +20,10 @@ from gitmodel.client.methods.stage_rules import StageRuleMethods
 from gitmodel.client.methods.stages import StageMethods
 from gitmodel.client.methods.stores import StoreMethods
 from gitmodel.client.methods.versions import VersionMethods
-from gitmodel.client.opening.by_url import read_terms
 from gitmodel.client.opening.open_registry import OpenRegistry
+from gitmodel.client.opening.url_settings import read_terms
 from gitmodel.domain.arguments.checking import checked_arguments
-from gitmodel.domain.arguments.other_names import shows_our_form
+from gitmodel.domain.arguments.names_of_other_tools import shows_our_form
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.stores.transfer import JOBS, Progress, Transfer
 
@@ -71,8 +71,8 @@ class Client(
     Model('iris')
     """
 
-    _other_arguments: ClassVar[Mapping[str, str]] = names_elsewhere.CLIENT_ARGUMENTS
-    _other_names: ClassVar[Mapping[str, str]] = names_elsewhere.CLIENT_NAMES
+    _other_arguments: ClassVar[Mapping[str, str]] = names_of_other_tools.CLIENT_ARGUMENTS
+    _other_names: ClassVar[Mapping[str, str]] = names_of_other_tools.CLIENT_NAMES
 
     def __init__(
         self,

@@ -9,8 +9,8 @@ from gitmodel.branch.history.stage_history import StageEvent
 from gitmodel.domain.views import cell_text
 from gitmodel.domain.views.lineage import Lineage
 from gitmodel.domain.views.lineage_drawing import tree
+from gitmodel.domain.views.metadata_numbers import finite_numbers, numbers_by_key
 from gitmodel.domain.views.record_views import ModelView, VersionView
-from gitmodel.domain.views.version_numbers import finite_numbers, numbers_by_key
 from gitmodel.svg.line_chart import Mark, line_chart
 from gitmodel.svg.lineage_graph import lineage_graph
 from gitmodel.svg.markup import words

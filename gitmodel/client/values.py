@@ -17,12 +17,12 @@ from gitmodel.domain.views.comparison import Compared as Compared
 from gitmodel.hosts.addresses import Host as Host
 from gitmodel.lineage.comparing import CodeRange as CodeRange
 from gitmodel.lineage.comparing import ComparedVersion as ComparedVersion
-from gitmodel.lineage.containing import Containing as Containing
 from gitmodel.lineage.events import Event as Event
 from gitmodel.lineage.events import FieldOrigin as FieldOrigin
 from gitmodel.lineage.history import Holding as Holding
 from gitmodel.lineage.past import State as State
 from gitmodel.lineage.version_runs import VersionRun as VersionRun
+from gitmodel.lineage.versions_of_commit import Containing as Containing
 from gitmodel.registry.health.doctor import Finding as Finding
 from gitmodel.registry.linked_artifacts.verifying import Verified as Verified
 from gitmodel.registry.named_stores.garbage import Garbage as Garbage

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from gitmodel.domain.secrets.code_text import hide_in_code
-from gitmodel.domain.secrets.credential_files import credentials_in_file
+from gitmodel.domain.secrets.credentials_in_files import credentials_in_file
 from gitmodel.domain.secrets.secret_values import SecretValues
 from gitmodel.errors import Invalid
 from gitmodel.frozen import Frozen

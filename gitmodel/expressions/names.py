@@ -12,7 +12,7 @@ from gitmodel.errors import UsageError
 from gitmodel.expressions.clauses import Trouble, as_scalar, look_up
 from gitmodel.expressions.operands import Literal, find_compared
 from gitmodel.expressions.reading import CLOSERS, MACROS, Token, shown, spelled, wrong
-from gitmodel.expressions.work import NameUse, find_reads
+from gitmodel.expressions.work_limits import NameUse, find_reads
 
 Steps = tuple[str | int, ...]
 

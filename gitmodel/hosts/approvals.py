@@ -17,7 +17,7 @@ from gitmodel.errors import Refused, Unreachable
 from gitmodel.git.history.commits import commits_changing
 from gitmodel.hosts import api
 from gitmodel.hosts.api import CiJob
-from gitmodel.registry.promotion import in_force
+from gitmodel.registry.promotion import judging
 
 Objection = Callable[[Snapshot, StageRef], Refusal | None]
 
@@ -55,7 +55,7 @@ def objection_by(repository: Repository, approved: HostApprovals) -> Objection:
     """
 
     def objection(snapshot: Snapshot, ref: StageRef) -> Refusal | None:
-        found = in_force.changed_by(repository, snapshot.commit, ref)
+        found = judging.changed_by(repository, snapshot.commit, ref)
         parents = repository.commits.read(found.commit).parents if found else ()
         if found is None or not parents:
             return None

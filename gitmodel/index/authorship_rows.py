@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gitmodel.domain.schema.object_ids import Oid
-from gitmodel.domain.schema.renumbering import Numbered
+from gitmodel.domain.schema.recorded_renumberings import Numbered
 from gitmodel.domain.views.authorship import AuthorshipRow
 from gitmodel.index.index_file import IndexFile
 

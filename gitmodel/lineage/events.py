@@ -24,7 +24,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot, place_at
 from gitmodel.frozen import Frozen
-from gitmodel.registry.promotion import in_force
+from gitmodel.registry.promotion import judging
 
 _CREATED = "created"
 
@@ -172,7 +172,7 @@ def _all_events(
     repository: Repository, snapshot: Snapshot, walked: Iterable[BranchCommit], number: int | None = None
 ) -> Iterator[Event]:
     registry = snapshot.registry()
-    judged = in_force.is_guarded(snapshot)
+    judged = judging.is_guarded(snapshot)
     for step in walked:
         names: dict[str, str] = {}
         made = False
@@ -213,7 +213,7 @@ def _never(repository: Repository, step: BranchCommit, found: RecordPath, versio
         before, after = repository.recorded(step.commit.parent), repository.recorded(step.commit.id)
         sides = ((stage, before.recorded(found.model, stage)) for stage in after.registry().stage_names)
         stages = [stage for stage, record in sides if record is not None and record.version == version]
-    refusals = (in_force.change_refusal(repository, step.commit.id, StageRef(found.model, stage)) for stage in stages)
+    refusals = (judging.change_refusal(repository, step.commit.id, StageRef(found.model, stage)) for stage in stages)
     refusal = next(filter(None, refusals), None)
     if refusal is None:
         return ""

@@ -23,7 +23,7 @@ from gitmodel.domain.views.record_views import stage_words
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.registry.lists.selecting import Selection
-from gitmodel.registry.promotion import in_force
+from gitmodel.registry.promotion import judging
 
 _BATCH = 100  # events whose versions are read together
 
@@ -177,7 +177,7 @@ def _judged(repository: Repository, snapshot: Snapshot, events: Iterator[StageEv
 
     Without a rule that can prevent a change, the events are unchanged.
     """
-    if not in_force.is_guarded(snapshot):
+    if not judging.is_guarded(snapshot):
         yield from events
         return
     found: list[StageEvent] = []
@@ -192,7 +192,7 @@ def _judged(repository: Repository, snapshot: Snapshot, events: Iterator[StageEv
         place = snapshot.current_name(event.model), event.stage
         refusal = None
         if event.stage in snapshot.registry().stage_names:
-            refusal = in_force.change_refusal(repository, event.commit, StageRef(event.model, event.stage))
+            refusal = judging.change_refusal(repository, event.commit, StageRef(event.model, event.stage))
         judged.append(replace(event, previous=last.get(place, event.previous), refusal=refusal))
         if refusal is None:
             last[place] = event.version

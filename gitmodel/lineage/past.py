@@ -19,7 +19,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.git.history import commits
-from gitmodel.registry.promotion import in_force
+from gitmodel.registry.promotion import judging
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class Past:
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
         snapshot = self.repository.recorded(self.state.commit)
         return question(
-            with_recorded_stages(snapshot, partial(self._counting, snapshot) if in_force.is_guarded(snapshot) else None)
+            with_recorded_stages(snapshot, partial(self._counting, snapshot) if judging.is_guarded(snapshot) else None)
         )
 
     def read_records(self, question: Callable[[Snapshot], T]) -> T:
@@ -63,7 +63,7 @@ class Past:
 
     def _counting(self, snapshot: Snapshot, ref: StageRef) -> StageRecord | None:
         """Return the record of a stage in its newest change that counted."""
-        found, _ = in_force.newest_counting(self.repository, snapshot.commit, ref)
+        found, _ = judging.newest_counting(self.repository, snapshot.commit, ref)
         return found.record if found is not None else None
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:

@@ -17,7 +17,7 @@ from gitmodel.client import Client
 from gitmodel.client.handles.run_handle import Run
 from gitmodel.client.script_runs.result_line import print_result
 from gitmodel.domain.arguments.checking import checked
-from gitmodel.domain.arguments.other_names import shows_our_form
+from gitmodel.domain.arguments.names_of_other_tools import shows_our_form
 from gitmodel.domain.secrets.credentials import refuse_credentials
 from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, Secret
 from gitmodel.errors import GitModelError, UsageError

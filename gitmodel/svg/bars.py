@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gitmodel.domain.views.version_numbers import finite_number
+from gitmodel.domain.views.metadata_numbers import finite_number
 from gitmodel.svg.markup import cut, drawing, element, text, text_width, titled
 from gitmodel.svg.scales import Scale, number_text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gitmodel.domain.views.version_numbers import finite_number
+from gitmodel.domain.views.metadata_numbers import finite_number
 from gitmodel.frozen import Frozen
 from gitmodel.svg.markup import SMALL, cut, drawing, element, polyline, short, text, text_width, titled
 from gitmodel.svg.reduction import Point, line_runs

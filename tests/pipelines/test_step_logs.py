@@ -319,9 +319,9 @@ def crash() -> None:
 @step
 def print_without_relay() -> None:
     import subprocess
-    from gitmodel.pipelines.workers import step_output
-    os.kill(step_output._redirection._relay._process.pid, 9)
-    step_output._redirection._relay._process.wait()
+    from gitmodel.pipelines.workers import printed_output
+    os.kill(printed_output._redirection._relay._process.pid, 9)
+    printed_output._redirection._relay._process.wait()
     for number in range(20000):
         print("a line", number)
     subprocess.run(["echo", "from a child"], check=True)

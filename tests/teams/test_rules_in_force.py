@@ -17,7 +17,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Conflict, GateRefused, Refused
 from gitmodel.git.objects.object_reader import ObjectReader
 from gitmodel.registry.health import doctor
-from gitmodel.registry.promotion import in_force
+from gitmodel.registry.promotion import judging
 
 RULES = "refs/tags/gitmodel-rules/gitmodel"
 SEEN = "refs/gitmodel/rules/gitmodel"
@@ -228,7 +228,7 @@ def test_a_promotion_is_planned_again_if_the_rules_change_at_the_same_time(clien
         planned.append(snapshot.commit)
         if len(planned) == 1:
             other.add_gate("production", "more", "metadata.accuracy > 0.92")
-        return plan_gated_promotion(snapshot, "iris", 3, in_force.judge, to="production")
+        return plan_gated_promotion(snapshot, "iris", 3, judging.judge, to="production")
 
     client.writer.transact(plan)
     assert len(planned) == 2

@@ -10,7 +10,7 @@ from gitmodel.branch import remotes
 from gitmodel.branch.by_url.url_cache import ALL, COMMITS, HEAD, REMOTE, UrlCache
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stages.stage_tags import target_of
-from gitmodel.branch.tip_alone import WholeBranchNeeded
+from gitmodel.branch.tip_without_history import WholeBranchNeeded
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import fault_in
 from gitmodel.domain.schema.object_ids import Oid

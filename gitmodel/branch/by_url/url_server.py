@@ -12,7 +12,7 @@ from gitmodel.branch.by_url.single_commits import FILTER, SingleCommits
 from gitmodel.branch.by_url.url_cache import ALL, BRANCH, HEAD, PROPOSED, REMOTE, SINGLE, UrlCache
 from gitmodel.branch.opening import checked_branch
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.tip_alone import WholeBranchNeeded, without_rest
+from gitmodel.branch.tip_without_history import WholeBranchNeeded, without_rest
 from gitmodel.domain.addresses import Address, Terms
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.recorded_renumberings import Renumberings
 from gitmodel.domain.schema.refs import RENUMBERED
-from gitmodel.domain.schema.renumbering import Renumberings
 from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.git.objects.object_reader import ObjectReader
 

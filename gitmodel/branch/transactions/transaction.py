@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.retrying import half_done_error
+from gitmodel.branch.retrying_ref_moves import half_done_error
 from gitmodel.branch.stages.rules_in_force import have_same_rules
-from gitmodel.branch.tip_alone import WholeBranchNeeded, require_only_files
+from gitmodel.branch.tip_without_history import WholeBranchNeeded, require_only_files
 from gitmodel.branch.transactions.foreign_tags import refuse_foreign, refuse_second_registry
 from gitmodel.branch.transactions.new_commits import BEGIN, check_paths, first_commit, made_commit, refuse_credentials
 from gitmodel.domain.changes.changed_files import ChangedFiles
@@ -19,6 +19,7 @@ from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stages import leftovers
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.recorded_renumberings import Renumberings
 from gitmodel.domain.schema.refs import (
     REMOTES,
     StageRef,
@@ -28,7 +29,6 @@ from gitmodel.domain.schema.refs import (
     reserved_ref,
 )
 from gitmodel.domain.schema.registry_record import RegistryRecord
-from gitmodel.domain.schema.renumbering import Renumberings
 from gitmodel.domain.snapshots.snapshot import Snapshot, place_at, read_registry
 from gitmodel.errors import Unreachable
 from gitmodel.git.objects.object_formats import NewObject, parse_commit, parse_tag

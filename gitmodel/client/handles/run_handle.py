@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from gitmodel.client.opening.open_registry import OpenRegistry
-from gitmodel.domain.arguments.other_names import shows_our_form
+from gitmodel.domain.arguments.names_of_other_tools import shows_our_form
 from gitmodel.domain.schema.records import Code, StepRecord
 from gitmodel.registry.recorded_runs.run_details import with_details
 from gitmodel.registry.recorded_runs.runs import RunView

@@ -9,7 +9,7 @@ from gitmodel.client.methods.opened import OpenedClient
 if TYPE_CHECKING:
     from gitmodel.code.repository import CodeRepository
     from gitmodel.domain.schema.records import Code
-    from gitmodel.lineage.containing import Containing, WrittenNotes
+    from gitmodel.lineage.versions_of_commit import Containing, WrittenNotes
 
 
 class CodeMethods(OpenedClient):
@@ -41,7 +41,7 @@ class CodeMethods(OpenedClient):
 
         Raises NotFound if the commit, the model or the code repository does not exist.
         """
-        from gitmodel.lineage.containing import containing
+        from gitmodel.lineage.versions_of_commit import containing
 
         return list(containing(self.writer, self.open_code(), commit, model))
 
@@ -50,12 +50,12 @@ class CodeMethods(OpenedClient):
 
         `git log --notes=gitmodel` shows the notes. Raises Refused if another program wrote the ref.
         """
-        from gitmodel.lineage.containing import write_notes
+        from gitmodel.lineage.versions_of_commit import write_notes
 
         return write_notes(self.writer, self.repository, self.open_code())
 
     def remove_notes(self) -> None:
         """Delete `refs/notes/gitmodel`."""
-        from gitmodel.lineage.containing import remove_notes
+        from gitmodel.lineage.versions_of_commit import remove_notes
 
         remove_notes(self.open_code())

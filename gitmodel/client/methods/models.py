@@ -10,7 +10,7 @@ from gitmodel.client.methods.opened import OpenedClient, model_ref
 from gitmodel.errors import UsageError
 
 if TYPE_CHECKING:
-    from gitmodel.client.handles.handles import Model, Models
+    from gitmodel.client.handles.model_version_artifact import Model, Models
     from gitmodel.client.tables.model_table import ModelTable
     from gitmodel.domain.views.record_views import ModelView
 
@@ -27,7 +27,7 @@ class ModelMethods(OpenedClient):
         >>> client.register_model("iris", license="MIT", exist_ok=True)  # doctest: +SKIP
         Model('iris')
         """
-        from gitmodel.client.handles.handles import Model
+        from gitmodel.client.handles.model_version_artifact import Model
         from gitmodel.registry.records import models
 
         if isinstance(model, Model):
@@ -50,7 +50,7 @@ class ModelMethods(OpenedClient):
         that has the name now; the first change removes the warning. With *for_change*, such a name raises Refused
         immediately.
         """
-        from gitmodel.client.handles.handles import Model
+        from gitmodel.client.handles.model_version_artifact import Model
 
         wanted = name if name is not None else model_name
         if wanted is None:
@@ -65,7 +65,7 @@ class ModelMethods(OpenedClient):
         metadata, after "-" for descending order. At most *limit* models are returned, after the first *offset*. Raises
         UsageError for an invalid filter or sort key, or a negative *limit* or *offset*.
         """
-        from gitmodel.client.handles.handles import Model, Models
+        from gitmodel.client.handles.model_version_artifact import Model, Models
 
         list = partial(self.view_models, filter=filter, sort=sort, limit=limit, offset=offset)
         found, since = self.repository.at_one_numbering(list)
@@ -86,7 +86,7 @@ class ModelMethods(OpenedClient):
 
         Keys of *metadata* are added to the existing ones. *renumbered* is as in `get_model`.
         """
-        from gitmodel.client.handles.handles import Model
+        from gitmodel.client.handles.model_version_artifact import Model
         from gitmodel.domain.changes.models import TagChanges
 
         model = model_ref(name, renumbered)

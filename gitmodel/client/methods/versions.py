@@ -11,7 +11,7 @@ from gitmodel.client.methods.opened import OpenedClient, version_ref
 from gitmodel.domain.schema.references import VersionRef
 
 if TYPE_CHECKING:
-    from gitmodel.client.handles.handles import ModelVersion
+    from gitmodel.client.handles.model_version_artifact import ModelVersion
     from gitmodel.client.tables.version_table import VersionTable
     from gitmodel.domain.schema.records import VersionRecord
     from gitmodel.domain.views.authorship import Authorship
@@ -40,7 +40,7 @@ class VersionMethods(OpenedClient):
         that has the number now; the first change removes the warning. With *for_change*, such a number raises Refused
         immediately.
         """
-        from gitmodel.client.handles.handles import ModelVersion
+        from gitmodel.client.handles.model_version_artifact import ModelVersion
 
         self.repository.renew()
         return ModelVersion._find(self._opened, version_ref(reference, renumbered), for_change=for_change)
@@ -178,7 +178,7 @@ class VersionMethods(OpenedClient):
         free and higher than all others. A version that was imported before is not changed. *renumbered* is as in
         `get_model`. Raises Invalid, Conflict, NotFound.
         """
-        from gitmodel.client.handles.handles import ModelVersion
+        from gitmodel.client.handles.model_version_artifact import ModelVersion
         from gitmodel.lineage.exporting import import_export
 
         file = Path(path).expanduser()

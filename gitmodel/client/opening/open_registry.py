@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from gitmodel.branch.opening import open_chosen, open_repository
 from gitmodel.branch.repository import Repository
-from gitmodel.client.opening import by_url
-from gitmodel.client.opening.by_url import local_file, names_url
+from gitmodel.client.opening import url_settings
+from gitmodel.client.opening.url_settings import local_file, names_url
 from gitmodel.domain.addresses import Terms
 from gitmodel.domain.changes.planned_change import Change
-from gitmodel.domain.schema.renumbering import Renumbered
+from gitmodel.domain.schema.recorded_renumberings import Renumbered
 from gitmodel.errors import GitModelError, Invalid, NotFound, RenumberedWarning, UsageError
 from gitmodel.git.running.process import check_git
 from gitmodel.git.settings.configuration import read_config
@@ -111,7 +111,7 @@ class OpenRegistry:
     def job(self) -> str:
         """The id of the CI job, for idempotency keys; "" outside of a job or in a registry that is not by URL."""
         by_job = self.repository.url and not isinstance(self.writer, Batch)
-        return by_url.job_key(self.environ) if by_job else ""
+        return url_settings.job_key(self.environ) if by_job else ""
 
     def job_key(self, content: Callable[[], str]) -> str:
         """Return the default idempotency key of a version with this *content*, for a CI job and a registry by URL.
@@ -268,9 +268,9 @@ class OpenRegistry:
 
 def _refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
     # imported here: only a change that is not in force yet needs the rules
-    from gitmodel.registry.promotion import in_force
+    from gitmodel.registry.promotion import judging
 
-    return in_force.refusal(repository, snapshot, ref)
+    return judging.refusal(repository, snapshot, ref)
 
 
 def _warn_of_renumbering(note: Renumbered) -> None:

@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Literal
 
-from gitmodel.client.handles.handles import ModelVersion
-from gitmodel.client.opening.by_url import in_ci
+from gitmodel.client.handles.model_version_artifact import ModelVersion
 from gitmodel.client.opening.open_registry import OpenRegistry
+from gitmodel.client.opening.url_settings import in_ci
 from gitmodel.client.script_runs.executed_cells import store_cells
 from gitmodel.client.script_runs.run_recording import NewVersion, RunRecording
 from gitmodel.domain.changes.runs import plan_run

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from operator import methodcaller
 from typing import Any, ClassVar
 
-from gitmodel.client.handles.handles import ModelVersion
+from gitmodel.client.handles.model_version_artifact import ModelVersion
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.script_runs.run_part import RunPart
 from gitmodel.client.script_runs.run_recording import NewVersion, RunRecording
 from gitmodel.domain.arguments.checking import checked_arguments
-from gitmodel.domain.arguments.other_names import refuse_other_keywords, shows_our_form
+from gitmodel.domain.arguments.names_of_other_tools import refuse_other_keywords, shows_our_form
 from gitmodel.domain.schema.names import check_alias
 from gitmodel.errors import UsageError
 

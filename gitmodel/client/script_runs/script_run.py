@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from gitmodel.branch.by_url.pushed_ref_moves import check_push
 from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.client import storing
-from gitmodel.client.handles.handles import Artifact, Attached, Model, ModelVersion, NamedProgress
+from gitmodel.client.handles.model_version_artifact import Artifact, Attached, Model, ModelVersion, NamedProgress
 from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.client.script_runs import run_ending
 from gitmodel.client.script_runs.result_line import print_result
@@ -20,7 +20,7 @@ from gitmodel.client.script_runs.run_part import RunPart
 from gitmodel.client.script_runs.run_recording import NewVersion, RunRecording, RunStart
 from gitmodel.client.script_runs.run_version import RunVersion
 from gitmodel.domain.arguments.checking import ArtifactSources, checked_arguments
-from gitmodel.domain.arguments.other_names import shows_our_form
+from gitmodel.domain.arguments.names_of_other_tools import shows_our_form
 from gitmodel.domain.schema.names import check_name, with_article
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.secrets.secret_values import RunSecrets, collecting_secrets

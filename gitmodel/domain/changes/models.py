@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.planned_change import Change, Justification, record_files
-from gitmodel.domain.changes.stage_changes import refuse_direct
+from gitmodel.domain.changes.refused_stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import leftovers, stage_states, without_leftovers
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, did_you_mean, fold, shown

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from gitmodel.domain.changes.models import TagChanges, changed_metadata
 from gitmodel.domain.changes.planned_change import Change, Justification, record_files
-from gitmodel.domain.changes.stage_changes import refuse_direct
+from gitmodel.domain.changes.refused_stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import held_files, places_of, stage_states, without_leftovers
 from gitmodel.domain.schema import codec, paths, records, toml_values
 from gitmodel.domain.schema.names import check_name, check_version_name, did_you_mean, fold

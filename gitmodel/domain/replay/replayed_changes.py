@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import ARCHIVED, NONE
-from gitmodel.domain.schema.renumbering import Numbered
+from gitmodel.domain.schema.recorded_renumberings import Numbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
 
 PLACES = ("stage", "alias", "archived")

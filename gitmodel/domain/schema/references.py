@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from gitmodel.domain.schema.names import LATEST, check_name, check_version_name, suggest
-from gitmodel.domain.schema.renumbering import Numbered
+from gitmodel.domain.schema.recorded_renumberings import Numbered
 from gitmodel.errors import UsageError
 from gitmodel.frozen import Frozen
 
@@ -18,8 +18,8 @@ class ModelRef(Frozen):
 
     With *renumbered*, the user confirms that the reference means the model that has the name now, although another
     model had the name before a pull. *since* is None for a name that a person wrote. For a handle, it is the number of
-    the last pull when the handle got its name: gitmodel follows renames by later pulls (see `renumbering`). *settles*
-    are the references whose notes about renumbering the first change by the handle deletes.
+    the last pull when the handle got its name: gitmodel follows renames by later pulls (see `recorded_renumberings`).
+    *settles* are the references whose notes about renumbering the first change by the handle deletes.
     """
 
     model: str
@@ -46,7 +46,8 @@ class VersionRef(Frozen):
     With *renumbered*, the user confirms that the reference means the version that has the number now, although another
     version had the number before a pull. *since* is None for a reference that a person wrote. For a handle, it is the
     number of the last pull when the handle got its version: gitmodel follows renumbering by later pulls (see
-    `renumbering`). *settles* are the references whose notes about renumbering the first change by the handle deletes.
+    `recorded_renumberings`). *settles* are the references whose notes about renumbering the first change by the handle
+    deletes.
 
     >>> VersionRef.parse("iris@production")
     VersionRef(model='iris', selector='production')

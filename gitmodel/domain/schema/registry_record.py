@@ -105,8 +105,8 @@ REPAIR = (
 class RegistryRecord(Record, kw_only=True):
     """`gitmodel.toml`: the version of the format, the URL of the artifact store, other *stores* by name, the stages.
 
-    *faults* are the problems of the stages in the file; see `stage_rules`. *unread* are the problems of other keys.
-    Such a key has its default here, and `require` raises its problem.
+    *faults* are the problems of the stages in the file; see `reading_registry_file`. *unread* are the problems of other
+    keys. Such a key has its default here, and `require` raises its problem.
     """
 
     format: FormatVersion = field(default=f"{FORMAT[0]}.{FORMAT[1]}", metadata=REQUIRED)

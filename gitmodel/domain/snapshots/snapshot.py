@@ -12,12 +12,12 @@ from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.names import LATEST, did_you_mean, nearest
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
+from gitmodel.domain.schema.reading_registry_file import decode_registry, without_rules
+from gitmodel.domain.schema.recorded_renumberings import Numbered, Renumbered, Renumberings
 from gitmodel.domain.schema.records import ModelRecord, StageRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.registry_record import RegistryRecord, StageRule
-from gitmodel.domain.schema.renumbering import Numbered, Renumbered, Renumberings
-from gitmodel.domain.schema.stage_rules import decode_registry, without_rules
 from gitmodel.domain.snapshots import version_numbers
 from gitmodel.domain.snapshots.snapshot_sources import RETAG, TOO_SHALLOW, UNTAGGED, Files, Refusal, StageTag, Tags
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, UsageError

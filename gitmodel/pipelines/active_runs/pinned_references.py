@@ -8,9 +8,9 @@ from dataclasses import field, replace
 from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.branch.transactions.transaction import reserve
 from gitmodel.client import Client
+from gitmodel.domain.schema.recorded_renumberings import Numbered
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict
 from gitmodel.frozen import Frozen

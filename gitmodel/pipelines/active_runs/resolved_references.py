@@ -15,9 +15,9 @@ from gitmodel.domain.changes import versions as version_plans
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.record_values import NO_DIGEST
+from gitmodel.domain.schema.recorded_renumberings import Numbered
 from gitmodel.domain.schema.records import ArtifactLink, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.pipelines.declarations.config import ExternalArtifact, ModelConfig

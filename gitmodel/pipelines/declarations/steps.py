@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, NoReturn, ParamSpec, TypeVar, get_args, get_origin, overload
 
 from gitmodel.domain.arguments.checking import checked
-from gitmodel.domain.arguments.other_names import shows_our_form
+from gitmodel.domain.arguments.names_of_other_tools import shows_our_form
 from gitmodel.domain.schema.names import check_name, fold
 from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import UsageError, message_of

@@ -11,8 +11,8 @@ from gitmodel.domain.changes import models as model_plans
 from gitmodel.domain.changes import stages as stage_plans
 from gitmodel.domain.changes import versions as version_plans
 from gitmodel.domain.changes.planned_change import Change, Justification
+from gitmodel.domain.changes.refused_stage_changes import refuse_emptied
 from gitmodel.domain.changes.runs import plan_run, with_versions
-from gitmodel.domain.changes.stage_changes import refuse_emptied
 from gitmodel.domain.rules import gates as gate_plans
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
@@ -23,7 +23,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, UsageError
 from gitmodel.pipelines.active_runs.pinned_references import Target
 from gitmodel.pipelines.step_context.step_results import AliasPlan, Plan, StagePlan, UpdatePlan
-from gitmodel.registry.promotion.in_force import judge
+from gitmodel.registry.promotion.judging import judge
 
 
 class NumberTaken(Conflict):

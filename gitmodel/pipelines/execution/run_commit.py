@@ -12,12 +12,12 @@ from typing import Any
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.transactions.transaction import reserve
 from gitmodel.client import Client
-from gitmodel.client.opening.by_url import in_ci
+from gitmodel.client.opening.url_settings import in_ci
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import toml_values
+from gitmodel.domain.schema.recorded_renumberings import Numbered
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecord
 from gitmodel.domain.schema.registry_record import RunRules
-from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.secrets.credentials import without_credentials
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, ForeignTag, Unsigned

@@ -15,7 +15,7 @@ from gitmodel.branch.runs.run_journal import Journal, RunJournal
 from gitmodel.branch.runs.step_logs import keep_files
 from gitmodel.client import Client
 from gitmodel.domain.schema.names import fold
-from gitmodel.domain.schema.renumbering import Numbered
+from gitmodel.domain.schema.recorded_renumberings import Numbered
 from gitmodel.domain.secrets.credentials import OVERRIDE
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import Secret
@@ -31,8 +31,8 @@ from gitmodel.pipelines.project.project_code import ProjectCode
 from gitmodel.pipelines.step_context.step_requests import Facts, InputReference, Request, StoreRequest, VersionFacts
 from gitmodel.pipelines.step_context.step_results import StepResult, refuse_secrets_in_plans
 from gitmodel.pipelines.workers.executors import ExecutorChoice, RunningExecutor
-from gitmodel.pipelines.workers.limited_steps import run_limited_step
 from gitmodel.pipelines.workers.step_modules import location
+from gitmodel.pipelines.workers.step_timeouts import run_limited_step
 from gitmodel.pipelines.workers.worker import run_step
 from gitmodel.registry.named_stores.store_access import open_urls
 

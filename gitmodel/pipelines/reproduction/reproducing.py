@@ -41,7 +41,7 @@ from gitmodel.lineage.checkout import add_code, exact_code, is_changed
 from gitmodel.lineage.comparing import making_run, read_packages
 from gitmodel.pipelines.execution.running import RunFailed
 from gitmodel.pipelines.reproduction.rerun_process import RerunRequest
-from gitmodel.registry.promotion.setting_tags import TagAim, set_tags
+from gitmodel.registry.promotion.applied_tags import TagAim, set_tags
 from gitmodel.registry.recorded_runs.run_details import load_details
 from gitmodel.registry.records import finding
 from gitmodel.stores.artifacts.copying import copy_artifacts

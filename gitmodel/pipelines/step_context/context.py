@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from gitmodel.domain.arguments.checking import checked_arguments
-from gitmodel.domain.arguments.other_names import refuse_other_keywords, shows_our_form
+from gitmodel.domain.arguments.names_of_other_tools import refuse_other_keywords, shows_our_form
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.models import TagChanges, read_words
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.schema.names import ARCHIVED, NONE, check_alias, check_name, check_version_name, fold
 from gitmodel.domain.schema.record_values import check_kind
-from gitmodel.domain.schema.renumbering import Numbered
+from gitmodel.domain.schema.recorded_renumberings import Numbered
 from gitmodel.domain.secrets.credentials import without_credentials
 from gitmodel.errors import Conflict, NotFound, UsageError
 from gitmodel.pipelines.declarations.config import ModelConfig

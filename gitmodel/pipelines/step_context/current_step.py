@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from gitmodel.domain.arguments.checking import checked
-from gitmodel.domain.arguments.other_names import refuse_other_keywords
+from gitmodel.domain.arguments.names_of_other_tools import refuse_other_keywords
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import UsageError

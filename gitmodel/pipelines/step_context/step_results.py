@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from gitmodel.domain.changes.models import TagChanges
 from gitmodel.domain.changes.planned_change import Justification
+from gitmodel.domain.schema.recorded_renumberings import Numbered
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import SecretValues
 from gitmodel.errors import GitModelError, Refused

@@ -38,8 +38,8 @@ from gitmodel.pipelines.step_context.step_results import (
 )
 from gitmodel.pipelines.workers import step_modules
 from gitmodel.pipelines.workers.loaded_inputs import load_input, load_inputs, open_store
+from gitmodel.pipelines.workers.printed_output import keeping_output
 from gitmodel.pipelines.workers.step_errors import describe, explain, may_pass_later
-from gitmodel.pipelines.workers.step_output import keeping_output
 from gitmodel.pipelines.workers.stored_outputs import NotStored, StepOutputs
 from gitmodel.stores.interface import ArtifactStore
 

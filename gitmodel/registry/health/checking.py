@@ -18,7 +18,7 @@ from gitmodel.errors import Invalid
 from gitmodel.git.objects.object_formats import FILE_MODES, FOLDER, Entry
 from gitmodel.git.objects.trees import CommitFiles
 from gitmodel.registry.health.files_to_check import every_file, files_at
-from gitmodel.registry.promotion.gate_expressions import expression_fault
+from gitmodel.registry.promotion.gate_expression_faults import expression_fault
 
 # If a branch has more problems, only the first are reported.
 MOST_PROBLEMS = 10_000

@@ -29,7 +29,7 @@ from gitmodel.git.refs.ref_commands import list_refs
 from gitmodel.git.running.failures import Moved
 from gitmodel.registry.lists.authorship import find_wrong_authors
 from gitmodel.registry.lists.model_views import find_wrong
-from gitmodel.registry.promotion import in_force, put_in_force
+from gitmodel.registry.promotion import judging, put_in_force
 from gitmodel.registry.writing.transacting import transact
 from gitmodel.stores.interface import ArtifactStore, where_else
 from gitmodel.stores.local_store import LocalStore
@@ -252,7 +252,7 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
                 elif state.pending:
                     recorded = state.recorded or "nothing"
                     message = f"{ref.name} is at {state.in_force or 'nothing'}, and the branch records {recorded}"
-                    refusal = None if state.alias else in_force.refusal(repository, snapshot, ref)
+                    refusal = None if state.alias else judging.refusal(repository, snapshot, ref)
                     if refusal is not None:
                         hint = f"run `git model rollback {model} {state.name}` to undo the recorded change"
                         hint = hint if snapshot.current_name(model) == model else refusal.way_out or ""

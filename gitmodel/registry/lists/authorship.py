@@ -15,8 +15,8 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
+from gitmodel.domain.schema.recorded_renumberings import Numbered
 from gitmodel.domain.schema.records import ModelRecord, StageRecord
-from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.views.authorship import Authorship, AuthorshipRow
 from gitmodel.errors import Invalid
 from gitmodel.git.objects.trees import CommitFiles

@@ -13,7 +13,7 @@ from gitmodel.domain.views.filter_names import RECORDED_FIELDS, Names
 from gitmodel.errors import Invalid
 
 if TYPE_CHECKING:
-    from gitmodel.expressions import Filter
+    from gitmodel.expressions.expression import Filter
     from gitmodel.expressions.fields import Order
 
 T = TypeVar("T")
@@ -78,7 +78,7 @@ def parse_filter(text: str, known: Names) -> Filter | None:
     """Return the filter *text* for records with the fields *known*; None for "". Raises UsageError."""
     if not text:
         return None
-    from gitmodel.expressions import Filter  # imported here because a list without a filter does not need it
+    from gitmodel.expressions.expression import Filter  # imported here because a list without a filter does not need it
 
     return Filter(text, known)
 

@@ -24,7 +24,7 @@ from gitmodel.domain.views.record_views import (
     view_version,
 )
 from gitmodel.errors import Invalid
-from gitmodel.expressions import Filter
+from gitmodel.expressions.expression import Filter
 from gitmodel.expressions.fields import Order, missing_field, read_order
 from gitmodel.registry.lists.authorship import read_authorships
 from gitmodel.registry.lists.index_access import open_index

@@ -15,8 +15,8 @@ from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW, Refusal
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 from gitmodel.frozen import Frozen
 from gitmodel.git.history.commits import has_merge
-from gitmodel.registry.promotion import in_force
-from gitmodel.registry.promotion.setting_tags import TagAim, set_tags
+from gitmodel.registry.promotion import judging
+from gitmodel.registry.promotion.applied_tags import TagAim, set_tags
 
 
 class InForce(Frozen):
@@ -194,7 +194,7 @@ class _Choice:
         if refusal is None:
             vouched = None
             if not state.alias:
-                vouched = in_force.vouched_for(self._repository, self._snapshot, ref, self._reviewed)
+                vouched = judging.vouched_for(self._repository, self._snapshot, ref, self._reviewed)
             self._add(TagAim(ref, vouched=vouched), state.recorded, state.in_force)
             return
         self.refused.append((ref, str(refusal)))
@@ -209,9 +209,9 @@ class _Choice:
         if unfit is not None:
             return unfit
         if state.alias:
-            return in_force.alias_refusal(self._repository, self._snapshot, ref)
+            return judging.alias_refusal(self._repository, self._snapshot, ref)
         objection = self._objection(self._snapshot, ref) if self._objection else None
-        return objection or in_force.entry_refusal(self._repository, self._snapshot, ref, self._reviewed)
+        return objection or judging.entry_refusal(self._repository, self._snapshot, ref, self._reviewed)
 
     def _add(self, aim: TagAim, version: int | None, previous: int | None) -> None:
         self.ready.append(aim)
@@ -235,7 +235,7 @@ def _counting(
     delete a tag that does not count.
     """
     try:
-        found, later = in_force.newest_counting(repository, snapshot.commit, ref, reviewed)
+        found, later = judging.newest_counting(repository, snapshot.commit, ref, reviewed)
     except GitModelError:
         return None
     if not later:

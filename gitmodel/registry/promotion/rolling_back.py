@@ -18,7 +18,7 @@ from gitmodel.domain.schema.records import StageRecord, links_digest
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
 from gitmodel.errors import NotFound
-from gitmodel.registry.promotion import in_force
+from gitmodel.registry.promotion import judging
 
 
 def plan_rollback(
@@ -41,10 +41,10 @@ def plan_rollback(
     old = _previous_holder(repository, snapshot, name, stage)
     record = StageRecord(version=old, artifacts=links_digest(planning.promotable(snapshot, name, old).artifacts))
     verb = "Roll back"
-    if in_force.may_return(repository, snapshot.committed or snapshot, StageRef(name, stage), record):
+    if judging.may_return(repository, snapshot.committed or snapshot, StageRef(name, stage), record):
         change = planning.plan_promotion(snapshot, name, old, to=stage, reason=why.reason, leave=leave, verb=verb)
         return gates.admit(change)
-    return gates.plan_gated_promotion(snapshot, name, old, in_force.judge, to=stage, why=why, leave=leave, verb=verb)
+    return gates.plan_gated_promotion(snapshot, name, old, judging.judge, to=stage, why=why, leave=leave, verb=verb)
 
 
 def _plan_undoing(
@@ -56,9 +56,9 @@ def _plan_undoing(
     later commit changed these again.
     """
     ref, base = StageRef(name, stage), snapshot.committed or snapshot
-    if not base.commit or not in_force.is_guarded(snapshot):
+    if not base.commit or not judging.is_guarded(snapshot):
         return None
-    _, later = in_force.newest_counting(repository, base.commit, ref)
+    _, later = judging.newest_counting(repository, base.commit, ref)
     later = [change for change in later if change.ref == ref]
     if not later or not repository.commits.read(later[-1].commit).parents:
         return None
@@ -87,7 +87,7 @@ def _plan_undoing(
 
 
 def _reverted_files(
-    repository: Repository, snapshot: Snapshot, name: str, stage: str, later: list[in_force.StageChange]
+    repository: Repository, snapshot: Snapshot, name: str, stage: str, later: list[judging.StageChange]
 ) -> dict[str, bytes | None]:
     """Return the files of stages and archived versions of a model as they were before *later*, changes newest first.
 
@@ -125,7 +125,7 @@ def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stag
     for known_as in chain((name,), snapshot.former_names(name)):
         for event in stage_events(repository, snapshot.commit, StageRef(known_as, stage)):
             if event.version is not None and event.version not in passed:
-                if in_force.change_refusal(repository, event.commit, StageRef(event.model, stage)):
+                if judging.change_refusal(repository, event.commit, StageRef(event.model, stage)):
                     continue
                 if None not in (held, newer) or planning.is_present(snapshot, name, event.version):
                     return event.version

@@ -10,7 +10,7 @@ from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.rules import gates
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.registry.promotion import in_force
+from gitmodel.registry.promotion import judging
 from gitmodel.registry.records.finding import existing_model
 from gitmodel.registry.writing.writer import Writer, change_model, change_version
 
@@ -26,7 +26,7 @@ def promote(
     empty.
     """
     plan = gates.plan_gated_promotion
-    return change_version(writer, ref, plan, in_force.judge, to=stage, why=why, leave=leave)
+    return change_version(writer, ref, plan, judging.judge, to=stage, why=why, leave=leave)
 
 
 def demote(writer: Writer, model: str | ModelRef, stage: str, *, reason: str = "") -> Promotion:

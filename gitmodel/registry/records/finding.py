@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from gitmodel.domain.schema.recorded_renumberings import Numbered, Renumbered
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.domain.schema.renumbering import Numbered, Renumbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.frozen import Frozen
 from gitmodel.registry.writing.writer import Writer

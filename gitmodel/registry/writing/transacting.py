@@ -19,7 +19,7 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
     """
     # imported here because only writes need them
     from gitmodel.branch.transactions import transaction
-    from gitmodel.domain.changes.stage_changes import check_stage_changes
+    from gitmodel.domain.changes.refused_stage_changes import check_stage_changes
 
     def planned(snapshot: Snapshot) -> Change[T]:
         change = plan(snapshot)

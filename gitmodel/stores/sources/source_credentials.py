@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gitmodel.domain.secrets.credential_files import HEAD_SIZE, TEXT_SIZE, credential_in_path, credentials_in_file
 from gitmodel.domain.secrets.credentials import OVERRIDE, redacted
+from gitmodel.domain.secrets.credentials_in_files import HEAD_SIZE, TEXT_SIZE, credential_in_path, credentials_in_file
 from gitmodel.domain.secrets.secret_values import SecretValues
 from gitmodel.errors import Refused
 from gitmodel.stores.sources.source_files import find_source, list_folder, open_source

@@ -24,7 +24,7 @@ from gitmodel.git.objects.trees import CommitFiles
 from gitmodel.git.worktrees.staged_tree import staged_tree
 from gitmodel.registry.health.checking import check_files
 from gitmodel.registry.health.recorded_credentials import credentials_in
-from gitmodel.registry.promotion import in_force
+from gitmodel.registry.promotion import judging
 from gitmodel.version import __version__
 
 _SHOWN = 3
@@ -152,7 +152,7 @@ def _judge_tree(repository: Repository, base: Oid, head: Oid, tree: Oid, force: 
         changed = changed_paths(repository, base, tree)
     except Invalid as error:
         return RangeCheck((Problem("", "", "change.size", error.message),))
-    branch = ChangedBranch(before, after, in_force.judge, partial(in_force.may_return, repository, before), force)
+    branch = ChangedBranch(before, after, judging.judge, partial(judging.may_return, repository, before), force)
     problems = [*_new_problems(before, after, changed), *branch.problems(changed)]
     rules = tuple(path for path in changed if paths.is_rule(path))
     found = tuple(credentials_in(after.files, changed))

@@ -16,7 +16,7 @@ from gitmodel.domain.snapshots.snapshot_sources import Refusal
 from gitmodel.errors import GitModelError
 from gitmodel.git.objects.object_formats import parse_tag
 from gitmodel.registry.health.checking import check
-from gitmodel.registry.promotion import in_force
+from gitmodel.registry.promotion import judging
 from gitmodel.teams.checks.range_checks import RangeCheck, check_between
 
 # The rules for a push, which apply in addition to those for a change (`docs/reference/format.md`).
@@ -113,7 +113,7 @@ def _tag_faults(repository: Repository, tip: Oid | None, ref: StageRef, update: 
     else:
         try:
             signed = snapshot.registry().rule(ref.stage).signed
-            refusal = in_force.entry_refusal(repository, snapshot, ref, () if signed else _Anything())
+            refusal = judging.entry_refusal(repository, snapshot, ref, () if signed else _Anything())
         except GitModelError as error:
             refusal = Refusal(error.message)
         if refusal is not None:
@@ -123,7 +123,7 @@ def _tag_faults(repository: Repository, tip: Oid | None, ref: StageRef, update: 
 def _is_newest_counting(repository: Repository, tip: Oid | None, ref: StageRef, commit: Oid) -> bool:
     """Return True if *commit* is the newest change of the stage *ref* that counts, and later changes do not."""
     try:
-        found, later = in_force.newest_counting(repository, tip, ref)
+        found, later = judging.newest_counting(repository, tip, ref)
     except GitModelError:
         return False
     return bool(later) and found is not None and found.commit == commit

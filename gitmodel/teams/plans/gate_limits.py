@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.views.comparison import Compared
-from gitmodel.domain.views.version_numbers import finite_number
+from gitmodel.domain.views.metadata_numbers import finite_number
 from gitmodel.errors import UsageError
 from gitmodel.frozen import Frozen
 
@@ -60,7 +60,7 @@ def worse_numbers(outcomes: Iterable[Outcome], metadata: Iterable[Compared]) -> 
 
 
 def _limits(gate: str, expression: str) -> Iterator[Limit]:
-    from gitmodel.expressions import parse  # imported here: only gates need it
+    from gitmodel.expressions.expression import parse  # imported here: only gates need it
 
     try:
         conditions = parse(expression).conditions

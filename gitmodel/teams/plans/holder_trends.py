@@ -18,7 +18,7 @@ from gitmodel.domain.views.comparison import flat_values
 from gitmodel.errors import GitModelError
 from gitmodel.frozen import Frozen
 from gitmodel.registry.lists.headline import metadata_keys
-from gitmodel.registry.promotion import in_force
+from gitmodel.registry.promotion import judging
 
 _MOST_HOLDERS = 12
 
@@ -62,11 +62,11 @@ def gate_keys(outcomes: Iterable[Outcome]) -> list[str]:
 
 def _holders(repository: Repository, before: Snapshot, ref: StageRef) -> Iterator[int]:
     """Yield the versions that were in force, newest first. A shallow clone may hide the oldest."""
-    guarded = in_force.is_guarded(before)
+    guarded = judging.is_guarded(before)
     with suppress(GitModelError):
         for event in stage_events(repository, before.commit, ref):
             place = StageRef(event.model, event.stage)
-            counts = not guarded or in_force.change_refusal(repository, event.commit, place) is None
+            counts = not guarded or judging.change_refusal(repository, event.commit, place) is None
             if event.version is not None and counts:
                 yield event.version
 

@@ -27,7 +27,7 @@ from gitmodel.git.objects.trees import CommitFiles
 from gitmodel.hosts.addresses import find_host
 from gitmodel.hosts.codeowners import CODEOWNERS, owners_of
 from gitmodel.lineage.comparing import recorded_run
-from gitmodel.registry.promotion import in_force
+from gitmodel.registry.promotion import judging
 from gitmodel.teams.checks.range_checks import check_between
 from gitmodel.teams.plans.holder_trends import Trend, find_trend
 from gitmodel.teams.plans.stored_contents import StoredContents, TextChange
@@ -219,7 +219,7 @@ def _planned(merge: _Merge, path: str, ref: StageRef, *, alias: bool) -> Planned
     new = _version(after, ref.model, now.version if now else None)
     outcomes: tuple[Outcome, ...] | None = None
     if now is not None and new is not None and not alias:
-        outcomes = _or_none(lambda: gates.judge_recorded(before, after, ref, now, in_force.judge))
+        outcomes = _or_none(lambda: gates.judge_recorded(before, after, ref, now, judging.judge))
     record = _or_none(lambda: after.model(ref.model))
     rules = () if alias else _or_none(lambda: before.rules(ref.stage)) or ()
     planned = PlannedChange(

@@ -13,7 +13,7 @@ from gitmodel.branch.history.first_parents import parse_person
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.transactions.new_commits import commit_on
 from gitmodel.domain.changes.planned_change import Change
-from gitmodel.domain.changes.stage_changes import refuse_emptied
+from gitmodel.domain.changes.refused_stage_changes import refuse_emptied
 from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.snapshots.snapshot import Snapshot

@@ -15,13 +15,13 @@ from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.rules import gates
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import NONE, check_name
+from gitmodel.domain.schema.recorded_renumberings import Numbered
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, Refused
 from gitmodel.frozen import Frozen
-from gitmodel.registry.promotion import in_force
-from gitmodel.registry.promotion.gate_expressions import expression_fault
+from gitmodel.registry.promotion import judging
+from gitmodel.registry.promotion.gate_expression_faults import expression_fault
 from gitmodel.registry.promotion.rolling_back import plan_rollback
 
 
@@ -101,7 +101,7 @@ def _plan_promotion(
     model, number, settled, pending = repository.read(question)
     _check_held(repository, base, model, number)
     change = gates.plan_gated_promotion(
-        base, model, number, in_force.judge, to=stage, why=wanted.why, leave=wanted.leave, again=pending
+        base, model, number, judging.judge, to=stage, why=wanted.why, leave=wanted.leave, again=pending
     )
     return replace(_changing(change), settled=settled)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.exports import Export, Imported, plan_import
 from gitmodel.domain.changes.planned_change import Change, Justification
-from gitmodel.domain.changes.stage_changes import check_stage_changes
+from gitmodel.domain.changes.refused_stage_changes import check_stage_changes
 from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.rules import gates
 from gitmodel.domain.schema.names import check_name
@@ -27,7 +27,7 @@ from gitmodel.git.refs.ref_commands import list_branches
 from gitmodel.git.settings.configuration import list_remotes, remote_urls
 from gitmodel.lineage.exporting import read_version
 from gitmodel.registry.named_stores.store_access import Access
-from gitmodel.registry.promotion import in_force
+from gitmodel.registry.promotion import judging
 from gitmodel.registry.writing.joined_changes import plan_together
 from gitmodel.registry.writing.writer import Writer
 from gitmodel.stores.artifacts.copying import copy_artifacts, keep_artifact
@@ -134,7 +134,7 @@ def _plan(export: Export, chosen: ModelRef, wanted: WantedCopy, snapshot: Snapsh
     ref = VersionRef.parse(imported.result.reference)
     assert ref.number is not None
     promote = partial(
-        gates.plan_gated_promotion, model=ref.model, number=ref.number, judge=in_force.judge, to=wanted.stage,
+        gates.plan_gated_promotion, model=ref.model, number=ref.number, judge=judging.judge, to=wanted.stage,
         why=wanted.why,
     )  # fmt: skip
     plans: list[Callable[[Snapshot], Change[Any]]] = [lambda _: imported, promote]

@@ -11,7 +11,7 @@ from gitmodel.branch import remote_pushes, remotes
 from gitmodel.branch.remote_pushes import RemoteMoved
 from gitmodel.branch.remotes import RemoteState
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.retrying import pause
+from gitmodel.branch.retrying_ref_moves import pause
 from gitmodel.code.kept_commits import PushedCode
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef

@@ -19,7 +19,7 @@ from gitmodel.frozen import Frozen
 from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.git.refs.ref_commands import delete_ref, list_refs
 from gitmodel.git.refs.ref_move import RefMove
-from gitmodel.registry.promotion import in_force
+from gitmodel.registry.promotion import judging
 
 
 class LocalMoves(Frozen):
@@ -54,7 +54,7 @@ def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> 
         recorded = _as_good(repository, ref, wanted, (there, old)) if wanted else None
         applied = old == recorded and there == state.last_tags.get(ref)
         new = recorded if ref in changed or applied else there
-        if new == recorded != old and in_force.entry_refusal(repository, after, ref):
+        if new == recorded != old and judging.entry_refusal(repository, after, ref):
             new = there  # the change stays pending until `apply`
         if wanted is not None and new == wanted.id not in (old, there):
             new = _write_tag(repository, ref, wanted) or there

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gitmodel.domain.rules.gates import Outcome, judge_again
 from gitmodel.errors import GitModelError, Invalid
-from gitmodel.registry.promotion.in_force import judge
+from gitmodel.registry.promotion.judging import judge
 from gitmodel.teams.plans.gate_limits import Limit, gate_limits
 from gitmodel.web.options import SiteOptions
 from gitmodel.web.registry_data.version_data import VersionData

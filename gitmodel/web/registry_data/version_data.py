@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gitmodel.domain.schema.names import ARCHIVED
 from gitmodel.domain.schema.registry_record import StageRule
+from gitmodel.domain.views.metadata_numbers import numbers_by_key
 from gitmodel.domain.views.record_views import VersionView, places_in_force
-from gitmodel.domain.views.version_numbers import numbers_by_key
 from gitmodel.errors import Invalid, NotFound
 from gitmodel.registry.promotion.stage_rules import StageRules
 from gitmodel.web.options import SiteOptions

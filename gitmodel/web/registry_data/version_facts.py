@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 from gitmodel.domain.schema.records import VersionRecord
-from gitmodel.domain.views.version_numbers import finite_numbers
+from gitmodel.domain.views.metadata_numbers import finite_numbers
 
 # The greatest number of characters of a description.
 _MOST_TEXT = 140

@@ -8,7 +8,7 @@ from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.views.cell_text import is_hidden_by_shallow_clone
 from gitmodel.frozen import Frozen
-from gitmodel.registry.promotion.in_force import NEEDS_CEL
+from gitmodel.registry.promotion.judging import NEEDS_CEL
 from gitmodel.web.registry_data.registry_data import RegistryData
 
 

@@ -22,7 +22,7 @@ from importlib.machinery import ExtensionFileLoader
 from typing import Any, TextIO
 
 from gitmodel.branch.runs.step_logs import LogWriter
-from gitmodel.pipelines.workers import output_relay
+from gitmodel.pipelines.workers import printed_output_relay
 
 _CHUNK = 1 << 16
 _PIPE = 1 << 20
@@ -184,7 +184,7 @@ class _Redirection:
 
 
 class _Relay:
-    """The process that runs `output_relay`. It reads the pipes *ends*, and writes the text to the pipes *readers*."""
+    """The process of `printed_output_relay`. It reads the pipes *ends*, and writes the text to the pipes *readers*."""
 
     def __init__(self, ends: dict[int, int]) -> None:
         self.readers, writers = _pipes()
@@ -197,7 +197,7 @@ class _Relay:
             passed = (*ends, *writers.values(), *self.readers, theirs.fileno(), file.fileno())
             # A session of its own, so that Ctrl-C does not end the relay.
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", output_relay.__file__, *map(str, passed)],
+                [sys.executable, "-I", "-S", printed_output_relay.__file__, *map(str, passed)],
                 stdin=subprocess.DEVNULL,
                 pass_fds=passed,
                 start_new_session=True,
@@ -214,7 +214,7 @@ class _Relay:
         for number in (self._control.fileno(), *self.readers):
             waiting.register(number, select.POLLIN)
         with self._asking, suppress(OSError):
-            self._control.sendall(output_relay.ASK)
+            self._control.sendall(printed_output_relay.ASK)
             while True:
                 ready = [number for number, _ in waiting.poll()]
                 for number in ready:

@@ -12,13 +12,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
-from gitmodel.client import names_elsewhere
-from gitmodel.client.handles.artifact_handle import ArtifactHandle
-from gitmodel.client.handles.model_handle import ModelHandle
-from gitmodel.client.handles.version_handle import VersionHandle
+from gitmodel.client import names_of_other_tools
+from gitmodel.client.handles.artifact_content import ArtifactHandle
+from gitmodel.client.handles.model_without_versions import ModelHandle
+from gitmodel.client.handles.version_without_artifacts import VersionHandle
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.domain.arguments.checking import ArtifactSource, ArtifactSources, checked_arguments
-from gitmodel.domain.arguments.other_names import shows_our_form
+from gitmodel.domain.arguments.names_of_other_tools import shows_our_form
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import (
@@ -57,8 +57,8 @@ class Model(ModelHandle):
     Model('iris')
     """
 
-    _other_arguments: ClassVar[Mapping[str, str]] = names_elsewhere.MODEL_ARGUMENTS
-    _other_names: ClassVar[Mapping[str, str]] = names_elsewhere.MODEL_NAMES
+    _other_arguments: ClassVar[Mapping[str, str]] = names_of_other_tools.MODEL_ARGUMENTS
+    _other_names: ClassVar[Mapping[str, str]] = names_of_other_tools.MODEL_NAMES
 
     def __init__(
         self,
@@ -234,7 +234,7 @@ class ModelVersion(VersionHandle):
     >>> version.set_stage("production", reason="more accurate")      # doctest: +SKIP
     """
 
-    _other_names: ClassVar[Mapping[str, str]] = names_elsewhere.VERSION_NAMES
+    _other_names: ClassVar[Mapping[str, str]] = names_of_other_tools.VERSION_NAMES
 
     def __init__(self, *_: object, **__: object) -> None:
         raise UsageError(

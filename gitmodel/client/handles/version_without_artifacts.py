@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gitmodel.client.handles.record_field import Field, as_it_is
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.opening.open_registry import OpenRegistry
-from gitmodel.domain.arguments.other_names import refuse_other_keywords
+from gitmodel.domain.arguments.names_of_other_tools import refuse_other_keywords
 from gitmodel.domain.changes.models import TagChanges
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.changes.stages import Promotion, StageState
+from gitmodel.domain.schema.recorded_renumberings import Numbered
 from gitmodel.domain.schema.records import Code, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.errors import NotFound
 from gitmodel.registry.lists import model_views

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gitmodel.client.handles.record_field import Field, as_it_is
-from gitmodel.client.handles.version_handle import VersionHandle
+from gitmodel.client.handles.version_without_artifacts import VersionHandle
 from gitmodel.client.opening.open_registry import OpenRegistry
-from gitmodel.domain.arguments.other_names import refuse_other_keywords
+from gitmodel.domain.arguments.names_of_other_tools import refuse_other_keywords
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.errors import Refused
 from gitmodel.stores.interface import ArtifactStore

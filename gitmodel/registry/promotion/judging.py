@@ -21,7 +21,7 @@ from gitmodel.frozen import Frozen
 from gitmodel.git.refs.ref_commands import list_refs
 
 if TYPE_CHECKING:
-    from gitmodel.expressions import Verdict
+    from gitmodel.expressions.expression import Verdict
 
 # Part of the error for an expression that cannot be judged on this machine.
 NEEDS_CEL = "needs the CEL library"
@@ -30,13 +30,13 @@ _MOST_CHANGES = 1_000
 
 def judge(expression: str, record: Mapping[str, object]) -> Verdict:
     """Evaluate a gate's *expression* on *record*. The gate fails if it is malformed or needs a missing library."""
-    from gitmodel import expressions  # imported here: only gates need it
+    from gitmodel.expressions.expression import Verdict, parse  # imported here: only gates need it
 
     try:
-        return expressions.parse(expression).judge(record)
+        return parse(expression).judge(record)
     except UsageError as error:
         malformed = NEEDS_CEL not in error.message  # without the library, the gate may still be correct
-        return expressions.Verdict(False, expression, error.message, unreadable=malformed)
+        return Verdict(False, expression, error.message, unreadable=malformed)
 
 
 def judge_commit(repository: Repository, commit: Oid, ref: StageRef) -> tuple[Outcome, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gitmodel.domain.schema import codec, toml_editing
 from gitmodel.domain.schema.paths import REGISTRY as REGISTRY_FILE
+from gitmodel.domain.schema.reading_registry_file import UNKNOWN, decode_registry
 from gitmodel.domain.schema.registry_record import REPAIR, RegistryRecord
-from gitmodel.domain.schema.stage_rules import UNKNOWN, decode_registry
 from gitmodel.errors import Invalid
 
 

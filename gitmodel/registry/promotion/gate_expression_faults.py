@@ -1,22 +1,22 @@
-"""The expressions of gates: finding their faults before a rule is recorded."""
+"""Finding the faults of the expressions of gates before a rule is recorded."""
 
 from __future__ import annotations
 
-from gitmodel import expressions
 from gitmodel.domain.rules.gates import GATE_NAMES
 from gitmodel.errors import UsageError
-from gitmodel.registry.promotion.in_force import NEEDS_CEL
+from gitmodel.expressions.expression import check_names, parse
+from gitmodel.registry.promotion.judging import NEEDS_CEL
 
 
 def expression_fault(text: str) -> str:
     """Return the problem of a gate's expression, such as a name that no record has; "" if there is none."""
     try:
-        expressions.parse(text)
+        parse(text)
     except UsageError as error:
         if NEEDS_CEL not in error.message:  # a missing library says nothing about the expression
             return error.message
     try:
-        expressions.check_names(text, GATE_NAMES)
+        check_names(text, GATE_NAMES)
     except UsageError as error:
         return f"{error.message}; {error.hint}"
     return ""

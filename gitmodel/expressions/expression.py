@@ -1,0 +1,269 @@
+"""Parsing an expression, and evaluating it as the filter of a list or as the gate of a stage. Pure: no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import takewhile
+from typing import NamedTuple
+
+from gitmodel.domain.views.filter_names import Names
+from gitmodel.errors import UsageError
+from gitmodel.expressions.cel_clauses import Program, check_size, compile_text
+from gitmodel.expressions.clauses import Clause, Condition, Trouble, plain_clause
+from gitmodel.expressions.names import (
+    EACH,
+    Asked,
+    describe_unlike,
+    find_asked,
+    has_name,
+    names_beside,
+    read_values,
+    unknown,
+    values_at,
+)
+from gitmodel.expressions.reading import EXAMPLE, check_shape, read_tokens, shown, spelled, split_clauses
+
+LONGEST = 2_000  # the greatest number of characters of an expression
+_MOST_SUGGESTED = 1_000  # the greatest number of recorded names that a filter remembers for suggestions
+
+
+class Verdict(NamedTuple):
+    """The result of a gate for one record. A verdict is true if the gate passes.
+
+    If the gate fails, *clause* is the text of the clause that failed, *reason* says why, and *missing* is the dotted
+    key that the record lacks, if a missing key is the reason. *unreadable* is True if the gate itself is invalid.
+    *values* maps the names that the gate reads to their values in the record (None: not set).
+
+    >>> parse("metadata.accuracy > 0.9").judge({"metadata": {}})
+    Verdict(passed=False, clause='metadata.accuracy > 0.9', reason='metadata.accuracy is not set', \
+missing='metadata.accuracy', unreadable=False, values={'metadata.accuracy': None})
+    """
+
+    passed: bool
+    clause: str = ""
+    reason: str = ""
+    missing: str | None = None
+    unreadable: bool = False
+    values: Mapping[str, object] = {}
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+
+class Expression:
+    """A parsed filter or gate: clauses joined by `&&`.
+
+    gitmodel evaluates the clauses from left to right until one is not true. *names* are the top-level keys that the
+    expression reads. *plain* is True if gitmodel can evaluate the expression without the CEL library.
+
+    >>> expression = parse('metadata.accuracy > 0.9 && "baseline" in tags')
+    >>> expression.matches({"metadata": {"accuracy": 1}, "tags": ["baseline"]})
+    True
+    >>> expression.matches({"tags": ["baseline"]})
+    False
+    >>> sorted(expression.names), expression.plain
+    (['metadata', 'tags'], True)
+    """
+
+    __slots__ = ("_clauses", "names", "plain", "text")
+
+    def __init__(self, text: str, clauses: tuple[Clause, ...]) -> None:
+        self.text = text
+        self._clauses = clauses
+        self.names = frozenset[str]().union(*(clause.names for clause in clauses))
+        self.plain = all(clause.plain for clause in clauses)
+
+    def __repr__(self) -> str:
+        return f"parse({self.text!r})"
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Comparisons that an index can use to find records: if one is false for a record, the record does not match.
+
+        These are the clauses before the first clause that can raise an error or is no comparison with a literal.
+        """
+        found = takewhile(lambda condition: condition is not None, (clause.condition for clause in self._clauses))
+        return tuple(condition for condition in found if condition is not None)
+
+    @property
+    def can_raise(self) -> bool:
+        """True if `matches` may raise an error for some record."""
+        return len(self.conditions) < len(self._clauses)
+
+    def matches(self, record: Mapping[str, object]) -> bool:
+        """Return True if *record* matches. A clause with a missing key, or a value that it cannot compare, is false.
+
+        Raises UsageError if a clause is neither true nor false, or needs too much work for this record.
+        """
+        for clause in self._clauses:
+            answer = clause.answer(record)
+            if answer is True:
+                continue
+            if type(answer) is Trouble and answer.fault:
+                raise UsageError(f"{shown(clause.text)}: {answer.reason}", hint=f"an example: {EXAMPLE}")
+            return False
+        return True
+
+    def judge(self, record: Mapping[str, object]) -> Verdict:
+        """Evaluate the expression as a gate of *record*. Return each failure as a Verdict; raise no error.
+
+        A clause that reads NaN fails, even if its comparison is true, because NaN comes from a failed computation.
+        """
+        return self._judge(record)._replace(values=read_values(read_tokens(self.text), record))
+
+    def _judge(self, record: Mapping[str, object]) -> Verdict:
+        for clause in self._clauses:
+            answer = clause.answer(record)
+            nan = None if type(answer) is Trouble and answer.fault else clause.find_nan(record)
+            if nan is not None:
+                return Verdict(False, clause.text, f"{nan} is not a number (NaN)")
+            if answer is True:
+                continue
+            if type(answer) is Trouble:
+                return Verdict(False, clause.text, answer.reason, answer.missing)
+            return Verdict(False, clause.text, clause.finding(record))
+        return Verdict(True)
+
+
+class Filter:
+    """A filter that raises UsageError for unknown names and values. Without this, a typo would match nothing.
+
+    *known* are the names that records can have. *names* has all words in the filter. The filter reads no field whose
+    name is not among these words.
+
+    >>> wanted = Filter("metadata.acuracy > 0.9", {"metadata": "recorded"})
+    >>> wanted.matches({"metadata": {"accuracy": 0.95}})
+    False
+    >>> wanted.check_searched("no version of iris")
+    Traceback (most recent call last):
+    gitmodel.errors.UsageError: expression `metadata.acuracy > 0.9`, column 1: no version of iris has metadata.acuracy
+    hint: did you mean metadata.accuracy? has(metadata.acuracy) tests for it without an error
+    """
+
+    def __init__(self, text: str, known: Names) -> None:
+        """Parse *text*. Raises the errors of `parse`, and UsageError for a fixed name that is not in *known*."""
+        self._expression = parse(text)
+        tokens = read_tokens(text)
+        self.names = frozenset(token.text for token in tokens)
+        found = find_asked(text, tokens, known)
+        self._unseen = [asked for asked in found if asked.value is None or asked.known]
+        # Maps each literal that could not be compared with any searched record to a value of another type that a record
+        # has instead. The error message shows this value.
+        self._uncompared: dict[Asked, object] = {asked: None for asked in found if asked not in self._unseen}
+        self._beside: dict[str, None] = {}
+        self._any_searched = False
+
+    @property
+    def unseen(self) -> bool:
+        """True while the searched records lack a recorded name (such as a key of metadata), value or type."""
+        return bool(self._unseen) or any(value is not None for value in self._uncompared.values())
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        """The recorded names, values and literals of the filter that were found in no searched record."""
+        return (*self._unseen, *self._uncompared)
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The `conditions` of the expression."""
+        return self._expression.conditions
+
+    @property
+    def can_raise(self) -> bool:
+        """True if `matches` may raise an error for some record."""
+        return self._expression.can_raise
+
+    def settle(self) -> None:
+        """Treat all names as found, because the index says that other records have them with comparable values."""
+        self._unseen, self._uncompared = [], {}
+
+    def matches(self, record: Mapping[str, object]) -> bool:
+        """Return True if *record* matches, and remember its names. Raises the errors of `Expression.matches`."""
+        self.search(record)
+        return self._expression.matches(record)
+
+    def search(self, record: Mapping[str, object]) -> None:
+        """Remember the names in *record*."""
+        self._any_searched = True
+        for asked in [*self._uncompared]:
+            for value in values_at(record, asked.name):
+                if asked.fits(value):
+                    del self._uncompared[asked]
+                    break
+                self._uncompared[asked] = value
+        if not self._unseen:
+            return
+        self._unseen = [asked for asked in self._unseen if not _has(record, asked)]
+        if len(self._beside) < _MOST_SUGGESTED:
+            for asked in self._unseen:
+                beside = names_beside(record, asked.name) if asked.value is None else ()
+                self._beside.update(dict.fromkeys(beside))
+
+    def check_searched(self, nothing: str) -> None:
+        """Raise UsageError if the searched records lack a recorded name, value or type that the filter needs.
+
+        *nothing* is the subject of the message, such as "no version of iris". Does nothing if no record was searched.
+        """
+        text = self._expression.text
+        for asked in self._unseen:
+            name = spelled(tuple(0 if step == EACH else step for step in asked.name))
+            if isinstance(asked.value, str):
+                why = f'{nothing} has the {name} "{shown(asked.value)}"'
+                raise unknown(text, asked.start, why, asked.value, list(asked.known), "", likeness=0.5)
+            if self._any_searched:
+                advice = f"has({name}) tests for it without an error"
+                raise unknown(text, asked.start, f"{nothing} has {name}", name, list(self._beside), advice)
+        for asked, value in self._uncompared.items():
+            if value is not None and asked.value is not None:
+                name = spelled(tuple(0 if step == EACH else step for step in asked.name))
+                advice = describe_unlike(name, value, asked.value, contained=asked.contained)
+                raise unknown(text, asked.start, f"{nothing} has {asked.wanted} as {name}", "", [], advice)
+
+
+def _has(record: Mapping[str, object], asked: Asked) -> bool:
+    if asked.value is None:
+        return has_name(record, asked.name)
+    return asked.value in values_at(record, asked.name)
+
+
+def check_names(text: str, known: Names) -> None:
+    """Raise UsageError if the expression *text* reads a fixed name that is not in *known*. Needs no CEL library.
+
+    >>> check_names("nmae == '1.0'", {"name": "value"})
+    Traceback (most recent call last):
+    gitmodel.errors.UsageError: expression `nmae == '1.0'`, column 1: there is no field nmae
+    hint: did you mean name?
+    """
+    find_asked(text, read_tokens(text), known)
+
+
+def parse(text: str) -> Expression:
+    """Parse a filter or gate.
+
+    Limits protect against expressions that would hang or crash gitmodel, because other people can write gates. An
+    expression may have 2,000 characters and 32 levels of nesting. If it has more than plain comparisons, it may have
+    250 operations, of which 8 may be `+`, and no function that can build larger values (such as `map`). For macros and
+    patterns, gitmodel estimates the greatest possible work on each record, and refuses more than about 2 seconds.
+
+    Raises UsageError with the position of an error, or if the CEL library is needed and missing.
+
+    >>> parse("number = 4")
+    Traceback (most recent call last):
+    gitmodel.errors.UsageError: expression `number = 4`, column 8: write == to compare
+    hint: an example: metadata.accuracy > 0.9 && "baseline" in tags
+    """
+    if len(text) > LONGEST:
+        raise UsageError(
+            f"expression `{shown(text)}` is {len(text):,} characters long; the limit is {LONGEST:,}",
+            hint=f"a shorter one, for example: {EXAMPLE}",
+        )
+    tokens = read_tokens(text)
+    check_shape(text, tokens)
+    parts = split_clauses(tokens)
+    plain = [plain_clause(text, part) for part in parts]
+    if None not in plain:
+        return Expression(text, tuple(clause for clause in plain if clause is not None))
+    check_size(text, tokens)
+    compile_text(text)  # the whole text, because the positions in errors of single clauses would be wrong
+    clauses = tuple(clause or Program(text, part) for clause, part in zip(plain, parts, strict=True))
+    return Expression(text, clauses)
