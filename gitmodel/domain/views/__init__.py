@@ -1,1 +1,1 @@
-"""Values for readers, made from records."""
+"""Values made from records for everything that shows them: tables, JSON, pages and model cards."""

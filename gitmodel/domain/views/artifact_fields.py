@@ -8,7 +8,7 @@ from gitmodel.domain.schema.records import ArtifactLink
 
 
 def artifact_fields(link: ArtifactLink, run: str | None = None) -> dict[str, Any]:
-    """Return an artifact link for JSON, with *size* in bytes, and *run* if it is an output of this run."""
+    """Return the fields of an artifact link for JSON, with the id of the *run* that made the artifact, if known."""
     return {
         "name": link.name,
         "kind": link.kind,

@@ -1,4 +1,4 @@
-"""The author of a version or model, and its last change. Pure."""
+"""The author of a version or model, and the author and time of its last change. Pure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import NamedTuple
 from gitmodel.domain.views.filter_names import VALUE, Names
 from gitmodel.frozen import Frozen
 
-# The names that a search may read of a version besides the fields of its record. Gates cannot read them.
+# Names that a search can use besides the fields of a version. A gate cannot use them: they are not in the record.
 AUTHORSHIP_NAMES: dict[str, Names] = dict.fromkeys(("author", "updated", "updated_by"), VALUE)
 
 
 class Authorship(Frozen):
     """The author of a version or model, and the time (in UTC) and author of its last change.
 
-    A version changes with its record, its stage and its aliases; a model also with each of its versions. *author* and
-    *email* are None if a shallow clone lacks the commit that created it.
+    A change of the record, the stage or the aliases of a version is a change of the version, and also of its model.
+    *author* and *email* are None if a shallow clone lacks the commit that created it.
     """
 
     author: str | None
@@ -26,9 +26,9 @@ class Authorship(Frozen):
 
 
 class AuthorshipRow(NamedTuple):
-    """An `Authorship` as the index has it.
+    """An `Authorship` in the form in which the index stores it.
 
-    A person is in the form of git, name and e-mail address; the *author* is None if unknown. *updated* is in seconds
+    Persons are written as in git: `Name <e-mail>`. *author* is None if unknown. *updated* is in seconds
     since 1970.
     """
 

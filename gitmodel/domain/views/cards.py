@@ -56,9 +56,10 @@ def card(
     *,
     repeatable: bool = False,
 ) -> str:
-    """Return the card of a version, which a run with *parameters* made. *repeatable* is True for a run of a pipeline.
+    """Return the card of a version, which a run with *parameters* made.
 
-    Depends only on the records, so equal records give equal bytes.
+    With *repeatable*, the card shows the command that runs the pipeline again. Depends only on its arguments, so that
+    equal records give equal bytes.
     """
     header = "".join(f"{line}\n" for line in _yaml(_header(model, described, version))) or "{}\n"
     body = "\n\n".join(block for block in _body(model, described, version, parameters or {}, repeatable) if block)
@@ -66,7 +67,9 @@ def card(
 
 
 def metrics(version: VersionRecord) -> list[tuple[str, str, float]]:
-    """Return the measurements of a version as (dataset, name, value): finite floats, or the values in `metrics`.
+    """Return measurements in the metadata of a version, as (dataset, name, value).
+
+    These are the finite numbers that `metrics`, a list of names in the metadata, names, or else all finite floats.
 
     A table of numbers contains measurements on the dataset with the table's name.
     """
@@ -111,7 +114,7 @@ def _license(text: str) -> dict[str, str]:
 
 def _results(model: str, task: str, measured: Sequence[tuple[str, str, float]], declared: Sequence[str]) -> list[Any]:
     def dataset_of(name: str) -> dict[str, str]:
-        """Return the entry of a dataset. A hub shows an id in `type` as a link, so only *declared* ids get there."""
+        """Return the entry of a dataset. A hub shows an id in `type` as a link, so only ids in *declared* get there."""
         linked = name in declared or not _DATASET.fullmatch(name)
         return {"type": name if linked else _UNKNOWN_DATASET, "name": name}
 
@@ -178,7 +181,7 @@ def _making(model: str, version: VersionRecord, repeatable: bool) -> Iterator[st
 
 
 def _picture(reference: str, link: ArtifactLink) -> str:
-    """Show a picture as a file beside the card, with the command that writes it there."""
+    """Return the Markdown that shows a picture beside the card, and the command that writes the picture there."""
     file = link.file_name if _FILE.fullmatch(link.file_name) else f"{link.name}.{_suffix(link)}"
     name = f"--attachment {link.name}" if link.kind == ATTACHMENT else link.name
     command = f"git model get {reference} {name} -o {shlex.quote(file)}"

@@ -1,4 +1,4 @@
-"""Values as text in a cell of a table or page: for people (stages, times, sizes) and for TSV. Pure."""
+"""Converting values to text for cells of tables and pages, and for TSV. Pure."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def count(number: int, what: str) -> str:
 
 
 def utc_time(moment: datetime) -> str:
-    """Return a time for people, in UTC."""
+    """Return a time as `2026-11-23 10:12`, in UTC."""
     return moment.isoformat(" ", "minutes")[:16]  # ten times as fast as strftime
 
 
@@ -97,7 +97,7 @@ def commas(found: Iterable[Any]) -> str:
 
 
 def stage_cell(state: StageState) -> str:
-    """Return a stage or alias with the version in force and the recorded version.
+    """Return a stage or alias as text, with the version in force and, if it differs, the recorded version.
 
     >>> from gitmodel.domain.changes.stages import StageState
     >>> stage_cell(StageState("production", 4, 3))
@@ -116,7 +116,7 @@ def is_hidden_by_shallow_clone(state: StageState) -> bool:
 
 
 def pending_suffix(state: StageState) -> str:
-    """Return the text about a recorded change that is not in force, or ""."""
+    """Return the reason, in parentheses, why a tag does not count or a recorded change is not in force; else ""."""
     if state.forged:
         return " (clone too shallow)" if is_hidden_by_shallow_clone(state) else " (forged tag)"
     if not state.pending:
@@ -129,7 +129,7 @@ def _how_recorded(state: StageState) -> str:
 
 
 def pending_word(refusal: Refusal | None) -> str:
-    """Return the word for a recorded change that is not in force. *refusal* says why a rule refuses the change.
+    """Return the word for a recorded change that is not in force. *refusal* is the reason if a rule refuses the change.
 
     >>> pending_word(None)
     'pending'

@@ -33,12 +33,12 @@ class Compared(Frozen):
 
     @property
     def shown_change(self) -> str:
-        """The `change` for people; "" if there is none."""
+        """The text of `change`, rounded; "" if there is none."""
         return rounded(self.change, sign="+") if self.change else ""
 
     @property
     def known(self) -> list[Any]:
-        """The values that are known."""
+        """The values of the versions that are not in *unknown*."""
         return [value for place, value in enumerate(self.values) if place not in self.unknown]
 
     @property

@@ -1,4 +1,4 @@
-"""The names that a filter can use of a record, and the types of their values. Pure."""
+"""The type that describes which fields of a record a filter can use. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ class Words(NamedTuple):
     known: tuple[str, ...]
 
 
-# A mapping of fields, a list with the fields of its items, a text with known values, or one of the two words below.
+# The form of a field: a table with these fields, a list of items of this form, a text with known values, VALUE or
+# RECORDED.
 Names: TypeAlias = "Mapping[str, Names] | list[Names] | Words | str"
 VALUE = "value"  # a single value without inner fields
-RECORDED = "recorded"  # its inner fields have names that people chose, such as the keys of metadata
-RECORDED_FIELDS = ("metadata", "parameters")  # fields with recorded names that lists show
+RECORDED = "recorded"  # a table whose keys people chose, such as metadata
+RECORDED_FIELDS = ("metadata", "parameters")  # the tables of this form whose values lists show

@@ -20,15 +20,15 @@ ARTIFACT: Kind = "artifact"
 Way = Literal["up", "down"]
 UP: Way = "up"
 DOWN: Way = "down"
-# Versions that an artifact in a part of a lineage names.
+# The most versions that the node of an artifact lists in a part of a lineage.
 MOST_VERSIONS = 20
 
 
 class Node(Frozen):
     """A version (`iris@4`), run (its id) or artifact (its digest), with its known facts.
 
-    *missing* is the reason why facts are missing. *more* are the directions, UP or DOWN, in which the walk ended at
-    this node because of the limit for its depth.
+    *missing* is the reason why facts are missing. *more* are the directions, UP or DOWN, in which the lineage continues
+    beyond this node, but was not followed because of the limit for the depth.
     """
 
     id: str
@@ -39,7 +39,7 @@ class Node(Frozen):
 
 
 class Edge(Frozen):
-    """*target* was made from *source*. *label* is the artifact's name in a version, or the step and name in a run."""
+    """*target* was made from *source*. *label* is the name of the artifact in a version, or `step.name` in a run."""
 
     source: str
     target: str
@@ -47,10 +47,10 @@ class Edge(Frozen):
 
 
 class Lineage(Frozen):
-    """The lineage of *root*: *up* leads to its sources, *down* to everything made from it.
+    """The lineage of *root*: the edges *up* to its sources, and *down* to everything made from it.
 
-    None: this direction was not requested. Every edge goes from the source to the product. *unread* are the paths of
-    records that could not be read, with the reasons. The graph lacks their content.
+    A direction that was not requested is None. In both, every edge goes from the source to the product. *unread* are
+    the paths of records that could not be read, with the reasons. The graph lacks their content.
     """
 
     root: str
@@ -66,7 +66,7 @@ class Lineage(Frozen):
 
 
 class Known(Protocol):
-    """The records for a walk of the lineage."""
+    """The access to records that `trace` needs."""
 
     def version(self, reference: str) -> VersionRecord | None:
         """Return the record of a version such as `iris@4`; None if it does not exist."""
@@ -81,7 +81,7 @@ class Known(Protocol):
         """Return the runs with a step that has this digest as an input or output."""
 
     def artifact_facts(self, digest: str) -> Mapping[str, Any]:
-        """Return what `artifact_facts` returns, which may be kept from an earlier walk."""
+        """Return the facts of an artifact: the result of the function `artifact_facts`, possibly cached."""
 
     def places(self, reference: str) -> tuple[str | None, tuple[str, ...]]:
         """Return the stage and the aliases of a version that are in force."""
@@ -93,7 +93,7 @@ class Known(Protocol):
 def inputs_of(run: RunRecord) -> dict[str, list[str]]:
     """Return the digests that *run* took as inputs, each with `step.parameter` for every use.
 
-    The output of an earlier step of the run is no input, unless a step read the same digest before this output existed.
+    Omits outputs of earlier steps of the run, unless a step used the same digest before a step made it.
     """
     given: set[str] = set()
     found: dict[str, list[str]] = {}
@@ -106,7 +106,7 @@ def inputs_of(run: RunRecord) -> dict[str, list[str]]:
 
 
 def outputs_of(run: RunRecord) -> dict[str, list[str]]:
-    """Map the outputs of the steps of *run*, by digest, to `step.output` of every step that has it."""
+    """Return the outputs of *run* by digest, each with `step.output` for every step that has this output."""
     found: dict[str, list[str]] = {}
     for step in run.steps:
         for name, digest in step.outputs.items():
@@ -115,14 +115,14 @@ def outputs_of(run: RunRecord) -> dict[str, list[str]]:
 
 
 def makers(digest: str, runs: Iterable[RunRecord]) -> list[RunRecord]:
-    """Return the runs in which a step made *digest*, or all runs that have it if all took it from the cache."""
+    """Return the *runs* in which a step made *digest*. If all runs took it from the cache, return all."""
     all_ = [run for run in runs if digest in outputs_of(run)]
     ran = [run for run in all_ if any(s.status != "cached" and digest in s.outputs.values() for s in run.steps)]
     return ran or all_
 
 
 def made_version(run: RunRecord, record: VersionRecord) -> bool:
-    """Return True if *run* created the version, rather than only worked on it."""
+    """Return True if *run* created the version, or made one of its artifacts."""
     digests = outputs_of(run)
     return any(link.digest in digests for link in record.artifacts) or record.runs[:1] == (run.id,)
 
@@ -136,10 +136,10 @@ def trace(known: Known, root: str, kind: Kind, *, up: bool, down: bool, depth: i
 
 
 def nearest(lineage: Lineage, most: int) -> Lineage:
-    """Return the part of *lineage* with its root and the *most* nodes that the fewest edges separate from it.
+    """Return a part of *lineage* with at most *most* nodes: the root, and the nodes nearest to it.
 
-    Before all others, it has the versions that are in a stage or have an alias, and the nodes that lead to them. An
-    artifact names at most 20 of the versions that have it; the fact `more_versions` is the number of the others.
+    Versions that are in a stage or have an alias come first, with the nodes on the way to them. The node of an artifact
+    lists at most 20 of its versions; the fact `more_versions` counts the others.
     """
     before = _breadth_first(lineage)
     in_use = {node.id for node in lineage.nodes if node.kind == VERSION and held_places(node)}
@@ -162,7 +162,7 @@ def nearest(lineage: Lineage, most: int) -> Lineage:
 
 
 def _breadth_first(lineage: Lineage) -> dict[str, str | None]:
-    """Return the node before each node on a shortest way from the root, the nearest nodes first."""
+    """Map each node to the node before it on a shortest way from the root, the nearest nodes first."""
     neighbours: dict[str, list[str]] = {}
     for edge in lineage.edges:
         neighbours.setdefault(edge.source, []).append(edge.target)
@@ -206,7 +206,7 @@ def find_cycle(lineage: Lineage) -> list[str]:
 
 
 class _Walk(ABC):
-    """A walk in one direction, breadth first, each node once."""
+    """A breadth-first walk of the lineage in one direction, which visits each node once."""
 
     way: ClassVar[Way]
 
@@ -234,7 +234,8 @@ class _Walk(ABC):
     def step(self, here: str, edges: Iterable[Edge], kind: Kind, runs: int) -> None:
         """Continue from *here* along *edges*.
 
-        *runs* is the number of runs up to there; if it exceeds the limit, mark *here*.
+        *runs* is the number of runs between the root and the nodes there. If it exceeds the limit, adds the direction
+        to the `more` of *here* instead.
         """
         for edge in edges:
             if self.depth is not None and runs > self.depth:
@@ -268,7 +269,7 @@ class _Up(_Walk):
 
     def __init__(self, known: Known, nodes: dict[str, Node], depth: int | None) -> None:
         super().__init__(known, nodes, depth)
-        # For each digest, those runs of the version that made it. Other runs that made the same bytes are not followed.
+        # The runs of a version that made each digest. The walk does not follow other runs that made the same bytes.
         self._makers: dict[str, list[RunRecord]] = {}
 
     def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
@@ -300,8 +301,8 @@ class _Down(_Walk):
     way = DOWN
 
     def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
-        # At a version that was reached by an artifact, the walk ends, because results of its other artifacts were not
-        # made from this artifact.
+        # The walk ends at a version that it reached from one of its artifacts: what was made from other artifacts of
+        # the version was not made from this one.
         record = self.known.version(id) if is_root else None
         for link in record.artifacts if record else ():
             self.step(id, [Edge(link.digest, id, link.name)], ARTIFACT, runs)
@@ -335,7 +336,7 @@ def _with_few_versions(node: Node) -> Node:
 
 
 def _links_of(run: RunRecord, record: VersionRecord) -> list[str]:
-    """Return the names of the artifacts of a version that *run* made."""
+    """Return the names of those artifacts of a version that *run* made."""
     digests = outputs_of(run)
     return [link.name for link in record.artifacts if link.digest in digests]
 

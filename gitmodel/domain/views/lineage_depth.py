@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from gitmodel.domain.views.lineage import DOWN, RUN, UP, VERSION, Edge, Lineage, Way
 
-# A node from which a walk continues along an edge to another node.
+# A step of a walk along an edge: from a node to another node.
 _Step = tuple[str, str]
 
 
@@ -24,7 +24,7 @@ def depth(lineage: Lineage) -> int:
 
 
 def within(lineage: Lineage, runs: int) -> Lineage:
-    """Return the part of *lineage* over at most *runs* runs in each direction, as `trace` does with this depth."""
+    """Return the part of *lineage* that `trace` returns with the depth *runs*: at most so many runs from the root."""
     more: dict[str, frozenset[Way]] = {}
     kept: dict[Way, tuple[Edge, ...]] = {}
     reached = {lineage.root}
@@ -42,7 +42,7 @@ def within(lineage: Lineage, runs: int) -> Lineage:
 
 
 def _walks(lineage: Lineage) -> Iterable[tuple[Way, tuple[Edge, ...], Mapping[str, int]]]:
-    """Yield each direction with its edges, and the number of runs on the way to each node in this direction."""
+    """Yield each direction with its edges and, by node, the number of runs between the root and the node."""
     runs = {node.id for node in lineage.nodes if node.kind == RUN}
     for way, edges in ((UP, lineage.up), (DOWN, lineage.down)):
         if edges is not None:
@@ -61,7 +61,7 @@ def _steps(lineage: Lineage, way: Way, edges: Iterable[Edge]) -> list[_Step]:
 
 
 def _counts(root: str, steps: Iterable[_Step], runs: set[str]) -> dict[str, int]:
-    """Return the smallest number of *runs* on a walk from *root* to each node, which is included."""
+    """Return, by node, the smallest number of *runs* on a walk from *root* to the node, which counts if it is a run."""
     onward: dict[str, list[str]] = {}
     for here, there in steps:
         onward.setdefault(here, []).append(there)

@@ -1,4 +1,4 @@
-"""A lineage as a tree for a terminal, as Mermaid, as DOT, and as plain fields. Pure."""
+"""Converting a lineage to a tree for a terminal, to Mermaid, to DOT, and to fields for JSON. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gitmodel.domain.views.lineage import ARTIFACT, DOWN, RUN, UP, VERSION, Edge
 SHORT_DIGEST = len("sha256:") + 12
 _SHORT_COMMIT = 10
 
-# The children of a node: their ids, each with the labels of its edges.
+# The children of each node, by id, with the labels of the edges to the child.
 _Below = Mapping[str, Mapping[str, list[str]]]
 
 
@@ -47,7 +47,7 @@ def tree(lineage: Lineage) -> Iterator[str]:
         yield from _branches(lineage.root, upward, _above(lineage.up))
     if lineage.down is not None:
         yield from ["went into:"] if both else []
-        # The versions that have an artifact are children of its node, so its label does not name them again.
+        # The versions that have an artifact are its children in this tree, so its label need not list them.
         downward = {
             node.id: replace(node, more=node.more & {DOWN}, facts={**node.facts, "versions": (), "more_versions": 0})
             for node in lineage.nodes
@@ -58,7 +58,7 @@ def tree(lineage: Lineage) -> Iterator[str]:
 def mermaid(lineage: Lineage, most: int | None = None) -> str:
     """Return the graph as [Mermaid](https://mermaid.js.org/syntax/flowchart.html), which git hosts draw in Markdown.
 
-    The drawing has at most the *most* nodes that are nearest to the root, and a node that counts the others.
+    With *most*, shows only so many nodes, those nearest to the root, and a last node with the number of the others.
     """
     part = lineage if most is None else nearest(lineage, most)
     ids = {node.id: f"n{number}" for number, node in enumerate(part.nodes)}
@@ -73,7 +73,7 @@ def mermaid(lineage: Lineage, most: int | None = None) -> str:
 
 
 def mermaid_label(text: str) -> str:
-    """Return *text* for the quotes of a label of Mermaid: each other character than letters, digits and few marks is _.
+    """Return *text* for a quoted label of Mermaid, with "_" in place of characters that could end or break the label.
 
     >>> mermaid_label('iris@2 "; click n0 <b>')
     'iris@2 __ click n0 _b_'
@@ -101,7 +101,7 @@ def _above(edges: tuple[Edge, ...]) -> _Below:
 def _beneath(lineage: Lineage, edges: tuple[Edge, ...]) -> _Below:
     found: dict[str, dict[str, list[str]]] = {}
     for edge in edges:
-        # The requested version is above its artifacts, although their edges lead to it.
+        # A version at the root is above its artifacts in the tree, although the edges lead from them to it.
         turned = edge.target == lineage.root and "@" in lineage.root
         here, there = (edge.target, edge.source) if turned else (edge.source, edge.target)
         found.setdefault(here, {}).setdefault(there, []).append(edge.label)

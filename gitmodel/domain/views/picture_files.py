@@ -1,4 +1,4 @@
-"""Files that a model card shows as pictures, and how large a picture may be."""
+"""The kinds of files that a model card shows as pictures, and the maximum size of a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values for readers: records together with the stages in force. Pure."""
+"""Views: records of versions and models together with the stages in force, for showing and filtering. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.errors import Invalid, NotFound
 from gitmodel.frozen import Frozen
 
-# The names that a filter may read of each kind of record.
+# The fields that filters can use, by kind of record.
 CODE_NAMES: dict[str, Names] = dict.fromkeys(("commit", "dirty", "snapshot", "repository", "outside"), VALUE)
 ORIGIN_NAMES: dict[str, Names] = dict.fromkeys(("registry", "model", "version", "commit"), VALUE)
 PENDING_NAMES: dict[str, Names] = dict.fromkeys(("stage", "alias", "recorded", "in_force", "forged", "doubt"), VALUE)
@@ -51,18 +51,18 @@ def stage_words(stages: Iterable[str]) -> Words:
 
 
 def version_names(stages: Iterable[str]) -> dict[str, Names]:
-    """Return the names that a filter may read of a version of a registry with *stages*."""
+    """Return the fields of versions that filters can use in a registry with *stages*."""
     stage = stage_words(stages)
     return {**VERSION_NAMES, "stage": stage, "pending": [{**PENDING_NAMES, "stage": stage}]}
 
 
 def searched_names(stages: Iterable[str]) -> dict[str, Names]:
-    """Return the names that a search may read of a version: those of `version_names`, its author and last change."""
+    """Return the fields of versions that searches can use: those of `version_names`, the author and the last change."""
     return {**version_names(stages), **AUTHORSHIP_NAMES}
 
 
 def model_names(stages: Iterable[str]) -> dict[str, Names]:
-    """Return the names that a filter may read of a model of a registry with *stages*."""
+    """Return the fields of models that filters can use in a registry with *stages*."""
     stages = tuple(stages)
     return {
         **dict.fromkeys(("name", *DESCRIPTIVE, "created", "latest", "local", "versions"), VALUE),
@@ -76,7 +76,7 @@ def model_names(stages: Iterable[str]) -> dict[str, Names]:
 
 
 class VersionView(Frozen):
-    """A version for readers.
+    """A version with its record, its stages and its aliases, for showing and filtering.
 
     *stage* and *aliases* are in force; *pending* are the stages and aliases with a pending change. *local* is True if
     the remote does not have the version yet, so that a pull may give it another number. Only a search that reads the
@@ -133,7 +133,7 @@ _VERSION_FIELDS: dict[str, Callable[[VersionView], Any]] = {
 
 
 class ModelView(Frozen):
-    """A model for readers: *latest* is the highest usable number, *count* the number of versions not deleted.
+    """A model for showing and filtering: *latest* is the highest usable number, *count* the number of versions.
 
     *local* is True if the remote does not have the latest version yet.
     """
@@ -147,7 +147,7 @@ class ModelView(Frozen):
 
     @property
     def pending(self) -> tuple[StageState, ...]:
-        """The stages and aliases whose tags do not follow the branch yet."""
+        """The stages and aliases with a recorded change that is not in force yet."""
         return tuple(state for state in self.stages if state.pending)
 
     def fields(self) -> dict[str, Any]:
@@ -181,7 +181,7 @@ class Places:
         for state in states:
             for number in {state.recorded, state.in_force}:
                 self._held.setdefault(number, []).append(state)
-        # Caches the names of the archived markers by the hundred of their versions.
+        # A cache of the names of archived markers, by the hundreds of the version numbers.
         self._archived: dict[int, frozenset[str]] = {}
 
     def of(self, number: int) -> tuple[str | None, tuple[str, ...], tuple[StageState, ...], bool]:
@@ -204,7 +204,7 @@ class Places:
 
 
 def places_in_force(states: Iterable[StageState], number: int) -> tuple[str | None, tuple[str, ...]]:
-    """Return the last stage and the aliases in *states* that the version *number* holds."""
+    """Return the last stage in which *number* is in force, and its aliases."""
     held = [state for state in states if state.in_force == number]
     stages = [state.name for state in held if not state.alias]
     return stages[-1] if stages else None, tuple(state.name for state in held if state.alias)
@@ -247,7 +247,7 @@ def latest_usable(snapshot: Snapshot, name: str) -> int | None:
 def view_model(
     snapshot: Snapshot, name: str, summary: ModelSummary, tags: Mapping[str, TagState] | None = None
 ) -> ModelView:
-    """Return the view of the model *name* with its *summary*. *tags* are the states of its tags (None: read them)."""
+    """Return the view of the model *name*, whose *summary* is known. *tags* are the states of its tags (None: read)."""
     local = summary.latest is not None and snapshot.is_local(name, summary.latest)
     states = tuple(stage_states(snapshot, name, summary.recorded, tags))
     return ModelView(name, summary.record, summary.latest, summary.count, states, local)
@@ -256,7 +256,7 @@ def view_model(
 def existing_models(
     snapshot: Snapshot, names: Iterable[str] | None = None
 ) -> Iterator[tuple[str, ModelRecord | Invalid]]:
-    """Yield the models, all or among *names*, that are neither deleted nor renamed, or the error of a damaged model."""
+    """Yield each model that is neither deleted nor renamed, of all or of *names*, with its record or its error."""
     known = snapshot.model_names() if names is None else tuple(names)
     read = snapshot.files.load_many(map(paths.model_file, known), ModelRecord, newer=snapshot.newer)
     for name, record in zip(known, read, strict=True):
@@ -267,7 +267,7 @@ def existing_models(
 
 
 def _error_of_model(snapshot: Snapshot, name: str, error: Invalid) -> Invalid:
-    """Return *error* if the model's record cannot be read, or else the error for a missing record."""
+    """Return *error*, or a clearer error if the model's record is missing."""
     folder = paths.model_folder(name)
     try:
         is_missing = "model.toml" not in snapshot.files.names(folder)
@@ -297,7 +297,7 @@ def origin_fields(origin: Origin | None) -> dict[str, Any] | None:
 
 
 def imported_fields(imported: Imported | None) -> dict[str, Any] | None:
-    """Return the claims of another registry for JSON; filters and gates cannot read them."""
+    """Return another registry's claims about an imported version for JSON. Filters and gates cannot use them."""
     if imported is None:
         return None
     return {name: getattr(imported, name) for name in ("source", "id", "author", "created")}

@@ -1,4 +1,4 @@
-"""Versions as rows of tables, with only the part of a record that a table shows. Pure."""
+"""Rows of tables with versions, which have only the values that tables show. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from gitmodel.domain.changes.stages import StageState
 
-# The limit of values of a row, such as a version, that may become columns of a table.
+# The most metadata values of a row that can become columns of a table.
 MOST_KEYS = 16
 
 
 class VersionSummary(NamedTuple):
-    """The part of a `VersionRecord` that a table shows. *metadata* has at most `MOST_KEYS` values, by `flat_values`."""
+    """The part of a `VersionRecord` that tables show. *metadata* is the result of `flat_values`, cut to `MOST_KEYS`."""
 
     number: int
     name: str | None
@@ -25,7 +25,7 @@ class VersionSummary(NamedTuple):
 
 
 class VersionRow(NamedTuple):
-    """A `VersionView` with the summary of its record."""
+    """A version like `VersionView`, with a summary instead of the record."""
 
     model: str
     record: VersionSummary
