@@ -1,1 +1,1 @@
-"""Credentials and secrets: recognizing them, and keeping them out of records."""
+"""Recognizing credentials and secrets, so that gitmodel keeps them out of records."""

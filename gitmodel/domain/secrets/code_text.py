@@ -1,4 +1,4 @@
-"""Hiding secrets and credentials in the source of a notebook cell. Pure."""
+"""Replacing secrets and credentials in the source of a notebook cell. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from gitmodel.domain.secrets.credentials import credential_in, redacted, redacted_in_expressions
 from gitmodel.domain.secrets.secret_values import HIDDEN, SecretValues
 
-# The magics whose text is Python.
+# IPython's magics whose argument is Python.
 _OF_PYTHON = r"%{1,2}(?:time|timeit|prun|capture|memit)\b"
-# A line for the shell or a magic, which is text: `!curl ...`, `%env KEY=...`, `out = !cat ...`.
+# A line that is not Python but text for a shell or a magic: `!curl ...`, `%env KEY=...`, `out = !cat ...`.
 _TEXT_LINE = re.compile(rf"(?m)^[ \t]*(?:[\w, \t]{{1,80}}=[ \t]*)?(?!{_OF_PYTHON})[!%].*$")
 _TEXT_CELL = re.compile(rf"\s*(?!{_OF_PYTHON})%%")
-# A literal after a name: NAME = "...", NAME: str = "...", {"NAME": "..."}, x["NAME"] = "...", f("NAME", "..."). Also
-# Secret("...").
+# A string literal that a name describes: NAME = "...", NAME: str = "...", {"NAME": "..."}, x["NAME"] = "...",
+# f("NAME", "..."), Secret("...").
 _NAMED_LITERAL = re.compile(
     r"(?<![\w.-])(?P<before>(?P<name>[A-Za-z_][\w.-]{0,80})"
     r"(?:[\"']?\]?(?:[ \t]*:[ \t]*[\w.\[\]| ]{1,40}?)?\s{0,8}[:=]|[\"'][ \t]*,|(?<=Secret)\()"
@@ -23,9 +23,9 @@ _NAMED_LITERAL = re.compile(
 
 
 def hide_in_code(source: str, secrets: SecretValues) -> str:
-    """Return *source* with *secrets*, text in the form of a credential, and literals of secret names replaced.
+    """Return *source* without *secrets*, texts that look like credentials, and literals with a name like `password`.
 
-    Expressions stay, because they contain no secret.
+    Other expressions after such a name stay, because they contain no secret.
 
     >>> hide_in_code('connect(user="ada", password="hunter2", token=os.environ["TOKEN"])', SecretValues([]))
     'connect(user="ada", password="(secret)", token=os.environ["TOKEN"])'
@@ -39,7 +39,7 @@ def hide_in_code(source: str, secrets: SecretValues) -> str:
 
 
 def _without_value(found: re.Match[str]) -> str:
-    # "any text" is a credential only because of the name. Credentials inside of a value are replaced later.
+    # True if the name makes any text a credential. Values that look like credentials by themselves are replaced later.
     is_secret = all(credential_in({found["name"]: text}) for text in (found["value"], "any text"))
     is_secret |= found["before"].startswith(f"{found['name']}(")
     return f"{found['before']}{HIDDEN}{found['after']}" if is_secret else found[0]

@@ -15,7 +15,7 @@ from gitmodel.domain.schema.names import with_article
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Refused
 
-# The setting that overrides the refusal, for text that only looks like a credential.
+# The git setting with which gitmodel records text that looks like a credential, in case it is none.
 SETTING = "gitmodel.allowCredentials"
 OVERRIDE = (
     f"if it is no credential, run the command as `git -c {SETTING}=true model ...` "
@@ -28,8 +28,8 @@ _PLACEHOLDER = (
     r"(?:\*+|\.{3}|<[^<>]*>|\[[^\[\]]*\]|\(secret\)|\$\{?[A-Za-z_][A-Za-z0-9_]*\}?|\{\{?[^{}]*\}?\}|%\([a-z_]*\)s|%s"
     r"|x{3,}|none|null|nil|true|false|yes|no|redacted|hidden|unset)"
 )
-# A password can follow any word, as in PGPASSWORD. Other secret words must be separate, so that pad_token does not
-# match.
+# Letters may precede "password" directly, as in PGPASSWORD. Other secret words must be separate words, so that
+# pad_token does not match.
 _PASSWORD = r"(?:pass_?words?|passwds?)"
 _SECRET_WORD = (
     r"(?:pass_?phrase|pwd|secrets?|connection_?string|authorization|(?:api|access|secret|private|account)_?key"
@@ -40,7 +40,8 @@ _SECRET_WORD = (
 )
 # Kinds of GitLab's tokens: https://docs.gitlab.com/security/tokens/#token-prefixes
 _GITLAB = ("pat", "dt", "rt", "rtr", "cbt", "ptt", "ft", "soat", "oas", "imt", "agent", "ffct", "wt")
-# Forms that issuers publish, each with its marks. Only a text that contains a mark is searched for the form.
+# Forms of credentials that issuers publish: kind, marks, pattern. Only a text with a mark is searched for the pattern,
+# which takes longer.
 PUBLISHED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("an AWS access key", ("AKIA", "ASIA", "ABIA", "ACCA"), r"A(?:KI|SI|BI|CC)A[A-Z0-9]{16}(?![A-Za-z0-9])"),
     (
@@ -72,16 +73,16 @@ PUBLISHED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("an API key", ("sk-",), r"sk-(?:(?:proj|ant|svcacct|admin|or|lf)-[A-Za-z0-9_-]{20}|[A-Za-z0-9]{20})"),
     ("an Azure key", ("AccountKey=", "SharedAccessKey="), r"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/=]{40}"),
     ("an Azure client secret", ("Q~",), r"(?<![_~.-])[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31}"),
-    # matches only at the start of a run of these characters, so that the search is linear
+    # the lookbehind lets a match start only where a run of these characters starts, so that the time is linear
     ("a JSON web token", ("eyJ",), r"(?<![_-])eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\."),
 )
-# In machine learning, a token is a part of a text. So the value of a field "token" is a credential only if it looks
+# In machine learning, tokens are parts of a text. So the value of a field "token" is a credential only if it looks
 # random.
 _RANDOM_TOKEN = (
     r"(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])(?:[0-9a-f]{20,}|(?=[0-9a-z]*[A-Z])(?=[0-9A-Z]*[a-z])[A-Za-z0-9]{20,})"
     r"(?![A-Za-z0-9])"
 )
-# Forms that are also recognized in fields.
+# All forms by which a value is a credential, whatever its field is called.
 _FORMS: tuple[tuple[str, str], ...] = (
     ("a token", rf"(?i:(?<![A-Za-z])token)[\"']?[=:] ?[\"']?{_RANDOM_TOKEN}"),
     *((what, _START + pattern) for what, _, pattern in PUBLISHED),
@@ -107,22 +108,22 @@ _FORMS: tuple[tuple[str, str], ...] = (
         r"[^\s\"';,&)=]{4,}",
     ),
 )
-# The last form, for Python source: `password=getpass()` and `password=db.password` are expressions, `api_key=api_key`
-# passes a variable.
+# The last form for Python source: it ignores calls and variables, as in `password=getpass()`, `password=db.password`
+# and `api_key=api_key`.
 _IN_EXPRESSIONS = (
     rf"(?i:{_PASSWORD}|(?<![a-z]){_SECRET_WORD})=(?![\"'])(?!(?i:{_PLACEHOLDER})(?:[\s\"';,&)]|$))"
     rf"(?![A-Za-z_][\w.]*[(\[.])(?!(?i:\w*{_PASSWORD}|\w*{_SECRET_WORD})\b)[^\s\"';,&)=]{{4,}}"
 )
-# A form matches only the part of a credential that identifies it. This pattern matches the rest, which is hidden, too.
+# A form matches only the start of a credential. This pattern matches the rest, so that gitmodel hides all of it.
 # A credential in a URL has no rest after the `@`.
 _REST = r"(?:(?<=[^@])[A-Za-z0-9_~+/=%-]+(?:\.[A-Za-z0-9_~+/=%-]+)*)?"
-# A private key with its lines, even if its end is missing or its line breaks are escaped.
+# A whole private key, even if its end is missing or its line breaks are escaped.
 _KEY_BLOCK = (
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     r"(?:(?:(?!-----BEGIN)[\s\S]){0,20000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     r"|(?:(?:[\s\"'`+,()]|\\+[nrt])*[A-Za-z0-9+/=]{16,})*(?:(?:\s|\\+[nrt])*[A-Za-z0-9+/]{0,15}=)?)"
 )
-# Every match of a form contains one of these texts. Most texts contain none, and are not searched.
+# Texts of which each match of a form contains one. Most values contain none, so that searching them takes no time.
 _HINTS = re.compile(
     r"A[KSBC][IC]A|gh[pousr]_|github_pat|gl[a-z]+-|xox|xapp-|slack|hf_|api_org_|AIza|ya29|GOCSPX|[sr]k_|npm_|pypi-|dckr_"
     r"|dapi|do[opr]_v1_|r8_|[Tt](?:oken|OKEN)|hv[bs]\.|SG\.|sk-|Q~|eyJ|[Bb]earer|[Aa]uthorization|PRIVATE KEY|PuTTY|AGE-SECRET|://|="
@@ -133,18 +134,18 @@ _RANDOM_LETTERS = 24
 # The ends of names of secret fields: password, db_password, DB-PASSWORD, dbPassword; not max_tokens or pad_token.
 _NAME = rf".*{_PASSWORD}|(?:.*[_./ ])?{_SECRET_WORD}"
 _NUMERIC = rf".*(?:{_PASSWORD}|pwd|pass_?phrase)"
-# Text that each of these names contains, in any case.
+# Every secret name contains one of these texts, in upper or lower case.
 _NAME_HINTS = ("pass", "pwd", "secret", "key", "token", "string", "authorization")
-# From this number on, a number in such a field counts as a password.
+# The lowest number that counts as a password in a field with a secret name. Lower ones are lengths and counts.
 _LEAST_NUMBER = 1000
-# A user name in an ssh URL that is no secret.
+# A user name in an ssh URL that looks like a login and not like a token.
 _LOGIN = "[a-z_][a-z0-9_-]{0,31}"
-# Ids from a store are random but not secret.
+# Fields whose values look random but are not secret: ids from a store.
 _IDS = ("version_id",)
 
 
 def credential_in(value: Any) -> str:
-    """Return the kind of credential that *value* seems to hold, or "".
+    """Return the kind of the first credential that *value* seems to hold, or "".
 
     >>> credential_in("https://ada:pw@example.com"), credential_in("0.97"), credential_in({"db_password": "pw"})
     ('a password in a URL', '', 'a db password, by its name')
@@ -171,7 +172,7 @@ def credentials_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def refuse_credentials(values: Mapping[str, Any], where: str, hint: str) -> None:
-    """Raise Refused, which names the field of *where*, if one of *values* looks like a credential."""
+    """Raise Refused with the *hint* if one of *values*, the fields of the object *where*, looks like a credential."""
     for name, value in values.items():
         if what := credential_in({name: value}):
             raise Refused(f"{'a name' if _form_of(name) else name} of {where} looks like {what}", hint=hint)
@@ -199,7 +200,7 @@ def redacted(text: str) -> str:
 
 
 def redacted_in_expressions(text: str) -> str:
-    """Return Python source as `redacted` does, but keep expressions that are assigned to a name such as password.
+    """Return Python source without credentials, as `redacted` does, but keep expressions such as `password=getpass()`.
 
     >>> redacted_in_expressions("connect(password=getpass(), api_key=api_key)")
     'connect(password=getpass(), api_key=api_key)'
@@ -225,7 +226,7 @@ def recordable_url(url: str) -> str | None:
             return None  # a path, or the command line of a remote helper
         clean = re.split(r"[?#]", addresses.without_credentials(url), maxsplit=1)[0]
         if not re.match(r"[^:]+://(?:\[[^\]/]*\]|[^/:]*)(?::[0-9]*)?(?:/|$)", clean):
-            return None  # a user, and a password that contains a slash, look like a host and its port
+            return None  # perhaps a user and a password with a slash, which look like a host and its port
         if login := re.match(rf"(?:git\+)?ssh(?:\+git)?://({_LOGIN})@(?=[^@]*$)", url):
             clean = clean.replace("://", f"://{login[1]}@", 1)
     else:
@@ -245,7 +246,7 @@ def recordable_url(url: str) -> str | None:
 def refuse_new(snapshot: Snapshot, change: Change[Any]) -> None:
     """Raise Refused if *change* would record a new value that looks like a credential.
 
-    Values that are already recorded are accepted, so that the rest of the record can change.
+    Accepts values that are recorded already, because otherwise nobody could change the rest of their record.
     """
     for field, text in (("the reason", change.reason), ("the message", change.subject)):
         what = _form_of(text)
@@ -261,7 +262,7 @@ def refuse_new(snapshot: Snapshot, change: Change[Any]) -> None:
 
 
 def in_record(path: str, data: bytes | None) -> list[tuple[str, str]]:
-    """Return the fields of the record in *data* that look like credentials with their kinds, for a warning."""
+    """Return the fields of the record in *data* that look like credentials, each with its kind, for a warning."""
     return list(dict.fromkeys((f"{field} of {_owner(path)}", what) for field, what, _ in _in_record(path, data)))
 
 
@@ -284,7 +285,7 @@ def _in_record(path: str, data: bytes | None) -> Iterator[tuple[str, str, Any]]:
 
 
 def _texts(snapshot: Snapshot, change: Change[Any]) -> Iterator[str]:
-    """Yield the recorded values and keys in the files that *change* writes or removes."""
+    """Yield the values and keys that the files of *change* already have in *snapshot*."""
     for path in change.files:
         if (found := paths.parse_path(path)) is not None:
             fields = fields_of(snapshot.files.read(path), path)
@@ -318,7 +319,7 @@ def _kept(value: Any, name: str) -> tuple[Any, list[tuple[str, str]]]:
 
 
 def _named(name: str, value: Any) -> str:
-    """Return the kind of credential by the field *name*, if *value* may be such a credential, else ""."""
+    """Return the kind of credential that a field *name* holds if *value* can be one; else ""."""
     if isinstance(value, bool) or not isinstance(value, (str, int)) or not name:
         return ""
     folded = name.casefold()
@@ -355,13 +356,13 @@ def _is_random(text: str) -> bool:
 
 @cache
 def _searches() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Compile the forms. The import takes 20 ms, so it waits for a text with a hint of a credential."""
+    """Compile the forms when a text first has a hint of a credential, because this takes 20 ms."""
     return tuple((what, re.compile(pattern)) for what, pattern in _FORMS)
 
 
 @cache
 def _whole_searches() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Compile the forms, each followed by the rest of a credential."""
+    """Compile the forms, each with the pattern for the rest of a credential, to hide all of it."""
     return tuple((what, re.compile(pattern + _REST)) for what, pattern in _FORMS)
 
 

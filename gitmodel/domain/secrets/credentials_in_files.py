@@ -1,6 +1,6 @@
 """Recognizing credentials in files before they are stored, by the path or the text of the file. Pure.
 
-The names are those that the programs document: `.netrc` (curl's manual), `.git-credentials`
+The names of files are those in the documentation of programs: `.netrc` (curl's manual), `.git-credentials`
 (git-credential-store), `.pgpass` and `pgpass.conf` (PostgreSQL, "The Password File"), `.pypirc` (packaging.python.org),
 `.npmrc` (docs.npmjs.com), `id_*` (ssh-keygen), `.aws/credentials` (AWS CLI), `.docker/config.json` (docker login),
 `.kube/config` (kubernetes.io), `kaggle.json` (Kaggle's API), `.htpasswd` (Apache), `.mylogin.cnf` (MySQL),
@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 from gitmodel.domain.secrets.credentials import PUBLISHED
 
-# A file without NUL in its first HEAD_SIZE bytes is text. TEXT_SIZE bytes of a text file are searched, or else
-# HEAD_SIZE.
+# A file without NUL in its first HEAD_SIZE bytes is text. gitmodel searches TEXT_SIZE bytes of a text file, and
+# HEAD_SIZE bytes of any other file.
 HEAD_SIZE = 8 << 10
 TEXT_SIZE = 1 << 20
 
 
 class Found(NamedTuple):
-    """A credential in a file: its kind *what*, and its *line* (None: only the path of the file shows it)."""
+    """A credential in a file: its kind *what*, and its *line* (None: recognized by the path of the file)."""
 
     what: str
     line: int | None
@@ -55,7 +55,7 @@ _NAMES: tuple[tuple[str, str], ...] = (
 _SHARED_ENV = frozenset(
     {"example", "sample", "template", "tmpl", "tpl", "dist", "default", "defaults", "schema", "vault"}
 )
-# Ambiguous names of files, each with a text that the file contains only if it has credentials.
+# Files that may or may not have credentials: kind of credential, name of the file, and the text that shows them.
 _ORDINARY: tuple[tuple[str, str, str], ...] = (
     ("a token for npm", r"\.npmrc", r"_(?:authToken|auth|password)[ \t]*=[ \t]*[\"']?[^\s$\"'<]"),
     ("a token for npm", r"\.yarnrc\.yml", r"npmAuth(?:Token|Ident)[\"']?:[ \t]*[\"']?[^\s$\"'<]"),
@@ -69,7 +69,7 @@ _ORDINARY: tuple[tuple[str, str, str], ...] = (
 # A token starts at a word boundary, or after an escaped line break (\n).
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
 _BREAK = r"(?:\\+[rn]|\s)"
-# The start of a key. A mention in code or prose does not match.
+# The start of a private key. A header without a key, as in code and prose, does not match.
 _PRIVATE_KEY = (
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     rf"(?:{_BREAK}*\Z|[ \t]*(?:\\+[rn]|[\r\n]){_BREAK}*(?!(?i:x{{3}}|your|redacted|placeholder|base64))[A-Za-z0-9+/=]"
@@ -93,20 +93,20 @@ _FORMS = (
     ),
     ("a token in a URL", ("http",), r"https?://[A-Za-z0-9_-]{20,200}@[A-Za-z0-9\[]"),
 )
-# Pairs of a mark and a form to search for in texts that contain the mark.
+# Pairs of a mark and a form. Only a text with the mark is searched for the form, which takes longer.
 _MARKS = tuple((mark, (what, pattern)) for what, marks, pattern in _FORMS for mark in marks)
-# A token that documentation shows: AKIAIOSFODNN7EXAMPLE, ghp_xxxxxxxx, hf_YOUR_TOKEN.
+# Parts of example tokens in documentation: AKIAIOSFODNN7EXAMPLE, ghp_xxxxxxxx, hf_YOUR_TOKEN.
 _IN_EXAMPLE = re.compile(r"(?i)example|x{4}|your|placeholder|redacted|\.{3}|(.)\1{9}")
-# Words with hyphens, as in URLs (pypi-packages-that-steal-data), are no random characters.
+# Words with hyphens, as in the URL of an article (pypi-packages-that-steal-data), are no token.
 _WORDS = re.compile(r"[a-z]+(?:[-_][a-z]+){2,}-?")
 
 
 def credentials_in_file(content: bytes, *paths: str) -> Iterator[Found]:
-    r"""Yield the credentials in a file with the *paths*; *content* is the part of it that is searched.
+    r"""Yield the credentials in a file with the *paths*. *content* is the part of the file to search.
 
-    Recognizes files by names that only files with credentials have, ignoring case. Recognizes published forms of
-    credentials in the text, and yields the line of the first of each form. Names of fields and examples from
-    documentation do not count.
+    Recognizes names that only files with credentials have, ignoring case, and forms of credentials that their issuers
+    publish. Yields the first credential of each form with its line. Ignores names of fields, such as `password`, and
+    examples from documentation.
 
     >>> list(credentials_in_file(b"", "weights/.ENV")), list(credentials_in_file(b"TOKEN=", ".env.example"))
     ([Found(what='environment variables', line=None)], [])

@@ -17,7 +17,7 @@ _LONGEST_TRACEBACK = 8_000
 
 
 class ErrorText(Frozen):
-    """An error as text, as a run records it."""
+    """The type, message, hint and traceback of an error as text."""
 
     type: str
     message: str
@@ -45,12 +45,12 @@ class ErrorText(Frozen):
         return self.map(lambda part: redacted(secrets.hide(part)))
 
     def map(self, change: Callable[[str], str]) -> ErrorText:
-        """Return the error with *change* applied to each of its texts."""
+        """Return the error with the result of *change* for each of its texts."""
         return ErrorText(change(self.type), change(self.message), change(self.hint), change(self.traceback))
 
     def line(self, rules: RunRules) -> str:
         """Return the error in one line, for the record of a run; only its type if *rules* exclude tracebacks."""
-        # A message can contain paths, host names and secrets, and history is permanent.
+        # Messages can contain paths, host names and secrets, and a record stays in the history of the branch.
         return f"{self.type}: {self.message}" if rules.record_traceback else self.type
 
     def recorded_traceback(self, rules: RunRules) -> str:

@@ -11,29 +11,29 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-# The hint for a parameter that looks like a credential.
+# The hint of the error for a parameter that looks like a credential.
 AS_SECRET = "pass it as gitmodel.Secret, which is never written"
 # The text that a record has in place of a secret.
 HIDDEN = "(secret)"
-# Shorter texts occur by chance in metadata and messages, and in the bytes of a file.
+# The shortest secrets that gitmodel searches for in text, and in the bytes of files. Shorter ones occur by chance.
 _SHORTEST = 4
 _SHORTEST_IN_BYTES = 8
-# A part of a Secret, such as the token in f"Bearer {token}", counts as a secret from this length on.
+# The shortest part of a Secret that is hidden, too, such as the token in f"Bearer {token}".
 _SHORTEST_PART = 6
-# Single lines of a private key count from this length on, because parsers print them.
+# The shortest line of a private key that is hidden on its own, because the errors of parsers print lines.
 _SHORTEST_LINE = 20
 
 
-# Each list gets every Secret that any thread of this process creates.
+# The lists of `collecting_secrets`. `Secret.__init__` adds each new Secret to all of them.
 _collectors: list[list[Secret]] = []
 _collecting = threading.Lock()
 
 
 @contextmanager
 def collecting_secrets(secrets: list[Secret]) -> Iterator[None]:
-    """Add each Secret that is made in this process during the block to *secrets*.
+    """During the block, add each Secret that any thread of this process creates to *secrets*.
 
-    A parameter may contain the same value. Secrets of other threads are added, too, because masking them does no harm.
+    A run hides their values in its records. Hiding the secrets of other threads, too, does no harm.
     """
     with _collecting:
         _collectors.append(secrets)
@@ -45,7 +45,7 @@ def collecting_secrets(secrets: list[Secret]) -> Iterator[None]:
 
 
 class Secret:
-    """A parameter that gitmodel passes to the step, but never writes or prints.
+    """A value that gitmodel passes to a step as a parameter, but never writes or prints.
 
     >>> Secret("hunter2")
     Secret(...)
@@ -62,10 +62,10 @@ class Secret:
 
 
 class SecretValues:
-    """The values of Secrets in all forms for which text is searched: plain, escaped as in JSON and URLs, and Base64.
+    """The values of Secrets in all forms that gitmodel searches for: plain, escaped as in JSON and URLs, and Base64.
 
-    *given* are the parameters of the run. If a text in them is a part of a Secret, such as k in `Secret("pre" + k)`,
-    this text is hidden in parameters and messages, too.
+    *given* are the parameters of the run. A text in them that is a part of a Secret, such as k in `Secret("pre" + k)`,
+    is hidden in parameters and messages, too.
 
     >>> values = SecretValues([Secret("hunter2")])
     >>> values.hide("cannot log in with hunter2"), values.holds({"deep": ["hunter2"]}), values.holds("hunter")
