@@ -33,7 +33,7 @@ class Address(Frozen):
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Parse a URL, or `user@host:path` of ssh. Raises UsageError, which does not print possible secrets."""
+        """Parse a URL, or `user@host:path` of ssh. Raises UsageError without possible secrets in its text."""
         scheme = re.match(_SCHEME, text)
         if not text.isprintable() or text.startswith("-"):
             raise UsageError("the registry's URL contains characters that a URL cannot have", hint=_EXAMPLE)
@@ -84,8 +84,8 @@ class Address(Frozen):
 class Terms(Frozen):
     """The limits for the use of a registry by URL.
 
-    Cached answers may be *max_age* seconds old, or of any age if *offline*. A write that loses races is retried for up
-    to *timeout* seconds.
+    Reads may use a cache that is at most *max_age* seconds old, or of any age if *offline*. If other people push at the
+    same time, gitmodel tries a write again for up to *timeout* seconds.
     """
 
     max_age: float = 0.0

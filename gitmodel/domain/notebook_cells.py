@@ -31,7 +31,8 @@ class Cell(Frozen):
 def cells_without_secrets(cells: Iterable[Cell], secrets: SecretValues) -> list[Cell]:
     """Return *cells* with secrets and credentials replaced.
 
-    A comment replaces the source of a cell that still holds a credential, and of cells beyond `LONGEST_CELLS`.
+    A comment replaces the source of a cell that still holds a credential, and of all cells after the first
+    `LONGEST_CELLS` characters.
     """
     cells = list(cells)
     lengths = accumulate(len(cell.source) for cell in cells)

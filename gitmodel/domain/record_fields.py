@@ -1,4 +1,4 @@
-"""The fields of a record by their dotted names, and the differences between two states. Pure."""
+"""The fields of a record by dotted name, such as `metadata.accuracy`, and comparing two contents of a record. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple
     >>> changed_fields({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4})
     ('b', 'c')
     """
-    # Compared by type and text, so that NaN equals NaN, and 1 differs from true.
+    # Compares type and text, because NaN should equal NaN, and 1 should differ from true.
     old, new = ({name: (type(value), repr(value)) for name, value in side.items()} for side in (before, after))
     return tuple(name for name in {**after, **before} if old.get(name) != new.get(name))
 

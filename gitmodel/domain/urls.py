@@ -44,7 +44,7 @@ def holds_credentials(url: str) -> bool:
 
 
 def is_local(url: str) -> bool:
-    """Return True if *url* names a file or folder that is reached without credentials of its own.
+    """Return True if *url* is a path or a `file:` URL, for which gitmodel needs no credentials.
 
     >>> is_local("/srv/models"), is_local("file:///srv/models"), is_local("s3://bucket/models")
     (True, True, False)
@@ -58,7 +58,7 @@ def is_web(uri: str) -> bool:
 
 
 def place_of(url: str) -> str:
-    """Return the part of *url* that is trusted as a whole: its host, bucket or container, ending in `/`.
+    """Return the part of *url* that a user trusts as a whole: the host, bucket or container, ending in `/`.
 
     >>> place_of("https://Data.example.com:443/raw.csv"), place_of("s3://bucket/key")
     ('https://data.example.com/', 's3://bucket/')
@@ -123,7 +123,7 @@ def shown_url(url: str) -> str:
 
 
 def _is_address(url: str, netloc: str) -> bool:
-    """Return True if the `@` in *netloc* belongs to an address without a password, as in `sftp://ada@host/`."""
+    """Return True if the part of *netloc* before `@` is a user or container without password: `sftp://ada@host/`."""
     return (
         scheme_of(url) in ("sftp", "ssh", "abfs", "abfss")
         and ":" not in netloc.rpartition("@")[0]

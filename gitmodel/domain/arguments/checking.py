@@ -1,4 +1,4 @@
-"""Checking the arguments of public functions by their annotations, with errors that name the argument. Pure."""
+"""Checking the arguments of public functions against their annotations; errors name the argument. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ArtifactSource = Any
 """The source of an artifact: the path of a file or folder (text or a path object), or another value, which is saved."""
 ArtifactSources = Mapping[str, ArtifactSource]
 """Sources of artifacts by the names of the artifacts."""
-# `checked` skips these arguments, because the functions that read them check them.
+# `checked` skips these arguments, because the functions check them later with better errors.
 _CHECKED_LATER = frozenset({"limit", "offset", *DESCRIPTIVE} - {"metadata"})
 _LONGEST_NAME = 255  # the most bytes in a file's name on every usual file system
 
@@ -30,9 +30,9 @@ class WrongCall(UsageError, TypeError):
 
 
 class _Check:
-    """A check of a value by an annotation: a description of valid values, and a predicate.
+    """The check of an argument: *fits* tells if a value is valid, *expected* describes valid values in errors.
 
-    It is not `Frozen`, because 30 checks are created whenever a command starts.
+    Not `Frozen`, because each command creates 30 checks at its start, and a plain class is faster.
     """
 
     __slots__ = ("expected", "fits", "hint", "is_list")
@@ -72,8 +72,8 @@ def checked(function: Callable[..., T], called: str = "") -> Callable[..., T]:
 
     Errors name the function *called*; the default is its own name.
 
-    Only simple annotations are checked, such as `str`, `int | None` and `Iterable[str]`. If an iterator is passed by
-    keyword for a list, it is replaced by a list, because functions read a list more than once. A call that does not
+    Only simple annotations are checked, such as `str`, `int | None` and `Iterable[str]`. If a caller passes an iterator
+    for a list by keyword, the function gets a list, because it may read the list more than once. A call that does not
     match the parameters raises WrongCall.
     """
 
@@ -156,7 +156,7 @@ def _is_path(value: object) -> bool:
 
 
 def _is_source(value: object) -> bool:
-    """Return True for an object, or for text or a path object that can name a file. None is neither."""
+    """Return True for text or a path that can name a file, and for any other object except None."""
     return _is_path(value) if isinstance(value, str | os.PathLike) else value is not None
 
 
@@ -202,7 +202,7 @@ def _or_none(check: _Check) -> _Check:
 
 
 def _is_a(name: str) -> Callable[[Any], bool]:
-    """Return the check of an instance of the class *name*, which this layer does not import."""
+    """Return the check for instances of the class *name*: by name, because this layer may not import the class."""
     return lambda value: any(base.__name__ == name for base in type(value).__mro__)
 
 

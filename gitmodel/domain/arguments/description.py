@@ -1,4 +1,4 @@
-"""Validating the description of a model. Pure. Imports pydantic, so import it only where needed."""
+"""Validating the description of a model. Pure. Imports pydantic, which is slow: import this only where needed."""
 
 from __future__ import annotations
 

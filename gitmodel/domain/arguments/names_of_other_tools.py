@@ -39,9 +39,9 @@ def shows_our_form(cls: type[T]) -> type[T]:
 
 
 def refuse_other_keywords(of: str, values: Mapping[str, Any], form: str) -> None:
-    """Raise UsageError if the function *of* got a keyword argument with which ZenML names the target of metadata.
+    """Raise UsageError if *values* has a keyword argument that ZenML uses to name the target of metadata.
 
-    *values* are the keyword arguments, and *form* says what to write instead.
+    *values* are the keyword arguments of the function *of*, and *form* says what to write instead.
 
     >>> refuse_other_keywords("log_model_metadata", {"accuracy": 0.9}, "")
     """

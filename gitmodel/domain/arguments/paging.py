@@ -7,7 +7,7 @@ import operator
 from gitmodel.domain.schema.names import shown
 from gitmodel.errors import UsageError
 
-_MOST = 10**18  # more than the length of any list; the sum of two fits in 64 bits
+_MOST = 10**18  # larger than any list, and small enough that limit + offset fits in 64 bits
 
 
 def read_page(limit: int | None, offset: int) -> slice:

@@ -253,8 +253,8 @@ class PurgeRecord(Record, kw_only=True):
 class StepRecord(Record, kw_only=True):
     """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is the duration.
 
-    *version* is the reference of the existing version to which the step added something, if any. *failed_attempts* are
-    the errors of all attempts but the last, each in one line. *kinds*, *sizes*, *formats* and *files* map names of
+    *version* is the reference of the existing version that the `Model` of the step selected, if any. *failed_attempts*
+    are the errors of all attempts but the last, each in one line. *kinds*, *sizes*, *formats* and *files* map names of
     outputs to the values for the artifact link of a version.
     """
 
