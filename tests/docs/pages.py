@@ -124,10 +124,7 @@ def _without_varying_values(text: str) -> str:
 
 
 def follow(page: str, folder: Folder, section: str = "") -> list[tuple[Block, str]]:
-    """Run the commands of *page*, or of its *section*.
-
-    Return each console block, and its text with the current output.
-    """
+    """Run the commands of *page*, or of its *section*. Return each console block with its current output."""
     found = []
     for block in blocks(page):
         if section and _section_of(page, block) != section:
@@ -147,10 +144,7 @@ def follow(page: str, folder: Folder, section: str = "") -> list[tuple[Block, st
 
 
 def check(page: str, folder: Folder, *, rewrite: bool, section: str = "") -> None:
-    """Fail unless the commands of *page*, or of its *section*, print what it shows.
-
-    *rewrite* updates the page instead.
-    """
+    """Fail unless the commands of *page*, or its *section*, print what it shows. *rewrite* updates the page instead."""
     found = follow(page, folder, section)
     if rewrite:
         text = read(page)

@@ -39,10 +39,7 @@ class Kallithea:
         return found["result"]
 
     def open_pull_request(self, repository: str, source: tuple[str, str], target: tuple[str, str], title: str) -> int:
-        """Open a pull request in the browser's form, and return its number.
-
-        A branch is given as its name and commit.
-        """
+        """Open a pull request in the browser's form. Returns its number. A branch is given as its name and commit."""
         form = {
             "org_repo": repository,
             "org_ref": "branch:{}:{}".format(*source),

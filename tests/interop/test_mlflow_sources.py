@@ -443,10 +443,7 @@ ANSWERS = {
 
 @contextmanager
 def serving(failing=None, login=""):
-    """Start a server with the answers above.
-
-    *failing* gets the number of a request and returns True if it must fail.
-    """
+    """Start a server with the answers above. *failing* gets the number of a request, and says if it must fail."""
     seen = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -187,10 +187,7 @@ def parts(*objects, version=VERSION, model="iris", more=(), drop=()):
 
 
 def written(found, *, entries=None, change=None, after=b""):
-    """Write an archive of *found* to memory.
-
-    *entries* replaces the entries of its manifest, *change* alters its members.
-    """
+    """Return an archive of *found*. *entries* replaces the entries of its manifest, *change* alters its members."""
     entries = entries or [entry(path, data) for path, data in found.items()]
     index = format_manifest(entries)
     members = [("gitmodel-export", index)]

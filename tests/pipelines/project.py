@@ -60,10 +60,7 @@ def read_all(paths: dict[str, list[Path]]) -> Annotated[str, "texts"]:
 
 
 def _fail_first(count: str, times: int) -> int:
-    """Return the number of this attempt, counted in the file *count*.
-
-    The first *times* attempts raise ConnectionError.
-    """
+    """Return the number of this attempt, counted in a file. The first *times* attempts raise ConnectionError."""
     with open(count, "a+") as file:
         file.write("x")
         attempt = file.tell()

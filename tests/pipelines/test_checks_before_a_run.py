@@ -61,10 +61,7 @@ class Speaks(Protocol):
 
 @pytest.fixture
 def refused(client):
-    """A function that runs a pipeline whose last step returns the type *hint*.
-
-    It returns the error; no step may run.
-    """
+    """A function that runs a pipeline whose last step returns *hint*. It returns the error; no step may run."""
 
     def refused_(hint, error=UsageError, config=DEMO, using=client, **options):
         ran = []

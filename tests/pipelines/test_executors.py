@@ -160,10 +160,7 @@ class TestWorkersInOtherProcesses:
         assert sums.run(client=client, executor=far_executor).status == "succeeded"
 
     def test_a_failed_run_does_not_wait_for_a_cancelled_step(self, client):
-        """If Dask cancels a step in the moment in which it ends, its future never completes.
-
-        The run must not wait for it.
-        """
+        """If Dask cancels a step while it ends, its future never completes. The run must not wait for it."""
 
         class Silent(Executor):
             def submit(self, run, request):

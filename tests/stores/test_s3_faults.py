@@ -67,10 +67,7 @@ class Once(io.RawIOBase):
 
 
 def alter(store, digest, content, *, disguised=False):
-    """Replace an object by *content*, as another program could.
-
-    With *disguised*, set the metadata that gitmodel sets.
-    """
+    """Replace an object by *content*, as another program could. *disguised* also sets the metadata of gitmodel."""
     backend = store.origin.backend
     headers = {s3.OWN: hex_of(digest)} if disguised else {}
     backend._request("PUT", backend._key(digest), body=content, headers=headers, about=digest)

@@ -405,10 +405,7 @@ def test_the_nearest_part_of_a_lineage_has_few_versions_of_each_artifact():
 
 
 def test_the_nearest_part_of_a_lineage_keeps_versions_in_use_that_are_far():
-    """A run makes eight artifacts of a version.
-
-    Only the artifact that is read last leads to a version in production.
-    """
+    """A run makes eight artifacts of a version. Only the artifact read last leads to a version in production."""
     names = [str(number) for number in range(8)]
     used = Node("wine@1", VERSION, {"stage": "production", "aliases": []})
     nodes = (Node("iris@1", VERSION), *(Node(name, ARTIFACT) for name in names), Node("train", RUN), used)

@@ -41,10 +41,7 @@ def team(tmp_path, bare):
 
 @pytest.fixture
 def ada(team, tmp_path_factory):
-    """Ada's clone. iris has three versions, the second is in production.
-
-    Ada has pushed and Bob has pulled everything.
-    """
+    """Ada's clone. iris has three versions, 2 is in production. Ada has pushed and Bob has pulled everything."""
     kept = tmp_path_factory.getbasetemp() / "team"
     if not kept.exists():
         begin(team)

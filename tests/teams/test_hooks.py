@@ -124,10 +124,7 @@ def test_the_server_hook_refuses_to_delete_the_branch_or_to_break_its_chain_of_f
 
 
 def test_the_server_hook_accepts_a_proposal_that_merged_its_base_only_as_a_merge(ada, clone, server):
-    """A proposal that merged its base has other first parents than the branch.
-
-    So it must not become the branch itself.
-    """
+    """A proposal that merged its base has other first parents than the branch, so it must not become the branch."""
     topic = "refs/heads/propose/x"
     base = editing.run(clone, "rev-parse", BRANCH)
     editing.run(clone, "update-ref", topic, base)
@@ -285,10 +282,7 @@ def pre_commit(folder, *arguments):
 
 
 def test_pre_commit_runs_the_hook_that_the_manifest_defines(clone, tmp_path):
-    """Here pre-commit runs the hook in the environment of the tests.
-
-    Another test lets it create an environment by pip.
-    """
+    """Here pre-commit runs the hook in the environment of the tests. Another test lets it create one by pip."""
     assert pre_commit(tmp_path, "validate-manifest", str(MANIFEST)).returncode == 0
     (hook,) = yaml.safe_load(MANIFEST.read_text())
     program, _, words = hook["entry"].partition(" ")

@@ -66,10 +66,7 @@ def record(client, number):
 
 
 def merge(repo):
-    """Replace the newest commit by a merge commit that looks like a merged proposal.
-
-    Anybody who may push can do this.
-    """
+    """Replace the newest commit by a merge that looks like a merged proposal. Anybody who may push can do this."""
     new, old = editing.run(repo, "rev-parse", BRANCH, f"{BRANCH}~1").split()
     tree = editing.run(repo, "rev-parse", f"{new}^{{tree}}")
     made = editing.run(repo, "commit-tree", tree, "-p", old, "-p", new, "-m", "Merge")

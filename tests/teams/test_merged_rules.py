@@ -29,10 +29,7 @@ def changed(text, old, new):
 
 @pytest.fixture
 def edit(ada, bob):
-    """A function that edits the file in both clones, pushes Ada's and pulls in Bob's.
-
-    It returns Bob's file and conflicts.
-    """
+    """A function that edits both clones, pushes Ada's and pulls in Bob's. It returns Bob's file and the conflicts."""
 
     def edit_both(hers, his):
         editing.edit(ada.repository.common_dir, {"gitmodel.toml": TEXT})

@@ -78,10 +78,7 @@ class Site:
         return path, {**kept, **places, "GIT_CONFIG_NOSYSTEM": "1"}
 
     def start(self, name, *words, worse=False, **more):
-        """Start a script on a new machine; *words* are its name and arguments.
-
-        With *worse*, a gate refuses its version.
-        """
+        """Start a script on a new machine. *words* are its name and arguments. A gate refuses a *worse* version."""
         path, environ = self.machine(name)
         if worse:
             self.spoil(path)

@@ -156,10 +156,7 @@ class TestRevertingADirectChange:
         assert states(iris)["production"] == (3, 3)
 
     def test_the_rollback_of_a_direct_change_puts_the_reviewed_change_before_it_in_force(self, client, iris, code_repo):
-        """The rollback reverts only the direct change.
-
-        The reviewed change before it was pending, and is in force then.
-        """
+        """The rollback reverts only the direct change. The pending reviewed change before it comes into force."""
         merge(code_repo, client, ("iris@4", "production"))
         editing.edit(code_repo, {STAGE: stage_text(iris, 5)})
         iris.rollback("production")

@@ -39,10 +39,7 @@ def record(data):
 
 
 def reference(data):
-    """Reading text returns a reference or raises a printable UsageError.
-
-    Writing and reading it again changes nothing.
-    """
+    """Reading text returns a reference or raises a printable UsageError. A written reference is read back equal."""
     from gitmodel.domain.schema.references import VersionRef
     from gitmodel.domain.schema.refs import StageRef
     from gitmodel.errors import UsageError

@@ -27,10 +27,7 @@ def html(client: Client, page: str, **parameters: str) -> str:
 
 @pytest.fixture
 def judged(client):
-    """A client of a registry in which iris@2 replaced iris@1 in production, past the gate `good`.
-
-    Later gates follow.
-    """
+    """A registry in which iris@2 replaced iris@1 in production, past the gate `good`. Later gates follow."""
     client.add_gate("production", "good", "metadata.accuracy >= 0.9")
     iris = client.get_model("iris")
     iris.get_version(1).log_metadata(accuracy=0.95, loss=0.1, rows=100)
