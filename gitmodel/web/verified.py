@@ -39,7 +39,7 @@ def read_verified(path: Path) -> VerifiedArtifacts:
         return VerifiedArtifacts(len(found), faulty)
     except OSError as error:
         raise NotFound(
-            f"{path} cannot be read: {error.strerror}", hint="`git model site --help` has the command that writes it"
+            f"{path} cannot be read: {error.strerror}", hint="`git model site -h` shows the command that writes it"
         ) from None
     except (ValueError, TypeError, KeyError):
         raise UsageError(
