@@ -352,10 +352,10 @@ def test_commands_that_compute_no_hash_and_write_no_file_do_not_import_hashlib_o
 @pytest.mark.parametrize(
     ("command", "processes", "modules", "texts"),
     [
-        ("resolve iris@1", 2, 77, 25),
-        ("resolve iris@production", 2, 77, 25),
-        ("show iris@1", 3, 106, 82),
-        ("list", 3, 110, 82),
+        ("resolve iris@1", 2, 78, 25),
+        ("resolve iris@production", 2, 78, 25),
+        ("show iris@1", 3, 108, 82),
+        ("list", 3, 112, 82),
     ],
 )
 def test_a_command_that_reads_starts_few_processes_and_loads_few_modules(registry, command, processes, modules, texts):

@@ -11,7 +11,7 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.digests import sha256
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RULES_TAGS, STAGE_TAGS, remote_branch_ref
-from gitmodel.domain.snapshots.snapshot import holds_registry
+from gitmodel.domain.snapshots.commit_records import holds_registry
 from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.git.objects.object_reader import ObjectReader

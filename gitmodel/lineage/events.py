@@ -22,7 +22,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshots.snapshot import Snapshot, place_at
+from gitmodel.domain.snapshots.commit_records import place_at
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.frozen import Frozen
 from gitmodel.registry.promotion import judging
 

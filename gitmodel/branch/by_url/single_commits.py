@@ -16,7 +16,8 @@ from gitmodel.domain.schema.names import fault_in
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshots.snapshot import MOST_RENAMES, Snapshot
+from gitmodel.domain.snapshots.commit_records import MOST_RENAMES
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import StageTag
 from gitmodel.errors import NotFound
 from gitmodel.git.history.commits import commits_saying, first_parents

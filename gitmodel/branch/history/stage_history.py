@@ -18,7 +18,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshots.snapshot import place_at
+from gitmodel.domain.snapshots.commit_records import place_at
 from gitmodel.domain.snapshots.snapshot_sources import Refusal
 from gitmodel.errors import Invalid, NotFound
 from gitmodel.frozen import Frozen

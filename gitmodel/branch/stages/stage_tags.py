@@ -14,7 +14,7 @@ from gitmodel.domain.schema.digests import sha256
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
-from gitmodel.domain.snapshots.snapshot import place_files, read_registry
+from gitmodel.domain.snapshots.commit_records import place_files, read_registry
 from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW, StageTag
 from gitmodel.errors import Invalid
 from gitmodel.git.history.commit_chains import Commits

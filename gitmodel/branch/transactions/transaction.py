@@ -29,7 +29,8 @@ from gitmodel.domain.schema.refs import (
     reserved_ref,
 )
 from gitmodel.domain.schema.registry_record import RegistryRecord
-from gitmodel.domain.snapshots.snapshot import Snapshot, place_at, read_registry
+from gitmodel.domain.snapshots.commit_records import place_at, read_registry
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Unreachable
 from gitmodel.git.objects.object_formats import NewObject, parse_commit, parse_tag
 from gitmodel.git.objects.object_reader import GitObject

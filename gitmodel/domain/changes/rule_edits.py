@@ -13,7 +13,8 @@ from gitmodel.domain.schema import paths, signers
 from gitmodel.domain.schema.names import ARCHIVED, NONE, STAGE_WORDS, check_name, did_you_mean, fold
 from gitmodel.domain.schema.reading_registry_file import AFTER, decode_registry
 from gitmodel.domain.schema.registry_record import GateRule, RegistryRecord, StageRule
-from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
+from gitmodel.domain.snapshots.commit_records import check_stage
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, NotFound, Refused, UsageError
 from gitmodel.frozen import Frozen
 

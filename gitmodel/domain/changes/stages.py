@@ -12,7 +12,8 @@ from gitmodel.domain.schema.names import ARCHIVED, LATEST, NONE, check_alias, fa
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ARCHIVED_MARKER, StageRecord, VersionRecord, links_digest
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
+from gitmodel.domain.snapshots.commit_records import check_stage
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import Refusal, StageTag, TagState
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 from gitmodel.frozen import Frozen

@@ -8,7 +8,7 @@ from gitmodel.domain.rules.invariants import case_faults, format_faults, problem
 from gitmodel.domain.schema import codec, paths, record_values, signers
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.registry_record import RegistryRecord
-from gitmodel.domain.snapshots.snapshot import read_registry
+from gitmodel.domain.snapshots.commit_records import read_registry
 from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.domain.urls import holds_credentials
 from gitmodel.errors import Invalid

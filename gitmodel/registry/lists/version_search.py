@@ -12,7 +12,8 @@ from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.schema.references import ModelRef
-from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
+from gitmodel.domain.snapshots.commit_records import check_stage
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import TagState
 from gitmodel.domain.views.authorship import AUTHORSHIP_NAMES, Authorship
 from gitmodel.domain.views.record_views import (

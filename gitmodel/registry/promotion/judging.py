@@ -14,7 +14,8 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import REMOTES, StageRef, vouched_ref
-from gitmodel.domain.snapshots.snapshot import MOST_RENAMES, Snapshot, place_files
+from gitmodel.domain.snapshots.commit_records import MOST_RENAMES, place_files
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import Refusal
 from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.frozen import Frozen

@@ -16,7 +16,8 @@ from gitmodel.domain.rules import gates
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.records import StageRecord, links_digest
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshots.snapshot import Snapshot, check_stage
+from gitmodel.domain.snapshots.commit_records import check_stage
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import NotFound
 from gitmodel.registry.promotion import judging
 

@@ -6,7 +6,7 @@ from gitmodel.branch import remotes
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import PROPOSALS
-from gitmodel.domain.snapshots.snapshot import holds_registry
+from gitmodel.domain.snapshots.commit_records import holds_registry
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.git.history import commits
 from gitmodel.git.refs.ref_commands import current_branch, list_refs

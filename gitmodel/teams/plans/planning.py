@@ -18,7 +18,8 @@ from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.records import ArtifactLink, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshots.snapshot import Snapshot, place_at
+from gitmodel.domain.snapshots.commit_records import place_at
+from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_values
 from gitmodel.domain.views.lineage import Lineage
 from gitmodel.errors import GitModelError, Invalid

@@ -13,7 +13,7 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.schema.rules_tag import extends
-from gitmodel.domain.snapshots.snapshot import place_at
+from gitmodel.domain.snapshots.commit_records import place_at
 from gitmodel.errors import Invalid, Refused, Unsigned
 from gitmodel.frozen import Frozen
 from gitmodel.git.objects.object_formats import NewObject

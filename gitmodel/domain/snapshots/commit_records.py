@@ -1,0 +1,369 @@
+"""The records of the registry at one commit. Pure: files are read through `Files`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.codec import R
+from gitmodel.domain.schema.names import did_you_mean
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.paths import RecordPath
+from gitmodel.domain.schema.reading_registry_file import decode_registry, without_rules
+from gitmodel.domain.schema.recorded_renumberings import Numbered, Renumbered, Renumberings
+from gitmodel.domain.schema.records import ModelRecord, StageRecord, VersionRecord
+from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.schema.registry_record import RegistryRecord, StageRule
+from gitmodel.domain.snapshots import version_numbers
+from gitmodel.domain.snapshots.snapshot_sources import Files, Refusal, StageTag, Tags
+from gitmodel.errors import Conflict, Invalid, NotFound, UsageError
+from gitmodel.frozen import Frozen
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# The number of renames of one model after which gitmodel stops following, because the records must form a cycle.
+MOST_RENAMES = 100
+
+# Every query reads the record of the registry, which rarely changes.
+_decode_registry = lru_cache(maxsize=8)(decode_registry)
+
+
+def read_registry(files: Files) -> RegistryRecord:
+    """Return the registry's record in *files*; the default record if there are no files at all. Raises Invalid."""
+    data = files.read(paths.REGISTRY)
+    if data is None:
+        return without_rules(paths.REGISTRY) if files.names("") else RegistryRecord()
+    return _decode_registry(data, paths.REGISTRY)
+
+
+def place_files(registry: RegistryRecord, ref: StageRef) -> tuple[str, ...]:
+    """Return the files from which readers take the version of the stage or alias *ref*. The first existing file counts.
+
+    If *ref* is a stage, this is the file of the stage. If *ref* is neither a stage nor a valid alias, there is none.
+    """
+    stage, alias = paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)
+    if ref.stage in registry.stage_names:
+        return (stage,)
+    # The file of a stage that gitmodel.toml no longer lists: the tag of the stage may still exist and be read.
+    return () if registry.alias_fault(ref.stage) else (alias, stage)
+
+
+def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | None:
+    """Return the stage or alias that the file *what* is about; None for another file, or one that readers ignore."""
+    if what is None or what.kind not in ("stage", "alias"):
+        return None
+    if what.key in registry.stage_names:
+        return StageRef(what.model, what.key) if what.kind == "stage" else None
+    return None if registry.alias_fault(what.key) else StageRef(what.model, what.key)
+
+
+class CommitRecords(Frozen, eq=False):
+    """The metadata branch at one commit, and the stage tags: what the files and the tags say.
+
+    - *commit*: None if there is no registry yet. *files* are its files, possibly with planned changes; then *committed*
+      is the snapshot without these changes.
+    - `is_reserved`: tells if a writer reserved a number of a model. `reserved_for` returns the id of the running run
+      that reserved a name for a version of a model, or "".
+    - *shared*: the newest commit of the remote's branch that this clone has seen (None: no remote has a registry).
+      `is_local` tells if this commit lacks a version.
+    - *frozen*: the stage tag whose commit was read, if only this tag was fetched. The branch may be newer.
+    - `refusal`: returns the reason why a rule keeps the recorded change of a stage from coming into force, or None.
+    - `missing_tags`: returns the command that fetches the stage tags, if this clone has none; else "".
+    - *proposed*: True if changes planned on the snapshot become a proposal, which may change `proposal_only` stages.
+    - `read_renumberings`: returns the versions that pulls renumbered in this clone. *settled* are the references among
+      them whose new meaning the user confirmed. `warn` is called if the user reads another one of these references.
+    - `other_rules`: returns the rules that apply besides those of the commit: the rules that were in force at the
+      commit, and later rules.
+    """
+
+    commit: Oid | None
+    files: Files
+    tags: Tags
+    is_reserved: Callable[[str, int], bool]
+    committed: Self | None = None
+    shared: Oid | None = None
+    is_local: Callable[[str, int], bool] = lambda model, number: False
+    frozen: StageRef | None = None
+    refusal: Callable[[StageRef], Refusal | None] = lambda ref: None
+    missing_tags: Callable[[], str] = lambda: ""
+    proposed: bool = False
+    read_renumberings: Callable[[], Renumberings] = Renumberings
+    settled: frozenset[Numbered] = frozenset()
+    warn: Callable[[Renumbered], None] = lambda note: None
+    other_rules: Callable[[], Sequence[RegistryRecord]] = tuple
+    reserved_for: Callable[[str, str], str] = lambda model, name: ""
+
+    def registry(self) -> RegistryRecord:
+        """Return the registry's record; the default record if there is no registry yet."""
+        return self._registry
+
+    @cached_property
+    def registries(self) -> tuple[RegistryRecord, ...]:
+        """The registry's record in the commit, and the records that `other_rules` returns.
+
+        A change on this commit must satisfy the rules in all of these records. Raises Invalid if a record cannot be
+        read.
+        """
+        others = (record for record in self.other_rules() if record.stages != self.registry().stages)
+        return (self.registry(), *others)
+
+    @property
+    def closed_stages(self) -> frozenset[str]:
+        """The stages that only a reviewed proposal may change. Raises the errors of `registries`."""
+        return frozenset(rule.name for record in self.registries for rule in record.stages if rule.proposal_only)
+
+    def rules(self, stage: str) -> tuple[StageRule, ...]:
+        """Return the rules of *stage* for a change on this commit, the rules in the commit first; see `registries`."""
+        found: list[StageRule] = []
+        for rule in (record.rule(stage) for record in self.registries):
+            if rule not in found:
+                found.append(rule)
+        return tuple(found)
+
+    def load(self, path: str, kind: type[R]) -> R | None:
+        """Return the record at *path*, or None."""
+        return self.files.load(path, kind, newer=self.newer)
+
+    @cached_property
+    def newer(self) -> bool:
+        """True if a newer gitmodel wrote this branch, so that unknown keys are kept."""
+        return self._registry.newer
+
+    @cached_property
+    def _registry(self) -> RegistryRecord:
+        if self.commit is None and self.files.read(paths.REGISTRY) is None:
+            return RegistryRecord()  # the first transaction of a registry, if it does not write gitmodel.toml
+        return read_registry(self.files)
+
+    @cached_property
+    def renumberings(self) -> Renumberings:
+        """The renumberings that pulls made in this clone."""
+        return self.read_renumberings()
+
+    def model_names(self) -> tuple[str, ...]:
+        """Return the names of all models, including deleted models."""
+        return self.files.names(paths.MODELS)
+
+    def model(self, name: str) -> ModelRecord:
+        """Return the record of an existing model. Raises NotFound, with the model's new name or similar names."""
+        record = self.load(paths.model_file(name), records.ModelRecord)
+        if record is not None and record.exists:
+            return record
+        if record is not None and record.renamed_to:
+            raise NotFound(f"model {name} was renamed", hint=f"its name is now {record.renamed_to}")
+        if record is not None:
+            because = f": {record.reason}" if record.reason else ""
+            raise NotFound(f"model {name} was deleted{because}", hint="its name is never used again")
+        raise NotFound(f"there is no model {name}", hint=self._missing_model_hint(name))
+
+    def has_model(self, name: str, *, tolerant: bool = False) -> bool:
+        """Return True if a model has exactly this name and is neither deleted nor renamed.
+
+        Raises Invalid for a record that cannot be read, or returns False for it if *tolerant*.
+        """
+        record = self._model_record(name, tolerant=tolerant)
+        return record is not None and record.exists
+
+    def _model_record(self, name: str, *, tolerant: bool) -> ModelRecord | None:
+        """Return the record of the model *name*; None if there is none or, with *tolerant*, if it cannot be read."""
+        try:
+            return self.load(paths.model_file(name), records.ModelRecord)
+        except Invalid:
+            if tolerant:
+                return None
+            raise
+
+    def current_name(self, name: str, *, tolerant: bool = False) -> str:
+        """Return the current name of the model *name*, which may have been renamed.
+
+        Raises Invalid for a record that cannot be read and for renames that form a cycle. With *tolerant*, such a model
+        counts as not renamed.
+        """
+        now = name
+        for count, now in enumerate(self._names_since(name, tolerant=tolerant)):
+            if count == MOST_RENAMES and tolerant:
+                return name
+            if count == MOST_RENAMES:
+                raise Invalid(
+                    f"the renames of model {now} form a cycle", hint="run `git model check` and repair model.toml"
+                )
+        return now
+
+    def _names_since(self, name: str, *, tolerant: bool = False) -> Iterator[str]:
+        """Yield *name*, then each later name of the model. Endless if the renames form a cycle."""
+        while True:
+            yield name
+            record = self._model_record(name, tolerant=tolerant)
+            if record is None or record.renamed_to is None:
+                return
+            name = record.renamed_to
+
+    def former_names(self, name: str) -> Iterator[str]:
+        """Yield the names that the model *name* had before it was renamed, newest first and each once."""
+        seen, left = {name}, [*reversed(self._renamed.get(name, ()))]
+        while left:
+            other = left.pop()
+            if other not in seen:
+                seen.add(other)
+                yield other
+                left += reversed(self._renamed.get(other, ()))
+
+    @cached_property
+    def _renamed(self) -> Mapping[str, tuple[str, ...]]:
+        """The former names of models, by the new name of each rename."""
+        found: dict[str, tuple[str, ...]] = {}
+        names = self.model_names()
+        read = self.files.load_many(map(paths.model_file, names), records.ModelRecord, newer=self.newer)
+        for name, record in zip(names, read, strict=True):
+            if not isinstance(record, Invalid) and record.renamed_to:
+                found[record.renamed_to] = (*found.get(record.renamed_to, ()), name)
+        return found
+
+    def former_tag(self, ref: StageRef) -> StageTag | None:
+        """Return the tag of *ref* under a former name of the model, which counts until `apply` creates the new tag."""
+        found = (self.tags.get(StageRef(former, ref.stage)) for former in self.former_names(ref.model))
+        return next((tag for tag in found if tag is not None and not tag.forged and tag.record is not None), None)
+
+    def numbers(self, model: str) -> list[int]:
+        """Return the numbers of all versions of *model*, including deleted versions, ascending."""
+        return sorted(self.newest_numbers(model))
+
+    def newest_numbers(self, model: str) -> Iterator[int]:
+        """Yield the numbers of all versions of *model*, the newest first, and read folders only as far as needed."""
+        return version_numbers.newest_numbers(self.files, model)
+
+    def count_present(self, model: str) -> tuple[int, bool]:
+        """Count the versions of *model* that are not deleted; see `version_numbers.count_present`."""
+        return version_numbers.count_present(self.files, model, newer=self.newer)
+
+    def last_number(self, model: str) -> int:
+        """Return the highest number that *model* ever used, or 0."""
+        return version_numbers.last_number(self.files, model)
+
+    def check_not_reserved(self, model: str, name: str, *, runs: Iterable[str] = ()) -> None:
+        """Raise Conflict if a running run, other than *runs*, reserved *name* for a version of *model*."""
+        run = self.reserved_for(model, name)
+        if run and run not in runs:
+            raise Conflict(
+                f"run {run}, which is running, has reserved the name {name} for a version of {model}",
+                hint="wait until it has ended (`git model runs list`), or choose another name",
+            )
+
+    def next_number(self, model: str) -> int:
+        """Return the number of the next version of *model*: above every version, tombstone and reservation.
+
+        Raises Invalid if the number would be too large.
+        """
+        last = self.last_number(model)
+        number = last + 1
+        while self.is_reserved(model, number):
+            number += 1
+        version_numbers.check_number(model, number, last)
+        return number
+
+    def version(self, model: str, number: int) -> VersionRecord:
+        """Return the record of a version, which may be deleted. Raises NotFound."""
+        path = paths.version_file(model, number)
+        record = self.load(path, records.VersionRecord)
+        if record is None:
+            raise NotFound(
+                f"there is no version {number} of {model}",
+                hint=f"run `git model version list {model}` to see the versions",
+            )
+        if record.number != number:
+            raise Invalid(
+                f"{path}, key number: it is {record.number}, which is not the number in the path [version.number]",
+                hint="run `git model check`",
+            )
+        return record
+
+    def present_version(self, model: str, number: int) -> VersionRecord:
+        """Return the record of a version that is not deleted. Raises NotFound."""
+        record = self.version(model, number)
+        if record.deleted is not None:
+            because = f": {record.reason}" if record.reason else ""
+            hint = f"`git model log {model}@{number}` names the commit"
+            if not record.skipped:
+                hint += "; as of the one before, read it with `--at COMMIT~1`"
+            raise NotFound(f"version {number} of {model} was deleted{because}", hint=hint)
+        return record
+
+    def versions(self, model: str, numbers: Iterable[int]) -> Iterator[VersionRecord | Invalid]:
+        """Yield the record, or the error of a damaged record, of each of *numbers*, in this order."""
+        found = (paths.version_file(model, number) for number in numbers)
+        return self.files.load_many(found, records.VersionRecord, newer=self.newer)
+
+    def latest(self, model: str) -> int:
+        """Return the highest number that is neither deleted nor failed. Raises NotFound if there is none."""
+        for number in self.newest_numbers(model):
+            if self.version(model, number).usable:
+                return number
+        raise NotFound(
+            f"model {model} has no versions yet", hint=f"run `git model version create {model}` to create the first"
+        )
+
+    def number_named(self, model: str, name: str) -> int | None:
+        """Return the number of the version of *model* called *name*; None if there is none or the name is invalid."""
+        if self.registry().version_name_fault(name):
+            return None
+        record = self.load(paths.name_file(model, name), records.NameRecord)
+        return record.version if record else None
+
+    def recorded(self, model: str, stage: str) -> StageRecord | None:
+        """Return the branch's record of an exclusive stage."""
+        return self.load(paths.stage_file(model, stage), records.StageRecord)
+
+    def recorded_alias(self, model: str, alias: str) -> StageRecord | None:
+        """Return the branch's record of an alias; None if there is none or the word cannot be an alias."""
+        if self.registry().alias_fault(alias):
+            return None
+        return self.load(paths.alias_file(model, alias), records.StageRecord)
+
+    def recorded_place(self, ref: StageRef) -> StageRecord | None:
+        """Return the branch's record of the stage or alias *ref*."""
+        return self.recorded(ref.model, ref.stage) or self.recorded_alias(ref.model, ref.stage)
+
+    def recorded_aliases(self, model: str) -> list[str]:
+        """Return the aliases of *model* that the branch records."""
+        folder = f"{paths.model_folder(model)}/aliases"
+        found = sorted(name.removesuffix(".toml") for name in self.files.names(folder) if name.endswith(".toml"))
+        return [name for name in found if not self.registry().alias_fault(name)]
+
+    def is_archived(self, model: str, number: int) -> bool:
+        """Return True if the branch has the archived marker of a version."""
+        return self.files.read(paths.archived_file(model, number)) is not None
+
+    def _missing_model_hint(self, name: str) -> str:
+        if name in self.model_names():
+            return f"models/{name} has no model.toml; run `git model check`"
+        now = self.renumberings.follow((name, 0), since=0)[0]
+        if now != name:
+            return f"since a pull it is called {self.current_name(now)}"
+        hint = f"run `git model register {name}` to create it, or `git model list` to see the models"
+        return did_you_mean(name, self.model_names(), hint)
+
+
+def holds_registry(files: Files) -> bool:
+    """Return True if *files* are a registry, even a damaged one: they have gitmodel.toml or the record of a model."""
+    if paths.REGISTRY in files.names(""):
+        return True
+    return any("model.toml" in files.names(paths.model_folder(name)) for name in files.names(paths.MODELS))
+
+
+def check_stage(stage: str, registry: RegistryRecord) -> str:
+    """Return *stage* if it is an exclusive stage of the registry. Raises UsageError, which lists the stages."""
+    if stage in registry.stage_names:
+        return stage
+    hint = f"the stages are {', '.join([*registry.stage_names, 'archived'])} and none"
+    if not registry.stage_names:
+        hint = f"{paths.REGISTRY} lists no stages; list them as [[stages]] tables, each with a name"
+    if stage in ("archived", "none"):
+        raise UsageError(
+            f"{stage} is a place that any number of versions can be in, and not an exclusive stage",
+            hint=f"name one of the stages: {', '.join(registry.stage_names)}",
+        )
+    known = [*registry.stage_names, "archived", "none"]
+    raise UsageError(f"there is no stage {stage!a}", hint=did_you_mean(stage, known, hint))
