@@ -224,7 +224,7 @@ def test_the_hint_for_a_deleted_version_shows_how_to_read_it_at_the_commit_befor
         """
         $ git model show iris@1
         ! error: version 1 of iris was deleted
-        ! hint: `git model log iris@1` names the commit; as of the one before, read it with `--at COMMIT~1`
+        ! hint: `git model log iris@1` names the commit; read the version with `--at COMMIT~1`
         [3]
         """,
     )

@@ -258,7 +258,7 @@ def test_a_changed_file_in_canonical_form_stays_in_canonical_form(old, new):
 
 
 def test_changing_a_file_with_faults_is_refused():
-    with pytest.raises(Invalid, match="two gates have one name"):
+    with pytest.raises(Invalid, match="two gates have the same name"):
         changed(
             'format = "1.2"\n[[stages]]\nname = "a"\n[[stages.gates]]\nname = "after"\nexpression = "true"\n',
             lambda record: replace(record, store="s3://x/y"),

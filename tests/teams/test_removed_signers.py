@@ -137,15 +137,15 @@ def test_commands_in_a_fresh_clone_say_that_the_stage_tag_may_have_been_deleted(
     words = ("-C", str(tmp_path / "new"))
     assert run_program([*words, "resolve", "iris@production"]) == 3
     err = capsys.readouterr().err
-    assert "takes signed tags and has none here" in err
-    assert "the tag was deleted" in err
+    assert "needs a signed tag, and this clone has none" in err
+    assert "somebody deleted the tag" in err
     assert "git model push" in err
     for command in (("list",), ("show", "iris"), ("version", "list", "iris")):
         capsys.readouterr()
         assert run_program([*words, *command]) == 0
         out, err = capsys.readouterr()
         assert "pending" not in out
-        assert err.count("the tag was deleted") == 1
+        assert err.count("somebody deleted the tag") == 1
     ada.push()
     with Client(tmp_path / "new", environ=person("new")) as fresh:
         fresh.pull()

@@ -192,11 +192,11 @@ class TagChanges(NamedTuple):
             if whole is not None and words:
                 raise UsageError(
                     f"tags and {name} cannot be combined",
-                    hint="`tags` replaces all tags, so give either it or the changes",
+                    hint="`tags` replaces all tags: give either `tags`, or `add_tags` and `remove_tags`",
                 )
         both = sorted(set(read.add) & set(read.remove))
         if both:
-            raise UsageError(f"add_tags and remove_tags both name {both[0]!a}", hint="remove it from one of the two")
+            raise UsageError(f"add_tags and remove_tags both name {both[0]!a}", hint="name the tag in only one of them")
         return read
 
     def of(self, owner: str, tags: Iterable[str]) -> tuple[str, ...]:
@@ -231,7 +231,7 @@ def changed_metadata(
         return {**rest, table: changed} if changed else rest
     read, gone = read_values(values), set(remove)
     if both := sorted(gone & set(read)):
-        raise UsageError(f"the key {both[0]!a} is both set and removed", hint="remove it from one of the two")
+        raise UsageError(f"the key {both[0]!a} is both set and removed", hint="either set it or remove it")
     refuse_absent("metadata", of, gone, old)
     gone |= {key for key, value in values.items() if value is None}
     return {key: value for key, value in {**old, **read}.items() if key not in gone}

@@ -309,7 +309,7 @@ def _check_names(snapshot: Snapshot, before: RegistryRecord, after: RegistryReco
         if stage not in before.stage_names:
             taken = next(_same_names(snapshot, stage), None)
             if taken is not None:
-                raise Conflict(f"{stage} cannot be a stage: {taken}", hint="choose another name, or free this one")
+                raise Conflict(f"{stage} cannot be a stage: {taken}", hint="choose another name")
 
 
 def _holders(snapshot: Snapshot, stage: str) -> Iterator[tuple[str, str]]:

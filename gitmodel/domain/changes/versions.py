@@ -282,8 +282,8 @@ def plan_metadata(
     """
     if on is not None and attached is not None:
         raise UsageError(
-            f"metadata is of one thing, not of the artifact {on!a} and the attachment {attached!a}",
-            hint="set it of one, and then of the other",
+            f"metadata cannot be set for the artifact {on!a} and the attachment {attached!a} at once",
+            hint="set the metadata of each in a call of its own",
         )
     name = on if attached is None else attached
     whose = f"{model} {number}" if name is None else f"{name} of {model} {number}"

@@ -99,7 +99,7 @@ class Outcome(Frozen):
 
 _NOT_SET = " is not set"
 _LONGEST_VALUE = 80
-_RULE_IN_FORCE = "by a rule in force; looser ones on the branch count for promotions made after `git model apply`"
+_RULE_IN_FORCE = "this rule is in force; the looser one on the branch counts for promotions after `git model apply`"
 
 
 def _said(value: object) -> str:

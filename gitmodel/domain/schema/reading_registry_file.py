@@ -124,7 +124,9 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
 def _misspelt(word: str, path: str) -> _Entry:
     """Return an entry for the misspelled key *word* that lets no version into a stage: its rules are not read."""
     key = toml_values.shown(word)
-    fault = Problem(path, key, "registry.rules", "holds rules that are not read: write it as [[stages]]")
+    fault = Problem(
+        path, key, "registry.rules", "is no key, so gitmodel does not read the rules in it: write [[stages]]"
+    )
     return _Entry(key, StageRule(name=""), (fault,), named=False)
 
 
@@ -142,7 +144,7 @@ def _entry(table: Mapping[str, Any], path: str, key: str) -> _Entry:
     problems += _unknown(rule, path, key)
     for word in ("after", "gates"):
         if table.get(word) == []:
-            message = "is an empty list, which could mean all or nothing: leave it out, or list something"
+            message = "is an empty list, which could mean all or nothing: remove the key, or list a value"
             problems.append(Problem(path, f"{key}.{word}", "registry.rules", message))
     return _Entry(key, rule, tuple(problems), named)
 
@@ -168,7 +170,7 @@ def _contradictions(
             yield Problem(path, f"{entry.key}.after", "registry.rules", message)
     gates = [names.fold(gate.name) for gate in entry.rule.gates]
     if len(set(gates)) < len(gates) or AFTER in gates:
-        message = "two gates have one name, or one is called after: give each a different name"
+        message = "two gates have the same name, or a gate has the name after: give each gate another name"
         yield Problem(path, f"{entry.key}.gates", "registry.rules", message)
 
 

@@ -56,8 +56,8 @@ class ModelRecord(Record, kw_only=True):
     limitations: str = field(default="", metadata=_described("Known limitations.", heading="Limitations"))
     trade_offs: str = field(default="", metadata=_described("Trade-offs that were made.", heading="Trade-offs"))
     ethics: str = field(default="", metadata=_described("Ethical considerations.", heading="Ethical considerations"))
-    tags: Words = field(default=(), metadata=_described("Words to find it by, sorted."))
-    owners: Words = field(default=(), metadata=_described("People or teams responsible for it, sorted."))
+    tags: Words = field(default=(), metadata=_described("Words for finding the model, sorted."))
+    owners: Words = field(default=(), metadata=_described("People or teams responsible for the model, sorted."))
     store: Name | None = field(default=None, metadata=since(1, 1))
     deleted: datetime | None = None
     reason: str = ""

@@ -39,7 +39,7 @@ def _with_values(written: bytes, before: bytes, after: bytes) -> bytes:
     data = toml_editing.edited(written.decode(), before.decode(), after.decode()).encode()
     if decode_registry(data, REGISTRY_FILE) != decode_registry(after, REGISTRY_FILE):
         raise Invalid(
-            f"{REGISTRY_FILE} is written in a way that this change cannot keep",
+            f"gitmodel cannot make this change and keep the layout of {REGISTRY_FILE}",
             hint="write its stages as [[stages]] tables, as the format describes them, then try again",
         )
     return data

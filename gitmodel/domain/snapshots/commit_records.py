@@ -287,7 +287,7 @@ class CommitRecords(Frozen, eq=False):
             because = f": {record.reason}" if record.reason else ""
             hint = f"`git model log {model}@{number}` names the commit"
             if not record.skipped:
-                hint += "; as of the one before, read it with `--at COMMIT~1`"
+                hint += "; read the version with `--at COMMIT~1`"
             raise NotFound(f"version {number} of {model} was deleted{because}", hint=hint)
         return record
 
@@ -341,7 +341,7 @@ class CommitRecords(Frozen, eq=False):
             return f"models/{name} has no model.toml; run `git model check`"
         now = self.renumberings.follow((name, 0), since=0)[0]
         if now != name:
-            return f"since a pull it is called {self.current_name(now)}"
+            return f"a pull renamed this model to {self.current_name(now)}"
         hint = f"run `git model register {name}` to create it, or `git model list` to see the models"
         return did_you_mean(name, self.model_names(), hint)
 

@@ -181,10 +181,10 @@ class Snapshot(CommitRecords, eq=False):
         if fetch := self.missing_tags():
             return NotFound(
                 f"{said}, and this clone has no stage tags",
-                hint=f"fetch them with `{fetch}`; if there are none yet, `git model apply` puts it in force",
+                hint=f"fetch them with `{fetch}`; if the remote has none, `git model apply` creates them",
             )
         if self.registry().rule(ref.stage).signed:
-            hint = f"{RETAG}; `git model history {ref.model} {ref.stage}` shows who changed it"
+            hint = f"{RETAG}; `git model history {ref.model} {ref.stage}` shows who changed the stage"
             return NotFound(f"{said}, {UNTAGGED}", hint=hint)
         return NotFound(f"{said}, but not in force yet", hint="run `git model apply` to put it in force")
 

@@ -49,8 +49,11 @@ class Files(Protocol):
 # The reason why a stage tag does not count if a shallow clone lacks the tag's commit or the parent of this commit.
 TOO_SHALLOW = "this clone is too shallow to tell who set it"
 # The end of messages about a `signed` stage that has a recorded version and no tag.
-UNTAGGED = "which takes signed tags and has none here: either this waits for `git model apply`, or the tag was deleted"
-RETAG = "`git model push` in a clone that has the tag puts it back; otherwise a signer runs `git model apply --push`"
+UNTAGGED = (
+    "which needs a signed tag, and this clone has none: "
+    "the change waits for `git model apply`, or somebody deleted the tag"
+)
+RETAG = "run `git model push` in a clone that has the tag; if no clone has it, a signer runs `git model apply --push`"
 
 
 class TagState(Frozen):
