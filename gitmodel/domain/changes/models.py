@@ -186,7 +186,7 @@ class TagChanges(NamedTuple):
 
     @classmethod
     def read(cls, whole: Iterable[str] | None, add: Iterable[str], remove: Iterable[str]) -> TagChanges:
-        """Read the tags to add and to remove. Raises UsageError if both name a tag, or *whole* is given, too."""
+        """Read changes of tags. Raises UsageError for a tag in both *add* and *remove*, and for *whole* with either."""
         read = cls(whole, read_words(add), read_words(remove))
         for name, words in (("add_tags", read.add), ("remove_tags", read.remove)):
             if whole is not None and words:

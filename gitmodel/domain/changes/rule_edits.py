@@ -31,7 +31,7 @@ class ChangedRules(Frozen):
 
     @property
     def changed(self) -> bool:
-        """True if the rules were different before."""
+        """True if the change changed the rules."""
         return bool(self.changes)
 
 

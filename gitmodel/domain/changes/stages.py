@@ -80,7 +80,7 @@ class RecordedPlaces(NamedTuple):
 
 
 def recorded_places(snapshot: Snapshot, model: str) -> dict[str, int]:
-    """Return the version that the branch records for each exclusive stage, by stage.
+    """Return, by exclusive stage, the version that the branch records for the stage.
 
     If a merge left a version in the files of two stages, only the stage that `gitmodel.toml` lists last counts.
     """
@@ -111,9 +111,8 @@ def leftovers(snapshot: Snapshot, model: str) -> list[str]:
 def without_leftovers(snapshot: Snapshot, model: str, files: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
     """Return the changes *files*, extended by deleting the `leftovers` of *model*.
 
-    Keeps leftovers in a `proposal_only` stage, which only a proposal may change.
-
-    Raises Invalid for a damaged stage or alias, because then the current state is unknown.
+    Keeps leftovers in a `proposal_only` stage, which only a proposal may change. Raises Invalid for a damaged stage or
+    alias, because then the current state is unknown.
     """
     for alias in snapshot.recorded_aliases(model):
         snapshot.recorded_alias(model, alias)
@@ -327,7 +326,7 @@ def promotable(snapshot: Snapshot, model: str, number: int) -> VersionRecord:
 
 
 def places_of(snapshot: Snapshot, model: str, number: int) -> list[str]:
-    """Return the stages and aliases that have version *number*, recorded or in force, and "archived" if it is."""
+    """Return the stages and aliases of version *number*, recorded or in force; "archived" if it has the marker."""
     found = [state.name for state in stage_states(snapshot, model) if number in (state.recorded, state.in_force)]
     return [*found, ARCHIVED] if snapshot.is_archived(model, number) else found
 

@@ -59,7 +59,7 @@ def plan_store_removal(snapshot: Snapshot, name: str) -> Change[str]:
 
 
 def plan_use(snapshot: Snapshot, model: str, name: str) -> Change[str]:
-    """Store new artifacts of *model* in the store *name* ("default": the registry's). Raises NotFound."""
+    """Set the store for new artifacts of *model* to *name* ("default": the registry's). Raises NotFound."""
     model = snapshot.current_name(model)
     old = snapshot.model(model)
     if name != DEFAULT:

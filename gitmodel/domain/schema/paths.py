@@ -165,7 +165,7 @@ def holds_records(folder: str) -> bool:
 
 @lru_cache(maxsize=4_096)
 def parse_path(path: str) -> RecordPath | None:
-    """Parse *path*; return None if no record can have it.
+    """Parse the path of a record; return None if no record can have *path*.
 
     >>> parse_path("models/iris/versions/4xx/412.toml")
     RecordPath(kind='version', model='iris', key='412')

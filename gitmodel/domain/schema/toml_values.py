@@ -1,4 +1,4 @@
-"""The values of keys: each function converts a value of the TOML reader, or raises `Wrong` for an invalid one. Pure."""
+"""Functions that convert a value from the TOML parser to the value in a record. All raise `Wrong` if it is invalid."""
 
 from __future__ import annotations
 
@@ -31,56 +31,56 @@ def shown(name: str) -> str:
 
 
 def text(value: Any) -> str:
-    """Any text."""
+    """Return *value* if it is a text."""
     if not isinstance(value, str):
         raise Wrong(f"takes text, not {_kind(value)}")
     return value
 
 
 def flag(value: Any) -> bool:
-    """true or false."""
+    """Return *value* if it is a boolean."""
     if not isinstance(value, bool):
         raise Wrong(f"takes true or false, not {_kind(value)}")
     return value
 
 
 def count(value: Any) -> int:
-    """A whole number from 0."""
+    """Return *value* if it is a whole number from 0."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _INT64:
         raise Wrong(f"takes a whole number, not {_kind(value)}")
     return value
 
 
 def number(value: Any) -> int:
-    """A whole number from 1."""
+    """Return *value* if it is a whole number from 1."""
     if count(value) < 1:
         raise Wrong("takes a number from 1")
     return int(value)
 
 
 def seconds(value: Any) -> float:
-    """A length of time in seconds."""
+    """Return *value*, a number of seconds from 0, as a float."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < _INT64:
         raise Wrong(f"takes seconds, not {_kind(value)}")
     return float(value)
 
 
 def moment(value: Any) -> datetime:
-    """A time in UTC, to the second."""
+    """Return *value* if it is a time in UTC without fractions of a second."""
     if not isinstance(value, datetime) or value.utcoffset() != _NO_OFFSET or value.microsecond:
         raise Wrong("takes a time in UTC to the second, such as 2026-11-23T10:12:13Z")
     return value.replace(tzinfo=timezone.utc)
 
 
 def texts(value: Any) -> tuple[str, ...]:
-    """An array of text."""
+    """Return *value*, an array of texts, as a tuple."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
         raise Wrong("takes an array of text")
     return tuple(value)
 
 
 def word_set(value: Any) -> tuple[str, ...]:
-    """An array of different texts, in order."""
+    """Return *value*, a sorted array of different texts, as a tuple."""
     found = texts(value)
     if len(found) > 1 and list(found) != sorted(set(found)):
         raise Wrong("takes an array of different texts, sorted")
@@ -88,9 +88,10 @@ def word_set(value: Any) -> tuple[str, ...]:
 
 
 def metadata(value: Any) -> dict[str, Any]:
-    """A table of numbers, text, booleans, times, tables, and lists of one of these kinds, at most 8 deep.
+    """Return *value*, a table that can be metadata, as a dict.
 
-    Raises Wrong with the path of the wrong value.
+    It may hold numbers, text, booleans, times, tables, and lists, at most 8 deep; a list with tables holds only tables.
+    The error has the path of the invalid value.
     """
     if not isinstance(value, (dict, Mapping)):  # dict comes first, because checking for Mapping is slow
         raise Wrong(f"takes a table, not {_kind(value)}")
