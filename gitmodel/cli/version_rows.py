@@ -60,7 +60,7 @@ def _with_authors(
             **{n: getattr(one, n, None) for n in AUTHORSHIP_NAMES},
         }
 
-    shape = kind.shape._replace(fields={**kind.shape.fields, **dict.fromkeys(AUTHORSHIP_NAMES, "")})
+    shape = replace(kind.shape, fields={**kind.shape.fields, **dict.fromkeys(AUTHORSHIP_NAMES, "")})
     return replace(kind, shape=shape, fields=fields)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from gitmodel.frozen import Frozen
 
 
-class Shape(NamedTuple):
+class Shape(Frozen):
     """An object in the output of commands: its *fields* and descriptions of their values, in order."""
 
     name: str
