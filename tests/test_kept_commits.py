@@ -192,7 +192,7 @@ class TestDirty:
         assert git(repo, "show", f"{stored}:deep/er/model.py") == "x"
         assert not (repo / ".git" / "called").exists()
 
-    def test_a_snapshot_that_is_too_large_is_refused_with_its_largest_files(self, repo, capsys, git):
+    def test_the_refusal_of_a_snapshot_that_is_too_large_names_its_largest_files(self, repo, capsys, git):
         set_policy(repo, "snapshot")
         git(repo, "config", "gitmodel.snapshotLimit", "2k")
         (repo / "weights.bin").write_bytes(b"x" * 3_000)

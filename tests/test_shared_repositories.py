@@ -119,7 +119,7 @@ def test_every_file_of_a_shared_repository_has_the_permissions_of_the_setting(tm
 
 
 @needs_root
-def test_pipelines_of_two_users_share_the_journal_of_runs_and_the_cache(users):
+def test_two_users_can_run_pipelines_in_turn_in_a_shared_repository(users):
     top, ada, bob = users
     repo = begin(top, ada, "group")
     (repo / "flow.py").write_text(FLOW)

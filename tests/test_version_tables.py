@@ -175,7 +175,9 @@ def test_the_result_of_find_versions_can_become_rows_and_a_data_frame(client):
     assert "<td>0.97</td>" in found._repr_html_()
 
 
-def test_a_search_with_at_or_in_a_transaction_finds_the_versions_of_that_state(client, git, code_repo, capsys):
+def test_a_search_finds_new_versions_of_its_transaction_and_with_at_only_versions_of_that_commit(
+    client, git, code_repo, capsys
+):
     before = git(code_repo, "rev-parse", "gitmodel")
     with client.transaction("Create another") as change:
         change.get_model("wine").create_version(metadata={"accuracy": 0.99})

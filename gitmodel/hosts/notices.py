@@ -45,7 +45,7 @@ class Receiver(Frozen):
 
 
 def read_receiver(environ: Mapping[str, str], config: Mapping[str, str]) -> Receiver | None:
-    """Return the receiver that variables or the git settings of this machine name; None if there is none.
+    """Return the receiver of notices, from environment variables or the git settings of this machine; None if not set.
 
     Raises UsageError for an address that is no URL of http or https, or holds a user or a password.
     """

@@ -278,7 +278,7 @@ def test_gates_and_filters_cannot_read_what_the_source_says_about_a_version(stor
         client.add_gate("production", "mine", "imported.author == 'ada'")
 
 
-def test_check_refuses_claims_of_a_source_without_the_source(store, client, code_repo, git, tmp_path):
+def test_check_refuses_a_record_that_says_imported_but_not_from_which_source(store, client, code_repo, git, tmp_path):
     store.version(1)
     run_import(store, client)
     tree = tmp_path / "tree"

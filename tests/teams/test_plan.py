@@ -289,7 +289,7 @@ class TestContents:
         ],
         ids=["a NUL", "not UTF-8", "too long", "too many lines", "data"],
     )
-    def test_a_plan_compares_other_artifacts_only_by_their_digests(self, texts, old, new, kinds):
+    def test_a_plan_compares_data_and_artifacts_that_are_not_short_texts_only_by_digest(self, texts, old, new, kinds):
         (change,) = texts(old, new, **kinds).changes
         assert change.texts == ()
         assert [row.name for row in (*change.artifacts, *change.datasets)] == ["config"]

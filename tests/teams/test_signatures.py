@@ -665,7 +665,7 @@ class TestOpenPGP:
 
 
 class TestWithoutAClone:
-    def test_a_service_by_url_reads_a_signed_stage_from_the_branch(self, ada, repo, keys):
+    def test_a_service_by_url_compares_the_tag_of_a_signed_stage_with_the_branch(self, ada, repo, keys):
         promote(ada)
         with Client(repo.as_uri()) as service:
             version = service.get_version("iris@production")

@@ -69,7 +69,7 @@ class PushedRefs:
             if own != seen:
                 self.local.move([move for move in own if move not in seen], message)
             left = self._push(pushed)
-            if seen:  # the refs that the server accepted
+            if seen:  # kept only after the push, which raises an error if the server refuses
                 self.local.move(seen, message)
         return left
 

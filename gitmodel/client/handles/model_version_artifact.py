@@ -108,7 +108,7 @@ class Model(ModelHandle):
     def list_versions(self, *, filter: str = "", limit: int | None = None, offset: int = 0) -> Versions:
         """Return the versions that match *filter*, oldest first. Skips *offset*, then returns at most *limit*.
 
-        Raises NotFound, and UsageError for an invalid filter or a negative *limit* or *offset*.
+        Raises NotFound if the model does not exist, UsageError for an invalid filter or a negative *limit* or *offset*.
         """
         opened = self._registered()
         list = partial(version_lists.list_versions, opened.writer, self._ref, filter=filter, limit=limit, offset=offset)

@@ -70,7 +70,7 @@ class VersionMethods(OpenedClient):
     ) -> Iterator[VersionView | Invalid]:
         """Yield the versions of *model* that match *filter* as values, newest first, and an error for a damaged one.
 
-        Raises NotFound, and UsageError for an invalid filter or a negative *limit* or *offset*.
+        Raises NotFound if the model does not exist, UsageError for an invalid filter or a negative *limit* or *offset*.
         """
         from gitmodel.registry.lists import version_lists
 
@@ -108,7 +108,8 @@ class VersionMethods(OpenedClient):
         [('iris', 7, 0.97), ('wine', 2, 0.93)]
         >>> best.to_pandas()                                                             # doctest: +SKIP
 
-        Raises NotFound, and UsageError for an invalid filter, a key that no version has, or a negative *limit*.
+        Raises NotFound if the model does not exist, UsageError for an invalid filter, a key that no version has, or a
+        negative *limit*.
         """
         from gitmodel.client.tables.version_table import VersionTable
 

@@ -284,7 +284,8 @@ def plan_alias(snapshot: Snapshot, model: str, number: int, alias: str, *, reaso
 def plan_alias_removal(snapshot: Snapshot, model: str, alias: str, *, reason: str = "") -> Change[Promotion]:
     """Remove *alias* of *model*, which may be a former name. Raises NotFound if the alias does not exist.
 
-    If *alias* cannot be an alias, as the name of a stage, only removes the file, which readers ignore.
+    If *alias* cannot be an alias, for example because it is the name of a stage, only removes its file, which readers
+    ignore.
     """
     model = snapshot.current_name(model)
     snapshot.model(model)

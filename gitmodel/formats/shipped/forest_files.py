@@ -126,7 +126,7 @@ def light_file(content: io.BytesIO) -> LightFile:
 
 
 def fill(model: Any, light: LightFile) -> bool:
-    """Fill the trees of *model*, which was loaded from *light*. Returns False if some trees were not found."""
+    """Fill the trees of *model*, which was loaded from *light*. Returns False if *model* lacks some of them."""
     found = [part for part in tree_arrays.parts(model) if tree_arrays.is_decision_tree(part) and part.n_features < 0]
     for tree in found:
         if tree.capacity:  # not a light tree: __setstate__ would write beyond its nodes

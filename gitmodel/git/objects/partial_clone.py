@@ -135,7 +135,10 @@ class PartialCloneFiles(CommitFiles):
         self._lazy_trees.ensure(files if entry.id in files and len(files) <= _FEW else [entry.id])
 
     def _beside(self, wanted: Iterable[str]) -> Iterator[str]:
-        """Yield the other versions of the models in *wanted*, because a reader of many versions usually reads all."""
+        """Yield the paths of all versions of the models whose version files are in *wanted*.
+
+        The caller fetches them together, because it usually reads all versions of a model.
+        """
         folders = {path.partition("/versions/")[0] for path in wanted if "/versions/" in path}
         for folder in folders:
             yield from (path for path, _ in self.walk(f"{folder}/versions"))

@@ -27,8 +27,8 @@ from gitmodel.git.running.failures import GitError, Moved, translate
 from gitmodel.git.running.process import Git
 from gitmodel.git.running.silence_timeout import end_program
 
-# A write within this many seconds after another write starts a kept process. gitmodel uses the process for at most the
-# same time.
+# If a write follows another within this many seconds, gitmodel starts a git process for it, and keeps it for further
+# writes for at most the same time.
 _BURST = 1.0
 _MESSAGE = "gitmodel: one of several changes within a second"
 

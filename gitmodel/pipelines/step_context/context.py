@@ -263,7 +263,7 @@ class PlannedVersion:
 class StepContext:
     """The context of a running step: its run, its pipeline, and the model version on which it works.
 
-    *depends_on_run* is True if the step read a fact that differs between runs. Then gitmodel does not cache its result.
+    *depends_on_run* is True if the step read a value that is different in each run, so that its result is not cached.
     *left_out* has the fields that gitmodel does not record because they looked like credentials, each with the kind of
     credential.
     """

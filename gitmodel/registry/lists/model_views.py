@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 # The number of models that are read together. Their trees and records fit into the caches.
 _TOGETHER = 100
-# Of a model with more versions, only the newest record is read ahead, because the index may know the number of
-# versions.
+# If a model has more versions than this, only the record of its newest version is read in advance. The others would
+# only be needed to count the versions, and the index may know the count.
 _FEW_VERSIONS = 100
 
 SORT_KEYS = ("name", "created", "latest", "versions", "updated")

@@ -45,8 +45,9 @@ def find_garbage(
 ) -> Garbage:
     """Find objects in *store* that no registry in *repositories* needs and that are older than *grace_days*.
 
-    Manifests are read from *readers*; *now* is in seconds since 1970. Purged objects are garbage even if they are
-    recent. Raises Invalid if a record cannot be read, because that record could need any object.
+    *readers* is the store from which manifests of folders are read, because *store* can lack some. *now* is in seconds
+    since 1970. Purged objects are garbage even if they are recent. Raises Invalid if a record cannot be read, because
+    that record could need any object.
     """
     # The store is listed before the records are read, so that the list lacks objects that are uploaded in the meantime.
     objects = list(store.origin.objects())

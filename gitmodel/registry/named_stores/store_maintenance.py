@@ -1,4 +1,4 @@
-"""Maintaining artifact stores by name: copy a store, collect garbage, purge artifacts."""
+"""Copying artifact stores, collecting their garbage and purging artifacts. Callers give the names of stores."""
 
 from __future__ import annotations
 

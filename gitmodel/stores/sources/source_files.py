@@ -224,7 +224,7 @@ def _walk(root: Path, follow_links: Path | None) -> Iterator[SourceFile]:
 
 
 def _refuse_folder_link(path: Path, place: Path, follow_links: Path | None) -> None:
-    """Raise UsageError for the link *path* to the folder *place* without *follow_links*, Refused for `.git`."""
+    """Refuse the link *path* to the folder *place*: UsageError if *follow_links* is None, Refused if it is `.git`."""
     if follow_links is None:
         raise UsageError(
             f"{_shown(path)} is a link to a folder",

@@ -109,7 +109,7 @@ def _tag_faults(repository: Repository, tip: Oid | None, ref: StageRef, update: 
     elif judged.target != (due := parse_tag(wanted.data).target):
         yield f"is at {judged.target[:10]}, and the branch changed {ref.stage} last at {due[:10]}"
     elif not repository.tags.agrees(ref, found.id, wanted):
-        yield f"is not {wanted.id[:10]}, the tag that follows from the branch, and has no signature that counts"
+        yield f"is not the tag {wanted.id[:10]} that gitmodel makes from the branch, and has no signature that counts"
     else:
         try:
             signed = snapshot.registry().rule(ref.stage).signed

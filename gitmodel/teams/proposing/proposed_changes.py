@@ -72,9 +72,10 @@ def plan_proposed(repository: Repository, wanted: ProposedChanges) -> Iterator[C
 
 
 def confirm_renumbered(repository: Repository, wanted: ProposedChanges) -> ProposedChanges:
-    """Return *wanted* with its renumbered references marked.
+    """Return *wanted*. If the user confirms renumbered references, each of them is marked as confirmed.
 
-    Raises UsageError if *wanted* confirms renumbered references although it has none.
+    If the user confirms (`wanted.renumbered`) although no reference was renumbered, marks all, so that planning raises
+    UsageError.
     """
     if not wanted.renumbered:
         return wanted

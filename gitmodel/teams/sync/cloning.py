@@ -32,7 +32,7 @@ class RemoteView(Frozen):
 
 
 def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
-    """Clone the repository at *url*, code and registry, into *folder* (default: the name in the URL); return it.
+    """Clone the code and the registry at *url* into *folder* (default: the name in the URL), and return the folder.
 
     If the metadata branch is the default branch of the remote, only the files at its top are checked out.
 
