@@ -10,7 +10,8 @@ from gitmodel.frozen import Frozen
 # Servers and terminals cut or refuse longer addresses.
 LONGEST_ADDRESS = 4_000
 KINDS = ("github", "gitlab", "forgejo", "bitbucket")
-# Words in the name of a host that tell its kind. For other hosts, `git config gitmodel.host` sets it.
+# Words in a host's name that reveal the host's kind. If a name has none of them, `git config gitmodel.host` sets the
+# kind.
 _WORDS = {
     "github": "github",
     "gitlab": "gitlab",
@@ -25,16 +26,17 @@ _SCP = re.compile(r"(?:[^/:@]+@)?(?P<host>[^/:@]+):(?!/)(?P<path>.+)")
 
 
 class Host(Frozen):
-    """A repository on a git host: a *kind* of `KINDS`, the *site* (URL of the host), the *path* of the repository."""
+    """A repository on a git host: the host's *kind* (one of `KINDS`), its URL *site*, the repository's *path* there."""
 
     kind: str
     site: str
     path: str
 
     def new_pull_request(self, base: str, branch: str, title: str = "", text: str = "") -> str:
-        """Return the URL of the page that opens a pull request of *branch* to *base*.
+        """Return the URL of the page on which a person opens a pull request from *branch* into the branch *base*.
 
-        The URL includes *text* if the host supports this and the URL is not longer than `LONGEST_ADDRESS`.
+        The page shows *title*, and also the description *text* if the host can take it from the URL and the URL is not
+        longer than `LONGEST_ADDRESS`.
 
         >>> find_host("git@github.com:org/models.git").new_pull_request("gitmodel", "propose/iris/production/4-1a2b3c4")
         'https://github.com/org/models/compare/gitmodel...propose/iris/production/4-1a2b3c4?expand=1'
@@ -44,9 +46,10 @@ class Host(Frozen):
         return whole if len(whole) <= LONGEST_ADDRESS else self._new_request(base, branch, said, "")
 
     def push_options(self, base: str, title: str, text: str) -> tuple[str, ...]:
-        r"""Return the push options that make the host open a merge request to *base*; only GitLab has them.
+        r"""Return options of `git push` that make GitLab open a merge request into *base*; () for other hosts.
 
-        An option is one line. In the description, GitLab reads `\n` as a line break.
+        *text* is the description of the merge request. An option of `git push` cannot contain line breaks. Each line
+        break of *text* is replaced by a backslash and an n, which GitLab reads as a line break.
 
         >>> find_host("https://gitlab.com/org/models").push_options("gitmodel", "Promote it", "a\nb")[-1]
         'merge_request.description=a\\nb'
@@ -85,7 +88,7 @@ class Host(Frozen):
         return self._compared(old, new)
 
     def commit(self, id: str) -> str:
-        """Return the URL of the page of the commit *id*.
+        """Return the URL of the host's page about the commit *id*.
 
         >>> find_host("https://gitlab.example.org/team/code").commit("a" * 7)
         'https://gitlab.example.org/team/code/-/commit/aaaaaaa'
@@ -94,7 +97,7 @@ class Host(Frozen):
         return f"{self.site}/{self.path}/{inner}/{_quoted(id)}"
 
     def pull_request(self, request: str) -> str:
-        """Return the URL of the page of a pull or merge request such as "#12" or "!12".
+        """Return the URL of the host's page about the pull or merge request *request*, such as "#12" or "!12".
 
         >>> find_host("https://gitlab.example.org/team/models").pull_request("!12")
         'https://gitlab.example.org/team/models/-/merge_requests/12'
@@ -107,11 +110,12 @@ class Host(Frozen):
 
 
 def find_host(url: str, kind: str = "") -> Host | None:
-    """Return the host and repository of a remote's *url*.
+    """Return the git host and repository at *url*, the URL of a remote.
 
-    *kind* is the kind of the host if its name does not reveal it.
+    *kind*, one of `KINDS`, says what kind of host it is; "" means that the host's name reveals the kind.
 
-    Returns None for a path and for an unknown host. User names and passwords of the URL are left out.
+    Returns None if *url* is a path, or if neither *kind* nor the host's name says what kind of host it is. The result
+    does not contain the user name and password in *url*.
 
     >>> find_host("https://ada:secret@git.example.org:8443/org/models.git", kind="forgejo")
     Host(kind='forgejo', site='https://git.example.org:8443', path='org/models')

@@ -1,4 +1,4 @@
-"""Requests of a CI job to its git host: writing a comment, and checking if a commit was approved.
+"""Requests of a CI job to its git host: writing a comment on a pull request, and checking if a commit was approved.
 
 The interfaces are GitHub's REST API (2022-11-28), which Forgejo follows below `/api/v1`, and GitLab's API v4.
 """
@@ -22,14 +22,16 @@ from gitmodel.hosts.requests import open_without_redirects
 _TIMEOUT = 30
 _PAGE = 100
 _MOST_PAGES = 30
-# GitHub allows 65,536 characters.
+# The maximum length of a comment. GitHub allows 65,536 characters; the rest is for the sentence at the end of a
+# shortened one.
 _LONGEST = 60_000
 
 
 class CiJob(Frozen):
-    """The current CI job: the *kind* of host, the address of its *api*, and the *repository* as the API names it.
+    """The current CI job: the *kind* of its git host, the URL of the host's *api*, and its *repository* there.
 
-    *pull_request* is its number, 0 if the job runs for none.
+    *pull_request* is the number of the pull request for which the job runs, 0 if it runs for none. *token* authorizes
+    the requests to the API.
     """
 
     kind: str
@@ -40,7 +42,7 @@ class CiJob(Frozen):
 
 
 def read_job(environ: Mapping[str, str]) -> CiJob:
-    """Return the job that the CI variables of GitLab or of GitHub, which Forgejo sets too, describe.
+    """Return the current job, from the variables that GitLab or GitHub sets in *environ*. Forgejo sets those of GitHub.
 
     The token is `GITMODEL_HOST_TOKEN`, or else `GITHUB_TOKEN`. Raises UsageError outside of a job.
     """
@@ -62,9 +64,12 @@ def read_job(environ: Mapping[str, str]) -> CiJob:
 
 
 def put_comment(job: CiJob, text: str, marker: str) -> None:
-    """Write *text*, which starts with *marker*, as a comment of the job's pull request, or edit the existing comment.
+    """Write *text*, which starts with *marker*, as a comment on the job's pull request.
 
-    Raises UsageError if the job has no pull request, Refused, Unreachable.
+    If a comment that starts with *marker* exists, its text is replaced. A *text* that is too long is shortened.
+
+    Raises UsageError if the job does not run for a pull request, Refused if the host refuses the comment, and
+    Unreachable if the host does not answer.
     """
     if not job.pull_request:
         raise UsageError("this job does not run for a pull request", hint="run it on the event pull_request")
@@ -83,9 +88,12 @@ def put_comment(job: CiJob, text: str, marker: str) -> None:
 
 
 def is_approved(job: CiJob, commit: Oid, branch: str) -> bool:
-    """Return True if *commit* came to *branch* by a merged pull request whose last commit another user approved.
+    """Return True if *commit* came to *branch* by a pull request that a user other than its author approved.
 
-    Raises Refused or Unreachable if the host does not answer.
+    The pull request must be merged. On GitHub and Forgejo, the user must have approved the last commit of the pull
+    request.
+
+    Raises Refused if the host refuses to answer, Unreachable if it cannot be reached.
     """
     find = {"github": _github_requests, "forgejo": _forgejo_requests, "gitlab": _gitlab_requests}[job.kind]
     return any(find(job, commit, branch))
@@ -112,7 +120,10 @@ def _gitlab_requests(job: CiJob, commit: Oid, branch: str) -> list[bool]:
 
 
 def _is_reviewed(job: CiJob, request: Mapping[str, Any]) -> bool:
-    """Return True if another user than the author approved the last commit, and no newest review requests changes."""
+    """Return True if a user other than the author approved the last commit of the pull request *request*.
+
+    Only the newest review of each user counts. Returns False if one of these reviews requests changes.
+    """
     head, author = request.get("head", {}).get("sha"), request.get("user", {}).get("login")
     words: dict[str, Mapping[str, Any]] = {}
     for review in _list(job, f"pulls/{request['number']}/reviews"):
@@ -122,7 +133,8 @@ def _is_reviewed(job: CiJob, request: Mapping[str, Any]) -> bool:
         who
         for who, review in words.items()
         if review["state"] == "APPROVED" and review.get("commit_id") == head and who != author
-        # Only Forgejo has these keys. They mean: an authorized reviewer, a valid review, of the current commit.
+        # Only Forgejo sends these keys: `official` means that the reviewer is authorized, `dismissed` that the review
+        # was withdrawn, `stale` that it is of an earlier commit.
         and review.get("official", True) and not review.get("dismissed") and not review.get("stale")
     ]  # fmt: skip
     return bool(approving) and not any(
@@ -135,21 +147,22 @@ def _base(request: Mapping[str, Any]) -> str:
 
 
 def _list(job: CiJob, path: str) -> list[dict[str, Any]]:
-    """Return all items of a list that the host returns in pages."""
+    """Return all items of the list at *path* of the API, which the host returns in pages."""
     items: list[dict[str, Any]] = []
     for page in range(1, _MOST_PAGES + 1):
         found = _ask(job, "GET", f"{path}?per_page={_PAGE}&limit={_PAGE}&page={page}", missing=[])
         items += found
-        # only an empty page is the last, because a host may return fewer items than requested
+        # Read until a page is empty: a page with fewer items than requested may not be the last, because hosts limit
+        # pages.
         if not found:
             break
     return items
 
 
 def _ask(job: CiJob, method: str, path: str, body: Mapping[str, Any] | None = None, *, missing: Any = None) -> Any:
-    """Send a request to the host and return its answer.
+    """Send a request for *path*, below the repository in the API, to the host and return the decoded answer.
 
-    If the host answers 404, returns *missing*, or raises an error if *missing* is None.
+    If the host answers 404 (not found), returns *missing*; raises Refused if *missing* is None.
     """
     gitlab = job.kind == "gitlab"
     where = f"projects/{quote(job.repository, safe='')}" if gitlab else f"repos/{quote(job.repository)}"

@@ -1,4 +1,4 @@
-"""Reviews that the git host confirms. A merge commit alone is no proof, because every user who may push can make it."""
+"""Asks the git host which commits were reviewed. A merge commit proves no review: all who may push can make one."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ Objection = Callable[[Snapshot, StageRef], Refusal | None]
 
 
 class HostApprovals(Collection[str]):
-    """The commits that the host reports as approved, or for which the caller has *vouched*.
+    """The ids of approved commits: those in *vouched*, and those that the git host of *job* reports as approved.
 
-    The host is asked once for each commit, on first use. Raises Unreachable or Refused if the host does not answer.
+    `commit in approvals` asks the host about a commit once, and remembers the answer. It raises Unreachable if the host
+    cannot be reached, Refused if the host refuses to answer. Iteration yields only commits that are known to be
+    approved.
     """
 
     def __init__(self, repository: Repository, job: CiJob, vouched: Collection[str] = ()) -> None:
@@ -48,10 +50,12 @@ class HostApprovals(Collection[str]):
 
 
 def objection_by(repository: Repository, approved: HostApprovals) -> Objection:
-    """Return a function that returns the host's objection to a change of a `proposal_only` stage, or None.
+    """Return a function that says why the host does not confirm the newest change of a `proposal_only` stage.
 
-    That function returns None for a commit in *approved*, and for a commit signed by a signer whom its parent lists.
-    The same must be true for every change of the stage's rules since it became `proposal_only`.
+    That function returns None if there is no objection: if the commit of the change is in *approved*, if it is signed
+    by a signer who is listed in its first parent, or if it is a rollback that the rules allow without a review. It also
+    objects if a commit changed the rules of the stage while the stage was `proposal_only` or `signed`, and no later
+    change of the rules is approved or signed in this way.
     """
 
     def objection(snapshot: Snapshot, ref: StageRef) -> Refusal | None:
@@ -81,7 +85,8 @@ def _is_seen(repository: Repository, commit: Oid, approved: HostApprovals) -> bo
 
 
 def _rules_fault(repository: Repository, tip: Oid, stage: str, approved: HostApprovals) -> str:
-    """Return the reason why the rules of *stage* at *tip* may have been loosened without approval, or ""."""
+    """Return why the rules of *stage* at the commit *tip* may have been loosened without approval; "" if there is no
+    reason."""
     for commit in commits_changing(repository.git, tip, paths.REGISTRY):
         parents = repository.commits.read(commit).parents
         if not parents:
@@ -97,7 +102,11 @@ def _rules_fault(repository: Repository, tip: Oid, stage: str, approved: HostApp
 
 
 def _returns(repository: Repository, commit: Oid, ref: StageRef, rule: StageRule, approved: HostApprovals) -> bool:
-    """Return True if *commit* restores a holder that an approved change put into the stage, and *rule* allows this."""
+    """Return True if *rule* allows *commit* to roll the stage *ref* back without a review.
+
+    The rule must allow direct rollbacks, and an earlier change that is in *approved* or signed must have put the same
+    version with the same artifacts into the stage.
+    """
     record = repository.snapshot_at(commit).recorded(ref.model, ref.stage)
     if rule.rollback != "direct" or record is None:
         return False

@@ -7,27 +7,31 @@ import re
 from collections.abc import Iterable, Mapping
 
 HOSTS = ("github", "gitlab", "forgejo")
-# The places where a CI job can publish the pages of the registry: nowhere; as an artifact of the job; on the pages of
-# the host, which Forgejo does not have.
+# The places where a CI job can publish the registry's pages: nowhere ("none"), as an artifact of the job, or
+# ("publish") on the host's own web pages, which Forgejo does not have.
 NO_SITE, ARTIFACT, PUBLISHED = SITES = ("none", "artifact", "publish")
 CODEOWNERS = "CODEOWNERS"
-# Additions below this line are kept. On hosts, the last matching line counts.
+# When gitmodel generates a file again, it keeps the text below this line. The line is the last part of the file,
+# because hosts use the last line of CODEOWNERS that matches a path.
 OWN_PART = "# What follows is yours, and stays as it is.\n"
 _MARK = re.compile(r"# Made by `git model init --ci ([a-z]+)`, sha256:([0-9a-f]{64})\.\n")
-# The package that pip installs in jobs. It is pinned, so that a package index cannot deliver other bytes.
+# Patterns of the package that pip installs in CI jobs. `_INSTALL` allows only a full commit id or a version with
+# hashes, so that a package index cannot deliver other bytes.
 _PACKAGE = r"gitmodel(?:\[[a-z0-9]+(?:,[a-z0-9]+)*\])?"
 _REPOSITORY = r"git\+(?:https://|ssh://(?:[a-z_][a-z0-9_-]*@)?|file:///)[A-Za-z0-9][A-Za-z0-9._~/:+-]*"
 _INSTALL = re.compile(
     rf"(?:{_PACKAGE} ?@ ?)?{_REPOSITORY}@(?:[0-9a-f]{{64}}|[0-9a-f]{{40}})"
     rf"|{_PACKAGE}==[0-9][A-Za-z0-9.!+_-]*(?: --hash=sha(?:256|384|512):[0-9a-f]{{64,128}})+"
 )
-_MOST_WILDCARDS = 4  # matching more wildcards could take long
+_MOST_WILDCARDS = 4  # `_matches` refuses patterns with more: the regular expression could take very long
 _ACCOUNT = re.compile(r"@[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:/[A-Za-z0-9._-]+)*")
 _MAIL = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 
 
 def marked(kind: str, text: str) -> str:
-    r"""Return *text* below a line with its origin and digest, so that manual changes are detected.
+    r"""Return *text* below a line that says that gitmodel generated it for the host *kind*, and that has its digest.
+
+    By the digest, `is_untouched` detects that people changed the text.
 
     >>> is_untouched(marked("github", "on: push\n")), is_untouched(marked("github", "on: push\n") + "# mine\n")
     (True, False)
@@ -36,25 +40,25 @@ def marked(kind: str, text: str) -> str:
 
 
 def made_for(text: str) -> str:
-    """Return the host for which a file with *text* was generated, "" if it was not generated."""
+    """Return the kind of host for which gitmodel generated the file content *text*; "" if it did not generate it."""
     found = _MARK.match(text)
     return found[1] if found else ""
 
 
 def is_untouched(text: str) -> bool:
-    """Return True if *text* is as `marked` wrote it, apart from the user's part at its end."""
+    """Return True if *text* is as `marked` returned it. The part that people added below `OWN_PART` may differ."""
     found = _MARK.match(text)
     return found is not None and _digest(text[found.end() :].partition(OWN_PART)[0]) == found[2]
 
 
 def keep_own_part(new: str, old: str) -> str:
-    """Return *new* with the additions of people in *old* below the separating line."""
+    """Return the text *new* with the part of the text *old* that people added below the line `OWN_PART`."""
     _, line, own = old.partition(OWN_PART)
     return new + (own if line else "")
 
 
 def is_pinned(install: str) -> bool:
-    """Return True if *install*, an argument of pip, is a commit of a repository or a version with hashes.
+    """Return True if *install*, an argument of pip, names a full commit id of a repository, or a version with hashes.
 
     >>> is_pinned("gitmodel[s3] @ git+https://git.example.org/tools/gitmodel@" + "a" * 40)
     True
@@ -65,7 +69,7 @@ def is_pinned(install: str) -> bool:
 
 
 def installed_by(text: str) -> str:
-    """Return the package that a generated workflow file installs with pip, "" if it is not pinned.
+    """Return the package that pip installs in the generated workflow file *text*; "" if that package is not pinned.
 
     >>> installed_by('GITMODEL_INSTALL: "git+https://git.example.org/gitmodel@' + "b" * 40 + '"')[:40]
     'git+https://git.example.org/gitmodel@bbb'
@@ -74,7 +78,7 @@ def installed_by(text: str) -> str:
 
 
 def with_extra(install: str, extra: str) -> str:
-    """Return *install*, a pinned package of gitmodel, with one more *extra*.
+    """Return *install*, a pinned package of gitmodel, with *extra* added to its optional dependencies.
 
     >>> with_extra("git+https://git.example.org/gitmodel@1a2b", "ui")
     'gitmodel[ui] @ git+https://git.example.org/gitmodel@1a2b'
@@ -84,13 +88,13 @@ def with_extra(install: str, extra: str) -> str:
     if install.startswith("git+"):
         return f"gitmodel[{extra}] @ {install}"
     found = re.match(r"gitmodel(?:\[([^]]*)\])?", install)
-    assert found is not None  # a pinned package is gitmodel
+    assert found is not None  # the pattern `_INSTALL` allows no package other than gitmodel
     extras = [*filter(None, (found[1] or "").split(",")), extra]
     return f"gitmodel[{','.join(dict.fromkeys(extras))}]{install[found.end() :]}"
 
 
 def accounts_in(owner: str) -> tuple[str, ...]:
-    """Return the accounts of a host in the text *owner*: `@user`, `@org/team` or an e-mail address.
+    """Return the accounts on a git host that the text *owner* contains: `@user`, `@org/team` or an e-mail address.
 
     >>> accounts_in("Ada Example <ada@example.com>"), accounts_in("@org/vision"), accounts_in("the vision group")
     (('ada@example.com',), ('@org/vision',), ())
@@ -102,10 +106,11 @@ def accounts_in(owner: str) -> tuple[str, ...]:
 def code_owners(
     kind: str, rules: Iterable[str], owners: Iterable[str], by_model: Mapping[str, Iterable[str]], stages: Iterable[str]
 ) -> str:
-    """Return the text of CODEOWNERS.
+    """Return the text of CODEOWNERS for the host *kind*: the list of accounts that must approve changes, by path.
 
-    *owners* approve changes of the *rules* (paths), and of the stages of models without owners. *by_model* are the
-    accounts that approve changes of a model's *stages*, aliases and owners.
+    The accounts *owners* approve changes of the files and folders at the paths *rules*, and of the stages and aliases
+    of each model that is not in *by_model*. *by_model* maps the name of a model to the accounts that approve changes of
+    its *stages*, its aliases and its description. *stages* are the names of all stages.
     """
     of_all = tuple(owners)
     lines = [
@@ -122,7 +127,7 @@ def code_owners(
 
 
 def rule_owners(text: str) -> tuple[str, ...]:
-    """Return the owners of the registry in a generated CODEOWNERS.
+    """Return the accounts of the registry's owners, from the CODEOWNERS *text* that gitmodel generated.
 
     >>> rule_owners(code_owners("github", ["gitmodel.toml"], ["@org/registry"], {}, []))
     ('@org/registry',)
@@ -135,10 +140,10 @@ def rule_owners(text: str) -> tuple[str, ...]:
 
 
 def owners_of(text: str, path: str) -> tuple[str, ...]:
-    """Return the accounts that CODEOWNERS names for *path*, in the last line that matches.
+    """Return the accounts in the last line of the CODEOWNERS *text* whose pattern matches *path*.
 
-    Reads the patterns that `code_owners` writes, and patterns of gitignore with few wildcards. Skips other lines and
-    the headings of GitLab's sections.
+    Understands the patterns that `code_owners` writes, and other patterns in the syntax of gitignore if they have at
+    most 4 wildcards. Skips lines with other patterns, and the headings of GitLab's sections.
 
     >>> owners_of("* @org/all\\n/models/*/stages/ @org/ml # they decide", "models/iris/stages/production.toml")
     ('@org/ml',)
@@ -152,12 +157,12 @@ def owners_of(text: str, path: str) -> tuple[str, ...]:
 
 
 def _glob(pattern: str) -> str:
-    """Return the pattern of gitignore from which `code_owners` made the regular expression *pattern* for Forgejo."""
+    """Return *pattern*, a regular expression that `code_owners` wrote for Forgejo, in the syntax of gitignore."""
     return "/" + pattern.removesuffix(".*").replace("[^/]+", "*").replace("\\", "")
 
 
 def _matches(pattern: str, path: str) -> bool:
-    """Return True if the *pattern* of gitignore matches *path* or a folder above it."""
+    """Return True if *pattern*, in the syntax of gitignore, matches *path* or a folder that contains *path*."""
     if pattern.count("*") > _MOST_WILDCARDS:
         return False
     anchored = "/" in pattern.rstrip("/")
@@ -168,7 +173,10 @@ def _matches(pattern: str, path: str) -> bool:
 
 
 def _line(kind: str, path: str, accounts: tuple[str, ...]) -> str:
-    """Return a line of CODEOWNERS: GitHub and GitLab use patterns as in gitignore, Forgejo regular expressions."""
+    """Return the line of CODEOWNERS by which *accounts* own *path*.
+
+    The pattern in the line is as in gitignore for GitHub and GitLab, a regular expression for Forgejo.
+    """
     if kind != "forgejo":
         return " ".join((f"/{path}", *accounts))
     pattern = re.escape(path).replace(r"\*", "[^/]+").replace(r"\-", "-")

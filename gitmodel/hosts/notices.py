@@ -1,4 +1,4 @@
-"""Notices: a signed POST that tells a program of the team which stages and aliases changed.
+"""Notices: signed POST requests that tell a program of the team which stages and aliases changed.
 
 The signature has the form of GitHub's webhooks
 (https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries), which many receivers can verify.
@@ -28,9 +28,10 @@ _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class Receiver(Frozen):
-    """The address that gets notices, and the secret that signs the notices ("": no signature).
+    """The URL to which notices are sent, and the secret with which they are signed ("" means no signature).
 
-    An attempt waits *timeout* seconds for an answer, and all attempts together take at most *limit* seconds.
+    An attempt to send waits *timeout* seconds for an answer. All attempts for one notice together take at most *limit*
+    seconds.
     """
 
     url: str = field(repr=False)
@@ -40,14 +41,14 @@ class Receiver(Frozen):
 
     @property
     def shown(self) -> str:
-        """The host of the address. The rest may hold a token."""
+        """The host name in the URL, for messages. The rest of the URL is not shown, because it may contain a token."""
         return urlsplit(self.url).hostname or "the address"
 
 
 def read_receiver(environ: Mapping[str, str], config: Mapping[str, str]) -> Receiver | None:
     """Return the receiver of notices, from environment variables or the git settings of this machine; None if not set.
 
-    Raises UsageError for an address that is no URL of http or https, or holds a user or a password.
+    Raises UsageError if the address is not a URL of http or https, or if it contains a user name or a password.
     """
     url = environ.get("GITMODEL_NOTIFY_URL") or config.get("gitmodel.notify.url", "")
     if not url:
@@ -68,9 +69,10 @@ def read_receiver(environ: Mapping[str, str], config: Mapping[str, str]) -> Rece
 
 
 def send(receiver: Receiver, body: bytes) -> None:
-    """Post *body*, which is JSON, and try again after a temporary failure. Raises Unreachable.
+    """Post *body*, which is JSON, to *receiver*, and retry after a temporary failure. Raises Unreachable if this fails.
 
-    Ends after *limit* seconds at the latest: a thread sends, and is abandoned then.
+    Returns or raises after `receiver.limit` seconds at the latest: a daemon thread sends *body*, and is not waited for
+    longer.
     """
     problems: list[str] = ["no answer"]
     delivered = threading.Event()
@@ -93,11 +95,14 @@ def send(receiver: Receiver, body: bytes) -> None:
 
 
 class _NotDelivered(Exception):
-    """All attempts failed."""
+    """No attempt to post a notice succeeded."""
 
 
 def _send(receiver: Receiver, body: bytes, problems: list[str]) -> None:
-    """Post *body*, and add each problem to *problems*. Raises _NotDelivered."""
+    """Post *body* to *receiver*, and append the message of each failed attempt to *problems*.
+
+    Raises _NotDelivered if no attempt succeeded.
+    """
     for attempt in range(_ATTEMPTS):
         if attempt:
             time.sleep(_PAUSE * 2 ** (attempt - 1))

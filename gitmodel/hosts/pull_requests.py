@@ -1,4 +1,4 @@
-"""Pull requests: opening them with the host's program, or writing their text to a file for opening them by hand."""
+"""Pull requests: opening one with the host's command-line program, or writing its text to a file for a person."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from gitmodel.files.failures import writing
 from gitmodel.files.permissions import make_folder, share
 from gitmodel.hosts.addresses import Host
 
-# The program of each kind of host that opens pull requests, with its own login.
+# The command-line program of each kind of host that can open pull requests. It uses the login that the user gave it.
 PROGRAMS = {"github": "gh", "gitlab": "glab"}
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+")
 _LONGEST = 120.0
 
 
 def find_program(host: Host, environ: Mapping[str, str]) -> str:
-    """Return the path of the host's own program, "" if the host has none or it is not installed."""
+    """Return the path of the host's program in `PROGRAMS`; "" if the host has none or the program is not installed."""
     name = PROGRAMS.get(host.kind, "")
     return shutil.which(name, path=environ.get("PATH", os.defpath)) or "" if name else ""
 
@@ -30,9 +30,10 @@ def find_program(host: Host, environ: Mapping[str, str]) -> str:
 def open_request(
     host: Host, program: str, environ: Mapping[str, str], *, branch: str, base: str, title: str, text: str
 ) -> str:
-    """Open a pull request of *branch* to *base* with the program that `find_program` found. Returns its address.
+    """Open a pull request that merges *branch* into *base*, by the command-line program at *program*. Return its URL.
 
-    Runs `gh pr create` or `glab mr create` (see their manuals). Raises Unreachable with the program's own message.
+    *program* is the result of `find_program`. Runs `gh pr create` or `glab mr create` (see their manuals). If the
+    program fails, raises Unreachable with its message.
     """
     if host.kind == "github":
         where = f"{host.site.partition('://')[2]}/{host.path}"
@@ -57,7 +58,7 @@ def open_request(
 
 
 def find_address(said: str) -> str:
-    r"""Return the last URL in the output *said* of a program or host, "" if there is none.
+    r"""Return the last URL in *said*, the output of a program or of `git push`; "" if it has no URL.
 
     >>> find_address("remote: View merge request:\nremote:   https://gitlab.example.org/team/models/-/merge_requests/7")
     'https://gitlab.example.org/team/models/-/merge_requests/7'
@@ -67,11 +68,14 @@ def find_address(said: str) -> str:
 
 
 def keep_text(common_dir: Path, branch: str, text: str) -> Path:
-    """Write the *text* of a pull request of *branch* to a file for the person who opens it."""
+    """Write *text*, the description of a pull request of *branch*, to a file below *common_dir*, and return its path.
+
+    A person who opens the pull request on the host's page can copy the text from there.
+    """
     path = common_dir / "gitmodel" / "proposals" / f"{branch.removeprefix('propose/').replace('/', '-')}.md"
     with writing(path):
         make_folder(path.parent)
-        path.unlink(missing_ok=True)  # deleted first: another user's file cannot be overwritten
+        path.unlink(missing_ok=True)  # deleted and not overwritten, because the file may belong to another user
         path.write_text(text, encoding="utf-8")
         share(path, path.parent)
     return path

@@ -1,4 +1,4 @@
-"""Setting up a git host: workflow files and CODEOWNERS on the metadata branch, and advice on settings."""
+"""Setting up a git host: writing workflow files and CODEOWNERS to the metadata branch, and advice on its settings."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from gitmodel.hosts.codeowners import ARTIFACT, CODEOWNERS, HOSTS, NO_SITE, PUBL
 from gitmodel.registry.writing.transacting import transact
 
 NAMES = {"github": "GitHub", "gitlab": "GitLab", "forgejo": "Forgejo"}
-# Files that a later run updates.
+# The files that each `git model init --ci` generates again: for each kind of host, the path and the template of each
+# file.
 _KEPT = {
     "github": {".github/workflows/gitmodel.yml": "github.yml"},
     "gitlab": {".gitlab/gitmodel.yml": "gitlab.yml"},
     "forgejo": {".forgejo/workflows/gitmodel.yml": "forgejo.yml"},
 }
-# Files that are written once, for the team to edit.
+# The files that `git model init --ci` writes only if they do not exist, because the team edits them.
 _BEGUN = {
     "github": {".github/workflows/gitmodel-deploy.yml": "github-deploy.yml"},
     "gitlab": {".gitlab-ci.yml": "gitlab-ci.yml"},
     "forgejo": {".forgejo/gitmodel-deploy.sh": "forgejo-deploy.sh"},
 }
 _SITE_PARTS = {NO_SITE: (), ARTIFACT: ("site",), PUBLISHED: ("site", "publish")}
-# The maximum size of a CODEOWNERS file that hosts read. It has lines for each model.
+# The maximum size in bytes of a file that is read from the branch. CODEOWNERS can be large, because it has lines for
+# each model; hosts read no larger one.
 _LONGEST = 3 << 20
 _SPEC = (
     'name a full commit, --install "git+https://HOST/OWNER/gitmodel@COMMIT", or a version with its hash, '
@@ -40,9 +42,10 @@ _RULES = {"github": (".github/",), "gitlab": (".gitlab-ci.yml", ".gitlab/"), "fo
 
 
 class HostSetUp(Frozen):
-    """The result of the set-up: new files *written*, files *changed*, owners of models that are *unknown* to hosts.
+    """The result of `set_up`: the paths of new files (*written*) and of *changed* files, and the *unknown* owners.
 
-    *advice* lists the settings to enable on the host and the two identities to create.
+    An unknown owner is an owner of a model whose text contains no account of a git host. *advice* is a text for the
+    user: the settings to enable on the host, and the two identities to create there.
     """
 
     written: tuple[str, ...]
@@ -52,10 +55,13 @@ class HostSetUp(Frozen):
 
 
 class HostFiles(Frozen):
-    """The wanted files for the host *kind*. *owners* are the accounts responsible for the registry.
+    """The files that `set_up` should write for the host *kind*.
 
-    *install* is the package that pip installs in the jobs (`codeowners.is_pinned`), and *site* one of `SITES`. If one
-    of these is empty, its previous value is used. With *force*, files that were changed by hand are replaced.
+    *owners* are the accounts that are responsible for the registry.
+
+    *install* is the pinned package that pip installs in CI jobs (see `codeowners.is_pinned`). *site* is one of `SITES`.
+    If *owners*, *install* or *site* is empty, its value in the existing files is used. If *force* is True, files that
+    people changed or wrote are replaced.
     """
 
     kind: str
@@ -66,30 +72,35 @@ class HostFiles(Frozen):
 
 
 def set_up(repository: Repository, wanted: HostFiles) -> HostSetUp:
-    """Commit the files for a host to the metadata branch, unless they are up to date.
+    """Commit the files that *wanted* describes to the metadata branch. No commit is made if they are up to date.
 
-    Raises UsageError if a value in *wanted* is empty and has no previous value, and if the host cannot publish pages;
-    Conflict, without *force*, for a file that was changed by hand or not generated.
+    Raises UsageError if *owners* or *install* of *wanted* is empty and the existing files do not have it either, or if
+    *site* is "publish" and the host cannot publish pages. Raises Conflict if people changed or wrote one of the files,
+    unless *force* of *wanted* is True.
     """
     return transact(repository, _planned(repository, wanted))
 
 
 def check(repository: Repository, wanted: HostFiles, *, ask: bool) -> None:
-    """Raise the errors that `set_up` would raise. With *ask*, contact the remotes if there is no registry here."""
+    """Raise the errors that `set_up` would raise, and write nothing.
+
+    If this repository has no registry and *ask* is True, the registry is read from a remote.
+    """
     tip = repository.tip() or (repository.latest() if ask else None)
     _planned(repository, wanted)(repository.snapshot_at(tip))
 
 
 def check_given(owners: Collection[str], install: str) -> None:
-    """Raise UsageError if *install* is given and not pinned. The message also reports missing *owners*."""
+    """Raise UsageError if the package *install* is given but not pinned. The message also reports if *owners* is
+    empty."""
     if install and not codeowners.is_pinned(install):
         _refuse_missing(owners, install)
 
 
 def _refuse_missing(in_charge: Collection[str], install: str) -> None:
-    """Raise UsageError if *in_charge* (the owners) is empty or *install* is not pinned.
+    """Raise UsageError if *in_charge* (the registry's owners) is empty, or if the package *install* is not pinned.
 
-    The message reports both problems.
+    If both are wrong, the message reports both.
     """
     why, hints = [], []
     if not in_charge:
@@ -145,7 +156,11 @@ def _planned(repository: Repository, asked: HostFiles) -> Callable[[Snapshot], C
 
 
 def is_stale(repository: Repository) -> str:
-    """Return the host whose CODEOWNERS lacks current models, owners or stages; "" if it is up to date."""
+    """Return the kind of host for which CODEOWNERS should be generated again; "" if it is up to date.
+
+    It is out of date if it does not have the current models, owners and stages. Returns "" also if there is no
+    CODEOWNERS, or if people changed the generated part.
+    """
     snapshot = repository.snapshot()
     try:
         now = _text(repository, snapshot, CODEOWNERS) if snapshot.commit else None
@@ -166,7 +181,7 @@ def _code_owners(snapshot: Snapshot, kind: str, owners: Iterable[str], owned: Ma
 
 
 def _owned(snapshot: Snapshot) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """Return the accounts of each model's owners, and the owners that name no account."""
+    """Return the accounts of the owners by model, and "MODEL: OWNER" for each owner without an account."""
     owned, unknown = {}, []
     for model in snapshot.model_names():
         try:
@@ -204,20 +219,23 @@ def _text(repository: Repository, snapshot: Snapshot, path: str) -> str | None:
 
 
 def _with_site(repository: Repository, name: str, install: str, site: str) -> str:
-    """Return the template *name*, followed by those for the pages: `github.yml`, `github-site.yml`."""
+    """Return the text of the template *name*, such as `github.yml`, and of the templates that *site* adds.
+
+    Those for publishing pages are named like `github-site.yml`.
+    """
     kind, _, extension = name.partition(".")
     names = (name, *(f"{kind}-{part}.{extension}" for part in _SITE_PARTS[site]))
     return "".join(_template(repository, each, install, site) for each in names)
 
 
 def _kept_site(kind: str, text: str) -> str:
-    """Return the choice of `SITES` with which the workflow file *text* was generated."""
+    """Return the value of `SITES` with which the workflow file *text* for the host *kind* was generated."""
     sites = SITES if kind != "forgejo" else SITES[: SITES.index(PUBLISHED)]
     return [site for site in sites if all(_first_job(kind, part) in text for part in _SITE_PARTS[site])][-1]
 
 
 def _first_job(kind: str, part: str) -> str:
-    """Return the line that begins the job of the template *part*."""
+    """Return the line that begins the CI job in the template `KIND-PART.yml`, with a line break before and after it."""
     text = _read(f"{kind}-{part}.yml")
     return next(f"\n{line}\n" for line in text.splitlines() if re.fullmatch(r" *[a-z-]+:", line))
 
