@@ -20,10 +20,10 @@ _REMEDIES = {
 
 @contextmanager
 def writing(path: Path, *, outcome: str = "", or_else: str = "") -> Iterator[None]:
-    """If the block raises OSError, raise Unreachable instead: *path* cannot be written.
+    """If the block raises OSError, raise Unreachable instead, with a message that *path* cannot be written.
 
-    The hint depends on the error. It begins with *outcome*, which says what the failure left behind, and ends with
-    *or_else*, another remedy.
+    The hint names a remedy for the error. If they are given, the hint begins with *outcome*, such as "nothing was
+    changed", and ends with *or_else*, another remedy.
     """
     try:
         yield

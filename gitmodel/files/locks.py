@@ -1,7 +1,7 @@
 """Locks on files and folders, each held by one process at a time (`man 2 flock`).
 
-The operating system unlocks a file when its last descriptor is closed, at the latest when the process ends. So a lock
-file that another process can lock is a leftover of an ended process.
+The operating system unlocks a file when the locking process closes the file, at the latest when this process ends. So
+if another process can lock an existing lock file, the process that created the file has ended.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class NoLocks(OSError):
 
 
 def lock(descriptor: int) -> None:
-    """Lock an open file or folder; wait while another process holds its lock. Raises NoLocks."""
+    """Lock the open file or folder *descriptor*. Wait while another process has locked it. Raises NoLocks."""
     try:
         flock(descriptor, LOCK_EX)
     except OSError as error:
@@ -38,7 +38,7 @@ def lock(descriptor: int) -> None:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock an open file or folder; return False if another process holds its lock. Raises NoLocks."""
+    """Lock the open file or folder *descriptor*. Return False if another process has locked it. Raises NoLocks."""
     try:
         flock(descriptor, LOCK_EX | LOCK_NB)
     except BlockingIOError:
@@ -51,7 +51,8 @@ def try_lock(descriptor: int) -> bool:
 def create_locked(folder: Path, new_name: Callable[[], str], flags: int = os.O_RDWR) -> tuple[Path, int]:
     """Create and lock a file in *folder*, and return its path and descriptor. Creates the folder if it does not exist.
 
-    Calls *new_name* until it returns an unused name. Raises Unreachable.
+    Calls *new_name* until it returns a name that no file in *folder* has. *flags* are the flags of `os.open`. Raises
+    Unreachable if the file cannot be created or the file system does not support locks, and always on Windows.
     """
     if not _WRITES:
         raise Unreachable(
@@ -79,11 +80,11 @@ def create_locked(folder: Path, new_name: Callable[[], str], flags: int = os.O_R
                 ) from error
             if os.fstat(descriptor).st_nlink:
                 return path, descriptor
-            os.close(descriptor)  # another process deleted the file, because it was not locked yet
+            os.close(descriptor)  # another process deleted the file before this process locked it
 
 
 def open_locked(path: Path) -> int | None:
-    """Open and lock *path*; create the file and its folder if they are missing.
+    """Open and lock the file *path*, and return its descriptor. Creates the file and its folder if they are missing.
 
     Returns None if the file cannot be opened or locked, for example because another process holds its lock.
     """

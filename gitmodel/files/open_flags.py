@@ -1,4 +1,4 @@
-"""Flags of `os.open` under names that exist on Windows, too, where gitmodel only reads registries."""
+"""Flags of `os.open`. A flag that Windows does not have is 0 there. On Windows, gitmodel only reads registries."""
 
 from __future__ import annotations
 

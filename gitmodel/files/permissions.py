@@ -15,13 +15,16 @@ from pathlib import Path
 
 from gitmodel.files.open_flags import NOFOLLOW, NONBLOCK, RAW
 
-# If a folder has one of these bits, gitmodel shares its files, too. git sets the first bit for access by the group.
+# A folder with one of these bits is shared: gitmodel gives the files in it the permissions of the folder. git sets the
+# first bit on folders that a group may use.
 _SHARED = stat.S_ISGID | stat.S_IWGRP
 _DEEPEST = 3
 
 
 class SharedPermissions:
-    """Permissions that `core.sharedRepository` grants beyond the umask, or instead of the umask (`git help config`).
+    """The permissions that the value *setting* of `core.sharedRepository` grants to other users (`git help config`).
+
+    They extend the permissions that the umask allows, or replace these if the setting is an octal mode such as 0640.
 
     >>> oct(SharedPermissions("group").mode(0o100644)), oct(SharedPermissions("0640").mode(0o040755))
     ('0o664', '0o2750')
@@ -44,12 +47,12 @@ class SharedPermissions:
         bits = bits & ~0o777 | granted if self._instead else bits | granted
         if stat.S_ISDIR(mode):
             bits |= (bits & 0o444) >> 2
-            # Files that the group may read or write are created in the folder's group.
+            # With this bit, the operating system gives each new file in the folder the group of the folder.
             bits |= stat.S_ISGID if bits & 0o060 else 0
         return bits
 
     def make_folder(self, folder: Path) -> None:
-        """Create *folder* with the permissions of the setting, if it does not exist."""
+        """If *folder* does not exist, create the folder with the permissions of the setting."""
         try:
             folder.mkdir()
         except FileExistsError:
@@ -58,10 +61,10 @@ class SharedPermissions:
             os.chmod(folder, self.mode(os.stat(folder).st_mode))
 
     def faults(self, folder: Path) -> Iterator[tuple[Path, bool]]:
-        """Yield the folders below *folder*, and the files beside them, whose permissions differ from the setting.
+        """Yield *folder* and each folder or file below it that lacks permissions of the setting.
 
-        Each comes with True if this process may repair it. Skips files in the deepest folders: a store can have
-        millions of such files, and nobody changes them.
+        The second value of each pair is True if this process may change the permissions. Skips files in the deepest
+        folders: a store can have millions of such files, which users read and never change.
         """
         me = user_id()
         for path, state in _walk(folder, 0):
@@ -70,7 +73,7 @@ class SharedPermissions:
                 yield path, me in (0, state.st_uid)
 
     def repair(self, folder: Path) -> None:
-        """Give the permissions of the setting to those results of `faults` that this process may change."""
+        """Give the files and folders of `faults` the permissions of the setting, if this process may change them."""
         for path, own in list(self.faults(folder)):
             if own:
                 with suppress(OSError):
@@ -95,7 +98,10 @@ def make_folder(folder: Path) -> None:
 
 
 def open_file(path: Path, flags: int, mode: int = 0o666) -> int:
-    """Open *path* like `os.open`, not inheritable. A new file gets the permissions of its folder."""
+    """Open *path* like `os.open`. A new file gets the permissions of its folder.
+
+    Returns the descriptor, which child processes do not inherit.
+    """
     descriptor = os.open(path, flags | RAW, mode)
     if flags & os.O_CREAT:
         share(descriptor, path.parent)
@@ -103,7 +109,7 @@ def open_file(path: Path, flags: int, mode: int = 0o666) -> int:
 
 
 def open_regular(path: Path) -> int:
-    """Open the file *path* to read. Raises OSError for anything else: reading a pipe would block."""
+    """Open the file *path* to read. Raises OSError if *path* is no regular file, because reading a pipe can block."""
     descriptor = os.open(path, os.O_RDONLY | NONBLOCK | NOFOLLOW | RAW)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
@@ -112,9 +118,9 @@ def open_regular(path: Path) -> int:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Replace the file *path* atomically by *content*. A new file gets the permissions of its folder.
+    """Atomically replace the file *path* by a file with *content*, which gets the permissions of its folder.
 
-    Creates the folder if it does not exist. Raises OSError, without leaving a temporary file.
+    Creates the folder if it does not exist. If writing fails, deletes the temporary file and raises OSError.
     """
     make_folder(path.parent)
     temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}.tmp")
@@ -130,7 +136,8 @@ def replace_file(path: Path, content: bytes) -> None:
 def open_to_lock(path: Path) -> int:
     """Open *path* for locking, even if it is another user's read-only file.
 
-    Prefers a writable descriptor, which some network file systems need.
+    Opens the file for writing if possible, because some network file systems cannot lock a file that is open only for
+    reading.
     """
     try:
         return os.open(path, os.O_RDWR | RAW)
@@ -139,7 +146,7 @@ def open_to_lock(path: Path) -> int:
 
 
 def share(file: int | Path, folder: Path) -> None:
-    """Give *file* in *folder* the permissions of the folder, if the folder is shared."""
+    """If *folder* is shared (see `_SHARED`), give *file*, a path or descriptor of a file in it, its permissions."""
     try:
         above, state = os.stat(folder).st_mode, os.stat(file)
     except OSError:
@@ -155,7 +162,10 @@ def share(file: int | Path, folder: Path) -> None:
 
 
 def share_tree(folder: Path) -> None:
-    """Give *folder*, and all files and folders below it, the permissions of their folders."""
+    """Give *folder* the permissions of its parent, and each file and folder below it those of the folder it is in.
+
+    Does nothing if the parent is not shared (see `_SHARED`), or if another user owns *folder*.
+    """
     try:
         if not os.stat(folder.parent).st_mode & _SHARED or os.stat(folder).st_uid != user_id():
             return
@@ -194,7 +204,10 @@ def _walk(folder: Path, depth: int) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _granted(setting: str) -> tuple[int, bool]:
-    """Return the permissions of the setting, and True if they replace the umask (`git_config_perm`)."""
+    """Return the permissions that *setting* grants, and True if they replace those of the umask.
+
+    These are the rules of `git_config_perm` in git.
+    """
     if setting in ("group", "world", "all", "everybody", "umask", ""):
         return {"group": 0o660, "umask": 0, "": 0}.get(setting, 0o664), False
     if setting.isascii() and setting.isdigit() and not {"8", "9"} & {*setting}:

@@ -1,4 +1,6 @@
-"""Temporary folders: created when the first file needs them, or beside a target, on the same file system.
+"""Temporary folders. `TemporaryFiles` creates one when the first file needs it, `folder_beside` beside a target.
+
+A file beside the target is on the same file system, so it can become the target by a rename.
 
 A process that creates a folder beside a target locks this folder. A folder without a lock is left over from a killed
 process. The next process that creates a folder beside the same target deletes it. Windows cannot lock a folder, so
@@ -22,7 +24,9 @@ _NAME = re.compile(r"\.gitmodel-[0-9a-f]{16}\.tmp")
 
 
 class TemporaryFiles:
-    """A temporary folder, created in *within* for the first file in it, and deleted at the end of the block.
+    """A temporary folder, which the first call of `path` creates and the end of the `with` block deletes.
+
+    The folder is in the folder *within* (default: that of the system), and its name begins with *prefix*.
 
     >>> with TemporaryFiles("example-") as files:
     ...     files.path("one").name
@@ -42,7 +46,7 @@ class TemporaryFiles:
             self._folder.cleanup()
 
     def path(self, name: str) -> Path:
-        """Return the path of the file *name*, and create the folder first if necessary."""
+        """Return the path for the file *name* in the temporary folder. The first call creates the folder."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(
                 prefix=self._prefix, dir=self._within, ignore_cleanup_errors=True
@@ -52,9 +56,10 @@ class TemporaryFiles:
 
 @contextmanager
 def folder_beside(target: Path) -> Iterator[Path]:
-    """Create a temporary folder beside *target*, and delete it at the end. First delete folders of killed processes.
+    """Create a temporary folder beside *target*, and delete the folder after the block.
 
-    Raises OSError if no file can be created.
+    First deletes the temporary folders beside *target* that killed processes left. Raises OSError if the folder cannot
+    be created.
     """
     parent = target.absolute().parent
     if FOLDER:
@@ -78,7 +83,7 @@ def _begin(parent: Path) -> tuple[Path, int | None]:
             descriptor = _open(path)
         except FileNotFoundError:  # another process removed the folder before this process locked it
             continue
-        with suppress(NoLocks):  # without locks, other processes do not remove the folder either
+        with suppress(NoLocks):  # other processes cannot lock the folder either, so they do not remove it
             lock(descriptor)
         if _is_at(descriptor, path):
             return path, descriptor

@@ -23,9 +23,10 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def cleaning_up_when_terminated() -> Iterator[None]:
-    """Raise Terminated in the block on SIGTERM or SIGHUP, and end the process by that signal after the block.
+    """If SIGTERM or SIGHUP arrives during the block, raise Terminated there, and then end the process by this signal.
 
-    Only in the main thread, and only for signals without another handler. A second signal ends the process immediately.
+    This gives the block time to delete temporary files. Has an effect only in the main thread, and only on signals
+    for which no handler is set. A second signal ends the process immediately.
     """
     main = threading.current_thread() is threading.main_thread()
     ours = [number for number in _SIGNALS if main and signal.getsignal(number) is signal.SIG_DFL]

@@ -1,6 +1,7 @@
 """Locks on files of Windows (`msvcrt.locking`), with the names of `fcntl`.
 
-They protect caches. gitmodel refuses to write a registry on Windows (`locks.create_locked`).
+gitmodel locks only files of caches with them, because it refuses to write a registry on Windows
+(`locks.create_locked`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ _POLL = 0.05  # seconds between attempts to lock a file that another process has
 
 
 def flock(descriptor: int, operation: int) -> None:
-    """Lock the first byte of an open file. Raises BlockingIOError with LOCK_NB if another process holds the lock."""
+    """Lock the first byte of the open file *descriptor*. Wait while another process has locked it.
+
+    If *operation* contains LOCK_NB, raises BlockingIOError instead of waiting.
+    """
     windows: Any = msvcrt  # type checkers on other systems do not know its functions
     while True:
         os.lseek(descriptor, 0, os.SEEK_SET)
