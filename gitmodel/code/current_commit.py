@@ -1,4 +1,4 @@
-"""The recorded state of the code: the current commit, whether there are changes, and the remote."""
+"""Reading the state of the code for a record: the current commit, uncommitted changes, and the URL of the remote."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STATUS = ("status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--untra
 
 
 def read_code(repository: CodeRepository | None) -> Code:
-    """Return the state of the code. With None for *repository*, it says that the current folder is in no repository.
+    """Return the state of the code in *repository*. None for *repository* means that the code is in no repository.
 
     Raises Unreachable if the repository cannot be read.
     """
@@ -37,12 +37,12 @@ def read_code(repository: CodeRepository | None) -> Code:
 
 
 def _read_worktree(git: Git) -> tuple[str, int]:
-    """Return the current commit ("(initial)" if there is none), and the number of files that differ from it.
+    """Return the current commit ("(initial)" if there is none), and the number of files that differ from the commit.
 
-    A new folder counts as one file, and hidden changes in submodules together count as one.
+    A new folder counts as one file. If only submodules have changes that `git status` does not show, returns 1.
     """
     asked = replace(git, environ={**git.environ, "GIT_WORK_TREE": str(git.top)})
-    # One process prints both: `# branch.oid COMMIT`, and the changes in all other lines.
+    # `git status` prints the commit as `# branch.oid COMMIT`, and then a line for each file, so one process is enough.
     first, *lines = asked.lines(*_STATUS, "--ignore-submodules=none")
     changed = sum(not line.startswith("#") for line in lines)
     return first.rpartition(" ")[2], changed or int(submodules_changed(git))

@@ -1,4 +1,4 @@
-"""Keeping the code commits of versions: a ref keeps git from deleting the commit, here and on a remote.
+"""Keeping the code commits of versions: a ref to each commit keeps git from deleting it, here and on a remote.
 
 Writes only refs below `refs/gitmodel/code/`.
 """
@@ -21,17 +21,18 @@ from gitmodel.git.objects.fact_cache import FactCache
 from gitmodel.git.refs.ref_commands import list_refs, set_refs
 from gitmodel.git.settings.configuration import list_remotes, push_urls, read_setting
 
-# A push has at most this many refs, because git compares each pushed ref with all existing refs.
+# A push names at most this many refs, because git compares each named ref with all existing refs.
 _REFS_AT_ONCE = 500
-# Seconds for which a push may be silent: a hook of the user may for example run tests.
+# Seconds for which a push may print nothing if the user has a `pre-push` hook, which may for example run tests.
 _HOOK_SILENCE = 3600.0
 _LONGEST_CACHE = 1 << 26
 
 
 class PushedCode(Frozen):
-    """The result of pushing code: commits that the remote keeps now, and *unpublished* ones, which it never had.
+    """The result of pushing code.
 
-    *fault* is the reason why the host refused the commits, or "".
+    *pushed* has the commits that the remote keeps now. *unpublished* has commits that gitmodel did not push, because
+    they were never on a branch of the remote. *fault* is the reason why the push failed, or "".
     """
 
     pushed: tuple[Oid, ...] = ()
@@ -40,7 +41,7 @@ class PushedCode(Frozen):
 
 
 class KeptCommits:
-    """The commits that the repository *code* keeps."""
+    """The commits that refs below `refs/gitmodel/code/` keep in the repository *code*."""
 
     def __init__(self, code: CodeRepository) -> None:
         self.code = code
@@ -49,7 +50,7 @@ class KeptCommits:
         self._facts = FactCache(code.git.common_dir / "gitmodel" / "pushed-code", longest=_LONGEST_CACHE)
 
     def keep(self, commit: Oid) -> None:
-        """Keep *commit* with a ref that is named after it, even if its branch is deleted."""
+        """Create the ref `refs/gitmodel/code/<commit>`, so that git keeps *commit* even if its branch is deleted."""
         if commit in self._done:  # The ref exists. Writing it again would cost a flush of the disk.
             return
         set_refs(self._git, {kept_ref(commit): commit}, "gitmodel: keep the code of a version")
@@ -60,28 +61,32 @@ class KeptCommits:
         return [commit for commit in found if is_code_oid(commit)]
 
     def remote(self, named: str = "") -> str:
-        """Return the remote *named*, or else `origin`, or the only remote; "" without a remote."""
+        """Return *named*. If *named* is "", return "origin" or, if that does not exist, the name of the only remote.
+
+        Returns "" if there is no such remote.
+        """
         remotes = list_remotes(self._git)
         wanted = named or ("origin" if "origin" in remotes or len(remotes) != 1 else remotes[0])
         return wanted if wanted in remotes else ""
 
     def not_pushed(self, commits: Iterable[Oid], remote: str) -> list[Oid]:
-        """Return the *commits* that *remote* may not keep yet."""
+        """Return those of *commits* that this clone has not pushed to the current URL of *remote* yet."""
         address = self._address(remote)
         return [commit for commit in commits if self._facts.get("pushed", commit) != address]
 
     def published(self, commits: list[Oid], remote: str) -> frozenset[Oid]:
-        """Return those of *commits* that a branch of *remote* contains or has contained."""
-        # imported here: `create` does not need it
+        """Return those of *commits* that a branch of *remote* contains, or contained at the last fetch or push."""
+        # imported here: creating a version does not need it
         from gitmodel.git.repositories.remote_commands import published_commits
 
         return published_commits(self._git, commits, remote, SILENCE)
 
     def push(self, commits: list[Oid], remote: str) -> None:
-        """Keep *commits* on *remote*, too.
+        """Push a ref to each of *commits* to *remote*, so that *remote* keeps the commits, too.
 
-        First runs the user's `pre-push` hook, which may send more data (such as Git LFS). Raises Refused with the
-        message of the host or the hook, Unreachable.
+        git first runs the user's `pre-push` hook, which may send more data, such as the files of Git LFS. Raises
+        Refused with the message of the host or the hook if one of them refuses the push, and Unreachable if *remote*
+        does not answer.
         """
         from gitmodel.git.repositories.remote_commands import push
 
@@ -89,7 +94,8 @@ class KeptCommits:
         shared = read_setting(self._git, "core.sharedRepository")
         with suppress(OSError):
             SharedPermissions(shared).make_folder(self._git.common_dir / "gitmodel")
-        # Without a terminal, Git LFS prints progress only if asked, and gitmodel ends a push that is silent for long.
+        # gitmodel ends a push that prints nothing for long. Without this variable, Git LFS prints its progress only to
+        # a terminal.
         git = replace(self._git, environ={**self._git.environ, "GIT_LFS_FORCE_PROGRESS": "1"})
         silence = _HOOK_SILENCE if self._has_hook() else SILENCE
         whole = len(commits) > 1 and set(commits) >= set(self.kept())
@@ -107,9 +113,9 @@ class KeptCommits:
                 self._facts.put("pushed", commit, address)
 
     def fetch(self, commit: Oid) -> bool:
-        """Fetch *commit* if the remote keeps it, and keep it in this repository, too.
+        """If the remote of `remote()` keeps *commit*, fetch the commit, and create the ref that keeps it here, too.
 
-        Return True if this repository has the commit now.
+        Returns False if this repository still lacks the commit.
         """
         remote = self.remote()
         if not remote or not is_code_oid(commit):

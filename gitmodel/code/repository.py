@@ -23,12 +23,12 @@ from gitmodel.git.running.failures import BareRefused
 from gitmodel.git.running.process import Git
 from gitmodel.git.settings.configuration import read_setting
 
-# Seconds for which a remote may be silent.
+# gitmodel ends a git command that talks to a remote if it prints nothing for this number of seconds.
 SILENCE = 120.0
 
 
 class CodeCommit(Frozen):
-    """A commit of the code: *when* is its author's date."""
+    """A commit of the code. *when* is its author date."""
 
     commit: Oid
     author: str
@@ -39,7 +39,8 @@ class CodeCommit(Frozen):
 class CodeRepository:
     """A git repository with code; open it with `open_code`.
 
-    *worktree* is True if it has a work tree, at `git.top`. *index_file* is its index, by default git's own.
+    *worktree* is True if the repository has a work tree, which is at `git.top`. *index_file* is the file of the
+    repository's index, by default `index` in the git directory.
     """
 
     def __init__(self, git: Git, *, worktree: bool, index_file: Path | None = None) -> None:
@@ -57,7 +58,7 @@ class CodeRepository:
         return read_setting(self.git, "remote.origin.url")
 
     def find(self, named: str) -> Oid:
-        """Return the commit that git finds under the name *named*. Raises NotFound."""
+        """Return the id of the commit that *named* names: a branch, a tag or a part of the id. Raises NotFound."""
         found = find_commit(self.git, named)
         if not found:
             raise NotFound(
@@ -67,13 +68,13 @@ class CodeRepository:
         return found
 
     def holds(self, commit: str) -> bool:
-        """Return True if this repository has *commit*."""
+        """Return True if this repository has the commit with the id *commit*."""
         return is_code_oid(commit) and not missing_commits(self.git, [commit])
 
     def require(self, code: Code | None, whose: str) -> Oid:
-        """Return the commit in *code*, which is the code of the version *whose* (`iris@4`).
+        """Return the id of the commit in *code*, which is the recorded code of the version *whose* (such as `iris@4`).
 
-        Raises NotFound with advice for getting the commit.
+        Raises NotFound if *code* has no commit, or if this repository lacks the commit: the hint says how to fetch it.
         """
         if code is None or code.commit is None:
             why = "was created outside a repository" if code and code.outside else "has no code commit on record"
@@ -100,7 +101,9 @@ class CodeRepository:
         return bool(edge) and not edge.isdisjoint(commits_of_either(self.git, old, new))
 
     def add_submodules(self, target: Path) -> None:
-        """Check out the submodules of the work tree at *target*, and their submodules, each at the recorded commit.
+        """Check out the submodules of the work tree at *target*, and their submodules.
+
+        Each submodule is checked out at the commit that is recorded in the repository that contains the submodule.
 
         git decides which transports are allowed (`protocol.allow`), as for every submodule. Raises Refused if a
         submodule cannot be fetched.
@@ -124,9 +127,10 @@ class CodeRepository:
 
 
 def open_code(path: Path, *, environ: Mapping[str, str], named: bool = True) -> CodeRepository | None:
-    """Return the code repository that contains *path*, or None. `find_repository` explains *named*.
+    """Return the code repository that contains the folder *path*; None if there is none.
 
-    Raises UsageError if a variable names another repository, because then the recorded state would be ambiguous.
+    *named* has the meaning that `find_repository` explains. Raises UsageError if an environment variable such as
+    `GIT_DIR` names another repository, because then it is unclear of which repository to record the code.
     """
     try:
         found = find_repository(path, environ=environ, named=named)

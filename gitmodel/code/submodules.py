@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def list_submodules(worktree: Path) -> tuple[str, ...]:
-    """Return the paths of the submodules of the commit that is checked out at *worktree*, in `.gitmodules`."""
+    """Return the paths of the submodules in *worktree*, as `.gitmodules` of the checked-out commit lists them."""
     import git
 
     with git.Repo(worktree) as found:
-        # In a hook, GitPython would inherit variables that git set for another work tree.
+        # If gitmodel runs in a git hook, GitPython would inherit variables that git set for another work tree.
         found.git.update_environment(GIT_DIR=str(found.git_dir), GIT_COMMON_DIR=str(found.common_dir))
         return tuple(str(submodule.path) for submodule in found.submodules)

@@ -1,6 +1,6 @@
 """Uncommitted changes: listing them, and storing them as a commit.
 
-Writes only objects, and uses a temporary index instead of the user's.
+Writes only git objects, and uses a temporary index, so that the user's index stays unchanged.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ _LARGEST_TOLD = 3
 
 
 class UncommittedChange(Frozen):
-    """A file of the work tree that differs from the commit: its path from the top, its size in bytes (0 if deleted)."""
+    """A file of the work tree that differs from the current commit.
+
+    *path* begins at the top of the work tree. *size* is in bytes, or 0 if the file was deleted.
+    """
 
     path: str
     size: int
 
 
 def list_changes(code: CodeRepository) -> list[UncommittedChange]:
-    """Return the differences from the current commit, including new files that are not ignored.
+    """Return the files that differ from the current commit, including new files that git does not ignore.
 
     Raises Refused for a submodule with changes and for a nested repository, because a commit cannot contain them.
     """
@@ -36,10 +39,11 @@ def list_changes(code: CodeRepository) -> list[UncommittedChange]:
 
 
 def snapshot(code: CodeRepository, limit: int) -> Oid | None:
-    """Commit the files of the work tree on top of the current commit. Return the new commit, or None without changes.
+    """Commit the files of the work tree on top of the current commit. Return the id of the new commit.
 
-    Leaves out ignored files. Writes only objects, and runs no hook. The same state gives the same commit. Raises
-    Refused if more than *limit* bytes would be stored, or for a path that a commit cannot contain.
+    Returns None if no file has changed, or if there is no work tree. Leaves out ignored files. Writes only git objects,
+    and runs no hook. The same files on the same current commit always give the same id. Raises Refused if the changed
+    files have more than *limit* bytes, for a submodule with changes, and for a nested repository.
     """
     if not code.worktree:
         return None
