@@ -1,4 +1,4 @@
-"""The authors and last changes of models and versions in the index, up to one commit of the branch."""
+"""The authors and last changes of models and versions, which the index caches as of one commit of the branch."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from gitmodel.index.index_file import IndexFile
 
 
 class AuthorshipRows:
-    """The rows in the index in *folder*. The version number 0 stands for the model itself.
+    """The rows about authors and last changes in the index in *folder*.
 
-    *tip* is the last commit of the branch that the rows include; None if there are no rows, or no usable index.
+    The key of a row is the name of a model and the number of a version, or 0 for the model itself. *tip* is the last
+    commit of the branch whose changes are in the rows. It is None if there are no rows, or if the index is unusable.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -23,7 +24,7 @@ class AuthorshipRows:
         self.tip: Oid | None = None
 
     def read(self) -> dict[Numbered, AuthorshipRow]:
-        """Return the rows of all models, and set `tip`."""
+        """Return the rows of all models, and set `tip` to the last commit whose changes are in the rows."""
         tip, rows = self._file.fetch(
             "SELECT tip FROM authors_at",
             "SELECT model, number, author.text, updated, by.text FROM authorship "
@@ -34,7 +35,10 @@ class AuthorshipRows:
         return {(model, number): AuthorshipRow(*row) for model, number, *row in rows} if tip else {}
 
     def write(self, tip: Oid, rows: Mapping[Numbered, AuthorshipRow]) -> None:
-        """Replace all rows by *rows*, which are true at *tip*, unless another process wrote rows after `read`."""
+        """Replace all rows by *rows*, which include the changes up to the commit *tip*.
+
+        Does nothing if another process has written rows since `read`.
+        """
 
         def change(database: sqlite3.Connection) -> None:
             now = database.execute("SELECT tip FROM authors_at").fetchone()

@@ -23,17 +23,22 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(rb"^([0-9a-f]{40}) ([!-~]+)((?: [0-9a-f]{64})*)$", re.MULTILINE)
 _DIGEST = re.compile(rb"sha256:([0-9a-f]{64})")
-# The output of `git ls-tree -r -z` for records with digests, without stages, aliases and names.
+# An entry in the output of `git ls-tree -r -z` for the record of a version or run: only these records mention digests.
 _RECORD = re.compile(rb"100(?:644|755) blob ([0-9a-f]{40})\t((?:models/[!-.0-~]+/versions/|runs/)[!-~]+\.toml)\0")
-# Finding one digest in the lines takes 1 ms; parsing all lines takes 20 ms.
+# `paths` searches the lines for this number of digests, in 1 ms each. For the next one, it parses all lines in 20 ms.
 _FEW = 16
 
-# Takes path and content of a record. Returns digests that its other files contain; None if it cannot read these now.
+# A function that takes the path and content of a record. It returns the digests in other files that belong to the
+# record; None if it cannot read these files now.
 More = Callable[[str, bytes], "Iterable[str] | None"]
 
 
 class RecordsByDigest:
-    """The records of one commit by the digests in them. *unread* has the reason for records with unknown digests."""
+    """The records of one commit, found by the digests that they mention.
+
+    *lines* are the lines that `DigestIndex` describes. *unread* has the path of each record whose digests gitmodel
+    could not read, with the reason.
+    """
 
     def __init__(self, lines: bytes, unread: Mapping[str, str]) -> None:
         self._lines = lines
@@ -42,7 +47,7 @@ class RecordsByDigest:
         self.unread = unread
 
     def paths(self, digest: str) -> list[str]:
-        """Return the paths of the records with *digest*, sorted."""
+        """Return the paths of the records that mention *digest*, sorted."""
         wanted = digest.removeprefix("sha256:").encode()
         self._asked += 1
         if self._asked > _FEW:
@@ -55,7 +60,7 @@ class RecordsByDigest:
         return sorted(found)
 
     def beginning(self, prefix: str) -> list[str]:
-        """Return the digests that start with *prefix*, sorted."""
+        """Return the digests in the records that start with *prefix*, such as `sha256:0a1b`, sorted."""
         wanted = prefix.removeprefix("sha256:").encode()
         return sorted(f"sha256:{found.decode()}" for found in self._by_digest() if found.startswith(wanted))
 
@@ -83,10 +88,11 @@ class DigestIndex:
             self._file = index_file.IndexFile(folder)
 
     def at(self, commit: Oid | None, trees: str, more: More) -> RecordsByDigest:
-        """Return the records of *commit* by digest, after reading and caching those that are not cached.
+        """Return the records of *commit*, to find them by digest. Reads and caches records that are not in the cache.
 
-        *trees* has the ids of the folders of models and runs, as text. If the cache has the same text, git does not
-        run. *more* returns the digests to which a record refers, but which it does not contain.
+        *trees* is a text with the ids of the folders of models and runs in *commit*. If the cache was written for the
+        same text, it is complete, and gitmodel starts no git process. *more* returns the digests in other files that
+        belong to a record (see `More`).
         """
         if commit is None:
             return RecordsByDigest(b"", {})
@@ -103,9 +109,10 @@ class DigestIndex:
         return RecordsByDigest(lines, unread)
 
     def _read(self, places: list[tuple[bytes, bytes]], known: dict[bytes, bytes], more: More) -> dict[str, str]:
-        """Add the digests in the records at *places* to *known*.
+        """Read those records at *places* that *known* lacks, and add their digests to *known*.
 
-        Return the reason for each record that has unknown digests, by path.
+        *places* has the object id and path of each record. *known* maps object ids to digests. Returns, by path, the
+        reason why gitmodel could not read all digests of a record.
         """
         unread: dict[str, str] = {}
         new = {id: path.decode() for id, path in places if id not in known}

@@ -14,7 +14,8 @@ from gitmodel.expressions.clauses import Condition
 Value = float | bytes
 
 _BOOLEAN, _LIST, _TABLE, _NAN, _TEXT, _TIME = b"b", b"l", b"m", b"n", b"s", b"t"
-# A fact has at most this many bytes of a text. Different longer texts can have equal facts. The records in git decide.
+# A fact has at most this many bytes of a text. So longer texts that differ can have equal facts: a search compares the
+# records that it finds with the filter again.
 _LONGEST = 200
 # Of a list with more items, the index knows only that it is a list.
 _MOST_ITEMS = 32
@@ -22,7 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FIRST: Value = float("-inf")
 _LAST: Value = b"\xff"
 _ROOTS = ("metadata", "tags", "name")
-# The lowest and the highest value of each type, in the order of `expressions.fields`.
+# The lowest and the highest value of each type, in the order in which `expressions.fields` sorts the types.
 TYPES: tuple[tuple[Value, Value], ...] = (
     (float("-inf"), float("inf")),
     *((letter, letter + b"\xff") for letter in (_BOOLEAN, _LIST, _TABLE, _NAN, _TEXT, _TIME)),
@@ -38,7 +39,7 @@ class Range(NamedTuple):
 
 
 def key_of(steps: Iterable[str]) -> str:
-    """Return the key of the value at *steps*: a JSON pointer (RFC 6901) without its first slash.
+    """Return the key of the value to which the names *steps* lead: a JSON pointer (RFC 6901) without its first slash.
 
     >>> key_of(("metadata", "test/auc")), key_of(("tags", ""))
     ('metadata/test~1auc', 'tags/')
@@ -89,7 +90,9 @@ def _facts_below(key: str, value: Any) -> Iterator[tuple[str, Value]]:
 
 
 def ranges_of(condition: Condition) -> tuple[Range, ...]:
-    """Return ranges, so that each record that meets *condition* has a fact in one of them; () if none are known.
+    """Return ranges of facts. Each record that meets *condition* has a fact in at least one of them.
+
+    Returns () if no fact follows from *condition*, for example if it compares with `!=`.
 
     >>> ranges_of(Condition(("metadata", "accuracy"), ">", 0.9))
     (Range(key='metadata/accuracy', low=0.9, high=inf),)
@@ -111,7 +114,7 @@ def ranges_of(condition: Condition) -> tuple[Range, ...]:
     )
 
 
-# The lowest and the highest value of a list or a map.
+# The lowest and the highest `Value` of lists and maps together.
 CONTAINERS: tuple[Value, Value] = (_LIST, _TABLE + b"\xff")
 
 

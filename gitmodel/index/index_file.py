@@ -1,6 +1,6 @@
 """The file of the index: gitmodel reads it whole, compares it with its checksum, and replaces it whole.
 
-A copy of the database in memory answers each question, so a change of the file does not change an answer.
+gitmodel runs queries on a copy of the database in memory, so a concurrent change of the file does not affect them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ FORMAT = 6
 # The file is an SQLite database, followed by its CRC-32 in this number of bytes, big-endian.
 _CHECKSUM_BYTES = 4
 
-# The id of a version combines the id of its model and its number. `tree` and `blob` begin with a byte that says if a
-# record may have unknown keys, because this decides if the record is valid or damaged.
+# The id of a version combines the id of its model with the number of the version. The columns `tree` and `blob` begin
+# with a byte that says if a record may have unknown keys, because this decides if the record is valid or damaged.
 _TABLES = """
 CREATE TABLE folder(parent TEXT, name TEXT, tree BLOB NOT NULL, PRIMARY KEY(parent, name)) WITHOUT ROWID;
 CREATE TABLE model(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -78,16 +78,19 @@ class IndexFile:
         return new_database() if content is None else _load(content)
 
     def fetch(self, *queries: str, **values: str) -> list[list[Any]]:
-        """Return the rows that each of *queries* finds in one state of the database; none if the index cannot be used.
+        """Return the rows of each of the SQL *queries*, all from the same state of the database.
 
-        Each `:name` in a query stands for one of *values*.
+        Each `:name` in a query stands for one of *values*. Returns no rows if the index cannot be used.
         """
         with suppress(sqlite3.Error), closing(self.read()) as database:
             return [database.execute(query, values).fetchall() for query in queries]
         return [[] for _ in queries]
 
     def change(self, change: Callable[[sqlite3.Connection], None]) -> None:
-        """Call *change* with a copy of the database, and replace the file with the copy; do nothing if this fails."""
+        """Call *change* with a copy of the database, and replace the file with the changed copy.
+
+        Leaves the file unchanged if another process is changing it, if *change* fails, or if writing fails.
+        """
         # UnicodeError: a damaged registry can have a folder whose name is not text, which SQLite refuses.
         with suppress(OSError, sqlite3.Error, UnicodeError), self.locked() as is_locked:
             if is_locked:
@@ -98,7 +101,7 @@ class IndexFile:
 
     @contextmanager
     def locked(self) -> Iterator[bool]:
-        """Lock the index for a change; yield False if another process holds the lock, or if there can be no lock."""
+        """Lock the index for a change. Yield False if another process has locked it, or if it cannot be locked."""
         descriptor = open_locked(self._lock)
         try:
             yield descriptor is not None
@@ -107,7 +110,10 @@ class IndexFile:
                 os.close(descriptor)
 
     def save(self, database: sqlite3.Connection) -> None:
-        """Replace the file with *database* atomically, and begin its next transaction. The caller has the lock."""
+        """Commit the transaction of *database*, replace the file with *database* atomically, and begin a transaction.
+
+        The caller must hold the lock.
+        """
         database.execute("COMMIT")
         content = _dump(database)
         database.execute("BEGIN")
@@ -125,7 +131,7 @@ class IndexFile:
             raise
 
     def delete(self) -> None:
-        """Delete the file, unless another process is changing it."""
+        """Delete the file of the index, unless another process is changing the file."""
         with suppress(OSError), self.locked() as is_locked:
             if is_locked:
                 self.path.unlink(missing_ok=True)
@@ -164,7 +170,7 @@ def new_database() -> sqlite3.Connection:
 
 
 def _load(content: memoryview) -> sqlite3.Connection:
-    """Return a copy of the database *content* in memory."""
+    """Return a database in memory with *content*, the bytes of a file of SQLite."""
     database = sqlite3.connect(":memory:", isolation_level=None)
     database.execute("PRAGMA trusted_schema=OFF")
     if sys.version_info >= (3, 11):
@@ -178,7 +184,7 @@ def _load(content: memoryview) -> sqlite3.Connection:
 
 
 def _dump(database: sqlite3.Connection) -> bytes:
-    """Return the content of *database*."""
+    """Return *database* as the bytes of a file of SQLite."""
     if sys.version_info >= (3, 11):
         return database.serialize()
     with _temporary_file() as path:

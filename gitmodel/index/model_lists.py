@@ -20,24 +20,28 @@ from gitmodel.index.index_file import IndexFile
 
 
 class ModelLists:
-    """The models and tags that the index in *file* knows, for the commit with *files*.
+    """The summaries of models and the stage tags in the index *file*, as far as they apply to the commit with *files*.
 
-    Answers leave out a model or tag if the index has no row for it, or only a row for earlier objects. *newer* is True
-    if records may have unknown keys. If the index cannot be used, nothing happens, and answers are empty.
+    Results leave out a model or tag if the index has no row for it, or only a row that was made from other objects.
+    *newer* is True if records may have unknown keys. If the index cannot be used, results are empty, and writing does
+    nothing.
     """
 
     def __init__(self, file: IndexFile, files: CommitFiles, *, newer: bool) -> None:
         self._file = file
         self._files = files
         self._newer = newer
-        # The models that are not in the index yet, each with the id of its record.
+        # The summaries that `write_models` writes, by model, each with the object id of the model's record.
         self._new: dict[str, tuple[bytes | None, ModelSummary]] = {}
-        # The tags in the index, and the commit for which they are known to count.
+        # The tags that `read_tags` returned, and the commit of the branch at which they count according to the index.
         self._known: set[StageRef] = set()
         self._judged_at: Oid | None = None
 
     def read_models(self, names: Collection[str]) -> dict[str, ModelSummary]:
-        """Return the summaries of those *names* whose files and rules are unchanged since the last write."""
+        """Return the summaries of those models among *names* that the index has.
+
+        Leaves out a model if its files or the rules of the registry have changed since the index stored its summary.
+        """
         # A damaged registry can have a folder whose name is not text, which SQLite refuses.
         asked = frozenset(name for name in names if name.isprintable())
         if not asked:
@@ -65,7 +69,7 @@ class ModelLists:
         }
 
     def add_model(self, model: str, summary: ModelSummary) -> None:
-        """Add the summary of a model, read without an error, to what `write_models` writes."""
+        """Add *summary*, which was read without an error, to the summaries that `write_models` writes."""
         self._new[model] = _bytes(self._files.id(paths.model_file(model))), summary
 
     def write_models(self) -> None:
@@ -88,10 +92,11 @@ class ModelLists:
     def read_tags(
         self, tip: Oid, ids: Mapping[StageRef, Oid], reaches: Callable[[Oid, Oid], bool]
     ) -> dict[StageRef, TagState]:
-        """Return the states of those tags in *ids* that, as the index knows, count on the branch at *tip*.
+        """Return the states of those tags in *ids* that count, according to the index, if the branch is at *tip*.
 
-        A tag that counted on an earlier commit of the branch still counts if the rules of stages are the same.
-        `reaches(tip, commit)` returns True if *commit* is *tip* or in its chain of first parents.
+        *ids* has the object id of each tag. A tag that counted when the branch was at an earlier commit still counts
+        if the rules of stages are the same. `reaches(tip, commit)` returns True if *commit* is *tip* or in the chain of
+        first parents of *tip*.
         """
         judged, rows = self._file.fetch(
             "SELECT tip, rules FROM judged",
@@ -111,7 +116,10 @@ class ModelLists:
         return found
 
     def write_tags(self, tip: Oid, tags: Mapping[StageRef, tuple[Oid, TagState]]) -> None:
-        """Record that *tags* count on the branch at *tip*. They include the tags from `read_tags`."""
+        """Write to the index that *tags* count if the branch is at *tip*.
+
+        *tags* has the object id and the state of each tag, including the tags that `read_tags` returned.
+        """
         rows = [
             (ref.model, ref.stage, _bytes(id), state.version, _bytes(state.merged_by))
             for ref, (id, state) in tags.items()
@@ -122,7 +130,7 @@ class ModelLists:
             written = new
             now = database.execute("SELECT tip, rules FROM judged").fetchone()
             if now != (_bytes(self._judged_at), self._rules()):
-                # Another process has written tags for another commit meanwhile. They may not count on this one.
+                # The rows are not those that `read_tags` read, or the rules differ: these tags may not count at *tip*.
                 database.execute("DELETE FROM stage_tag")
                 written = rows
             database.execute("DELETE FROM judged")
@@ -133,7 +141,7 @@ class ModelLists:
             self._file.change(change)
 
     def _mark(self, model: str) -> bytes | None:
-        """Return the ids of all objects on which the summary of *model* depends; None if there is no such model."""
+        """Return the joined ids of all objects on which the summary of *model* depends; None if there is no *model*."""
         tree = self._files.id(f"{paths.MODELS}/{model}")
         return bytes([self._newer]) + bytes.fromhex(tree) + (self._rules() or b"") if tree is not None else None
 

@@ -1,4 +1,4 @@
-"""Searching the index for all versions that a filter may match. Their records in git then decide."""
+"""Searching the index for all versions that a filter may match. The caller then checks the records of the versions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _FIXED: dict[tuple[str | int, ...], Literal] = {
 
 
 class Candidate(NamedTuple):
-    """A version whose record must be read, and the *blob* of the record; None if the record is damaged."""
+    """A version that may match, so its record must be read. *blob* is the record's object id; None if it is damaged."""
 
     model: str
     number: int
@@ -49,7 +49,8 @@ class Candidate(NamedTuple):
 class Candidates(NamedTuple):
     """The versions that may match, and the damaged versions.
 
-    If *complete* is False, more versions may follow after *versions* in the order that the caller wants.
+    *complete* is False if the search stopped early, because the caller asked only for the first versions. Then more
+    versions may match, which follow after *versions* in the order that the caller asked for.
     """
 
     versions: list[Candidate]
@@ -58,10 +59,10 @@ class Candidates(NamedTuple):
 
 
 class Index:
-    """The index in *folder*. It updates itself from *files* before it answers.
+    """The index in *folder*. Each search first updates the index from *files*, the files of a commit.
 
-    The index can be deleted at any time; if it cannot be used, there is no answer. *newer* is True if records may have
-    unknown keys.
+    The index can be deleted at any time. If it cannot be used, searches return None. *newer* is True if records may
+    have unknown keys.
     """
 
     def __init__(self, folder: Path, files: CommitFiles, *, newer: bool) -> None:
@@ -78,14 +79,16 @@ class Index:
         order: Order | None = None,
         most: int | None = None,
     ) -> Candidates | None:
-        """Return the versions of *models* (a name or several) that may meet *conditions*, but no deleted ones.
+        """Return the versions of *models* (a name or several) that may meet *conditions*, without deleted versions.
 
-        The versions are sorted by *order*; without *order*, by model, the newest first. With *most*, returns
-        only the first ones: at least that many, and all further ones with the same value as the last.
+        The versions are sorted by *order*. If *order* is None, they are sorted by model, and from the newest version of
+        a model to the oldest. If *most* is given, returns only the first versions: at least *most*, and all further
+        versions that have the same value of *order* as the last one.
 
-        Returns None if the index cannot be used, or does not know a name that the search uses. It knows the name of
-        one of *asked* if a version, even a deleted one, has a value under this name that can be compared with the
-        literal. It must know the field of *order*, too.
+        *asked* has the names in the filter, and the values that it compares with them. Returns None if the index cannot
+        be used, or if the filter or *order* uses a name that the index does not know. The index knows a name if a
+        version, even a deleted one, has a value under this name, of the type with which the filter compares it. Also
+        returns None if the index could not leave out any version.
         """
         ranges = [found for condition in conditions if (found := ranges_of(condition))]
         wanted = [one for one in asked if not _is_fixed(one)]
@@ -106,7 +109,7 @@ class Index:
     def list_versions(self, model: str) -> Iterator[VersionSummary | VersionRecord | Invalid] | None:
         """Return a summary of each version of *model* that is not deleted, newest first; None if the index is unusable.
 
-        Reads a record if the index has no summary of it, and yields the error in place of a damaged record.
+        If the index has no summary of a version, yields its record instead, or the error if its record is damaged.
         """
 
         def question(database: sqlite3.Connection) -> list[tuple[int, str | None, bytes | None]]:
@@ -139,7 +142,7 @@ class Index:
                 yield known[number] if number in known else next(records)
 
     def read(self, found: Iterable[Candidate]) -> Iterator[VersionRecord | Invalid]:
-        """Return the record of each version of *found*, in order, and the error in place of a damaged record."""
+        """Read the record of each version in *found*, in this order. Yields the error in place of a damaged record."""
         blobs = ((version_file(model, number), blob) for model, number, blob in found)
         return self._files.load_blobs(blobs, VersionRecord, newer=self._newer)
 
@@ -157,13 +160,14 @@ class Index:
 
     @property
     def lists(self) -> ModelLists:
-        """The models and tags that the index knows."""
+        """The summaries of models and the stage tags in the index."""
         return ModelLists(self._file, self._files, newer=self._newer)
 
     def find_wrong(self) -> list[str]:
-        """Return the models whose rows differ from those of a new index, sorted. Leaves out models with outdated rows.
+        """Return the names of the models whose rows in the index differ from rows made from their records now, sorted.
 
-        Raises Invalid if the file is damaged.
+        Leaves out models whose files have changed since the index was updated, because the next search updates their
+        rows. Raises Invalid if the file of the index is damaged.
         """
         self._file.content()
         with (
@@ -184,11 +188,14 @@ class Index:
         return []
 
     def delete(self) -> None:
-        """Delete the file, unless another process is changing it. The next search creates another."""
+        """Delete the file of the index, unless another process is changing it. The next search creates another file."""
         self._file.delete()
 
     def _ask(self, folder: str, question: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Return the answer to *question* from the index, after updating it for *folder*; None if it cannot be used."""
+        """Update the rows of *folder* in the index, then return the result of *question* on the database.
+
+        Returns None if the index cannot be used.
+        """
         tree = self._files.id(folder)
         if tree is None:
             return None
@@ -198,7 +205,8 @@ class Index:
             closing(self._file.read()) as database,
         ):
             if not _describes(database, folder, mark(tree, self._newer)):
-                # This can undo an update that another process has just made. The next search repeats that update.
+                # *database* was read before the lock, so saving it can undo an update that another process has just
+                # made. The next search repeats that update.
                 with self._file.locked() as is_locked:
                     if not is_locked:
                         return None
@@ -210,7 +218,7 @@ class Index:
 
 
 def _oid(marked: bytes) -> Oid:
-    """Return the object id of which *marked* is the `mark`."""
+    """Return the object id in *marked*, which `mark` returned."""
     return Oid(marked[1:].hex())
 
 
@@ -220,7 +228,7 @@ def _describes(database: sqlite3.Connection, folder: str, tree: bytes) -> bool:
 
 
 def _digests(database: sqlite3.Connection) -> dict[str, int]:
-    """Return a checksum for each model, of its versions and their facts, whatever their order and ids."""
+    """Return, for each model, a checksum of the rows about its versions. Their order and their ids do not matter."""
     names = dict(database.execute("SELECT id, name FROM model"))
     found: dict[str, int] = {}
     for query in (
@@ -235,19 +243,19 @@ def _digests(database: sqlite3.Connection) -> dict[str, int]:
 
 
 def _is_known(asked: Asked) -> bool:
-    """Return True if the index has facts about the name of *asked*, and records can have the value of *asked*."""
+    """Return True if the facts in the index can tell if a version has the name of *asked*, a key of its metadata."""
     return not asked.known and asked.name[0] == "metadata" and all(isinstance(step, str) for step in asked.name)
 
 
 def _is_fixed(asked: Asked) -> bool:
-    """Return True if each value at the name of *asked* can be compared with its literal."""
+    """Return True if *asked* has a field in `_FIXED`, and a value of the type that this field has in each version."""
     if asked.known or asked.value is None or asked.name not in _FIXED:
         return False
     return type_of(_FIXED[asked.name]) == type_of(asked.value)
 
 
 class _Search:
-    """A search for versions of *models* that have, for each tuple in *ranges*, a fact in one of its ranges."""
+    """A search for versions of *models* that have, for each tuple in *ranges*, a fact in one of the tuple's ranges."""
 
     def __init__(
         self, database: sqlite3.Connection, models: str | Collection[str], ranges: Iterable[tuple[Range, ...]]
@@ -268,7 +276,10 @@ class _Search:
         self._where = " AND ".join(clauses)
 
     def has_value(self, asked: Asked) -> bool:
-        """Return True if a version, even a deleted one, has the name of *asked*, and a value of its literal's type."""
+        """Return True if a version, even a deleted one, has a value of the type in *asked*, under its name.
+
+        Any type will do if *asked* has no value.
+        """
         key = key_of(str(step) for step in asked.name)
         if asked.value is None:
             wanted = Range(key)
@@ -278,7 +289,7 @@ class _Search:
         return any(id >> NUMBER_BITS in self._names for (id,) in self._database.execute(query, values))
 
     def run(self, key: str | None, *, descending: bool, most: int | None) -> Candidates:
-        """Return the versions that may match, sorted by their values of *key*; see `Index.find_versions`."""
+        """Return the versions that may match, sorted by their values of *key*, as `Index.find_versions` describes."""
         found: list[Candidate] = []
         for query, values in self._sorted(key, descending=descending):
             if most is not None and len(found) > most:
@@ -287,7 +298,10 @@ class _Search:
         return Candidates(found, self.damaged(), complete=most is None or len(found) <= most)
 
     def _sorted(self, key: str | None, *, descending: bool) -> Iterator[tuple[str, list[str | Value]]]:
-        """Yield queries for id, blob and value. Their results, one after the other, are sorted by *key*."""
+        """Yield SQL queries for the id, blob and value of versions, each query with its parameters.
+
+        The rows of the first query, followed by those of the next ones, are sorted by the values of *key*.
+        """
         down = " DESC" if descending else ""
         for low, high in TYPES if key is not None else ():
             yield (
@@ -306,7 +320,7 @@ class _Search:
         )
 
     def _fetch(self, query: str, values: list[str | Value], most: int | None) -> Iterator[Candidate]:
-        """Yield the results of *query*. With *most*: at least this number, and all equal to the last of these."""
+        """Yield the versions that *query* finds: at most *most*, and all others with the same value as the last one."""
         count, last = 0, None
         for id, blob, value in self._database.execute(query, values):
             if most is not None and count >= most and (value is None or value != last):
@@ -330,9 +344,9 @@ class _Search:
         return Candidate(self._names[id >> NUMBER_BITS], id % (1 << NUMBER_BITS), blob)
 
     def _in_range(self, wanted: Range) -> tuple[str, list[str | Value]]:
-        """Return the query for versions that have a fact in the range *wanted*, and its values."""
+        """Return an SQL query for the versions that have a fact in the range *wanted*, and the query's parameters."""
         key, low, high = wanted
-        # With an equal value, SQLite finds the versions of one model without those of others.
+        # With `value = ?`, SQLite reads only rows between the bounds; with BETWEEN, it also reads rows of other models.
         values: list[str | Value] = [key, *([low] if low == high else [low, high]), self._first, self._end]
         return (
             "SELECT version FROM fact WHERE key = (SELECT id FROM key WHERE path = ?) "

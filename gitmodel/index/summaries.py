@@ -11,13 +11,13 @@ from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.views.comparison import flat_values
 from gitmodel.domain.views.version_summaries import MOST_KEYS, VersionSummary
 
-# A longer summary is not stored; tables read the record.
+# gitmodel does not store a longer summary. For such a version, tables read the record.
 _LONGEST = 1_000
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
 def summary_text(record: VersionRecord) -> str | None:
-    """Return the summary of *record* for `read_summaries`; None if it is too long or has a value that JSON lacks."""
+    """Return the summary of *record* as JSON; None if the JSON is too long, or if JSON lacks the type of a value."""
     values = dict(islice(flat_values(record.metadata), MOST_KEYS))
     times = {key: value.isoformat() for key, value in values.items() if isinstance(value, datetime)}
     for key in times:
@@ -31,7 +31,10 @@ def summary_text(record: VersionRecord) -> str | None:
 
 
 def read_summaries(stored: Iterable[tuple[int, str]]) -> Iterator[VersionSummary]:
-    """Yield the summary of each version, given its number and text. Raises ValueError, TypeError for a damaged one."""
+    """Yield the summary of each version, from its number and the text that `summary_text` returned.
+
+    Raises ValueError or TypeError for a damaged text.
+    """
     numbers, texts = zip(*stored, strict=True)
     for number, summary in zip(numbers, json.loads(f"[{','.join(texts)}]"), strict=True):
         name, created, description, tags, failed, values, times = summary

@@ -30,9 +30,11 @@ class NotIndexable(Exception):
 
 
 class _Change(NamedTuple):
-    """A version whose file changed from the blob *old* to *new* (None: there was or is no file).
+    """A version whose file *path* changed.
 
-    *blob* is the id of the new blob; None if the entry at *path* is not a file.
+    *old* and *new* are the marks (see `mark`) of the previous and the new content. *old* is None if there was no file,
+    and *new* is None if there is no file now. *blob* is the object id of the new content; None if there is no file at
+    *path*, or a folder in its place.
     """
 
     id: int
@@ -43,7 +45,7 @@ class _Change(NamedTuple):
 
 
 class _Done(NamedTuple):
-    """Follows the changes in the folder *name* of *parent*. *tree* is the folder's id, None if it does not exist."""
+    """The end of the changes in the folder *name* of *parent*. *tree* is its object id; None if it does not exist."""
 
     parent: str
     name: str
@@ -51,7 +53,7 @@ class _Done(NamedTuple):
 
 
 def row_of(folder: str) -> tuple[str, str]:
-    """Return the parent and the name of *folder*, as in the table of folders."""
+    """Return the parent and the name of the path *folder*, as the table `folder` of the database stores them."""
     parent, _, name = folder.rpartition("/")
     return parent, name
 
@@ -62,9 +64,10 @@ def mark(id: Oid, newer: bool) -> bytes:
 
 
 class Update:
-    """An update of *database*, which is in a transaction, with the files of *files*; see `folder`.
+    """An update of *database*, which is in a transaction, from *files*, the files of a commit; see `folder`.
 
-    *save* writes an incomplete database to its file, so that a killed update need not start from the beginning.
+    *newer* is True if records may have unknown keys. *save* writes the incomplete database to the file of the index, so
+    that the update after a killed update need not start from the beginning.
     """
 
     def __init__(
@@ -83,10 +86,11 @@ class Update:
         self._models: dict[str, int] = {}
 
     def folder(self, path: str, tree: Oid | None) -> None:
-        """Make the index describe the folder at *path*, which is *tree*, and save it often.
+        """Update the rows about the folder *path*, whose object id is *tree*. Save the database after each piece.
 
-        First removes the rows of this folder and of the folders around it, and writes the row of this folder last.
-        Raises NotIndexable.
+        First removes the rows of this folder and of the folders that contain it, and writes the row of this folder
+        last, so that no interrupted update looks complete. Raises NotIndexable if the folder has files that the index
+        cannot describe.
         """
         parent, name = row_of(path)
         above = parent
@@ -104,8 +108,8 @@ class Update:
         self._write(steps)
 
     def _walk(self, parent: str, name: str, tree: Oid | None) -> Iterator[_Change | _Done]:
-        """Yield the changes below the folder *name*, and each folder after its changes."""
-        # The following changes make the row of this folder wrong.
+        """Yield the changes of versions below the folder *name* of *parent*, and a `_Done` after each folder."""
+        # The row says that the index agrees with this folder, which is false until all changes are written.
         self._database.execute("DELETE FROM folder WHERE parent=? AND name=?", (parent, name))
         path = f"{parent}/{name}" if parent else name
         entries = self._files.trees.tree(tree) if tree else {}
@@ -123,7 +127,7 @@ class Update:
         yield _Done(parent, name, tree)
 
     def _versions(self, path: str, model: str, hundred: int, entries: Mapping[str, Entry]) -> Iterator[_Change]:
-        """Yield the changes of the versions of *model* in the folder at *path*, which holds one *hundred* of them."""
+        """Yield the changes of the versions of *model* from 100 * *hundred* on, with files in the folder *path*."""
         first = (self._model(model) << NUMBER_BITS) + hundred * 100
         said = self._database.execute("SELECT id, blob FROM version WHERE id>=? AND id<?", (first, first + 100))
         known: dict[int, bytes] = dict(said.fetchall())
@@ -149,7 +153,7 @@ class Update:
         self._database.executemany("INSERT OR REPLACE INTO folder VALUES(?, ?, ?)", rows)
 
     def _remove(self, changes: list[_Change]) -> None:
-        """Remove the versions of *changes*, and their facts, which follow from their old records."""
+        """Remove the rows of the versions in *changes*. Reads their old records to find the facts to remove."""
         ids = [Oid(change.old[1:].hex()) for change in changes if change.old]
         facts, unknown = [], []
         for change, found in zip(changes, self._files.trees.reader.get_many(ids, limit=codec.MAX_BYTES), strict=True):
@@ -167,7 +171,7 @@ class Update:
             self._database.executemany(statement, [(change.id,) for change in changes])
 
     def _add(self, changes: list[_Change]) -> None:
-        from gitmodel.index.summaries import summary_text  # imported here: most searches find nothing new
+        from gitmodel.index.summaries import summary_text  # imported here: most searches have no record to add
 
         blobs = ((change.path, change.blob) for change in changes)
         read = self._files.load_blobs(blobs, VersionRecord, newer=self._newer)
@@ -205,7 +209,7 @@ class Update:
 
 
 def _is_described(path: str, name: str) -> bool:
-    """Return True if the index describes the folder *name* in the folder *path*: it can have versions inside."""
+    """Return True if the index describes the folder *name* in the folder *path*, because it can contain versions."""
     depth = path.count("/")
     if depth == 0:  # the name of a model
         return path == paths.MODELS
