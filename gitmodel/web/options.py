@@ -7,11 +7,12 @@ from gitmodel.web.verified import VerifiedArtifacts
 
 
 class SiteOptions(Frozen, kw_only=True):
-    """The options of a site: its *title*, and the URL at which it is published, which feeds need.
+    """The options of a site: its *title*, and the URL at which the site is published, which feeds need ("": unknown).
 
-    With *public*, e-mail addresses are left out. With *only_staged*, a version has a page only if it is or was in a
-    stage, has an alias or is the latest. With *artifacts*, pictures and small text artifacts are on the pages.
-    *verified* is the result of a verification of the artifacts.
+    If *public* is True, pages contain no e-mail addresses. If *only_staged* is True, a version has a page only if it is
+    or was in a stage, has or had an alias, or is the latest. If *artifacts* is True, pages show pictures and small
+    texts among the artifacts. *verified* is the result of an earlier `git model verify`, which the page about the
+    health of the registry shows.
     """
 
     title: str = "Model registry"

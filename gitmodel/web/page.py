@@ -1,4 +1,4 @@
-"""A kind of page: its address, the addresses that exist, and the function that reads its value."""
+"""A kind of page: the form of its addresses, and the functions that list the pages and read their values."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ def _only_one(registry: RegistryData) -> Iterable[Parameters]:
 
 
 class Page(Frozen, eq=False):
-    """A kind of page: *path* is its address, with parameters in braces, such as "/m/{model}/v/{number}".
+    """A kind of page. *path* is the form of its addresses: parameters are in braces, such as "/m/{model}/v/{number}".
 
-    *read* returns the value of the page with given parameters, and raises NotFound if there is no such page. *list*
-    returns the parameters of all pages; the default is one page without parameters. *template* is the file in
-    `templates/`. Without a template, *read* returns the text or bytes of the file or, for JSON and scripts, its value.
-    *label* is the name of the page in the navigation: in the bar of the site, or below the name of the model if *path*
-    has the parameter `model` only.
+    *read* gets the registry and the parameters of one page, and returns the value of the page. It raises NotFound if
+    there is no page with these parameters. *list* returns the parameters of all pages of this kind; the default is one
+    page without parameters. *template* is the file in `templates/`. If *template* is None, the page is a plain file:
+    *read* returns its text or bytes, or a value that is written as JSON. *label* is the name of the page in the
+    navigation: in the bar of the site, or below the name of the model if *path* has the parameter `model` only.
 
-    If *takes_query*, *read* also takes the text `query`, which the address has after "?q="; only the server answers it.
+    If *takes_query* is True, *read* also takes `query`, the text after "?q=" in the address. Only the server passes it;
+    an export has no queries.
     """
 
     name: str
@@ -42,11 +43,11 @@ class Page(Frozen, eq=False):
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
-        """The names of the parameters in the path."""
+        """The names of the parameters in `path`."""
         return tuple(re.findall(r"{(\w+)}", self.path))
 
     def file(self, parameters: Mapping[str, object]) -> str:
-        """Return the path of the page's file in the export, without "/" at its start.
+        """Return the path, in the folder of a site, of the file of the page with *parameters*.
 
         >>> Page("version", "/m/{model}/v/{number}", read=str, template="version.html").file(
         ...     {"model": "iris", "number": 3}
@@ -60,13 +61,13 @@ class Page(Frozen, eq=False):
 
     @cached_property
     def _file(self) -> str:
-        """The path of the file, with parameters in braces."""
+        """The form of the result of `file`, with parameters in braces."""
         if self.template is None:
             return self.path[1:]
         return f"{self.path[1:]}index.html" if self.path.endswith("/") else f"{self.path[1:]}.html"
 
     def find(self, path: str) -> Parameters | None:
-        """Return the parameters of the page at *path*, an address or the path of a file; None if it is not this page.
+        """Return the parameters in *path*, an address or the path of a file; None if it is no page of this kind.
 
         >>> Page("models", "/m/{model}/", read=str, template="model.html").find("/m/iris/index.html")
         {'model': 'iris'}

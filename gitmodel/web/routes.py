@@ -34,7 +34,7 @@ PAGES: tuple[Page, ...] = (
 
 
 class Found(Frozen):
-    """The page at an address, its parameters, and True if the address is that of its JSON twin."""
+    """The page that an address or file names, its parameters, and True if the JSON twin of the page is meant."""
 
     page: Page
     parameters: Parameters
@@ -57,7 +57,7 @@ def find_page(path: str) -> Found | None:
 
 
 def relative(file: str, to: str) -> str:
-    """Return the shortest address of the file *to* in the page in *file*.
+    """Return the shortest relative address by which the page in *file* links to the file *to*.
 
     >>> relative("m/iris/v/3.html", "m/iris/v/4.html"), relative("m/iris/index.html", "stages.html")
     ('4.html', '../../stages.html')

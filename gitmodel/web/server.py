@@ -1,4 +1,4 @@
-"""The local server of the pages. It accepts only requests of this machine, and only reads the registry."""
+"""The local server of the pages. It accepts only requests from this machine, and never changes the registry."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from gitmodel.web.rendering.renderer import POLICY, Renderer
 from gitmodel.web.shown_text import TextRules
 
 HOST = "127.0.0.1"
-# Browsers leave out the port 80.
+# The values of the header Host that are accepted. Browsers leave out the port 80.
 _OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:[0-9]+)?")
-# The target of a request to a proxy: a URL, with its host and its path.
+# A request that is written as for a proxy has a whole URL as its target. The groups are the host and the path.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/]*)(.*)")
 # The greatest length of a path in characters. The names of models, versions and runs are short.
 _LONGEST_PATH = 1000
-# The greatest number of rendered files that are kept until the registry changes.
+# The greatest number of rendered files that the server keeps in memory until the registry changes.
 _MOST_KEPT = 500
 _HEADERS = {
     "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
@@ -61,7 +61,7 @@ _TYPES = {
 
 
 class PageServer:
-    """Answers requests for the pages of *client*, one at a time. Reads the registry again after it changed."""
+    """Answers requests for the pages of *client*, one at a time. Reads the registry again after a change of it."""
 
     def __init__(self, client: Client, options: SiteOptions) -> None:
         self._client = client
@@ -107,7 +107,7 @@ class PageServer:
         return _file(request, path, etag, lambda: self._read(pages, path, query))
 
     def _read(self, pages: Renderer, path: str, query: str) -> bytes:
-        """Return the file at *path* that answers *query*, and keep it until the registry changes. Raises NotFound."""
+        """Return the bytes of the file at *path*, rendered for *query*, and keep them until the registry changes."""
         key = (path, query)
         if key not in self._rendered:
             data = _render(pages, path, query)
@@ -135,7 +135,7 @@ def _render(pages: Renderer, path: str, query: str) -> bytes:
 
 
 def _file(request: Request, path: str, etag: str, read: Callable[[], bytes]) -> Response:
-    """Return the file at *path*, or 304 without reading it if the browser has it."""
+    """Return a response with the result of *read*; 304 without calling *read* if the browser has the file *etag*."""
     headers = {**_HEADERS, "ETag": etag}
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
@@ -154,10 +154,11 @@ def _etag(about: str) -> str:
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 whose answer to a malformed request has the headers of all other answers."""
+    """HTTP/1.1 of Uvicorn, with our security headers also in the response to a malformed request."""
 
     def send_400_response(self, msg: str) -> None:
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # no answer has begun
+        # an error response is possible only before another response has begun
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             answer = _text(400, msg, {"Connection": "close"})
             for event in (
                 h11.Response(status_code=400, headers=answer.raw_headers, reason=b"Bad Request"),
@@ -198,7 +199,8 @@ def uvicorn_server(client: Client, options: SiteOptions) -> uvicorn.Server:
 
 def listen(port: int) -> socket.socket:
     """Return a socket that listens on *port* of this machine only. Raises Unreachable if the port is in use."""
-    # With the protocol, because asyncio then sends each packet without delay (TCP_NODELAY).
+    # The protocol is given because asyncio sets TCP_NODELAY only for sockets with IPPROTO_TCP; packets are then sent
+    # without delay.
     found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -215,7 +217,7 @@ def listen(port: int) -> socket.socket:
 def serve(
     client: Client, options: SiteOptions, *, port: int, on_start: Callable[[str], None], open_browser: bool
 ) -> None:
-    """Serve the pages on *port*, or a free port if it is 0, until Ctrl-C. Calls *on_start* with the URL."""
+    """Serve the pages on *port* (0 for any free port) until Ctrl-C. Calls *on_start* with the URL of the first page."""
     listening = listen(port)
     url = f"http://{HOST}:{listening.getsockname()[1]}/"
     on_start(url)

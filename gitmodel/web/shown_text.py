@@ -1,4 +1,4 @@
-"""Cleaning the text of a registry for pages: hostile text cannot become markup, and private text is left out. Pure."""
+"""Cleans the text of a registry for pages: shows invisible characters as escapes, and leaves out private text. Pure."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-# Controls except tab and line break; characters that change the direction of text or are invisible.
+# Control characters except tab and line break, and characters that are invisible or change the direction of text.
 _HIDDEN = (
     r"\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
     "\ud800-\udfff"
 )
 _UNSEEN = re.compile(f"[{_HIDDEN}]")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*@")
-# An @, also as Markdown, URLs and HTML write it.
+# An @, also in the escaped forms of Markdown, URLs and HTML.
 _AT = r"(?:\\?@|%40|&#0*64;|&#[xX]0*40;|&commat;)"
 _ADDRESS = re.compile(
     rf"""<[^<>\s@]{{1,64}}{_AT}[^<>\s@]{{1,255}}>|"""
     rf"""<?(?:\b(?P<name>[\w.+%'-]{{1,64}})|"[^"\n]{{1,64}}"){_AT}(?P<place>[\w-]{{1,63}}(?:\.[\w-]{{1,63}})*)\b>?"""
 )
-# Words after an @ that are no host: iris@3, mAP@0.5, recall@k, iris@sha256:...
+# A word after an @ that is not the host of an e-mail address: iris@3, mAP@0.5, recall@k, iris@sha256:...
 _NO_HOST = re.compile(r"[0-9]+(\.[0-9]+)?|\w|sha256")
 _SUSPICIOUS = re.compile(f"[@{_HIDDEN}]|%40|&[#c]")
 _SCHEMES = ("http", "https", "mailto")
 
 
 class TextRules:
-    """The rules for the text of a site: with *public*, everything of the form of an e-mail address is left out.
+    """The rules for the text of a site. If *public* is True, everything that looks like an e-mail address is removed.
 
-    *is_version* returns True for a model and a word if the registry has the version MODEL@WORD, which has the same form
-    as ada@laptop. *private* are paths of this machine, which are never shown.
+    *is_version* gets the two words around an @, and returns True if they are a reference of a version, such as
+    iris@champion. References look like e-mail addresses such as ada@laptop, but are not removed. *private* are paths of
+    this machine, which are replaced by "..." in every site.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class TextRules:
         self._private = tuple(path for path in private if len(path) > 1)
 
     def text(self, text: str) -> str:
-        r"""Return *text* without credentials in URLs, with controls and characters that change direction as escapes.
+        r"""Return *text* as the site shows it: without credentials in URLs, and with escapes for invisible characters.
 
         >>> TextRules(public=True).text("a\u202eb of Ada <ada@example.com>, https://ada:pw@example.com/x, recall@5")
         'a\\u202eb of Ada, https://example.com/x, recall@5'
@@ -63,18 +64,18 @@ class TextRules:
         return _UNSEEN.sub(lambda found: _escape(found[0]), text)
 
     def _without_address(self, found: re.Match[str]) -> str:
-        """Return "" for an e-mail address, and the whole text for a reference of a version."""
+        """Return "" if the match *found* is an e-mail address, and its text if it is a reference of a version."""
         name, place = found["name"], found["place"]
         return found[0] if place and (_NO_HOST.fullmatch(place) or self._is_version(name or "", place)) else ""
 
     def value(self, value: Any) -> Any:
-        """Return *value*, the value of a page, with all its text as `text` returns it."""
+        """Return a copy of *value*, the value of a page, in which each text is the result of `text`."""
         kind = type(value)
         if kind is str:
             return self.text(value)
         if kind in _PLAIN:
             return value
-        if isinstance(value, str):  # SVG and rendered Markdown are escaped already
+        if isinstance(value, str):  # a subclass of str, such as `Markup`: SVG and rendered Markdown are escaped already
             return value
         if kind in (tuple, list):
             return kind(map(self.value, value))
@@ -96,7 +97,7 @@ def _escape(character: str) -> str:
 
 
 def safe_url(url: str) -> str:
-    """Return *url* if a link to it is safe, else "".
+    """Return *url* if a page may link to it, else "". Only http, https and mailto are allowed, without credentials.
 
     >>> safe_url("https://example.org/a"), safe_url("javascript:alert(1)")
     ('https://example.org/a', '')

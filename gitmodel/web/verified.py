@@ -10,7 +10,10 @@ from gitmodel.frozen import Frozen
 
 
 class FaultyArtifact(Frozen):
-    """An artifact with an *error*, and the versions that have it. *unreachable* is True if its state is unknown."""
+    """An artifact with an *error*, and the versions that have this artifact.
+
+    *unreachable*: its store could not be reached.
+    """
 
     digest: str
     versions: tuple[str, ...]
@@ -19,14 +22,14 @@ class FaultyArtifact(Frozen):
 
 
 class VerifiedArtifacts(Frozen):
-    """The number of artifacts that were read, and those with a problem."""
+    """The number of artifacts that `git model verify` read, and those of them with an error."""
 
     count: int
     faulty: tuple[FaultyArtifact, ...]
 
 
 def read_verified(path: Path) -> VerifiedArtifacts:
-    """Return the result in the file *path*. Raises NotFound, and UsageError for a file with other content."""
+    """Return the result in the file *path*. Raises NotFound if it cannot be read, UsageError for other content."""
     try:
         found = json.loads(path.read_bytes())
         faulty = tuple(

@@ -1,4 +1,4 @@
-"""The first page of a site with several registries: the models of all, and which versions are in their stages."""
+"""The first page of a site with several registries: the models of all registries, and the versions in their stages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gitmodel.web.shown_text import TextRules
 
 
 class BoardPart(Frozen):
-    """A registry of the board: the folder of its pages, and the value of its page of models."""
+    """A registry on the board: the folder of its pages, and the value of the page that lists its models."""
 
     name: str
     page: ModelsPage
@@ -27,14 +27,15 @@ class Board(Frozen):
     registries: tuple[BoardPart, ...]
 
 
-# The files and folders of the board itself; the folder of a registry has another name.
+# The names of the board's own files and folders. The folder of a registry cannot have one of these names.
 _OWN_NAMES = ("assets", "index.html", "index.json")
 
 
 def by_folder(clients: Sequence[Client]) -> dict[str, Client]:
-    """Return each client by the name of its folder on the board.
+    """Return each of *clients* by the name of the folder of the site in which the pages of its registry are.
 
-    The name is the last part of the path or URL, with a number if the name is taken.
+    The name is the last part of the registry's path or URL. It gets a number if another registry or the board has that
+    name.
     """
     found: dict[str, Client] = {}
     for client in clients:
@@ -54,7 +55,10 @@ def _last_part(client: Client) -> str:
 
 
 def render_board(renderers: Mapping[str, Renderer], options: SiteOptions) -> dict[str, bytes]:
-    """Return the files of the board. *renderers* has the renderer of each folder, by the name of the folder."""
+    """Return the bytes of the board's files by path.
+
+    *renderers* has the renderer of each registry, by the name of its folder.
+    """
     board = Board(tuple(BoardPart(name, renderer.value(models.PAGE)) for name, renderer in renderers.items()))
 
     def address(registry: str, page: str, **to: object) -> str:

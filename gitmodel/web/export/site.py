@@ -1,4 +1,7 @@
-"""The static export of a registry. Only changed files are written, and the old site stays complete until the end."""
+"""The static export of a registry.
+
+An export writes only changed files, and the old site stays complete until all of them are written.
+"""
 
 from __future__ import annotations
 
@@ -44,13 +47,14 @@ Report = Callable[[int, int], None]
 
 # The folder in the site for files that only the export reads.
 _OWN = ".gitmodel-site"
-# The name, in the state of an export, of the question for the ids of all records. The export asks it, and no page does.
+# The name under which the state of an export has the ids of all records. They are recorded like a question of a page,
+# but no page has this name.
 _RECORDS = "records"
 _ATTEMPTS = 5
 
 
 class Exported(Frozen):
-    """The result of an export: the folder, its files, those that were *written*, and those that were *removed*."""
+    """The result of an export: the folder, and how many files it has, and how many this export wrote and removed."""
 
     folder: Path
     files: int
@@ -61,11 +65,11 @@ class Exported(Frozen):
 def export_site(
     client: Client, folder: Path, options: SiteOptions, *, report: Report = lambda done, total: None
 ) -> Exported:
-    """Write the pages of the registry to *folder*. Files there that no export wrote are not touched.
+    """Write the pages of the registry to *folder*. Other files in *folder* are not touched.
 
-    New files are first written beside the site, and then renamed into place. Raises Refused if a file that no export
-    wrote has the path of a page, Conflict if the registry changes all the time, and Unreachable if the disk is full.
-    After an error, the site is as before.
+    New files are first written to a folder of their own, and then renamed into place. Raises Refused if a file that no
+    export wrote has the path of a page, Conflict if the registry changed during each of 5 attempts, and Unreachable if
+    the disk is full. After an error, the site is as before.
     """
     return _export({"": client}, folder, options, report)
 
@@ -73,7 +77,7 @@ def export_site(
 def export_board(
     clients: Sequence[Client], folder: Path, options: SiteOptions, *, report: Report = lambda done, total: None
 ) -> Exported:
-    """Write the pages of each registry to a folder of its name in *folder*, and a page with the models of all.
+    """Write the pages of each registry to a folder in *folder*, and a first page with the models of all registries.
 
     Works as `export_site` does, and raises the same errors.
     """
@@ -81,7 +85,7 @@ def export_board(
 
 
 def _export(clients: Mapping[str, Client], folder: Path, options: SiteOptions, report: Report) -> Exported:
-    """Write the pages of each of *clients* below its prefix."""
+    """Write the pages of each of *clients*, which have the prefix of its pages as keys ("" or "NAME/"), to *folder*."""
     for client in clients.values():
         if folder.resolve().is_relative_to(client.repository.common_dir.resolve()):
             raise Refused(f"{folder} is in the folder of git", hint="nothing was written; name another folder")
@@ -95,7 +99,7 @@ def _export(clients: Mapping[str, Client], folder: Path, options: SiteOptions, r
 
 
 class _Target(NamedTuple):
-    """The folder of the *site*, its folder for the state of exports (*own*), and one for new files (*staging*)."""
+    """The folder of the *site*, and two folders in it: *own* for the state of exports, *staging* for new files."""
 
     site: Path
     own: Path
@@ -103,7 +107,7 @@ class _Target(NamedTuple):
 
 
 class _Export:
-    """One export of the registries of *clients*, each to the folder of its name, to *target*."""
+    """One export to *target*. The keys of *clients* are the folders of the registries in the site, "" or "NAME/"."""
 
     def __init__(self, clients: Mapping[str, Client], target: _Target, options: SiteOptions, report: Report) -> None:
         self._target = target
@@ -124,7 +128,7 @@ class _Export:
         self._folders: set[str] = set()
         self._written: list[str] = []
         self._has_changed = False
-        # All pages by the path of the file.
+        # All pages of the site, by the path of the page's file. None is the page of the board.
         self._planned = dict(self._plan())
 
     def is_current(self) -> bool:
@@ -140,7 +144,7 @@ class _Export:
             yield "index.html", None  # the board
 
     def write_changed(self) -> None:
-        """Write the files that differ from those of the site to the folder for new files."""
+        """Write each file that differs from the file in the current site to the folder for new files."""
         for prefix in {"", *self._renderers}:
             for path, data in asset_files().items():
                 self._write(prefix + path, data)
@@ -159,7 +163,7 @@ class _Export:
         self._report(len(self._planned), len(self._planned))
 
     def _render(self, file: str, planned: tuple[Renderer, Page, Parameters] | None) -> None:
-        """Write the page in *file* and its twin."""
+        """Render the page whose file is *file*, and write the page and its twin to the folder for new files."""
         self._has_changed = True
         with self._dependencies.recording() as questions:
             if planned is None:
@@ -175,7 +179,7 @@ class _Export:
         self._new.add_page(file, questions)
 
     def _keep(self, path: str) -> bool:
-        """Return True if the site still has the file that an export wrote to *path*, and keep this file."""
+        """Return True if the file at *path* is still as an export wrote it. It then stays part of the site."""
         known, stat = self._old.files.get(path), self._stats.get(path)
         if known is None or stat is None:
             return False
@@ -188,7 +192,7 @@ class _Export:
         return True
 
     def _write(self, path: str, data: bytes) -> None:
-        """Write *data* to *path* in the folder for new files, unless the site has this file already."""
+        """Write *data* to *path* in the folder for new files, unless the site has a file with these bytes at *path*."""
         known, digest = self._old.files.get(path), digest_of(data)
         if known is not None and known.digest == digest and self._keep(path):
             return
@@ -207,7 +211,10 @@ class _Export:
         self._written.append(path)
 
     def publish(self) -> Exported:
-        """Rename the new files into place, pages before the lists that link to them. Remove outdated files."""
+        """Rename the new files into place, pages before the lists that link to them.
+
+        Remove files of pages that no longer exist.
+        """
         site, own, staging = self._target
         removed = [path for path in self._old.files if path not in self._new.files]
         for path in removed:
@@ -226,7 +233,7 @@ class _Export:
         return Exported(site, len(self._new.files), len(self._written), len(removed))
 
     def _keep_facts(self, own: Path, staging: Path) -> None:
-        """Write the facts of versions for the next export."""
+        """Write the facts of versions to a file, so that the next export need not read the records again."""
         is_same = self._old.key == self._new.key and self._known_facts.keys() == self._registries.keys()
         if is_same and not any(registry.has_new_facts for registry in self._registries.values()):
             return
@@ -259,7 +266,7 @@ def _stats_below(folder: str) -> dict[str, Stat]:
 
 
 def _key(registries: Mapping[str, RegistryData], options: SiteOptions) -> str:
-    """Return a text that differs if the pages can differ although the registries are the same."""
+    """Return a digest of everything, except the registries, that decides the content of pages, such as templates."""
     private = [(prefix, registry.private) for prefix, registry in registries.items()]
     return hashlib.sha256(f"{renderer_id()}\n{options!r}\n{private!r}".encode()).hexdigest()
 
@@ -270,7 +277,7 @@ def renderer_id() -> str:
 
 
 def _create(path: str, data: bytes) -> Stat:
-    """Write *data* to a new file."""
+    """Write *data* to a new file at *path*, and return the `Stat` of the file."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         left = memoryview(data)
@@ -292,7 +299,10 @@ def _refuse_link(folder: Path, path: str) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Move the content of the folder *source* to *target*, folders before files. A new folder is moved as a whole."""
+    """Move the content of the folder *source* to *target*, folders before files.
+
+    A folder that *target* lacks is moved as a whole.
+    """
     entries = sorted(os.scandir(source), key=lambda entry: (not entry.is_dir(), entry.name))
     for entry in entries:
         to = target / entry.name
@@ -328,7 +338,10 @@ def _locked(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _staging(own: Path) -> Iterator[Path]:
-    """Yield an empty folder for new files, which is removed at the end."""
+    """Yield a new folder in *own* for new files.
+
+    Removes it at the end, and removes those of killed exports at the start.
+    """
     for left in own.glob("new-*"):
         shutil.rmtree(left, ignore_errors=True)
     path = Path(tempfile.mkdtemp(prefix="new-", dir=own))
@@ -356,7 +369,7 @@ _SPACES_OF_STYLES = re.compile(r'("[^"\n]*")| *([{};,]) *|: ')
 
 
 def _shorter(name: str, text: str) -> bytes:
-    """Return a style sheet or script without indentation, lines of comments, and most spaces and ends of lines."""
+    """Return *text*, a style sheet or script, without indentation, comment lines, and most spaces and line breaks."""
     lines = (line.strip() for line in text.splitlines())
     text = "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
     if name.endswith(".js"):

@@ -1,4 +1,4 @@
-"""The state of an export: its files, the dependencies of its pages, and the facts of versions that it read."""
+"""The state that an export saves for the next export: its files, the dependencies of pages, and facts of versions."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from typing import Any, NamedTuple
 from gitmodel.web.registry_data.version_facts import VersionFacts
 from gitmodel.web.rendering.dependencies import Question
 
-# The files of the state. The last one exists while an export renames files into place.
+# The files of the state. The file new-files.json exists only while an export renames files into place, or after it was
+# killed.
 _STATE, _FACTS, _NEW = "state.json", "facts.json", "new-files.json"
 
 
 class Stat(NamedTuple):
-    """Numbers of the file system about a file. At least one of them changes when the file is replaced or edited."""
+    """The size, time and inode number of a file.
+
+    At least one of the three changes if the file is replaced or edited.
+    """
 
     size: int
     modified: int
@@ -40,10 +44,11 @@ class Written(NamedTuple):
 class SiteState:
     """The state that an export leaves to the next one.
 
-    If *key* differs, all pages are rendered again: the options, the templates or the version of gitmodel have changed.
-    *files* are those that exports wrote, by path; None for a file whose content is not known. *questions* has each
-    question that a page asked, with the fingerprint of the answer. *pages* has, for each page, the positions in
-    *questions* of those that the page asked.
+    *key* is a digest of the options, the templates and the version of gitmodel. If the next export has another key, it
+    renders all pages again. *files* has each file that an export wrote, by path. The value is None if an export was
+    killed while it added the file. *questions* maps each question that a page asked the registry (see
+    `rendering/dependencies.py`) to the fingerprint of the answer. *pages* maps the file of each page to the page's
+    questions, as positions in *questions*.
     """
 
     def __init__(self, key: str = "") -> None:
@@ -54,15 +59,15 @@ class SiteState:
         self._places: dict[Question, int] = {}
 
     def add_page(self, file: str, questions: Collection[Question]) -> None:
-        """Add the page in *file*, which asked *questions*."""
+        """Add the page whose file is *file*, and the *questions* that it asked."""
         self.pages[file] = [self._places.setdefault(question, len(self._places)) for question in questions]
 
     def begin_after(self, old: SiteState) -> None:
-        """Start with the questions of *old* in their order, so that positions in `pages` of *old* are valid here."""
+        """Take over the questions of *old* in their order, so that values of `old.pages` are valid in `pages`."""
         self._places = {question: place for place, question in enumerate(old.questions)}
 
     def complete(self, fingerprint: Callable[[Question], str]) -> None:
-        """Set the *fingerprint* of each question of a page, and forget the other questions."""
+        """Set `questions` to the questions of all pages, each with the result of *fingerprint* for it."""
         used = set().union(*self.pages.values())
         is_all = len(used) == len(self._places)
         places = self._places if is_all else {each: place for each, place in self._places.items() if place in used}
@@ -73,12 +78,12 @@ class SiteState:
 
 
 def digest_of(data: bytes) -> str:
-    """Return the digest of the bytes of a file."""
+    """Return the digest of *data*, the content of a file. It is shorter than the digest of an artifact."""
     return hashlib.blake2b(data, digest_size=12).hexdigest()
 
 
 def read_state(folder: Path) -> SiteState:
-    """Return the state in *folder*; an empty one if it is missing or damaged."""
+    """Return the state that `write_state` wrote to *folder*; an empty state if its file is missing or damaged."""
     state = SiteState()
     try:
         found = json.loads((folder / _STATE).read_bytes())
@@ -104,16 +109,19 @@ def _read_new(folder: Path) -> Iterable[str]:
 
 
 def write_new_files(folder: Path, staging: Path, paths: Collection[str]) -> None:
-    """Write a list of the files *paths* that an export is about to add.
+    """Write *paths*, the files that an export is about to add to the site, to a file in *folder*.
 
-    If the export is killed, a later one may replace them.
+    If that export is killed, the next export knows by this that it may replace these files.
     """
     if paths:
         _write(folder, staging, _NEW, [*_read_new(folder), *paths])
 
 
 def write_state(folder: Path, staging: Path, state: SiteState) -> None:
-    """Write *state* to *folder* atomically, by a file in *staging* that is then renamed."""
+    """Write *state* to *folder* atomically, by a file in *staging* that is then renamed.
+
+    Deletes the list of `write_new_files`.
+    """
     _write(folder, staging, _STATE, {
         "key": state.key,
         "files": state.files,
@@ -124,7 +132,10 @@ def write_state(folder: Path, staging: Path, state: SiteState) -> None:
 
 
 def read_facts(folder: Path) -> dict[str, dict[str, dict[int, VersionFacts]]]:
-    """Return the facts of versions by the folder of the registry, the model and the number."""
+    """Return the facts in *folder* by the prefix of the registry's pages, the model and the number.
+
+    Returns {} if they are damaged.
+    """
     try:
         found = json.loads((folder / _FACTS).read_bytes())
         return {
@@ -139,7 +150,7 @@ def read_facts(folder: Path) -> dict[str, dict[str, dict[int, VersionFacts]]]:
 
 
 def write_facts(folder: Path, staging: Path, facts: Mapping[str, Mapping[str, Mapping[int, VersionFacts]]]) -> None:
-    """Write the facts that `read_facts` returns."""
+    """Write *facts* to *folder*, from which `read_facts` reads them."""
     _write(folder, staging, _FACTS, facts)
 
 

@@ -1,4 +1,4 @@
-"""Pictures and small texts among the artifacts of a version, recognised by content. SVG and HTML are never shown."""
+"""Pictures and small texts among artifacts, recognised by their content. Pages never show SVG and HTML artifacts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TEXTS = frozenset({"csv", "json", "log", "md", "text", "toml", "tsv", "txt", "y
 
 
 class Picture(Frozen):
-    """A picture: its *ending* by content, and its size in pixels."""
+    """A picture: the *ending* of a file name for its format, which its content decides, and its size in pixels."""
 
     ending: str
     width: int
@@ -46,7 +46,10 @@ def read_picture(data: bytes) -> Picture | None:
 
 
 def picture_file(link: ArtifactLink, data: bytes | None) -> str:
-    """Return the name of the file for the picture *data* in the site; "" if *data* is not shown as a picture."""
+    """Return the file name in the site of an artifact with the content *data*.
+
+    Returns "" if it is not a picture that pages show.
+    """
     found = read_picture(data) if data is not None else None
     return f"{link.digest.removeprefix('sha256:')}.{found.ending}" if found is not None else ""
 
@@ -85,7 +88,10 @@ def _measured_webp(data: bytes) -> Picture | None:
 
 
 def _measured_jpeg(data: bytes) -> Picture | None:
-    """Return the picture with the size in the first frame header (SOF) of a JPEG file; None without such a header."""
+    """Return the picture with the size in the first frame header (SOF) of a JPEG file.
+
+    Returns None if there is no such header.
+    """
     at = 2
     while data[at] == 0xFF:
         marker = data[at + 1]

@@ -27,7 +27,7 @@ class ArtifactData(HistoryData):
 
     @cached_property
     def runs(self) -> Mapping[str, RunView]:
-        """The recorded runs by id, newest first, without runs that only this machine knows."""
+        """The runs that have a record on the metadata branch, by id, newest first."""
         return {run.id: run for run in self.client.list_runs() if run.record is not None}
 
     def run(self, id: str) -> RunView | None:
@@ -36,18 +36,19 @@ class ArtifactData(HistoryData):
 
     @cached_property
     def run_ids(self) -> Mapping[str, str]:
-        """The object id of the record of each run."""
+        """The object id of the record of each run, by the id of the run."""
         return self.client.run_record_ids()
 
     @cached_property
     def record_ids(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        """Values that change with the records of runs and of versions."""
+        """Two mappings that change with the records: `run_ids` of runs, and the `records_id` of each model."""
         return self.run_ids, {model: self.records_id(model) for model in self.models}
 
     def package_runs(self, id: str) -> tuple[RunView | None, RunView]:
-        """Return the previous run of the pipeline of the run *id*, and the first of the last runs with equal packages.
+        """Return two runs of the pipeline of the run *id*: the run before it, and the first run with the same packages.
 
-        Runs without a list of packages are left out.
+        The second is the run *id* itself or, if the runs before it had the same packages without interruption, the
+        first of these. Runs without a list of packages are left out.
         """
         return self._package_runs[id]
 
@@ -65,10 +66,10 @@ class ArtifactData(HistoryData):
         return found
 
     def packages(self, id: str) -> Mapping[str, str]:
-        """Return the versions of the packages that were installed for the run *id*, by name.
+        """Return the version of each package that was installed when the run *id* ran, by the name of the package.
 
-        Returns {} for a site without artifacts, because the list is in the artifact store, and for a list that this
-        machine neither has nor can fetch.
+        The list of packages is in the artifact store. Returns {} if the site may not show artifacts, or if this machine
+        neither has the list nor can fetch it.
         """
         run = self.runs[id]
         digest = run.record.packages if run.record is not None else None
@@ -106,12 +107,12 @@ class ArtifactData(HistoryData):
     def readers_of(self, digest: str) -> Sequence[tuple[str, int]]:
         """Return the model and number of each version whose run read an object with *digest* that the run did not make.
 
-        The version of the newest run is first.
+        The versions of the newest run are first.
         """
         return self._readers.get(digest, ())
 
     def used_by(self, model: str, number: int) -> Sequence[tuple[str, int]]:
-        """Return the other versions whose runs read an artifact of the version *number* of *model*."""
+        """Return the versions, except this one, whose runs read an artifact of the version *number* of *model*."""
         digests = self.facts(model)[number].digests if self._readers else ()
         found = (one for digest in digests for one in self.readers_of(digest) if one != (model, number))
         return list(dict.fromkeys(found))
@@ -128,10 +129,10 @@ class ArtifactData(HistoryData):
         return found
 
     def content(self, model: str, number: int, kind: str, name: str) -> bytes | None:
-        """Return the bytes of a picture or small text of a version: of its artifact or attachment *name*.
+        """Return the bytes of the artifact or attachment *name* of a version, if it is a picture or a small text.
 
-        Returns None for other artifacts, for a site without artifacts, and for bytes that this machine neither has nor
-        can fetch.
+        Returns None for other artifacts, if the site may not show artifacts, and if this machine neither has the bytes
+        nor can fetch them.
         """
         links = self.version(model, number).record.links if self.options.artifacts else ()
         link = next((link for link in links if (link.kind, link.name) == (kind, name)), None)
@@ -147,7 +148,7 @@ class ArtifactData(HistoryData):
 
     @cached_property
     def pictures(self) -> Sequence[str]:
-        """The files of the pictures of all versions that have a page."""
+        """The file names of the pictures of all versions that have a page."""
         if not self.options.artifacts:
             return ()
         views = (self.version(model, number) for model in self.models for number in self.with_page(model))

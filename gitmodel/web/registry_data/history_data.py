@@ -48,7 +48,10 @@ class HistoryData(VersionData):
         return number in self._with_page[model]
 
     def neighbours(self, model: str, number: int) -> tuple[int | None, int | None]:
-        """Return the next newer and the next older version of *model* that has a page."""
+        """Return the next newer and the next older version than *number* of those with a page.
+
+        Returns None if there is none.
+        """
         if model not in self._neighbours:
             numbers = self.with_page(model)
             around = zip(numbers, [None, *numbers], [*numbers[1:], None], strict=False)
@@ -100,7 +103,7 @@ class HistoryData(VersionData):
         return sorted(found, key=lambda event: event.when, reverse=True)
 
     def events_of(self, model: str, number: int) -> Sequence[StageEvent]:
-        """Return the changes by which the version *number* entered or left a stage or alias, newest first."""
+        """Return the changes by which a version of *model* entered or left a stage or alias, newest first."""
         if model not in self._events_by_number:
             found: dict[int, list[StageEvent]] = {}
             for event in self.events(model):
@@ -110,7 +113,10 @@ class HistoryData(VersionData):
         return self._events_by_number[model].get(number, ())
 
     def entered(self, model: str, stage: str, number: int) -> StageEvent | None:
-        """Return the last change by which the version *number* came into *stage*; None if this change is not known."""
+        """Return the last change by which the version *number* of *model* entered *stage*.
+
+        Returns None if this change is not known.
+        """
         return next((e for e in self.events_of(model, number) if e.stage == stage and e.version == number), None)
 
     def changes_of(self, model: str, number: int) -> Sequence[VersionChange]:
@@ -127,7 +133,7 @@ class HistoryData(VersionData):
         return self.client.version_changes()
 
     def judged_again(self, model: str, stage: str, number: int) -> Sequence[Outcome]:
-        """Return the results of the current gates of *stage* for the version *number* of *model*, which is in it."""
+        """Return the results of the current gates of *stage* for the version *number* of *model*, which is there."""
         key = (model, stage, number)
         if key not in self._judged:
             rule = next((found.rule for found in self.stages if found.name == stage), None)
@@ -146,14 +152,15 @@ class HistoryData(VersionData):
         return self._limits[stage]
 
     def signatures(self, commits: Sequence[str]) -> dict[str, str]:
-        """Return for each of *commits* "valid", "not signed", or the reason why its signature does not count.
+        """Return "valid", "not signed" or the reason why the signature does not count, for each commit id in *commits*.
 
-        Without signers, a commit that is not signed is "not checked".
+        If the registry lists no signers, a commit without a signature is "not checked".
         """
         missing = [commit for commit in dict.fromkeys(commits) if commit not in self._signatures]
         try:
             faults = self.client.signature_faults(missing)
-        except GitModelError as error:  # in a shallow clone, or without the program that verifies signatures
+        # raised in a shallow clone, or if the program that verifies signatures is not installed
+        except GitModelError as error:
             faults = dict.fromkeys(missing, f"not checked: {error.message}")
         for commit, fault in faults.items():
             unsigned = "not signed" if self.has_signers else "not checked: the registry lists no signers"

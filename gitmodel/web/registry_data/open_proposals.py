@@ -1,4 +1,4 @@
-"""The open proposals that would change the stages and aliases of a model, as pages name them. Pure."""
+"""The open proposals that would change the stages and aliases of a model, in the words of pages. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class OpenProposal(Frozen):
-    """A proposal by the *id* of its page, with its *changes* in words."""
+    """An open proposal: the *id* in the address of its page, and its *changes* in words."""
 
     id: str
     changes: str
 
 
 def find_open(proposals: Mapping[str, Proposal], model: str, number: int | None = None) -> tuple[OpenProposal, ...]:
-    """Return the changes of *model* in *proposals*; with *number*, those by which this version enters or leaves."""
+    """Return each of *proposals* that changes stages of *model*; with *number*, only those that move this version."""
     found = []
     for id, proposal in proposals.items():
         changes = [each for each in proposal.plan.changes if each.model == model]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gitmodel.teams.proposing.proposals import Proposal
 
 
-# If more versions than this have an artifact in common, a lineage does not name them.
+# If more versions than this have the same artifact, the page of a lineage shows only what the version was made from.
 MOST_SHARED = 1_000
 
 
@@ -30,15 +30,15 @@ class RegistryData(ArtifactData):
 
     @cached_property
     def proposals(self) -> Mapping[str, Proposal]:
-        """The open proposals that the repository has, by the name of the page of each, sorted by branch."""
+        """The open proposals whose branches the repository has, by the id in their address, sorted by branch."""
         return {found.plan.id: found for found in self.client.known_proposals()}
 
     def open_proposals(self, model: str, number: int | None = None) -> tuple[OpenProposal, ...]:
-        """Return the proposed changes of *model*; with *number*, those by which this version enters or leaves."""
+        """Return the open proposals that change stages of *model*; with *number*, only those that move this version."""
         return find_open(self.proposals, model, number)
 
     def lineage(self, model: str, number: int, down: bool) -> Lineage:
-        """Return the lineage of the version *number* of *model*, with what was made from it if *down*."""
+        """Return the lineage of the version *number* of *model*, and what was made from it only if *down*."""
         return self.client.lineage(f"{model}@{number}", down=down, few_from=MOST_SHARED)
 
     @property
@@ -47,7 +47,7 @@ class RegistryData(ArtifactData):
         return self.client.repository.branch_name
 
     def plan(self, commits: str) -> Plan:
-        """Return the plan of a merge of *commits*, with packages and texts from the store.
+        """Return the plan of merging *commits*, a range such as BASE..COMMIT, with packages and texts from the store.
 
         Raises the errors of `Client.plan`.
         """

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gitmodel.domain.views.record_views import ModelView
     from gitmodel.registry.lists.version_lists import VersionIds
 
-# A number in an address: without leading zeros, so that each version has one address.
+# The number of a version in an address. Leading zeros are refused, so that each version has only one address.
 _NUMBER = re.compile("[1-9][0-9]{0,17}")
 # The greatest number of metric columns of a model: a registry may have thousands of keys.
 MOST_METRICS = 40
@@ -36,7 +36,7 @@ _FEW = 20
 
 
 class Places(NamedTuple):
-    """The *stage* and the *aliases* of a version that are in force, and the states with a pending change."""
+    """The *stage* and the *aliases* that a version has in force, and the states that are *pending*."""
 
     stage: str | None = None
     aliases: tuple[str, ...] = ()
@@ -52,8 +52,8 @@ def private_paths(client: Client) -> tuple[str, ...]:
 class VersionData:
     """The models and versions of the registry of *client* at one moment. Each part is read once, when it is needed.
 
-    *known* are facts of versions that need not be read. Raises NotFound without a registry. `is_current` returns False
-    after a change of the registry.
+    *known* are facts that an earlier export kept; they are used for versions whose record has not changed. Raises
+    NotFound if there is no registry. `is_current` returns False after the registry changed.
     """
 
     def __init__(self, client: Client, options: SiteOptions, known: Facts | None = None) -> None:
@@ -70,21 +70,22 @@ class VersionData:
         self._places: dict[str, Mapping[int, Places]] = {}
         self._records: dict[str, dict[int, VersionRecord | Invalid]] = {}
         self._numbers: dict[str, Mapping[str, Mapping[int, float]]] = {}
-        # True if facts were read that the previous export did not keep, or if it kept facts of versions that are gone.
+        # True if a record was read whose facts the previous export did not keep, or if that export kept facts of a
+        # version that is gone.
         self.has_new_facts = False
         self._existing: dict[str, Sequence[int]] = {}
         self._reads: dict[str, int] = {}
         self.rules_of_text = self.text_rules(self.is_version)
 
     def text_rules(self, is_version: Callable[[str, str], bool]) -> TextRules:
-        """Return the rules for text.
+        """Return the rules by which pages clean text.
 
-        *is_version* is that method of this registry, or of the object that records questions.
+        *is_version* is the method `is_version` of this object, or of an object that records each call of it.
         """
         return TextRules(public=self.options.public, is_version=is_version, private=self.private)
 
     def is_current(self) -> bool:
-        """Return True if the registry is still the one that was read."""
+        """Return True if the registry has not changed since this object was created."""
         return self.client.fingerprint() == self.fingerprint
 
     @cached_property
@@ -103,7 +104,7 @@ class VersionData:
         return self.models[name]
 
     def states_of(self, model: str, number: int) -> Sequence[StageState]:
-        """Return the stages and aliases of the version *number*: those in force, and those that are only recorded."""
+        """Return the states of the stages and aliases that a version of *model* has, in force or only recorded."""
         if model not in self._states_by_number:
             found: dict[int, list[StageState]] = {}
             for state in self.model(model).stages:
@@ -135,7 +136,7 @@ class VersionData:
         return next((state for state in states if state.name == stage), None)
 
     def places(self, model: str) -> Mapping[int, Places]:
-        """Return the places of each version of *model* that has one."""
+        """Return the stage and aliases of each version of *model* that has one of these, by number."""
         if model not in self._places:
             found: dict[int, Places] = {}
             for number, ids in self.ids(model).items():
@@ -159,20 +160,20 @@ class VersionData:
         return [*of_models, *(Invalid(fault, hint="run `git model check`") for fault in faults)]
 
     def ids(self, model: str) -> Mapping[int, VersionIds]:
-        """Return the object ids of the files of each version of *model*, newest first, also of deleted ones."""
+        """Return the object ids of the files of each version of *model*, newest first, also of deleted versions."""
         if model not in self._ids:
             self._ids[model] = self.client.version_ids(model)
         return self._ids[model]
 
     def records_id(self, model: str) -> str:
-        """Return a text that changes with the records of the versions of *model*."""
+        """Return a text that is another one whenever the record of a version of *model* has changed."""
         if model not in self._records_ids:
             found = "\n".join(f"{number} {ids.record}" for number, ids in self.ids(model).items())
             self._records_ids[model] = hashlib.sha256(found.encode()).hexdigest()
         return self._records_ids[model]
 
     def facts(self, model: str) -> Mapping[int, VersionFacts]:
-        """Return the facts of each version of *model*, newest first, also of deleted and damaged ones."""
+        """Return the facts of each version of *model*, newest first, also of deleted and damaged versions."""
         if model not in self._facts:
             known, ids = self._known.get(model, {}), self.ids(model)
             found = {
@@ -190,7 +191,7 @@ class VersionData:
         return self._facts[model]
 
     def facts_to_keep(self, model: str) -> Mapping[int, VersionFacts]:
-        """Return those `facts` that a site may contain as they are."""
+        """Return the `facts` to save in the folder of the site: those whose text the site would not change."""
         clean = self.rules_of_text.value
         return {number: facts for number, facts in self.facts(model).items() if clean(facts.texts) == facts.texts}
 
@@ -202,7 +203,7 @@ class VersionData:
         return self._existing[model]
 
     def _read(self, model: str, numbers: Sequence[int]) -> Iterator[VersionRecord | Invalid]:
-        """Yield the records of the versions *numbers* of *model*, and an error for a damaged one."""
+        """Yield the records of the versions *numbers* of *model*, and an error for each damaged record."""
         known = self._records.setdefault(model, {})
         missing = [number for number in numbers if number not in known]
         if missing:
@@ -213,7 +214,7 @@ class VersionData:
         return (known[number] for number in numbers)
 
     def _views(self, model: str, numbers: Sequence[int]) -> list[VersionView]:
-        """Return the versions *numbers* of *model*, whose records are not damaged."""
+        """Return those of the versions *numbers* of *model* whose records are not damaged."""
         places, none = self.places(model), Places()
         return [
             VersionView(model, record, *places.get(record.number, none))
@@ -222,33 +223,33 @@ class VersionData:
         ]
 
     def versions(self, model: str) -> Mapping[int, VersionView]:
-        """Return the versions of *model* that are not deleted by number, newest first. Raises NotFound.
+        """Return the versions of *model* by number, newest first, without deleted and damaged versions.
 
-        A version is read when it is taken from the mapping.
+        Raises NotFound. The record of a version is read only when the caller takes the version from the mapping.
         """
         self.model(model)
         return _Versions(self, model)
 
     def newest(self, model: str, most: int) -> Sequence[VersionView]:
-        """Return the newest versions of *model* that are not deleted, at most *most*."""
+        """Return the newest versions of *model*, at most *most*, without deleted and damaged versions."""
         return self._views(model, self.existing(model)[:most])
 
     def version(self, model: str, number: str | int) -> VersionView:
-        """Return a version. Raises NotFound."""
+        """Return the version *number* of *model*. Raises NotFound if it does not exist, is deleted or is damaged."""
         found = self.versions(model).get(int(number)) if _NUMBER.fullmatch(str(number)) else None
         if found is None:
             raise NotFound(f"{model} has no version {number!a}", hint=f"`git model version list {model}` lists them")
         return found
 
     def deleted(self, model: str) -> tuple[int, ...]:
-        """Return the numbers of the versions of *model* that were deleted, in order."""
+        """Return the numbers of the versions of *model* that were deleted, in ascending order."""
         return tuple(sorted(number for number, facts in self.facts(model).items() if facts.deleted))
 
     def numbers(self, model: str) -> Mapping[str, Mapping[int, float]]:
-        """Return the numbers in the metadata of the versions of *model*, by key and by number of the version.
+        """Return the numbers in the metadata of the versions of *model*, by key and then by version.
 
-        The keys of `headline_keys` are first, and the most frequent keys follow; at most 40 keys. Versions without a
-        finite number are left out.
+        At most 40 keys: the keys of `headline_keys` first, then the most frequent ones. A version without a finite
+        number for a key is left out there.
         """
         if model not in self._numbers:
             facts = self.facts(model)
@@ -262,7 +263,7 @@ class VersionData:
 
     @cached_property
     def headline_keys(self) -> Sequence[str]:
-        """The keys of the metadata to show first."""
+        """The keys of metadata that pages show before all other keys (see `headline` in the glossary)."""
         return self.client.headline_keys()
 
     @property
@@ -272,7 +273,7 @@ class VersionData:
 
     @property
     def rules_fault(self) -> str:
-        """The reason why the rules of the stages are unknown; "" for known rules."""
+        """The reason why the rules of the stages are unknown; "" if they are known."""
         return self._stages[1]
 
     @cached_property
@@ -284,7 +285,7 @@ class VersionData:
 
 
 class _Versions(Mapping[int, "VersionView"]):
-    """The versions of *model* that are not deleted, newest first. Each is read when it is taken."""
+    """The result of `VersionData.versions`. It reads the record of a version only when the caller takes the version."""
 
     def __init__(self, registry: VersionData, model: str) -> None:
         self._registry = registry

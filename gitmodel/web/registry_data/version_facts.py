@@ -9,12 +9,12 @@ from typing import NamedTuple
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.views.metadata_numbers import finite_numbers
 
-# The greatest number of characters of a description.
+# The greatest number of characters of a description in a list. Longer descriptions are cut.
 _MOST_TEXT = 140
 
 
 class VersionFacts(NamedTuple):
-    """The facts of the version whose record has the object id *id*; JSON has them as a list.
+    """The facts of the version whose record has the object id *id*. In JSON, they are a list.
 
     *fault* is the reason why the record cannot be read, or "". *numbers* are the finite numbers of the metadata.
     *digests* are those of artifacts and attachments.
@@ -34,7 +34,7 @@ class VersionFacts(NamedTuple):
 
     @property
     def texts(self) -> list[str]:
-        """The texts that people wrote."""
+        """The texts among these facts that people wrote, such as the description."""
         return [self.fault, self.name or "", self.description, *self.tags, *self.numbers]
 
     @property

@@ -1,7 +1,7 @@
 """The dependencies of pages: what each page asked of a registry, and fingerprints of the answers.
 
-A page is a function of the answers of `RegistryData`. An export writes a page again if an answer has another
-fingerprint than before, so it needs to know nothing else about the page.
+A page depends on the registry only by the answers of `RegistryData`, whose methods are the questions. An export renders
+a page again if the fingerprint of an answer is not the same as at the previous export.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ from gitmodel.errors import GitModelError
 if TYPE_CHECKING:
     from gitmodel.web.registry_data.registry_data import RegistryData
 
-# The folder of the registry ("" or "NAME/"), the name of a method or property of `RegistryData`, and its arguments.
+# A question that a page asked: the prefix of the registry's pages ("" or "NAME/"), the name of a method or property of
+# `RegistryData`, and its arguments.
 Question = tuple[Any, ...]
 
-# The name of the question if the site has a page with a given file. `Renderer.address` asks it.
+# The name of the question "does the site have a page with this file?", which `Renderer.address` asks before it links to
+# the page.
 FILE = "file"
-# The name of a question whose answer cannot be compared. Every export renders a page again that asked such a question.
+# The name of a question whose answer cannot be compared. A page that asked it is rendered again by every export.
 _UNKNOWN = "?"
 
-# The questions about one version, by model and number. They are recorded as one question, "version".
+# These questions have a model and a number as arguments. Each is recorded as the one question "version" about that
+# version.
 _OF_VERSION = ("neighbours", "states_of", "events_of", "changes_of", "open_proposals")
 # The answers to these questions change only if a record of a version or run changes.
 _OF_RECORDS = frozenset({"damaged", "holders_of", "holder_of", "count_holders", "readers_of", "used_by"})
@@ -41,8 +44,8 @@ def _about_version(registry: RegistryData, model: str, number: int) -> object:
     return f"{ids} {answers[0]}" if not any(answers[1:]) else (ids, answers)
 
 
-# For answers that take long to read or to compare: functions that return a smaller value, which changes whenever the
-# answer changes.
+# For each question whose answer takes long to read or to compare, a function that returns a smaller value. The smaller
+# value changes whenever the answer changes.
 _STANDS_FOR: Mapping[str, Callable[..., object]] = {
     "version": _about_version,
     "versions": lambda registry, model: (registry.records_id(model), registry.places(model)),
@@ -54,14 +57,14 @@ _STANDS_FOR: Mapping[str, Callable[..., object]] = {
     "headline": lambda registry, model: (registry.records_id(model), registry.headline_keys),
     "runs": lambda registry: registry.run_ids,
     "run": lambda registry, id: registry.run_ids.get(id),
-    "picture_bytes": lambda registry, file: file,  # the file is named by the digest
+    "picture_bytes": lambda registry, file: file,  # the name of the file has the digest of its bytes
 }
 
 
 class Dependencies:
-    """The questions that pages ask about the registries of a site, with fingerprints of the answers.
+    """Records the questions that pages ask about the registries of a site, with fingerprints of the answers.
 
-    *has_file* returns True if the site has a page with this file.
+    *has_file* gets the path of a file, and returns True if a page of the site has that file.
     """
 
     def __init__(self, has_file: Callable[[str], bool]) -> None:
@@ -71,7 +74,10 @@ class Dependencies:
         self._asked: dict[Question, None] = {}
 
     def watch(self, prefix: str, registry: RegistryData) -> RegistryData:
-        """Return *registry*, whose pages are below *prefix*, in a form that records what pages ask."""
+        """Return an object that answers as *registry*, and records what pages ask it.
+
+        *prefix* is the folder of its pages.
+        """
         self._registries[prefix] = registry
         return cast("RegistryData", _Watched(self, prefix, registry))
 
@@ -95,7 +101,10 @@ class Dependencies:
         return found
 
     def changed(self, known: Mapping[Question, str]) -> set[Question]:
-        """Return the questions in *known* whose answers have other fingerprints now."""
+        """Return the questions whose answers have changed.
+
+        *known* maps each question to its fingerprint at the last export.
+        """
         records = ((prefix, "record_ids") for prefix in self._registries)
         same = {question[0] for question in records if known.get(question) == self.fingerprint(question)}
         found = set()
@@ -125,19 +134,19 @@ class Dependencies:
         prefix, name, *arguments = question
         if name == FILE:
             return self.has_file(prefix + arguments[0])
-        # The question may be that of another release of gitmodel, which had other methods.
+        # The state of an earlier export can have a question whose method no longer exists in this release of gitmodel.
         found = getattr(self._registries.get(prefix), name, _UNKNOWN)
         return found(*arguments) if callable(found) else found
 
 
 class _Watched:
-    """A registry whose methods and properties record that a page asked them."""
+    """Answers as a `RegistryData`, and records which methods and properties a page uses, with the answers."""
 
     def __init__(self, dependencies: Dependencies, prefix: str, registry: RegistryData) -> None:
         self._dependencies = dependencies
         self._prefix = prefix
         self._registry = registry
-        self.options = registry.options  # constant for a site
+        self.options = registry.options  # not recorded, because the options are the same for all pages of a site
         self.rules_of_text = registry.text_rules(lambda model, word: self.is_version(model, word))
 
     def __getattr__(self, name: str) -> Any:
@@ -161,7 +170,8 @@ class _Watched:
     def _record(self, name: str, arguments: tuple[Any, ...], answer: object) -> None:
         if name == "version" or (name in _OF_VERSION and len(arguments) > 1):
             name, arguments = "version", (arguments[0], int(arguments[1]))
-        elif name == "is_version":  # the words of a text are not recorded: they may be an e-mail address
+        # its arguments are words of a text, possibly of an e-mail address, which must not get into the saved state
+        elif name == "is_version":
             name, arguments, answer = "references", (), self._registry.references
         elif name == "lineage" and isinstance(answer, Lineage):
             self._record_lineage(answer)
@@ -172,7 +182,7 @@ class _Watched:
         self._dependencies.record((self._prefix, name, *arguments), answer)
 
     def _record_lineage(self, lineage: Lineage) -> None:
-        """Record the questions on which *lineage* depends: the records of versions and runs, and places of versions."""
+        """Record the questions on which *lineage* depends: the records of versions and runs, and stages and aliases."""
         models = sorted({node.id.partition("@")[0] for node in lineage.nodes if node.kind == VERSION})
         is_known = all(model in self._registry.models for model in models)
         is_complete = not lineage.unread and not any(node.missing for node in lineage.nodes)
@@ -195,13 +205,17 @@ def _fingerprint(answer: object) -> str:
         text = answer if type(answer) is str else _encode(answer)
     except (TypeError, ValueError):
         return _UNKNOWN
-    # The folder of a public site has the state of the export too, so it must not have text of the registry.
+    # A digest, because the state of the export is in the folder of the site, and a public site must not contain private
+    # text of the registry.
     return text if text in _SHORT else hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 @cache
 def _names(kind: type[Any]) -> tuple[str, ...]:
-    """Return the public fields of a class of values. In a private field, a handle keeps its registry."""
+    """Return the names of the public fields of a class.
+
+    Private fields are left out, because a handle has its registry in one.
+    """
     return tuple(field.name for field in fields(kind) if not field.name.startswith("_"))
 
 

@@ -1,4 +1,4 @@
-"""The drawings of `svg` for templates, each in two widths: the style sheet shows one of them."""
+"""The drawings of `svg` for templates, each in two widths: the style sheet shows the one that fits the screen."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from gitmodel.web.pages.of_model.history import HistoryEvent
 WIDE = 1152
 NARROW = 328
 
-# Returns the address of the page called as the first argument, with its parameters; "" if there is none.
+# Returns the relative address of a page, which is called by the name of its kind and its parameters as keywords; "" if
+# there is no such page.
 Link = Callable[..., str]
 
 
 def draw_history(events: Iterable[HistoryEvent], lanes: Sequence[str], model: str, link: Link) -> Markup:
-    """Return the stages over time as swim lanes. *model* is "" for the stages of all models."""
+    """Return *events* as swim lanes of the stages. *model* is "" for the stages of all models."""
     spans = [_span(event, bool(model), link) for event in events if event.version is not None]
     spans = [span for span in spans if span.lane in lanes]
     title = f"Stages of {model or 'all models'} over time"
@@ -42,21 +43,21 @@ def draw_line_chart(
     marks: Sequence[tuple[int, str]],
     limits: Sequence[tuple[str, float]] = (),
 ) -> Markup:
-    """Return a line through *points*: pairs of a version and a number, which is called *name* in the drawing.
+    """Return a line through *points*, which are pairs of a version and a number. *name* is the label of the numbers.
 
-    *marks* has versions with the names of their stages, and *limits* has the numbers that gates require, with labels.
+    *marks* has versions with the names of their stages. *limits* has labels with numbers that gates require.
     """
     named = [Mark(number, mark) for number, mark in marks]
     return _in_both_widths(lambda width: line_chart(points, name=name, marks=named, limits=limits, width=width))
 
 
 def draw_sparkline(values: Sequence[float], name: str) -> Markup:
-    """Return a small line through *values*, with their *name* in its title."""
+    """Return a small line through *values*. Its title has *name*, the key of the values."""
     return Markup(sparkline(values, name=name, width=104, height=22))
 
 
 def _in_both_widths(draw: Callable[[int], str]) -> Markup:
-    # the drawings escape the text of the registry: see `svg/markup.py`
+    # safe as `Markup`, because the drawings escape all text of the registry: see `svg/markup.py`
     wide, narrow = Markup(draw(WIDE)), Markup(draw(NARROW))
     return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow)
 
@@ -71,7 +72,7 @@ def _span(event: HistoryEvent, of_model: bool, link: Link) -> Span:
 
 
 def _links(lineage: Lineage, link: Link) -> dict[str, str]:
-    """Return the addresses of the nodes of *lineage* that have a page."""
+    """Return the address of the page of each node of *lineage* that has one, by the id of the node."""
     found = {node.id: _address(node, link) for node in lineage.nodes}
     return {id: address for id, address in found.items() if address}
 

@@ -1,4 +1,4 @@
-"""Rendering the value of a page as HTML and as JSON. Pure: the same values always give the same bytes."""
+"""Renders the value of a page as HTML and as JSON. Pure: the same values always give the same bytes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ POLICY = (
 class NavigationItem(Frozen):
     """An entry of the navigation: its text, and its relative address.
 
-    *current* is the value of `aria-current`: "page", "true" for the part of the site that has the page, or "".
+    *current* is the value of `aria-current`: "page" if the entry is the shown page, "true" if the shown page belongs to
+    the part of the site that the entry opens, else "".
     """
 
     label: str
@@ -59,7 +60,8 @@ class NavigationItem(Frozen):
 class Renderer:
     """Renders the pages of *registry*.
 
-    In a site that keeps *dependencies*, *prefix* is the folder of the pages, "" or with a slash at its end.
+    An export passes *dependencies*, which records what each page asks, and *prefix*, the folder of the pages: "" or
+    "NAME/".
     """
 
     def __init__(self, registry: RegistryData, dependencies: Dependencies | None = None, prefix: str = "") -> None:
@@ -74,7 +76,7 @@ class Renderer:
         self._parameters: dict[str, list[Parameters]] = {}
 
     def render(self, page: Page, parameters: Parameters) -> dict[str, bytes]:
-        """Return the files of *page* with *parameters*: the page and its JSON twin, each by its path.
+        """Return the files of *page* with *parameters*, by path: the page and its JSON twin, or a single file.
 
         Raises NotFound if there is no such page.
         """
@@ -87,16 +89,17 @@ class Renderer:
         return {file: html, routes.twin_of(file): twin(value)}
 
     def _file(self, file: str, value: object) -> bytes:
-        """Return the bytes of a page without a template."""
+        """Return the bytes of *file*, the file of a page without a template, from the *value* of the page."""
         if isinstance(value, (bytes, str)):
             return value if isinstance(value, bytes) else value.encode()
-        if self._last is None or self._last[0] != value:  # a data file and its script have the same value
+        # kept for the next call, because a data file and its script have the same value
+        if self._last is None or self._last[0] != value:
             self._last = value, twin(self._watched.rules_of_text.value(value))
         data = self._last[1]
         return b"gitmodelData(" + data.strip() + b");\n" if file.endswith(".js") else data
 
     def address(self, name: str, parameters: Mapping[str, object]) -> str:
-        """Return the path of the file of the page called *name*; "" if there is no such page."""
+        """Return the path of the file of the page of kind *name* with *parameters*; "" if there is no such page."""
         key = (name, *parameters.items())
         if key not in self._addresses:
             self._addresses[key] = self._find(name, parameters)
@@ -106,7 +109,7 @@ class Renderer:
         return file if exists else ""
 
     def _find(self, name: str, parameters: Mapping[str, object]) -> tuple[str, bool]:
-        """Return the file that the page called *name* has, and True if there is this page."""
+        """Return the path of the file of a page of kind *name* with *parameters*, and True if this page exists."""
         page = _pages().get(name)
         if page is None:
             return "", False
@@ -118,7 +121,7 @@ class Renderer:
         return file, file in self._files[name]
 
     def value(self, page: Page) -> Any:
-        """Return the value of *page*, which has no parameters, with the text that the site shows."""
+        """Return the value of *page*, a kind without parameters, with its text cleaned for the site."""
         return self._watched.rules_of_text.value(page.read(self._watched))
 
     def parameters(self, page: Page) -> list[Parameters]:
@@ -128,7 +131,7 @@ class Renderer:
         return self._parameters[page.name]
 
     def _surroundings(self, page: Page, parameters: Parameters, file: str) -> dict[str, Any]:
-        """Return the variables of the layout."""
+        """Return the variables of the template for everything around the value of the page, such as the navigation."""
         variables = layout_variables(self._options, page.name, file)
 
         def link(name: str, **to: object) -> str:
@@ -153,12 +156,12 @@ class Renderer:
 
 @cache
 def _labelled(parameters: tuple[str, ...]) -> tuple[Page, ...]:
-    """Return the pages of the navigation that have these *parameters*."""
+    """Return the kinds of pages that the navigation shows and whose parameters have exactly the names *parameters*."""
     return tuple(page for page in routes.PAGES if page.label and page.parameters == parameters)
 
 
 def _current(item: Page, page: Page, of: Parameters) -> str:
-    """Return the value of `aria-current` of *item* in the navigation of the site (no *of*) or of a model on *page*."""
+    """Return `aria-current` of the entry *item* of the navigation on *page*; *of* is {} in the bar of the site."""
     if item is page:
         return "page"
     if of:
@@ -168,7 +171,7 @@ def _current(item: Page, page: Page, of: Parameters) -> str:
 
 
 def layout_variables(options: SiteOptions, kind: str, file: str) -> dict[str, Any]:
-    """Return the variables of the layout for the page in *file*, without links to other pages."""
+    """Return the variables of `layout.html` for the page in *file*, without links to other pages."""
     return {
         "site": options,
         "root": "../" * file.count("/"),
@@ -178,7 +181,7 @@ def layout_variables(options: SiteOptions, kind: str, file: str) -> dict[str, An
         "navigation": (),
         "model_navigation": (),
         "model": "",
-        "policy": Markup(POLICY),  # it has single quotes only, which the attribute need not escape
+        "policy": Markup(POLICY),  # not escaped: the attribute is in double quotes, and POLICY has single quotes only
         "version_of_gitmodel": __version__,
     }
 
@@ -194,11 +197,14 @@ def _pages() -> Mapping[str, Page]:
 
 
 def twin(value: object) -> bytes:
-    """Return *value* as JSON. Characters that HTML or JavaScript could take for markup are escaped."""
+    """Return *value*, the value of a page, as JSON.
+
+    Characters that HTML or JavaScript could take for markup are escaped.
+    """
     fields = {"schema": 1, **vars(value)}
     try:
         text = _encode(fields)
-    except ValueError:  # JSON has no infinity and no NaN
+    except ValueError:  # raised for infinity and NaN, which JSON cannot represent; `plain` replaces them
         text = _encode(plain(fields))
     return (escape_json(text) + "\n").encode()
 
@@ -230,7 +236,7 @@ def _template(name: str) -> jinja2.Template:
 
 
 class _CompiledTemplates(jinja2.BytecodeCache):
-    """The compiled templates in the user's cache: compiling them takes as long as rendering a thousand pages."""
+    """Stores compiled templates in the user's cache, because compiling takes as long as rendering a thousand pages."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -282,7 +288,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _when(moment: datetime | None) -> Markup | str:
-    """Return *moment* as the element `time`, to the minute."""
+    """Return *moment* as an HTML element `time`, to the minute."""
     if moment is None:
         return ""
     utc = moment.astimezone(timezone.utc)
@@ -290,7 +296,7 @@ def _when(moment: datetime | None) -> Markup | str:
 
 
 def _day(moment: datetime | None) -> Markup | str:
-    """Return the day of *moment* as the element `time`."""
+    """Return the day of *moment* as an HTML element `time`."""
     if moment is None:
         return ""
     utc = moment.astimezone(timezone.utc)
@@ -298,7 +304,7 @@ def _day(moment: datetime | None) -> Markup | str:
 
 
 def _number(value: Any) -> str:
-    """Return a number for people; anything else as `value` does."""
+    """Return a number rounded for people, and any other value as the filter `value` shows it."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return _shown(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -322,7 +328,7 @@ def _shown(value: Any) -> str:
 
 
 def _plural(count: int, noun: str) -> str:
-    """Return *count* and *noun*, with an s unless *count* is 1.
+    """Return *count* and *noun*, to which an s is added unless *count* is 1.
 
     >>> _plural(1, "version"), _plural(1200, "version")
     ('1 version', '1,200 versions')

@@ -1,4 +1,7 @@
-"""The page that compares versions of a model. A script fills it from the data file and the twins of the versions."""
+"""The page that compares versions of a model.
+
+A script in the browser fills the page from the data file of the model and the JSON twins of the versions.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from gitmodel.web.registry_data.registry_data import RegistryData
 
 
 class ComparePage(Frozen):
-    """The model whose versions are compared, and two versions as an example; () if the model has fewer than two."""
+    """The model whose versions are compared, and two versions as an example, or () if it has fewer."""
 
     model: str
     title: str
@@ -17,7 +20,7 @@ class ComparePage(Frozen):
 
 
 def read(registry: RegistryData, model: str) -> ComparePage:
-    """Return the value of the page of *model*. Raises NotFound."""
+    """Return the value of the page of *model*. Raises NotFound if there is no such model."""
     example = tuple(sorted(registry.existing(model)[:2]))
     return ComparePage(model, registry.title(model), example if len(example) == 2 else ())
 

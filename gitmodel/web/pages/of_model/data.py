@@ -1,4 +1,4 @@
-"""The data file of a model: its versions by column, for scripts and programs; and the same as a script."""
+"""The data file of a model: its versions by column, as JSON for programs, and as a script for pages."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from gitmodel.web.registry_data.registry_data import RegistryData
 class DataFile(Frozen):
     """The versions of a model by column, newest first.
 
-    *numbers*, *created*, *tags*, *description*, *code* and each list of *metrics* have a value for each version. *tags*
-    has, for each version, the positions of its tags in *tagset*. *limits* has the limits of gates near the numbers of a
-    key, each with its label. *names*, *stage*, *pending* and *aliases* leave out versions that have none. *pages* are
-    the versions with a page of their own, None if all have one.
+    *numbers*, *created*, *tags*, *description*, *code* and each list in *metrics* have one value for each version, in
+    the order of *numbers*. *tagset* has all tags, and *tags* has for each version the positions of its tags in
+    *tagset*. *limits* has, by the key of the number, the limits of gates to draw into its chart, each with a label.
+    *names*, *stage*, *pending* and *aliases* are by number, and leave out versions that have none. *pages* are the
+    numbers of the versions that have a page of their own; None if all versions have one.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""The pages with the history of all models and of one model. The audit report is such a page, printed."""
+"""The pages with the history of all models and of one model. A printed page of this kind is the audit report."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MOST_ROWS = 500
 
 
 class HistoryEvent(Frozen):
-    """A change of a stage or alias: *version* entered it (None: it became empty) after *previous*.
+    """A change of a stage or alias: *version* replaced *previous*. Each is a number, or None for an empty stage.
 
-    *state* is "in force", "ended", "pending" (recorded, waits for `git model apply`) or "never in force", which *note*
-    explains. *signature* says if the commit is signed and if the signature counts.
+    *state* is "in force", "ended", "pending" (recorded, waits for `git model apply`) or "never in force" (a change that
+    does not count). *note* explains the last two. *signature* says if the commit is signed and if the signature counts.
     """
 
     model: str
@@ -45,10 +45,11 @@ class HistoryEvent(Frozen):
 
 
 class HistoryPage(Frozen):
-    """The changes of stages and aliases, newest first, of *model* or ("") of all models.
+    """The changes of stages and aliases of *model*, newest first. If *model* is "", those of all models.
 
-    *commit* is the commit of the branch; "" for a *model*, whose page does not change with other models.
-    *lanes* are the names of the lanes of the drawing. *incomplete* is the reason why older changes are missing, or "".
+    *commit* is the commit of the metadata branch. It is "" on the page of one model, so that this page stays the same
+    if only other models change. *lanes* are the names of the lanes in the drawing of swim lanes. *incomplete* is the
+    reason why older changes are missing, or "".
     """
 
     model: str
@@ -127,7 +128,7 @@ def _event(registry: RegistryData, event: StageEvent, alias: bool, signatures: d
 
 
 def _state(registry: RegistryData, event: StageEvent) -> tuple[str, str]:
-    """Return the state of a change and its explanation."""
+    """Return `state` and `note` of the `HistoryEvent` for *event*."""
     if event.refusal:
         return "never in force", event.fault
     if event.until:
@@ -139,7 +140,10 @@ def _state(registry: RegistryData, event: StageEvent) -> tuple[str, str]:
 
 
 def _csv(page: HistoryPage) -> str:
-    """Return the events as CSV. A cell that a spreadsheet could take for a formula begins with an apostrophe."""
+    """Return the events of *page* as CSV, newest first.
+
+    A cell that a spreadsheet could take for a formula begins with an apostrophe.
+    """
     names = list(HistoryEvent.__dataclass_fields__)
     written = io.StringIO()
     rows = csv.writer(written, lineterminator="\n")

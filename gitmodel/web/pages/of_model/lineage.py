@@ -1,4 +1,4 @@
-"""The lineage of the versions of a model that are in use: as a drawing, and the same as a text tree."""
+"""The lineage of the versions of a model that are in use: as a drawing, and as a tree of text lines."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from gitmodel.web.registry_data.registry_data import MOST_SHARED, RegistryData
 
 # The greatest number of versions with a section on the page; `git model lineage` shows the lineage of any version.
 MOST_VERSIONS = 10
-# The greatest number of depths that a reader can choose from.
+# The greatest number of depths that a reader of the page can choose from.
 MOST_DEPTHS = 5
-# The greatest number of versions in use that a section lists.
+# The greatest number of versions in `in_use` of a section.
 _MOST_IN_USE = 50
 
 
 class VersionLineage(Frozen):
-    """The lineage of the version *number*, which is in *places*.
+    """The lineage of the version *number*, which is in the stages and aliases *places*.
 
-    The *lineage* has the nearest nodes; *more_nodes* is the number of the others. *in_use* are other versions that are
-    in a stage or have an alias, and were made from the version or have one of its artifacts. *fault* is the reason why
-    there is no *lineage*.
-    *depths* are the numbers of runs in each direction to which a reader can limit the lineage.
-    If an artifact is in more than 1,000 versions, *shared* is their number, and only the sources are in the *lineage*.
+    *lineage* has only the nodes nearest to the version; *more_nodes* is the number of nodes that it leaves out.
+    *in_use* are other versions that were made from this version or have one of its artifacts, if they are in a stage or
+    have an alias. *fault* is the reason why *lineage* is None. A reader of the page can limit the drawing to a number
+    of runs in each direction; *depths* are these numbers. If an artifact of the version is in more than 1,000 versions,
+    *shared* is how many, and *lineage* has only sources: what the version was made from.
     """
 
     number: int
@@ -71,7 +71,8 @@ def _lineage(registry: RegistryData, model: str, number: int, places: tuple[str,
     links = view.record.artifacts if view is not None else ()
     shared = max((registry.count_holders(link.digest) for link in links), default=0)
     try:
-        # Following an artifact to thousands of versions takes a second, and nobody could see them.
+        # If an artifact is in thousands of versions, finding what was made from each takes a second, and a drawing
+        # cannot show so many.
         lineage = registry.lineage(model, number, shared <= MOST_SHARED)
     except GitModelError as error:
         return VersionLineage(number, places, None, 0, (), (), error.message)

@@ -22,7 +22,7 @@ _FIRST_COLUMNS = 4
 
 
 class VersionLine(Frozen):
-    """A version in the table: *metrics* are its numbers for the columns, None where it has none."""
+    """A version in the table: *metrics* has its number for each column, None if it has no such number."""
 
     number: int
     name: str | None
@@ -37,9 +37,9 @@ class VersionLine(Frozen):
 
 
 class Chart(Frozen):
-    """The numbers of the versions under the key *metric*, oldest first, and the versions that hold stages.
+    """The numbers of the versions under the key *metric*, oldest first, and with *marks* those that are in stages.
 
-    *limits* has the limits of gates that are near the numbers, each with its label.
+    *limits* has the limits that gates set for *metric*, each with a label. Limits far from the numbers are left out.
     """
 
     metric: str
@@ -131,7 +131,7 @@ def _line(registry: RegistryData, view: VersionView, columns: tuple[str, ...]) -
 
 
 def list_models(registry: RegistryData) -> Iterable[Parameters]:
-    """Yield the parameters of each page with one model."""
+    """Yield the parameters of a page for each model, such as {"model": "iris"}."""
     return ({"model": name} for name in registry.models)
 
 

@@ -15,20 +15,20 @@ from gitmodel.web.registry_data.registry_data import RegistryData
 
 
 class Release(Frozen):
-    """The version in force, as text, and the time when it entered the stage, if that is known."""
+    """The version in force as text, such as "3", and the time when the version entered the stage; None if unknown."""
 
     version: str
     releaseTimestamp: datetime | None
 
 
 class Releases(Frozen):
-    """The releases for a bot: only the version in force, so that the bot follows a rollback; () for an empty stage."""
+    """The releases for a bot: the version in force alone, so that the bot follows a rollback; () if there is none."""
 
     releases: tuple[Release, ...]
 
 
 def read(registry: RegistryData, model: str, stage: str) -> Releases:
-    """Return the value of the file. Raises NotFound."""
+    """Return the releases for *stage* of *model*. Raises NotFound if there is no such model or stage."""
     registry.model(model)
     if stage not in {one.name for one in registry.stages}:
         raise NotFound(f"there is no stage {stage!a}", hint="`git model stage list` lists the stages")

@@ -32,8 +32,9 @@ _MOST_VALUES = 200
 class ArtifactRow(Frozen):
     """An artifact or attachment, with the command that downloads it and the Python expression that loads it.
 
-    In sites with artifacts, *picture* is the file of an artifact that is a picture, and *text* the content of a small
-    text. *before* is the digest of the artifact of the same name and kind in the previous holder, "" if it had none.
+    If the site may show artifacts, *picture* is the file in the site for an artifact that is a picture, and *text* is
+    the content of a small text. *before* is the digest that the artifact of this name has in the previous holder of the
+    stage, "" if that version has no artifact of this name.
     """
 
     name: str
@@ -51,10 +52,10 @@ class ArtifactRow(Frozen):
 
 
 class Change(Frozen):
-    """Metadata that differs from the previous holder: the values before and after, and by how much a number changed.
+    """A value of the metadata that differs from the previous holder: its *old* and *new* value.
 
-    *movement* is "worse" for a number that moved in the direction in which a gate of the stage fails, "better" for one
-    that moved in the other direction, else "".
+    A number has a *change*. *movement* is "worse" for a number that moved in the direction in which a gate of the stage
+    fails, "better" for one that moved in the other direction, else "".
     """
 
     name: str
@@ -65,10 +66,10 @@ class Change(Frozen):
 
 
 class Predecessor(Frozen):
-    """The version that was in *stage* before, and the differences of this version from it.
+    """The version *number*, which this version replaced in *stage*, and the differences between the two.
 
-    *same* is the number of values of the metadata that did not change. *removed* are the names of artifacts that this
-    version does not have.
+    *changes* has the values of the metadata that differ, and *same* is the number of equal values. *removed* are the
+    names of artifacts that only the version *number* has.
     """
 
     number: int
@@ -79,7 +80,7 @@ class Predecessor(Frozen):
 
 
 class RunLine(Frozen):
-    """A run that made or changed the version. Without a record, only the id is known."""
+    """A run that made or changed the version. If the registry has no record of the run, only its id is known."""
 
     id: str
     pipeline: str
@@ -89,7 +90,7 @@ class RunLine(Frozen):
 
 
 class Input(Frozen):
-    """Something that the runs of the version read: its name, its digest, and the first version that has it."""
+    """An artifact that the runs of a version read: its name, its digest, and the first other version that has it."""
 
     name: str
     digest: str
@@ -98,7 +99,7 @@ class Input(Frozen):
 
 
 class FieldLine(Frozen):
-    """A change of the *field* of a version from the value *old* to *new*; None: not set. A digest is shortened."""
+    """A change of the *field* of a version from the value *old* to *new*; None means not set. Digests are shortened."""
 
     field: str
     old: Any
@@ -106,9 +107,9 @@ class FieldLine(Frozen):
 
 
 class HistoryLine(Frozen):
-    """An event of the version: *what* in words, who did it and why, and for a change of the record its *fields*.
+    """An event in the history of a version: *what* happened in words, who did it and why.
 
-    *more* is the number of fields that are left out.
+    If the event changed the record of the version, *fields* has the changes, and *more* is how many it leaves out.
     """
 
     when: datetime
@@ -124,7 +125,7 @@ class HistoryLine(Frozen):
 class VersionPage(Frozen):
     """A version with everything that its record says, and its differences from the previous holder of its stage.
 
-    *history_fault* is the reason why the history is not complete, "" for a complete one.
+    *history_fault* is the reason why the history is not complete, or "".
     """
 
     model: str
@@ -160,7 +161,7 @@ class VersionPage(Frozen):
 
 
 def read(registry: RegistryData, model: str, number: str) -> VersionPage:
-    """Return the value of the page of a version. Raises NotFound."""
+    """Return the value of the page of the version *number* of *model*. Raises NotFound if there is none."""
     view = registry.version(model, number)
     record = view.record
     newer, older = registry.neighbours(model, record.number)
@@ -254,7 +255,7 @@ def _inputs(registry: RegistryData, view: VersionView, runs: list[RunView]) -> I
 
 
 def _history(registry: RegistryData, view: VersionView) -> Iterator[HistoryLine]:
-    """Yield the stages and aliases that the version entered and left, the changes of its record, and its creation."""
+    """Yield the events of the version, newest first: entered and left stages, changes of its record, its creation."""
     number = view.record.number
     lines = [_stage_line(event, number) for event in registry.events_of(view.model, number)]
     lines += map(_change_line, registry.changes_of(view.model, number))
@@ -286,7 +287,10 @@ def _change_line(change: VersionChange) -> HistoryLine:
 
 
 def _field_lines(changes: Sequence[FieldChange]) -> Iterator[FieldLine]:
-    """Yield a line for each field; for an artifact or attachment with another digest, the digest alone."""
+    """Yield a line for each changed field.
+
+    If an artifact or attachment has another digest, only its digest gets a line.
+    """
     linked = {one.field[: -len(".digest")] for one in changes if one.field.endswith(".digest")}
     for one in changes:
         kind, _, name = one.field.partition(".")
@@ -299,7 +303,7 @@ def _field_lines(changes: Sequence[FieldChange]) -> Iterator[FieldLine]:
 
 
 def _signatures(registry: RegistryData, view: VersionView) -> dict[str, str]:
-    """Return a word for the signature of the change that put the version into each stage that it is in."""
+    """Return, for each stage and alias of the version, words about the signature of the change that put it there."""
     number = view.record.number
     held = [state.name for state in registry.states_of(view.model, number) if state.in_force == number]
     entered = {name: event for name in held if (event := registry.entered(view.model, name, number))}
@@ -310,7 +314,10 @@ def _signatures(registry: RegistryData, view: VersionView) -> dict[str, str]:
 
 
 def _predecessor(registry: RegistryData, view: VersionView) -> Predecessor | None:
-    """Return the previous holder of the stage of the version, with the differences; None if there was none."""
+    """Return the version that this version replaced in its highest stage, with the differences.
+
+    Returns None if there was none.
+    """
     event = _replacement(registry, view)
     before = registry.versions(view.model).get(event.previous or 0) if event is not None else None
     if event is None or before is None:
@@ -329,14 +336,14 @@ def _predecessor(registry: RegistryData, view: VersionView) -> Predecessor | Non
 
 
 def _digests_before(registry: RegistryData, view: VersionView) -> Mapping[str, str]:
-    """Return the digests of the artifacts and attachments of the previous holder, by name."""
+    """Return the digests of the artifacts and attachments of the version that this version replaced, by name."""
     event = _replacement(registry, view)
     before = registry.versions(view.model).get(event.previous or 0) if event is not None else None
     return {link.name: link.digest for link in before.record.links} if before is not None else {}
 
 
 def _replacement(registry: RegistryData, view: VersionView) -> StageEvent | None:
-    """Return the change by which the version replaced another one in its highest stage; None if there is none."""
+    """Return the change by which the version replaced another one in a stage: in the highest stage, if in several."""
     number = view.record.number
     order = {stage.name: place for place, stage in enumerate(registry.stages)}
     entered = (event for event in registry.events_of(view.model, number) if event.version == number and event.previous)

@@ -56,14 +56,20 @@ def _entry(registry: RegistryData, event: StageEvent, base: str) -> list[str]:
 
 
 def _page_of(registry: RegistryData, event: StageEvent) -> str:
-    """Return the file of the version that entered, or of the list of models if it has no page."""
+    """Return the file of the page of the version that entered a stage.
+
+    If it has no page, return that of the list of models.
+    """
     if event.version is None or not registry.has_page(event.model, event.version):
         return "index.html"
     return version.PAGE.file({"model": event.model, "number": event.version})
 
 
 def _base(registry: RegistryData) -> str:
-    """Return the URL of the site with a slash at its end; "" if it is not known, then links are relative."""
+    """Return the URL of the site with a slash at its end. Returns "" if the options give no URL.
+
+    The links of the feed are then relative.
+    """
     url = registry.options.base_url
     return f"{url.rstrip('/')}/" if url else ""
 

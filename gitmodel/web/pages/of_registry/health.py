@@ -1,4 +1,4 @@
-"""The page of the health: the problems that `git model check` finds, damaged records, and pending changes."""
+"""The page about the health of the registry: the problems that `git model check` finds, and pending changes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from gitmodel.web.pages.parts.stage_pills import state_words
 from gitmodel.web.registry_data.registry_data import RegistryData
 from gitmodel.web.verified import VerifiedArtifacts
 
-# Problems in the table; `git model check` has all.
+# The greatest number of problems in the table; `git model check` shows all problems.
 MOST_ROWS = 500
 
 
 class Finding(Frozen):
-    """A problem: the file of the record ("": the registry as a whole), the rule of the format, and a message."""
+    """A problem: the file of the record ("" for the whole registry), the rule that the record breaks, and a message."""
 
     path: str
     rule: str
@@ -22,7 +22,7 @@ class Finding(Frozen):
 
 
 class WaitingChange(Frozen):
-    """A recorded change of a stage or alias that is not in force: the versions, and the reason."""
+    """A recorded change of a stage or alias that is not in force: both versions, and the reason."""
 
     model: str
     stage: str
@@ -35,7 +35,7 @@ class HealthPage(Frozen):
     """The findings of `git model check` at *commit*; *others* is the number of findings that are left out.
 
     *unchecked* is the reason why the registry could not be checked, or "". *waiting* are the changes that are not in
-    force. *verified* is the result of a verification that was given to the export, if one was.
+    force. *verified* is the result of `git model verify` that was given to the export; None if none was given.
     """
 
     commit: str

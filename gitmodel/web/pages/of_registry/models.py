@@ -11,7 +11,7 @@ from gitmodel.web.pages.parts.stage_pills import StagePill, stage_pills
 from gitmodel.web.registry_data.open_proposals import OpenProposal
 from gitmodel.web.registry_data.registry_data import RegistryData
 
-# The greatest number of versions in the small chart of a row.
+# The greatest number of versions in the small chart of each model.
 _MOST_POINTS = 60
 
 
@@ -24,10 +24,11 @@ class HeldNumber(Frozen):
 
 
 class ModelRow(Frozen):
-    """A model in the table, which *changed* last by *change*.
+    """A model in the table. Its last change was at the time *changed*, and *change* says what it was.
 
-    *metric* is the key of its headline number. *value* is this number of *value_of*, the newest version that has it.
-    *held* is the number of the version in the last stage. *trend* has the last values, oldest first.
+    *metric* is the key of the model's headline number. *value_of* is the newest version that has this number, and
+    *value* is the number. *held* is the number of the version in the last stage of the registry, such as production.
+    *trend* has the numbers of the newest versions, oldest first.
     """
 
     name: str
@@ -48,7 +49,7 @@ class ModelRow(Frozen):
 
 
 class ModelsPage(Frozen):
-    """All models, with the tags that they have, the number of *proposals*, and the records that cannot be read."""
+    """All models, all their tags, the number of open *proposals*, and errors of the records that cannot be read."""
 
     commit: str
     models: tuple[ModelRow, ...]
@@ -97,7 +98,7 @@ def _row(registry: RegistryData, name: str) -> ModelRow:
 
 
 def _held(registry: RegistryData, pills: Sequence[StagePill], values: Mapping[int, float]) -> HeldNumber | None:
-    """Return the number of the version in the last stage of the registry; None if there is none."""
+    """Return the headline number of the version in the last stage of the registry; None if there is none."""
     last = [stage.name for stage in registry.stages][-1:]
     held = [(p.name, p.version) for p in pills if p.version is not None and p.name in last and not p.alias]
     return next((HeldNumber(stage, of, values[of]) for stage, of in held if of in values), None)

@@ -1,4 +1,7 @@
-"""The pictures among the artifacts, each a file named by its digest. Only sites with artifacts have them."""
+"""Pictures among the artifacts, each as a file named by its digest.
+
+Only sites that may show artifacts have these files.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page with the open proposals, and a page for each with the changes of its merge, as in `git model plan`."""
+"""The page with the open proposals, and a page for each that shows its merge as `git model plan` does."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _MOST_ROWS = 100
 
 
 class ProposalRow(Frozen):
-    """An open proposal: a line for each of its *changes*, the *verdict* of the rules, and the *state* of its pill.
+    """An open proposal: its *changes*, the *verdict* of the rules in words, and the *state* that colours the verdict.
 
-    *worse* names the numbers of gates that are worse than before. *approvals* says who must approve. *address* opens
-    the pull request, "" without a known host.
+    *worse* has the numbers that gates read and that would become worse, in words. *approvals* says who must approve.
+    *address* is the URL of the page on the host that opens the pull request, "" if the host is not known.
     """
 
     id: str
@@ -50,13 +50,13 @@ class ProposalRow(Frozen):
 
 
 class ProposalsPage(Frozen):
-    """The open proposals that this repository knows, sorted by branch."""
+    """The open proposals whose branches this repository has, sorted by branch."""
 
     proposals: tuple[ProposalRow, ...]
 
 
 class Rule(Frozen):
-    """The *result* of a rule of a stage: passed, forced or FAILED."""
+    """A rule of a stage and its *result* for the new version: passed, forced (failed, but overridden) or FAILED."""
 
     name: str
     result: str
@@ -66,9 +66,9 @@ class Rule(Frozen):
 
 
 class Difference(Frozen):
-    """A value, digest or package that differs; *old* and *new* are "-" for none.
+    """A value, digest or package that differs between the old and the new version; "-" if a version does not have it.
 
-    A gate reads a *gated* value. A *worse* one moved in the direction in which the gate fails.
+    *gated* is True for a value that a gate reads, and *worse* if it moved in the direction in which the gate fails.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Difference(Frozen):
 
 
 class Differences(Frozen):
-    """The *rows* of a kind that differ, and the number of rows that are left out."""
+    """The differences of one kind, such as packages. *more* is the number of rows that the page leaves out."""
 
     title: str
     rows: tuple[Difference, ...]
@@ -90,7 +90,7 @@ class Differences(Frozen):
 
 
 class TextDifference(Frozen):
-    """A text artifact that differs: the lines of its diff."""
+    """A text artifact that differs between the old and the new version, and the lines of the diff."""
 
     name: str
     kind: str
@@ -98,9 +98,9 @@ class TextDifference(Frozen):
 
 
 class Chart(Frozen):
-    """The headline numbers of the new version and of the last versions in the stage.
+    """The headline numbers of the new version and of the versions that were in the stage most recently.
 
-    *marks* has the names of the new version and of the current one. *limits* has the limits that gates set for the
+    *marks* labels the new version and the current version of the stage. *limits* has the limits that gates set for the
     number, each with its label.
     """
 
@@ -113,10 +113,11 @@ class Chart(Frozen):
 class StageChange(Frozen):
     """The change of one stage or alias, as `git model plan` describes it.
 
-    *effect* is the effect of the merge, in words. *verdict* and *state* are the result of the rules. *worse* names
-    numbers of gates that are worse than before, "" for none; *better* are versions with a better number than *new*.
-    *approval* says who must approve, "" for nobody. *signature* says who signed, or why no signature counts.
-    *dependents* are the versions in use that a run made with an artifact of *old*.
+    *effect* is the effect of the merge, in words. *verdict* is the result of the rules in words, and *state* colours
+    it. *worse* has, in words, the numbers that gates read and that would become worse, or "". *better* has other
+    versions that have a better number than *new*. *approval* says who must approve; "" if nobody must. *signature* says
+    who signed, or why no signature counts. *dependents* are the versions in a stage or with an alias whose run read an
+    artifact of *old*.
     """
 
     model: str
@@ -149,7 +150,7 @@ class StageChange(Frozen):
 
 
 class ProposalPage(Frozen):
-    """A proposal and the effect of its merge into *base*. *address* opens its pull request, "" without a known host."""
+    """A proposal and the effect of its merge into *base*. *address* is the URL that opens its pull request, or ""."""
 
     id: str
     subject: str
@@ -174,12 +175,12 @@ def read_all(registry: RegistryData) -> ProposalsPage:
 
 
 def list_ids(registry: RegistryData) -> Iterable[Parameters]:
-    """Return the parameters of the pages of proposals."""
+    """Return the parameters of the page of each proposal."""
     return [{"id": id} for id in registry.proposals]
 
 
 def read(registry: RegistryData, id: str) -> ProposalPage:
-    """Return the value of the page of a proposal. Raises NotFound."""
+    """Return the value of the page of the open proposal *id*. Raises NotFound if there is none."""
     found = registry.proposals.get(id)
     if found is None:
         raise NotFound(f"there is no open proposal {id!a}", hint="`git model proposals` lists them")
@@ -194,7 +195,7 @@ def read(registry: RegistryData, id: str) -> ProposalPage:
 
 
 def _whole_plan(registry: RegistryData, proposal: Proposal) -> Plan:
-    """Return the plan of *proposal*, with packages and texts from the store if the site may contain artifacts."""
+    """Return the plan of *proposal*, with packages and texts from the artifact store if the site may show artifacts."""
     if not registry.options.artifacts:
         return proposal.plan
     try:
@@ -224,7 +225,7 @@ def _approval(registry: RegistryData, change: PlannedChange) -> str:
 
 
 def _verdict(outcomes: Sequence[Outcome]) -> tuple[str, str]:
-    """Return the result of the rules in words, and the state of its pill."""
+    """Return the result of the rules in words, and the state that colours it."""
     if not outcomes:
         return "no rules", "plain"
     failed = [outcome for outcome in outcomes if outcome.stops]
@@ -257,7 +258,7 @@ def _change(registry: RegistryData, change: PlannedChange) -> StageChange:
 
 
 def _better(registry: RegistryData, change: PlannedChange) -> Iterator[str]:
-    """Yield the version with the best number that a gate reads, if neither the new nor the current version has it."""
+    """Yield, for each number that a gate reads, the best version, if it is neither the new nor the current one."""
     limits = {limit.key: limit for limit in gate_limits(change.outcomes)}
     for key, limit in limits.items() if change.model in registry.models else ():
         numbers = registry.numbers(change.model).get(key, {})
@@ -269,7 +270,7 @@ def _better(registry: RegistryData, change: PlannedChange) -> Iterator[str]:
 
 
 def _metrics(change: PlannedChange) -> Iterator[Difference]:
-    """Yield the metadata that differs or that a gate reads: keys of gates first, then other numbers."""
+    """Yield the metadata that differs or that a gate reads: the values that gates read first, then other numbers."""
     gated = gate_keys(change.outcomes)
     metrics = [row for row in change.metadata if row.name in gated or not row.same]
     worse = worse_numbers(change.outcomes, change.metadata)
@@ -281,7 +282,7 @@ def _metrics(change: PlannedChange) -> Iterator[Difference]:
 
 
 def _named(registry: RegistryData, lineage: Lineage) -> Lineage:
-    """Return *lineage* with the name, kind and version of each input that another version has as an artifact."""
+    """Return *lineage* with kind, size and version added to each input that is an artifact of a version."""
 
     def named(node: Node) -> Node:
         if node.kind != ARTIFACT or node.facts.get("versions"):
@@ -297,7 +298,7 @@ def _named(registry: RegistryData, lineage: Lineage) -> Lineage:
 
 
 def _dependents(registry: RegistryData, change: PlannedChange) -> Iterator[str]:
-    """Yield the versions in a stage or with an alias that were made with the version that leaves, and their places."""
+    """Yield the versions in a stage or with an alias whose run read an artifact of the version that leaves."""
     held = _version(registry, change.model, change.old)
     made = (one for link in (held.record.artifacts if held else ()) for one in registry.readers_of(link.digest))
     for model, number in dict.fromkeys(made):
@@ -308,14 +309,14 @@ def _dependents(registry: RegistryData, change: PlannedChange) -> Iterator[str]:
 
 
 def _problem_text(problem: Problem) -> str:
-    """Return *problem* with its model and stage instead of the path of the record, where it has them."""
+    """Return the message of *problem* after its model and stage, or after the path of the file if it has no model."""
     what = paths.parse_path(problem.path)
     place = " ".join(filter(None, (what.model, what.key))) if what is not None else problem.path
     return f"{place}: {problem.message}" if place else problem.message
 
 
 def _version(registry: RegistryData, model: str, number: int | None) -> VersionView | None:
-    """Return a version; None if it is not on the branch, such as a version that only the proposal has."""
+    """Return the version *number* of *model*; None if only the branch of the proposal has it."""
     return registry.versions(model).get(number) if number is not None and model in registry.models else None
 
 
@@ -341,7 +342,7 @@ def _differences(title: str, rows: Sequence[Compared]) -> Differences:
 
 
 def _short(value: str | None) -> str:
-    """Return a digest by its first digits, and the version of a package as it is."""
+    """Return the first digits of *value* if it is a digest, or *value* unchanged if it is the version of a package."""
     return plan_texts.short_digest(value) if value is None or value.startswith("sha256:") else value
 
 

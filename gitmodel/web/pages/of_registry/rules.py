@@ -18,7 +18,7 @@ MOST_ROWS = 200
 
 
 class Gate(Frozen):
-    """An expression that a version must satisfy to enter a stage, and the message if it does not."""
+    """An expression that a version must satisfy to enter a stage, and the message for a version that does not."""
 
     name: str
     expression: str
@@ -28,7 +28,8 @@ class Gate(Frozen):
 class StageLine(Frozen):
     """The rules of a stage. *conditions* are all rules except gates, in words.
 
-    *in_force* is False while earlier rules also apply, until `git model apply`. *faults* are problems of the file.
+    *in_force* is False for rules that are not in force yet: until `git model apply`, the earlier rules also apply.
+    *faults* are problems of the rules in `gitmodel.toml`.
     """
 
     name: str
@@ -39,7 +40,7 @@ class StageLine(Frozen):
 
 
 class RuleChangeRow(Frozen):
-    """A commit that changed rules, with the changes in words."""
+    """A commit that changed rules of the registry, with the changes in words."""
 
     commit: str
     author: str
@@ -85,7 +86,7 @@ def read(registry: RegistryData) -> RulesPage:
 
 
 def _conditions(rule: StageRule) -> Iterator[str]:
-    """Yield the conditions of a stage other than its gates."""
+    """Yield each condition of the stage except its gates, in words."""
     if rule.after:
         yield f"only versions in {', '.join(rule.after)} may enter"
     if rule.proposal_only:

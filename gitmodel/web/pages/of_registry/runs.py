@@ -26,7 +26,7 @@ Pairs = tuple[tuple[str, Any], ...]
 
 
 class RunRow(Frozen):
-    """A run in the list: the *versions* that it made or worked on, and its first *parameters*."""
+    """A run in the list: the *versions* that it created or changed, and its first *parameters*."""
 
     id: str
     pipeline: str
@@ -45,7 +45,7 @@ class RunsPage(Frozen):
 
 
 class StepValue(Frozen):
-    """An input or output of a step: its *digest*, and the first version that has it; "" and None if no version has."""
+    """An input or output of a step: its *digest*, and *model* and *number* of the first version with it ("", None)."""
 
     name: str
     digest: str
@@ -55,7 +55,7 @@ class StepValue(Frozen):
 
 
 class StepRow(Frozen):
-    """A step of a run. *failed_attempts* are the errors of all attempts but the last."""
+    """A step of a run. *failed_attempts* are the errors of the attempts before the last one."""
 
     name: str
     status: str
@@ -68,7 +68,7 @@ class StepRow(Frozen):
 
 
 class PackageChange(Frozen):
-    """A package that differs from the previous run: its versions, None for not installed."""
+    """A package that differs from the previous run: its *old* and *new* version, None for not installed."""
 
     name: str
     old: str | None
@@ -76,11 +76,11 @@ class PackageChange(Frozen):
 
 
 class Packages(Frozen):
-    """The *installed* packages of a run, pairs of name and version, and their *count*.
+    """The *installed* packages of a run as pairs of name and version, and how many there are.
 
-    *previous* is the previous run of the same pipeline; "" if there is none or its packages are not known. *changes*
-    are the differences from the packages of *previous*. If there are none, *installed* is empty, and *listed_in* is the
-    first run with these packages.
+    *previous* is the id of the previous run of the same pipeline, "" if there is none or if its packages are not known.
+    *changes* are the differences from the packages of *previous*. If the packages are the same, *installed* is () and
+    *listed_in* is the id of an earlier run whose page lists them.
     """
 
     count: int
@@ -91,9 +91,10 @@ class Packages(Frozen):
 
 
 class RunPage(Frozen):
-    """A run with its steps. *packages* is the digest of the list of installed packages, and *package_list* its content.
+    """A run with its steps.
 
-    *has_details* is True if inputs and outputs of the steps are in the artifact store instead of the record.
+    *packages* is the digest of the list of installed packages, and *package_list* has the list. *has_details* is True
+    if the inputs and outputs of the steps are in a file in the artifact store instead of the record.
     """
 
     id: str
@@ -118,7 +119,7 @@ class RunPage(Frozen):
 
 
 def read_all(registry: RegistryData) -> RunsPage:
-    """Return the value of the list."""
+    """Return the value of the page that lists all runs."""
     rows = tuple(
         RunRow(
             id,
@@ -165,7 +166,10 @@ def read(registry: RegistryData, id: str) -> RunPage:
 
 
 def _seconds(record: RunRecord) -> float:
-    """Return the duration of a run. The record has whole seconds; the durations of steps are exact for a short run."""
+    """Return the duration of a run.
+
+    *record* has its times in whole seconds, so a run below a second lasts as long as its steps.
+    """
     whole = (record.finished - record.started).total_seconds()
     return whole or round(sum(step.seconds for step in record.steps), 3)
 
@@ -178,7 +182,7 @@ def _run(registry: RegistryData, id: str) -> tuple[RunView, RunRecord]:
 
 
 def _packages(registry: RegistryData, run: RunView) -> Packages | None:
-    """Return the packages of *run*; None if they are not known."""
+    """Return the packages of *run*; None if the packages are not known."""
     new = registry.packages(run.id)
     if not new:
         return None

@@ -22,7 +22,7 @@ _OPERATOR = re.compile(r"""[<>=!(]|["'] in """)
 
 
 class FoundVersion(Frozen):
-    """A version that matches. *numbers* are those whose key is in the query."""
+    """A version that matches a query. *numbers* are the numbers of its metadata whose keys are in the query."""
 
     model: str
     number: int
@@ -38,9 +38,9 @@ class FoundVersion(Frozen):
 
 
 class SearchPage(Frozen):
-    """The versions that match *query*; "" for no search. *more* is True if others match, too.
+    """The versions that match *query* ("" for no search). *more* is True if more versions match than the page shows.
 
-    *fault* is the error of a filter that cannot be evaluated, and *hint* what to write instead.
+    *fault* is the error of a filter that cannot be evaluated, and *hint* says what to write instead.
     """
 
     query: str
@@ -52,7 +52,7 @@ class SearchPage(Frozen):
 
 
 def read(registry: RegistryData, query: str = "") -> SearchPage:
-    """Return the value of the page with the versions that match *query*: words, or a filter of versions."""
+    """Return the value of the page with the versions that match *query*, which is a list of words or a filter."""
     query = query.strip()
     fault = hint = ""
     found: list[VersionView] = []

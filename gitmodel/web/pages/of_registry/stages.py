@@ -1,4 +1,4 @@
-"""The stages board: which version of each model is in each stage, since when, by whom, and whether it counts."""
+"""The stages board: the version of each model in each stage, who put it there and when, and if the change counts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gitmodel.web.shown_text import safe_url
 
 
 class Holder(Frozen):
-    """A stage of a model: its *pill*, the signature of the change in words, and the command that goes back.
+    """A stage of a model: its *pill*, the *signature* of the last change in words, and the command for a *rollback*.
 
-    *rollback* is "" if no version was in the stage before the holder; *previous* is the number of that version.
-    *pull_request_url* is "" if its host is not known.
-    A pending change was *recorded* at this time.
+    *previous* is the number of the version that was in the stage before. If there was none, *rollback* is "".
+    *pull_request_url* is "" if the host of the pull request is not known. *recorded* is the time of a pending change,
+    None if no change is pending.
     """
 
     pill: StagePill
@@ -30,7 +30,7 @@ class Holder(Frozen):
 
 
 class BoardRow(Frozen):
-    """A model with a holder for each stage of the board; None where no version is, and nothing is pending."""
+    """A model with a holder for each stage of the board; None for a stage without a version and a pending change."""
 
     model: str
     title: str
@@ -41,7 +41,8 @@ class BoardRow(Frozen):
 class StagesPage(Frozen):
     """All models and all stages, at *commit* of the metadata branch.
 
-    Without *signers*, no signature is checked. *proposals* is the number of open proposals.
+    *signers* is True if the registry lists signers; signatures are checked only then. *proposals* is the number of open
+    proposals.
     """
 
     commit: str

@@ -8,7 +8,7 @@ from gitmodel.hosts.addresses import find_host
 
 
 class CodeState(Frozen):
-    """The state of the code: *url* is the page of its commit on the host, "" if the host is not known."""
+    """The commit of the code, and its state. *url* is the page of the commit on the host; "" if it has none."""
 
     commit: str
     url: str
@@ -18,7 +18,7 @@ class CodeState(Frozen):
 
 
 def code_state(code: Code | None) -> CodeState | None:
-    """Return the state that a record has; None if it has no commit."""
+    """Return the state of *code*, which is from a record; None if it names no commit."""
     if code is None or code.commit is None:
         return None
     repository = code.repository or ""

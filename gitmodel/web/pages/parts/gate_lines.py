@@ -1,4 +1,4 @@
-"""The limits that gates set for the numbers of a model, as lines in its charts."""
+"""The limits that gates set for the numbers of a model, as lines in charts of these numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gitmodel.web.registry_data.registry_data import RegistryData
 
 
 def gate_lines(registry: RegistryData, model: str) -> dict[str, tuple[tuple[str, float], ...]]:
-    """Return the limits of current gates near the numbers of *model*, with labels, by the key of the number."""
+    """Return the limits that current gates set for numbers of *model*, with labels, by key. Far limits are left out."""
     found: dict[str, list[tuple[str, float]]] = {}
     for stage in registry.stages:
         for limit in registry.limits(stage.name):

@@ -1,4 +1,4 @@
-"""The stages and aliases of a model as pages show them: which version, since when, by whom, and whether it counts."""
+"""The stages and aliases of a model as pages show them: the version, who put it there and when, and if it counts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gitmodel.web.registry_data.registry_data import RegistryData
 
 
 class StagePill(Frozen):
-    """A stage or alias: the *version* in force, and the version *recorded* if it is another.
+    """A stage or alias: the *version* in force, and the *recorded* version, which differs while a change is pending.
 
-    *state* is "in force", "pending" (recorded, waits for `git model apply`), "forged" (a tag that does not count),
-    "unknown" (a shallow clone lacks the commit of the tag) or "empty"; *note* explains it. The promotion overrode the
-    rules *forced*. The version in force does not pass the current gates *failing*.
+    *state* is "in force", "pending" (recorded, waits for `git model apply`), "forged" (its tag does not count),
+    "unknown" (a shallow clone lacks the commit of the tag) or "empty"; *note* explains the state. *forced* are the
+    rules that the promotion overrode. *failing* are the current gates that the version in force does not pass.
     """
 
     name: str
@@ -36,9 +36,9 @@ class StagePill(Frozen):
 
 
 class GateResult(Frozen):
-    """The *result* of a current gate for a version that is in the *stage*: passes, fails, or not judged.
+    """The *result* of a current gate of *stage* for a version in that stage: passes, fails, or not judged.
 
-    *found* has the values that the *expression* reads, or the reason for the result.
+    *found* has the values of the version that the *expression* reads, or the reason why the gate was not judged.
     """
 
     stage: str
@@ -63,12 +63,12 @@ def _result(outcome: Outcome) -> str:
 
 
 def stage_pills(registry: RegistryData, model: str) -> tuple[StagePill, ...]:
-    """Return the stages and aliases of *model*, stages first, in their order."""
+    """Return the stages of *model* in their order, then its aliases."""
     return tuple(_pill(registry, model, state) for state in registry.model(model).stages)
 
 
 def pills_of(registry: RegistryData, model: str, number: int) -> tuple[StagePill, ...]:
-    """Return the stages and aliases in which the version *number* of *model* is, or is recorded."""
+    """Return the stages and aliases that have the version *number* of *model*, in force or only recorded."""
     return tuple(_pill(registry, model, state) for state in registry.states_of(model, number))
 
 
@@ -99,7 +99,7 @@ def _pill(registry: RegistryData, model: str, state: StageState) -> StagePill:
 
 
 def state_words(state: StageState) -> tuple[str, str]:
-    """Return the word for the state of a pill, and its explanation."""
+    """Return the values of `StagePill.state` and `StagePill.note` for *state*."""
     if is_hidden_by_shallow_clone(state):
         return "unknown", state.forged
     if state.forged:
