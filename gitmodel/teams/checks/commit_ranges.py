@@ -1,4 +1,4 @@
-"""Reading a range of commits BASE..HEAD, the base and head of a merge, and its defaults."""
+"""Reading a range of commits BASE..HEAD, where HEAD would be merged into BASE, and choosing the default range."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from gitmodel.git.refs.ref_commands import current_branch, list_refs
 
 
 def read_range(repository: Repository, named: str) -> tuple[Oid, Oid]:
-    """Return the commits of BASE..HEAD; BASE defaults to the metadata branch. Raises UsageError, NotFound."""
+    """Return the ids of BASE and HEAD in the text *named*, which is BASE..HEAD. An empty BASE is the metadata branch.
+
+    Raises UsageError for a text of another form, NotFound if a commit does not exist.
+    """
     base, dots, head = named.partition("..")
     if not dots or not head or head.startswith("."):
         raise UsageError(f"{named!a} is not BASE..HEAD", hint="name two commits, for example gitmodel..HEAD")
@@ -22,11 +25,13 @@ def read_range(repository: Repository, named: str) -> tuple[Oid, Oid]:
 
 
 def default_range(repository: Repository) -> tuple[Oid, Oid]:
-    """Return the default base and head of a plan.
+    """Return the default base and head of a plan, as commit ids.
 
-    The head is the proposal or merge that is checked out; else the only open local proposal; else the local branch with
-    its unpushed commits. The base is the remote's metadata branch as last seen; else the local branch. Raises
-    UsageError for several proposals, NotFound without a registry.
+    The base is the metadata branch of the remote at the last contact; without a remote, the local metadata branch. The
+    head is the checked-out commit, if it is a proposal or merge that the base does not contain; else the only local
+    proposal that the base does not contain; else the local metadata branch with its unpushed commits.
+
+    Raises UsageError if there are several proposals and none is checked out, NotFound if there is no registry.
     """
     repository.renew_branches()
     base = upstream(repository) or repository.existing_tip()
@@ -46,7 +51,9 @@ def default_range(repository: Repository) -> tuple[Oid, Oid]:
 def current_states(repository: Repository) -> list[Oid]:
     """Return the tip of the metadata branch, and the checked-out commit if it has a registry that the tip lacks.
 
-    Raises NotFound if neither exists.
+    The tip lacks the registry of a commit that is not in the tip's history.
+
+    Raises NotFound if there is neither a metadata branch nor a registry in the checked-out commit.
     """
     try:
         tip = repository.existing_tip()
@@ -60,7 +67,10 @@ def current_states(repository: Repository) -> list[Oid]:
 
 
 def checked_out(repository: Repository, base: Oid | None) -> Oid | None:
-    """Return the commit that is checked out if it has a registry that *base* does not contain; else None."""
+    """Return the checked-out commit if it contains a registry and is not in the history of the commit *base*.
+
+    Returns None otherwise, and for a registry by URL.
+    """
     head = None if repository.url else commits.find_commit(repository.git, "HEAD")
     if not head or not holds_registry(repository.files(head)):
         return None
@@ -68,7 +78,10 @@ def checked_out(repository: Repository, base: Oid | None) -> Oid | None:
 
 
 def upstream(repository: Repository) -> Oid | None:
-    """Return the remote's metadata branch as last seen; None without a remote, or before the first contact."""
+    """Return the commit of the remote's metadata branch at the last contact.
+
+    Returns None if there is no remote, or if this repository has not contacted the remote yet.
+    """
     try:
         remote = remotes.choose_remote(repository)
     except (NotFound, UsageError):  # a registry by URL has no remote besides its server
@@ -77,7 +90,10 @@ def upstream(repository: Repository) -> Oid | None:
 
 
 def find_commit(repository: Repository, named: str) -> Oid:
-    """Return the id of the commit that git finds under the name *named*. Raises NotFound, UsageError."""
+    """Return the id of the commit that git finds under the name *named*, such as a branch or the start of an id.
+
+    Raises NotFound if there is none.
+    """
     found = commits.find_commit(repository.git, named)
     if not found:
         raise NotFound(f"there is no commit {named!a}", hint="name one as `git log` shows it")

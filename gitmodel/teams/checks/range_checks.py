@@ -28,19 +28,22 @@ from gitmodel.registry.promotion import judging
 from gitmodel.version import __version__
 
 _SHOWN = 3
-# The key under which the cache of facts has the commits without problems, by the rules of this release.
+# The kind of the entries in the fact cache that mark a commit as free of problems. Their value is the release that
+# checked the commit, because another release may find other problems.
 _VALID = "valid"
 _RULES_NOW = hashlib.sha256(__version__.encode()).hexdigest()[:16]
 _MOST_COMMITS = 256
 
 
 class RangeCheck(Frozen):
-    """The problems of a change, and its *rules*: the changed files that control permissions and gates.
+    """The problems of merging a head commit into a base commit.
 
-    *tree* is the result of the merge (None: there is none), *changed* are the paths in it that differ from the base.
-    *not_to_forward* is a merge of the base into the change, as hosts make it to update a branch, or None. The branch
-    must not be fast-forwarded to such a merge, because its first parents would no longer lead to the base.
-    *credentials* are changed fields that look like credentials, such as "metadata.password of iris@4 looks like ...".
+    *rules* are the paths of the changed files that control permissions and gates. *tree* is the id of the merged folder
+    (None: the commits cannot be merged), and *changed* are the paths in *tree* that differ from the base.
+    *not_to_forward* is a commit of the head that merged the base into it, as hosts make it to update a branch, or None.
+    The metadata branch must not be fast-forwarded to such a head, because its first parents do not lead to the base.
+    *credentials* has a text for each changed field that looks like a credential, such as "metadata.password of iris@4
+    looks like ...".
     """
 
     problems: tuple[Problem, ...]
@@ -52,9 +55,10 @@ class RangeCheck(Frozen):
 
 
 def check_between(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -> RangeCheck:
-    """Find the problems of merging the commit *head* into *base*: new problems of records, and broken rules of changes.
+    """Find the problems of merging the commit *head* into the commit *base*.
 
-    *force* allows the change to delete versions in use, and many records at once.
+    These are problems of records that *base* does not have, and rules for changes that the merge breaks. If *force*,
+    the merge may delete versions in use, and many records at once.
     """
     shared = merge_base(repository.git, base, head)
     if not shared:
@@ -75,10 +79,10 @@ def check_between(repository: Repository, base: Oid, head: Oid, *, force: bool =
 
 
 def check_staged(repository: Repository, index: Path | None = None, *, force: bool = False) -> RangeCheck | None:
-    """Find the problems of committing the files staged in *index* (default: the index of the work tree).
+    """Find the problems of committing the files staged in the file *index* (default: the index of the work tree).
 
-    Return None if nothing is staged, or if the checked-out commit belongs neither to the metadata branch nor to a
-    proposal.
+    Returns None if nothing is staged, or if the checked-out commit belongs neither to the metadata branch nor to a
+    proposal. *force* has the same effect as in `check_between`.
     """
     head, tip = find_commit(repository.git, "HEAD"), repository.tip()
     if not head or not tip or not merge_base(repository.git, head, tip):
@@ -90,7 +94,10 @@ def check_staged(repository: Repository, index: Path | None = None, *, force: bo
 
 
 def refuse_invalid(repository: Repository, base: Oid | None, tip: Oid) -> None:
-    """Raise Invalid if the branch at *tip* has problems that the remote's commit *base* does not have."""
+    """Raise Invalid if records at the commit *tip* have problems that they do not have at the remote's commit *base*.
+
+    If *base* is None, raises Invalid for all problems at *tip*. A push calls this before it sends *tip*.
+    """
     try:
         changed = changed_paths(repository, base, tip)
     except Invalid:  # the change has too many files to check before a push
@@ -107,9 +114,10 @@ def refuse_invalid(repository: Repository, base: Oid | None, tip: Oid) -> None:
 
 
 def list_problems(repository: Repository) -> list[Problem]:
-    """Return the problems of the branch, as `checking.check` does. If there are none, caches this on disk for the tip.
+    """Return the problems of the metadata branch, as `checking.check` does. If it has none, caches this for its tip.
 
-    If the cache has one of the newest commits, reads only the files that changed since, and records related to them.
+    The fact cache on disk keeps this result. If it has the result for one of the newest commits, reads only the files
+    that changed after that commit, and the records related to these files.
     """
     tip = repository.tip()
     if not tip:
@@ -124,7 +132,10 @@ def list_problems(repository: Repository) -> list[Problem]:
 
 
 def _newest_valid(repository: Repository, tip: Oid) -> Oid | None:
-    """Return the newest of the last commits up to *tip* that the cache has as valid; None if there is none."""
+    """Return the newest commit up to *tip* that the fact cache marks as free of problems; None if there is none.
+
+    Looks only at the last commits on the chain of first parents.
+    """
     at: Oid | None = tip
     for _ in range(_MOST_COMMITS):
         if at is None or not repository.commits.is_here(at):
@@ -136,7 +147,7 @@ def _newest_valid(repository: Repository, tip: Oid) -> Oid | None:
 
 
 def _stays_valid(repository: Repository, base: Oid, tip: Oid) -> bool:
-    """Return True if the changes from *base*, which has no problems, to *tip* bring no problems."""
+    """Return True if *tip* has no problems, given that the earlier commit *base* has none. Reads only what changed."""
     try:
         changed = changed_paths(repository, base, tip)
     except Invalid:  # too many files
@@ -160,7 +171,7 @@ def _judge_tree(repository: Repository, base: Oid, head: Oid, tree: Oid, force: 
 
 
 def _new_problems(before: Snapshot, after: Snapshot, changed: list[str]) -> list[Problem]:
-    """Return the problems of records that only *after* has."""
+    """Return the problems of records in *after* that *before* does not have. *changed* are the paths that differ."""
     old, new = before.files, after.files
     assert isinstance(old, CommitFiles)
     assert isinstance(new, CommitFiles)
@@ -172,7 +183,10 @@ def _new_problems(before: Snapshot, after: Snapshot, changed: list[str]) -> list
 
 
 def _same_for_all(before: Snapshot, after: Snapshot) -> bool:
-    """Return True if `gitmodel.toml` has the same format and stages in both, so that other records stay valid."""
+    """Return True if both snapshots have the same format and stages in `gitmodel.toml`.
+
+    If they differ, records that did not change may have new problems.
+    """
     try:
         old, new = before.registry(), after.registry()
     except Invalid:

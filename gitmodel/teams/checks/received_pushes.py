@@ -1,4 +1,4 @@
-"""The check of a push on the server, before any ref moves: first the branch, then the stage tags."""
+"""The check of a push on the server, before any ref moves: first the metadata branch, then the stage tags."""
 
 from __future__ import annotations
 
@@ -29,16 +29,20 @@ RULES: Mapping[str, str] = {
 
 
 class _Anything(frozenset[str]):
-    """The set of all commits: `judge_push` takes every commit as reviewed, because the host decides who moves tags."""
+    """The set of all commits, passed as the reviewed commits.
+
+    The check of a push treats every commit as reviewed, because the host decides who may move stage tags.
+    """
 
     def __contains__(self, _: object) -> bool:
         return True
 
 
 def judge_push(repository: Repository, updates: Iterable[Update], *, force: bool = False) -> RangeCheck:
-    """Find the problems of the ref moves *updates*: in records, in rules for changes, and in tags.
+    """Find the problems of the ref moves *updates*: wrong records, broken rules for changes, and wrong tags.
 
-    *force* allows problems that a person may override (see `Problem.overridable`). Other refs are ignored.
+    Ignores moves of other refs than the metadata branch, the rules tag and stage tags. If *force*, leaves out the
+    problems that a person may override (see `Problem.overridable`).
     """
     mine = [update for update in updates if concerns(update, repository.branch)]
     moved = next((update for update in mine if update.ref == repository.branch), None)
@@ -56,7 +60,7 @@ def judge_push(repository: Repository, updates: Iterable[Update], *, force: bool
 
 
 def _tags_problems(repository: Repository, tip: Oid | None, updates: Iterable[Update]) -> Iterator[Problem]:
-    """Yield the problems of moving stage tags as in *updates*, with the branch at *tip*."""
+    """Yield the problems of the moves of stage tags in *updates*, if the metadata branch is at the commit *tip*."""
     for update in updates:
         ref = StageRef.parse(update.ref)
         for fault in _tag_faults(repository, tip, ref, update) if ref is not None else ():
@@ -75,7 +79,7 @@ def _judge_branch(repository: Repository, update: Update, force: bool) -> RangeC
 
 
 def _rules_fault(repository: Repository, tip: Oid | None, update: Update) -> str:
-    """Return why *update* must not move the tag of the rules in force, with the branch at *tip*, or ""."""
+    """Return the reason why *update* must not move the rules tag, if the metadata branch is at *tip*; "" if it may."""
     if update.new is None:
         return "would be deleted, and says which rules are in force"
     try:
@@ -90,7 +94,7 @@ def _rules_fault(repository: Repository, tip: Oid | None, update: Update) -> str
 
 
 def _tag_faults(repository: Repository, tip: Oid | None, ref: StageRef, update: Update) -> Iterator[str]:
-    """Yield the reasons why *update* must not move the stage tag *ref*, with the branch at *tip*."""
+    """Yield the reasons why *update* must not move the stage tag *ref*, if the metadata branch is at *tip*."""
     snapshot = repository.snapshot_at(tip)
     leftover = paths.stage_file(ref.model, ref.stage) in leftovers(snapshot, ref.model)
     wanted = None if leftover else repository.tags.recorded_at(tip, ref)
@@ -121,7 +125,10 @@ def _tag_faults(repository: Repository, tip: Oid | None, ref: StageRef, update: 
 
 
 def _is_newest_counting(repository: Repository, tip: Oid | None, ref: StageRef, commit: Oid) -> bool:
-    """Return True if *commit* is the newest change of the stage *ref* that counts, and later changes do not."""
+    """Return True if *commit* is the newest change of the stage *ref* that counts, and later changes do not count.
+
+    Returns False if there are no later changes. *tip* is the commit of the metadata branch.
+    """
     try:
         found, later = judging.newest_counting(repository, tip, ref)
     except GitModelError:

@@ -10,12 +10,12 @@ from gitmodel.domain.views.metadata_numbers import finite_number
 from gitmodel.errors import UsageError
 from gitmodel.frozen import Frozen
 
-# The sign of the change by which a number gets worse, for each comparison of a gate.
+# The direction in which a number gets worse for a gate with this comparison: -1 is down, 1 is up.
 _WORSE = {">": -1, ">=": -1, "<": 1, "<=": 1}
 
 
 class Limit(Frozen):
-    """The limit of a *gate*: the metadata value *key* must be greater or less than *number*, as *sign* says."""
+    """The limit of a *gate*: the metadata value *key* must be *sign* (">", ">=", "<" or "<=") *number*."""
 
     gate: str
     key: str
@@ -24,7 +24,9 @@ class Limit(Frozen):
 
 
 def gate_limits(outcomes: Iterable[Outcome]) -> tuple[Limit, ...]:
-    """Return the limits with which the gates compare numbers of metadata. Leaves out equalities, without a direction.
+    """Return the limits with which the gates in *outcomes* compare numbers of the metadata.
+
+    Leaves out comparisons for equality, because they have no direction in which a number gets worse.
 
     >>> gate_limits([Outcome("good", passed=True, expression="metadata.test.loss < 1 && metadata.rows == 3")])
     (Limit(gate='good', key='test.loss', sign='<', number=1.0),)
@@ -34,7 +36,9 @@ def gate_limits(outcomes: Iterable[Outcome]) -> tuple[Limit, ...]:
 
 
 def gate_movements(limits: Iterable[Limit], metadata: Iterable[Compared]) -> dict[str, str]:
-    """Map each key to "worse" if its number moved in the direction in which a gate fails, to "better" if in the other.
+    """Map the key of each number in *metadata* that changed and has a limit to "worse" or "better".
+
+    A number is "worse" if it moved in the direction in which a gate fails, and "better" if in the opposite direction.
 
     >>> limits = gate_limits([Outcome("good", passed=True, expression="metadata.accuracy >= 0.87")])
     >>> gate_movements(limits, [Compared("accuracy", (0.88, 0.9)), Compared("rows", (20, 10))])
@@ -50,7 +54,7 @@ def gate_movements(limits: Iterable[Limit], metadata: Iterable[Compared]) -> dic
 
 
 def worse_numbers(outcomes: Iterable[Outcome], metadata: Iterable[Compared]) -> list[str]:
-    """Return the keys of the numbers that changed in the direction in which a gate fails.
+    """Return the keys of the numbers in *metadata* that moved in the direction in which a gate in *outcomes* fails.
 
     >>> passed = [Outcome("good", passed=True, expression="metadata.accuracy >= 0.87")]
     >>> worse_numbers(passed, [Compared("accuracy", (0.88, 0.87)), Compared("rows", (20, 10))])
@@ -60,12 +64,12 @@ def worse_numbers(outcomes: Iterable[Outcome], metadata: Iterable[Compared]) -> 
 
 
 def _limits(gate: str, expression: str) -> Iterator[Limit]:
-    from gitmodel.expressions.expression import parse  # imported here: only gates need it
+    from gitmodel.expressions.expression import parse  # imported here: plans without gates do not need the parser
 
     try:
         conditions = parse(expression).conditions
     except UsageError:
-        return  # `check` reports a malformed gate
+        return  # `check` reports a malformed gate, so the plan leaves it out
     for condition in conditions:
         within, *keys = condition.steps
         number = finite_number(condition.literal)

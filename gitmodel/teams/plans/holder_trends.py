@@ -24,10 +24,10 @@ _MOST_HOLDERS = 12
 
 
 class Trend(Frozen):
-    """The number under the metadata key *metric*, of the versions that were in a stage, oldest first.
+    """The number under the metadata key *metric* of the versions that were in a stage, oldest first.
 
-    The *points* are pairs of version and number. The last pair is that of the version that enters. Versions without the
-    number are left out.
+    The *points* are pairs of a version's number and its value of *metric*. The last pair is that of the version that
+    enters the stage. Versions without such a value are left out.
     """
 
     metric: str
@@ -37,10 +37,11 @@ class Trend(Frozen):
 def find_trend(
     repository: Repository, before: Snapshot, ref: StageRef, new: VersionRecord, outcomes: Iterable[Outcome]
 ) -> Trend | None:
-    """Return the trend of the stage *ref* for `[site] headline`, or else the first number that a gate of it reads.
+    """Return the trend of the stage *ref*, which the version *new* enters.
 
-    The trend has the last 12 versions that were in force. Returns None if the version *new* has none of these numbers,
-    or without earlier points.
+    Its metric is the key in `[site] headline`, or the first key that a gate in *outcomes* reads, if *new* has a number
+    there. The points are those of *new* and of the last 12 versions in force. Returns None if *new* has no number under
+    any of these keys, or if none of the earlier versions has a number under the chosen key.
     """
     site = before.registry().site
     keys = [*((site.headline,) if site and site.headline else ()), *gate_keys(outcomes)]
@@ -49,19 +50,25 @@ def find_trend(
         return None
     points = [(new.number, _number(new, metric))]
     for number in islice(_holders(repository, before, ref), _MOST_HOLDERS):
-        with suppress(GitModelError):  # a damaged record is among the problems of the plan
+        with suppress(GitModelError):  # the plan lists damaged records as problems, so skip them here
             points.insert(0, (number, _number(before.version(ref.model, number), metric)))
     found = tuple((number, value) for number, value in points if value is not None)
     return Trend(metric, found) if len(found) > 1 else None
 
 
 def gate_keys(outcomes: Iterable[Outcome]) -> list[str]:
-    """Return the keys of the metadata that the gates read, in their order. Keys in inner tables are joined by dots."""
+    """Return the keys of the metadata that the gates in *outcomes* read, in the order of the gates.
+
+    A key in an inner table has the form "table.key".
+    """
     return metadata_keys(name for outcome in outcomes for name in outcome.values)
 
 
 def _holders(repository: Repository, before: Snapshot, ref: StageRef) -> Iterator[int]:
-    """Yield the versions that were in force, newest first. A shallow clone may hide the oldest."""
+    """Yield the versions that were in force in the stage *ref*, newest first.
+
+    In a shallow clone, the oldest may be missing.
+    """
     guarded = judging.is_guarded(before)
     with suppress(GitModelError):
         for event in stage_events(repository, before.commit, ref):

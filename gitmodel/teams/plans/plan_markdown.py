@@ -32,13 +32,14 @@ from gitmodel.teams.plans.stored_contents import TextChange
 # A CI job finds its earlier comment by this line, and edits it.
 MARKER = "<!-- gitmodel plan -->"
 _LONGEST = 200
-# The limit for one change. Hosts allow about 65,000 characters. A change takes a few thousand, as does the other text.
+# The limit of characters for the text of one change. Hosts allow about 65,000 for a comment. Most changes need a few
+# thousand, and so does the text outside of changes.
 _LONGEST_TEXT = 20_000
 _MOST_ROWS = 50
-_FEWER_ROWS = (_MOST_ROWS, 10, 2)  # the limits to try for a table, until the change is short enough
-_MOST_METRICS = 12  # metrics on the first screen; the others are folded
+_FEWER_ROWS = (_MOST_ROWS, 10, 2)  # the limits of rows to try, until the text of the change is short enough
+_MOST_METRICS = 12  # the most metrics above the folded sections; the other metrics are in a folded section
 _MOST_NODES = 20
-# Smaller and larger numbers need an exponent, which Mermaid cannot read.
+# `_decimal` writes these numbers without an exponent, which Mermaid cannot read. Smaller and larger ones get no chart.
 _LEAST, _LARGEST = 1e-9, 1e15
 # Without this style, the line is hardly visible, and the chart fills the screen.
 _CHART_STYLE = (
@@ -49,9 +50,11 @@ _NONE = "–"  # noqa: RUF001
 
 
 def markdown(plan: Plan, *, brief: bool = False) -> str:
-    """Return the plan as Markdown, with the hidden line that identifies its comment.
+    """Return the plan as Markdown.
 
-    If *brief*, it has only the verdicts and tables, for a host that neither draws Mermaid nor folds sections.
+    A CI job finds and edits its earlier comment by the hidden line `MARKER`, which is part of the text.
+
+    If *brief*, the text has only the verdicts and tables, for a host that neither draws Mermaid nor folds sections.
     """
     parts = [MARKER]
     if plan.problems:
@@ -81,7 +84,7 @@ def markdown(plan: Plan, *, brief: bool = False) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Escape *text* so that Markdown shows it literally, on one line: no markup, no link, no mention.
+    r"""Escape *text* so that Markdown shows it literally on one line, without markup, links, or mentions of accounts.
 
     >>> escape("<b>@ada</b> | see #7")
     '\\<b\\>\\@\u200bada\\<\\/b\\> \\| see \\#\u200b7'
@@ -93,7 +96,7 @@ def escape(text: str) -> str:
 
 
 def _bounded(change: PlannedChange, *, brief: bool) -> str:
-    """Return *change* as Markdown, with fewer rows in its tables if it is too long."""
+    """Return *change* as Markdown. If the text is too long, its tables have fewer rows. *brief* as in `markdown`."""
     text = ""
     for most in _FEWER_ROWS:
         text = "\n".join(_first_screen(change, most, brief=brief))
@@ -105,7 +108,10 @@ def _bounded(change: PlannedChange, *, brief: bool) -> str:
 
 
 def _first_screen(change: PlannedChange, most: int, *, brief: bool) -> Iterator[str]:
-    """Yield the verdict, the metrics with their chart, and the people and code behind the change."""
+    """Yield the lines that are visible at first: the verdict, the metrics with their chart, the people and the code.
+
+    *most* is the limit of rows for each table.
+    """
     yield f"## {escape(place_text(change, '→'))}"
     yield from ("", _verdict(change), "", _effect(change))
     if brief or any(not outcome.passed for outcome in change.outcomes):
@@ -124,7 +130,7 @@ def _first_screen(change: PlannedChange, most: int, *, brief: bool) -> Iterator[
 
 
 def _verdict(change: PlannedChange) -> str:
-    """Return the results of the rules, worse numbers, the signature, and who must approve, in sentences of Markdown."""
+    """Return sentences in Markdown: the results of rules, worse numbers, the signature and the required approval."""
     said = worse_text(change)
     worse = f"⚠️ **{escape(said[:1].upper() + said[1:])}.**" if said else ""
     return " ".join(filter(None, (_rules_verdict(change), worse, _signature_verdict(change), _approval(change))))
@@ -170,14 +176,20 @@ def _rules_table(change: PlannedChange, most: int) -> Iterator[str]:
 
 
 def _differing_metadata(change: PlannedChange) -> list[Compared]:
-    """Return the metadata that differs or that a gate reads: keys of gates first, then other numbers."""
+    """Return the metadata that differs or that a gate reads.
+
+    The order is: keys that a gate reads, other numbers, other values.
+    """
     read = gate_keys(change.outcomes)
     rows = [row for row in change.metadata if row.name in read or not row.same]
     return sorted(rows, key=lambda row: (row.name not in read, row.change is None))
 
 
 def _first_metrics(change: PlannedChange, most: int, *, brief: bool) -> list[Compared]:
-    """Return the rows of the table of metrics: keys of gates, the headline and numbers that changed; all if *brief*."""
+    """Return the rows of the table of metrics, at most *most*: keys that gates read, the headline, and changed numbers.
+
+    If *brief*, returns all metadata that differs or that a gate reads, because the text has no folded sections.
+    """
     rows = _differing_metadata(change)
     if brief:
         return rows[:most]
@@ -197,8 +209,8 @@ def _metadata_table(change: PlannedChange, rows: Sequence[Compared], most: int) 
 def _chart(change: PlannedChange, trend: Trend) -> Iterator[str]:
     """Yield the chart of *trend*, in the part of Mermaid's `xychart-beta` that versions 10.7 to 12 draw.
 
-    See <https://mermaid.js.org/syntax/xyChart.html>: a number has no exponent, and a title no markup. There is no chart
-    for numbers that are too large or too small to be written without an exponent.
+    See <https://mermaid.js.org/syntax/xyChart.html>: a number has no exponent, and a title has no markup. Yields
+    nothing if a number is too large or too small to be written without an exponent.
     """
     values = [value for _, value in trend.points]
     if len(values) < 2 or not all(value == 0 or _LEAST <= abs(value) < _LARGEST for value in values):
@@ -214,7 +226,7 @@ def _chart(change: PlannedChange, trend: Trend) -> Iterator[str]:
 
 
 def _holder_labels(numbers: Iterable[int]) -> Iterator[str]:
-    """Yield a label for each of *numbers* that no other has, because Mermaid draws equal labels at one place.
+    """Yield a unique label for each of the version *numbers*, because Mermaid draws equal labels at one place.
 
     >>> list(_holder_labels([6, 8, 6, 8, 6]))
     ['6', '8', '6 again', '8 again', '6 again 3']
@@ -266,7 +278,7 @@ def _details(change: PlannedChange, most: int) -> Iterator[str]:
 
 
 def _differences(noun: str, rows: Sequence[Compared], most: int) -> Iterator[str]:
-    """Yield the table of the artifacts or packages that differ."""
+    """Yield the table of the differing *rows*, at most *most*. *noun* is "dataset", "artifact" or "package"."""
     is_package = noun == "package"
     kind = "" if is_package else " kind |"
     yield from ("", f"| {noun} |{kind} before | after |", "|---|---|---|" + ("" if is_package else "---|"))
@@ -278,7 +290,7 @@ def _differences(noun: str, rows: Sequence[Compared], most: int) -> Iterator[str
 
 
 def _diff(text: TextChange, most: int) -> Iterator[str]:
-    """Yield the diff of a text, in a fence that no line of it can end."""
+    """Yield the diff of *text*, between fences with more backticks than any line of the diff has in a row."""
     lines = [_plain(line) for line in text.diff[: 2 * most]]
     left = len(text.diff) - len(lines)
     lines += [f"... and {left} more"] if left > 0 else []
@@ -287,7 +299,7 @@ def _diff(text: TextChange, most: int) -> Iterator[str]:
 
 
 def _plain(line: str) -> str:
-    """Return a line of a diff, shortened, with control characters and direction marks as escapes."""
+    """Return the *line* of a diff, shortened if it is long. Control characters and direction marks become escapes."""
     line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
     return "".join(c if c.isprintable() or c == "\t" else cell_text.escape(c) for c in line)
 

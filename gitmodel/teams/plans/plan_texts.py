@@ -12,7 +12,10 @@ from gitmodel.teams.plans.planning import CodeRange, Plan, PlannedChange
 
 
 def text(plan: Plan) -> str:
-    """Return the plan in lines that are not escaped for a terminal; the printer does that."""
+    """Return the plan as lines of text.
+
+    The caller must escape control characters before it prints them to a terminal.
+    """
     blocks = []
     for change in plan.changes:
         block = [
@@ -43,19 +46,22 @@ def text(plan: Plan) -> str:
 
 
 def place_text(change: PlannedChange, arrow: str) -> str:
-    """Return the stage or alias that changes, with the versions before and after it."""
+    """Return a line such as "iris: production 1 -> 2" for the stage or alias that changes. *arrow* is the text "->"."""
     kind = "alias " if change.alias else ""
     return f"{change.model}: {kind}{change.place} {change.old or '(empty)'} {arrow} {change.new or '(empty)'}"
 
 
 def worse_text(change: PlannedChange) -> str:
-    """Return the numbers of a gate that are worse than in the version before; "" if there are none."""
+    """Return a text with the metadata numbers that are worse for a gate than in the replaced version; "" if none is."""
     worse = worse_numbers(change.outcomes, change.metadata)
     return f"worse than version {change.old}: {', '.join(worse)}" if worse else ""
 
 
 def signature_text(change: PlannedChange) -> str:
-    """Return the signer of the change, or the required signature that is missing or does not count; "" for neither."""
+    """Return a text with the signer of the change, or with the fault of a signature that the stage requires.
+
+    Returns "" if the change has no valid signature and the stage requires none.
+    """
     if change.signature is None:
         return f"not signed: {change.place} accepts only signed changes" if change.signed else ""
     if change.signature.fault:
@@ -64,9 +70,10 @@ def signature_text(change: PlannedChange) -> str:
 
 
 def approval_text(change: PlannedChange, shown: Callable[[str], str] = str) -> str:
-    """Return who must approve the change, or which accounts own the model on the host; "" if nobody needs to.
+    """Return a text with the accounts that CODEOWNERS names, and whether the stage requires their approval.
 
-    The names are as *shown* returns them; a name for which it returns "" is left out.
+    Returns "" if CODEOWNERS names nobody and the stage requires no review. *shown* converts each name for display;
+    names that it converts to "" are left out.
     """
     names = " or ".join(filter(None, map(shown, change.approvers)))
     if change.reviewed:
@@ -88,7 +95,7 @@ def _becomes_empty(change: PlannedChange) -> str:
 
 
 def mark(outcome: Outcome) -> str:
-    """Return the result of a rule in a word."""
+    """Return the result of a rule: "passed", "forced" or "FAILED"."""
     return "passed" if outcome.passed else "forced" if outcome.forced else "FAILED"
 
 
@@ -101,31 +108,40 @@ def _code_text(code: CodeRange) -> Iterator[str]:
 
 
 def code_range(code: CodeRange, none: str, arrow: str) -> str:
-    """Return the first digits of both commit ids, with *arrow* between them. *none* stands for an unrecorded commit."""
+    """Return the first digits of both commit ids, with *arrow* between them.
+
+    *none* is the text for an unrecorded commit.
+    """
     same = f"{code.new[:10]}, as before"
     return same if code.old == code.new else f"{code.old[:10] or none} {arrow} {code.new[:10] or none}"
 
 
 def left_out(code: CodeRange) -> list[str]:
-    """Return a line that counts the commits that are not listed, if there are any."""
+    """Return a line with the number of commits that `code.commits` leaves out; an empty list if it has all commits."""
     left = (code.count or 0) - len(code.commits)
     return [f"and {left} more"] if left > 0 else []
 
 
 def count_of_commits(code: CodeRange) -> str:
-    """Return the number of commits between the code of the two versions, in words."""
+    """Return the number of commits between the code of the two versions as a text, such as "2 commits".
+
+    For 0, returns "back to an earlier commit", because the two commits differ.
+    """
     if not code.count:
         return "back to an earlier commit"
     return "1 commit" if code.count == 1 else f"{code.count} commits"
 
 
 def difference(row: Compared) -> str:
-    """Return the change of a number in parentheses after a space; "" if there is none."""
+    """Return a space and the change of the number in parentheses; "" if the row is no number or did not change."""
     return f" ({row.shown_change})" if row.change else ""
 
 
 def pair(row: Compared) -> tuple[str, str]:
-    """Return both values as text. Fractions are rounded to six digits, unless different values would become equal."""
+    """Return the old and the new value of *row* as text.
+
+    Fractions are rounded to six digits, unless two different values would have the same text.
+    """
     exact = _shown(row.old), _shown(row.new)
     if row.change is None:
         return exact
@@ -134,7 +150,7 @@ def pair(row: Compared) -> tuple[str, str]:
 
 
 def short_digest(digest: str | None) -> str:
-    """Return the first digits of *digest*, "-" without one."""
+    """Return the first digits of *digest*; "-" if it is None."""
     return digest.removeprefix("sha256:")[:12] if digest else "-"
 
 

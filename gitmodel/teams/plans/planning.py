@@ -41,10 +41,11 @@ _ID_DIGITS = 12
 
 
 class CodeRange(Frozen):
-    """The commits between the code of two versions, *old* and *new* ("": not recorded).
+    """The commits between the code of two versions.
 
-    *count* is the number of commits; *commits* are the newest, as "1a2b3c4d5e subject", if this repository has them.
-    *comparison* is the URL at which the host compares the two, if the host is known.
+    *old* and *new* are the code commits of the two versions ("": not recorded). *count* is the number of commits
+    between them (None: unknown, because this repository lacks one). *commits* are the newest of these, as "1a2b3c4d5e
+    subject". *comparison* is the URL at which the host compares *old* and *new*, "" if the host is unknown.
     """
 
     old: str = ""
@@ -55,14 +56,17 @@ class CodeRange(Frozen):
 
 
 class PlannedChange(Frozen):
-    """The planned change of a stage or alias: version *new* replaces *old* (None: empty), by *who*.
+    """The planned change of the stage or alias *place*: version *new* replaces version *old* (None: empty).
 
-    *reviewed* is True if the stage changes only by a reviewed proposal, *signed* if the stage requires signatures.
-    *signature* is that of the newest commit that changes it, and *approvers* are the accounts that CODEOWNERS names.
+    *alias* is True if *place* is an alias. *who* is the author of the change, and *owners* are the owners in the record
+    of the model. *reviewed* is True if the stage changes only by a reviewed proposal, *signed* is True if the stage
+    requires signatures. *signature* is the signature of the newest commit that changes the place, and *approvers* are
+    the accounts that CODEOWNERS names for it. *outcomes* are the results of the stage's rules.
 
-    The other fields describe an entering version: its *maker* and *sources*, the *metadata* of both versions side by
-    side, the *artifacts*, *datasets*, *packages* and *texts* that differ, and the *trend* of the headline. Datasets are
-    artifacts of the kind `data` and external inputs of runs.
+    The other fields describe a version that enters: *maker* is the person who created it, *sources* is its lineage, and
+    *code* has the commits since the replaced version. *metadata* has the values of both versions side by side. The
+    *artifacts*, *datasets*, *packages* and *texts* are those that differ. *trend* has the headlines of the last
+    versions in the stage. Datasets are artifacts of the kind `data` and external inputs of runs.
     """
 
     model: str
@@ -90,11 +94,12 @@ class PlannedChange(Frozen):
 
 
 class Plan(Frozen):
-    """The effect of merging *head* into *base*: stages, aliases, new *versions*, *problems*, changed *rules*.
+    """The effect of merging the commit *head* into the commit *base*.
 
-    *rules* are the changed files that control permissions. *rule_changes* describe the changed rules of stages in
-    words.
-    *page* is the address of the page of the proposal, "" if the registry has no published pages.
+    *changes* are the changes of stages and aliases. *versions* are the new versions, such as "iris@4". *problems* are
+    the reasons against the merge. *rules* are the paths of the changed files that control permissions. *renamed* are
+    pairs of the old and new name of a model. *rule_changes* has a text for each changed rule of a stage. *page* is the
+    address of the page of the proposal, "" if the registry has no published pages.
     """
 
     base: Oid
@@ -109,21 +114,22 @@ class Plan(Frozen):
 
     @property
     def is_empty(self) -> bool:
-        """True if the merge has no problems, and changes neither stages nor rules nor the versions and names."""
+        """True if the merge has no problems and changes no stage, alias, version, model's name or rule of a stage."""
         return not (self.changes or self.versions or self.renamed or self.rule_changes or self.problems)
 
     @property
     def id(self) -> str:
-        """The name of the page of the proposal: the first digits of its commit."""
+        """The identifier of the plan in the address of the proposal's page: the first digits of the commit *head*."""
         return self.head[:_ID_DIGITS]
 
 
 def plan(
     repository: Repository, base: Oid, head: Oid, *, force: bool = False, contents: StoredContents | None = None
 ) -> Plan:
-    """Plan the merge of the commit *head* into *base*, and return its changes.
+    """Plan the merge of the commit *head* into the commit *base*. Merges nothing.
 
-    Without *contents*, reads no store, and compares packages and texts only by their digests.
+    If *contents* is None, reads no store: the plan then has no differences of packages and texts. If *force*, the merge
+    may delete versions in use, and many records at once.
     """
     found = check_between(repository, base, head, force=force)
     if any(problem.rule in ("change.lineage", "change.conflict") for problem in found.problems):
@@ -143,7 +149,7 @@ def plan(
             try:
                 changes.append(_planned(merge, path, ref, alias=what.kind == "alias"))
             except Invalid:
-                continue  # unreadable records are among the problems
+                continue  # `check_between` already reported an unreadable record as a problem
     return Plan(
         base, head, tuple(changes), tuple(versions), found.problems, found.rules, tuple(sorted(merge.renamed.items())),
         _rule_changes(merge, registry), _page(merge),
@@ -151,7 +157,11 @@ def plan(
 
 
 class _Merge(Frozen):
-    """The merge of *head* into *base*: the branch *before* and *after* it, and the *changed* paths."""
+    """The merge of the commit *head* into the commit *base*.
+
+    *before* and *after* are the registry before and after the merge, and *changed* are the paths that differ between
+    them. *contents* reads stores (None: no store is read).
+    """
 
     repository: Repository
     before: Snapshot
@@ -163,7 +173,7 @@ class _Merge(Frozen):
 
     @cached_property
     def renamed(self) -> dict[str, str]:
-        """The new name of each model that the merge renames."""
+        """The new name of each model that the merge renames, by its old name."""
         before, after = self.before, self.after
         changed = (what for what in map(paths.parse_path, self.changed) if what is not None and what.kind == "model")
         there = (what.model for what in changed if before.has_model(what.model, tolerant=True))
@@ -171,7 +181,10 @@ class _Merge(Frozen):
         return {old: new for old, new in found.items() if old != new and not before.has_model(new, tolerant=True)}
 
     def before_rename(self, model: str) -> str:
-        """Return the name of *model* before the merge, which may rename it."""
+        """Return the name that *model* has before the merge.
+
+        *model* is its name after the merge, which may rename it.
+        """
         return next((old for old, new in self.renamed.items() if new == model), model)
 
     @cached_property
@@ -189,7 +202,10 @@ class _Merge(Frozen):
 
 
 def _page(merge: _Merge) -> str:
-    """Return the address of the page of the proposal, below the address that the registry had before it."""
+    """Return the address of the proposal's page, "" if the registry has no published pages.
+
+    It begins with the address that `gitmodel.toml` gives the pages before the merge, because the merge may change it.
+    """
     site = merge.before.registry().site
     return f"{site.url.rstrip('/')}/proposals/{merge.head[:_ID_DIGITS]}.html" if site and site.url else ""
 
@@ -202,7 +218,7 @@ def _rule_changes(merge: _Merge, registry: registry_record.RegistryRecord) -> tu
 
 
 def _is_carried(merge: _Merge, model: str, path: str) -> bool:
-    """Return True if the file at *path* is unchanged and only moved, because the merge renames its model."""
+    """Return True if the file at *path* keeps its content, and only moves because the merge renames *model*."""
     if model in merge.renamed:
         new = paths.model_folder(merge.renamed[model]) + path.removeprefix(paths.model_folder(model))
         return merge.after.files.read(path) is None and merge.after.files.read(new) is not None
@@ -245,7 +261,7 @@ def _planned(merge: _Merge, path: str, ref: StageRef, *, alias: bool) -> Planned
 
 
 def _compared(merge: _Merge, model: str, old: VersionRecord | None, new: VersionRecord) -> dict[str, Any]:
-    """Compare an entering version with the previous holder; return fields of a `PlannedChange`."""
+    """Compare the entering version *new* of *model* with the previous holder *old*, for a `PlannedChange`."""
     links = compare_artifacts(_links(old, data=False), _links(new, data=False))
     data = (*compare_artifacts(_links(old, data=True), _links(new, data=True)), *_inputs(merge, old, new))
     contents = merge.contents
@@ -271,7 +287,7 @@ def _links(version: VersionRecord | None, *, data: bool) -> list[ArtifactLink]:
 
 
 def _inputs(merge: _Merge, old: VersionRecord | None, new: VersionRecord | None) -> Iterator[Compared]:
-    """Yield the external inputs of the runs that made the versions, by step and name, for both versions."""
+    """Yield the external inputs of the runs that made *old* and *new*, as "step.input" and the digests in both runs."""
     before, after = _taken(merge.before, old), _taken(merge.after, new)
     for name in sorted({*before, *after}):
         yield Compared(name, (before.get(name), after.get(name)), "input")
@@ -291,7 +307,7 @@ def _version(snapshot: Snapshot, model: str, number: int | None) -> VersionRecor
 
 
 def _or_none(read: Callable[[], T]) -> T | None:
-    """Return the result of *read*; None after an error, because the plan lists damaged records as problems."""
+    """Return the result of *read*; None if it raises an error, because the plan lists damaged records as problems."""
     try:
         return read()
     except GitModelError:

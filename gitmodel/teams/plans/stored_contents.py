@@ -1,4 +1,4 @@
-"""The contents that a plan compares: text artifacts and lists of packages, read from the stores of this machine."""
+"""Reading the contents that a plan compares from stores: text artifacts and lists of packages."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from gitmodel.stores.interface import ArtifactStore
 
 T = TypeVar("T")
 LONGEST_TEXT = 64_000  # bytes
-# Comparing more lines could take seconds.
+# The limit of lines for the diff of a text, because the diff of longer texts could take seconds.
 _MOST_LINES = 2_000
 _DATA = "data"
 
 
 class TextChange(Frozen):
-    """A text artifact or attachment that differs between two versions: the lines of its unified *diff*.
+    """A text artifact or attachment that differs between two versions. *kind* is the kind of the artifact.
 
-    The lines have no header, and no line breaks at their ends.
+    *diff* are the lines of the unified diff, without the two header lines and without line breaks at their ends.
     """
 
     name: str
@@ -34,10 +34,10 @@ class TextChange(Frozen):
 
 
 class StoredContents:
-    """Reads the contents of versions from stores. A content that this machine cannot get counts as unknown.
+    """Reads the artifacts and lists of packages of versions from stores. It skips those that this machine cannot read.
 
-    *store* has the lists of packages of runs, *source* returns the store of an artifact of a model. If a store does not
-    answer, nothing more is read.
+    *store* opens the store with the lists of packages of runs, *source* returns the store that has an artifact of a
+    model. After a store did not answer, reads nothing more from any store.
     """
 
     def __init__(self, store: Callable[[], ArtifactStore], source: Source) -> None:
@@ -46,7 +46,10 @@ class StoredContents:
         self._unreachable = False
 
     def packages(self, old: RunRecord | None, new: RunRecord | None) -> tuple[Compared, ...]:
-        """Return the packages that differ between two runs, and Python; none if one of the lists is unknown."""
+        """Return the packages that differ between the runs *old* and *new*, and Python if its version differs.
+
+        Returns nothing if the list of packages of one run is missing or cannot be read.
+        """
         if old is None or new is None or old.packages is None or new.packages is None:
             return ()
         same = old.packages == new.packages
@@ -60,9 +63,9 @@ class StoredContents:
         return None if found is None else {**found, **python}
 
     def texts(self, model: str, old: VersionRecord | None, new: VersionRecord) -> tuple[TextChange, ...]:
-        """Return the texts of at most 64 kB that differ: artifacts of other kinds than data, and attachments.
+        """Return the differences of texts of at most 64 kB: artifacts of other kinds than data, and attachments.
 
-        Data is left out because more people may read a pull request than the data.
+        Data is left out because people who may read the pull request may not be allowed to read the data.
         """
         return tuple(self._texts(model, old, new)) if old is not None else ()
 
@@ -79,7 +82,7 @@ class StoredContents:
                 yield TextChange(link.name, link.kind, diff)
 
     def _text(self, model: str, link: ArtifactLink) -> str | None:
-        """Return the text of an artifact; None if it is none, too long, a folder, external or unknown."""
+        """Return the text of the artifact *link*; None if it is a folder, no text, too long, or not readable here."""
         if link.is_folder or link.is_external or link.size > LONGEST_TEXT:
             return None
         read = self._read(lambda: read_object(self._source(model, link), link.digest, LONGEST_TEXT, "a short text"))

@@ -14,10 +14,11 @@ from gitmodel.errors import GitModelError
 
 
 def find_sources(snapshot: Snapshot, model: str, record: VersionRecord) -> Lineage | None:
-    """Return the lineage of a version, up to the inputs of its runs; None if it has no run.
+    """Return the lineage of a version of *model*, up to the inputs of its runs; None if the version has no run.
 
-    The version is in the stages and aliases that *snapshot* records. Needs no index, because it reads only the records
-    of the version and its runs, and not other records with the same digests.
+    The lineage shows the version in the stages and aliases that *snapshot* records, also if they are not in force yet.
+    It needs no index, because it reads only the records of the version and its runs, and no other records with the same
+    digests.
     """
     if not record.runs:
         return None
@@ -26,7 +27,10 @@ def find_sources(snapshot: Snapshot, model: str, record: VersionRecord) -> Linea
 
 
 class _Records:
-    """The records of one version and its runs; implements `domain.views.lineage.Known`."""
+    """The records of one version and of its runs, from which `trace` makes the lineage.
+
+    Implements `domain.views.lineage.Known`.
+    """
 
     def __init__(self, snapshot: Snapshot, reference: str, record: VersionRecord) -> None:
         self._snapshot = snapshot
@@ -58,7 +62,7 @@ class _Records:
         model, _, number = reference.partition("@")
         try:
             places = RecordedPlaces.read(self._snapshot, model)
-        except GitModelError:  # the plan lists damaged records as problems
+        except GitModelError:  # the plan already lists a damaged record as a problem
             return None, ()
         stages, aliases = ([place for place, held in one.items() if str(held) == number] for one in places)
         return next(iter(stages), None), tuple(aliases)

@@ -19,9 +19,10 @@ from gitmodel.teams.proposing.proposals import Proposal, address_of, choose_remo
 
 
 def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
-    """Return the open proposals, local and on the remote, sorted by branch, each with its plan.
+    """Return the open proposals of this repository and of *remote*, sorted by branch, each with its plan.
 
-    A proposal is open until the branch records its changes. Raises Unreachable if the remote cannot be reached.
+    Fetches the proposals of *remote* ("": the remote that pushes use). A proposal is open until the metadata branch
+    records its changes. Raises Unreachable if the remote cannot be reached.
     """
     chosen = choose_remote(repository, remote)
     repository.renew_branches()
@@ -36,9 +37,9 @@ def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
 
 
 def known_proposals(repository: Repository) -> list[Proposal]:
-    """Return the open proposals that this repository has, as `list_proposals` does, without asking a remote.
+    """Return the same as `list_proposals`, but without contacting a remote.
 
-    Proposals of a remote are those that the last `git fetch` or `list_proposals` got.
+    The proposals of the remote are those that the last `git fetch` or `list_proposals` fetched.
     """
     try:
         chosen = choose_remote(repository, "")
@@ -57,7 +58,10 @@ def known_proposals(repository: Repository) -> list[Proposal]:
 def _open_proposals(
     repository: Repository, base: Oid | None, found: Mapping[str, tuple[Oid, bool]], remote: str
 ) -> Iterator[Proposal]:
-    """Yield the proposals that would change *base*. *found* has the commit of each branch, and True if it is pushed."""
+    """Yield the proposals of the branches *found* whose merge into the commit *base* would change something.
+
+    *found* maps the name of each branch to its commit, and to True if *remote* has the branch.
+    """
     for branch, (commit, pushed) in sorted(found.items()):
         planned = _planned(repository, base, commit) if base else None
         if planned is not None and not planned.is_empty:
@@ -66,7 +70,10 @@ def _open_proposals(
 
 
 def _planned(repository: Repository, base: Oid, commit: Oid) -> Plan:
-    """Plan the merge of *commit*. An error becomes a problem of the plan, so that other proposals are listed."""
+    """Plan the merge of *commit* into *base*.
+
+    An error becomes a problem of the plan, so that one damaged proposal does not prevent the list of the others.
+    """
     try:
         return plan(repository, base, commit)
     except GitModelError as error:
@@ -74,7 +81,7 @@ def _planned(repository: Repository, base: Oid, commit: Oid) -> Plan:
 
 
 def _copies(remote: str) -> str:
-    """Return the folder of the refs at which the proposals of *remote* are kept when they are listed."""
+    """Return the prefix of the local refs to which listing proposals fetches the proposals of *remote*."""
     return f"refs/gitmodel/remotes/{remote}/propose/"
 
 

@@ -1,4 +1,4 @@
-"""Proposals: changes on a separate branch for a pull request. Committing and pushing them."""
+"""Committing and pushing proposals: changes on a separate branch, for a pull request."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _LONGEST_SUBJECT = 72
 
 
 class Proposal(Frozen):
-    """Changes of stages on a *branch* with one *commit*, based on the commit *base* of the metadata branch.
+    """Changes of stages on a *branch* with one *commit*, for a pull request to the metadata branch.
 
     *plan* has the changes and problems of merging the proposal now. *created* is the time of the commit. *pushed* is
-    True if *remote* has the branch. *address* is the URL that opens the pull request ("": the host of the remote is
-    unknown). *text* is the file with the text of the pull request, "" if the address contains it. *request* is the pull
-    request that was opened.
+    True if the remote named *remote* has the branch. *address* is the URL at which a person opens the pull request ("":
+    the host of the remote is unknown). *text* is the path of a file with the text of the pull request, "" if *address*
+    contains the text. *request* is the URL of the pull request that gitmodel opened, "" if it opened none.
     """
 
     branch: str
@@ -65,11 +65,12 @@ class Proposal(Frozen):
 
 
 def propose(repository: Repository, wanted: ProposedChanges, *, remote: str = "") -> Proposal:
-    """Commit the *wanted* changes on a new branch, based on the remote's tip. `publish` pushes the branch.
+    """Commit the *wanted* changes on a new local branch, which starts at the tip of the remote's metadata branch.
 
-    For a registry by URL, only the server has branches: before `publish` there is only a commit. Raises Refused for a
-    version that the remote does not have with the same content, GateRefused for a version that fails a rule of the
-    stage, Conflict if nothing would change, NotFound.
+    `publish` pushes the new branch. In a registry by URL, `propose` creates only the commit, because only the server
+    has branches. Raises Refused if the remote lacks a version or has other content for it, GateRefused if a version
+    fails a rule of its stage, Conflict if nothing would change, NotFound if a model, a version or the registry does not
+    exist.
     """
     chosen = choose_remote(repository, remote)
     return repository.refs.retry(lambda: _propose(repository, wanted, chosen))
@@ -96,11 +97,10 @@ def _propose(repository: Repository, wanted: ProposedChanges, chosen: str) -> Pr
 def propose_change(
     repository: Repository, plan: Callable[[Snapshot], Change[T]], branch: Callable[[T], str]
 ) -> tuple[T, Proposal]:
-    """Commit the change that *plan* returns for the tip of the branch, on a new branch.
+    """Call *plan* with the tip of the metadata branch, and commit the planned change on a new branch.
 
-    The name of the new branch is *branch*, called with the result of the change, and the first digits of the commit.
-
-    In a registry by URL, there is only a commit before `publish`. Raises NotFound without a registry.
+    *branch* returns the name of the new branch from the result of the change; the first digits of the commit are added.
+    In a registry by URL, only `publish` creates the branch. Raises NotFound if there is no registry.
     """
 
     def make() -> tuple[T, Proposal]:
@@ -118,7 +118,10 @@ def propose_change(
 def _commit(
     repository: Repository, base: Oid, change: Change[Any], name: Callable[[Oid], str], remote: str
 ) -> Proposal:
-    """Commit *change* on *base*, on a branch with the *name* for its commit. By URL, the branch is not created."""
+    """Commit *change* with the parent *base*, and create the branch that *name* returns for the id of the new commit.
+
+    In a registry by URL, creates no branch: `publish` creates it on the server.
+    """
     commit = commit_on(repository, base, change)
     branch = name(commit)
     settling, notes = repository.renumbered.moves(lambda found: found.without_notes(change.settled))
@@ -132,11 +135,12 @@ def _commit(
 
 
 def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -> Proposal:
-    """Push the branch of *proposal*; with *open*, also open the pull request on the host.
+    """Push the branch of *proposal*. If *open*, also open a pull request to the metadata branch.
 
-    On GitHub and GitLab, the programs `gh` and `glab` open it if they are installed. Without `glab`, gitmodel pushes
-    with options that make GitLab open it. On other hosts, a person opens it at the proposal's URL. The pull request
-    goes to the metadata branch, and its text is the plan. Raises NotFound without a remote, Refused and Unreachable.
+    The text of the pull request is the plan. The programs `gh` (GitHub) and `glab` (GitLab) open the pull request if
+    they are installed. If `glab` is not installed, gitmodel pushes with options that make GitLab open it. On other
+    hosts, a person opens the pull request at the address of the returned proposal. Raises NotFound if there is no
+    remote, Refused if the host refuses the push, Unreachable.
     """
     if not proposal.remote:
         raise NotFound(
@@ -168,7 +172,11 @@ def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -
 
 
 def _subject(done: list[Promotion], last: str) -> str:
-    """Return the subject of the commit: each change, or the number of each kind if that is too long."""
+    """Return the subject of the commit with the changes *done*.
+
+    It has all changes, or only their number if they do not fit. If there is only one change, returns its subject
+    *last*.
+    """
     if len(done) == 1:
         return last
     said = "Change " + ", ".join(map(_brief, done))
@@ -202,9 +210,10 @@ def read_proposal(repository: Repository, branch: str, commit: Oid, planned: Pla
 
 
 def _with_text(repository: Repository, proposal: Proposal) -> Proposal:
-    """Return *proposal* with the address that opens its pull request; the text is in the address or in a file.
+    """Return *proposal* with the URL at which a person opens its pull request.
 
-    If the whole text is too long for an address, the brief text may fit.
+    The URL contains the text of the pull request, or the brief text if the whole text is too long for a URL. If the
+    brief text is too long, too, writes the whole text to a file.
     """
     text, bare = markdown(proposal.plan), address_of(repository, proposal, "")
     for said in (text, markdown(proposal.plan, brief=True)):
@@ -216,7 +225,7 @@ def _with_text(repository: Repository, proposal: Proposal) -> Proposal:
 
 
 def registry_host(repository: Repository) -> Host | None:
-    """Return the git host of the registry's remote; None without a remote, or if the host is unknown."""
+    """Return the git host of the registry's remote; None if there is no remote, or if its host is unknown."""
     try:
         return _host(repository, choose_remote(repository, ""))
     except NotFound:  # there are several remotes, and no setting names one

@@ -1,4 +1,4 @@
-"""The changes that a proposal makes to stages, names and rules: planned on the base of the proposal."""
+"""The changes that a proposal makes to stages, names of models and rules, planned on the commit that it starts from."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ class ProposedChanges(Frozen):
     """The changes to propose: versions to *promote*, each with its stage; models and stages to *demote* and
     *roll_back*; models to *rename*, each with its new name; changes of *rules* of stages.
 
-    *why* can override rules of a stage that a version fails. *leave* lets a later stage become empty. A pull can give a
-    number or name to another version or model; *renumbered* confirms that the references mean the current holders.
-    *meant* are the names of models for which this was confirmed.
+    *why* has the reason of the changes, and can override rules of a stage that a version fails. If *leave*, a version
+    may move out of a later stage, which becomes empty. A pull can give the number or name in a reference to another
+    version or model: *renumbered* is the user's confirmation that the references mean the current version or model.
+    *meant* are the names of the models that `confirm_renumbered` marks as confirmed.
     """
 
     promote: tuple[tuple[VersionRef, str], ...] = ()
@@ -46,7 +47,7 @@ class ProposedChanges(Frozen):
 
     @property
     def models(self) -> list[str]:
-        """The models that the changes name without a version."""
+        """The models to demote, roll back or rename. These changes name no version."""
         return [model for model, _ in (*self.demote, *self.roll_back, *self.rename)]
 
 
@@ -72,9 +73,9 @@ def plan_proposed(repository: Repository, wanted: ProposedChanges) -> Iterator[C
 
 
 def confirm_renumbered(repository: Repository, wanted: ProposedChanges) -> ProposedChanges:
-    """Return *wanted*. If the user confirms renumbered references, each of them is marked as confirmed.
+    """Return *wanted*, with a mark on each renumbered reference if the user confirmed them (`wanted.renumbered`).
 
-    If the user confirms (`wanted.renumbered`) although no reference was renumbered, marks all, so that planning raises
+    If the user confirmed although a pull renumbered none of the references, marks all of them, so that planning raises
     UsageError.
     """
     if not wanted.renumbered:
@@ -124,9 +125,10 @@ def _plan_rules(wanted: ProposedChanges, edit: RulesEdit, base: Snapshot) -> Cha
 def _find_model(
     repository: Repository, wanted: ProposedChanges, model: str, base: Snapshot
 ) -> tuple[str, frozenset[Numbered]]:
-    """Return the name of *model* on *base*, and the notes of renumberings that a change of the model deletes here.
+    """Return the name of *model* on *base*, and the local notes on renumberings that a change of the model deletes.
 
-    Raises Refused if *base* has another model of this name, and the errors of `Snapshot.model_to_change`.
+    Raises Refused if *base* and the local branch have different models of this name, and the errors of
+    `Snapshot.model_to_change`.
     """
     ref = ModelRef(check_name(model, "model"), model in wanted.meant)
 
@@ -150,7 +152,7 @@ def _first_name(snapshot: Snapshot, name: str) -> str:
 
 
 def _changing(change: Change[Promotion]) -> Change[Promotion]:
-    """Return *change* if it changes any record. Raises Conflict."""
+    """Return *change*. Raises Conflict if it changes no record."""
     if not change.files:
         done = change.result
         where = "in no stage already" if done.stage == NONE else f"already recorded in {done.stage}"
@@ -162,7 +164,10 @@ def _changing(change: Change[Promotion]) -> Change[Promotion]:
 
 
 def _check_held(repository: Repository, base: Snapshot, model: str, number: int) -> None:
-    """Raise Refused for a version that others cannot review, because *base* lacks it or has other content for it."""
+    """Raise Refused if *base* lacks version *number* of *model* or has another record for it.
+
+    Nobody else could review a proposal with this version.
+    """
     path = paths.version_file(model, number)
     here, there = repository.snapshot().files.read(path), base.files.read(path)
     if here == there:

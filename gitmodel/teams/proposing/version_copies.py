@@ -1,4 +1,4 @@
-"""`copy`: a version with its artifacts, runs and lineage in another registry, directly or as a proposal."""
+"""`copy`: copying a version with its artifacts, runs and lineage to another registry, directly or as a proposal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from gitmodel.teams.proposing.proposals import Proposal, propose_change, publish
 
 
 class CopySide(NamedTuple):
-    """One of the two registries of a copy: the *writer* that reads or changes it, and the access to its stores."""
+    """The source or the target registry of a copy: the *writer* reads or changes it, *access* opens its stores."""
 
     writer: Writer
     access: Access
@@ -48,9 +48,10 @@ class CopySide(NamedTuple):
 
 
 class WantedCopy(NamedTuple):
-    """The place of a copy: a *model* ("": the same name) and a *stage* ("": none). *why* can override rules.
+    """The target *model* of a copy ("": the same name) and the *stage* that the copy enters ("": none).
 
-    With *propose*, a proposal is written even if the branch accepts the change.
+    *why* has the reason, and can override rules of the stage. If *propose*, the copy is written as a proposal, even if
+    the target would accept the change on its metadata branch.
     """
 
     model: str = ""
@@ -60,12 +61,12 @@ class WantedCopy(NamedTuple):
 
 
 class CopiedVersion(Frozen):
-    """The result of a copy: the version *source* is *reference* in the other registry.
+    """The result of a copy: *source* is the reference of the version, *reference* that of its copy in the target.
 
-    *new* is False if it was there already. *stage* is the stage that it entered, or None. *sent* is the number of bytes
-    of artifacts that were sent. If the version waits for review, *branch* is the branch of the proposal, and *address*
-    the URL that opens the pull request, if the host is known. *missing* are records of its runs that could not be
-    copied.
+    *new* is False if the target already had the copy. *stage* is the stage that the copy entered, or None. *sent* is
+    the number of bytes of the artifacts that were uploaded. If the copy waits for review, *branch* is the branch of the
+    proposal, and *address* is the URL at which a person opens the pull request, if the host is known. *missing* has a
+    text for each record or file of the version's runs that could not be copied.
     """
 
     source: str
@@ -83,9 +84,10 @@ def copy_version(
 ) -> CopiedVersion:
     """Copy the version *ref* of *source* to *target*: first the artifacts that *target* lacks, then one commit.
 
-    If the server of *target* refuses the push, a proposal is pushed instead. A version that was copied before, or that
-    an open proposal has, is returned unchanged. Raises NotFound, Conflict for a name that is taken, GateRefused,
-    Refused for a stage that accepts only proposals, Unreachable.
+    If *target* is a registry by URL and its server refuses the push, pushes a proposal instead. If *target* or an open
+    proposal already has a copy of the version, returns that copy. Raises NotFound if the version does not exist,
+    Conflict if another version of the target model has its name, GateRefused if it fails a rule of the stage, Refused
+    if the stage accepts only proposals, Unreachable.
     """
     store = source.access.everywhere()
     found = read_version(source.repository, ref, store=store)
@@ -117,7 +119,7 @@ def copy_version(
 
 
 def _origin(source: CopySide, export: Export) -> Origin:
-    """Return the origin that the copy of the version in *export* records."""
+    """Return the origin to write in the record of the copy: the registry, model, version and commit of *source*."""
     repository = source.repository
     urls = (url for remote in list_remotes(repository.git)[:1] for url in remote_urls(repository.git, remote))
     registry = next((url for url in map(recordable_url, urls) if url), None)
@@ -126,7 +128,7 @@ def _origin(source: CopySide, export: Export) -> Origin:
 
 
 def _plan(export: Export, chosen: ModelRef, wanted: WantedCopy, snapshot: Snapshot) -> Change[CopiedVersion]:
-    """Plan the copy on *snapshot*, with its promotion if a stage is wanted."""
+    """Plan the copy of the version in *export* to the model *chosen*, and its promotion if *wanted* names a stage."""
     imported = plan_import(snapshot, export, chosen, verb="Copy")
     copied = _result(imported.result)
     if not wanted.stage:
@@ -152,7 +154,7 @@ def _result(imported: Imported) -> CopiedVersion:
 
 
 def _check(target: CopySide, plan: Callable[[Snapshot], Change[CopiedVersion]], wanted: WantedCopy) -> CopiedVersion:
-    """Return the result that the copy will have, or raise its error, before anything is sent."""
+    """Return the result that the copy will have, or raise its error, before any artifact is uploaded."""
     if wanted.propose:
         tip = target.repository.tip()
         return plan(replace(target.repository.recorded(tip), proposed=True)).result
@@ -169,9 +171,10 @@ def _check(target: CopySide, plan: Callable[[Snapshot], Change[CopiedVersion]], 
 def _send(
     source: CopySide, target: CopySide, export: Export, chosen: ModelRef, transfer: Transfer
 ) -> tuple[int, tuple[str, ...]]:
-    """Send the artifacts that the store of *target* lacks. Return the number of bytes, and what could not be sent.
+    """Upload the artifacts and the files of the runs in *export* that the store of *target* lacks.
 
-    Only files about the runs may be missing, such as their lists of packages.
+    Returns the number of uploaded bytes of artifacts, and a text for each file of a run that could not be copied, such
+    as its list of packages. Raises an error if an artifact of the version cannot be copied.
     """
     store = _store_of(target, chosen)
     total, missing = 0, []
@@ -202,7 +205,7 @@ def _send(
 
 
 def _store_of(side: CopySide, chosen: ModelRef) -> ArtifactStore:
-    """Return the store for artifacts of the model *chosen*, which need not exist."""
+    """Return the store for artifacts of the model *chosen*; the default store if the model does not exist yet."""
     exists = side.writer.read_records(lambda snapshot: snapshot.has_model(snapshot.current_name(chosen.model)))
     return side.access.of_model(chosen.model) if exists else side.access.default()
 
@@ -215,7 +218,10 @@ def _absent(store: ArtifactStore, digest: str) -> NotFound:
 def _propose_instead(
     repository: Repository, plan: partial[Change[CopiedVersion]], refusal: Refused
 ) -> tuple[CopiedVersion, Proposal]:
-    """Push a proposal after the server refused the change itself. Raises *refusal* if it refuses the proposal, too."""
+    """Push the planned copy as a proposal, because the server refused to change the metadata branch with *refusal*.
+
+    If the server refuses the proposal, too, raises Refused with both messages.
+    """
     try:
         return _propose(repository, plan)
     except Refused as error:
@@ -240,7 +246,7 @@ def _folder(model: str) -> str:
 
 
 def _find_waiting(repository: Repository, export: Export, chosen: ModelRef) -> CopiedVersion | None:
-    """Return the copy of the version that an open proposal has and the branch lacks, or None."""
+    """Return the copy of the version in *export* that an open proposal has and the metadata branch lacks, or None."""
     repository.renew_branches()
     folder = f"refs/heads/{_folder(chosen.model)}"
     for ref, commit in list_branches(repository.git, PROPOSALS).items():
@@ -252,7 +258,7 @@ def _find_waiting(repository: Repository, export: Export, chosen: ModelRef) -> C
 
 
 def _find_copy(repository: Repository, commit: Oid | None, export: Export, chosen: ModelRef) -> Imported | None:
-    """Return the version at *commit* that was copied from the version in *export*, or None."""
+    """Return the version of the model *chosen* at *commit* that is a copy of the version in *export*, or None."""
     if commit is None:
         return None
     try:

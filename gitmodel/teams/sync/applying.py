@@ -1,4 +1,7 @@
-"""`apply --push`: put the recorded changes of a remote's branch in force there. Only tags are pushed, all or none."""
+"""`apply --push`: put the changes that a remote's metadata branch records in force at the remote.
+
+Pushes only tags, either all or none.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +30,17 @@ def apply_at_remote(
     models: tuple[str, ...] = (),
     timeout: float = 60.0,
 ) -> Applied:
-    """Pull, call *apply*, and push the stage tags that moved (of *models*, or all) with leases.
+    """Pull from *remote*, call *apply*, which moves local stage tags, and push the stage tags that differ at the
+    remote.
 
-    The results of the pulls are added to *pulled*. Local commits and their tags are not pushed. If the remote refuses a
-    tag, the local tag is set back, too. If the remote changes in the meantime, all steps are repeated, for *timeout*
-    seconds. After an interruption, a second call pushes the rest. Returns the changes that this call made, without
-    those of a concurrent apply. Raises the errors of *apply* and `pulling.pull`, and Refused with the host's message if
-    a rule of the host forbids the tags.
+    Pushes only the tags of *models*; an empty tuple means all models and also the rules tag. Does not push local
+    commits and their tags. Adds the result of each pull to *pulled*. If the remote refuses a tag, moves the local tags
+    back. If the remote changes before the push, repeats all steps, for at most *timeout* seconds. After an
+    interruption, a second call pushes the remaining tags.
+
+    Returns the changes that this call put in force, without the changes that another apply made at the same time.
+    Raises the errors of *apply* and `pulling.pull`, and Refused with the host's message if a rule of the host forbids
+    the tags.
     """
     ends = time.monotonic() + timeout
     local: dict[StageRef, InForce] = {}
@@ -43,7 +50,7 @@ def apply_at_remote(
     while True:
         pulled.append(pulling.pull(repository, remote))
         before = repository.tags.all()
-        if repository.rules.id() != ours:  # another tag than the last attempt set
+        if repository.rules.id() != ours:  # the pull moved the tag, so this is the tag to restore after a refusal
             rules = repository.rules.id()
         done = apply()
         ours, unguarded = repository.rules.id(), unguarded or done.unguarded
@@ -67,7 +74,7 @@ def apply_at_remote(
 
 
 def _moves_of(repository: Repository, state: RemoteState, models: tuple[str, ...]) -> dict[StageRef, RefMove]:
-    """Return the moves that give the remote the stage tags of *models* (none: of all models)."""
+    """Return the moves that give the remote the local stage tags of *models* (an empty tuple: of all models)."""
     names = {repository.snapshot().current_name(name) for name in models}
     moves = tag_moves.tag_moves(repository, state, state.tip)
     return {ref: move for ref, move in moves.items() if not names or ref.model in names}
@@ -80,9 +87,10 @@ def _changes(
     moves: Mapping[StageRef, RefMove],
     sent: Collection[str],
 ) -> tuple[InForce, ...]:
-    """Return the changes that this apply made: of the tags that it *sent*, and of other tags that it set here.
+    """Return the changes that this apply made: tags that it moved at the remote, and tags that it moved only here.
 
-    Leaves out the tags that a concurrent apply moved at the remote, because that call reports them.
+    *local* has the changes of local tags, *moves* the moves to push, and *sent* the refs that the push moved. Leaves
+    out the tags that another apply moved at the remote at the same time, because that apply reports them.
     """
     now = {**state.tags, **{ref: move.new for ref, move in moves.items()}}
     changes = {ref: change for ref, change in local.items() if now.get(ref) != repository.tags.id(ref)}
@@ -91,7 +99,7 @@ def _changes(
 
 
 def _pushed(repository: Repository, state: RemoteState, moves: Mapping[StageRef, RefMove]) -> dict[StageRef, InForce]:
-    """Map each moved tag to the versions in force at the remote now and before."""
+    """Map each stage tag in *moves* to the versions that are in force at the remote after and before its move."""
     return {
         ref: InForce(
             ref,

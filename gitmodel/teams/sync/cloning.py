@@ -1,4 +1,4 @@
-"""Joining an existing registry: adding its remote, and cloning it."""
+"""Joining an existing registry: adding it as a remote to this repository, or cloning it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from gitmodel.teams.sync.pulling import count_commits, pull
 
 
 class RemoteView(Frozen):
-    """The remote that pull and push use: its *url* without credentials, and the last known commit of its branch.
+    """The remote that pull and push use. *url* is its URL without credentials.
 
-    At the last contact, *ahead* local commits were missing at the remote, and *behind* commits of the remote here.
+    *seen* is the commit of its metadata branch at the last contact, "" if there was none. *ahead* is the number of
+    local commits that this commit lacks, and *behind* is the number of its commits that the local branch lacks.
     """
 
     name: str
@@ -34,9 +35,9 @@ class RemoteView(Frozen):
 def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
     """Clone the code and the registry at *url* into *folder* (default: the name in the URL), and return the folder.
 
-    If the metadata branch is the default branch of the remote, only the files at its top are checked out.
-
-    Raises UsageError if the folder exists, Unreachable. If a clone was interrupted, `git model pull` completes it.
+    If the metadata branch is the default branch of the remote, checks out only the files in its top folder. If the
+    clone is interrupted, `git model pull` in *folder* completes it. Raises UsageError if *folder* exists and is not
+    empty, Unreachable if *url* cannot be cloned.
     """
     target = folder or Path(folder_of(url))
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -59,10 +60,10 @@ def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
 
 
 def connect(repository: Repository, url: str) -> str:
-    """Configure the remote at *url* for pulls and pushes of this repository; return its name.
+    """Set the remote at *url* as the remote for pulls and pushes of this registry, and return the remote's name.
 
-    An existing remote with this URL is used. Otherwise a remote `origin` is added, or `registry` if there is an
-    `origin`. Raises Conflict if both names are taken.
+    Uses an existing remote with this URL. Otherwise adds a remote `origin`, or `registry` if `origin` exists. Raises
+    Conflict if both names exist with other URLs.
     """
     urls = {name: _url(repository, name) for name in list_remotes(repository.git)}
     name = next((name for name, known in urls.items() if known == url), "")
@@ -80,7 +81,10 @@ def connect(repository: Repository, url: str) -> str:
 
 
 def describe_remote(repository: Repository, named: str = "") -> RemoteView:
-    """Return the remote *named*, or else the remote for pulls and pushes, without contacting it. Raises NotFound."""
+    """Return the remote with the name *named* ("": the remote for pulls and pushes), without contacting it.
+
+    Raises NotFound if there is no such remote.
+    """
     name = remotes.choose_remote(repository, named)
     seen, tip = remotes.last_state(repository, name).tip, repository.writable_tip()
     return RemoteView(
@@ -93,7 +97,7 @@ def describe_remote(repository: Repository, named: str = "") -> RemoteView:
 
 
 def folder_of(url: str) -> str:
-    """Return the folder for a clone of *url*, as git names it.
+    """Return the name of the folder for a clone of *url*: the name that `git clone` gives it.
 
     >>> folder_of("https://example.com/team/models.git/"), folder_of("git@example.com:models")
     ('models', 'models')

@@ -32,14 +32,15 @@ from gitmodel.teams.sync import tag_moves
 
 @dataclass
 class Pulled:
-    """The result of a pull: the new *tip* of the branch, the number of fetched *commits*, and of *replayed* local
-    commits.
+    """The result of a pull: the local metadata branch moved from the commit *before* (None: no branch) to *tip*.
 
-    *renumbered* versions got another number ("iris 4 -> 5"). *conflicts* names every local change that was left out
-    because the remote changed the same record. *before* is the previous commit of the branch, or None. *set_back* names
-    the stage tags that somebody moved at the remote since the last fetch, and that no longer agree with the remote's
-    branch. *merged* are merges by plain git that brought in stage tags, if the local or the remote branch moved.
-    *credentials* names the fetched fields that look like credentials.
+    *commits* is the number of fetched commits, and *replayed* is the number of replayed local commits. *renumbered* has
+    a text for each version that got another number ("iris 4 -> 5"). *conflicts* has a text for each local change that
+    the pull left out, because the remote changed the same record. *moved* are the stages whose local tags moved.
+    *set_back* are the names of the remote's stage tags that somebody moved since the last fetch, and that no longer
+    agree with the remote's branch. *merged* are merges by plain git that brought stage tags into the branch; they are
+    listed only if the local or the remote branch moved. *credentials* has a text for each fetched field that looks like
+    a credential.
     """
 
     remote: str
@@ -61,11 +62,12 @@ class Pulled:
 
 
 def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulled:
-    """Combine the metadata branch and the stage tags of *remote* with the local ones.
+    """Combine the metadata branch and the stage tags of *remote* with the local branch and tags. Pushes nothing.
 
-    Local commits that the remote lacks are replayed on its tip, record by record. Raises Conflict if the remote does
-    not descend from its state as last seen, unless *rewound* allows it; Unreachable; Refused for unrelated histories
-    and for signed commits that would have to be replayed.
+    Replays local commits that the remote lacks on the remote's tip, record by record. Raises Conflict if the remote's
+    branch does not descend from its commit at the last contact, unless *rewound* allows this; Unreachable if the remote
+    cannot be reached; Refused if the two histories have no common commit, or if a replay would lose the signature of a
+    local commit.
     """
 
     def attempt() -> Pulled:
@@ -81,12 +83,12 @@ def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulle
 
 
 def left_out(pulled: Sequence[Pulled]) -> list[str]:
-    """Return the local changes that the pulls *pulled* left out, without duplicates."""
+    """Return a text for each local change that the pulls with the results *pulled* left out, without duplicates."""
     return list(dict.fromkeys(conflict for one in pulled for conflict in one.conflicts))
 
 
 def had_before(commit: Oid | None) -> str:
-    """Return the hint for finding the changes that a pull left out. *commit* is the tip before the pull."""
+    """Return the hint for finding the local changes that a pull left out. *commit* is the local tip before the pull."""
     return f"`git log -p {(commit or '')[:10]}` shows your state before; repeat the changes if they still apply"
 
 
@@ -106,9 +108,9 @@ def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
 
 
 def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: bool) -> None:
-    """Raise Conflict if the remote's tag of the rules in force is unreadable, is missing or was set back.
+    """Raise Conflict if the remote's rules tag is unreadable, or if it was deleted or set back since the last fetch.
 
-    *rewound* allows a missing tag and one that was set back.
+    If *rewound*, accepts a tag that was deleted or set back.
     """
     rules = repository.rules
     what, takes_it = "was set back" if state.rules else "was deleted", "; `git model pull --rewound` takes it as it is"
@@ -176,7 +178,7 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
 
 
 def _rules_moves(repository: Repository, state: RemoteState, rules: Oid | None) -> list[RefMove]:
-    """Return the moves that set the rules tag to *rules*, and the local copy of the remote's tag to its value."""
+    """Return the moves that set the local rules tag to the object *rules*, and record the remote's tag as fetched."""
     moves = (
         repository.rules.moves(rules)
         if rules and rules != repository.rules.id()
@@ -191,7 +193,10 @@ def _rules_moves(repository: Repository, state: RemoteState, rules: Oid | None) 
 def _note_renumbered(
     repository: Repository, ours: Oid | None, tip: Oid | None, replay_state: ReplayState
 ) -> tuple[list[RefMove], list[NewObject]]:
-    """Return the ref move and the object that record which names and numbers of *ours* mean others at *tip*."""
+    """Return the ref move and the object that record the names and numbers that the pull gives to other things.
+
+    Such a name or number means one model or version at the local commit *ours*, and another at the new commit *tip*.
+    """
     moves = renumbered(replay_state, repository.recorded(ours), repository.recorded(tip)) if tip != ours else {}
     if not moves:
         return [], []
@@ -230,9 +235,10 @@ def _replay_all(repository: Repository, ours: Oid, theirs: Oid, done: Pulled, re
 def _add(
     repository: Repository, id: Oid, onto: Oid, files: Mapping[str, bytes | None], message: str, remote: str
 ) -> Oid:
-    """Replay the commit *id* on *onto*, with *files*.
+    """Create a commit with the parent *onto* that replaces the local commit *id*, and return its id.
 
-    If the commit is signed, the same key must sign the new commit.
+    *files* are the contents of the files that it changes (None: deleted), by path. If *id* is signed, the new commit is
+    signed, too; raises Refused if this machine has no key or another key.
     """
     author = repository.commits.read(id).author
     if not object_signatures.is_signed(repository.reader.get(id).data):
@@ -254,15 +260,18 @@ def _add(
 
 
 def _signer(repository: Repository, commit: Oid) -> str:
-    """Return the key that signed *commit*; "" if the list of signers does not have it."""
+    """Return the signer whose key signed *commit*; "" if it has no valid signature of a key in the list of signers."""
     found = object_signatures.of_commit(repository.reader.get(commit).data)
     return repository.signing.verifier.signer(found) if found else ""
 
 
 def _transactions(repository: Repository, tip: Oid, base: Oid) -> dict[str, Oid]:
-    """Map transaction ids to the remote's commits, to find local commits that the remote has with another id."""
+    """Map the transaction ids in the remote's commit messages to the commits, from *base* to *tip*.
+
+    By its transaction id, a pull finds a local commit that the remote has under another commit id.
+    """
     found = trailer_values(repository.git, tip, base, "Txn")
-    # without squashed commits: each has several ids, and none shows the result of one local commit
+    # leaves out squashed commits, which have several transaction ids: they do not show the result of one local commit
     return {values[0]: commit for commit, values in found.items() if len(values) == 1}
 
 
@@ -274,7 +283,10 @@ def _transaction(message: str) -> str:
 def _learn_numbers(
     repository: Repository, ours: Oid, theirs: Oid, changed: list[str], replay_state: ReplayState
 ) -> None:
-    """Add to *replay_state* the numbers that the remote's form of a local commit gave to its versions."""
+    """Add to *replay_state* the new numbers of the versions that the local commit *ours* created.
+
+    The commit *theirs* is the form of *ours* that the remote already has, with its own numbers for these versions.
+    """
     there = _new_versions(repository, theirs, _changed_by(repository, theirs))
     for model, numbers in _new_versions(repository, ours, changed).items():
         found = there.get(replay_state.model(model), [])
@@ -300,5 +312,5 @@ def _new_versions(repository: Repository, commit: Oid, changed: list[str]) -> di
 
 
 def count_commits(repository: Repository, old: Oid | None, new: Oid | None) -> int:
-    """Count *new* and its first parents, except those in the history of *old*."""
+    """Return the number of commits on the chain of first parents of *new* that are not in the history of *old*."""
     return count_first_parents(repository.git, new, without=old) if new else 0

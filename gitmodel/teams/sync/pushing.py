@@ -34,9 +34,10 @@ _SAME_TRIES = 20
 
 @dataclass
 class Pushed:
-    """The result of a push: the numbers of new *commits* and uploaded *artifacts*, and the stage tags that *moved*.
+    """The result of a push: the numbers of pushed *commits* and uploaded *artifacts*, and the stage tags that *moved*.
 
-    *pulled* are the results of the pulls before the push. *code* is the result of pushing the code of versions.
+    *tip* is the commit of the local metadata branch that was pushed. *pulled* are the results of the pulls before the
+    push that changed something. *code* is the result of pushing the code commits of the versions.
     """
 
     remote: str
@@ -49,10 +50,10 @@ class Pushed:
 
 
 class LeftOut(Conflict):
-    """The error after a successful push or apply whose pulls left out local changes; the message names these changes.
+    """Raised after a push or apply succeeded, if its pulls left out local changes. The message names these changes.
 
-    *done* is the result that the call would have returned. *conflicts* are the changes that were left out. The commit
-    *before* still has them. *brief* is the same error without their names.
+    *done* is the result that the call would have returned. *conflicts* has a text for each change that was left out.
+    The commit *before* still has these changes. *brief* is an error with a message that gives only their number.
     """
 
     def __init__(self, done: Pushed | Applied, remote: str, pulled: Sequence[Pulled]) -> None:
@@ -69,7 +70,7 @@ class LeftOut(Conflict):
 
 
 class Uploads(Frozen):
-    """The stores of a push, which copies artifacts from *local* to the store of each model."""
+    """The stores of a push, which copies artifacts from *local* to the store that *store_of* opens for each model."""
 
     local: ArtifactStore
     store_of: Callable[[str], ArtifactStore]
@@ -77,11 +78,11 @@ class Uploads(Frozen):
 
 
 def push(repository: Repository, remote: str, uploads: Uploads, *, timeout: float = 60.0) -> Pushed:
-    """Upload missing artifacts, then push the branch and stage tags atomically.
+    """Pull from *remote*, upload the artifacts that the stores lack, then push the branch and its tags atomically.
 
-    If the remote changes in the meantime, its changes are pulled, local commits are replayed, and the push is retried
-    for *timeout* seconds. Raises Invalid for records that break the format and are new to the remote, Unreachable for
-    artifacts that others could not reach, Refused if a rule of the host forbids the push.
+    If the remote changes before the push, pulls and tries again, for at most *timeout* seconds. If a rule of the host
+    refuses only stage tags, pushes the branch without them. Raises Invalid if a pushed record breaks the format,
+    Unreachable if others could not reach an artifact, Refused if a rule of the host refuses the branch or a tag.
     """
     done = Pushed(remote, repository.writable_tip())
     with telling_left_out(done.pulled):
@@ -91,7 +92,7 @@ def push(repository: Repository, remote: str, uploads: Uploads, *, timeout: floa
 
 @contextmanager
 def telling_left_out(pulled: Sequence[Pulled]) -> Iterator[None]:
-    """If the block raises an error, add to its message the local changes that the pulls *pulled* left out."""
+    """If the block raises an error, add to its message the local changes that the pulls in *pulled* left out."""
     try:
         yield
     except GitModelError as error:
@@ -136,11 +137,11 @@ def _push(repository: Repository, remote: str, uploads: Uploads, done: Pushed, e
 
 
 def send(repository: Repository, remote: str, moves: Sequence[RefMove], *, last: bool) -> frozenset[str] | None:
-    """Push *moves*. If the push fails, check if the remote has nevertheless made the moves.
+    """Push *moves*. If the connection is lost during the push, fetch to find out if the remote made the moves.
 
-    Returns the refs that this push moved, without those that another process had already moved to the same id. If
-    another process pushed first, nothing is pushed: returns None, or raises RemoteMoved on the *last* try. Raises
-    Refused and Unreachable.
+    Returns the refs that this push moved, without those that another process had already moved to the same id. If the
+    remote has other ids than *moves* expect, because another process pushed first, the remote moves nothing: returns
+    None after a short pause, or raises RemoteMoved if *last*. Raises Refused if the host refuses the push, Unreachable.
     """
     left: frozenset[str] = frozenset()
     try:
@@ -159,10 +160,10 @@ def send(repository: Repository, remote: str, moves: Sequence[RefMove], *, last:
 
 
 def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefMove], error: Refused) -> None:
-    """Push the branch, then each stage tag separately. Called if the remote refused them together.
+    """Push the branch, then each tag separately, because the remote refused to move them together with *error*.
 
-    A tag that the remote refuses is set back to the remote's value: its change is recorded and not in force. Raises
-    *error* if the branch is refused, too, else Refused with the names of the tags.
+    Moves each local tag that the remote refuses back to the remote's value: the change is recorded, but not in force.
+    Raises *error* if the remote refuses the branch, otherwise Refused with the names of the tags that it refuses.
     """
     branch = [move for move in moves if move.ref == repository.branch]
     try:
@@ -197,7 +198,10 @@ def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefM
 
 
 def _landed(repository: Repository, remote: str, moves: Sequence[RefMove], error: Unreachable) -> bool:
-    """Return True if the remote made *moves* although the push reported a failure."""
+    """Fetch, and return True if the remote made *moves* although the push failed with *error*.
+
+    Raises Unreachable if the fetch fails, too.
+    """
     try:
         now = remotes.fetch(repository, remote)
     except Unreachable:
@@ -213,7 +217,7 @@ def _landed(repository: Repository, remote: str, moves: Sequence[RefMove], error
 
 
 def _moves(repository: Repository, state: RemoteState, tip: Oid | None) -> tuple[list[RefMove], list[StageRef]]:
-    """Return the moves that a push needs on the remote, and the stage tags among them."""
+    """Return the ref moves that give the remote the local branch and tags, and the stages whose tags are among them."""
     moves = [] if tip == state.tip else [RefMove(repository.branch, tip, state.tip)]
     moves += tag_moves.rules_move(repository, state, tip)
     tags = tag_moves.tag_moves(repository, state, tip)

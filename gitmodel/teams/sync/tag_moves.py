@@ -1,4 +1,4 @@
-"""Stage tags here and at a remote: the tags that a pull moves here, and the tags that a push moves there."""
+"""Stage tags and rules tags here and at a remote: the tags that a pull moves here, and a push at the remote."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gitmodel.registry.promotion import judging
 
 
 class LocalMoves(Frozen):
-    """The local tags that a pull moves: the ref *moves* of its transaction, and the *drops*, deletions after it.
+    """The moves of local stage tags by a pull: *moves* are part of its transaction, *drops* are deletions after it.
 
     *moved* are the stages of all these tags. *kept* are the stages whose local tags stay although the remote has other
     tags, because the remote's tags do not count.
@@ -36,11 +36,12 @@ class LocalMoves(Frozen):
 
 
 def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> LocalMoves:
-    """Return the ref moves that give local stage tags the remote's values, unless unpushed commits changed the stage.
+    """Return the ref moves that give local stage tags the remote's values.
 
-    *tip* is the local branch. A tag that was set here and not moved at the remote stays for the next push. A pull never
-    puts a change in force that the rules of a stage refuse. In a `signed` stage, a local tag that counts stays if the
-    remote's tag does not count.
+    *tip* is the local branch after the pull. If unpushed commits changed a stage, its tag moves to the change at *tip*
+    instead, unless the rules of the stage refuse this change. A tag that was set here, and that did not move at the
+    remote, stays for the next push. In a `signed` stage, a local tag that counts stays if the remote's tag does not
+    count.
     """
     ours = repository.tags.all()
     changed = _changed_stages(repository, state.tip, tip)
@@ -71,7 +72,7 @@ def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> 
 
 
 def _stays(repository: Repository, ref: StageRef, tip: Oid | None, old: Oid, there: Oid | None) -> bool:
-    """Return True if the local tag *old* of a signed stage counts, and the remote's tag *there* does not."""
+    """Return True if *ref* is a signed stage whose local tag *old* counts and whose remote tag *there* does not."""
     due = repository.tags.signed_by(ref, tip)
     judged = repository.tags.judge(ref, repository.reader.get(old), tip) if due else None
     if judged is None or judged.forged or judged.target != due:
@@ -80,9 +81,9 @@ def _stays(repository: Repository, ref: StageRef, tip: Oid | None, old: Oid, the
 
 
 def tag_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> dict[StageRef, RefMove]:
-    """Return the moves that give the remote's stage tags the local values, for the branch at *tip*.
+    """Return the moves that give the remote's stage tags the local values, if the remote's branch will be at *tip*.
 
-    Raises Invalid for a tag that does not count.
+    Leaves out tags of commits that *tip* lacks. Raises Invalid if a local tag does not count.
     """
     ours = {ref: repository.tags.read(ref) for ref in repository.tags.all()}
     moves = {}
@@ -105,10 +106,11 @@ def tag_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> di
 def rules_after(
     repository: Repository, state: RemoteState, tip: Oid | None
 ) -> tuple[Oid | None, tuple[NewObject, ...]]:
-    """Return the tag of the rules in force after a pull, and the objects to write for it; the branch is at *tip*.
+    """Return the id of the rules tag after a pull, and the objects to write for it. *tip* is the branch after the pull.
 
-    Rules that are in force here and not yet at the remote stay in force if the branch still has their commit, even if a
-    replay gave the commit another id. If both sides put different rules in force, the remote's rules count.
+    Rules that are in force here, but not yet at the remote, stay in force if *tip* still contains their commit, even if
+    a replay gave the commit another id. If this repository and the remote put different rules in force, the remote's
+    rules count.
     """
     rules = repository.rules
     ours = rules.id()
@@ -130,7 +132,7 @@ def rules_after(
 
 
 def rules_move(repository: Repository, state: RemoteState, tip: Oid | None) -> list[RefMove]:
-    """Return the move that puts the local rules in force at the remote; none if *tip* does not contain their commit."""
+    """Return the move that gives the remote the local rules tag; no move if *tip* lacks the commit with these rules."""
     ours = repository.rules.id()
     if ours in (None, state.rules) or not (tip and repository.commits.reaches(tip, repository.rules.read(ours)[0])):
         return []
@@ -138,7 +140,7 @@ def rules_move(repository: Repository, state: RemoteState, tip: Oid | None) -> l
 
 
 def reset_tags(repository: Repository, old: Mapping[StageRef, Oid | None], rules: Oid | None) -> None:
-    """Move the stage tags back to the ids *old*, and the tag of the rules to *rules*. None: the tag did not exist."""
+    """Move the local stage tags back to the ids *old*, and the rules tag to the id *rules*. None deletes the tag."""
     moves = [RefMove(ref.full, id, repository.tags.id(ref)) for ref, id in old.items() if id]
     if rules is not None and rules != repository.rules.id():
         moves += repository.rules.moves(rules)
@@ -154,7 +156,10 @@ def reset_tags(repository: Repository, old: Mapping[StageRef, Oid | None], rules
 
 
 def vouched_moves(repository: Repository, state: RemoteState) -> list[RefMove]:
-    """Return the moves that create the remote's missing tags for vouched commits."""
+    """Return the moves that create the tags for vouched commits that the remote lacks.
+
+    Such a tag records that a user accepted a commit as a valid change of a stage (see `vouched_ref`).
+    """
     here, there = (
         {ref.removeprefix(prefix): id for ref, id in list_refs(repository.git, f"{prefix}*@*/*").items()}
         for prefix in (STAGE_TAGS, tags_prefix(state.remote))
@@ -163,9 +168,10 @@ def vouched_moves(repository: Repository, state: RemoteState) -> list[RefMove]:
 
 
 def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:
-    """Yield the stage tags of the remote that no longer agree with its branch, although its branch did not change.
+    """Yield the names of the remote's stage tags that agreed with its branch at the last fetch and do not agree now.
 
-    This finds tags that somebody reset to an earlier tag, whose signature is still valid.
+    Ignores tags whose stage the branch changed since then. This finds tags that somebody reset to an earlier tag, whose
+    signature is still valid.
     """
     for ref, last in state.last_tags.items():
         now = state.tags.get(ref)
@@ -189,12 +195,18 @@ def _is_due(repository: Repository, ref: StageRef, tag: Oid, tip: Oid) -> bool:
 
 
 def _as_good(repository: Repository, ref: StageRef, wanted: NewObject, known: tuple[Oid | None, ...]) -> Oid:
-    """Return a tag of *known* that need not be replaced by *wanted*, such as a signed tag; else *wanted*."""
+    """Return the id of the first tag in *known* that may stay in place of *wanted*, such as a signed tag.
+
+    If there is none, returns the id of *wanted*.
+    """
     return next((id for id in known if id and repository.tags.agrees(ref, id, wanted)), wanted.id)
 
 
 def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> Oid | None:
-    """Write the tag that a pull sets, and return its id; None if another user must sign it with `apply`."""
+    """Write the tag object *wanted*, signed if necessary, and return its id.
+
+    Returns None if this user cannot sign it: then a signer must run `apply`.
+    """
     try:
         made = repository.signing.tag(ref, wanted)
     except Unsigned:
@@ -204,7 +216,7 @@ def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> Oid 
 
 
 def _changed_stages(repository: Repository, old: Oid | None, new: Oid | None) -> set[StageRef]:
-    """Return the stages that commits from *old* to *new* changed, including those that a later commit restored."""
+    """Return the stages that the commits from *old* to *new* changed, even if a later commit undid the change."""
     if old == new or new is None:
         return set()
     commits = changes_between(repository, old, new)

@@ -1,4 +1,4 @@
-"""Transferring artifacts: before a push to stores that others can reach, after a pull to this machine."""
+"""Transferring artifacts: before a push, to stores that others can reach; after a pull, to this machine."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def upload(
     *,
     transfer: Transfer = Transfer(),
 ) -> int:
-    """Upload from *local* the artifacts of the versions that commits from *old* (None: the first) to *new* changed.
+    """Copy artifacts from the store *local* to the stores that *store_of* opens for their models, if these lack them.
 
-    *store_of* opens the store of a model. Artifacts that this store lacks are copied to it.
-    Returns the number of copied artifacts. Raises Unreachable if others cannot reach a store, or if an artifact is
-    neither in *local* nor in the store of its model.
+    Copies the artifacts of the versions whose records differ between the commits *old* and *new* (*old* is None: all
+    versions at *new*). Returns the number of copied artifacts. Raises Unreachable if others cannot reach a store, or if
+    an artifact is neither in *local* nor in the store of its model.
     """
     stores: dict[str, ArtifactStore] = {}
     missing: dict[str, dict[str, ArtifactLink]] = {}
@@ -70,12 +70,11 @@ def download(
     *,
     transfer: Transfer = Transfer(),
 ) -> int:
-    """Copy the artifacts of the latest versions, and of versions in force in a stage or alias, to *local*.
+    """Download the artifacts of the latest versions and of versions in force to the store *local*.
 
-    *store_of* opens the store of a model. Does not fetch artifacts that are in *local*, or in a store in a folder of
-    this machine. Returns the number of fetched artifacts.
-
-    Raises Unreachable, Refused for a store that is not trusted.
+    *store_of* opens the store of a model. Skips artifacts that are in *local*, or whose store is a folder of this
+    machine. Returns the number of downloaded artifacts. Raises Unreachable if a store cannot be reached, Refused if a
+    store is not trusted.
     """
     missing: dict[str, dict[str, ArtifactLink]] = {}
     for model, link in repository.read(lambda snapshot: list(_in_use(snapshot))):
