@@ -138,7 +138,7 @@ def call(method, parameter, value, tmp_path):
     ("cls", "name", "parameter"),
     [pytest.param(*found, id=f"{found[0].__name__}.{found[1]}.{found[2].name}") for found in public_methods()],
 )
-def test_every_method_accepts_a_hostile_argument_or_names_its_fault(
+def test_every_method_accepts_an_unusual_argument_or_raises_an_error_that_names_the_fault(
     cls, name, parameter, client, tmp_path, monkeypatch
 ):
     common = client.repository.common_dir
@@ -265,7 +265,7 @@ def refusal(method, parameter, value, tmp_path):
         (lambda client, at: gitmodel.reproduce(client, 1), "reference of reproduce takes text, not 1"),
     ],
 )
-def test_the_error_names_the_argument_the_expected_and_the_actual_value(client, tmp_path, call, said):
+def test_the_error_for_an_argument_names_the_argument_its_value_and_the_expected_type(client, tmp_path, call, said):
     before = editing.state(client.repository.common_dir)
     with pytest.raises(UsageError, match=said) as refused:
         call(client, tmp_path)
@@ -274,7 +274,7 @@ def test_the_error_names_the_argument_the_expected_and_the_actual_value(client, 
 
 
 @pytest.mark.parametrize("kind", ["cycle", "mapping of a cycle", "deep", "array", "object", "surrogate", "huge"])
-def test_a_parameter_of_a_pipeline_that_cannot_be_recorded_is_refused(client, kind):
+def test_a_pipeline_refuses_a_value_of_a_parameter_that_cannot_be_recorded(client, kind):
     value = HOSTILE[kind]
 
     @gitmodel.step
@@ -290,7 +290,7 @@ def test_a_parameter_of_a_pipeline_that_cannot_be_recorded_is_refused(client, ki
     assert editing.state(client.repository.common_dir) == before
 
 
-def test_arguments_of_every_annotated_type_of_the_interface_are_checked():
+def test_arguments_of_every_type_in_the_annotations_of_the_interface_are_checked():
     own = {"Any", "Callable[[], str]"}
     for cls, name, parameter in public_methods():
         known = arguments._check_of(parameter.annotation) or parameter.annotation in own
@@ -366,7 +366,7 @@ def test_a_method_that_takes_a_list_reads_an_iterator_once_and_checks_its_items(
         client.update_stage("canary", after=iter([1]))
 
 
-def test_a_type_error_from_inside_a_method_is_not_reported_as_a_wrong_call():
+def test_a_type_error_from_inside_a_method_is_not_reported_as_a_wrong_argument():
     @arguments.checked
     def add(one: str) -> str:
         return one + 1  # type: ignore[operator]

@@ -130,7 +130,7 @@ class TestEveryStore:
         assert read(opened[0].origin, digest_of(content)) == content
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
-    def test_an_old_object_gets_a_new_time_when_it_is_put_or_linked_again(self, store, content, monkeypatch):
+    def test_putting_or_linking_an_old_object_again_refreshes_its_modification_time(self, store, content, monkeypatch):
         # every object counts as old, even if the clock of the server differs
         monkeypatch.setattr(interface, "RENEWED", -10.0)
         content += store.url.encode()
@@ -188,7 +188,7 @@ class TestEveryStore:
         assert verify_folder(store.origin, folder.digest) == folder
         assert verify_file(store.origin, file).size == len(BIG)
 
-    def test_an_absent_object_is_not_found(self, store):
+    def test_reading_an_object_that_the_store_lacks_raises_not_found(self, store):
         put(store, b"something else")
         assert not store.holds(ABSENT)
         for ask in (store.open, store.size, lambda digest: verify_file(store, digest)):
@@ -283,14 +283,14 @@ class TestEveryStore:
         assert not (tmp_path / "copy").exists()
         assert not list(tmp_path.glob(".gitmodel-*"))
 
-    def test_a_folder_whose_manifest_has_a_wrong_size_is_invalid(self, store, tmp_path):
+    def test_getting_or_verifying_a_folder_whose_manifest_has_a_wrong_size_raises_invalid(self, store, tmp_path):
         digest = put(store, format_manifest([ManifestEntry(put(store, b"a"), 2, "a")]))
         with pytest.raises(Invalid, match=r"a: sha256:.* has 1 bytes, and its record says 2"):
             get_folder(store, digest, tmp_path / "copy")
         with pytest.raises(Invalid, match=r"a: sha256:.* has 1 bytes"):
             verify_folder(store, digest)
 
-    def test_an_object_longer_than_its_record_says_is_refused_before_it_is_written(self, store, tmp_path):
+    def test_an_object_that_is_longer_than_its_recorded_size_is_refused_before_it_is_written(self, store, tmp_path):
         big = bytes(range(256)) * (9 << 12)  # 9 MiB: a store on a server reads it in several ranges
         digest = put(store, big)
         folder = put(store, format_manifest([ManifestEntry(digest, 8, "a")]))
@@ -314,7 +314,7 @@ class TestEveryStore:
         assert files_under(tmp_path / "git" / "gitmodel" / "partial") == {}
         assert list(LocalStore(tmp_path / "other").digests()) == []
 
-    def test_a_folder_whose_record_says_another_size_is_refused(self, store, tmp_path):
+    def test_getting_a_folder_is_refused_if_its_recorded_size_is_wrong(self, store, tmp_path):
         folder = put(store, format_manifest([ManifestEntry(put(store, b"abc"), 3, "a")]))
         for size in (2, 4):
             with pytest.raises(Invalid, match=f"has 3 bytes, and its record says {size}"):
@@ -681,7 +681,7 @@ class TestLocalStore:
         assert read(local, digest_of(BIG * 4)) == BIG * 4
         assert os.listdir(local.root / "tmp") == []
 
-    def test_a_killed_upload_leaves_no_object_but_a_temporary_file_that_can_be_removed(self, local):
+    def test_a_killed_upload_leaves_no_object_and_one_temporary_file_that_can_be_removed(self, local):
         code = (
             "import sys; from pathlib import Path\n"
             "from gitmodel.stores.local_store import LocalStore\n"
@@ -703,7 +703,7 @@ class TestLocalStore:
         assert local.leftovers() == []
         assert os.listdir(local.root / "tmp") == []
 
-    def test_only_temporary_files_that_gitmodel_made_are_listed_as_leftovers(self, local, tmp_path):
+    def test_leftovers_lists_only_temporary_files_that_gitmodel_made(self, local, tmp_path):
         (tmp_path / "mine").write_bytes(b"mine")
         (local.root / "tmp" / "notes.txt").touch()
         (local.root / "tmp" / ("1-" + "0" * 32)).symlink_to(tmp_path / "mine")
@@ -755,7 +755,7 @@ class TestOpenStore:
         assert store.root == Path("/srv/my models")
         assert store.url == "file:///srv/my%20models"
 
-    def test_without_a_url_the_store_is_the_default_folder_and_is_not_shared(self, tmp_path):
+    def test_without_a_url_the_store_is_in_the_default_folder_and_does_not_count_as_shared(self, tmp_path):
         store = open_store("", default_root=tmp_path / "store")
         assert not store.shared
         assert store.root == tmp_path / "store"

@@ -61,7 +61,7 @@ def test_files_folders_and_values_can_be_attached_to_a_version_in_production(sta
     ]
 
 
-def test_an_attachment_cannot_have_the_name_of_an_artifact_or_be_used_as_one(staged, tmp_path):
+def test_an_attachment_cannot_have_the_name_of_an_artifact_or_be_used_as_an_artifact(staged, tmp_path):
     version = staged.get_version("iris@1")
     version.attach("cm", tmp_path / "cm.png")
     with pytest.raises(Refused, match="the artifacts of iris 1 cannot change, because it is in production"):
@@ -210,7 +210,7 @@ def test_attaching_a_large_picture_in_a_run_of_a_script_is_refused_and_the_run_c
     assert [found.name for found in staged.get_version("iris@2").artifacts] == ["small"]
 
 
-def test_bytes_of_a_picture_over_the_limit_are_refused_without_a_file(staged, monkeypatch):
+def test_linking_or_attaching_the_bytes_of_a_picture_over_the_limit_is_refused(staged, monkeypatch):
     monkeypatch.setattr(source_pictures, "LARGEST_PICTURE", 40)
     version = staged.get_model("iris").create_version()
     with pytest.raises(UsageError, match="the picture cm has 0 MB"):
@@ -231,7 +231,7 @@ def test_a_large_picture_in_a_folder_and_a_large_file_that_is_no_picture_are_sto
     assert [found.size for found in version.attachments] == [len(PNG), 102]
 
 
-def test_metadata_of_an_attachment_is_set_and_removed_key_by_key(staged, tmp_path, git):
+def test_keys_in_the_metadata_of_an_attachment_are_set_and_removed_one_by_one(staged, tmp_path, git):
     version = staged.get_version("iris@1")
     attached = version.attach("cm", tmp_path / "cm.png", metadata={"rows": 3, "draft": True})
     version.set_metadata({"columns": 2}, remove=["draft"], attachment="cm")
@@ -255,7 +255,7 @@ def test_metadata_of_an_attachment_is_set_and_removed_key_by_key(staged, tmp_pat
     assert git(staged.repository.common_dir, "rev-parse", "gitmodel^").strip() == tip
 
 
-def test_an_attachment_follows_links_within_a_root(staged, tmp_path, monkeypatch):
+def test_attach_with_follow_links_stores_the_files_behind_links_within_the_given_root(staged, tmp_path, monkeypatch):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cm.png").rename(tmp_path / "cache" / "0123")
     (tmp_path / "report").mkdir()
@@ -280,7 +280,7 @@ def test_a_transaction_can_attach_a_file_to_a_version(staged, tmp_path):
     assert [found.name for found in staged.get_version("iris@1").attachments] == ["cm"]
 
 
-def test_a_version_that_is_read_from_its_tag_shows_later_attachments(staged, tmp_path, git):
+def test_a_version_that_is_read_at_its_stage_tag_shows_attachments_that_were_added_later(staged, tmp_path, git):
     server = tmp_path / "server.git"
     git(".", "init", "-q", "--bare", server)
     git(".", "remote", "add", "origin", server)

@@ -48,7 +48,7 @@ def as_person(monkeypatch, name):
     monkeypatch.setenv("GIT_COMMITTER_NAME", name)
 
 
-def test_the_last_change_is_that_of_the_history_after_each_kind_of_change(client, wine, code_repo, monkeypatch):
+def test_after_any_kind_of_change_the_last_change_is_the_newest_in_the_history(client, wine, code_repo, monkeypatch):
     steps = [
         lambda model: model.create_version(),
         lambda model: model.create_version(number=4),
@@ -86,7 +86,7 @@ def test_a_renamed_model_keeps_the_authors_of_its_versions(client, wine, code_re
         assert whole.authorships() == found
 
 
-def test_a_later_call_reads_only_the_commits_after_the_index(client, wine, monkeypatch):
+def test_a_later_call_reads_only_the_commits_that_are_newer_than_the_index(client, wine, monkeypatch):
     wine.create_version()
     client.authorships()
     monkeypatch.setattr(authorship, "walk_branch", None)
@@ -106,7 +106,7 @@ def test_many_new_commits_are_read_by_one_git_command(client, wine, monkeypatch)
     assert answered(client) == told(client)
 
 
-def test_the_whole_history_is_read_again_after_the_branch_was_rewritten(client, wine, git, code_repo):
+def test_authorship_reads_the_whole_history_again_after_the_branch_was_rewritten(client, wine, git, code_repo):
     wine.create_version(description="one")
     client.authorships()
     git(code_repo, "update-ref", "refs/heads/gitmodel", "refs/heads/gitmodel~1")
@@ -116,7 +116,7 @@ def test_the_whole_history_is_read_again_after_the_branch_was_rewritten(client, 
         assert answered(after) == told(after)
 
 
-def test_authorship_of_an_earlier_state_leaves_out_later_versions_and_does_not_change_the_index(client, wine):
+def test_authorship_at_an_earlier_commit_leaves_out_later_versions_and_does_not_change_the_index(client, wine):
     wine.create_version()
     at = client.repository.tip()
     wine.create_version()

@@ -206,13 +206,13 @@ def test_an_alias_and_a_version_name_cannot_be_equal(client, refused):
 
 
 @pytest.mark.parametrize(("number", "place"), [(2, "production"), (3, "champion")])
-def test_a_version_in_use_is_not_deleted(client, refused, number, place):
+def test_a_version_in_a_stage_or_with_an_alias_is_not_deleted(client, refused, number, place):
     error = refused(Refused, lambda: client.get_model("iris").get_version(number).delete())
     assert error.message == f"iris {number} is in use: {place}"
     assert "--force" in error.hint
 
 
-def test_after_the_commands_in_the_hint_the_version_can_be_deleted(client, refused, code_repo):
+def test_a_version_in_use_can_be_deleted_after_the_commands_of_the_hint(client, refused, code_repo):
     client.get_version("iris@2").add_alias("best")
     hint = refused(Refused, lambda: client.get_version("iris@2").delete()).hint
     commands = re.findall("`git model (.*?)`", hint)
@@ -232,7 +232,7 @@ def test_a_version_that_only_a_stage_tag_names_counts_as_in_use(client, refused,
     assert "refs/tags/model/iris/production" not in editing.state(code_repo)
 
 
-def test_a_model_in_use_is_not_deleted(client, refused):
+def test_a_model_with_a_version_in_use_is_not_deleted(client, refused):
     error = refused(Refused, lambda: client.get_model("iris").delete())
     assert error.message == "iris is in use: 2 is in production, 3 is called champion"
     assert "demote" in error.hint
@@ -324,7 +324,7 @@ def test_text_that_is_too_long_for_a_record_is_refused(client, refused):
         assert "more than 65536" in refused(UsageError, use).message
 
 
-def test_applying_a_model_that_does_not_exist_is_refused(client, refused):
+def test_apply_for_a_model_that_does_not_exist_is_refused(client, refused):
     assert "did you mean iris" in refused(NotFound, lambda: client.apply("irsi")).hint
 
 
@@ -341,7 +341,7 @@ def test_a_filter_that_is_not_a_valid_expression_is_refused(client, refused, fil
         ("@253402300800 +0000", "the date in GIT_COMMITTER_DATE is not before the year 10000"),
     ],
 )
-def test_a_date_in_the_environment_that_no_record_can_have_is_refused(code_repo, monkeypatch, date, said):
+def test_a_commit_date_in_the_environment_that_no_record_can_hold_is_refused(code_repo, monkeypatch, date, said):
     with Client(code_repo) as client:
         client.register_model("iris")
     before = editing.state(code_repo)

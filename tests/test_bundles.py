@@ -65,7 +65,7 @@ def test_a_write_to_a_bundle_is_refused(bundle, capsys, words):
     assert bundle.read_bytes() == before
 
 
-def test_a_bundle_that_needs_other_commits_is_refused(code_repo, bundle, tmp_path, git):
+def test_a_bundle_that_lacks_the_earlier_commits_of_the_branch_is_refused(code_repo, bundle, tmp_path, git):
     file = tmp_path / "part.bundle"
     git(code_repo, "bundle", "create", "-q", str(file), "gitmodel~1..gitmodel")
     with pytest.raises(UsageError, match="is incomplete: its first commits build on commits that it does not contain"):
@@ -79,7 +79,7 @@ def test_the_error_for_a_damaged_bundle_names_its_file(bundle):
 
 
 @pytest.mark.parametrize("how", ["other branch", "cut in its header", "cut after its header"])
-def test_a_bundle_without_a_registry_is_not_read_as_an_empty_one(code_repo, bundle, git, how, capsys):
+def test_a_bundle_without_a_registry_is_refused_and_not_read_as_an_empty_registry(code_repo, bundle, git, how, capsys):
     if how == "other branch":
         git(code_repo, "bundle", "create", "-q", str(bundle), "main")
     else:
@@ -90,7 +90,7 @@ def test_a_bundle_without_a_registry_is_not_read_as_an_empty_one(code_repo, bund
     assert (code in (3, 5), str(bundle) in err, "git bundle " in err) == (True, True, True), (code, err)
 
 
-def test_a_bundle_made_in_a_clone_is_read(code_repo, bundle, git, tmp_path):
+def test_commands_read_a_bundle_that_was_made_in_a_clone(code_repo, bundle, git, tmp_path):
     git(tmp_path, "clone", "-q", str(code_repo), "clone")
     git(tmp_path / "clone", "bundle", "create", "-q", str(bundle), "--all")
     with Client(repo=str(bundle)) as client:

@@ -93,14 +93,14 @@ def test_the_library_of_the_hub_keeps_every_key_of_the_header():
     assert read(text).data.to_dict() == header
 
 
-def test_a_license_unknown_to_the_hub_is_recorded_by_name():
+def test_a_card_has_the_name_of_a_license_that_the_hub_does_not_know():
     own = read(card("iris", replace(MODEL, license="Ours: ask first"), VERSION)).data
     assert (own.license, own.license_name) == ("other", "Ours: ask first")
     gnu = read(card("iris", replace(MODEL, license="GPL-3.0-or-later"), VERSION)).data
     assert gnu.license == "gpl-3.0"
 
 
-def test_a_record_without_optional_fields_has_a_valid_card():
+def test_the_card_of_a_record_without_optional_fields_is_valid():
     text = card("iris", ModelRecord(created=NOW), VersionRecord(number=1, created=NOW))
     assert text.startswith("---\n{}\n---\n\n# iris\n")
     assert read(text).data.to_dict() == {}
@@ -200,7 +200,7 @@ def test_paragraphs_and_lists_of_a_description_are_kept():
     assert "First.\n\nSecond:\n\n- one\n- two\n\n1. three\n" in found
 
 
-def test_the_header_lists_only_datasets_that_metadata_declares_by_a_valid_id():
+def test_the_header_lists_only_datasets_whose_id_is_valid_and_in_the_metadata_key_datasets():
     data = tuple(
         ArtifactLink(name=name, kind="data", digest="sha256:" + "1" * 64, size=1, format="csv")
         for name in ("mnist", "squad")

@@ -71,7 +71,7 @@ VERSION = (
         ({f"purged/ab/{'ab' * 31}.toml": STONE, "gitmodel.toml": f'format = "1.1"\n{STAGES}'}, []),
     ],
 )
-def test_check_reports_faults_of_stores_external_artifacts_and_tombstones(code_repo, files, wanted):
+def test_check_reports_faults_in_records_of_stores_external_artifacts_and_tombstones(code_repo, files, wanted):
     with Client(code_repo) as client:
         client.register_model("iris")
         begin_at_format(code_repo, "1.0")
@@ -109,7 +109,7 @@ def test_check_refuses_a_change_or_removal_of_a_tombstone(code_repo, git):
         ("s3://b/x?a=1;secret=2", True),
     ],
 )
-def test_credentials_in_a_url_are_detected(url, secret):
+def test_a_url_is_searched_for_credentials(url, secret):
     assert holds_credentials(url) is secret
 
 
@@ -129,7 +129,7 @@ def test_gitmodel_toml_may_have_comments_and_any_layout(code_repo):
         assert check(client.repository) == []
 
 
-def test_a_comment_with_characters_that_reorder_the_displayed_text_is_reported(code_repo):
+def test_a_comment_with_characters_that_change_the_order_of_displayed_text_is_reported(code_repo):
     with Client(code_repo) as client:
         client.register_model("iris")
         edit(code_repo, {"gitmodel.toml": COMMENTED.replace("ours", "\u202eours")})

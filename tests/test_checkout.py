@@ -35,7 +35,7 @@ def parted(code_repo, tmp_path, monkeypatch, git):
     return code_repo
 
 
-def test_a_checkout_has_submodules_at_their_recorded_commits_and_changes_no_setting(parted, git, tmp_path, capsys):
+def test_a_checkout_has_submodules_at_their_recorded_commits_and_changes_no_git_setting(parted, git, tmp_path, capsys):
     git(parted, "config", "--global", "protocol.file.allow", "always")
     place = tmp_path / "then"
     before = (parted / ".git" / "config").read_text(), git(parted, "status", "--porcelain", "--branch")
@@ -59,7 +59,7 @@ def test_a_checkout_fetches_submodules_that_the_clone_never_initialized(parted, 
     assert not list((tmp_path / "clone" / "library").iterdir())
 
 
-def test_a_checkout_is_refused_or_omits_submodules_if_one_cannot_be_fetched(parted, git, tmp_path, capsys):
+def test_a_checkout_fails_without_no_submodules_if_a_submodule_cannot_be_fetched(parted, git, tmp_path, capsys):
     """The submodule cannot be fetched because git does not fetch submodules from a local path by default."""
     place = tmp_path / "then"
     code, _, err = ask(capsys, "checkout", "iris@1", place)
@@ -120,7 +120,7 @@ def test_a_checkout_in_a_shallow_clone_fetches_only_the_commit_of_the_version(bo
     assert git(tmp_path / "then", "log", "--format=%s") == "An idea"
 
 
-def test_a_checkout_ignores_a_kept_ref_that_points_at_another_commit_than_its_name_says(bob, git, tmp_path, capsys):
+def test_a_checkout_ignores_a_ref_of_gitmodel_whose_commit_differs_from_its_name(bob, git, tmp_path, capsys):
     remote = tmp_path / "remote.git"
     with Client() as client:
         ref = f"refs/gitmodel/code/{client.get_version('iris@1').code.commit}"
@@ -131,14 +131,14 @@ def test_a_checkout_ignores_a_kept_ref_that_points_at_another_commit_than_its_na
     assert git(bob, "for-each-ref", "refs/gitmodel/code") == ""
 
 
-def test_checkout_without_the_remote_reports_the_missing_commit(bob, tmp_path, capsys):
+def test_if_the_remote_does_not_exist_checkout_reports_the_missing_commit(bob, tmp_path, capsys):
     shutil.rmtree(tmp_path / "remote.git")
     code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "then")
     assert code == 3
     assert "is not in this repository" in err
 
 
-def test_recording_the_code_state_a_second_time_starts_only_git_status(code_repo, monkeypatch):
+def test_recording_the_code_of_a_second_version_starts_only_git_status(code_repo, monkeypatch):
     from gitmodel.git.running import process as git_process
 
     started, run = [], git_process.run
@@ -154,7 +154,7 @@ def test_recording_the_code_state_a_second_time_starts_only_git_status(code_repo
 
 @pytest.mark.parametrize("folder", ["artifacts", "artifacts/here"])
 @pytest.mark.parametrize("kind", ["link", "dangling", "file"])
-def test_a_checkout_is_refused_if_the_code_has_a_link_or_file_at_the_folder_for_artifacts(
+def test_a_checkout_is_refused_if_the_code_has_a_link_or_file_in_place_of_the_folder_for_artifacts(
     code_repo, tmp_path, monkeypatch, capsys, git, folder, kind
 ):
     """Following a link in other people's code, checkout would write artifacts outside of the work tree."""

@@ -37,7 +37,7 @@ def iris(repo, capsys, tmp_path_factory):
     return repo
 
 
-def test_the_example_commands_of_the_first_design_still_work(repo, capsys):
+def test_the_example_commands_of_the_first_draft_of_this_project_still_work(repo, capsys):
     check_transcript(
         capsys,
         r"""
@@ -429,7 +429,7 @@ def test_an_artifact_that_cannot_be_stored_or_does_not_exist_is_refused(iris, ca
     )
 
 
-def test_deleting_a_model_or_version_in_use_and_a_wrong_alias_are_refused(iris, capsys):
+def test_deleting_a_model_or_version_in_use_and_changing_a_wrong_alias_are_refused(iris, capsys):
     check_transcript(
         capsys,
         r"""
@@ -504,7 +504,7 @@ def test_an_executor_that_does_not_exist_cannot_be_set(iris, capsys):
     assert ask(capsys, "config", "executor")[1] == "threads:3\n"
 
 
-def test_a_wrong_argument_of_get_shows_how_to_name_an_artifact_of_the_latest_version(iris, capsys):
+def test_the_error_for_a_wrong_argument_of_get_shows_how_to_name_an_artifact_of_the_latest_version(iris, capsys):
     code, out, err = ask(capsys, "get", "iris", "train")
     assert (code, out) == (3, "")
     assert err.endswith("for an artifact of the latest version: git model get iris@latest train\n")
@@ -528,7 +528,7 @@ def test_get_without_a_path_writes_to_the_recorded_file_name_and_overwrites_noth
     assert (iris / "model.skops").read_text() == "model.skops\n"
 
 
-def test_promotions_that_are_pending_are_reported_and_applied(iris, capsys, git):
+def test_pending_promotions_are_reported_and_put_in_force_by_apply(iris, capsys, git):
     git(iris, "update-ref", "-d", "refs/tags/model/iris/production")
     check_transcript(
         capsys,
@@ -555,7 +555,7 @@ def test_promotions_that_are_pending_are_reported_and_applied(iris, capsys, git)
     )
 
 
-def test_a_pending_change_that_must_not_be_applied_is_reported_and_ends_with_6(iris, capsys, git):
+def test_apply_refuses_a_pending_promotion_of_a_failed_version_with_exit_code_6(iris, capsys, git):
     ask(capsys, "promote", "iris@2", "staging")
     git(iris, "update-ref", "-d", "refs/tags/model/iris/staging")
     text = git(iris, "show", "gitmodel:models/iris/versions/2.toml").replace("number = 2", "number = 2\nfailed = true")
@@ -581,7 +581,7 @@ def test_a_damaged_record_causes_a_warning_in_lists_and_an_error_in_check(iris, 
     assert err.splitlines()[0] == "error: 1 problem on refs/heads/gitmodel"
 
 
-def test_verify_names_damaged_artifacts_and_ends_with_5(iris, capsys):
+def test_verify_names_damaged_artifacts_and_has_exit_code_5(iris, capsys):
     check_transcript(
         capsys,
         """
@@ -618,7 +618,7 @@ def test_doctor_repairs_a_lost_stage_tag_and_reports_a_lost_artifact(iris, capsy
     assert "train of iris@1" in out
 
 
-def test_doctor_checks_the_rest_if_the_folder_of_the_store_was_removed(iris, capsys, tmp_path, git, monkeypatch):
+def test_doctor_makes_its_other_checks_if_the_folder_of_the_store_was_removed(iris, capsys, tmp_path, git, monkeypatch):
     git(iris, "update-ref", "-d", "refs/tags/model/iris/production")
     monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "gone").as_uri())
     code, out, _ = ask(capsys, "doctor")
@@ -627,7 +627,7 @@ def test_doctor_checks_the_rest_if_the_folder_of_the_store_was_removed(iris, cap
     assert "does not exist" in out
 
 
-def test_a_command_whose_store_folder_was_removed_ends_with_7(iris, capsys, tmp_path):
+def test_a_command_whose_store_folder_was_removed_has_exit_code_7(iris, capsys, tmp_path):
     store = tmp_path / "shared"
     assert ask(capsys, "init", "--store", store)[0] == 0
     ask(capsys, "version", "create", "iris", "--data", "train=train.csv")
@@ -702,7 +702,7 @@ def test_config_shows_the_settings_in_effect_and_changes_them(iris, capsys, git,
     assert ask(capsys, "config", "--format", "tsv")[1].splitlines()[1].endswith("git config gitmodel.repo")
 
 
-def test_the_registry_can_be_in_another_repository(iris, capsys, tmp_path, monkeypatch):
+def test_the_registry_can_be_in_another_repository_than_the_code(iris, capsys, tmp_path, monkeypatch):
     outside = tmp_path / "outside"
     outside.mkdir()
     monkeypatch.chdir(outside)
@@ -718,7 +718,7 @@ def test_the_registry_can_be_in_another_repository(iris, capsys, tmp_path, monke
     assert ask(capsys, "list", "-q") == (0, "iris\n", "")
 
 
-def test_a_command_in_a_folder_that_does_not_exist_ends_with_3(repo, capsys):
+def test_a_command_in_a_folder_that_does_not_exist_has_exit_code_3(repo, capsys):
     for arguments in (["-C", "nowhere", "list"], ["--repo", "nowhere", "list"]):
         assert ask(capsys, *arguments)[0] == 3
 

@@ -204,7 +204,7 @@ def test_help_fits_into_80_columns(capsys, monkeypatch):
             assert len(line) <= 80
 
 
-def test_a_command_group_without_a_subcommand_prints_its_help_and_ends_with_2(capsys):
+def test_a_command_group_without_a_subcommand_prints_its_help_and_has_exit_code_2(capsys):
     for path, ctx in CONTEXTS.items():
         if isinstance(ctx.command, LazyGroup):
             code, out, _ = ask(capsys, *path.split()[2:])
@@ -433,7 +433,7 @@ def test_bash_completes_stages(registry, line, found):
 
 
 @pytest.mark.parametrize("shell", SCRIPTS)
-def test_completion_prints_a_script_that_its_shell_can_read(shell, capsys):
+def test_the_script_of_git_model_completion_has_no_syntax_error_in_its_shell(shell, capsys):
     import shutil
 
     code, out, _ = ask(capsys, "completion", shell)

@@ -57,7 +57,7 @@ def test_hostile_text_in_a_record_that_is_damaged_is_escaped(repo, capsys):
 
 
 @pytest.mark.parametrize("name", ["\x1b[2J", "a\nb", "..", "-rf", "a/b", "x.lock", "@{", "a" * 256, "\udcff", "ä", " "])
-def test_hostile_names_and_references_are_refused_in_one_line(repo, capsys, name):
+def test_the_error_for_a_hostile_name_or_reference_is_one_line(repo, capsys, name):
     for arguments in (
         ["register", "--", name],
         ["show", "--", name],
@@ -102,7 +102,7 @@ def test_an_unexpected_error_says_how_to_report_it_and_shows_no_traceback(repo, 
     assert '"kind": "Unexpected"' in err
 
 
-def test_a_command_ends_with_130_after_ctrl_c_and_with_141_after_its_pipe_was_closed(repo, capsys, monkeypatch):
+def test_the_exit_code_is_130_after_ctrl_c_and_141_after_the_output_pipe_was_closed(repo, capsys, monkeypatch):
     for error, code in ((KeyboardInterrupt, 130), (BrokenPipeError, 141)):
 
         def fail(ctx, error=error):
@@ -123,7 +123,7 @@ def test_a_command_whose_output_pipe_was_closed_prints_no_error(repo, capsys):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_command_that_cannot_write_its_output_ends_with_an_error(repo, capsys):
+def test_a_command_that_cannot_write_its_output_reports_an_error(repo, capsys):
     ask(capsys, "register", "iris")
     with open("/dev/full", "w") as full:
         done = subprocess.run([*PROGRAM, "list"], stdout=full, stderr=subprocess.PIPE, text=True)
@@ -296,7 +296,7 @@ def test_the_kind_of_an_error_in_json_is_the_name_of_its_public_class(repo, caps
     assert (code, json.loads(err)["error"]["kind"]) == (5, "Invalid")
 
 
-def test_quiet_prints_only_names_and_references(repo, capsys):
+def test_with_the_option_quiet_commands_print_only_names_and_references(repo, capsys):
     check_transcript(
         capsys,
         """

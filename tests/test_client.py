@@ -127,7 +127,7 @@ class TestModels:
             with pytest.raises(UsageError, match=f"invalid description of a model: {next(iter(wrong))}"):
                 use()
 
-    def test_an_unknown_field_is_refused_with_the_available_ones(self, client):
+    def test_the_error_for_an_unknown_field_lists_the_known_fields(self, client):
         with pytest.raises(UsageError, match="colour") as caught:
             client.register_model("iris", colour="blue")
         assert "license" in caught.value.hint
@@ -181,7 +181,7 @@ class TestModels:
             client.repository.common_dir, "ls-tree", "-r", "--name-only", "gitmodel", "models/"
         ).split() == ["models/iris/model.toml"]
 
-    def test_a_model_in_use_is_deleted_only_by_force_and_together_with_its_tags(self, client, iris, git):
+    def test_a_model_with_a_version_in_a_stage_is_deleted_only_by_force_with_its_stage_tags(self, client, iris, git):
         iris.get_version(1).set_stage("production")
         iris.get_version(2).add_alias("champion")
         with pytest.raises(Refused, match="1 is in production, 2 is called champion"):
@@ -250,7 +250,7 @@ class TestRenaming:
 
 
 class TestVersions:
-    def test_a_version_records_its_description_and_code(self, client, code_repo, git):
+    def test_the_record_of_a_version_has_its_description_and_code_commit(self, client, code_repo, git):
         model = client.register_model("iris")
         git(code_repo, "remote", "add", "origin", "https://ada:s@cret@example.com/iris.git")
         (code_repo / "train.py").write_text("print('more training')\n")
@@ -459,7 +459,7 @@ class TestStages:
         assert caught.value.hint
         assert not iris.get_version(1).set_stage("none").changed
 
-    def test_the_error_for_an_empty_stage_lists_the_available_ones(self, iris):
+    def test_the_error_for_an_empty_stage_lists_the_stages_that_hold_a_version(self, iris):
         iris.get_version(1).set_stage("staging")
         for selector in ("production", "prodution"):
             with pytest.raises(NotFound) as caught:
@@ -688,7 +688,7 @@ class TestArtifacts:
             version.get_artifact("x")
         assert "metrics, service, weights" in caught.value.hint
 
-    def test_a_version_is_made_with_its_artifacts_in_one_commit(self, client, iris, file, git):
+    def test_a_version_is_created_with_its_artifacts_in_one_commit(self, client, iris, file, git):
         before = int(commits(client, git))
         version = iris.create_version(data={"d": file}, model_objects={"m": file}, deployments={"s": file})
         assert int(commits(client, git)) == before + 1
@@ -726,7 +726,7 @@ class TestArtifacts:
                 version.link_artifact(name, tmp_path / "other")
             assert "unlink" in caught.value.hint
 
-    def test_reading_by_stage_refuses_a_version_whose_artifacts_were_edited_by_hand(self, client, iris, file):
+    def test_reading_by_stage_refuses_a_version_whose_artifact_links_were_edited_by_hand(self, client, iris, file):
         version = iris.get_version(1)
         version.link_artifact("metrics", file)
         version.set_stage("production")
@@ -788,7 +788,7 @@ class TestTransactions:
         ("error", "fail"),
         [(ZeroDivisionError, lambda change: 1 / 0), (UsageError, lambda change: change.promote("iris@1", "nonsense"))],
     )
-    def test_an_exception_or_refused_change_in_a_transaction_undoes_its_changes(self, client, iris, git, error, fail):
+    def test_an_exception_or_refused_change_undoes_all_changes_of_a_transaction(self, client, iris, git, error, fail):
         before = git(client.repository.common_dir, "for-each-ref", "refs/heads", "refs/tags")
 
         def change_and_fail():
@@ -882,7 +882,7 @@ class TestTransactions:
                 change.transaction("Inner").__enter__()
 
     @pytest.mark.parametrize("fails", [False, True])
-    def test_writes_of_a_thread_outside_of_the_transaction_are_own_commits(self, client, iris, other, git, fails):
+    def test_writes_of_a_thread_outside_of_the_transaction_are_separate_commits(self, client, iris, other, git, fails):
         inside, written = threading.Event(), threading.Event()
 
         def write():
@@ -996,7 +996,7 @@ class TestTransactions:
             assert handles[1].metadata
         assert held(iris) == {}
 
-    def test_a_transaction_without_a_message_has_a_generated_subject(self, client, iris, git):
+    def test_a_transaction_without_a_message_has_a_generated_commit_subject(self, client, iris, git):
         with client.transaction(" ") as change:
             change.get_model("iris").get_version(1).set_stage("staging")
         assert git(client.repository.common_dir, "log", "-1", "--format=%s", "gitmodel") == "Promote iris 1 to staging"
@@ -1020,7 +1020,7 @@ class TestLeftovers:
         listed = editing.run(client.repository.common_dir, "ls-tree", "-r", "--name-only", "gitmodel", folder)
         return [path.removeprefix(folder) for path in listed.split()]
 
-    def test_apply_creates_a_tag_only_for_the_last_stage_of_a_version_in_two_stages(self, client, iris):
+    def test_apply_creates_a_stage_tag_only_for_the_later_of_the_two_stages_of_a_version(self, client, iris):
         self.place(client, "staging", "production", markers=[1])
         assert recorded(iris) == {"production": 1}
         done = client.apply()
@@ -1054,7 +1054,7 @@ class TestLeftovers:
         client.apply()
         assert held(iris) == {"production": 1}
 
-    def test_a_version_can_be_promoted_to_the_stage_of_its_leftover_file(self, client, iris):
+    def test_a_version_can_be_promoted_to_the_stage_of_its_own_leftover_file(self, client, iris):
         self.place(client, "staging", "production")
         client.apply()
         with pytest.raises(Refused, match="moving it to staging would leave production empty"):
@@ -1073,7 +1073,7 @@ class TestLeftovers:
         assert self.files(client) == (["archived/1.toml"] if stage == "archived" else [])
         assert held(iris) == {}
 
-    def test_a_stage_file_left_by_a_merge_does_not_stop_another_version_from_entering_the_stage(self, client, iris):
+    def test_another_version_can_enter_the_stage_of_a_leftover_stage_file(self, client, iris):
         self.place(client, "staging", "production")
         iris.get_version(2).set_stage("staging")
         assert recorded(iris)["staging"] == 2
@@ -1202,7 +1202,7 @@ class TestPages:
         assert list(client.list_models(limit=0)) == []
 
 
-def test_reading_the_name_of_a_handle_after_close_starts_no_git(code_repo):
+def test_reading_the_name_of_a_handle_of_a_closed_client_starts_no_git_process(code_repo):
     with Client(code_repo) as client:
         made = client.register_model("iris").create_version()
     assert (made.reference, made.number, made.model.name) == ("iris@1", 1, "iris")

@@ -170,7 +170,7 @@ def test_unknown_keys_of_a_newer_format_are_kept_at_every_place_of_a_record(extr
         b"\n[metadata]\naccuracy = 0.97\n\n[[review]]\nround = 1\n\n[[review]]\nround = 2\n",
     ],
 )
-def test_unknown_keys_of_a_newer_minor_format_are_written_in_the_same_form(unknown):
+def test_unknown_keys_of_a_newer_minor_format_are_written_as_they_were_read(unknown):
     data = b"number = 4\n" + unknown
     assert codec.encode(read(data, newer=True)) == data
 
@@ -317,7 +317,7 @@ LISTS = {
 }
 
 
-def test_lists_of_tables_and_times_are_written_in_one_form():
+def test_lists_of_tables_and_times_are_written_in_the_canonical_form():
     data = written(metadata=LISTS).decode()
     assert "[[metadata.tables]]\nactivation = " in data
     assert "[[metadata.tables.deep.x]]\ny = 1\n" in data

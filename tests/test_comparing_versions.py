@@ -138,7 +138,7 @@ def test_diff_of_many_versions_of_several_models_has_a_column_for_each(client, c
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_diff_on_a_narrow_terminal_shows_the_end_at_which_values_differ(client, capsys, count):
+def test_diff_on_a_narrow_terminal_wraps_long_values_and_shows_their_different_ends(client, capsys, count):
     paths = [f"s3://bucket/a/rather/long/folder/{'x' * 50}/data-{number}.parquet" for number in range(count)]
     create(client, *({"accuracy": 0.5 + place / 10, "data": path} for place, path in enumerate(paths)))
     lines = lines_on_a_terminal("diff", *(f"iris@{number + 1}" for number in range(count)))
@@ -162,7 +162,7 @@ def test_diff_has_a_column_for_each_of_two_references_to_the_same_version(client
     assert "no field differs" in err
 
 
-def test_diff_reads_a_deleted_version_at_a_date_and_refuses_a_date_without_it(client, capsys):
+def test_diff_reads_a_deleted_version_at_a_commit_and_refuses_dates_at_which_it_did_not_exist(client, capsys):
     create(client, {"accuracy": 0.5}, {"accuracy": 0.6})
     before = client.repository.tip()
     client.get_version("iris@1").delete()
@@ -197,17 +197,17 @@ def test_the_comparison_of_client_diff_can_become_rows_and_a_data_frame(client):
     assert "<td>0.625</td>" in found._repr_html_()
 
 
-def test_a_comparison_shows_a_change_only_for_numbers():
+def test_a_comparison_of_two_versions_has_the_difference_only_of_numbers():
     found = compare_values({"flag": True, "loss": 1, "note": "a"}, {"flag": False, "loss": 0.5, "note": "b"})
     assert [(row.name, row.change) for row in found] == [("flag", None), ("loss", -0.5), ("note", None)]
 
 
-def test_equal_values_of_different_types_are_not_the_same():
+def test_a_comparison_treats_equal_values_of_different_types_as_different():
     (row,) = compare_values({"on": True}, {"on": 1})
     assert not row.same
 
 
-def test_artifacts_with_equal_digests_are_the_same():
+def test_a_comparison_treats_artifacts_with_equal_digests_as_equal():
     old = [
         ArtifactLink(name="a", kind="data", digest="sha256:1", size=1),
         ArtifactLink(name="b", kind="data", digest="sha256:2", size=1),

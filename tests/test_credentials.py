@@ -101,19 +101,19 @@ def test_hiding_the_password_of_a_url_leaves_the_host_readable():
 
 
 @pytest.mark.parametrize("name", ["token", "Token", "hub.token"])
-def test_a_random_value_in_a_field_named_token_is_recognized(name):
+def test_a_random_value_in_a_field_named_token_is_recognized_as_a_credential(name):
     assert credential_in({name: "0a1b2c3d" * 4}) == "a token"
     assert not credential_in({name: "unaffordability-2"})
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_field_with_the_name_of_a_secret_is_recognized(name):
+def test_a_value_in_a_field_with_a_name_such_as_password_is_recognized_as_a_credential(name):
     assert credential_in({name: "hunter2"}).endswith("by its name")
     assert credential_in({"deep": {name: ["hunter2"]}})
     assert credential_in({name: ""}) == credential_in({name: 7}) == credential_in({name: "$SECRET"}) == ""
 
 
-def test_a_password_that_has_only_digits_is_recognized():
+def test_a_password_of_digits_only_is_recognized_as_a_credential():
     assert credential_in({"password": 123456})
 
 
@@ -241,7 +241,7 @@ def record_by_hand(repo, password="hunter2"):
 
 
 class TestCredentialsRecordedByOthers:
-    def test_a_record_with_a_credential_can_be_changed_renamed_and_promoted(self, client):
+    def test_a_version_whose_record_has_a_credential_can_be_changed_renamed_and_promoted(self, client):
         record_by_hand(client.repository.common_dir)
         client.get_version("iris@1").log_metadata(accuracy=0.95)
         client.get_model("iris").rename("rose")
@@ -250,7 +250,7 @@ class TestCredentialsRecordedByOthers:
             client.get_version("rose@1").log_metadata(password="another")
         assert client.get_version("rose@1").metadata == {"accuracy": 0.95, "password": "hunter2"}
 
-    def test_check_warns_of_a_recorded_credential_and_ends_with_0(self, client, capsys):
+    def test_check_warns_of_a_recorded_credential_and_has_exit_code_0(self, client, capsys):
         record_by_hand(client.repository.common_dir)
         for words in ((), ("gitmodel",), ("gitmodel~1..gitmodel",)):
             code, _, err = ask(capsys, "check", *words)

@@ -192,7 +192,7 @@ def test_the_command_line_refuses_a_file_with_credentials_unless_a_setting_allow
         again.get_version("iris@2").link_artifact("more", folder)
 
 
-def test_linking_a_file_with_credentials_by_url_is_refused(client, folder, tmp_path, git, capsys, monkeypatch):
+def test_a_file_with_credentials_is_refused_in_a_registry_by_url(client, folder, tmp_path, git, capsys, monkeypatch):
     git(tmp_path, "clone", "-q", "--bare", str(client.repository.common_dir), "remote.git")
     remote, store = tmp_path / "remote.git", tmp_path / "store"
     store.mkdir()
@@ -215,7 +215,7 @@ def test_linking_a_file_with_credentials_by_url_is_refused(client, folder, tmp_p
     assert ask(capsys, *words)[0] == 0
 
 
-def test_a_recorded_artifact_with_credentials_is_read_pushed_and_verified(client, folder, git, capsys, tmp_path):
+def test_an_artifact_recorded_with_credentials_is_read_pushed_and_verified(client, folder, git, capsys, tmp_path):
     put(folder, ".env", "TOKEN=x")
     git(client.repository.common_dir, "config", "gitmodel.allowCredentials", "true")
     with Client(client.repository.common_dir) as allowed:

@@ -69,7 +69,7 @@ def test_the_demo_has_a_picture_a_report_and_a_review(client):
     assert "recall" in client.get_version("churn@13").get_attachment("review").path().read_text(encoding="utf-8")
 
 
-def test_a_version_of_the_demo_can_be_reproduced_and_another_trained(demo, tmp_path, monkeypatch, capsys):
+def test_a_version_of_the_demo_can_be_reproduced_and_a_new_version_can_be_trained(demo, tmp_path, monkeypatch, capsys):
     copy = shutil.copytree(demo, tmp_path / "copy", symlinks=True)
     monkeypatch.chdir(copy)
     assert ask(capsys, "reproduce", "churn@13")[0] == 0
@@ -90,7 +90,7 @@ def test_a_demo_is_refused_in_a_folder_that_is_not_empty(tmp_path, capsys):
 @pytest.mark.parametrize(
     "other", ["--store=file:///tmp/x", "--new", "--from=x", "--ci=github", "--owner=@me", "--force"]
 )
-def test_a_demo_is_refused_with_an_option_for_another_registry(tmp_path, capsys, other):
+def test_init_demo_is_refused_with_an_option_that_sets_up_an_ordinary_registry(tmp_path, capsys, other):
     code, _, err = ask(capsys, "init", "--demo", str(tmp_path / "demo"), other)
     assert (code, f"--demo and {other.partition('=')[0]} cannot be combined" in err) == (2, True)
     assert not (tmp_path / "demo").exists()

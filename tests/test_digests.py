@@ -54,7 +54,7 @@ def test_the_error_for_text_that_is_no_digest_is_one_short_line():
 
 
 @given(st.text())
-def test_parsing_any_text_as_a_digest_raises_at_most_invalid(text):
+def test_parsing_any_text_as_a_digest_raises_no_error_except_invalid(text):
     with suppress(Invalid):
         assert parse_digest(text) == text
 

@@ -457,7 +457,7 @@ def test_the_error_for_attrs_of_a_frame_that_cannot_be_stored_names_the_key(tmp_
         ),
     ],
 )
-def test_comparing_tables_finds_differences_in_categories_blocks_and_types_of_labels(one, other):
+def test_comparing_tables_finds_differences_in_categories_memory_blocks_and_label_types(one, other):
     assert difference(one, other)
     assert difference(one, one) == ""
 
@@ -482,7 +482,7 @@ class TestCsv:
             (DAYS, "dtype"),
         ],
     )
-    def test_saving_as_csv_is_refused_with_the_name_of_a_column_that_would_change(self, tmp_path, column, said):
+    def test_the_refusal_to_save_as_csv_names_a_column_whose_values_csv_would_change(self, tmp_path, column, said):
         (tmp_path / "x").write_bytes(b"before")
         frame = pandas.DataFrame({"a": pandas.Series(column, dtype=object) if isinstance(column, list) else column})
         with pytest.raises(UsageError, match="would change in csv: column 'a'") as caught:
@@ -515,7 +515,7 @@ class TestEstimators:
         save(load(tmp_path / "one", "skops", trusted=True), tmp_path / "two", "skops")
         assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
-    def test_saving_an_estimator_that_would_change_is_refused(self, tmp_path):
+    def test_an_estimator_whose_loaded_copy_differs_is_not_saved(self, tmp_path):
         with pytest.raises(UsageError, match="would be loaded with other contents"):
             save(Counting(), tmp_path / "x", "skops")
         assert list(tmp_path.iterdir()) == []
@@ -534,7 +534,7 @@ class Counting(BaseEstimator):
 
 
 class TestFilesOfEarlierReleases:
-    def test_a_series_of_an_earlier_release_is_loaded_with_and_without_its_materializer(self, tmp_path):
+    def test_a_series_that_an_earlier_release_saved_is_loaded_with_and_without_its_materializer(self, tmp_path):
         unnamed = pandas.Series([1.5, 2.5])
         unnamed.to_frame(name="__unnamed_series__").to_parquet(tmp_path / "x")
         pandas.testing.assert_series_equal(load(tmp_path / "x", "parquet"), unnamed)
@@ -543,7 +543,7 @@ class TestFilesOfEarlierReleases:
         found = materializers.load(tmp_path / "y", "parquet", "pandas-series", trusted=True)
         pandas.testing.assert_series_equal(found, named)
 
-    def test_a_frame_and_an_arrow_table_of_an_earlier_release_are_loaded(self, tmp_path):
+    def test_a_frame_and_an_arrow_table_that_an_earlier_release_saved_are_loaded(self, tmp_path):
         frame = pandas.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=["r", "s"])
         frame.to_parquet(tmp_path / "x")
         pandas.testing.assert_frame_equal(load(tmp_path / "x", "parquet"), frame)
@@ -551,7 +551,7 @@ class TestFilesOfEarlierReleases:
         pyarrow.parquet.write_table(table, tmp_path / "y")
         assert materializers.load(tmp_path / "y", "parquet", "arrow", trusted=True).equals(table)
 
-    def test_a_numpy_number_of_an_earlier_release_is_loaded_by_its_materializer(self, tmp_path):
+    def test_a_numpy_number_that_an_earlier_release_saved_is_loaded_by_its_materializer(self, tmp_path):
         with open(tmp_path / "x", "wb") as file:
             numpy.save(file, numpy.float64(0.25))
         assert type(materializers.load(tmp_path / "x", "numpy", "numpy", trusted=True)) is numpy.float64
@@ -563,7 +563,7 @@ class TestFilesOfEarlierReleases:
 
 class TestOtherVersionsOfPandas:
     @pytest.mark.skipif(pandas.__version__ < "2.3", reason="this pandas has no such text")
-    def test_text_of_pandas_3_is_loaded_as_objects_by_pandas_2(self, tmp_path, monkeypatch):
+    def test_text_columns_that_pandas_3_saved_are_loaded_as_objects_by_pandas_2(self, tmp_path, monkeypatch):
         frame = pandas.DataFrame({"a": pandas.Series(["x", None], dtype=pandas.StringDtype(na_value=numpy.nan))})
         save(frame, tmp_path / "x", "parquet")
         text_type = pandas.StringDtype
@@ -572,7 +572,7 @@ class TestOtherVersionsOfPandas:
         assert found["a"].dtype == object
         assert list(found["a"]) == ["x", None]
 
-    def test_loading_a_table_with_an_unknown_frequency_leaves_it_out_with_a_warning(self, tmp_path):
+    def test_a_table_with_an_unknown_frequency_is_loaded_without_the_frequency_and_with_a_warning(self, tmp_path):
         save(pandas.Series([1, 2, 3], index=DAYS), tmp_path / "x", "parquet")
         table = pyarrow.parquet.read_table(tmp_path / "x")
         told = table.schema.metadata[b"gitmodel"].replace(b'"freq": "D"', b'"freq": "unknown"')

@@ -373,7 +373,7 @@ def test_a_gate_that_reads_nan_fails_and_the_finding_names_the_key(text):
         "metadata.rows == 3 && !(metadata.rows != 3)",
     ],
 )
-def test_nan_in_another_key_does_not_fail_a_gate(text):
+def test_nan_in_a_key_that_a_gate_does_not_read_does_not_fail_the_gate(text):
     assert parse(text).judge(WITH_NAN)
 
 
@@ -382,7 +382,7 @@ def test_infinity_is_a_number_for_a_gate():
 
 
 @needs_library
-def test_the_names_of_an_expression_are_the_record_keys_that_it_reads():
+def test_the_names_in_a_parsed_expression_are_the_record_keys_that_it_reads():
     assert parse('metadata.a > 1 && "x" in tags').names == {"metadata", "tags"}
     assert parse("tags.exists(t, t == name) || has(code.commit) || type(number) == int").names == {
         "tags",
@@ -550,7 +550,7 @@ WIDE = [{"name": f"a{i}", "kind": "model", "size": i} for i in range(3_000)]
         " || ".join(r"""!s.matches("\\w{100}b")""" for _ in range(9)),
     ],
 )
-def test_evaluating_an_expression_ends_in_time_or_is_refused(text):
+def test_evaluating_a_costly_expression_ends_within_seconds_or_is_refused(text):
     record = {"a": WIDE, "s": "a" * 60_000}
     start = time.perf_counter()
     verdict = parse(text).judge(record)
@@ -585,7 +585,7 @@ def test_expressions_can_be_evaluated_on_a_record_with_values_that_the_library_d
 
 
 @needs_library
-def test_every_example_of_the_reference_page_is_an_expression():
+def test_every_example_of_the_reference_page_is_a_valid_expression():
     page = Path(__file__).parent.parent / "docs" / "reference" / "expressions.md"
     examples = page.read_text(encoding="utf-8").split("```")[1].strip().splitlines()
     assert len(examples) > 5

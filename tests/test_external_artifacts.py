@@ -141,7 +141,7 @@ def test_an_https_page_is_read_only_if_its_certificate_is_valid(iris, pages, cap
     assert ask(capsys, "verify")[0] == 5
 
 
-def test_an_unreachable_external_artifact_does_not_hide_the_others(iris, pages, huge, capsys):
+def test_verify_also_checks_the_artifacts_after_an_unreachable_external_artifact(iris, pages, huge, capsys):
     with Client(iris) as client:
         version = client.get_version("iris@1")
         version.link_external("far", f"{pages.url}/raw.csv")
@@ -180,7 +180,7 @@ def test_linking_an_invalid_or_unreachable_uri_records_nothing(iris, pages, tmp_
     assert git(iris, "rev-parse", "gitmodel") == before
 
 
-def test_a_url_without_external_is_refused_with_the_option_to_add(iris, capsys):
+def test_the_refusal_to_link_a_url_without_the_option_external_names_the_option(iris, capsys):
     check_transcript(
         capsys,
         """
@@ -372,7 +372,7 @@ def test_the_error_for_recorded_text_that_is_no_uri_shows_the_text(iris, pages, 
     assert (code, err.splitlines()[0]) == (2, "error: gitmodel cannot read /etc/hosts, which is not a URI")
 
 
-def test_a_checkout_writes_external_artifacts_into_its_folder(iris, huge, tmp_path, capsys):
+def test_a_checkout_writes_external_artifacts_into_its_folder_for_artifacts(iris, huge, tmp_path, capsys):
     assert ask(capsys, "version", "create", "iris")[0] == 0
     assert ask(capsys, "link", "iris@2", "--data", f"raw={huge}", "--external")[0] == 0
     assert ask(capsys, "checkout", "iris@2", tmp_path / "out")[0] == 0

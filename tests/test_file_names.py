@@ -71,7 +71,7 @@ def version(client):
     return model.create_version(model_objects={"clf": "in/model.onnx", "net": Path("in/bert")}, data={"rows": [1]})
 
 
-def test_a_file_a_folder_and_an_object_are_written_under_their_file_names(client, version, capsys, tmp_path):
+def test_a_file_a_folder_and_a_python_object_are_written_under_their_file_names(client, version, capsys, tmp_path):
     assert [(found.name, found.link.file) for found in version.artifacts] == [
         ("clf", "model.onnx"),
         ("net", "bert"),
@@ -163,7 +163,7 @@ def test_a_checkout_writes_attachments_only_on_request(client, code_repo, git, c
 
 
 @pytest.mark.parametrize(("name", "why"), HOSTILE.items(), ids=lambda text: ascii(text)[:20])
-def test_a_name_that_is_not_safe_everywhere_is_refused_in_a_record(name, why):
+def test_a_record_whose_file_name_is_unsafe_on_some_system_is_refused(name, why):
     assert why in file_name_fault(name)
     link = ArtifactLink(
         name="clf", kind="model", digest=record_values.NO_DIGEST, size=0, format="onnx", file="model.onnx"
@@ -236,7 +236,7 @@ def test_check_refuses_a_changed_file_name_and_readers_by_stage_do_not_use_it(cl
     assert client.get_version("iris@production").get_artifact("clf").path().read_bytes() == ONNX
 
 
-def test_an_artifact_in_a_read_only_repository_can_be_read_without_its_file_name(version, monkeypatch):
+def test_if_no_link_with_its_file_name_can_be_created_an_artifact_can_still_be_read(version, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 

@@ -102,7 +102,7 @@ def test_an_unknown_name_in_a_filter_is_an_error_even_if_all_versions_are_delete
             iris.list_versions(filter="metadata.loss > 0")
 
 
-def test_a_key_that_occurs_only_beyond_the_requested_page_is_known(client):
+def test_a_filter_may_name_a_key_that_occurs_only_after_the_requested_page(client):
     iris = client.get_model("iris")
     wanted = "number > 0 || metadata.split.rows > 0"
     if importlib.util.find_spec("cel"):
@@ -182,7 +182,7 @@ def test_an_unknown_value_of_a_field_with_known_values_is_an_error(client, capsy
     assert hint in err
 
 
-def test_python_refuses_unknown_values_too(client):
+def test_in_python_an_unknown_value_in_a_filter_is_an_error_too(client):
     iris = client.get_model("iris")
     with pytest.raises(UsageError, match='no version of iris has the stage "prodution"'):
         iris.list_versions(filter="stage == 'prodution'")
@@ -287,7 +287,7 @@ def test_version_contains_can_be_filtered_by_the_stage_none(client, capsys):
     assert (code, err) == (0, "no version matches\n")
 
 
-def test_filters_of_doctor_know_all_kinds_of_its_findings():
+def test_a_filter_of_doctor_accepts_every_kind_of_finding():
     source = Path(doctor.__file__).read_text(encoding="utf-8")
     made = re.findall(r'(?:Finding|_safely)\("([a-z ]+)"', source) + re.findall(r'\("([a-z]+)", _[a-z]+\)', source)
     assert set(made) | {"store"} == set(doctor.ABOUTS)
@@ -306,7 +306,7 @@ def test_a_filter_of_check_hides_problems_and_does_not_change_the_exit_code(clie
     assert ask(capsys, "check", "-q", "--filter", "rule == 'stage.single'")[:2] == (5, "")
 
 
-def test_check_of_a_range_ends_with_6_although_a_filter_hides_the_broken_rule(client, repo, capsys):
+def test_check_of_a_range_has_exit_code_6_although_a_filter_hides_the_broken_rule(client, repo, capsys):
     base = run(repo, "rev-parse", "gitmodel")
     client.get_model("iris").delete(force=True)
     for wanted, hidden in (("stage.single", " (1 problem not shown)\n"), ("change.held", "breaks 1 rule\n")):
@@ -341,7 +341,7 @@ def test_doctor_fix_with_a_refused_filter_repairs_nothing(client, repo, capsys, 
     assert state(repo) == before
 
 
-def test_a_filter_on_an_empty_stage_matches_no_model(client):
+def test_a_filter_by_a_stage_that_is_empty_matches_no_model(client):
     assert [model.name for model in client.list_models(filter="stages.production == 2")] == ["iris"]
     assert list(client.list_models(filter="stages.staging == 2")) == []
 

@@ -225,7 +225,7 @@ class TestVariables:
         code, _, err = model(b, "version", "create", "third", GIT_DIR=a / ".git")
         assert (code, "GIT_DIR names" in err) == (2, True)
 
-    def test_git_dir_names_the_repository_if_the_current_folder_is_in_none(self, two, tmp_path):
+    def test_git_dir_names_the_repository_if_the_current_folder_is_in_no_repository(self, two, tmp_path):
         a, _ = two
         nowhere = tmp_path / "nowhere"
         nowhere.mkdir()
@@ -281,7 +281,7 @@ class TestVariables:
         assert code_of["commit"] == editing.run(tmp_path, f"--git-dir={dot}", "rev-parse", "HEAD")
         assert code_of["dirty"] is True  # because the home has untracked files
 
-    def test_a_client_treats_git_dir_like_the_command_line(self, two, monkeypatch):
+    def test_a_client_in_python_treats_git_dir_as_commands_do(self, two, monkeypatch):
         a, b = two
         monkeypatch.chdir(b)
         environ = {**os.environ, "GIT_DIR": str(a / ".git")}
@@ -377,7 +377,7 @@ class TestVariables:
         assert git(a, "fsck", "--no-dangling") == ""
 
     @pytest.mark.parametrize("name", ["GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"])
-    def test_variables_for_objects_do_not_apply_to_caches_bundles_and_clones(self, two, git, tmp_path, name):
+    def test_variables_for_folders_of_objects_do_not_apply_to_caches_bundles_and_clones(self, two, git, tmp_path, name):
         a, b = two
         model(b, "register", "iris")
         before = sorted((a / ".git/objects").rglob("*"))
@@ -390,7 +390,7 @@ class TestVariables:
         assert model(tmp_path / "clone", "list", "-q")[1] == "iris\nrose\n"
         assert sorted((a / ".git/objects").rglob("*")) == before
 
-    def test_a_server_hook_refuses_git_namespace(self, two):
+    def test_commands_in_a_server_hook_refuse_the_variable_git_namespace(self, two):
         _, b = two
         environ = {**os.environ, "GIT_NAMESPACE": "team"}
         line = f"{'0' * 40} {'1' * 40} refs/heads/gitmodel\n"
@@ -408,7 +408,7 @@ class TestVariables:
         assert model(a, "config", "executor", "processes", GIT_CONFIG=tmp_path / "other")[0] == 0
         assert "processes" in (a / ".git/config").read_text()
 
-    def test_git_ceiling_directories_end_the_search_for_the_repository(self, two):
+    def test_the_search_for_the_repository_ends_at_a_folder_of_git_ceiling_directories(self, two):
         a, _ = two
         below = a / "below"
         below.mkdir()
@@ -416,7 +416,7 @@ class TestVariables:
         assert (code, f"GIT_CEILING_DIRECTORIES ({a})" in err) == (3, True)
         assert model(below, "list", "-q", GIT_CEILING_DIRECTORIES=a.parent)[0] == 0
 
-    def test_the_index_of_git_index_file_decides_if_code_has_uncommitted_changes(self, two, tmp_path):
+    def test_the_index_that_git_index_file_names_decides_if_the_code_has_uncommitted_changes(self, two, tmp_path):
         a, _ = two
         model(a, "register", "iris")
         shutil.move(a / ".git/index", tmp_path / "index")

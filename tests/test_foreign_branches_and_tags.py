@@ -84,7 +84,7 @@ class TestCodeOnTheBranch:
         code, out, err = ask(capsys, "doctor")
         assert (code, "the branch gitmodel holds no registry" in out + err) == (5, True)
 
-    def test_config_can_select_another_branch_if_this_one_holds_code(self, code_branch, capsys, git):
+    def test_config_can_select_another_branch_if_the_branch_gitmodel_holds_code(self, code_branch, capsys, git):
         assert ask(capsys, "config")[0] == 0
         assert ask(capsys, "config", "branch", "registry")[0] == 0
         assert ask(capsys, "register", "iris")[0] == 0
@@ -96,7 +96,7 @@ class TestCodeOnTheBranch:
         code, _, err = ask(capsys, "register", "iris")
         assert (code, SETTING in err, git(repo, "rev-parse", "gitmodel")) == (6, True, empty)
 
-    def test_no_command_takes_a_branch_with_code_from_the_remote(self, code_branch, tmp_path, git, monkeypatch, capsys):
+    def test_no_command_adopts_a_remote_branch_with_code(self, code_branch, tmp_path, git, monkeypatch, capsys):
         git(tmp_path, "clone", "-q", str(code_branch), "clone")
         monkeypatch.chdir(tmp_path / "clone")
         before = git(tmp_path / "clone", "for-each-ref", "refs/heads")
@@ -152,7 +152,7 @@ FOREIGN = {
 
 class TestForeignTags:
     @pytest.mark.parametrize("kind", FOREIGN)
-    def test_a_promotion_that_would_replace_a_foreign_tag_is_refused_with_its_name(self, repo, capsys, git, kind):
+    def test_the_refusal_of_a_promotion_that_would_replace_a_foreign_tag_names_the_tag(self, repo, capsys, git, kind):
         promoted(repo)
         git(repo, *FOREIGN[kind])
         before = git(repo, "for-each-ref")
@@ -263,7 +263,7 @@ class TestForeignTags:
 
 
 class TestTwoRegistries:
-    def test_a_second_registry_does_not_start_beside_stage_tags_of_the_first(self, repo, capsys, git, monkeypatch):
+    def test_creating_a_second_registry_is_refused_if_the_first_has_stage_tags(self, repo, capsys, git, monkeypatch):
         promoted(repo)
         before = git(repo, "for-each-ref")
         monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
@@ -311,7 +311,7 @@ class TestTwoRegistries:
         ]
         assert ask(capsys, "pull")[0] == 0
 
-    def test_a_version_of_the_first_registry_can_still_be_promoted(self, both, capsys):
+    def test_versions_of_the_first_registry_can_be_promoted_beside_the_second(self, both, capsys):
         assert ask(capsys, "promote", "iris@2", "production")[0] == 0
         assert ask(capsys, "promote", "iris@1", "staging")[0] == 0
 
@@ -327,7 +327,7 @@ class TestTwoRegistries:
                     assert "git push file://" in err
                 assert git(tmp_path / "bare.git", "for-each-ref") == before, command
 
-    def test_a_clone_refuses_stage_tags_that_a_write_to_a_branch_copy_moved(self, repo, capsys, git, monkeypatch):
+    def test_a_clone_refuses_stage_tags_moved_by_a_write_to_a_copy_of_the_branch(self, repo, capsys, git, monkeypatch):
         """The settings page describes this limit: a write to a copy of the branch moves the stage tags to the copy."""
         git(promoted(repo), "branch", "copy", "gitmodel")
         # A copy of the branch has no effect until somebody writes to it.
@@ -347,13 +347,13 @@ class TestTwoRegistries:
         assert ask(capsys, "doctor", "--fix")[0] == 0
         assert ask(capsys, "resolve", "iris@production")[1] == "iris@1\n"
 
-    def test_the_refusal_names_the_branch_to_which_the_registry_was_renamed(self, repo, git):
+    def test_the_refusal_of_a_second_registry_names_the_renamed_branch_of_the_first(self, repo, git):
         promoted(repo)
         git(repo, "branch", "-m", "gitmodel", "gitmodel-old")
         with Client(repo) as client, pytest.raises(Refused, match="a registry on the branch gitmodel-old"):
             client.register_model("iris")
 
-    def test_doctor_fix_sets_stage_tags_again_after_the_branch_was_moved_back(self, repo, git):
+    def test_doctor_fix_sets_stage_tags_again_after_the_branch_got_its_name_back(self, repo, git):
         promoted(repo)
         with Client(repo) as client:
             client.get_version("iris@2").set_stage("production")

@@ -108,7 +108,7 @@ def test_a_classifier_saved_with_skops_predicts_the_same_when_loaded(tmp_path):
     numpy.testing.assert_array_equal(load(tmp_path / "model", "skops").predict(features), model.predict(features))
 
 
-def test_a_skops_file_with_types_that_are_not_known_to_be_safe_loads_only_with_trust(tmp_path):
+def test_a_skops_file_with_types_that_are_not_known_to_be_safe_is_loaded_only_with_trust(tmp_path):
     save(FunctionTransformer(scale), tmp_path / "model.skops", "skops")
     with pytest.raises(Refused, match=r"test_formats\.scale") as caught:
         load(tmp_path / "model.skops", "skops")
@@ -265,13 +265,13 @@ def test_a_folder_is_detected_and_cannot_be_loaded_as_a_value(tmp_path):
         load(tmp_path, "json")
 
 
-def test_a_missing_file_is_not_found(tmp_path):
+def test_detecting_the_format_of_a_missing_file_or_loading_it_raises_not_found(tmp_path):
     for ask in (detect_format, lambda path: load(path, "json")):
         with pytest.raises(NotFound, match="there is no file"):
             ask(tmp_path / "nothing")
 
 
-def test_an_unknown_format_is_refused_with_the_available_ones(tmp_path):
+def test_the_error_for_an_unknown_format_lists_the_available_formats(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     for ask in (lambda: load(tmp_path / "file", "zarr"), lambda: save(1, tmp_path / "file", "zarr")):
         with pytest.raises(UsageError, match=r"no format 'zarr'.*json.*skops"):
@@ -375,7 +375,7 @@ def _save_reversed(value, path):
 REVERSED = Format("reversed", _load_reversed, _save_reversed, extensions=(".rev",), magic=(b"REV",))
 
 
-def test_an_installed_package_adds_a_format(tmp_path, monkeypatch):
+def test_an_installed_package_can_add_a_format(tmp_path, monkeypatch):
     points = [
         EntryPoint("broken", "no_such_package:FORMAT", plugins.FORMATS),
         EntryPoint("misnamed", "test_formats:REVERSED", plugins.FORMATS),

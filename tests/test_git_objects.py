@@ -223,7 +223,7 @@ def test_objects_have_the_modes_that_git_gives_them(tmp_path, git, umask, mask, 
     assert modes(ours) == modes(theirs)
 
 
-def test_a_reader_whose_git_has_ended_can_be_closed(code_repo):
+def test_a_reader_of_git_objects_can_be_closed_after_its_git_process_ended(code_repo):
     """With some settings git ends at once. Then `close` must not raise BrokenPipeError for unsent requests."""
     with Client(code_repo) as client:
         reader = ObjectReader(client.repository.git)

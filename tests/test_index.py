@@ -433,7 +433,7 @@ def test_a_search_finds_the_right_versions_if_the_index_is_deleted_while_it_is_r
     assert len(databases(repo)) == 1
 
 
-def test_a_gitmodel_with_another_format_of_the_index_uses_a_file_of_its_own(repo, monkeypatch, used):
+def test_a_release_of_gitmodel_with_another_format_of_the_index_uses_another_file(repo, monkeypatch, used):
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
     with Client(repo) as client:
         assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
@@ -474,7 +474,7 @@ def test_without_sqlite_a_search_reads_the_records(repo, monkeypatch):
     assert not databases(repo)
 
 
-def test_a_filter_of_110_clauses_is_no_reason_to_build_the_index_again(repo, used):
+def test_a_filter_of_110_clauses_does_not_cause_the_index_to_be_built_again(repo, used):
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
     text = " && ".join(["metadata.a>=7"] * 110)
     with Client(repo) as client:
@@ -545,7 +545,7 @@ def test_files_of_the_index_have_the_permissions_of_a_shared_repository(repo):
         assert stat.S_IMODE(path.stat().st_mode) & 0o060 == 0o060
 
 
-def test_doctor_deletes_an_index_that_differs_from_a_new_one(repo, used):
+def test_doctor_deletes_an_index_that_differs_from_a_newly_built_index(repo, used):
     write(repo, {**model("wine"), **version(1, model="wine", metadata={"a": 9})})
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
     with Client(repo) as client:
@@ -590,7 +590,7 @@ def test_a_table_of_all_versions_is_the_same_with_and_without_the_index(repo, mo
     assert 0 < len([path for path in decoded if "/versions/" in path]) < len(numbers) / 2
 
 
-def test_a_page_of_a_table_has_the_versions_of_the_page(repo, capsys):
+def test_a_table_with_a_limit_and_offset_or_a_filter_has_exactly_the_selected_versions(repo, capsys):
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
     assert ask(capsys, "-C", str(repo), "version", "list", "iris")[1].count("\n") == 9
     for words, numbers in ((["--limit", "2", "--offset", "1"], "76"), (["--filter", "metadata.a > 6"], "87")):

@@ -98,7 +98,7 @@ class TestDirty:
         code = client.get_model("iris").create_version().code
         assert (code.commit, code.dirty, code.snapshot) == (run(repo, "rev-parse", "main"), True, None)
 
-    def test_create_version_is_refused_with_uncommitted_changes_if_the_registry_says_so(self, repo, capsys):
+    def test_create_version_is_refused_with_uncommitted_changes_if_a_rule_forbids_them(self, repo, capsys):
         set_policy(repo, "refuse")
         for name in ("train.py", "a.py", "b.py", "c.py"):
             (repo / name).write_text("changed\n", encoding="utf-8")
@@ -229,7 +229,7 @@ weights.bin (3,000 bytes)
         with pytest.raises(Refused, match="the submodule sub has changes of its own"):
             snapshot(code, 1_000)
 
-    def test_the_stricter_setting_of_registry_and_machine_applies(self, repo, git):
+    def test_the_stricter_of_the_two_dirty_settings_of_the_registry_and_the_machine_applies(self, repo, git):
         (repo / "train.py").write_text("changed\n", encoding="utf-8")
         set_policy(repo, "snapshot")
         git(repo, "config", "gitmodel.dirty", "record")
@@ -242,7 +242,7 @@ weights.bin (3,000 bytes)
         with Client() as client, pytest.raises(UsageError, match="'never' is not a way to handle"):
             client.get_model("iris").create_version()
 
-    def test_an_unknown_value_of_dirty_is_invalid(self, repo, capsys):
+    def test_an_unknown_value_of_the_setting_dirty_is_invalid(self, repo, capsys):
         set_policy(repo, "perhaps")
         code, out, _ = ask(capsys, "check")
         assert code == 5
@@ -304,7 +304,7 @@ class TestPushing:
         assert kept(tmp_path / "remote.git") == [f"refs/gitmodel/code/{commit}"]
 
     @pytest.mark.parametrize("refspec", ["", "+refs/*:refs/*", "+refs/heads/main:refs/remotes/origin/main"])
-    def test_push_asks_the_remote_for_its_branches_if_no_local_ref_records_them(self, team, git, refspec):
+    def test_push_asks_the_remote_for_its_branches_if_the_clone_has_no_remote_tracking_refs(self, team, git, refspec):
         ada, folder, _ = team
         git(folder, "config", "--unset-all", "remote.origin.fetch")
         if refspec:
@@ -321,7 +321,7 @@ class TestPushing:
     @pytest.mark.parametrize(
         "refspec", ["+refs/heads/*:refs/up/*", "+refs/*:refs/up/*", "heads/main:refs/up/heads/main"]
     )
-    def test_push_finds_branches_of_the_remote_in_refs_outside_of_refs_remotes(self, team, git, refspec):
+    def test_push_finds_remote_tracking_refs_that_are_not_below_refs_remotes(self, team, git, refspec):
         ada, folder, _ = team
         git(folder, "config", "remote.origin.fetch", refspec)
         git(folder, "fetch", "-q", "origin")
@@ -338,7 +338,7 @@ class TestPushing:
             assert subprocess.run(["git", "cat-file", "-e", snapshot], cwd=tmp_path / "remote.git").returncode
             assert client.push(code=True).code.pushed == (snapshot,)
 
-    def test_a_host_that_refuses_refs_of_kept_commits_stops_no_push(self, team, git, tmp_path, capsys, monkeypatch):
+    def test_push_succeeds_if_the_host_refuses_refs_of_kept_commits(self, team, git, tmp_path, capsys, monkeypatch):
         ada, folder, _ = team
         hook = tmp_path / "remote.git" / "hooks" / "update"
         hook.parent.mkdir(exist_ok=True)

@@ -38,7 +38,7 @@ def repo(code_repo, monkeypatch, git):
     return code_repo
 
 
-def test_contains_lists_the_versions_with_and_without_a_commit(repo, capsys):
+def test_version_contains_lists_the_versions_whose_code_has_or_lacks_a_commit(repo, capsys):
     check_transcript(
         capsys,
         """
@@ -107,7 +107,7 @@ def test_version_contains_says_unknown_if_a_shallow_clone_lacks_the_commits(repo
     assert found["iris@3"] is None
 
 
-def test_contains_outside_of_a_code_repository_is_refused(repo, tmp_path):
+def test_version_contains_outside_of_a_code_repository_is_refused(repo, tmp_path):
     with Client(tmp_path, repo=repo) as client, pytest.raises(NotFound, match="no code repository"):
         client.containing("main")
 

@@ -96,7 +96,7 @@ def test_blame_of_a_stage_prints_a_table(iris, capsys):
     assert "Bob" in out
 
 
-def test_a_rename_is_one_event_and_sets_no_field(iris):
+def test_a_rename_of_a_model_is_one_event_and_sets_no_field(iris):
     with Client() as client:
         client.get_model("iris").rename("flowers")
         client.get_version("flowers@1").log_metadata(after=True)

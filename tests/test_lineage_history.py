@@ -101,7 +101,7 @@ def merge_by_hand(repo, name, message):
     return edit(repo, {PRODUCTION: text.replace("version = 2", "version = 3")}, message, parents=[tip, side])
 
 
-def test_a_merged_pull_request_takes_effect_at_the_merge_and_names_its_author(iris, code_repo, git):
+def test_history_dates_a_merged_pull_request_at_the_merge_and_names_its_author(iris, code_repo, git):
     merged = merge_by_hand(code_repo, "Cleo", "Merge pull request #12 from cleo/propose")
     newest = iris.history("production")[0]
     assert (newest.version, newest.previous, newest.commit) == (3, 2, merged)
@@ -131,7 +131,7 @@ def test_git_settings_of_the_user_do_not_change_the_history(iris, code_repo, git
         assert [event.commit for event in client.history("iris", "production")] == before
 
 
-def test_history_that_reads_commits_in_portions_has_all_changes(iris, code_repo, monkeypatch):
+def test_history_has_all_changes_although_it_reads_the_commits_in_portions(iris, code_repo, monkeypatch):
     import gitmodel.branch.history.first_parents as walking
 
     monkeypatch.setattr(walking, "_FIRST_STRETCH", 1)
@@ -232,7 +232,7 @@ def test_the_number_of_the_pull_request_is_read_from_the_merge_message_of_each_h
     assert pull_request(message) == named
 
 
-def test_history_with_a_missing_commit_raises_invalid(iris, code_repo):
+def test_history_raises_invalid_if_a_commit_of_the_branch_is_missing(iris, code_repo):
     tip = run(code_repo, "rev-parse", BRANCH)
     folder = code_repo / ".git" / "objects" / tip[:2]
     with Client(code_repo) as client:

@@ -200,7 +200,7 @@ def test_at_refuses_a_commit_that_existed_only_inside_a_pull_request(repo, capsy
     assert ask(capsys, "show", "iris", "--at", merge[:10])[0] == 0
 
 
-def test_at_warns_of_a_commit_that_is_later_than_the_next_commit(repo, capsys):
+def test_at_warns_of_a_commit_whose_date_is_later_than_that_of_the_next_commit(repo, capsys):
     with open_at(repo, "2030-01-01T00:00:00") as client:
         client.get_version("iris@2").log_metadata(late=True)
     ahead = run(repo, "rev-parse", BRANCH)
@@ -215,7 +215,7 @@ def test_at_warns_of_a_commit_that_is_later_than_the_next_commit(repo, capsys):
         assert "late" not in client.at("2026-12-23").get_version("iris@2").metadata
 
 
-def test_at_a_commit_with_a_leftover_stage_file_the_version_is_only_in_its_later_stage(repo):
+def test_at_a_commit_with_two_stage_files_for_a_version_it_is_only_in_the_later_stage(repo):
     stage = read(repo, PRODUCTION)
     commit = edit(repo, {"models/iris/stages/staging.toml": stage})
     with Client(repo) as client:

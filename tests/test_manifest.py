@@ -58,7 +58,7 @@ def test_the_order_of_the_entries_does_not_change_a_manifest(entries, random):
 
 
 @given(st.binary() | st.binary().map(HEADER.__add__))
-def test_reading_any_bytes_as_a_manifest_raises_at_most_invalid(content):
+def test_reading_any_bytes_as_a_manifest_raises_no_error_except_invalid(content):
     try:
         entries = parse_manifest(content)
     except Invalid:
@@ -67,7 +67,7 @@ def test_reading_any_bytes_as_a_manifest_raises_at_most_invalid(content):
 
 
 @given(FOLDERS, st.data())
-def test_a_manifest_with_a_changed_byte_is_refused_or_is_that_of_another_folder(entries, data):
+def test_a_manifest_with_a_changed_byte_is_refused_or_is_the_manifest_of_another_folder(entries, data):
     content = bytearray(format_manifest(entries))
     content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     with suppress(Invalid):
@@ -97,7 +97,7 @@ def test_a_manifest_with_an_unsafe_path_is_refused(path):
 
 
 @pytest.mark.parametrize("path", ["", "\udcff", "a\nb"])
-def test_a_manifest_for_a_path_that_cannot_be_encoded_cannot_be_written(path):
+def test_a_manifest_cannot_be_written_if_a_path_cannot_be_encoded(path):
     with pytest.raises(Invalid, match="cannot be in a folder"):
         format_manifest([ManifestEntry(A, 1, path)])
 

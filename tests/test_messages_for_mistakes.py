@@ -49,7 +49,7 @@ def test_the_error_in_a_clone_without_the_artifacts_says_how_to_share_them(bob, 
     assert "in a clone that has it, run `git model store copy --from clone --to default" in err
 
 
-def test_the_hint_for_an_object_missing_in_a_shared_store_copies_it_from_a_clone(iris, tmp_path, capsys):
+def test_the_hint_for_an_object_that_the_shared_store_lacks_shows_the_command_that_copies_it(iris, tmp_path, capsys):
     assert ask(capsys, "init", "--store", tmp_path / "store")[0] == 0
     code, _, err = ask(capsys, "get", "iris@1", "train", "-o", "got")
     assert code == 3
@@ -59,7 +59,7 @@ def test_the_hint_for_an_object_missing_in_a_shared_store_copies_it_from_a_clone
     )
 
 
-def test_init_with_a_store_says_that_the_artifacts_are_still_elsewhere(iris, tmp_path, capsys):
+def test_init_with_a_new_store_shows_the_command_that_copies_the_artifacts_into_it(iris, tmp_path, capsys):
     out = ask(capsys, "init", "--store", tmp_path / "store")[1]
     assert out.splitlines()[-1] == "next: git model store copy --from clone --to default"
     assert ask(capsys, "store", "copy", "--from", "clone", "--to", "default")[0] == 0
@@ -172,7 +172,7 @@ def test_doctor_reports_a_work_tree_of_the_metadata_branch_that_is_behind_the_br
     check_transcript(capsys, "$ git model doctor\n! no problems found in this clone")
 
 
-def test_doctor_checks_the_rest_if_a_store_cannot_be_used(iris, capsys, git):
+def test_doctor_makes_its_other_checks_if_a_store_cannot_be_used(iris, capsys, git):
     edit(iris, {"gitmodel.toml": f'format = "1.2"\nstore = "s3://of-others/models"\n{STAGES}'})
     git(iris, "update-ref", "refs/gitmodel/reserved/iris/1", "gitmodel")
     code, out, _ = ask(capsys, "doctor", "-q")
@@ -217,7 +217,7 @@ def test_the_error_for_the_command_help_shows_the_option_h(iris, capsys):
     )
 
 
-def test_the_hint_for_a_deleted_version_shows_how_to_read_it_at_the_commit_before(iris, capsys):
+def test_the_hint_for_a_deleted_version_shows_how_to_read_it_at_the_commit_before_the_deletion(iris, capsys):
     assert ask(capsys, "version", "delete", "iris@1", "--yes")[0] == 0
     check_transcript(
         capsys,
@@ -272,7 +272,7 @@ def test_the_hint_for_a_missing_store_is_a_complete_command_that_creates_it(iris
     )
 
 
-def test_the_error_for_an_argument_of_a_pipeline_without_parameters_says_that_it_has_none():
+def test_the_error_for_an_argument_says_that_the_pipeline_has_no_parameters():
     from gitmodel import pipeline
 
     @pipeline
@@ -289,7 +289,7 @@ RULES = (
 )
 
 
-def test_staged_changes_in_a_work_tree_of_the_metadata_branch_give_no_warning(iris, tmp_path, capsys, git, monkeypatch):
+def test_staged_changes_cause_no_warning_that_the_branch_is_checked_out(iris, tmp_path, capsys, git, monkeypatch):
     rules = tmp_path / "rules"
     git(iris, "worktree", "add", "--quiet", str(rules), "gitmodel")
     monkeypatch.chdir(rules)

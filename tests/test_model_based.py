@@ -353,10 +353,10 @@ def run(tmp_path, examples, steps):
     Registry.TestCase("runTest").runTest()
 
 
-def test_random_operations_of_two_clients_agree_with_a_small_model(tmp_path):
+def test_random_operations_of_two_clients_lead_to_the_expected_registry(tmp_path):
     run(tmp_path, examples=8, steps=20)
 
 
 @pytest.mark.soak
-def test_many_random_operations_of_two_clients_agree_with_a_small_model(tmp_path):
+def test_many_random_operations_of_two_clients_lead_to_the_expected_registry(tmp_path):
     run(tmp_path, examples=200, steps=60)

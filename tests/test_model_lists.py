@@ -104,7 +104,7 @@ def test_a_list_does_not_check_a_stage_tag_again_that_was_valid(repo, judged):
 
 
 @pytest.mark.parametrize(("sort", "page"), [("", ["iris", "rose"]), ("-name", ["wine", "tulip"])])
-def test_a_page_of_a_list_by_name_reads_only_the_models_before_its_end(repo, judged, sort, page):
+def test_a_page_of_a_list_by_name_reads_no_models_after_the_page(repo, judged, sort, page):
     with Client(repo) as client:
         views, _ = model_views.list_models(client.writer, sort=sort, limit=1, offset=1)
         assert [view.name for view in views] == page[1:]
@@ -120,7 +120,7 @@ def test_a_page_of_a_list_by_name_reads_only_the_models_before_its_end(repo, jud
         assert judged == ["model/tulip/staging"]
 
 
-def test_a_page_of_a_list_by_name_skips_deleted_models_and_reports_no_damage_after_its_end(repo):
+def test_a_page_of_a_list_by_name_skips_deleted_models_and_reports_no_damage_after_the_page(repo):
     with Client(repo) as client:
         client.delete_model("iris", force=True)
         edit(repo, {"models/wine/model.toml": "no = record"})
@@ -134,7 +134,7 @@ def test_a_page_of_a_list_by_name_skips_deleted_models_and_reports_no_damage_aft
         assert model_views.list_models(client.writer, limit=0)[0] == []
 
 
-def test_a_first_list_asks_git_for_many_objects_at_once(repo, monkeypatch):
+def test_the_first_list_without_an_index_asks_git_for_many_objects_at_once(repo, monkeypatch):
     asked = []
     answers = ObjectReader._answers
 
@@ -247,7 +247,7 @@ def test_stage_tags_are_checked_again_for_another_metadata_branch(repo, judged):
             assert stages_of(other, "rose") == {"production": None, "champion": None}
 
 
-def test_a_process_with_an_older_commit_does_not_mark_later_tags_as_valid(repo, monkeypatch):
+def test_a_process_that_read_an_older_commit_does_not_mark_newer_stage_tags_as_valid(repo, monkeypatch):
     """Between its reading and its writing, another process promotes a version and writes the tags to the index."""
     with Client(repo) as client, Client(repo) as other:
         listed(client)
@@ -274,7 +274,7 @@ def test_a_process_with_an_older_commit_does_not_mark_later_tags_as_valid(repo, 
 
 
 @pytest.mark.parametrize("when", ["read", "written"])
-def test_deleting_the_index_while_a_list_uses_it_changes_no_answer(repo, monkeypatch, when):
+def test_deleting_the_index_while_a_list_uses_it_does_not_change_the_list(repo, monkeypatch, when):
     with Client(repo) as client:
         expected = without_index(client, monkeypatch)
         listed(client)
@@ -326,7 +326,7 @@ def test_a_list_ignores_a_folder_whose_name_is_not_utf_8(repo, monkeypatch):
         assert not [finding for finding in doctor.examine(client.repository, None) if finding.about == "index"]
 
 
-def test_doctor_reports_a_wrong_row_for_lists_in_the_index(repo):
+def test_doctor_reports_a_wrong_row_in_the_tables_of_the_index_that_lists_use(repo):
     with Client(repo) as client:
         expected = listed(client)
         assert not [finding for finding in doctor.examine(client.repository, None) if finding.about == "index"]

@@ -41,7 +41,7 @@ def test_a_registry_keeps_its_older_format_until_a_model_has_metadata(client):
     assert "metadata" not in editing.read(client.repository.common_dir, PATH)
 
 
-def test_metadata_that_cannot_be_recorded_is_refused(client):
+def test_metadata_of_a_model_that_cannot_be_recorded_is_refused(client):
     with pytest.raises(UsageError, match="a is an object"):
         client.register_model("rose", metadata={"a": object()})
     with pytest.raises(Refused, match=r"metadata\.password of rose looks like a password"):
@@ -123,6 +123,6 @@ def test_check_finds_faults_in_metadata_of_a_model_that_was_edited_by_hand(clien
     assert {problem.path for problem in checking.check(client.repository)} == {PATH}
 
 
-def test_the_description_of_a_model_in_a_model_config_includes_metadata():
+def test_the_descriptive_fields_of_a_model_config_include_metadata():
     config = ModelConfig(name="demo", create_new_model_version=True, metadata={"contact": "#flowers"})
     assert config.described() == {"metadata": {"contact": "#flowers"}}

@@ -188,7 +188,7 @@ def test_a_bad_name_is_refused_with_its_fault_and_the_allowed_characters(name, f
         *((name, "is all digits", "v") for name in ("1", "007", "20261123")),
     ],
 )
-def test_words_for_stages_and_digits_alone_are_refused_as_version_name_and_alias(name, fault, prefix):
+def test_names_of_stages_and_digits_alone_are_refused_as_version_name_and_alias(name, fault, prefix):
     for check in (check_version_name, check_alias):
         with pytest.raises(UsageError, match=fault) as caught:
             check(name)
@@ -212,7 +212,7 @@ def test_a_suggested_name_is_always_valid(text):
 
 @repeatable
 @given(st.text(max_size=300))
-def test_parsing_any_text_as_a_name_returns_or_raises_usage_error(text):
+def test_parsing_any_text_as_a_name_returns_a_name_or_raises_usage_error(text):
     for check in (lambda name: check_name(name, "model"), check_version_name, check_alias, VersionRef.parse):
         refused = None
         try:

@@ -35,7 +35,7 @@ def plant(repo, word, number=1, *, record=False):
 
 @pytest.mark.parametrize("record", [False, True])
 @pytest.mark.parametrize("word", WORDS)
-def test_every_command_refuses_the_name_of_a_stage_although_a_hand_written_file_has_it(repo, capsys, word, record):
+def test_every_command_refuses_a_stage_as_version_name_also_if_a_hand_written_file_has_it(repo, capsys, word, record):
     plant(repo, word, record=record)
     before = state(repo)
     # The exit code is 5 if the hand-written record counts as damaged, and 2 if the word is refused before it is read.
@@ -58,7 +58,7 @@ def test_a_model_config_refuses_a_reserved_name_for_a_version(word):
 
 @pytest.mark.parametrize("record", [False, True])
 @pytest.mark.parametrize("word", ["production", "Production", "none", "archived"])
-def test_readers_ignore_a_hand_written_stage_name_and_check_reports_it(repo, capsys, word, record):
+def test_readers_ignore_a_hand_written_version_name_that_is_a_stage_and_check_reports_it(repo, capsys, word, record):
     plant(repo, word, record=record)
     reserved = word.lower() != "production"
     assert ask(capsys, "resolve", f"iris@{word}")[0] == (2 if reserved else 3)
@@ -71,7 +71,7 @@ def test_readers_ignore_a_hand_written_stage_name_and_check_reports_it(repo, cap
     assert paths.name_file("iris", word) in out
 
 
-def test_a_version_cannot_get_a_hand_written_name_that_is_an_alias(repo, capsys):
+def test_a_version_cannot_get_an_alias_as_its_name_also_if_a_hand_written_file_has_the_name(repo, capsys):
     plant(repo, "champion")
     before = state(repo)
     assert ask(capsys, "version", "update", "iris@1", "--name", "champion")[0] == 4

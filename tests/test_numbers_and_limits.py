@@ -112,7 +112,7 @@ class TestNumbers:
             ("new", (5000,), None),
         ],
     )
-    def test_only_check_of_a_range_reports_a_large_gap_in_numbers(self, repo, model, numbers, found):
+    def test_a_large_gap_in_numbers_is_reported_only_by_check_of_a_range_of_commits(self, repo, model, numbers, found):
         with Client(repo) as client:
             base = client.repository.tip()
             if model == "new":
@@ -125,7 +125,7 @@ class TestNumbers:
             of_all = [problem.rule for problem in checking.check(client.repository)]
             assert of_all == (["version.number"] if HUGE in numbers else [])
 
-    def test_an_imported_version_of_a_model_without_versions_gets_number_1_and_not_its_old_one(self, repo, capsys):
+    def test_an_imported_version_gets_number_1_in_a_model_without_versions(self, repo, capsys):
         commit_numbers(repo, "rose", 5000)
         assert ask(capsys, "export", "rose@5000", "rose.tar")[0] == 0
         with Client(repo) as client:

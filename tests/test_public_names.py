@@ -27,14 +27,14 @@ def test_dir_shows_exactly_the_public_names(module):
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_help_begins_with_a_line_for_each_public_name(module):
+def test_help_of_a_public_module_begins_with_a_line_for_each_public_name(module):
     listed = re.findall(r"^    (\w+)  +\S", module.__doc__, re.MULTILINE)
     assert sorted(listed) == sorted(module.__all__)
     assert max(map(len, module.__doc__.splitlines())) < 100
 
 
 @pytest.mark.parametrize("module", [*MODULES, values], ids=lambda module: module.__name__)
-def test_help_shows_the_page_of_the_module_and_of_each_public_name(module):
+def test_help_describes_the_public_module_and_each_of_its_public_names(module):
     pydoc.render_doc(module)
     for name in getattr(module, "__all__", [name for name in dir(module) if not name.startswith("_")]):
         assert name in pydoc.plain(pydoc.render_doc(getattr(module, name)))
@@ -58,7 +58,7 @@ def test_every_public_name_is_in_one_module_only():
 @pytest.mark.parametrize(
     "cls", [gitmodel.Client, gitmodel.Model, gitmodel.ModelVersion, gitmodel.Artifact, ScriptRun, RunVersion]
 )
-def test_help_of_a_class_describes_all_its_methods_and_properties_as_its_own(cls):
+def test_help_of_a_class_shows_no_method_or_property_as_inherited(cls):
     assert {name for name in dir(cls) if not name.startswith("_")} <= set(vars(cls))  # `help` looks there
 
 

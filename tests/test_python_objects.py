@@ -135,7 +135,7 @@ def test_an_object_cannot_be_linked_as_an_external_artifact(client):
         version.link_artifacts(data={"train": FRAME}, external=True)
 
 
-def test_text_is_a_path_and_never_an_object(client):
+def test_text_given_as_an_artifact_is_a_path_and_never_an_object(client):
     with pytest.raises(NotFound, match="there is no"):
         client.get_model("iris").create_version(data={"note": "some words"})
 
@@ -159,7 +159,7 @@ class TestRegisteringAgain:
         with pytest.raises(UsageError):
             client.register_model("a/b", exist_ok=True)
 
-    def test_the_command_register_with_exist_ok_can_run_twice(self, client, capsys):
+    def test_the_command_register_with_exist_ok_can_be_run_twice(self, client, capsys):
         for _ in range(2):
             code, _, err = ask(capsys, "register", "other", "--exist-ok")
             assert (code, err) == (0, "")

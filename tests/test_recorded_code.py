@@ -30,7 +30,7 @@ def sha256(tmp_path, git, monkeypatch):
 
 
 class TestSha256:
-    def test_a_code_repository_with_sha256_can_name_another_registry(self, sha256, tmp_path, capsys, git):
+    def test_code_with_sha256_ids_can_use_a_registry_in_another_repository(self, sha256, tmp_path, capsys, git):
         assert ask(capsys, "register", "iris")[0] == 2
         assert ask(capsys, "config", "repo", "../registry.git") == (0, f"repo is {tmp_path}/registry.git now\n", "")
         assert ask(capsys, "register", "iris")[0] == 0
@@ -386,7 +386,7 @@ class TestSecretsInSnapshots:
             snapshot = client.get_version("iris@1").code.snapshot
         assert name not in git(code, "ls-tree", "-r", "--name-only", snapshot)
 
-    def test_a_setting_allows_a_snapshot_with_a_credential(self, code, git, capsys):
+    def test_a_setting_can_allow_a_snapshot_with_a_credential(self, code, git, capsys):
         (code / ".env").write_text(SECRETS[".env"])
         git(code, "config", "gitmodel.allowCredentials", "true")
         assert ask(capsys, "version", "create", "iris")[0] == 0
@@ -396,7 +396,7 @@ class TestSecretsInSnapshots:
         (code / "key.txt").symlink_to(tmp_path / "key")
         assert ask(capsys, "version", "create", "iris")[0] == 0
 
-    def test_a_version_of_uncommitted_code_that_the_setting_refuses_stores_nothing(self, code, git, capsys):
+    def test_create_version_stores_nothing_if_the_setting_dirty_refuses_uncommitted_code(self, code, git, capsys):
         git(code, "config", "gitmodel.dirty", "refuse")
         (code / "data.csv").write_text("a,b\n3,4\n")
         before = self.state(code, git)
@@ -406,7 +406,7 @@ class TestSecretsInSnapshots:
         assert self.state(code, git) == before
 
 
-def test_the_setting_of_the_code_repository_applies_to_a_registry_elsewhere(
+def test_the_setting_dirty_of_the_code_repository_applies_to_a_registry_in_another_repository(
     code_repo, tmp_path, git, monkeypatch, capsys
 ):
     git(tmp_path, "init", "-q", "--bare", "registry.git")

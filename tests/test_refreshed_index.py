@@ -141,7 +141,7 @@ def test_a_refresh_that_changes_nothing_leaves_no_copy(copied, git):
     assert copies(copied) == []
 
 
-def test_an_untracked_folder_of_40_000_files_counts_as_one(copied):
+def test_an_untracked_folder_of_40_000_files_counts_as_one_change(copied):
     (copied / "data").mkdir()
     first = copied / "data" / "0"
     first.touch()

@@ -205,7 +205,7 @@ def in_transaction(client, work, message="Work"):
         work(change)
 
 
-def test_a_refused_link_stores_nothing(iris):
+def test_refusing_to_link_an_artifact_stores_nothing(iris):
     with Client(iris) as client:
         past = client.at(client.repository.tip())
         before = files(iris)
@@ -285,7 +285,7 @@ def test_a_pipeline_that_is_refused_before_it_runs_creates_no_registry(repo):
     assert files(repo) == before
 
 
-def test_the_first_run_of_a_pipeline_creates_the_registry_when_it_ends(repo, git):
+def test_the_first_run_of_a_pipeline_creates_the_registry_when_the_run_ends(repo, git):
     branches = []
 
     @step

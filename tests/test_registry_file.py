@@ -127,7 +127,7 @@ def test_a_comment_above_a_removed_key_or_table_is_removed_with_it():
     assert changed(COMMENTED, without) == expected
 
 
-def test_a_stage_that_changes_its_place_keeps_its_gates_and_comments():
+def test_a_stage_that_moves_in_the_order_of_the_stages_keeps_its_gates_and_comments():
     moved = changed(COMMENTED, lambda record: stages(record, *reversed(record.stages)))
     assert moved.index("# Serious.") < moved.index("# Accuracy counts.") < moved.index("# First the stages")
     assert moved.index("# First the stages") < moved.index("# Runs")
@@ -253,7 +253,7 @@ REGISTRIES = st.builds(
 
 
 @given(REGISTRIES, REGISTRIES)
-def test_a_changed_file_in_canonical_form_stays_in_canonical_form(old, new):
+def test_a_file_in_canonical_form_is_in_canonical_form_after_a_change(old, new):
     assert encode_registry(new, codec.encode(old)) == codec.encode(new)
 
 

@@ -89,7 +89,7 @@ def python_hook(path, text):
 
 
 class TestPlaces:
-    def test_gitmodel_works_in_a_folder_of_a_work_tree(self, code_repo):
+    def test_commands_work_in_a_subfolder_of_a_work_tree(self, code_repo):
         (code_repo / "src").mkdir()
         assert write_all(code_repo / "src") == code_repo / ".git"
 
@@ -446,7 +446,7 @@ class TestRefusals:
         write_all(code_repo)
         assert git(code_repo, "log", "-1", "--format=%an <%ae>", "gitmodel") == "Grace Example <grace@example.com>"
 
-    def test_a_rename_is_refused_if_a_tag_of_the_user_blocks_its_refs(self, code_repo, git):
+    def test_a_model_cannot_be_renamed_if_a_tag_of_the_user_prevents_its_new_stage_tags(self, code_repo, git):
         build(code_repo)
         git(code_repo, "tag", "model/flowers")
         before = editing.state(code_repo)
@@ -464,7 +464,7 @@ class TestClones:
         git(tmp_path, "clone", "-q", "--mirror", str(code_repo), "origin.git")
         return tmp_path / "origin.git"
 
-    def test_a_fresh_clone_reads_and_its_first_write_adopts_the_registry(self, origin, git, tmp_path):
+    def test_a_new_clone_reads_the_registry_of_its_remote_and_the_first_write_adopts_it(self, origin, git, tmp_path):
         git(tmp_path, "clone", "-q", str(origin), "clone")
         clone = tmp_path / "clone"
         assert "refs/heads/gitmodel" not in editing.state(clone)
@@ -477,7 +477,7 @@ class TestClones:
         assert len(git(clone, "rev-list", "--max-parents=0", "gitmodel").split()) == 1
         git(clone, "push", "-q", "origin", "gitmodel")
 
-    def test_a_single_branch_clone_asks_the_remote_before_it_creates_a_registry(self, origin, git, tmp_path):
+    def test_a_clone_of_a_single_branch_asks_the_remote_before_it_creates_a_registry(self, origin, git, tmp_path):
         git(tmp_path, "clone", "-q", "--single-branch", origin.as_uri(), "clone")
         clone = tmp_path / "clone"
         assert "gitmodel" not in editing.state(clone)
@@ -493,7 +493,7 @@ class TestClones:
         git(tmp_path, "clone", "-q", str(tmp_path / "origin.git"), "clone")
         write_all(tmp_path / "clone")
 
-    def test_only_the_first_write_is_refused_if_the_remote_is_unreachable(self, code_repo, git, tmp_path):
+    def test_if_the_remote_is_unreachable_only_the_creation_of_a_registry_is_refused(self, code_repo, git, tmp_path):
         git(code_repo, "remote", "add", "origin", str(tmp_path / "gone.git"))
         before = editing.state(code_repo)
         with Client(code_repo) as client:
@@ -700,7 +700,7 @@ class TestTags:
 
 
 class TestDamage:
-    def test_a_record_of_50_mb_is_refused_without_being_read(self, code_repo):
+    def test_a_record_of_50_mb_is_refused_without_reading_the_file(self, code_repo):
         build(code_repo)
         editing.edit(code_repo, {"models/iris/versions/3.toml": b"#" * 50_000_000})
         with Client(code_repo) as client:
@@ -794,7 +794,7 @@ def test_many_clients_in_a_row_leave_no_open_file_or_child_process(code_repo):
     assert (descriptors(), children()) == before
 
 
-def test_a_named_pipe_in_place_of_the_fact_cache_stops_no_command(tmp_path, git):
+def test_commands_work_if_a_named_pipe_is_in_place_of_the_fact_cache(tmp_path, git):
     git(tmp_path, "init", "-q", "repo")
     build(tmp_path / "repo")
     notes = tmp_path / "repo" / ".git" / "gitmodel" / "notes"

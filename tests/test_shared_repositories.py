@@ -193,7 +193,7 @@ def test_core_shared_repository_is_read_as_git_reads_it(tmp_path, git, code_repo
         assert sharing.mode((probe / "file").stat().st_mode) == stat.S_IMODE((made / blob[2:]).stat().st_mode), said
 
 
-def test_doctor_reports_a_check_for_which_it_has_no_permission_and_makes_the_others(code_repo, monkeypatch):
+def test_doctor_reports_a_check_for_which_it_has_no_permission_and_makes_its_other_checks(code_repo, monkeypatch):
     with Client(code_repo) as client:
         client.register_model("iris")
 

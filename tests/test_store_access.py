@@ -93,7 +93,7 @@ def test_a_store_url_from_an_argument_setting_or_variable_is_trusted(iris, git, 
         assert client.store.url.endswith("/other")
 
 
-def test_credentials_in_a_url_are_refused_and_never_recorded_or_repeated(iris, capsys, git):
+def test_credentials_in_the_url_of_a_store_are_refused_and_never_recorded_or_printed(iris, capsys, git):
     before = git(iris, "rev-parse", "gitmodel")
     for command in (
         ("init", "--store", "s3://id:hunter2@bucket/models"),

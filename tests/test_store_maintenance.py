@@ -69,7 +69,7 @@ def said(capsys, *command):
 # status
 
 
-def test_status_shows_which_stores_have_the_artifacts_and_which_are_missing(iris, store, capsys):
+def test_status_shows_which_stores_have_the_artifacts_and_which_artifacts_are_missing(iris, store, capsys):
     check_transcript(
         capsys,
         f"""
@@ -98,7 +98,7 @@ def test_status_shows_which_stores_have_the_artifacts_and_which_are_missing(iris
     }  # fmt: skip
 
 
-def test_status_lists_several_stores_the_clone_and_external_artifacts(iris, capsys, tmp_path):
+def test_status_lists_shared_stores_the_default_store_of_the_clone_and_external_artifacts(iris, capsys, tmp_path):
     assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
     assert ask(capsys, "store", "add", "archive", tmp_path / "archive")[0] == 0
     assert ask(capsys, "link", "iris@2", "--data", "raw=other", "--external")[0] == 0
@@ -155,7 +155,7 @@ def test_copy_copies_all_objects_that_a_registry_needs_to_another_store(iris, st
     assert ask(capsys, "verify")[0] == 0
 
 
-def test_copy_skips_and_reports_damaged_objects_and_repairs_partial_ones(iris, store, capsys, tmp_path):
+def test_copy_reports_damaged_objects_and_replaces_incomplete_objects_in_the_target(iris, store, capsys, tmp_path):
     path = object_of(store, NET)
     path.chmod(0o644)
     path.write_bytes(b"not\n")
@@ -198,7 +198,7 @@ def test_copy_fails_if_the_target_lacks_objects_afterwards(iris, tmp_path, monke
 # gc
 
 
-def test_gc_removes_only_unneeded_objects_and_without_delete_only_counts_them(iris, store, capsys):
+def test_gc_removes_only_garbage_and_without_the_option_delete_only_counts_it(iris, store, capsys):
     assert ask(capsys, "unlink", "iris@2", "train", "--yes")[0] == 0
     url = store.url
     check_transcript(
@@ -304,7 +304,7 @@ def once(text: str = "given"):
     give(text)
 
 
-def test_gc_keeps_inputs_and_outputs_of_runs_and_objects_of_open_runs(iris, store):
+def test_gc_keeps_the_inputs_and_outputs_of_ended_and_active_runs(iris, store):
     with Client(iris) as client:
         once.run(client=client)
         age(store, 30)
@@ -338,7 +338,7 @@ def test_gc_removes_nothing_while_a_record_cannot_be_read(iris, store, capsys):
     assert len(list(store.digests())) == 5
 
 
-def test_gc_removes_leftovers_of_killed_uploads_but_not_of_running_ones(iris, store, capsys):
+def test_gc_removes_temporary_files_of_killed_uploads_but_not_of_running_uploads(iris, store, capsys):
     import threading
 
     begun, go_on = threading.Event(), threading.Event()

@@ -77,7 +77,7 @@ def test_the_format_of_an_older_registry_rises_only_with_a_change_that_needs_it(
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_commit_that_restores_the_old_records_goes_back_to_the_older_format(format, registry, capsys, git):
+def test_a_commit_that_restores_the_old_records_restores_the_older_format(format, registry, capsys, git):
     before = git(registry, "rev-parse", "gitmodel^{tree}")
     asked(capsys, "metadata", "set", "iris@2", "note=new")
     asked(capsys, "link", "iris@2", "--attachment", "report=train.py")

@@ -35,7 +35,7 @@ def numbers(found):
     return [str(view) for view in found]
 
 
-def test_a_table_shows_rounded_the_measurements_that_most_versions_have(client, capsys):
+def test_a_table_shows_and_rounds_the_measurements_that_most_versions_have(client, capsys):
     code, out, _ = ask(capsys, "version", "list", "iris")
     head, *rows = out.splitlines()
     assert code == 0
@@ -175,7 +175,7 @@ def test_the_result_of_find_versions_can_become_rows_and_a_data_frame(client):
     assert "<td>0.97</td>" in found._repr_html_()
 
 
-def test_a_search_finds_new_versions_of_its_transaction_and_with_at_only_versions_of_that_commit(
+def test_a_search_in_a_transaction_finds_its_new_versions_and_a_search_at_a_commit_does_not(
     client, git, code_repo, capsys
 ):
     before = git(code_repo, "rev-parse", "gitmodel")
@@ -186,7 +186,7 @@ def test_a_search_finds_new_versions_of_its_transaction_and_with_at_only_version
     assert ask(capsys, "version", "list", "--sort=-accuracy", "--limit", "1", "-q", "--at", before)[1] == "iris@2\n"
 
 
-def test_stage_show_has_the_version_in_force_of_every_model(client, git, code_repo, capsys):
+def test_stage_show_lists_the_version_in_force_of_every_model(client, git, code_repo, capsys):
     for ref, stage in (("iris@1", "production"), ("iris@2", "staging"), ("wine@1", "production")):
         client.promote(ref, stage)
     code, out, _ = ask(capsys, "stage", "show", "production")
@@ -210,7 +210,7 @@ def test_stage_show_has_the_version_in_force_of_every_model(client, git, code_re
     assert ask(capsys, "stage", "show", "production", "--at", before, "-q")[1].split() == ["iris@1", "wine@1"]
 
 
-def test_a_search_over_models_reads_only_the_tags_of_found_versions_in_one_process(client, monkeypatch):
+def test_a_search_with_the_index_reads_the_stage_tags_of_all_found_models_in_one_call(client, monkeypatch):
     for ref in ("iris@2", "wine@1"):
         client.promote(ref, "production")
     client.register_model("other").create_version(metadata={"accuracy": 0.1})
@@ -310,7 +310,7 @@ def test_the_error_for_an_order_or_column_that_no_run_has_suggests_the_nearest_k
     assert "no run in this list has metadata.acuracy\nhint: did you mean metadata.accuracy?" in err
 
 
-def test_the_error_for_a_column_with_metadata_that_no_run_has_advises_version_list(client, capsys):
+def test_the_error_for_a_metadata_column_that_no_run_has_advises_to_use_version_list(client, capsys):
     with client.start_run("fit") as run:
         run.log_parameters(lr=0.1)
     code, out, err = ask(capsys, "runs", "list", "--columns", "accuracy")

@@ -29,7 +29,7 @@ def state(client):
 
 
 class TestNumbers:
-    def test_skipped_numbers_become_deleted_versions_so_that_numbers_agree(self, client, wine):
+    def test_create_version_with_a_number_records_the_skipped_numbers_as_deleted_versions(self, client, wine):
         assert wine.create_version(number=3).reference == "wine@3"
         assert wine.create_version().number == 4
         assert wine.create_version(number=7).number == 7
@@ -59,7 +59,7 @@ class TestNumbers:
         assert state(client) == before
         assert list(client.store.digests()) == []
 
-    def test_versions_that_a_transaction_creates_with_numbers_get_these_numbers(self, client, wine):
+    def test_a_transaction_can_create_versions_with_given_numbers(self, client, wine):
         with client.transaction("Import") as change:
             model = change.get_model("wine")
             assert [model.create_version(number=number).number for number in (2, 5)] == [2, 5]
@@ -90,7 +90,7 @@ class TestCode:
         assert version.code.dirty is None, "gitmodel cannot know if this code had uncommitted changes"
         assert client.check() == []
 
-    def test_a_gate_for_clean_code_does_not_accept_a_version_whose_changes_are_unknown(self, client, wine):
+    def test_a_gate_for_clean_code_fails_if_it_is_unknown_whether_the_code_had_changes(self, client, wine):
         client.add_gate("production", "clean", "code.dirty == false")
         with pytest.raises(Refused, match="clean"):
             wine.create_version(code=COMMIT).set_stage("production")
@@ -149,7 +149,7 @@ class TestRuns:
             ([imported_run(error=3)], UsageError),
         ],
     )
-    def test_create_version_refuses_an_unknown_run_and_another_record_of_a_run(self, client, wine, runs, error):
+    def test_create_version_refuses_an_unknown_run_and_a_different_record_of_a_run(self, client, wine, runs, error):
         wine.create_version(runs=[imported_run()])
         before = state(client)
         with pytest.raises(error):

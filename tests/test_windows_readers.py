@@ -41,7 +41,7 @@ def registry(code_repo, client, tmp_path):
     return code_repo
 
 
-def test_every_module_can_be_imported_in_a_python_without_posix(tmp_path):
+def test_every_module_of_gitmodel_can_be_imported_in_a_python_without_posix(tmp_path):
     done = run(tmp_path, "-c", IMPORTS)
     assert (done.returncode, done.stderr) == (0, "")
 
