@@ -85,8 +85,7 @@ def _is_seen(repository: Repository, commit: Oid, approved: HostApprovals) -> bo
 
 
 def _rules_fault(repository: Repository, tip: Oid, stage: str, approved: HostApprovals) -> str:
-    """Return why the rules of *stage* at the commit *tip* may have been loosened without approval; "" if there is no
-    reason."""
+    """Return why the rules of *stage* at *tip* may have been loosened without approval; "" if they were not."""
     for commit in commits_changing(repository.git, tip, paths.REGISTRY):
         parents = repository.commits.read(commit).parents
         if not parents:

@@ -91,8 +91,10 @@ def check(repository: Repository, wanted: HostFiles, *, ask: bool) -> None:
 
 
 def check_given(owners: Collection[str], install: str) -> None:
-    """Raise UsageError if the package *install* is given but not pinned. The message also reports if *owners* is
-    empty."""
+    """Raise UsageError if the package *install* is given but not pinned.
+
+    The message also reports if *owners* is empty.
+    """
     if install and not codeowners.is_pinned(install):
         _refuse_missing(owners, install)
 

@@ -1,1 +1,1 @@
-"""History of the registry: of stages, models and versions, past states, and the code behind them."""
+"""The past of the registry: histories of stages, models and versions, past states, and the code of versions."""

@@ -24,10 +24,11 @@ FOLDER = "artifacts"
 
 
 class CheckedOut(Frozen):
-    """A work tree with the code of *reference*: its path, its *commit*, and the paths of its *artifacts* by name.
+    """A work tree at *path* with the code *commit* of the version *reference*, and paths of its *artifacts* by name.
 
-    *attachments* are the paths of attachments that were written on request. *changed* is True if the code had
-    uncommitted changes when the version was created. *left_out* are the paths of submodules that were not checked out.
+    *attachments* are the paths of the version's attachments by name; {} if the caller did not ask for them. *changed*
+    is True if the code had uncommitted changes when the version was created and *commit* does not contain them.
+    *left_out* are the paths of submodules that were not checked out.
     """
 
     reference: str
@@ -50,16 +51,18 @@ def checkout(
     attachments: str | None = None,
     submodules: bool = True,
 ) -> CheckedOut:
-    """Create a work tree at *target* with the code of the version *reference*, and its artifacts in *folder* below it.
+    """Create a work tree at *target* with the code of the version *reference*, and the version's artifacts in *folder*.
 
-    An artifact is written to ARTIFACT/FILE in *folder*: ARTIFACT is its name, FILE its recorded file name. Without a
-    recorded file name, it is written to ARTIFACT. Attachments are written to the folder *attachments* in the same way,
-    if it is given.
+    *record* is the version's record. *folder* and *attachments* are paths of folders below *target*. An artifact is
+    written to ARTIFACT/FILE in *folder*: ARTIFACT is its name, FILE its recorded file name. If no file name is
+    recorded, the artifact is written to ARTIFACT. Attachments are written to the folder *attachments* in the same way;
+    if it is None, they are not written. *source* returns the store that has an artifact.
 
-    A missing commit is fetched from the remote to which a push copied it. *submodules* says if submodules are checked
-    out, too. No branch, index or other work tree changes; `git worktree remove` deletes the work tree. On failure,
-    nothing is left. Raises NotFound for a missing commit or artifact, with the way to get it; UsageError if *target*
-    exists.
+    If the repository *code* lacks the commit, the commit is fetched from the remote to which a push copied it. If
+    *submodules* is True, submodules are checked out too. No branch, no index and no other work tree changes. If an
+    error is raised, the new work tree is removed. Raises NotFound for a missing commit or artifact, with a hint that
+    says how to get it; UsageError if *target* exists and is not an empty folder, or if the code already contains
+    *folder*.
     """
     wanted: list[tuple[str, str, Sequence[ArtifactLink]]] = [("--artifacts", folder, record.artifacts)]
     if attachments is not None:
@@ -89,9 +92,10 @@ def checkout(
 
 
 def exact_code(repository: CodeRepository, code: Code | None, whose: str) -> Oid:
-    """Return the commit with all of *code*: the snapshot of uncommitted changes if available, else the commit.
+    """Return the commit to check out for *code*: its snapshot of uncommitted changes if available, else its commit.
 
-    A missing commit is fetched from the remote, if a push copied it there. Raises NotFound.
+    A commit that the repository lacks is fetched from the remote, if a push copied it there. *whose* names the version
+    in the message of NotFound, which is raised if no commit is available.
     """
     for commit in (code.snapshot, code.commit) if code else ():
         if commit and (repository.holds(commit) or KeptCommits(repository).fetch(commit)):
@@ -100,9 +104,10 @@ def exact_code(repository: CodeRepository, code: Code | None, whose: str) -> Oid
 
 
 def add_code(code: CodeRepository, commit: Oid, target: Path, *, submodules: bool = True) -> None:
-    """Check out *commit* at *target*, with its *submodules*.
+    """Create a work tree at *target* with the files of *commit* and, if *submodules* is True, its submodules.
 
-    Raises UsageError if *target* exists; Refused, and leaves nothing, for a submodule that cannot be fetched.
+    Raises UsageError if *target* exists and is not an empty folder. If a submodule cannot be fetched, removes the work
+    tree and raises Refused.
     """
     if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
         raise UsageError(f"{target} exists and is not an empty folder", hint="name a new folder")
@@ -117,12 +122,15 @@ def add_code(code: CodeRepository, commit: Oid, target: Path, *, submodules: boo
 
 
 def is_changed(code: Code | None, commit: Oid) -> bool:
-    """Return True if the recorded code had uncommitted changes that *commit* does not contain."""
+    """Return True if *code* was recorded with uncommitted changes and *commit* does not contain them."""
     return bool(code and code.dirty and commit != code.snapshot)
 
 
 def _is_taken(target: Path, folder: str) -> bool:
-    """Return True if *folder* in the work tree *target* exists, or its path leads through a file or symbolic link."""
+    """Return True if *folder* cannot be created in the work tree *target*.
+
+    This is so if it exists, or if its path leads through a file or symbolic link.
+    """
     *above, last = folder.split("/")
     place = target
     for part in above:
@@ -135,8 +143,13 @@ def _is_taken(target: Path, folder: str) -> bool:
 def _write(
     links: Sequence[ArtifactLink], place: Path, source: Callable[[ArtifactLink], ArtifactStore]
 ) -> dict[str, Path]:
-    """Write the artifacts *links* to a new folder *place*, which git ignores, and return their paths by name."""
-    # a folder for each artifact, because two artifacts may have the same file name
+    """Write the artifacts *links* to the new folder *place*, and return their paths by name.
+
+    *source* returns the store of each.
+
+    The folder gets a file `.gitignore`, so that git ignores the folder.
+    """
+    # each artifact gets a folder with its own name, because two artifacts may have the same file name
     found = {link.name: place / link.name / (link.file or "") for link in links}
     if found:
         place.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The code of versions: recording it, keeping its commits, and sharing them."""
+"""The code of versions: recording the commit, keeping it with a ref, and pushing that ref."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _TOLD = 3
 
 
 def choose_dirty(policy: str, mine: str) -> str:
-    """Return the stricter rule for uncommitted changes: the registry's *policy* or *mine* ("": not set).
+    """Return the stricter of two rules for uncommitted changes: *policy* of the registry and *mine* of the user.
 
-    Raises UsageError for a word that is none of "record", "snapshot" and "refuse".
+    *mine* is "" if the user set no rule. Raises UsageError if *mine* is not "record", "snapshot" or "refuse", from the
+    least to the most strict.
 
     >>> choose_dirty("refuse", "record"), choose_dirty("record", "snapshot")
     ('refuse', 'snapshot')
@@ -37,7 +38,9 @@ def choose_dirty(policy: str, mine: str) -> str:
 
 
 def snapshot_limit(config: Mapping[str, str]) -> int:
-    """Return the maximum size of a snapshot in bytes, from `git config gitmodel.snapshotLimit`. Raises UsageError.
+    """Return the maximum size in bytes of a snapshot of uncommitted changes, from `git config gitmodel.snapshotLimit`.
+
+    Raises UsageError if the setting is not a number of bytes.
 
     >>> snapshot_limit({"gitmodel.snapshotlimit": "2m"})
     2097152
@@ -55,10 +58,10 @@ def snapshot_limit(config: Mapping[str, str]) -> int:
 
 
 def check_code(code: CodeRepository | None, *, dirty: str, allow_credentials: bool) -> None:
-    """Raise Refused if no version may be created from the current code; *dirty* is the result of `choose_dirty`.
+    """Raise Refused if the rule *dirty*, a result of `choose_dirty`, forbids creating a version from the current code.
 
-    "refuse" refuses every uncommitted change. "snapshot" refuses a changed file that looks like credentials, unless
-    *allow_credentials*.
+    "refuse" forbids all uncommitted changes. "snapshot" forbids a changed file that looks like credentials, unless
+    *allow_credentials* is True. "record" forbids nothing. Nothing is forbidden either if *code* is None.
     """
     if code is None or dirty == "record" or (dirty == "snapshot" and allow_credentials):
         return
@@ -74,7 +77,7 @@ def check_code(code: CodeRepository | None, *, dirty: str, allow_credentials: bo
 
 
 def _refuse_credentials(code: CodeRepository, paths: list[str]) -> None:
-    """Raise Refused if a snapshot of *code* would contain a file that seems to hold credentials."""
+    """Raise Refused if one of the changed files at *paths* of *code* looks like credentials."""
     files = [code.git.top / path for path in paths]
     found = [
         place
@@ -90,9 +93,10 @@ def _refuse_credentials(code: CodeRepository, paths: list[str]) -> None:
 
 
 def given_code(code: Code | str) -> Code:
-    """Return the code that a caller gives for a version that was made elsewhere: a record, or a full commit id.
+    """Return *code*, which a caller gives as the code of a version that was made elsewhere, as a `Code`.
 
-    Credentials are removed from the URL of the repository. Raises UsageError for anything but a full commit id.
+    *code* may be a full commit id. In the result, the URL of the repository has no credentials. Raises UsageError if a
+    commit in *code* is not a full commit id.
     """
     found = Code(commit=Oid(code)) if isinstance(code, str) else code
     for commit in (found.commit, found.snapshot):
@@ -105,7 +109,7 @@ def given_code(code: Code | str) -> Code:
 
 
 def keep_given(keeping: KeptCommits | None, code: Code) -> Code:
-    """Keep the commit of *code* with a ref if the code repository has it, and return *code*."""
+    """Create a ref that keeps the commit of *code*, if the code repository has this commit, and return *code*."""
     commit = code.snapshot or code.commit
     if keeping is None or commit is None or not keeping.code.holds(commit):
         return code
@@ -113,10 +117,11 @@ def keep_given(keeping: KeptCommits | None, code: Code) -> Code:
 
 
 def record_code(keeping: KeptCommits | None, code: Code, *, dirty: str, limit: int) -> Code:
-    """Return *code* as a version records it, and keep its commit with a ref.
+    """Return *code*, the state of the code repository, as a version records it, and create a ref that keeps its commit.
 
-    If *dirty* is "record", only the existence of uncommitted changes is recorded; "snapshot" stores them as a commit.
-    `check_code` refuses other cases.
+    If *dirty* is "record", the result says only that there are uncommitted changes. If *dirty* is "snapshot", they are
+    stored as a commit, which the result names; raises Refused if they have more than *limit* bytes. The caller has
+    called `check_code`, which refuses the uncommitted changes that *dirty* forbids.
     """
     if keeping is None:
         return code
@@ -127,7 +132,7 @@ def record_code(keeping: KeptCommits | None, code: Code, *, dirty: str, limit: i
     if commit:
         try:
             keeping.keep(commit)
-        except Unreachable as error:  # the code repository can be read-only if the registry is in another repository
+        except Unreachable as error:  # the code repository may be read-only: not an error
             warn(
                 f"the commit {commit[:10]} of the code is recorded, but not kept here: {error.message}",
                 hint="push it to a branch that stays",
@@ -136,7 +141,10 @@ def record_code(keeping: KeptCommits | None, code: Code, *, dirty: str, limit: i
 
 
 def choose_pushed(config: Mapping[str, str]) -> str:
-    """Return the kind of code commits that a push publishes, by `git config gitmodel.pushCode`. Raises UsageError."""
+    """Return which code commits a push publishes, from `git config gitmodel.pushCode`: a word of `PUSHED`.
+
+    Raises UsageError for another word. `push_code` explains the words.
+    """
     word = config.get("gitmodel.pushcode", "published")
     if word not in PUSHED:
         raise UsageError(
@@ -146,10 +154,10 @@ def choose_pushed(config: Mapping[str, str]) -> str:
 
 
 def push_code(keeping: KeptCommits | None, remote: str, which: str) -> PushedCode:
-    """Push the refs of the commits that this clone keeps to the code repository's *remote* ("": its default one).
+    """Push the refs by which this clone keeps code commits to the code repository's *remote* ("": its default).
 
-    *which* is "published" (only commits that were on a branch of the remote), "all" (also stored uncommitted changes)
-    or "none".
+    *which* says which commits: "published" (only commits that a branch of the remote has ever contained), "all" (also
+    the others, such as snapshots of uncommitted changes) or "none". If the push fails, the result has the message.
     """
     chosen = keeping.remote(remote) if keeping is not None else ""
     if keeping is None or not chosen or which == "none":

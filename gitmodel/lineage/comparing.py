@@ -1,4 +1,4 @@
-"""`diff`: versions side by side, each at its own date, with the code between them."""
+"""`diff`: the fields of versions side by side, each version at its own date, and the code commits between them."""
 
 from __future__ import annotations
 
@@ -32,9 +32,11 @@ _PACKAGES_LIMIT = 16 << 20  # bytes
 
 
 class CodeRange(Frozen):
-    """The code from *old* to *new*, commit ids ("": not recorded), and the commits of `git log OLD..NEW`.
+    """The code commits between two versions: *old* and *new* are the commit ids of their code ("": not recorded).
 
-    *left* are the commits of *old* that *new* lacks. *changed* says for each side if it had uncommitted changes.
+    *commits* are the commits in the history of *new* but not of *old*, and *left* those in the history of *old* but not
+    of *new*. *log* is the output of `git log OLD..NEW`. *changed* says whether the code of the old and of the new
+    version had uncommitted changes.
     """
 
     old: str = ""
@@ -46,10 +48,11 @@ class CodeRange(Frozen):
 
 
 class ComparedVersion(Frozen):
-    """A version in a comparison: *asked* is the reference that named it, *state* the past state in which it was read.
+    """A version in a comparison: *asked* is the reference that a user wrote for it.
 
-    *when* is the date, time or commit in the reference. *unknown* are the parts that could not be read or were not
-    recorded: "parameters", "packages".
+    *when* is the date, time or commit in that reference, and *state* the past state of the registry in which the
+    version was read; both are None if the reference has no date. *unknown* has "parameters" or "packages" if these
+    could not be read or were not recorded.
     """
 
     asked: str
@@ -61,15 +64,16 @@ class ComparedVersion(Frozen):
 
     @property
     def reference(self) -> str:
-        """The version as `MODEL@NUMBER`, and its date if the reference has one."""
+        """The version as `MODEL@NUMBER`, followed by `@{DATE}` if the reference has a date."""
         return f"{self.model}@{self.number}" + (f"@{{{self.when}}}" if self.when is not None else "")
 
 
 class Comparison(Frozen):
     """Several versions and their fields side by side.
 
-    *fields* are in the order of the records, those that differ first. *code* are the commits from each version to the
-    next. *gaps* are the items that could not be compared, each with advice.
+    *fields* has the fields that differ first; apart from that, they are in the order of the records. *code* has the
+    code commits between each version and the next. *gaps* are pairs of two texts: what could not be compared and why,
+    and advice.
     """
 
     versions: tuple[ComparedVersion, ...]
@@ -86,10 +90,11 @@ def compare(
     store: Callable[[], ArtifactStore],
     code: Callable[[], CodeRepository],
 ) -> Comparison:
-    """Compare two or more versions, each at its own date. *writer* reads all versions without a date from one state.
+    """Compare the versions that *refs* name, each at its own date.
 
-    *code* opens the code repository. Raises UsageError for fewer than two references, or for the same reference twice;
-    NotFound, Invalid.
+    *writer* reads all versions whose reference has no date from one state of the registry. *store* opens the artifact
+    store, and *code* the code repository. Raises UsageError for fewer than two references, or for the same reference
+    twice; NotFound if a version does not exist; Invalid if its record cannot be read.
     """
     _check_references(refs)
     sides = _read_sides(repository, writer, refs, store)
@@ -106,7 +111,10 @@ def compare(
 
 
 def making_run(snapshot: Snapshot, record: VersionRecord) -> RunRecord | None:
-    """Return the last run that made the version, or None. Raises NotFound if the record of the run is missing."""
+    """Return the last run that created the version of *record* or one of its artifacts; None if no run did.
+
+    Raises NotFound if the record of one of the version's runs is missing, Invalid if it is damaged.
+    """
     for id in reversed(record.runs):
         run = find_run(snapshot, id)
         if made_version(run, record):
@@ -115,7 +123,7 @@ def making_run(snapshot: Snapshot, record: VersionRecord) -> RunRecord | None:
 
 
 def recorded_run(snapshot: Snapshot, record: VersionRecord) -> RunRecord | None:
-    """Return the run that made a version, as `making_run` does; None if its record is missing or damaged."""
+    """Return the result of `making_run`, but None instead of an error if the record of a run is missing or damaged."""
     try:
         return making_run(snapshot, record)
     except (NotFound, Invalid):
@@ -123,7 +131,10 @@ def recorded_run(snapshot: Snapshot, record: VersionRecord) -> RunRecord | None:
 
 
 def read_packages(store: ArtifactStore, run: RunRecord) -> dict[str, str]:
-    """Map the packages installed for *run* to their versions. Raises NotFound if the store does not have the list."""
+    """Return the versions of the packages that were installed for *run*, by name; {} if they were not recorded.
+
+    Raises NotFound if the store does not have the list of packages.
+    """
     if run.packages is None:
         return {}
     content = read_object(store, run.packages, _PACKAGES_LIMIT, "a list of packages")
@@ -151,7 +162,7 @@ def _check_references(refs: Sequence[DatedRef]) -> None:
 def _read_sides(
     repository: Repository, writer: Writer, refs: Sequence[DatedRef], store: Callable[[], ArtifactStore]
 ) -> list[_Side]:
-    """Read the versions that *refs* name, in this order. Versions with the same date are read from one state."""
+    """Return the versions that *refs* name, in this order. References with the same date are read from one state."""
     found: dict[DatedRef, _Side] = {}
     for when in dict.fromkeys(ref.when for ref in refs):
         state = None if when is None else find_state(repository, when)
@@ -187,7 +198,7 @@ def _side(snapshot: Snapshot, ref: DatedRef, state: State | None, store: Callabl
 
 
 def _compared_records(sides: Sequence[_Side]) -> Iterator[Compared]:
-    """Yield the fields of the records of versions and of the runs that made them."""
+    """Yield a comparison for each field of the version records, and for each parameter of the runs that made them."""
     views = [side.view for side in sides]
     shown = [view.fields() for view in views]
     for name in ("name", "description", "stage", "aliases", "tags"):
@@ -207,12 +218,12 @@ def _compared_records(sides: Sequence[_Side]) -> Iterator[Compared]:
 
 
 def _named(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *values* with the names that filters use for fields of *name*."""
+    """Return *values*, the table *name* of a record, by the names that filters use, such as `metadata.accuracy`."""
     return {str(field): value for field, value in metadata_values(values, (name,))}
 
 
 def _run_fields(run: RunRecord | None) -> dict[str, Any]:
-    """Return the parameters of a run, and parameters of its steps as `steps.STEP.NAME`; {} without a run."""
+    """Return the parameters of *run*, and those of its steps under `steps.STEP.NAME`; {} if *run* is None."""
     found = _named("parameters", run.parameters) if run is not None else {}
     for step in run.steps if run is not None else ():
         found |= {str(field): value for field, value in metadata_values(step.parameters, ("steps", step.name))}
@@ -224,7 +235,7 @@ def _lacking(sides: Sequence[_Side], part: str) -> frozenset[int]:
 
 
 def run_parameters(run: RunRecord | None) -> dict[str, Any]:
-    """Return the parameters of a run, and parameters of its steps as STEP.NAME; {} without a run."""
+    """Return the parameters of *run*, and those of its steps under STEP.NAME; {} if *run* is None."""
     if run is None:
         return {}
     steps = {f"{step.name}.{name}": value for step in run.steps for name, value in step.parameters.items()}
@@ -234,7 +245,10 @@ def run_parameters(run: RunRecord | None) -> dict[str, Any]:
 def _compared_packages(
     sides: Sequence[_Side], store: Callable[[], ArtifactStore]
 ) -> tuple[list[Compared], list[tuple[str, str]]]:
-    """Compare the Python versions, the digests of the package lists and, if these differ, the packages."""
+    """Return comparisons of the Python versions and the package lists of the runs, and the lists that cannot be read.
+
+    If the digests of the package lists differ, each package is compared too.
+    """
     runs = [side.run for side in sides]
     without_run = frozenset(place for place, run in enumerate(runs) if run is None)
     unknown = _lacking(sides, "packages")
@@ -255,9 +269,9 @@ def _compared_packages(
 def _package_lists(
     sides: Sequence[_Side], store: Callable[[], ArtifactStore], gaps: list[tuple[str, str]]
 ) -> tuple[list[dict[str, str]], frozenset[int]]:
-    """Return the packages of each version, and the positions of versions whose list cannot be read.
+    """Return the packages for each of *sides*, and the positions in *sides* whose package list cannot be read.
 
-    Add these to *gaps*.
+    Appends a message and advice to *gaps* for each list that cannot be read.
     """
     lists: list[dict[str, str]] = []
     known: dict[str | None, dict[str, str]] = {}
@@ -287,7 +301,7 @@ def _compared_code(sides: Sequence[_Side]) -> Iterator[Compared]:
 def _code_between(
     sides: Sequence[_Side], code: Callable[[], CodeRepository]
 ) -> tuple[tuple[CodeRange, ...], list[tuple[str, str]]]:
-    """Return the code from each version to the next, and the gaps: items that could not be compared."""
+    """Return the code commits between each version and the next, and a message with advice for those not readable."""
     found, gaps = [], []
     for before, after in pairwise(sides):
         range_, missing = _code_range(before, after, code)

@@ -1,4 +1,4 @@
-"""`log` and `blame`: the events of a model or version, and the commit that set each field of a version."""
+"""`log` and `blame`: the events of a model or version, and the commit that last set each field of a version."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _CREATED = "created"
 
 
 class Event(Frozen):
-    """The effect of a commit of the branch on one record: *what* in words, *fields* by their dotted names.
+    """A change of one record by a commit of the branch: *what* happened in words, and the changed *fields*.
 
-    *model* is the name of the model at that time. Without a *version*, the event concerns the model itself. *when* is
-    the time of the commit.
+    *fields* are dotted names. *model* is the name that the model had at that time. If *version* is None, the record is
+    that of the model itself. *author* made the change. *when* is the committer date of *commit*.
     """
 
     model: str
@@ -49,7 +49,7 @@ class Event(Frozen):
 
 
 class FieldOrigin(Frozen):
-    """The origin of a field's *value*: the commit that set it last."""
+    """The commit that set a *field* to its current *value*, and the *author* and date (*when*) of this change."""
 
     field: str
     value: Any
@@ -60,10 +60,11 @@ class FieldOrigin(Frozen):
 
 
 def log(repository: Repository, ref: VersionRef | None = None) -> Iterator[Event]:
-    """Yield the events of the version that *ref* names, of a model (no selector) or of all models (None), newest first.
+    """Yield events, newest first: of the version *ref* or, if *ref* names only a model, of the model.
 
-    Includes events under former names of a model. Raises NotFound, and Invalid after the last event that can be read,
-    if a shallow clone lacks older events.
+    If *ref* is None, yields the events of all models. Includes the events from the time when a model had a former name.
+    Raises NotFound if the model or version does not exist. If a shallow clone lacks older events, raises Invalid after
+    the last event that can be read.
     """
     snapshot = repository.snapshot()
     if not snapshot.commit:
@@ -81,9 +82,9 @@ def log(repository: Repository, ref: VersionRef | None = None) -> Iterator[Event
 
 
 def blame(repository: Repository, ref: VersionRef) -> list[FieldOrigin]:
-    """Return the commit that last set each field of a version, in the record's order, with its stage and aliases.
+    """Return the commit that last set each field of the version *ref*, also its stage and its aliases.
 
-    Raises NotFound; Invalid if a shallow clone lacks the commit.
+    Raises NotFound if the version does not exist, Invalid if a shallow clone lacks one of these commits.
     """
     snapshot = repository.snapshot()
     name, number = _number(snapshot, ref)
@@ -101,7 +102,10 @@ def blame(repository: Repository, ref: VersionRef) -> list[FieldOrigin]:
 
 
 def _number(snapshot: Snapshot, ref: VersionRef) -> tuple[str, int]:
-    """Return the version that *ref* names. A number can also name a deleted version."""
+    """Return the model name and the number of the version that *ref* names.
+
+    A *ref* with a number may name a deleted version.
+    """
     name = snapshot.current_name(ref.model)
     if ref.number is not None:
         snapshot.version(name, ref.number)
@@ -113,7 +117,10 @@ def _number(snapshot: Snapshot, ref: VersionRef) -> tuple[str, int]:
 def _set_origins(
     repository: Repository, tip: Oid, model: str, number: int, now: dict[str, Any], origins: dict[str, FieldOrigin]
 ) -> None:
-    """Find the commits that set those fields of *now* that have no origin yet, while the model had the name *model*."""
+    """Add to *origins* the commits that last set fields of *now* while the model had the name *model*.
+
+    *now* has the current values of the version's fields. Fields that are in *origins* already are left as they are.
+    """
     path = paths.version_file(model, number)
     for step in walk_branch(repository, tip, path):
         for change in step.changes:
@@ -154,7 +161,7 @@ def _facts(repository: Repository, step: BranchCommit, path: str) -> tuple[str, 
 
 
 def _events_of(repository: Repository, snapshot: Snapshot, name: str, number: int | None = None) -> Iterator[Event]:
-    """Yield the events of a model, or of its version *number*, under its current and previous names."""
+    """Yield the events of the model *name*, or only of its version *number*, also those under its previous names."""
     made = False
     for at in (name, *snapshot.former_names(name)):
         folder = paths.model_folder(at)
@@ -189,7 +196,7 @@ def _all_events(
             if carried and found.model not in names:
                 names[found.model] = _other_name(repository, step, found.model)
             if carried and names[found.model]:
-                # A rename moves every file, and is one event under the new name.
+                # Renaming a model removes and adds each of its files. It is reported as one event, under the new name.
                 if found.kind == "model" and change.before is None and number is None:
                     yield _event(repository, step, change, found, None, f"renamed from {names[found.model]}", ())
                 continue
@@ -205,9 +212,10 @@ def _all_events(
 
 
 def _never(repository: Repository, step: BranchCommit, found: RecordPath, version: int | None) -> str:
-    """Return the text about a change of a stage that was never in force, or "".
+    """Return the text to append to an event about a stage if the commit *step* never came into force; else "".
 
-    Also used for the version that the change archived.
+    *found* is the changed file: that of a stage, or the archived marker of *version*. An archived marker belongs to the
+    change of the stage that *version* left.
     """
     stages: Iterable[str] = [found.key]
     if found.kind == "archived":
@@ -222,7 +230,11 @@ def _never(repository: Repository, step: BranchCommit, found: RecordPath, versio
 
 
 def _can_concern(change: FileChange, found: RecordPath, number: int) -> bool:
-    """Return True if a change may concern the version *number*. A fast test, to read fewer records."""
+    """Return True if *change*, of the file *found*, may concern the version *number*.
+
+    This test does not parse the file, so that only a few files are parsed. It may return True for a change of another
+    version.
+    """
     if found.kind in ("version", "archived"):
         return int(found.key) == number
     digits = str(number).encode()
@@ -230,7 +242,10 @@ def _can_concern(change: FileChange, found: RecordPath, number: int) -> bool:
 
 
 def _told(change: FileChange, found: RecordPath) -> Iterator[tuple[int | None, str, tuple[str, ...]]]:
-    """Yield the events in a change of one file: the version, the event in words, the fields."""
+    """Yield the events in *change*, of the file *found*: number of the version, the event in words, changed fields.
+
+    The number is None for an event of the model itself.
+    """
     before, after = fields_of(change.before, change.path), fields_of(change.after, change.path)
     fields = changed_fields(before, after)
     if found.kind in ("stage", "alias"):
@@ -266,7 +281,7 @@ def _event(
 
 
 def _other_name(repository: Repository, step: BranchCommit, model: str) -> str:
-    """Return the new or former name of *model* if the commit *step* renamed it to or from *model*; else ""."""
+    """Return the other name of the model if the commit *step* renamed it to *model* or from *model*; else ""."""
     if not step.commit.parent:
         return ""
     now, before = repository.recorded(step.commit.id), repository.recorded(step.commit.parent)

@@ -1,4 +1,4 @@
-"""`export` and `import`: a version with its records, lineage and artifacts in a file."""
+"""`export` and `import`: writing a version with its records, lineage and artifacts to a file, and reading that file."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from gitmodel.stores.interface import ArtifactStore, wrong_size
 
 
 class Exported(Frozen):
-    """An export: the version *reference* with *runs*, in the file *path* of *size* bytes.
+    """The result of `export`: the file *path* of *size* bytes has the version *reference* and *runs* with these ids.
 
-    *missing* are recorded items that the file lacks, each with advice.
+    *missing* are pairs of two texts: an item that the records name and the file lacks, and advice.
     """
 
     reference: str
@@ -42,10 +42,10 @@ class Exported(Frozen):
 def export(
     repository: Repository, ref: VersionRef, target: Path, *, store: ArtifactStore, inputs: bool = False
 ) -> Exported:
-    """Write the version *ref* with its records, lineage and artifacts to the file *target*.
+    """Write the version *ref* with its records, the runs of its lineage and its artifacts to the new file *target*.
 
-    With *inputs*, the file also contains all artifacts from which the version was made. Raises NotFound for an artifact
-    of the version that the store does not have, UsageError if *target* exists.
+    If *inputs* is True, the file also contains all artifacts from which the version was made. Raises NotFound if
+    *store* does not have an artifact of the version, UsageError if *target* exists.
     """
     found = read_version(repository, ref, store=store)
     exported, reference, missing = found.export, found.export.reference, list(found.missing)
@@ -56,9 +56,10 @@ def export(
 
 
 class ReadVersion(NamedTuple):
-    """A version for another registry: its *export*, the same *records* as files by path, and its *graph* of lineage.
+    """A version for another registry: its records, parsed (*export*) and as bytes by path (*records*), and its lineage.
 
-    *missing* are runs that cannot be read, each with advice.
+    The lineage *graph* has only the sources of the version. *missing* are pairs of two texts: a record that cannot be
+    read, and advice.
     """
 
     export: Export
@@ -68,7 +69,10 @@ class ReadVersion(NamedTuple):
 
 
 def read_version(repository: Repository, ref: VersionRef, *, store: ArtifactStore) -> ReadVersion:
-    """Read the version *ref*, its model and the runs that it was made by, directly or not. Raises NotFound, Invalid."""
+    """Return the records of the version *ref*, of its model, and of all runs in its lineage, with the lineage itself.
+
+    Raises NotFound if the version does not exist, Invalid if its record cannot be read.
+    """
     model, number = repository.read(lambda snapshot: snapshot.resolve(ref))
     graph = lineage(repository, f"{model}@{number}", store=lambda: store, down=False)
     snapshot = repository.snapshot()
@@ -83,16 +87,17 @@ def read_version(repository: Repository, ref: VersionRef, *, store: ArtifactStor
 def import_export(
     writer: Writer, path: Path, *, store: ArtifactStore, model: str = "", renumbered: bool = False
 ) -> Imported:
-    """Import the export at *path*, as a version of *model* if given. Verifies the whole file before it stores anything.
+    """Import the export in the file *path* into the registry of *writer*, after verifying the whole file.
 
-    *renumbered* confirms that *model* means the model that has this name now, although another model had it before a
-    pull. Raises Invalid for an incomplete export, and then stores nothing; Conflict for a name that is taken; NotFound;
-    Refused.
+    The version becomes one of *model*, or, if *model* is "", of the model with the name in the export. *renumbered*
+    confirms that *model* means the model that has this name now, although another model had it before a pull. Raises
+    Invalid if the export is incomplete or damaged, and then stores nothing; Conflict if a name is taken; NotFound if
+    *path* does not exist or *model* was deleted; Refused if a rule of the registry refuses the version.
     """
     with open_archive(path) as archive:
         export = read_export(archive.records)
         chosen = ModelRef(check_name(model or export.model, "model"), renumbered)
-        writer.read(lambda snapshot: plan_import(snapshot, export, chosen))  # raises before anything is stored
+        writer.read(lambda snapshot: plan_import(snapshot, export, chosen))  # raises before artifacts are stored
         _check(archive, export)
         for digest, size in archive.sizes.items():
             if digest not in _record_digests(archive) and not keep_artifact(store, digest, folder=False):
@@ -129,9 +134,10 @@ def _own(store: ArtifactStore, record: VersionRecord, reference: str) -> Iterato
 def _beside(
     store: ArtifactStore, runs: Iterable[RunRecord], graph: Lineage | None, missing: list[tuple[str, str]]
 ) -> Iterator[tuple[str, int]]:
-    """Yield digests and sizes of the files that the records of *runs* name and, if given, of the artifacts in *graph*.
+    """Yield the digests and sizes of further objects of an export: those that the records of *runs* name.
 
-    Adds files that the store lacks to *missing*.
+    If *graph* is not None, also those of the artifacts in this lineage. For each object that *store* lacks, appends a
+    message and advice to *missing*.
     """
     wanted = {digest: False for run in runs for digest in run.stored}
     for node in graph.nodes if graph else ():
@@ -155,7 +161,8 @@ def _record_digests(archive: Archive) -> set[str]:
 
 
 def _check(archive: Archive, export: Export) -> None:
-    """Raise Invalid unless *archive* has all objects that its records need, and only objects that they mention."""
+    """Raise Invalid if *archive* lacks an object that the records in *export* need, or has one that they do not
+    name."""
     folders = {link.digest: link for link in export.version.links if link.is_folder}
     allowed, files = mentioned(export), set(needed(export))
     for digest in folders.keys() & archive.sizes.keys():
@@ -178,9 +185,9 @@ def _check(archive: Archive, export: Export) -> None:
 
 
 def _entries(archive: Archive, digest: str, *, strict: bool = True) -> Mapping[str, int]:
-    """Return the files and sizes of the folder *digest* in *archive*.
+    """Return the digests and sizes of the files in a folder; *digest* is that of the folder's manifest in *archive*.
 
-    If the object is no folder, raises Invalid (*strict*) or returns no files.
+    If the object with this digest is not a manifest, raises Invalid if *strict* is True, else returns {}.
     """
     try:
         if archive.sizes[digest] > MANIFEST_LIMIT:

@@ -1,4 +1,4 @@
-"""`lineage`: the sources and results of a version, run or artifact, by the records at the tip of the branch."""
+"""`lineage`: the sources and results of a version, run or artifact, from the records at the branch's newest commit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ _HEX = frozenset("0123456789abcdef")
 
 
 class AtCommit:
-    """The results of searches at one commit, which later searches at this commit use again. They never change."""
+    """A cache of what searches found in the records of one commit, for later searches at the same commit.
+
+    It never becomes stale, because the records of a commit never change.
+    """
 
     def __init__(self) -> None:
         self.mentioned: RecordsByDigest | None = None
@@ -51,10 +54,11 @@ def lineage(
 ) -> Lineage:
     """Return the lineage of *subject*: a version (`iris@4`), a digest (`sha256:` and at least 7 digits) or a run.
 
-    *depth* is the maximum number of runs to follow. If more than *few_from* versions have an artifact, its facts name
-    20 of these versions, and `more_versions` is the number of the others. *kept* has the results of earlier calls for
-    the last commit, and gets those of this call. Raises NotFound if no version, run or artifact has that name,
-    UsageError for an ambiguous abbreviation of a digest.
+    *up* includes its sources, *down* what was made from it, each over at most *depth* runs (None: no limit). If more
+    than *few_from* versions have the same artifact, the facts of the artifact name only 20 of them, and its fact
+    `more_versions` is the number of the others. *kept* is a cache: a dictionary that the caller keeps, from which this
+    call takes the results of earlier calls at the same commit, and to which it adds its own. Raises NotFound if
+    *subject* names no recorded version, run or artifact, UsageError if several digests begin with the given digits.
     """
     return repository.read(
         lambda snapshot: _lineage(_Records(repository, snapshot, store, kept, few_from), subject, up, down, depth)
@@ -62,12 +66,12 @@ def lineage(
 
 
 def readers(repository: Repository, model: str, number: int, *, store: Callable[[], ArtifactStore]) -> list[str]:
-    """Return the ids of the runs that took an artifact of a version as an input, oldest first.
+    """Return the ids of the runs that only read an artifact of the version *number* of *model*, oldest first.
 
-    Leaves out the runs that the record of the version names, because their outputs count as artifacts of the version.
+    Leaves out the runs that the record of the version names, because those made the version or worked on it.
 
-    Runs are found by digest. So a run that read equal content from another version is included, but not a run that made
-    the content itself.
+    Runs are found by the digests of their inputs. So the result includes a run that read the same content from another
+    version. It does not include a run that has the content among its outputs, too.
     """
 
     def question(snapshot: Snapshot) -> list[str]:
@@ -107,13 +111,16 @@ def _root(known: _Records, subject: str) -> tuple[str, Kind]:
 
 
 def _order(path: str) -> tuple[str, int, str]:
-    """Return the sort key of the record at *path*: its model, then its number."""
+    """Return the sort key of the version record at *path*, for sorting by the name of the model and the number."""
     name = path.rpartition("/")[2]
     return path.split("/", 2)[1], len(name), name
 
 
 class _Records:
-    """The records of a snapshot during a search, each decoded once; implements `domain.views.lineage.Known`."""
+    """Reads the records of a snapshot for a search of the lineage, and decodes each run once.
+
+    Implements the protocol `domain.views.lineage.Known`.
+    """
 
     def __init__(
         self,
@@ -138,7 +145,11 @@ class _Records:
         self._states: dict[str, list[StageState]] = {}
 
     def digest(self, given: str) -> str:
-        """Return the full digest of *given*, which may be abbreviated. Raises NotFound, UsageError."""
+        """Return the full digest that begins with *given*: `sha256:` and 7 or more hex digits.
+
+        Raises UsageError if *given* is not the beginning of a digest or if several digests begin with it, NotFound if
+        none does.
+        """
         digits = given.removeprefix("sha256:")
         if not _SHORTEST <= len(digits) <= 64 or not _HEX.issuperset(digits):
             raise UsageError(
@@ -153,7 +164,10 @@ class _Records:
 
     @property
     def unread(self) -> tuple[tuple[str, str], ...]:
-        """The paths of unreadable records, with the reasons. The lineage lacks their content."""
+        """The paths of the records that cannot be read, each with the reason.
+
+        The lineage lacks what these records say.
+        """
         return tuple(sorted({**self._mentioned.unread, **self._damaged}.items()))
 
     def version(self, reference: str) -> VersionRecord | None:
@@ -196,12 +210,15 @@ class _Records:
             if few is not None:
                 return few
             found = artifact_facts(digest, self.versions_with(digest))
-            if not self.unread:  # else the next search reads again, and reports what it cannot read
+            if not self.unread:  # else not cached, so that the next search reports unreadable records too
                 self._at.facts[digest] = found
         return found
 
     def _first_versions(self, digest: str) -> Mapping[str, Any] | None:
-        """Return the facts of an artifact with the first versions that have it; None if only few versions have it."""
+        """Return the facts of the artifact *digest* with only the first of the versions that have it.
+
+        Returns None if at most `few_from` versions have the artifact.
+        """
         having = [path for path in self._paths(digest) if "/versions/" in path]
         if self._few_from is None or len(having) <= self._few_from:
             return None
@@ -216,7 +233,7 @@ class _Records:
             return None, ()
         name = self.snapshot.current_name(model)
         if name not in self._states:
-            if self._states:  # the second model: list the tags of all models in one process, not one for each model
+            if self._states:  # from the second model on, one process lists the tags of all
                 self.snapshot.tags.models()
             self._states[name] = stage_states(self.snapshot, name)
         view = view_version(self.snapshot, name, record, self._states[name])
@@ -235,13 +252,13 @@ class _Records:
         )
 
     def _paths(self, digest: str) -> list[str]:
-        """Return the paths of the records with *digest*."""
+        """Return the paths of the records that mention *digest*."""
         if digest not in self._found:
             self._found[digest] = self._mentioned.paths(digest)
         return self._found[digest]
 
     def _places(self, digest: str, folder: str) -> list[paths.RecordPath]:
-        """Return the records in *folder* with *digest*."""
+        """Return the parsed paths of the records in *folder* that mention *digest*, in the order of `_order`."""
         key = (digest, folder)
         if key not in self._at.places:
             inside = sorted((path for path in self._paths(digest) if path.startswith(f"{folder}/")), key=_order)
@@ -264,7 +281,11 @@ class _Records:
         return found
 
     def _more(self, path: str, data: bytes) -> Iterable[str] | None:
-        """Return the digests that only the details of a long run have; None if the store lacks the details."""
+        """Return the digests that the details of the run at *path* mention; None if the store lacks the details.
+
+        The record *data* of a long run names an object in the artifact store that has its details. Returns () for other
+        records.
+        """
         if b"\ndetails = " not in data:
             return ()
         try:

@@ -1,4 +1,4 @@
-"""The holders of a stage over time: every change of stages and aliases, with the change that ended it."""
+"""The history of stages and aliases: each change of their versions, with the next change, which ended it."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ from gitmodel.frozen import Frozen
 from gitmodel.registry.lists.selecting import Selection
 from gitmodel.registry.promotion import judging
 
-_BATCH = 100  # events whose versions are read together
+_BATCH = 100  # the number of changes whose version records are read from git in one batch
 
 
 def history(repository: Repository, model: str | ModelRef | None = None, stage: str = "") -> Iterator[StageEvent]:
-    """Yield the changes of stages and aliases of *model*, of one *stage*, or of all models, newest first.
+    """Yield changes of stages and aliases, newest first: those of *model*, or of all models if it is None.
 
-    A model that was renamed is followed under its former names. Raises NotFound if there is no such model, or if the
-    model never had such a stage or alias; UsageError for a stage without a model; Invalid after the last readable
-    change, if a shallow clone lacks older changes.
+    If *stage* is not "", only the changes of this stage or alias of *model*. Includes changes under former names of a
+    renamed model. Raises NotFound if *model* does not exist or never had the stage or alias *stage*, UsageError if
+    *stage* is given but *model* is None. If a shallow clone lacks older changes, raises Invalid after the last change
+    that can be read.
     """
     if model is None and stage:
         raise UsageError(f"the stage or alias {stage!a} is given without a model", hint="name the model, too")
@@ -55,10 +56,10 @@ def history(repository: Repository, model: str | ModelRef | None = None, stage: 
 
 
 class Holding(Frozen):
-    """A change of a stage or alias, and the *record* of the version that entered.
+    """A change of a stage or alias (*event*), and the *record* of the version that got the stage or alias by it.
 
-    The record is the present record, with metadata that was added later; for a deleted version, the record at the time
-    of the change. *record* is None if the stage became empty, or if the record cannot be read.
+    *record* is the current record, with metadata that was added after the change. For a deleted version, it is the
+    record at the time of the change. It is None if the stage became empty, or if the record cannot be read.
     """
 
     event: StageEvent
@@ -66,11 +67,11 @@ class Holding(Frozen):
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """The metadata of the version."""
+        """The metadata in *record*; {} if *record* is None."""
         return self.record.metadata if self.record is not None else {}
 
     def fields(self) -> dict[str, Any]:
-        """Return the change as JSON shows it; `docs/reference/json.md` describes each field."""
+        """Return the fields of the change for JSON; `docs/reference/json.md` describes each field."""
         return {**{name: getattr(self.event, name) for name in _EVENT_NAMES}, "metadata": dict(self.metadata)}
 
 
@@ -91,15 +92,16 @@ def view_history(
     limit: int | None = None,
     offset: int = 0,
 ) -> tuple[list[Holding], list[Invalid]]:
-    """Return the changes that `history` yields, with the versions that entered, and an error for each damaged record.
+    """Return the changes that `history` yields, each with a version record, and an error for each damaged record.
 
-    *sort* is a field of a change or a key of the metadata, after "-" for descending order; "when" means the order of
-    the branch, whatever the clocks say. Without *sort* and *filter*, no more changes are read than *limit* needs.
-    Raises the errors of `history`; UsageError for an invalid filter or a key that no such version has.
+    *filter*, *limit* and *offset* select changes. *sort* is a field of a change or a key of the version's metadata,
+    with a "-" before it for descending order. "when" sorts by the order of the commits on the branch, even if their
+    dates disagree with it. If *sort* and *filter* are "", no more changes are read than *limit* needs. Raises the
+    errors of `history`; UsageError for an invalid filter, or if no searched version has the key *sort*.
     """
     snapshot = repository.snapshot()
     names = {**_EVENT_NAMES, "metadata": RECORDED}
-    if not stage:  # with one stage, the other stages and aliases are not in the list
+    if not stage:  # if *stage* is given, all changes are of this stage, so a filter may compare with any word
         names["stage"] = stage_words(snapshot.registry().stage_names)
     of_branch = sort in ("when", "-when")
     selection = Selection(names, filter=filter, sort="" if of_branch else sort, limit=limit, offset=offset)
@@ -107,7 +109,7 @@ def view_history(
     if sort == "when":
         events = reversed([*events])
     elif limit is not None and not filter and sort in ("", "-when"):
-        # The search reads no more events than it needs, because reading them all fails in a shallow clone.
+        # Only as many changes as needed are read, because reading older ones raises an error in a shallow clone.
         events = islice(events, min(limit + offset, sys.maxsize))
     rows = _with_records(repository, snapshot, events)
     return selection.of(rows, Holding.fields, nothing="no event that was searched")
@@ -116,7 +118,10 @@ def view_history(
 def _with_records(
     repository: Repository, snapshot: Snapshot, events: Iterator[StageEvent]
 ) -> Iterator[Holding | Invalid]:
-    """Yield *events* with the records of their versions, and once the error of each record that cannot be read."""
+    """Yield each of *events* with the record of its version, and an error for each record that cannot be read.
+
+    The error of a record is yielded only once, even if several events have the same version.
+    """
     known: dict[tuple[str, int], VersionRecord | Invalid] = {}
     while batch := list(islice(events, _BATCH)):
         keys = [(snapshot.current_name(event.model), event.version or 0) for event in batch]
@@ -137,7 +142,7 @@ def _with_records(
 
 
 def _record_then(repository: Repository, event: StageEvent) -> VersionRecord | None:
-    """Return the record that the version had when it entered; None if it cannot be read, as in a shallow clone."""
+    """Return the version record in the commit of *event*; None if it cannot be read, for example in a shallow clone."""
     with suppress(Invalid):
         then = repository.recorded(event.commit)
         return then.load(paths.version_file(event.model, event.version or 0), VersionRecord)
@@ -145,12 +150,12 @@ def _record_then(repository: Repository, event: StageEvent) -> VersionRecord | N
 
 
 def signature_faults(repository: Repository, commits: Sequence[Oid]) -> dict[str, str | None]:
-    """Map each of *commits* to the reason why its signature does not count; "" if it counts.
+    """Return, for each of *commits*, the reason why its signature does not count: "" if it counts, None if it has none.
 
-    None means that the commit is not signed. The list of signers in the first parent of a commit decides. Raises
-    Invalid if a commit is missing.
+    A signature counts if its signer is in the list of signers in the first parent of the commit. Raises Invalid if one
+    of *commits* is missing.
     """
-    # imported here: only pages judge signatures that no rule requires
+    # imported here because few callers need it: only web pages show signatures that no rule requires
     from gitmodel.git.signatures.object_signatures import is_signed
 
     found: dict[str, str | None] = {}
@@ -162,7 +167,10 @@ def signature_faults(repository: Repository, commits: Sequence[Oid]) -> dict[str
 
 
 def broken_tags(repository: Repository, model: str, stage: str = "") -> list[str]:
-    """Return the faults of the stage tags of *model* that do not count, such as after a rewrite of the branch."""
+    """Return a sentence for each stage tag of *model* that does not count, such as after a rewrite of the branch.
+
+    If *stage* is not "", only for the tag of this stage or alias.
+    """
 
     def question(snapshot: Snapshot) -> list[str]:
         tags = snapshot.tags.of(snapshot.current_name(model))
@@ -173,9 +181,10 @@ def broken_tags(repository: Repository, model: str, stage: str = "") -> list[str
 
 
 def _judged(repository: Repository, snapshot: Snapshot, events: Iterator[StageEvent]) -> Iterator[StageEvent]:
-    """Yield *events*, each with the reason if it was never in force, and with the version in force before.
+    """Yield *events* (newest first) with `refusal` set for those that were never in force.
 
-    Without a rule that can prevent a change, the events are unchanged.
+    `previous` of each becomes the version that was in force before the event. If no stage has a rule that can prevent a
+    change from coming into force, the events are yielded unchanged.
     """
     if not judging.is_guarded(snapshot):
         yield from events
@@ -202,7 +211,10 @@ def _judged(repository: Repository, snapshot: Snapshot, events: Iterator[StageEv
 
 
 def _with_ends(snapshot: Snapshot, events: Iterator[StageEvent]) -> Iterator[StageEvent]:
-    """Return *events*, newest first, each with the next event of the same stage or alias."""
+    """Yield *events*, newest first, each with the time and commit of the next event of the same stage or alias.
+
+    These are `until` and `ended_by`. Events that were never in force end no other event, and get no end.
+    """
     later: dict[tuple[str, str], StageEvent] = {}
     for event in events:
         if event.refusal is not None:

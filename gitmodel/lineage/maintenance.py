@@ -1,4 +1,4 @@
-"""`maintenance`: keep queries about the past fast in a registry with many commits."""
+"""`maintenance`: write git's own indexes, so that queries about the past stay fast in a registry with many commits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gitmodel.git.repositories.maintenance import pack_loose_objects, write_path
 
 
 class Maintained(Frozen):
-    """The result of `maintain`: the number of *commits* that git can find by path, and of loose objects *packed*."""
+    """The result of `maintain`: the number of *commits* that git can find by path, and of *packed* loose objects."""
 
     commits: int
     packed: int
@@ -18,8 +18,8 @@ class Maintained(Frozen):
 def maintain(repository: Repository) -> Maintained:
     """Write git's commit-graph of the metadata branch with changed-path filters, and pack loose objects.
 
-    The files that it writes can be deleted at any time. It does not touch unreferenced objects. Raises
-    Unreachable if the disk is full.
+    Loose objects are packed only if there are many. The commit-graph can be deleted at any time. Git objects that no
+    ref or reflog reaches are neither packed nor deleted. Raises Unreachable if the disk is full.
     """
     tip = repository.tip()
     if not tip:

@@ -1,4 +1,4 @@
-"""Past states of the registry: finding the commit for a date or a name, and reading at that commit."""
+"""Past states of the registry: finding the commit for a date or a git revision, and reading the registry there."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ from gitmodel.registry.promotion import judging
 
 T = TypeVar("T")
 
-# The number of earlier commits whose dates are compared.
+# The number of commits before the found one whose dates `find_state` compares, to notice clocks that disagree.
 _LOOKED_BACK = 1_000
 
 
 class State(Frozen):
-    """A past state of the branch: its *commit*, recorded at *when*.
+    """A past state of the metadata branch: its *commit*, and the committer date *when* of this commit.
 
-    *ahead* is an earlier commit with a date after the requested one, because clocks disagree; else "".
+    If clocks disagreed, *ahead* is a commit that is before *commit* on the branch but has a date after the requested
+    one; else it is "".
     """
 
     commit: Oid
@@ -44,8 +45,9 @@ class State(Frozen):
 class Past:
     """A `Writer` that reads the registry at one past *state* of the branch, and refuses to write.
 
-    The stages and aliases of that commit count as in force, because the tags of the past are unknown. A change that
-    does not count by the rules of its stage, such as an unreviewed one, was never in force.
+    The stages and aliases that are recorded in the commit of *state* count as in force, because past positions of stage
+    tags are unknown. But a change that does not count by the rules of its stage, such as one without a required review,
+    is treated as never in force.
     """
 
     def __init__(self, repository: Repository, state: State) -> None:
@@ -62,7 +64,7 @@ class Past:
         return self.read(question)
 
     def _counting(self, snapshot: Snapshot, ref: StageRef) -> StageRecord | None:
-        """Return the record of a stage in its newest change that counted."""
+        """Return the record of the stage *ref* in its newest change that counts by the rules; None if none counts."""
         found, _ = judging.newest_counting(self.repository, snapshot.commit, ref)
         return found.record if found is not None else None
 
@@ -86,19 +88,20 @@ class Past:
         return None
 
     def refusal(self) -> UsageError:
-        """Return the error for a change of a past state."""
+        """Return the error that all methods that would change the registry raise."""
         return UsageError(
             f"the state at {self.state} cannot be changed", hint="leave out --at to change the present state"
         )
 
 
 def find_state(repository: Repository, named: str | datetime) -> State:
-    """Return the state of the metadata branch at *named*: a date or time, or a name of a commit for git.
+    """Return the state of the metadata branch at *named*: a date or time, or a git revision such as a commit id.
 
-    A date means the newest commit, in the order of the first parents, whose committer date is not later. A clock that
-    is ahead makes its commit seem later; a clock that is behind makes its commit, and all before it, seem earlier.
-    *ahead* is set if clocks disagree. Raises NotFound for a date before the registry and for a commit that was never
-    the tip of its branch, UsageError for an invalid date, Invalid at the edge of a shallow clone.
+    For a date, this is the first commit, from the newest along the first parents, whose committer date is not later
+    than *named*. So a commit with a date that is too late is passed over, and one with a date that is too early hides
+    the commits before it. `ahead` of the result is set if dates of commits disagree with their order. Raises NotFound
+    for a date before the registry was created and for a commit that was never the newest of the metadata branch,
+    UsageError for an invalid date, Invalid if a shallow clone lacks the commit.
     """
     tip = repository.tip()
     if not tip:
@@ -135,7 +138,10 @@ def _before_the_beginning(repository: Repository, tip: Oid, moment: datetime) ->
 
 
 def _named_commit(repository: Repository, tip: Oid, named: str) -> Oid:
-    """The commit *named*, if it is or was the tip of the metadata branch."""
+    """Return the commit that the git revision *named* names, if it is on the chain of first parents of *tip*.
+
+    Raises NotFound if it is not, Invalid if a shallow clone cannot know.
+    """
     branch = repository.branch_name
     hint = f"name one as `git log --first-parent {branch}` shows it, or a date such as 2026-10-01"
     commit = commits.find_commit(repository.git, named)

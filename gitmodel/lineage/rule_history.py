@@ -16,10 +16,10 @@ from gitmodel.frozen import Frozen
 
 
 class RuleChange(Frozen):
-    """A commit that changed the rules: each of *changes* is a difference in words.
+    """A commit that changed the rules of the registry. Each of *changes* describes one difference in words.
 
-    *author* made the change, and the branch has had it since *when*. *pull_request* is the number of the pull request
-    that the commit names, if it names one.
+    *author* made the change, and the commit has been on the branch since *when*. *pull_request* is the number of a pull
+    request, such as "#12", if the commit message names one; else "".
     """
 
     commit: Oid
@@ -31,9 +31,9 @@ class RuleChange(Frozen):
 
 
 def rule_history(repository: Repository) -> Iterator[RuleChange]:
-    """Yield the changes of `gitmodel.toml` and of the signers, newest first.
+    """Yield the commits that changed `gitmodel.toml` or the list of signers, newest first.
 
-    Raises Invalid after the last change that can be read, if a shallow clone lacks older ones.
+    If a shallow clone lacks older changes, raises Invalid after the last change that can be read.
     """
     tip = repository.tip()
     for step in walk_branch(repository, tip, paths.REGISTRY, paths.SIGNERS) if tip else ():
@@ -50,7 +50,7 @@ def rule_history(repository: Repository) -> Iterator[RuleChange]:
 
 
 def _changes(repository: Repository, step: BranchCommit, names: list[str]) -> Iterator[str]:
-    """Yield the differences that a commit made, in words."""
+    """Yield in words what the commit *step* changed in the files *names* (`gitmodel.toml`, `allowed_signers`)."""
     if paths.REGISTRY in names:
         if step.commit.parent is None:
             yield "the registry was created"
@@ -69,19 +69,19 @@ def _changes(repository: Repository, step: BranchCommit, names: list[str]) -> It
 
 
 def list_signers(repository: Repository) -> list[str]:
-    """Return the persons in `allowed_signers` of the branch, each with the kind of the key."""
+    """Return the persons in `allowed_signers` on the metadata branch, each with the type of the person's key."""
     return [_signer(line) for line in _lines(repository, repository.tip())]
 
 
 def _lines(repository: Repository, commit: Oid | None) -> list[str]:
-    """Return the lines of the list of signers that name a key."""
+    """Return the lines of `allowed_signers` in *commit*, without comments and empty lines."""
     text = (repository.recorded(commit).files.read(paths.SIGNERS) or b"").decode("utf-8", "replace")
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def _signer(line: str) -> str:
-    """Return the person and the kind of the key in a *line* of `man ssh-keygen`, "ALLOWED SIGNERS".
+    """Return the person and the type of the key in *line* of `allowed_signers` (format: `man ssh-keygen`).
 
     >>> _signer('ada@example.com namespaces="git" ssh-ed25519 AAAAC3Nza... Ada')
     'ada@example.com (ssh-ed25519)'

@@ -17,7 +17,10 @@ from gitmodel.frozen import Frozen
 
 
 class FieldChange(Frozen):
-    """A *field* by its dotted name, with its values *before* and *after* a commit; None: the field was not set."""
+    """A change of a *field* (a dotted name): its values *before* and *after* a commit.
+
+    None means that it was not set.
+    """
 
     field: str
     before: Any
@@ -25,7 +28,10 @@ class FieldChange(Frozen):
 
 
 class VersionChange(Frozen):
-    """A *commit* that changed the record of a version: *author* made it, and the branch has had it since *when*."""
+    """A *commit* that changed the record of a version.
+
+    *author* made the change, and it came to the branch at *when*.
+    """
 
     commit: Oid
     author: str
@@ -36,7 +42,9 @@ class VersionChange(Frozen):
 
 
 class VersionChanges:
-    """The changes of all versions, found by one walk of git. The records are compared when `of` needs them.
+    """The changes of the records of all versions. Creating this object walks through the history once.
+
+    The records before and after a change are compared only when `of` yields the change.
 
     *fault* is the reason why older changes are missing, such as a shallow clone; "" if none are missing.
     """
@@ -47,8 +55,9 @@ class VersionChanges:
         self._snapshot = repository.snapshot()
         self._found: dict[tuple[str, int], list[tuple[BranchCommit, FileChange]]] = {}
         tip = self._snapshot.commit
-        # Kind M: the commits that changed a file. Creating a version and renaming its model add and remove files.
-        # Not a pattern for the versions alone: comparing patterns takes git as long as the rest of the walk.
+        # Kind M: only commits that modified an existing file. Creating a version or renaming its model adds and removes
+        # files. The walk reads all files below `models`, because matching a pattern of version files would double git's
+        # time.
         walked = walk_branch(repository, tip, paths.MODELS, kinds="M") if tip else ()
         try:
             for entry in walked:
@@ -60,7 +69,7 @@ class VersionChanges:
             self.fault = error.message
 
     def of(self, model: str, number: int) -> Iterator[VersionChange]:
-        """Yield the changes of the version *number* of *model*, newest first, also those under former names."""
+        """Yield the changes of the version *number* of *model*, newest first, also those under former model names."""
         for name in (model, *self._snapshot.former_names(model)):
             for entry, file in self._found.get((name, number), ()):
                 yield self._read(entry, file)

@@ -1,4 +1,4 @@
-"""The runs of a version: runs that made it or worked on it, and runs that only read it."""
+"""The runs of a version: runs that made it or worked on it, and runs that only read its artifacts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from gitmodel.stores.interface import ArtifactStore
 
 
 class VersionRun(Frozen):
-    """A run of a version. *view* is None if its record is unreadable, *only_read* is True if it only read artifacts."""
+    """A run of a version. *only_read* is True if the run only read artifacts of the version.
+
+    *view* is None if the record of the run is missing or unreadable.
+    """
 
     id: str
     view: RunView | None
@@ -24,7 +27,7 @@ class VersionRun(Frozen):
 def version_runs(
     repository: Repository, version: VersionView, *, store: Callable[[], ArtifactStore]
 ) -> list[VersionRun]:
-    """Return the runs that made *version* or worked on it, then the runs that only read it."""
+    """Return the runs that made *version* or worked on it, then the runs that only read its artifacts."""
     readers = graph.readers(repository, version.model, version.record.number, store=store)
     return [VersionRun(id, _find_run(repository, id), id in readers) for id in (*version.record.runs, *readers)]
 

@@ -1,4 +1,4 @@
-"""From code to models: the versions that were made from a commit or from a descendant of it."""
+"""From code to models: the versions that were made from a code commit, or from one of its descendants."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ _NOTES_AUTHOR = "gitmodel"
 
 
 class Containing(Frozen):
-    """The answer for one version: *contains* is True if its code contains the commit, None if unknown (*why*).
+    """The answer for one version of `containing`: *contains* is True if the version's code contains the commit.
 
-    *exact* is True if the version was made from exactly this commit.
+    *contains* is None if this is unknown, and *why* is then the reason. *exact* is True if the version was made from
+    exactly this commit.
     """
 
     view: VersionView
@@ -34,9 +35,10 @@ class Containing(Frozen):
 
 
 class WrittenNotes(Frozen):
-    """The result of `write_notes`: *commit* is the commit of the notes, "" if there are none.
+    """The result of `write_notes`: *commit* is the commit at the ref of the notes, "" if there are no notes.
 
-    *notes* is the number of code commits with a note, *missing* the number of code commits that this repository lacks.
+    *notes* is the number of code commits that have a note now. *missing* is the number of recorded code commits that
+    the code repository lacks, which therefore have no note.
     """
 
     commit: str
@@ -45,10 +47,11 @@ class WrittenNotes(Frozen):
 
 
 def containing(writer: Writer, code: CodeRepository, named: str, model: str = "") -> Iterator[Containing]:
-    """Yield for every version (of *model*), newest first, if its code contains the commit *named*.
+    """Yield for each version whether its code contains the commit *named*, a git revision. The newest is first.
 
-    The answer is unknown if this repository does not have the code commit, or only a shallow history of it. Raises
-    NotFound if the commit or model does not exist.
+    The versions are those of *model*, or of all models if it is "". The answer is unknown if the repository *code* does
+    not have the version's code commit, or has only a shallow history. Raises NotFound if the commit or the model does
+    not exist.
     """
     commit = code.find(named)
     views = list(_views(writer, model))
@@ -70,10 +73,11 @@ def containing(writer: Writer, code: CodeRepository, named: str, model: str = ""
 
 
 def write_notes(writer: Writer, repository: Repository, code: CodeRepository) -> WrittenNotes:
-    """Write a note to every code commit: the versions that were made from it, and their current stages.
+    """Write a git note for each code commit: the versions that were made from it, and their stages and aliases.
 
-    The notes depend only on the registry and have the date of its tip, so every clone writes the same notes. The notes
-    can be deleted at any time. Raises Refused if another program wrote to their ref.
+    The notes depend only on the registry, and their commit has the date of the newest commit of the metadata branch, so
+    that each clone that has the same code commits writes the same notes. The notes can be deleted at any time. Raises
+    Refused if another program wrote to the ref of the notes.
     """
     _check_owner(code)
     lines_of: dict[Oid, list[str]] = {}
@@ -94,7 +98,7 @@ def write_notes(writer: Writer, repository: Repository, code: CodeRepository) ->
 
 
 def remove_notes(code: CodeRepository) -> None:
-    """Delete all notes. Raises Refused if another program wrote to their ref."""
+    """Delete all notes of gitmodel, with their ref. Raises Refused if another program wrote to this ref."""
     _check_owner(code)
     delete_ref(code.git, CODE_NOTES)
 
