@@ -64,7 +64,7 @@ class Commits:
         return merge
 
     def is_on_chain(self, tip: Oid | None, commit: Oid) -> bool:
-        """Return True if *commit* is *tip* or in its chain of first parents."""
+        """Return True if *commit* is *tip* or on the chain of first parents of *tip*."""
         if not tip:
             return False
         # The cache holds the chain of one tip, and another thread may ask about another tip at the same time.
@@ -84,9 +84,9 @@ class Commits:
             self._on_chain.update(first_parents(self._git, tip))
 
     def changed_by(self, tip: Oid, *found_at: str) -> Oid | None:
-        """Return the newest commit on the chain of first parents of *tip* that changed a path of *found_at*, or None.
+        """Return the newest commit that changed one of the paths *found_at*, or None.
 
-        Raises Invalid if a shallow clone lacks this commit.
+        Searches the chain of first parents of *tip*. Raises Invalid if the clone is shallow and may lack this commit.
         """
         found = newest_changing(self._git, tip, *found_at)
         if self.is_hidden(found) if found else self.is_cut(tip):
@@ -106,9 +106,10 @@ class Commits:
         return self.read(newest).author if newest else commit.author
 
     def is_hidden(self, commit: Oid) -> bool:
-        """Return True if git does not show *commit* or its first parent, because the clone is shallow.
+        """Return True if git does not show *commit* or does not show its parents, because the clone is shallow.
 
-        git hides commits by the file `shallow`. The clone can still have the object of a hidden commit.
+        git hides the parents of the commits in its file `shallow`. The clone can still have the object of a hidden
+        commit.
         """
         if not self.shallow:
             return False
@@ -129,7 +130,10 @@ class Commits:
         return True
 
     def _follow(self, tip: Oid) -> None:
-        """Keep the cached chain if *tip* is a newer commit on top of it; otherwise clear the cache."""
+        """Make *tip* the tip of the cached chain.
+
+        Clear the cache first, unless the chain of *tip* contains the cached chain.
+        """
         if tip == self._chain_tip:
             return
         if not (self._chain_tip and self.reaches(tip, self._chain_tip)):
@@ -138,7 +142,7 @@ class Commits:
         self._chain_tip = tip
 
     def reaches(self, tip: Oid, commit: Oid) -> bool:
-        """Return True if *commit* is *tip* or on its chain of first parents, without reading the whole chain.
+        """Return True if *commit* is *tip* or on the chain of first parents of *tip*, without reading the whole chain.
 
         `is_on_chain` gives the same answer, and is faster for many commits and one tip.
         """

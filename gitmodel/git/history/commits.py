@@ -1,4 +1,7 @@
-"""Asking git about commits: the commit that a name stands for, and the commits of a history."""
+"""Asking git about commits: the commit that a name stands for, and the commits in the history of a commit.
+
+Here, the chain of first parents of *tip* includes *tip* itself.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import cast
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.git.running.process import Git, run
 
-# To find a commit among the first parents of a tip, gitmodel reads this many commits before it runs `git rev-list`.
+# To find a commit on a chain of first parents, gitmodel reads this many commits itself before it runs `git rev-list`.
 PARENTS_BEFORE_WALK = 32
 
 
@@ -29,7 +32,7 @@ def missing_commits(git: Git, commits: Iterable[Oid]) -> frozenset[Oid]:
 
 
 def descendants(git: Git, ancestor: Oid, commits: Iterable[Oid]) -> frozenset[Oid]:
-    """Return those of *commits* that are *ancestor* or descend from it. All of them must exist."""
+    """Return those of *commits* that are *ancestor* or descend from it. The repository must have all *commits*."""
     wanted = frozenset(commits)
     if not wanted:
         return frozenset()
@@ -40,7 +43,7 @@ def descendants(git: Git, ancestor: Oid, commits: Iterable[Oid]) -> frozenset[Oi
 def contained(git: Git, commits: Iterable[Oid], tips: Iterable[Oid], patterns: Iterable[str] = ()) -> frozenset[Oid]:
     """Return those of *commits* that are in the history of *tips* or of a ref that matches one of *patterns*.
 
-    All commits must exist.
+    The repository must have all *commits* and *tips*.
     """
     wanted = frozenset(commits)
     if not wanted:
@@ -62,7 +65,7 @@ def log_text(git: Git, old: Oid, new: Oid) -> str:
 
 
 def log_fields(git: Git, old: Oid, new: Oid) -> list[list[str]]:
-    """Return id, author, author's time and subject of the commits in the history of *new* and not of *old*."""
+    """Return id, author, author's time and subject of each commit in the history of *new* but not in that of *old*."""
     said = git.run("log", "-z", "--format=%H%x01%an%x01%at%x01%s", f"{old}..{new}", "--")
     return [entry.split("\x01", 3) for entry in said.decode("utf-8", "replace").split("\0") if entry]
 
@@ -73,7 +76,9 @@ def author_name(git: Git, named: str) -> str:
 
 
 def list_commits(git: Git, named: str) -> list[Oid]:
-    """Return the commits that *named* stands for: one commit, or for BASE..HEAD the first parents of HEAD down to BASE.
+    """Return the commits that *named* stands for: one commit, or several for BASE..HEAD.
+
+    BASE..HEAD stands for the chain of first parents of HEAD without the history of BASE.
 
     Raises GitModelError if git does not find the commits.
     """
@@ -82,17 +87,17 @@ def list_commits(git: Git, named: str) -> list[Oid]:
 
 
 def merge_base(git: Git, one: Oid, other: Oid) -> Oid | None:
-    """Return the newest commit that is in the history of both commits, or None."""
+    """Return the newest commit that is in the histories of both *one* and *other*, or None."""
     return git.oid("merge-base", one, other, answers=(0, 1))
 
 
 def is_ancestor(git: Git, commit: Oid, tip: Oid) -> bool:
-    """Return True if *commit* is *tip* or in its history, which has more than the chain of first parents."""
+    """Return True if *commit* is *tip* or in the history of *tip*, which includes the commits of merged branches."""
     return tip == commit or merge_base(git, tip, commit) == commit
 
 
 def count_first_parents(git: Git, tip: Oid, *, without: Oid | None = None) -> int:
-    """Count *tip* and its first parents, leaving out those in the history of the commit *without*."""
+    """Count *tip* and its chain of first parents, except the commits in the history of the commit *without*."""
     excluded = [f"^{without}"] if without else []
     return int(git.lines("rev-list", "--count", "--first-parent", tip, *excluded)[0])
 
@@ -108,64 +113,70 @@ def commits_saying(git: Git, tip: Oid, text: str) -> list[Oid]:
 
 
 def has_merge(git: Git, tip: Oid) -> bool:
-    """Return True if *tip* or one of its first parents is a merge."""
+    """Return True if *tip* or a commit on its chain of first parents is a merge."""
     return bool(git.lines("rev-list", "--first-parent", "--merges", "--max-count=1", tip))
 
 
 def roots(git: Git, tip: Oid) -> list[Oid]:
-    """Return the oldest commit that this clone has on the chain of first parents of *tip*."""
+    """Return, as a list of one, the oldest commit that this clone has on the chain of first parents of *tip*."""
     return git.oids("rev-list", "--first-parent", "--max-parents=0", tip)
 
 
 def newest_before(git: Git, tip: Oid, seconds: int) -> Oid | None:
-    """Return the newest first parent of *tip* that was committed at *seconds* or before, or None."""
+    """Return the newest commit on the chain of first parents of *tip* from *seconds* since 1970 or before, or None."""
     return git.oid("rev-list", "--first-parent", "--max-count=1", f"--min-age={seconds}", tip)
 
 
 def commit_times(git: Git, tip: Oid, most: int = -1) -> list[tuple[Oid, int]]:
-    """Return *tip* and its first parents, at most *most* (-1: all), each with its committer's time in seconds."""
+    """Return the commits on the chain of first parents of *tip*, each with its committer's time in seconds.
+
+    Returns only the newest *most* commits; -1: all.
+    """
     lines = git.lines("rev-list", "--first-parent", "--timestamp", f"--max-count={most}", tip)
     return [(Oid(commit), int(stamp)) for stamp, commit in map(str.split, lines)]
 
 
 def commits_changing(git: Git, tip: Oid, *paths: str) -> list[Oid]:
-    """Return the first parents of *tip* that changed one of *paths*, newest first."""
+    """Return the commits on the chain of first parents of *tip* that changed one of *paths*, newest first."""
     return git.oids("log", "--first-parent", "-m", "--format=%H", tip, "--", *paths)
 
 
 def newest_changing(git: Git, tip: Oid, *paths: str) -> Oid | None:
-    """Return the newest first parent of *tip* that changed one of *paths*, or None."""
+    """Return the newest commit on the chain of first parents of *tip* that changed one of *paths*, or None."""
     return git.oid("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", *paths)
 
 
 def newest_merged_changing(git: Git, merge: Oid, parent: Oid, path: str) -> Oid | None:
-    """Return the newest commit that *merge* brought into its first *parent* and that changed *path*."""
+    """Return the newest commit that changed *path*, of those that *merge* merged into its first parent *parent*."""
     return git.oid("log", "-1", "--format=%H", merge, f"^{parent}", "--", path)
 
 
 def author_of_addition(git: Git, tips: Iterable[Oid], without: Oid, path: str) -> str:
-    """Return the author of the newest commit in the history of *tips*, not of *without*, that added *path*, or ""."""
+    """Return the author of the newest commit that added *path*, or "".
+
+    Searches the history of *tips*, except the commits in the history of the commit *without*.
+    """
     asked = ("log", "-1", "--format=%an", "--diff-filter=A", *tips, f"^{without}", "--", path)
     return "".join(git.lines(*asked))
 
 
 def commits_without_merges(git: Git, tip: Oid, base: Oid, most: int) -> list[Oid]:
-    """Return at most *most* commits in the history of *tip* and not of *base*, newest first, leaving out merges."""
+    """Return the newest *most* commits in the history of *tip* but not in that of *base*, without merges."""
     return git.oids("rev-list", f"--max-count={most}", "--no-merges", tip, f"^{base}", "--")
 
 
 def find_merge_of(git: Git, tip: Oid, commit: Oid) -> Oid | None:
-    """Return the first parent of *tip* that merged *commit*, or None."""
+    """Return the commit on the chain of first parents of *tip* that merged *commit*, or None."""
     after = set(git.oids("rev-list", "--ancestry-path", f"{commit}..{tip}"))
     chain = git.oids("rev-list", "--first-parent", "--reverse", tip, f"^{commit}") if after else []
     return next((id for id in chain if id in after), None)
 
 
 def raw_changes(git: Git, tip: str, count: int, pathspecs: Iterable[str], kinds: str) -> list[tuple[Oid, list[str]]]:
-    """Return the first parents of *tip* that changed files in *pathspecs*, newest first, at most *count*.
+    """Return the newest *count* commits on the chain of first parents of *tip* that changed files in *pathspecs*.
 
-    *kinds* are the letters of the changes, as in git's option `--diff-filter`; "" for all. For each commit, the list
-    has lines of `git diff-tree --raw`, each followed by its path.
+    *kinds* are the letters of the kinds of changes, as in git's option `--diff-filter`; "" for all kinds. The list of
+    each commit has, for each changed file, its line of `git diff-tree --raw`, followed by its path.
     """
     chosen = (f"--diff-filter={kinds}",) if kinds else ()
     said = git.run(
@@ -179,13 +190,16 @@ def raw_changes(git: Git, tip: str, count: int, pathspecs: Iterable[str], kinds:
         if line.startswith("\x01"):
             found.append((Oid(line[1:]), []))
         elif line.startswith(":"):
-            # a path can contain any character, so it is not parsed by lines
+            # The path is the next word. It is not parsed with the line, because it can contain any character.
             found[-1][1].extend((line, next(words, "")))
     return found
 
 
 def changed_files(git: Git, tip: Oid, *, without: Oid | None = None) -> list[tuple[Oid, list[str]]]:
-    """Return *tip* and its first parents, each with the paths that it changed, leaving out the history of *without*."""
+    """Return *tip* and its chain of first parents, each commit with the paths that it changed.
+
+    Leaves out the commits in the history of the commit *without*.
+    """
     options = ("--first-parent", "-m", "--name-only", "--no-renames", "-z", "--format=%x01%H")
     said = git.run("log", *options, tip, *([f"^{without}"] if without else []), "--").decode("utf-8", "surrogateescape")
     blocks = ([part.strip("\n") for part in block.split("\0") if part.strip("\n")] for block in said.split("\x01")[1:])
@@ -193,20 +207,26 @@ def changed_files(git: Git, tip: Oid, *, without: Oid | None = None) -> list[tup
 
 
 def commit_adding(git: Git, tip: Oid, path: str) -> list[Oid]:
-    """Return the newest first parent of *tip* that added the file *path*, followed by its parents, or []."""
+    """Return the newest commit on the chain of first parents of *tip* that added the file *path*, or [].
+
+    The parents of this commit follow it in the list.
+    """
     asked = ("log", "-1", "--first-parent", "-m", "--diff-filter=A", "--format=%H %P", tip, "--", path)
     return [Oid(id) for line in git.lines(*asked) for id in line.split()]
 
 
 def trailer_values(git: Git, tip: Oid, base: Oid, key: str) -> dict[Oid, list[str]]:
-    """Map the first parents of *tip* that are not in the history of *base* to the values of their trailer *key*."""
+    """Map the commits on the chain of first parents of *tip* to the values of their trailer *key*, newest first.
+
+    Leaves out the commits in the history of *base*.
+    """
     form = f"--format=%H %(trailers:key={key},valueonly,separator=%x20)"
     lines = (line.split() for line in git.lines("log", "--first-parent", form, tip, f"^{base}"))
     return {Oid(commit): values for commit, *values in lines}
 
 
 def read_edge(common_dir: Path) -> frozenset[Oid]:
-    """Return the commits in the file `shallow`, where a shallow clone ends: git hides their parents."""
+    """Return the commits in git's file `shallow`: the oldest commits of a shallow clone, whose parents git hides."""
     try:
         text = (common_dir / "shallow").read_text(encoding="ascii")
     except OSError:

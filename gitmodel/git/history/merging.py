@@ -25,7 +25,8 @@ _AS_HOSTS_DO = (
 def merged_tree(git: Git, reader: ObjectReader, base: Oid, head: Oid) -> tuple[Oid | None, list[str]]:
     """Return the tree of a merge of *head* into *base*, and the paths that conflict.
 
-    The tree is None if there are conflicts and git is older than 2.38.
+    If there are conflicts, git 2.38 or newer gives a tree in which the files have conflict markers, and an older git
+    gives None.
     """
     shared = merge_base(git, base, head)
     if shared == base:
@@ -59,12 +60,15 @@ def merge_by_files(git: Git, reader: ObjectReader, shared: Oid, ours: Oid, their
         lines = _index_info((path, entry) for path, entry in merged.items() if entry is not None)
         git.run("update-index", "-z", "--index-info", input=lines)
         (tree,) = git.oids("write-tree")
-    reader.close()  # the running process may not see the new objects
+    reader.close()  # its running git process may not see the new objects
     return tree, []
 
 
 def _merge_file(git: Git, folder: Path, sides: dict[str, tuple[str, str]]) -> tuple[str, str] | None:
-    """Return mode and blob of one file merged line by line, or None for a conflict."""
+    """Merge one file line by line. Return its mode and the id of its blob, or None if there is a conflict.
+
+    *sides* has mode and blob id of the common ancestor ("1"), of our file ("2") and of their file ("3").
+    """
     modes = {mode for mode, _ in sides.values()}
     if not {"1", "2", "3"} <= sides.keys() or len(modes) > 1 or not modes <= {*_FILE_MODES}:
         return None

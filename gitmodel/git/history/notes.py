@@ -9,9 +9,11 @@ from gitmodel.git.running.process import Git
 
 
 def write_notes(git: Git, ref: str, texts: Mapping[Oid, str], author: str, message: str) -> None:
-    """Replace all notes of *ref* by *texts*, a text for each commit. *author* is `Name <email> seconds zone`.
+    """Replace all notes in *ref* by *texts*, one text for each commit, with a new commit of *ref*.
 
-    The same texts, author and message give the same commit.
+    *author* is `Name <email> seconds zone`, and *message* is the message of the new commit.
+
+    The same texts, author and message give the same commit id.
     """
     said = message.encode()
     stream = [b"feature done\ncommit %s\n" % ref.encode()]

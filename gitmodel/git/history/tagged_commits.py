@@ -1,4 +1,4 @@
-"""The tags of a repository with their commits, times and authors, and the files of a commit."""
+"""Listing the tags of a repository with their commits, times and authors, and reading the files of a commit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ _MISSING = 128
 
 
 class TaggedCommit(NamedTuple):
-    """A tag and the commit that it names. Time and author are those of an annotated tag, or else of the commit."""
+    """A tag and the commit that it names.
+
+    Time and author are those of the tag if it is annotated, else of the commit.
+    """
 
     tag: str
     commit: str
@@ -21,20 +24,23 @@ class TaggedCommit(NamedTuple):
 
 
 def list_tags(git: Git) -> list[TaggedCommit]:
-    """Return all tags, by name."""
+    """Return all tags that name a commit, sorted by name."""
     found = []
     for line in git.lines("for-each-ref", f"--format={_FORMAT}", "refs/tags"):
         tag, own, target, time, author = line.split("\0")
-        if time:  # otherwise the tag names a tree or a file
+        if time:  # a tag without a time names a tree or a file
             found.append(TaggedCommit(tag, target or own, datetime.fromtimestamp(int(time), timezone.utc), author))
     return found
 
 
 def read_file_at(git: Git, commit: str, path: str) -> bytes | None:
-    """Return the content of the file *path* of *commit*, or None if the commit has no such file."""
+    """Return the content of the file *path* of *commit*; None if it is empty or the commit has no such file."""
     return git.run("cat-file", "blob", f"{commit}:{path}", answers=(0, _MISSING)) or None
 
 
 def pack_files_at(git: Git, commit: str, path: str) -> bytes:
-    """Return the file or folder *path* of *commit* as a tar archive. Raises a GitModelError if it does not exist."""
+    """Return the file or folder *path* of *commit* as a tar archive.
+
+    Raises a GitModelError if the path does not exist.
+    """
     return git.run("archive", "--format=tar", commit, "--", path)

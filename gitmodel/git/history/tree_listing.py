@@ -29,9 +29,9 @@ def list_files(git: Git, commit: Oid) -> list[ListedFile]:
 
 
 def list_changed_files(git: Git, old: Oid, new: Oid) -> list[ListedFile]:
-    """Return the files of *new* that differ from *old* or that *old* does not have."""
+    """Return the files of the commit *new* that the commit *old* does not have or has with other content."""
     said = git.run("diff-tree", "-r", "--raw", "--no-renames", "-z", old, new).decode("utf-8", "surrogateescape")
     words = said.split("\0")
-    # ":<old mode> <new mode> <old id> <new id> <status>", then the path
+    # git prints ":<old mode> <new mode> <old id> <new id> <status>" and then the path, each ended by NUL.
     found = ((facts.split(" "), path) for facts, path in zip(words[0::2], words[1::2], strict=False))
     return [ListedFile(facts[1], Oid(facts[3]), path) for facts, path in found if facts[3] != NO_OBJECT]

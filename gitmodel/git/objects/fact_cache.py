@@ -1,4 +1,4 @@
-"""Facts about git objects that are expensive to find, cached on disk by object id."""
+"""A cache on disk of facts about git objects that take long to find, by object id."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _LONGEST = 1 << 20
 
 
 class FactCache:
-    """A file of lines `<kind> <object id> <value> <checksum>`.
+    """A file of facts about git objects, in lines `<kind> <object id> <value> <checksum>`.
 
     If several lines have the same kind and id, the last one counts. The file can be deleted at any time. The cache is
-    never outdated, because objects do not change. It skips damaged and foreign lines, which do not match their
-    checksums. If it cannot write the file, it keeps nothing. It empties a file of more than *longest* bytes before it
-    writes the next line.
+    never outdated, because objects do not change. It skips lines that do not match their checksums, such as damaged
+    lines. If the file cannot be written, new facts are only in memory. If the file has more than *longest* bytes, the
+    next write empties it first.
     """
 
     def __init__(self, path: Path, *, longest: int = _LONGEST) -> None:
@@ -31,11 +31,11 @@ class FactCache:
         self._read: dict[str, str] | None = None
 
     def get(self, kind: str, id: str) -> str | None:
-        """Return the value under *kind* and *id* (hexadecimal digits); None if there is none."""
+        """Return the cached fact *kind* about the object *id*, as hexadecimal digits, or None."""
         return self._lines().get(f"{kind} {id}")
 
     def get_oid(self, kind: str, id: str) -> Oid | None:
-        """Return the object id under *kind* and *id*; None if there is none."""
+        """Return the cached fact *kind* about the object *id*, if this fact is an object id itself, or None."""
         return cast("Oid | None", self.get(kind, id))
 
     def put(self, kind: str, id: str, value: str) -> None:

@@ -1,4 +1,4 @@
-"""Writing loose objects, and flushing them to disk before a ref names them."""
+"""Writing loose objects and flushing them to disk, so that a later ref never names an object that is not on disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gitmodel.git.objects.object_formats import NewObject
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-# Threads flush at the same time, so that the file system writes its journal once for all of them.
+# The number of threads that flush files at the same time, so that the file system writes its journal once for them.
 _FLUSHERS = 7
 _CAN_START_WRITING = hasattr(os, "posix_fadvise")  # macOS lacks it
 # Attempts to move a file into a new folder, which `git gc` may delete while it is empty. No pauses are needed.
@@ -24,7 +24,7 @@ _FOLDER_ATTEMPTS = 10
 
 
 class LooseObjects:
-    """Writes new objects into a repository's object folder (in a hook of a server, into the quarantine folder)."""
+    """Writes new objects into the object folder *folder* (in a hook of a server, this is git's quarantine folder)."""
 
     def __init__(self, folder: Path, shared: str) -> None:
         self._folder = os.fspath(folder)  # as text, because joining a `Path` takes as long as writing a small file
@@ -63,7 +63,7 @@ class LooseObjects:
 
     def _begin(self, final: str, data: bytes) -> tuple[int, str, str]:
         # All temporary files are in one folder: the file system flushes them in half the time that it needs for files
-        # in the folders of the objects. `git gc` deletes files of this name that a killed writer left.
+        # in the folders of the objects. `git gc` deletes files with names like this one that a killed writer left.
         temporary = f"{self._folder}/tmp_obj_{os.urandom(8).hex()}"
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | RAW, 0o444)
         try:
@@ -80,7 +80,7 @@ class LooseObjects:
 
     def _place(self, temporary: str, final: str) -> None:
         for _ in range(_FOLDER_ATTEMPTS):
-            # The folder may not exist. While it is empty, `git gc` may delete it again.
+            # The folder of the object may not exist yet, and `git gc` may delete it again while it is empty.
             with suppress(FileNotFoundError):
                 os.replace(temporary, final)
                 return
@@ -93,13 +93,13 @@ class LooseObjects:
             for descriptor in descriptors:
                 os.fsync(descriptor)
             return
-        if self._flushers is None or self._owner != os.getpid():  # a forked process does not have the threads
+        if self._flushers is None or self._owner != os.getpid():  # a forked process has no threads of its parent
             from concurrent.futures import ThreadPoolExecutor  # imported here: only writers need it, and it costs 5 ms
 
             self._flushers = ThreadPoolExecutor(_FLUSHERS, thread_name_prefix="gitmodel-fsync")
             self._owner = os.getpid()
         for descriptor in descriptors if _CAN_START_WRITING else ():
-            # Linux then starts to write the file in the background, while gitmodel writes the next file.
+            # This makes Linux start to write the file to disk in the background, before `fsync` waits for it.
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         others = [self._flushers.submit(os.fsync, descriptor) for descriptor in descriptors[1:]]
         try:
@@ -115,7 +115,10 @@ def _unlink(path: str) -> None:
 
 
 def _refreshed(path: str) -> bool:
-    """Return True if the object exists; refresh its timestamp, as git does, so that a running gc keeps it."""
+    """Refresh the timestamp of the object file *path*, so that a running gc keeps it.
+
+    Return False if the caller must write the object.
+    """
     try:
         os.utime(path)
     except FileNotFoundError:

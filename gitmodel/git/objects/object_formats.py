@@ -44,7 +44,7 @@ class Commit(Frozen):
 
     @property
     def parent(self) -> Oid | None:
-        """The first parent; None for a first commit."""
+        """The first parent; None if the commit has no parent."""
         return self.parents[0] if self.parents else None
 
 
@@ -76,7 +76,7 @@ class NewObject(Frozen):
 
 
 def parse_tree(data: bytes) -> dict[str, Entry]:
-    """Return the entries of a tree, in the order of the tree. Bytes of names that are not UTF-8 become surrogates."""
+    """Return the entries of a tree, in the order of the tree. Bytes that are not UTF-8 become surrogates."""
     entries = {}
     position = 0
     while entry := _TREE_ENTRY.match(data, position):
@@ -94,10 +94,10 @@ def format_tree(entries: Mapping[str, Entry]) -> bytes:
     return b"".join(line for _, line in sorted(map(_tree_line, entries.keys(), entries.values())))
 
 
-# A writer formats the same folder again and again, with one changed entry each time.
+# Cached, because a writer formats the same folder many times, with one changed entry each time.
 @lru_cache(1 << 12)
 def _tree_line(name: str, entry: Entry) -> tuple[bytes, bytes]:
-    """Return the place of an entry in git's order, and its bytes in a tree."""
+    """Return the key by which git sorts an entry of a tree, and the bytes of the entry in the tree."""
     raw = name.encode("utf-8", "surrogateescape")
     line = b"%s %s\0%s" % (entry.mode.encode(), raw, bytes.fromhex(entry.id))
     return raw + b"/" if entry.mode == FOLDER else raw, line
@@ -124,12 +124,12 @@ def parse_tag(data: bytes) -> Tag:
 
 
 def format_tag(target: Oid, name: str, tagger: str, message: str) -> bytes:
-    """Return the bytes of an annotated tag of a commit."""
+    """Return the bytes of an annotated tag *name* of the commit *target*."""
     return f"object {target}\ntype commit\ntag {name}\ntagger {tagger}\n\n{message}".encode()
 
 
 def format_pack(objects: Iterable[NewObject]) -> bytes:
-    """Return the bytes of a pack with each of *objects* once, and none as a difference (`git help gitformat-pack`)."""
+    """Return the bytes of a pack (`git help gitformat-pack`) with each of *objects* once, and none as a delta."""
     distinct = {new.id: new for new in objects}
     packed = b"".join(_packed_head(new) + zlib.compress(new.data, 1) for new in distinct.values())
     pack = b"PACK" + struct.pack(">II", 2, len(distinct)) + packed
@@ -143,7 +143,10 @@ def _sha1(data: bytes) -> bytes:
 
 
 def _packed_head(new: NewObject) -> bytes:
-    """Return the header of an object in a pack: type and size, in bytes of seven bits (four of size in the first)."""
+    """Return the header of an object in a pack: its type and size.
+
+    Each byte has seven bits of data. The first has three bits of the type and four of the size.
+    """
     size = len(new.data)
     head = [_PACK_TYPES[new.type] << 4 | size & 0xF]
     size >>= 4

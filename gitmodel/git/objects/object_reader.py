@@ -17,12 +17,12 @@ from gitmodel.git.refs.ref_commands import read_ref_file
 from gitmodel.git.running.failures import DAMAGED, GitError
 from gitmodel.git.running.process import Git
 
-# gitmodel sends at most this many ids before it reads git's answers. `get_soon` and the next call can each send 500:
-# 1,000 ids of 41 bytes fit into a pipe (64 KiB).
+# gitmodel sends at most this many ids before it reads git's answers. `get_soon` and the next call can each send this
+# many: 1,000 ids of 41 bytes fit into a pipe of 64 KiB, so that gitmodel and git do not wait for each other.
 _WINDOW = 500
-# git prepares answers in advance as long as they fit into the pipe.
+# The size of the pipe for git's answers. git writes answers in advance until the pipe is full.
 _PIPE = 1 << 20
-_MOST_KNOWN = 100  # refs whose objects are kept in memory
+_MOST_KNOWN = 100  # the number of refs whose objects are kept in memory
 
 
 class GitObject(NamedTuple):
@@ -34,7 +34,7 @@ class GitObject(NamedTuple):
 
 
 class ObjectReader:
-    """One `git cat-file --batch`, which returns objects by id, and the current objects of refs."""
+    """Reads objects by id, and the current objects of refs, through one `git cat-file --batch`."""
 
     def __init__(self, git: Git) -> None:
         self._git = git
@@ -43,14 +43,14 @@ class ObjectReader:
         self._owner = 0
         self._packed: tuple[int, int, int] | None = None
         self._asked: Sequence[str] = []
-        # The last results of `resolve`, by ref.
+        # The last results of `resolve`, with the ref as the key.
         self._known: dict[str, GitObject | None] = {}
         self._newest: GitObject | None = None
 
     def resolve(self, ref: str) -> GitObject | None:
         """Return the current object of *ref* (a full ref name), or None if the ref does not exist.
 
-        Does not ask git again while the files of the repository show that *ref* has not moved.
+        Returns the last answer without asking git if the files of the repository show that *ref* has not moved since.
         """
         with self._lock:
             if self._is_unmoved(ref):
@@ -70,15 +70,15 @@ class ObjectReader:
     def resolve_many(self, refs: list[str]) -> list[GitObject | None]:
         """Resolve each of *refs* as `resolve` does, in one request to git."""
         for ref in refs:
-            # This event tells the cache of steps that a step reads the registry. Such a step always runs.
+            # The cache of steps listens to this event, because it must not skip a step that reads the registry.
             sys.audit("gitmodel.read", ref)
         # No name of a ref has a control character (`git help check-ref-format`), and a line feed would end the request.
         asked = [ref for ref in refs if ref.isprintable()]
         with self._lock:
             packed = self._signature()
             if packed != self._packed:
-                # git compares the times of packed-refs in whole seconds, so a running git may miss a change. A new
-                # process reads the changed file.
+                # git compares the times of packed-refs in whole seconds, so the running git may miss this change. A new
+                # git process, which the next request starts, reads the changed file.
                 self.close()
                 self._packed = packed
                 self._known = {ref: known for ref, known in self._known.items() if known is not None}
@@ -94,7 +94,8 @@ class ObjectReader:
     def get(self, id: Oid, *, limit: int | None = None) -> GitObject:
         """Return the object *id*. Raises Invalid if the object is missing, damaged or longer than *limit* bytes."""
         newest = self._newest
-        if newest is not None and newest.id == id and limit is None:  # in most cases the commit of the branch
+        # Saves a request for the object that `resolve` returned last.
+        if newest is not None and newest.id == id and limit is None:
             return newest
         found = next(iter(self.get_many([id], limit=limit)))
         if isinstance(found, Invalid):
@@ -102,13 +103,19 @@ class ObjectReader:
         return found
 
     def get_many(self, ids: Iterable[Oid], *, limit: int | None = None) -> Iterator[GitObject | Invalid]:
-        """Return the objects *ids* in order, and an error in place of each object that is missing or too large."""
+        """Return the objects *ids* in order.
+
+        Returns an error in place of an object that is missing, damaged or longer than *limit* bytes.
+        """
         left = iter(ids)
         while batch := list(islice(left, _WINDOW)):
             yield from self._get_batch(batch, limit)
 
     def get_soon(self, ids: Iterable[Oid]) -> None:
-        """Make git start to read objects that `get_many` will probably read next. Any other call may follow."""
+        """Make git start to read the objects *ids*, because the caller will probably read them next with `get_many`.
+
+        The next call may also be another one: it then skips these answers.
+        """
         wanted = list(islice(ids, _WINDOW))
         with self._lock:
             if not wanted or self._asked:
@@ -129,7 +136,7 @@ class ObjectReader:
         return self._process is not None
 
     def close(self) -> None:
-        """End the process, if it runs."""
+        """End the git process, if it runs. The next request starts another one."""
         with self._lock:
             process, self._process = self._process, None
             self._asked = []
@@ -148,9 +155,9 @@ class ObjectReader:
             process.wait()
 
     def _is_unmoved(self, ref: str) -> bool:
-        """Return True if git would give the same answer for *ref* as the last time.
+        """Return True if git would give the same answer for *ref* as at the last `resolve`.
 
-        git reads the file of a ref, and packed-refs only if there is no file. This method looks at packed-refs last,
+        git reads the file of a ref, and packed-refs only if there is no file. This method does so in the same order,
         because git writes a ref to packed-refs before it deletes the file.
         """
         common = os.fspath(self._git.common_dir)
@@ -159,11 +166,12 @@ class ObjectReader:
         known = self._known[ref]
         try:
             held = read_ref_file(common, ref)
-        except (OSError, ValueError):  # a file that cannot be read, or a name that cannot be a path
+        except (OSError, ValueError):  # the file cannot be read, or the name of the ref cannot be a path
             return False
         if known is not None:
             return held == known.id.encode()
-        # With the format `reftable`, refs have no files (`git help init`).
+        # The ref did not exist. With the format `reftable` (`git help init`), refs have no files that could show a new
+        # ref.
         return not held and not os.path.exists(f"{common}/reftable") and self._signature() == self._packed
 
     def _get_batch(self, ids: list[Oid], limit: int | None) -> list[GitObject | Invalid]:
@@ -191,7 +199,7 @@ class ObjectReader:
                     answered += 1
                     yield self._answer(request, stdout, limit)
                     if self._process is None:
-                        break  # git exits at a damaged object; a new process reads the rest
+                        break  # git exits at a damaged object; the next round starts a new process
                 left, sent = left[answered:], False
         except (OSError, ValueError) as error:
             self.close()
@@ -240,14 +248,15 @@ class ObjectReader:
     def _unreadable(self, id: str) -> Invalid:
         self._git.check_settings()
         said = f"git cannot read object {id}"
-        # The packs of a clone made with --filter have such a file (`git help partial-clone`).
+        # Only the packs of a partial clone, made with `git clone --filter`, have a file `.promisor` (`git help
+        # partial-clone`).
         if any((self._git.common_dir / "objects" / "pack").glob("*.promisor")):
             hint = "check that the remote of this partial clone can be reached, or fetch all objects with"
             return Invalid(f"{said}, and cannot fetch it", hint=f"{hint} `git fetch --refetch --no-filter`")
         return Invalid(said, hint=DAMAGED)
 
     def _signature(self) -> tuple[int, int, int] | None:
-        """Return values that change when git writes packed-refs; None if there is no such file."""
+        """Return values that differ after git has written packed-refs; None if there is no such file."""
         try:
             found = os.stat(f"{self._git.common_dir}/packed-refs")
         except OSError:

@@ -1,6 +1,6 @@
-"""The files of a partial clone, which has their names, but not their contents.
+"""The files of a partial clone, which has the names of files, but not their contents.
 
-gitmodel fetches contents when somebody reads them, many at once.
+gitmodel fetches contents when a caller reads them, many in one request.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from gitmodel.git.objects.object_reader import ObjectReader
 from gitmodel.git.objects.trees import CommitFiles, Trees
 from gitmodel.git.running.process import Git
 
-# gitmodel fetches a folder of at most this many files whole, because a caller that reads one file will probably read
-# others. It fetches all versions of a model for a caller that reads more than this many of them.
+# If a folder has at most this many files, gitmodel fetches all of them together with the first, because a caller that
+# reads one file will probably read others. If a caller reads more than this many files of versions at once, gitmodel
+# fetches those of all versions of the same models.
 _FEW = 60
 
 
 class PartialCloneTrees(Trees):
     """`Trees` of a repository that was fetched without the contents of files.
 
-    With *lacks_folders*, the repository may also lack the contents of folders. gitmodel fetches many missing objects
-    together. git itself would fetch each one separately, with a process and one or two round trips.
+    If *lacks_folders* is True, the repository may also lack the trees of folders. *fetch* fetches the objects with the
+    given ids in one request. git itself would fetch each missing object separately, with a process and one or two round
+    trips.
     """
 
     def __init__(
@@ -62,12 +64,12 @@ class PartialCloneTrees(Trees):
         return PartialCloneFiles(self, root)
 
     def ensure(self, ids: Iterable[Oid]) -> None:
-        """Fetch the missing objects among *ids* at once. Raises Unreachable."""
+        """Fetch those of the objects *ids* that the repository lacks, in one request. Raises Unreachable."""
         cached = (self._blobs, self._trees)
         missing = [id for id in dict.fromkeys(ids) if id not in self._here and not any(id in found for found in cached)]
         if not missing:
             return
-        # Listed again, because other processes also fetch into this repository.
+        # The objects of the repository are listed again, because other processes also fetch into this repository.
         self._here = self._list()
         missing = [id for id in missing if id not in self._here]
         if missing:
@@ -75,15 +77,15 @@ class PartialCloneTrees(Trees):
             self._here |= frozenset(missing)
 
     def has_blob(self, id: Oid) -> bool:
-        """Return True if this object knows that the repository has the blob *id*."""
+        """Return True if the blob *id* need not be fetched. False can also mean that nobody has checked yet."""
         return id in self._here or id in self._blobs
 
     def has_tree(self, id: Oid) -> bool:
-        """Return True if this object knows that the repository has the tree *id*."""
+        """Return True if the tree *id* need not be fetched. False can also mean that nobody has checked yet."""
         return not self._lacks_folders or id in self._here or id in self._trees
 
     def forget(self) -> None:
-        """Forget which files were fetched. Called after the repository was created again."""
+        """Forget which objects the repository has. Called after a damaged repository was deleted and created again."""
         self._here = frozenset()
 
     def _list(self) -> frozenset[Oid]:
@@ -92,7 +94,10 @@ class PartialCloneTrees(Trees):
 
 
 class PartialCloneFiles(CommitFiles):
-    """The files of one commit. Files that are read together are fetched in one request."""
+    """The files of one commit in a partial clone.
+
+    Missing files that a caller reads together are fetched in one request.
+    """
 
     def __init__(self, trees: PartialCloneTrees, root: Oid | None) -> None:
         super().__init__(trees, root)
@@ -115,7 +120,10 @@ class PartialCloneFiles(CommitFiles):
         return super().load_blobs(found, kind, newer=newer)
 
     def ensure(self, wanted: Iterable[str]) -> None:
-        """Fetch the missing files at the paths *wanted*, and the missing folders on the way, each level at once."""
+        """Fetch the files at the paths *wanted*, and the trees of the folders above them, as far as they are missing.
+
+        Takes one request for all missing objects of a level of folders.
+        """
         left = list(wanted)
         while left:
             found = [(path, *self._farthest(path)) for path in left]
@@ -123,7 +131,7 @@ class PartialCloneFiles(CommitFiles):
             left = [path for path, _, is_file in found if not is_file]
 
     def _ensure_folder_of(self, path: str) -> None:
-        """Fetch the file at *path* if it is missing, with the other files of its folder if they are few."""
+        """Fetch the file at *path* if it is missing, together with the other files of its folder if these are few."""
         entry = self.entry(path)
         if self.root is None or entry is None or self._lazy_trees.has_blob(entry.id):
             return
@@ -144,7 +152,7 @@ class PartialCloneFiles(CommitFiles):
             yield from (path for path, _ in self.walk(f"{folder}/versions"))
 
     def _farthest(self, path: str) -> tuple[Oid | None, bool]:
-        """Return the id of the file at *path* and True, or of a missing folder on the way and False.
+        """Return the id of the file at *path* and True, or the id of a missing folder above it and False.
 
         The id is None if there is no such file.
         """
@@ -154,7 +162,7 @@ class PartialCloneFiles(CommitFiles):
                 return at, at is None
             try:
                 entry = self._lazy_trees.tree(at).get(name)
-            except Invalid:  # reading the file reports the error
+            except Invalid:  # the caller gets this error when it reads the file
                 return None, True
             at = entry.id if entry else None
         return at, True

@@ -17,20 +17,20 @@ from gitmodel.git.objects.object_formats import FILE, FILE_MODES, FOLDER, Entry,
 from gitmodel.git.objects.object_reader import GitObject, ObjectReader
 
 _HINT = "run `git model check` to see everything that is wrong with the registry"
-_DEEPEST = 32  # folders; records are 6 deep, files of the git host may be deeper
-# Sizes of the caches. Cached values are never outdated, because object ids are their keys.
+_DEEPEST = 32  # levels of folders; records are at most 6 deep, files of the git host may be deeper
+# The numbers of entries of the caches. Cached values are never outdated, because object ids are their keys.
 _TREES_KEPT = 2_000
 _RECORDS_KEPT = 12_000
 _BLOBS_KEPT = 2_000
 _FOLDERS_KEPT = 2_000
 _SHORT = 1_024  # bytes; longer blobs are not cached
 _BATCH = 500
-# All requests of a batch must fit into a pipe. A request with a path is longer than a request with an id.
+# All requests of a batch must fit into a pipe. These batches are smaller, because their requests contain paths.
 _NAMED_BATCH = 100
 
 
 class BoundedCache(OrderedDict[Any, Any]):
-    """A cache of limited size that drops its oldest entries first; `recall` makes an entry the newest."""
+    """A cache of at most *kept* entries that drops its oldest entry first; `recall` makes an entry the newest."""
 
     def __init__(self, kept: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class BoundedCache(OrderedDict[Any, Any]):
 
 
 class Trees:
-    """Trees and decoded records by object id, for all commits of one repository."""
+    """A reader of trees and records by object id, with caches, for all commits of one repository."""
 
     def __init__(self, reader: ObjectReader, facts: FactCache) -> None:
         self.reader = reader
@@ -62,7 +62,7 @@ class Trees:
         self._folders = BoundedCache(_FOLDERS_KEPT)
 
     def tree(self, id: Oid) -> Mapping[str, Entry]:
-        """Return the entries of the tree *id*."""
+        """Return the entries of the tree *id* by name."""
         found: Mapping[str, Entry] | None = self._trees.recall(id)
         return self._parsed(self.reader.get(id)) if found is None else found
 
@@ -86,12 +86,12 @@ class Trees:
         return found
 
     def entry(self, root: Oid, path: str) -> Entry | None:
-        """Return the entry at *path* below the tree *root*, or None."""
+        """Return the entry at *path* below the tree *root*, or None if the path does not exist."""
         folder, _, name = path.rpartition("/")
         return self.folder(root, folder).get(name)
 
     def folder(self, root: Oid, path: str) -> Mapping[str, Entry]:
-        """Return the entries of the folder at *path* ("": the top) in the tree *root*; {} if it is no folder."""
+        """Return the entries of the folder at *path* ("": the top) in the tree *root*; {} if *path* is no folder."""
         if not path:
             return self.tree(root)
         key = (root, path)
@@ -103,7 +103,7 @@ class Trees:
         return found
 
     def read_folders(self, found: Iterable[tuple[Oid, str]]) -> None:
-        """Read folders into the cache, each given by a tree and its path below it, in few requests to git.
+        """Read folders into the cache, in few requests to git. *found* has a top tree and a path for each folder.
 
         git follows the path, so that gitmodel does not parse large folders on the way. Ignores errors and missing
         folders: the later call that needs a folder raises them.
@@ -121,7 +121,11 @@ class Trees:
         return (root, path) in self._folders
 
     def decoded(self, id: Oid, data: bytes | None, path: str, kind: type[R], newer: bool) -> R:
-        """Return the record in the blob *id*. *data* is the content of the blob, if it was read already."""
+        """Return the record of the type *kind* in the blob *id*, from the cache or by decoding *data*, and cache it.
+
+        *data* is the content of the blob; if it is None, this method reads the blob. *path* is only for error messages.
+        *newer* keeps keys that this gitmodel does not know.
+        """
         key = (id, kind, newer)
         record: R | None = self._records.get(key)
         if record is None:
@@ -131,12 +135,15 @@ class Trees:
         return record
 
     def remembered(self, id: Oid, kind: type[R], newer: bool) -> R | None:
-        """Return the record in the blob *id* if it is cached, else None."""
+        """Return the decoded record of the blob *id* if it is cached, else None."""
         found: R | None = self._records.get((id, kind, newer))
         return found
 
     def blob(self, id: Oid, path: str) -> bytes:
-        """Return the bytes of the blob *id*. Raises Invalid for a blob that is longer than a record may be."""
+        """Return the bytes of the blob *id*.
+
+        Raises Invalid, which names *path*, for a blob longer than a record may be.
+        """
         found: bytes | None = self._blobs.get(id)
         if found is None:
             try:
@@ -152,11 +159,11 @@ class Trees:
         return CommitFiles(self, root)
 
     def forget_records(self) -> None:
-        """Drop the cached records."""
+        """Drop the decoded records from the cache."""
         self._records.clear()
 
     def remember_tree(self, id: Oid, entries: Mapping[str, Entry]) -> None:
-        """Cache a new tree, so that the next change need not read it."""
+        """Cache the *entries* of the new tree *id*, so that the next change need not read the tree."""
         self._trees.remember(id, entries)
 
 
@@ -181,7 +188,10 @@ class CommitFiles:
     def load_blobs(
         self, found: Iterable[tuple[str, Oid | None]], kind: type[R], *, newer: bool
     ) -> Iterator[R | Invalid]:
-        """Yield the record at each path, as `load_many` does. Reads no tree for a path whose blob is given."""
+        """Yield the record at each path, as `load_many` does. *found* has each path with the id of its blob.
+
+        If the id is None, this method finds it in the tree of the folder.
+        """
         left = iter(found)
         batch = self._entries(islice(left, _BATCH))
         while batch:
@@ -196,11 +206,11 @@ class CommitFiles:
         return tuple(self.entries(folder))
 
     def entries(self, folder: str) -> Mapping[str, Entry]:
-        """Return the entries of *folder* by name; {} if there is no such folder."""
+        """Return the entries of the folder at the path *folder* by name; {} if there is no such folder."""
         return self.trees.folder(self.root, folder) if self.root else {}
 
     def read_ahead(self, folders: Iterable[str]) -> None:
-        """Read the trees of *folders* into the cache, in one request.
+        """Read the trees of the folders at the paths *folders* into the cache, in one request.
 
         The parents of *folders* should already be cached. Ignores errors: the later call that needs a tree raises them.
         """
@@ -225,7 +235,7 @@ class CommitFiles:
         """Yield every path that is not a folder, with its entry, in git's order.
 
         For a folder that git cannot read, yields an error instead of its files. For a folder that is too deep for
-        records or that *into* excludes, yields the folder itself.
+        records, or for whose path *into* returns False, yields the folder itself. *depth* is the level of *folder*.
         """
         if not self.root:
             return
@@ -248,7 +258,7 @@ class CommitFiles:
         found = list(found)
         folders = dict.fromkeys(path.rpartition("/")[0] for path, blob in found if blob is None)
         if len(folders) > 1 and not all(map(self._is_cached, folders)):
-            with suppress(Invalid):  # reading a path in the damaged folder reports the error
+            with suppress(Invalid):  # a later read of a path in the damaged folder raises the error
                 self.read_ahead(folders)
         entries: list[tuple[str, Entry | Invalid | None]] = []
         for path, blob in found:
@@ -262,7 +272,7 @@ class CommitFiles:
         return self.root is not None and self.trees.has_folder(self.root, folder)
 
     def _unread(self, batch: list[tuple[str, Entry | Invalid | None]], kind: type[R], newer: bool) -> list[Oid]:
-        """Return the ids of the records in *batch* that are not cached, without duplicates."""
+        """Return the ids of the blobs in *batch* whose decoded records are not cached, without duplicates."""
         ids = dict.fromkeys(entry.id for _, entry in batch if isinstance(entry, Entry))
         return [id for id in ids if self.trees.remembered(id, kind, newer) is None]
 
@@ -297,7 +307,10 @@ class CommitFiles:
 
 
 def changed_tree(trees: Trees, root: Oid | None, files: Mapping[str, bytes | None]) -> tuple[Oid, list[NewObject]]:
-    """Return the id of the tree *root* with *files* in it (None: deleted), and the objects to write for it."""
+    """Return the id of the tree that results from *root* with *files*, and the new objects that the caller must write.
+
+    *files* maps paths to new contents; None deletes the file.
+    """
     new: list[NewObject] = []
     below: dict[str, Any] = {}
     for path, data in files.items():
@@ -310,9 +323,9 @@ def changed_tree(trees: Trees, root: Oid | None, files: Mapping[str, bytes | Non
 
 
 def _changed(trees: Trees, id: Oid | None, below: Mapping[str, Any], new: list[NewObject]) -> Oid | None:
-    """Return the id of the tree *id* with the changes *below* it, and add the new trees to *new*.
+    """Return the id of the tree that results from the tree *id* with the changes *below*; None if that tree is empty.
 
-    Returns None if the changed tree is empty.
+    *below* maps names to new contents (None: delete), or to such a mapping for a folder. Adds the new objects to *new*.
     """
     entries = dict(trees.tree(id)) if id else {}
     for name, data in below.items():
@@ -330,7 +343,7 @@ def _changed(trees: Trees, id: Oid | None, below: Mapping[str, Any], new: list[N
             entries.pop(name, None)
         else:
             entries[name] = entry
-    # git has no empty folders.
+    # A tree in git has no empty folders, so the caller removes the entry of an empty one.
     return _written(trees, entries, new) if entries else None
 
 

@@ -13,7 +13,10 @@ _LONGEST_REF_FILE = 1 << 12
 
 
 def read_ref_file(common_dir: str, ref: str) -> bytes:
-    """Return what the file of *ref* contains, without the line feed; b"" if the ref has no file of its own."""
+    """Return the content of the file of *ref* in *common_dir*, without the line feed; b"" if *ref* has no file.
+
+    A ref without a file can be in packed-refs.
+    """
     try:
         descriptor = os.open(f"{common_dir}/{ref}", os.O_RDONLY | NONBLOCK | RAW)
     except (FileNotFoundError, NotADirectoryError):
@@ -27,9 +30,9 @@ def read_ref_file(common_dir: str, ref: str) -> bytes:
 
 
 def list_refs(git: Git, *patterns: str, without: Oid | None = None) -> dict[str, Oid]:
-    """Map the refs that *patterns* name (`git help for-each-ref`) to the objects that they point at.
+    """Map the names of the refs that match *patterns* (`git help for-each-ref`) to the ids of their objects.
 
-    Refs to commits in the history of the commit *without* are left out.
+    Leaves out refs to commits in the history of the commit *without*.
     """
     left_out = [f"--no-merged={without}"] if without else []
     lines = git.lines("for-each-ref", "--format=%(objectname) %(refname)", *left_out, *patterns)
@@ -37,36 +40,36 @@ def list_refs(git: Git, *patterns: str, without: Oid | None = None) -> dict[str,
 
 
 def list_branches(git: Git, *patterns: str) -> dict[str, Oid]:
-    """Map the refs that *patterns* name and that point at a commit to that commit."""
+    """Map those refs that match *patterns* and point at a commit to the id of this commit."""
     lines = git.lines("for-each-ref", "--format=%(objecttype) %(objectname) %(refname)", *patterns)
     return {ref: Oid(id) for kind, id, ref in (line.split(" ", 2) for line in lines) if kind == "commit"}
 
 
 def list_annotated_tags(git: Git, *patterns: str) -> dict[str, Oid]:
-    """Map the refs that *patterns* name and that point at a tag object to the tagged object."""
+    """Map those refs that match *patterns* and point at a tag object to the id of the object that is tagged."""
     lines = git.lines("for-each-ref", "--format=%(refname) %(*objectname)", *patterns)
     return {ref: Oid(id) for ref, _, id in (line.partition(" ") for line in lines) if id}
 
 
 def named_id(git: Git, named: str) -> Oid | None:
-    """Return the object id that git finds under the name *named*, even if the object is missing, or None."""
+    """Return the object id that git finds under the name *named*, or None. The object itself may be missing."""
     return git.oid("rev-parse", "--verify", "--quiet", named, answers=(0, 1))
 
 
 def current_branch(git: Git) -> str:
-    """Return the full name of the branch that is checked out, or ""."""
+    """Return the full name of the branch that is checked out, or "" if HEAD names no branch."""
     return "".join(git.lines("symbolic-ref", "--quiet", "HEAD", answers=(0, 1)))
 
 
 def delete_ref(git: Git, ref: str, *, old: Oid | None = None) -> None:
-    """Delete *ref*; a missing ref is no error. Raises Moved if *old* is given and the ref has another value."""
+    """Delete *ref*; a missing ref is no error. Raises Moved if *old* is not None and the ref is not at *old*."""
     git.run("update-ref", "--no-deref", "-d", ref, *([old] if old else []))
 
 
 def set_refs(git: Git, new: Mapping[str, Oid | None], message: str = "") -> None:
-    """Set refs to the objects *new* (None: delete the ref), whatever their current values are, all or nothing.
+    """Set each ref in *new* to its object id (None: delete the ref), in one transaction.
 
-    *message* is for the reflog.
+    Overwrites the current values of the refs without comparing. *message* is for the reflogs.
     """
     lines = (f"update {ref} {id}\n" if id else f"delete {ref}\n" for ref, id in new.items())
     noted = ("-m", message) if message else ()
@@ -74,6 +77,6 @@ def set_refs(git: Git, new: Mapping[str, Oid | None], message: str = "") -> None
 
 
 def branches_with(git: Git, commit: Oid) -> list[str]:
-    """Return the full names of the branches, here and of remotes, that have *commit* in their history."""
+    """Return the full names of the local and remote-tracking branches that have *commit* in their history."""
     asked = ("for-each-ref", f"--contains={commit}", "--format=%(refname)", "refs/heads/", "refs/remotes/")
     return git.lines(*asked, answers=(0, 129))

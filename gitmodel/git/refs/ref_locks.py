@@ -1,4 +1,4 @@
-"""Locks on refs: removing those that provably belong to killed writers of gitmodel, and describing all others."""
+"""git's locks on refs: listing them, and removing those that provably belong to killed writers of gitmodel."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from gitmodel.files.permissions import make_folder, open_to_lock
 from gitmodel.frozen import Frozen
 from gitmodel.git.refs.ref_move import RefMove
 
-# The least age in seconds at which an empty lock may count as gitmodel's. Any git may hold a newer empty lock: a lock
-# is empty while git verifies, packs or deletes the ref. No age is required for reservations, because only gitmodel uses
-# these refs.
+# The age in seconds from which an empty lock may count as left by a killed gitmodel. A newer empty lock may belong to
+# any running git: a lock is empty while git verifies, packs or deletes the ref. No age is required for locks on
+# reservations, because only gitmodel moves these refs.
 _EMPTY_AGE = 60
-# The folder for the marks of processes between two writes. It is beside the folder of the active marks.
+# The folder for the writer marks of processes that are between two writes. It is beside the folder of the active marks.
 _IDLE = "idle"
 
 
 class LockFile(Frozen):
-    """An existing lock; *age* in seconds. *dead* is True if it belongs to a killed writer of gitmodel."""
+    """A lock file of git on a ref; *age* is in seconds. *dead* is True if it belongs to a killed writer of gitmodel."""
 
     path: Path
     age: float
@@ -33,9 +33,9 @@ class LockFile(Frozen):
 
 
 class WriterMark:
-    """The writer mark of this process, in which other processes see that it lives.
+    """The writer mark of this process: a file whose lock shows other processes that this process is alive.
 
-    The file stays locked while *descriptor* is open in this process or in a git that inherited it.
+    The file stays locked while *descriptor* is open in this process or in a git process that inherited it.
     """
 
     def __init__(self, path: Path, descriptor: int) -> None:
@@ -45,11 +45,11 @@ class WriterMark:
 
     @property
     def exists(self) -> bool:
-        """True if the file still exists."""
+        """True if the file of the mark still exists."""
         return os.fstat(self.descriptor).st_nlink > 0
 
     def write(self, moves: Sequence[RefMove]) -> None:
-        """List *moves* in the mark, in the folder of active marks. Raises Unreachable."""
+        """Write *moves* into the mark, and move the mark to the folder of active marks. Raises Unreachable."""
         # A ref that is only verified has no new id in the mark, because git leaves its lock empty.
         text = "".join(f"{move.ref} {'' if move.verifies else move.new or ''}\n" for move in moves).encode()
         with writing(self.path, outcome="nothing was changed"):
@@ -59,7 +59,7 @@ class WriterMark:
 
     def rest(self) -> None:
         """Empty the mark and move it to the folder of idle marks until the next transaction."""
-        with suppress(OSError):  # an active mark without locks does no harm
+        with suppress(OSError):  # an active mark does no harm if its process holds no lock on a ref
             os.ftruncate(self.descriptor, 0)
             self._move_to(self._active.parent.with_name(_IDLE) / self._active.name)
 
@@ -72,22 +72,22 @@ class WriterMark:
         self.path = path
 
     def remove(self) -> None:
-        """Delete and unlock the mark."""
+        """Delete the file of the mark and unlock it."""
         self.path.unlink(missing_ok=True)
         self.close()
 
     def close(self) -> None:
-        """Unlock the mark in this process, and leave the file. Closing it again does nothing."""
+        """Unlock the mark in this process, and leave the file. A second call does nothing."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
 
 
 class WriterMarks:
-    """Marks of active transactions: files that list ref moves, each locked by its writer.
+    """The writer marks of one repository: files that list ref moves, each locked by the process that makes the moves.
 
-    The operating system releases the lock (`man 2 flock`) when the writer and its git have ended. So a mark that
-    another process can lock is a leftover.
+    The operating system releases the lock on a mark (`man 2 flock`) when this process and its git have ended. So if
+    another process can lock a mark, the writer of the mark has ended without deleting it.
     """
 
     def __init__(self, common_dir: Path) -> None:
@@ -95,37 +95,40 @@ class WriterMarks:
         self._folder = common_dir / "gitmodel" / "writers"
 
     def create(self) -> WriterMark:
-        """Create the mark of one transaction, or of several that follow each other. Raises Unreachable."""
+        """Create a mark for one transaction, or for several that follow each other. Raises Unreachable."""
         return WriterMark(*create_locked(self._folder, lambda: os.urandom(8).hex()))
 
     def locks(self) -> list[LockFile]:
-        """Return the locks on refs and on packed-refs."""
+        """Return git's locks on refs and on packed-refs."""
         return self._judged(self._marks())
 
     def remove_dead(self) -> list[Path]:
-        """Delete all locks of killed writers of gitmodel, and the marks of these writers."""
+        """Delete all locks on refs of killed writers of gitmodel, and the marks of these writers.
+
+        Return the deleted locks.
+        """
         try:
             folder = os.open(self._folder, os.O_RDONLY | FOLDER | RAW)
         except OSError:
             return []
         try:
-            # Only one process at a time may do this. After it deletes a lock, a living writer can take the lock again,
-            # and a second process would delete the new lock.
+            # Only one process at a time may delete locks. After it deletes a lock on a ref, a running writer can lock
+            # this ref again, and a second process would delete the new lock.
             try:
                 lock(folder)
-            except NoLocks:  # the file system has no locks, which would show the dead writers
+            except NoLocks:  # without locks of the file system, no mark shows if its writer has ended
                 return []
             marks = self._marks()
             removed = [lock.path for lock in self._judged(marks) if lock.dead]
             for path in [*removed, *(mark.path for mark in marks if mark.dead)]:
-                with suppress(PermissionError):  # the folder is read-only for this user
+                with suppress(PermissionError):  # this user may not write to the folder
                     path.unlink(missing_ok=True)
             return removed
         finally:
             os.close(folder)
 
     def leftovers(self) -> list[Path]:
-        """Return the marks of writers that have ended."""
+        """Return the paths of the marks whose writers have ended."""
         return [mark.path for mark in self._marks() if mark.dead]
 
     def _judged(self, marks: list[_Mark]) -> list[LockFile]:
@@ -161,7 +164,10 @@ class WriterMarks:
 
 
 def gc_runs(common_dir: Path) -> bool:
-    """Return True if a `git gc` is running. The file `gc.pid` names its process and host."""
+    """Return True if a `git gc` is running, or may be running on another host.
+
+    The file `gc.pid` names its process and host.
+    """
     try:
         process, _, host = (common_dir / "gc.pid").read_text().partition(" ")
         if host.strip() == os.uname().nodename:
@@ -180,9 +186,13 @@ class _Mark(Frozen):
 
 
 def _is_dead(ref: str, held: str, age: float, marks: list[_Mark]) -> bool:
-    """Return True if a lock on *ref* that holds the id *held* provably belongs to a dead writer among *marks*."""
+    """Return True if a lock on *ref* provably belongs to a writer in *marks* that has ended.
+
+    *held* is the object id in the lock file, or "", and *age* is the age of the file in seconds.
+    """
     if not held and age < _EMPTY_AGE and not ref.startswith(RESERVED):
         return False
     makers = [mark.dead for mark in marks if ref in mark.moves and held in ("", mark.moves[ref])]
-    # Two writers can create the same commit. While one of them is alive, the lock may belong to it.
+    # Two writers can create the same commit and move the same ref to it. If one of them is alive, the lock may be its
+    # own.
     return bool(makers) and all(makers)

@@ -1,4 +1,4 @@
-"""The move of one ref as a value: the new and the expected old object."""
+"""The move of one ref as a value, with the new object id and the object id that the ref must have before."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from gitmodel.frozen import Frozen
 
 
 class RefMove(Frozen):
-    """Set *ref* to the object *new* (None: delete it) if it is still *old* (None: absent).
+    """Set *ref* to the object *new* (None: delete the ref) if the ref is still at *old* (None: does not exist).
 
-    If *new* and *old* are equal, also if both are None, the move only verifies the ref. Raises Invalid for an invalid
-    object id, because git would treat an empty new id as a deletion and exit with 0.
+    If *new* and *old* are equal, also if both are None, the move only verifies that the ref is at *old*. Raises Invalid
+    if *new* or *old* is no object id, because git would treat an empty new id as a deletion and exit with 0.
 
     >>> RefMove("refs/heads/main", new="1" * 40, old=None).line
     'update refs/heads/main 1111111111111111111111111111111111111111 0000000000000000000000000000000000000000'
@@ -28,12 +28,12 @@ class RefMove(Frozen):
 
     @property
     def verifies(self) -> bool:
-        """True if the move only verifies the ref."""
+        """True if the move only verifies that the ref is at *old*."""
         return self.new == self.old
 
     @property
     def line(self) -> str:
-        """The line of `git update-ref --stdin`."""
+        """The line that makes this move in the input of `git update-ref --stdin`."""
         if self.verifies:
             return f"verify {self.ref} {self.old or NO_OBJECT}"
         return f"update {self.ref} {self.new} {self.old or NO_OBJECT}" if self.new else f"delete {self.ref} {self.old}"

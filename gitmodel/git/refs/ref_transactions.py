@@ -1,8 +1,8 @@
-"""Transactions of refs. Each uses a new git process, or a process that gitmodel keeps while writes follow each other.
+"""Transactions of refs. Each uses a new git process, or one that gitmodel keeps for writes in quick succession.
 
-With a kept process (`git update-ref --stdin`), gitmodel need not start git for each write. The process may use an old
-packed-refs, so gitmodel reads each ref itself after git has locked it. git writes the time and message with which the
-process started into reflogs, so gitmodel replaces the process after a second.
+With a kept process (`git update-ref --stdin`), gitmodel need not start git for each write. The kept process may still
+use the packed-refs that it read earlier, so gitmodel reads each ref itself after git has locked the ref. In reflogs,
+git writes the time at which the process started, so gitmodel uses a process for at most a second.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from gitmodel.git.running.failures import GitError, Moved, translate
 from gitmodel.git.running.process import Git
 from gitmodel.git.running.silence_timeout import end_program
 
-# If a write follows another within this many seconds, gitmodel starts a git process for it, and keeps it for further
-# writes for at most the same time.
+# If a write follows another within this many seconds, gitmodel keeps the git process of the second write for further
+# writes, for at most the same time.
 _BURST = 1.0
 _MESSAGE = "gitmodel: one of several changes within a second"
 
 
 class RefTransactions:
-    """Makes the transactions of one repository on this machine. Several threads may use it."""
+    """Makes the transactions of one repository on this machine. Several threads may use this object."""
 
     def __init__(self, git: Git, marks: Callable[[], WriterMarks]) -> None:
         self._git = git
@@ -47,9 +47,11 @@ class RefTransactions:
     def move(self, moves: Sequence[RefMove], message: str, prepare: Callable[[], None]) -> None:
         """Call *prepare* while git starts, then make *moves* in one transaction, all or nothing.
 
-        Raises Moved or Locked with nothing changed.
+        If Moved or Locked is raised, nothing was changed. *message* is for the reflogs; a kept process uses another
+        one.
         """
-        # A second thread, or a signal handler, does not wait for the kept process but starts another git.
+        # If another thread uses the kept process, or this is a signal handler that interrupted its use, do not wait for
+        # it but start another git.
         if not self._lock.acquire(blocking=False):
             self._move_alone(moves, message, prepare)
             return
@@ -64,13 +66,13 @@ class RefTransactions:
             lock.release()
 
     def close(self) -> None:
-        """End the kept process, if there is one."""
+        """End the kept git process, if there is one."""
         kept, self._kept = self._kept, None
         if kept is not None:
             kept.close()
 
     def forget(self) -> None:
-        """Leave the kept process to the parent process, and close this forked process's copies of the pipes."""
+        """Forget the kept git process in a forked process, because it belongs to the parent. Close the pipes to it."""
         self._lock = threading.Lock()
         kept, self._kept = self._kept, None
         if kept is not None:
@@ -98,14 +100,14 @@ class RefTransactions:
         except GitModelError:
             self.close()
             raise
-        except BaseException:  # an interrupt: git may be waiting for a hook
+        except BaseException:  # an interrupt, such as Ctrl-C while git waits for a hook
             self._kept.terminate()
             self.close()
             raise
 
 
 class _KeptGit:
-    """A running `git update-ref --stdin`. Both this process and git hold the lock on its writer mark."""
+    """A running `git update-ref --stdin`. Both this process and git hold the lock on the writer mark *mark*."""
 
     def __init__(self, git: Git, mark: WriterMark) -> None:
         self._git = git
@@ -128,22 +130,23 @@ class _KeptGit:
         assert self._process.stderr is not None
         self._pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
         self._said = {pipe.fileno(): b"" for pipe in self._pipes[1:]}
-        # Both outputs must be read all the time: a hook may print at any time, and would wait if a pipe is full.
+        # gitmodel reads stdout and stderr whenever it waits for an answer: a hook may print at any time, and would hang
+        # if a pipe is full.
         self._output = select.poll()
         for descriptor in self._said:
             os.set_blocking(descriptor, False)
             self._output.register(descriptor, select.POLLIN)
-        # Removes the mark if this process ends without `close`, but not if a forked process ends.
+        # Removes the mark if this process ends without a call of `close`. `_remove` does nothing in a forked process.
         self._at_exit = weakref.finalize(self, _remove, mark, os.getpid())
 
     @property
     def is_usable(self) -> bool:
-        """True if the process runs, is not too old, and still has its mark."""
+        """True if git runs, was started less than a second ago, and the file of its writer mark exists."""
         is_new = time.monotonic() - self._started < _BURST
         return is_new and self._process.poll() is None and self._mark.exists
 
     def move(self, moves: Sequence[RefMove]) -> None:
-        """Make *moves* in one transaction. After an error, the process must be closed."""
+        """Make *moves* in one transaction. After an error, the caller must call `close`."""
         self._mark.write(moves)
         self._said = dict.fromkeys(self._said, b"")
         self._tell(*_lines(moves), "prepare")
@@ -160,13 +163,13 @@ class _KeptGit:
         self._mark.rest()
 
     def terminate(self) -> None:
-        """Terminate the process with SIGTERM, so that git removes its locks."""
+        """Terminate git with SIGTERM, so that it removes its locks on refs."""
         end_program(self._process)
 
     def close(self) -> None:
-        """End the process, and delete the mark. git rolls back a transaction that is not committed.
+        """End git, and delete the writer mark. git rolls back a transaction that is not committed.
 
-        The mark of a killed process stays, so that other writers may remove its locks.
+        If git was killed, the mark stays, so that other writers know that they may remove the locks that git left.
         """
         with suppress(OSError):
             self._pipes[0].close()
@@ -180,7 +183,7 @@ class _KeptGit:
                 self._mark.remove()
 
     def forget(self) -> None:
-        """Close the descriptors in a forked process, because they would keep git running and its mark locked."""
+        """Close the pipes and the mark in a forked process: open copies would keep git running and the mark locked."""
         self._process.returncode = 0
         self._drop()
         self._mark.close()
@@ -193,12 +196,12 @@ class _KeptGit:
 
     def _tell(self, *lines: str) -> None:
         left = memoryview(_input(*lines))
-        with suppress(BrokenPipeError):  # git has ended; reading its answer gives the reason
+        with suppress(BrokenPipeError):  # git has ended; `_expect` then reads and raises the reason
             while left:
                 left = left[self._pipes[0].write(left) :]
 
     def _expect(self, answer: str) -> None:
-        """Read the next line of git. Raises the error that git reports if the line is not *answer*."""
+        """Read the next line from git. Raises an error if the line is not *answer*, or if git ends."""
         stdout, stderr = self._said
         while b"\n" not in self._said[stdout]:
             for descriptor, _ in self._output.poll():
@@ -211,27 +214,30 @@ class _KeptGit:
             raise GitError(f"git said {line.decode('utf-8', 'replace')!a} instead of {answer}", hint="try again")
 
     def _hear(self, descriptor: int) -> bool:
-        """Read what git or a hook has printed. Return False at the end of the output."""
+        """Read the output of git or a hook from *descriptor* into `_said`. Return False at the end of the output."""
         try:
             data = os.read(descriptor, 1 << 16)
         except BlockingIOError:
             return True
         if not data:
-            with suppress(KeyError):  # the end of this output was read before
+            with suppress(KeyError):  # an earlier call has already read the end of this output
                 self._output.unregister(descriptor)
         self._said[descriptor] += data
         return bool(data)
 
 
 class _RefFiles:
-    """The refs in the files of a repository. A ref that git has locked does not change while it is read."""
+    """Reads refs from the files of a repository.
+
+    The caller reads only refs that git has locked, so they do not change.
+    """
 
     def __init__(self, common_dir: Path) -> None:
         self._common_dir = common_dir
         self._packed: bytes | None = None
 
     def read(self, ref: str, links: int = 5) -> Oid | None:
-        """Return the id of *ref*, following at most *links* symbolic refs; None if the ref does not exist."""
+        """Return the object id at which *ref* is, or None. Follows at most *links* symbolic refs."""
         held = read_ref_file(os.fspath(self._common_dir), ref)
         if held.startswith(b"ref:"):
             return self.read(os.fsdecode(held[4:].strip()), links - 1) if links else None
@@ -251,11 +257,11 @@ def _read_packed_refs(common_dir: Path) -> bytes:
 
 
 def _lines(moves: Sequence[RefMove]) -> list[str]:
-    """Return the first lines of a transaction. Without `start`, git would execute an incomplete input."""
+    """Return the line `start` and the lines of *moves*. Without `start`, git would execute an incomplete input."""
     lines = ["start"]
     for move in moves:
         if not move.ref.startswith("refs/heads/"):
-            lines.append("option no-deref")  # if the ref is a symbolic ref to another tag, that tag stays
+            lines.append("option no-deref")  # sets the ref itself if it is a symbolic ref, not its target
         lines.append(move.line)
     return lines
 

@@ -1,10 +1,11 @@
-"""Repository discovery: the repository of a folder or of `GIT_DIR`, and variables that contradict it.
+"""Repository discovery: the repository of a folder or of `GIT_DIR`, and variables that name another repository.
 
-One `git config --list` finds an ordinary repository and its settings. All others take one more git process.
+One `git config --list` finds an ordinary repository and its settings. Other repositories take one more git process.
 
-gitmodel uses a repository that the caller names, whatever the environment says. Otherwise `GIT_DIR` counts if the
-folder is in no repository, if `GIT_WORK_TREE` is set too, and in the hook of a server. In all other cases, if the
-folder and `GIT_DIR` name different repositories, gitmodel writes to neither.
+If the caller names a repository, gitmodel uses it, whatever the environment says. Otherwise gitmodel uses the
+repository in `GIT_DIR` if the current folder is in no repository, if `GIT_WORK_TREE` is also set, or in the hook of a
+server. In all other cases, gitmodel uses the repository of the current folder, and writes nothing if `GIT_DIR` names
+another one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gitmodel.git.running.failures import GONE, NO_REPOSITORY, BareRefused, no_r
 from gitmodel.git.running.process import OBJECT_VARIABLES, Git, clean_environment
 from gitmodel.git.settings.configuration import parse_settings
 
-# Separates the answers: git prints an unknown option unchanged, and no answer looks like this.
+# Separates git's answers to the options below: `git rev-parse` prints an unknown option such as this one unchanged.
 _BETWEEN = "--between-two-answers"
 _QUESTIONS = (
     "rev-parse", "--absolute-git-dir", _BETWEEN, "--git-common-dir", _BETWEEN, "--git-path", "objects", _BETWEEN,
@@ -30,15 +31,16 @@ _QUESTIONS = (
 )  # fmt: skip
 
 
-# The file of the settings, as git prints it in the work tree of a repository that has the folder `.git`.
+# The file with a repository's own settings, as `git config --show-origin` prints it if `.git` is an ordinary folder.
 _OWN_SETTINGS = "file:.git/config"
 
 
 class FoundRepository(Frozen):
-    """A repository that was found, and how to run git on it.
+    """A repository that was found, with the `Git` that runs commands on it.
 
-    *worktree* is True if it has a work tree, at `git.top`, with the index *index_file*. New objects go to the folder
-    *objects*. *config* has the settings in effect, or None if they have not been read.
+    *worktree* is True if the repository has a work tree: then `git.top` is its folder and *index_file* its index. git
+    writes new objects to the folder *objects*. *config* has the settings in effect, or is None if they have not been
+    read.
     """
 
     git: Git
@@ -53,10 +55,10 @@ class FoundRepository(Frozen):
 def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = True) -> FoundRepository:
     """Return the repository that *path* is in.
 
-    *named* is True if the caller chose this path. Then variables that name another repository do not count, and a bare
-    repository is used even if `safe.bareRepository` is `explicit`. Otherwise *path* is the current folder. If a
-    variable names another repository, `git.read_only_reason` of the result says so. Raises NotFound if there is no
-    repository, BareRefused if git uses this bare repository only by name.
+    *named* is True if the user named this path. Then variables that name another repository are ignored, and a bare
+    repository is used even if `safe.bareRepository` is `explicit`. If *named* is False, *path* is the current folder.
+    Then, if a variable names another repository, `git.read_only_reason` of the result says so. Raises NotFound if there
+    is no repository, BareRefused if `safe.bareRepository` prevents the use of a bare repository.
     """
     clean = clean_environment(environ)
     if not os.path.isdir(path):
@@ -89,7 +91,7 @@ def _find_named(path: Path, clean: Mapping[str, str]) -> FoundRepository:
     try:
         return _ask(path, clean)
     except BareRefused:
-        if not (path / "HEAD").is_file():  # the repository was found above the given path
+        if not (path / "HEAD").is_file():  # git found the bare repository in a folder above *path*
             raise
         return _ask(path, clean, git_dir=os.path.abspath(path))
     except NotFound as error:
@@ -124,14 +126,17 @@ def _find_current(path: Path, clean: Mapping[str, str], environ: Mapping[str, st
 
 
 def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree: str = "") -> FoundRepository:
-    """Return the repository that git finds at *path*, or at *git_dir*, with *work_tree* as its work tree if given."""
+    """Return the repository that git finds for the folder *path*.
+
+    If *git_dir* or *work_tree* is not "", git gets it as `GIT_DIR` or `GIT_WORK_TREE`.
+    """
     if not git_dir and not work_tree and (ordinary := _find_ordinary(path, environ)):
         return ordinary
     if not git_dir and _is_outside(path):
         raise no_repository()
     asked, told = dict(environ), dict(environ)
     if git_dir:
-        # Without the second variable, git uses the current folder as the work tree.
+        # Without GIT_IMPLICIT_WORK_TREE=0, git would take the current folder for the work tree.
         asked.update(GIT_DIR=git_dir, GIT_IMPLICIT_WORK_TREE="0")
     if work_tree:
         told["GIT_WORK_TREE"] = asked["GIT_WORK_TREE"] = os.path.abspath(path / work_tree)
@@ -145,7 +150,8 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
         raise
     said = os.fsdecode(answer).split(f"{_BETWEEN}\n")
     found, common, objects, object_format, shallow, up = (one.removesuffix("\n") for one in said)
-    # The last answer is the path to the top of the work tree: an empty line at the top, nothing in a bare repository.
+    # The last answer is the path to the top of the work tree: an empty line in the top folder itself, no line in a bare
+    # repository.
     worktree = bool(said[-1])
     top = (path / up).resolve() if worktree or not git_dir else Path(found)
     git = Git(Path(found), (path / common).resolve(), top, told)
@@ -156,8 +162,9 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
 def _find_ordinary(path: Path, environ: Mapping[str, str]) -> FoundRepository | None:
     """Return the repository of *path* with its settings, if it is a work tree with an ordinary folder `.git`.
 
-    git decides which repository this is. Returns None for linked work trees, submodules, bare repositories, folders in
-    `.git`, symbolic links, repositories with `core.worktree` or extensions, and if git finds none.
+    Returns None for linked work trees, submodules, bare repositories, folders in `.git`, a `.git` that is a symbolic
+    link, and repositories with `core.worktree` or extensions. Also returns None if git does not use the repository that
+    gitmodel expects here, or finds none.
     """
     here = Path(os.path.realpath(path))
     top = next((folder for folder in (here, *here.parents) if os.path.lexists(folder / ".git")), here)
@@ -167,7 +174,7 @@ def _find_ordinary(path: Path, environ: Mapping[str, str]) -> FoundRepository | 
     try:
         listed = git_process.run(["git", "config", "--list", "--show-origin", "-z"], environ, cwd=path)
     except GitModelError:
-        return None  # the caller then asks git in another way, and gets the error
+        return None  # the caller then runs `git rev-parse`, which gives the error
     words = os.fsdecode(listed).split("\0")
     config = parse_settings(words[1::2])
     extensions = {key for key in config if key.startswith("extensions.")} - {"extensions.partialclone"}
@@ -184,10 +191,10 @@ def _find_ordinary(path: Path, environ: Mapping[str, str]) -> FoundRepository | 
 
 
 def _is_outside(path: Path) -> bool:
-    """Return True if git would find no repository at *path*, because no folder above has an entry `.git` or `HEAD`.
+    """Return True if git would find no repository at *path*, because it and all folders above lack `.git` and `HEAD`.
 
-    Without these names there is neither a work tree nor a bare repository, and variables only make git find less.
-    Returns False if this process may not look into a folder.
+    A work tree has an entry `.git`, and a bare repository `HEAD`. Environment variables can only make git search fewer
+    folders. Returns False if this process may not look into one of the folders.
     """
     here = Path(os.path.realpath(path))
     for folder in (here, *here.parents):
@@ -203,9 +210,9 @@ def _is_outside(path: Path) -> bool:
 
 
 def _has_usual_parts(git_dir: Path) -> bool:
-    """Return True if git accepts *git_dir* as a repository, and it is a folder with the refs and objects inside it.
+    """Return True if git accepts *git_dir* as a repository, and its refs and objects are inside it.
 
-    If git accepted something else, it would look for a repository further up.
+    If git did not accept it, git would search for a repository further up.
     """
     head = git_dir / "HEAD"
     try:
@@ -219,7 +226,7 @@ def _has_usual_parts(git_dir: Path) -> bool:
 
 
 def _with_objects(repository: FoundRepository, environ: Mapping[str, str]) -> FoundRepository:
-    """Return *repository* with the variables for its folder of objects, as the hook of a push needs them."""
+    """Return *repository* with the variables of *environ* that locate its objects: a hook of a push needs them."""
     given = {name: environ[name] for name in OBJECT_VARIABLES if environ.get(name)}
     if not given or _foreign_objects(repository, environ):
         return repository
@@ -230,10 +237,10 @@ def _with_objects(repository: FoundRepository, environ: Mapping[str, str]) -> Fo
 
 
 def _foreign_objects(repository: FoundRepository, environ: Mapping[str, str]) -> str:
-    """Return the description of a variable that makes git use another repository's objects, or "".
+    """Return an error message if a variable makes git use another repository's objects, or "".
 
-    In the hooks of a push, git sets two of these variables to the folder with the pushed objects. That folder
-    is inside the repository's own folder of objects, so nothing contradicts.
+    In the hooks of a push, git sets such variables to the folder with the pushed objects. This is no error, because
+    that folder is inside the repository's own folder of objects.
     """
     own = (repository.git.common_dir / "objects").resolve()
     name, value = "GIT_OBJECT_DIRECTORY", environ.get("GIT_OBJECT_DIRECTORY", "")
@@ -246,7 +253,7 @@ def _foreign_objects(repository: FoundRepository, environ: Mapping[str, str]) ->
 
 
 def _owner_of_index(repository: FoundRepository, index: str) -> Path | None:
-    """Return the folder of the other repository that contains the file *index*; None if it belongs to *repository*."""
+    """Return the git folder of another repository that contains the file *index*, or None if there is none."""
     for folder in (repository.git.top / index).resolve().parents:
         if (folder / "HEAD").is_file() and ((folder / "objects").is_dir() or (folder / "commondir").is_file()):
             own = (repository.git.git_dir, repository.git.common_dir)
@@ -255,7 +262,7 @@ def _owner_of_index(repository: FoundRepository, index: str) -> Path | None:
 
 
 def _contradiction(repository: FoundRepository, path: Path, environ: Mapping[str, str]) -> str:
-    """Return the description of a variable that names something other than *repository*, or ""."""
+    """Return an error message if a variable names a part of another repository than *repository*, or ""."""
     if objects := _foreign_objects(repository, environ):
         return objects
     index = environ.get("GIT_INDEX_FILE")
@@ -272,7 +279,10 @@ def _contradiction(repository: FoundRepository, path: Path, environ: Mapping[str
 
 
 def _is_same(repository: FoundRepository, git_dir: str, environ: Mapping[str, str]) -> bool:
-    """Return True if *git_dir*, relative to the current folder, belongs to *repository* or to one of its work trees."""
+    """Return True if the git folder *git_dir* belongs to *repository* or to one of its work trees.
+
+    A relative *git_dir* starts at the current folder.
+    """
     if any(_is_at(Path(git_dir), known) for known in (repository.git.git_dir, repository.git.common_dir)):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Writing and deleting the git hooks that call gitmodel. Other hooks are never changed."""
+"""Writing and deleting the git hooks that call gitmodel. Hooks that gitmodel did not write are never changed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ exec {program} hook run {name} "$@"
 
 
 class Hook(Frozen):
-    """A hook of gitmodel: its name, its file, and whether this call changed it."""
+    """A hook of gitmodel: its name, its path, and True if `install` or `uninstall` changed the file."""
 
     name: str
     path: Path
@@ -33,9 +33,10 @@ class Hook(Frozen):
 
 
 def install(git: Git, name: str, program: Path) -> Hook:
-    """Write the hook *name*, which calls *program*, unless it is up to date.
+    """Write the hook *name*, which calls *program*, unless the file has this content already.
 
-    Raises Conflict if another hook exists, Refused if the folder of hooks is shared with other repositories.
+    Raises Conflict if there is a hook *name* that gitmodel did not write, Refused if `core.hooksPath` names a folder
+    for all repositories.
     """
     git.refuse_read_only()
     folder = hooks_folder(git)
@@ -61,7 +62,7 @@ def install(git: Git, name: str, program: Path) -> Hook:
 
 
 def uninstall(git: Git, name: str) -> Hook:
-    """Delete the hook *name*. Raises Conflict for a hook that gitmodel did not write."""
+    """Delete the hook *name*. Raises Conflict if gitmodel did not write this hook."""
     git.refuse_read_only()
     path = hooks_folder(git) / name
     now = _read(path)
@@ -74,7 +75,7 @@ def uninstall(git: Git, name: str) -> Hook:
 
 
 def hooks_folder(git: Git) -> Path:
-    """Return the folder in which *git* searches the repository's hooks: `core.hooksPath`, or else the repository's own.
+    """Return the folder in which git searches hooks: `core.hooksPath`, or else the repository's folder `hooks`.
 
     Raises Refused if this setting is the user's or the system's, because then hooks run in every repository.
     """
@@ -89,10 +90,11 @@ def hooks_folder(git: Git) -> Path:
 
 
 def find_program(called: str, python: str) -> Path:
-    """Return the program that hooks call: the program *called* now, or else the program beside *python*.
+    """Return the path of the program `git-model`, which hooks call.
 
-    Raises NotFound if neither exists: `python -m gitmodel` is no substitute, because it would import modules from the
-    folder in which the hook runs.
+    This is *called*, the path of the running program, if it is `git-model`, or else the path beside *python*. Raises
+    NotFound if neither exists. Hooks cannot call `python -m gitmodel`, because it would import modules from the folder
+    in which the hook runs.
     """
     for path in (Path(called), Path(python).with_name("git-model")):
         if path.is_absolute() and path.name in ("git-model", "gitmodel") and os.access(path, os.X_OK):

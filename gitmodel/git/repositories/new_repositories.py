@@ -1,4 +1,4 @@
-"""Creating repositories: a clone, and a repository that uses the objects of another."""
+"""Creating repositories: clones, new repositories, and repositories that use the objects of another one."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from gitmodel.git.refs.ref_commands import named_id
 from gitmodel.git.running import process
 from gitmodel.git.running.process import Git, clean_environment
 
-# git itself waits forever for an HTTP server that stops answering.
+# Without these settings, git would wait forever for an HTTP server that stops answering.
 _SILENT_HTTP = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=120")
 
 
 def clone(url: str, target: Path, environ: Mapping[str, str]) -> str:
-    """Clone the repository at *url* into *target*, without files and submodules, and return the name of the remote."""
+    """Clone the repository at *url* into the folder *target*, and return the name of its remote.
+
+    Checks out no files and no submodules.
+    """
     clean = clean_environment(environ)
     named = process.run(["git", "config", "--get", "clone.defaultRemoteName"], clean, answers=(0, 1)).decode().strip()
     remote = named or "origin"
@@ -25,20 +28,24 @@ def clone(url: str, target: Path, environ: Mapping[str, str]) -> str:
 
 
 def check_out(git: Git, *, only_top: bool) -> None:
-    """Check out HEAD in a clone without files; with *only_top*, only the files that are in no folder (sparse checkout).
+    """Check out the files of HEAD in a clone that `clone` has made.
 
-    Nothing happens if HEAD names a branch without commits.
+    If *only_top* is True, makes a sparse checkout of only the files that are in no folder. Does nothing if HEAD names a
+    branch without commits.
     """
     if named_id(git, "HEAD") is None:
         return
     if only_top:
-        # As `git clone --sparse` does. The user checks out the other files with `git sparse-checkout disable`.
+        # As `git clone --sparse` does. The user can check out the other files with `git sparse-checkout disable`.
         git.run("sparse-checkout", "init", "--cone")
     git.run("checkout", "--quiet", "--force", "--no-recurse-submodules")
 
 
 def init(path: Path, environ: Mapping[str, str]) -> None:
-    """Create a repository at *path* whose branch is `main`, and which signs nothing, whatever the user's defaults."""
+    """Create a repository at *path* with the branch `main`.
+
+    It signs nothing, whatever the user's configuration says.
+    """
     clean = clean_environment(environ)
     process.run(["git", "init", "--quiet", "--template=", "--initial-branch=main", str(path)], clean)
     for key in ("commit.gpgSign", "tag.gpgSign"):
@@ -46,20 +53,20 @@ def init(path: Path, environ: Mapping[str, str]) -> None:
 
 
 def commit_files(path: Path, subject: str, environ: Mapping[str, str]) -> None:
-    """Commit all files in the work tree at *path*, without hooks of the user."""
+    """Commit all files in the work tree at *path* with the message *subject*, without running the user's hooks."""
     git = ["git", "-C", str(path), "-c", f"core.hooksPath={os.devnull}"]
     process.run([*git, "add", "--all"], clean_environment(environ))
     process.run([*git, "commit", "--quiet", f"--message={subject}"], clean_environment(environ))
 
 
 def init_bare(path: Path, environ: Mapping[str, str]) -> None:
-    """Create a bare repository with SHA-1 ids and refs in files at *path*, whatever the user's defaults are."""
+    """Create a bare repository at *path*, with SHA-1 ids and refs in files, whatever the user's configuration says."""
     options = ("--quiet", "--bare", "--template=", "--object-format=sha1")
     process.run(["git", "-c", "init.defaultRefFormat=files", "init", *options, str(path)], clean_environment(environ))
 
 
 def unpack_bundle(bundle: Path, path: Path, refspecs: Iterable[str], environ: Mapping[str, str]) -> None:
-    """Create a bare repository at *path* with the refs of *bundle* that *refspecs* name."""
+    """Create a bare repository at *path*, and fetch *refspecs* from the file *bundle* into it."""
     init_bare(path, environ)
     options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")
     command = ["git", f"--git-dir={path}", "fetch", *options, str(bundle.absolute()), *refspecs]
@@ -67,7 +74,7 @@ def unpack_bundle(bundle: Path, path: Path, refspecs: Iterable[str], environ: Ma
 
 
 def init_borrowing(git: Git, path: Path) -> None:
-    """Create a bare repository at *path* that also reads the objects of *git*."""
+    """Create a bare repository at *path* that also reads the objects of the repository of *git* (`info/alternates`)."""
     init_bare(path, git.environ)
     objects = git.path("rev-parse", "--git-path", "objects")
     (path / "objects" / "info").mkdir(parents=True, exist_ok=True)

@@ -12,32 +12,36 @@ from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.running.process import Git, GitOutput, with_settings
 from gitmodel.git.settings.configuration import find_settings
 
-# Fetches only the given refspecs. Without `--refmap=`, git also updates refs by the remote's settings
-# (`remote.<name>.fetch`): in a mirror, even the local branch.
+# These options fetch only the given refspecs. Without `--refmap=`, git would also update the refs that the setting
+# `remote.<name>.fetch` names: in a mirror, even the local branch.
 _FETCH = (
     "fetch", "--refmap=", "--no-tags", "--no-prune-tags", "--no-write-fetch-head", "--no-write-commit-graph",
     "--no-recurse-submodules",
 )  # fmt: skip
-# The settings of a remote that git needs to push there, and the name of a temporary remote with only these settings.
+# The settings of a remote that git needs for a push, and the name of a temporary remote with only these settings.
 _REACHING = ("url", "pushurl", "proxy", "proxyauthmethod", "receivepack", "vcs")
 _OUTLET = "gitmodel-push"
 
 
 def ask_refs(git: Git, remote: str, *patterns: str, options: Iterable[str] = (), silence: float) -> GitOutput:
-    """List the refs of *remote* that *patterns* name. `refs_in` reads the answer."""
+    """Ask *remote* for its refs that match *patterns*. `refs_in` parses the output."""
     return git.run_remote("ls-remote", *options, "--end-of-options", remote, *patterns, silence=silence)
 
 
 def refs_in(answer: GitOutput) -> dict[str, Oid]:
-    """Map the refs in the *answer* to `ask_refs` to their ids. git also lists refs that only end with a pattern."""
+    """Map the refs in the output of `ask_refs` to their object ids.
+
+    For a pattern such as `main`, git also lists refs of which the pattern is the end, such as `refs/heads/x/main`.
+    """
     lines = (line.partition("\t") for line in answer.stdout.splitlines())
     return {ref: Oid(id) for id, _, ref in lines if is_oid(id)}
 
 
 def published_commits(git: Git, commits: Iterable[Oid], remote: str, silence: float) -> frozenset[Oid]:
-    """Return those of *commits* that a branch of *remote* contains, or contained when it was last fetched or pushed.
+    """Return those of *commits* that are in the history of a branch of *remote*, as it is now or was at the last fetch.
 
-    Contacts *remote* only if local refs do not record all its branches, as in a mirror or the clone of a single branch.
+    Contacts *remote* only if this repository does not record all its branches in remote-tracking refs, as in a mirror
+    or the clone of a single branch, and if these refs do not contain all *commits*.
     """
     patterns, complete = _recorded_branches(git, remote)
     known = contained(git, commits, (), patterns)
@@ -49,10 +53,10 @@ def published_commits(git: Git, commits: Iterable[Oid], remote: str, silence: fl
 
 
 def _recorded_branches(git: Git, remote: str) -> tuple[list[str], bool]:
-    """Return patterns of the local refs that record branches of *remote*, and True if these are all its branches.
+    """Return patterns of the local refs that record branches of *remote*. The bool is True if they record all branches.
 
     The setting `remote.<name>.fetch` names these refs: see "CONFIGURED REMOTE-TRACKING BRANCHES" in the manual of
-    git-fetch. Local branches are left out, because they can have commits that the remote lacks.
+    git-fetch. Refs below `refs/heads/` are left out, because a local branch can have commits that the remote lacks.
     """
     patterns: list[str] = []
     complete = False
@@ -64,41 +68,43 @@ def _recorded_branches(git: Git, remote: str) -> tuple[list[str], bool]:
         if not target or refspec.startswith("^") or f"{target}/".startswith("refs/heads/"):
             continue
         if source.startswith("refs/heads/") or not source.startswith("refs/"):
-            # `[x]` matches only `x`. Without a wildcard, git would take the pattern for the name of a folder.
+            # Without a wildcard, git would take the pattern for the name of a folder. So the last letter gets brackets:
+            # `[x]` matches only `x`.
             patterns.append(target if "*" in target else f"{target[:-1]}[{target[-1]}]")
             complete = complete or source == "refs/heads/*"
     return patterns, complete
 
 
 def has_remote_ref(git: Git, remote: str, ref: str) -> bool:
-    """Return True if *remote* has *ref*. Waits for the answer without a limit. Raises the error for git's message."""
+    """Return True if *remote* has *ref*. Waits without a time limit. Raises a GitModelError if git fails."""
     return bool(git.lines("ls-remote", "--end-of-options", remote, ref))
 
 
 def fetch(git: Git, remote: str, refspecs: Iterable[str], *options: str, silence: float) -> GitOutput:
-    """Fetch *refspecs*, and no other refs; *options* are those of `git fetch`."""
+    """Run `git fetch` with *options* for *refspecs*, and fetch no other refs."""
     words = ("--progress", *options, "--end-of-options", remote, *refspecs)
     return git.run_remote(*_FETCH, *words, silence=silence)
 
 
 def fetch_objects(git: Git, remote: str, ids: Iterable[str], *options: str, silence: float) -> GitOutput:
-    """Fetch objects by id or refspec, without telling the remote which commits this repository has."""
+    """Fetch the objects *ids* (object ids or refspecs). Does not tell the remote which commits this repository has."""
     alone = replace(git, environ=with_settings(git.environ, [("fetch.negotiationAlgorithm", "noop")]))
     return fetch(alone, remote, ids, "--no-prune", *options, silence=silence)
 
 
 def fetch_refs(git: Git, remote: str, *refspecs: str, prune: bool) -> None:
-    """Fetch *refspecs*, without a time limit. *prune*: delete local refs that the remote no longer has.
+    """Fetch *refspecs*, without a time limit. Raises a GitModelError if git fails.
 
-    Raises the error for git's message.
+    If *prune* is True, deletes the local refs to which *refspecs* map and that *remote* no longer has.
     """
     options = ("--quiet", "--prune" if prune else "--no-prune", "--no-auto-maintenance", "--end-of-options")
     git.run(*_FETCH, *options, remote, *refspecs)
 
 
 def push(git: Git, remote: str, refspecs: Iterable[str], *options: str, silence: float) -> GitOutput:
-    """Push *refspecs*, and no other refs; *options* are those of `git push`."""
-    # Both settings are overridden: git refuses refspecs for a mirror, and would send the configured push options.
+    """Run `git push` with *options* for *refspecs*, and push no other refs."""
+    # These settings override the user's: git refuses refspecs for a mirror, and would send the push options in the
+    # user's configuration.
     settings = ("-c", f"remote.{remote}.mirror=false", "-c", "push.pushOption=")
     words = ("--progress", "--no-follow-tags", "--recurse-submodules=no", *options, "--end-of-options", remote)
     return git.run_remote(*settings, "push", *words, *refspecs, silence=silence)
@@ -107,9 +113,10 @@ def push(git: Git, remote: str, refspecs: Iterable[str], *options: str, silence:
 def push_moves(
     git: Git, remote: str, moves: Sequence[RefMove], push_options: Iterable[str], *options: str, silence: float
 ) -> GitOutput:
-    """Push *moves* atomically, each with a lease on its old value, without the user's hooks.
+    """Push *moves* atomically, each only if the remote's ref is at the old value of the move. Runs no hook of the user.
 
-    Also sends push options that the user set for this command alone, by `git -c` or the environment.
+    Sends *push_options*, and the push options that the user set for this command alone, by `git -c` or the environment.
+    *options* are further options of `git push`.
     """
     outlet, given = _outlet(git, remote)
     leases = (f"--force-with-lease={move.ref}:{move.old or ''}" for move in moves)
@@ -119,10 +126,11 @@ def push_moves(
 
 
 def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
-    """Return a Git with a remote `_OUTLET` that has the URLs of *remote* and no other settings, and push options.
+    """Return a Git with a remote `_OUTLET`, and the push options of the user.
 
-    The push options are those that the user set for this command alone, by `git -c` or the environment. If git read the
-    fetch refspecs of the remote, a push would update local refs: in a mirror it would undo a concurrent local commit.
+    The remote `_OUTLET` has the URLs of *remote* and the settings to reach them, but no fetch refspecs. The push
+    options are those that the user set for this command alone, by `git -c` or the environment. With the fetch refspecs
+    of *remote*, a push would also update local refs: in a mirror it would undo a concurrent local commit.
     """
     names = {f"remote.{remote}.{part}": f"remote.{_OUTLET}.{part}" for part in _REACHING}
     settings: list[tuple[str, str]] = []
@@ -133,7 +141,7 @@ def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
         elif found.key == "push.pushoption" and found.scope == "command":
             given = (
                 [*given, found.value] if found.value else []
-            )  # as in git, an empty value removes the previous values
+            )  # like git: an empty value removes the values before it
     if not any(key.endswith(".url") for key, _ in settings):
-        settings.append((f"remote.{_OUTLET}.url", remote))  # like git, take a name without a URL for the URL
+        settings.append((f"remote.{_OUTLET}.url", remote))  # like git, use a remote name without a setting as a URL
     return replace(git, environ=with_settings(git.environ, settings)), given

@@ -1,4 +1,4 @@
-"""The errors that gitmodel raises for the messages of git."""
+"""The errors that gitmodel raises if git fails, by git's message."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ DAMAGED = "run `git fsck`, then `git model doctor`"
 NO_REPOSITORY = "there is no git repository here"
 GONE = "the current folder is gone, or you may not enter it"
 _NAME_REPOSITORY = "run `git init`, or name one with `--repo PATH` (in Python: Client(repo=PATH))"
-# git keeps refs as files, and the same path cannot be a file and a folder.
+# git's message if a new ref needs a folder where another ref is a file, as for refs/heads/a/b beside refs/heads/a.
 _BLOCKED = r"'(refs/[^']+)' exists; cannot create '(refs/[^']+)'"
 
 
 class GitError(GitModelError):
-    """git failed in a way that gitmodel does not know."""
+    """git failed with a message that gitmodel does not know."""
 
 
 class Moved(Conflict):
-    """Another process moved a ref after the transaction was planned; nothing was changed."""
+    """Another process moved a ref before this transaction could move it. Nothing was changed."""
 
 
 class Locked(Conflict):
-    """A ref is locked by another process, or by the lock file of a killed process; nothing was changed."""
+    """A ref is locked by another process, or by the lock file of a killed process. Nothing was changed."""
 
 
 class BareRefused(Refused):
-    """git uses a bare repository only if it is named (`safe.bareRepository`)."""
+    """git does not use a bare repository that it found by itself, because `safe.bareRepository` is `explicit`."""
 
 
-# A pattern for a message of git, and the error for it: class, message and hint. The first pattern that matches counts.
-# In the message, `{said}` is the whole message of git, and `{found}` the part that matches.
+# Patterns for messages of git, each with the class, message and hint of the error that gitmodel raises. The first
+# pattern that matches counts. In the error's message, `{said}` is the whole message of git, and `{found}` the part that
+# matches.
 _KNOWN: tuple[tuple[str, type[GitModelError], str, str], ...] = (
     (
         r"\.lock.*File exists|File exists.*\.lock",
@@ -119,7 +120,7 @@ _KNOWN: tuple[tuple[str, type[GitModelError], str, str], ...] = (
         "make the file readable, or name another one with GIT_CONFIG_GLOBAL, then try again",
     ),
     (
-        # On a full disk, git may print no reason, only what it could not do.
+        # On a full disk, git may print only what it could not do, without the reason.
         "(?i)No space left on device|Input/output error|Permission denied|Read-only file system|Disk quota"
         "|couldn't write|couldn't set|couldn't close|unable to write|write error|unable to append"
         "|unable to create leading directories|unable to create directory|fsync error",
@@ -138,14 +139,14 @@ _KNOWN: tuple[tuple[str, type[GitModelError], str, str], ...] = (
 
 
 def no_repository() -> NotFound:
-    """Return the error for a folder that is in no repository."""
+    """Return the NotFound error for a folder that is in no repository."""
     return NotFound(NO_REPOSITORY, hint=_NAME_REPOSITORY)
 
 
 def translate(stderr: str, code: int) -> GitModelError:
-    """Return the error for a git process that printed *stderr* and ended with *code*.
+    """Return the error for a git process that printed *stderr* and ended with the exit code *code*.
 
-    The error has the whole message of git if gitmodel does not know this message.
+    If gitmodel does not know the message in *stderr*, the error contains the whole message.
     """
     said = hide_credentials(" ".join(line.strip() for line in stderr.splitlines() if line.strip()))
     if blocked := re.search(_BLOCKED, said):
@@ -169,7 +170,7 @@ def translate(stderr: str, code: int) -> GitModelError:
 
 
 def _removing_command(ref: str) -> str:
-    """Return the command that renames the branch *ref*, or deletes any other ref, so that its path is free."""
+    """Return the shell command that frees the path of *ref*: it renames a branch, and deletes any other ref."""
     import shlex  # imported here: few failures need it
 
     kind, _, name = ref.removeprefix("refs/").partition("/")

@@ -16,23 +16,25 @@ from gitmodel.git.running.failures import translate
 from gitmodel.git.running.silence_timeout import end_program, run_until_silent, without_progress
 
 OLDEST = (2, 34)
-# gitmodel sets these variables for git, after `git/repositories/discovery.py` has read the user's values. git inherits
-# the user's variables for credentials, transport, identity and quarantine.
+# git does not inherit these variables from the user, because gitmodel chooses the repository:
+# `git/repositories/discovery.py` reads them. git inherits the user's variables for credentials, transport and identity.
 _LOCATING = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
 )  # fmt: skip
-# These variables locate objects. `git/repositories/discovery.py` keeps a variable that names objects of the repository.
+# These variables locate objects. git inherits them only if they name objects of the repository in use, which
+# `git/repositories/discovery.py` checks.
 OBJECT_VARIABLES = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
-# These variables make git trace to stderr, change the meaning of paths, or name the file that `git config` reads.
+# git does not inherit these variables. They make git trace to stderr, change the meaning of paths, or name the file
+# that `git config` reads.
 _REINTERPRETING = (
     "GIT_CURL_VERBOSE", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
     "GIT_CONFIG",
 )  # fmt: skip
-# git writes traces to the places in these variables: a file, or the stdout and stderr that gitmodel reads.
+# With these variables, git writes traces to a file, or to the stdout and stderr that gitmodel reads.
 _TRACES2 = ("GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE2_PERF")
 _TRACE_DETAILS = frozenset({"GIT_TRACE_CURL_NO_DATA", "GIT_TRACE_REDACT"})
-# Overrides user settings that would change what git does or prints (`git help config`).
+# These settings override the user's, which could change what git does or prints (`git help config`).
 _SETTINGS = (
     "core.warnAmbiguousRefs=false",
     "advice.graftFileDeprecated=false",
@@ -51,13 +53,14 @@ _SETTINGS = (
     "diff.orderFile=/dev/null",
     "diff.relative=false",
 )
-# Commands that change a repository or a remote. `config` and `remote` are missing, because most of their calls read.
+# git commands that change a repository or a remote. `config` and `remote` are not here: `_writes` looks at their
+# arguments.
 _WRITING = frozenset({"update-ref", "fetch", "push", "index-pack", "fast-import", "commit-graph", "repack"})
 NAME_ONE = "name the repository: `git model --repo PATH ...`, or unset the variable"
 
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return *environ* for git, without variables that locate a repository or its objects."""
+    """Return *environ* for git, without variables that name a repository or objects, or change git's output."""
     dropped = {*_LOCATING, *OBJECT_VARIABLES, *_REINTERPRETING}
     kept = {
         name: "0" if name.startswith("GIT_TRACE") and not _is_harmless(name, value) else value
@@ -68,17 +71,19 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
         LC_ALL="C",
         GIT_TERMINAL_PROMPT="0",
         GIT_OPTIONAL_LOCKS="0",
-        # With replace refs, git reads packed-refs before it locks a ref, and could compare with an outdated value.
+        # If replace refs were enabled, git would read packed-refs before it locks a ref, and could compare the ref with
+        # an outdated value.
         GIT_NO_REPLACE_OBJECTS="1",
-        # no grafts: they would replace the parents of commits
+        # Disables the file `grafts`, which would replace the parents of commits.
         GIT_GRAFT_FILE=os.devnull,
     )
-    # Without these variables, the user's configuration can enable traces (`trace2.normalTarget` and similar).
+    # Without a value for the variables of `_TRACES2`, the user's configuration could enable traces
+    # (`trace2.normalTarget`).
     return {**dict.fromkeys(_TRACES2, "0"), **kept}
 
 
 def _is_harmless(name: str, value: str) -> bool:
-    """Return True if this trace variable makes git write neither to its stdout nor to its stderr."""
+    """Return True if the trace variable *name* with *value* makes git write neither to its stdout nor to its stderr."""
     if name in _TRACE_DETAILS or (name.startswith("GIT_TRACE2_") and name not in _TRACES2):
         return True
     if value.lower() in ("", "0", "false"):
@@ -88,10 +93,10 @@ def _is_harmless(name: str, value: str) -> bool:
 
 
 def with_settings(environ: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return *environ* with more settings of git in it (GIT_CONFIG_COUNT in `git help config`).
+    """Return *environ* with the keys and values *settings* as settings of git (GIT_CONFIG_COUNT, `git help config`).
 
-    Other users cannot see these settings in the list of processes, unlike arguments. The settings can contain a
-    password in a URL.
+    Settings can contain a password in a URL. Unlike arguments of git, variables are not visible to other users in the
+    list of processes.
     """
     changed = dict(environ)
     count = changed.get("GIT_CONFIG_COUNT", "")
@@ -104,7 +109,7 @@ def with_settings(environ: Mapping[str, str], settings: Iterable[tuple[str, str]
 
 
 class GitOutput(Frozen):
-    """The exit code and output of a git process; *stderr* includes the messages of a remote."""
+    """The exit code and output of a git process. *stderr* includes the messages that a remote sent."""
 
     code: int
     stdout: str
@@ -112,11 +117,12 @@ class GitOutput(Frozen):
 
 
 class Git(Frozen):
-    """Runs git on a repository. *git_dir* has the files of one work tree, *common_dir* the refs and objects.
+    """Runs git on a repository. *git_dir* has git's files for one work tree, *common_dir* the refs and objects.
 
     *top* is git's current folder, from which the relative paths of remotes start. If gitmodel must not write,
-    *read_only_reason* is the reason (a variable names another repository, or this is a bundle) and *read_only_hint* the
-    remedy. With *fetches_nothing*, git reports a missing object of a partial clone instead of fetching it.
+    *read_only_reason* is the reason (a variable names another repository, or this is a bundle) and *read_only_hint*
+    says what the user can do. If *fetches_nothing* is True, git reports a missing object of a partial clone instead of
+    fetching it.
     """
 
     git_dir: Path
@@ -129,18 +135,21 @@ class Git(Frozen):
 
     @property
     def local_environ(self) -> Mapping[str, str]:
-        """The environment of commands that contact no remote."""
-        # with an empty list of protocols, git never fetches missing objects
+        """The environment for git commands that need not contact a remote."""
+        # if git may use no protocol, it cannot fetch missing objects of a partial clone
         return {**self.environ, "GIT_ALLOW_PROTOCOL": ""} if self.fetches_nothing else self.environ
 
     def refuse_read_only(self) -> None:
-        """Raise UsageError if nothing may be written to this repository."""
+        """Raise UsageError if gitmodel must not write to this repository."""
         if self.read_only_reason:
             raise UsageError(self.read_only_reason, hint=self.read_only_hint or NAME_ONE)
 
     @contextmanager
     def explaining_not_found(self) -> Iterator[None]:
-        """If a variable names another repository, add the repository that was read to the hint of a NotFound."""
+        """Extend the hint of a NotFound that the block raises, if an environment variable names another repository.
+
+        The hint then says which repository gitmodel read and which one the variable names.
+        """
         try:
             yield
         except NotFound as error:
@@ -151,7 +160,7 @@ class Git(Frozen):
             raise
 
     def command(self, *arguments: str) -> list[str]:
-        """Return the words of a git command.
+        """Return the words of the command that runs git with *arguments* on this repository.
 
         Raises UsageError if the command writes and the repository is read-only.
         """
@@ -171,23 +180,23 @@ class Git(Frozen):
         answers: tuple[int, ...] = (0,),
         inherit: tuple[int, ...] = (),
     ) -> bytes:
-        """Run git and return its output. An exit code outside *answers* raises the error for git's message.
+        """Run git and return its stdout. Raises a GitModelError if the exit code is not in *answers*.
 
-        If *input* is a function, it is called while git starts. *inherit* are descriptors that git keeps open while it
-        runs.
+        If *input* is a function, it is called while git starts. *inherit* are descriptors of open files that git
+        inherits.
         """
         return run(
             self.command(*arguments), self.local_environ, cwd=self.top, input=input, answers=answers, inherit=inherit
         )
 
     def check_settings(self) -> None:
-        """Raise git's error if a setting keeps git from reading objects."""
+        """Raise a GitModelError with git's message if a bad setting makes `git cat-file` fail."""
         self.run("cat-file", "--batch")
 
     def run_remote(self, *arguments: str, silence: float) -> GitOutput:
-        """Run git to contact a remote and return the result, whatever the exit code.
+        """Run a git command that contacts a remote, and return the output, whatever the exit code.
 
-        Terminates git if the remote sends nothing for *silence* seconds; the result says so.
+        Terminates git if it prints nothing for *silence* seconds. Then the returned stderr says so.
         """
         try:
             said = run_until_silent(self.command(*arguments), self.environ, cwd=self.top, silence=silence)
@@ -201,20 +210,23 @@ class Git(Frozen):
         return GitOutput(said.code, said.stdout.decode("utf-8", "replace"), stderr)
 
     def lines(self, *arguments: str, input: bytes = b"", answers: tuple[int, ...] = (0,)) -> list[str]:
-        """Return the lines that git prints; only a line feed ends a line."""
+        """Run git as `run` does, and return the lines that it prints. Only a line feed ends a line."""
         said = self.run(*arguments, input=input, answers=answers).decode("utf-8", "surrogateescape")
         return said.removesuffix("\n").split("\n") if said else []
 
     def oids(self, *arguments: str, input: bytes = b"", answers: tuple[int, ...] = (0,)) -> list[Oid]:
-        """Return the object ids that git prints, one a line."""
+        """Run git as `run` does, and return the object ids that it prints, one in each line."""
         return cast("list[Oid]", self.lines(*arguments, input=input, answers=answers))
 
     def oid(self, *arguments: str, answers: tuple[int, ...] = (0,)) -> Oid | None:
-        """Return the object id that git prints first, None if it prints none."""
+        """Run git as `run` does, and return the first object id that it prints, or None."""
         return next(iter(self.oids(*arguments, answers=answers)), None)
 
     def path(self, *arguments: str) -> Path:
-        """Return the single path that git prints, even if it contains line feeds. A relative path starts at `top`."""
+        """Run git, and return the path that it prints, which may contain line feeds.
+
+        A relative path starts at `top`.
+        """
         return self.top / os.fsdecode(self.run(*arguments).removesuffix(b"\n"))
 
 
@@ -236,7 +248,10 @@ def run(
     answers: tuple[int, ...] = (0,),
     inherit: tuple[int, ...] = (),
 ) -> bytes:
-    """Return the output of one git process. Raises a GitModelError if git fails."""
+    """Run *command* as `Git.run` runs git, in the folder *cwd*, and return its stdout.
+
+    Raises a GitModelError if git fails.
+    """
     pipe = subprocess.PIPE
     try:
         process = subprocess.Popen(
@@ -246,7 +261,7 @@ def run(
         if cwd is not None and not os.path.isdir(cwd):
             raise NotFound(f"there is no folder {cwd}", hint="name an existing repository") from None
         raise UsageError("git is not installed, or not on the PATH", hint="install git 2.34 or newer") from None
-    except ValueError:  # an argument contains NUL, or text that cannot be encoded
+    except ValueError:  # an argument contains NUL or cannot be encoded
         raise UsageError(
             "a name or text holds a NUL or an incomplete character (a lone surrogate)", hint="remove it"
         ) from None
@@ -269,7 +284,10 @@ _versions: dict[str | None, str] = {}
 
 
 def check_git(environ: Mapping[str, str]) -> str:
-    """Return the version of git, asked once per PATH. Raises UsageError for a version that is too old for gitmodel."""
+    """Return the version of git. Raises UsageError if it is too old for gitmodel.
+
+    Cached, so that each value of `PATH` in *environ* runs git only once.
+    """
     path = environ.get("PATH")
     if path not in _versions:
         said = run(["git", "version"], clean_environment(environ)).decode().strip()

@@ -14,8 +14,8 @@ from gitmodel.frozen import Frozen
 
 # Seconds that a terminated program has to end before gitmodel kills it.
 _GRACE = 2.0
-# Seconds between two checks whether the program has ended. Its pipes do not show the end, because a child of the
-# program can keep them open.
+# The most seconds between two checks whether the program has ended. The end of its output does not show this, because a
+# child of the program can keep the pipes open.
 _LOOK = 0.5
 _PROGRESS = (
     r"(?:remote: )?[A-Z][a-z]+(?: [a-z]+)*: +(?:\d+% \(\d+/\d+\)|\d+)(?:, .*)?"
@@ -24,7 +24,7 @@ _PROGRESS = (
 
 
 class ProgramOutput(Frozen):
-    """The exit code and output of a program; *silent* is True if it was terminated for its silence."""
+    """The exit code and output of a program. *silent* is True if gitmodel terminated it because it printed nothing."""
 
     code: int
     stdout: bytes
@@ -33,7 +33,10 @@ class ProgramOutput(Frozen):
 
 
 def run_until_silent(command: list[str], environ: Mapping[str, str], *, cwd: Path, silence: float) -> ProgramOutput:
-    """Run *command* and return its output. End the process after *silence* seconds without output. Raises OSError."""
+    """Run *command* in the folder *cwd* and return its output.
+
+    Ends the process after *silence* seconds without output. Raises OSError if the program cannot be started.
+    """
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ, cwd=cwd
     ) as process:
@@ -61,9 +64,9 @@ def without_progress(text: str) -> str:
 
 
 def _read_until_silent(process: subprocess.Popen[bytes], silence: float) -> tuple[dict[int, bytes], bool]:
-    """Read each pipe until the program ends or is silent for too long.
+    """Read the output of *process* until it ends, or prints nothing for *silence* seconds.
 
-    Return the output by descriptor, and True if the program was silent.
+    Returns the output by the descriptor of its pipe, and True if *process* printed nothing for that long.
     """
     heard: dict[int, list[bytes]] = {}
     last = time.monotonic()
@@ -74,7 +77,7 @@ def _read_until_silent(process: subprocess.Popen[bytes], silence: float) -> tupl
             selector.register(pipe, selectors.EVENT_READ)
         silent = False
         while selector.get_map() and not silent:
-            # Checked before reading, so that the output before the end is read.
+            # Checked before the next read, which then also gets the last output of a program that has ended.
             ended = process.poll() is not None
             ready = selector.select(0 if ended else min(silence, _LOOK))
             for key, _ in ready:
@@ -85,13 +88,16 @@ def _read_until_silent(process: subprocess.Popen[bytes], silence: float) -> tupl
             if ready:
                 last = time.monotonic()
             elif ended:
-                break  # do not wait for processes that the program left running
+                break  # children of the program may keep the pipes open; do not wait for them
             silent = time.monotonic() - last > silence
     return {descriptor: b"".join(parts) for descriptor, parts in heard.items()}, silent
 
 
 def end_program(process: subprocess.Popen[bytes]) -> None:
-    """Terminate *process*, so that it can remove its locks. Kill it if it does not end within 2 seconds."""
+    """Terminate *process* with SIGTERM, so that it can remove its locks.
+
+    Kill it if it does not end within 2 seconds.
+    """
     process.terminate()
     try:
         process.wait(_GRACE)

@@ -1,4 +1,4 @@
-"""The author and committer of a commit and their dates, as git itself would set them."""
+"""The author and committer of new commits and their dates, as git itself would set them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from datetime import datetime, timezone
 from gitmodel.errors import UsageError
 from gitmodel.git.running.process import Git
 
-# A complete date. git completes other forms with the current date and time.
+# A date in the environment with all its parts. git completes any other form with the current date and time.
 _ABSOLUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:?\d\d)")
 
 
 class Identity:
-    """The author and committer of this repository, queried from git once."""
+    """The author and committer of new commits in this repository, queried from git once."""
 
     def __init__(self, git: Git) -> None:
         self._git = git
@@ -22,7 +22,7 @@ class Identity:
         self._dated: dict[tuple[str, str], tuple[str, str]] = {}
 
     def now(self) -> tuple[str, str]:
-        """Return author and committer as in commits, `Name <email> seconds zone`.
+        """Return the author and the committer of a commit made now, each as `Name <email> seconds zone`.
 
         Raises UsageError if git does not know the user's name.
         """
@@ -44,7 +44,7 @@ class Identity:
         return f"{self._people[0]} {when}", f"{self._people[1]} {when}"
 
     def moment(self) -> datetime:
-        """Return the committer's time in UTC, without fractions of a second."""
+        """Return the committer's time of a commit made now, in UTC, without fractions of a second."""
         if "GIT_COMMITTER_DATE" in self._git.environ:
             try:
                 return datetime.fromtimestamp(int(self.now()[1].rsplit(" ", 2)[1]), timezone.utc)

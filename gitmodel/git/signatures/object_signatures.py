@@ -1,7 +1,7 @@
-"""Signatures in git objects: finding them, and verifying them with a list of signers.
+"""Signatures in git objects: finding them, and verifying them with the list of signers (`allowed_signers`).
 
 A commit has its signature in the header `gpgsig`, a tag at its end (`git help gitformat-signature`). `ssh-keygen -Y
-verify` verifies SSH signatures. `gpg` verifies OpenPGP signatures, with only the keys of the list.
+verify` verifies SSH signatures. `gpg` verifies OpenPGP signatures, and gets only the keys in the list of signers.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _BAD = {
 
 
 class Signature(NamedTuple):
-    """A signature of an object: the signed bytes, and the *armor*, which is the signature itself."""
+    """A signature of a git object: *payload* are the signed bytes, and *armor* is the text of the signature itself."""
 
     payload: bytes
     armor: bytes
 
 
 def of_commit(data: bytes) -> Signature | None:
-    """Return the signature of the commit in *data*; None if it has no signature, or several."""
+    """Return the signature of the commit whose bytes are *data*; None if it has no signature, or several."""
     head, gap, message = data.partition(b"\n\n")
     kept: list[bytes] = []
     found: list[bytes] = []
@@ -50,7 +50,8 @@ def of_commit(data: bytes) -> Signature | None:
         if not line.startswith(b" "):
             taking = kept
             if line.startswith(_HEADERS):
-                # Repositories with SHA-256 use the second header, which signs other bytes.
+                # The second header has a signature of the commit's form with SHA-256 ids, so it is no signature of
+                # these bytes.
                 taking = found if line.startswith(_HEADERS[0]) else None
                 line = b" " + line.partition(b" ")[2]
         if taking is not None:
@@ -62,12 +63,12 @@ def of_commit(data: bytes) -> Signature | None:
 
 
 def is_signed(data: bytes) -> bool:
-    """Return True if the commit in *data* carries a signature, valid or not."""
+    """Return True if the commit whose bytes are *data* has a signature, valid or not."""
     return any(b"\n" + header in data.partition(b"\n\n")[0] for header in _HEADERS)
 
 
 def of_tag(data: bytes) -> Signature | None:
-    """Return the signature of the tag in *data*: the text from the last line that starts a signature."""
+    """Return the signature of the tag whose bytes are *data*: the text from the last line that starts a signature."""
     starts = [at for begin in _BEGINS if (at := data.rfind(b"\n" + begin)) >= 0]
     if not starts:
         return None
@@ -75,24 +76,28 @@ def of_tag(data: bytes) -> Signature | None:
 
 
 def signed_commit(data: bytes, armor: bytes) -> bytes:
-    """Return the commit in *data* with a signature, in git's format."""
+    """Return the bytes of the commit *data* with the signature *armor* in its header `gpgsig`."""
     head, gap, message = data.partition(b"\n\n")
     lines = armor.rstrip(b"\n").split(b"\n")
     return head + b"\ngpgsig " + b"\n ".join(lines) + gap + message
 
 
 class SignatureVerifier:
-    """Verifies signatures with `ssh-keygen` and `gpg`. *config* are git's settings, which may name another `gpg`."""
+    """Verifies signatures with `ssh-keygen` and `gpg`.
+
+    *config* are git's settings, which may name another program for gpg.
+    """
 
     def __init__(self, environ: Mapping[str, str], config: Mapping[str, str]) -> None:
-        # Times without a zone in the list of signers are in UTC.
+        # With this TZ, `ssh-keygen` reads times without a zone in the list of signers as UTC.
         self._environ = {**environ, "TZ": "UTC", "LC_ALL": "C"}
         self._gpg = config.get("gpg.openpgp.program") or config.get("gpg.program") or "gpg"
 
     def fault(self, found: Signature, allowed: str, emails: Iterable[str], when: int) -> str:
-        """Return the reason why the list *allowed* does not accept *found* for all *emails* at *when*, or "".
+        """Return the reason why the signature *found* does not count at the time *when*, or "".
 
-        *when* is in seconds since 1970. Raises UsageError if the program that verifies signatures is not installed.
+        It counts if its key is listed for each of *emails* in *allowed*, the text of an `allowed_signers` file. *when*
+        is in seconds since 1970. Raises UsageError if the program that verifies signatures is not installed.
         """
         if found.armor.startswith(SSH_BEGIN):
             return self._ssh_fault(found, allowed, emails, when)
@@ -101,7 +106,10 @@ class SignatureVerifier:
         return "its signature has a format that gitmodel does not know (it knows SSH and OpenPGP)"
 
     def signer(self, found: Signature) -> str:
-        """Return the fingerprint of the key that made *found*, "" if the signature is invalid or the key unknown."""
+        """Return the fingerprint of the key that made the signature *found*, or "".
+
+        Returns "" if the signature is invalid, or if gpg does not have the key.
+        """
         with scratch_folder() as folder:
             armor = _file(folder, "signature", found.armor)
             if found.armor.startswith(SSH_BEGIN):
@@ -158,7 +166,10 @@ class SignatureVerifier:
         return ""
 
     def _openpgp_statuses(self, folder: str, key: str, armor: str, payload: bytes, when: int) -> dict[str, str]:
-        """Verify a signature with *key* as the only key, at the time *when*, and return gpg's status lines."""
+        """Verify the signature of *payload* in the file *armor* with gpg, and return gpg's status lines by keyword.
+
+        gpg has *key* as its only key, in a new home below *folder*, and takes *when* for the current time.
+        """
         home = Path(folder) / f"home-{len(os.listdir(folder))}"
         home.mkdir(mode=0o700)
         command = (
@@ -182,20 +193,20 @@ class SignatureVerifier:
 
 
 def _statuses(said: bytes) -> dict[str, str]:
-    """Return gpg's status lines by keyword; see `doc/DETAILS` of GnuPG."""
+    """Return the status lines in gpg's output *said* by keyword; see `doc/DETAILS` of GnuPG."""
     lines = [line.removeprefix(_STATUS) for line in said.decode("utf-8", "replace").splitlines() if _STATUS in line]
     return {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
 
 
 def _fingerprint(statuses: Mapping[str, str]) -> str:
-    """Return the fingerprint of the primary key of a single good signature, else ""."""
+    """Return the fingerprint of the primary key if the status lines say that the signature is good, else ""."""
     if "GOODSIG" not in statuses or any(bad in statuses for bad in _BAD) or "VALIDSIG" not in statuses:
         return ""
     return statuses["VALIDSIG"].split(" ")[-1]
 
 
 def scratch_folder() -> AbstractContextManager[str]:
-    """Create a temporary folder that only this user can read, and delete it afterwards."""
+    """Create a temporary folder that only this user can read. The `with` block deletes it at its end."""
     from tempfile import TemporaryDirectory  # imported here: only signed stages need it
 
     return TemporaryDirectory(prefix="gitmodel-")

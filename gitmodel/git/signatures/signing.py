@@ -1,7 +1,7 @@
 """Signing commits and tags in the same way as git, with the format, key and programs of its configuration.
 
-The settings are in `git help config` (`gpg.format`, `user.signingKey`, `gpg.ssh.program`, ...). git itself signs a tag
-only while it moves the ref, and before 2.44 it wrote an unsigned tag if the key failed.
+The settings are in `git help config` (`gpg.format`, `user.signingKey`, `gpg.ssh.program`, ...). gitmodel does not call
+git to sign a tag, because `git tag` also moves the ref, and before 2.44 it wrote an unsigned tag if signing failed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HINT = "see `git help config` for gpg.format, user.signingKey and gpg.ssh.progr
 
 
 class Signer:
-    """Signs with the key that git is configured to use for the user of this repository."""
+    """Signs commits and tags with the key that git's settings name for this repository."""
 
     def __init__(self, git: Git, config: Mapping[str, str], verifier: SignatureVerifier) -> None:
         self._git = git
@@ -46,16 +46,16 @@ class Signer:
         return bool(self._config.get("user.signingkey") or self._config.get("gpg.ssh.defaultkeycommand"))
 
     def commit(self, commit: NewObject, who: str) -> NewObject:
-        """Return *commit* signed by *who* (`Name <email> ...`, its committer).
+        """Return *commit* with a signature. *who* is its committer, as `Name <email> seconds zone`.
 
-        Raises Unsigned if it cannot be signed.
+        Raises Unsigned if gitmodel cannot sign the commit.
         """
         return NewObject("commit", object_signatures.signed_commit(commit.data, self._sign(commit.data, who)))
 
     def tag(self, tag: NewObject, who: str) -> NewObject:
-        """Return *tag* made and signed by *who* (`Name <email> seconds zone`).
+        """Return *tag* with *who* (`Name <email> seconds zone`) as its tagger, and with a signature.
 
-        Raises Unsigned if it cannot be signed.
+        Raises Unsigned if gitmodel cannot sign the tag.
         """
         head, gap, message = tag.data.partition(b"\n\n")
         lines = [line for line in head.split(b"\n") if not line.startswith(b"tagger ")]
@@ -64,7 +64,7 @@ class Signer:
 
     def _sign(self, payload: bytes, who: str) -> bytes:
         armor = self._sign_with_ssh(payload) if self._format == "ssh" else self._sign_with_gpg(payload, who)
-        # A program that fails can nevertheless exit with 0.
+        # Verified here, because a signing program can fail and nevertheless exit with 0.
         if not self._verifier.signer(Signature(payload, armor)):
             raise Unsigned("git's signing program made no valid signature; nothing was changed", hint=_HINT)
         return armor
@@ -82,7 +82,7 @@ class Signer:
             buffer.write_bytes(payload)
             more: list[str] = []
             if key.startswith(("key::", "ssh-")):
-                # The setting is the public key itself, and an agent has the private key.
+                # Here, the setting is the public key itself instead of a path, and ssh-agent has the private key.
                 literal = Path(folder) / "key"
                 literal.write_text(key.removeprefix("key::") + "\n", encoding="utf-8")
                 key, more = str(literal), ["-U"]

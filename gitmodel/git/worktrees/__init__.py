@@ -1,1 +1,1 @@
-"""Work trees: listing and adding them, and recording their state without changing their index."""
+"""Work trees: listing and adding them, and finding out their state without changing their index."""

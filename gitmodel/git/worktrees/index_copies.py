@@ -1,8 +1,8 @@
-"""Copies of an index: a temporary copy, and a refreshed copy for a work tree whose files have new times.
+"""Copies of a git index: a temporary copy, and a refreshed copy for a work tree whose files have new times.
 
-The index has other times for the files after `cp -r`, or after a CI job restored the work tree from a cache. Until
-somebody refreshes the index, each `git status` reads the content of all these files. gitmodel never writes the user's
-index.
+After `cp -r`, or after a CI job restored the work tree from a cache, the files have other times than their entries in
+the index. Until the user refreshes the index, each `git status` reads the content of all these files. gitmodel
+refreshes a copy, because it never writes the user's index.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from gitmodel.errors import GitModelError
 from gitmodel.files.permissions import make_folder, user_id
 from gitmodel.git.running.process import Git, with_settings
 
-# The copy has all entries in one file, and git runs no hook of the user when it writes the copy.
+# With these settings, the copy has all entries in one file, and git runs no hook of the user when it writes the copy.
 _SETTINGS = {"core.splitIndex": "false", "core.hooksPath": os.devnull}
 
 Stamp = tuple[int, int, int, int]
 """The times, size and inode of an index file. git writes every change of the index to a new file."""
 
-# The index files that a refresh did not change.
+# The index files for which a refresh changed nothing, so that they need no refreshed copy, with their stamps.
 _fresh: dict[Path, Stamp] = {}
 
 
 def stamp_of(index_file: Path) -> Stamp | None:
-    """Return the stamp of *index_file*, None if it does not exist."""
+    """Return the stamp of *index_file*, or None if the file does not exist. The stamp differs after each change."""
     try:
         found = os.stat(index_file)
     except OSError:
@@ -43,22 +43,23 @@ def copied_index(git: Git, index_file: Path) -> Iterator[Git]:
     """Yield a Git that works on a temporary copy of *index_file*, which need not exist."""
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         copied = Path(folder) / "index"
-        with suppress(FileNotFoundError):  # no file was ever staged
-            # `copy2` keeps the time of the index: git reads files again that are not older (racy-git.txt in git).
+        with suppress(FileNotFoundError):  # a work tree has no index file before the first `git add`
+            # `copy2` preserves the time of the index. With a newer time, git would trust entries of files that changed
+            # after the index was written (racy-git.txt in git).
             shutil.copy2(index_file, copied)
         yield replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(copied)})
 
 
 def refreshed_copy(git: Git, index_file: Path, stamp: Stamp | None) -> Path:
-    """Return the refreshed copy of *index_file*, whose stamp is *stamp*; *index_file* itself if there is no copy."""
+    """Return the path of the refreshed copy of *index_file*, or *index_file* itself if no copy was made for *stamp*."""
     copy = _copy_of(git, stamp) if stamp is not None else index_file
     return copy if os.access(copy, os.R_OK) else index_file
 
 
 def refresh_copy(git: Git, index_file: Path, stamp: Stamp | None) -> None:
-    """Write a refreshed copy of *index_file*, whose stamp is *stamp*, unless a refresh changes nothing.
+    """Write a refreshed copy of *index_file*, which has the stamp *stamp*, unless a refresh changes nothing.
 
-    Replaces earlier copies. Failures are ignored, because a copy only saves time.
+    Deletes earlier copies. Errors are ignored, because a copy only saves time.
     """
     if stamp is None or _fresh.get(index_file) == stamp:
         return

@@ -1,4 +1,4 @@
-"""Trees and commits of the staged or changed files of a work tree, without changing its index."""
+"""Writing trees and commits of the staged or changed files of a work tree, without changing its index."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ from gitmodel.git.worktrees.index_copies import copied_index
 
 
 def staged_tree(git: Git, reader: ObjectReader, index: Path | None = None) -> Oid:
-    """Write the tree that a commit of *index* would have, by default the work tree's own index, and return its id.
+    """Write the tree that a commit of the index file *index* would have, and return its id.
 
-    In the hooks of `git commit -a` and `git commit FILE`, git uses another index than the work tree's own. Raises
-    Unreachable.
+    *index* is by default the work tree's own index. In the hooks of `git commit -a` and `git commit FILE`, git uses
+    another one. Raises Unreachable if the index cannot be read.
     """
     path = index or git.path("rev-parse", "--git-path", "index")
     try:
-        # A copy, because git writes to the index when it creates a tree, and fails if a commit has locked the index.
+        # Uses a copy, because `git write-tree` also writes to the index, and fails if `git commit` has locked it.
         with copied_index(git, git.top / path) as aside:
             (tree,) = aside.oids("write-tree")
     except OSError as error:
         raise Unreachable(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None
-    reader.close()  # the running process may not see the new objects
+    reader.close()  # its running git process may not see the new tree
     return tree
 
 
 def tree_with_changes(git: Git, paths: Iterable[str]) -> Oid:
-    """Write the tree that a commit of the index and of the changed or deleted files at *paths* would have."""
+    """Write the tree that a commit would have after `git add` of the changed or deleted files at *paths*.
+
+    Return its id.
+    """
     listed = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
     no_hooks = ("-c", f"core.hooksPath={os.devnull}")
     with copied_index(git, Path(git.environ["GIT_INDEX_FILE"])) as aside:
@@ -41,7 +44,10 @@ def tree_with_changes(git: Git, paths: Iterable[str]) -> Oid:
 
 
 def commit_tree(git: Git, tree: Oid, message: str, parent: Oid | None, *, seconds: int | None) -> Oid | None:
-    """Commit *tree* on *parent*, dated *seconds* since 1970 (None: now). Return its id, or None if git prints no id."""
+    """Write a commit of the tree *tree* on the commit *parent*, and return its id, or None if git prints no id.
+
+    The commit is dated *seconds* since 1970; None: now. Moves no ref.
+    """
     date = f"@{seconds} +0000"
     dates = {} if seconds is None else {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
     dated = replace(git, environ={**git.environ, **dates})

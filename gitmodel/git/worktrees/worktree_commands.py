@@ -14,7 +14,7 @@ _MOST_COMPARED = 50
 
 
 def worktrees_on(git: Git, branch: str) -> Iterator[Path]:
-    """Yield the work trees that have *branch* checked out.
+    """Yield the paths of the work trees that have *branch* (a full ref name) checked out.
 
     A path with a line feed is read correctly only with git 2.36 or newer.
     """
@@ -30,8 +30,8 @@ def worktrees_on(git: Git, branch: str) -> Iterator[Path]:
 
 def has_earlier_files(git: Git) -> bool:
     """Return True if the index has, for a file that the current commit changed, the content of an earlier commit."""
-    # In the index of an earlier commit, all files that differ have earlier content, except those that the user staged.
-    # So gitmodel compares only the first few files.
+    # If the index is that of an earlier commit, all files that differ from the current commit have earlier content,
+    # except those that the user staged. So it is enough to compare the first 50 of them.
     staged = _raw_changes(git, "diff-index", "--cached")[:_MOST_COMPARED]
     if not staged:
         return False
@@ -42,25 +42,25 @@ def has_earlier_files(git: Git) -> bool:
 
 
 def add_worktree(git: Git, commit: Oid, target: Path) -> None:
-    """Check out *commit* at *target*, on no branch."""
+    """Add a work tree in the folder *target* with *commit* checked out, on no branch."""
     place = str(target.absolute())
     git.run("worktree", "add", "--quiet", "--detach", "--end-of-options", place, commit)
 
 
 def remove_worktree(git: Git, target: Path) -> None:
-    """Delete the work tree at *target*, with all files."""
+    """Delete the work tree in the folder *target*, with all files."""
     git.run("worktree", "remove", "--force", "--force", str(target.absolute()))
 
 
 def update_submodules(git: Git, *, silence: float) -> GitOutput:
-    """Check out the submodules of a work tree, and their submodules, each at the recorded commit."""
-    # `--init` would write into the configuration, which all work trees share.
+    """Check out the submodules of the work tree, and their submodules, each at the commit that its parent records."""
+    # Without the option `--init`, which would write into the configuration that all work trees share.
     asked = ("-c", "submodule.active=.", "submodule", "update", "--recursive", "--progress")
     return git.run_remote(*asked, silence=silence)
 
 
 def _raw_changes(git: Git, *command: str, paths: Sequence[str] = ()) -> list[tuple[str, str, str]]:
-    """Return path, old id and new id of each change since the current commit that git's *command* lists."""
+    """Run git's *command* for HEAD, and return path, old id and new id of each change in its output."""
     options = ("--raw", "--no-renames", "--no-abbrev", "-z", "HEAD", "--", *paths)
     words = [word.strip() for word in os.fsdecode(git.run(*command, *options)).split("\0")]
     found = [(path, word.split()) for word, path in pairwise(words) if word.startswith(":")]

@@ -1,7 +1,7 @@
-"""The state of the work tree with all changes, even if a setting or a flag in the index hides them from git.
+"""Finding all changes in the work tree, even if a setting or a flag in the index hides them from git.
 
-Never writes the user's index. If the index has such flags, git gets a copy without flags. If `git status` was slow, git
-gets a refreshed copy next time (`index_copies`).
+gitmodel never writes the user's index. If entries of the index have such flags, git gets a copy of the index without
+flags. If `git status` was slow, git gets a refreshed copy next time (`index_copies`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from gitmodel.git.worktrees.index_copies import Stamp, copied_index, refresh_cop
 
 T = TypeVar("T")
 
-# A `git status` of more seconds is slow. For 5,000 files whose times are in the index, it takes a third of this.
+# A `git status` that takes more seconds is slow. For 5,000 files that have the times in the index, it takes a third of
+# this.
 SLOW = 0.1
 
-# Override the user's settings that hide changes. For the settings of submodules see `_IN_SUBMODULES`.
+# These settings override the user's settings that hide changes. In submodules, `_IN_SUBMODULES` does this.
 SETTINGS = {
     "core.fsmonitor": "false",
     "core.checkStat": "default",
@@ -39,10 +40,10 @@ _IN_SUBMODULES = (
 
 
 def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
-    """Return `ask(git)`, with a *git* that reports every change of the work tree.
+    """Call *ask* with a `Git` that reports every change of the work tree, and return its result.
 
-    This *git* uses the index *index_file*. Calls *ask* a second time if the index marks files as unchanged (`git
-    update-index --assume-unchanged`), or leaves out existing files (`--skip-worktree`).
+    This `Git` uses *index_file* or a copy of it. Calls *ask* again with a copy without flags if the index marks files
+    as unchanged (`git update-index --assume-unchanged`), or leaves out existing files (`--skip-worktree`).
     """
     settings = {**SETTINGS, **_properties(git)}
     environ = with_settings(git.environ, settings.items())
@@ -72,14 +73,14 @@ def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
 
 
 def list_changes(git: Git) -> list[str]:
-    """Return the lines of `git status` (version 2) for all changed files and all new files that are not ignored."""
+    """Return the lines of `git status --porcelain=v2` for all changed files and all new files that are not ignored."""
     options = ("--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames")
     said = git.run("status", *options).decode("utf-8", "surrogateescape")
     return [line for line in said.split("\0") if line and not line.startswith("#")]
 
 
 def submodules_changed(git: Git) -> bool:
-    """Return True if a submodule of any depth has changes, or a file that is marked as unchanged."""
+    """Return True if a submodule at any depth has changes, or if its index marks a file as unchanged."""
     if not (git.top / ".gitmodules").is_file():
         return False
     try:
@@ -88,13 +89,13 @@ def submodules_changed(git: Git) -> bool:
         return True
 
 
-# The stamps of index files without a flag that hides a change.
+# The index files of which no entry has a flag that hides changes, with their stamps.
 _without_marks: dict[Path, Stamp] = {}
 
 
 @contextmanager
 def _listing(git: Git) -> Iterator[Callable[[], bytes]]:
-    """Start to list the index at the beginning of the block. The yielded function waits for the list and returns it."""
+    """Start `git ls-files` at the beginning of the block. The yielded function waits for the list and returns it."""
     with subprocess.Popen(
         git.command("ls-files", "-v", "-z"),
         stdout=subprocess.PIPE,
@@ -110,23 +111,26 @@ def _listing(git: Git) -> Iterator[Callable[[], bytes]]:
 
 
 def _with_marks(listed: bytes) -> list[bytes]:
-    """Return the entries of *listed* (`git help ls-files`, -v) with a flag that makes git ignore the file."""
+    """Return those entries of *listed* that have a flag that makes git ignore the file.
+
+    *listed* is the output of `git ls-files -v -z`.
+    """
     return [entry for entry in listed.split(b"\0") if entry[:1].islower() or entry[:1] == b"S"]
 
 
 def _marked(git: Git, entries: list[bytes]) -> list[bytes]:
-    """Return the paths of those *entries* whose flag must be removed, because it hides a change."""
+    """Return the paths of those *entries* whose flag can hide a change, so that it must be removed."""
     found = []
     for entry in entries:
         tag, path = entry[:1], entry[2:]
-        # In a sparse checkout, missing files do not count as changed.
+        # The tag `S` is the flag of a sparse checkout. A missing file with this flag was left out, so it is no change.
         if tag.islower() or (tag == b"S" and os.path.lexists(os.path.join(os.fsencode(git.top), path))):
             found.append(path)
     return found
 
 
 def _properties(git: Git) -> dict[str, str]:
-    """Return settings that say if the file system has modes and ignores case. They override the user's settings."""
+    """Return the settings `core.fileMode` and `core.ignoreCase` for the file system, which override the user's."""
     found = {} if (git.git_dir / "hEAD").exists() else {"core.ignoreCase": "false"}
     try:
         if os.stat(git.git_dir).st_dev == os.stat(git.top).st_dev and _keeps_modes(git.git_dir):
