@@ -20,21 +20,25 @@ from gitmodel.git.objects.trees import CommitFiles
 from gitmodel.registry.health.files_to_check import every_file, files_at
 from gitmodel.registry.promotion.gate_expression_faults import expression_fault
 
-# If a branch has more problems, only the first are reported.
+# The greatest number of problems that `check` reports. A branch can have more.
 MOST_PROBLEMS = 10_000
 
 
 def check(repository: Repository, commit: Oid | None = None) -> list[Problem]:
-    """Return the problems of the branch, or of *commit*: each with its file, key and rule."""
+    """Return the problems of the files at *commit* (None: the newest commit of the branch).
+
+    Each problem has its file, key and rule.
+    """
     at = repository.tip() if commit is None else commit
     return check_files(repository.files(at)) if at else []
 
 
 def check_files(files: CommitFiles, wanted: Collection[str] | None = None) -> list[Problem]:
-    """Return the problems of *files*, or of the paths *wanted*.
+    """Return the problems of `gitmodel.toml` and of all other *files*, or only of those at the paths *wanted*.
 
-    After `MOST_PROBLEMS`, a last problem says that there are more. A problem between several records is found only if
-    *wanted* has all of them; see `domain.rules.related_records`.
+    If there are more than `MOST_PROBLEMS`, the last element of the list says so. A contradiction between several
+    records is found only if *wanted* has the paths of all these records; `domain.rules.related_records` finds these
+    paths.
     """
     found = list(islice(_check_files(files, wanted), MOST_PROBLEMS + 1))
     more = Problem("", "", "tree.path", f"there are more than {MOST_PROBLEMS:,} problems")
@@ -76,7 +80,8 @@ def _check_entry(
 ) -> Iterator[Problem]:
     """Yield the problems of the file at *path* alone, without a comparison with other files.
 
-    If the file belongs to a model, also add it to *records*, with which `_check_model` compares the files of the model.
+    If the file belongs to a model, also add its path to *records*: `_check_model` compares the files of a model with
+    each other.
     """
     if isinstance(entry, Invalid):
         yield problem_of(path, entry, "tree.file")

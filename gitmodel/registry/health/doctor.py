@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
 
 class Finding(Frozen):
-    """A fact about this clone: *about* is its kind, one of `ABOUTS`, and *hint* says what the user can do.
+    """A problem or other fact that `examine` found in this clone.
 
-    *fixable* is True if `doctor --fix` repairs the clone. A *grave* finding makes commands fail; the other findings are
-    for information.
+    *about* is the kind of the finding, one of `ABOUTS`, and *hint* says what the user can do. *fixable* is True if
+    `doctor --fix` removes the problem. A *grave* finding makes commands fail; the other findings are for information.
     """
 
     about: str
@@ -53,10 +53,10 @@ class Finding(Frozen):
 
 
 def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
-    """Return the problems of this clone: locks, tags, reservations, artifacts, a shallow history, the user's identity.
+    """Find the problems of this clone, such as old locks, wrong stage tags and missing artifacts, and return them.
 
-    Without a *store* the artifacts are not examined. If git refuses to read the repository because of a setting, raises
-    the error of git.
+    If *store* is None, artifacts are not examined. Raises the error of git if a setting makes git refuse to read the
+    repository.
     """
     repository.git.check_settings()
     found = []
@@ -82,11 +82,12 @@ def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding
 
 
 def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
-    """Repair the findings of `examine` that are fixable, and return them.
+    """Repair the problems of this clone that `examine` calls fixable, and return the findings that were repaired.
 
-    Removes locks and leftovers of killed processes of gitmodel, and reservations that are no longer needed. Sets every
-    stage tag to the state that the branch records. Commits the removal of files that the rename of a model left behind.
-    Never deletes anything that a version needs.
+    Removes locks and temporary files that killed processes of gitmodel left, and reservations that are no longer
+    needed. Deletes an index with wrong values. Sets every stage tag to the version that the branch records, unless the
+    rules of the stage refuse that version. Commits the deletion of files that the rename of a model left under its
+    former name. Never deletes anything that a version needs.
     """
     repaired = [finding for finding in examine(repository, store) if finding.fixable]
     abouts = {finding.about for finding in repaired}
@@ -114,9 +115,9 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
 
 
 def _safely(about: str, look: Callable[[Repository], Iterable[Finding]], repository: Repository) -> list[Finding]:
-    """Return the findings of *look*.
+    """Call *look*, one of the checks, and return its findings.
 
-    An error of *look* becomes a finding, so that the other checks still run.
+    If the check raises an error, return the error as a finding of the kind *about*, so that the other checks still run.
     """
     try:
         return list(look(repository))
@@ -128,7 +129,11 @@ def _safely(about: str, look: Callable[[Repository], Iterable[Finding]], reposit
 
 
 def _permissions(repository: Repository) -> Iterator[Finding]:
-    """Find files that this user cannot use, and files that `core.sharedRepository` shares but others cannot use."""
+    """Find files that users cannot use.
+
+    These are folders that this user cannot write to, and files that `core.sharedRepository` shares but other users
+    cannot use.
+    """
     own = repository.own_folder
     faults = list(repository.permissions.faults(own))
     for fixable in (True, False):
@@ -226,7 +231,10 @@ def _rules(repository: Repository) -> Iterator[Finding]:
 
 
 def _restore_rules(repository: Repository) -> None:
-    """Set the tag of the rules in force to the value that this clone saw last, without commits that the branch lost."""
+    """Set the rules tag back to the rules that this clone saw in force last.
+
+    Leaves out commits that the branch no longer contains. If none remains, uses the newest commit of the branch.
+    """
     rules, tip = repository.rules, repository.existing_tip()
     kept = tuple(commit for commit in rules.seen() if repository.commits.reaches(tip, commit)) or (tip,)
     tag = rules.next_tag(repository.reader.get(kept[0]).data, kept[0], kept=kept[1:])
@@ -333,10 +341,10 @@ def _index(repository: Repository) -> Iterator[Finding]:
 
 
 def _open_index(repository: Repository) -> Index | None:
-    """Return the index of the registry; None without a registry, or if Python was built without SQLite."""
+    """Return the index of the registry; None if there is no registry, or if Python was built without SQLite."""
     tip = repository.tip()
     try:
-        from gitmodel.index.searching import Index  # imported here: SQLite takes longer than the other checks
+        from gitmodel.index.searching import Index  # imported here: loading SQLite takes longer than the other checks
     except ImportError:
         return None
     return Index(repository.own_folder, repository.files(tip), newer=repository.recorded(tip).newer) if tip else None

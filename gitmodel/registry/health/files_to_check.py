@@ -15,9 +15,9 @@ _MOST_HOST_FILES = 10_000
 
 
 def every_file(files: CommitFiles) -> Iterator[tuple[str, Entry | Invalid]]:
-    """Yield every path that is not a folder, with its entry.
+    """Yield the path and the entry of every file, except files for the git host after the first 10,000.
 
-    For a folder that cannot hold records, yields the folder and not its files.
+    If a folder can hold neither records nor files for the git host, yields the folder itself instead of its files.
     """
     host_files = 0
 
@@ -33,9 +33,9 @@ def every_file(files: CommitFiles) -> Iterator[tuple[str, Entry | Invalid]]:
 
 
 def files_at(files: CommitFiles, wanted: Collection[str]) -> Iterator[tuple[str, Entry | Invalid]]:
-    """Yield the entries at the paths *wanted*, one model after the other.
+    """Yield the path and the entry of each file at the paths *wanted*, with the files of a model after each other.
 
-    For a deleted model that still has files, yields all its files.
+    If one of these files belongs to a deleted model, yields all files that the model still has.
     """
     gone = {what.model for what in map(paths.parse_path, wanted) if what is not None and _is_gone(files, what.model)}
     for model in sorted(gone):

@@ -23,7 +23,8 @@ def find_credentials(
 ) -> list[str]:
     """Return a message for each text in the records at *commit* that looks like a credential.
 
-    With *before*, searches only records that changed after that commit; with *most*, at most that number of records.
+    If *before* is given, searches only records that changed between that commit and *commit*. If *most* is given,
+    searches at most that number of records.
     """
     found: Iterable[str] = changed_paths(repository, before, commit) if before else _all(repository, commit)
     return credentials_in(repository.files(commit), islice(filter(paths.parse_path, found), most))

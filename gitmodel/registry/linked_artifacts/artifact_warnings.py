@@ -14,17 +14,17 @@ def told_unportable(name: str, unportable: Sequence[str]) -> str:
 
 
 def told_needs_trust(name: str, names: Sequence[str]) -> str:
-    """Return the warning that loading the artifact *name* needs *names* to be trusted."""
+    """Return the warning that the artifact *name* loads only in clones that trust *names* of classes and functions."""
     return f"{name} loads only after `git model formats trust {' '.join(names)}`, in each clone that loads it"
 
 
 def told_pickled(name: str, format: str) -> str:
-    """Return the warning that *name* is stored in a *format* that runs code, because no other format can store it."""
+    """Return the warning that only *format* could store the artifact *name*, and that loading it can run code."""
     return f"{name} is stored as {format}, because no other format keeps it: it loads only with trusted=True"
 
 
 def log_warning(message: str) -> None:
-    """Log a warning. This is the default of *warn*."""
+    """Log a warning. Functions with a parameter *warn* call this if their caller gives no other function."""
     import logging
 
     logging.getLogger("gitmodel").warning("%s", message)

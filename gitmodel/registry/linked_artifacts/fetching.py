@@ -25,8 +25,8 @@ def fetch_artifact(
 ) -> None:
     """Verify the artifact and write it to *target*.
 
-    Leaves out files that would make the folder a git repository, and calls *warn* with their names. Raises Invalid,
-    NotFound, Unreachable.
+    Leaves out files that would make the folder *target* a git repository, and calls *warn* with a warning that names
+    them. Raises Invalid if the bytes are wrong, NotFound if the store lacks the artifact, Unreachable.
     """
     if link.is_folder:
         left_out = fetching.get_folder(store, link.digest, target, size=link.size, transfer=transfer)
@@ -40,10 +40,11 @@ def fetch_artifact(
 
 
 def target_of(link: ArtifactLink, target: Path) -> Path:
-    """Return the path to which the artifact is written. If *target* is a folder, a file keeps its name in this folder.
+    """Return the path to which an artifact is written.
 
-    Raises UsageError if the folder has a file of this name: the record and not the user chose the name, so the file
-    must not be overwritten.
+    This is *target*; but if *target* is an existing folder and the artifact is one file, it is the file name of the
+    artifact in *target*. Raises UsageError if *target* has a file of this name: the record and not the user chose the
+    name, so the file must not be overwritten.
     """
     if link.is_folder or not target.is_dir():
         return target
@@ -56,9 +57,9 @@ def target_of(link: ArtifactLink, target: Path) -> Path:
 def fetch_file(
     store: ArtifactStore, link: ArtifactLink, name: str, target: Path, *, progress: Progress | None = None
 ) -> ManifestEntry:
-    """Verify the file *name* of a folder artifact and write it to *target*; the other files are not fetched.
+    """Verify the file at the path *name* of a folder artifact and write it to *target*. Fetches no other files.
 
-    Raises UsageError if the artifact is not a folder, NotFound if it has no file of this name, and the errors of
+    Raises UsageError if the artifact is not a folder, NotFound if the folder has no such file, and the errors of
     `fetch_artifact`.
     """
     if not link.is_folder:
@@ -74,9 +75,10 @@ def list_files(store: ArtifactStore, link: ArtifactLink) -> tuple[ManifestEntry,
 
 
 def open_file(store: ArtifactStore, link: ArtifactLink, file: str) -> BinaryIO:
-    """Open an artifact that is one file, or the *file* of a folder artifact. The reader verifies the bytes.
+    """Open an artifact that is one file, if *file* is "", or else the file at the path *file* of a folder artifact.
 
-    Raises UsageError for a folder without *file* or one file with *file*, NotFound if the folder lacks *file*.
+    The reader verifies the bytes. Raises UsageError if *file* is "" although the artifact is a folder, or is a path
+    although the artifact is one file; NotFound if the folder has no file at this path.
     """
     if not file and not link.is_folder:
         return store.open(link.digest, link.size)

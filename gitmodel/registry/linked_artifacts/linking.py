@@ -26,10 +26,10 @@ def check_links(
     *,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Check that `link_artifacts` would accept new *artifacts*, given as names and kinds, before they are stored.
+    """Check that `link_artifacts` would accept new *artifacts*, which are pairs of a name and a kind.
 
-    A name that the version already has is not checked, because the same content may be linked again. Raises the errors
-    of `link_artifacts`.
+    Callers do this before they store the artifacts. An artifact whose name the version already has is not checked,
+    because a version accepts the same content again. Raises the errors of `link_artifacts`.
     """
     found, read = list(artifacts), read_values(metadata or {})
     for name, kind in found:
@@ -43,21 +43,29 @@ def check_links(
 
 
 def link_artifacts(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
-    """Link artifacts to a version and return its number. Raises Refused for a version that a stage or alias names."""
+    """Link artifacts to a version, and return the number of the version.
+
+    Raises Conflict if the version has other content under one of the names, Refused if a stage or alias names the
+    version.
+    """
     return change_version(writer, ref, planning.plan_links, tuple(links))
 
 
 def unlink_artifact(writer: Writer, ref: VersionRef, name: str) -> int:
-    """Remove an artifact from a version; its bytes stay in the store. Raises NotFound, Refused."""
+    """Remove an artifact from a version; its bytes stay in the store.
+
+    Raises NotFound if there is no such artifact, Refused if a stage or alias names the version.
+    """
     return change_version(writer, ref, planning.plan_unlink, name)
 
 
 def check_attachments(
     writer: Writer, ref: VersionRef, names: Iterable[str], *, metadata: Mapping[str, Any] | None = None
 ) -> None:
-    """Check that `attach` would accept new attachments with these *names*, before they are stored.
+    """Check that `attach` would accept new attachments with these *names*. Callers do this before they store them.
 
-    A name that an attachment of the version already has is not checked, because the same content may be added again.
+    A name that an attachment of the version already has is not checked, because a version accepts the same content
+    again.
     """
     found, read = list(names), read_values(metadata or {})
     for name in found:
@@ -69,7 +77,10 @@ def check_attachments(
 def _check_new(
     writer: Writer, ref: VersionRef, new: list[T], plan: Callable[[Snapshot, str, int, list[T]], Change[int]]
 ) -> None:
-    """Check that *plan* accepts the elements of *new* whose names the version lacks. Raises the errors of *plan*."""
+    """Check that *plan* would add those links in *new* to the version *ref* whose names the version lacks.
+
+    Raises the errors of *plan*.
+    """
 
     def planned(snapshot: Snapshot) -> Change[int]:
         model, number, _ = snapshot.resolve_to_change(ref)
@@ -80,21 +91,30 @@ def _check_new(
 
 
 def attach(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
-    """Add attachments with the content of *links* to a version, even if it is in use. Returns the version's number.
+    """Add attachments with the content of *links* to a version, even if a stage or alias names it.
 
-    Raises NotFound, Conflict.
+    Returns the number of the version. Raises NotFound if the version does not exist, Conflict if it has another
+    attachment with one of the names.
     """
     new = [Attachment(**{**vars(link), "kind": Attachment.kind}) for link in links]
     return change_version(writer, ref, planning.plan_attachments, new)
 
 
 def detach(writer: Writer, ref: VersionRef, name: str) -> int:
-    """Remove an attachment from a version; its bytes stay in the store. Raises NotFound."""
+    """Remove an attachment from a version; its bytes stay in the store.
+
+    Raises NotFound if the version has no such attachment.
+    """
     return change_version(writer, ref, planning.plan_detachment, name)
 
 
 def only_artifact(record: VersionRecord, model: str, name: str | None) -> ArtifactLink:
-    """Return the artifact *name*; if *name* is None, the only artifact. Raises NotFound, UsageError."""
+    """Return the artifact *name* of the version that has *record*.
+
+    If *name* is None, returns the only artifact of the kind `model`, or if there is none of this kind, the only
+    artifact. Raises NotFound if there is no artifact *name*; UsageError if *name* is None and there is no artifact, or
+    several.
+    """
     if name is not None:
         return planning.artifact(record, model, name)
     models = [link for link in record.artifacts if link.kind == "model"] or list(record.artifacts)

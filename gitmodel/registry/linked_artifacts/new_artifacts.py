@@ -48,11 +48,13 @@ def store_artifact(
     transfer: Transfer = Transfer(),
     warn: Warn | None = None,
 ) -> ArtifactLink:
-    """Store the file or folder *given*, and return the link for a version.
+    """Store the file or folder *given*, and return a link to it for the record of a version.
 
     If a symbolic link leads to a file in the folder *follow_links*, the content of that file is stored. *warn* is
-    called for file names that Windows does not support. Raises NotFound, UsageError, Conflict, Unreachable; Refused if
-    the folder contains a git repository or, unless *allow_credentials*, text that looks like a credential.
+    called with each warning, for example about file names that Windows does not support. Raises NotFound if the path
+    does not exist, UsageError if the file cannot be stored, Conflict if a file changed while it was read, Unreachable;
+    Refused if the path is or contains a git repository or, unless *allow_credentials* is True, text that looks like a
+    credential.
     """
     from gitmodel import formats
 
@@ -84,7 +86,10 @@ def store_artifact(
 
 
 def check_format(format: str, *, folder: bool) -> None:
-    """Raise UsageError if *format* ("": to be detected) is unknown, or does not suit the file or *folder*."""
+    """Raise UsageError if *format* is unknown, or does not suit the file, or the folder if *folder* is True.
+
+    The format "" is always accepted: gitmodel detects the format later.
+    """
     from gitmodel.formats.catalogue import plugins
 
     if folder and format not in ("", FOLDER_FORMAT) and plugins.find_format(format).is_folder is None:
@@ -94,16 +99,17 @@ def check_format(format: str, *, folder: bool) -> None:
 
 
 def check_sources(given: Sequence[LocalArtifact], *, allow_credentials: bool, follow_links: Path | None) -> None:
-    """Check the names, paths, kinds and formats of all artifacts before any is stored.
+    """Check the names, kinds and paths of all artifacts *given*. Callers do this before they store the first of them.
 
-    Raises the errors of `store_artifact`.
+    If there are several artifacts and *allow_credentials* is False, also searches all of them for credentials. Links
+    may lead to the folder *follow_links*. Raises the errors of `store_artifact`.
     """
     for each in given:
         check_name(each.name, "artifact")
         check_kind(each.kind)
         source_files.refuse_git(each.path, follow_links)
         refuse_large_picture(each.path, each.name, each.format)
-    if len(given) > 1 and not allow_credentials:  # with one artifact, `store_artifact` searches it
+    if len(given) > 1 and not allow_credentials:  # `store_artifact` searches a single artifact
         for each in given:
             refuse_credentials(each.path, each.name, follow_links)
 
@@ -119,13 +125,13 @@ def describe_external(
     trusted: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> ArtifactLink:
-    """Read the file at *uri* once and return a link to it, with its hash; the file stays where it is.
+    """Read the file at *uri* once and return a link to it, with its digest; the file stays where it is.
 
     A web server may redirect to its own host and to URLs that are *trusted*.
 
-    With *provider_digest* the file is not read: the link has the SHA-256 that the file's store reports. Raises
-    NotFound, UsageError (also if the store reports no SHA-256), Conflict if the file changed while it was read,
-    Refused, Unreachable.
+    If *provider_digest* is True, the file is not read: the link has the SHA-256 that the store of the file reports.
+    Raises NotFound if there is no file, UsageError for invalid arguments or if the store reports no SHA-256, Conflict
+    if the file changed while it was read, Refused if a server denies access or redirects to another URL, Unreachable.
     """
     from gitmodel.formats.catalogue import detection
 
@@ -172,7 +178,10 @@ def own_name(path: Path) -> str:
 
 
 def kept_file_name(name: str, file: str, warn: Warn) -> str | None:
-    """Return the file name to record; None, after a warning, if some systems do not support *file* as a name."""
+    """Return *file*, the file name to record for the artifact *name*.
+
+    If some systems do not support *file* as a name, calls *warn* and returns None: then no file name is recorded.
+    """
     fault = file_name_fault(file)
     if not fault:
         return file

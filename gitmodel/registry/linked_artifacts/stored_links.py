@@ -30,10 +30,11 @@ def describe_stored(
     file: str = "",
     metadata: Mapping[str, Any] | None = None,
 ) -> ArtifactLink:
-    """Return a link to the object *digest*, which *store* has. Renews old timestamps, so that `store gc` keeps it.
+    """Return a link to the object *digest*, which *store* has.
 
-    The object is a folder only if *format* is "folder". *file* is the file name to record; "": none. Raises NotFound if
-    the store lacks the object or a file of the folder, UsageError for an invalid digest, name, kind or format.
+    Renews the timestamp of an old object, so that `store gc` keeps it until a commit names it. The object is a folder
+    only if *format* is "folder". *file* is the file name to record; "": none. Raises NotFound if the store lacks the
+    object or a file of the folder, UsageError for an invalid digest, name, kind or format.
     """
     check_name(name, "artifact")
     check_kind(kind)
@@ -69,7 +70,7 @@ def describe_stored(
 
 
 def _detected(store: ArtifactStore, digest: str, file: str) -> str:
-    """Return the format of the object, from its first bytes and its *file* name."""
+    """Detect the format of the object *digest* from its first bytes and the file name *file*."""
     from gitmodel.formats.catalogue.detection import detect_format_of
 
     with store.open(digest) as reader:

@@ -14,21 +14,27 @@ VARIABLE = "GITMODEL_TRUST"
 
 
 def trusted_names(repository: Repository, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names that git's configuration and the variable `GITMODEL_TRUST` (separated by spaces) list."""
+    """Return the full names that this machine trusts.
+
+    They are listed in git's configuration, and in the variable `GITMODEL_TRUST`, separated by spaces.
+    """
     return tuple(sorted({*read_values(repository.git, SETTING), *environ.get(VARIABLE, "").replace(",", " ").split()}))
 
 
 def suggested_names(repository: Repository) -> tuple[str, ...]:
-    """Return the names that the registry suggests to trust (`[formats] trust`). A suggestion alone trusts nothing.
+    """Return the names that the registry suggests to trust (`[formats] trust`).
 
-    Raises Invalid if `gitmodel.toml` cannot be read.
+    No machine trusts a name only because it is suggested. Raises Invalid if `gitmodel.toml` cannot be read.
     """
     rules = repository.read(lambda snapshot: snapshot.registry().require("formats").formats)
     return rules.trust if rules is not None else ()
 
 
 def trust_names(repository: Repository, names: Iterable[str]) -> None:
-    """Let this clone load files that use *names*. Raises UsageError for a name that is not a full name."""
+    """Add *names* of classes and functions to the trusted names of this clone, which then loads files that use them.
+
+    Raises UsageError for a name that is not a full name.
+    """
     wanted = list(dict.fromkeys(names))
     for name in wanted:
         if not is_full_name(name):

@@ -22,11 +22,12 @@ Source = Callable[[str, ArtifactLink], ArtifactStore]
 
 
 class Verified(Frozen):
-    """The result of verifying an artifact that the *versions* need. *error* is "" if the artifact is intact.
+    """The result of verifying an artifact; *versions* are the references of the versions that need it.
 
-    If the store does not answer, *unreachable* is True, and the state of the artifact is unknown. If the record of a
-    version cannot be read, its artifacts are unknown, and *digest* is "". *uri* is the location of an external
-    artifact. *purged* names the purged files, with the reasons. A purged file is not an error.
+    *error* is "" if the artifact is intact. If the store does not answer, *unreachable* is True, and the state of the
+    artifact is unknown. If the record of a version cannot be read, its artifacts are unknown, and *digest* is "". *uri*
+    is the location of an external artifact. *purged* names the files of the artifact that were purged, with the
+    reasons. A purged file is not an error.
     """
 
     digest: str
@@ -45,8 +46,9 @@ def verify(
     *,
     transfer: Transfer = Transfer(),
 ) -> Iterator[Verified]:
-    """Hash every artifact that the versions *refs* need (no *refs*: all versions of all models), each once.
+    """Read and hash every artifact that the versions *refs* need, each once, and yield the results.
 
+    If *refs* is empty, verifies the artifacts of all versions of all models. *source* returns the store of an artifact.
     Versions whose records cannot be read come first, without a digest, because their artifacts are unknown.
     """
     asked = tuple(refs)
@@ -69,7 +71,11 @@ def verify(
 
 
 def _verify(place: ArtifactStore, link: ArtifactLink, gone: Mapping[str, Purge], transfer: Transfer) -> str:
-    """Hash the files of an artifact, except purged files; return the purged files as text."""
+    """Read the artifact *link* from the store *place*, and raise an error if its bytes do not match its digest.
+
+    Skips files that were purged: *gone* are the purges by digest. Returns the paths of these files and the reasons as
+    text.
+    """
     if not link.is_folder:
         verifying.verify_file(place, link.digest, size=link.size, progress=transfer.progress)
         return ""

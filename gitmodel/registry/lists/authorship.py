@@ -30,10 +30,11 @@ _READ_KINDS = ("model", "stage", "alias")
 
 
 def read_authorships(repository: Repository, tip: Oid | None, folder: Path | None) -> dict[str, Authorship]:
-    """Return the authors and last changes of the models and versions at *tip*, by their references.
+    """Return the authors and last changes of the models and versions at *tip*.
 
-    Updates the index in *folder* (None: not used). Models have their current names. Deleted versions are included.
-    Versions that a shallow clone knows only from its oldest commit are left out.
+    The keys are references, such as "iris" or "iris@3". Updates the index in *folder*; if *folder* is None, uses no
+    index. Models have their current names. Deleted versions are included. Versions that a shallow clone knows only from
+    its oldest commit are left out.
     """
     rows = _rows(repository, tip, folder) if tip else {}
     return {f"{model}@{number}" if number else model: row.value() for (model, number), row in rows.items()}
@@ -59,7 +60,10 @@ def _read_all(repository: Repository, tip: Oid) -> dict[Numbered, AuthorshipRow]
 def _read(
     repository: Repository, steps: Iterable[BranchCommit], known: Mapping[Numbered, AuthorshipRow]
 ) -> dict[Numbered, AuthorshipRow]:
-    """Return the rows after *steps*, commits newest first, given the rows *known* before them."""
+    """Return the authors and last changes after the commits *steps*, which are ordered newest first.
+
+    *known* are the authors and last changes before the oldest of these commits.
+    """
     news = _News(repository)
     for step in steps:
         news.add(step)
@@ -69,7 +73,7 @@ def _read(
 def find_wrong_authors(repository: Repository, folder: Path) -> set[str]:
     """Return the models for which the index in *folder* contradicts the history of the branch. Reads every commit.
 
-    Returns nothing in a shallow clone, which lacks a part of the history, and if the branch was rewritten.
+    Returns an empty set in a shallow clone, which lacks a part of the history, and if the branch was rewritten.
     """
     index, tip = _open_index(folder), repository.tip()
     known = index.read() if index is not None else {}
@@ -107,7 +111,10 @@ def _steps_after(repository: Repository, known: Oid, tip: Oid) -> Iterator[Branc
 
 
 def _step(repository: Repository, id: Oid, changed: list[str]) -> BranchCommit:
-    """Return the commit *id* with its *changed* files. The files that `_News` does not read are returned as empty."""
+    """Return the commit *id* with the content of the files at the paths *changed* before and after the commit.
+
+    If `_News` does not read the content of a file, it is replaced by no bytes.
+    """
     commit = repository.commits.read(id)
     assert commit.parent is not None
     before, after = repository.files(commit.parent), repository.files(id)
@@ -125,7 +132,7 @@ def _content(files: CommitFiles, path: str) -> bytes | None:
 
 
 def _all_steps(repository: Repository, tip: Oid) -> Iterator[BranchCommit]:
-    """Yield the commits of the branch, newest first; in a shallow clone, those whose parents it has."""
+    """Yield the commits of the branch, newest first; in a shallow clone, only those whose parents the clone has."""
     try:
         yield from walk_branch(repository, tip, paths.MODELS)
     except Invalid:
@@ -147,7 +154,7 @@ class _News:
         seconds = int(parse_person(step.commit.committer)[2].timestamp())
         for change, what in found:
             if what.model in moved and what.kind != "model":
-                continue  # a rename moves every file, and changes only the model
+                continue  # a rename moves the files of all versions, but does not count as a change of a version
             author = step.commit.author
             if len(step.commit.parents) > 1:
                 author = author_of(self.repository, step, change.path)
@@ -159,7 +166,10 @@ class _News:
             self._note((model, 0), person, seconds, is_new=is_new and what.kind == "model")
 
     def _rename(self, found: Iterable[tuple[FileChange, RecordPath]]) -> Iterator[str]:
-        """Keep the new names of the models that the commit renames; yield their former and new names."""
+        """Remember the new name of each model that the commit renames; yield its former and its new name.
+
+        *found* are the changes of the commit, each with the kind of its file.
+        """
         for change, what in found:
             if what.kind == "model" and (new := _renamed_to(change)) is not None:
                 self.names[what.model] = self.names.get(new, new)
@@ -170,7 +180,10 @@ class _News:
         self.rows[key] = row._replace(author=person) if is_new else row
 
     def rows_after(self, known: Mapping[Numbered, AuthorshipRow]) -> dict[Numbered, AuthorshipRow]:
-        """Return the rows at the newest commit, given the rows *known* before the oldest commit that was added."""
+        """Return the authors and last changes after the newest commit that was added.
+
+        *known* are the authors and last changes before the oldest commit that was added.
+        """
         rows = {(self.names.get(model, model), number): row for (model, number), row in known.items()}
         for key, row in self.rows.items():
             before = rows.get(key)
@@ -179,7 +192,7 @@ class _News:
 
 
 def _renamed_to(change: FileChange) -> str | None:
-    """Return the new name of a model if *change*, which is of the model's record, renames the model."""
+    """Return the new name of the model if *change*, a change of a model's record, renames the model; else None."""
     with suppress(Invalid):
         if change.after is not None:
             return codec.decode(ModelRecord, change.after, change.path, newer=True).renamed_to
@@ -187,7 +200,10 @@ def _renamed_to(change: FileChange) -> str | None:
 
 
 def _numbers(change: FileChange, what: RecordPath) -> set[int]:
-    """Return the numbers of the versions that *change*, of a file of a model, concerns."""
+    """Return the numbers of the versions that *change* is about, from the path *what* or the content of the file.
+
+    The record of a stage or alias is about the versions that it named before and after the change.
+    """
     if what.kind in ("version", "archived"):
         return {int(what.key)}
     found = set()

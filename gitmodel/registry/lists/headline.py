@@ -11,9 +11,10 @@ _METADATA = "metadata."
 
 
 def headline_keys(registry: RegistryRecord) -> tuple[str, ...]:
-    """Return keys of metadata; a chart shows the first that is a number. Keys of inner tables are joined by dots.
+    """Return metadata keys; a chart shows the first of them whose value is a number.
 
-    `[site] headline` is the first, then the keys that gates read, in the order of the stages.
+    Keys of inner tables are joined by dots. The key in `[site] headline` comes first, then the keys that gates read, in
+    the order of the stages.
 
     >>> from gitmodel.domain.schema.records import GateRule, SiteRules, StageRule
     >>> gate = GateRule(name="good", expression="metadata.accuracy > 0.9 && metadata.test.loss < 1")

@@ -19,9 +19,9 @@ _FEW = 16
 
 
 class KnownTags:
-    """Stage tags of *snapshot*.
+    """The stage tags of *snapshot* and their states.
 
-    `read` takes known states from the index *lists*; `write` adds new states to the index.
+    `read` takes the states of tags from the index *lists* if it has them; `write` adds the other states to the index.
     """
 
     def __init__(self, snapshot: Snapshot, lists: ModelLists | None) -> None:
@@ -35,7 +35,7 @@ class KnownTags:
         self._lists, self._tip, self._tags = lists, tip, tags
 
     def read(self, models: Collection[str]) -> None:
-        """List the tags of *models*, and take the states that the index knows."""
+        """List the stage tags of *models*, and take those of their states that the index has."""
         if self._lists is None:
             self._all.models()
             return

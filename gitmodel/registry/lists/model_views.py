@@ -59,8 +59,8 @@ def list_models(
     """Return the models that match *filter* (CEL), and an error for each damaged model.
 
     *sort* is one of SORT_KEYS, "" for "name", or a key of the metadata; "-" before it reverses. Raises UsageError for a
-    key that no model has. Sorted by name and without *filter*, models after the page are not read, so that their damage
-    is not reported.
+    key that no model has. If the models are sorted by name and *filter* is "", models after the page are not read, and
+    their damage is not reported.
     """
     page = read_page(limit, offset)
 
@@ -102,7 +102,10 @@ def count_models(writer: Writer) -> int:
 
 
 def _by_last_change(writer: Writer, snapshot: Snapshot, views: list[ModelView], *, reverse: bool) -> list[ModelView]:
-    """Return *views* sorted by the time of their last change, then by name. Models of an unknown time come last."""
+    """Return *views* sorted by the time of their last change, then by name.
+
+    Models whose last change is unknown come last.
+    """
     from gitmodel.registry.lists.authorship import read_authorships  # imported here: few lists need it
 
     found = read_authorships(writer.repository, snapshot.commit, writer.index_folder)
@@ -175,7 +178,7 @@ class _Lister:
 
 
 def _read_ahead(snapshot: Snapshot, models: Sequence[str]) -> None:
-    """Read the trees of *models* and their newest versions into memory, in few requests to git."""
+    """Read the git trees of *models* and the records of their newest versions into memory, in few requests to git."""
     files = snapshot.files
     if not isinstance(files, CommitFiles) or not models:
         return

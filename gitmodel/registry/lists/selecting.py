@@ -20,9 +20,10 @@ T = TypeVar("T")
 
 
 class Selection:
-    """A filter, an order and a page of rows with the fields *known*. Raises UsageError for invalid arguments.
+    """A filter, an order and a page for a list of rows; *known* are the fields that a row can have.
 
-    *sort* is a field or a key of the metadata; "-" before it reverses the order, and "" keeps the order of the rows.
+    Raises UsageError for invalid arguments. *sort* is a field or a key of the metadata; "-" before it reverses the
+    order, and "" keeps the order of the rows.
     """
 
     def __init__(
@@ -41,11 +42,11 @@ class Selection:
     def of(
         self, rows: Iterable[T | Invalid], fields: Callable[[T], Mapping[str, Any]], *, nothing: str
     ) -> tuple[list[T], list[Invalid]]:
-        """Return the selected *rows*, and the errors among the rows that were read.
+        """Return the *rows* of the page that match the filter, and the errors among the rows that were read.
 
-        Without an order, reading ends with the page. Rows without a value for the order come last. *nothing* is the
-        subject of messages, such as "no run". Raises UsageError if no row has a name or value in the filter, or the key
-        of the order.
+        *fields* returns the fields of a row. If there is no order, rows after the page are not read. Otherwise rows
+        without a value for the order come last. *nothing* is the subject of messages, such as "no run". Raises
+        UsageError if the filter uses a name or a type of value, or the order a key, that no row has.
         """
         found: list[T] = []
         damaged: list[Invalid] = []
@@ -75,7 +76,10 @@ class Selection:
 
 
 def parse_filter(text: str, known: Names) -> Filter | None:
-    """Return the filter *text* for records with the fields *known*; None for "". Raises UsageError."""
+    """Return the filter with the expression *text*, for records with the fields *known*; None if *text* is "".
+
+    Raises UsageError.
+    """
     if not text:
         return None
     from gitmodel.expressions.expression import Filter  # imported here because a list without a filter does not need it

@@ -53,14 +53,17 @@ def list_versions(
 
 
 class VersionIds(Frozen):
-    """The git object ids of the record of a version, and of the file by which it is archived (None: it is not)."""
+    """The git object ids of the record and of the archived marker of a version (None: the version is not archived)."""
 
     record: Oid
     archived: Oid | None
 
 
 def version_ids(repository: Repository, model: str | ModelRef) -> dict[int, VersionIds]:
-    """Return the object ids of the files of each version of *model*, also of deleted ones. Raises NotFound."""
+    """Return the git object ids of the files of each version of *model*, also of deleted versions, by number.
+
+    Raises NotFound if the model does not exist.
+    """
 
     def question(snapshot: Snapshot) -> dict[int, VersionIds]:
         files, name = repository.files(snapshot.commit), existing_model(snapshot, model)
@@ -72,7 +75,10 @@ def version_ids(repository: Repository, model: str | ModelRef) -> dict[int, Vers
 
 
 def _ids_below(files: CommitFiles, folder: str) -> dict[int, Oid]:
-    """Return the object ids of the files of versions in *folder* and its folders of a hundred, by number."""
+    """Return the git object id of each file in *folder* whose name is the number of a version, by number.
+
+    The files of versions from 100 on are in a subfolder for each hundred.
+    """
     found: dict[int, Oid] = {}
     for name, entry in files.entries(folder).items():
         hundred = hundred_of(name)
@@ -85,7 +91,10 @@ def _ids_below(files: CommitFiles, folder: str) -> dict[int, Oid]:
 def read_records(
     repository: Repository, model: str | ModelRef, numbers: Iterable[int]
 ) -> list[VersionRecord | Invalid]:
-    """Return the records of the versions *numbers* of *model*, and an error for a damaged one. Raises NotFound."""
+    """Return the records of the versions of *model* with *numbers*. A damaged record is returned as its error.
+
+    Raises NotFound if the model does not exist.
+    """
     numbers = tuple(numbers)
 
     def question(snapshot: Snapshot) -> list[VersionRecord | Invalid]:
@@ -105,9 +114,9 @@ def count_versions(writer: Writer, model: str | ModelRef) -> int:
 def each_version(
     writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> _Listing:
-    """Iterate over the versions of `list_versions` without a list in memory.
+    """Iterate over the versions that `list_versions` returns, without a list in memory.
 
-    Damaged versions are included as errors.
+    For a damaged version, yields the error.
     """
     return _Listing(writer, model, filter, limit, offset)
 
@@ -115,13 +124,19 @@ def each_version(
 def each_row(
     writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> Iterator[VersionView | VersionRow | Invalid]:
-    """Iterate over the versions of `each_version` for a table. Reads few records: the index has the fields."""
+    """Iterate over the versions of `each_version` for a table.
+
+    Reads few records, because the index has the values that a table shows.
+    """
     return _Listing(writer, model, filter, limit, offset).rows()
 
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Disable Python's garbage collector: with 10,000 versions, it takes a quarter of the time and frees nothing."""
+    """Disable Python's garbage collector during the block.
+
+    In a list of 10,000 versions, the collector takes a quarter of the time and frees nothing.
+    """
     was = gc.isenabled()
     gc.disable()
     try:
@@ -160,7 +175,10 @@ class _Listing:
             self._authors = read_authorships(writer.repository, self.snapshot.commit, self._index_folder)
 
     def rows(self) -> Iterator[VersionView | VersionRow | Invalid]:
-        """Iterate over the same versions. Yields a summary for a version of which the index has one."""
+        """Iterate over the versions of this listing.
+
+        A version is yielded as a `VersionRow` if the index has its summary.
+        """
         if self._wanted is None and self._page == slice(0, None):
             index = open_index(self.snapshot, self._index_folder, (self.model,))
             found = index.list_versions(self.model) if index else None
@@ -193,7 +211,10 @@ class _Listing:
         self._wanted.check_searched(nothing)
 
     def _reader(self) -> _Reader:
-        """Return the reader of the versions that may match, newest first: versions that the index names, or all."""
+        """Return a function that reads the records of the versions that may match the filter, newest first.
+
+        If the index can be used, these are only the versions that it names; otherwise all versions.
+        """
         if self._wanted is not None and self._wanted.conditions:
             index = open_index(self.snapshot, self._index_folder, (self.model,))
             found = index.find_versions(self.model, self._wanted.conditions, self._wanted.asked) if index else None
@@ -231,7 +252,10 @@ class _Listing:
 
     @property
     def _is_searching(self) -> bool:
-        """Return True while the filter uses a name or type that no version, even a deleted version, has had so far."""
+        """Return True while the filter uses a name or type that no version read so far has.
+
+        Such a filter is an error only if no version has the name or type, not even a deleted version.
+        """
         return self._wanted is not None and self._wanted.unseen
 
 

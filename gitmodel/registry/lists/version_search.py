@@ -50,8 +50,9 @@ def find_versions(
     """Return the versions of *model* (None: of all models) that match *filter*, and an error for each damaged record.
 
     *sort* is a field or a key of the metadata; "-" before it sorts in descending order (see `read_order`). Versions
-    without a value come last. Versions with equal values, and all versions without *sort*, are sorted by model, the
-    newest version first. Raises NotFound, and UsageError for a key that no version has.
+    without a value of *sort* come last. Versions with equal values, and all versions without *sort*, are sorted by
+    model, the newest version first. Raises NotFound if *model* does not exist, UsageError if no version has a key that
+    *filter* or *sort* uses.
     """
     page, order = read_page(limit, offset), read_order(sort, {**VERSION_NAMES, **AUTHORSHIP_NAMES})
 
@@ -65,11 +66,11 @@ def find_versions(
 def list_holders(
     writer: Writer, stage: str = "", *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[VersionView], list[Invalid]]:
-    """Return the versions of all models that are in force in *stage* ("": in any), and the damaged records.
+    """Return the versions that are in force in *stage* ("": in any stage), and an error for each damaged record.
 
-    *filter* and *sort* are those of `find_versions`. Without *sort*, versions are in the order of the stages, then of
-    the models. Raises UsageError if there is no such stage, or if none of these versions has a name in *filter* or
-    *sort*.
+    The versions are those of all models. *filter* and *sort* work as in `find_versions`. Without *sort*, versions are
+    in the order of the stages, then of the models. Raises UsageError if there is no such stage, or if *filter* or
+    *sort* uses a name that none of these versions has.
     """
 
     def question(snapshot: Snapshot) -> tuple[list[VersionView], list[Invalid]]:
@@ -107,8 +108,8 @@ class _Search:
         if not self._names.isdisjoint(AUTHORSHIP_NAMES):
             self._authors = read_authorships(writer.repository, snapshot.commit, writer.index_folder)
         self._states: dict[str, tuple[StageState, ...] | None] = {}
-        # True until a version has the metadata key of the order. Until then, the keys of the versions are collected,
-        # for suggestions.
+        # True until a version has the metadata key of the order. Until then, the keys of the versions are collected:
+        # the error for an unknown key suggests some of them.
         self._misses_order = order is not None and order.field.steps[0] == "metadata"
         self._beside: dict[str, None] = {}
         self._any_searched = False
@@ -158,13 +159,16 @@ class _Search:
         return "no version" if self._model is None else f"no version of {self._model}"
 
     def _existing(self) -> tuple[str, ...]:
-        """Return the models that exist, sorted by name. Keeps the errors of damaged models."""
+        """Return the models that exist, sorted by name.
+
+        Adds the errors of damaged models to the errors of this search.
+        """
         found = list(existing_models(self._snapshot))
         self._damaged += [record for _, record in found if isinstance(record, Invalid)]
         return tuple(name for name, record in found if not isinstance(record, Invalid))
 
     def _candidates(self, most: int | None) -> Candidates | None:
-        """Return the versions that may match, at most the first *most*; None if the index cannot be used."""
+        """Return the first *most* versions that may match, from the index; None if the index cannot be used."""
         if self._index is None:
             return None
         is_known = self._order is None or self._order.field.steps[0] == "metadata"
@@ -177,7 +181,10 @@ class _Search:
         )
 
     def _read(self, versions: Iterable[tuple[str, int]]) -> list[VersionView]:
-        """Return those of *versions* that match, as `_matching` does."""
+        """Read the records of *versions*, given as model and number, and return the versions that match.
+
+        Treats the records as `_matching` does.
+        """
         versions = list(versions)
         self._list_tags({model for model, _ in versions})
         files = (paths.version_file(*version) for version in versions)
@@ -185,13 +192,19 @@ class _Search:
         return self._matching((model for model, _ in versions), read)
 
     def _read_found(self, found: list[Candidate]) -> list[VersionView]:
-        """Return those of the versions *found* in the index that match, as `_matching` does."""
+        """Read the records of the versions *found* in the index, and return the versions that match.
+
+        Treats the records as `_matching` does.
+        """
         assert self._index is not None
         self._list_tags({one.model for one in found})
         return self._matching((one.model for one in found), self._index.read(found))
 
     def _matching(self, models: Iterable[str], records: Iterable[VersionRecord | Invalid]) -> list[VersionView]:
-        """Return the versions of *models* whose *records* match. Keeps the errors of damaged records."""
+        """Return the versions whose *records* match the filter. *models* has the model of each record.
+
+        Adds the errors of damaged records to the errors of this search.
+        """
         found = []
         for model, record in zip(models, records, strict=True):
             if isinstance(record, Invalid):
@@ -225,7 +238,7 @@ class _Search:
             tags.list_of(models)
 
     def _states_of(self, model: str) -> tuple[StageState, ...] | None:
-        """Return the stages of *model*, as `_read_states` does."""
+        """Return the stages of *model*, which are read only once; see `_read_states`."""
         if model not in self._states:
             self._states[model] = self._read_states(model)
         return self._states[model]
@@ -233,8 +246,8 @@ class _Search:
     def _read_states(self, model: str, tags: Mapping[str, TagState] | None = None) -> tuple[StageState, ...] | None:
         """Return the stages of *model*.
 
-        If one of their records is damaged, keeps the error and returns None, so that the other models are found. Raises
-        Invalid in a search of this model alone.
+        If the record of a stage is damaged, a search of all models adds the error to its errors, gets None, and
+        continues with the other models. A search of this model alone raises Invalid.
         """
         try:
             return tuple(stage_states(self._snapshot, model, tags=tags))
