@@ -50,7 +50,7 @@ class ChangedFiles:
         return tuple(sorted(found))
 
     def _left(self, folder: str) -> bool:
-        """Return True if the changes leave at least one file in *folder*."""
+        """Return True if *folder* still has a file after the changes."""
         return any(
             (path not in self._changes or self._changes[path] is not None)
             if path.endswith(".toml")

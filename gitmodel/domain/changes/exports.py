@@ -1,6 +1,6 @@
 """The records in an export, and the files that an import writes. Pure; `stores/artifacts/archives.py` packs the file.
 
-An export has the records of one version: of its model, of the version itself, and of the runs that created it.
+An export has the record of one version, the record of its model, and the records of the runs that created the version.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ OBJECTS = "sha256"
 
 
 class Export(Frozen):
-    """The records of an export: the version, the record *described* of its *model*, and the *runs* that created it."""
+    """The records in an export: of a version, of its model and of its runs.
+
+    *version* is the record of the version, *described* that of the model with the name *model*, and *runs* are those of
+    the runs that created the version.
+    """
 
     model: str
     described: ModelRecord
@@ -39,14 +43,20 @@ class Export(Frozen):
 
 
 class Imported(Frozen):
-    """The result of an import: the version is *reference*; *new* is False if it already existed."""
+    """The result of an import: *reference* names the version in this registry.
+
+    *new* is False if the registry had the version already.
+    """
 
     reference: str
     new: bool
 
 
 def read_export(found: Mapping[str, bytes]) -> Export:
-    """Parse the files *found* in an export, by path. Raises Invalid unless their records belong to one version."""
+    """Parse *found*, the files in an export by path.
+
+    Raises Invalid unless they are the records of one existing version.
+    """
     model: tuple[str, ModelRecord] | None = None
     version: tuple[str, VersionRecord] | None = None
     runs = []
@@ -79,9 +89,10 @@ def read_export(found: Mapping[str, bytes]) -> Export:
 def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef, *, verb: str = "Import") -> Change[Imported]:
     """Import the version of *export* into *model*, which is created if it does not exist.
 
-    The version keeps its number if the number is higher than all numbers of *model*. Otherwise the version gets the
-    next free number, and the imported records of its runs name that number, too. If the version was imported before,
-    nothing changes. Raises Conflict if the name of the version is taken, NotFound if *model* was deleted.
+    The version keeps its number if this number is higher than all numbers of *model*, and is neither reserved nor too
+    high. Otherwise the version gets the next free number, which also replaces the old number in the imported records of
+    its runs. If *model* already has the exported version, nothing changes. *verb* begins the subject of the commit.
+    Raises Conflict if *model* has another version with the name of the version; NotFound if *model* was deleted.
     """
     known_as, settled = snapshot.model_to_change(model)
     name = snapshot.current_name(known_as)
@@ -122,7 +133,7 @@ def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef, *, ve
 
 
 def _known(snapshot: Snapshot, export: Export, model: str) -> int | None:
-    """Return the number that the exported version has in *model*; None if *model* does not have it."""
+    """Return the number that the exported version already has in *model*; None if *model* does not have it."""
     wanted = export.version
     for found in snapshot.versions(model, snapshot.newest_numbers(model)):
         if not isinstance(found, VersionRecord) or found.deleted is not None:
@@ -140,12 +151,19 @@ def _over(snapshot: Snapshot, files: Mapping[str, bytes | None]) -> Snapshot:
 
 
 def needed(export: Export) -> Iterable[str]:
-    """Return the digests of the version's artifacts, all of which an import needs. A folder counts as one artifact."""
+    """Return the digests of the objects that an import needs.
+
+    They are those of the version's artifacts and attachments, except external ones. For a folder, this is the digest of
+    its manifest.
+    """
     return dict.fromkeys(link.digest for link in export.version.links if not link.is_external)
 
 
 def mentioned(export: Export) -> set[str]:
-    """Return the digests that the records name. An export may contain no other objects."""
+    """Return all digests in the records of *export*.
+
+    An import refuses an export with objects other than those with these digests and the files in such folders.
+    """
     steps = [step for run in export.runs for step in run.steps]
     found = {link.digest for link in export.version.links}
     found.update(digest for step in steps for digest in (*step.inputs.values(), *step.outputs.values()))

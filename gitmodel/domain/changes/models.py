@@ -22,10 +22,11 @@ from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 def plan_registration(
     snapshot: Snapshot, name: str, given: Mapping[str, Any], *, now: datetime, exist_ok: bool = False
 ) -> Change[str]:
-    """Create a model with the fields *given* (see `read_description`). Raises Conflict if the name is or was in use.
+    """Create the model *name* with the descriptive fields *given* (see `read_description`).
 
-    With *exist_ok*, an existing model stays unchanged. If a pull renamed an earlier local model of this name, also
-    deletes the clone's note of that, because the name means the new model now.
+    Raises Conflict if *name* is or was the name of a model. With *exist_ok*, an existing model stays unchanged. If a
+    pull renamed an earlier local model of this name, also deletes the note of this renaming in the clone, because
+    *name* means the new model now.
     """
     check_name(name, "model")
     if exist_ok and snapshot.has_model(name):
@@ -51,10 +52,11 @@ def plan_update(
     remove_metadata: Iterable[str] = (),
     table: str = "",
 ) -> Change[str]:
-    """Change the descriptive fields, tags and *metadata* of the model *name*, which may be a former name.
+    """Change the descriptive fields *given*, the tags and the metadata of the model *name*, which may be a former name.
 
-    A key of *metadata* with the value None is removed. *tags* apply to the tags in *given*, or else to the current
-    tags. Raises NotFound for a missing model, and for a tag or key to remove that the model does not have.
+    *metadata* maps keys to new values. Keys with the value None and the keys in *remove_metadata* are removed. With
+    *table*, these are the keys of the inner table with this name. *tags* apply to the tags in *given* if it has tags,
+    else to the current tags. Raises NotFound if the model does not exist, or does not have a tag or key to remove.
     """
     name = snapshot.current_name(name)
     old = snapshot.model(name)
@@ -98,10 +100,10 @@ def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
 
 
 def left_behind(snapshot: Snapshot) -> dict[str, StageRef | None]:
-    """Return the stage files under former names of models, each with its stage.
+    """Return the paths of stage, alias and archived files under former names of models, each with its stage or alias.
 
-    They were added by merging proposals that were made before the rename. gitmodel never reads them. The stage is None
-    for an archived marker.
+    Merging a proposal that was made before the rename adds such files. gitmodel never reads them. The value for an
+    archived marker is None.
     """
     found: dict[str, StageRef | None] = {}
     for name in snapshot.model_names():
@@ -117,7 +119,7 @@ def left_behind(snapshot: Snapshot) -> dict[str, StageRef | None]:
 def plan_clearance(snapshot: Snapshot) -> Change[tuple[str, ...]]:
     """Remove the files that `left_behind` finds.
 
-    Keeps the file of a stage as long as the tag of the stage has the former name of the model.
+    Keeps the file of a stage or alias if its tag still exists under the former name of the model.
     """
     found = left_behind(snapshot)
     gone = {path: ref for path, ref in found.items() if ref is None or snapshot.tags.get(ref) is None}
@@ -174,7 +176,9 @@ def read_words(given: Iterable[str]) -> tuple[str, ...]:
 
 
 class TagChanges(NamedTuple):
-    """Changes of tags. First *whole* replaces all tags (None: keep them), then *remove* is removed and *add* is added.
+    """Changes of tags. First the tags *whole* replace all tags (None: keep them).
+
+    Then the tags in *remove* are removed, and those in *add* are added.
 
     >>> TagChanges(add=("c",), remove=("a",)).of("iris@1", ("a", "b"))
     ('b', 'c')
@@ -186,7 +190,11 @@ class TagChanges(NamedTuple):
 
     @classmethod
     def read(cls, whole: Iterable[str] | None, add: Iterable[str], remove: Iterable[str]) -> TagChanges:
-        """Read changes of tags. Raises UsageError for a tag in both *add* and *remove*, and for *whole* with either."""
+        """Read changes of tags.
+
+        Raises UsageError if a tag is in both *add* and *remove*, or if *whole* is given together with *add* or
+        *remove*.
+        """
         read = cls(whole, read_words(add), read_words(remove))
         for name, words in (("add_tags", read.add), ("remove_tags", read.remove)):
             if whole is not None and words:
@@ -200,9 +208,9 @@ class TagChanges(NamedTuple):
         return read
 
     def of(self, owner: str, tags: Iterable[str]) -> tuple[str, ...]:
-        """Return the new tags of *owner*, which has *tags*.
+        """Return the result of these changes for an object with the *tags*.
 
-        Raises NotFound for a tag to remove that *owner* does not have.
+        *owner* names the object in the message of the error. Raises NotFound for a tag to remove that is not in *tags*.
         """
         refuse_absent("tag", owner, self.remove, tags)
         return tuple(sorted((set(tags if self.whole is None else self.whole) - set(self.remove)) | set(self.add)))
@@ -211,11 +219,12 @@ class TagChanges(NamedTuple):
 def changed_metadata(
     of: str, old: Mapping[str, Any], values: Mapping[str, Any], remove: Iterable[str], table: str = ""
 ) -> dict[str, Any]:
-    """Return *old* with *values* and without the keys *remove*. A value of None also removes its key.
+    """Return the metadata *old* with the *values* set, and without the keys in *remove*.
 
-    With *table*, changes keys of the inner table with this name in *old*. Raises UsageError for a key that is both set
-    and removed, and if the value *table* of *old* is not a table; NotFound for a key in *remove* that *old* lacks. *of*
-    is the object with the metadata, for the messages of errors.
+    A value of None also removes its key. With *table*, changes the keys of the inner table with this name in *old*.
+    *of* names the object with the metadata in messages of errors. Raises UsageError for a key that is both set and
+    removed, and if the value of the key *table* in *old* is not a table; NotFound for a key in *remove* that *old* does
+    not have.
 
     >>> changed_metadata("iris", {"a": 1, "b": 2}, {"c": 3, "a": None}, ["b"])
     {'c': 3}
@@ -238,9 +247,10 @@ def changed_metadata(
 
 
 def refuse_absent(what: str, of: str, remove: Iterable[str], there: Iterable[str]) -> None:
-    """Raise NotFound unless *there* has all of *remove*.
+    """Raise NotFound if one of the tags or metadata keys in *remove* is not in *there*.
 
-    *there* are the tags or metadata keys (*what*) of the object *of*.
+    *there* are the tags or keys that the object *of* has. *what* says in the message what they are: "tag" or
+    "metadata".
 
     >>> refuse_absent("tag", "iris@1", ["basline"], ["baseline"])
     Traceback (most recent call last):

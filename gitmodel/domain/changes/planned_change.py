@@ -41,10 +41,10 @@ class Change(Frozen, Generic[T], eq=False):
     - *admitted*: `proposal_only` stages that this change may change without a proposal.
     - *may_empty*: stages that may become empty because their version moves to an earlier stage.
     - *numbers*: (model, number) of each new version, for reserving the number.
-    - *settled*: references that a pull renumbered. The clone's notes on them are deleted, because the user confirmed
-      the meaning of the references.
-    - *renumbered*: maps references that callers know, but that changed before the commit, to the current ones. The
-      clone keeps notes on them.
+    - *settled*: old references of versions that a pull renumbered. The clone's notes on these references are deleted,
+      because the user confirmed their new meaning.
+    - *renumbered*: maps references that a caller was given before the commit to those that the same versions have in
+      the commit. The clone keeps a note on each of the former.
     - *txn*: the transaction id, by which the caller can find the commit later. By default a new id.
     """
 
@@ -64,14 +64,18 @@ class Change(Frozen, Generic[T], eq=False):
 
 
 def record_files(snapshot: Snapshot, path: str, record: Record) -> dict[str, bytes | None]:
-    """Return the file *path* with *record*, and gitmodel.toml if its format must be raised because of *record*."""
+    """Return the new content of the file *path*, which gets *record*, by path.
+
+    Includes gitmodel.toml if *record* needs a newer format than the registry has.
+    """
     return {path: codec.encode(record), **registry_file(snapshot, snapshot.registry(), record)}
 
 
 def registry_file(snapshot: Snapshot, registry: RegistryRecord, written: Record) -> dict[str, bytes | None]:
-    """Return gitmodel.toml with *registry*, in at least the format that *written* needs; {} if it does not change.
+    """Return the path and new content of gitmodel.toml for the record *registry*; {} if the file does not change.
 
-    Comments and layout of the current file are kept. Raises Invalid if the file has faults.
+    The file gets a newer format if *written*, another record in the same change, needs it. Comments and layout of the
+    current file are kept. Raises Invalid if the current file has faults.
     """
     needed = records.format_of(written)
     if record_values.format_version(registry.format) < needed:

@@ -50,7 +50,7 @@ def purge_of(snapshot: Snapshot, digest: str) -> Purge | None:
 
 
 def plan_purge(snapshot: Snapshot, digests: Iterable[str], reason: str, now: datetime) -> Change[list[str]]:
-    """Write the tombstones of *digests*. Keeps existing ones. The result lists the digests of the new ones."""
+    """Write a tombstone for each of *digests* that has none yet. The result lists the digests of the new tombstones."""
     new = [digest for digest in digests if purge_of(snapshot, digest) is None]
     if not new:
         return Change(new)

@@ -16,7 +16,10 @@ from gitmodel.errors import Refused
 
 
 class _Entry(NamedTuple):
-    """A stage whose file a change writes: its version before (*old*) and after (*new*), None without a file."""
+    """A stage whose file a change writes, and the numbers of its version before (*old*) and after the change (*new*).
+
+    A number is None if the stage has no file.
+    """
 
     ref: StageRef
     old: int | None
@@ -64,9 +67,9 @@ def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
 
 
 def refuse_emptied(snapshot: Snapshot, change: Change[Any]) -> None:
-    """Raise Refused if *change* moves a version to an earlier stage, and its later stage becomes empty.
+    """Raise Refused if *change* moves a version to an earlier stage and so empties the stage that the version leaves.
 
-    `gitmodel.toml` lists the stages from early to late. Allows the stages in `change.may_empty`.
+    `gitmodel.toml` lists the stages from early to late. Allows the stages in `change.may_empty` to become empty.
     """
     order = snapshot.registry().stage_names
     entries = list(_entries(snapshot, change))
@@ -108,9 +111,9 @@ def _named(refs: list[StageRef]) -> str:
 
 
 def _proposal(snapshot: Snapshot, change: Change[Any], entries: list[_Entry], changed: list[StageRef]) -> str:
-    """Return the arguments of `git model propose` for the same change.
+    """Return the arguments of `git model propose` that make the same changes as *change* in a proposal.
 
-    *changed* are the changed stages; the arguments name their models.
+    *entries* are all stages whose files *change* writes. The arguments name only the models of the stages in *changed*.
     """
     models = {ref.model for ref in changed}
     words = []

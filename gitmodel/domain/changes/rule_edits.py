@@ -47,16 +47,19 @@ class RulesEdit(ABC):
 
     @abstractmethod
     def edited(self, registry: RegistryRecord) -> tuple[StageRule, ...]:
-        """Return the stages of *registry* after the change. Raises UsageError, NotFound, Conflict and Refused."""
+        """Return the stages of *registry* after the change.
+
+        Raises those errors of `plan_rules` that depend only on *registry*.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of a stage to change; None keeps a setting.
 
-    *after* are the places from which a version may enter; () allows any place. *proposal_only* and *signed* are the
-    keys of `gitmodel.toml`; *direct_rollback* sets its key `rollback` to "direct". The stage moves directly before
-    the stage *before*.
+    *after* are the stages, or "archived" or "none", from which a version may enter the stage; () allows all of them.
+    *proposal_only* and *signed* are keys of `gitmodel.toml`. If *direct_rollback* is True, the key `rollback` becomes
+    "direct"; if it is False, the key is removed. The stage moves directly before the stage *before*.
     """
 
     after: Iterable[str] | None = None
@@ -86,7 +89,10 @@ class Settings:
         return (*others[:at], rule, *others[at:])
 
     def check(self, registry: RegistryRecord, stage: str) -> None:
-        """Raise UsageError if *after* or *before* names a place or stage that the registry does not have."""
+        """Raise UsageError if *after* or *before* names a stage that does not exist.
+
+        A stage exists if *registry* has it, or if it is *stage*, the stage with these settings.
+        """
         if self.before is not None:
             check_stage(self.before, registry)
         places = (*registry.stage_names, stage, ARCHIVED, NONE)
@@ -257,8 +263,9 @@ def plan_rules(
 ) -> Change[ChangedRules]:
     """Plan the change *edit* of the rules. *expression_fault* returns the problem of a gate's expression, or "".
 
-    Raises UsageError for an invalid name, place or expression, NotFound, Conflict for a name that is taken; Refused for
-    a stage that is in use, or that changes only by a proposal.
+    Raises UsageError for an invalid name or expression, a place that does not exist, or rules that contradict each
+    other; NotFound if the stage or gate does not exist; Conflict if a new name is taken; Refused if a stage to remove
+    is in use, if the stage changes only by a proposal, or if a stage becomes `signed` and `allowed_signers` has no key.
     """
     registry = snapshot.registry()
     stages = edit.edited(registry)
@@ -299,7 +306,10 @@ def _refuse_direct(snapshot: Snapshot, edit: RulesEdit) -> None:
 
 
 def _check_names(snapshot: Snapshot, before: RegistryRecord, after: RegistryRecord) -> None:
-    """Raise Refused if a removed stage is in use, Conflict if a version or alias has the name of a new stage."""
+    """Compare the stages in the records *before* and *after* a change.
+
+    Raises Refused if a removed stage is in use, Conflict if a version or alias has the name of a new stage.
+    """
     for stage in before.stage_names:
         if stage not in after.stage_names:
             held = next(_holders(snapshot, stage), None)
@@ -335,7 +345,7 @@ def _same_names(snapshot: Snapshot, stage: str) -> Iterator[str]:
 
 
 def _check_signers(snapshot: Snapshot, stage: str) -> None:
-    """Raise Refused if nobody could sign a change of *stage*."""
+    """Raise Refused if nobody could sign a change of *stage*, because `allowed_signers` lists no key."""
     text = (snapshot.files.read(paths.SIGNERS) or b"").decode("utf-8", "replace")
     if next(signers.read_signers(text), None) is None:
         raise Refused(

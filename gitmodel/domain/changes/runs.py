@@ -41,10 +41,10 @@ def plan_run(snapshot: Snapshot, record: RunRecord) -> Change[str]:
 
 
 def with_runs(snapshot: Snapshot, change: Change[T], runs: Iterable[RunRecord]) -> Change[T]:
-    """Return *change* with the records of *runs*, each unless the registry has the same run already.
+    """Return *change* extended by the records of those *runs* that the registry does not have yet.
 
-    A record with other created versions is still the same run: the first record is kept, because the record of a run
-    never changes. Raises Conflict if another run has the same id.
+    A run counts as the same if its record differs only in the versions that the run created. Then the record in the
+    registry stays, because the record of a run never changes. Raises Conflict if another run has the same id.
     """
     files = dict(change.files)
     for record in runs:
@@ -58,7 +58,7 @@ def with_runs(snapshot: Snapshot, change: Change[T], runs: Iterable[RunRecord]) 
 def with_versions(record: RunRecord, now: Callable[[str], str | None]) -> RunRecord:
     """Return *record* with changed references to versions.
 
-    *now* gets each reference and returns the new one, or None to remove the reference.
+    *now* is a function that gets an old reference and returns the new one, or None to remove the reference.
     """
     versions = sorted(found for found in map(now, record.versions) if found is not None)
     steps = (replace(step, version=now(step.version)) if step.version else step for step in record.steps)
@@ -66,9 +66,10 @@ def with_versions(record: RunRecord, now: Callable[[str], str | None]) -> RunRec
 
 
 def named_run(given: str, known: Iterable[str]) -> str | None:
-    """Return the id among *known* that equals *given*, or the only id that begins or ends with *given*.
+    """Return the id that *given* is or abbreviates, among the ids *known*; None if there is no such id.
 
-    An abbreviation has at least 4 characters. Raises UsageError for the abbreviation of several ids.
+    An abbreviation is the beginning or the end of an id, and has at least 4 characters. Raises UsageError if *given*
+    abbreviates several ids.
 
     >>> named_run("7f3a", ["20261123T101112Z-train-7f3a", "20261123T101113Z-train-04b2"])
     '20261123T101112Z-train-7f3a'
@@ -88,7 +89,10 @@ def named_run(given: str, known: Iterable[str]) -> str | None:
 
 
 def check_run(record: RunRecord) -> RunRecord:
-    """Return *record* as reading its file would return it. Raises UsageError if a value has a wrong type or form."""
+    """Return *record* in the form in which gitmodel would read it from its file.
+
+    Raises UsageError if a value has a wrong type or form.
+    """
     try:
         if not paths.run_file(record.id):
             raise Invalid(f"{record.id!a} is not the id of a run")

@@ -20,10 +20,11 @@ from gitmodel.frozen import Frozen
 
 
 class Promotion(Frozen):
-    """The result of a change of a stage or alias: it now has *version* (None: it is empty), and had *previous* before.
+    """The result of changing a stage or alias: it now has *version* (None: it is empty), and had *previous* before.
 
-    *archived* is the version that the change archived. *left* are the stages that the version left. *changed* is False
-    if there was nothing to change.
+    *archived* is the version that the change archived. *left* are the stages that became empty because their version
+    moved or was demoted, and "archived" if the archived marker was removed. *changed* is False if there was nothing to
+    change.
     """
 
     model: str
@@ -73,14 +74,17 @@ class RecordedPlaces(NamedTuple):
 
     @classmethod
     def read(cls, snapshot: Snapshot, model: str) -> RecordedPlaces:
-        """Return the places of *model*. Raises Invalid for a damaged record."""
+        """Return the versions that the branch records for the stages and aliases of *model*.
+
+        Raises Invalid for a damaged record.
+        """
         stages = recorded_places(snapshot, model)
         found = ((alias, snapshot.recorded_alias(model, alias)) for alias in snapshot.recorded_aliases(model))
         return cls(stages, {alias: record.version for alias, record in found if record is not None})
 
 
 def recorded_places(snapshot: Snapshot, model: str) -> dict[str, int]:
-    """Return, by exclusive stage, the version that the branch records for the stage.
+    """Return, by exclusive stage, the number of the version that the branch records for the stage.
 
     If a merge left a version in the files of two stages, only the stage that `gitmodel.toml` lists last counts.
     """
@@ -109,10 +113,10 @@ def leftovers(snapshot: Snapshot, model: str) -> list[str]:
 
 
 def without_leftovers(snapshot: Snapshot, model: str, files: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
-    """Return the changes *files*, extended by deleting the `leftovers` of *model*.
+    """Return *files*, the changes of files by path, together with the deletion of the `leftovers` of *model*.
 
-    Keeps leftovers in a `proposal_only` stage, which only a proposal may change. Raises Invalid for a damaged stage or
-    alias, because then the current state is unknown.
+    A path in *files* keeps its change. Leftovers in a `proposal_only` stage are not deleted, because only a proposal
+    may change this stage. Raises Invalid for a damaged stage or alias, because then the current state is unknown.
     """
     for alias in snapshot.recorded_aliases(model):
         snapshot.recorded_alias(model, alias)
@@ -131,7 +135,8 @@ def stage_states(
 ) -> list[StageState]:
     """Return every stage and alias of *model* that the branch or a tag has, exclusive stages first, in their order.
 
-    *recorded* are the places on the branch, *tags* the states of the tags. If None, they are read.
+    *recorded* are the versions that the branch records, *tags* the states of the stage tags by stage or alias. Each of
+    them is read if it is None.
     """
     if tags is None:
         tags = {stage: tag.state for stage, tag in snapshot.tags.of(model).items()}
@@ -178,12 +183,13 @@ def plan_promotion(
     verb: str = "Promote",
     again: bool = False,
 ) -> Change[Promotion]:
-    """Put version *number* into the stage *to* (also "archived" and "none"), and archive its previous holder.
+    """Put version *number* into the stage *to* (or "archived" or "none"), and archive the version that was there.
 
     Does not check the rules of the stage; `gates.plan_gated_promotion` does. *leave* allows a later stage to become
-    empty because the version leaves it. If the stage already has the version, normally writes no record; *again* writes
-    a new one, which the rules then judge as a new change. *forced* are the failed gates that the user overrides. Raises
-    NotFound, UsageError for an unknown stage, Refused for a failed version.
+    empty because the version leaves it. If the branch already records the version for the stage, writes a new record
+    only if *again* is True or *forced* is not empty; the rules judge a new record as a new change. *forced* are the
+    names of the failed gates that the user overrides. Raises NotFound if the version does not exist, UsageError for an
+    unknown stage, Refused for a version from a failed run.
     """
     if to == LATEST:
         raise UsageError("'latest' is computed and cannot be set", hint="name a stage, or use `git model alias set`")
@@ -201,7 +207,7 @@ def plan_promotion(
     if previous == number and _same_links(recorded, record) and not forced and not again:
         result = Promotion(model, number, to, number)
         return _applied(snapshot, ref, result)
-    while record == recorded:  # otherwise the commit would not change the file
+    while record == recorded:  # an equal record would not change the file
         record = replace(record, reason=f"{record.reason} (again)" if record.reason else "promoted again")
     files: dict[str, bytes | None] = {paths.stage_file(model, to): codec.encode(record)}
     left = tuple(stage for stage, holder in held.items() if holder == number and stage != to)
@@ -227,7 +233,7 @@ def _still_in_force(snapshot: Snapshot, model: str, number: int, *, to: str, lea
     """Yield the stages whose tags must be deleted when version *number* enters the stage *to*.
 
     In these stages a tag still puts *number* in force, although the branch has already emptied the stage: a demotion is
-    pending. Omits stages that only a proposal may change and, without *leave*, stages after *to*.
+    pending. Omits stages that only a proposal may change. If *leave* is False, also omits stages after *to*.
     """
     stages = snapshot.registry().stage_names
     closed = snapshot.closed_stages
@@ -263,7 +269,11 @@ def plan_demotion(snapshot: Snapshot, model: str, stage: str, *, reason: str = "
 
 
 def plan_alias(snapshot: Snapshot, model: str, number: int, alias: str, *, reason: str = "") -> Change[Promotion]:
-    """Point *alias* at version *number*; nothing is archived. Raises UsageError or Conflict for a name in use."""
+    """Point *alias* at version *number*; nothing is archived.
+
+    Raises UsageError if *alias* is invalid or a stage; Conflict if a version of *model* has this name, a run reserved
+    it, or another alias differs from it only in case. Raises the errors of `promotable`.
+    """
     _check_free_alias(snapshot, model, alias)
     version = promotable(snapshot, model, number)
     record = StageRecord(version=number, artifacts=links_digest(version.artifacts), reason=reason.strip())
@@ -282,10 +292,10 @@ def plan_alias(snapshot: Snapshot, model: str, number: int, alias: str, *, reaso
 
 
 def plan_alias_removal(snapshot: Snapshot, model: str, alias: str, *, reason: str = "") -> Change[Promotion]:
-    """Remove *alias* of *model*, which may be a former name. Raises NotFound if the alias does not exist.
+    """Remove *alias* of *model*, which may be a former name of the model. Raises NotFound if the alias does not exist.
 
-    If *alias* cannot be an alias, for example because it is the name of a stage, only removes its file, which readers
-    ignore.
+    If no alias may have this name, for example because it is the name of a stage, only removes the file of the alias,
+    which readers ignore.
     """
     model = snapshot.current_name(model)
     snapshot.model(model)
@@ -333,7 +343,7 @@ def places_of(snapshot: Snapshot, model: str, number: int) -> list[str]:
 
 
 def held_files(snapshot: Snapshot, model: str, number: int) -> list[str]:
-    """Return the stage, alias and archived files that name version *number*."""
+    """Return the paths of the stage, alias and archived files that name version *number*."""
     places = {
         paths.stage_file(model, stage): snapshot.recorded(model, stage) for stage in snapshot.registry().stage_names
     }
@@ -352,7 +362,8 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
     files: dict[str, bytes | None] = {paths.stage_file(model, name): None for name in left}
     archived = snapshot.is_archived(model, number)
     if archive and (files or not archived):
-        # Even if the marker exists: `without_leftovers` deletes it unless *files* has it.
+        # Also if the marker exists already: `without_leftovers` would delete it as a leftover if *files* did not have
+        # its path.
         files[paths.archived_file(model, number)] = ARCHIVED_MARKER
     if archived and not archive:
         files[paths.archived_file(model, number)] = None
@@ -371,7 +382,10 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
 
 
 def _applied(snapshot: Snapshot, ref: StageRef, result: Promotion) -> Change[Promotion]:
-    """Return a change without files, which moves the tag of *ref* if it does not name the recorded version yet."""
+    """Return a change without files, which moves the tag of *ref* to the version in *result*.
+
+    If a valid tag names this version already, nothing changes.
+    """
     tag = snapshot.tags.get(ref)
     current = tag is not None and not tag.forged and tag.record is not None and tag.record.version == result.version
     return Change(replace(result, changed=not current), apply=() if current else (ref,))

@@ -39,7 +39,10 @@ def plan_store(snapshot: Snapshot, name: str, url: str) -> Change[str]:
 
 
 def plan_store_removal(snapshot: Snapshot, name: str) -> Change[str]:
-    """Remove the store *name* from the registry; its content is kept. Raises NotFound, Refused if a model uses it."""
+    """Remove the store *name* from the registry; the objects in the store are kept.
+
+    Raises NotFound if the registry has no such store, Refused if a model uses it.
+    """
     registry = snapshot.registry()
     check_store(registry, name)
     users = []
@@ -59,7 +62,10 @@ def plan_store_removal(snapshot: Snapshot, name: str) -> Change[str]:
 
 
 def plan_use(snapshot: Snapshot, model: str, name: str) -> Change[str]:
-    """Set the store for new artifacts of *model* to *name* ("default": the registry's). Raises NotFound."""
+    """Set the store for new artifacts of *model* to the store *name* ("default": the default store of the registry).
+
+    Raises NotFound if the model or the store does not exist.
+    """
     model = snapshot.current_name(model)
     old = snapshot.model(model)
     if name != DEFAULT:

@@ -36,8 +36,8 @@ def plan_version(
 
     Its number is *reserved*, which the caller reserved before, or *wanted*, which the user chose, or the next free one.
 
-    The numbers that *wanted* skips become deleted versions, except reserved numbers. *txn* is the transaction id of
-    the commit; by default a new id.
+    Unused numbers below *wanted* become deleted versions, except reserved numbers. *txn* is the transaction id of the
+    commit; by default a new id.
 
     Raises NotFound if there is no such model, Conflict if the version's name or the number *wanted* is taken.
     """
@@ -72,7 +72,8 @@ def plan_version(
 def _skipped_numbers(snapshot: Snapshot, model: str, wanted: int) -> Sequence[int]:
     """Return the numbers between the last version of *model* and *wanted* that nobody has reserved.
 
-    Raises Conflict if *wanted* is taken or below the last number, UsageError if it is no number or skips too many.
+    Raises Conflict if *wanted* is reserved or not above the last number; UsageError if no version can have the number
+    *wanted*, or if it skips too many numbers.
     """
     last = snapshot.last_number(model)
     if not 1 <= wanted <= paths.HIGHEST_NUMBER:
@@ -157,7 +158,7 @@ def plan_version_update(
 def plan_version_deletion(
     snapshot: Snapshot, model: str, number: int, *, now: datetime, why: Justification = Justification()
 ) -> Change[int]:
-    """Delete a version: its file keeps its number and name, so that neither is used again.
+    """Delete a version. A tombstone with its number and name stays in its file, so that neither is used again.
 
     Raises Refused if a stage or alias names the version, unless *why* has `force`.
     """
@@ -190,7 +191,8 @@ def plan_version_deletion(
 def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[ArtifactLink]) -> Change[int]:
     """Add artifact links to a version.
 
-    Raises Conflict if an artifact with the name has other content, Refused if a stage or alias has the version.
+    Raises Conflict if the version has other content under the name of a link; Refused if a stage or alias has the
+    version.
     """
     new = tuple(links)
 
@@ -207,7 +209,7 @@ def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[Arti
                     metadata={**there.metadata, **link.metadata},
                     needs_trust=link.needs_trust or there.needs_trust,
                 )
-                if moved != (None, None, None):  # the same bytes at another location
+                if moved != (None, None, None):  # an external artifact with the same bytes: only its location changes
                     uri, version_id, digest_by = moved
                     links[link.name] = replace(links[link.name], uri=uri, version_id=version_id, digest_by=digest_by)
             else:
@@ -221,7 +223,10 @@ def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[Arti
 
 
 def plan_unlink(snapshot: Snapshot, model: str, number: int, name: str) -> Change[int]:
-    """Remove an artifact link from a version. Raises NotFound, or Refused if the version is in use."""
+    """Remove an artifact link from a version.
+
+    Raises NotFound if the version has no artifact *name*, Refused if a stage or alias has the version.
+    """
 
     def change(old: VersionRecord) -> VersionRecord:
         artifact(old, model, name)
@@ -231,7 +236,11 @@ def plan_unlink(snapshot: Snapshot, model: str, number: int, name: str) -> Chang
 
 
 def plan_attachments(snapshot: Snapshot, model: str, number: int, attachments: Iterable[Attachment]) -> Change[int]:
-    """Add attachments to a version, even if it is in use. Raises Conflict for a name that has other content."""
+    """Add attachments to a version, even if a stage or alias has the version.
+
+    Raises Conflict if the version has an artifact of the same name, or an attachment of the same name with other
+    content.
+    """
     new = tuple(attachments)
 
     def change(old: VersionRecord) -> VersionRecord:
@@ -253,7 +262,10 @@ def plan_attachments(snapshot: Snapshot, model: str, number: int, attachments: I
 
 
 def plan_detachment(snapshot: Snapshot, model: str, number: int, name: str) -> Change[int]:
-    """Remove an attachment from a version, even if it is in use. Raises NotFound."""
+    """Remove an attachment from a version, even if a stage or alias has the version.
+
+    Raises NotFound if the version has no attachment *name*.
+    """
 
     def change(old: VersionRecord) -> VersionRecord:
         gone = attachment(old, model, name)
@@ -273,9 +285,10 @@ def plan_metadata(
     remove: Iterable[str] = (),
     table: str = "",
 ) -> Change[int]:
-    """Set metadata of a version, of its artifact *on*, or of its attachment *attached*. None removes a key.
+    """Set metadata of a version, of its artifact *on*, or of its attachment *attached*.
 
-    With *table*, changes the keys of the inner table with this name.
+    *values* maps keys to new values. Keys with the value None and the keys in *remove* are removed. With *table*, these
+    are the keys of the inner table with this name.
 
     A version in a stage can be changed, too. Raises NotFound for a missing key in *remove*; UsageError for a key that
     is both set and removed, and if both *on* and *attached* are given.
@@ -334,9 +347,9 @@ def attachment(record: VersionRecord, model: str, name: str) -> Attachment:
 
 
 def missing_artifact(reference: str, name: str, record: VersionRecord, outputs: Sequence[str] = ()) -> NotFound:
-    """Return the error for an artifact *name* that a version lacks.
+    """Return the error for an artifact *name* that the version *reference* does not have. *record* is its record.
 
-    The error lists the version's artifacts and its runs' *outputs*.
+    The error lists the artifacts of the version, and *outputs*, the names of the outputs of its runs.
     """
     if any(each.name == name for each in record.attachments):
         return NotFound(
@@ -355,8 +368,8 @@ def check_free_name(
 ) -> None:
     """Raise Conflict or UsageError if a new version of *model* cannot have *name*.
 
-    *runs* are the runs that made the version: they may have reserved the name. If another version has the name, the
-    hint ends in *instead*.
+    *runs* are the ids of the runs that made the version: one of them may have reserved the name. If another version has
+    the name, the hint ends in the advice *instead*.
     """
     _check_name_allowed(snapshot, model, name)
     snapshot.check_not_reserved(model, name, runs=runs)
@@ -378,7 +391,10 @@ def _check_name_allowed(snapshot: Snapshot, model: str, name: str) -> None:
 
 
 def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:
-    """Raise UsageError for an invalid link, Conflict for two links with the same name."""
+    """Raise UsageError if a link has an invalid name or kind, Conflict if two links have the same name.
+
+    *of* is the version with the links, for the messages.
+    """
     seen: dict[str, str] = {}
     for link in links:
         check_name(link.name, "artifact")
@@ -392,7 +408,10 @@ def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:
 
 
 def _check_apart(new: Iterable[ArtifactLink], others: Iterable[ArtifactLink], of: str) -> None:
-    """Raise Conflict if *new* and *others*, the artifacts or attachments of version *of*, have a name in common."""
+    """Raise Conflict if a link in *new* has the same name as one in *others*.
+
+    One of the two lists has artifacts, the other has attachments of the version *of*.
+    """
     taken = {fold(link.name): link for link in others}
     for link in new:
         if there := taken.get(fold(link.name)):
