@@ -27,12 +27,16 @@ if TYPE_CHECKING:
 # The number of renames of one model after which gitmodel stops following, because the records must form a cycle.
 MOST_RENAMES = 100
 
-# Every query reads the record of the registry, which rarely changes.
+# Cached, because every query decodes `gitmodel.toml`, which rarely changes.
 _decode_registry = lru_cache(maxsize=8)(decode_registry)
 
 
 def read_registry(files: Files) -> RegistryRecord:
-    """Return the registry's record in *files*; the default record if there are no files at all. Raises Invalid."""
+    """Return the record in `gitmodel.toml`; the default record if there are no files at all.
+
+    If only `gitmodel.toml` is missing, no version may enter a stage. Raises Invalid if the file is not that of a
+    registry.
+    """
     data = files.read(paths.REGISTRY)
     if data is None:
         return without_rules(paths.REGISTRY) if files.names("") else RegistryRecord()
@@ -40,19 +44,24 @@ def read_registry(files: Files) -> RegistryRecord:
 
 
 def place_files(registry: RegistryRecord, ref: StageRef) -> tuple[str, ...]:
-    """Return the files from which readers take the version of the stage or alias *ref*. The first existing file counts.
+    """Return the paths of the files from which readers take the version of the stage or alias *ref*.
 
-    If *ref* is a stage, this is the file of the stage. If *ref* is neither a stage nor a valid alias, there is none.
+    The first of these files that exists counts. If *ref* is a stage, this is the file of the stage. If *ref* is neither
+    a stage nor a valid alias, there is none.
     """
     stage, alias = paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)
     if ref.stage in registry.stage_names:
         return (stage,)
-    # The file of a stage that gitmodel.toml no longer lists: the tag of the stage may still exist and be read.
+    # A stage file counts, too, because gitmodel.toml may have listed the stage earlier: its tag may still exist and be
+    # read.
     return () if registry.alias_fault(ref.stage) else (alias, stage)
 
 
 def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | None:
-    """Return the stage or alias that the file *what* is about; None for another file, or one that readers ignore."""
+    """Return the stage or alias that the record *what* is about.
+
+    Returns None for a record of another kind, and for one that readers ignore.
+    """
     if what is None or what.kind not in ("stage", "alias"):
         return None
     if what.key in registry.stage_names:
@@ -63,20 +72,21 @@ def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | No
 class CommitRecords(Frozen, eq=False):
     """The metadata branch at one commit, and the stage tags: what the files and the tags say.
 
-    - *commit*: None if there is no registry yet. *files* are its files, possibly with planned changes; then *committed*
-      is the snapshot without these changes.
+    - *commit*: None if there is no registry yet. *files* are the files of the commit, possibly with planned changes;
+      then *committed* is the snapshot without these changes.
     - `is_reserved`: tells if a writer reserved a number of a model. `reserved_for` returns the id of the running run
       that reserved a name for a version of a model, or "".
     - *shared*: the newest commit of the remote's branch that this clone has seen (None: no remote has a registry).
-      `is_local` tells if this commit lacks a version.
+      `is_local` tells if the commit *shared* lacks a version.
     - *frozen*: the stage tag whose commit was read, if only this tag was fetched. The branch may be newer.
     - `refusal`: returns the reason why a rule keeps the recorded change of a stage from coming into force, or None.
     - `missing_tags`: returns the command that fetches the stage tags, if this clone has none; else "".
     - *proposed*: True if changes planned on the snapshot become a proposal, which may change `proposal_only` stages.
-    - `read_renumberings`: returns the versions that pulls renumbered in this clone. *settled* are the references among
-      them whose new meaning the user confirmed. `warn` is called if the user reads another one of these references.
-    - `other_rules`: returns the rules that apply besides those of the commit: the rules that were in force at the
-      commit, and later rules.
+    - `read_renumberings`: returns the renumberings of versions by pulls in this clone. *settled* are the old references
+      whose new meaning the user confirmed. `warn` is called if the user reads by an old reference that is not in
+      *settled*.
+    - `other_rules`: returns the records of `gitmodel.toml` whose rules apply besides those in the commit: the rules
+      that were in force at the commit, and later rules.
     """
 
     commit: Oid | None
@@ -116,7 +126,10 @@ class CommitRecords(Frozen, eq=False):
         return frozenset(rule.name for record in self.registries for rule in record.stages if rule.proposal_only)
 
     def rules(self, stage: str) -> tuple[StageRule, ...]:
-        """Return the rules of *stage* for a change on this commit, the rules in the commit first; see `registries`."""
+        """Return the rules of *stage* that a change on this commit must satisfy, the rules in the commit first.
+
+        They are the different rules of *stage* in `registries`.
+        """
         found: list[StageRule] = []
         for rule in (record.rule(stage) for record in self.registries):
             if rule not in found:
@@ -124,7 +137,7 @@ class CommitRecords(Frozen, eq=False):
         return tuple(found)
 
     def load(self, path: str, kind: type[R]) -> R | None:
-        """Return the record at *path*, or None."""
+        """Return the record of the type *kind* at *path*, or None if there is no file."""
         return self.files.load(path, kind, newer=self.newer)
 
     @cached_property
@@ -144,11 +157,15 @@ class CommitRecords(Frozen, eq=False):
         return self.read_renumberings()
 
     def model_names(self) -> tuple[str, ...]:
-        """Return the names of all models, including deleted models."""
+        """Return all names of models, including the names of deleted models and the former names of renamed models."""
         return self.files.names(paths.MODELS)
 
     def model(self, name: str) -> ModelRecord:
-        """Return the record of an existing model. Raises NotFound, with the model's new name or similar names."""
+        """Return the record of the model *name*.
+
+        Raises NotFound if the model does not exist, was deleted or was renamed. The hint has the new name or similar
+        names.
+        """
         record = self.load(paths.model_file(name), records.ModelRecord)
         if record is not None and record.exists:
             return record
@@ -162,13 +179,16 @@ class CommitRecords(Frozen, eq=False):
     def has_model(self, name: str, *, tolerant: bool = False) -> bool:
         """Return True if a model has exactly this name and is neither deleted nor renamed.
 
-        Raises Invalid for a record that cannot be read, or returns False for it if *tolerant*.
+        If the record of the model cannot be read, raises Invalid, or returns False if *tolerant* is True.
         """
         record = self._model_record(name, tolerant=tolerant)
         return record is not None and record.exists
 
     def _model_record(self, name: str, *, tolerant: bool) -> ModelRecord | None:
-        """Return the record of the model *name*; None if there is none or, with *tolerant*, if it cannot be read."""
+        """Return the record of the model *name*, or None if there is none.
+
+        If the record cannot be read, raises Invalid, or returns None if *tolerant* is True.
+        """
         try:
             return self.load(paths.model_file(name), records.ModelRecord)
         except Invalid:
@@ -179,8 +199,8 @@ class CommitRecords(Frozen, eq=False):
     def current_name(self, name: str, *, tolerant: bool = False) -> str:
         """Return the current name of the model *name*, which may have been renamed.
 
-        Raises Invalid for a record that cannot be read and for renames that form a cycle. With *tolerant*, such a model
-        counts as not renamed.
+        Raises Invalid if a record cannot be read, or if the renames form a cycle. If *tolerant* is True, a model whose
+        record cannot be read counts as not renamed, and the result for a cycle is *name*.
         """
         now = name
         for count, now in enumerate(self._names_since(name, tolerant=tolerant)):
@@ -213,7 +233,7 @@ class CommitRecords(Frozen, eq=False):
 
     @cached_property
     def _renamed(self) -> Mapping[str, tuple[str, ...]]:
-        """The former names of models, by the new name of each rename."""
+        """The former names of models, by the new name that each rename gave."""
         found: dict[str, tuple[str, ...]] = {}
         names = self.model_names()
         read = self.files.load_many(map(paths.model_file, names), records.ModelRecord, newer=self.newer)
@@ -223,7 +243,10 @@ class CommitRecords(Frozen, eq=False):
         return found
 
     def former_tag(self, ref: StageRef) -> StageTag | None:
-        """Return the tag of *ref* under a former name of the model, which counts until `apply` creates the new tag."""
+        """Return the valid tag of the stage *ref* that still has a former name of the model, or None.
+
+        It counts until `git model apply` creates the tag with the current name.
+        """
         found = (self.tags.get(StageRef(former, ref.stage)) for former in self.former_names(ref.model))
         return next((tag for tag in found if tag is not None and not tag.forged and tag.record is not None), None)
 
@@ -244,7 +267,10 @@ class CommitRecords(Frozen, eq=False):
         return version_numbers.last_number(self.files, model)
 
     def check_not_reserved(self, model: str, name: str, *, runs: Iterable[str] = ()) -> None:
-        """Raise Conflict if a running run, other than *runs*, reserved *name* for a version of *model*."""
+        """Raise Conflict if a running run reserved *name* for a version of *model*.
+
+        Reservations of the runs with the ids *runs* do not count.
+        """
         run = self.reserved_for(model, name)
         if run and run not in runs:
             raise Conflict(
@@ -265,7 +291,10 @@ class CommitRecords(Frozen, eq=False):
         return number
 
     def version(self, model: str, number: int) -> VersionRecord:
-        """Return the record of a version, which may be deleted. Raises NotFound."""
+        """Return the record of a version, or the tombstone of a deleted version.
+
+        Raises NotFound if there is neither.
+        """
         path = paths.version_file(model, number)
         record = self.load(path, records.VersionRecord)
         if record is None:
@@ -297,7 +326,10 @@ class CommitRecords(Frozen, eq=False):
         return self.files.load_many(found, records.VersionRecord, newer=self.newer)
 
     def latest(self, model: str) -> int:
-        """Return the highest number that is neither deleted nor failed. Raises NotFound if there is none."""
+        """Return the highest number of a version that is neither deleted nor failed.
+
+        Raises NotFound if there is none.
+        """
         for number in self.newest_numbers(model):
             if self.version(model, number).usable:
                 return number
@@ -313,17 +345,17 @@ class CommitRecords(Frozen, eq=False):
         return record.version if record else None
 
     def recorded(self, model: str, stage: str) -> StageRecord | None:
-        """Return the branch's record of an exclusive stage."""
+        """Return the branch's record of an exclusive stage; None if the stage is empty."""
         return self.load(paths.stage_file(model, stage), records.StageRecord)
 
     def recorded_alias(self, model: str, alias: str) -> StageRecord | None:
-        """Return the branch's record of an alias; None if there is none or the word cannot be an alias."""
+        """Return the branch's record of an alias; None if there is none, or if *alias* is not allowed as an alias."""
         if self.registry().alias_fault(alias):
             return None
         return self.load(paths.alias_file(model, alias), records.StageRecord)
 
     def recorded_place(self, ref: StageRef) -> StageRecord | None:
-        """Return the branch's record of the stage or alias *ref*."""
+        """Return the branch's record of the stage or alias *ref*; None if it has no version."""
         return self.recorded(ref.model, ref.stage) or self.recorded_alias(ref.model, ref.stage)
 
     def recorded_aliases(self, model: str) -> list[str]:

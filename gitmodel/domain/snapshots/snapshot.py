@@ -17,7 +17,7 @@ from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageErro
 
 
 class Snapshot(CommitRecords, eq=False):
-    """The registry at one commit, on which gitmodel plans a change: its records, and what references mean there.
+    """The registry at one commit, on which gitmodel plans a change: its records, and the versions that references mean.
 
     The fields are those of `CommitRecords`.
     """
@@ -26,9 +26,9 @@ class Snapshot(CommitRecords, eq=False):
         """Return the model's current name and the number of the version that *ref* names, for reading.
 
         A stage or alias means its version in force. If a stage, an alias and a version have the same name, the stage
-        counts first, then the alias. Calls `warn` if a pull gave the number to another version. Raises NotFound, which
-        lists the existing references; Invalid for a forged tag, and if the version's artifacts are not those that were
-        promoted.
+        counts first, then the alias. Calls `warn` if *ref* was the reference of a local version until a pull renumbered
+        that version, because *ref* means another version now. Raises NotFound, which lists the existing references;
+        Invalid if the stage tag is forged, or if the version's artifacts are not those that were promoted.
         """
         self.warn_of(ref)
         return self._resolve(ref, self.note_on(ref))
@@ -36,47 +36,59 @@ class Snapshot(CommitRecords, eq=False):
     def model_to_read(self, model: str | ModelRef) -> str:
         """Return the current name of *model*, for reading.
 
-        Calls `warn` if a pull gave the name to another model. Raises UsageError for a text that is not a name.
+        Calls `warn` if *model* was the name of a local model until a pull renamed that model, because the name belongs
+        to another model now. Raises UsageError for a text that is not a name.
         """
         ref = ModelRef.of(model)
         self.warn_of(ref)
         return self.current_name(self.follow(ref)[0])
 
     def model_to_change(self, model: str | ModelRef) -> tuple[str, frozenset[Numbered]]:
-        """Return the name of *model*, for a change, and the notes on renumberings that the change deletes.
+        """Return the name of *model*, for a change, and the old references whose notes the change deletes.
 
-        A handle follows its model to a new name. Text with the former name of a model is returned unchanged. Raises
-        Refused if a pull gave the name to another model, unless *model* has `renumbered`, by which the user confirms
-        the new meaning; UsageError if there is nothing to confirm, or for a text that is not a name.
+        The notes are those on renumberings by pulls. For a handle, the name includes renames of the model by later
+        pulls. A name that a person wrote is returned unchanged, even if it is a former name. Raises Refused if *model*
+        was the name of a local model until a pull renamed that model, unless *model* has `renumbered`, by which the
+        user confirms that the name means the model that has it now; UsageError if *model* has `renumbered` and there is
+        nothing to confirm, or for a text that is not a name.
         """
         ref = ModelRef.of(model)
         return self.follow(ref)[0], self._settled_by(ref, self._notes_on(ref), "")
 
     def follow(self, ref: VersionRef | ModelRef) -> Numbered:
-        """Return the model and number (0: none) of *ref*. For a handle, follow the renumberings of later pulls."""
+        """Return the model and number (0: none) that *ref* names.
+
+        For a handle, these are the current ones: later pulls may have renumbered the version or renamed the model.
+        """
         named = ref.model, ref.number or 0
         return named if ref.since is None else self.renumberings.follow(named, since=ref.since)
 
     def warn_of(self, ref: VersionRef | ModelRef) -> None:
-        """Call `warn` if a pull gave the number or name of *ref*, which a user reads, to another version or model."""
+        """Call `warn` if *ref* is an old reference: before a pull, it meant another version or model in this clone.
+
+        Does nothing if *ref* is from a handle, or if the user confirmed the new meaning.
+        """
         note = self.note_on(ref)
         if note is not None and ref.since is None and not ref.renumbered:
             self.warn(note)
 
     def resolve_to_change(self, ref: VersionRef) -> tuple[str, int, frozenset[Numbered]]:
-        """Return model and number of *ref* for a change, and the notes on renumberings that the change deletes.
+        """Return the model and number of *ref* for a change, and the old references whose notes the change deletes.
 
-        Raises the errors of `resolve`; Refused if a pull gave the number to another version, unless *ref* has
-        `renumbered`, by which the user confirms the new meaning; UsageError if there is nothing to confirm.
+        The notes are those on renumberings by pulls. Raises the errors of `resolve`; Refused if *ref* was the reference
+        of a local version until a pull renumbered that version, unless *ref* has `renumbered`, by which the user
+        confirms that *ref* means the version that has the number now; UsageError if *ref* has `renumbered` and there is
+        nothing to confirm.
         """
         notes = self._notes_on(ref)
         model, number = self._resolve(ref, notes[0] if notes else None)
         return model, number, self._settled_by(ref, notes, f"{model}@{number}")
 
     def _settled_by(self, ref: VersionRef | ModelRef, notes: list[Renumbered], now: str) -> frozenset[Numbered]:
-        """Return the references of those *notes* on *ref* that a change of *ref* deletes.
+        """Return the old references whose notes on renumberings a change of *ref* deletes.
 
-        *now* is the current meaning of *ref*, for the message. Raises as `resolve_to_change` does.
+        *notes* are the notes on *ref*, and *now* is the version that *ref* means now, for the message. Raises Refused
+        and UsageError as `resolve_to_change` does.
         """
         if ref.since is not None:
             return ref.settles & self.renumberings.noted_references
@@ -149,7 +161,11 @@ class Snapshot(CommitRecords, eq=False):
         return name, self.present_version(name, number).number
 
     def in_force(self, ref: StageRef) -> VersionRecord:
-        """Return the version that the tag of a stage or alias names. Raises NotFound, Invalid for a forged tag."""
+        """Return the version that the tag of a stage or alias names.
+
+        Raises NotFound if no version is in force; Invalid if the tag is forged, or if the version's artifacts are not
+        those that were promoted.
+        """
         tag = self.tags.get(ref)
         if tag is None and self.recorded_place(ref) is not None:
             tag = self.former_tag(ref)

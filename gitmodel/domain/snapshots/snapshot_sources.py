@@ -37,13 +37,19 @@ class Files(Protocol):
         """Return the bytes of the file at *path*, or None. Raises Invalid if *path* is not a file."""
 
     def load(self, path: str, kind: type[R], *, newer: bool) -> R | None:
-        """Return the record at *path*, or None. Raises Invalid for a damaged record."""
+        """Return the record of the type *kind* at *path*, or None if there is no file.
+
+        *newer* allows keys that this gitmodel does not know. Raises Invalid for a damaged record.
+        """
 
     def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
-        """Return the record at each path, in order; for an unreadable record, its error."""
+        """Yield the record at each of the paths *found*, in their order.
+
+        If a record is missing or damaged, yields the error instead.
+        """
 
     def names(self, folder: str) -> tuple[str, ...]:
-        """Return the names in *folder*, sorted as git sorts them; empty if the folder does not exist."""
+        """Return the names of the files and folders in *folder*, sorted as git sorts them; () if it does not exist."""
 
 
 # The reason why a stage tag does not count if a shallow clone lacks the tag's commit or the parent of this commit.
@@ -102,7 +108,7 @@ class Tags(Protocol):
     all_known: bool
 
     def get(self, ref: StageRef) -> StageTag | None:
-        """Return the tag of a stage, or None."""
+        """Return the tag of the stage or alias *ref*, or None."""
 
     def of(self, model: str) -> Mapping[str, StageTag]:
         """Return all stage tags of *model*, by stage or alias."""
