@@ -60,7 +60,10 @@ class ChangedBranch(Frozen):
         return cache(self.before.last_number)
 
     def problems(self, changed: Sequence[str]) -> Iterator[Problem]:
-        """Yield the rules that the change of the paths *changed* breaks. Ignores records that cannot be read."""
+        """Yield a problem for each rule that the change of the paths *changed* breaks.
+
+        Ignores records that cannot be read.
+        """
         for path in changed:
             what = paths.parse_path(path)
             if what is not None:
@@ -195,7 +198,10 @@ def _stage_problems(branch: ChangedBranch, path: str, what: RecordPath) -> Itera
 
 
 def _is_carried(before: Snapshot, after: Snapshot, path: str, what: RecordPath) -> bool:
-    """Return True if a rename of the model only moved the file *path* of a stage, with the same content."""
+    """Return True if a rename of the model only moved the file *path* of a stage here, with the same content.
+
+    Then no version entered the stage, and the gates need not be checked.
+    """
     if before.load(paths.model_file(what.model), records.ModelRecord) is not None:
         return False
     data, former = after.files.read(path), after.former_names(what.model)

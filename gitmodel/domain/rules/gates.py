@@ -57,8 +57,9 @@ Judge = Callable[[str, Mapping[str, object]], Answer]
 
 
 class Outcome(Frozen):
-    """The result of one rule for a version: *finding* is the reason for a failure, *message* the text of the gate.
+    """The result of one rule for a version.
 
+    *finding* is the reason if the version fails the rule. *message* is the text that the gate has for this case.
     *forced* is True if the record of the stage says that a user overrode the rule. *values* are the values that the
     gate's *expression* reads, by name (None: not set). *waits* is True if the branch has a looser rule that is not in
     force yet.
@@ -121,9 +122,10 @@ def judge_entry(
 ) -> tuple[Outcome, ...]:
     """Judge each rule of the stage *ref* for the entry of version *number*, and return the outcomes.
 
-    *after* is the commit that changes the stage, *before* its first parent. Reads the rules, the holder and the
-    version's previous stage from *before*, and the version from *after*. *forced* are the rules that the user
-    overrides. Raises NotFound, Invalid, and GateRefused for rules that cannot be judged.
+    *after* is the commit that changes the stage, *before* its first parent. Reads the rules, the version that is in the
+    stage and the version's previous stage from *before*, and the version from *after*. *forced* are the names of the
+    rules that the user overrides. Raises NotFound if the version does not exist, Invalid for a damaged record, and
+    GateRefused if the rules cannot be judged.
     """
     for registry in before.registries:
         check_rules(registry, ref.stage)
@@ -144,7 +146,10 @@ def judge_entry(
 def judge_recorded(
     before: Snapshot, after: Snapshot, ref: StageRef, record: StageRecord, judge: Judge
 ) -> tuple[Outcome, ...]:
-    """Judge the recorded entry *record* as `judge_entry` does. Its forced gates count only if it has a reason."""
+    """Judge the entry into the stage *ref* that *record*, the record of the stage, describes; see `judge_entry`.
+
+    If *record* has no reason, the gates that it lists as overridden are not overridden.
+    """
     forced = record.forced if record.reason.strip() else ()
     return judge_entry(before, after, ref, record.version, judge, forced=forced)
 
@@ -181,8 +186,8 @@ def judge_again(
     """Judge the gates of *rule* for a *version* that is in the stage, as if it entered now.
 
     *replaced* is the version that was in the stage before, which expressions call `holder`. Leaves out gates that read
-    the stage of the version, because it has changed since. If *replaced* is None, also leaves out gates that read the
-    holder.
+    `stage`, because the version's stage at its entry was another one. If *replaced* is None, also leaves out gates that
+    read `holder`.
     """
     holder = {} if replaced is None else _seen(replaced)
     record = {**_seen(version), "holder": holder, "model": _model_fields(version.model, model)}
@@ -204,7 +209,7 @@ def candidate_fields(before: Snapshot, after: Snapshot, ref: StageRef, number: i
     """Return the fields that the expressions of gates of *ref* can read about version *number*.
 
     These are fields of the version, of the `holder` of the stage in *before*, and of the `model`. Reads only records
-    and no tags, so that a gate has the same result in each clone. Without a holder, `holder` is empty.
+    and no tags, so that a gate has the same result in each clone. If the stage is empty, `holder` is an empty table.
     """
     fields = _fields(before, after.version(ref.model, number), ref.model)
     held = recorded_places(before, ref.model).get(ref.stage)
@@ -234,10 +239,11 @@ def plan_gated_promotion(
 ) -> Change[Promotion]:
     """Put version *number* into the stage *to*, if it passes the rules of the stage or *why* overrides them.
 
-    *leave* allows a later stage to become empty. If the stage has the version recorded, but rules may keep it out of
-    force, records it again, so that the current rules judge the new record. A proposal does this only with *again*,
-    because it does not know which version is in force. Raises GateRefused, which names every failed gate; UsageError
-    for force without a reason; and the errors of `plan_promotion`.
+    *leave* allows a later stage to become empty. If the branch already records the version for the stage, but a rule
+    can have kept it from coming into force, records the version again, so that the current rules judge the new record.
+    On the branch of a proposal, records it again only if *again* is True, because a proposal does not know which
+    version is in force. Raises GateRefused, which names every failed gate; UsageError for force without a reason; and
+    the errors of `plan_promotion`.
     """
     before = snapshot.committed or snapshot
     for registry in before.registries if to not in (ARCHIVED, NONE) else ():

@@ -74,7 +74,10 @@ class ModelRecords:
     archived: set[int] = field(default_factory=set)
 
     def add(self, path: str, what: RecordPath, record: Any) -> None:
-        """Add the *record* that was read from *path*, or None for a file that cannot be read."""
+        """Add the *record* that was read from *path*, or None for a file that cannot be read.
+
+        *what* is the parsed path.
+        """
         self.files[path] = what
         if what.kind == "archived":
             self.archived.add(int(what.key))
@@ -136,7 +139,10 @@ def purge_faults(registry: RegistryRecord, path: str, hex: str, data: bytes) -> 
 
 
 def model_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> Iterator[Problem]:
-    """Yield the contradictions between the records of *model*, such as a stage with a version that does not exist."""
+    """Yield the contradictions between the records *holds* of *model*.
+
+    An example is a stage with a version that does not exist.
+    """
     folder = paths.model_folder(model)
     if paths.model_file(model) not in holds.files:
         yield Problem(folder, "", "model.record", "has no model.toml")
@@ -159,7 +165,10 @@ def model_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> I
 def file_faults(
     registry: RegistryRecord, path: str, what: RecordPath, data: bytes | Invalid, holds: ModelRecords
 ) -> Iterator[Problem]:
-    """Yield the problems within one record, and add the record to *holds*. *data* is its content, or the error."""
+    """Yield the problems within the record at *path*, and add the record to *holds*.
+
+    *what* is the parsed path. *data* is the content of the file, or the error if the file cannot be read.
+    """
     record = None
     try:
         if isinstance(data, Invalid):
@@ -269,7 +278,10 @@ def _place_fault(path: str, record: StageRecord, holds: ModelRecords) -> Iterato
 
 
 def broken_by_place(record: StageRecord, version: VersionRecord | None) -> str | None:
-    """Return the rule that *record* breaks, or None. It puts *version* (None: missing) into a stage or alias."""
+    """Return the name of the invariant that the record of a stage or alias breaks, or None.
+
+    *version* is the version that *record* names; None if it does not exist.
+    """
     if version is None:
         return "stage.version"
     if not version.usable:
@@ -317,7 +329,10 @@ def case_faults(found: tuple[str, ...] | list[str], where: str) -> list[Problem]
 
 
 def problem_of(path: str, error: GitModelError, rule: str) -> Problem:
-    """Return *error* as a problem of *path*. If its message ends in the name of a rule, this rule replaces *rule*."""
+    """Return *error*, which reading *path* raised, as a problem that breaks *rule*.
+
+    If the message of *error* ends in the name of another rule in brackets, the problem breaks this other rule instead.
+    """
     message, bracket, known = error.message.rpartition(" [")
     text = (message if bracket else error.message).removeprefix(f"{path}: ")
     return Problem(path, "", known.rstrip("]") if bracket and known.rstrip("]") in RULES else rule, text)

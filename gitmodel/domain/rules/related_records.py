@@ -12,11 +12,11 @@ from gitmodel.errors import Invalid
 
 
 def related(files: Files, changed: Collection[str]) -> set[str]:
-    """Return the paths *changed*, and the paths of records that the invariants compare with the records there.
+    """Return the paths *changed*, and the paths of all records that the invariants compare with these records.
 
-    These are the record of the model, its stages and aliases, the versions that these records, names and archived
-    markers name, and the names and archived markers of the versions. Reading only these keeps a check fast in a large
-    registry.
+    For each model with a changed record, the latter are the record of the model, its stages and aliases, and the
+    versions that a stage, an alias, or a changed name or archived marker names; also the names and archived markers of
+    these versions. A check that reads only these records stays fast in a large registry.
     """
     return set(changed).union(*(_Related(files, what).found for what in _by_model(changed)))
 
@@ -71,7 +71,10 @@ class _Related:
             self._add_names(record.name)
 
     def _add_names(self, name: str) -> None:
-        """Add the file of *name*, the files of names that differ from it by case only, and their versions."""
+        """Add the file of *name*, and the files of names that differ from *name* by case only.
+
+        Also adds the versions that these files name.
+        """
         folder = paths.name_folder(self.model, name)
         for file in self.files.names(folder):
             path = f"{folder}/{file}"
