@@ -17,7 +17,7 @@ Place = tuple[str, str]
 
 
 class Fault(NamedTuple):
-    """A broken invariant: a *text* about it, and the places in records that it is *of*."""
+    """A broken invariant: *text* describes it, and *of* are the places in records that contradict each other."""
 
     text: str
     of: tuple[Place, ...] = ()
@@ -26,8 +26,9 @@ class Fault(NamedTuple):
 def faults(snapshot: Snapshot, was: Files, model: str, touched: Collection[str]) -> Iterator[Fault]:
     """Yield the invariants of *model* that *snapshot* breaks after a replay changed the paths *touched*.
 
-    Checks the records at these paths, and records that refer to them or to which they refer. *was* are the files before
-    the replay. Does not report a version in two stages, because the replay removes it from one of them later.
+    Checks the records at these paths, and records that refer to them or to which they refer. *was* are the files on the
+    remote's branch before the replay. Does not report a version in two stages, because the replay removes it from one
+    of the stages later.
     """
     files = snapshot.files
     holds = invariants.read_records(files, related(files, touched) | related(was, touched))
@@ -49,7 +50,10 @@ def _text(problem: Problem) -> str:
 
 
 def _places(files: Files, problem: Problem) -> Iterator[Place]:
-    """Yield the place of *problem*, and the place in the record of a version or name that contradicts it."""
+    """Yield the place of *problem*.
+
+    If a record of a version or name contradicts it, yield the place in that record, too.
+    """
     what = paths.parse_path(problem.path)
     yield problem.path, problem.key if what is not None and what.kind in ("model", "version") else ""
     if what is None:

@@ -31,7 +31,10 @@ class FileInReplay(Frozen):
 
 
 def left_out(what: RecordPath | None, file: FileInReplay) -> Iterator[tuple[Place, str]]:
-    """Yield each place in *file* where the replay lost the local change, with a text about the change."""
+    """Yield each place in *file* where the replay lost the local change, with a text about the change.
+
+    *what* is the parsed path of the file in the local commit; None if the file is not a record.
+    """
     if file.ours in (file.base, file.now):
         return
     if what is None:
@@ -73,7 +76,7 @@ def _of_record(what: RecordPath, file: FileInReplay) -> Iterator[tuple[Place, st
             yield (file.path, "deleted" if deleted else ""), whole
         return
     if isinstance(ours, ModelRecord) and base is None:
-        # a model registered on both sides has the remote's creation time
+        # a model registered on both sides gets the remote's creation time, which does not count as a loss
         ours = replace(ours, created=now.created)
     there = set(lost_keys(base, theirs, base)) if base is not None and theirs is not None else None
     for key in lost_keys(base, ours, now):
@@ -83,7 +86,10 @@ def _of_record(what: RecordPath, file: FileInReplay) -> Iterator[tuple[Place, st
 
 
 def _of_whole(what: RecordPath, file: FileInReplay, base: Any, ours: Any, now: Any) -> str | None:
-    """Explain the loss of a whole record, created or deleted on one side; "" if nothing is lost, None if it exists."""
+    """Return a text about the loss if the local commit or the remote created or deleted the whole record.
+
+    Returns "" if nothing is lost, and None if the record exists on both sides, so that its keys must be compared.
+    """
     name = {"version": f"version {file.number} of {file.model}", "model": what.model}.get(what.kind, file.path)
     gone = now is None or (isinstance(now, ModelRecord) and not now.exists)
     if ours is None:

@@ -15,14 +15,15 @@ _ABSENT = object()
 _SETS = ("tags", "owners", "forced")
 # Keys with lists of artifact links. A merge matches links by name.
 _LINKS = ("artifacts", "attachments")
-# Keys with lists of stages or gates. A merge matches them by name, and merges each key by key.
+# Keys with lists of stages or gates. A merge matches the stages or gates by name, and merges each of them key by key.
 _RULES = ("stages", "gates")
 
 
 def merged(base: Any, ours: Any, theirs: Any) -> Any:
-    """Merge a record key by key. If both sides changed a key, the value in *theirs* is kept; see `lost_keys`.
+    """Merge the local record *ours* and the remote's record *theirs* key by key.
 
-    *base* is the record before both changes; None if both sides created the record.
+    If both sides changed a key, the value in *theirs* is kept; see `lost_keys`. *base* is the record before the changes
+    of both sides; None if both sides created the record.
     """
     values = {
         entry.name: _merged_value(
@@ -34,13 +35,16 @@ def merged(base: Any, ours: Any, theirs: Any) -> Any:
 
 
 def lost_keys(base: Any, ours: Any, now: Any) -> Iterator[str]:
-    """Yield the keys that *ours* changed from *base* (None: *ours* created the record), but that differ in *now*."""
+    """Yield the keys that the local commit changed, and that have other values in *now*, the record after the merge.
+
+    *base* and *ours* are the record before and after the local commit. *base* is None if the commit created the record.
+    """
     for entry in fields(ours):
         yield from _lost(entry.name, _before(base, entry), getattr(ours, entry.name), getattr(now, entry.name))
 
 
 def _before(base: Any, entry: Field[Any]) -> Any:
-    """Return the earlier value of a field, or its default if the record is new."""
+    """Return the value of a field in *base*; the default of the field if *base* is None, because the record is new."""
     if base is not None:
         return getattr(base, entry.name)
     if entry.default_factory is not MISSING:
@@ -74,8 +78,8 @@ def _merged_value(name: str, base: Any, ours: Any, theirs: Any) -> Any:
 def _merged_rules(base: Any, ours: Any, theirs: Any) -> tuple[Record, ...]:
     """Merge the stages of the registry or the gates of a stage, in the order of *theirs*.
 
-    A rule that one side removed and the other changed is kept. A rule that *ours* added comes after the same rule as in
-    *ours*.
+    A stage or gate that one side removed and the other changed is kept. One that only *ours* added is inserted after
+    the stage or gate that precedes it in *ours*.
     """
     old, mine, other = _by_name(base), _by_name(ours), _by_name(theirs)
     kept: dict[str, Record] = {}

@@ -14,16 +14,16 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 PLACES = ("stage", "alias", "archived")
 _MARK = "\x01"
 
-# (model, old number) -> new number, for local versions whose numbers the remote's versions have.
+# (model, old number) -> new number, for local versions whose old numbers are taken on the remote.
 Renumbering = dict[tuple[str, int], int]
 
 
 @dataclass
 class ReplayState:
-    """The new numbers and names from the commits replayed so far. Later commits are replayed with them.
+    """The new numbers and names of local versions and models, from the commits replayed so far.
 
-    *numbers* and *models* map numbers and names in local commits to those on the remote's branch. *changed_there* are
-    the models that the remote changed.
+    The replay of each later commit uses them. *numbers* and *models* map numbers and names in local commits to those on
+    the remote's branch. *changed_there* are the models that the remote changed.
     """
 
     numbers: Renumbering = field(default_factory=dict)
@@ -35,7 +35,7 @@ class ReplayState:
         return self.models.get(name, name)
 
     def follow(self, old: str, new: str, there: str) -> None:
-        """Record that a local commit renames the model *old* to *new*, and that the remote calls it *there*."""
+        """Record that a local commit renames the model *old* to *new*, and that the remote calls this model *there*."""
         if new == there:
             self.models.pop(new, None)
         else:
@@ -48,9 +48,9 @@ class Replayed:
     """A replayed commit: the *files* that it changes on the remote's branch.
 
     *conflicts* describe the local changes that the replay left out. *lost_names* are names of versions that it left
-    out. *previous* maps each stage and alias that the commit sets to its version on the remote. *versions* maps each
-    model to the numbers of the versions that the commit creates, changes or puts into stages. *kept_names* maps each
-    rename that was left out, as (old, new) name, to the name that the model keeps.
+    out. *previous* maps each stage and alias that the commit sets to the version that the remote had there. *versions*
+    maps each model to the numbers of the versions that the commit creates, changes or puts into stages. *kept_names*
+    maps each rename that the replay left out, as (old, new) name, to the name that the model keeps.
     """
 
     files: dict[str, bytes | None] = field(default_factory=dict)
@@ -68,10 +68,10 @@ class Replayed:
 
 
 def renumbered(state: ReplayState, ours: Snapshot, after: Snapshot) -> dict[Numbered, Numbered]:
-    """Return the new reference, by old reference, of each version in *ours* whose reference changed in the replay.
+    """Return the new reference, by old reference, of each local version whose reference changed in the replay.
 
-    *after* is the snapshot after the replay. The number 0 stands for the model itself. Also includes the references
-    with former names of the model.
+    *ours* is the snapshot of the local branch, *after* the snapshot after the replay. The number 0 stands for the model
+    itself. Also includes old references with former names of the model.
     """
     moves: dict[Numbered, Numbered] = {}
     for model, there in state.models.items():
@@ -88,8 +88,8 @@ def renumbered(state: ReplayState, ours: Snapshot, after: Snapshot) -> dict[Numb
 def reworded(message: str, state: ReplayState, done: Replayed | None = None) -> str:
     r"""Return the commit message for the replayed change *done*, from the *message* of the local commit.
 
-    In the subject and the trailers, replaces numbers and names by the new ones and previous versions by those of the
-    remote, and removes changes that were left out. The body stays.
+    In the subject and the trailers, replaces old numbers and names by those in *state*, replaces previous versions by
+    those of the remote, and removes changes that the replay left out. The body stays.
 
     >>> print(reworded("Add iris 4\n\nModel: iris\nVersion: 4\nTxn: 4f\n", ReplayState({("iris", 4): 5})))
     Add iris 5
@@ -106,7 +106,7 @@ def reworded(message: str, state: ReplayState, done: Replayed | None = None) -> 
     for old_name, new_name in done.kept_names if done else ():
         subject = subject.replace(f"Rename {old_name} to {new_name}", f"Change {new_name}")
     for (model, old), new in state.numbers.items():
-        # The mark prevents that a new number is replaced again as if it were an old one.
+        # _MARK before the new number keeps a later iteration from replacing it as if it were an old number.
         subject = re.sub(rf"(?<![\w.+-]){re.escape(model)} {old}(?![\w.+-])", f"{model} {_MARK}{new}", subject)
         if re.search(rf"^Model: {re.escape(model)}$", trailers, re.MULTILINE):
             pattern = rf"^((?:Previous-)?Version: ){old}$"
@@ -120,9 +120,10 @@ def reworded(message: str, state: ReplayState, done: Replayed | None = None) -> 
 
 
 def _true_of(done: Replayed, trailers: Iterable[str]) -> Iterator[str]:
-    """Yield the lines of *trailers* that are true of the replayed change, with previous versions of the remote.
+    """Yield the lines of *trailers* that are true of the replayed change *done*.
 
-    If the trailers name several models, yields the numbers of its versions after each model.
+    The lines with previous versions name those on the remote. If the trailers name several models, yields after each
+    model the numbers of its versions.
     """
     lines = list(trailers)
     several = sum(line.startswith("Model: ") for line in lines) > 1

@@ -29,12 +29,12 @@ from gitmodel.errors import GitModelError, Refused
 
 
 def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, state: ReplayState) -> Replayed:
-    """Replay a local commit on *onto*, the remote's branch with the commits replayed before.
+    """Replay a local commit on *onto*, the remote's branch on which the earlier local commits were replayed already.
 
     The commit changed the files at the paths *changed* from *before* to *after*. A new version whose number is taken in
-    *onto* gets the next free number. Adds new numbers and names of models to *state*, and uses them in all references.
-    If both sides changed the same key, keeps the remote's change. The conflicts in the result describe all local
-    changes that are left out.
+    *onto* gets the next free number. Adds new numbers and names of models to *state*, and uses those in *state* in all
+    references. If both sides changed the same key, keeps the remote's change. The conflicts in the result describe all
+    local changes that are left out.
     """
     return _Replay(before, after, changed, onto, state).run()
 
@@ -59,7 +59,7 @@ class _Replay:
         self.settled: set[str] = set()
         # The models whose stages and aliases stay as they are on the remote, because a change of one was refused.
         self.refused: set[str] = set()
-        # The places that a conflict is about already, so that they are not reported twice.
+        # The places that the conflicts so far are about, so that `_name_left_out` does not report them again.
         self.named: set[Place] = set()
 
     def run(self) -> Replayed:
@@ -96,7 +96,10 @@ class _Replay:
     # Models
 
     def _follow_names(self) -> None:
-        """Record the names on the remote of local models that were renamed there, or whose names differ in case."""
+        """Record the remote's names of local models in the state.
+
+        A name can differ because the model was renamed on the remote, or because the remote has a name in another case.
+        """
         for model in {what.model for _, what in self.found if what is not None and what.model}:
             there = self.onto.current_name(self.state.model(model))
             if self.onto.files.read(paths.model_file(there)) is None:
@@ -153,7 +156,8 @@ class _Replay:
     def _rename(self, old: str, new: str, there: str) -> None:
         """Rename the model *old* to *new*, if the remote still calls it *old*.
 
-        If the remote renamed the model, too, keeps the remote's name and reports a conflict.
+        *there* is the remote's name of the model. If the remote renamed the model, too, keeps this name and reports a
+        conflict.
         """
         self.prior.update(models.plan_rename(self.before, old, new).files)
         self.settled.add(old)
@@ -254,7 +258,10 @@ class _Replay:
             self._merge(target, what, (base, ours, theirs))
 
     def _is_closed(self, stage: str) -> bool:
-        """Return True if the stage accepts no direct change. If it accepts direct rollbacks, `apply` judges."""
+        """Return True if the stage accepts no direct change.
+
+        A stage that accepts direct rollbacks is not closed here: `git model apply` decides whether the change counts.
+        """
         rule = self.onto.registry().rule(stage)
         return rule.proposal_only and rule.rollback != "direct"
 
@@ -291,7 +298,11 @@ class _Replay:
             self.done.files[path] = data
 
     def _merge_registry(self, path: str, base: bytes | None, ours: bytes, theirs: bytes) -> None:
-        """Merge `gitmodel.toml`: its stages and gates by name, and its comments."""
+        """Merge `gitmodel.toml`: its stages and gates by name, the other settings by key, and its comments.
+
+        If the merged rules have a problem that the remote's file does not have, keeps the remote's file and reports a
+        conflict.
+        """
         old, mine, other = (
             None if data is None else codec.decode(registry_record.RegistryRecord, data, path, newer=True)
             for data in (base, ours, theirs)
@@ -370,7 +381,10 @@ class _Replay:
         return [(path, what) for path, what in found if what is not None and what.model and model in ("", what.model)]
 
     def _drop(self, model: str, kinds: tuple[str, ...]) -> None:
-        """Drop all local changes of *model* in records of *kinds*, so that no part of a promotion stays."""
+        """Drop all local changes of *model* in records of *kinds*, so that no part of a promotion remains.
+
+        Keeps the changes by which the commit renames or deletes the model.
+        """
         for path, what in self._touched(model):
             if what.kind not in kinds:
                 continue
@@ -392,7 +406,10 @@ class _Replay:
                 del self.done.files[path]
 
     def _tidy(self, model: str) -> None:
-        """Drop the local changes of stages if both sides together put a version into two stages."""
+        """Drop the local changes of stages if they put a version into one stage, and the remote puts it into another.
+
+        Afterwards, deletes the `leftovers` of the model.
+        """
         if not self._touched(model):
             return
         for path in leftovers(self.onto, model):
@@ -410,7 +427,7 @@ class _Replay:
         return faults(replace(self.onto, files=files), self.was, model, [path for path, _ in self._touched(model)])
 
     def _name_left_out(self) -> None:
-        """Report a conflict for every local change that was lost and has no conflict yet."""
+        """Report a conflict for every local change that the replay lost and that no conflict is about yet."""
         for path, what in self.found:
             if what is not None and what.model in self.settled:
                 continue
