@@ -25,7 +25,7 @@ _NAMED_LITERAL = re.compile(
 def hide_in_code(source: str, secrets: SecretValues) -> str:
     """Return *source* without *secrets*, texts that look like credentials, and literals with a name like `password`.
 
-    Other expressions after such a name stay, because they contain no secret.
+    Expressions other than literals stay after such a name, because they contain no secret.
 
     >>> hide_in_code('connect(user="ada", password="hunter2", token=os.environ["TOKEN"])', SecretValues([]))
     'connect(user="ada", password="(secret)", token=os.environ["TOKEN"])'
@@ -39,7 +39,7 @@ def hide_in_code(source: str, secrets: SecretValues) -> str:
 
 
 def _without_value(found: re.Match[str]) -> str:
-    # True if the name makes any text a credential. Values that look like credentials by themselves are replaced later.
+    # True if a field with this name makes any text a credential. Texts that look like credentials are replaced later.
     is_secret = all(credential_in({found["name"]: text}) for text in (found["value"], "any text"))
     is_secret |= found["before"].startswith(f"{found['name']}(")
     return f"{found['before']}{HIDDEN}{found['after']}" if is_secret else found[0]

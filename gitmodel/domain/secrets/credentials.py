@@ -15,7 +15,7 @@ from gitmodel.domain.schema.names import with_article
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Refused
 
-# The git setting with which gitmodel records text that looks like a credential, in case it is none.
+# The git setting that allows gitmodel to record text that looks like a credential, for text that is none.
 SETTING = "gitmodel.allowCredentials"
 OVERRIDE = (
     f"if it is no credential, run the command as `git -c {SETTING}=true model ...` "
@@ -40,8 +40,8 @@ _SECRET_WORD = (
 )
 # Kinds of GitLab's tokens: https://docs.gitlab.com/security/tokens/#token-prefixes
 _GITLAB = ("pat", "dt", "rt", "rtr", "cbt", "ptt", "ft", "soat", "oas", "imt", "agent", "ffct", "wt")
-# Forms of credentials that issuers publish: kind, marks, pattern. Only a text with a mark is searched for the pattern,
-# which takes longer.
+# Forms of credentials that issuers publish: kind, marks, pattern. Searching for a pattern takes long, so gitmodel only
+# searches texts that contain one of its marks.
 PUBLISHED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("an AWS access key", ("AKIA", "ASIA", "ABIA", "ACCA"), r"A(?:KI|SI|BI|CC)A[A-Z0-9]{16}(?![A-Za-z0-9])"),
     (
@@ -108,8 +108,8 @@ _FORMS: tuple[tuple[str, str], ...] = (
         r"[^\s\"';,&)=]{4,}",
     ),
 )
-# The last form for Python source: it ignores calls and variables, as in `password=getpass()`, `password=db.password`
-# and `api_key=api_key`.
+# In Python source, this pattern replaces the last one of _FORMS: it ignores calls and variables, as in
+# `password=getpass()`, `password=db.password` and `api_key=api_key`.
 _IN_EXPRESSIONS = (
     rf"(?i:{_PASSWORD}|(?<![a-z]){_SECRET_WORD})=(?![\"'])(?!(?i:{_PLACEHOLDER})(?:[\s\"';,&)]|$))"
     rf"(?![A-Za-z_][\w.]*[(\[.])(?!(?i:\w*{_PASSWORD}|\w*{_SECRET_WORD})\b)[^\s\"';,&)=]{{4,}}"
@@ -123,7 +123,8 @@ _KEY_BLOCK = (
     r"(?:(?:(?!-----BEGIN)[\s\S]){0,20000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     r"|(?:(?:[\s\"'`+,()]|\\+[nrt])*[A-Za-z0-9+/=]{16,})*(?:(?:\s|\\+[nrt])*[A-Za-z0-9+/]{0,15}=)?)"
 )
-# Texts of which each match of a form contains one. Most values contain none, so that searching them takes no time.
+# Each match of a form contains one of these texts. Most values contain none, so gitmodel need not search them for all
+# forms.
 _HINTS = re.compile(
     r"A[KSBC][IC]A|gh[pousr]_|github_pat|gl[a-z]+-|xox|xapp-|slack|hf_|api_org_|AIza|ya29|GOCSPX|[sr]k_|npm_|pypi-|dckr_"
     r"|dapi|do[opr]_v1_|r8_|[Tt](?:oken|OKEN)|hv[bs]\.|SG\.|sk-|Q~|eyJ|[Bb]earer|[Aa]uthorization|PRIVATE KEY|PuTTY|AGE-SECRET|://|="
@@ -156,7 +157,10 @@ def credential_in(value: Any) -> str:
 
 
 def credentials_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each field in *value* that looks like a credential: its dotted name and the kind of credential."""
+    """Yield each field in *value* that looks like a credential: its dotted name and the kind of credential.
+
+    *name* is the dotted name of *value* itself.
+    """
     if isinstance(value, Mapping):
         for key, item in value.items():
             what = _form_of(str(key))
@@ -172,7 +176,10 @@ def credentials_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def refuse_credentials(values: Mapping[str, Any], where: str, hint: str) -> None:
-    """Raise Refused with the *hint* if one of *values*, the fields of the object *where*, looks like a credential."""
+    """Raise Refused with the *hint* if one of *values* looks like a credential.
+
+    *values* are fields by name of the object *where*, which the message names.
+    """
     for name, value in values.items():
         if what := credential_in({name: value}):
             raise Refused(f"{'a name' if _form_of(name) else name} of {where} looks like {what}", hint=hint)
@@ -285,7 +292,7 @@ def _in_record(path: str, data: bytes | None) -> Iterator[tuple[str, str, Any]]:
 
 
 def _texts(snapshot: Snapshot, change: Change[Any]) -> Iterator[str]:
-    """Yield the values and keys that the files of *change* already have in *snapshot*."""
+    """Yield the values and keys, as `repr`, that the records at the paths of *change* already have in *snapshot*."""
     for path in change.files:
         if (found := paths.parse_path(path)) is not None:
             fields = fields_of(snapshot.files.read(path), path)
@@ -319,7 +326,10 @@ def _kept(value: Any, name: str) -> tuple[Any, list[tuple[str, str]]]:
 
 
 def _named(name: str, value: Any) -> str:
-    """Return the kind of credential that a field *name* holds if *value* can be one; else ""."""
+    """Return the kind of credential that *value* is because of the *name* of its field.
+
+    Returns "" if the name is not that of a secret, or if *value* cannot be one.
+    """
     if isinstance(value, bool) or not isinstance(value, (str, int)) or not name:
         return ""
     folded = name.casefold()
@@ -338,7 +348,7 @@ def _named(name: str, value: Any) -> str:
 
 
 def _form_of(text: str, name: str = "") -> str:
-    """Return the kind of credential that *text* holds, by its form, or ""."""
+    """Return the kind of credential that *text* holds, by its form, or "". *name* is the name of its field, if any."""
     if _HINTS.search(text):
         for what, pattern in _searches():
             if pattern.search(text):

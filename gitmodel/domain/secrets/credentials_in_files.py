@@ -55,7 +55,8 @@ _NAMES: tuple[tuple[str, str], ...] = (
 _SHARED_ENV = frozenset(
     {"example", "sample", "template", "tmpl", "tpl", "dist", "default", "defaults", "schema", "vault"}
 )
-# Files that may or may not have credentials: kind of credential, name of the file, and the text that shows them.
+# Files that may or may not hold a credential: its kind, the name of the file, and the text that is present if the file
+# holds one.
 _ORDINARY: tuple[tuple[str, str, str], ...] = (
     ("a token for npm", r"\.npmrc", r"_(?:authToken|auth|password)[ \t]*=[ \t]*[\"']?[^\s$\"'<]"),
     ("a token for npm", r"\.yarnrc\.yml", r"npmAuth(?:Token|Ident)[\"']?:[ \t]*[\"']?[^\s$\"'<]"),
@@ -93,7 +94,7 @@ _FORMS = (
     ),
     ("a token in a URL", ("http",), r"https?://[A-Za-z0-9_-]{20,200}@[A-Za-z0-9\[]"),
 )
-# Pairs of a mark and a form. Only a text with the mark is searched for the form, which takes longer.
+# Pairs of a mark and a form. Searching for a form takes long, so gitmodel only searches texts that contain its mark.
 _MARKS = tuple((mark, (what, pattern)) for what, marks, pattern in _FORMS for mark in marks)
 # Parts of example tokens in documentation: AKIAIOSFODNN7EXAMPLE, ghp_xxxxxxxx, hf_YOUR_TOKEN.
 _IN_EXAMPLE = re.compile(r"(?i)example|x{4}|your|placeholder|redacted|\.{3}|(.)\1{9}")
@@ -102,9 +103,9 @@ _WORDS = re.compile(r"[a-z]+(?:[-_][a-z]+){2,}-?")
 
 
 def credentials_in_file(content: bytes, *paths: str) -> Iterator[Found]:
-    r"""Yield the credentials in a file with the *paths*. *content* is the part of the file to search.
+    r"""Yield the credentials in a file. *content* is the part of the file to search, *paths* are all paths of the file.
 
-    Recognizes names that only files with credentials have, ignoring case, and forms of credentials that their issuers
+    Recognizes names of files that always hold credentials, ignoring case, and forms of credentials that their issuers
     publish. Yields the first credential of each form with its line. Ignores names of fields, such as `password`, and
     examples from documentation.
 
@@ -119,7 +120,7 @@ def credentials_in_file(content: bytes, *paths: str) -> Iterator[Found]:
         if named and not _is_shared(path):
             yield Found(_NAMES[int(str(named.lastgroup)[1:])][0], None)
             return
-    text = content.decode("latin-1")  # all forms are ASCII
+    text = content.decode("latin-1")  # Latin-1 decodes all bytes, and all forms are ASCII
     for what, name, inside in _ordinary():
         if any(map(name.search, lowered)) and (match := inside.search(text)):
             yield Found(what, _line(text, match.start()))
@@ -133,7 +134,7 @@ def credential_in_path(path: str) -> str:
 
 
 def _published(text: str) -> Iterator[tuple[str, int]]:
-    """Yield the first credential of each published form in *text*, and its position."""
+    """Yield the first credential of each published form in *text*: its kind and its position."""
     for what, pattern in dict.fromkeys([form for mark, form in _MARKS if mark in text]):
         for match in _compiled(pattern).finditer(text):
             if not _is_example(match[0]):

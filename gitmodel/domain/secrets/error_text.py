@@ -45,7 +45,7 @@ class ErrorText(Frozen):
         return self.map(lambda part: redacted(secrets.hide(part)))
 
     def map(self, change: Callable[[str], str]) -> ErrorText:
-        """Return the error with the result of *change* for each of its texts."""
+        """Return the error with each of its texts replaced by the result of *change* for this text."""
         return ErrorText(change(self.type), change(self.message), change(self.hint), change(self.traceback))
 
     def line(self, rules: RunRules) -> str:

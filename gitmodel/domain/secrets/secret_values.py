@@ -31,9 +31,10 @@ _collecting = threading.Lock()
 
 @contextmanager
 def collecting_secrets(secrets: list[Secret]) -> Iterator[None]:
-    """During the block, add each Secret that any thread of this process creates to *secrets*.
+    """Add each Secret that any thread of this process creates during the block to *secrets*.
 
-    A run hides their values in its records. Hiding the secrets of other threads, too, does no harm.
+    A run hides the values of these secrets in its records. Some may be from threads of other runs; hiding them does no
+    harm.
     """
     with _collecting:
         _collectors.append(secrets)
@@ -64,7 +65,7 @@ class Secret:
 class SecretValues:
     """The values of Secrets in all forms that gitmodel searches for: plain, escaped as in JSON and URLs, and Base64.
 
-    *given* are the parameters of the run. A text in them that is a part of a Secret, such as k in `Secret("pre" + k)`,
+    *given* are the parameters of the run. If a text in them is a part of a Secret, such as k in `Secret("pre" + k)`, it
     is hidden in parameters and messages, too.
 
     >>> values = SecretValues([Secret("hunter2")])
@@ -138,7 +139,7 @@ class RunSecrets:
 
 
 def _leaves(value: Any, *, keys: bool = True) -> Iterator[Any]:
-    """Yield the values in lists, sets and tables, and the *keys* of tables."""
+    """Yield the values in lists, sets and tables; if *keys* is True, also the keys of tables."""
     if isinstance(value, Mapping):
         value = (item for pair in value.items() for item in (pair if keys else pair[1:]))
     elif not isinstance(value, (list, tuple, set, frozenset)):
