@@ -33,7 +33,7 @@ class Address(Frozen):
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Parse a URL, or `user@host:path` of ssh. Raises UsageError without possible secrets in its text."""
+        """Parse a URL, or `user@host:path` of ssh. Raises UsageError, whose message does not show possible secrets."""
         scheme = re.match(_SCHEME, text)
         if not text.isprintable() or text.startswith("-"):
             raise UsageError("the registry's URL contains characters that a URL cannot have", hint=_EXAMPLE)
@@ -84,8 +84,8 @@ class Address(Frozen):
 class Terms(Frozen):
     """The limits for the use of a registry by URL.
 
-    Reads may use a cache that is at most *max_age* seconds old, or of any age if *offline*. If other people push at the
-    same time, gitmodel tries a write again for up to *timeout* seconds.
+    Reads may use a cache that is at most *max_age* seconds old; if *offline* is True, of any age. If other people push
+    at the same time, gitmodel retries a write for up to *timeout* seconds.
     """
 
     max_age: float = 0.0

@@ -29,10 +29,10 @@ class Cell(Frozen):
 
 
 def cells_without_secrets(cells: Iterable[Cell], secrets: SecretValues) -> list[Cell]:
-    """Return *cells* with secrets and credentials replaced.
+    """Return *cells* with *secrets*, and other texts that look like credentials, replaced.
 
-    A comment replaces the source of a cell that still holds a credential, and of all cells after the first
-    `LONGEST_CELLS` characters.
+    If a cell still has a text that looks like a credential, a comment replaces the source of the cell. Comments also
+    replace the sources of all cells after the first `LONGEST_CELLS` characters.
     """
     cells = list(cells)
     lengths = accumulate(len(cell.source) for cell in cells)

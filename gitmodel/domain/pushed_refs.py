@@ -21,12 +21,12 @@ class Update(NamedTuple):
 
 
 def concerns(update: Update, branch: str) -> bool:
-    """Return True if *update* moves the metadata *branch*, its rules tag or a stage tag."""
+    """Return True if *update* moves the metadata branch *branch*, the rules tag of this branch, or a stage tag."""
     return update.ref in (branch, rules_ref(branch)) or update.ref.startswith(STAGE_TAGS)
 
 
 def read_received(text: str) -> list[Update]:
-    """Parse the lines that git passes to `pre-receive`. Raises UsageError.
+    """Parse the lines that git passes to `pre-receive`. Raises UsageError for lines in another form.
 
     >>> read_received("0" * 40 + " " + "9" * 40 + " refs/heads/gitmodel\\n")[0].ref
     'refs/heads/gitmodel'
@@ -35,7 +35,10 @@ def read_received(text: str) -> list[Update]:
 
 
 def read_pushed(text: str) -> list[Update]:
-    """Parse git's input for `pre-push` as updates of the remote's refs. Raises UsageError."""
+    """Parse the lines that git passes to `pre-push` as updates of the remote's refs.
+
+    Raises UsageError for lines in another form.
+    """
     parted = [(line, line.rsplit(" ", 3)) for line in text.splitlines()]
     return [_update(line, *(words[3:] + words[1:2] + words[2:3])) for line, words in parted]
 

@@ -25,9 +25,9 @@ def with_recorded_stages(
 ) -> Snapshot:
     """Return *snapshot* with tags derived from its files: the version recorded for a stage counts as in force.
 
-    gitmodel reads past commits in this way, because stage tags only say what is in force now. With *counting*, the
-    version in a stage is the one in the record that *counting* returns: that of the newest change that the rules of the
-    stage allowed.
+    gitmodel reads past commits in this way, because stage tags only say what is in force now. If *counting* is given,
+    the version in a stage is that of the record that *counting* returns for it: the record of the newest change that
+    the rules of the stage allowed.
     """
     return replace(snapshot, tags=RecordedTags(replace(snapshot, tags=NoTags()), counting))
 

@@ -103,7 +103,9 @@ def _climbs(path: str) -> bool:
 
 
 def path_of(quoted: str) -> str:
-    """Return the path of a `file:` URL from its *quoted* form, for functions of `os` in any locale.
+    """Return the path of a `file:` URL from its *quoted* form.
+
+    Functions of `os` accept the result in any locale.
 
     >>> path_of("/srv/our%20models")
     '/srv/our models'
