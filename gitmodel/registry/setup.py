@@ -46,11 +46,11 @@ class Setting(Frozen):
 
 
 def begin(repository: Repository, *, store: str = "", new: bool = False) -> Beginning:
-    """Create the registry, or adopt the registry of a remote, if there is none.
+    """If this repository has no registry, adopt the registry of a remote, or create one if no remote has a registry.
 
-    Create, record and trust the store *store*. With *new*, does not contact remotes that were never fetched, and raises
-    Conflict if a remote is known to have a registry. Raises Unreachable if a remote cannot be contacted, UsageError for
-    a bad URL.
+    Create, record and trust the store *store* ("": none). If *new* is True, does not contact remotes that were never
+    fetched, and raises Conflict if a remote is known to have a registry. Raises Unreachable if a remote cannot be
+    contacted, UsageError for a bad URL.
     """
     if store:
         _make_store(store)
@@ -78,7 +78,7 @@ def begin(repository: Repository, *, store: str = "", new: bool = False) -> Begi
 def settings(repository: Repository, environ: Mapping[str, str], *, repo: str = "") -> list[Setting]:
     """Return the registry, branch, store, remote and executor in effect, each with the source of its value.
 
-    *repo* is the argument that the client was opened with.
+    *repo* is the path or URL of the registry with which the client was opened, or "".
     """
     recorded = None
     with suppress(NotFound):  # shown without a registry, too: the user may have to set another branch first
@@ -109,7 +109,7 @@ def settings(repository: Repository, environ: Mapping[str, str], *, repo: str = 
 
 
 def change_setting(repository: Repository, key: str, value: str) -> str:
-    """Set `git config gitmodel.KEY` of *repository*, where KEY is one of SETTINGS. Return the name of the setting.
+    """Set `git config gitmodel.KEY` of *repository*, where KEY is one of SETTINGS. Return *value*.
 
     Does not contact the URL of a registry. Raises UsageError for another key, an invalid value, or a URL with
     credentials, which would be stored; NotFound for a remote that does not exist.
@@ -135,9 +135,9 @@ def change_setting(repository: Repository, key: str, value: str) -> str:
 def choose_registry(folder: Path, value: str, *, environ: Mapping[str, str], named: bool) -> str:
     """Set `git config gitmodel.repo` of the repository that contains *folder* to a path or URL.
 
-    Return the name of the setting. The repository of *folder* may be one that cannot hold a registry. For *named* see
-    `find_repository`. Raises NotFound or UsageError if *value* is a path that cannot hold a registry, UsageError for a
-    URL with credentials.
+    Return the path or URL that was set. The repository of *folder* may be one that cannot hold a registry. For *named*
+    see `find_repository`. Raises NotFound or UsageError if *value* is a path that cannot hold a registry, UsageError
+    for a URL with credentials.
     """
     git = find_repository(folder, environ=environ, named=named).git
     git.refuse_read_only()

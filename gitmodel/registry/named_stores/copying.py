@@ -15,7 +15,11 @@ from gitmodel.stores.transfer import Transfer
 
 
 class Copied(Frozen):
-    """The result of a copy: objects and bytes *copied*, objects *there* already, and objects that *failed*."""
+    """The result of `copy_store` from the store at the URL *source* to the store at the URL *target*.
+
+    *copied* is the number of copied objects, *size* their length in bytes, *there* the number of objects that the
+    target already had. *failed* has the errors of the other objects, by digest.
+    """
 
     source: str
     target: str
@@ -34,12 +38,13 @@ def copy_store(
     repair: bool = False,
     transfer: Transfer = Transfer(),
 ) -> Copied:
-    """Copy every object of *source* that *target* lacks. The *manifests* are copied after the files that they list.
+    """Copy every object of *source* that *target* lacks.
 
-    Each object is hashed while it is read, and the target verifies it. At the end the target is listed again. Damaged
-    objects of the source are not copied, but returned as failed. After an interruption, a second call copies the rest.
-    Objects in *without* are not copied. With *repair*, the objects that *target* already has are read, too. If *source*
-    has an intact copy of a damaged object, the copy replaces it.
+    The objects with the digests *manifests* are copied last, after the files that they list. Each object is hashed
+    while it is read, and the target verifies it. At the end the target is listed again. Damaged objects of the source
+    are not copied, but returned as failed. After an interruption, a second call copies the rest. Objects whose digests
+    are in *without* are not copied. If *repair* is True, the objects that both stores have are read, too: if the object
+    in *target* is damaged and that in *source* is intact, the damaged one is replaced.
 
     Raises UsageError if both are the same store, Invalid if the target lacks objects at the end, Unreachable.
     """
@@ -72,7 +77,7 @@ def copy_store(
 
 
 def _find_damaged(source: ArtifactStore, target: ArtifactStore, both: Sequence[StoredObject], jobs: int) -> set[str]:
-    """Return the digests of objects that are damaged in *target* and intact in *source*."""
+    """Return the digests of those objects in *both* stores that are damaged in *target* and intact in *source*."""
 
     def is_repairable(found: StoredObject) -> bool:
         return not _is_whole(target, found.digest) and _is_whole(source, found.digest)

@@ -16,7 +16,7 @@ _DAY = 86_400.0
 
 
 class Garbage(Frozen):
-    """Removable *objects* and *leftovers* of uploads; *purged* are the digests among them that were purged.
+    """Removable *objects* and *leftovers* of uploads; *purged* are the digests of purged objects among them.
 
     *needed* is the number of objects that a version, run or tag needs. *recent* is the number of objects that nothing
     needs, and that are kept because they are recent.
@@ -31,7 +31,7 @@ class Garbage(Frozen):
 
     @property
     def size(self) -> int:
-        """The total size in bytes."""
+        """The total size of the objects and leftovers in bytes."""
         return sum(found.size for found in self.objects) + sum(left.size for left in self.leftovers)
 
 
@@ -49,7 +49,7 @@ def find_garbage(
     since 1970. Purged objects are garbage even if they are recent. Raises Invalid if a record cannot be read, because
     that record could need any object.
     """
-    # The store is listed before the records are read, so that the list lacks objects that are uploaded in the meantime.
+    # The store is listed first, so that objects that are uploaded while the records are read are never removed.
     objects = list(store.origin.objects())
     leftovers = store.origin.leftovers()
     # A purged object is garbage even if another of the registries needs it.
@@ -78,10 +78,10 @@ def find_garbage(
 
 
 def remove_garbage(store: ArtifactStore, found: Garbage) -> Garbage:
-    """Remove the garbage *found*, with its copies on this machine, and return the removed objects.
+    """Remove the garbage *found*, with the copies of its objects on this machine. Return the removed garbage.
 
     An object that was stored again in the meantime stays, because the process that stored it is about to commit a
-    version that needs it. Raises Unreachable if the store fails; then only a part of the garbage is removed.
+    version that needs it. Raises Unreachable if the store fails; a part of the garbage may be removed by then.
     """
     gone = []
     for one in found.objects:

@@ -30,10 +30,10 @@ class StoreState(Frozen):
 
 @dataclass
 class ModelState:
-    """The artifacts of a model, each digest once: their number and bytes, and the number that each store has.
+    """The artifacts of a model: their number and total size, each digest counted once, and their number in each store.
 
-    *missing* artifacts are in no store. *unknown* artifacts may be in a store that could not be listed. *external*
-    artifacts are not stored, and *purged* artifacts were erased.
+    *missing* is the number of artifacts that no store has completely. *unknown* artifacts may be in a store that could
+    not be listed. *external* artifacts are not stored, and *purged* artifacts were erased.
     """
 
     model: str
@@ -50,7 +50,8 @@ class ModelState:
 class Missing(Frozen):
     """An artifact that no store has completely.
 
-    *files* is the number of missing files of a folder, *digest* the first of them.
+    *digest* is the first object that no store has: the artifact itself, or a file of the folder. *files* is the number
+    of these objects.
     """
 
     digest: str
@@ -61,7 +62,10 @@ class Missing(Frozen):
 
 
 class Inventory(Frozen):
-    """The artifacts by store and by model; *damaged* are the records that could not be read."""
+    """The artifacts by store and by model, and the *missing* artifacts.
+
+    *damaged* are the errors of records that could not be read.
+    """
 
     stores: tuple[StoreState, ...]
     models: tuple[ModelState, ...]
@@ -70,7 +74,10 @@ class Inventory(Frozen):
 
 
 def take_inventory(writer: Writer, access: Access) -> Inventory:
-    """Find in the stores the artifacts that versions need. Lists each store once, and reads only manifests."""
+    """Find the stores that have the artifacts of all versions, and the artifacts that no store has.
+
+    Lists each store once. Reads no objects except the manifests of folders.
+    """
     states, held, readers = _list_stores(access)
     return writer.read(lambda snapshot: _compare(snapshot, states, held, readers))
 
@@ -139,7 +146,11 @@ def _compare(
 def _places(
     link: ArtifactLink, held: _Held, readers: Mapping[str, ArtifactStore], gone: Mapping[str, object]
 ) -> tuple[list[str], list[str]]:
-    """Return the stores that have the whole artifact, and the digests that no store has."""
+    """Return the names of the stores that have the whole artifact, and the digests of its objects that no store has.
+
+    If a store has the whole artifact, there are no such digests. *held* has the digests in each store, *readers* the
+    stores by name, *gone* the purged digests.
+    """
     wanted = [link.digest]
     if link.is_folder:
         holder = next((name for name in held if bytes.fromhex(link.digest[7:]) in held[name]), None)

@@ -25,7 +25,10 @@ MANIFEST = b"gitmodel-manifest "
 
 @dataclass
 class Needs:
-    """The needed digests, of manifests and of the files in them; *damaged* are the records that could not be read."""
+    """The digests of all objects that a registry needs: files, and *manifests* of folders.
+
+    *damaged* are errors of records that could not be read, and *purged* the purges by digest.
+    """
 
     digests: set[str] = field(default_factory=set)
     manifests: set[str] = field(default_factory=set)
@@ -36,8 +39,8 @@ class Needs:
 def find_needs(repositories: Iterable[Repository], store: ArtifactStore) -> Needs:
     """Find the artifacts that versions, runs and tags need: on the branch, on remotes' branches and in proposals.
 
-    Manifests and the details of runs are read from *store*. While a run is active on this machine, it also needs the
-    outputs of earlier runs, which its cache may use.
+    Manifests and the details of runs are read from *store*. While a run is active on this machine, the outputs of
+    earlier runs are needed, too, because the active run may use them from the cache.
     """
     search = _NeedsSearch(store)
     for repository in repositories:
@@ -89,9 +92,9 @@ class _NeedsSearch:
             self.needs.damaged.append(f"the tag {ref.name}: {error.message}")
 
     def unfold(self) -> None:
-        """Add the files in folders.
+        """Add the digests of the files in the folders that were found.
 
-        Reads every output of a run, because records of runs do not say if an output is a folder.
+        Reads the first bytes of every output of a run, because records of runs do not say if an output is a folder.
         """
         for digest in sorted(self._unknown - self.needs.digests):
             self.add(digest, folder=self._is_manifest(digest))
@@ -144,7 +147,10 @@ def first_bytes(store: ArtifactStore, digest: str, count: int) -> bytes:
 
 
 def version_links(snapshot: Snapshot, found: Callable[[str, ArtifactLink], None]) -> list[str]:
-    """Call *found* with each version's reference and each of its links. Return the errors of unreadable records."""
+    """Call *found* with the reference of the version and the link, for each link of each version.
+
+    Returns the errors of records that cannot be read.
+    """
     damaged = []
     for model in snapshot.model_names():
         for reference, record in every_version(snapshot, model):
@@ -157,7 +163,7 @@ def version_links(snapshot: Snapshot, found: Callable[[str, ArtifactLink], None]
 
 
 def folders(snapshot: Snapshot) -> set[str]:
-    """Return the digests of the manifests that versions name."""
+    """Return the digests of the manifests of all folders that are artifacts or attachments of versions."""
     found: set[str] = set()
     version_links(snapshot, lambda _, link: found.add(link.digest) if link.is_folder else None)
     return found
@@ -200,6 +206,6 @@ def _runs(snapshot: Snapshot, folder: str, seen: set[object]) -> Iterator[RunRec
 
 
 def _tree_of(snapshot: Snapshot, folder: str) -> object:
-    """Return a key that identifies the content of *folder*: for files of a commit, its object id."""
+    """Return a key that identifies the content of *folder*: for files of a commit, the git object id of the folder."""
     find = getattr(snapshot.files, "id", None)
     return (folder, find(folder) if find else snapshot.commit)

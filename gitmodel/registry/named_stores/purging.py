@@ -17,11 +17,11 @@ from gitmodel.stores.interface import ArtifactStore
 
 
 class Purged(Frozen):
-    """The result of a purge: the *digests* with a tombstone, the *versions* that named them, the stores they were
-    *removed* from.
+    """The result of a purge, or the plan of one: the *digests* to erase, and the *versions* that name them.
 
-    *kept* are files of the folder that other artifacts need. *pending* is True if the tombstone is recorded, but the
-    bytes stay until other clones can see the tombstone.
+    *removed* are the URLs of the stores that had erased objects. *kept* are digests of files of the folder that stay,
+    because other artifacts need them. *pending* is True until the bytes are erased: the tombstone must first be where
+    other clones can see it.
     """
 
     digests: tuple[str, ...]
@@ -35,7 +35,8 @@ def plan_erasure(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purg
     """Plan the purge of the artifact *digest*.
 
     Of a folder, plan to erase the manifest and the files that no other artifact needs. Raises UsageError if *digest* is
-    not a digest or belongs to an external artifact, NotFound if no version ever had it and no store has it.
+    not a digest or belongs to an external artifact, NotFound if no version names it, it was never purged, and no store
+    has it.
     """
     check_digest(digest)
     versions: list[str] = []
@@ -75,11 +76,11 @@ def plan_erasure(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purg
 
 
 def erase(stores: Sequence[ArtifactStore], digests: Iterable[str]) -> tuple[str, ...]:
-    """Remove the objects from all stores and from caches on this machine.
+    """Remove the objects with *digests* from all *stores*, and from the caches of these stores on this machine.
 
-    Return the URLs of stores that had objects.
+    Returns the URLs of the stores that had one of these objects.
     """
-    wanted = list(digests)[::-1]  # the manifest comes last, because an interrupted purge needs it to continue
+    wanted = list(digests)[::-1]  # manifest last: an interrupted purge needs it to continue
     removed = []
     for store in stores:
         there = [digest for digest in wanted if store.holds(digest)]

@@ -29,9 +29,10 @@ _YES = frozenset({"1", "true", "yes", "on"})
 
 
 class NamedStore(Frozen):
-    """A store of the registry: its *name* ("default"), the *url* in effect here, and the *source* of the URL.
+    """A store of the registry: its *name* ("default"), its *url* on this machine, and the *source* of this URL.
 
-    The store is opened only if *trusted* is True: its URL was given on this machine, or the user trusted it.
+    The store is opened only if *trusted* is True: its URL was given on this machine or is that of a folder, or the user
+    trusted it.
     """
 
     name: str
@@ -42,9 +43,10 @@ class NamedStore(Frozen):
 
 
 class StorePlace(Frozen):
-    """The place from which another process reads an artifact: the stores at *urls*, or the external file of *external*.
+    """The place from which another process reads an artifact.
 
-    A web server may redirect the request for that file to URLs that are *trusted*.
+    This is one of the stores at *urls*, or the file of the external artifact *external*. A web server may redirect the
+    request for the file to URLs that are *trusted*.
     """
 
     urls: tuple[str, ...]
@@ -125,8 +127,8 @@ class Access:
     def open(self, name: str = DEFAULT) -> ArtifactStore:
         """Open the store *name*.
 
-        Raises NotFound, UsageError for an invalid URL, Refused if the URL is not trusted, Unreachable if a registry by
-        URL names no store.
+        Raises NotFound if there is no such store, UsageError if its URL is invalid, Refused if its URL is not trusted,
+        Unreachable if the registry is used by URL and names no store.
         """
         found = self.named(name)
         if not found.trusted:
@@ -166,7 +168,10 @@ class Access:
         return self._without_purged(SeveralStores(self.open(own), [partial(self.open, name) for name in others]))
 
     def for_writing(self, model: str = "") -> ArtifactStore:
-        """Open the store for new artifacts of *model*, which need not exist yet; without a model, the default store."""
+        """Open the store for new artifacts of *model*, which need not exist yet.
+
+        If *model* is "", opens the default store.
+        """
         return self.open(self._own(self._repository.head(), model) if model else DEFAULT)
 
     def everywhere(self) -> ArtifactStore:
@@ -177,9 +182,10 @@ class Access:
         return self._without_purged(SeveralStores(self.open(), [partial(self.open, name) for name in names]))
 
     def urls(self, model: str = "") -> list[str]:
-        """Return the URLs of the stores that `of_model` uses (without a model: `everywhere`), for other processes.
+        """Return the URLs of the stores that `of_model` uses; if *model* is "", of those that `everywhere` uses.
 
-        Raises the errors of `of_model`, except NotFound: a new model keeps its artifacts in the default store.
+        Another process opens these URLs with `open_urls`. Raises the errors of `of_model`, except NotFound: a new model
+        keeps its artifacts in the default store.
         """
         own = self._own(self._repository.head(), model) if model else DEFAULT
         self.open(own)
@@ -187,7 +193,10 @@ class Access:
         return [named.url for named in (self.named(own), *others)]
 
     def every(self) -> ArtifactStore:
-        """Open all stores of the registry, the default store first. These stores also return purged artifacts."""
+        """Return a store that reads from all stores of the registry and of the clone, the default store first.
+
+        This store also returns purged artifacts.
+        """
         others = [named.name for named in self.places() if named.name != DEFAULT]
         return SeveralStores(self.open(), [partial(self.open, name) for name in others])
 
@@ -196,7 +205,10 @@ class Access:
         return WithoutPurged(store, gone) if gone else store
 
     def source(self, model: str, link: ArtifactLink) -> ArtifactStore:
-        """Return the store from which an artifact of *model* is read. Raises Refused if its URL is not trusted."""
+        """Return the store from which an artifact of *model* is read.
+
+        Raises Refused if the URL of the store is not trusted.
+        """
         if link.uri is None:
             return self.of_model(model)
         if not self.is_trusted(link.uri):
@@ -210,7 +222,10 @@ class Access:
         return ExternalStore(link.uri, link.version_id or "", link.digest, link.size, trusted=trusted)
 
     def place(self, model: str, link: ArtifactLink) -> StorePlace | None:
-        """Describe the store that `source` returns, for `open_place` in another process; None for the default store."""
+        """Describe the store that `source` returns, so that another process can open it with `open_place`.
+
+        Returns None if it is the default store.
+        """
         self.source(model, link)
         if link.uri is not None:
             return StorePlace((), link, tuple(self.trusted()) if is_web(link.uri) else ())
@@ -226,7 +241,7 @@ class Access:
         return own
 
     def trust_place(self, uri: str) -> None:
-        """Trust the bucket or host of an external artifact that a person named on this machine."""
+        """Trust the bucket or host of the external artifact at *uri*, which a person typed on this machine."""
         if not is_local(uri):
             self.trust(place_of(uri))
 

@@ -50,7 +50,11 @@ def find_garbage(
     grace_days: float,
     also: Iterable[Repository] = (),
 ) -> Garbage:
-    """Find removable objects in the store *store*, after fetching the remote; see `garbage.find_garbage`."""
+    """Find the removable objects of the store *store*; see `garbage.find_garbage`.
+
+    Objects that the registries in *also* need are not removable. If the store is shared, fetches the remote first, so
+    that new versions on the remote count.
+    """
     _require_clone(repository)
     opened = access.open(store)
     if opened.shared:
@@ -60,15 +64,19 @@ def find_garbage(
 
 
 def plan_purge(writer: Writer, access: Access, digest: str) -> Purged:
-    """Return the effects of a purge of *digest* without executing it. Raises NotFound, UsageError, Unreachable."""
+    """Return the effects that `purge` would have for the artifact *digest*. Changes nothing.
+
+    Raises NotFound, UsageError, Unreachable.
+    """
     return writer.read(lambda snapshot: purging.plan_erasure(snapshot, access.every(), digest))
 
 
 def purge(writer: Writer, repository: Repository, access: Access, digest: str, reason: str) -> Purged:
-    """Record the tombstone of *digest*, and erase its bytes in every store that this machine reaches.
+    """Record the tombstone of the artifact *digest*, and erase its bytes in all stores of the registry.
 
-    In a shared store, the bytes are erased only when the remote's branch has the tombstone, where other clones see it.
-    Until then the purge is pending, and a second call completes it. If a store cannot be opened, nothing is recorded.
+    If one of the stores is shared, the bytes are erased only when the remote's branch has the tombstone, where other
+    clones see it. Until then the purge is pending, and a second call completes it. If a store cannot be opened, nothing
+    is recorded.
     """
     _require_clone(repository)
     purging.check_digest(digest)
@@ -101,7 +109,7 @@ def _require_clone(repository: Repository) -> None:
 
 
 def _remote_tip(repository: Repository) -> Oid | None:
-    """Fetch the remote's branch and return its commit; None without a remote, or if the remote has no registry."""
+    """Fetch the remote's branch and return its commit; None if there is no remote, or if it has no registry."""
     try:
         remote = remotes.choose_remote(repository)
     except NotFound:

@@ -20,7 +20,7 @@ from gitmodel.stores.opening import open_store
 def add_store(writer: Writer, access: Access, name: str, url: str) -> NamedStore:
     """Add a store to the registry, create it if it does not exist, and trust it on this machine.
 
-    Raises Conflict, UsageError, Unreachable.
+    Raises Conflict if the name is in use, UsageError for a bad name or URL, Unreachable.
     """
     store = open_store(url, default_root=Path())
     store.create()
@@ -36,7 +36,10 @@ def remove_store(writer: Writer, name: str) -> None:
 
 
 def use_store(writer: Writer, model: str | ModelRef, name: str) -> str:
-    """Store new artifacts of *model* in the store *name*; return the model's current name. Raises NotFound."""
+    """Record that new artifacts of *model* are stored in the store *name*, and return the model's current name.
+
+    Raises NotFound if the model or the store does not exist.
+    """
     return change_model(writer, model, planning.plan_use, name)
 
 
@@ -54,9 +57,10 @@ def list_users(writer: Writer) -> dict[str, list[str]]:
 
 
 def trust_store(access: Access, which: str = DEFAULT) -> NamedStore:
-    """Trust a store by name, or a URL (if it ends in `/`, all URLs below it). Raises NotFound, UsageError.
+    """Trust the store *which* on this machine, and return it.
 
-    Returns the trusted store.
+    *which* is the name of a store, or a URL; if the URL ends in `/`, all URLs below it are trusted. Raises NotFound if
+    there is no store of this name, UsageError if the URL contains credentials.
     """
     named = access.named(which) if ":" not in which else NamedStore("", which, f"git config {TRUSTED}")
     if holds_credentials(named.url):
@@ -67,5 +71,8 @@ def trust_store(access: Access, which: str = DEFAULT) -> NamedStore:
 
 
 def distrust_store(access: Access, which: str = DEFAULT) -> bool:
-    """Revoke trust, by name or URL. Returns False if this clone did not trust the store."""
+    """Revoke the trust in the store *which*, given by name or URL.
+
+    Returns False if this clone did not trust the store.
+    """
     return access.distrust(which if ":" in which else access.named(which).url)

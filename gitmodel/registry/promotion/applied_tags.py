@@ -18,9 +18,10 @@ from gitmodel.git.refs.ref_move import RefMove
 
 
 class TagAim(Frozen):
-    """The aim for a stage tag: to set it at *commit* (None: the newest change of its stage), or to delete it (*goes*).
+    """A planned change of the stage tag *ref*: move it to *commit*, or delete it (*goes*).
 
-    If *commit* counts only because the user vouches for it, *vouched* is this commit, and a second tag records this.
+    If *commit* is None, the tag moves to the newest change of its stage. If *commit* counts only because the user
+    vouches for it, *vouched* is this commit, and a second tag records that the user vouched for it.
     """
 
     ref: StageRef
@@ -32,10 +33,11 @@ class TagAim(Frozen):
 def set_tags(
     repository: Repository, choose: Callable[[Snapshot], Iterable[TagAim]], *, rules: bool = False
 ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
-    """Set the tags that *choose* returns, and delete the tags of empty stages.
+    """Set and delete stage tags as *choose* plans it for the current snapshot.
 
-    With *rules*, the rules of the branch come into force for later changes. Returns the tags that moved, and the tags
-    that this user cannot sign, with the reason. *choose* is called again if another writer moved a ref first.
+    If *rules* is True, the rules on the branch also come into force, for later changes. Returns the stages whose tags
+    moved, and the stages whose tags this user may not move or cannot sign, each with the reason. *choose* is called
+    again if another writer moves a ref first.
     """
     repository.git.refuse_read_only()
 
@@ -53,7 +55,7 @@ def set_tags(
 
 
 class _TagMoves:
-    """Collects the ref moves that bring the stage tags of *snapshot* to their aims. Adds the tags to write to *new*.
+    """Collects the ref moves that carry out a list of `TagAim`. Adds the tag objects to write to *new*.
 
     *refused* are the stages whose tags this user may not move, with the reasons.
     """
@@ -69,7 +71,10 @@ class _TagMoves:
         self.refused: list[tuple[StageRef, str]] = []
 
     def add(self, aim: TagAim) -> None:
-        """Add the moves for *aim*, unless its tag is there already. If this user may not move it, notes why."""
+        """Add the ref moves for *aim*, unless the tag is as planned already.
+
+        If this user may not move the tag, adds the reason to `refused`.
+        """
         tag, wanted = self._repository.tags.read(aim.ref), self._wanted(aim)
         try:
             if wanted is not None:
@@ -102,7 +107,10 @@ class _TagMoves:
         return self._repository.tags.set_at(aim.ref, aim.commit)
 
     def write(self, rules_moves: list[RefMove]) -> list[StageRef]:
-        """Make the moves and *rules_moves*. Return the stages whose tags were set or deleted."""
+        """Execute the collected ref moves and *rules_moves*, those of the rules tag.
+
+        Return the stages whose tags were set or deleted.
+        """
         repository, left = self._repository, frozenset[str]()
         if self._moves or rules_moves:
             remember_remote(repository)
@@ -115,9 +123,9 @@ class _TagMoves:
 
 
 def _rules_moves(repository: Repository, snapshot: Snapshot, commit: Oid, new: list[NewObject]) -> list[RefMove]:
-    """Return the moves that put the rules of *snapshot*, at *commit*, in force. Add the tag to write to *new*.
+    """Return the ref moves that put the rules at *commit*, the commit of *snapshot*, in force.
 
-    Raises Refused if it is unknown which rules are in force.
+    Adds the rules tag, if it must be written, to *new*. Raises Refused if it is unknown which rules are in force.
     """
     rules = repository.rules
     rules.check_branch(commit)

@@ -30,7 +30,10 @@ _MOST_CHANGES = 1_000
 
 
 def judge(expression: str, record: Mapping[str, object]) -> Verdict:
-    """Evaluate a gate's *expression* on *record*. The gate fails if it is malformed or needs a missing library."""
+    """Evaluate a gate's *expression* on *record*.
+
+    The gate fails if the expression is malformed or needs a missing library.
+    """
     from gitmodel.expressions.expression import Verdict, parse  # imported here: only gates need it
 
     try:
@@ -41,7 +44,10 @@ def judge(expression: str, record: Mapping[str, object]) -> Verdict:
 
 
 def judge_commit(repository: Repository, commit: Oid, ref: StageRef) -> tuple[Outcome, ...]:
-    """Judge the version that *commit* put into the stage *ref* by the rules of the first parent of *commit*."""
+    """Judge the version that *commit* put into the stage *ref*, and return the outcome of each gate.
+
+    The rules are those in the first parent of *commit*.
+    """
     parents = repository.commits.read(commit).parents
     after = repository.snapshot_at(commit)
     record = after.recorded(ref.model, ref.stage)
@@ -53,11 +59,12 @@ def judge_commit(repository: Repository, commit: Oid, ref: StageRef) -> tuple[Ou
 def entry_refusal(
     repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed: Collection[str] = ()
 ) -> Refusal | None:
-    """Return why the recorded change of the stage *ref* must not be in force, or None.
+    """Return the reason why the recorded change of the stage *ref* must not be in force, or None if it may.
 
     The change is the newest commit that changed the stage's file. This change is judged by the rules in its first
     parent and by the rules that were in force at that time. *reviewed* are commits that the caller vouches for. For
-    other commits, a required signature must also be valid now. Raises Invalid if a shallow clone hides that commit.
+    other commits, a required signature must also be valid now. Raises Invalid if a shallow clone lacks the commit of
+    the change.
     """
     found = changed_by(repository, snapshot.commit, ref)
     if found is None:
@@ -70,9 +77,10 @@ def entry_refusal(
 
 
 def alias_refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
-    """Return why the recorded change of the alias *ref* must not be in force, or None.
+    """Return the reason why the recorded change of the alias *ref* must not be in force, or None if it may.
 
-    It must not if the rules at the time of the change had a stage with the name of the alias.
+    The reason is that the rules at the time of the change did not allow the name of the alias, for example because a
+    stage had this name.
     """
     if snapshot.commit is None:
         return None
@@ -98,7 +106,10 @@ class StageChange(Frozen):
 
 
 def refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
-    """Return why a rule keeps the recorded change of the stage *ref* out of force; None if no known rule does."""
+    """Return the reason why a rule keeps the recorded change of the stage *ref* out of force.
+
+    Returns None if no rule does, or if an error prevents judging the change.
+    """
     try:
         return entry_refusal(repository, snapshot, ref) if is_guarded(snapshot) else None
     except GitModelError:
@@ -139,9 +150,10 @@ def change_refusal(
 def newest_counting(
     repository: Repository, tip: Oid | None, ref: StageRef, reviewed: Collection[str] = ()
 ) -> tuple[StageChange | None, list[StageChange]]:
-    """Return the newest change of the stage *ref* up to *tip* that counts, or None, and the changes after it.
+    """Return the newest change of the stage *ref* up to *tip* that counts, or None, and the later changes.
 
-    Reads at most the newest thousand changes. Raises Invalid if a shallow clone lacks one of these changes.
+    The later changes, which do not count, are ordered newest first. Reads at most the newest thousand changes. Raises
+    Invalid if a shallow clone lacks one of these changes.
     """
     later: list[StageChange] = []
     for change in _changes(repository, tip, ref):
@@ -173,8 +185,8 @@ def may_return(
 ) -> bool:
     """Return True if *record* puts an earlier holder back into the stage *ref*, and the stage's rule allows this.
 
-    A version is an earlier holder if the history of *before* has a commit that put it into the stage, with the same
-    artifacts and by the rules of that time.
+    A version is an earlier holder if the history of *before* has a commit that put it into the stage with the same
+    artifacts, and if the rules of that time allowed this.
     """
     if any(rule.rollback != "direct" or rule.faults for rule in before.rules(ref.stage)):
         return False
@@ -203,7 +215,10 @@ def came_by_merge(repository: Repository, commit: Oid, path: str) -> bool:
 
 
 def _way_out(repository: Repository, commit: Oid, ref: StageRef) -> str:
-    """Return the advice for a direct change of the stage *ref* by *commit*. A rename cannot be rolled back."""
+    """Return advice for the user, if *commit* changed the stage *ref* directly.
+
+    The advice does not mention a rollback if *commit* renamed the model, because a rename cannot be rolled back.
+    """
     if repository.snapshot_at(commit).current_name(ref.model) != ref.model:
         return f"if it was reviewed, `git model apply --reviewed {commit[:10]}` puts it in force"
     return (
@@ -213,7 +228,10 @@ def _way_out(repository: Repository, commit: Oid, ref: StageRef) -> str:
 
 
 def _gate_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> Refusal | None:
-    """Return why the rules in the first parent of *commit* refuse the promotion in *commit*, or None."""
+    """Return the reason why the rules refuse the change of the stage *ref* by *commit*, or None if they allow it.
+
+    The rules are those in the first parent of *commit*.
+    """
     parents = repository.commits.read(commit).parents
     if not parents:
         return None
@@ -254,9 +272,10 @@ def _own_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: C
 
 
 def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> bool:
-    """Return True if *commit* restores the record of the last change of the stage *ref* that counts.
+    """Return True if *commit* reverts changes of the stage *ref* that do not count.
 
-    In a stage that requires signatures, only signed commits can do this.
+    Then *commit* restores the record that was written by the last change that counts. Returns False in a stage that
+    requires signatures, where such a commit must be signed like every other.
     """
     parents = repository.commits.read(commit).parents
     if not parents or repository.tags.signatures.are_required(parents, ref.stage):
@@ -302,7 +321,11 @@ def _changes(repository: Repository, tip: Oid | None, ref: StageRef) -> Iterator
 
 
 def _came_through_review(repository: Repository, commit: Oid, path: str, reviewed: Collection[str]) -> bool:
-    """Return True if the user vouches for *commit*, if it is a merge, or if a signer listed in its parent signed it."""
+    """Return True if the change of the file at *path* by *commit* was reviewed.
+
+    It was reviewed if the user vouches for *commit* or a tag records this, if a merge brought the file in, or if a
+    person who is a signer in the first parent of *commit* signed *commit*.
+    """
     what = paths.parse_path(path)
     if commit in reviewed or came_by_merge(repository, commit, path):
         return True
@@ -355,7 +378,10 @@ def changed_by(repository: Repository, tip: Oid | None, ref: StageRef) -> Change
 
 
 def _carried_from(repository: Repository, commit: Oid, parent: Oid, ref: StageRef) -> StageRef | None:
-    """Return the stage that a rename in *commit* moved to *ref*, with the same bytes, or None."""
+    """Return the stage, under a former name of the model, that a rename in *commit* moved to *ref*.
+
+    Returns None if *commit* is no such rename, or changed the content of the stage's file.
+    """
     files, before = repository.files(commit), repository.files(parent)
     id = files.id(paths.stage_file(ref.model, ref.stage))
     if id is None or before.id(paths.model_file(ref.model)) is not None:

@@ -35,8 +35,8 @@ class Applied(Frozen):
     """The result of `apply`: *changes* are the tags that it moved, *refused* the other pending tags with the reasons.
 
     *rules* is the new tag of the rules, "" if the rules in force are unchanged. *unguarded* is True if this clone had
-    never seen which rules are in force: then each change was judged only by the rules of its first parent. *notice* is
-    the reason why the notice of the changes was not delivered, "" if it was, or if none is sent.
+    never seen which rules are in force: then each change was judged only by the rules of its first parent. If a
+    notification of the changes was sent and not delivered, *notice* is the error, else "".
     """
 
     changes: tuple[InForce, ...] = ()
@@ -52,7 +52,10 @@ class Applied(Frozen):
 
 
 class Merged(Frozen):
-    """A merge by plain git whose first parent was the local branch; *tags* are the stage tags on its other side."""
+    """A merge by plain git whose first parent was the local branch.
+
+    *tags* are the names of the stage tags that point at commits which only the other parents of the merge contain.
+    """
 
     commit: Oid
     tags: tuple[str, ...]
@@ -76,7 +79,7 @@ def merged_tags(repository: Repository) -> list[Merged]:
                     found.setdefault(tag.merged_by, []).append(tag.ref.name)
         return [Merged(commit, tuple(names)) for commit, names in found.items()]
 
-    # imported and searched only if the branch has a merge on its chain of first parents
+    # The tags are read only if the branch has a merge on its chain of first parents, because reading all takes long.
     tip = repository.tip()
     return repository.read(question) if tip and has_merge(repository.git, tip) else []
 
@@ -91,9 +94,10 @@ def apply(
 ) -> Applied:
     """Put recorded changes in force: set every pending stage tag that may move, in one transaction.
 
-    Each change is judged by the rules before its commit and by those in force at that time. *reviewed* are commits that
-    the caller knows to be reviewed, although the history does not show it. *objection* returns another reason against
-    putting a change in force. Without *models*, the rules of the branch also come into force, for later changes.
+    Each change is judged by the rules in the parent of its commit and by the rules in force at that time. *reviewed*
+    are commits that the caller knows to be reviewed, although the history does not show it. *objection* is called for
+    each change, and can return another reason against it. If *models* is empty, the changes of all models are put in
+    force, and the rules on the branch also come into force, for later changes.
 
     Raises NotFound if there is no registry or one of *models* does not exist. Raises Refused, with nothing moved, if it
     is not known which rules are in force. Raises Refused also if the branch no longer contains the commit of a tag,
@@ -102,7 +106,7 @@ def apply(
     fetch = repository.tips.lacks_tags()
     if fetch:
         raise NotFound("this clone has no stage tags, which say what is in force", hint=f"fetch them with `{fetch}`")
-    if not rewound:  # `doctor` reports rewound branches itself
+    if not rewound:  # only `doctor` sets *rewound*, and it reports rewound branches itself
         repository.existing_tip()
         repository.rules.check()
     before = None if rewound else repository.rules.id()
@@ -141,9 +145,10 @@ def _names_to_apply(snapshot: Snapshot, models: tuple[str, ...]) -> list[str]:
 
 
 class _Choice:
-    """Chooses the stage tags to set, by one snapshot: tags that are *ready*, with the *changes* that they put in force.
+    """Chooses from one snapshot the stage tags to set.
 
-    *refused* are the other pending tags, with the reasons.
+    *ready* are the tags to set or delete, *changes* the changes that they put in force. *refused* are the other pending
+    tags, with the reasons.
     """
 
     def __init__(
@@ -170,7 +175,7 @@ class _Choice:
     def add_model(self, name: str, *, tolerant: bool) -> None:
         """Add the pending tags of the model *name*.
 
-        If *tolerant*, a damaged model is listed in *refused* instead of raised.
+        If the model is damaged, adds it to *refused* if *tolerant* is True, else raises Invalid.
         """
         try:
             states = planning.stage_states(self._snapshot, name)
@@ -204,7 +209,7 @@ class _Choice:
                 self._add(*counting, state.in_force)
 
     def _refusal(self, ref: StageRef, state: StageState) -> Refusal | None:
-        """Return why the recorded change of *ref* must not be in force, or None."""
+        """Return the reason why the recorded change of the stage or alias *ref* must not be in force, or None."""
         unfit = _unfit(self._snapshot, ref, state)
         if unfit is not None:
             return unfit
@@ -219,7 +224,10 @@ class _Choice:
 
 
 def _stands_in(snapshot: Snapshot, ref: StageRef, ready: Collection[TagAim]) -> bool:
-    """Return True if *ref* has a former name of its model, and must stay because no tag has the current name yet."""
+    """Return True if the tag *ref* has a former name of its model and must stay.
+
+    It must stay until a tag with the current name exists or is in *ready*.
+    """
     own = StageRef(snapshot.current_name(ref.model, tolerant=True), ref.stage)
     if own == ref or snapshot.tags.get(own) is not None or any(aim.ref == own for aim in ready):
         return False
@@ -229,10 +237,11 @@ def _stands_in(snapshot: Snapshot, ref: StageRef, ready: Collection[TagAim]) -> 
 def _counting(
     repository: Repository, snapshot: Snapshot, ref: StageRef, state: StageState, reviewed: Collection[str]
 ) -> tuple[TagAim, int | None] | None:
-    """Return the aim of a stage tag whose newest change does not count, and the version that it puts in force; or None.
+    """Return the planned change of the tag of the stage *ref*, if the newest change of the stage does not count.
 
-    The aim is the newest change that counts, if the tag does not count or is older. If no change counts, the aim is to
-    delete a tag that does not count.
+    Also returns the version that this puts in force. The tag is planned to move to the newest change that counts, if
+    the tag does not count or is older. If no change counts, a tag that does not count is planned to be deleted. Returns
+    None if the tag stays.
     """
     try:
         found, later = judging.newest_counting(repository, snapshot.commit, ref, reviewed)
@@ -253,7 +262,7 @@ def _counting(
 
 
 def _unusable(snapshot: Snapshot, ref: StageRef, record: StageRecord) -> Refusal | None:
-    """Return why the version of *record* must not be in force, or None."""
+    """Return the reason why the version in *record* must not be in force, or None if it may."""
     try:
         version = planning.promotable(snapshot, ref.model, record.version)
     except GitModelError as error:

@@ -53,8 +53,8 @@ def _plan_undoing(
 ) -> Change[Promotion] | None:
     """Plan to revert the recorded changes of a stage that do not count, such as direct changes.
 
-    Return None if all count. Reverts the changes by the same commits to other stages and aliases of the model, unless a
-    later commit changed these again.
+    Returns None if all changes count. Also reverts the other stages and the archived markers of the model that the same
+    commits changed, unless a later commit changed them again.
     """
     ref, base = StageRef(name, stage), snapshot.committed or snapshot
     if not base.commit or not judging.is_guarded(snapshot):
@@ -70,7 +70,7 @@ def _plan_undoing(
             files.pop(path, None)
     record, held = restored.recorded(name, stage), snapshot.recorded(name, stage)
     if record is not None and planning.recorded_places(restored, name).get(stage) != record.version:
-        return None  # the version was promoted to another stage later
+        return None  # the version to restore was promoted to another stage later
     if record is not None:
         planning.promotable(snapshot, name, record.version)
     places = (what for what in map(paths.parse_path, files) if what is not None and what.kind == "stage")
@@ -90,9 +90,10 @@ def _plan_undoing(
 def _reverted_files(
     repository: Repository, snapshot: Snapshot, name: str, stage: str, later: list[judging.StageChange]
 ) -> dict[str, bytes | None]:
-    """Return the files of stages and archived versions of a model as they were before *later*, changes newest first.
+    """Return the files of stages and the archived markers of a model with their content before the changes *later*.
 
-    A file that was written again after the last of these changes keeps its content, except the file of *stage*.
+    *later* is ordered newest first. Contains the files that these changes wrote. A file that another commit wrote again
+    afterwards keeps its content, except the file of *stage*.
     """
     before = repository.files(repository.commits.read(later[-1].commit).parents[0])
     files: dict[str, bytes | None] = {}
@@ -116,7 +117,7 @@ def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stag
     """Return the newest version that was in *stage* before the current holder, or before the stage became empty.
 
     A deleted version is skipped if its deletion left the stage empty, or if the stage is empty now. If another version
-    replaced the deleted version and is still there, the deleted version is returned, and the caller refuses it.
+    replaced the deleted version and is still in the stage, the deleted version is returned, and the caller refuses it.
     """
     snapshot.model(name)
     check_stage(stage, snapshot.registry())

@@ -36,7 +36,7 @@ def list_rules(writer: Writer) -> list[StageRules]:
 
 def change_rules(writer: Writer, edit: RulesEdit, *, reason: str = "") -> ChangedRules:
     """Make the change *edit* to the rules of a stage, and put the rules in force. Raises the errors of `plan_rules`."""
-    # imported here: it imports the expressions
+    # imported here: it imports the parser of expressions, which only changes of rules need
     from gitmodel.registry.promotion.gate_expression_faults import expression_fault
 
     return writer.transact(partial(plan_rules, edit=edit, expression_fault=expression_fault, reason=reason))

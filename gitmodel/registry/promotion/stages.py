@@ -18,7 +18,7 @@ from gitmodel.registry.writing.writer import Writer, change_model, change_versio
 def promote(
     writer: Writer, ref: VersionRef, stage: str, *, why: Justification = Justification(), leave: bool = False
 ) -> Promotion:
-    """Put the version *ref* into *stage* (which can be "archived" or "none"), and archive its previous holder.
+    """Put the version *ref* into *stage* (which can be "archived" or "none"), and archive the previous holder.
 
     *why* can override failed rules of the stage; the override is recorded. *leave* lets the version move to an earlier
     stage although the later stage becomes empty. Raises NotFound if the version does not exist, UsageError for an
@@ -46,8 +46,9 @@ def rollback(
     """Put the previous holder of *stage* back. A second rollback undoes the first.
 
     The rules of the stage apply as for a promotion, unless they allow a direct rollback. Skips versions whose deletion
-    left the stage empty. Raises NotFound if there is no previous holder, or if it was replaced and then deleted;
-    GateRefused; Refused if it is from a failed run or, without *leave*, if a later stage would become empty.
+    left the stage empty. Raises NotFound if there is no previous holder, or if the previous holder was replaced and
+    then deleted; GateRefused if it fails a rule; Refused if its run failed, or if a later stage would become empty and
+    *leave* is False.
     """
     # imported here: only a rollback searches the history
     from gitmodel.registry.promotion.rolling_back import plan_rollback
@@ -66,5 +67,5 @@ def remove_alias(writer: Writer, model: str | ModelRef, alias: str, *, reason: s
 
 
 def list_stages(writer: Writer, model: str | ModelRef) -> list[StageState]:
-    """Return every stage and alias of *model*: recorded, in force or pending."""
+    """Return every stage and alias of *model*: the version that is recorded and the version that is in force."""
     return writer.read(lambda snapshot: planning.stage_states(snapshot, existing_model(snapshot, model)))

@@ -24,7 +24,7 @@ def new_run_id(name: str, started: datetime) -> str:
 
 
 def _unique() -> str:
-    """Return the end of an id. Tests replace this function, so that their ids are always the same."""
+    """Return the last part of a run id. Tests replace this function, so that their ids are always the same."""
     # Milliseconds come first, so that sorted ids of the same second are in the order of their runs.
     return f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}"
 
@@ -51,7 +51,7 @@ def refuse_inside_run(what: str) -> None:
 
 
 def is_recorded(rules: RunRules, record: RunRecord, *, changes: bool, has_journal: bool) -> bool:
-    """Return True if *rules* let the run *record* be recorded. With *changes*, the run changes other records too.
+    """Return True if *rules* let the run *record* be recorded. *changes* is True if the run also changes other records.
 
     *has_journal* is False on a temporary machine, whose journal of runs will be lost. Then failed runs are recorded,
     too.

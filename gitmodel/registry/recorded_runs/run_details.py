@@ -1,4 +1,7 @@
-"""The inputs and outputs of the steps of a long run, which the artifact store keeps for its record."""
+"""The inputs and outputs of the steps of a long run.
+
+They are in an object in the artifact store, whose digest is in the record of the run.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ _DETAILS_LIMIT = 256 << 20  # bytes, enough for some hundred thousand steps
 
 
 def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
-    """Return *record* in a form that can be written. If it is too long, moves the inputs and outputs to *store*."""
+    """Return *record* in a form that fits into a file on the branch.
+
+    If the record is too long, stores the inputs and outputs of its steps in *store*, and removes them from the record.
+    """
     if _fits(record):
         return record
     steps = json.dumps([step_fields(step) for step in record.steps], default=str, ensure_ascii=False, indent=1)
@@ -36,9 +42,9 @@ def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
 
 
 def load_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
-    """Return *record* with the inputs and outputs of its steps. For a long run, they are read from the *store*.
+    """Return *record* with the inputs and outputs of its steps. For a long run, the steps are read from *store*.
 
-    Raises NotFound if the store lacks this list, Invalid if the stored object is no list of steps.
+    Raises NotFound if *store* lacks the list of steps, Invalid if the stored object is no list of steps.
     """
     if record.details is None:
         return record
@@ -49,13 +55,13 @@ def load_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
             raise ValueError("the name of a file")
     except (AttributeError, TypeError, ValueError):
         raise Invalid(f"{record.details} is not a list of steps", hint="run `git model verify`") from None
-    # A pull may have renumbered a version after the list was stored.
+    # A pull may have renumbered a version after the list was stored, so the record has the current numbers.
     now = {step.name: step.version for step in record.steps}
     return replace(record, steps=tuple(replace(step, version=now.get(step.name, step.version)) for step in steps))
 
 
 def with_details(record: RunRecord, store: Callable[[], ArtifactStore]) -> RunRecord:
-    """Return *record* with the inputs and outputs of its steps, if it or the *store* has them."""
+    """Return *record* with the inputs and outputs of its steps, if the record or *store* has them."""
     if record.details is None or any(step.inputs or step.outputs for step in record.steps):
         return record
     return load_details(record, store()) if store().holds(record.details) else record

@@ -17,7 +17,8 @@ from gitmodel.registry.recorded_runs.runs import RunView, get_run, list_runs
 class StepLog(Frozen):
     """The output of one attempt of a step. For a step that printed nothing or did not run, attempt 1 has no lines.
 
-    *made_by* is the id of the run and the name of the step that made the outputs, if they came from the cache.
+    If the outputs of the step came from the cache, *made_by* is the id of the run and the name of the step that made
+    them.
     """
 
     step: str
@@ -42,7 +43,7 @@ def text_of(logs: Iterable[StepLog]) -> str:
 
 
 def get_logs(repository: Repository, id: str, step: str | None = None) -> list[StepLog]:
-    """Return the output of each attempt of each step, or of *step*, in the run *id*, which may be abbreviated.
+    """Return the output of each attempt of each step, or only of *step*, in the run *id*, which may be abbreviated.
 
     Raises NotFound for an unknown run or step, and if this machine does not have the output of the run.
     """

@@ -1,4 +1,7 @@
-"""Outputs of runs that worked on an existing version. The records of the runs list them, the version's does not."""
+"""Outputs of runs that worked on an existing version.
+
+The records of the runs list these outputs, the record of the version does not.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,20 @@ from gitmodel.stores.interface import ArtifactStore
 
 
 class VersionArtifact(Frozen):
-    """An artifact of a version. If *run* is given, it is an output of that run, which worked on the version."""
+    """An artifact of a version.
+
+    If *run* is a run id, the artifact is an output of that run, which worked on the version.
+    """
 
     link: ArtifactLink
     run: str | None = None
 
     @property
     def names(self) -> tuple[str, str]:
-        """The names by which it is found: its own, and STEP.NAME for an output of several steps."""
+        """The names by which `find_artifact` finds the artifact: its own name and STEP.NAME.
+
+        STEP.NAME is needed if several steps have an output NAME.
+        """
         return self.link.name, f"{self.link.step}.{self.link.name}"
 
 
@@ -45,8 +54,8 @@ def find_artifact(
 ) -> VersionArtifact:
     """Return the artifact *name* of a version, or else the output *name* of a run that worked on the version.
 
-    With a *run*, only its outputs are searched. Without a *name*, the only artifact or output is returned. Raises
-    NotFound; UsageError if there are several.
+    If *run* is given, only the outputs of this run are searched. If *name* is None, the only artifact or output is
+    returned. Raises NotFound if there is none, UsageError if there are several.
     """
     return _choose(found, name, run, lambda: list_outputs(writer, found.ref, store=store))
 
@@ -54,7 +63,7 @@ def find_artifact(
 def artifact_of(
     snapshot: Snapshot, ref: VersionRef, name: str, *, run: str | None, store: Callable[[], ArtifactStore]
 ) -> tuple[str, ArtifactLink]:
-    """Return the current name of the model in *ref*, and the link of the artifact.
+    """Return the current name of the model in *ref*, and the link of the artifact that `find_artifact` finds.
 
     Raises the errors of `find_artifact`.
     """

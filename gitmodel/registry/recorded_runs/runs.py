@@ -44,7 +44,7 @@ RUN_NAMES: dict[str, Names] = {
     "metadata": RECORDED,
     "steps": [_STEP_NAMES],
 }
-_CELLS_LIMIT = 16 * LONGEST_CELLS  # bytes: a character can be escaped
+_CELLS_LIMIT = 16 * LONGEST_CELLS  # bytes: JSON can need several bytes for a character
 
 
 class RunView(Frozen):
@@ -121,11 +121,12 @@ class RunView(Frozen):
 def list_runs(
     repository: Repository, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[RunView], list[Invalid]]:
-    """Return the runs that match *filter* (CEL), of the branch and of this machine's journal, and the damaged runs.
+    """Return the runs that match *filter* (CEL), and an error for each damaged run.
 
-    *sort* is a field such as "seconds", a parameter such as "parameters.lr" or a key of the metadata, after "-" for
-    descending order. Runs without a value come last. Runs with equal values, and all runs without *sort*, are in order
-    of time, newest first. Raises UsageError for a parameter or key that no matching run has.
+    The runs are those on the branch and in the journal of this machine. *sort* is a field such as "seconds", a
+    parameter such as "parameters.lr" or a key of the metadata, after "-" for descending order. Runs without a value
+    come last. Runs with equal values, and all runs without *sort*, are in order of time, newest first. Raises
+    UsageError for a parameter or key that no matching run has.
     """
     selection = Selection(RUN_NAMES, filter=filter, sort=sort, limit=limit, offset=offset)
 
@@ -165,7 +166,7 @@ def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStor
 
 
 def get_cells(repository: Repository, id: str, store: ArtifactStore) -> tuple[Cell, ...]:
-    """Return the cells of the notebook that the run *id* stored. Raises NotFound if there are none."""
+    """Return the cells of the notebook that the run *id* stored. Raises NotFound if the run stored no cells."""
     view = get_run(repository, id)
     digest = view.record.cells if view.record else None
     if digest is None:

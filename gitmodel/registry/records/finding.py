@@ -13,9 +13,10 @@ from gitmodel.registry.writing.writer import Writer
 class Found(Frozen):
     """The version that a reference stands for, and its record.
 
-    *frozen* is the stage tag whose commit was read ("": the branch was read). *since* is the last pull before the read
-    that renumbered versions. *note* is set if a pull gave the number in the reference to another version. *settles* are
-    such notes, which gitmodel deletes when the version is changed.
+    *frozen* is the stage tag at whose commit the record was read ("": it was read on the branch). *since* is the number
+    of the last pull that renumbered versions before the read. If a pull gave the number in the reference to another
+    version, *note* is this renumbering. *settles* are the references of renumberings that gitmodel no longer warns
+    about after the version is changed.
     """
 
     model: str
@@ -32,7 +33,10 @@ class Found(Frozen):
 
     @property
     def ref(self) -> VersionRef:
-        """A reference that follows this version. The first change with it deletes the notes in *settles*."""
+        """A reference that names this version even after a pull renumbers it.
+
+        The first change with the reference ends the warnings about the renumberings in *settles*.
+        """
         return VersionRef(self.model, str(self.record.number), since=self.since, settles=self.settles)
 
 
@@ -64,7 +68,7 @@ def find_to_change(writer: Writer, ref: VersionRef) -> Found:
 
 
 def existing_model(snapshot: Snapshot, model: str | ModelRef) -> str:
-    """Return the current name of *model*, which exists. Raises NotFound."""
+    """Return the current name of *model*. Raises NotFound if the model does not exist."""
     name = snapshot.model_to_read(model)
     snapshot.model(name)
     return name

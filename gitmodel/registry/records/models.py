@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def register_model(writer: Writer, name: str, given: Mapping[str, Any], *, exist_ok: bool = False) -> str:
     """Create the model *name* with the descriptive fields *given*. Return its name.
 
-    With *exist_ok*, an existing model stays unchanged. Raises UsageError for a bad name or field, Conflict if the
-    name is or was in use.
+    If *exist_ok* is True, a model that exists already stays unchanged. Raises UsageError for a bad name or field,
+    Conflict if the name is or was in use.
     """
     now, read = writer.moment(), _read_description(given)
     return writer.transact(
@@ -33,7 +33,7 @@ def register_model(writer: Writer, name: str, given: Mapping[str, Any], *, exist
 def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
     """Return a reference to *model* that follows renames, and True if a pull gave this name to another model.
 
-    Raises NotFound, and Invalid if one of its records is damaged.
+    Raises NotFound if the model does not exist, Invalid if its record or that of one of its stages is damaged.
     """
     ref = ModelRef.of(model)
 
@@ -73,12 +73,13 @@ def update_model(
     remove_metadata: Iterable[str] = (),
     table: str = "",
 ) -> str:
-    """Change descriptive fields, tags and metadata of a model. With *table*, metadata is that of this inner table.
+    """Change descriptive fields, tags and metadata of a model.
 
-    Return its name. Raises NotFound, UsageError, Refused.
+    If *table* is given, the keys of the metadata are those of this inner table. Returns the name of the model. Raises
+    NotFound, UsageError, Refused.
     """
     read = _read_description(given)
-    read.pop("metadata", None)  # *given* also has the keys with the value None, which are removed
+    read.pop("metadata", None)  # taken from *given*, where None as the value of a key removes the key
     metadata, gone = given.get("metadata"), tuple(remove_metadata)
     plan = planning.plan_update
     return change_model(writer, model, plan, read, tags=tags, metadata=metadata, remove_metadata=gone, table=table)

@@ -99,7 +99,7 @@ def check_creation(
 ) -> ModelRef:
     """Check, before artifacts are stored, that `make_version` would accept these values.
 
-    Return a reference to the model. *artifacts* are names and kinds. Raises the errors of `make_version`.
+    Return a reference to the model. *artifacts* are pairs of a name and a kind. Raises the errors of `make_version`.
     """
     links = [ArtifactLink(name=link, kind=kind, digest=NO_DIGEST, size=0, format="json") for link, kind in artifacts]
 
@@ -135,7 +135,10 @@ def update_version(
     description: str | None = None,
     tags: TagChanges = TagChanges(),
 ) -> int:
-    """Change the description and tags of a version, or give a name to a version without a name. Return its number."""
+    """Change the description and tags of a version, or give a name to a version without a name.
+
+    Return the number of the version.
+    """
     said = None if description is None else _text(description)
     whole = None if tags.whole is None else read_words(tags.whole)
     tags = tags._replace(whole=whole)
@@ -162,7 +165,7 @@ def set_metadata(
 ) -> int:
     """Set metadata of a version, or of its artifact *on* or attachment *attached*. Remove the keys *remove*.
 
-    With *table*, the keys are those of an inner table. Returns the version's number.
+    If *table* is given, the keys are those of this inner table. Returns the version's number.
     """
     plan, gone = planning.plan_metadata, tuple(remove)
     return change_version(writer, ref, plan, values, on=on, attached=attached, remove=gone, table=table)

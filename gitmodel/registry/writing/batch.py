@@ -40,7 +40,7 @@ class Batch:
         # imported here because only writes need it
         from gitmodel.branch.transactions.new_commits import refuse_credentials
 
-        # Checked at the beginning, because a refusal at the end would leave reserved numbers.
+        # The message is checked before the first change, because a refusal at the end would leave reserved numbers.
         refuse_credentials(repository, self._base, Change(None, subject=message))
         self._plans: list[Callable[[Snapshot], Change[Any]]] = []
         self._change: Change[None] = Change(None)
@@ -110,9 +110,10 @@ class Batch:
             return self._change.files
 
     def commit(self) -> None:
-        """Write all changes as one commit, and end.
+        """Write all changes as one commit, and end the batch.
 
-        The changes are planned again on the newest snapshot. Raises Conflict, and the errors of these plans.
+        The changes are planned again on the newest snapshot. Raises the errors of these plans, and Conflict if other
+        writers move the branch too often.
         """
         with self._lock:
             self._require_open()
@@ -125,7 +126,7 @@ class Batch:
                 reservations.release(model, number)
 
     def abandon(self) -> None:
-        """End without a commit, and refuse all further changes."""
+        """End the batch without a commit, and refuse all further changes."""
         with self._lock:
             self.is_open = False
 
@@ -137,7 +138,11 @@ class Batch:
             )
 
     def _read_again(self, snapshot: Snapshot, question: Callable[[Snapshot], T]) -> T:
-        """Return the result of *question* on *snapshot*, which has the changes that others made in the meantime."""
+        """Plan the changes of this batch again on *snapshot*, and return the result of *question*.
+
+        *snapshot* has the changes that others made in the meantime. *question* is called with *snapshot* and the
+        planned changes.
+        """
         change = self._replay(snapshot)
         answer = question(overlaid(snapshot, change))
         self._base, self._change = snapshot, change
@@ -157,7 +162,8 @@ entered_batches: ContextVar[tuple[Batch, ...]] = ContextVar("gitmodel_entered_tr
 def entered_batch(repository: Repository, message: str) -> Iterator[Batch]:
     """Yield a batch that is committed when the block ends, and abandoned if the block raises.
 
-    While the calling thread or task is in the block, `Direct` writers on *repository* refuse its changes.
+    While the calling thread or task is in the block, `Direct` writers on *repository* refuse to write changes of this
+    thread or task.
     """
     batch = Batch(repository, message)
     entered_batches.set((*entered_batches.get(), batch))

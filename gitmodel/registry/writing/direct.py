@@ -72,7 +72,7 @@ class Direct:
             what = paths.parse_path(path)
             if what is not None and what.kind == "version" and before.id(path) is None:
                 record = after.load(path, VersionRecord, newer=True)
-                is_made = record is not None and record.deleted is None  # deleted: a number that was skipped
+                is_made = record is not None and record.deleted is None  # a skipped number is recorded as deleted
                 made += [int(what.key)] if is_made and snapshot.current_name(what.model) == model else []
         if len(made) != 1:
             raise Conflict(

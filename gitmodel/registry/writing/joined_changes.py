@@ -1,4 +1,4 @@
-"""Several changes as one: joining them, and reading the registry as they leave it."""
+"""Joining several changes into one, and reading the registry with changes that are not committed yet."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ T = TypeVar("T")
 
 
 def plan_together(snapshot: Snapshot, plans: Iterable[Callable[[Snapshot], Change[T]]]) -> Change[list[T]]:
-    """Combine the changes of *plans*. Each is planned on the results of the plans before it. The results are in order.
+    """Combine the changes of *plans* into one change, whose result is the list of their results.
 
-    The subject is that of the last plan.
+    Each plan is called on *snapshot* with the changes of the plans before it. The subject of the commit is that of the
+    last plan.
     """
     joined: Change[None] = Change(None)
     results = []

@@ -33,7 +33,7 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
 
 def pack_when_many(repository: Repository) -> None:
     """Start to pack loose objects in the background, if many were written to this repository since the last time."""
-    if repository.server is None:  # not for a cache, which can be deleted at any time
+    if repository.server is None:  # only the cache of a registry by URL has a server, and it can be deleted at any time
         # imported here because only writes need it
         from gitmodel.git.repositories.maintenance import pack_in_background
 
@@ -43,7 +43,10 @@ def pack_when_many(repository: Repository) -> None:
 def refusing_credentials(
     repository: Repository, plan: Callable[[Snapshot], Change[T]]
 ) -> Callable[[Snapshot], Change[T]]:
-    """Return *plan* followed by `refuse_credentials`, so that a call that would record a credential is refused."""
+    """Return a plan that calls *plan* and then `refuse_credentials`.
+
+    So a call that would record a credential is refused.
+    """
     from gitmodel.branch.transactions.new_commits import refuse_credentials  # imported here because only writes need it
 
     def checked(snapshot: Snapshot) -> Change[T]:

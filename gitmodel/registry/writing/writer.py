@@ -27,7 +27,7 @@ class Writer(Protocol):
         """
 
     def read_records(self, question: Callable[[Snapshot], T]) -> T:
-        """Do the same as `read`, with less to fetch by URL, for a *question* that seldom needs stage tags."""
+        """Do the same as `read`, for a *question* that seldom needs stage tags. By URL, this fetches less."""
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         """Commit the change that *plan* returns for a snapshot."""
@@ -42,9 +42,10 @@ class Writer(Protocol):
         """
 
     def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
-        """Reserve a number for the next version of *model*. Return None if *plan* itself chooses the number.
+        """Reserve a number for the next version of *model*, and return the number.
 
-        Nothing is reserved if *plan*, which creates the version, raises.
+        Return None if this writer reserves no numbers: then *plan* chooses the number. Nothing is reserved if *plan*,
+        which creates the version, raises.
         """
 
     def moment(self) -> datetime:
@@ -68,8 +69,8 @@ def change_version(
 ) -> T:
     """Call *plan* with a snapshot, the model and number that *ref* names, and *args*, and commit the change it returns.
 
-    Raises NotFound; Refused for a number that a pull gave to another version, unless *ref* confirms that it means the
-    version that has the number now.
+    Raises NotFound if the version does not exist; Refused for a number that a pull gave to another version, unless
+    *ref* confirms that it means the version that has the number now.
     """
 
     def planned(snapshot: Snapshot) -> Change[T]:
@@ -89,8 +90,8 @@ def change_model(
 ) -> T:
     """Call *plan* with a snapshot, the current name of *model* and *args*, and commit the change that it returns.
 
-    The name may be a former name. Raises Refused for a name that a pull gave to another model, unless *model* confirms
-    that it means the model that has the name now.
+    *model* may be a former name. Raises Refused if a pull gave the name *model* to another model, unless *model* is a
+    reference that confirms that it means the model that has the name now.
     """
     ref = ModelRef.of(model)
 
