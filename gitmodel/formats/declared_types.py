@@ -17,7 +17,7 @@ _CONTAINERS = (list, tuple, set, frozenset, dict)
 
 
 def formats_of(hint: Any) -> Iterator[str]:
-    """Yield the format for each type in *hint*; "" if values of the type can have different formats.
+    """Yield the format of each type in *hint*, which may be a union; "" for a type whose values can have several.
 
     >>> list(formats_of(dict[str, int] | bytes | None)), list(formats_of(Any))
     (['json', 'bytes'], [''])
@@ -28,12 +28,12 @@ def formats_of(hint: Any) -> Iterator[str]:
 
 
 def is_path(hint: Any) -> bool:
-    """Return True if values of the type *hint* are paths, which need no format."""
+    """Return True if values of the type *hint* are paths of files, which are stored as they are, without a format."""
     return isinstance(hint, type) and issubclass(hint, Path)
 
 
 def without_format(hint: Any) -> str:
-    """Return the name of the type in *hint* that no format can store; "" if a value may have a format.
+    """Return the name of the type in *hint* whose values no format can store; "" if a format may be able to.
 
     Also checks all existing subclasses, because a value can be of a subclass. Returns "" for abstract classes and
     protocols.
@@ -47,7 +47,7 @@ def without_format(hint: Any) -> str:
 
 
 def _alternatives(hint: Any) -> Iterator[Any]:
-    """Yield the types of a union except None, or *hint* itself, without their annotations."""
+    """Yield the types of the union *hint* except None, or *hint* if it is no union. `Annotated` is removed."""
     if get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
     if get_origin(hint) in (typing.Union, types.UnionType):
@@ -69,7 +69,7 @@ def _without_format(hint: Any) -> str:
 
 
 def _misfit_inside(hint: Any, *, in_dict: bool) -> str:
-    """Return the name of the type *hint* if no list or dict with such values can be stored, else ""."""
+    """Return the name of *hint* if no format stores lists (dicts, if *in_dict*) with values of this type, else ""."""
     found = []
     for one in _alternatives(hint):
         kind = get_origin(one) or one
@@ -90,7 +90,7 @@ def _may_be_kept(kind: type) -> bool:
 
 
 def _is_open(kind: type) -> bool:
-    """Return True if values can be of any class, or of classes that gitmodel cannot list."""
+    """Return True if values of *kind* can be of classes that gitmodel cannot list, as for `object` or a protocol."""
     says_nothing = kind is object or kind is Any or typing.is_typeddict(kind)
     return says_nothing or inspect.isabstract(kind) or getattr(kind, "_is_protocol", False)
 

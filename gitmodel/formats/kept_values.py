@@ -1,4 +1,4 @@
-"""Saves the value of a failed upload to a file on this machine, so that the value need not be computed again."""
+"""Saves a value whose upload failed to a file on this machine, so that the value need not be computed again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class KeptValue(NamedTuple):
 
 
 def told_kept(kept: Sequence[KeptValue], *, machine: str = "") -> tuple[str, str]:
-    """Return the end of a message about the files in *kept*, perhaps on another *machine*, and a hint to load them.
+    """Return a message about the files of the values *kept*, to add to an error, and a hint that says how to load them.
 
     >>> told_kept([KeptValue("log", Path("train.log"), "")])
     ('; kept: log in train.log', '')
@@ -52,12 +52,12 @@ def keep_value(
     holds_secret: Callable[[Path], bool],
     written: Iterable[tuple[Path, str]] = (),
 ) -> KeptValue | None:
-    """Write *value* to a file called *name* in *folder*, which is created for this user alone.
+    """Write *value* to a file called *name* in *folder*. If the folder is new, only this user can read it.
 
-    If this is impossible, or *folder* is None, uses a new folder below the system's folder for temporary files.
-    *written* lists existing files of the value, each with its format. The first file that can be moved is used; if
-    there is none, the value is pickled. Returns None if no file can be written. If *holds_secret* finds a Secret in the
-    file, deletes the file and returns None. An interrupt leaves no part of a file.
+    If the file cannot be written there, or *folder* is None, uses a new folder below the system's folder for temporary
+    files. *written* lists files in which the value was already saved, each with its format. Moves the first of them
+    that can be moved. If there is none, pickles the value. Returns None if no file can be written. If *holds_secret*
+    finds a Secret in the file, deletes the file and returns None. An interrupt leaves no incomplete file.
     """
     for place in _folders(folder):
         for write, format_name in _ways(value, written):
@@ -69,7 +69,9 @@ def keep_value(
                 _remove(path)
                 _remove_empty(place)
                 return None
-            except Exception:  # a full disk, or a failing __reduce__ of another library; try the next way
+            # any error, such as a full disk or a failing __reduce__ of another library: try the next way to save the
+            # value
+            except Exception:
                 _remove(path)
             except BaseException:
                 _remove(path)
@@ -94,7 +96,7 @@ def _ways(value: Any, written: Iterable[tuple[Path, str]]) -> Iterator[tuple[Cal
         yield partial(shutil.move, found), format
     for name in ("pickle", "cloudpickle"):
         yield partial(_pickle, value, name), name
-    # also saves a value whose class is defined in a notebook or at a prompt
+    # without the checks of `save_with`: also saves a value whose class is defined in a notebook or at a prompt
     yield lambda path: path.write_bytes(pickle.dumps(value)), "pickle"
 
 

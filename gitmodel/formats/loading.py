@@ -29,8 +29,9 @@ _HINTS: dict[type[GitModelError], str] = {
 def load(path: Path, format_name: str, *, trusted: bool = False) -> Any:
     """Return the value in the file *path* of the format *format_name*.
 
-    *trusted* allows the file to run code: use it only for files of authors whom you trust. Raises Refused for a file
-    that needs trust, Invalid for a file that is not in the format, UsageError if a library is missing.
+    If *trusted* is True, loading may run code from the file: use it only for files of authors whom you trust. Raises
+    Refused if the file needs trust and *trusted* is False, Invalid if the file is not in the format, UsageError if a
+    library is missing.
 
     >>> load(Path("train.parquet"), "parquet")["sepal_length"].mean()      # doctest: +SKIP
     5.84
@@ -44,9 +45,9 @@ def load(path: Path, format_name: str, *, trusted: bool = False) -> Any:
 
 
 def load_content(content: io.BytesIO, path: Path, format_name: str, *, trusted: bool) -> Any:
-    """Return the value in *content*, which was verified before. *path* is the name of the file in errors.
+    """Return the value in *content*, the verified bytes of a file. Errors name the file by *path*.
 
-    Does the same as `load`. The format must have the function `load_content`.
+    Works as `load`, but does not read the file. Only for a format whose `Format` has `load_content`.
     """
     found = find_format(format_name)
     load = found.load_content
@@ -70,15 +71,16 @@ def load_with(
     trusted: bool,
     content: io.BytesIO | None = None,
 ) -> Any:
-    """Load the file *path* with *loader*, as every load does. *content* has the bytes of the file, if they are known.
+    """Load the file *path* with *loader*, with the checks that all formats and materializers need.
 
-    Without *trusted*, raises Refused if the loader is *unsafe* or if the content is a pickle, whatever its name or
-    recorded format. With *trusted*, raises Invalid for a pickle in a safe format. Raises Invalid for a file that the
-    loader cannot read.
+    *content* has the bytes of the file; None if they were not read yet. If *trusted* is False, raises Refused if
+    *unsafe* is True or if the content is a pickle, whatever *format_name* is. If *trusted* is True, raises Invalid if
+    the content is a pickle and *unsafe* is False. Raises Invalid if *loader* fails.
     """
     if unsafe and not trusted:
         raise _unsafe(path, format_name)
-    # A safe loader would fail for a pickle, but its error would not name the reason.
+    # Checked here because a loader that is not unsafe would fail for a pickle, with an error that does not name the
+    # reason.
     if not unsafe and format_name != "bytes" and is_pickle(path, content):
         if not trusted:
             raise _unsafe(path, "pickle")
@@ -97,7 +99,7 @@ def load_with(
 
 @contextmanager
 def called(path: Path, name: str) -> Iterator[None]:
-    """Use *name* instead of *path* in errors of the block, because the name of a temporary file does not help users."""
+    """Replace *path*, a temporary file that users do not know, by *name* in errors raised in the `with` block."""
     try:
         yield
     except GitModelError as error:
@@ -146,9 +148,10 @@ def save_with(
     *,
     suffix: str = "",
 ) -> None:
-    """Save with *saver* in the same way as `save`. If *loader* is None, the file is not loaded again.
+    """Save *value* as `save` does, but with the function *saver*.
 
-    *saver* is called with a path that ends in *suffix*.
+    Loads the file again with *loader* and compares the result, unless *loader* is None. *saver* gets a path that ends
+    in *suffix*.
     """
     temporary = path.absolute().parent / f".gitmodel-{os.urandom(8).hex()}{suffix}"
     try:
@@ -158,7 +161,7 @@ def save_with(
                 saver(value, temporary)
                 if loader is not None:
                     _prove(value, temporary, format_name, saver, loader)
-            os.replace(temporary, path)  # `replace` raises an error if the saver wrote nothing
+            os.replace(temporary, path)  # `os.replace` raises an error if the saver wrote no file
     except BaseException:
         with suppress(OSError):
             shutil.rmtree(temporary) if temporary.is_dir() else os.unlink(temporary)
@@ -166,15 +169,18 @@ def save_with(
 
 
 def _named(names: AbstractContextManager[None], format_name: str) -> AbstractContextManager[None]:
-    """Return *names*, or an empty context for a format that never names classes or functions."""
+    """Return *names*, or a context without effect if files in the format never contain names of classes."""
     return nullcontext() if format_name in _WITHOUT_NAMES else names
 
 
 def _prove(
     value: Any, path: Path, format_name: str, saver: Callable[[Any, Path], None], loader: Callable[[Path], Any]
 ) -> None:
-    """Raise UsageError if loading *path* gives another value. Does not compare values of other packages' types."""
-    # imported here because it costs 8 ms, and only saving a value needs it
+    """Raise UsageError if *loader* returns another value than *value* for *path*.
+
+    Types of other packages are not compared.
+    """
+    # imported here because the import takes 8 ms, and only saving a value needs it
     from gitmodel.formats.comparison import differences as comparison
 
     if format_name == "skops":
@@ -201,7 +207,7 @@ def _unsafe(path: Path, name: str) -> Refused:
 
 @contextmanager
 def explaining(kind: type[GitModelError], what: str) -> Iterator[None]:
-    """Convert exceptions of libraries to a one-line error of gitmodel about the file or value *what*."""
+    """Convert exceptions in the `with` block to an error *kind* with one line about *what*, a file or a value."""
     try:
         yield
     except (GitModelError, MemoryError):

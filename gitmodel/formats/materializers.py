@@ -34,10 +34,11 @@ def save(
     pickle: bool = False,
     allow_pickle: str = "give format='pickle'",
 ) -> tuple[str, str, str]:
-    """Write *value* to *path*. Return the format, the kind and the materializer's name ("" for a built-in one).
+    """Write *value* to *path* in *format*, or if it is "" with the first materializer that accepts *value*.
 
-    If the materializer is built in, loads the file and compares the result with *value*. If no materializer accepts the
-    value, or if the result differs, pickles the value with *pickle*, and otherwise raises UsageError with advice. In
+    Returns the format, the kind of the artifact, and the name of the materializer ("" if *format* was given). If the
+    materializer is built in, loads the file and compares the result with *value*. If no materializer accepts *value*,
+    or if the result differs, pickles *value* if *pickle* is True, and raises UsageError with advice if not. In
     messages, *what* names the value ("output clf"), and *allow_pickle* says how to allow pickle.
     """
     kind, name = "data", ""
@@ -70,16 +71,17 @@ def save(
 
 
 def _save_pickled(value: Any, path: Path, refused: UsageError) -> str:
-    """Write *value* as a pickle, or as a cloudpickle, and return the format. Does not compare the file with *value*.
+    """Write *value* to *path* as a pickle or, if that fails, as a cloudpickle, and return the format.
 
-    If both fail, raises *refused* with the reason.
+    Does not compare the file with *value*. If both fail, raises UsageError with the message of *refused*, the error why
+    no format accepts *value*, and the reason why pickle fails.
     """
     reason = ""
     for format in ("pickle", "cloudpickle"):
         try:
             save_with(value, path, format, find_format(format).save, None)
             return format
-        except UnusableFormat:  # cloudpickle is missing; the error of pickle is more useful
+        except UnusableFormat:  # cloudpickle is not installed: raise the error of pickle below, which is more useful
             continue
         except UsageError as error:
             reason = error.message
@@ -87,7 +89,7 @@ def _save_pickled(value: Any, path: Path, refused: UsageError) -> str:
 
 
 def file_name(name: str, format: str, materializer: str) -> str:
-    """Return the name of the file that `save` wrote for the value *name*, with the suffix of the format.
+    """Return the file name for the value *name* that `save` wrote, with the suffix of the materializer or format.
 
     >>> file_name("clf", "skops", "scikit-learn"), file_name("clf.skops", "skops", "scikit-learn")
     ('clf.skops', 'clf.skops')
@@ -98,10 +100,11 @@ def file_name(name: str, format: str, materializer: str) -> str:
 
 
 def load(path: Path, format: str, materializer: str, *, wanted: Any = None, trusted: bool) -> Any:
-    """Return the value in *path*. Use *trusted* for files that this run wrote, or whose authors the caller trusts.
+    """Return the value in *path*.
 
-    *materializer* is the name of the materializer that wrote the file ("" if unknown, as for artifacts of versions).
-    *wanted* is the type in the step's annotation.
+    *trusted* must be True only if this run wrote the file or the caller trusts its authors. *materializer* is the name
+    of the materializer that wrote the file ("" if unknown, as for artifacts of versions). *wanted* is the type with
+    which a step annotates the parameter that gets the value.
     """
     found = _named(materializer) if materializer else _for_type(format, wanted)
     if found is not None and found.load is not None:
@@ -110,8 +113,9 @@ def load(path: Path, format: str, materializer: str, *, wanted: Any = None, trus
 
 
 def find_materializer(value: Any, what: str, *, allow_pickle: str) -> Materializer:
-    """Return the materializer for *value*. Raises UsageError with advice if there is none."""
-    with explaining(UsageError, f"{what} cannot be saved"):  # another thread can change the value meanwhile
+    """Return the first materializer that can save *value*. Raises UsageError with advice if there is none."""
+    # `handles` can fail, for example because another thread changes the value meanwhile
+    with explaining(UsageError, f"{what} cannot be saved"):
         for candidate in _all():
             if candidate.handles(value):
                 return candidate
@@ -128,13 +132,16 @@ def _named(name: str) -> Materializer | None:
 
 
 def _all() -> Iterator[Materializer]:
-    """Yield the built-in materializers, then the others, which are imported only when the caller asks for the next."""
+    """Yield the built-in materializers, then the others, which are imported only when they are needed."""
     yield from _BUILT_IN
     yield from other_materializers()
 
 
 def _for_type(format: str, wanted: Any) -> Materializer | None:
-    """Return the materializer that reads *format* as *wanted*, if the format alone would give another type."""
+    """Return the materializer that loads a file in *format* as the type *wanted*.
+
+    Returns None if the format itself loads the file.
+    """
     if not format or format in formats.format_names():
         named = str(wanted) if get_args(wanted) else f"{getattr(wanted, '__module__', '')}."
         libraries = [found for found in _BUILT_IN if found.format == format and found.library and found.load]
@@ -143,7 +150,7 @@ def _for_type(format: str, wanted: Any) -> Materializer | None:
 
 
 class _OfType(Frozen):
-    """A predicate for values: True if *accepts* is True for the type of the value. Imports nothing."""
+    """A function that gets a value, and returns the result of *accepts* for its type. Imports nothing."""
 
     accepts: Callable[[type], bool]
 
@@ -152,10 +159,10 @@ class _OfType(Frozen):
 
 
 def format_of_type(kind: type) -> str:
-    """Return the format in which values of *kind* are saved, or "".
+    """Return the format in which values of *kind* are saved, or "" if the type does not decide it.
 
-    A dict can require another format because of its values. Ignores materializers of other packages, which decide by
-    the value and not by the type of the value.
+    A dict of arrays, for example, is saved in another format than other dicts. Ignores materializers of other packages,
+    because they decide by the value, not by its type.
 
     >>> format_of_type(dict), format_of_type(str), format_of_type(object)
     ('json', 'text', '')
@@ -169,7 +176,7 @@ def format_of_type(kind: type) -> str:
 
 
 def _is_from(kind: type, library: str) -> bool:
-    """Return True if *kind* itself is from *library*."""
+    """Return True if *library* defines the class *kind* itself, not only a base class of it."""
     return kind.__module__.partition(".")[0] == library
 
 
@@ -192,7 +199,7 @@ def _is_array(value: Any) -> bool:
 
 def _load_array(path: Path) -> Any:
     found = formats.load(path, "numpy")
-    # an earlier release saved a scalar as a .npy file without dimensions or a description
+    # earlier releases saved a scalar as a .npy file of an array without dimensions, so such an array becomes a scalar
     with open(path, "rb") as file:
         return found[()] if getattr(found, "ndim", None) == 0 and file.read(1) == b"\x93" else found
 
@@ -205,11 +212,11 @@ def _load_polars(path: Path) -> Any:
 
 def _load_series(path: Path) -> Any:
     found = formats.load(path, "parquet")
-    # an earlier release saved a Series as a table of one column without a description
+    # earlier releases saved a Series as a table of one column without gitmodel's metadata, which loads as a frame
     return found.iloc[:, 0] if hasattr(found, "columns") else found
 
 
-# The first materializer that handles a value is used.
+# The built-in materializers. Their order matters, because the first one that handles a value saves it.
 _BUILT_IN = (
     Materializer("text", _OfType(lambda kind: kind is str), "text"),
     Materializer("bytes", _OfType(lambda kind: kind is bytes), "bytes"),
@@ -219,10 +226,10 @@ _BUILT_IN = (
     Materializer("pandas", _OfType(frames.is_table_type), "parquet", "data", None, tables.load_pandas, "pandas"),
     Materializer("pandas-series", lambda value: False, "parquet", "data", None, _load_series),
     Materializer("arrow", _OfType(tables.is_arrow_table_type), "parquet", "data", None, tables.load_arrow, "pyarrow"),
-    # before scikit-learn, because estimators of other libraries inherit from its classes
+    # xgboost and lightgbm are before scikit-learn, because their estimators inherit from its classes
     Materializer("xgboost", _OfType(lambda kind: _is_from(kind, "xgboost")), "xgboost", "model"),
     Materializer("lightgbm", _OfType(lambda kind: _is_from(kind, "lightgbm")), "lightgbm", "model"),
-    # before torch, because models of other libraries can inherit from its modules
+    # keras and transformers are before torch, because their models can inherit from torch's modules
     Materializer(
         "keras", _OfType(lambda kind: is_subclass_of(kind, "keras.src.models.model", "Model")), "keras", "model"
     ),

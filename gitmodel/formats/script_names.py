@@ -1,7 +1,8 @@
 """Saves the classes and functions of a script under a name by which other processes can import the script.
 
-Python gives the script that it runs the name `__main__`. If pickle wrote this name into a file, no service could load
-the file, and the file of the same value would have another digest with `git model run`.
+Python gives the script that it runs the name `__main__`. If pickle wrote this name into a file, no other program could
+load the file. `git model run` imports the script under another name, so the file of the same value would also have
+another digest.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ from typing import Any
 
 from gitmodel.formats.catalogue.format import NotImportable
 
-# The name, in workers of gitmodel, of a script whose file name is not a valid module name.
+# The module name that gitmodel's workers give a script whose file name is not a valid module name.
 UNNAMED = "__gitmodel_main__"
-# The names of a script that runs, that a spawned process imports, and that gitmodel imports.
+# The names under which the module of a script can be loaded: by `python script.py`, by a process that multiprocessing
+# spawned, and by a worker of gitmodel.
 SCRIPTS = ("__main__", "__mp_main__", UNNAMED)
 _KINDS = (type, FunctionType, type(lru_cache(len)))
 
-# While a value is saved, each definition that no other process can import gets a module with this name. If the saved
-# file contains the name, gitmodel refuses the value and names the definition.
+# While a value is saved, gitmodel sets the `__module__` of each class or function that no other process can import to
+# this name with a number. If the saved file contains the name, the value uses the definition, and gitmodel refuses it.
 _NOWHERE = "__gitmodel_nowhere_{}__"
 _FOUND = re.compile(rb"__gitmodel_nowhere_(\d+)__")
 
@@ -36,7 +38,7 @@ _saving = threading.RLock()
 
 
 def importable_name(file: str) -> str | None:
-    """Return the name by which a process with the script's folder on its path imports *file*, or None."""
+    """Return the name by which a process that has the script's folder on its path can import *file*, or None."""
     path = Path(file)
     if path.suffix != ".py" or "." in path.stem or path.stem.startswith("__"):
         return None
@@ -48,7 +50,7 @@ def importable_name(file: str) -> str | None:
 
 
 def _name_in_package(path: Path) -> str | None:
-    """Return the dotted name of a file in a package that this process can import, or None."""
+    """Return the dotted name of the file *path* if it is in a package that this process can import, or None."""
     parts, folder = [path.stem], path.parent
     while (folder / "__init__.py").is_file():
         parts.insert(0, folder.name)
@@ -62,7 +64,7 @@ def _name_in_package(path: Path) -> str | None:
 
 
 def adopt(module: ModuleType) -> None:
-    """Give a script that a spawned process imported, and the definitions in it, the importable name permanently."""
+    """Give the script *module*, which a spawned process imported, and its members the importable name permanently."""
     name = _name_of(module)
     if name is not None:
         sys.modules[name] = module
@@ -71,14 +73,14 @@ def adopt(module: ModuleType) -> None:
 
 
 def module_of(member: Any) -> str:
-    """Return the module of a class or function. For a member of the script this is `__main__`, even inside `saving`."""
+    """Return the name of the module of a class or function; `__main__` for one of the script, even inside `saving`."""
     name = str(member.__module__)
     return "__main__" if name.startswith(_NOWHERE.partition("{")[0]) or sys.modules.get(name) is _main() else name
 
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Inside the `with` block, use the script's own classes for those that were saved under its importable name."""
+    """Inside the `with` block, let files that name the script by its importable name use the running script."""
     main = _main()
     name = None if main is None else _name_of(main)
     if main is None or name is None or not _members(main):
@@ -92,8 +94,8 @@ def loading() -> Iterator[None]:
 def saving(path: Path, *, by_value: bool = False) -> Iterator[None]:
     """Inside the `with` block, save classes and functions of the script to *path* under the script's importable name.
 
-    Use *by_value* for a format that writes definitions in `__main__` to the file. Raises NotImportable if the file
-    names a class or function that no other process can import.
+    *by_value* must be True for a format that writes the code of definitions in `__main__` to the file. Raises
+    NotImportable if the file names a class or function that no other process can import.
     """
     scripts = {id(module): module for module in map(sys.modules.get, SCRIPTS) if module is not None}
     members = {module: _members(module) for module in scripts.values()}
@@ -124,7 +126,7 @@ def saving(path: Path, *, by_value: bool = False) -> Iterator[None]:
 
 
 def _refuse(path: Path, nowhere: list[Any]) -> None:
-    """Raise NotImportable if the file *path* names one of the definitions in *nowhere*, which cannot be imported."""
+    """Raise NotImportable if the file *path* names one of *nowhere*, classes and functions that cannot be imported."""
     if not nowhere:
         return
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -157,7 +159,7 @@ def _main() -> ModuleType | None:
 def _name_of(module: ModuleType) -> str | None:
     """Return the name by which other processes import the script *module*."""
     spec = getattr(module, "__spec__", None)
-    if spec is not None and spec.name not in SCRIPTS:  # the script was started by `python -m`
+    if spec is not None and spec.name not in SCRIPTS:  # a module that was started by `python -m` has its real name here
         return str(spec.name)
     file = getattr(module, "__file__", None)
     return importable_name(os.path.realpath(file)) if file and module.__name__ != UNNAMED else None
@@ -188,7 +190,7 @@ def _rename(member: Any, module: str) -> None:
 
 @contextmanager
 def _modules(names: dict[str, ModuleType]) -> Iterator[None]:
-    """Make imports of *names* return these modules, inside the `with` block."""
+    """Inside the `with` block, make the import of each name in *names* return the module that *names* has for it."""
     before = {name: sys.modules.get(name) for name in names}
     sys.modules.update(names)
     try:

@@ -1,9 +1,9 @@
 """The names of classes and functions that a file may use when it is loaded.
 
-A name is a full name, such as `sklearn.tree._tree.Tree`. A trusted name counts only for the object with this
-`__module__` and `__qualname__`. A prefix is never trusted, and neither is another name of an object:
-`sklearn.utils._testing.check_output` is `subprocess.check_output`. gitmodel ships names of classes, and the user of a
-machine can trust more names.
+A name is a full name, such as `sklearn.tree._tree.Tree`. Trust in a name applies only to the object whose `__module__`
+and `__qualname__` form this name. So trust in a package does not include its members, and an object cannot be used by
+another name: `sklearn.utils._testing.check_output` is `subprocess.check_output`. gitmodel ships names of classes, and
+the user of a machine can trust more names.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ def shipped() -> frozenset[str]:
 
 @contextmanager
 def trusting(read: Callable[[], Iterable[str]], read_suggested: Callable[[], Iterable[str]] = tuple) -> Iterator[None]:
-    """Inside the `with` block, also trust the names that *read* returns. *read* is called only if a file needs names.
+    """Inside the `with` block, also trust the names that *read* returns.
 
-    *read_suggested* is called for a refusal, whose message marks the names that the registry suggests to trust.
+    *read* is called only if a file needs names that gitmodel does not ship. *read_suggested* returns the names that the
+    registry suggests to trust. It is called only for the message of a refusal, which marks these names.
     """
     token, suggested = _trusted_here.set(read), _suggested.set(read_suggested)
     try:
@@ -52,7 +53,7 @@ def trusting(read: Callable[[], Iterable[str]], read_suggested: Callable[[], Ite
 
 @contextmanager
 def trusting_all() -> Iterator[None]:
-    """Inside the `with` block, trust every name: for loading a file that this process just saved."""
+    """Inside the `with` block, trust every name. Only for loading a file that this process just saved."""
     token = _all.set(True)
     try:
         yield
@@ -62,7 +63,7 @@ def trusting_all() -> Iterator[None]:
 
 @contextmanager
 def loading(file: str, trusted: bool) -> Iterator[None]:
-    """Inside the `with` block, name the file *file* in refusals. If the file is *trusted*, trust every name."""
+    """Inside the `with` block, refusals name *file*. If *trusted* is True, every name is trusted."""
     tokens = _file.set(file), _all.set(trusted)
     try:
         yield
@@ -73,9 +74,9 @@ def loading(file: str, trusted: bool) -> Iterator[None]:
 
 @contextmanager
 def noting() -> Iterator[Callable[[], list[str]]]:
-    """Collect the names that files need inside the `with` block, in which values are saved and loaded again.
+    """Collect the names that files need if they are saved or loaded inside the `with` block.
 
-    Yields a function that returns the sorted names that gitmodel does not ship.
+    Yields a function that returns those of the names that gitmodel does not ship, sorted.
     """
     noted: set[str] = set()
     token = _noted.set(noted)
@@ -86,13 +87,13 @@ def noting() -> Iterator[Callable[[], list[str]]]:
 
 
 def note(names: Iterable[str]) -> None:
-    """Pass *names* that a file needs to `noting`."""
+    """Add *names*, which a file needs, to the names that the block of `noting` collects, if there is one."""
     if (noted := _noted.get()) is not None:
         noted.update(names)
 
 
 def require(name: str) -> Any:
-    """Return the class or function *name*. Raises Refused for an untrusted name, ValueError for a missing object."""
+    """Return the class or function *name*. Raises Refused if *name* is not trusted, ValueError if it does not exist."""
     note([name])
     if not _all.get() and not trusted([name]):
         raise refused([name])
@@ -117,10 +118,9 @@ def refused(names: Sequence[str]) -> Refused:
 
 
 def trusted(names: Sequence[str]) -> list[str]:
-    """Return the *names* that a loader may use. Imports the modules of names that are trusted, and no others.
+    """Return those of *names* that a loader may use. Imports the modules of these names, and no others.
 
-    A name that gitmodel ships counts only for a class. A name that this machine trusts counts for a class or a
-    function.
+    A name that gitmodel ships must be that of a class. A name that this machine trusts may also be that of a function.
 
     >>> trusted(["sklearn.tree._tree.Tree", "sklearn.utils._testing.check_output", "subprocess.Popen"])
     ['sklearn.tree._tree.Tree']
@@ -140,7 +140,8 @@ def find(name: str) -> Any:
     found = _member(*name.rpartition(".")[::2])
     module, path = str(getattr(found, "__module__", None)), str(getattr(found, "__qualname__", None))
     if module == "__main__" and sys.modules.get(name.removesuffix(f".{path}")) is sys.modules["__main__"]:
-        return found  # a class of the script, under the name of its file
+        # a class of the running script, whose file is imported by this name but whose `__module__` is `__main__`
+        return found
     return found if f"{module}.{path}" == name and callable(found) else None
 
 

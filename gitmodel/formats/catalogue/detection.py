@@ -24,24 +24,27 @@ _STARTS = (
     (b"tree\nversion=v", "lightgbm"),
 )
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_HDF5_STARTS = (0, 512, 1024, 2048, 4096, 8192, 16384, 32768)  # HDF5 allows a block of other data before its signature
+# the positions at which the signature of an HDF5 file can be: other data may come before it
+_HDF5_STARTS = (0, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 # The protobuf tags of an ONNX model's fields: ir_version, producer_name, ..., opset_import.
 _ONNX = frozenset(b"\x08\x12\x1a\x22\x28\x32\x3a\x42")
-# Only formats without known first bytes. Others, such as Parquet, are recognized by their first bytes alone.
+# The format by the extension of a file. Only formats whose files have no fixed first bytes are here; others, such as
+# Parquet, are recognized by their first bytes alone.
 _EXTENSIONS = {
     ".csv": "csv",
-    ".joblib": "joblib",  # compressed pickles start like any compressed file
+    ".joblib": "joblib",  # its files are often compressed, and compressed files of all kinds start in the same way
     ".json": "json",
     ".log": "text",
     ".md": "text",
     ".onnx": "onnx",
-    ".pickle": "pickle",  # protocol 0 can start with any byte
+    ".pickle": "pickle",  # a pickle of protocol 0 has no fixed first byte
     ".pkl": "pickle",
     ".txt": "text",
 }
 
 
-# The formats by extension of files whose content is not known: external files that were not read.
+# The format by the extension of a file of which not even the first bytes are known: an external file that gitmodel did
+# not read.
 _UNREAD = {
     **_EXTENSIONS,
     ".gguf": "gguf",
@@ -66,8 +69,8 @@ _UNREAD = {
 def detect_format(path: Path) -> str:
     """Return the format of the file *path*; `bytes` if it is unknown, `folder` for a folder.
 
-    A file with the content of a pickle is a pickle, whatever its name. Raises NotFound or UsageError for a file that
-    cannot be read.
+    A file with the content of a pickle is a pickle, whatever its name. Raises NotFound if there is no file *path*,
+    UsageError if it cannot be read.
 
     >>> detect_format(Path("model.ubj"))      # doctest: +SKIP
     'xgboost'
@@ -79,7 +82,9 @@ def detect_format(path: Path) -> str:
 
 
 def is_pickle(path: Path, content: io.BytesIO | None = None) -> bool:
-    """Return True if *path* is a file with the content or name of a pickle. *content* are its bytes, if known.
+    """Return True if *path* is a file with the content or name of a pickle.
+
+    *content* has the bytes of the file; if it is None, the file is read.
 
     >>> is_pickle(Path("model.skops"), io.BytesIO(b"\\x80\\x04]."))
     True
@@ -100,7 +105,10 @@ def _head_of(path: Path) -> bytes:
 
 
 def _own_format(file: Path | io.BytesIO | None, path: Path, head: bytes) -> str:
-    """Return the built-in format of *file* by its content, or else by the name of *path*; "" if both are unknown."""
+    """Return the built-in format of *file* by its content, or else by the name of *path*.
+
+    Returns "" if neither shows a format.
+    """
     if found := _format_of_content(file, head):
         return found
     found = _EXTENSIONS.get(path.suffix.lower(), "")
@@ -118,7 +126,7 @@ def folder_format(path: Path) -> str:
 
 
 def is_value(path: Path) -> bool:
-    """Return True if the folder *path* holds a value in a format of folders."""
+    """Return True if the folder *path* is a value that gitmodel can load, such as a model of Transformers."""
     return bool(_folder_formats(path))
 
 
@@ -129,7 +137,7 @@ def _folder_formats(path: Path) -> list[str]:
 def detect_format_of(head: bytes | None, name: str) -> str:
     """Return the format of a file from its first bytes and its *name*; `bytes` if it is unknown.
 
-    If it was not read (*head* is None), the name decides.
+    *head* has the first bytes, or is None for a file that gitmodel did not read. The name alone then decides.
 
     >>> detect_format_of(b"PAR1", "s3://bucket/raw.csv"), detect_format_of(b"a,b", "https://example.com/raw.csv")
     ('parquet', 'csv')
@@ -176,8 +184,8 @@ def _is_svg(head: bytes) -> bool:
 
 
 def _is_pickle(head: bytes) -> bool:
-    # Protocols 2 to 5 start with these bytes, followed by an opcode, which is never zero. A safetensors file
-    # can start with the same two bytes and a zero.
+    # Pickles of the protocols 2 to 5 start with these two bytes and an opcode, which is never zero. A safetensors file
+    # can start with the same two bytes, but then a zero follows.
     return len(head) >= 3 and head[0] == 0x80 and 2 <= head[1] <= 5 and head[2] != 0
 
 
@@ -211,7 +219,10 @@ def _format_of_others(path: Path, head: bytes) -> str:
 
 
 def _only(found: list[str], path: Path) -> str:
-    """Return the only format in *found*. Raises UsageError for several, because a guess could be the wrong one."""
+    """Return the only format in *found*, the formats that accept *path*.
+
+    Raises UsageError if there are several formats.
+    """
     if len(found) > 1:
         raise UsageError(
             f"{path.name} has the content or name of several formats: {', '.join(sorted(found))}",

@@ -14,21 +14,22 @@ from gitmodel.errors import UsageError, message_of
 class Format(NamedTuple):
     """A way to save a value in a file and to load it.
 
-    *load* gets the path and whether the caller trusts the file. *save* gets the value and the path of a new file, which
-    ends in the first of *extensions*. Both may raise any exception; gitmodel reports it as a damaged file or an
-    unsuitable value. *magic* are first bytes of files in this format. *extensions* (such as `.json`) are used if the
-    first bytes of a file are unknown. *unsafe* means that loading can run code from the file; then *load* is called
-    only for trusted files.
+    *load* gets the path of the file, and True if the caller trusts the file. *save* gets the value and the path of a
+    new file, which ends in the first of *extensions*. Both may raise any exception; gitmodel reports an exception of
+    *load* as a damaged file, and one of *save* as an unsuitable value. *magic* has byte strings with which files in
+    this format start. gitmodel detects the format by *extensions* (such as `.json`) if no format has the first bytes of
+    the file. *unsafe* means that loading can run code from the file; gitmodel then calls *load* only for trusted files.
 
-    After saving, gitmodel calls *difference* with the saved and the loaded value. It returns a description of the
-    difference, or "" if they are equal. For a format of folders, *is_folder* returns True for a folder in the format;
-    *save* then creates a folder.
+    After saving, gitmodel calls *difference* with the saved and the loaded value. *difference* returns a description of
+    the first difference, or "" if the values are equal. For a format of folders, *is_folder* returns True for a folder
+    in the format; *save* then creates a folder.
 
     *load_content* loads a verified file from memory, so that it is not read again. It gets the content, the path for
-    messages, and whether the caller trusts the file.
+    messages, and True if the caller trusts the file.
 
     `gitmodel.formats.register_format` adds a format in this process. Packages add formats as entry points of the group
-    `gitmodel.formats`, whose name is the name of the format. It cannot be the name of a built-in format.
+    `gitmodel.formats`, and the name of the entry point is the name of the format. A format cannot have the name of a
+    built-in format.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Format(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        """The usual end of a file's name, such as `.json`; "" if there is none."""
+        """The usual end of a file's name, such as `.json`; "" if the format has no extensions."""
         return self.extensions[0] if self.extensions else ""
 
 
@@ -52,7 +53,10 @@ class UnusableFormat(UsageError):
 
 
 class NotImportable(UsageError):
-    """A value uses a class or function that no other process can import. Only cloudpickle can save such a value."""
+    """A value uses a class or function that no other process can import.
+
+    Only the format cloudpickle can save this value.
+    """
 
 
 class TooLarge(UsageError):
@@ -60,9 +64,9 @@ class TooLarge(UsageError):
 
 
 def library(module: str, *, install: str) -> Any:
-    """Import and return the optional *module*. *install* is the argument of the pip command in the error.
+    """Import and return the optional *module*. *install* is what the hint of the error says to install with pip.
 
-    Raises UnusableFormat with that command if the module is missing.
+    Raises UnusableFormat if the module is missing.
     """
     try:
         return importlib.import_module(module)
@@ -74,7 +78,7 @@ def library(module: str, *, install: str) -> Any:
 
 
 def is_subclass_of(kind: type, module: str, name: str) -> bool:
-    """Return True if *kind* is the class *name* of *module*, or a subclass of it. Imports nothing."""
+    """Return True if *kind* is the class *name* of *module* or a subclass of this class. Imports nothing."""
     return any(base.__module__ == module and base.__qualname__ == name for base in kind.__mro__)
 
 
@@ -89,7 +93,10 @@ def type_name(value: Any) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of another library's error, shortened and printable."""
+    """Return the first line of the message of *error*, an error of another library.
+
+    Shortens it, and escapes hidden characters.
+    """
     text = (message_of(error).strip() or type(error).__name__).splitlines()[0]
     text = text if len(text) <= 300 else text[:297] + "..."
     return text if text.isprintable() else ascii(text)
@@ -98,15 +105,17 @@ def first_line(error: Exception) -> str:
 class Materializer(NamedTuple):
     """A way to save and load the values of one type.
 
-    *handles* returns True for a value that it can save. *format* is the recorded format (see `gitmodel.formats`),
-    *kind* is "data", "model" or "deployment". *save* writes a value to a new file, and *load* reads the file (None: the
-    format does). *library* is the package that defines the type of the value: the materializer loads an input of a step
-    that is annotated with a type of this package. *unsafe* means that loading can run code from the file.
+    *handles* gets a value, and returns True if the materializer can save it. gitmodel records *format* (see
+    `gitmodel.formats`) as the format of the artifact, and *kind* as its kind: "data", "model" or "deployment". *save*
+    writes a value to a new file, and *load* reads the file. If one of the two is None, the format *format* does it.
+    *library* is the package that defines the type of the values. If the parameter of a step is annotated with a type of
+    this package, this materializer loads the input. *unsafe* means that loading can run code from the file.
 
-    The path that *save* gets ends in *suffix*, or in the suffix of the format.
+    The path that *save* gets ends in *suffix*. If *suffix* is "", it ends in the suffix of the format.
 
     `gitmodel.pipelines.register_materializer` adds a materializer in this process. Packages add materializers as entry
-    points of the group `gitmodel.materializers`. `.load()` can load a format that only a materializer has.
+    points of the group `gitmodel.materializers`. `.load()` of an artifact uses the materializer if its format is no
+    name in `gitmodel.formats`.
     """
 
     name: str

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 FORMATS = "gitmodel.formats"
 MATERIALIZERS = "gitmodel.materializers"
 
-# Each built-in format: its `module:NAME` in `formats.shipped`, which is imported on first use, and the packages that
-# the module requires.
+# For each built-in format: the `module:NAME` of its `Format` below `formats.shipped`, and the packages that the module
+# requires. The module is imported when the format is first used.
 _BUILT_IN = {
     "bytes": ("plain:BYTES",),
     "cloudpickle": ("pickles:CLOUDPICKLE", "cloudpickle"),
@@ -53,7 +53,7 @@ _BUILT_IN = {
 }
 _ON_PYPI = {"PIL": "pillow"}
 
-# the format of a materializer that cannot be imported
+# In the list of materializers, an entry point that cannot be imported gets this as its format.
 _UNUSABLE = ""
 
 _registered: dict[str, Format] = {}
@@ -63,8 +63,8 @@ _registered_materializers: dict[str, Materializer] = {}
 def register_format(format: Format) -> None:
     """Add *format* in this process, or replace a registered format of the same name.
 
-    Call this in the module that defines the steps, so that the processes of the steps register it, too. Raises
-    UsageError for the name of a format of gitmodel or of an installed package.
+    Call this in the module that defines the steps: the process of each step imports this module, and so registers the
+    format, too. Raises UsageError if gitmodel or an installed package already has a format of this name.
 
     >>> register_format(Format("hex", lambda path, trusted: bytes.fromhex(path.read_text()),
     ...     lambda value, path: path.write_text(value.hex()), extensions=(".hex",)))
@@ -77,8 +77,8 @@ def register_format(format: Format) -> None:
 def register_materializer(materializer: Materializer) -> None:
     """Add *materializer* in this process, or replace a registered materializer of the same name.
 
-    Call this in the module that defines the steps, so that the processes of the steps register it, too; in a notebook,
-    in a cell.
+    Call this in the module that defines the steps: the process of each step imports this module, and so registers the
+    materializer, too. In a notebook, call it in a cell.
 
     >>> register_materializer(Materializer("board", is_board, "json", save=save, load=load))      # doctest: +SKIP
     """
@@ -97,7 +97,7 @@ def format_names() -> list[str]:
 class DescribedFormat(NamedTuple):
     """A format as `git model formats list` shows it.
 
-    *package* is "" for a format of gitmodel. *error* says why the format of a package cannot be used.
+    *package* is "" for a format of gitmodel. *error* is the reason why the format of a package cannot be used, or "".
     """
 
     name: str
@@ -108,7 +108,7 @@ class DescribedFormat(NamedTuple):
 
 
 def describe_formats() -> list[DescribedFormat]:
-    """Return all formats by name, also formats of packages that cannot be imported."""
+    """Return all formats in the order of their names. Formats that cannot be imported have an `error`."""
     found = [_described(find_format(name), "") for name in _BUILT_IN]
     for point in _entry_points(FORMATS):
         package = _provider(point)
@@ -124,9 +124,9 @@ def _described(format: Format, package: str) -> DescribedFormat:
 
 
 def find_format(name: str) -> Format:
-    """Return the format *name*: built-in, registered, of a package, or of a materializer.
+    """Return the format *name*: a built-in or registered one, or one of an installed package or of a materializer.
 
-    Raises UsageError if there is none.
+    Raises UsageError if there is no such format.
     """
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name][0].partition(":")
@@ -151,7 +151,7 @@ def find_format(name: str) -> Format:
 def missing_packages(name: str) -> list[str]:
     """Return the packages that the built-in format *name* needs and that are not installed, by their names for pip.
 
-    Does not import the packages.
+    Does not import any package.
 
     >>> missing_packages("json")
     []
@@ -160,15 +160,15 @@ def missing_packages(name: str) -> list[str]:
 
 
 def missing_packages_of(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the missing packages of each of the formats *names*. gitmodel calls this on workers of other machines."""
+    """Return the missing packages of each of the formats *names*. Workers of other machines call this."""
     return {name: missing_packages(name) for name in names}
 
 
 def refuse_missing(needed: Mapping[str, str], *, where: str = "") -> None:
-    """Raise UnusableFormat if *needed* is not empty.
+    """Raise UnusableFormat, which names the missing packages *needed*, unless there are none.
 
-    *needed* maps each missing package to the output or artifact that needs it. *where* names another machine, such as
-    " on the worker tcp://node:8786".
+    *needed* maps each missing package to the output or artifact that needs it. If they are missing on another machine,
+    *where* names it, such as " on the worker tcp://node:8786".
 
     >>> refuse_missing({"skops": "artifact clf"})
     Traceback (most recent call last):
@@ -184,7 +184,7 @@ def refuse_missing(needed: Mapping[str, str], *, where: str = "") -> None:
 
 
 def suffix_of(name: str) -> str:
-    """Return the usual suffix of files in the format *name*; "" if it has no suffix, or does not exist."""
+    """Return the usual suffix of files in the format *name*; "" if the format has no suffix or does not exist."""
     try:
         return find_format(name).suffix
     except UsageError:
@@ -192,9 +192,9 @@ def suffix_of(name: str) -> str:
 
 
 def other_formats() -> list[Format]:
-    """Return the registered formats, and formats of installed packages.
+    """Return the formats that are not built in: registered ones, and those of installed packages.
 
-    Skips a format that cannot be imported; using it raises the error.
+    Skips formats that cannot be imported. Only `find_format` with the name of such a format raises the error.
     """
     found = list(_registered.values())
     for point in _entry_points(FORMATS):
@@ -204,14 +204,15 @@ def other_formats() -> list[Format]:
 
 
 def folder_formats() -> list[Format]:
-    """Return the formats of folders: gitmodel's own and others."""
+    """Return the formats whose values are folders: those of gitmodel, registered ones, and those of packages."""
     return [find_format("transformers"), *(found for found in other_formats() if found.is_folder is not None)]
 
 
 def other_materializers() -> tuple[Materializer, ...]:
-    """Return the registered materializers, then materializers of installed packages by name.
+    """Return the registered materializers, then those of installed packages in the order of their names.
 
-    An entry point that cannot be imported, or is no materializer, comes last: it raises UsageError for every value.
+    For an entry point that cannot be imported or is no materializer, there is a materializer at the end of the list.
+    Its `handles` raises UsageError for every value.
     """
     return (*_registered_materializers.values(), *_installed_materializers())
 
@@ -257,7 +258,8 @@ def _raising(error: UsageError) -> Callable[[Any], Any]:
 @cache
 def _entry_points(group: str) -> list[EntryPoint]:
     """Return the entry points of installed packages in *group*, by name. A process searches them only once."""
-    from importlib.metadata import entry_points  # imported here: it is slow, and only formats of packages need it
+    # imported here: the import is slow, and only formats and materializers of packages need it
+    from importlib.metadata import entry_points
 
     return sorted(entry_points(group=group), key=lambda point: (point.name, point.value))
 
@@ -268,7 +270,8 @@ def _format_of_materializer(name: str) -> Format | None:
         if found.format == name and found.load is not None and found.save is not None:
             extensions = (found.suffix,) if found.suffix else ()
             return Format(name, _ignoring_trust(found.load), found.save, extensions, unsafe=found.unsafe)
-        if found.format == _UNUSABLE:  # raises the error of its import, because *name* may be its format
+        # the format of this materializer is unknown, so it may be *name*: raise the error of its import
+        if found.format == _UNUSABLE:
             found.handles(None)
     return None
 
@@ -278,7 +281,7 @@ def _ignoring_trust(load: Callable[[Path], Any]) -> Callable[[Path, bool], Any]:
 
 
 def _provider(point: EntryPoint) -> str:
-    """Return the name of the package of *point*."""
+    """Return the name of the installed package that has the entry point *point*."""
     return point.dist.name if point.dist else point.value
 
 

@@ -24,10 +24,10 @@ _QUICK = frozenset({int, str, bool, float, bytes, type(None)})
 
 
 def prove(value: Any, path: Path, load: Callable[[Path], Any], format: str) -> None:
-    """Read the file *path* and compare it with *value*. Raises UsageError that names the part that would change.
+    """Read the file *path* and compare its content with *value*, which was saved there.
 
-    Parquet is read in groups of rows, and NumPy's files are mapped into memory, so that a large value is not in memory
-    twice.
+    Raises UsageError for a difference. The error names the part of the value that loading would change. Parquet is read
+    in groups of rows, and NumPy's files are mapped into memory, so that a large value is not in memory twice.
     """
     found = _difference_in_file(value, path, load, format)
     if found:
@@ -38,9 +38,10 @@ def prove(value: Any, path: Path, load: Callable[[Path], Any], format: str) -> N
 
 
 def prove_again(value: Any, path: Path, load: Callable[[Path], Any], save: Callable[[Any, Path], None]) -> None:
-    """Load the file *path* and compare the result with *value*: their state, or else their files.
+    """Load the file *path* and compare the result with *value*, which was saved there.
 
-    Raises UsageError if the type or the bytes differ, or if *value* changed while it was saved.
+    If their states are not certainly equal, saves both again with *save* and compares the files. Raises UsageError if
+    the types or the files differ, or if *value* changed while it was saved.
     """
     found = load(path)
     said = "" if type(found) is type(value) else f"as {with_article(type_name(found))}"
@@ -60,7 +61,7 @@ def prove_again(value: Any, path: Path, load: Callable[[Path], Any], save: Calla
 
 
 def _has_file_of(value: Any, path: Path, save: Callable[[Any, Path], None]) -> bool:
-    """Return True if saving *value* gives the same file as *path*."""
+    """Return True if *save* writes the same bytes for *value* as the file *path* has."""
     again = path.with_name(f"{path.name}.again")
     try:
         save(value, again)
@@ -70,7 +71,7 @@ def _has_file_of(value: Any, path: Path, save: Callable[[Any, Path], None]) -> b
 
 
 def is_comparable(value: Any) -> bool:
-    """Return True if `difference` can compare *value*: tables, arrays, plain values, state dicts of torch."""
+    """Return True if `difference` can compare *value*: a table, an array, plain data or a state dict of torch."""
     return (
         frames.is_table(value)
         or tables.is_arrow_table(value)
@@ -164,7 +165,7 @@ def _difference_of_items(saved: Any, loaded: Any, where: Callable[[int], str]) -
 
 
 def _is_equal(saved: Any, loaded: Any) -> bool:
-    """Return True only if two sequences of the same length are certainly equal. Fast, because it compares in C."""
+    """Return True only if two sequences of the same length are certainly equal. Fast, because C code compares them."""
     kinds = set(map(type, saved))
     if kinds != set(map(type, loaded)) or not kinds <= _QUICK | {list, tuple, dict}:
         return False
@@ -172,7 +173,8 @@ def _is_equal(saved: Any, loaded: Any) -> bool:
         parts = ([[item for item in items if type(item) is kind] for kind in kinds] for items in (saved, loaded))
         return list(map(type, saved)) == list(map(type, loaded)) and all(map(_is_equal, *parts))
     if kinds == {float}:
-        return array("d", saved).tobytes() == array("d", loaded).tobytes()  # NaN is equal to NaN
+        # compares the bytes, so that NaN is equal to NaN
+        return array("d", saved).tobytes() == array("d", loaded).tobytes()
     if kinds <= _QUICK:
         return bool(saved == loaded)
     if list(map(len, saved)) != list(map(len, loaded)):
@@ -230,7 +232,8 @@ def _difference_of_arrays(saved: Any, loaded: Any, where: str) -> str:
     import numpy
 
     where = where or ("value" if saved.ndim == 0 else "the array")
-    # NumPy's long and long long can be the same type of number; a file has only one of the two
+    # for integers, compare only the dtypes: NumPy has two types for the same integers (long and long long), and a file
+    # has only one of them
     if saved.dtype != loaded.dtype or (saved.dtype.kind not in "iu" and saved.dtype.type is not loaded.dtype.type):
         return _said(where, f"dtype {saved.dtype}", f"{loaded.dtype}")
     if saved.shape != loaded.shape:
@@ -281,7 +284,7 @@ def _difference_of_flat(saved: Any, loaded: Any, where: str) -> str:
 
 
 def _release(array: Any) -> None:
-    """Release the memory of a mapped array after it was compared."""
+    """Release the memory pages of a mapped array after the comparison, so that a large file does not stay in memory."""
     found = array
     while found is not None and not isinstance(found, mmap.mmap):
         found = getattr(found, "base", None) if not isinstance(found, memoryview) else found.obj
@@ -325,7 +328,7 @@ def _difference_of_indexes(saved: Any, loaded: Any, where: str) -> str:
     if said:
         return said
     if saved.nlevels > 1 or hasattr(saved, "levels"):
-        # pandas would take a numeric name for the position of a level
+        # without names, because pandas would take a number as a name for the position of a level
         one, other = (index.set_names([None] * index.nlevels) for index in (saved, loaded))
         for level in range(saved.nlevels):
             x, y = one.get_level_values(level), other.get_level_values(level)
@@ -344,7 +347,7 @@ def _difference_of_indexes(saved: Any, loaded: Any, where: str) -> str:
 
 
 def _difference_of_columns(saved: Any, loaded: Any, where: str) -> str:
-    """Compare two Series, Index objects or arrays of pandas."""
+    """Return the first difference between two Series, Index objects or pandas arrays, or ""."""
     same_type = type(saved.dtype) is type(loaded.dtype) or getattr(saved.dtype, "kind", "") in ("i", "u")
     if saved.dtype != loaded.dtype or not same_type:
         return _said(where, f"dtype {saved.dtype}", f"{loaded.dtype}")
@@ -374,7 +377,7 @@ def _difference_of_columns(saved: Any, loaded: Any, where: str) -> str:
         return f"the order of the dictionary of {where}"
     if x.equals(y):
         return ""
-    if kind == "ArrowDtype":  # in pyarrow's own comparison, NaN differs from NaN
+    if kind == "ArrowDtype":  # compared as Python values, because for pyarrow's own comparison NaN differs from NaN
         return difference(x.__arrow_array__().to_pylist(), y.__arrow_array__().to_pylist(), f"{where}: row ")
     return f"the values of {where}"
 
@@ -414,7 +417,10 @@ def _difference_of_tensors(saved: Any, loaded: Any) -> str:
 
 
 def _has_bytes_of(one: Any, other: Any) -> bool:
-    """Compare the memory of two contiguous tensors of the same type and shape. torch cannot compare 8-bit floats."""
+    """Return True if two contiguous tensors have equal bytes.
+
+    For types that torch cannot compare, such as 8-bit floats.
+    """
     size = one.numel() * one.element_size()
     for start in range(0, size, _CHUNK):
         length = min(_CHUNK, size - start)

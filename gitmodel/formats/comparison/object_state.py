@@ -1,27 +1,27 @@
-"""Comparing two objects of libraries by their classes and their state, in place and without copying their arrays."""
+"""Comparing two objects of libraries by their classes and their state, without copying their arrays."""
 
 from __future__ import annotations
 
 from typing import Any
 
 _CONSTANTS = (int, str, bool, bytes, type(None))
-_CHUNK = 1 << 13  # so that parts fit into the processor's cache
+_CHUNK = 1 << 13  # the size of the parts in which arrays are compared: they fit into the processor's cache
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Return True only if both objects certainly have the same classes, state and shared parts.
+    """Return True only if both objects certainly have the same classes and states, and share parts in the same way.
 
     >>> is_same({"a": [1, 0.5]}, {"a": [1, 0.5]}), is_same([1], [True]), is_same(0.0, -0.0)
     (True, False, False)
     """
     try:
         return _Comparison().is_same(one, other)
-    except Exception:  # an object's class can compute its state, and raise any error
+    except Exception:  # getting the state of an object can run code of its class, which may raise any error
         return False
 
 
 class _Comparison:
-    """A walk through two objects at the same time. It knows the counterpart of each part by memory address."""
+    """Walks through two objects at the same time, and remembers which inner objects of the two correspond, by id."""
 
     def __init__(self) -> None:
         self._partners: tuple[dict[int, Any], dict[int, Any]] = {}, {}
@@ -35,7 +35,8 @@ class _Comparison:
         if kind in (float, complex):
             return repr(one) == repr(other)
         known, back = self._partners
-        if id(one) in known or id(other) in back:  # the tables keep objects alive, so that ids stay unique
+        # both tables also have the objects, which so stay alive: Python gives the id of a deleted object to another one
+        if id(one) in known or id(other) in back:
             return id(one) in known and id(other) in back and known[id(one)][1] is other and back[id(other)][1] is one
         known[id(one)], back[id(other)] = (one, other), (other, one)
         if kind in (list, tuple):
@@ -55,10 +56,10 @@ class _Comparison:
 
 
 def _state(value: Any) -> Any:
-    """Return the state of a library's object that its file contains."""
+    """Return the part of the state of *value*, an object of a library, that its file contains."""
     kind: Any = type(value)
     if kind.__module__ == "numpy.random.mtrand":
-        return value.get_state(legacy=False)  # the state without the seed, which the file does not contain
+        return value.get_state(legacy=False)  # does not contain the seed, which the file does not contain either
     if (kind.__reduce__, kind.__reduce_ex__) != (object.__reduce__, object.__reduce_ex__):
         return value.__reduce__()
     return value.__getstate__() if hasattr(value, "__getstate__") else vars(value)
@@ -69,7 +70,7 @@ def _is_fortran(array: Any) -> bool:
 
 
 def _has_same_bits(one: Any, other: Any) -> bool:
-    """Compare two arrays without Python objects, part by part, ignoring the padding between fields."""
+    """Return True if two arrays have equal bytes, without the padding between fields. Both have no Python objects."""
     if one.dtype.names:
         parts = range(0, len(one) if one.ndim else 0, _CHUNK)
         return one.ndim == 1 and all(

@@ -1,4 +1,4 @@
-"""Converting Arrow arrays: to base64 and back, from chunks to one array, and to types that Parquet does not keep."""
+"""Converting Arrow arrays: to base64 and back, from chunks to one array, and to types that Parquet does not store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Spec = dict[str, Any]
 
 
 def dictionary_of(column: Any) -> Spec:
-    """Return the dictionary of an Arrow column; {} if Parquet keeps it, as it does for text and bytes."""
+    """Return the dictionary of an Arrow column to store beside it; {} if Parquet stores it, as for text and bytes."""
     arrow, _ = libraries()
     if not arrow.types.is_dictionary(column.type):
         return {}
@@ -24,7 +24,7 @@ def dictionary_of(column: Any) -> Spec:
 
 
 def as_type(column: Any, wanted: Any, spec: Spec) -> Any:
-    """Return a column from a Parquet file with its original type and dictionary."""
+    """Return *column*, read from a Parquet file, with its original type *wanted* and the dictionary in *spec*."""
     arrow, _ = libraries()
     if column.type.equals(wanted, check_metadata=True):
         return column
@@ -56,7 +56,7 @@ def from_base64(arrow: Any, text: str) -> Any:
 
 
 def one_array(column: Any) -> Any:
-    """Return a chunked array as a single array."""
+    """Return *column*, an Arrow array that may consist of chunks, as a single array."""
     arrow, _ = libraries()
     if not isinstance(column, arrow.ChunkedArray):
         return column

@@ -23,12 +23,15 @@ from gitmodel.formats.encoding.object_columns import decode_objects, encode_obje
 
 
 def numpy_dtype(dtype: Any) -> Any:
-    """Return the NumPy dtype in a pandas array, or any other dtype unchanged."""
+    """Return the NumPy dtype for *dtype*, if pandas wraps a NumPy array with it, or any other dtype unchanged."""
     return dtype.numpy_dtype if type(dtype).__name__ in ("NumpyEADtype", "PandasDtype") else dtype
 
 
 def encode_column(part: Any, where: str) -> tuple[Any, Spec]:
-    """Return a column, Index or pandas array as an Arrow array, and how to decode it. Raises UsageError."""
+    """Return a column, Index or pandas array as an Arrow array, and the `Spec` by which `decode_column` decodes it.
+
+    Raises UsageError, which names the column *where*, for a dtype that gitmodel cannot save.
+    """
     arrow, pandas = libraries()
     numpy = library("numpy", install="gitmodel[parquet]")
     array = pandas.Series(part, dtype=part.dtype, copy=False).array
@@ -68,7 +71,8 @@ _MASKED = {f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
 def _encode_masked(arrow: Any, array: Any) -> tuple[Any, Spec]:
     """Return a nullable pandas array of numbers or truth values as an Arrow array."""
     dtype = array.dtype
-    if dtype.name.startswith("Float"):  # in a nullable column, a NaN stays different from a missing value
+    # a nullable column can have both NaN and missing values, which must stay different
+    if dtype.name.startswith("Float"):
         numbers = array.to_numpy(dtype=dtype.numpy_dtype, na_value=0)
         return arrow.array(numbers, mask=array.isna(), from_pandas=False), {"masked": dtype.name}
     return arrow.array(array), {"masked": dtype.name}
@@ -90,7 +94,7 @@ def _encode_sparse(array: Any, where: str) -> tuple[Any, Spec]:
 
 
 def _encode_zoned(array: Any, where: str) -> tuple[Any, Spec]:
-    """Return times with a time zone as an Arrow array of times in UTC. Raises UsageError for an unknown zone."""
+    """Return times with a time zone as an Arrow array of times in UTC. Raises UsageError for an unknown time zone."""
     arrow, _ = libraries()
     numpy = library("numpy", install="gitmodel[parquet]")
     dtype = array.dtype
@@ -122,7 +126,7 @@ def _encode_arrow(array: Any, where: str) -> tuple[Any, Spec]:
     return found, {"arrow": in_base64(arrow, arrow.nulls(0, found.type)), **dictionary_of(found)}
 
 
-# By the name of the dtype's class: pandas is not imported before a table is saved.
+# The function for each class of dtypes. The keys are names, because importing this module must not import pandas.
 _ENCODERS = {
     "IntervalDtype": _encode_intervals,
     "SparseDtype": _encode_sparse,
@@ -148,7 +152,7 @@ def _encode_categories(array: Any, where: str) -> tuple[Any, Spec]:
 
 
 def encode_labels(index: Any) -> Spec:
-    """Return labels of columns, or categories, as JSON: an Arrow array in base64."""
+    """Return *index*, the labels of columns or the categories of a column, as a `Spec`: an Arrow array in base64."""
     arrow, pandas = libraries()
     if isinstance(index, pandas.MultiIndex):
         told = [encode_labels(level.rename(name)) for level, name in zip(index.levels, index.names, strict=True)]
@@ -179,7 +183,7 @@ def about_index(index: Any) -> Spec:
 
 
 def decode_column(column: Any, spec: Spec) -> Any:
-    """Return the pandas or NumPy array of an Arrow column from `encode_column`."""
+    """Return the pandas or NumPy array that `encode_column` encoded as *column* and *spec*."""
     arrow, pandas = libraries()
     if "categorical" in spec:
         return _decode_categories(column, spec)
@@ -245,7 +249,7 @@ def _decode_masked(column: Any, name: str) -> Any:
 
 
 def _decode_text(pandas: Any, column: Any, *, storage: str, na: str) -> Any:
-    """Return a text column. pandas 2 lacks the text type of pandas 3; there the result has Python objects."""
+    """Return a text column. pandas 2 lacks the text type of pandas 3: the result then has Python objects."""
     arrow, _ = libraries()
     numpy = library("numpy", install="gitmodel[parquet]")
     if na == "NA":
@@ -279,6 +283,7 @@ def index_of(pandas: Any, array: Any, told: Spec) -> Any:
     if "freq" in told:
         try:
             found.freq = told["freq"]
-        except ValueError:  # pandas 2.2 renamed frequencies, such as "M" to "ME"
+        # the pandas that wrote the file can know other names: pandas 2.2 renamed frequencies, such as "M" to "ME"
+        except ValueError:
             warnings.warn(f"this version of pandas does not know the frequency {told['freq']!a}", stacklevel=2)
     return found

@@ -26,7 +26,7 @@ def is_table(value: Any) -> bool:
 
 
 def is_table_type(kind: type) -> bool:
-    """Return True if values of *kind* are tables as `is_table` says."""
+    """Return True if `is_table` returns True for values of the type *kind*."""
     bases = [base for base in kind.__mro__ if base.__module__.split(".")[0] == "pandas"]
     if not bases or bases[0] is not kind:
         return False
@@ -35,7 +35,10 @@ def is_table_type(kind: type) -> bool:
 
 
 def to_arrow(value: Any) -> Any:
-    """Return a DataFrame, Series, Index or pandas array as an Arrow table. Raises UsageError that names the column."""
+    """Return a DataFrame, Series, Index or pandas array as an Arrow table.
+
+    Raises UsageError, which names the column, if a column cannot be saved.
+    """
     arrow, pandas = libraries()
     told: Spec = {"gitmodel": 1, "type": _type_of(pandas, value)}
     names: dict[str, None] = {}
@@ -49,7 +52,7 @@ def to_arrow(value: Any) -> Any:
 
     if told["type"] in ("DataFrame", "Series") and value.attrs:
         misfit = values.CELLS.misfit(value.attrs, "attrs")
-        if misfit:  # checked first, because accessing a column makes a deep copy of attrs
+        if misfit:  # checked before the columns, because accessing a column makes a deep copy of attrs
             raise refused(misfit, "take it out of attrs")
         told["attrs"] = values.encode(value.attrs)
     if told["type"] == "DataFrame":
@@ -75,7 +78,10 @@ def to_arrow(value: Any) -> Any:
 
 
 def from_arrow(table: Any, *, start: int = 0) -> Any:
-    """Return the pandas value of an Arrow table from `to_arrow`. For a part of a table, *start* is its first row."""
+    """Return the pandas value of an Arrow table from `to_arrow`.
+
+    If *table* is a part of that table, *start* is the number of its first row.
+    """
     _, pandas = libraries()
     told = json.loads(table.schema.metadata[KEY])
     if told["gitmodel"] != 1:
@@ -93,7 +99,8 @@ def from_arrow(table: Any, *, start: int = 0) -> Any:
         name = values.decode(told["name"])
         found = pandas.Series(columns[0], dtype=columns[0].dtype, index=index, name=name, copy=False)
     else:
-        # With dtype: otherwise pandas converts a column of Python objects to text if all objects are text.
+        # The dtype is given because pandas otherwise converts a column of Python objects to its text type if all
+        # objects are text.
         series = [pandas.Series(column, dtype=column.dtype, index=index, copy=False) for column in columns]
         found = pandas.DataFrame(dict(enumerate(series)), index=index, copy=False)
         found.columns = decode_labels(pandas, told["labels"])
@@ -114,7 +121,7 @@ def _type_of(pandas: Any, value: Any) -> str:
 
 
 def _fresh(wanted: str, taken: dict[str, None]) -> str:
-    """Return *wanted*, with a number if an earlier column has this name."""
+    """Return the name *wanted*, with a number added if it is in *taken*, the names of earlier columns."""
     name, count = wanted.encode(errors="replace").decode(), 1
     while name in taken:
         count += 1

@@ -26,9 +26,9 @@ _TYPES = ("ndarray", "matrix", "recarray", "chararray")
 
 
 class Cells(NamedTuple):
-    """The functions for Python objects in cells of an array: check, write as JSON, read.
+    """The functions for Python objects in the cells of an array: they check an object, write it as JSON, and read it.
 
-    *misfit* returns place and type of the first object that cannot be written, or "".
+    *misfit* returns the place and type of the first inner object that cannot be written, or "".
     """
 
     misfit: Callable[[Any, str], str]
@@ -47,30 +47,30 @@ def is_scalar(value: Any) -> bool:
 
 
 def is_array_type(kind: type) -> bool:
-    """Return True if values of *kind* are arrays as `is_array` says."""
+    """Return True if `is_array` returns True for values of the type *kind*."""
     return _name_in_numpy(kind) in (*_TYPES, "MaskedArray")
 
 
 def is_scalar_type(kind: type) -> bool:
-    """Return True if values of *kind* are scalars as `is_scalar` says."""
+    """Return True if `is_scalar` returns True for values of the type *kind*."""
     bases = [f"{base.__module__}.{base.__name__}" for base in kind.__mro__]
     return "numpy.generic" in bases and bases[0].split(".")[0] in ("numpy", "ml_dtypes")
 
 
 def is_dict_of_arrays(value: Any) -> bool:
-    """Return True if *value* is a non-empty dict of arrays by name."""
+    """Return True if *value* is a dict that is not empty, with text as keys and arrays as values."""
     return type(value) is dict and bool(value) and all(type(key) is str and is_array(value[key]) for key in value)
 
 
 def misfit(value: Any, cells: Cells) -> str:
-    """Return place and type of the first Python object in the array *value* that files do not support, or ""."""
+    """Return the place and type of the first Python object in the array *value* that files cannot contain, or ""."""
     if value.dtype.kind != "O":
         return f"value has the dtype {value.dtype}" if value.dtype.hasobject and value.dtype.kind != "T" else ""
     return cells.misfit(value.tolist() if value.ndim else value[()], "value")
 
 
 def write(value: Any, file: IO[bytes], cells: Cells) -> None:
-    """Write an array, a scalar, or a dict of them to a file."""
+    """Write *value*, an array, a scalar, or a dict of arrays, to *file*. *cells* writes Python objects."""
     numpy = library("numpy", install="gitmodel[numpy]")
     for array in value.values() if isinstance(value, dict) else [value]:
         _check_fields(array.dtype)
@@ -93,7 +93,10 @@ def write(value: Any, file: IO[bytes], cells: Cells) -> None:
 
 
 def read(file: IO[bytes], cells: Cells, *, mapped: Path | None = None) -> Any:
-    """Return the value of a file from `write` or NumPy. With *mapped*, the path, arrays are mapped into memory."""
+    """Return the value in *file*, which `write` or NumPy wrote.
+
+    If *mapped*, its path, is given, maps arrays into memory.
+    """
     numpy = library("numpy", install="gitmodel[numpy]")
     magic = file.read(6)
     file.seek(0)
@@ -124,7 +127,7 @@ def read(file: IO[bytes], cells: Cells, *, mapped: Path | None = None) -> Any:
 
 
 def _name_in_numpy(kind: type) -> str:
-    """Return the name of a type of NumPy's arrays and scalars; "" for other types."""
+    """Return the name of *kind* if it is a type of arrays or scalars of NumPy, else ""."""
     return kind.__name__ if kind.__module__.split(".")[0] == "numpy" and hasattr(kind, "dtype") else ""
 
 
@@ -154,14 +157,14 @@ def clear_padding(numpy: Any, array: Any) -> None:
     size = array.dtype.itemsize
     fields = without_padding(numpy, numpy.frombuffer(b"\xff" * size, array.dtype)).view("u1")
     padding = (fields == 0).nonzero()[0]
-    for start in range(0, len(array), 1 << 12):  # in parts that fit into the processor's cache
+    for start in range(0, len(array), 1 << 12):  # the steps are parts of the array that fit into the processor's cache
         part = array[start : start + (1 << 12)].view("u1").reshape(-1, size)
         for column in padding:
             part[:, column] = 0
 
 
 def _check_fields(dtype: Any) -> None:
-    """Raise UsageError that names a field that a file cannot represent."""
+    """Raise UsageError if *dtype* has a field that a file cannot represent. The error names the field."""
     if not dtype.names:
         return
     end = 0
@@ -179,7 +182,10 @@ def _check_fields(dtype: Any) -> None:
 
 
 def _described(dtype: Any) -> list[Any]:
-    """Return the description of the fields of *dtype*, including nested ones. Padding has the name ""."""
+    """Return the description of the fields of *dtype*, including nested ones.
+
+    Padding is described as a field with the name "".
+    """
     found = list(dtype.descr)
     for name in dtype.names:
         inner = dtype[name].base
@@ -188,13 +194,13 @@ def _described(dtype: Any) -> list[Any]:
 
 
 def _write_array(numpy: Any, archive: zipfile.ZipFile, name: str, array: Any) -> None:
-    # numpy.savez writes the time of day, so equal arrays would give different artifacts
+    # not numpy.savez, which writes the time of day, so that equal arrays would give different artifacts
     with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
         numpy.lib.format.write_array(member, without_padding(numpy, array), allow_pickle=False)
 
 
 def _map(numpy: Any, file: IO[bytes], path: Path) -> Any:
-    """Return the array at the position of *file*, mapped into memory from *path*."""
+    """Return the array that begins at the current position of *file*, mapped into memory from its path *path*."""
     start = file.tell()
     version = numpy.lib.format.read_magic(file)
     if version in ((1, 0), (2, 0)):
@@ -208,9 +214,10 @@ def _map(numpy: Any, file: IO[bytes], path: Path) -> Any:
 
 
 def _read_header(numpy: Any, file: IO[bytes], version: tuple[int, int]) -> tuple[tuple[int, ...], bool, Any]:
-    """Return shape, order and dtype of the array at the position of *file*, which is after the version.
+    """Return shape, True for Fortran order, and dtype of an array.
 
-    Version 3.0 differs from 2.0 only in the encoding of the names of fields, which are then wrong in the result.
+    *file* is positioned after the version of the header. Version 3.0 differs from 2.0 only in the encoding of the names
+    of fields, so for version 3.0 the names of fields in the result may be wrong.
     """
     formats = numpy.lib.format
     read = formats.read_array_header_1_0 if version == (1, 0) else formats.read_array_header_2_0
@@ -219,7 +226,10 @@ def _read_header(numpy: Any, file: IO[bytes], version: tuple[int, int]) -> tuple
 
 
 def _check_claim(numpy: Any, file: IO[bytes], size: int) -> None:
-    """Raise ValueError if the array in *file*, of *size* bytes, is longer than the file: NumPy allocates it first."""
+    """Raise ValueError if the header in *file* claims an array that is longer than the file, which has *size* bytes.
+
+    NumPy would allocate memory for all of it.
+    """
     shape, _, dtype = _read_header(numpy, file, numpy.lib.format.read_magic(file))
     needed, there = math.prod(shape) * dtype.itemsize, size - file.tell()
     if needed > there and not dtype.hasobject:
@@ -229,7 +239,7 @@ def _check_claim(numpy: Any, file: IO[bytes], size: int) -> None:
 
 
 class _Members:
-    """Reads and writes the members of an archive that contain arrays, and the descriptions of these arrays."""
+    """Reads and writes the members of a `.npz` archive that contain arrays, and the descriptions of these arrays."""
 
     def __init__(self, numpy: Any, archive: zipfile.ZipFile, cells: Cells, mapped: Path | None = None) -> None:
         self._numpy = numpy
@@ -252,13 +262,13 @@ class _Members:
             return self._numpy.lib.format.read_array(member, allow_pickle=False)
 
     def _most_bytes(self, info: zipfile.ZipInfo) -> int:
-        """Return an upper bound of the length of a member in bytes, even if the archive claims a greater length."""
+        """Return the greatest length in bytes that the content of a member can have, whatever the archive claims."""
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             return info.file_size
         return min(info.file_size, min(info.compress_size, self._archive.start_dir) * _MOST_DEFLATED)
 
     def write(self, value: Any) -> dict[str, Any]:
-        """Write *value* to new members and return its description."""
+        """Write *value* to new members of the archive, and return its description for `read`."""
         if _name_in_numpy(type(value)) == "MaskedArray":
             parts = {"masked": value.data, "mask": self._numpy.ma.getmaskarray(value), "fill": value.fill_value}
             node: dict[str, Any] = {name: self.write(part) for name, part in parts.items()}
@@ -298,7 +308,7 @@ class _Members:
         return {**node, "array": name}
 
     def read(self, node: dict[str, Any]) -> Any:
-        """Return the value that *node* describes."""
+        """Return the value that *node*, a description from `write`, describes."""
         numpy = self._numpy
         if "masked" in node:
             mask = numpy.ma.nomask if node["no_mask"] else self.read(node["mask"])

@@ -12,7 +12,10 @@ from gitmodel.formats.encoding.arrow_arrays import Spec, copying, one_array, ref
 
 
 def encode_objects(arrow: Any, cells: Any, where: str) -> tuple[Any, Spec]:
-    """Return Python objects as an Arrow array: of their type if all have the same plain type, else of JSON text."""
+    """Return *cells*, the Python objects of a column, as an Arrow array, and the `Spec` for `decode_objects`.
+
+    If all objects have the same plain type, the array has that type; otherwise it has JSON text.
+    """
     kinds = set(map(type, cells))
     kind = next(iter(kinds - {type(None)}), type(None)) if len(kinds - {type(None)}) <= 1 else object
     native = {str: arrow.large_string(), bool: arrow.bool_(), int: arrow.int64(), bytes: arrow.large_binary()}
@@ -21,7 +24,9 @@ def encode_objects(arrow: Any, cells: Any, where: str) -> tuple[Any, Spec]:
         try:
             return arrow.array(cells, native[kind], from_pandas=False), {"objects": kind.__name__}
         except (arrow.ArrowInvalid, OverflowError, UnicodeEncodeError, TypeError):
-            pass  # write JSON text for integers of more than 64 bits, and invalid Unicode
+            # the cells become JSON text below: Arrow cannot represent invalid Unicode, and integers of more than 64
+            # bits
+            pass
     if kind is type(None):
         return arrow.nulls(len(cells)), {"objects": "None"}
     uniform = None
@@ -41,7 +46,7 @@ def encode_objects(arrow: Any, cells: Any, where: str) -> tuple[Any, Spec]:
 
 
 def _encode_sequences(arrow: Any, cells: Any, kind: str) -> tuple[Any, Spec] | None:
-    """Return lists or tuples as a list column if all items have the same plain type."""
+    """Return *cells*, all lists or all tuples, as a list column; None if the types of items differ or are not plain."""
     numpy = library("numpy", install="gitmodel[parquet]")
     items = list(chain.from_iterable(cell for cell in cells if cell is not None))
     flat = numpy.empty(len(items), dtype=object)
@@ -54,7 +59,7 @@ def _encode_sequences(arrow: Any, cells: Any, kind: str) -> tuple[Any, Spec] | N
 
 
 def _in_lists(arrow: Any, cells: Any, flat: Any) -> Any:
-    """Return a list column with the lengths of *cells* and the items *flat*."""
+    """Return a list column. Its lists have the lengths of *cells*, and *flat* has the items of all lists."""
     numpy = library("numpy", install="gitmodel[parquet]")
     offsets = numpy.cumsum([0, *(0 if cell is None else len(cell) for cell in cells)])
     missing = numpy.array([*(cell is None for cell in cells), False])
@@ -74,7 +79,7 @@ def _encode_vectors(arrow: Any, cells: Any) -> tuple[Any, Spec] | None:
 
 
 def decode_objects(column: Any, spec: Spec) -> Any:
-    """Return the NumPy array of Python objects of an Arrow column from `encode_objects`."""
+    """Return the NumPy array of Python objects that `encode_objects` encoded as *column* and *spec*."""
     numpy = library("numpy", install="gitmodel[parquet]")
     if spec.get("objects") in ("str", "bytes"):
         found = column.to_numpy(**copying(column))

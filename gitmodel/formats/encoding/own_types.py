@@ -1,6 +1,6 @@
-"""Writing enums, dataclasses and pydantic models as plain data.
+"""Writes enums, dataclasses and pydantic models as plain data, and creates them again.
 
-Only classes that are trusted by name are built again.
+A value is created again only if the name of its class is trusted.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from gitmodel.formats.catalogue.format import is_subclass_of, type_name
 
 
 def tag_of(value: Any) -> str:
-    """Return the key for *value* in JSON: `$enum`, `$dataclass` or `$pydantic`; "" for any other value."""
+    """Return the key under which *value* is in JSON: `$enum`, `$dataclass` or `$pydantic`; "" for any other value."""
     return tag_of_type(type(value))
 
 
 def tag_of_type(kind: type) -> str:
-    """Return the key for values of *kind*, as `tag_of` does."""
+    """Return the result of `tag_of` for values of the type *kind*."""
     if issubclass(kind, Enum):
         return "$enum"
     if is_dataclass(kind):
@@ -29,7 +29,7 @@ def tag_of_type(kind: type) -> str:
 
 
 def state_of(value: Any) -> Any:
-    """Return the plain data of a value for which `tag_of` returns a key."""
+    """Return the plain data of *value*, an enum, dataclass or pydantic model, from which `build` creates it again."""
     tag = tag_of(value)
     if tag == "$enum":
         return value.value
@@ -39,7 +39,10 @@ def state_of(value: Any) -> Any:
 
 
 def misfit(value: Any) -> str:
-    """Return the reason why *value*, which has a key of `tag_of`, cannot be built again; "" if it can be built."""
+    """Return the reason why `build` could not create *value*, an enum, dataclass or pydantic model, again.
+
+    Returns "" if it could.
+    """
     name = type_name(value)
     if "<locals>" in name:
         return f"a {name}, which is defined inside a function"
@@ -53,12 +56,15 @@ def misfit(value: Any) -> str:
 
 
 def build(tag: str, name: str, state: Any) -> Any:
-    """Return the value of the class *name* with *state*. Raises Refused for a class that is not trusted."""
+    """Return a value of the class *name* with the plain data *state*.
+
+    Raises Refused for a class that is not trusted.
+    """
     return _BUILDERS[tag](trust.require(name), state)
 
 
 def names(written: Any) -> list[str]:
-    """Return the names of the classes in values that were written as JSON."""
+    """Return the full names of the classes in *written*, the JSON of values."""
     if isinstance(written, list):
         return [name for item in written for name in names(item)]
     if not isinstance(written, dict):

@@ -17,17 +17,20 @@ from gitmodel.formats.encoding.columns import (
 
 
 def encode_index(pandas: Any, index: Any, add: Any) -> Spec:
-    """Return the description of a row index: the ends of a range, or a column for each level."""
+    """Return the `Spec` of the row index *index*: the ends of a range, or a column, added by *add*, for each level."""
     if isinstance(index, pandas.MultiIndex):
         levels = []
-        nameless = index.set_names([None] * index.nlevels)  # pandas would take a numeric name for a position
+        # without names, because pandas would take a number as a name for the position of a level
+        nameless = index.set_names([None] * index.nlevels)
         for place, name in enumerate(index.names):
             level = nameless.get_level_values(place).rename(name)
             wanted = f"__index_level_{place}__" if name is None else str(name)
             where = f"level {place} of the index"
             if level.dtype == index.levels[place].dtype:
                 levels.append({"spec": add(wanted, level, where), **about_index(level)})
-            else:  # integers with missing values: as a column, they would become floats
+            # for integers with missing values, which would become floats in a column: store the distinct values and
+            # codes
+            else:
                 codes = add(wanted, index.codes[place], where)
                 levels.append({"spec": codes, "level": encode_labels(index.levels[place]), **about_index(level)})
         return {"levels": levels}

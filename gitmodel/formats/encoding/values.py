@@ -40,9 +40,10 @@ def is_plain_json(value: Any) -> bool:
 
 
 def misfit(value: Any, where: str = "value", *, classes: bool = True) -> str:
-    """Return place and type of the first part of *value* that `encode` cannot write; "" if there is none.
+    """Return place and type of the first part of *value* that `encode` cannot write.
 
-    Without *classes*, values of the user's own classes do not fit.
+    Returns "" if `encode` can write all of *value*. If *classes* is False, enums, dataclasses and pydantic models count
+    as values that cannot be written.
     """
     try:
         return _misfit(value, where, classes)
@@ -101,7 +102,7 @@ def _is_leaf(value: Any) -> bool:
 
 
 def encode(value: Any) -> Any:
-    """Convert *value* for `json.dumps`, so that `decode` returns an equal value. Raises UsageError for other values."""
+    """Convert *value* for `json.dumps`, so that `decode` returns an equal value. Raises UsageError if it cannot."""
     kind = type(value)
     if value is None or kind in (bool, int, str):
         return value
@@ -116,7 +117,7 @@ def encode(value: Any) -> Any:
     if kind is tuple:
         return {"$tuple": [encode(item) for item in value]}
     if kind in (set, frozenset):
-        # sorted by the written text, so that equal sets give equal files
+        # sorted by the encoded items, because the order of a set is random and equal sets must give equal files
         return {f"${kind.__name__}": sorted((encode(item) for item in value), key=repr)}
     if kind in _ENCODERS:
         name, write = _ENCODERS[kind]
@@ -160,7 +161,7 @@ def _decode_special(name: str, held: Any) -> Any:
 
 
 def _zone_of(zone: datetime.tzinfo) -> dict[str, Any] | None:
-    """Return the time zone as JSON; None for an unknown kind."""
+    """Return the time zone *zone* as a JSON object; None for a class of time zones that gitmodel does not know."""
     if type(zone) is datetime.timezone:
         offset = zone.utcoffset(None)
         name = zone.tzname(None)
@@ -175,7 +176,10 @@ def _zone_of(zone: datetime.tzinfo) -> dict[str, Any] | None:
 
 
 def encode_zone(zone: datetime.tzinfo | None) -> dict[str, Any] | None:
-    """Return the time zone *zone* as JSON. Raises UsageError for an unknown kind."""
+    """Return the time zone *zone* as JSON. Returns None for None.
+
+    Raises UsageError for a class of time zones that is not known.
+    """
     told = _zone_of(zone) if zone is not None else None
     if zone is not None and told is None:
         raise UsageError(f"gitmodel cannot save the time zone {zone!r}", hint="use zoneinfo.ZoneInfo or a fixed offset")
@@ -224,7 +228,7 @@ _ENCODERS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     range: ("$range", lambda value: [value.start, value.stop, value.step]),
     slice: ("$slice", lambda value: encode([value.start, value.stop, value.step])),
     Decimal: ("$decimal", str),
-    # two numbers and no text, because Fraction("1e999999999") in a malicious file would fill the memory
+    # written as two numbers, not as text: reading Fraction("1e999999999") from a malicious file would fill the memory
     Fraction: ("$fraction", lambda value: [value.numerator, value.denominator]),
     uuid.UUID: ("$uuid", str),
     datetime.date: ("$date", datetime.date.isoformat),
@@ -240,7 +244,7 @@ def _pandas() -> Any:
 
 
 def _count(value: Any) -> list[Any]:
-    """Return a pandas time as a number and its unit."""
+    """Return *value*, a timestamp or duration of pandas, as a number and its unit."""
     return [int(value.asm8.view("i8")), value.unit]
 
 
@@ -298,5 +302,5 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$uuid": uuid.UUID,
 }
 
-# cells of tables and arrays cannot hold values of the user's own classes
+# the functions for cells of tables and arrays, in which enums, dataclasses and pydantic models are not supported
 CELLS = Cells(partial(misfit, classes=False), encode, decode)

@@ -27,12 +27,12 @@ def _save_numpy(value: Any, path: Path) -> None:
     library("numpy", install="gitmodel[numpy]")
     if not (is_array(value) or is_scalar(value) or _is_dict_of_arrays(value)):
         raise _unfit(value, "numpy", "an array or a dict of arrays by name")
-    with open(path, "wb") as file:  # a file, because NumPy adds an extension to a path
+    with open(path, "wb") as file:  # an open file, because NumPy would add an extension to a path
         numpy_files.write(value, file, CELLS)
 
 
 def map_numpy(path: Path) -> Any:
-    """Return the value of a new numpy file with its arrays mapped into memory."""
+    """Return the value in the file *path*, which gitmodel just wrote, with its arrays mapped into memory."""
     with open(path, "rb") as file:
         return numpy_files.read(file, CELLS, mapped=path)
 

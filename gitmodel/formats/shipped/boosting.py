@@ -1,7 +1,7 @@
-"""The formats xgboost and lightgbm: boosters and estimators, in the own formats of these libraries.
+"""The formats xgboost and lightgbm: boosters and estimators, in the file formats of these libraries.
 
-The file also has the class and the attributes of an estimator, in a place that the library ignores. So the library, in
-any language, can load the file as a booster.
+For an estimator, the file also has its class and attributes, in a place that the library ignores. So programs in other
+languages can load the file as a booster.
 """
 
 from __future__ import annotations
@@ -72,7 +72,10 @@ def _save_lightgbm(value: Any, path: Path) -> None:
 
 
 def _described(package: str, estimator: Any) -> dict[str, Any]:
-    """Return the class and the attributes of a fitted *estimator* as JSON. Raises UsageError that names the problem."""
+    """Return the class and the attributes of a fitted *estimator* as JSON.
+
+    Raises UsageError if they cannot be saved.
+    """
     name = type(estimator).__qualname__
     if name not in _ESTIMATORS[package] or type(estimator).__module__ != f"{package}.sklearn":
         raise UsageError(
@@ -91,7 +94,7 @@ def _described(package: str, estimator: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return *value* with plain dicts instead of the mappings in training logs."""
+    """Return *value* with plain dicts instead of other mappings, which training logs of the libraries contain."""
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
@@ -119,7 +122,7 @@ def _booster_text(value: Any) -> Any:
     booster = getattr(value, "_Booster", value)
     if hasattr(booster, "save_raw"):
         return booster.save_raw("ubj")
-    # a loaded booster keeps no parameters of the training
+    # without the parameters of the training, which a loaded booster does not have
     return booster.model_to_string(num_iteration=-1).partition("\nparameters:")[0]
 
 

@@ -1,4 +1,4 @@
-"""The format skops: trained scikit-learn models, which are loaded from trusted types without running code.
+"""The format skops: trained scikit-learn models, loaded from trusted types without running code from the file.
 
 skops is described at https://skops.readthedocs.io/en/stable/persistence.html.
 """
@@ -23,7 +23,7 @@ from gitmodel.formats.shipped.forest_files import SCHEMA
 
 
 def _load_skops(path: Path, trusted: bool) -> Any:
-    """Verify the checksums of the file *path*, and load it."""
+    """Verify the checksums in the archive *path*, and load the model in it."""
     _skops()
     content = io.BytesIO(path.read_bytes())
     with zipfile.ZipFile(content) as archive:
@@ -33,9 +33,9 @@ def _load_skops(path: Path, trusted: bool) -> Any:
 
 
 def _load_content(content: io.BytesIO, path: Path, trusted: bool) -> Any:
-    """Build the model from trusted types; with *trusted*, from all types that the file names.
+    """Create the model in *content*. Allows only trusted types or, if *trusted* is True, all types that the file names.
 
-    Raises Refused for other types, Invalid for a tree whose indices lead out of its arrays.
+    Raises Refused if a type is not allowed, Invalid if a tree has indices outside of its arrays.
     """
     skops = _skops()
     light = forest_files.light_file(content)
@@ -45,7 +45,7 @@ def _load_content(content: io.BytesIO, path: Path, trusted: bool) -> Any:
     unknown = [] if trusted else sorted(set(needed) - set(trust.trusted(needed)))
     if unknown:
         raise trust.refused(unknown)
-    # skops requires a list of trusted types (CVE-2024-37065), and compares it with the whole file
+    # gets all names in the file, which were checked above: skops refuses a file with a type outside of this list
     model = skops.load(light.content, trusted=named)
     if not forest_files.fill(model, light):
         model = skops.load(content, trusted=named)
@@ -59,9 +59,10 @@ def _skops() -> Any:
 
 
 def _restored_boosters(file: io.BytesIO, named: Iterable[str]) -> set[str]:
-    """Return the boosters in *named* that *file* uses only as classes of objects that are restored from their state.
+    """Return those booster classes in *named* that *file* uses only as the class of an object with a stored state.
 
-    The file uses these names neither as values nor for classes that skops calls.
+    Loading gives such an object its state and does not call the class. Names that the file uses in another way, as a
+    value or as a class to call, are not in the result.
     """
     found = boosting.NAMES.intersection(named)
     if found:
@@ -72,7 +73,7 @@ def _restored_boosters(file: io.BytesIO, named: Iterable[str]) -> set[str]:
 def _without_arrays(file: io.BytesIO, *, restored: Collection[str] = ()) -> bytes:
     """Return the skops *file* with empty arrays, because skops would read all arrays to find the types.
 
-    Replaces the classes *restored* where skops restores objects from their state.
+    Where an object with a stored state has a class in *restored*, the result has the class `object` instead.
     """
     content = io.BytesIO()
     with zipfile.ZipFile(file) as old, zipfile.ZipFile(content, "w") as new:
@@ -104,7 +105,8 @@ def _save_skops(value: Any, path: Path) -> None:
     files: dict[str, str] = {}
     _renumber(schema, count(1).__next__, {}, files)
     with zipfile.ZipFile(path, "w") as archive:
-        # ZipInfo has a constant time. Not compressed, because the output of compressors differs.
+        # With ZipInfo, the time in the archive is constant. Nothing is compressed, because versions of zlib compress
+        # differently.
         archive.writestr(zipfile.ZipInfo(SCHEMA), json.dumps(schema, separators=(",", ":")).encode())
         for name in sorted(held, key=lambda name: files.get(name, name)):
             content = held[name]
@@ -115,7 +117,10 @@ def _save_skops(value: Any, path: Path) -> None:
 
 
 def _dumped(value: Any) -> tuple[Any, dict[str, Any]]:
-    """Return the schema of *value*, and its other files by name. For decision trees, these are arrays."""
+    """Return the schema of *value*, and its other files by name.
+
+    The files of decision trees are arrays, and all others bytes.
+    """
     for model, trees in (forest_files.light_copy(value), (value, [])):
         dumped = io.BytesIO()
         _skops().dump(model, dumped)
@@ -144,14 +149,14 @@ def _clear_padding(content: memoryview) -> None:
 
 
 def _renumber(node: Any, fresh: Callable[[], int], ids: dict[int, int], files: dict[str, str]) -> None:
-    """Replace the ids of all objects and the names of all files in a schema by *fresh* numbers."""
+    """Replace the ids of objects and the names of files in the schema *node* by numbers that *fresh* returns."""
     if isinstance(node, list):
         for item in node:
             _renumber(item, fresh, ids, files)
     if not isinstance(node, dict):
         return
     if isinstance(node.get("__id__"), int):
-        # two equal constants may or may not be the same object
+        # each constant gets its own number, because Python may or may not use one object for equal constants
         constant = node.get("__loader__") == "JsonNode"
         node["__id__"] = fresh() if constant else ids.setdefault(node["__id__"], fresh())
     if isinstance(node.get("file"), str) and "__loader__" in node:

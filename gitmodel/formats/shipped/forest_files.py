@@ -21,13 +21,13 @@ from gitmodel.formats.shipped import tree_arrays
 
 SCHEMA = "schema.json"
 _STATE = {"max_depth": "JsonNode", "node_count": "JsonNode", "nodes": "NdArrayNode", "values": "NdArrayNode"}
-_ROWS = 1 << 12  # parts fit into the cache of the processor
+_ROWS = 1 << 12  # the number of rows that are written at a time: they fit into the cache of the processor
 
 
 class LightFile(NamedTuple):
-    """A skops file of a light model, and the number of features and the state of each of its *trees*.
+    """A skops file of a light model, and what was taken out of it: the number of features and the state of each tree.
 
-    *objects* is the number of different trees, because the same tree can occur several times.
+    *objects* is the number of different trees: *trees* can have the same tree several times.
     """
 
     content: io.BytesIO
@@ -36,7 +36,7 @@ class LightFile(NamedTuple):
 
 
 def light_copy(model: Any) -> tuple[Any, list[Any]]:
-    """Return a copy of *model* with light trees, and the original trees by number.
+    """Return a copy of *model* with light trees, and the original trees in the order of their numbers.
 
     The copy shares arrays with *model*.
     """
@@ -50,12 +50,12 @@ def light_copy(model: Any) -> tuple[Any, list[Any]]:
             copies[id(part)] = part
     try:
         return (copy.deepcopy(model, copies), trees) if trees else (model, [])
-    except Exception:  # the state of an object can be computed by its class
+    except Exception:  # copying an object can run code of its class, which may raise any error
         return model, []
 
 
 def add_trees(schema: Any, trees: Sequence[Any]) -> dict[str, Any] | None:
-    """Write *trees* into the *schema* of their light copy, and return their arrays by file.
+    """Write *trees* into *schema*, the schema of the light copy, and return the arrays of the trees by file name.
 
     Returns None if a tree has no place in the schema.
     """
@@ -75,7 +75,7 @@ def add_trees(schema: Any, trees: Sequence[Any]) -> dict[str, Any] | None:
 
 
 def write_array(archive: zipfile.ZipFile, name: str, array: Any) -> None:
-    """Write *array*, which is contiguous, to the new file *name* as NumPy does, with zeros as padding."""
+    """Write the contiguous *array* to a new file *name* in *archive*, in NumPy's format and with zeros as padding."""
     numpy = library("numpy", install="gitmodel[skops]")
     head = io.BytesIO()
     numpy.lib.format.write_array_header_1_0(head, numpy.lib.format.header_data_from_array_1_0(array))
@@ -95,7 +95,7 @@ def write_array(archive: zipfile.ZipFile, name: str, array: Any) -> None:
 def light_file(content: io.BytesIO) -> LightFile:
     """Return the light file of the skops file *content*.
 
-    The light file has all data if there are no trees, or compressed arrays.
+    If there are no trees, or if their arrays are compressed, returns *content* without a change and no trees.
     """
     with zipfile.ZipFile(content) as archive:
         schema = json.loads(archive.read(SCHEMA))
@@ -112,7 +112,7 @@ def light_file(content: io.BytesIO) -> LightFile:
             trees.append((int(arguments[0]["content"]), found))
             objects.add(node.get("__id__", -len(trees)))
             arrays |= set(files)
-            # Without an id: skops uses the first node with an id for all nodes that have the same id.
+            # The id is removed because skops would load the first node with an id for all nodes that have this id.
             arguments[0] = {**arguments[0], "__id__": None, "content": str(-len(trees))}
             keys = {**node["content"]["key_types"], "__id__": None, "content": []}
             node["content"] = {**node["content"], "__id__": None, "key_types": keys, "content": {}}
@@ -126,10 +126,14 @@ def light_file(content: io.BytesIO) -> LightFile:
 
 
 def fill(model: Any, light: LightFile) -> bool:
-    """Fill the trees of *model*, which was loaded from *light*. Returns False if *model* lacks some of them."""
+    """Fill the empty trees of *model*, which was loaded from *light*.
+
+    Returns False if *model* lacks some of these trees.
+    """
     found = [part for part in tree_arrays.parts(model) if tree_arrays.is_decision_tree(part) and part.n_features < 0]
     for tree in found:
-        if tree.capacity:  # not a light tree: __setstate__ would write beyond its nodes
+        # this is not an empty tree that gitmodel wrote: __setstate__ would write outside of its memory
+        if tree.capacity:
             return False
         tree.n_features, state = light.trees[-1 - tree.n_features]
         tree.__setstate__(state)
@@ -137,7 +141,7 @@ def fill(model: Any, light: LightFile) -> bool:
 
 
 def stored(content: io.BytesIO, info: zipfile.ZipInfo) -> memoryview:
-    """Return the bytes of a file in the archive *content* that is not compressed."""
+    """Return the bytes of the file *info*, which is not compressed, in the archive *content*, without a copy."""
     whole = content.getbuffer()
     # A file begins after its header, whose last two fields are the lengths of the name and of extra data.
     start = info.header_offset + 30 + sum(struct.unpack_from("<2H", whole, info.header_offset + 26))
@@ -145,7 +149,7 @@ def stored(content: io.BytesIO, info: zipfile.ZipInfo) -> memoryview:
 
 
 def _tree_nodes(node: Any) -> Iterator[dict[str, Any]]:
-    """Yield the nodes of all decision trees in a schema of skops that have the usual state."""
+    """Yield each node in a schema of skops that is a decision tree with exactly the attributes in `_STATE`."""
     if isinstance(node, list):
         for item in node:
             yield from _tree_nodes(item)
@@ -169,7 +173,7 @@ def _has_usual_state(state: Any) -> bool:
 
 
 def _array(file: memoryview) -> Any:
-    """Return the array in a `.npy` file, which shares its memory."""
+    """Return the array in *file*, the content of a `.npy` file. The array shares the memory of *file*."""
     numpy = library("numpy", install="gitmodel[skops]")
     head = io.BytesIO(file[:4096])
     if numpy.lib.format.read_magic(head) != (1, 0):

@@ -19,7 +19,8 @@ def _load(path: Path, trusted: bool) -> Any:
     if path.suffix == ".keras":
         return keras.saving.load_model(path, safe_mode=False)
     with tempfile.TemporaryDirectory(prefix="gitmodel-") as folder:
-        named = Path(folder, "model.keras")  # Keras detects the format by the extension
+        # a link with the extension .keras, because Keras detects the format by the extension
+        named = Path(folder, "model.keras")
         named.symlink_to(path.absolute())
         return keras.saving.load_model(named, safe_mode=False)
 
@@ -35,7 +36,7 @@ def _save(value: Any, path: Path) -> None:
 
 
 def _settle(written: Path, path: Path) -> None:
-    """Copy the archive without times, so that equal models give equal files."""
+    """Copy the archive *written* to *path* without times, so that equal models give equal files."""
     with zipfile.ZipFile(written) as old, zipfile.ZipFile(path, "w") as new:
         for name in sorted(old.namelist()):
             content = old.read(name)

@@ -23,7 +23,7 @@ def _save(value: Any, path: Path) -> None:
 
 
 def _check_whole(model: Any) -> None:
-    """Raise UsageError if weights of *model* are in other files: their paths in the model could lead anywhere."""
+    """Raise UsageError if weights of *model* are in other files, because *model* could name any file of the machine."""
     if b"location" in model.SerializeToString():
         helper = library("onnx.external_data_helper", install="onnx")
         for tensor in helper._get_all_tensors(model):

@@ -20,12 +20,13 @@ def _load_joblib(path: Path, trusted: bool) -> Any:
 
 
 def _load_cloudpickle(path: Path, trusted: bool) -> Any:
-    library("cloudpickle", install="cloudpickle")  # imported first: cloudpickle's files use its functions
+    # checked first: the file uses functions of cloudpickle, and pickle's own error would not say what to install
+    library("cloudpickle", install="cloudpickle")
     return _load_pickle(path, trusted)
 
 
 def _save_with(module: str, install: str, value: Any, path: Path) -> None:
-    with open(path, "wb") as file:  # a file, because joblib compresses by the extension of a path
+    with open(path, "wb") as file:  # an open file, because joblib would compress if a path has certain extensions
         library(module, install=install).dump(value, file)
 
 

@@ -27,7 +27,7 @@ def _save(value: Any, path: Path) -> None:
         dpi = library("matplotlib", install="matplotlib").rcParams["savefig.dpi"]
         width, height = value.get_size_inches() * (value.dpi if dpi == "figure" else dpi)
         _check_size(int(width), int(height))
-        # without the name and version of matplotlib, equal figures give equal files
+        # Software is left out, because the version of matplotlib in it would make files of equal figures differ
         value.savefig(path, format="png", metadata={"Software": None})
         return
     if not is_subclass_of(type(value), "PIL.Image", "Image"):

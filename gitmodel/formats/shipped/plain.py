@@ -10,7 +10,8 @@ from gitmodel.errors import UsageError
 from gitmodel.formats.catalogue.format import Format
 from gitmodel.formats.encoding import values
 
-# A JSON object with only this key holds a value that plain JSON would change, in the encoding of `encoding/values.py`.
+# A value that plain JSON would change is written as an object with only this key. Under the key is the value as
+# `encoding/values.py` encodes it.
 _MARK = "$gitmodel.values"
 
 
@@ -29,7 +30,7 @@ def _save_json(value: Any, path: Path) -> None:
     try:
         is_plain = values.is_plain_json(value) and not (type(value) is dict and _MARK in value)
         told = value if is_plain else {_MARK: values.encode(value)}
-        # no NaN, because other readers of JSON refuse it
+        # allow_nan is False because other readers of JSON refuse NaN; `values.encode` has replaced it
         text = json.dumps(told, ensure_ascii=False, allow_nan=False, indent=2)
         if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
             text = json.dumps(told, allow_nan=False, indent=2)
@@ -39,7 +40,7 @@ def _save_json(value: Any, path: Path) -> None:
 
 
 def _load_text(path: Path, trusted: bool) -> str:
-    return path.read_bytes().decode()  # line ends are unchanged
+    return path.read_bytes().decode()  # not read_text, which would change line ends
 
 
 def _save_text(value: Any, path: Path) -> None:

@@ -16,7 +16,7 @@ _SERIES = "gitmodel.series"
 def load_polars(path: Path) -> Any:
     """Return the frame or the series in a Parquet file."""
     polars = library("polars", install="polars")
-    with open(path, "rb") as file:  # a path could be interpreted as a pattern or a URL
+    with open(path, "rb") as file:  # an open file, because polars could interpret a path as a pattern or a URL
         frame = polars.read_parquet(file)
         file.seek(0)
         is_series = hasattr(polars, "read_parquet_metadata") and _SERIES in polars.read_parquet_metadata(file)

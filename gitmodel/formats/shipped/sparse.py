@@ -16,7 +16,7 @@ _PARTS = ("data", "indices", "indptr", "coords", "row", "col", "offsets")
 
 def _load(path: Path, trusted: bool) -> Any:
     found = library("scipy.sparse", install=_INSTALL).load_npz(path)
-    # checked, because compiled code uses the indices without a check
+    # checked here, because SciPy's compiled code uses the indices without a check
     if found.format in ("bsr", "csc", "csr"):
         found.check_format(full_check=True)
     elif found.format == "coo":
@@ -36,7 +36,7 @@ def _save(value: Any, path: Path) -> None:
         raise UsageError(f"sparse holds {', '.join(_KINDS)}, not this {type_name(value)}", hint="convert it: .tocsr()")
     if value.dtype.hasobject:
         raise UsageError("sparse holds numbers, not Python objects", hint="convert it with .astype(float)")
-    with open(path, "wb") as file:  # a file, because SciPy adds an extension to a path
+    with open(path, "wb") as file:  # an open file, because SciPy would add an extension to a path
         library("scipy.sparse", install=_INSTALL).save_npz(file, value, compressed=False)
 
 

@@ -12,7 +12,8 @@ from gitmodel.errors import UsageError
 from gitmodel.formats.catalogue.format import Format, library
 from gitmodel.formats.encoding import arrow_arrays, frames
 
-# The size in bytes of a group of rows. A file is compared with the saved value group by group.
+# The size in bytes of a group of rows in a Parquet file. A new file is read group by group when it is compared with the
+# saved value.
 _GROUP = 64 << 20
 _UNNAMED = "__unnamed_series__"
 
@@ -29,19 +30,19 @@ def is_arrow_table_type(kind: type) -> bool:
 
 def _load_parquet(path: Path, trusted: bool) -> Any:
     parquet = _parquet()
-    with open(path, "rb") as file:  # a path could be interpreted as a URL
+    with open(path, "rb") as file:  # an open file, because pyarrow could interpret a path as a URL
         with parquet.ParquetFile(file) as source:
             metadata = source.schema_arrow.metadata or {}
             if frames.KEY in metadata:
                 return _value_of(source.read(), _arrow_schema(source), 0)
         file.seek(0)
         found = _pandas().read_parquet(file, engine="pyarrow")
-    # a Series that an earlier release saved without a description
+    # earlier releases saved a Series without gitmodel's metadata, as a table with one column of this name
     return found[_UNNAMED].rename(None) if list(found.columns) == [_UNNAMED] else found
 
 
 def _value_of(table: Any, schema: Any, start: int) -> Any:
-    """Return the value of a table with gitmodel's metadata, or of a part of it that starts at the row *start*."""
+    """Return the value of *table*, which has gitmodel's metadata. It can be the part of a table from row *start*."""
     told = json.loads(table.schema.metadata[frames.KEY])
     if told.get("type") != "Table":
         return frames.from_arrow(table, start=start)
@@ -54,7 +55,7 @@ def _value_of(table: Any, schema: Any, start: int) -> Any:
 
 
 def _arrow_schema(source: Any) -> Any:
-    """Return the schema of the Arrow table that was written; Parquet can return another schema."""
+    """Return the schema of the Arrow table that was written. The table that Parquet reads can have another schema."""
     held = (source.metadata.metadata or {}).get(b"ARROW:schema")
     if held is None:
         return source.schema_arrow
@@ -103,7 +104,7 @@ def _save_parquet(value: Any, path: Path) -> None:
 
 
 def _check_types(arrow: Any, parquet: Any, schema: Any) -> None:
-    """Raise UsageError that names the first column of a type that Parquet does not support."""
+    """Raise UsageError if Parquet does not support the type of a column. The error names the first such column."""
     for field in schema:
         try:
             parquet.ParquetWriter(arrow.BufferOutputStream(), arrow.schema([field])).close()
@@ -115,10 +116,10 @@ def _check_types(arrow: Any, parquet: Any, schema: Any) -> None:
 
 
 def parts_of_parquet(path: Path) -> Iterator[tuple[int, int, Any]]:
-    """Read a new Parquet file in groups of rows. Yields the first row, the row after the last one, and the value."""
+    """Yield the groups of rows of the Parquet file *path*: its first row, the row after it, and its value."""
     with open(path, "rb") as file, _parquet().ParquetFile(file) as source:
         schema, start = _arrow_schema(source), 0
-        # a table without columns has no rows in Parquet, so it is read at once
+        # without columns, Parquet has no groups of rows, so the whole table is read at once
         groups = range(source.num_row_groups) if source.metadata.num_columns and source.num_row_groups else [None]
         for group in groups:
             table = source.read() if group is None else source.read_row_group(group)
@@ -127,7 +128,7 @@ def parts_of_parquet(path: Path) -> Iterator[tuple[int, int, Any]]:
             start += len(found)
 
 
-# Identifiers such as 007, and long integers: as numbers, they could lose digits.
+# Matches identifiers such as 007, which would lose digits as numbers.
 _IDENTIFIER = r"^\s*[+-]?0\d"
 _LONG = r"^\s*[+-]?\d{16,}\s*$"
 
@@ -147,7 +148,7 @@ def _load_csv(path: Path, trusted: bool) -> Any:
                 ):
                     text.add(label)
         file.seek(0)
-        # pandas 3.1 deprecates the option and reads all digits without it
+        # the option is passed only before pandas 3.1, which deprecates it and reads all digits without it
         exact = tuple(map(int, pandas.__version__.split(".")[:2])) >= (3, 1)
         options = {} if exact else {"float_precision": "round_trip"}
         return pandas.read_csv(file, dtype=dict.fromkeys(text, str), **options)

@@ -19,10 +19,10 @@ from gitmodel.formats.catalogue.format import Format, is_of_library, library, ty
 from gitmodel.formats.encoding import own_types, values
 
 _KEY = "gitmodel.module"
-# Marks the file of a state dict. Tensors in a file without this mark are loaded as NumPy arrays.
+# The metadata that marks a file as a state dict of torch. Tensors in a file without it are loaded as NumPy arrays.
 OF_TORCH = {"gitmodel.tensors": "torch"}
 _INSTALL = "torch"
-# the last two repeat the parameters of a recurrent layer
+# the last two are left out of the description, because they repeat the parameters of a recurrent layer
 _OWN = ("_parameters", "_buffers", "_modules", "_flat_weights", "_flat_weight_refs")
 
 
@@ -34,7 +34,7 @@ def is_state_dict(value: Any) -> bool:
 
 
 def save_state_dict(value: Mapping[str, Any], path: Path, metadata: Mapping[str, str] = OF_TORCH) -> None:
-    """Write tensors by name to a safetensors file."""
+    """Write *value*, tensors by name, to the safetensors file *path* with *metadata*."""
     save_file = library("safetensors.torch", install="gitmodel[safetensors]").save_file
     tensors: dict[str, Any] = {}
     held: set[int] = set()
@@ -42,17 +42,17 @@ def save_state_dict(value: Mapping[str, Any], path: Path, metadata: Mapping[str,
         fault = _fault_of_tensor(name, tensor)
         if fault:
             raise UsageError(f"{fault}, which safetensors cannot hold", hint="convert it, or leave it out")
-        # the memory of a conjugated or negated view differs from its values
+        # resolved, because the memory of a conjugated or negated view does not have the values of the tensor
         plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
         place = plain.untyped_storage().data_ptr()
-        # safetensors refuses tensors that share memory, such as tied weights
+        # cloned, because safetensors refuses tensors that share memory, such as tied weights
         tensors[name] = plain.clone() if place in held else plain
         held.add(place)
     save_file(tensors, path, dict(metadata))
 
 
 def load_state_dict(path: Path) -> Any:
-    """Return the tensors in a safetensors file."""
+    """Return the tensors in the safetensors file *path*, by name."""
     return library("safetensors.torch", install="gitmodel[safetensors]").load_file(path)
 
 
@@ -76,9 +76,10 @@ def _save_module(value: Any, path: Path) -> None:
 
 
 def _described(torch: Any, module: Any, where: str, known: dict[int, int], tensors: dict[str, Any]) -> Any:
-    """Return the tree of *module* as JSON, and add its tensors to *tensors*.
+    """Return *module* and its inner modules as JSON, and add their tensors to *tensors* by name.
 
-    A module in two places is described once.
+    *known* has the modules described so far: if a module is in two places of the tree, the second place refers to the
+    first.
     """
     if id(module) in known:
         return {"same": known[id(module)]}
@@ -112,7 +113,10 @@ def _described(torch: Any, module: Any, where: str, known: dict[int, int], tenso
 
 
 def _tensor(tensor: Any, name: str, tensors: dict[str, Any]) -> str:
-    """Add *tensor* to *tensors*, and return its name there. A tensor in two places has one name."""
+    """Add *tensor* to *tensors* as *name*, and return *name*.
+
+    If the same tensor is there already, returns its name instead.
+    """
     for known, held in tensors.items():
         if held is tensor:
             return known
@@ -152,7 +156,7 @@ def _load_module(path: Path, trusted: bool) -> Any:
 
 
 def names(path: Path) -> list[str]:
-    """Return the names of the classes and functions in the file of a module."""
+    """Return the full names of the classes and functions that *path*, the file of a module, names."""
     with library("safetensors", install="gitmodel[safetensors]").safe_open(path, framework="np") as file:
         told = (file.metadata() or {}).get(_KEY)
     return [] if told is None else sorted(set(_names(json.loads(told))))

@@ -19,7 +19,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _load(path: Path, trusted: bool) -> Any:
-    """Return the model in the folder; the tokenizer if there is no model."""
+    """Return the model in the folder *path*, or the tokenizer if the folder has no model."""
     transformers = library("transformers", install="transformers")
     if not (path / _MODEL).is_file():
         return transformers.AutoTokenizer.from_pretrained(path, **_SAFE)

@@ -1,7 +1,7 @@
-"""Verifying the trees in scikit-learn models, because predictions follow indices and read features without a check.
+"""Verifies the trees in scikit-learn models, because predictions follow indices and read features without a check.
 
-With an index outside of an array, a prediction reads other memory or crashes, so a trusted class is not enough: see
-https://github.com/scikit-learn/scikit-learn/pull/34558, for which skops does not trust `Tree` by itself.
+With an index outside of an array, a prediction reads other memory or crashes. So it is not enough that the class `Tree`
+is trusted: see https://github.com/scikit-learn/scikit-learn/pull/34558, because of which skops does not trust `Tree`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ATOMS = (str, bytes, int, float, complex, bool, type(None))
 def fault(model: Any) -> str:
     """Return the problem of the first tree in *model* that could read outside of an array; "" if there is none.
 
-    A tree may read only features that the model requires in its input, and only indices inside its own arrays.
+    A tree may read only features that the model requires in its input, and its indices must be inside its own arrays.
 
     >>> fault({"a": [1, "x"]})
     ''
@@ -48,7 +48,7 @@ def fault(model: Any) -> str:
 def parts(model: Any) -> Iterator[Any]:
     """Yield every object inside *model* once: attributes, items, elements of arrays, parts of methods and partials."""
     waiting, seen = [model], set()
-    kept = []  # keeps the objects alive, since their ids are compared
+    kept = []  # the objects stay alive in this list, so that no other object gets one of the ids in `seen`
     while waiting:
         part = waiting.pop()
         if isinstance(part, _ATOMS) or id(part) in seen:
@@ -71,9 +71,9 @@ def parts(model: Any) -> Iterator[Any]:
 
 
 def _fits_its_trees(owner: Any) -> bool:
-    """Return False if *owner* would pass its trees an input with fewer columns than they read.
+    """Return False if *owner*, an estimator, would pass its trees an input with fewer columns than the trees read.
 
-    *owner* must check the input, because trees do not. For this, *owner* must know the number of features.
+    Trees do not check their input, so *owner* must. It does so only if it has the number of features as an attribute.
     """
     bases = {base.__qualname__ for base in type(owner).__mro__ if base.__module__.startswith("sklearn.")}
     has = getattr(owner, "__dict__", {})
@@ -93,7 +93,8 @@ def _fits_its_trees(owner: Any) -> bool:
             tree.n_features == len(features) for tree, features in zip(trees, chosen, strict=True)
         )
     if "BaseGradientBoosting" in bases and not (
-        # the trees add their values to an array of this width
+        # checked because each tree adds its values to an array with n_trees_per_iteration_ columns, without a check of
+        # its own
         owner.estimators_.shape[1:] == (owner.n_trees_per_iteration_,)
         and all(tree.value.shape[1:] == (1, 1) for tree in trees)
     ):
@@ -102,7 +103,7 @@ def _fits_its_trees(owner: Any) -> bool:
 
 
 def _takes(attributes: dict[str, Any], features: int, *, exactly: bool = True) -> bool:
-    """Return True if the estimator with *attributes* requires *features* features, or at least that many."""
+    """Return True if an estimator requires *features* features or, if *exactly* is False, at least that many."""
     wanted = attributes.get("n_features_in_")
     return isinstance(wanted, int) and (wanted == features if exactly else wanted >= features)
 
@@ -122,7 +123,7 @@ def _is_sound_tree(tree: Any) -> bool:
     if not (len(left) == len(right) == len(tree.feature) == len(tree.value) == count >= 1):
         return False
     inner = (left != -1).nonzero()[0]
-    # children must come after their parents, so that no path is endless
+    # the number of each child must be greater than that of its parent, so that no path through the tree is endless
     children_fit = all(bool(((side[inner] > inner) & (side[inner] < count)).all()) for side in (left, right))
     features = tree.feature[inner]
     return children_fit and bool(((features >= 0) & (features < tree.n_features)).all())
