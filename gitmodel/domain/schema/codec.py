@@ -163,7 +163,10 @@ def parse_table(data: bytes, path: str) -> dict[str, Any]:
 
 
 def decode(kind: type[R], data: bytes, path: str, *, newer: bool = False) -> R:
-    """Decode the record in *data*. Raises Invalid with the first problem. *newer* keeps unknown keys (`extra`)."""
+    """Decode the record in *data*, the file at *path*. Raises Invalid with the first problem.
+
+    If *newer* is True, keeps keys that this gitmodel does not know in `extra`.
+    """
     return decode_table(kind, parse_table(data, path), path, newer=newer)
 
 
@@ -179,14 +182,17 @@ def decode_table(kind: type[R], table: Mapping[str, Any], path: str, *, newer: b
 def inspect(
     kind: type[R], table: Mapping[str, Any], path: str, *, newer: bool = False, within: str = ""
 ) -> tuple[R | None, list[Problem]]:
-    """Return the record in *table* (None if it is invalid), and all problems of the table."""
+    """Return the record in *table* (None if it is invalid), and all problems of the table.
+
+    *within* is the beginning of the keys that the problems name, such as `stages[0].` for a table in an array.
+    """
     schema = SCHEMAS[kind]
     problems: list[Problem] = []
     values: dict[str, Any] = {}
     known = 0
     for name, key, read in schema.rows:
         value = table.get(name)
-        if value is None:  # TOML has no null
+        if value is None:  # the key is missing: TOML has no null
             if key.required:
                 problems.append(Problem(path, within + name, "record.required", "is missing"))
             continue
@@ -314,7 +320,7 @@ def _mapping_parts(mapping: Mapping[str, Any], prefix: str) -> tuple[list[str], 
 
 
 def _encode_value(name: str, value: Any) -> str:
-    # Writes whole numbers and simple texts itself, because most values are such, and tomli_w takes four times as long.
+    # Most values are whole numbers or simple texts. They are written here, because tomli_w takes four times as long.
     if type(value) is int or (type(value) is str and _is_literal(value)):
         return f"{_quoted(name)} = {value}\n" if type(value) is int else f'{_quoted(name)} = "{value}"\n'
     import tomli_w  # imported here: only writers need it
@@ -331,7 +337,7 @@ def _holds_moment(value: Any) -> bool:
 
 
 def _encode_moments(value: Any, level: int) -> str:
-    """Return the TOML of a time or a list with times, with T and Z, which tomli_w would leave out."""
+    """Return the TOML of a time or a list with times, in which each time has T and Z; tomli_w would leave them out."""
     import tomli_w
 
     if isinstance(value, datetime):

@@ -35,7 +35,7 @@ def one_line(text: str) -> str:
 
 
 def commit_message(subject: str, reason: str, trailers: Iterable[tuple[str, str]], *, txn: str) -> str:
-    """Return the message of a commit: the subject, the reason, and the trailers with values.
+    """Return the message of a commit: the subject, the reason, and those *trailers* whose value is not empty.
 
     >>> print(commit_message("Promote iris 4 to production", "", [("Model", "iris")], txn="5f"))
     Promote iris 4 to production
@@ -71,7 +71,7 @@ def carries_transaction(message: str, txn: str) -> bool:
 
 
 def tag_message(ref: StageRef, old: int | None, new: int, reason: str) -> str:
-    """Return the message of a stage tag.
+    """Return the message of the stage tag *ref*, which moves from version *old* (None: no version) to version *new*.
 
     >>> tag_message(StageRef("iris", "production"), 3, 4, "")
     'iris 3 -> 4 in production\\n'

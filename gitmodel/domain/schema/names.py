@@ -13,7 +13,7 @@ MAX_LENGTH = 63
 LATEST = "latest"
 ARCHIVED = "archived"
 NONE = "none"
-# Words that commands accept or show where a stage can stand. No stage, alias or version can have such a name.
+# Words that commands accept or show in place of the name of a stage. No stage, alias or version can have such a name.
 STAGE_WORDS = frozenset({LATEST, ARCHIVED, NONE})
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -25,7 +25,7 @@ _DEVICES = frozenset(
 
 
 def fold(name: str) -> str:
-    """Return *name* in the form for comparisons, which ignores case because file systems may.
+    """Return *name* in the form in which gitmodel compares names: without case, because file systems may ignore it.
 
     >>> fold("Demo")
     'demo'
@@ -74,7 +74,7 @@ def is_full_name(name: str) -> bool:
 
 
 def check_name(name: str, what: str) -> str:
-    """Return *name* if it is valid for a *what* ("model", "stage", "alias", "artifact").
+    """Return *name* if it is valid. *what* says for the message what it names: "model", "stage", "alias" or "artifact".
 
     Raises UsageError with the reason and a valid name.
 
@@ -136,7 +136,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str], hint: str = "") -> str:
-    """Return *hint*, after a question if a word in *known* is similar to *word*.
+    """Return *hint*, after the question "did you mean ...?" if a word in *known* is similar to *word*.
 
     >>> did_you_mean("prodution", ["staging", "production"], "see `git model stages`")
     'did you mean production? see `git model stages`'

@@ -117,7 +117,7 @@ def purge_file(digest: str) -> str:
 
 
 def is_host_file(path: str) -> bool:
-    """Return True if the git host reads the file *path* from the branch."""
+    """Return True if *path* is a file that the git host reads from the branch, such as `CODEOWNERS`."""
     return path.split("/", 1)[0] in HOST_FILES
 
 
@@ -183,7 +183,7 @@ def parse_path(path: str) -> RecordPath | None:
 
 
 def _is_home(found: RecordPath, path: str) -> bool:
-    """Return True if gitmodel writes the record *found* to *path*, and not to a similar path."""
+    """Return True if *path* is exactly the path to which gitmodel writes the record *found*."""
     if found.kind in ("version", "archived") and len(found.key) > 18:
         return False
     homes = {

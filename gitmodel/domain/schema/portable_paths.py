@@ -46,13 +46,14 @@ def is_git_name(part: str) -> bool:
 def git_paths(paths: Sequence[str]) -> list[str]:
     """Return those *paths* that make a folder a git repository: with a part `.git`, or the HEAD of a bare repository.
 
-    git also recognizes a folder with `HEAD`, `objects` and `refs`, or with a `commondir` file instead of the last two.
-    In a clone with packed refs, `packed-refs` counts, because an artifact lacks the empty folders of `refs`.
+    A bare repository is a folder with `HEAD`, `objects` and `refs`, or with `HEAD` and a `commondir` file.
+    `packed-refs` counts like `refs`: in a clone with packed refs, the folders in `refs` are empty, and an artifact has
+    no empty folders.
 
     >>> git_paths(["config", "HEAD", "objects/ab/cd", "refs/heads/main", "sub/.git/config", "weights.bin"])
     ['HEAD', 'sub/.git/config']
     """
-    # a cheap test first, because a folder may have a million paths, most of them plain
+    # a cheap test first, because a folder may have a million paths, and few of them pass it
     doubtful = (path for path in paths if not path.isascii() or "git" in path.lower())
     found = {path for path in doubtful if any(map(is_git_name, path.split("/")))}
     heads = {path.rpartition("/")[0].casefold(): path for path in paths if _last(path) == "head"}

@@ -14,7 +14,8 @@ from gitmodel.domain.schema.registry_record import REPAIR, GateRule, RegistryRec
 from gitmodel.errors import GateRefused, Invalid
 from gitmodel.frozen import Frozen
 
-# Records of stages list overridden gates by name, and an overridden rule `after` by this name. So no gate may have it.
+# The record of a stage lists overridden gates by name, and the key `after`, if it was overridden, by the name "after".
+# So no gate may have this name.
 AFTER = "after"
 UNKNOWN = "record.unknown-key"
 # Keys that count as misspellings of `stages`, in any case.
@@ -22,11 +23,11 @@ _NEARLY_STAGES = frozenset({"stages", "stage"})
 
 
 def decode_registry(data: bytes, path: str) -> RegistryRecord:
-    """Return `gitmodel.toml` with the problems of its stages in `faults`. No version may enter a stage with a problem.
+    """Return the record in *data*, the content of `gitmodel.toml`. No version may enter a stage that has a problem.
 
-    Unknown keys are kept, and ignored outside of stages. Other keys with invalid values are in `unread`, and do not
-    prevent reading stages. Raises Invalid if the file is not that of a registry, or if its major format is newer; the
-    hint then says how to upgrade.
+    `faults` of the record are the problems of stages. Unknown keys are kept; outside of stages, they are ignored.
+    Invalid values of keys outside of stages are in `unread`, and do not prevent reading stages. Raises Invalid if
+    *data* is not the file of a registry, or if its major format is newer; the hint then says how to upgrade.
     """
     table = codec.parse_table(data, path)
     written = table.get("format")
@@ -45,7 +46,10 @@ def decode_registry(data: bytes, path: str) -> RegistryRecord:
 
 
 def _without(table: Mapping[str, Any], unread: Mapping[str, Problem], path: str) -> RegistryRecord:
-    """Return the record in *table* without the keys *unread*, and without stages. Raises Invalid for a bad `format`."""
+    """Return the record in *table* without its stages, and without the keys in *unread*, whose values are invalid.
+
+    Raises Invalid for an invalid `format`.
+    """
     readable = {key: value for key, value in table.items() if key not in unread or key == "format"}
     record = codec.decode_table(RegistryRecord, {**readable, "stages": []}, path, newer=True)
     return replace(record, unread=unread)
@@ -75,7 +79,10 @@ def check_rules(registry: RegistryRecord, stage: str) -> None:
 
 
 def unreadable_gate(registry: RegistryRecord, stage: str, gate: GateRule, why: str) -> GateRefused:
-    """Return the error for a *gate* of *stage* whose expression is invalid. Force does not override it."""
+    """Return the error for a *gate* of *stage* whose expression is invalid. *why* is the problem of the expression.
+
+    The user cannot override this error by force.
+    """
     gates = {one.name: number for number, one in enumerate(registry.rule(stage).gates)}
     at = registry.stage_names.index(stage) if stage in registry.stage_names else 0
     key = f"stages[{at}].gates[{gates.get(gate.name, 0)}].expression"
@@ -122,7 +129,10 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
 
 
 def _misspelt(word: str, path: str) -> _Entry:
-    """Return an entry for the misspelled key *word* that lets no version into a stage: its rules are not read."""
+    """Return an entry for *word*, a misspelling of the key `stages`.
+
+    gitmodel does not read the rules under this key, so the entry lets no version into any stage.
+    """
     key = toml_values.shown(word)
     fault = Problem(
         path, key, "registry.rules", "is no key, so gitmodel does not read the rules in it: write [[stages]]"
@@ -159,7 +169,10 @@ def _unknown(rule: StageRule, path: str, key: str) -> Iterable[Problem]:
 def _contradictions(
     entry: _Entry, named: Mapping[str, _Entry], places: tuple[str, ...], path: str
 ) -> Iterable[Problem]:
-    """Yield the contradictions between *entry* and the other entries."""
+    """Yield the contradictions within *entry*, and between *entry* and the entry that lists the same stage first.
+
+    *named* are the first entries of all stages by folded name. *places* are the names that `after` can have.
+    """
     first = named.get(names.fold(entry.rule.name)) if entry.named else None
     if first is not None and first.key != entry.key:
         message = f"{entry.rule.name} is listed already, as {first.key}: keep one of the two"

@@ -54,7 +54,7 @@ def _version_name(value: Any) -> str:
 
 
 def _file_name(value: Any) -> str:
-    if names.fault_in(toml_values.text(value)) is None:  # most file names are valid names of artifacts, too
+    if names.fault_in(toml_values.text(value)) is None:  # a faster check, which most file names pass
         return str(value)
     # imported here: its patterns take 1 ms, and few names need them
     from gitmodel.domain.schema.portable_paths import file_name_fault
@@ -86,7 +86,7 @@ def full_names(value: Any) -> tuple[str, ...]:
 
 
 def web_address(value: Any) -> str:
-    """Return *value* if it is the address of a site. Raises Wrong otherwise."""
+    """Return *value* if it is the address of a web site. Raises Wrong otherwise."""
     found = toml_values.text(value)
     if not re.fullmatch(r"https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9._~/-]*)?", found):
         raise Wrong("takes the address of a site, such as https://models.example.org, without user, query or fragment")

@@ -1,6 +1,6 @@
 """The versions whose references changed in a pull, which a clone remembers. Pure.
 
-By this, gitmodel warns or refuses if a user writes an old reference, which now means another version.
+An old reference means another version now. So gitmodel warns a user who reads by an old reference, and refuses a write.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _MOST = 20_000
 
 
 class Renumbered(Frozen):
-    """A version that was *old* in this clone and is *new* since the pull *event*.
+    """A version or model whose reference was *old* in this clone, and is *new* since the pull number *event*.
 
-    While it is *noted*, gitmodel refuses writes with the old reference, until the user confirms its new meaning.
+    If *noted* is True, gitmodel refuses writes with the old reference, until the user confirms its new meaning.
     """
 
     event: int
@@ -69,30 +69,33 @@ class Renumberings(Frozen):
         return now
 
     def noted(self, number: int) -> list[Renumbered]:
-        """Return the noted renumberings of references with *number*, newest first; `new` is the current reference.
+        """Return the renumberings with a note whose old reference has *number*, newest first.
 
-        The number 0 returns the notes on names of models.
+        Their `new` is the current reference. The number 0 stands for models, and returns the notes on their names.
         """
         found = [move for move in self.moves if move.noted and move.old[1] == number]
         return [replace(move, new=self.follow(move.new, since=move.event)) for move in reversed(found)]
 
     @property
     def noted_references(self) -> frozenset[Numbered]:
-        """The references that have a note."""
+        """The old references that have a note."""
         return frozenset(move.old for move in self.moves if move.noted)
 
     def notes_under(self, model: str) -> frozenset[Numbered]:
-        """The references to *model* and its versions that have a note."""
+        """The old references to *model* and its versions that have a note."""
         return frozenset(old for old in self.noted_references if old[0] == model)
 
     def with_pull(self, moves: Mapping[Numbered, Numbered]) -> Renumberings:
-        """Return a copy with the *moves* of another pull (old and new references), and a note on each."""
+        """Return a copy with the renumberings of another pull, each with a note.
+
+        *moves* maps old references to new ones.
+        """
         event = self.count + 1
         new = tuple(Renumbered(event, old, now) for old, now in sorted(moves.items()))
         return Renumberings((*self.moves, *new)[-_MOST:])
 
     def without_notes(self, on: Iterable[Numbered]) -> Renumberings:
-        """Return a copy without notes on the references *on*, whose meaning was confirmed."""
+        """Return a copy without notes on the old references *on*, whose new meaning the user confirmed."""
         gone = frozenset(on)
         return Renumberings(
             tuple(replace(move, noted=False) if move.noted and move.old in gone else move for move in self.moves)
@@ -108,7 +111,7 @@ class Renumberings(Frozen):
 
     @classmethod
     def parse(cls, data: bytes) -> Renumberings:
-        """Parse the output of `encode`. Raises Invalid."""
+        """Parse the output of `encode`. Raises Invalid for other bytes."""
         return _parse(data)
 
 

@@ -72,8 +72,8 @@ class ModelRecord(Record, kw_only=True):
         return self.deleted is None and self.renamed_to is None
 
 
-# The help of each key with which a person describes a model; the keys that are text; the headings of keys in
-# a model card.
+# Of the keys with which a person describes a model: the help of each key, the keys with a text, and the headings of
+# keys in a model card.
 DESCRIPTIVE = {field.name: field.metadata["help"] for field in fields(ModelRecord) if "help" in field.metadata}
 DESCRIPTIVE_TEXTS = tuple(name for name in DESCRIPTIVE if getattr(ModelRecord, name, None) == "")
 HEADINGS = {field.name: field.metadata["heading"] for field in fields(ModelRecord) if field.metadata.get("heading")}
@@ -83,8 +83,8 @@ class Code(Record, kw_only=True):
     """The code of a version: the commit, whether it had uncommitted changes, and the URL of the code repository.
 
     *outside* is True if there was no code repository. Without a *commit*, the repository had no commit yet. *snapshot*
-    is the commit that stores uncommitted changes, if they were stored. *changed* is the number of changed files, and of
-    new folders. It is not recorded.
+    is the commit that stores uncommitted changes, if they were stored. *changed* counts the changed files and the new
+    folders; it is not recorded.
     """
 
     commit: CommitId | None = None
@@ -218,7 +218,7 @@ class VersionRecord(Record, kw_only=True):
         return self.deleted == self.created and self.reason.startswith(SKIPPED)
 
     def artifact(self, name: str) -> ArtifactLink | None:
-        """Return the link *name*, or None."""
+        """Return the artifact link that is called *name*, or None."""
         return next((link for link in self.artifacts if link.name == name), None)
 
 
@@ -279,7 +279,8 @@ class RunRecord(Record, kw_only=True):
     only if the registry asks for it. *packages*, *cells* and *details* are digests of objects in the artifact store:
     the list of installed packages, the executed cells of a notebook, and the inputs and outputs of the steps of a long
     run, which do not fit into the record. *script* is the file of the pipeline, relative to the top of the code
-    repository; *module* is the name by which it was imported, if any. *metadata* is what a script logged for its run.
+    repository; *module* is the name by which Python imported this file, if any. *metadata* is what a script logged for
+    its run.
     """
 
     id: RunId

@@ -68,7 +68,7 @@ class VersionRef(Frozen):
             raise UsageError(f"{text!a} has a date, which only diff reads", hint="leave it out, or add --at DATE")
         model, at, selector = text.partition("@")
         if at and not selector:
-            meant = suggest(model) or "MODEL"  # not printed, because an invalid name can contain anything
+            meant = suggest(model) or "MODEL"  # in place of *model*: an invalid name can contain anything
             raise UsageError(
                 f"{text!a} names no version after '@'",
                 hint=f"write {meant}@3, {meant}@production or {meant}@latest",

@@ -102,7 +102,10 @@ def rules_ref(branch: str) -> str:
 
 
 def seen_rules_ref(branch: str) -> str:
-    """Return the local ref with the rules tag that this clone saw last, by which it notices if the tag goes back."""
+    """Return the local ref with the rules tag that this clone saw last.
+
+    With it, the clone notices if somebody moved the rules tag back to earlier rules.
+    """
     return f"{SEEN_RULES}{branch.removeprefix('refs/heads/')}"
 
 

@@ -35,9 +35,9 @@ class StageRule(Record, kw_only=True):
 
     A version enters the stage only from a place in *after* (a stage, "archived" or "none"; if *after* is empty, from
     anywhere), and only if it passes the *gates*. With *proposal_only*, a change comes into force only after review.
-    With *signed*, a change comes into force only if a key in `allowed_signers` signed its commit and tag. With
-    *rollback* "direct", a previous version can return without review, gates and *after*, but not without signatures.
-    *faults* are the problems in `gitmodel.toml` that concern the stage.
+    With *signed*, a change comes into force only if a key in `allowed_signers` signed its commit and tag. If *rollback*
+    is "direct", a version that was in the stage before can return although no review, gate or place in *after* allows
+    it, but not without signatures. *faults* are the problems in `gitmodel.toml` that concern the stage.
     """
 
     name: Name
@@ -68,7 +68,8 @@ class RunRules(Record, kw_only=True):
 class CodeRules(Record, kw_only=True):
     """The registry's rules for the code of versions: *dirty* is the rule for uncommitted changes.
 
-    "record" records only that they exist, "snapshot" stores them as a commit, "refuse" refuses to create the version.
+    "record" records only that there are uncommitted changes, "snapshot" stores the changes as a commit, "refuse"
+    refuses to create the version.
     """
 
     dirty: Annotated[str, one_of(*DIRTY)] = "record"
@@ -86,9 +87,10 @@ class FormatRules(Record, kw_only=True):
 
 
 class SiteRules(Record, kw_only=True):
-    """The registry's settings for its pages. *headline* is the metadata key that charts show; "": a number of a gate.
+    """The registry's settings for its pages. *headline* is the metadata key whose values charts show.
 
-    The keys of inner tables are joined by dots. *url* is the address of the published pages, to which plans link.
+    If *headline* is "", charts show the first number that a gate reads. The keys of inner tables are joined by dots.
+    *url* is the address of the published pages, to which plans link.
     """
 
     headline: MetadataKey = ""
@@ -106,7 +108,7 @@ class RegistryRecord(Record, kw_only=True):
     """`gitmodel.toml`: the version of the format, the URL of the artifact store, other *stores* by name, the stages.
 
     *faults* are the problems of the stages in the file; see `reading_registry_file`. *unread* are the problems of other
-    keys. Such a key has its default here, and `require` raises its problem.
+    keys, by key. This record has the default value of such a key, and `require` raises the problem of the key.
     """
 
     format: FormatVersion = field(default=f"{FORMAT[0]}.{FORMAT[1]}", metadata=REQUIRED)

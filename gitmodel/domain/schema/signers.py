@@ -44,7 +44,7 @@ class Signer(Frozen):
     namespaces: str = ""
 
     def speaks_for(self, email: str) -> bool:
-        """Return True if a principal matches *email* and no principal excludes it."""
+        """Return True if one of *principals* matches *email*, and none that begins with `!` does."""
         return _matches(self.principals, email)
 
     def fault_at(self, when: int) -> str:

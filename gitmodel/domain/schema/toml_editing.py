@@ -69,7 +69,10 @@ def edited(text: str, old: str, new: str) -> str:
 
 
 def with_comments(base: str, ours: str, theirs: str) -> str:
-    """Return the document *theirs* with the comments that *ours* changed from *base*, unless *theirs* changed them."""
+    """Return the document *theirs* with each comment of *ours* that differs from *base*.
+
+    A comment that *theirs* changed, too, stays as in *theirs*.
+    """
     document = _Document(theirs)
     before, mine = (_Document(text).named_parts() for text in (base, ours))
     for path, part in document.named_parts().items():
@@ -110,7 +113,10 @@ def _edit_items(
     was: Sequence[Mapping[str, Any]],
     now: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Edit the array of tables at *path*, which are matched by name."""
+    """Edit the array of tables at *path* in *document*, which has the tables *was*, so that it has the tables *now*.
+
+    Tables are matched by their `name`. *source* is the document with the new tables.
+    """
     names = [item.get("name") for item in now]
     for number in reversed(range(len(was))):
         if was[number].get("name") not in names:
@@ -165,7 +171,7 @@ class _Document:
         return [section for section in self.sections if section.path[: len(path)] == path]
 
     def statement(self, path: Path) -> _Statement:
-        """Return the key at *path*."""
+        """Return the key, with its value, at *path*."""
         return next(part for at, part in self.parts() if at == path and isinstance(part, _Statement))
 
     def remove(self, path: Path) -> None:
@@ -191,7 +197,10 @@ class _Document:
         self.sections = [section for section in self.sections if section.path[: len(path)] != path]
 
     def set(self, wanted: _Statement, source: _Document) -> None:
-        """Set the key of *wanted* to its value. If the key is missing, add it at its place in *source*."""
+        """Set the key of *wanted* to the value of *wanted*.
+
+        If the document lacks the key, adds it where *source*, the document with the new values, has it.
+        """
         value = self._text(wanted.value)
         for section in self.sections:
             for statement in section.statements:
@@ -212,7 +221,7 @@ class _Document:
         home.statements.insert(at, _Statement(wanted.path, "", wanted.key, value, self.newline))
 
     def add_sections(self, path: Path, added: Sequence[_Section], source: _Document) -> None:
-        """Add the tables *added*, at *path*, after the tables that precede them in *source*."""
+        """Add the tables *added*, which are at *path* in *source*, after the tables that precede them there."""
         order = list(dict.fromkeys(section.path[: len(path)] for section in source.sections_of(path[:-1])))
         before = order[: order.index(path)]  # includes the table around *added*
         at = max((n + 1 for n, found in enumerate(self.sections) if found.path[: len(path)] in before), default=1)
@@ -239,7 +248,7 @@ class _Document:
         self._renumber(path)
 
     def _end_of(self, path: Path) -> int:
-        """Return the position in `sections` after those of the table at *path*."""
+        """Return the position in `sections` after the last section of the table at *path*."""
         return max((n + 1 for n, found in enumerate(self.sections) if found.path[: len(path)] == path), default=1)
 
     def _insert(self, at: int, added: Sequence[_Section]) -> None:
@@ -336,7 +345,10 @@ def _key_path(key: str) -> Iterator[str]:
 
 
 def _header_path(header: str, counts: dict[Path, int]) -> Path:
-    """Return the path of the table with this *header*; *counts* are the numbers of items of the arrays before it."""
+    """Return the path of the table with this *header*.
+
+    *counts* are the numbers of items so far, by path of an array of tables. Adds the item if *header* begins one.
+    """
     many = header.lstrip().startswith("[[")
     found: Any = rtoml.loads(header)
     path: Path = ()
@@ -376,7 +388,10 @@ def _is_blank(line: str) -> bool:
 
 
 def _give(section: _Section, at: int, lines: str) -> None:
-    """Put *lines*, which were above a removed key, above the key that is now at *at*."""
+    """Put *lines*, which were above a removed key, above the key of *section* that is now at position *at*.
+
+    If there is no such key, puts them at the end of the keys.
+    """
     if at < len(section.statements):
         section.statements[at].lead = lines + section.statements[at].lead
     else:

@@ -15,12 +15,18 @@ _NO_OFFSET = timedelta(0)
 
 
 class Wrong(ValueError):
-    """The error for an invalid value of a key: the text says what is valid, *path* where the value is: `.layers[2]`."""
+    """The error for an invalid value of a key: the text says what is valid.
+
+    *path* says where in the value the fault is, such as `.layers[2]`; "" for the value itself.
+    """
 
     path = ""
 
     def below(self, step: str) -> Wrong:
-        """Return this error for a value inside the table or list at *step*."""
+        """Put *step* before the path, and return this error, which then is about the table or list around the value.
+
+        *step* is the key or position of the value in this table or list, such as `.layers` or `[2]`.
+        """
         self.path = step + self.path
         return self
 

@@ -26,16 +26,19 @@ def encode_registry(record: RegistryRecord, written: bytes | None = None) -> byt
 
 
 def merged_registry(record: RegistryRecord, base: bytes, ours: bytes, theirs: bytes) -> bytes:
-    """Return the bytes of the merged *record*: the file *theirs* with new values, and with comments of *ours*.
+    """Return the file *theirs* with the values of the merged *record*, and with the comments that *ours* changed.
 
-    Raises the errors of `encode_registry`.
+    *base* is the file before both sides changed it. Raises the errors of `encode_registry`.
     """
     commented = toml_editing.with_comments(*(data.decode() for data in (base, ours, theirs))).encode()
     return encode_registry(record, commented)
 
 
 def _with_values(written: bytes, before: bytes, after: bytes) -> bytes:
-    """Return the file *written* with the changes from *before* to *after*. Raises Invalid if its layout forbids it."""
+    """Return the file *written* with the changes of values from the file *before* to the file *after*.
+
+    Raises Invalid if the layout of *written* does not allow these changes.
+    """
     data = toml_editing.edited(written.decode(), before.decode(), after.decode()).encode()
     if decode_registry(data, REGISTRY_FILE) != decode_registry(after, REGISTRY_FILE):
         raise Invalid(
