@@ -69,7 +69,8 @@ def card(
 def metrics(version: VersionRecord) -> list[tuple[str, str, float]]:
     """Return measurements in the metadata of a version, as (dataset, name, value).
 
-    These are the finite numbers that `metrics`, a list of names in the metadata, names, or else all finite floats.
+    If the metadata has a list of names with the key `metrics`, these are the finite numbers with these names; otherwise
+    all finite floats.
 
     A table of numbers contains measurements on the dataset with the table's name.
     """
@@ -114,7 +115,11 @@ def _license(text: str) -> dict[str, str]:
 
 def _results(model: str, task: str, measured: Sequence[tuple[str, str, float]], declared: Sequence[str]) -> list[Any]:
     def dataset_of(name: str) -> dict[str, str]:
-        """Return the entry of a dataset. A hub shows an id in `type` as a link, so only ids in *declared* get there."""
+        """Return the entry of the header for the dataset *name*.
+
+        A hub shows an id in `type` as a link, so `type` is an id only if it is in *declared*, the datasets of the
+        header.
+        """
         linked = name in declared or not _DATASET.fullmatch(name)
         return {"type": name if linked else _UNKNOWN_DATASET, "name": name}
 
@@ -181,7 +186,10 @@ def _making(model: str, version: VersionRecord, repeatable: bool) -> Iterator[st
 
 
 def _picture(reference: str, link: ArtifactLink) -> str:
-    """Return the Markdown that shows a picture beside the card, and the command that writes the picture there."""
+    """Return the Markdown that shows the picture *link* of the version *reference*.
+
+    The card shows it from a file in its own folder, so the text also has the command that downloads this file.
+    """
     file = link.file_name if _FILE.fullmatch(link.file_name) else f"{link.name}.{_suffix(link)}"
     name = f"--attachment {link.name}" if link.kind == ATTACHMENT else link.name
     command = f"git model get {reference} {name} -o {shlex.quote(file)}"
@@ -219,7 +227,7 @@ def _prose_line(line: str) -> str:
     text = re.sub(r"^[*] +", "- ", line.lstrip(" "))
     indent = " " * min(len(line) - len(line.lstrip(" ")), 3)  # four spaces would make a block of code
     if re.fullmatch(r"[-=][-= ]*", text):
-        return f"{indent}\\{text}"  # unescaped, the line would be a rule, or make the previous line a heading
+        return f"{indent}\\{text}"  # a line of - or = would be drawn, or make the line above a heading
     return indent + _escape_inline(text)
 
 

@@ -84,7 +84,9 @@ def size(count: int) -> str:
 
 
 def number(of: int | None, local: bool) -> str:
-    """Return the number of a version. "(local)" says that a pull may change it, because the remote lacks the version.
+    """Return the number *of* a version, or "-" for None.
+
+    Adds "(local)" if *local* is True: the remote does not have the version, so that a pull may change its number.
 
     >>> number(4, False), number(4, True), number(None, False)
     ('4', '4 (local)', '-')

@@ -49,7 +49,10 @@ class Compared(Frozen):
 
     @property
     def change(self) -> float | None:
-        """The difference from the first to the last version, if both have a number; exact for whole numbers."""
+        """The difference from the first to the last version; None unless both have a number.
+
+        Exact for whole numbers.
+        """
         old, new = self.old, self.new
         if not (_is_number(old) and _is_number(new)):
             return None

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 
 class Words(NamedTuple):
-    """A single text that is one of *known*, such as the status of a run."""
+    """The form of a field with one text, which is one of the texts *known*, such as the status of a run."""
 
     known: tuple[str, ...]
 
@@ -17,4 +17,4 @@ class Words(NamedTuple):
 Names: TypeAlias = "Mapping[str, Names] | list[Names] | Words | str"
 VALUE = "value"  # a single value without inner fields
 RECORDED = "recorded"  # a table whose keys people chose, such as metadata
-RECORDED_FIELDS = ("metadata", "parameters")  # the tables of this form whose values lists show
+RECORDED_FIELDS = ("metadata", "parameters")  # the tables whose values lists can show in columns

@@ -20,7 +20,7 @@ ARTIFACT: Kind = "artifact"
 Way = Literal["up", "down"]
 UP: Way = "up"
 DOWN: Way = "down"
-# The most versions that the node of an artifact lists in a part of a lineage.
+# The maximum number of versions that the node of an artifact lists in the result of `nearest`.
 MOST_VERSIONS = 20
 
 
@@ -49,8 +49,9 @@ class Edge(Frozen):
 class Lineage(Frozen):
     """The lineage of *root*: the edges *up* to its sources, and *down* to everything made from it.
 
-    A direction that was not requested is None. In both, every edge goes from the source to the product. *unread* are
-    the paths of records that could not be read, with the reasons. The graph lacks their content.
+    *up* or *down* is None if this direction was not requested. In both, every edge goes from the source to the product.
+    *unread* are the paths of records that could not be read, with the reasons. The graph lacks the content of these
+    records.
     """
 
     root: str
@@ -66,7 +67,7 @@ class Lineage(Frozen):
 
 
 class Known(Protocol):
-    """The access to records that `trace` needs."""
+    """The records that `trace` reads, by reference, id or digest."""
 
     def version(self, reference: str) -> VersionRecord | None:
         """Return the record of a version such as `iris@4`; None if it does not exist."""
@@ -84,10 +85,13 @@ class Known(Protocol):
         """Return the facts of an artifact: the result of the function `artifact_facts`, possibly cached."""
 
     def places(self, reference: str) -> tuple[str | None, tuple[str, ...]]:
-        """Return the stage and the aliases of a version that are in force."""
+        """Return the stage in which a version is in force, and the aliases that are in force for the version.
+
+        The stage is "archived" for an archived version, and None for a version in no stage.
+        """
 
     def why_missing(self, id: str) -> str:
-        """Return the reason why a run or version is unknown or incomplete."""
+        """Return the reason why a run or version is unknown or incomplete; "" if no reason is known."""
 
 
 def inputs_of(run: RunRecord) -> dict[str, list[str]]:
@@ -115,7 +119,10 @@ def outputs_of(run: RunRecord) -> dict[str, list[str]]:
 
 
 def makers(digest: str, runs: Iterable[RunRecord]) -> list[RunRecord]:
-    """Return the *runs* in which a step made *digest*. If all runs took it from the cache, return all."""
+    """Return the *runs* in which a step made *digest*.
+
+    If all runs with this output took it from the cache, returns all of them.
+    """
     all_ = [run for run in runs if digest in outputs_of(run)]
     ran = [run for run in all_ if any(s.status != "cached" and digest in s.outputs.values() for s in run.steps)]
     return ran or all_
@@ -138,8 +145,9 @@ def trace(known: Known, root: str, kind: Kind, *, up: bool, down: bool, depth: i
 def nearest(lineage: Lineage, most: int) -> Lineage:
     """Return a part of *lineage* with at most *most* nodes: the root, and the nodes nearest to it.
 
-    Versions that are in a stage or have an alias come first, with the nodes on the way to them. The node of an artifact
-    lists at most 20 of its versions; the fact `more_versions` counts the others.
+    Versions that are in a stage or have an alias are chosen before other nodes, together with the nodes on the way to
+    them. The node of an artifact lists at most 20 of its versions; its fact `more_versions` is the number of the
+    others.
     """
     before = _breadth_first(lineage)
     in_use = {node.id for node in lineage.nodes if node.kind == VERSION and held_places(node)}
@@ -188,7 +196,7 @@ def _way_to(id: str, before: Mapping[str, str | None]) -> set[str]:
 
 
 def held_places(node: Node) -> list[str]:
-    """Return the stage of a version, unless it is archived, and its aliases."""
+    """Return the stage and the aliases of the version *node*. Leaves out the stage "archived"."""
     stage = node.facts.get("stage")
     return [*([stage] if stage and stage != "archived" else []), *node.facts.get("aliases", ())]
 
@@ -232,10 +240,10 @@ class _Walk(ABC):
         return tuple(self.edges)
 
     def step(self, here: str, edges: Iterable[Edge], kind: Kind, runs: int) -> None:
-        """Continue from *here* along *edges*.
+        """Continue from the node *here* along *edges* to the nodes at their other ends.
 
-        *runs* is the number of runs between the root and the nodes there. If it exceeds the limit, adds the direction
-        to the `more` of *here* instead.
+        *runs* is the number of runs between the root and these nodes. If it exceeds the limit for the depth, does not
+        continue, but adds the direction of the walk to `more` of the node *here*.
         """
         for edge in edges:
             if self.depth is not None and runs > self.depth:
@@ -269,7 +277,8 @@ class _Up(_Walk):
 
     def __init__(self, known: Known, nodes: dict[str, Node], depth: int | None) -> None:
         super().__init__(known, nodes, depth)
-        # The runs of a version that made each digest. The walk does not follow other runs that made the same bytes.
+        # By digest of an artifact, the runs of the version that made it. The walk does not follow other runs, which
+        # made the same bytes.
         self._makers: dict[str, list[RunRecord]] = {}
 
     def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
@@ -336,7 +345,7 @@ def _with_few_versions(node: Node) -> Node:
 
 
 def _links_of(run: RunRecord, record: VersionRecord) -> list[str]:
-    """Return the names of those artifacts of a version that *run* made."""
+    """Return the names of those artifacts of the version *record* that *run* made."""
     digests = outputs_of(run)
     return [link.name for link in record.artifacts if link.digest in digests]
 

@@ -24,7 +24,7 @@ def depth(lineage: Lineage) -> int:
 
 
 def within(lineage: Lineage, runs: int) -> Lineage:
-    """Return the part of *lineage* that `trace` returns with the depth *runs*: at most so many runs from the root."""
+    """Return the part of *lineage* that is at most *runs* runs from the root: the result of `trace` with this depth."""
     more: dict[str, frozenset[Way]] = {}
     kept: dict[Way, tuple[Edge, ...]] = {}
     reached = {lineage.root}
@@ -61,7 +61,10 @@ def _steps(lineage: Lineage, way: Way, edges: Iterable[Edge]) -> list[_Step]:
 
 
 def _counts(root: str, steps: Iterable[_Step], runs: set[str]) -> dict[str, int]:
-    """Return, by node, the smallest number of *runs* on a walk from *root* to the node, which counts if it is a run."""
+    """Return, by node, the smallest number of runs on a walk from *root* to the node, including the node itself.
+
+    *runs* are the ids of the nodes that are runs.
+    """
     onward: dict[str, list[str]] = {}
     for here, there in steps:
         onward.setdefault(here, []).append(there)

@@ -12,7 +12,7 @@ from gitmodel.domain.views.lineage import ARTIFACT, DOWN, RUN, UP, VERSION, Edge
 SHORT_DIGEST = len("sha256:") + 12
 _SHORT_COMMIT = 10
 
-# The children of each node, by id, with the labels of the edges to the child.
+# By id of a node, its children by id, each with the labels of the edges between the two.
 _Below = Mapping[str, Mapping[str, list[str]]]
 
 
@@ -30,7 +30,10 @@ def fields(lineage: Lineage) -> dict[str, Any]:
 
 
 def in_stages(lineage: Lineage) -> list[str]:
-    """Return the versions, the root included, that were made from the root and are in a stage or have an alias."""
+    """Return each version that was made from the root and is in a stage or has an alias, followed by these names.
+
+    The root itself counts as made from the root. Leaves out the stage "archived".
+    """
     if lineage.down is None:
         return []
     made = {edge.target for edge in lineage.down} | {lineage.root}

@@ -12,9 +12,10 @@ Numbers = dict[str, dict[int, float]]
 
 
 def numbers_by_key(versions: Iterable[tuple[int, Mapping[str, float]]], first: Sequence[str] = ()) -> Numbers:
-    """Return the numbers of *versions*, which `finite_numbers` returns, by key, and each by the number of its version.
+    """Return, by key of the metadata, the numbers of all versions, by the number of the version.
 
-    The keys in *first* are first, then the most frequent ones.
+    *versions* are pairs of the number of a version and the result of `finite_numbers` for its metadata. The keys in
+    *first* come first, then the others, the most frequent ones first.
 
     >>> numbers_by_key([(2, {"auc": 0.5}), (1, {"auc": 1, "loss": 2})])
     {'auc': {2: 0.5, 1: 1}, 'loss': {1: 2}}

@@ -133,9 +133,10 @@ _VERSION_FIELDS: dict[str, Callable[[VersionView], Any]] = {
 
 
 class ModelView(Frozen):
-    """A model for showing and filtering: *latest* is the highest usable number, *count* the number of versions.
+    """A model for showing and filtering.
 
-    *local* is True if the remote does not have the latest version yet.
+    *latest* is the highest number of a version that is neither deleted nor failed, *count* the number of versions that
+    are not deleted. *local* is True if the remote does not have the latest version yet.
     """
 
     name: str
@@ -204,7 +205,7 @@ class Places:
 
 
 def places_in_force(states: Iterable[StageState], number: int) -> tuple[str | None, tuple[str, ...]]:
-    """Return the last stage in which *number* is in force, and its aliases."""
+    """Return the last stage in which the version *number* is in force, and the aliases that are in force for it."""
     held = [state for state in states if state.in_force == number]
     stages = [state.name for state in held if not state.alias]
     return stages[-1] if stages else None, tuple(state.name for state in held if state.alias)
@@ -226,9 +227,10 @@ class ModelSummary(Frozen):
 def summarize(
     snapshot: Snapshot, name: str, record: ModelRecord, count: Callable[[str], tuple[int, bool]] | None = None
 ) -> ModelSummary:
-    """Return the summary of the model *name*. *count* counts its versions, by default `Snapshot.count_present`.
+    """Return the summary of the model *name*.
 
-    Raises Invalid for a damaged stage or alias.
+    *count* counts the versions of a model; the default is `Snapshot.count_present`. Raises Invalid for a damaged stage
+    or alias.
     """
     latest = latest_usable(snapshot, name)
     counted, is_sound = (count or snapshot.count_present)(name)
@@ -237,7 +239,10 @@ def summarize(
 
 
 def latest_usable(snapshot: Snapshot, name: str) -> int | None:
-    """Return the latest usable version of the model *name*; None if there is none, or if a version is damaged."""
+    """Return the highest number of a version of the model *name* that is neither deleted nor failed.
+
+    Returns None if there is none, or if a version is damaged.
+    """
     try:
         return snapshot.latest(name)
     except (NotFound, Invalid):
@@ -247,7 +252,10 @@ def latest_usable(snapshot: Snapshot, name: str) -> int | None:
 def view_model(
     snapshot: Snapshot, name: str, summary: ModelSummary, tags: Mapping[str, TagState] | None = None
 ) -> ModelView:
-    """Return the view of the model *name*, whose *summary* is known. *tags* are the states of its tags (None: read)."""
+    """Return the view of the model *name* from its *summary*.
+
+    *tags* are the states of its stage tags (None: read them).
+    """
     local = summary.latest is not None and snapshot.is_local(name, summary.latest)
     states = tuple(stage_states(snapshot, name, summary.recorded, tags))
     return ModelView(name, summary.record, summary.latest, summary.count, states, local)
@@ -256,7 +264,10 @@ def view_model(
 def existing_models(
     snapshot: Snapshot, names: Iterable[str] | None = None
 ) -> Iterator[tuple[str, ModelRecord | Invalid]]:
-    """Yield each model that is neither deleted nor renamed, of all or of *names*, with its record or its error."""
+    """Yield each model that is neither deleted nor renamed, with its record, or its error if the record cannot be read.
+
+    *names* are the names of the models to read; None: all.
+    """
     known = snapshot.model_names() if names is None else tuple(names)
     read = snapshot.files.load_many(map(paths.model_file, known), ModelRecord, newer=snapshot.newer)
     for name, record in zip(known, read, strict=True):
