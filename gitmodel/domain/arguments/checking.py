@@ -73,8 +73,8 @@ def checked(function: Callable[..., T], called: str = "") -> Callable[..., T]:
     Errors name the function *called*; the default is its own name.
 
     Only simple annotations are checked, such as `str`, `int | None` and `Iterable[str]`. If a caller passes an iterator
-    for a list by keyword, the function gets a list, because it may read the list more than once. A call that does not
-    match the parameters raises WrongCall.
+    by keyword for a parameter that takes a list, *function* gets a list of its items, because *function* may read them
+    more than once. A call that does not match the parameters raises WrongCall.
     """
 
     called = (called or function.__qualname__).removesuffix(".__init__")
@@ -106,8 +106,8 @@ def checked(function: Callable[..., T], called: str = "") -> Callable[..., T]:
 class _Parameters(Frozen):
     """The parameters of a function, with their *checks* by name.
 
-    *lists* has the parameters for lists, and *names* has those that take an argument by position. *rest* is the
-    parameter that takes all further arguments by position, or "".
+    *lists* are the names of the parameters that take a list, and *names* those of the parameters that take an argument
+    by position. *rest* is the name of the parameter that takes all further arguments by position, or "".
     """
 
     checks: Mapping[str, _Check]
@@ -276,7 +276,7 @@ _CHECKS: dict[Any, _Check] = {
 
 
 def _check_of(annotation: Any) -> _Check | None:
-    """Return the check of values for *annotation*; None for an annotation that is not checked."""
+    """Return the check of an argument whose parameter has *annotation*; None if such arguments are not checked."""
     if isinstance(annotation, str) and annotation.endswith(" | None"):
         check = _CHECKS.get(annotation.removesuffix(" | None"))
         return check and _or_none(check)

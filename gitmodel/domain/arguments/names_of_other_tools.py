@@ -17,8 +17,8 @@ class OtherName(UsageError, AttributeError):
 def shows_our_form(cls: type[T]) -> type[T]:
     """Make attributes of *cls* that other tools have raise an error, which says what to write in gitmodel instead.
 
-    The attribute `_other_names` of *cls* maps these attributes to what to write. This is a decorator and not a base
-    class, so that `help` of *cls* does not describe a second class.
+    The attribute `_other_names` of *cls* maps the names of these attributes to the advice. This is a decorator and not
+    a base class, so that `help` of *cls* does not describe a second class.
 
     >>> @shows_our_form
     ... class Shelf:

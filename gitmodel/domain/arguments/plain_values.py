@@ -53,7 +53,8 @@ def read_values(values: Mapping[Any, Any], what: str = "the metadata") -> dict[s
 def _plain(value: Any, depth: int) -> Any:
     """Return *value* converted to plain types.
 
-    Values of unknown types, and values too deep for a record, are unchanged. Raises toml_values.Wrong.
+    Values of unknown types, and values too deep for a record, are unchanged: the check of the record refuses them.
+    Raises toml_values.Wrong if two keys of a table become the same text.
     """
     if isinstance(value, _PLAIN) or value is None or depth > toml_values.MAX_NESTING + 1:
         return value
