@@ -60,7 +60,7 @@ VARIABLES = (
 
 
 def contexts(ctx: click.Context | None = None) -> Iterator[click.Context]:
-    """Return the context of each command, groups first, in the order of the help."""
+    """Yield *ctx* (by default the click context of `git model`) and the context of each command below it."""
     if ctx is None:
         ctx = click.Context(program, info_name="git model", obj=Invocation(), help_option_names=["-h", "--help"])
     yield ctx
@@ -181,7 +181,7 @@ def _help(ctx: click.Context) -> str:
 
 
 def _records(ctx: click.Context) -> list[tuple[str, str]]:
-    """Return the options of a command with their help. Only the root command lists the general options."""
+    """Return the options of the command of *ctx* with their help. Only `git model` itself lists the general options."""
     general = {"format", "quiet", "help"} if ctx.parent else set()
     found = [option for option in ctx.command.get_params(ctx) if option.name not in general]
     pairs = [option.get_help_record(ctx) for option in found if isinstance(option, click.Option)]
@@ -203,7 +203,7 @@ def _options(ctx: click.Context) -> list[str]:
 
 
 def _roff(text: str) -> str:
-    """Return *text* escaped for roff, with hyphens that can be copied."""
+    """Return *text* escaped for roff. A reader who copies a hyphen from the man page gets the ASCII character."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
     return f"\\&{escaped}" if escaped.startswith((".", "\\(aq")) else escaped
 

@@ -55,7 +55,7 @@ _numbers = itertools.count()
 def make_folder(factory: pytest.TempPathFactory, name: str) -> Path:
     """Create a folder with a number in its name, and return its path.
 
-    With `numbered=True`, pytest would list the folders of all earlier tests to find the next number, which takes long.
+    If pytest chose the number (`numbered=True`), it would list the folders of all earlier tests, which takes long.
     """
     return factory.mktemp(f"{name}{next(_numbers)}", numbered=False)
 
@@ -119,7 +119,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def seaweedfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """One S3 server for all tests of a process. Tests that use it share `@pytest.mark.xdist_group("s3")`."""
+    """One S3 server for all tests of a process. `@pytest.mark.xdist_group("s3")` runs all its tests in one process."""
     from store_servers import seaweedfs
 
     with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
@@ -128,7 +128,7 @@ def seaweedfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def s3(seaweedfs_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The S3 server; the environment has its settings, and `s3.prefix()` returns the URL of an unused store."""
+    """The S3 server. Environment variables let clients use it, and `s3.prefix()` returns the URL of an unused store."""
     for name, value in seaweedfs_server.environ().items():
         monkeypatch.setenv(name, value)
     return seaweedfs_server
@@ -146,7 +146,7 @@ def registry_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def registry(registry_server: str, hermetic: Path) -> str:
-    """The host and port of an OCI registry for which the home has credentials."""
+    """The host and port of an OCI registry, whose credentials are in the home folder of the test."""
     import base64
     import json
 
@@ -158,7 +158,7 @@ def registry(registry_server: str, hermetic: Path) -> str:
 
 @pytest.fixture(scope="session")
 def sftp_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """One SFTP server for all tests of a process: its ssh_config and its known_hosts."""
+    """One SFTP server for all tests of a process: the text of an ssh_config and of a known_hosts file that name it."""
     from store_servers import SSHD, require, sftp_server
 
     require(SSHD, "openssh-server")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gitmodel.demo.building import build
 
-# git settings of a user, with which building the demo would fail. `git model init --demo` must ignore them.
+# Git settings that a user may have. The demo is built with them, because `git model init --demo` must ignore them.
 DISTURBING = """\
 [commit]
 \tgpgSign = true
@@ -19,7 +19,10 @@ DISTURBING = """\
 
 
 def build_once(place: Path, environ: Mapping[str, str]) -> Path:
-    """Return the folder `demo` in *place*. If it does not exist, build the demo there, with the settings DISTURBING."""
+    """Return the folder `demo` in the folder *place*. If it does not exist, build the demo registry in it.
+
+    The build gets the variables *environ* and the git settings DISTURBING.
+    """
     folder, home = place / "demo", place / "demo-home"
     with (place / "demo.lock").open("w") as lock:
         flock(lock, LOCK_EX)

@@ -15,7 +15,10 @@ def run(repo, *arguments, input=b"", index=None):
 
 
 def edit(repo, files, message="Edit by hand", *, onto=BRANCH, parents=None):
-    """Commit *files* (path to text or bytes; None deletes) on top of *onto*. Moves the branch *onto*, but no tag."""
+    """Commit *files* on top of the branch *onto*, and return the id of the commit. Moves the branch, but no tag.
+
+    *files* maps paths to their new content; None deletes a file. *parents* are commits, by default the tip of *onto*.
+    """
     tip = run(repo, "rev-parse", "--verify", "--quiet", onto)
     with tempfile.TemporaryDirectory() as folder:
         index = str(Path(folder) / "index")
@@ -40,10 +43,10 @@ def read(repo, path, at=BRANCH):
 
 
 def state(repo):
-    """Return every ref and its object. A test compares them before and after a command that gitmodel refuses."""
+    """Return every ref with its object id. Tests compare them before and after a command that gitmodel refuses."""
     return run(repo, "for-each-ref")
 
 
 def begin_at_format(repo, format):
-    """Commit an older number of the *format* to gitmodel.toml, as if an older gitmodel had created the registry."""
+    """Commit *format*, an older version number such as "1.1", to gitmodel.toml, as if an older gitmodel wrote it."""
     edit(repo, {"gitmodel.toml": read(repo, "gitmodel.toml").replace('format = "1.2"', f'format = "{format}"')})

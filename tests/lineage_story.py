@@ -1,6 +1,6 @@
 """A repository with a history: three models, forty versions, a hundred runs of real pipelines over ten days.
 
-`python lineage_story.py FOLDER` creates it. The tests create it once and copy it.
+`python lineage_story.py FOLDER` creates the repository. The tests create it once, and each test gets a copy.
 """
 
 import os

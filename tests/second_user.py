@@ -35,7 +35,7 @@ else:
 
 
 class User:
-    """A user of the machine with an id, a home folder and a group; several users may be in the group."""
+    """A user of the machine, with the id *uid*, a home folder in *top*, and the id of a group that users can share."""
 
     def __init__(self, top, uid, group, umask="022"):
         self.uid, self.group, self.umask = uid, group, umask
@@ -53,11 +53,14 @@ class User:
         return self._run(folder, "", words)
 
     def python(self, folder, source, *words):
-        """Run *source* as this user; it can use `Client` and `words`."""
+        """Run the Python code *source* as this user in *folder*; returns exit code, stdout and stderr.
+
+        The code can use `Client` and the list `words`, which has *words* as texts.
+        """
         return self._run(folder, source, words)
 
     def git(self, folder, *words):
-        """Run git as this user."""
+        """Run git as this user in *folder*; returns stdout."""
         done = subprocess.run(
             ["git", *map(str, words)], cwd=folder, env=self._environ(), user=self.uid, group=self.uid,
             extra_groups=[self.group], umask=int(self.umask, 8), capture_output=True, text=True,

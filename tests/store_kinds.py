@@ -12,7 +12,7 @@ EXPIRING = ("oci", "gcs", "azure")
 
 
 def url_of(kind, request, tmp_path):
-    """Return the URL of an unused store of this kind. "" is the URL of the default store, a folder in a repository."""
+    """Return the URL of an unused store of this kind. "" stands for the default store, a folder in a repository."""
     if kind == "default":
         return ""
     if kind == "shared":

@@ -1,4 +1,4 @@
-"""A proxy for a server on loopback. A test can let the proxy reject requests, or cut or withhold answers."""
+"""A proxy for a server on loopback. A test can let it reject requests, cut off answers, or send no answer."""
 
 import http.client
 import socket

@@ -1,6 +1,6 @@
 """Servers of artifact stores on loopback: SeaweedFS for S3, Docker's registry for OCI, OpenSSH for SFTP.
 
-Google's and Azure's stores are only services, so emulators take their place: gcp-storage-emulator and Azurite.
+Google and Azure offer their stores only as services. Emulators stand for them: gcp-storage-emulator and Azurite.
 """
 
 import importlib.metadata
@@ -205,7 +205,7 @@ auth: {{htpasswd: {{realm: tests, path: {folder / "htpasswd"}}}}}
 
 @contextmanager
 def sftp_server(folder):
-    """Run OpenSSH's server; yield an ssh_config that names it `files.test`, and its line of known_hosts."""
+    """Run OpenSSH's server. Yields an ssh_config that calls it `files.test`, and its line for known_hosts."""
     (port,) = free_ports(1)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)

@@ -1,4 +1,7 @@
-"""Methods of the Python interface refuse invalid arguments: the error names the expected type, and nothing changes."""
+"""Methods of the Python interface refuse invalid arguments: the error says what is wrong, and nothing changes.
+
+The unusual arguments, such as None, nan, a cycle or a very long text, are in HOSTILE.
+"""
 
 import inspect
 import shutil
@@ -158,7 +161,7 @@ def test_every_method_accepts_an_unusual_argument_or_raises_an_error_that_names_
 
 
 def _ignore():
-    """A function without body, for tests of decorators."""
+    """A function that does nothing. Tests pass it to `step` and `pipeline` with invalid arguments."""
 
 
 def refusal(method, parameter, value, tmp_path):

@@ -1,6 +1,7 @@
 """Artifact stores: tests that every kind of store must pass, which sources can be stored, and the store in a folder.
 
 `put` stores bytes under their SHA-256 digest, and `get` writes an artifact to a path. An object is the stored bytes.
+`leftovers` lists the temporary files of killed uploads, and a shared store is one that other repositories use, too.
 """
 
 import errno
@@ -84,7 +85,7 @@ def store(request, tmp_path):
 
 
 class TestEveryStore:
-    """Tests of ArtifactStore, and of `put_path` and similar functions that use it, on every kind of store."""
+    """Tests of ArtifactStore, and of functions that use a store, such as `put_path`, on every kind of store."""
 
     @pytest.mark.parametrize("content", [b"", b"a", BIG], ids=["empty", "one byte", "big"])
     def test_an_object_is_read_back_by_its_digest(self, store, content):
@@ -131,7 +132,7 @@ class TestEveryStore:
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
     def test_putting_or_linking_an_old_object_again_refreshes_its_modification_time(self, store, content, monkeypatch):
-        # every object counts as old, even if the clock of the server differs
+        # negative: each object counts as old enough to be refreshed, even if the clock of the server differs
         monkeypatch.setattr(interface, "RENEWED", -10.0)
         content += store.url.encode()
         digest = put(store, content)
@@ -367,7 +368,7 @@ def place_of(store, digest):
 
 
 class TestSources:
-    """Files and folders that `put_path` stores, and those that it refuses without storing anything."""
+    """Files and folders that `put_path` stores, and files and folders that it refuses. A refusal stores nothing."""
 
     def refused(self, store, path, kind, said):
         with pytest.raises(kind, match=said) as caught:
@@ -482,7 +483,7 @@ class TestSources:
 
 
 def as_nobody(tmp_path, expression):
-    """Evaluate *expression* in a process of an ordinary user; return the error that it raises, as text."""
+    """Evaluate the Python *expression* in a process of an ordinary user; return the error that it raises, as text."""
     code = f"""
 import os, sys
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Attachments: files such as pictures and reports that can be added to a version at any time, also in a stage.
 
-The artifacts of a version in a stage can no longer change, and its attachments can. A picture has at most 100 MB.
+The artifacts of a version in a stage can no longer change, but its attachments can. The limit for a picture is 100 MB.
 """
 
 import json

@@ -1,5 +1,7 @@
-"""Authorship: who created a model or version, and who changed it last. The index has the answer for the commits that it
-knows, and gitmodel reads the newer commits. Each answer must be equal to that of the history, `git model log`.
+"""Authorship: who created a model or version, and who changed it last.
+
+The index stores the authorship up to the newest commit that was indexed, and gitmodel reads the newer commits. The
+result must agree with the history, which `git model log` shows.
 """
 
 import sqlite3

@@ -1,4 +1,7 @@
-"""Invalid names, references, files and values: the client raises an error with a hint, and no ref moves."""
+"""Invalid names, references, files and values: the client raises an error with a hint, and no ref moves.
+
+A version is in use if it is in a stage or has an alias.
+"""
 
 import re
 import shutil
@@ -34,7 +37,7 @@ BAD_NAMES = {
 
 @pytest.fixture
 def client(code_repo, tmp_path_factory):
-    """A registry: iris@1 is archived, iris@2 is named 1.0 and in production, iris@3 has an alias, iris@4 is unused."""
+    """A registry: iris@1 is archived, iris@2 is named 1.0 and in production, iris@3 has an alias, iris@4 has none."""
     template = tmp_path_factory.getbasetemp() / "bad-input"
     if not template.exists():
         build(code_repo)
@@ -57,7 +60,7 @@ def build(repo):
 
 @pytest.fixture
 def refused(client, code_repo):
-    """Return a function that runs an action, checks that it raises an error and moves no ref, and returns the error."""
+    """A function: calls an action, checks that the action raises an error and moves no ref, and returns the error."""
 
     def run(error, action):
         before = editing.state(code_repo), editing.run(code_repo, "ls-tree", "-r", "gitmodel")

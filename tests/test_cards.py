@@ -1,7 +1,7 @@
 """Model cards: `huggingface_hub` can read them, equal records give equal cards, and text of records is escaped.
 
-A card is Markdown with a YAML header. The hub is the Hugging Face Hub, which shows cards. `huggingface_hub` is its
-library.
+A card is Markdown with a YAML header. The hub is the Hugging Face Hub, which shows cards. `huggingface_hub` is the
+library of the hub. Hostile text contains HTML, Markdown or characters that control a terminal.
 """
 
 import json
@@ -149,7 +149,7 @@ HOSTILE = [
 
 
 def rendered(text):
-    """Return the HTML of the body of a card, from a renderer that would pass HTML in the Markdown through."""
+    """Return the body of the card *text* as HTML. The renderer does not escape HTML, so the card itself must do it."""
     markdown_it = pytest.importorskip("markdown_it")
     parser = markdown_it.MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     body = text.split("\n---\n", 1)[1]

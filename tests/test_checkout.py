@@ -14,7 +14,7 @@ from gitmodel import Client
 
 @pytest.fixture
 def parted(code_repo, tmp_path, monkeypatch, git):
-    """A code repository with a submodule in a submodule. After a version was created, the code has newer commits."""
+    """A code repository whose submodule has a submodule. The code has commits that are newer than iris@1."""
     allowed = ("-c", "protocol.file.allow=always")
     for name in ("inner", "library"):
         git(tmp_path, "init", "-q", name)
@@ -157,7 +157,7 @@ def test_recording_the_code_of_a_second_version_starts_only_git_status(code_repo
 def test_a_checkout_is_refused_if_the_code_has_a_link_or_file_in_place_of_the_folder_for_artifacts(
     code_repo, tmp_path, monkeypatch, capsys, git, folder, kind
 ):
-    """Following a link in other people's code, checkout would write artifacts outside of the work tree."""
+    """If checkout followed a link in other people's code, it would write artifacts outside of the work tree."""
     monkeypatch.chdir(code_repo)
     (tmp_path / "outside").mkdir()
     if kind == "file":

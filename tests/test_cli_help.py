@@ -33,7 +33,7 @@ from gitmodel.domain.schema.digests import digest_of
 ROOT = Path(__file__).resolve().parents[1]
 CONTEXTS = {ctx.command_path: ctx for ctx in command_reference.contexts()}
 VERBS = {path: ctx.command for path, ctx in CONTEXTS.items() if isinstance(ctx.command, Command)}
-# Slow modules, which a command that only reads must not import.
+# Modules that are slow to import. A command that only reads must not import them.
 HEAVY = ("pydantic", "git", "rich", "importlib.metadata", "concurrent.futures", "gitmodel.expressions", "cel")
 PIPELINE = """
 from gitmodel import ModelConfig, pipeline, step
@@ -346,9 +346,9 @@ def test_commands_that_compute_no_hash_and_write_no_file_do_not_import_hashlib_o
     assert not {"hashlib", "tempfile", "shutil"} & modules_of(command)
 
 
-# The most that a command may start or load: git processes, modules of gitmodel without packages (they are docstrings),
-# and texts that Python compiles when it imports them. A `dataclass` or `NamedTuple` has its methods compiled at each
-# import; a `Frozen` class has not.
+# The most git processes that a command may start, and the most modules of gitmodel that it may load (packages do not
+# count, because they contain only docstrings). The last number is the most pieces of code that Python may compile from
+# text: at each import, `dataclass` and `NamedTuple` generate methods in this slow way. A `Frozen` class does not.
 @pytest.mark.parametrize(
     ("command", "processes", "modules", "texts"),
     [
@@ -408,7 +408,7 @@ def test_bash_completes_commands_options_models_and_versions(registry):
     assert complete("git-model versions l") == ["list"]
     assert "--reason" in complete("gitmodel promote --r")
     assert complete("git model show ir") == ["iris"]
-    # Because bash splits a word at @, a completion is only the part after the @.
+    # Bash splits a word at @, so it expects only the part after the @ as the completion.
     assert complete("git model promote iris@pro") == ["production"]
     assert complete("git model promote iris@1.") == ["1.2.3"]
     assert complete("git model show nothing@") == []

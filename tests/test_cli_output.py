@@ -1,6 +1,6 @@
 """Output of the command line: escaped text, tables, errors, and differences between a terminal and a pipe.
 
-Recorded text is hostile if it contains characters that control a terminal.
+Text or a name is hostile if it contains characters that control a terminal.
 """
 
 import json
@@ -237,7 +237,8 @@ def test_times_commits_and_reasons_are_not_cut_on_a_narrow_terminal(repo, capsys
     assert max(map(len, [head, row, *told])) <= 80
     assert reason in ask(capsys, "history", "iris", "production")[1].splitlines()[1]
     _, shown = on_terminal("history", columns=40, env={"NO_COLOR": "1"})
-    assert max(map(len, shown.replace("\r", "").splitlines())) <= 72  # more than 40: each column keeps eight characters
+    # wider than the terminal, because no column is cut to fewer than eight characters
+    assert max(map(len, shown.replace("\r", "").splitlines())) <= 72
 
 
 def test_labels_and_their_text_wrap_on_a_terminal(repo, capsys):

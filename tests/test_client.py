@@ -1,7 +1,8 @@
 """`Client` and its handles (the objects for models, versions and artifacts): what a call changes, and what it refuses.
 
-A stage such as production holds one version of a model: promoting another version archives this holder. A git tag for
-each stage puts the promotion in force; without the tag the promotion is pending, and `client.apply` creates the tag.
+A stage such as production holds one version of a model, its holder. Promoting another version archives the holder. The
+stage tag, a git tag, puts the promotion in force. Without the tag, the promotion is pending, and `client.apply` creates
+the tag. A version is in use if it is in a stage or has an alias. A leftover stage file is explained at `TestLeftovers`.
 """
 
 import threading
@@ -58,7 +59,7 @@ def iris(client):
 
 
 def held(model):
-    """Return the number of the version that is in force, for each stage and alias that has one."""
+    """Return the number of the version in force for each stage and alias of *model* that is not empty."""
     return {state.name: state.in_force for state in model.stages if state.in_force is not None}
 
 
@@ -896,7 +897,7 @@ class TestTransactions:
                 change.get_version("iris@1").log_metadata(slow=True)
                 inside.set()
                 assert written.wait(20)
-                # The thread `write` is not in the transaction, so each of its writes is a commit at once.
+                # The thread `write` did not start the transaction, so each of its writes is committed immediately.
                 assert other.get_version("iris@staging").metadata == {"thread": True}
                 assert client.get_version("iris@1").metadata == {}
                 if fails:
@@ -1003,9 +1004,9 @@ class TestTransactions:
 
 
 class TestLeftovers:
-    """Two stage files that name the same version, as two merges without conflict can leave them.
+    """Two stage files that name the same version. Two merges without a conflict can lead to this state.
 
-    Only the stage that is later in the life cycle counts. The other file is a leftover.
+    The version is only in the stage that is later in the life cycle. The file of the other stage is a leftover.
     """
 
     EMPTY = records.links_digest(())

@@ -1,5 +1,5 @@
-"""The codec reads and writes records: TOML files with one canonical form. It refuses invalid records quickly, with an
-error that names file, key and rule, and keeps keys of newer formats that it does not know.
+"""The codec reads and writes records, which are TOML files in a canonical form. It refuses invalid records quickly,
+with an error that names file, key and rule. It keeps unknown keys, which a newer format may have.
 """
 
 import copy
@@ -78,7 +78,7 @@ def depth(value):
     return 0 if items is None else 1 + max(map(depth, items), default=0)
 
 
-# Hypothesis also takes constants from imported modules as values, so two runs may try different values.
+# The values are not the same in each run: Hypothesis also takes constants from whichever modules are imported.
 METADATA = st.dictionaries(KEYS, VALUES, max_size=5).filter(lambda values: depth(values) <= toml_values.MAX_NESTING)
 
 
@@ -113,7 +113,7 @@ def test_any_metadata_has_the_same_bytes_after_writing_reading_and_writing(value
 
 
 def same(one, other):
-    """Return True if both are equal and have equal types; nan equals nan."""
+    """Return True if the values *one* and *other* are equal and have equal types. Here nan equals nan."""
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list):

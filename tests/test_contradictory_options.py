@@ -1,5 +1,5 @@
-"""Options or arguments that contradict each other are refused. On the command line the exit code is 2. The error names
-both options, and nothing changes."""
+"""Options or arguments that contradict each other are refused: the error names both, and nothing changes. The exit
+code of a command is then 2."""
 
 import shlex
 

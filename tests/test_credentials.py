@@ -89,7 +89,7 @@ KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\n" + "Ab1/" * 16 + "\n" + "Cd2+" * 3
     ],
 )
 def test_a_credential_in_a_message_is_replaced_completely(text):
-    """The patterns of credentials match only the start of some credentials. The rest must be hidden, too."""
+    """The pattern of some kinds of credentials matches only the start of one. The rest must be hidden, too."""
     hidden = redacted(f"see {text} there")
     assert not any(part in hidden for part in (text[-12:-2], text[24:32])), hidden
     assert hidden.startswith("see (a")

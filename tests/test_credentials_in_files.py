@@ -108,7 +108,7 @@ def test_a_file_with_credentials_is_refused_in_a_folder_and_alone(client, folder
         lambda: client.get_model("iris").create_version(model_objects={"weights": folder}),
         lambda: client.get_model("iris").create_version(data={"a": __file__}, deployments={"weights": folder}),
     ]
-    if name != TOKEN:  # the name of a single file may be a token, because the name is not stored
+    if name != TOKEN:  # a single file may have a token as its name, because gitmodel does not store this name
         ways.append(lambda: version.link_artifact("weights", path))
     for store in ways:
         with pytest.raises(Refused, match=r"^the artifact weights seems to hold credentials: ") as refused:

@@ -36,7 +36,7 @@ def test_the_digest_of_bytes_is_their_sha256(content):
         A_DIGEST + "\n",
         "\n" + A_DIGEST,
         A_DIGEST[:-1] + "g",
-        A_DIGEST[:-1] + "٣",  # the last character is a digit, but not an ASCII digit
+        A_DIGEST[:-1] + "٣",  # the last character is an Arabic-Indic digit, and not an ASCII digit
         "sha256:../../../../etc/passwd",
     ],
 )

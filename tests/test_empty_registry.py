@@ -39,7 +39,10 @@ def test_push_and_pull_report_that_neither_side_has_a_registry(code_repo, tmp_pa
 
 
 def test_a_transaction_that_creates_the_registry_may_take_longer_than_a_second(code_repo, monkeypatch):
-    """The ref that reserves the number then points at another first commit than the branch: its date differs."""
+    """The ref that reserves a version number points at a first commit of the registry, as the branch does.
+
+    If the transaction takes longer than a second, these are two commits with different dates.
+    """
     for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
         monkeypatch.delenv(name)
     seconds = count(1_790_000_000)

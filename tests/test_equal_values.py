@@ -1,6 +1,6 @@
 """Saving values as artifacts: a loaded value equals the saved value in type and content, or saving is refused.
 
-gitmodel loads each file after it saved it, and compares. A table is compared in groups of rows.
+After saving a value, gitmodel loads the file and compares both values. It compares tables in groups of rows.
 """
 
 import datetime
@@ -62,7 +62,7 @@ def objects(*cells):
 
 
 def dictionary(codes, *values):
-    """Return a dictionary array of Arrow (like an ordered Categorical of pandas) with *values* in this order."""
+    """Return a dictionary array of Arrow (in pandas a Categorical): *codes* are positions in the list *values*."""
     return pyarrow.DictionaryArray.from_arrays(pyarrow.array(codes, pyarrow.int8()), [*values], ordered=True)
 
 
@@ -567,7 +567,8 @@ class TestOtherVersionsOfPandas:
         frame = pandas.DataFrame({"a": pandas.Series(["x", None], dtype=pandas.StringDtype(na_value=numpy.nan))})
         save(frame, tmp_path / "x", "parquet")
         text_type = pandas.StringDtype
-        monkeypatch.setattr(pandas, "StringDtype", lambda storage=None: text_type(storage))  # as in pandas 2.0
+        # the class of pandas 2.0, which accepts only a storage
+        monkeypatch.setattr(pandas, "StringDtype", lambda storage=None: text_type(storage))
         found = load(tmp_path / "x", "parquet")
         assert found["a"].dtype == object
         assert list(found["a"]) == ["x", None]

@@ -1,5 +1,6 @@
-"""Expressions in the language CEL, which filters and gates use. gitmodel evaluates simple (plain) expressions itself,
-and others with the CEL library. Both must give the same answers, and no expression may hang or crash the process.
+"""Expressions in the language CEL, which filters and gates use. gitmodel evaluates plain (simple) expressions itself,
+and all other expressions with the CEL library. Both ways must give the same result, and no expression may hang or crash
+the process. The parts of an expression that `&&` joins are its clauses.
 
 A filter selects records. A gate decides if a version may enter a stage, and explains a failure.
 """
@@ -190,7 +191,8 @@ CLAUSES = (
 def test_gitmodel_and_the_cel_library_give_the_same_answer(text, record):
     here, there = parse(text), by_library(text)
     assert answer(here, record) == answer(there, record)
-    whole = cel_clauses.Program(text, reading.read_tokens(text))  # the library evaluates all clauses at once
+    # one call of the library for all clauses; above, one for each clause
+    whole = cel_clauses.Program(text, reading.read_tokens(text))
     assert (answer(here, record) is True) == (whole.answer(record) is True)
     verdict, other = here.judge(record), there.judge(record)
     assert (verdict.passed, verdict.clause, verdict.missing) == (other.passed, other.clause, other.missing)

@@ -275,7 +275,7 @@ def record_link(client, url, content=b"a,b\n1,2\n"):
 
 
 def ways_to_read(client, tmp_path, capsys):
-    """Return a function for each way to read the artifact raw of iris@1. It raises an error if the read is refused."""
+    """Return a function for each way to read the artifact raw of iris@1. Each raises an error if gitmodel refuses."""
 
     def told(*command):
         code, out, err = ask(capsys, *command)

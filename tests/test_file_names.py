@@ -1,6 +1,7 @@
 """File names: an artifact keeps the name of the stored file, such as `model.onnx`, and is written under this name.
 
-The artifact has its own name, too. A record that somebody edited must not make gitmodel write to another place.
+The artifact has its own name, such as `classifier`, too. A file name in a record that somebody edited by hand must not
+make gitmodel write outside of the folder that the user named.
 """
 
 import json
@@ -232,7 +233,7 @@ def test_check_refuses_a_changed_file_name_and_readers_by_stage_do_not_use_it(cl
     after = replace_text("model.onnx", "other.onnx")
     problems = check_between(client.repository, before, after).problems
     assert [(problem.key, problem.rule) for problem in problems] == [("artifacts", "change.version")]
-    # a version read by stage has the record of the commit of the stage tag, with the file name of that time
+    # a reader by stage gets the record from the commit of the stage tag, which has the original file name
     assert client.get_version("iris@production").get_artifact("clf").path().read_bytes() == ONNX
 
 

@@ -1,6 +1,7 @@
 """`--filter` of lists, and `filter=` in Python: for a name or value that no record has, an error suggests the nearest.
 
-Otherwise a typing error would look like an empty result. A name, key or value is known if a searched record has it.
+Without the error, a typing error would look like an empty result. A name, key or value is known if one of the searched
+records has it.
 """
 
 import importlib.util
@@ -273,7 +274,8 @@ def test_comparing_a_key_with_a_literal_of_a_type_that_some_record_has_is_no_err
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy == 'high'")] == [4]
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy > 0.92")] == [2]
     assert list(iris.list_versions(filter="name == 9")) == []  # no error, although no version has a name
-    assert list(iris.list_versions(filter="'b' in metadata.split")) == []  # no error, because `in` also accepts a table
+    # no error, because `in` can also search the keys of a table
+    assert list(iris.list_versions(filter="'b' in metadata.split")) == []
     assert [version.number for version in iris.list_versions(filter="metadata.accuracy != 'low'", limit=2)] == [2, 4]
     iris.create_version(metadata={"accuracy": ["a"]})
     assert list(iris.list_versions(filter="'b' in metadata.accuracy")) == []
@@ -355,7 +357,7 @@ def test_the_names_that_filters_know_are_the_names_of_the_json_fields(client):
 
 def test_a_name_in_a_filter_of_runs_that_no_searched_run_has_is_an_error():
     wanted = Filter("parameters.lr == 1", {"parameters": RECORDED})
-    wanted.check_searched("no run")  # no error, because no run was searched
+    wanted.check_searched("no run")  # no error, because no run was searched yet, and any key may be known
     wanted.search({"parameters": {"l": 1}})
     with pytest.raises(UsageError, match=r"no run has parameters\.lr"):
         wanted.check_searched("no run")

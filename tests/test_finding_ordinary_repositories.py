@@ -1,5 +1,6 @@
 """Finding the repository of a folder with few git processes. gitmodel finds the folder `.git` of an ordinary repository
-itself, and one git process reads the settings. In all other cases gitmodel asks git. Both must find the same.
+itself, and one git process reads the settings. In all other cases gitmodel asks git where the repository is. For every
+folder, gitmodel must find the repository that git finds.
 """
 
 import os
@@ -122,7 +123,7 @@ UNUSUAL = [
 
 
 def ask_only_git(monkeypatch):
-    """Let gitmodel ask git in all cases where a repository is."""
+    """Let gitmodel always ask git where a repository is, also for ordinary repositories."""
     monkeypatch.setattr(discovery, "_find_ordinary", lambda *arguments: None)
     monkeypatch.setattr(discovery, "_is_outside", lambda path: False)
 
@@ -165,7 +166,8 @@ def test_a_repository_that_git_refuses_because_of_variables_or_its_owner_is_refu
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(repo=code_repo))
     found = find(code_repo / "x")
-    found = found if isinstance(found, str) else replace(found, config=None)  # git 2.34.0 does not check the owner
+    # no error: git 2.34.0 does not check the owner
+    found = found if isinstance(found, str) else replace(found, config=None)
     ask_only_git(monkeypatch)
     assert found == find(code_repo / "x")
 

@@ -1,7 +1,7 @@
 """Finding the repository that a command uses: bare repositories, variables such as `GIT_DIR`, deleted folders.
 
-If a variable names another repository than that of the current folder, gitmodel cannot know which one is meant: it
-reads with a warning and refuses to write. A repository that is named with `--repo` takes precedence.
+If a variable names another repository than that of the current folder, gitmodel cannot know which one the user means:
+it warns of reads and refuses writes. A repository that is named with `--repo` takes precedence over both.
 """
 
 import json
@@ -157,7 +157,7 @@ def _git_dir(repo):
     return repo / ".git" if (repo / ".git").exists() else repo
 
 
-# Variables with which git names a repository or its parts
+# Environment variables with which git names a repository or a part of it
 
 
 class TestVariables:
@@ -232,7 +232,7 @@ class TestVariables:
         assert ask(nowhere, "git", f"--git-dir={a}/.git", "model", "register", "iris")[0] == 0
         assert ask(nowhere, "git", "--git-dir=../a/.git", "model", "version", "create", "iris")[0] == 0
         made = json.loads(model(a, "show", "iris@1", "--format", "json")[1])
-        # git itself would take the current folder for the work tree and report all files of the code as deleted.
+        # git itself would use the current folder as the work tree, and report all files of the code as deleted.
         assert (made["code"]["commit"], made["code"].get("dirty")) == (editing.run(a, "rev-parse", "HEAD"), None)
         code, _, err = ask(nowhere, PROGRAM, "list", GIT_DIR=tmp_path / "gone")
         assert (code, f"GIT_DIR names {tmp_path}/gone, which is not a git repository" in err) == (3, True)
@@ -360,7 +360,7 @@ class TestVariables:
         assert model(a, "-C", b, "register", "iris", **variables)[0] == 2
         assert not has_registry(b)
         assert model(b, "--repo", b, "register", "iris", **variables)[0] == 0
-        # The exit code is 2 for the variables that also affect the repository of the code.
+        # The exit code is 2 if the variable also applies to the code repository, which --repo does not name.
         assert model(b, "--repo", b, "version", "create", "iris", **variables)[0] in (0, 2)
         code, out, err = model(b, "list", "-q", **variables)
         assert (code, out, said in err) == (0, "iris\n", True)

@@ -1,6 +1,6 @@
 """Storing folders whose files are symbolic links into a cache, as Hugging Face, DVC and git-annex make them.
 
-`follow_links=ROOT` stores the files behind the links, if they are in the folder ROOT.
+With `follow_links=ROOT` gitmodel stores the files at which the links point, if these files are in the folder ROOT.
 """
 
 import hashlib
@@ -122,7 +122,7 @@ def test_the_error_for_a_link_that_leads_out_of_the_root_names_the_link(client, 
     link(folder / "bad", secret)
     assert f"outside {root}: {secret}" in refused(client, folder, root, f"{folder}/bad is a link to a target outside")
     (folder / "bad").unlink()
-    link(root / "hop", secret)  # a link in the root that leads out of the root
+    link(root / "hop", secret)  # a second link: it is in the root, but its target is not
     link(folder / "bad", root / "hop")
     refused(client, folder, root, f"{folder}/bad is a link to a target outside")
     refused(client, folder / "bad", root, f"{folder}/bad is a link to a target outside")
@@ -156,7 +156,7 @@ def test_a_folder_behind_a_link_is_stored_with_its_content(client, tmp_path, cap
     link(root / "shared/tokenizer/again", folder / "sub")
     (root / "shared/empty").mkdir()
     link(folder / "inner", "sub")  # a link to a folder inside of the artifact
-    for name in ("one", "two"):  # two links to the same folder, by way of a third link
+    for name in ("one", "two"):  # two links to the link `hop`, which points at a folder
         link(folder / name, root / "hop")
     link(root / "hop", "shared/tokenizer")
     link(folder / "deep/three", "../../../../shared")

@@ -328,9 +328,9 @@ class TestTwoRegistries:
                 assert git(tmp_path / "bare.git", "for-each-ref") == before, command
 
     def test_a_clone_refuses_stage_tags_moved_by_a_write_to_a_copy_of_the_branch(self, repo, capsys, git, monkeypatch):
-        """The settings page describes this limit: a write to a copy of the branch moves the stage tags to the copy."""
+        """A write to a copy of the metadata branch moves the stage tags to it. The settings page warns of this."""
         git(promoted(repo), "branch", "copy", "gitmodel")
-        # A copy of the branch has no effect until somebody writes to it.
+        # A copy of the branch has no effect until somebody writes to the copy.
         assert ask(capsys, "promote", "iris@1", "staging", "--leave")[0] == 0
         assert ask(capsys, "promote", "iris@1", "production")[0] == 0
         git(repo, "branch", "-f", "copy", "gitmodel")

@@ -214,7 +214,7 @@ def test_a_function_can_be_saved_and_loaded_with_cloudpickle(tmp_path, monkeypat
         ("a.npy", b"not so", "bytes"),
         ("a.skops", b"PK\x03\x04 cut off", "bytes"),
         ("a", b"\x80", "bytes"),
-        # Formats with known first bytes are detected only by the content, and not by the extension.
+        # If the first bytes of a format are known, only the content and not the extension can select the format.
         ("a.gguf", b"GGUF\x03\0\0\0", "gguf"),
         ("weights", b"GGUF\x03\0\0\0", "gguf"),
         ("a.gguf", b"not so", "bytes"),
@@ -295,7 +295,7 @@ def test_the_error_for_a_format_without_a_loader_shows_another_way_to_read_the_f
         save(1, tmp_path / "b", detect_format(tmp_path / name))
 
 
-# Without pickle and joblib: loading random bytes in these formats could run code.
+# pickle and joblib are not in this list, because loading random bytes in these formats could run code.
 @pytest.mark.parametrize("name", ["json", "numpy", "parquet", "safetensors", "skops"])
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=64))

@@ -1,4 +1,4 @@
-"""Classes with the base `Frozen` behave like frozen dataclasses, without the time that `@dataclass` takes at import.
+"""Classes with the base class `Frozen` behave like frozen dataclasses, but are faster to import.
 
 `Frozen` compiles the methods of a class only when the process has created several values of the class.
 """

@@ -1,6 +1,6 @@
 """gitmodel stores no folder that contains a git repository, because its settings may contain passwords and commands.
 
-Artifacts of earlier releases may contain one. It is left out when such an artifact is written to a disk.
+An old artifact, from an earlier release, may contain a git repository. gitmodel does not write this repository to disk.
 """
 
 import io
@@ -55,7 +55,7 @@ PLAIN = [
 
 
 def put_old(client, files, name="weights"):
-    """Store a folder with *files*, also a git repository, as earlier releases did, and link it to iris@1."""
+    """Store a folder with *files* without any check, as earlier releases did, and link it to iris@1 as *name*."""
     entries = [ManifestEntry(*client.store.put_stream(io.BytesIO(data)), path) for path, data in files.items()]
     digest, _ = client.store.put_stream(io.BytesIO(format_manifest(entries)))
     link = ArtifactLink(

@@ -224,7 +224,7 @@ def test_objects_have_the_modes_that_git_gives_them(tmp_path, git, umask, mask, 
 
 
 def test_a_reader_of_git_objects_can_be_closed_after_its_git_process_ended(code_repo):
-    """With some settings git ends at once. Then `close` must not raise BrokenPipeError for unsent requests."""
+    """With some settings, git ends at once. `close` must not raise BrokenPipeError for requests that were not sent."""
     with Client(code_repo) as client:
         reader = ObjectReader(client.repository.git)
         stdin, _ = reader._pipes()

@@ -42,7 +42,7 @@ def texts(node):
 
 
 def strings(tree):
-    """Yield the texts in a module without docstrings. An f-string is one text."""
+    """Yield the texts in the module *tree*, but not its docstrings. An f-string is one text."""
     joined = [one for one in ast.walk(tree) if isinstance(one, ast.JoinedStr)]
     parts = {id(inner) for one in joined for inner in ast.walk(one) if inner is not one}
     bare = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
@@ -58,7 +58,7 @@ def hinted():
     found = set()
     for path in sorted(PACKAGE.rglob("*.py")):
         for text in strings(ast.parse(path.read_text(encoding="utf-8"))):
-            # The package fills in %s later. A value directly after a word is a part of the command that may be empty.
+            # `%s` stands for a value, too. A value directly after a letter is optional, and is left out here.
             shown = re.sub(rf"(?<=[a-z]){VALUE}", "", text.replace("%s", VALUE))
             found.update(tuple(shlex.split(command)) for command in _SHOWN.findall(shown))
     return sorted(found)
@@ -66,7 +66,7 @@ def hinted():
 
 @functools.cache
 def run_by_tests():
-    """Return the words of each call in a test, and of each command on a page, because the pages run as tests."""
+    """Return the words of each call in a test, and of each command on a page of docs/, whose commands run as a test."""
     found = []
     for path in set(TESTS.rglob("*.py")) - {Path(__file__)}:
         for one in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -79,7 +79,7 @@ def run_by_tests():
 
 
 def parsed(words):
-    """Return the path of subcommands of `git model WORDS`, and the options. Raises LookupError for unknown words."""
+    """Return the subcommands and options of `git model WORDS`. Raises LookupError for an unknown command or option."""
     command, path, options = program, [], []
     for word in words:
         if word.startswith("-") and word != "-":
@@ -99,7 +99,7 @@ def parsed(words):
 
 
 def is_run(path, options):
-    """Return True if a test runs the command. In a call, only words of LEADING may stand before the command."""
+    """Return True if a test runs the command with all *options*. Words in LEADING may stand before it in a call."""
     size = len(path)
     if not path:
         return any(set(options) <= set(words) for words in run_by_tests())

@@ -1,6 +1,6 @@
-"""Searches with the index, an SQLite database that is derived from the branch, find what reading all records finds.
+"""Searches with the index, an SQLite database derived from the branch, find the same as searches that read all records.
 
-This holds while processes write the index at the same time or are killed, and if the index is outdated or deleted.
+This must be so also while processes write the index or are killed, and if the index is outdated or deleted.
 """
 
 import os
@@ -86,7 +86,7 @@ def repo(tmp_path, monkeypatch):
 
 @pytest.fixture
 def used(monkeypatch):
-    """A list that gets an item for each search: the numbers that the index found, or None if it was not used."""
+    """A list that grows with each search: by the version numbers that the index found, or None if it was not used."""
     answers, find = [], searching.Index.find_versions
 
     def spy(self, *arguments, **options):
@@ -99,7 +99,7 @@ def used(monkeypatch):
 
 
 def outcome(client, text, *, model="iris", **page):
-    """List the versions of a model with the filter *text*; return numbers and errors, or the error."""
+    """List the versions of *model* with the filter *text*; return numbers and errors of records, or a UsageError."""
     try:
         found, damaged = version_lists.list_versions(client.writer, model, filter=text, **page)
     except UsageError as error:
@@ -108,7 +108,7 @@ def outcome(client, text, *, model="iris", **page):
 
 
 def searched(client, text, **options):
-    """Search all models with the filter *text*; return versions and errors, or the error that was raised."""
+    """Search all models with the filter *text*. Returns versions and errors of records, or a UsageError."""
     try:
         found = client.find_versions(filter=text, **options)
     except UsageError as error:
@@ -117,7 +117,7 @@ def searched(client, text, **options):
 
 
 def both(client, monkeypatch, text, outcome=outcome, **options):
-    """Return two results of the same search: without and with the index."""
+    """Call the search *outcome* with the filter *text*; return its results without and with the index."""
     with monkeypatch.context() as patch:
         patch.setattr(index_access, "_HUNDREDS_FOR_INDEX", 10**9)
         without = outcome(client, text, **options)
@@ -330,7 +330,7 @@ def test_the_next_search_completes_an_index_whose_writer_was_killed(repo, monkey
         def killed(self, steps):
             write_piece(self, steps)
             written.append(steps)
-            if len(written) == commits + 1:  # inside the transaction that follows *commits* finished ones
+            if len(written) == commits + 1:  # inside the next transaction after *commits* finished transactions
                 os.kill(os.getpid(), signal.SIGKILL)
 
         updating.Update._write = killed
@@ -406,7 +406,7 @@ def test_searches_find_the_right_versions_at_every_moment_of_an_update_of_the_in
         monkeypatch.setattr(updating.Update, "_write", read_beside)
         outcome(client, "metadata.a == 3")
         assert len(moments) > 8
-        assert None in used  # during the update, a search reads the records instead of the index
+        assert None in used  # None: a search during the update read the records instead of the index
 
 
 def test_a_search_finds_the_right_versions_if_the_index_is_deleted_while_it_is_read(repo, monkeypatch, used):
@@ -416,7 +416,7 @@ def test_a_search_finds_the_right_versions_if_the_index_is_deleted_while_it_is_r
     def delete_first(search, *arguments, **options):
         for path in (repo / ".git" / "gitmodel").iterdir():
             path.unlink()
-        # As another process would do, this client creates a new index.
+        # This client stands for another process. It creates a new index.
         with monkeypatch.context() as patch, Client(repo) as other:
             patch.setattr(searching._Search, "run", run_search)
             assert outcome(other, "metadata.a >= 8") == ([8], [])

@@ -1,4 +1,6 @@
-"""The file of the index: if it is damaged or replaced, answers stay right, and the next search writes it again."""
+"""The file of the index, a database for searches and lists. If the file is damaged or replaced, the answers of
+searches and lists stay correct, and the next search or list writes the file again.
+"""
 
 import os
 import random
@@ -39,7 +41,7 @@ def make_registry(repo, count):
 
 
 def add_versions(repo, numbers):
-    """Add versions with *numbers* to each of two models."""
+    """Commit versions with these *numbers* to each of the two models of *repo*."""
     link = ArtifactLink(name="data", kind="data", digest=DIGEST, size=1)
     write(repo, {
         path: data
@@ -65,7 +67,7 @@ QUESTIONS = [
 
 
 def answer(client, question):
-    """Return the answer to *question* from a client that has not read the file of the index yet, like a new process."""
+    """Return the answer to *question*, a function of QUESTIONS. Forgets the index before, like a new process."""
     index_file._latest = None
     client._opened.lineage_at.clear()
     return question(client)
@@ -88,7 +90,7 @@ def is_whole(repo):
 
 
 def damaged(rng, whole, others):
-    """Return the file content *whole* with random damage, which may contain parts of *others*, valid contents."""
+    """Return *whole*, the bytes of an index file, with random damage, such as a part of *others*, other index files."""
     size, data = len(whole), bytearray(whole)
     pages = [slice(at, at + PAGE) for at in range(0, size - PAGE, PAGE)]
     kind = rng.choice(["bit", "bit", "bits", "zeros", "noise", "swap", "short", "long", "mixed", "moved", "empty"])
@@ -102,10 +104,10 @@ def damaged(rng, whole, others):
         data[page], data[other] = data[other], data[page]
     elif kind in ("short", "long"):
         data = data[: rng.randrange(size)] if kind == "short" else data + rng.randbytes(rng.randint(1, PAGE))
-    elif kind == "mixed":  # as if somebody had copied the file while another process replaced it
+    elif kind == "mixed":  # the end of another valid file, as if the file was copied while a process replaced it
         at = rng.choice(pages).start
         data[at:] = rng.choice(others)[at:]
-    elif kind == "moved":  # one page is that of another valid file
+    elif kind == "moved":  # one page of the file is a page of another valid file
         source = rng.choice(others)
         at = rng.randrange(0, len(source) - PAGE, PAGE)
         data[page] = source[at : at + PAGE]

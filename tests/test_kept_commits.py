@@ -1,7 +1,7 @@
-"""Refs that keep the code commits of versions, `refs/gitmodel/code/<commit>`, also if their branches are deleted.
+"""Kept commits: a ref `refs/gitmodel/code/<commit>` keeps the code commit of a version after its branch is deleted.
 
 With `gitmodel.dirty = snapshot`, a version also has a snapshot: a commit with the uncommitted changes. `git model push`
-creates these refs on the remote.
+creates the refs of kept commits on the remote.
 """
 
 import os

@@ -85,7 +85,7 @@ def test_a_promotion_made_together_with_a_rename_is_one_change(at, iris):
 
 
 def merge_by_hand(repo, name, message):
-    """Merge a proposal of the person *name*: its first commit promotes version 1, and its second commit version 3."""
+    """Merge a proposal of the person *name*, of two commits: the first promotes version 1, and the second version 3."""
     side = "refs/heads/propose/iris"
     run(repo, "update-ref", side, BRANCH)
     who = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_DATE": "2026-11-10T00:00:00Z"}
@@ -158,7 +158,7 @@ def test_history_in_a_shallow_clone_says_how_to_deepen_the_clone(iris, code_repo
     code, out, _ = ask(capsys, "--format", "json", "history", "iris", "production", "--limit", "1")
     assert code == 0
     assert '"version":2' in out.replace(" ", "")
-    # A stage without changes in the fetched commits is an error, because it may have changed earlier.
+    # The fetched commits do not change staging. That is an error, because an older commit may have changed it.
     assert ask(capsys, "history", "iris", "staging")[0] == 5
     git(shallow, "fetch", "-q", "--unshallow", "origin")
     assert ask(capsys, "history", "iris", "staging")[0] == 0

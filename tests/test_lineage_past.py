@@ -211,7 +211,7 @@ def test_at_warns_of_a_commit_whose_date_is_later_than_that_of_the_next_commit(r
     assert f"clocks disagree: commit {ahead[:10]} is earlier on the branch" in err
     with Client(repo) as client:
         assert client.at("2026-12-25").get_version("iris@2").metadata["later"] is True
-        # The commit `late` has a wrong date, in 2030, but it is before the commit `later` on the branch.
+        # On the branch, the commit `late` with a wrong date in 2030 comes before the commit `later`.
         assert "late" not in client.at("2026-12-23").get_version("iris@2").metadata
 
 

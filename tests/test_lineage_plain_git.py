@@ -97,7 +97,7 @@ def test_history_and_git_log_list_the_same_promotions(client, git):
     form = "--format=%H %(trailers:key=Model,valueonly,separator=)@%(trailers:key=Version,valueonly,separator=)"
     theirs = git(".", "log", "--first-parent", "--grep", "^Stage: production", form, "gitmodel").splitlines()
     ours = [event for event in client.history() if event.stage == "production"]
-    # A merge by hand has no trailers that `git log` could find. gitmodel reads the changed files instead.
+    # `git log` cannot find the merge that was made by hand, which has no trailers. gitmodel reads the changed files.
     assert [f"{event.commit} {event.model}@{event.version}" for event in ours if not event.pull_request] == theirs
     assert [event.version for event in ours if event.pull_request] == [3]
 

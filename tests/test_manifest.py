@@ -1,6 +1,6 @@
-"""Manifests: the list of a folder's files, whose digest is the digest of the folder. A folder has exactly one manifest.
+"""A manifest lists the files of a folder. Its digest is the digest of the folder. A folder has exactly one manifest.
 
-Reading anything else, also malicious bytes, raises Invalid with a short message.
+Reading bytes that are not such a manifest, also malicious bytes, raises Invalid with a short message.
 """
 
 import time
@@ -165,4 +165,4 @@ def test_hostile_manifests_are_read_in_linear_time(content):
     except Invalid as error:
         said = error.message
     assert len(said) < 600
-    assert time.process_time() - begun < 2  # measured: 0.05 s; quadratic work would take minutes
+    assert time.process_time() - begun < 2  # measured: 0.05 s; if the time were quadratic, it would be minutes

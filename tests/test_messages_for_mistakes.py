@@ -18,7 +18,7 @@ HAND_MADE = "created = 2026-11-23T10:12:13Z\n"
 
 @pytest.fixture
 def iris(code_repo, monkeypatch, capsys):
-    """A registry with iris@1, whose artifact `train` is only in the default store of this repository."""
+    """A registry with iris@1, whose artifact `train` is only in the default store, a folder of this clone."""
     monkeypatch.chdir(code_repo)
     (code_repo / "train.csv").write_text("a,b\n")
     assert ask(capsys, "register", "iris")[0] == 0
@@ -306,7 +306,8 @@ def test_staged_changes_cause_no_warning_that_the_branch_is_checked_out(iris, tm
     assert ask(capsys, "-C", str(iris), "promote", "iris@1", "staging")[0] == 0
     (rules / "gitmodel.toml").write_text(RULES)
     git(rules, "add", "gitmodel.toml")
-    assert ask(capsys, "list")[2] == CHECKED_OUT  # `list` warns, because a commit would delete the stage file
+    # `list` warns, because a commit of the index of this old work tree would delete the stage file
+    assert ask(capsys, "list")[2] == CHECKED_OUT
 
 
 def test_check_accepts_any_toml_layout_of_the_rules_and_shows_the_expected_layout_of_other_records(iris, capsys):

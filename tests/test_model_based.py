@@ -1,6 +1,6 @@
-"""Random operations of two clients on one registry. After each operation, the registry must equal a simple model of it.
+"""Random operations of two clients on one registry. After each operation, the registry must have the expected state.
 
-The simple model, `Expected`, is plain Python: dictionaries of versions, stages and names.
+`Expected` computes this state in plain Python, with dictionaries of versions, stages and names.
 """
 
 import itertools
@@ -32,7 +32,7 @@ class Expected:
     archived: set = field(default_factory=set)
     aliases: dict = field(default_factory=dict)
     named: dict = field(default_factory=dict)
-    # For each stage, the versions that held it, oldest first. None stands for an empty stage.
+    # For each stage, the numbers of the versions that were in it, oldest first. None: the stage was empty.
     events: dict = field(default_factory=lambda: {stage: [None] for stage in EXCLUSIVE})
     metadata: dict = field(default_factory=dict)
 
@@ -56,7 +56,7 @@ class Expected:
             self.held[stage] = number
 
     def note_changes(self):
-        """Append the new holder of each changed stage to its list of holders. Called after each commit."""
+        """Append the new holder of each changed stage to its list in `events`. Called after each commit."""
         for stage, events in self.events.items():
             if self.held.get(stage) != events[-1]:
                 events.append(self.held.get(stage))
@@ -78,7 +78,7 @@ class Expected:
         return held[0] if held else "archived" if number in self.archived else None
 
     def empties(self, number, stage):
-        """Return True if moving *number* to *stage* empties a later stage, which is refused without `leave`."""
+        """Return True if moving version *number* to *stage* empties a later stage. Without `leave`, this is refused."""
         held = self.stage_of(number)
         return {stage, held} <= set(EXCLUSIVE) and EXCLUSIVE.index(stage) < EXCLUSIVE.index(held)
 
@@ -110,7 +110,7 @@ class Registry(RuleBasedStateMachine):
             client.close()
 
     def pick(self, number):
-        """Choose a model and one of its versions by *number*. Return (None, None) if no version exists."""
+        """Return a model and a version of it, chosen by the random *number*, or (None, None) if there is no version."""
         pairs = [(name, version) for name, model in sorted(self.models.items()) for version in model.numbers]
         return pairs[number % len(pairs)] if pairs else (None, None)
 
@@ -251,7 +251,10 @@ class Registry(RuleBasedStateMachine):
         fail=st.booleans(),
     )
     def change_several_at_once(self, client, pick, stages, fail):
-        """Create versions and promote them in one transaction, during which the other client creates a version."""
+        """Create and promote a version for each of *stages* in one transaction of *client*. *pick* chooses the model.
+
+        Meanwhile, the other client creates a version. If *fail* is true, the transaction ends with an error.
+        """
         model = sorted(self.models)[pick % len(self.models)]
         expected = self.models[model]
         mine, other = self.clients[client], self.clients[1 - client]

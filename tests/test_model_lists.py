@@ -48,7 +48,7 @@ def repo(tmp_path):
 
 @pytest.fixture
 def judged(monkeypatch):
-    """A list that gets the name of each stage tag that gitmodel checks."""
+    """A list to which each check of a stage tag appends the name of the tag."""
     refs, judge = [], StageTags.judge
 
     def spy(self, ref, found, tip):
@@ -61,7 +61,7 @@ def judged(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def indexed(monkeypatch):
-    """Let lists of few models use the index, too."""
+    """Let gitmodel use the index also for lists of few models, as in these tests."""
     monkeypatch.setattr(index_access, "_MODELS_FOR_INDEX", 0)
 
 
@@ -248,7 +248,10 @@ def test_stage_tags_are_checked_again_for_another_metadata_branch(repo, judged):
 
 
 def test_a_process_that_read_an_older_commit_does_not_mark_newer_stage_tags_as_valid(repo, monkeypatch):
-    """Between its reading and its writing, another process promotes a version and writes the tags to the index."""
+    """After this process read the commit, and before it writes the index, another process promotes a version.
+
+    The other process also writes its stage tags to the index.
+    """
     with Client(repo) as client, Client(repo) as other:
         listed(client)
         before = run(repo, "rev-parse", BRANCH)
@@ -403,7 +406,7 @@ def test_the_holders_of_a_stage_are_the_same_with_and_without_the_index(repo, ju
 
 @pytest.mark.parametrize("judge", [methodcaller("view_models"), methodcaller("apply")])
 def test_checking_all_stage_tags_parses_the_folder_of_all_models_once(tmp_path, monkeypatch, judge):
-    """The folder has an entry for each model. Parsing it once for each model would take quadratic time."""
+    """The git tree of this folder has an entry for each model. Parsing it for each model would take quadratic time."""
     run(tmp_path, "init", "-q", "many")
     with Client(tmp_path / "many") as client:
         with client.transaction("Register many") as change:

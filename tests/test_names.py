@@ -1,5 +1,5 @@
-"""Names of models, versions, aliases and artifacts: gitmodel uses a valid name unchanged in paths and refs, and refuses
-every other name with its fault and the allowed characters.
+"""Names of models, versions, aliases and artifacts: gitmodel uses a valid name unchanged in paths and refs. It refuses
+every other name with an error that says the fault and the allowed characters.
 """
 
 import re

@@ -1,5 +1,7 @@
-"""A version is never named like a stage or a reserved word: no command accepts the name. If somebody wrote such a name
-to the branch by hand, readers ignore the file with the name, and `git model check` reports it.
+"""A version cannot have the name of a stage or a reserved word such as `latest`: no command accepts it.
+
+Somebody may write a hand-written file, which gives a version such a name, to the branch. Readers ignore this file, and
+`git model check` reports it.
 """
 
 import pytest
@@ -38,7 +40,7 @@ def plant(repo, word, number=1, *, record=False):
 def test_every_command_refuses_a_stage_as_version_name_also_if_a_hand_written_file_has_it(repo, capsys, word, record):
     plant(repo, word, record=record)
     before = state(repo)
-    # The exit code is 5 if the hand-written record counts as damaged, and 2 if the word is refused before it is read.
+    # The exit code is 5 if the invalid hand-written record is read first, and 2 if the name is refused first.
     assert ask(capsys, "version", "update", "iris@1", "--name", word)[0] in ((2, 5) if record else (2,))
     assert ask(capsys, "version", "create", "iris", "--name", word)[0] == 2
     with Client(repo) as client:

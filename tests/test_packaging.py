@@ -15,7 +15,7 @@ import gitmodel
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = rtoml.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = [name for name in PROJECT["optional-dependencies"] if name not in ("dev", "docs", "test")]
-# Runs the release script, which prints the built files here instead of trying them in new environments.
+# Runs the release script, with a replaced step: it prints the built files, and does not install them to try them.
 SIGN = """
 import sys
 sys.path.insert(0, "release")
@@ -26,7 +26,7 @@ release.main(False)
 
 
 def pins(name):
-    """Return the locked packages of *name* with their versions; each has at least one hash."""
+    """Return the packages in the lock file *name* with their versions. Checks that each of them has a hash."""
     text = (ROOT / name).read_text(encoding="utf-8")
     found = re.findall(r"^([\w.-]+)==(\S+)(?: ;.*?)? \\\n((?:    --hash=sha256:[0-9a-f]{64}.*\n)+)", text, re.MULTILINE)
     assert len(found) == len(re.findall(r"^\w", text, re.MULTILINE))
@@ -66,7 +66,7 @@ def test_version_verbose_describes_the_installation_without_paths(capsys):
 
 @pytest.fixture
 def checkout(tmp_path, git):
-    """A clone of this checkout with its uncommitted changes, and a key to sign with. No release is prepared in it."""
+    """A clone of this repository with the uncommitted changes and a key to sign with. No release is prepared in it."""
     subprocess.run(
         ["git", "clone", "-q", "--no-hardlinks", "--depth", "1", ROOT.as_uri(), tmp_path / "code"], check=True
     )

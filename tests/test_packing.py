@@ -1,6 +1,6 @@
 """Packing: after many writes gitmodel packs loose git objects in the background, to keep the repository fast.
 
-It decides by counting the objects in one folder, `objects/17`, as git does. No object may be lost.
+gitmodel estimates the number of loose objects from one folder, `objects/17`, as git does. No object may be lost.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ def repo(tmp_path):
 
 
 def write_many(repo, start=0):
-    """Commit three files whose objects are in the folder `objects/17`, so that gitmodel packs; return their ids."""
+    """Commit three files with objects in the folder `objects/17`, so that gitmodel packs; return their object ids."""
     texts = (f"{number}\n" for number in count(start))
     ids = ((text, hashlib.sha1(b"blob %d\0%s" % (len(text), text.encode())).hexdigest()) for text in texts)
     chosen = dict(islice((item for item in ids if item[1].startswith("17")), 3))
@@ -83,7 +83,7 @@ def test_only_one_process_packs_and_a_killed_process_does_not_keep_the_lock(repo
     written = write_many(repo)
     with Client(repo) as client:
         with lock_of(repo).open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # as a process does that is packing
+            fcntl.flock(file, fcntl.LOCK_EX)  # hold the lock, like a process that is packing
             client.get_model("iris").create_version()
             assert all(is_loose(repo, id) for id in written)
         # The lock is free again, and a part of a pack is left, as if the process had been killed.
@@ -175,7 +175,7 @@ def test_a_write_to_a_clone_with_thousands_of_loose_objects_is_fast_and_packs_th
     assert int(run(repo, "count-objects").split()[0]) > 5 * writes
 
     def cost(work):
-        """Return the CPU time of *work* and its git processes: the least of three calls."""
+        """Call the function *work* three times. Returns the lowest CPU time of a call and its git processes."""
         costs = []
         for _ in range(3):
             before = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

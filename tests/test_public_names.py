@@ -42,7 +42,7 @@ def test_help_describes_the_public_module_and_each_of_its_public_names(module):
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_every_public_function_and_class_that_a_user_calls_has_an_example(module):
-    # Users get these objects from calls and do not create them. The reference page has examples.
+    # Users do not create objects of these classes, but get them from calls. The reference page has examples.
     returned = {"Format", "Materializer", "Pipeline", "Run", "Step", "StepContext"}
     for name in set(module.__all__) - returned:
         found = getattr(module, name)

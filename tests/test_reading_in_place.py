@@ -1,6 +1,6 @@
-"""Reading artifacts in place with `artifact.path()`. A folder is put together in a cache from the objects of the store.
+"""Reading artifacts in place with `artifact.path()`. A folder is created in a cache, from objects of the store.
 
-It must be complete and unchanged, also if several readers create it at the same time or a reader is killed.
+This folder must be complete and unchanged, also if several readers create it at the same time or a reader is killed.
 """
 
 import os
@@ -64,7 +64,7 @@ def test_a_folder_in_the_cache_is_used_again_and_not_replaced(artifact):
 
 
 def test_threads_that_open_a_folder_at_the_same_time_all_get_it_complete(artifact, monkeypatch):
-    """All threads look for the folder before the first thread has moved its folder into the cache."""
+    """All threads look for the folder in the cache before the first thread has moved the complete folder there."""
     all_of_them = threading.Barrier(4, timeout=30)
     members_of = manifests.members_of
 
@@ -72,7 +72,8 @@ def test_threads_that_open_a_folder_at_the_same_time_all_get_it_complete(artifac
         all_of_them.wait()
         return members_of(*arguments)
 
-    assert unpacked.members_of is members_of  # not replaced below, so that only `get_folder` waits
+    # two names of one function: only the one in `fetching`, which `get_folder` calls, is replaced below
+    assert unpacked.members_of is members_of
     monkeypatch.setattr(fetching, "members_of", wait)
 
     def read(_):
@@ -85,7 +86,7 @@ def test_threads_that_open_a_folder_at_the_same_time_all_get_it_complete(artifac
 
 
 def test_a_reader_uses_the_folder_that_another_process_created_in_the_meantime(artifact, monkeypatch):
-    """Another process creates the folder after this reader found none, and before it makes room for its own."""
+    """Another process creates the folder after this reader found none, and before this reader moves its own there."""
     path = artifact.path()
     away = path.parent / "away"
     path.rename(away)
@@ -249,7 +250,8 @@ def test_the_next_reader_removes_temporary_folders_of_a_killed_reader(artifact, 
     assert reader.stdout.readline() == "unpacking\n"
     cache = Path(code_repo) / ".git" / "gitmodel" / "cache"
     assert len(list(cache.glob(".gitmodel-*"))) == 1
-    path = artifact.path()  # must keep the temporary folder of a reader that is still running
+    # this reader must not remove the temporary folder of the other reader, which is still running
+    path = artifact.path()
     assert len(list(cache.glob(".gitmodel-*"))) == 1
     reader.send_signal(signal.SIGKILL)
     reader.communicate()

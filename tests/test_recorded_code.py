@@ -1,7 +1,7 @@
-"""The state of the code that a version records: its commit, and if there are uncommitted changes.
+"""The state of the code that a version records: the commit, and if the work tree has uncommitted changes.
 
-gitmodel never records a changed work tree as clean, whatever the settings of git are. With `gitmodel.dirty = snapshot`,
-it stores the uncommitted changes as another commit, the snapshot.
+gitmodel never records a changed work tree as clean, whatever the settings of git are. The setting `gitmodel.dirty` says
+what happens to uncommitted changes: `refuse` creates no version, and `snapshot` stores them as a commit, the snapshot.
 """
 
 import hashlib
@@ -73,7 +73,7 @@ class TestSha256:
             assert sorted(push_code(client._opened.find_kept(), "origin", "all").pushed) == sorted([head, snapshot])
             assert push_code(client._opened.find_kept(), "origin", "all").pushed == ()
         assert f"refs/gitmodel/code/{head}" in git(tmp_path / "host.git", "for-each-ref")
-        # checkout in a clone without the commit fetches it by the ref that the push created
+        # a clone that lacks the commit: checkout fetches it from the ref that the push created
         git(tmp_path, "clone", "-q", "--single-branch", "host.git", "other")
         with Client(tmp_path / "other", repo=tmp_path / "registry.git") as client:
             assert client.get_version("iris@2").checkout(tmp_path / "again").commit == snapshot
@@ -100,7 +100,7 @@ class TestSha256:
 class TestChangesThatGitIsToldToOverlook:
     @pytest.fixture
     def code(self, code_repo, tmp_path, git, monkeypatch):
-        """A code repository with a submodule, which has a submodule itself."""
+        """A code repository with a submodule, which in turn has a submodule."""
         git(tmp_path, "config", "--global", "protocol.file.allow", "always")
         for name, inner in (("inner", None), ("library", "inner")):
             made = tmp_path / name
@@ -177,7 +177,7 @@ class TestChangesThatGitIsToldToOverlook:
         with Client() as client, pytest.raises(Refused, match=r"not committed: train\.py"):
             client.get_model("iris").create_version()
         (code / "train.py").unlink()
-        # With --skip-worktree an absent file is no change: a sparse checkout sets this mark for files that it omits.
+        # An absent file with --skip-worktree is no change: a sparse checkout marks the files that it omits so.
         assert self.dirty() is (mark == "--assume-unchanged")
 
     def test_a_sparse_checkout_is_clean(self, code, git):
@@ -298,14 +298,15 @@ class TestHooksOfAPush:
 def edit_in_the_second_of_the_index(code, name, text):
     """Write *text* to the file *name*, and set its times in the index as if git had added the changed file just now.
 
-    Size and times then show git no change. The index is as old as the file, so that git must compare the content.
+    Size and times are then equal in the index and on disk. git must compare the content, because the index is not newer
+    than the file.
     """
     path, index = code / name, code / ".git/index"
     path.write_text(text)
     os.utime(path, (1_700_000_000, 1_700_000_000))
     stat = path.stat()
     data = bytearray(index.read_bytes()[:-20])
-    # An index entry begins with the times, 62 bytes before the name (`gitformat-index`).
+    # The times are at the start of an index entry, 62 bytes before the name (see `git help gitformat-index`).
     start = data.index(name.encode() + b"\0") - 62
     for offset, time_ns in ((0, stat.st_ctime_ns), (8, stat.st_mtime_ns)):
         seconds, rest = divmod(time_ns, 10**9)

@@ -1,5 +1,6 @@
-"""The refreshed copy of git's index. If the times of many files differ from the index, each `git status` compares their
-content. gitmodel then refreshes a copy of the index, and never the user's index. Both must show the same changes.
+"""The refreshed copy of git's index. If the times of many files differ from those in the index, `git status` is slow,
+because it compares the content of these files each time. gitmodel then copies the index and refreshes the copy, which
+writes the present times to it. It never changes the user's index. Copy and index must show the same changes.
 """
 
 import os
@@ -13,7 +14,7 @@ from gitmodel.git.worktrees import index_copies, worktree_state
 
 @pytest.fixture
 def copied(code_repo, monkeypatch, git):
-    """Code as after `cp -r`: all files have other times than in the index. Every `git status` counts as slow."""
+    """A code repository whose files have other times than in the index, as after `cp -r`. `git status` is slow."""
     for number in range(20):
         (code_repo / f"file{number}.py").write_text(f"x = {number}\n", encoding="utf-8")
     (code_repo / "tracked").mkdir()
@@ -153,7 +154,7 @@ def test_an_untracked_folder_of_40_000_files_counts_as_one_change(copied):
 
 @pytest.mark.parametrize("newer", [0, 3_600])
 def test_files_that_are_not_older_than_the_index_are_compared_each_time(copied, git, newer):
-    """git cannot know from the times whether such a file changed after the index was written in the same second."""
+    """Such a file may have changed in the second in which the index was written, and its times do not show that."""
     git(copied, "update-index", "--refresh")
     when = (copied / ".git" / "index").stat().st_mtime + newer
     for path in copied.rglob("*.py"):

@@ -80,7 +80,7 @@ propose iris@1 staging
 
 
 def files(repository: Path) -> dict[str, bytes]:
-    """Return the content of each file of the repository, also of refs, objects and settings, but not the fact cache."""
+    """Return the content of each file of *repository*, also of refs, objects and settings. Omits the fact cache."""
     found = {str(path.relative_to(repository)): path for path in repository.rglob("*") if path.is_file()}
     return {name: path.read_bytes() for name, path in found.items() if not name.endswith(NOTES)}
 

@@ -1,4 +1,4 @@
-"""Commands that change gitmodel.toml keep its comments, order and layout, because people edit this file, too."""
+"""Commands that change gitmodel.toml keep its comments, order and layout, because people also edit it by hand."""
 
 import re
 from dataclasses import replace

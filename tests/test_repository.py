@@ -1,6 +1,7 @@
 """gitmodel in all kinds of git repositories: it works there, and never changes the user's files, index and branches.
 
-Also: hooks of the user, registries in another repository, remotes, and stage tags that are forged, lost or pending.
+Other tests are about hooks of the user, registries in another repository, remotes, and stage tags that are forged (they
+contradict the branch) or missing, so that a promotion or demotion is pending.
 """
 
 import os
@@ -566,7 +567,7 @@ class TestClones:
 
 
 def forge(git, repo, how):
-    """Make the production tag of iris invalid in the way that *how* names. Return the expected message."""
+    """Forge the production tag of iris in the way that *how* names. Returns the message that readers must show."""
     tip = git(repo, "rev-parse", "gitmodel")
     if how == "lightweight":
         git(repo, "tag", "-f", "model/iris/production", tip)

@@ -1,6 +1,7 @@
 """Repositories that several users of a machine share, and repositories and stores on limited or full file systems.
 
-git's setting `core.sharedRepository` says which permissions files in a shared repository get.
+git's setting `core.sharedRepository` says which permissions files in a shared repository get. A limited file system,
+such as some network drives, lacks locks, permissions or other functions.
 """
 
 import errno
@@ -35,7 +36,7 @@ def users():
 
 
 def begin(top, ada, shared):
-    """Create a repository that belongs to Ada, with the value *shared* of `core.sharedRepository`."""
+    """Create a repository in *top* that belongs to the user *ada*, and set `core.sharedRepository` to *shared*."""
     repo = top / "repo"
     repo.mkdir()
     os.chown(repo, ada.uid, GROUP)

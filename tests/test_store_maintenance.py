@@ -28,7 +28,7 @@ FIRST = digest_of(b"first\n")
 
 @pytest.fixture
 def iris(code_repo, monkeypatch, capsys):
-    """A registry: iris@1 has the file `net` and the folder `data`, iris@2 has `net` and the file `train`."""
+    """A registry: iris@1 has the artifacts `net` (a file) and `data` (a folder), iris@2 the files `net` and `train`."""
     monkeypatch.chdir(code_repo)
     for name in ("net", "train", "other"):
         (code_repo / name).write_text(f"{name}\n")
@@ -246,13 +246,13 @@ def test_a_push_refreshes_existing_objects_of_the_store(iris, store, capsys, git
     shared = LocalStore(tmp_path / "shared", shared=True)
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", tmp_path / "remote.git")
-    # The shared store already has the objects, as if another registry had been deleted.
+    # The shared store has old copies of the objects, as if a deleted registry had stored them.
     assert ask(capsys, "store", "copy", "--to", shared.root)[0] == 0
     age(shared, 15)
     assert ask(capsys, "config", "store", shared.root)[0] == 0
     assert ask(capsys, "push")[0] == 0
     assert {one.digest for one in shared.objects() if time.time() - one.modified < 3600} == set(store.digests())
-    # Also the files of a folder are refreshed if only its manifest is old, because `gc` may have deleted them.
+    # If `gc` deleted one file of a folder, `keep_artifact` returns False, so that the folder is uploaded again.
     age(shared, 15)
     shared.remove(FIRST)
     assert ask(capsys, "version", "create", "iris")[0] == 0
@@ -274,9 +274,10 @@ def test_gc_keeps_objects_that_a_stage_tag_a_proposal_or_the_remote_needs(iris, 
         bob.get_version("iris@2").link_artifact("bobs", tmp_path / "bobs")
         bob.push()
     age(shared, 30)
-    code, found = said(capsys, "store", "gc")  # only the remote has the commit that links the artifact `bobs`
+    # gc must keep the artifact `bobs`, although only the remote has the commit that links it
+    code, found = said(capsys, "store", "gc")
     assert (code, found["digests"], found["needed"]) == (0, [], 6)
-    # After a change by hand, only the stage tag of iris@2 needs its artifacts, and not the branch.
+    # After a change by hand, the branch no longer names the artifacts of iris@2, but its stage tag does.
     assert ask(capsys, "pull")[0] == 0
     assert ask(capsys, "promote", "iris@2", "production")[0] == 0
     bare = read(iris, "models/iris/versions/2.toml").partition("\n[[artifacts]]")[0] + "\n"

@@ -1,6 +1,6 @@
-"""Messages are true: a filter that hides all rows is named as the reason, and hints fit the command and the registry.
+"""Messages are true: if a filter or page hides all rows, the message says so. Hints fit the command and the registry.
 
-For example, a hint does not advise to pull if the registry has no remote.
+For example, no hint recommends `git model pull` in a registry without a remote.
 """
 
 import pickle

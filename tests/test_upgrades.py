@@ -1,7 +1,7 @@
-"""Registries of older formats can be read and changed. They are git bundles, which earlier releases of gitmodel wrote.
+"""Registries of older formats can be read and changed. The tests clone git bundles that earlier releases wrote.
 
-Both have iris with version 1 (archived, alias champion) and version 2 (production, before in staging), and wine without
-a version. That of 1.1 has a second store, too.
+In each bundle, the model iris has version 1 (archived, alias champion) and version 2 (in production, before that in
+staging), and the model wine has no version. The bundle of format 1.1 also has a second store.
 """
 
 import json
@@ -70,7 +70,8 @@ def test_the_format_of_an_older_registry_rises_only_with_a_change_that_needs_it(
     asked(capsys, "version", "create", "iris", "--metadata", "accuracy=0.97")
     asked(capsys, "promote", "iris@3", "production", "--reason", "newer")
     asked(capsys, "rollback", "iris", "production", "--reason", "older again")
-    assert written_format(git, registry) == f'format = "{format}"'  # the earlier release can still use it
+    # not raised, so the earlier release can still use the registry
+    assert written_format(git, registry) == f'format = "{format}"'
     asked(capsys, "link", "iris@3", "--attachment", "report=train.py")
     assert written_format(git, registry) == 'format = "1.2"'
     asked(capsys, "check")

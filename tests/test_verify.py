@@ -71,7 +71,7 @@ def test_verify_names_a_missing_git_tree_of_a_hundred_versions_and_verifies_the_
 
 def test_verify_does_not_report_artifacts_of_an_unreachable_store_as_damaged(two, capsys, tmp_path):
     ask(capsys, "init", "--store", tmp_path / "store")
-    assert ask(capsys, "verify")[0] == 5  # because the new store is reachable and has no objects
+    assert ask(capsys, "verify")[0] == 5  # missing, not unreachable: the new store can be reached and has no objects
     (tmp_path / "store/sha256").rmdir()
     (tmp_path / "store/tmp").rmdir()
     (tmp_path / "store").rmdir()
@@ -84,7 +84,7 @@ def test_verify_does_not_report_artifacts_of_an_unreachable_store_as_damaged(two
 
 
 def test_linking_the_same_file_again_under_its_name_repairs_a_damaged_artifact_of_a_promoted_version(two, capsys):
-    """The hint of `verify` recommends this. Under another name, the link would be a new artifact, which is refused."""
+    """The hint of `verify` recommends this. A new artifact, under another name, is refused for a promoted version."""
     with Client(two) as client:
         client.get_version("iris@1").set_stage("production")
         path = client.get_version("iris@1").get_artifact("data").path().resolve()

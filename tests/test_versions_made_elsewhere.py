@@ -1,5 +1,5 @@
-"""Recording versions that another tool or machine created: `create_version` with a number, code commit or run, and
-linking artifacts by the digest of objects that the store already has.
+"""Recording versions that another tool or machine created: `create_version` with a given number, code commit or run,
+and linking artifacts by their digests if the store already has the objects.
 """
 
 from datetime import datetime, timezone

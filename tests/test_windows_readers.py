@@ -1,5 +1,5 @@
-"""Reading registries on Windows. The tests run on Linux, in a Python without the functions that Windows lacks (see
-`windows_prelude.py`), which is called a Python without POSIX here.
+"""Reading registries on Windows. The tests run on Linux, in a Python without POSIX: `windows_prelude.py` removes the
+functions and modules that Python lacks on Windows.
 """
 
 import subprocess

@@ -58,7 +58,7 @@ def on_terminal(*arguments, typed="", columns=80, env=None):
 
 
 def make_registry(folder, keep, capsys, commands):
-    """Fill the repository *folder* by running *commands*, and copy it to *keep*; later, copy *keep* back."""
+    """Fill the repository *folder*: copy the folder *keep*, or else run *commands* and copy the result to *keep*."""
     if keep.is_dir():
         shutil.copytree(keep, folder, dirs_exist_ok=True, symlinks=True)
         return
@@ -72,8 +72,8 @@ def check_transcript(capsys, text):
     """Run every command of *text*, and check that each prints the lines below it and ends with the exit code there.
 
     `! ` begins a line of stderr, and `[3]` is an exit code. `<commit>` stands for the ten digits that name a commit,
-    and `...` in a line of stderr for any text. Only one test has the full wording of a message. Other tests have its
-    values and a key phrase: `! error: ...version 9 of iris`.
+    and `...` in a line of stderr for any text. If one test has the full wording of a message, other tests have only its
+    values and a key phrase, such as `! error: ...version 9 of iris`.
     """
     expected = textwrap.dedent(text).strip("\n").split("\n")
     commands = _COMMAND.findall("\n".join(expected))
@@ -81,7 +81,7 @@ def check_transcript(capsys, text):
     found = [line for command in commands for line in _lines(capsys, command)]
     if "<commit>" in text:
         found = [_SHORT_ID.sub("<commit>", line) for line in found]
-    # Expected lines that match are replaced by the printed lines, so that the diff shows only the other lines.
+    # Replace expected lines that match by the printed lines, so that the diff shows only lines that do not match.
     pairs = zip(found, expected, strict=False)
     expected[: len(found)] = [line if _matches(line, pattern) else pattern for line, pattern in pairs]
     if found != expected:

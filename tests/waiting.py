@@ -4,7 +4,7 @@ import time
 
 
 def wait_for(question, seconds=60):
-    """Call *question* until its result is true, and return the result. An OSError or ValueError counts as false."""
+    """Call *question* until it returns a true value, and return the value. An OSError or ValueError counts as false."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:

@@ -1,7 +1,7 @@
 """Runs a program in a Python without the functions and modules that Python lacks on Windows, such as `os.fork`.
 
-`python windows_prelude.py ARGUMENTS...` runs `git model ARGUMENTS...`, and with `-c CODE` runs the code. Not imitated:
-drive letters, git for Windows, and that Windows refuses to delete or replace an open file.
+`python windows_prelude.py ARGUMENTS...` runs `git model ARGUMENTS...`, and `python windows_prelude.py -c CODE` runs the
+code. Drive letters and git for Windows are not imitated, and open files can be deleted and replaced.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ import stat
 import sys
 import types
 
-# Imported first, because these modules of the standard library fail to import after the POSIX functions are removed.
+# Imported before the POSIX functions are removed: afterwards these modules of the standard library cannot be imported.
 for name in (
     "asyncio",
     "concurrent.futures.process",
@@ -49,7 +49,7 @@ class Refusing(importlib.abc.MetaPathFinder):
 
 
 def locking(descriptor, mode, count, flock=fcntl.flock, how=fcntl.LOCK_EX | fcntl.LOCK_NB):
-    """Lock a file like `msvcrt.locking` in the mode LK_NBLCK."""
+    """Lock the file of *descriptor* as `msvcrt.locking` does in the mode LK_NBLCK: raise OSError if it is locked."""
     assert (mode, count) == (2, 1)
     try:
         flock(descriptor, how)
