@@ -1,4 +1,4 @@
-"""Clauses that need the CEL library, and limits that gitmodel checks before it calls the library."""
+"""Clauses that the CEL library evaluates, and limits that gitmodel checks before it calls the library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gitmodel.expressions.clauses import NO_ANSWER, Clause, Trouble, as_scalar, 
 from gitmodel.expressions.reading import COMPARISONS, FUNCTIONS, MACROS, Token, shown, spelled, text_of, wrong
 from gitmodel.expressions.work_limits import MOST_WORK, NameUse, find_reads, most_pattern_work, most_work
 
-MOST_OPERATIONS = 250  # the library recurses for each operator of a chain: 900 overflow a stack of 512 KiB
+MOST_OPERATIONS = 250  # the library recurses for each operator: 900 of them overflow a stack of 512 KiB
 
 MOST_ADDITIONS = 8  # the library copies the left side for each `+`: 900 of them took 461 s
 
@@ -36,7 +36,10 @@ def _library() -> Any:
 
 
 def compile_text(text: str) -> Any:
-    """Compile *text* with the CEL library. Raises UsageError with a clear message in place of errors of the library."""
+    """Compile the expression *text* with the CEL library, and return the program.
+
+    Raises UsageError with a clear message instead of an error of the library.
+    """
     library = _library()
     try:
         return library.compile(text)
@@ -52,21 +55,25 @@ def compile_text(text: str) -> Any:
 
 
 def _translated(text: str, error: BaseException) -> BaseException:
-    """Return a UsageError for a panic of the library, which raises a BaseException. Return an interrupt unchanged."""
+    """Return the error to raise instead of *error*, which compiling or evaluating *text* raised.
+
+    This is a UsageError if the library panicked, else *error* itself, such as a KeyboardInterrupt. A panic is a
+    BaseException.
+    """
     if type(error).__name__ == "PanicException":
         return wrong(text, 0, "the CEL library failed on it")
     return error
 
 
 def check_size(text: str, tokens: list[Token]) -> None:
-    """Raise UsageError for an expression that could hang or crash the library."""
+    """Raise UsageError for an expression that could hang or crash the library, or that calls an unknown function."""
     counted = [token for token in tokens if token.text in (*COMPARISONS, *"?.+-*/%[", "in")]
     if len(counted) > MOST_OPERATIONS:
         raise wrong(text, counted[MOST_OPERATIONS].start, f"more than {MOST_OPERATIONS} operations")
     added = [token for token in tokens if token.kind == "sign" and token.text == "+"]
     if len(added) > MOST_ADDITIONS:
         raise wrong(text, added[MOST_ADDITIONS].start, f"more than {MOST_ADDITIONS} additions")
-    if most_pattern_work(tokens) > MOST_WORK // 4:  # a quarter of the limit, because `parse` compiles each clause again
+    if most_pattern_work(tokens) > MOST_WORK // 4:  # lower than for one record, because patterns are compiled twice
         raise wrong(text, 0, "its patterns for matches are too much work")
     for i, token in enumerate(tokens):
         called = tokens[i + 1].text == "(" if i + 1 < len(tokens) else False
@@ -79,7 +86,7 @@ def check_size(text: str, tokens: list[Token]) -> None:
 
 
 class Program(Clause):
-    """A clause that the CEL library compiles once and evaluates for each record."""
+    """A clause that the CEL library compiles when it is created, and evaluates for each record."""
 
     plain = False
 
@@ -137,16 +144,19 @@ class Program(Clause):
         return None
 
     def _declares(self, read: NameUse) -> bool:
-        """Return True if *read* is the place where a macro introduces its variable."""
+        """Return True if *read* is the first argument of a macro, which declares the variable of the macro."""
         return read.first > 1 and self.tokens[read.first - 2].text in MACROS
 
     def _asks_only_for_keys(self, read: NameUse) -> bool:
-        """Return True if the expression uses only the keys or the length of the value: after `in` or in `size(...)`."""
+        """Return True if the clause reads only keys or size of the value: *read* is after `in` or in `size(...)`."""
         before = [token.text for token in self.tokens[max(0, read.first - 2) : read.first]]
         return before[-1:] == ["in"] or before == ["size", "("]
 
     def _missing(self, key: str, record: Mapping[str, object]) -> Trouble:
-        """Return the Trouble for a missing *key* with its whole path, because the library reports only the last key."""
+        """Return the Trouble for *key*, which *record* lacks; the library reports only the last key of a path.
+
+        The Trouble names the whole path.
+        """
         for read in self._reads:
             found = look_up(record, read.steps) if read.steps[0] in self.names else None
             if type(found) is Trouble and found.missing and found.missing.endswith((key, f'"{key}"]', f"[{key}]")):
@@ -155,7 +165,10 @@ class Program(Clause):
         return Trouble(f"{name} is not set", missing=name)
 
     def _check_constants(self, text: str) -> None:
-        """Raise UsageError for an invalid pattern, time or duration. Without this, the clause would match no record."""
+        """Raise UsageError if a literal pattern, time or duration is invalid. *text* is the whole expression.
+
+        Without this check, evaluating the clause would fail for each record, so that a filter would match nothing.
+        """
         for i, token in enumerate(self.tokens[:-2]):
             word = self.tokens[i + 2]
             if token.text not in _EXAMPLES or word.kind != "string":
@@ -176,7 +189,7 @@ class Program(Clause):
 
 
 def _is_never_boolean(tokens: list[Token]) -> bool:
-    """Return True if the clause is a literal or arithmetic, which is neither true nor false."""
+    """Return True if the clause can never be true or false, because it is a literal or arithmetic."""
     if len(tokens) == 1 or (len(tokens) == 2 and tokens[0].text == "-"):
         return tokens[-1].kind in ("number", "string")
     signs = {token.text for token in tokens if token.kind == "sign" or token.text == "in"}
@@ -188,7 +201,10 @@ class _TooDeep(Exception):
 
 
 def _plain_value(value: Any, depth: int = 0) -> Any:
-    """Return *value* as a type that the library accepts, and that it compares in the same way as gitmodel."""
+    """Return *value*, from a record, as a type that the library accepts and compares in the same way as gitmodel.
+
+    Raises _TooDeep if *value* is nested too deeply.
+    """
     kind = type(value)
     if kind is str or kind is bool or kind is float:
         return value

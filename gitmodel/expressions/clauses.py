@@ -1,4 +1,4 @@
-"""The clauses of an expression, joined by `&&`, and the evaluation of plain clauses without the CEL library."""
+"""Clauses of an expression (the parts between `&&`), and the evaluation of plain clauses without the CEL library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ _MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 class Trouble(NamedTuple):
-    """The reason why a clause has no result. *fault* is True if the reason is an error of the expression itself."""
+    """The *reason* why a clause is neither true nor false for a record.
+
+    *missing* is the dotted key that the record lacks, if this is the reason. *fault* is True if the reason is an error
+    in the expression, which `matches` raises.
+    """
 
     reason: str
     missing: str | None = None
@@ -24,7 +28,10 @@ NO_ANSWER = Trouble("its parts cannot be compared")
 
 
 class Condition(NamedTuple):
-    """A comparison of the value at *steps* with *literal*. *sign* is `==`, `<`, ..., or `in` for `literal in value`."""
+    """A comparison of a value of the record with *literal*. The keys and indexes *steps* lead to the value.
+
+    *sign* is an operator such as `==` or `<`, or `in` for `literal in value`.
+    """
 
     steps: tuple[str | int, ...]
     sign: str
@@ -32,10 +39,10 @@ class Condition(NamedTuple):
 
 
 def look_up(record: Mapping[str, object], steps: tuple[str | int, ...]) -> Any:
-    """Return the value at *steps*, or a Trouble if there is none. Treats a key whose value is None as missing."""
+    """Return the value at the path *steps* of *record*; a Trouble if there is none or if it is None."""
     value: Any = record
     for depth, step in enumerate(steps):
-        if isinstance(value, (dict, Mapping)):  # dict first, because the check against Mapping is slow
+        if isinstance(value, (dict, Mapping)):  # dict first, because the check of Mapping is slow
             value = value.get(step)
             if value is not None:
                 continue
@@ -51,7 +58,9 @@ def look_up(record: Mapping[str, object], steps: tuple[str | int, ...]) -> Any:
 
 
 def holds_nan(value: Any, below: tuple[tuple[str | int, ...], ...] = ((),)) -> bool:
-    """Return True if *value* is or contains NaN. In a list of tables, look only at the values at the paths *below*.
+    """Return True if *value* is NaN or contains NaN.
+
+    In the tables of a list, only the values at the paths *below* count.
 
     >>> holds_nan([{"auc": float("nan"), "rows": 3}], (("rows",),))
     False
@@ -65,9 +74,11 @@ def holds_nan(value: Any, below: tuple[tuple[str | int, ...], ...] = ((),)) -> b
 
 
 class Clause(ABC):
-    """One clause of an expression. Its result is True, False, or the reason why there is no result.
+    """One clause of an expression. For a record, it is true, false, or neither for a reason (a Trouble).
 
-    *condition* is the comparison that the clause makes, or None if it is no comparison or can raise an error.
+    *condition* is the comparison with a literal that the clause consists of; None if it is none, or can raise an error.
+    *names* are the top-level keys that the clause reads. *plain* is True if gitmodel evaluates it without the CEL
+    library.
     """
 
     plain = True
@@ -77,21 +88,21 @@ class Clause(ABC):
 
     @abstractmethod
     def answer(self, record: Mapping[str, object]) -> bool | Trouble:
-        """Return the result of the clause for *record*: True, False, or a Trouble."""
+        """Return True or False if the clause is true or false for *record*; else the reason, as a Trouble."""
 
     @abstractmethod
     def find_nan(self, record: Mapping[str, object]) -> str | None:
-        """Return the dotted key of a value with NaN that the clause reads from *record*; None if there is no NaN."""
+        """Return the dotted key of a value with NaN that the clause reads from *record*; None if there is none."""
 
     def finding(self, record: Mapping[str, object]) -> str:
-        """Return a sentence that says why the clause is false for *record*."""
+        """Return a phrase that says why the clause is false for *record*, such as "metadata.accuracy is 0.8"."""
         return "it is false"
 
 
 class _Plain(Clause):
-    """A clause that tests the value at one path. gitmodel evaluates it without the CEL library.
+    """A clause that gitmodel evaluates without the CEL library: *test* of the value at the path *steps* of a record.
 
-    *reads_keys* is True if the clause reads only the keys of a table.
+    *reads_keys* is True for `literal in value`, which reads only the keys of *value* if that is a table.
     """
 
     __slots__ = ("condition", "names", "reads_keys", "steps", "test", "text")
@@ -124,7 +135,10 @@ class _Plain(Clause):
 
 
 def plain_clause(text: str, tokens: list[Token]) -> _Plain | None:
-    """Return the clause if it is a comparison with a literal, `in` or a flag, which need no library; else None."""
+    """Return *tokens* as a clause that needs no library; None if they need it.
+
+    These are comparisons of a key with a literal, `literal in key`, `key` and `!key`.
+    """
     written = text_of(text, tokens)
     bare = read_path(tokens)
     if bare is not None:
@@ -157,7 +171,7 @@ def _is_false(value: object) -> bool | Trouble:
 
 
 def _double(number: int) -> float:
-    """Convert an int to a float as the CEL library does: rounded, or infinite if the number is too large."""
+    """Return *number* as a float, as the CEL library converts it: rounded, or infinite if it is too large."""
     try:
         return float(number)
     except OverflowError:
@@ -205,10 +219,10 @@ def _membership(literal: int | str) -> Callable[[Any], bool | Trouble]:
 
 
 def as_scalar(value: Any) -> Any:
-    """Return *value* as one of the types that CEL compares."""
+    """Return *value*, from a record, as one of the types that CEL compares. Lists and tables are returned unchanged."""
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
-    if isinstance(value, date | time):  # local dates and times of TOML have no time zone, so they are compared as texts
+    if isinstance(value, date | time):  # without a time zone in TOML, so compared as text
         return value.isoformat()
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value) if -(2**63) <= value < 2**63 else _double(value)

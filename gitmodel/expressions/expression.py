@@ -23,16 +23,16 @@ from gitmodel.expressions.names import (
 )
 from gitmodel.expressions.reading import EXAMPLE, check_shape, read_tokens, shown, spelled, split_clauses
 
-LONGEST = 2_000  # the greatest number of characters of an expression
-_MOST_SUGGESTED = 1_000  # the greatest number of recorded names that a filter remembers for suggestions
+LONGEST = 2_000  # the maximum number of characters in an expression
+_MOST_SUGGESTED = 1_000  # the maximum number of recorded names that a filter remembers, to suggest one of them
 
 
 class Verdict(NamedTuple):
-    """The result of a gate for one record. A verdict is true if the gate passes.
+    """The result of a gate for one record. In Python, a verdict is true if the record passes the gate.
 
-    If the gate fails, *clause* is the text of the clause that failed, *reason* says why, and *missing* is the dotted
-    key that the record lacks, if a missing key is the reason. *unreadable* is True if the gate itself is invalid.
-    *values* maps the names that the gate reads to their values in the record (None: not set).
+    If the record fails, *clause* is the text of the first clause that fails, and *reason* says why. If the reason is
+    that the record lacks a key, *missing* is this key with dots. *unreadable* is True if the expression of the gate is
+    invalid. *values* maps the dotted keys that the gate reads to their values in the record (None: not set).
 
     >>> parse("metadata.accuracy > 0.9").judge({"metadata": {}})
     Verdict(passed=False, clause='metadata.accuracy > 0.9', reason='metadata.accuracy is not set', \
@@ -53,8 +53,8 @@ missing='metadata.accuracy', unreadable=False, values={'metadata.accuracy': None
 class Expression:
     """A parsed filter or gate: clauses joined by `&&`.
 
-    gitmodel evaluates the clauses from left to right until one is not true. *names* are the top-level keys that the
-    expression reads. *plain* is True if gitmodel can evaluate the expression without the CEL library.
+    gitmodel evaluates the clauses from left to right until one is not true. *names* are the top-level keys of records
+    that the expression reads. *plain* is True if gitmodel can evaluate all clauses without the CEL library.
 
     >>> expression = parse('metadata.accuracy > 0.9 && "baseline" in tags')
     >>> expression.matches({"metadata": {"accuracy": 1}, "tags": ["baseline"]})
@@ -78,9 +78,11 @@ class Expression:
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """Comparisons that an index can use to find records: if one is false for a record, the record does not match.
+        """Comparisons by which an index can exclude records: a record for which one of them is false does not match.
 
-        These are the clauses before the first clause that can raise an error or is no comparison with a literal.
+        These are the first clauses of the expression, up to the first that can raise an error or that is not a
+        comparison with a literal. Comparisons after it are not included: if they excluded a record, the error of the
+        earlier clause would not be raised.
         """
         found = takewhile(lambda condition: condition is not None, (clause.condition for clause in self._clauses))
         return tuple(condition for condition in found if condition is not None)
@@ -91,9 +93,12 @@ class Expression:
         return len(self.conditions) < len(self._clauses)
 
     def matches(self, record: Mapping[str, object]) -> bool:
-        """Return True if *record* matches. A clause with a missing key, or a value that it cannot compare, is false.
+        """Return True if all clauses are true for *record*.
 
-        Raises UsageError if a clause is neither true nor false, or needs too much work for this record.
+        A clause whose key is missing or not comparable counts as false.
+
+        Raises UsageError if the result of a clause is not a boolean, or if a clause needs too much work for this
+        record.
         """
         for clause in self._clauses:
             answer = clause.answer(record)
@@ -105,9 +110,11 @@ class Expression:
         return True
 
     def judge(self, record: Mapping[str, object]) -> Verdict:
-        """Evaluate the expression as a gate of *record*. Return each failure as a Verdict; raise no error.
+        """Evaluate the expression as a gate for *record*, and return the Verdict.
 
-        A clause that reads NaN fails, even if its comparison is true, because NaN comes from a failed computation.
+        Failures and errors are in it, not raised.
+
+        A clause that reads NaN fails even if it is true, because a NaN in a record comes from a failed computation.
         """
         return self._judge(record)._replace(values=read_values(read_tokens(self.text), record))
 
@@ -126,10 +133,10 @@ class Expression:
 
 
 class Filter:
-    """A filter that raises UsageError for unknown names and values. Without this, a typo would match nothing.
+    """A filter that raises UsageError for names and values that no record has, so that a typo is noticed.
 
-    *known* are the names that records can have. *names* has all words in the filter. The filter reads no field whose
-    name is not among these words.
+    *known* are the names of the fields that records can have. *names* are all words in the text of the filter, so they
+    include each field that the filter reads. Call `matches` or `search` with each record, then `check_searched`.
 
     >>> wanted = Filter("metadata.acuracy > 0.9", {"metadata": "recorded"})
     >>> wanted.matches({"metadata": {"accuracy": 0.95}})
@@ -141,31 +148,31 @@ class Filter:
     """
 
     def __init__(self, text: str, known: Names) -> None:
-        """Parse *text*. Raises the errors of `parse`, and UsageError for a fixed name that is not in *known*."""
+        """Parse *text*. Raises the errors of `parse`, and UsageError if *text* reads a field that is not in *known*."""
         self._expression = parse(text)
         tokens = read_tokens(text)
         self.names = frozenset(token.text for token in tokens)
         found = find_asked(text, tokens, known)
         self._unseen = [asked for asked in found if asked.value is None or asked.known]
-        # Maps each literal that could not be compared with any searched record to a value of another type that a record
-        # has instead. The error message shows this value.
+        # Maps each literal that could not be compared with the value in any searched record to such a value of another
+        # type, or to None before a record has one. The error message describes the value.
         self._uncompared: dict[Asked, object] = {asked: None for asked in found if asked not in self._unseen}
         self._beside: dict[str, None] = {}
         self._any_searched = False
 
     @property
     def unseen(self) -> bool:
-        """True while the searched records lack a recorded name (such as a key of metadata), value or type."""
+        """True if a recorded name (such as a key of metadata), value or type of the filter was in no record so far."""
         return bool(self._unseen) or any(value is not None for value in self._uncompared.values())
 
     @property
     def asked(self) -> tuple[Asked, ...]:
-        """The recorded names, values and literals of the filter that were found in no searched record."""
+        """The recorded names, values and literals of the filter that no record searched so far has."""
         return (*self._unseen, *self._uncompared)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """The `conditions` of the expression."""
+        """The comparisons by which an index can exclude records; see `Expression.conditions`."""
         return self._expression.conditions
 
     @property
@@ -174,16 +181,22 @@ class Filter:
         return self._expression.can_raise
 
     def settle(self) -> None:
-        """Treat all names as found, because the index says that other records have them with comparable values."""
+        """Make `check_searched` accept all names.
+
+        The caller knows from the index that records have them, with such values.
+        """
         self._unseen, self._uncompared = [], {}
 
     def matches(self, record: Mapping[str, object]) -> bool:
-        """Return True if *record* matches, and remember its names. Raises the errors of `Expression.matches`."""
+        """Return True if *record* matches, and note its names and values, as `search` does.
+
+        Raises the errors of `Expression.matches`.
+        """
         self.search(record)
         return self._expression.matches(record)
 
     def search(self, record: Mapping[str, object]) -> None:
-        """Remember the names in *record*."""
+        """Note which names and values of the filter *record* has, for `check_searched`, and names in it to suggest."""
         self._any_searched = True
         for asked in [*self._uncompared]:
             for value in values_at(record, asked.name):
@@ -200,9 +213,10 @@ class Filter:
                 self._beside.update(dict.fromkeys(beside))
 
     def check_searched(self, nothing: str) -> None:
-        """Raise UsageError if the searched records lack a recorded name, value or type that the filter needs.
+        """Raise UsageError if a recorded name, value or type in the filter was in none of the searched records.
 
-        *nothing* is the subject of the message, such as "no version of iris". Does nothing if no record was searched.
+        *nothing* is the subject of the message, such as "no version of iris". If no record was searched, raises an
+        error only for a value that is not among the known values of its field.
         """
         text = self._expression.text
         for asked in self._unseen:
@@ -227,7 +241,7 @@ def _has(record: Mapping[str, object], asked: Asked) -> bool:
 
 
 def check_names(text: str, known: Names) -> None:
-    """Raise UsageError if the expression *text* reads a fixed name that is not in *known*. Needs no CEL library.
+    """Raise UsageError if the expression *text* reads a field that is not in *known*. Does not call the CEL library.
 
     >>> check_names("nmae == '1.0'", {"name": "value"})
     Traceback (most recent call last):
@@ -238,14 +252,16 @@ def check_names(text: str, known: Names) -> None:
 
 
 def parse(text: str) -> Expression:
-    """Parse a filter or gate.
+    """Return the filter or gate *text*, parsed.
 
     Limits protect against expressions that would hang or crash gitmodel, because other people can write gates. An
-    expression may have 2,000 characters and 32 levels of nesting. If it has more than plain comparisons, it may have
-    250 operations, of which 8 may be `+`, and no function that can build larger values (such as `map`). For macros and
-    patterns, gitmodel estimates the greatest possible work on each record, and refuses more than about 2 seconds.
+    expression may have at most 2,000 characters and 32 levels of nesting. If the CEL library is needed, it may have at
+    most 250 operators, of which 8 may be `+`, and must not call a function that can build larger values (such as
+    `map`). For macros and patterns, gitmodel estimates the longest time that they can take on each record, and refuses
+    more than about 2 seconds.
 
-    Raises UsageError with the position of an error, or if the CEL library is needed and missing.
+    Raises UsageError, with the position in *text*, if *text* is not a valid expression or exceeds a limit. Raises
+    UsageError if the CEL library is needed but not installed.
 
     >>> parse("number = 4")
     Traceback (most recent call last):
@@ -264,6 +280,6 @@ def parse(text: str) -> Expression:
     if None not in plain:
         return Expression(text, tuple(clause for clause in plain if clause is not None))
     check_size(text, tokens)
-    compile_text(text)  # the whole text, because the positions in errors of single clauses would be wrong
+    compile_text(text)  # the whole text, because the positions in errors of a single clause would be wrong
     clauses = tuple(clause or Program(text, part) for clause, part in zip(plain, parts, strict=True))
     return Expression(text, clauses)

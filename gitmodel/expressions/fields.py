@@ -1,4 +1,4 @@
-"""Reading the names of fields that users give as columns and orders of lists. Pure: no I/O."""
+"""Reading the names of fields that users give for the columns and the order of a list. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Field(NamedTuple):
     steps: tuple[str | int, ...]
 
     def value(self, record: Mapping[str, object]) -> Any:
-        """Return the value of the field in *record*, or None."""
+        """Return the value of the field in *record*; None if *record* has none."""
         found = look_up(record, self.steps)
         return None if type(found) is Trouble else found
 
     def beside(self, record: Mapping[str, object]) -> Iterable[str]:
-        """Yield the names in *record* of which this field may be a misspelling."""
+        """Yield names in *record*, with dots, that a person may have meant by this field."""
         from gitmodel.expressions.names import names_beside  # imported here, because only errors need it
 
         for root in dict.fromkeys((self.steps[0], *RECORDED_FIELDS)):
@@ -55,7 +55,9 @@ def read_field(text: str, known: Mapping[str, Names]) -> Field:
 
 
 def metadata_values(table: Mapping[str, Any], within: tuple[str, ...] = ("metadata",)) -> Iterator[tuple[Field, Any]]:
-    """Yield each field of the metadata *table* with its value. For an inner table, yield its fields.
+    """Yield each field of *table* with its value. Yields the fields of an inner table instead of that table.
+
+    *within* is the path of *table* in the record.
 
     >>> [(str(field), value) for field, value in metadata_values({"accuracy": 0.9, "split": {"rows": 150}})]
     [('metadata.accuracy', 0.9), ('metadata.split.rows', 150)]
@@ -68,15 +70,16 @@ def metadata_values(table: Mapping[str, Any], within: tuple[str, ...] = ("metada
 
 
 class Order(NamedTuple):
-    """An order of records, by the values of *field*. *descending* is True if the largest value comes first."""
+    """An order of records by their values of *field*. If *descending* is True, the largest value comes first."""
 
     field: Field
     descending: bool = False
 
     def sort(self, rows: Iterable[T], record_of: Callable[[T], Mapping[str, object]]) -> list[T]:
-        """Return *rows* in this order. Rows without a value come last, and rows with equal values keep their order.
+        """Return *rows* in this order. *record_of* returns the record of a row, which has the value of the field.
 
-        If the values have several types, the order is numbers, booleans, lists, tables, NaN, texts, times.
+        Rows with equal values keep their order. Values of different types are in the order numbers, booleans, lists,
+        tables, NaN, texts, times, even if *descending* is True. Rows without a value come last.
 
         >>> rows = [{"metadata": {"a": value}} for value in (1, "x", 3)] + [{}]
         >>> Order(Field(("metadata", "a")), descending=True).sort(rows, lambda row: row)
@@ -94,9 +97,10 @@ class Order(NamedTuple):
 
 
 def missing_field(field: Field, beside: Iterable[str], nothing: str, elsewhere: str = "") -> UsageError:
-    """Return the error for a *field* that no record has. *nothing* is the subject, such as "no version of iris".
+    """Return the error for a *field* that no record has. *nothing* is the subject of its message, such as "no run".
 
-    The hint suggests a similar name from *beside*, or else the text *elsewhere*.
+    The hint of the error suggests a similar name from *beside*, the names that records have. If none is similar, the
+    hint is *elsewhere* or, if that is "", a list of *beside*.
 
     >>> missing_field(Field(("metadata", "acuracy")), ["metadata.accuracy"], "no run").hint
     'did you mean metadata.accuracy?'
@@ -109,7 +113,9 @@ def missing_field(field: Field, beside: Iterable[str], nothing: str, elsewhere: 
 
 
 def names_below(field: Field, known: Mapping[str, Names]) -> Names:
-    """Return the names below *field*, whose first step is in *known*. Raises UsageError if there is no such field.
+    """Return the part of *known*, the tree of field names, that is below *field*.
+
+    Raises UsageError if *known* does not have the field.
 
     >>> names_below(Field(("code",)), {"code": {"commit": "value"}})
     {'commit': 'value'}
@@ -132,9 +138,9 @@ def names_below(field: Field, known: Mapping[str, Names]) -> Names:
 
 
 def read_order(text: str, known: Mapping[str, Names]) -> Order | None:
-    """Return the order that *text* names: a field as in `read_field`, descending with "-" before it; None for "".
+    """Return the order that *text* names: a field as in `read_field`, after "-" for descending order; None for "".
 
-    Raises UsageError for a field that does not exist, and for a list or table, which has no order.
+    Raises UsageError if *known* does not have the field, or if the field is a list or table, by which one cannot sort.
     """
     if not text:
         return None
@@ -146,7 +152,7 @@ def read_order(text: str, known: Mapping[str, Names]) -> Order | None:
 
 
 def _rank(value: Any) -> tuple[int, Any]:
-    """Return a key for sorting: the position of the type of *value*, and a value to compare within the type."""
+    """Return a sort key: the position of the type of *value* among types, and a value to compare within the type."""
     scalar = as_scalar(value)
     if isinstance(scalar, bool):
         return 1, scalar

@@ -17,16 +17,17 @@ from gitmodel.expressions.work_limits import NameUse, find_reads
 Steps = tuple[str | int, ...]
 
 _EQUAL = ("==", "!=")
-EACH = -1  # as a step of a path: each item of a list, as a macro reads them
+EACH = -1  # a step of a path that stands for each item of a list, which a macro reads
 _MOST_SHOWN = 12
 
 
 class Asked(NamedTuple):
-    """Something that records must have, or else the filter may have a typo.
+    """A name or value in a filter that some record must have. If no record has it, the filter may have a typo.
 
-    This is a *name* that the filter reads at the character *start*, or, if *value* is not None, the *value* at *start*
-    with which the filter compares the name. *known* has the possible values of the name, or is () if only the type of
-    the value matters. *contained* is True for `value in name`, where the field must be a list or a map.
+    If *value* is None, this is the *name* of a field (a path), which the filter reads at the character *start*.
+    Otherwise it is a literal *value* at *start*, with which the filter compares the field *name*. *known* are the
+    possible values of the field; if it is (), the field must only have a value of the same type. *contained* is True
+    for `value in name`, where the field must be a list or a map.
     """
 
     name: Steps
@@ -36,19 +37,25 @@ class Asked(NamedTuple):
     contained: bool = False
 
     def fits(self, value: object) -> bool:
-        """Return True if CEL can compare *value*, from a record, with the literal, or find the literal in *value*."""
+        """Return True if CEL can compare *value*, which a record has as this field, with the literal `self.value`.
+
+        If `self.contained`, return True if *value* is a list or a map, in which CEL can search the literal.
+        """
         if self.contained:
             return isinstance(value, (list, tuple, set, frozenset, Mapping))
         return self.value is not None and is_comparable(value, self.value)
 
     @property
     def wanted(self) -> str:
-        """The type that the value in a record must have, in plain words."""
+        """The type that the field must have in a record, in words for a message."""
         return "a list or a map" if self.contained else type_of(self.value if self.value is not None else "")
 
 
 class _Scope(NamedTuple):
-    """The part of an expression in which a macro defines *variable*. *macro* is the position of the macro."""
+    """The part of an expression, from the character *start* to *end*, in which *variable* is the variable of a macro.
+
+    *macro* is the character at which the name of the macro starts.
+    """
 
     variable: str
     start: int
@@ -57,11 +64,12 @@ class _Scope(NamedTuple):
 
 
 def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
-    """Return the recorded names, the unknown values and the other literals in *tokens*, except names in `has()`.
+    """Return the names and values in the filter *text* that some record must have, else the filter may have a typo.
 
-    Recorded names are names that people choose, such as keys of metadata. All other names are fixed. Raises UsageError
-    with a suggestion for a fixed name that is not in *known*. A value is unknown if *known* has `Words` for its name,
-    and the value is not among these.
+    *tokens* are the tokens of *text*, and *known* is the tree of field names. The result has the names that people
+    choose (RECORDED in *known*), such as keys of metadata, unless the filter tests them by `has()`. It has the literals
+    that are compared with a field. If *known* has `Words` for a field, it has only literals that are not among these
+    words. Raises UsageError with a suggestion for any other name that is not in *known*.
 
     >>> from gitmodel.expressions.reading import read_tokens
     >>> text = "metadata.accuracy > 0.9 && status == 'sucess'"
@@ -82,7 +90,7 @@ def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
         scope = next((s for s in scopes if s.variable == steps[0] and s.start < read.start < s.end), None)
         if scope is not None:
             if scope.macro not in items:
-                continue  # an item of a list literal, such as [1, 2]
+                continue  # the variable is an item of a list literal such as [1, 2], not of a field
             (above, names), steps = items[scope.macro], steps[1:]
         names = _follow(text, read, names, steps)
         path = (*above, *steps)
@@ -94,7 +102,7 @@ def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
             else:
                 found.setdefault(path, Asked(path, read.start))
         if read.call:
-            continue  # not compared with the field: in `size(name) == 3`, the literal is compared with a result
+            continue  # in `name.size() == 3`, the literal is compared with a result, not with the field
         _add_compared(values, text, tokens, read, path, names)
     return [*(asked for path, asked in found.items() if path not in guarded), *values.values()]
 
@@ -107,9 +115,10 @@ def _add_compared(
     path: Steps,
     names: Names,
 ) -> None:
-    """Add to *values* the literals with which the expression compares *read*, the use of a name at *path*.
+    """Add to *values* the literals with which the expression *text* compares *read*, a use of the field at *path*.
 
-    Raises UsageError for a literal that the field can never equal or contain.
+    *names* is the part of the tree of field names at *path*. Raises UsageError for a literal that the field can never
+    equal or contain.
     """
     for value, start, sign in find_compared(tokens, read.first, read.end):
         if isinstance(names, Mapping) and sign == "in" and isinstance(value, str):  # `"production" in stages`
@@ -127,7 +136,7 @@ def _add_compared(
 
 
 def has_name(record: Mapping[str, object], path: Steps) -> bool:
-    """Return True if *record* has a value at *path*. For a path through a list, one item with a value is enough.
+    """Return True if *record* has a value at *path*. If *path* has EACH, it is enough that one item has a value.
 
     >>> has_name({"artifacts": [{"metadata": {"rows": 1}}]}, ("artifacts", EACH, "metadata", "rows"))
     True
@@ -136,7 +145,7 @@ def has_name(record: Mapping[str, object], path: Steps) -> bool:
 
 
 def values_at(record: Mapping[str, object], path: Steps) -> Iterator[object]:
-    """Yield the values of *record* at *path*. For a path through a list, yield the value of each item.
+    """Yield the value of *record* at *path*, if it has one. If *path* has EACH, yield the values of all items.
 
     >>> list(values_at({"artifacts": [{"kind": "data"}, {}]}, ("artifacts", EACH, "kind")))
     ['data']
@@ -152,7 +161,7 @@ def values_at(record: Mapping[str, object], path: Steps) -> Iterator[object]:
 
 
 def read_values(tokens: list[Token], record: Mapping[str, object]) -> dict[str, object]:
-    """Return the names that *tokens* read, with their values in *record*. None means not set.
+    """Return the dotted keys that *tokens* read, with their values in *record*. None means that the key is not set.
 
     >>> from gitmodel.expressions.reading import read_tokens
     >>> read_values(read_tokens("metadata.f1 > 0.9 || tags.exists(t, t == 'ok')"), {"tags": ["new"]})
@@ -168,7 +177,7 @@ def read_values(tokens: list[Token], record: Mapping[str, object]) -> dict[str, 
 
 
 def is_comparable(value: object, literal: Literal) -> bool:
-    """Return True if CEL can compare the *value* of a record with *literal*: numbers, texts or booleans.
+    """Return True if CEL can compare *value*, from a record, with *literal*: both numbers, both texts or both booleans.
 
     >>> is_comparable(3, 0.5), is_comparable(3, "3"), is_comparable(True, 1)
     (True, False, False)
@@ -180,16 +189,16 @@ def is_comparable(value: object, literal: Literal) -> bool:
 
 
 def type_of(literal: Literal) -> str:
-    """Return the type of *literal* in plain words."""
+    """Return the type of *literal* in words for a message."""
     if isinstance(literal, bool):
         return "true or false"
     return "text" if isinstance(literal, str) else "a number"
 
 
 def describe_unlike(name: str, value: object, literal: Literal, *, contained: bool = False) -> str:
-    """Return a hint for a *value* of *name* that CEL cannot compare with *literal*: its type, and a valid comparison.
+    """Return a hint for a comparison of *name* with *literal* that CEL cannot make: the right type, and an example.
 
-    *contained* is True if the filter tests `literal in name`.
+    *value* is the value of *name* in a record. *contained* is True if the filter tests `literal in name`.
 
     >>> describe_unlike("aliases", ["best"], "best")
     'aliases is a list; write "best" in aliases'
@@ -222,7 +231,7 @@ def _write_equality(name: str, value: object, literal: Literal) -> str:
 
 
 def names_beside(record: Mapping[str, object], path: Steps) -> Iterator[str]:
-    """Yield the recorded names in *record*, with dots, of which *path* may be a misspelling.
+    """Yield the dotted names in *record* that may be meant by *path*: those in the same top-level table.
 
     >>> list(names_beside({"metadata": {"test": {"auc": 0.9}}}, ("metadata", "auc")))
     ['metadata.test', 'metadata.test.auc']
@@ -238,9 +247,10 @@ def names_beside(record: Mapping[str, object], path: Steps) -> Iterator[str]:
 def unknown(
     text: str, start: int, why: str, name: str, known: list[str], advice: str, *, likeness: float = 0.6
 ) -> UsageError:
-    """Return the error for an unknown *name* at *start*. *why* is its message. Its hint has the nearest *known* name.
+    """Return the error for an unknown *name* at the character *start* of the expression *text*. *why* is its message.
 
-    *likeness*, from 0 to 1, is the similarity that `difflib` requires of a suggestion.
+    The hint of the error suggests the most similar of the names *known*, and gives *advice*. *likeness*, from 0 to 1,
+    is how similar a name must be by the measure of `difflib`.
     """
     from difflib import get_close_matches  # imported here, because only errors need it
 
@@ -259,7 +269,10 @@ def unknown(
 
 
 def _follow(text: str, read: NameUse, names: Names, steps: Steps) -> Names:
-    """Return the *names* at *steps*, the last steps of *read*. Raises UsageError for a step that is no field."""
+    """Return the part of *names*, a tree of field names, to which *steps* lead. They are the last steps of *read*.
+
+    Raises UsageError for a step that is not the name of a field.
+    """
     for depth, step in enumerate(steps, start=len(read.steps) - len(steps)):
         if names == RECORDED:
             return RECORDED
@@ -281,12 +294,15 @@ def _follow(text: str, read: NameUse, names: Names, steps: Steps) -> Names:
 
 
 def _is_records(names: Names) -> bool:
-    """Return True for a list of records, such as artifacts."""
+    """Return True if *names* describes a list of records, such as artifacts."""
     return isinstance(names, list) and isinstance(names[0], Mapping)
 
 
 def _check_list(text: str, start: int, name: str, names: Names, value: Literal) -> None:
-    """Raise UsageError if the field *name* cannot contain the literal *value*. Only a list of texts contains texts."""
+    """Raise UsageError if the field *name* cannot contain the literal *value*.
+
+    The field must be a list of texts, and *value* a text.
+    """
     literal = _shown_literal(value)
     if isinstance(names, list) and isinstance(names[0], Mapping):
         field = next(iter(names[0]))
@@ -301,14 +317,14 @@ def _check_list(text: str, start: int, name: str, names: Names, value: Literal) 
 
 
 def _check_in(text: str, tokens: list[Token]) -> None:
-    """Raise UsageError for a text or number after `in`, where a list or map is required."""
+    """Raise UsageError if a text or number follows `in`, because only a list or map may follow."""
     for token, after in pairwise(tokens):
         if token.kind == "name" and token.text == "in" and after.kind in ("string", "number"):
             raise wrong(text, after.start, "in needs a list or a map", 'stage in ["staging", "production"]')
 
 
 def _find_scopes(tokens: list[Token]) -> list[_Scope]:
-    """Return the scopes of all macros, inner ones before outer ones."""
+    """Return the scopes of all macros in *tokens*. The scope of an inner macro is before that of the outer one."""
     scopes = []
     for i, token in enumerate(tokens[:-2]):
         if token.text not in MACROS or tokens[i + 1].text != "(":

@@ -1,4 +1,4 @@
-"""Finding the literals with which a part of an expression is compared."""
+"""Finding the literals with which an expression compares one of its parts, such as a field."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from gitmodel.expressions.reading import CLOSERS, COMPARISONS, Token, read_liter
 
 Literal = str | bool | int | float
 
-_BELOW = (".", "[")  # signs after a value that read a part of the value, or call a method of it
+_BELOW = (".", "[")  # signs after a value: they read a part of the value, or call a method of the value
 _NONE = Token("sign", "", 0)
 
 
 class Compared(NamedTuple):
-    """A literal *value* at the character *start*, and the operator *sign* that compares something with the literal."""
+    """A literal *value* at the character *start*, and the operator *sign* that compares another part with it."""
 
     value: Literal
     start: int
@@ -22,10 +22,10 @@ class Compared(NamedTuple):
 
 
 def find_compared(tokens: list[Token], first: int, end: int) -> Iterator[Compared]:
-    """Yield each literal with which the expression compares `tokens[first:end]`.
+    """Yield each literal with which the expression compares its part `tokens[first:end]`.
 
-    For a list of texts after `in`, yields each text with the sign `==`. Skips literals in sums and calls, because the
-    expression compares the sum or result, not the literal.
+    If a list of texts follows `in`, yields each text with the sign `==`. Skips literals in arithmetic and in calls of
+    functions, because the expression compares only the result of these.
 
     >>> from gitmodel.expressions.reading import read_tokens
     >>> [[*find_compared(read_tokens(text), 0, 1)] for text in ("number > 1", "stage in ['a']")]
@@ -43,30 +43,30 @@ def find_compared(tokens: list[Token], first: int, end: int) -> Iterator[Compare
 
 
 class _Around:
-    """The *tokens* of an expression, for reading to the left and to the right of a position."""
+    """The *tokens* of an expression, with methods that read the tokens to the left and to the right of an index."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
 
     def text(self, at: int) -> str:
-        """Return the text of the token at the position *at*; "" for a string, and outside of the tokens."""
+        """Return the text of the token with the index *at*; "" for a string, or if there is no token *at*."""
         token = self._tokens[at] if 0 <= at < len(self._tokens) else _NONE
         return "" if token.kind == "string" else token.text
 
     def is_arithmetic(self, at: int) -> bool:
-        """Return True if the token at the position *at* is an arithmetic operator."""
+        """Return True if the token with the index *at* is an arithmetic operator."""
         return self.text(at) in ("+", "-", "*", "/", "%")
 
     def widen(self, first: int, end: int) -> tuple[int, int]:
-        """Return *first* and *end* widened by the parentheses that enclose exactly `tokens[first:end]`."""
+        """Return the indexes *first* and *end*, widened to include parentheses around exactly `tokens[first:end]`."""
         while self.text(first - 1) == "(" and self.text(end) == ")" and not self._is_call(first - 1):
             first, end = first - 1, end + 1
         return first, end
 
     def literal(self, at: int, step: int) -> Iterator[tuple[Literal, int]]:
-        """Yield the literal at the position *at* and its start, if the literal is a whole operand.
+        """Yield the literal with the index *at*, and its start, if it is a whole operand of an operator.
 
-        *step* is 1 to read to the right, -1 to read to the left.
+        If the token *at* is a parenthesis, skips parentheses to the right (*step* is 1) or to the left (*step* is -1).
         """
         opening = "(" if step > 0 else ")"
         while self.text(at) == opening:
@@ -82,7 +82,7 @@ class _Around:
         yield value, self._tokens[at].start
 
     def items(self, at: int) -> Iterator[tuple[Literal, int]]:
-        """Yield the items of the list that starts at the position *at*, if all items are texts."""
+        """Yield the items of the list at the index *at*, each with its start, if all items are texts."""
         while self.text(at) == "(":
             at += 1
         if self.text(at) != "[":

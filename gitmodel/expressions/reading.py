@@ -1,4 +1,4 @@
-"""Parsing of expressions: tokens, basic syntax checks, literals, and paths of record keys."""
+"""Parsing of expressions: tokens, basic syntax checks, literals, and paths of keys of a record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gitmodel.errors import UsageError
 
-DEEPEST = 32  # the greatest number of brackets and unary operators inside each other
+DEEPEST = 32  # the maximum depth of nested brackets and unary operators
 
 EXAMPLE = 'metadata.accuracy > 0.9 && "baseline" in tags'
 
@@ -23,13 +23,13 @@ FUNCTIONS = frozenset(
 
 _CONSTANTS = frozenset({"true", "false", "null", "in"})
 
-# Words that cannot be keys of a record: the reserved words of CEL, and types, which the library itself knows.
+# Words that cannot be keys of a record in an expression: the reserved words of CEL, and the names of its types.
 _RESERVED = _CONSTANTS | frozenset(
     """as break const continue else for function if import let loop package namespace return var void while
     int uint double string bytes bool list map type null_type dyn optional""".split()  # noqa: SIM905
 )
 
-# Compiled at first use, so that importing this module stays fast.
+# The regular expression of a token. Compiled on first use, so that importing this module stays fast.
 _TOKEN = r"""(?P<space>[ \t\r\n\f]+|//[^\n]*)
     |(?P<string>(?:[rR][bB]?|[bB][rR])(?:\"{3}(?:.|\n)*?\"{3}|'{3}(?:.|\n)*?'{3}|"[^"\n\r]*"|'[^'\n\r]*')
       |[bB]?(?:\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|"(?:[^"\\\n\r]|\\.)*"|'(?:[^'\\\n\r]|\\.)*'))
@@ -51,7 +51,7 @@ CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
 
 class Token(NamedTuple):
-    """A token of an expression, of the kind "name", "number", "string" or "sign", with its position."""
+    """A token of an expression: its *kind* ("name", "number", "string" or "sign"), *text* and first character."""
 
     kind: str
     text: str
@@ -59,19 +59,22 @@ class Token(NamedTuple):
 
 
 def shown(text: str) -> str:
-    """Return *text* for a message: shortened, without unprintable characters."""
+    """Return *text* for a message: shortened, and with unprintable characters replaced."""
     cut = text if len(text) <= 80 else text[:77] + "..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in cut)
 
 
 def wrong(text: str, position: int, why: str, example: str = EXAMPLE) -> UsageError:
-    """Return the error for a mistake at *position* of *text*."""
+    """Return the error for a mistake at the character *position* of the expression *text*.
+
+    *why* describes the mistake.
+    """
     around = text if len(text) <= 80 else ("..." if position > 30 else "") + text[max(0, position - 30) :]
     return UsageError(f"expression `{shown(around)}`, column {position + 1}: {why}", hint=f"an example: {example}")
 
 
 def read_tokens(text: str) -> list[Token]:
-    """Return the tokens of *text*. Raises UsageError at a character that is no token of CEL."""
+    """Return the tokens of the expression *text*. Raises UsageError for a character that begins no token of CEL."""
     pattern = re.compile(_TOKEN, re.VERBOSE)
     tokens, position = [], 0
     while position < len(text):
@@ -95,8 +98,11 @@ def _why_no_token(character: str) -> str:
 
 
 def check_shape(text: str, tokens: list[Token]) -> None:
-    """Raise UsageError for obvious mistakes, with clearer messages than those of the library."""
-    wanted, open_, unary = True, [], 0  # *wanted* is True where a value must come next
+    """Raise UsageError for common mistakes of syntax, such as a missing bracket.
+
+    The messages are clearer than those of the CEL library.
+    """
+    wanted, open_, unary = True, [], 0  # *wanted* is True if the next token must begin a value
     before = Token("sign", "", 0)
     for token in tokens:
         kind, sign, start = token
@@ -134,7 +140,10 @@ def check_shape(text: str, tokens: list[Token]) -> None:
 
 
 def split_clauses(tokens: list[Token]) -> list[list[Token]]:
-    """Split the expression at the outermost `&&` into clauses. With an outer `||` or `?:`, it is one clause."""
+    """Split the expression at each `&&` outside of brackets, and return the tokens of each clause.
+
+    An expression with `||` or `?:` outside of brackets is one clause.
+    """
     parts: list[list[Token]] = [[]]
     depth = 0
     for token in tokens:
@@ -149,7 +158,7 @@ def split_clauses(tokens: list[Token]) -> list[list[Token]]:
 
 
 def read_literal(tokens: list[Token]) -> bool | int | float | str | None:
-    """Return the value of *tokens* if they are a simple literal. Return None for all else, which needs the library."""
+    """Return the value of the literal that *tokens* form; None if they form none that gitmodel itself can read."""
     negative = len(tokens) == 2 and tokens[0].text == "-" and tokens[1].kind == "number"
     if len(tokens) != 1 and not negative:
         return None
@@ -163,14 +172,14 @@ def read_literal(tokens: list[Token]) -> bool | int | float | str | None:
     if not word.isdigit():
         number = float(word)
         return None if abs(number) == float("inf") else (-number if negative else number)
-    if len(word) > 19:  # int() is slow for thousands of digits
+    if len(word) > 19:  # too large in any case, and int() is slow for thousands of digits
         return None
     whole = -int(word) if negative else int(word)
     return whole if -(2**63) <= whole < 2**63 else None
 
 
 def read_path(tokens: list[Token]) -> tuple[str | int, ...] | None:
-    """Return the steps of a path if *tokens* are a dotted or indexed name; else None."""
+    """Return the keys and indexes in *tokens* if they are a path such as `metadata.auc[0]`; else None."""
     if not tokens or tokens[0].kind != "name" or tokens[0].text in _RESERVED:
         return None
     steps: list[str | int] = [tokens[0].text]
@@ -189,7 +198,7 @@ def read_path(tokens: list[Token]) -> tuple[str | int, ...] | None:
 
 
 def spelled(steps: tuple[str | int, ...]) -> str:
-    """Return a path in the syntax of expressions.
+    """Return the path *steps* in the syntax of expressions.
 
     >>> spelled(("metadata", "test set", "auc", 0))
     'metadata["test set"].auc[0]'
@@ -204,5 +213,5 @@ def spelled(steps: tuple[str | int, ...]) -> str:
 
 
 def text_of(text: str, tokens: list[Token]) -> str:
-    """Return the part of *text* that *tokens* cover."""
+    """Return the part of the expression *text* from the first to the last of *tokens*."""
     return text[tokens[0].start : tokens[-1].start + len(tokens[-1].text)]

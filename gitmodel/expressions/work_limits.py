@@ -1,4 +1,4 @@
-"""Upper bounds for the time that macros and patterns of a clause need on one record."""
+"""Upper bounds for the time that evaluating the macros and patterns of a clause takes on one record."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 from gitmodel.expressions.clauses import look_up
 from gitmodel.expressions.reading import CLOSERS, MACROS, Token, read_path
 
-MOST_WORK = 200_000_000  # the limit for one record, in the units of `most_work`, which are at most 10 ns each
+MOST_WORK = 200_000_000  # the limit for one record: about 2 s, in units of at most 10 ns (see `most_work`)
 
 
 class NameUse(NamedTuple):
-    """A use of a record's key, or of a macro's variable, at the character *start*.
+    """A use of a record's key, or of a macro's variable, at the character *start* of an expression.
 
-    *call_start* is the position of a method that the expression calls on the value. *guarded* is True inside of
-    `has()`. *first* and *end* are the positions of the use in the list of tokens.
+    *steps* are the keys and indexes of the path. *call* is the name of the method that the expression calls on the
+    value ("": none), and *call_start* the character at which this name starts. *guarded* is True if the use is the
+    argument of `has()`. The use consists of the tokens with the indexes from *first* up to *end*.
     """
 
     steps: tuple[str | int, ...]
@@ -28,7 +29,7 @@ class NameUse(NamedTuple):
 
 
 def find_reads(tokens: list[Token]) -> list[NameUse]:
-    """Return all uses of record keys and macro variables in *tokens*."""
+    """Return all uses of keys of the record, and of variables of macros, in *tokens*."""
     reads = []
     padded = [Token("sign", "", 0), *tokens, *[Token("sign", "", 0)] * 3]
     for i in range(1, len(tokens) + 1):
@@ -61,9 +62,9 @@ def _macro_nesting(tokens: list[Token]) -> int:
 
 
 class _Size(NamedTuple):
-    """The size of a value: its total, its longest list, and its largest item of a list.
+    """The size of a value: its total *weight*, the length of its longest list (*widest*), and its heaviest list *item*.
 
-    The unit is one value, or 64 characters of a text.
+    In *weight* and *item*, each inner value counts 1, and a text 1 more for each 64 characters.
     """
 
     weight: int
@@ -87,11 +88,11 @@ def _size(value: Any) -> _Size:
 
 
 def most_work(tokens: list[Token], reads: list[NameUse], known: dict[str, Any]) -> int:
-    """Return an upper bound for the work of macros and patterns on the values *known*, in units of at most 10 ns.
+    """Return an upper bound for the time to evaluate macros and patterns, in units of at most 10 ns.
 
-    Nested macros evaluate their body for each combination of items. Each combination costs 0.2 us for each token, 0.2
-    us for each value that a comparison can visit, 0.8 us for each item that a filter can copy, and the compilation of
-    each pattern.
+    *known* are the values of the record by their keys. Nested macros evaluate their body for each combination of items.
+    For each combination, the bound has 0.2 us for each token, 0.2 us for each value that a comparison can visit, 0.8 us
+    for each item that a `filter` can copy, and the time to compile each pattern.
     """
     whole = _size(known)
     widest, item = max(whole.widest, len(tokens)), whole.item
@@ -100,7 +101,7 @@ def most_work(tokens: list[Token], reads: list[NameUse], known: dict[str, Any]) 
         token.text == "{" or (token.text == "[" and before.kind == "sign" and before.text not in (")", "]"))
         for before, token in zip([Token("sign", "", 0), *tokens], tokens, strict=False)
     )
-    if builds:  # a macro that builds values can make an item that is as large as the whole value
+    if builds:  # an expression that builds values can make items as large as the whole record
         widest, item = widest * (1 + additions), whole.weight
     walked = 0
     for read in reads:
@@ -113,14 +114,17 @@ def most_work(tokens: list[Token], reads: list[NameUse], known: dict[str, Any]) 
 
 
 def most_pattern_work(tokens: list[Token]) -> int:
-    """Return an upper bound for the work of compiling the patterns of `matches`."""
+    """Return an upper bound for the time to compile the patterns of `matches`, in the units of `most_work`."""
     patterns = [tokens[i + 2 : i + 3] for i, token in enumerate(tokens) if token.text == "matches"]
     written = [pattern[0].text for pattern in patterns if pattern and pattern[0].kind == "string"]
     return sum(map(_pattern_work, written)) + 5_000_000 * (len(patterns) - len(written))
 
 
 def _pattern_work(pattern: str) -> int:
-    """Return the cost of compiling *pattern*: 0.25 ms for each Unicode class, at most 50 ms, when the library stops."""
+    """Return an upper bound for the time to compile *pattern*, in the units of `most_work`.
+
+    A class of Unicode characters takes 0.25 ms. The bound is at most 50 ms, because the library stops then.
+    """
     repeated = 1
     for least, most in re.findall(r"\{([0-9]{1,5})(?:,([0-9]{1,5}))?", pattern):
         repeated *= max(1, int(least), int(most or 0))
