@@ -1,5 +1,5 @@
-"""SVG drawings from plain values: line chart, bars, sparkline, swim lanes, lineage graph. Pure, without script.
+"""SVG drawings of plain values: line chart, bars, sparkline, swim lanes, lineage graph. Pure: no I/O, no JavaScript.
 
-A drawing has a title and a description in words. Shapes and words distinguish kinds, and the colour is that of the
-surrounding text. A style sheet selects the parts by their classes.
+Each drawing has a title and a description in words, for screen readers. All parts have the colour of the surrounding
+text, so different kinds of parts have different shapes or words. A style sheet can select the parts by their classes.
 """

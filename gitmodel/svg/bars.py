@@ -1,4 +1,4 @@
-"""Numbers side by side as horizontal bars."""
+"""A chart that compares numbers by horizontal bars."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _BAR = 14
 
 
 def bars(rows: Iterable[tuple[str, object]], *, name: str, width: int = 360) -> str:
-    """Return a drawing with a bar for each pair of label and value.
+    """Return a drawing with a bar for each of *rows*, pairs of a label and a value. *name* is the title of the drawing.
 
-    Bars start at zero, and each value is beside its bar. A value that is not a finite number has the word "none"
-    instead of a bar.
+    Bars start at zero, and each value is written beside its bar. If a value is not a finite number, the word "none" is
+    written instead of its bar.
     """
     known = [(label, finite_number(value)) for label, value in rows]
     numbers = [value for _, value in known if value is not None]

@@ -1,4 +1,4 @@
-"""A simple layered layout of a graph: sources above, products below, few crossings. Pure and deterministic."""
+"""A layered layout of a graph: sources above, products below, few crossings of edges. Pure and deterministic."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ Edges = Sequence[tuple[str, str]]
 
 
 def layers(ids: Sequence[str], edges: Edges) -> list[list[str]]:
-    """Return *ids* in layers: every edge that closes no cycle goes from a higher layer to a lower one.
+    """Return the *ids* of nodes in layers, from the top. *edges* are pairs of a source and a target.
+
+    Each edge leads from a higher to a lower layer, unless it is part of a cycle.
 
     >>> layers(["iris@1", "run", "train"], [("train", "run"), ("run", "iris@1")])
     [['train'], ['run'], ['iris@1']]
@@ -33,12 +35,17 @@ def layers(ids: Sequence[str], edges: Edges) -> list[list[str]]:
 
 
 def _depths(ids: Sequence[str], sources: Mapping[str, list[str]], targets: Mapping[str, list[str]]) -> dict[str, int]:
-    """Return the number of each id's layer: one below its lowest source, or just above its targets without a source."""
+    """Return the number of each node's layer, by the node's id; 0 is the top layer.
+
+    A node is one layer below the lowest of its sources. A node without a source is just above the highest of its
+    targets. *sources* and *targets* map each id to the ids at the other ends of its edges.
+    """
     waiting = {id: len(sources[id]) for id in ids}
     depth: dict[str, int] = {}
     ready = deque(id for id in ids if not waiting[id])
     while len(depth) < len(ids):
-        # A damaged registry may have a cycle, whose first node is then treated as one without sources.
+        # If the graph has a cycle, as in a damaged registry, one node of it is placed although its sources are not
+        # placed yet.
         id = ready.popleft() if ready else next(id for id in ids if id not in depth)
         if id in depth:
             continue
@@ -54,7 +61,7 @@ def _depths(ids: Sequence[str], sources: Mapping[str, list[str]], targets: Mappi
 
 
 def _sort_by_neighbours(layers: list[list[str]], neighbours: Mapping[str, list[str]]) -> None:
-    """Sort each layer by the mean place of each node's neighbours in the layers before."""
+    """Sort the nodes of each layer by the mean position of their *neighbours* in the layers before it in *layers*."""
     place: dict[str, float] = {}
     for layer in layers:
         means: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""A number over versions as a line, with marks at the versions that hold a stage."""
+"""Line charts: a number of each version as a line, with marks at the versions that are in a stage."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ _COLUMN = 2  # pixels
 
 
 class Mark(Frozen):
-    """A place on the line that has a name, such as the version in production."""
+    """A named point of a line chart, such as the version in production: *x* is the number of the version."""
 
     x: int
     name: str
 
 
 class _Label(Frozen):
-    """The room of a label, from *start* to *end*. *begins* is True if the label is to the right of its mark's line."""
+    """The position of a mark's label: from *start* to *end* (in pixels) in the row *row* of labels.
+
+    *begins* is True if the label begins at the vertical line of its mark, False if it ends there.
+    """
 
     mark: Mark
     start: float
@@ -43,12 +46,13 @@ def line_chart(
     width: int = 720,
     height: int = 240,
 ) -> str:
-    """Return a line through *points*: pairs of a whole number, such as the number of a version, and a value.
+    """Return a line chart of *points*: pairs of a whole number, such as the number of a version, and a value.
 
-    A value that is not a finite number leaves a gap. *name* is the name of the values, and *unit* that of the whole
-    numbers. Each of *marks* is drawn with its name and its own shape, except marks before the first or after the last
-    point. *limits* are horizontal lines with a label, such as (">= 0.87", 0.87), except those that would flatten the
-    line because they are far from it. If *width* cannot show all points, some are left out.
+    A value that is not a finite number leaves a gap in the line. *name* is the name of the values, and *unit* that of
+    the whole numbers. Each of *marks* is drawn with its name and a shape, unless it is before the first or after the
+    last point. *limits* are pairs of a label and a value, such as (">= 0.87", 0.87), which are drawn as horizontal
+    lines. A limit far from all values is left out, because it would make the line flat. If *width* is too small to show
+    all points, some points are left out.
     """
     known = sorted(((x, finite_number(value)) for x, value in points), key=lambda point: point[0])
     numbers = [(x, y) for x, y in known if y is not None]
@@ -63,7 +67,7 @@ def line_chart(
     low, high = min(heights), max(heights)
     steps = round_steps(low, high, 4)
     left = max(text_width(label, SMALL) for _, label in steps) + 10
-    right = max(text_width(str(known[-1][0]), SMALL) / 2, 10)  # room for half of the last label below its tick
+    right = max(text_width(str(known[-1][0]), SMALL) / 2, 10)  # room for half of the last label
     across = Scale(known[0][0], known[-1][0], left + 6, width - right)
     labels, rows = _place_labels(marks[:_MOST_MARKS], across)
     upright = Scale(low, high, height - 40, 24 + rows * _ROW + 8)
@@ -80,7 +84,10 @@ def line_chart(
 
 
 def sparkline(values: Iterable[object], *, name: str, width: int = 96, height: int = 24) -> str:
-    """Return a small line without axes through *values*, with a dot at its end. A value without a number is a gap."""
+    """Return a small line without axes through *values*, with a dot at its end. *name* is the title of the drawing.
+
+    A value that is not a finite number leaves a gap.
+    """
     points = [(place, finite_number(value)) for place, value in enumerate(values)]
     numbers = [(x, y) for x, y in points if y is not None]
     told = _description(points, numbers, (), "value", numbered=False)
@@ -101,7 +108,10 @@ def _description(
     *,
     numbered: bool = True,
 ) -> str:
-    """Return a description of the line in words."""
+    """Return a description of the line in words, for screen readers. If *numbered*, it has the whole numbers of points.
+
+    *numbers* are the *points* that have a value.
+    """
     if not numbers:
         return f"No {unit} has a number."
     parts = []
@@ -120,7 +130,7 @@ def _description(
 
 
 def _axes(steps: list[tuple[float, str]], across: Scale, upright: Scale, unit: str, width: int) -> Iterable[str]:
-    """Yield the lines and labels of both axes."""
+    """Yield the grid lines, ticks and labels of both axes. *steps* are the values and labels of the vertical axis."""
     begin = short(across.start - 6)
     lines = "".join(f"M{begin} {short(upright.at(value))}H{width}" for value, _ in steps)
     yield element("path", d=lines, class_="grid", **_THIN)
@@ -138,7 +148,7 @@ def _axes(steps: list[tuple[float, str]], across: Scale, upright: Scale, unit: s
 
 
 def near_limits(limits: Sequence[tuple[str, float]], values: Sequence[float]) -> list[tuple[str, float]]:
-    """Return those of *limits* whose distance from *values* is at most about the range of *values*."""
+    """Return those of *limits* that are near *values*: not further away than the range of *values* is wide."""
     if not values:
         return []
     low, high = min(values), max(values)
@@ -147,7 +157,10 @@ def near_limits(limits: Sequence[tuple[str, float]], values: Sequence[float]) ->
 
 
 def _limit(label: str, y: float, start: float, top: float, width: int) -> str:
-    """Return a dashed line across the chart, with *label* at its left end: above, or below if it is near the *top*."""
+    """Return a dashed line across the chart at the height *y*, with *label* at its left end.
+
+    The label is above the line, or below it if the line is near the *top* of the chart.
+    """
     line = element("path", d=f"M{short(start - 6)} {short(y)}H{width}", stroke="currentColor", stroke_dasharray="6 3")
     return titled(
         f"limit: {label}",
@@ -158,7 +171,7 @@ def _limit(label: str, y: float, start: float, top: float, width: int) -> str:
 
 
 def _lines(runs: list[list[Point]], across: Scale, upright: Scale) -> Iterable[str]:
-    """Yield one path through all *runs* that have more than one point."""
+    """Yield one path that draws all *runs* (parts of the line between gaps) that have two or more points."""
     drawn = [polyline([(across.at(x), upright.at(y)) for x, y in run]) for run in runs if len(run) > 1]
     if drawn:
         yield element("path", d="".join(drawn), class_="line", **_LINE)
@@ -171,17 +184,17 @@ def _dots(numbers: Sequence[tuple[int, float]], across: Scale, upright: Scale, u
 
 
 def _lone_dots(runs: list[list[Point]], across: Scale, upright: Scale) -> Iterable[str]:
-    """Yield a dot for each point between two gaps, which no line shows."""
+    """Yield a dot for each of *runs* with only one point, because a line would not show it."""
     for run in runs:
         if len(run) == 1:
             yield element("circle", cx=across.at(run[0][0]), cy=upright.at(run[0][1]), r=1.5, class_="dot")
 
 
 def _place_labels(marks: Sequence[Mark], across: Scale) -> tuple[list[_Label], int]:
-    """Return a label for each mark, in the order of the versions, and the number of rows.
+    """Return the position of a label for each mark, in the order of the versions, and the number of rows of labels.
 
-    A label ends at the line of its mark. It is below the labels of later versions, so that the line crosses none of
-    them.
+    A label ends at the vertical line of its mark, or begins there if there is no room to the left. If a label overlaps
+    with labels of later versions, it is in a row below them, so that the line of its mark crosses none of them.
     """
     placed: list[_Label] = []
     for mark in sorted(marks, key=lambda mark: -mark.x):
@@ -197,7 +210,10 @@ def _place_labels(marks: Sequence[Mark], across: Scale) -> tuple[list[_Label], i
 def _marks(
     labels: Sequence[_Label], numbers: dict[int, float], across: Scale, upright: Scale, unit: str
 ) -> Iterable[str]:
-    """Yield each mark: a line down to the axis, its name above, and its shape at the value."""
+    """Yield each mark: a vertical line down to the axis, its label at the top, and its shape at the value of the point.
+
+    *numbers* maps whole numbers to values.
+    """
     for place, label in enumerate(labels):
         mark, x, base = label.mark, across.at(label.mark.x), 36 + label.row * _ROW
         value = numbers.get(mark.x)
@@ -217,5 +233,6 @@ def _marks(
 
 _THIN: dict[str, str | float | None] = {"stroke": "currentColor", "stroke_opacity": "0.35", "fill": "none"}
 _LINE: dict[str, str | float | None] = {"stroke": "currentColor", "stroke_width": "1.5", "fill": "none"}
-# The shapes of marks: a diamond, a triangle, a square and a triangle on its point, each around the place (x, y).
+# SVG paths of the shapes of marks: a diamond, a triangle, a square and a triangle that points down. The two `{}` are
+# the coordinates of the point.
 _SHAPES = ("M{} {}m0-6l6 6l-6 6l-6-6z", "M{} {}m0-6l6 11h-12z", "M{} {}m-5-5h10v10h-10z", "M{} {}m0 6l6-11h-12z")

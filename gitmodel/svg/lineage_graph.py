@@ -1,4 +1,4 @@
-"""The lineage of a version, run or artifact as a graph: sources above, products below."""
+"""Draws the lineage of a version, run or artifact as a graph: its sources above it, its products below it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MOST_NODES = 200
 _BOX = (154, 42)
 _ACROSS = 12
 _DOWN = 40
-_WITHIN = 14  # pixels between the rows of one layer
-_SPREAD = 3  # pixels between curves in one space
+_WITHIN = 14  # pixels between two rows of boxes in one layer
+_SPREAD = 3  # pixels between two curves in the space between two boxes
 
 
 class _Place(Frozen):
-    """The upper left corner of a box, and the place of its row in the drawing."""
+    """The position of a box: its upper left corner (*x*, *y*), and the number of its row from the top."""
 
     x: float
     y: float
@@ -28,7 +28,7 @@ class _Place(Frozen):
 
 
 class _Row(Frozen):
-    """The upper edge of a row of boxes, and the middles of the spaces beside and between its boxes."""
+    """A row of boxes: *y* of its upper edge, and x of the middle of the *spaces* beside and between the boxes."""
 
     y: float
     spaces: tuple[float, ...]
@@ -37,10 +37,10 @@ class _Row(Frozen):
 def lineage_graph(
     lineage: Lineage, *, links: Mapping[str, str] | None = None, most: int = MOST_NODES, width: int = 720
 ) -> str:
-    """Return the graph of *lineage*, with the addresses *links* of nodes by id.
+    """Return a drawing of *lineage* as a graph. *links* maps the ids of nodes to the addresses of their pages.
 
-    If there are more than *most* nodes, shows versions in use and the nodes nearest to the root. A layer that is wider
-    than *width* takes several rows.
+    If the lineage has more than *most* nodes, shows only the versions in use and the nodes that are nearest to the
+    root. If the boxes of a layer do not fit into *width*, they are in several rows.
     """
     part = nearest(lineage, most)
     nodes = {node.id: node for node in part.nodes}
@@ -74,7 +74,10 @@ def _description(lineage: Lineage, part: Lineage) -> str:
 
 
 def _places(found: list[list[str]], width: int) -> tuple[dict[str, _Place], list[_Row], float]:
-    """Return the place of each box, the rows from above, and the height of the drawing. Each row is centred."""
+    """Return the position of each box by the id of its node, the rows from the top, and the height of the drawing.
+
+    *found* are the ids of each layer. Each row is centred.
+    """
     most = max((width - 4 + _ACROSS) // (_BOX[0] + _ACROSS), 1)
     places: dict[str, _Place] = {}
     rows: list[_Row] = []
@@ -94,9 +97,10 @@ def _places(found: list[list[str]], width: int) -> tuple[dict[str, _Place], list
 
 
 def _edge(source: _Place, target: _Place, rows: Sequence[_Row], labels: list[str]) -> str:
-    """Return a curve from the lower edge of one box to the upper edge of another, with an arrowhead.
+    """Return a curve from the lower edge of the box *source* to the upper edge of the box *target*, with an arrowhead.
 
-    The curve passes through the spaces of the rows between both. Curves from neighbours in a row keep apart there.
+    In each row between both boxes, the curve passes through a space between boxes. Curves that come from neighbouring
+    boxes of a row take different paths in such a space. *labels* are the labels of all edges from source to target.
     """
     x, y = source.x + _BOX[0] / 2, source.y + _BOX[1]
     to_x, to_y = target.x + _BOX[0] / 2, target.y
@@ -115,15 +119,18 @@ def _edge(source: _Place, target: _Place, rows: Sequence[_Row], labels: list[str
 
 
 def _bend(x: float, y: float, to_x: float, to_y: float) -> str:
-    """Return a curve that begins and ends vertically. It leads upwards only in the cycle of a damaged registry."""
+    """Return a curve from (*x*, *y*) to (*to_x*, *to_y*) that begins and ends vertically.
+
+    It leads upwards only if the records of a damaged registry form a cycle.
+    """
     bend = (to_y - y) / 2 if to_y > y else 16
     return f"C{short(x)} {short(y + bend)} {short(to_x)} {short(to_y - bend)} {short(to_x)} {short(to_y)}"
 
 
 def _box(node: Node, place: _Place, root: str, name: str, href: str | None) -> str:
-    """Return a node. Its shape shows the kind of the node, and the second line of its text has details.
+    """Return the box of *node* with two lines of text. Its shape shows the kind of the node. *href* is a link.
 
-    *name* is that of an artifact that no version has, in the run that read or made it.
+    *name* is the name that a run gave to its input or output. It is shown for an artifact that no version has.
     """
     first, second = _texts(node, root, name)
     is_root = node.id == root
@@ -143,7 +150,10 @@ def _box(node: Node, place: _Place, root: str, name: str, href: str | None) -> s
 
 
 def _texts(node: Node, root: str, name: str) -> tuple[str, str]:
-    """Return the two lines in the box of a node. An artifact that *root* does not have names a version that has it."""
+    """Return the two lines of text in the box of *node*.
+
+    The second line for an artifact that the version *root* does not have names a version that has it.
+    """
     facts = node.facts
     beyond = " …" if node.more else ""
     if node.missing:
@@ -161,7 +171,7 @@ def _texts(node: Node, root: str, name: str) -> tuple[str, str]:
 
 
 def _outline(node: Node, place: _Place, weight: float) -> Iterator[str]:
-    """Yield the shape of a kind: a version has double sides, a run round corners, an artifact a folded corner."""
+    """Yield the shape of the box of *node*: a version has double sides, a run round ends, an artifact a bent corner."""
     wide, high = _BOX
     dashes = "4 3" if node.missing else None
     style = {**_SHAPE, "stroke_width": short(weight), "stroke_dasharray": dashes}

@@ -1,4 +1,4 @@
-"""Elements of SVG as text: escaped, with short numbers, and with attributes in the order of the arguments."""
+"""SVG elements as text: with escaped content, short numbers, and attributes in the order of the arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ SMALL = 11
 
 
 def element(name: str, *content: str, **attributes: str | float | None) -> str:
-    """Return the element *name* around *content*, which is markup. An attribute that is None is left out.
+    """Return the element *name* that contains *content*, which is markup already.
+
+    Attributes that are None are left out.
 
     >>> element("text", words("a < b"), x=1.26, text_anchor="end", class_=None)
     '<text x="1.3" text-anchor="end">a &lt; b</text>'
@@ -26,12 +28,12 @@ def element(name: str, *content: str, **attributes: str | float | None) -> str:
 
 
 def words(text: str) -> str:
-    """Return *text* as content of an element: on one line, with control characters and direction marks as escapes."""
+    """Return *text* as markup: on one line, with control characters and direction marks replaced by escapes."""
     return escape_markup(escape(text))
 
 
 def short(value: float) -> str:
-    """Return a coordinate with at most one decimal.
+    """Return a coordinate as text, with at most one decimal place.
 
     >>> short(12.04), short(-0.04), short(3.25)
     ('12', '0', '3.2')
@@ -41,7 +43,9 @@ def short(value: float) -> str:
 
 
 def polyline(points: Sequence[tuple[float, float]]) -> str:
-    """Return the path through *points*, which are relative to each other, because that is a third shorter.
+    """Return SVG path data for a line through *points*.
+
+    Each point is written relative to the previous one, which makes the text a third shorter.
 
     >>> polyline([(1.5, 10), (2, 9.8), (12.04, 9.8)])
     'M1.5 10l.5-.2 10 0'
@@ -56,33 +60,36 @@ def polyline(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _tenths(value: int) -> str:
-    """Return *value* tenths as a number, without the zero before the point."""
+    """Return the number *value* / 10 as text, without a zero before the decimal point."""
     text = f"{value / 10:g}"
     return text.replace("0.", ".", 1) if -10 < value < 10 else text
 
 
 def text(content: str, x: float, y: float, **attributes: str | float | None) -> str:
-    """Return *content* as text on the baseline *y*. *text_anchor* says if it begins, ends or is centred at *x*."""
+    """Return a text element with *content* on the baseline *y*.
+
+    It begins at *x*, unless *text_anchor* says otherwise.
+    """
     return element("text", words(content), x=x, y=y, **attributes)
 
 
 def titled(title: str, *content: str, **attributes: str | float | None) -> str:
-    """Return a group with the tooltip *title*."""
+    """Return a group of the elements *content* with the tooltip *title*."""
     return element("g", element("title", words(title)), *content, **attributes)
 
 
 def linked(href: str | None, content: str) -> str:
-    """Return *content* as a link to *href*; None means no link."""
+    """Return the markup *content* as a link to *href*; unchanged if *href* is None."""
     return content if href is None else element("a", content, href=href)
 
 
 def text_width(content: str, size: int = FONT_SIZE) -> float:
-    """Return an estimate of the width of *content* in pixels, which is more often too large than too small."""
+    """Return an estimate of the width of the text *content* in pixels. It is more often too large than too small."""
     return width(escape(content)) * size * 0.64
 
 
 def cut(content: str, room: float, size: int = FONT_SIZE) -> str:
-    """Return *content*, shortened to *room* pixels with an ellipsis at its end.
+    """Return the text *content*, shortened with an ellipsis if it is wider than *room* pixels.
 
     >>> cut("classifier", 200), cut("classifier", 50)
     ('classifier', 'class…')
@@ -96,10 +103,10 @@ def cut(content: str, room: float, size: int = FONT_SIZE) -> str:
 
 
 def drawing(kind: str, title: str, description: str, size: tuple[float, float], *content: str) -> str:
-    """Return a drawing of *size* (width, height) in pixels with a title and a description for screen readers.
+    """Return a drawing of *size* (width, height) in pixels that contains the elements *content*.
 
-    In a drawing without links, a screen reader reads only the title and the description. In a drawing with links, it
-    also reads the parts.
+    *kind* is its class. A screen reader reads only *title* and *description*, unless the drawing has links: then it
+    also reads the elements, so that a user can follow the links.
     """
     across, down = size
     has_links = any("<a " in part for part in content)

@@ -1,4 +1,4 @@
-"""Reduce a line to the points that a width can show, with its minima and maxima."""
+"""Reduces a line to the points that a drawing of some width can show, without losing minima and maxima."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ Point = tuple[float, float]
 
 
 def line_runs(points: Sequence[tuple[float, float | None]], columns: int) -> list[list[Point]]:
-    """Return the points of a line as runs that are drawn without a gap. *points* are in ascending order.
+    """Return the points of a line as runs: lists of points that are connected without a gap.
 
-    A point whose number is None is a gap. The width has room for *columns* columns. If there are more than two numbers
-    for each column, only the smallest and the largest number of each column stay, and the first and the last number of
-    the line. A gap stays if it is at least as wide as a column.
+    *points* are pairs (x, y) in ascending order of x. A point whose y is None is a gap. The drawing has *columns*
+    columns of pixels. If there are more than two points for each column, only those with the smallest and the largest y
+    of each column are returned, and the first and the last point of the line; gaps that are narrower than a column are
+    closed.
 
     >>> line_runs([(1, 0.5), (2, None), (3, 0.7), (4, 0.6)], 10)
     [[(1, 0.5)], [(3, 0.7), (4, 0.6)]]
@@ -38,7 +39,10 @@ def _is_gap(point: tuple[float, float | None]) -> bool:
 
 
 def _kept(numbers: list[Point], first: Point, last: Point) -> Iterator[Point]:
-    """Yield the points of a column that stay, in their order."""
+    """Yield the points of a column that are not left out, in ascending order.
+
+    *numbers* are the points of the column, *first* and *last* those of the whole line.
+    """
     least = min(numbers, key=lambda point: point[1])
     most = max(numbers, key=lambda point: point[1])
     kept = {least, most} | ({first, last} & {numbers[0], numbers[-1]})

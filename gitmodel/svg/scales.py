@@ -1,4 +1,4 @@
-"""Scales of drawings: from numbers and times to pixels, with round steps and their labels. All times are in UTC."""
+"""Scales of drawings: mapping numbers and times to pixels, and round values for labels. All times are in UTC."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gitmodel.frozen import Frozen
 
 
 class Scale(Frozen):
-    """A line from the values *low* to *high* onto the pixels *start* to *end*.
+    """A linear mapping of the values from *low* to *high* to the pixels from *start* to *end*.
 
     >>> Scale(0, 10, 100, 200).at(5)
     150.0
@@ -23,15 +23,15 @@ class Scale(Frozen):
     end: float
 
     def at(self, value: float) -> float:
-        """Return the pixel of *value*; the middle if *low* and *high* are equal."""
-        # halved before the subtraction, because the difference of two large floats may be infinite
+        """Return the pixel to which *value* is mapped; the middle pixel if *low* and *high* are equal."""
+        # both are halved before the subtraction, because the difference of two huge floats may be infinite
         room = self.high / 2 - self.low / 2
         part = (value / 2 - self.low / 2) / room if room else 0.5
         return self.start + part * (self.end - self.start)
 
 
 def number_text(value: float) -> str:
-    """Return a number for people, with at most six digits.
+    """Return *value* as text for people, with at most six digits; whole numbers below a billion are written in full.
 
     >>> number_text(0.9666666), number_text(150.0), number_text(2.5e-09), number_text(12345678)
     ('0.966667', '150', '2.5e-09', '12345678')
@@ -41,9 +41,9 @@ def number_text(value: float) -> str:
 
 
 def round_steps(low: float, high: float, most: int, *, whole: bool = False) -> list[tuple[float, str]]:
-    """Return at most *most* + 1 round values from *low* to *high* with their labels.
+    """Return at most *most* + 1 equidistant round values from *low* to *high*, each with its label.
 
-    The values are multiples of 1, 2 or 5 times a power of ten. If *whole*, they are whole numbers.
+    Their distance is 1, 2 or 5 times a power of ten. If *whole* is True, they are whole numbers.
 
     >>> round_steps(0.81, 0.97, 4)
     [(0.85, '0.85'), (0.9, '0.9'), (0.95, '0.95')]
@@ -67,13 +67,13 @@ def round_steps(low: float, high: float, most: int, *, whole: bool = False) -> l
 
 
 def seconds(moment: datetime) -> float:
-    """Return a time as seconds since 1970. A time without a zone is in UTC."""
+    """Return *moment* as seconds since 1970. If *moment* has no time zone, it is in UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     return (aware - _EPOCH).total_seconds()
 
 
 def time_steps(start: float, end: float, most: int) -> list[tuple[float, str]]:
-    """Return at most *most* + 1 round times between *start* and *end* (seconds since 1970) with their labels.
+    """Return at most *most* + 1 round times between *start* and *end* (seconds since 1970), each with its label.
 
     >>> [label for _, label in time_steps(0, 86400 * 900, 4)]
     ['1970', '1971', '1972']
@@ -102,7 +102,10 @@ _LENGTHS = [
 
 
 def _months(start: float, end: float, step: int) -> Iterator[float]:
-    """Yield the first day of every month whose number since year 0 is a multiple of *step*."""
+    """Yield the first days of months from *start* to *end*, in seconds since 1970.
+
+    Only months whose number, counted from the year 0, is a multiple of *step*.
+    """
     first = _EPOCH + timedelta(seconds=start)
     month = -(-(first.year * 12 + first.month - 1) // step) * step
     while month // 12 <= 9999:
@@ -120,7 +123,7 @@ def _time_text(at: float, pattern: str) -> str:
 
 
 def _decimal_text(value: Decimal) -> str:
-    """Return the text of a round value: in full, or with an exponent instead of more than nine digits."""
+    """Return a round value as text: in full or, if it would have more than nine digits, with an exponent."""
     plain = value.normalize()
     exponent = plain.adjusted()
     return f"{plain:f}" if -5 <= exponent <= 8 else f"{plain.scaleb(-exponent):f}e{exponent}"

@@ -1,4 +1,4 @@
-"""Stages over time as swim lanes: a lane for each stage or alias, and in it a block for each version that was in it."""
+"""Swim lanes: a lane for each stage or alias, with a block for the time in which each version had it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _MOST_LANES = 50
 _LABEL = 18
 _BAR = 26
 _GAP = 18
-_NARROW = 3  # in pixels; shorter blocks are drawn together
-_TARGET = 24  # in pixels: the smallest width of a link
+_NARROW = 3  # in pixels: neighbouring blocks that are narrower are drawn as one
+_TARGET = 24  # in pixels: narrower blocks are no links, because they are hard to click
 
 
 State = Literal["held", "pending", "refused"]
@@ -26,10 +26,10 @@ REFUSED: State = "refused"
 
 
 class Span(Frozen):
-    """The time in which *holder* was in *lane*, a stage or alias. *end* is None if *holder* is still there.
+    """The time in which the version *holder* had the stage or alias *lane*. *end* is None if it still has it.
 
-    A *pending* span is recorded but not in force yet. A *refused* span was never in force. *holder* is a short text,
-    such as the number of a version, and *href* is the address of the version's page.
+    If *state* is "pending", the change is recorded but not in force yet; if it is "refused", the change was never in
+    force. *holder* is a short text, such as the number of the version, and *href* is the address of the version's page.
     """
 
     lane: str
@@ -43,10 +43,11 @@ class Span(Frozen):
 def swim_lanes(
     spans: Iterable[Span], *, title: str, lanes: Sequence[str], until: datetime | None = None, width: int = 720
 ) -> str:
-    """Return a drawing of *lanes*, in this order, with their *spans* from the first start to *until*.
+    """Return a drawing of *lanes*, in this order, with their *spans*, from the start of the first span to *until*.
 
-    Without *until*, the lanes end at the last change and not at the current time, so that the drawing is the same
-    everywhere. Blocks that are too narrow to be seen are drawn together as one.
+    If *until* is None, the lanes end at the last change and not at the current time, so that the same records always
+    give the same drawing. Neighbouring blocks that are too narrow to be seen are drawn as one. Lanes of *spans* that
+    are not in *lanes* come last.
     """
     by_lane: dict[str, list[Span]] = {lane: [] for lane in lanes}
     for span in spans:
@@ -71,7 +72,10 @@ def swim_lanes(
 
 
 def _last(spans: Iterable[Span], first: float, end: float, width: int) -> float:
-    """Return the end of the axis: *end*, or later if the block of the last holder needs more room for its name."""
+    """Return the end of the time axis: *end*, or later if the last block that is still open is too narrow for its text.
+
+    *first* is the start of the axis. All times are seconds since 1970.
+    """
     opened = [(seconds(span.start), span.holder) for span in spans if span.end is None and span.state != REFUSED]
     start, holder = max(opened, default=(first, ""))
     room = min((text_width(holder) + _TARGET) / (width - 12), 0.5)
@@ -79,7 +83,10 @@ def _last(spans: Iterable[Span], first: float, end: float, width: int) -> float:
 
 
 def _description(by_lane: dict[str, list[Span]], shown: int) -> str:
-    """Return a description in words: the holder of each lane, and the number of its changes."""
+    """Return a description for screen readers: the current holder of each lane, and the number of its changes.
+
+    Describes the first *shown* lanes, and gives the number of the others.
+    """
     parts = []
     for lane, found in list(by_lane.items())[:shown]:
         now = [span for span in found if span.end is None and span.state != REFUSED]
@@ -101,7 +108,10 @@ def _end_words(span: Span) -> str:
 
 
 def _blocks(spans: Sequence[Span], scale: Scale, top: float) -> Iterator[str]:
-    """Yield the blocks of a lane. Neighbours that are too narrow to be seen become one block."""
+    """Yield the blocks of a lane, and a cross for each refused span. *top* is the upper edge of the lane.
+
+    Neighbouring blocks that are too narrow to be seen become one block.
+    """
     group: list[Span] = []
     reached = scale.start
     for span in (span for span in spans if span.state != REFUSED):
@@ -130,7 +140,10 @@ def _ends(span: Span, scale: Scale) -> tuple[float, float]:
 
 
 def _block(span: Span, start: float, end: float, top: float) -> str:
-    """Return the block of *span*. If the span has not ended, the right end of the block is a point."""
+    """Return the block of *span* from the pixel *start* to *end*.
+
+    If the span has not ended, the block ends in a point.
+    """
     is_open = span.end is None
     is_pending = span.state == PENDING
     tip = f"l7 {_BAR / 2:g}l-7 {_BAR / 2:g}" if is_open else f"v{_BAR}"
@@ -165,7 +178,7 @@ def _narrow_block(spans: Sequence[Span], scale: Scale, top: float) -> Iterator[s
 
 
 def _cross(span: Span, x: float, top: float) -> str:
-    """Return a cross at the time of a change that was never in force."""
+    """Return a cross at the pixel *x*, for the refused *span*: a change that was never in force."""
     d = f"M{short(x - 4)} {short(top + _BAR + 4)}l8 8m0-8l-8 8"
     cross = element("path", d=d, stroke="currentColor", stroke_width="2", fill="none")
     return titled(f"{span.lane}: {span.holder} at {utc_time(span.start)}, never in force", cross, class_="refused")
