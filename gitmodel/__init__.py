@@ -4,13 +4,11 @@
 
 The registry:
 
-    Client                    opens a registry: models, versions, artifacts, stages, runs
-    Model                     describes a model to register, or is the handle of a registered one
-    ModelVersion              the handle of a version
-    Artifact                  the handle of an artifact: load it, get its file, read its metadata
-    ModelStages               the names of the stages
-    log_model_metadata        sets metadata of a version, from a script or a step
-    log_artifact_metadata     sets metadata of an artifact, from a script or a step
+    Client opens a registry, and leads to its models, versions, stages and runs Model the description of a model to
+    register, or the handle of a registered model ModelVersion the handle of a version Artifact the handle of an
+    artifact: loads it, gives its file and its metadata ModelStages the names of the stages log_model_metadata sets
+    metadata of a version, from a script or a step log_artifact_metadata sets metadata of an artifact, from a script or
+    a step
 
 Changes of the rules of stages, for `client.propose(rules=[...])`:
 
@@ -22,16 +20,12 @@ Changes of the rules of stages, for `client.propose(rules=[...])`:
 
 Pipelines:
 
-    step                      makes a step of a function
-    pipeline                  makes a pipeline of a function that calls steps
-    ModelConfig               the model and version that a pipeline or step works on
-    get_step_context          returns the context of the running step: its version, its run
-    ArtifactConfig            the name, kind and format of an output
-    ModelArtifactConfig       the same for an output that is a model object
-    DeploymentArtifactConfig  the same for an output that is a deployment
-    ExternalArtifact          an artifact of an existing version as an input
-    Secret                    a parameter that is never recorded
-    reproduce                 runs the pipeline of a version again and compares the results
+    step makes a step of a function pipeline makes a pipeline of a function that calls steps ModelConfig the model and
+    version that a pipeline or step works on get_step_context returns the context of the running step: its version, its
+    run ArtifactConfig the name, kind and format of an output ModelArtifactConfig like ArtifactConfig, for an output
+    that is a model object DeploymentArtifactConfig like ArtifactConfig, for an output that is a deployment
+    ExternalArtifact an artifact of an existing version as an input Secret a parameter that is never recorded reproduce
+    runs the pipeline of a version again and compares the results
 
 Types of pipelines, in `gitmodel.pipelines`: `Pipeline` (`run`, `with_options`, `read_parameters`),
 `Step` (`with_options`), `Run` (`outputs`, `steps`, `versions`), `StepContext` (`model_version`,
@@ -158,7 +152,7 @@ __all__ = [
 
 _MODULES = ("formats", "pipelines")
 
-# Names of ZenML and MLflow that gitmodel does not have, with gitmodel's form.
+# Names of ZenML and MLflow that gitmodel does not have, each with the code to write in gitmodel. Errors show this code.
 _OTHER_NAMES = {
     **dict.fromkeys(("DataArtifactConfig", "ArtifactType"), 'write ArtifactConfig(name="train", kind="data")'),
     "EndpointArtifactConfig": 'write DeploymentArtifactConfig(name="api")',
@@ -186,7 +180,8 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    # `git model --version` imports this package and nothing else of it.
+    # Imported here, so that importing this package is fast: `git model --version` needs nothing of what is imported
+    # below.
     import importlib
     import sys
 
@@ -198,7 +193,7 @@ def __getattr__(name: str) -> Any:
     if name not in _OTHER_NAMES:
         raise AttributeError(f"module 'gitmodel' has no attribute {name!r}")
     said = f"gitmodel has no {name}: {_OTHER_NAMES[name]}"
-    # `from gitmodel import NAME` would replace an AttributeError by an ImportError without this text
+    # `from gitmodel import NAME` replaces an AttributeError by an ImportError without its message, so raise that here
     if sys._getframe(1).f_code.co_name == "_handle_fromlist":
         raise ImportError(said, name="gitmodel")
     raise AttributeError(said)

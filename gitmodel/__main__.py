@@ -1,4 +1,4 @@
-"""`git model`, `git-model`, `gitmodel`, `python -m gitmodel` are this one program."""
+"""The program that `git model`, `git-model`, `gitmodel` and `python -m gitmodel` run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import gc
 
 
 def main(prog_name: str | None = None) -> None:
-    """Run the program on the arguments of the process, and exit."""
-    gc.disable()  # collecting garbage during the imports takes 4 ms; `Invocation.client` enables it again
+    """Run the program with the arguments of this process, then exit. Messages call the program *prog_name*."""
+    gc.disable()  # the garbage collector would take 4 ms of the imports; `Invocation.client` enables it
     from gitmodel.cli import main
 
     main(prog_name)

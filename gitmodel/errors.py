@@ -1,4 +1,4 @@
-"""All errors of gitmodel. Each has a message, a hint (what to do next) and an exit code."""
+"""All errors and warnings of gitmodel. An error has a message, a hint (what to do next) and an exit code."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import NamedTuple
 class GitModelError(Exception):
     """The base class of all errors that gitmodel raises.
 
-    *hint* is the next thing to do or type. *exit_code* is the exit code of the command line. The text of the exception,
-    in tracebacks and notebooks, contains message and hint.
+    *hint* says what the user should do or type next. *exit_code* is the code with which a command exits after this
+    error. `str` of the error, which tracebacks and notebooks show, has the message and the hint.
 
     >>> error = NotFound("there is no model iris", hint="run `git model register iris`")
     >>> error.message, error.hint, error.exit_code
@@ -45,7 +45,7 @@ class NotFound(GitModelError):
 
 
 class Conflict(GitModelError):
-    """Another writer was faster, or a name is taken. Nothing was changed."""
+    """Another writer changed the same thing first, or a name is taken. The failed operation changed nothing."""
 
     exit_code = 4
 
@@ -63,10 +63,10 @@ class Refused(GitModelError):
 
 
 class FailedGate(NamedTuple):
-    """A gate that a version fails, or the rule `after` of a stage: its *gate* name, *expression* and *message*.
+    """A gate that a version fails, or the rule `after` of a stage: its name (*gate*), *expression* and *message*.
 
-    *values* are the values of the version that the expression reads, by their names; None if the version has none.
-    *finding* is the reason for the failure.
+    *values* maps the names that the expression reads to the values of the version; None means that the version has no
+    such value. *finding* is the reason for the failure.
     """
 
     gate: str
@@ -77,7 +77,9 @@ class FailedGate(NamedTuple):
 
 
 class GateRefused(Refused):
-    """A version does not meet the rules of the stage that it should enter. *gates* are the gates that it fails.
+    """A version does not meet the rules of the stage that it should enter.
+
+    *gates* are the gates that the version fails.
 
     >>> try:                                                                             # doctest: +SKIP
     ...     client.promote("iris@4", "production")
@@ -92,11 +94,11 @@ class GateRefused(Refused):
 
 
 class Unsigned(Refused):
-    """A required signature cannot be made, or it would not count for this user. Nothing was changed."""
+    """A required signature cannot be made, or a signature of this user would not count. Nothing was changed."""
 
 
 class ForeignTag(Refused):
-    """A tag that gitmodel did not make has the name that the tag of the stage or alias *place* needs."""
+    """A git tag that gitmodel did not create has the name of the stage tag for the stage or alias *place*."""
 
     def __init__(self, place: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -104,7 +106,7 @@ class ForeignTag(Refused):
 
 
 class RenumberedWarning(UserWarning):
-    """A reference may name another version than before: a pull gave its number to a different version."""
+    """A reference may name another version than before, because a pull gave the number in it to a different version."""
 
 
 class Unreachable(GitModelError):
@@ -114,7 +116,7 @@ class Unreachable(GitModelError):
 
 
 class GitModelWarning(UserWarning):
-    """A problem that does not stop the operation. *hint* says what to do about it."""
+    """A warning about a problem that does not stop the operation. *hint* says what to do about the problem."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -123,7 +125,7 @@ class GitModelWarning(UserWarning):
 
 
 def warn(message: str, *, hint: str = "") -> None:
-    """Issue a GitModelWarning. A command prints it on stderr; a program gets it by Python's `warnings`."""
+    """Issue a GitModelWarning by Python's module `warnings`. The command line prints it on stderr."""
     warnings.warn(GitModelWarning(message, hint=hint), stacklevel=3)
 
 
@@ -133,5 +135,5 @@ def message_of(error: BaseException) -> str:
         return error.message
     try:
         return str(error)
-    except Exception:  # the __str__ of another library or of a user's class
+    except Exception:  # `__str__` of an exception of another library or of the user may fail
         return "its message cannot be read"

@@ -1,4 +1,4 @@
-"""`Frozen`, the base class of values: frozen dataclasses that cost little to import."""
+"""`Frozen`, the base class of values: frozen dataclasses whose classes are created fast when a module is imported."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ if TYPE_CHECKING:
     from typing_extensions import dataclass_transform
 else:
 
-    def dataclass_transform(**options):  # only type checkers read it, and Python 3.10 has none
+    def dataclass_transform(**options):  # only type checkers need it, and Python 3.10 lacks it
         return lambda cls: cls
 
 
 class _FromFactory:
-    """The default of an argument whose value comes from the factory of its field."""
+    """The default value of an argument of `__init__` for a field with a `default_factory`."""
 
     def __repr__(self) -> str:
         return "<factory>"
 
 
 class _SignatureOfFields:
-    """`__signature__`, which `inspect.signature` reads: the arguments of `__init__`, also before it is compiled."""
+    """The attribute `__signature__`, from which `inspect.signature` gets the arguments of `__init__`.
+
+    Without it, `inspect` would see `*args` until `__init__` is compiled.
+    """
 
     def __get__(self, value: object, owner: type[Frozen]) -> Signature:
-        if not hasattr(owner, "__dataclass_fields__"):  # `help` of a subclass asks `Frozen` itself, too
+        if not hasattr(owner, "__dataclass_fields__"):  # `Frozen` itself, which `help` also reads
             raise AttributeError(f"{owner.__name__} has no fields")
         import inspect  # imported here: only `help` and the generated reference read a signature
 
@@ -38,14 +41,19 @@ class _SignatureOfFields:
         return inspect.Signature(parameters[1:], return_annotation=None)
 
 
-# Compiling `__init__` takes as long as about so many calls of it without.
+# The number of calls of `__init__` that take about as long as compiling it. A class compiles its `__init__` after so
+# few calls, and not before.
 _UNCOMPILED_USES = 20
-# Held by the thread that finds the fields of a class: `dataclasses` changes the class, so it must do this once.
+# The lock of a thread that finds the fields of a class: `dataclasses` changes the class, so only one thread may call
+# it.
 _finding_fields = threading.RLock()
 
 
 class _OnFirstUse:
-    """An attribute that follows from the fields of a class: the first use of one finds the fields, and sets all."""
+    """An attribute of a class that is computed from the fields of the class on first use.
+
+    The first use of one such attribute finds the fields, and sets all these attributes of the class.
+    """
 
     def __init__(self, name: str, *, kw_only: bool) -> None:
         self._name = name
@@ -53,22 +61,23 @@ class _OnFirstUse:
 
     def __get__(self, value: object, owner: type[Frozen]) -> Any:
         with _finding_fields:
-            if vars(owner)[self._name] is self:  # no other thread was first
+            if vars(owner)[self._name] is self:  # no other thread has set it meanwhile
                 dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=self._kw_only)(owner)
                 names = [field.name for field in owner.__dataclass_fields__.values() if field.compare]
-                # A single name is given twice, because `attrgetter` returns no tuple for one name.
+                # A single name is passed twice, because `attrgetter` with one name does not return a tuple.
                 owner.__compared__ = attrgetter(*(names if len(names) > 1 else [*names, *names] or ["__class__"]))
         return getattr(owner, self._name)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 class Frozen:
-    """A value whose fields are declared as those of a dataclass. `dataclasses.fields` and `replace` accept it.
+    """The base class of a frozen value. Its fields are declared like those of a dataclass.
 
-    `dataclasses.dataclass(frozen=True)` compiles six methods for each class at import, which takes 0.4 ms; a command
-    imports some sixty classes and creates values of a few. Here the classes share all methods except `__init__`, which
-    is compiled after some values were created, and the fields are found when they are first needed. The options
-    *kw_only* and *eq* are those of `dataclasses.dataclass`.
+    `dataclasses.fields` and `dataclasses.replace` accept such a value. `dataclasses.dataclass(frozen=True)` would
+    compile six methods for each class when it is created, which takes 0.4 ms. But a command imports some sixty classes
+    and creates values of only a few. So all subclasses of Frozen share their methods except `__init__`, which is
+    compiled only after some values of the class were created. The fields are found when they are first needed. The
+    options *kw_only* and *eq* of a subclass are those of `dataclasses.dataclass`.
 
     >>> class Point(Frozen):
     ...     x: int
@@ -80,12 +89,12 @@ class Frozen:
     if TYPE_CHECKING:
         __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     __signature__ = _SignatureOfFields()
-    # Returns the values that `==` and `hash` compare.
+    # A function that returns the tuple of values of a value's fields, which `==` compares and `hash` hashes.
     __compared__: ClassVar[Callable[[Any], object]]
 
     def __init_subclass__(cls, *, kw_only: bool = False, eq: bool = True) -> None:
         super().__init_subclass__()
-        cls.__doc__ = cls.__doc__ or cls.__name__  # otherwise `dataclasses` writes a docstring, which takes 1 ms
+        cls.__doc__ = cls.__doc__ or cls.__name__  # else `dataclasses` makes a docstring, in 1 ms
         for name in ("__dataclass_fields__", "__compared__"):
             setattr(cls, name, _OnFirstUse(name, kw_only=kw_only))
         if not eq:
@@ -130,9 +139,9 @@ class Frozen:
 
 
 def _bind(cls: type[Frozen], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the values of the fields for these arguments of `__init__`.
+    """Return the values of the fields of *cls*, by name, for the arguments *args* and *kwargs* of `__init__`.
 
-    Returns None for wrong arguments, which the compiled method refuses with Python's own errors.
+    Returns None for wrong arguments. The caller then calls the compiled `__init__`, which raises Python's own errors.
     """
     values: dict[str, Any] = {}
     by_position = iter(args)
@@ -153,7 +162,7 @@ def _bind(cls: type[Frozen], args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
 
 
 def _compile_init(cls: type[Frozen]) -> Callable[..., None]:
-    """Return the method `__init__` of *cls*, which sets its fields from arguments or their defaults."""
+    """Compile and return the method `__init__` of *cls*, which sets each field from an argument or its default."""
     scope: dict[str, Any] = {"_set": object.__setattr__, "_unset": _FromFactory()}
     parameters, by_name, body = ["self"], list[str](), list[str]()
     for field in dataclasses.fields(cls):

@@ -161,8 +161,10 @@ def _record_digests(archive: Archive) -> set[str]:
 
 
 def _check(archive: Archive, export: Export) -> None:
-    """Raise Invalid if *archive* lacks an object that the records in *export* need, or has one that they do not
-    name."""
+    """Raise Invalid if *archive* lacks an object that the records of *export* need.
+
+    Also raises Invalid if *archive* has an object that none of these records names.
+    """
     folders = {link.digest: link for link in export.version.links if link.is_folder}
     allowed, files = mentioned(export), set(needed(export))
     for digest in folders.keys() & archive.sizes.keys():
