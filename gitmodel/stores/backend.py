@@ -29,7 +29,7 @@ class Upload(Protocol):
         """Return True if the server already has this part, with these bytes, from an earlier attempt."""
 
     def send(self, number: int, content: bytes | bytearray) -> None:
-        """Send a part."""
+        """Send *content* as the part *number*."""
 
     def finish(self) -> None:
         """Create the object from the parts."""
@@ -55,18 +55,24 @@ class Backend(Protocol):
         """Ask the server for the state of the object; None if it does not exist."""
 
     def has(self, digest: Digest, size: int) -> StoredObject | None:
-        """Return the object if it has the metadata that gitmodel sets, and *size*. Does not read its bytes."""
+        """Return the object if it has the length *size* and the metadata that gitmodel sets, else None.
+
+        Does not read the bytes of the object.
+        """
 
     def renew(self, digest: Digest, size: int) -> None:
         """Set the timestamp of an existing object to now."""
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes | bytearray, int]:
-        """Return at most *length* bytes from *start*, and the length of the whole object. Raises NotFound."""
+        """Return at most *length* bytes of the object from *start*, and the length of the whole object.
+
+        Raises NotFound.
+        """
 
     def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
         """Create the object atomically. If an equal object exists, it is enough to refresh its timestamp.
 
-        With *replace*, overwrite the existing object, because its bytes are wrong.
+        If *replace* is True, overwrites the existing object, because its bytes are wrong.
         """
 
     def upload(self, digest: Digest, size: int) -> Upload:

@@ -19,14 +19,14 @@ RENEWED = 86_400.0
 
 
 def is_old(found: StoredObject) -> bool:
-    """Return True if the object must be renewed before a commit names it."""
+    """Return True if the timestamp of the object must be renewed before a commit names the object."""
     return time.time() - found.modified > RENEWED
 
 
 class StoredObject(NamedTuple):
     """An object in a store.
 
-    *modified* is the last time at which it was stored, in seconds since 1970 by the store's clock.
+    *modified* is the last time at which the object was stored or renewed, in seconds since 1970 by the store's clock.
     """
 
     digest: Digest
@@ -81,7 +81,7 @@ class ArtifactStore(Protocol):
         """Store all bytes of *source* atomically; return digest and length in bytes."""
 
     def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
-        """Store the *size* bytes of *digest*. Some stores resume an interrupted upload.
+        """Store *source*, which has *size* bytes, as the object *digest*. Some stores resume an interrupted upload.
 
         *source* must raise Invalid before its end if its bytes do not match *digest*, as the readers of `open` do.
         """
@@ -89,8 +89,8 @@ class ArtifactStore(Protocol):
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
         """Open the object. The reader raises Invalid before its end if the bytes do not match *digest*.
 
-        Raises NotFound if the object does not exist; Invalid, after reading at most the first piece, if it is longer
-        than *size*.
+        Raises NotFound if the object does not exist. Raises Invalid if the object is longer than *size*, after reading
+        at most its first piece.
         """
 
     def holds(self, digest: Digest) -> bool:
@@ -122,7 +122,10 @@ class ArtifactStore(Protocol):
 
 
 class Unwritable(ABC):
-    """The writing methods of a read-only `ArtifactStore`: all raise the error that `refusal` returns."""
+    """The writing methods of a read-only `ArtifactStore`.
+
+    All raise the error that `refusal` returns, except `renew`, which does nothing.
+    """
 
     @abstractmethod
     def refusal(self) -> GitModelError:

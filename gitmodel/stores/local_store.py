@@ -34,8 +34,8 @@ class LocalStore:
     """Artifacts in the folder *root*. *shared* is True if other machines use the folder, too.
 
     For a shared store, only the last part of its path is created, and reading a missing folder raises Unreachable,
-    because its disk may not be mounted. A store that is not shared is created on first use. Without *synced*, an object
-    may be lost in a crash of the machine, as in a cache.
+    because its disk may not be mounted. A store that is not shared is created on first use. If *synced* is False,
+    objects may be lost when the machine crashes, which does no harm in a cache.
     """
 
     def __init__(self, root: Path, *, shared: bool = False, synced: bool = True) -> None:
@@ -61,13 +61,13 @@ class LocalStore:
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
         """Store all bytes of *source*; return digest and length in bytes.
 
-        The object appears atomically, and is on disk when this returns. Replaces an existing object, because it may be
-        damaged. If *source* raises an error, nothing is stored.
+        The object appears atomically, and is on disk when this returns. Replaces an existing object, because the
+        existing one may be damaged. If *source* raises an error, nothing is stored.
         """
         return self._put(source, "", sent)
 
     def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
-        """Store the object *digest*. Raises Invalid and stores nothing if *source* has other bytes."""
+        """Store *source* as the object *digest*. Raises Invalid and stores nothing if *source* has other bytes."""
         hex_of(digest)
         self._put(source, digest, sent)
 
@@ -115,7 +115,7 @@ class LocalStore:
         """Open the object for reading once, from start to end.
 
         Raises NotFound if there is no such object, Invalid if the object is not a regular file or longer than *size*.
-        The reader raises Invalid instead of returning the last bytes if they do not match *digest*.
+        The reader raises Invalid instead of returning the last bytes if the bytes of the object do not match *digest*.
         """
         return self._reader(digest, *self._open(digest, size))
 
@@ -130,7 +130,10 @@ class LocalStore:
         return buffered(VerifyingReader(fill, digest, found, wrong=wrong, close=close))
 
     def path(self, digest: Digest, size: int | None = None) -> Path:
-        """Return the object's file for mapping into memory, after verifying it. Never write to it."""
+        """Return the object's file for mapping into memory, after verifying it.
+
+        The caller must never write to this file.
+        """
         with self.held(digest, size):
             return self.place(digest)
 
@@ -138,8 +141,8 @@ class LocalStore:
     def held(self, digest: Digest, size: int | None = None) -> Iterator[Path]:
         """Verify the object and yield a path to the verified file, even if another process replaces the object.
 
-        The path names the open file in `/proc` (see `man 5 proc`). On a system without `/proc`, it is that of the
-        object.
+        The path names the open file in `/proc` (see `man 5 proc`). On a system without `/proc`, the path is that of the
+        object, which another process can replace.
         """
         descriptor, found = self._open(digest, size)
         with self._reader(digest, descriptor, found) as reader:
@@ -255,7 +258,7 @@ class LocalStore:
             except (FileNotFoundError, NotADirectoryError):
                 raise self._missing(digest) from None
             except OSError as error:
-                if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket
+                if error.errno in (errno.ELOOP, errno.ENXIO):  # ELOOP: a link; ENXIO: a socket
                     raise _not_regular(digest, path) from None
                 raise
             state = os.fstat(descriptor)

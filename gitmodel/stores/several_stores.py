@@ -12,9 +12,10 @@ from gitmodel.stores.transfer import Sent
 
 
 class SeveralStores:
-    """A store that writes to *first* and also reads from the *others*, each opened on first use.
+    """A store that writes to *first*, and reads from *first* and from other stores.
 
-    A store that cannot be used is skipped if another store has the object.
+    *others* are functions that open the other stores; each is called when its store is needed. A store that cannot be
+    used is skipped if another store has the object.
     """
 
     def __init__(self, first: ArtifactStore, others: Sequence[Callable[[], ArtifactStore]]) -> None:
@@ -39,7 +40,7 @@ class SeveralStores:
     def holder(self, digest: Digest) -> ArtifactStore:
         """Return the store that has the object, or else the first store.
 
-        If no store has the object and one failed, raises the error of that store.
+        If no store has the object, and one of the stores cannot be used, raises the error of that store.
         """
         if self._first.holds(digest):
             return self._first

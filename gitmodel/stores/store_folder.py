@@ -176,7 +176,10 @@ class StoreFolder:
 
     @contextmanager
     def _tolerating(self, what: str, without: str) -> Iterator[None]:
-        """Ignore errors of a file system without the feature *what*. Warn once, with the consequence *without*."""
+        """Ignore errors of a file system without the feature *what*.
+
+        Warns once; the warning ends with the consequence *without*.
+        """
         try:
             yield
         except OSError as error:

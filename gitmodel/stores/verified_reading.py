@@ -42,7 +42,7 @@ def buffered(raw: io.RawIOBase, size: int = 1 << 16) -> BinaryIO:
 class VerifyingReader(RawReader):
     """Reads *size* bytes. *fill* puts the next bytes into a buffer and returns their number.
 
-    The reader calls *close* when it is closed.
+    When the reader is closed, it calls *close*.
 
     If the bytes do not match *digest* or have another length, raises the error that *wrong* returns instead of
     returning the last bytes.
@@ -85,8 +85,8 @@ class VerifyingReader(RawReader):
 def chunks(source: BinaryIO) -> Iterator[memoryview]:
     """Yield *source* to its end in pieces.
 
-    A piece is valid until the next piece is requested. From the first piece of `CHUNK` bytes on, a piece stays valid
-    until the second piece after it is requested.
+    The memory of pieces is used again. A piece is valid until the next piece is requested; from the first piece of
+    `CHUNK` bytes on, until the second piece after it is requested.
     """
     buffer = other = memoryview(bytearray(1 << 16))  # enough for most files, and fast to allocate
     while count := read_into(buffer, source):

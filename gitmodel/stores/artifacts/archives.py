@@ -37,9 +37,11 @@ _HINT = "it was cut off, changed or made by something else: get it again from wh
 def write_archive(
     target: Path, records: Mapping[str, bytes], artifacts: Iterable[tuple[str, int]], store: ArtifactStore
 ) -> int:
-    """Write *records*, by path on the branch, and *artifacts* of *store*, as digest and size, to *target* atomically.
+    """Write an export of *records* and *artifacts* to the file *target*, which appears only when it is complete.
 
-    Returns the length of the archive in bytes. Raises UsageError if *target* exists, and the errors of the store.
+    *records* are contents of files by their paths on the branch. *artifacts* are the digests and sizes of objects,
+    which are read from *store*. Returns the length of the archive in bytes. Raises UsageError if *target* exists, and
+    the errors of the store.
     """
     entries = [ManifestEntry(digest_of(data), len(data), path) for path, data in records.items()]
     entries += [ManifestEntry(digest, size, object_path(digest)) for digest, size in artifacts]
@@ -85,7 +87,7 @@ def _place(temporary: Path, target: Path) -> None:
 
 
 class Archive:
-    """An export that was read completely: every object has the digest and the length in its manifest."""
+    """An export that was read completely: every object has the digest and the length that the manifest says."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -106,7 +108,7 @@ class Archive:
         return buffered(_Part(self._file, self._places[digest], self.sizes[digest]))
 
     def _verified(self) -> dict[str, bytes]:
-        """Read all objects, which are in a fixed order, and return the records by path."""
+        """Read and verify all objects, which are in the order of their digests, and return the records by path."""
         wanted = {entry.digest: entry.path for entry in self.entries if not entry.path.startswith(f"{OBJECTS}/")}
         if sum(self.sizes[digest] for digest in wanted) > _MOST_RECORDS:
             raise Invalid("the records of the export are too long", hint=_HINT)
@@ -134,7 +136,7 @@ class Archive:
             member = tarfile.TarInfo.frombuf(block, "ascii", "strict")
         except (tarfile.HeaderError, UnicodeDecodeError, ValueError):
             raise Invalid("this is not an export of gitmodel, or a part of one", hint=f"{_HINT}{_OTHERS}") from None
-        # Links, devices, sparse files, long names and extended headers are not allowed.
+        # This also refuses links, devices, sparse files, long names and extended headers.
         if block != _tar_header(member.name, member.size):
             raise Invalid(f"the export holds {member.name[:100]!a} in an unexpected form", hint=_HINT)
         return member.name, member.size

@@ -19,11 +19,12 @@ def copy_artifacts(
     jobs: int = JOBS,
     sent: Sent | None = None,
 ) -> None:
-    """Copy artifacts from *source* to *target*. Each artifact is a digest, True for a folder, and a recorded size.
+    """Copy *artifacts* from *source* to *target*.
 
-    Objects that the target has are not copied. Copies *jobs* objects at a time, and the manifests of folders after all
-    files. *sent* is called with the bytes of each copied artifact. Raises Invalid for a damaged artifact, NotFound,
-    Unreachable.
+    Each artifact is given as its digest, True for a folder, and the recorded size (None: unknown). Objects that the
+    target has are not copied. Copies *jobs* objects at a time, and the manifests of folders after all files. *sent* is
+    called with the number of bytes whenever the target received some, or had an object already. Raises Invalid if an
+    artifact is damaged, NotFound if *source* lacks it, Unreachable.
     """
 
     def copy(wanted: tuple[Digest, int]) -> None:

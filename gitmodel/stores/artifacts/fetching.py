@@ -60,8 +60,8 @@ def get_folder(
     Each file has the permissions *mode* minus the umask. Files that would make the folder a git repository are verified
     but not written; their paths are returned.
 
-    Raises UsageError if *target* exists and is not an empty folder, and the errors of `get_file`. *size* is the size of
-    all files.
+    Raises UsageError if *target* exists and is not an empty folder, and the errors of `get_file`. *size* is the
+    recorded size of all files together.
     """
     refuse_occupied(target)
     require_parent(target)
@@ -94,10 +94,10 @@ def get_folder(
 def get_member(
     store: ArtifactStore, digest: Digest, name: str, target: Path, *, progress: Progress | None = None
 ) -> ManifestEntry:
-    """Write one file of the folder *digest*, given by its path, to *target* in the same way as `get_file`.
+    """Write the file at the path *name* in the folder *digest* to *target*, in the same way as `get_file`.
 
-    Does not read the other files. Raises NotFound if the folder has no such file, Refused if it belongs to a git
-    repository.
+    Does not read the other files of the folder. Raises NotFound if the folder has no such file, Refused if the file
+    belongs to a git repository in the folder.
     """
     entries = manifest_of(store, digest)
     entry = find_member(entries, name)
@@ -114,6 +114,9 @@ def get_member(
 def fetch_entry(
     store: ArtifactStore, entry: ManifestEntry, path: Path, count: Tally | None = None, *, mode: int = 0o666
 ) -> None:
-    """Write one file of a folder to *path*, which must not exist. After an error, an incomplete file may be left."""
+    """Write the file *entry* of a folder to *path*, which must not exist.
+
+    After an error, an incomplete file may be left.
+    """
     with naming(entry):
         write_object(store, entry.digest, entry.size, path, count or Tally(None, 0), mode)

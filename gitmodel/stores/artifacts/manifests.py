@@ -15,7 +15,10 @@ MANIFEST_LIMIT = 256 << 20
 
 
 def find_member(entries: Sequence[ManifestEntry], name: str) -> ManifestEntry:
-    """Return the file *name* among the files of a folder. Raises NotFound with a hint that shows similar names."""
+    """Return the file with the path *name* among the files of a folder.
+
+    Raises NotFound with a hint that shows similar names.
+    """
     for entry in entries:
         if entry.path == name:
             return entry
@@ -62,7 +65,7 @@ def members_of(store: ArtifactStore, digest: Digest, size: int | None) -> tuple[
 
 @contextmanager
 def naming(entry: ManifestEntry) -> Iterator[None]:
-    """Add the name of a file in a folder to the message of an error."""
+    """Add the path of *entry*, a file in a folder, to the message of an error that the block raises."""
     try:
         yield
     except GitModelError as error:

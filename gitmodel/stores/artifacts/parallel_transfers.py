@@ -75,7 +75,7 @@ class _Working:
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Stop other threads from starting, and wait for the running ones."""
+        """Prevent further threads from starting, and wait until the running threads end."""
         with self._changed:
             self._ended = True
             self._changed.wait_for(lambda: self._count == 0)
@@ -84,7 +84,11 @@ class _Working:
 def in_parallel(
     work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int, count: Tally | None = None
 ) -> list[_Result]:
-    """Call *work* with each of *items*, *jobs* at a time, and return the results. The first error ends all calls."""
+    """Call *work* with each of *items* in *jobs* threads, and return the results in the order of *items*.
+
+    After the first error, cancels the waiting calls, stops *count*, so that running calls end soon, and raises the
+    error.
+    """
     from concurrent.futures import ThreadPoolExecutor  # imported here: reading records needs no threads
 
     results: list[_Result] = []

@@ -22,9 +22,10 @@ from gitmodel.stores.transfer import Transfer
 
 
 class StoredArtifact(NamedTuple):
-    """An artifact in a store. For a folder: the digest of its manifest, and the total size of its files in bytes.
+    """An artifact in a store.
 
-    *unportable* are the paths of a folder that Windows does not support, each with the reason.
+    For a folder, *digest* is the digest of the manifest, and *size* the total size of the files in bytes. *unportable*
+    are the paths of a folder that Windows does not support, each with the reason.
     """
 
     digest: Digest
@@ -45,11 +46,12 @@ def put_path(
 ) -> StoredArtifact:
     """Store the file or folder *path*. For a folder, store every file, and last the manifest that names them.
 
-    A link into the folder *follow_links* is stored as its target.
+    If a symbolic link leads into the folder *follow_links*, the content of its target is stored.
 
-    Raises NotFound or UsageError for a path that cannot be stored, such as a large picture, Conflict for a file that
-    changed while it was read, Refused for a git repository and, unless *allow_credentials*, for credentials. *name* is
-    the artifact's name in messages, *format* the format that will be recorded ("": as detected).
+    Raises NotFound if *path* does not exist, UsageError for a file that cannot be stored, such as a large picture,
+    Conflict for a file that changed while it was read, Refused for a git repository and, unless *allow_credentials* is
+    True, for credentials. *name* is the artifact's name in messages, *format* the format that will be recorded ("": as
+    detected).
     """
     refuse_git(path, follow_links)
     refuse_large_picture(path, name or path.name, format)

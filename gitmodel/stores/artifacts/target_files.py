@@ -91,9 +91,9 @@ class _WriteBehind:
 
 @contextmanager
 def making_beside(target: Path) -> Iterator[Path]:
-    """Create a temporary folder beside *target*, and delete it at the end.
+    """Create a temporary folder beside *target*, and delete it at the end of the block.
 
-    Raises Unreachable if no folder can be created there.
+    Raises Unreachable if no folder can be created beside *target*.
     """
     with ExitStack() as opened:
         with writing(target):

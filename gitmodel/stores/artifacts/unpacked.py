@@ -79,7 +79,7 @@ def unpack_folder(store: ArtifactStore, digest: Digest, size: int, place: Path) 
 
 
 def _differences(place: Path, entries: Sequence[ManifestEntry]) -> tuple[list[ManifestEntry], list[str]]:
-    """Return the *entries* that are missing or wrong at *place*, and the paths of superfluous files."""
+    """Return the *entries* that are missing or wrong at *place*, and the paths that do not belong to the artifact."""
     found = _look(place)
     good = in_parallel(lambda entry: _is_whole(place, entry, found), entries, JOBS)
     return [entry for entry, whole in zip(entries, good, strict=True) if not whole], _extra(found, entries)
@@ -128,14 +128,14 @@ def _look(root: Path) -> _FolderContent:
         except FileNotFoundError:  # another process removed it meanwhile
             continue
         except OSError:
-            found.others.append(prefix.rstrip("/"))  # an unreadable file is written again
+            found.others.append(prefix.rstrip("/"))  # a folder that cannot be read is replaced
     return found
 
 
 def _extra(found: _FolderContent, entries: Iterable[ManifestEntry]) -> list[str]:
     """Return the paths in *found* that do not belong to the artifact.
 
-    For a folder that does not belong to the artifact, the paths in this folder are left out.
+    If a folder does not belong to the artifact, only the path of the folder is returned, and not the paths in it.
     """
     paths = {entry.path for entry in entries}
     folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}

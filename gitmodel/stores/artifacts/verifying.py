@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 
 def verified_path(store: ArtifactStore, digest: Digest, size: int) -> Path | None:
-    """Verify the object of *size* bytes and return its file; None if the store has no file on this machine."""
+    """Verify the object of *size* bytes and return the path of its file.
+
+    Returns None if the store has no file of the object on this machine.
+    """
     holder = _holder_of(store, digest)
     if isinstance(holder, ExternalStore):
         path = holder.local_path()
@@ -37,9 +40,10 @@ def verified_path(store: ArtifactStore, digest: Digest, size: int) -> Path | Non
 
 
 def held_file(store: ArtifactStore, digest: Digest, size: int) -> AbstractContextManager[Path | None]:
-    """Return a context manager with a path to the verified file of the object; None if the file is on no local disk.
+    """Return a context manager that yields a path to the verified file of the object.
 
-    The path leads to the verified file even if another process replaces the object.
+    The path leads to the verified file even if another process replaces the object. If the store has no file of the
+    object on this machine, the context manager yields None.
     """
     held: Callable[[Digest, int], AbstractContextManager[Path]] | None = getattr(
         _holder_of(store, digest), "held", None
@@ -65,8 +69,9 @@ def read_verified(store: ArtifactStore, digest: Digest, size: int) -> io.BytesIO
 def are_whole(store: ArtifactStore, objects: Iterable[tuple[Digest, int | None]], *, read_servers: bool = True) -> bool:
     """Return True if the store has each of *objects* (digest, and size if known) with the right bytes.
 
-    Without *read_servers*, an object on a server is not read: its size and the metadata that gitmodel set are compared.
-    Renews the timestamps of old objects, as `keep_artifact` does. Raises Invalid for an object that is damaged.
+    If *read_servers* is False, an object on a server is not read, and counts as right if its size and the metadata that
+    gitmodel sets are right. Renews the timestamps of old objects, as `keep_artifact` does. Raises Invalid if an object
+    that was read is damaged.
     """
 
     def is_whole(one: tuple[Digest, int | None]) -> bool:
@@ -117,9 +122,9 @@ def verify_folder(
     without: Container[Digest] = (),
     transfer: Transfer = Transfer(),
 ) -> StoredArtifact:
-    """Hash the manifest and every file it names, except those in *without*.
+    """Read and hash the manifest *digest* and every file that it names, except files whose digests are in *without*.
 
-    Raises the errors of `verify_file`, which name the file.
+    Raises the errors of `verify_file`, with the path of the file in the message.
     """
     store = store.origin
     entries = members_of(store, digest, size)

@@ -38,7 +38,10 @@ class ReadResult(NamedTuple):
 
 
 def absolute_uri(given: str) -> str:
-    """Return *given* as records hold it: a path becomes a `file:` URI. Raises UsageError for an unsupported URI."""
+    """Return the URI to record for *given*, a URI or a path: a path becomes a `file:` URI.
+
+    Raises UsageError for an unsupported URI.
+    """
     if holds_credentials(given):
         raise UsageError(
             "the URI holds credentials, which must not be recorded",
@@ -70,9 +73,10 @@ def trust_line(uri: str) -> str:
 
 
 def look_up(uri: str, version_id: str = "", *, trusted: Sequence[str] = ()) -> External:
-    """Look up the object at *uri*. Follows redirects only to URLs that are *trusted*.
+    """Look up the object at *uri*. Follows redirects only to the same host and to *trusted* URLs.
 
-    Raises NotFound, Refused and Unreachable, and UsageError if *uri* names a folder.
+    Raises NotFound if there is no object, Refused if a server denies access or redirects to another URL, UsageError if
+    *uri* names a folder, Unreachable.
     """
     return _kind_of(uri, trusted).look_up(uri, version_id)
 
@@ -82,7 +86,7 @@ def read_once(
 ) -> ReadResult:
     """Read and hash the object that `look_up` *found*.
 
-    Raises Conflict if the object changed, and the errors of `look_up`.
+    Raises Conflict if the object changed after `look_up`, and the errors of `look_up`.
     """
     hashed, size, head = hashlib.sha256(), 0, b""
     with closing(_kind_of(found.uri, trusted).open(found.uri, found.version_id)) as reader:
@@ -122,7 +126,7 @@ class ExternalStore(Unwritable):
         return self
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
-        """Return a reader that raises Invalid at its end if the bytes differ from those that were linked."""
+        """Return a reader that raises Invalid at its end if the bytes do not match *digest*."""
         source = _kind_of(self.url, self._trusted).open(self.url, self._version_id)
 
         def fill(view: memoryview) -> int:

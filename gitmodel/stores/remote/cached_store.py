@@ -1,4 +1,4 @@
-"""An artifact store on a server that keeps copies of the transferred objects on this machine.
+"""An artifact store on a server, with copies of the transferred objects on this machine.
 
 The copies are in a local store, which verifies objects on every read. An interrupted download leaves the file
 `<root>/partial/<64 hex digits>`, from which the next download resumes. The process that writes this file holds a lock
@@ -76,11 +76,10 @@ class CachedStore:
         self._origin.put_known(digest, size, source, sent=sent)
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
-        """Return a verifying reader of the copy.
+        """Return a verifying reader of the cached copy.
 
-        Without a copy, the reader reads from the origin, and copies the object.
-
-        Raises Invalid if the object is longer than *size*.
+        If there is no copy, the reader reads the object from the origin, and writes a copy. Raises Invalid if the
+        object is longer than *size*.
         """
         if self._has_copy(digest, size):
             return buffered(_CopyReader(self.cache, digest))
@@ -102,9 +101,9 @@ class CachedStore:
             raise
 
     def path(self, digest: Digest, size: int | None = None) -> Path:
-        """Return the verified file of the copy, for mapping into memory. Fetch the object if there is no copy.
+        """Return the verified file of the cached copy, for mapping into memory. Fetches the object if there is no copy.
 
-        Never write to it.
+        The caller must never write to this file.
         """
         with self.held(digest, size):
             return self.cache.place(digest)
@@ -112,7 +111,7 @@ class CachedStore:
     def held(self, digest: Digest, size: int | None = None) -> AbstractContextManager[Path]:
         """Return a context manager with the path of the verified copy, as `LocalStore` does.
 
-        Fetch the object if needed.
+        Fetches the object if there is no copy.
         """
         if not self._has_copy(digest, size):
             with self.open(digest, size) as reader:
@@ -122,7 +121,7 @@ class CachedStore:
     def _has_copy(self, digest: Digest, size: int | None) -> bool:
         """Return True if the cache has a copy of at most *size* bytes.
 
-        For a longer object, the origin raises the error.
+        A longer copy does not count: then the caller asks the origin, which raises the error.
         """
         there = self.cache.stat(digest)
         return there is not None and (size is None or there.size <= size)
@@ -137,7 +136,7 @@ class CachedStore:
         self._origin.renew(digest)
 
     def size(self, digest: Digest) -> int:
-        """Return the length of the copy, or else of the object."""
+        """Return the length of the copy; if there is no copy, of the object on the server."""
         return self.cache.size(digest) if self.cache.holds(digest) else self._origin.size(digest)
 
     def digests(self) -> Iterator[Digest]:
@@ -175,9 +174,9 @@ class _Partial:
 
     @classmethod
     def begin(cls, cache: LocalStore, digest: Digest) -> _Partial | None:
-        """Open and lock the file for *digest*; None if another process is fetching it or the file cannot be opened.
+        """Open and lock the file in which the partly fetched object *digest* is.
 
-        None on Windows.
+        Returns None if another process is fetching the object, if the file cannot be opened, and on Windows.
         """
         if not hasattr(os, "pread"):  # Windows
             return None
@@ -189,7 +188,10 @@ class _Partial:
         return os.pread(self._descriptor, length, start)
 
     def write(self, content: memoryview, start: int) -> bool:
-        """Append bytes. Return False, and delete the file, if the disk is full or fails."""
+        """Write *content* from byte *start*, the end of the file.
+
+        Return False, and delete the file, if the disk is full or fails.
+        """
         try:
             while content:
                 count = os.pwrite(self._descriptor, content, start)
@@ -222,7 +224,10 @@ class _Partial:
 
 
 class _FetchingReader(RawReader):
-    """Reads an object: first the bytes that were fetched before, then those from the server, which it also stores."""
+    """Reads an object: first the bytes that were fetched before, then those from the server.
+
+    Writes the bytes from the server to *partial*, too.
+    """
 
     def __init__(
         self,
@@ -316,7 +321,7 @@ class _CopyReader(RawReader):
 
 
 class _Joined(RawReader):
-    """Reads bytes that were already taken from *source*, and then the rest of *source*."""
+    """Reads *content*, which was already taken from *source*, and then the rest of *source*."""
 
     def __init__(self, content: bytes | bytearray, source: BinaryIO) -> None:
         self._left = memoryview(content)

@@ -17,9 +17,10 @@ from gitmodel.files.permissions import make_folder, open_file
 
 
 class DamagedObjects:
-    """The objects of the store *url* that are known to be damaged.
+    """The notes on objects of the store *url* that are known to be damaged.
 
-    This knowledge is kept in *folder* for other processes, or only in memory if the folder cannot be written.
+    The notes are files in *folder*, where other processes find them. They are only in memory if *folder* is None or
+    cannot be written.
     """
 
     def __init__(self, url: str, folder: Path | None = None) -> None:

@@ -107,7 +107,7 @@ class RemoteReader(RawReader):
 
 
 def _length(start: int) -> int:
-    """Return the length of the range at *start*. Ranges match the pieces in which servers store objects."""
+    """Return the length of the range at *start*. It ends at a multiple of `RANGE`."""
     return RANGE - start % RANGE
 
 

@@ -34,7 +34,8 @@ SMALL = 8 << 20
 class RemoteStore:
     """The artifacts on a server, accessed by *backend*. Memory does not grow with the size of objects.
 
-    Readers add damaged objects to *damaged*. The next upload of such an object replaces it, and reads it back.
+    Readers add damaged objects to *damaged*. The next upload of such an object replaces the object, and reads the new
+    one back.
     """
 
     shared = True
@@ -81,9 +82,10 @@ class RemoteStore:
             return self._put_large(cast(BinaryIO, spool), sent)
 
     def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
-        """Store the *size* bytes of *digest*. Parts of an earlier attempt are not sent again.
+        """Store *source*, which has *size* bytes, as the object *digest*.
 
-        The object appears only if *source* ends without an error.
+        Parts that an earlier attempt sent are not sent again. The object appears only if *source* ends without an
+        error.
         """
         hex_of(digest)
         if size <= SMALL:
@@ -116,7 +118,8 @@ class RemoteStore:
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
         """Open the object for reading once, from start to end. Raises Invalid for an object that is longer than *size*.
 
-        The reader fetches ahead, and raises Invalid instead of returning the last bytes if they do not match *digest*.
+        The reader fetches ahead, and raises Invalid instead of returning the last bytes if the bytes of the object do
+        not match *digest*.
         """
         return buffered(self.reader(digest, size))
 
@@ -139,9 +142,10 @@ class RemoteStore:
         return self.backend.stat(digest)
 
     def is_whole(self, there: StoredObject, *, read: bool) -> bool:
-        """Return True if the object that the server describes is intact. Raises Invalid for a damaged object.
+        """Return True if the object *there* on the server is intact.
 
-        *read*: read and hash its bytes; otherwise compare its size and the metadata that gitmodel set.
+        If *read* is True, reads and hashes the bytes of the object, and raises Invalid if it is damaged. Otherwise
+        compares its size and the metadata that gitmodel set, and returns False if a reader found the object damaged.
         """
         if read:
             self._verify(there.digest)
@@ -193,7 +197,7 @@ class RemoteStore:
             sent(len(content))
 
     def _read_back(self, digest: Digest) -> None:
-        """Read an object after its upload replaced a damaged object.
+        """Read and verify an object after its upload replaced a damaged object.
 
         Raises Invalid if the server still has the damaged object.
         """

@@ -99,8 +99,8 @@ class Server:
     ) -> Answer:
         """Send a request, repeatedly if necessary, and return the answer.
 
-        Each attempt computes *headers* and *key* again. Raises Unreachable if there is no answer, or if the server
-        keeps failing.
+        Each attempt calls *headers* and *key* again. *what* is the subject of the request in messages. Raises
+        Unreachable if there is no answer, or if the server keeps failing.
         """
         url = self.base + path
         return self._ask(lambda: Request(method, url, headers(), body, key() if key else None), self._proxy, what)
@@ -231,7 +231,7 @@ class _Coming:
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """The headers of the answer, once all its lines have arrived."""
+        """The headers of the answer; complete only when all header lines have arrived."""
         return _headers(self.lines)
 
     def take(self, piece: bytes) -> None:
@@ -285,7 +285,7 @@ def _interruptible(work: Callable[[], Answer]) -> Answer:
 def _headers(lines: list[bytes]) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in lines:
-        if line.startswith(b"HTTP/"):  # the final answer, after "100 Continue"
+        if line.startswith(b"HTTP/"):  # forget the headers of an earlier answer, such as "100 Continue"
             found.clear()
         name, colon, value = line.partition(b":")
         if colon:

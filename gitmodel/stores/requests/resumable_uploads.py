@@ -19,7 +19,7 @@ LONGEST = 16 << 10
 
 
 class ResumableUpload:
-    """An upload that can continue at the address *where* ("": a new upload). Without a *path*, nothing is written."""
+    """An upload that can continue at the address *where* ("": a new upload). If *path* is None, no file is written."""
 
     def __init__(self, path: Path | None, descriptor: int) -> None:
         self._path = path
@@ -61,7 +61,7 @@ class ResumableUploads:
     def hold(self, url: str, digest: Digest) -> ResumableUpload:
         """Return the upload of *digest* to the store *url*.
 
-        If another process is resuming the known upload, return a new one.
+        If another process is sending the object, returns a new upload, whose address is not written to a file.
         """
         path = self._folder / hex_of(digest_of(f"{url} {digest}".encode()))
         descriptor = open_locked(path)

@@ -32,7 +32,7 @@ _Result = TypeVar("_Result")
 class Container:
     """Requests to the container of a store or of external artifacts. *name* is its name in messages.
 
-    *host* is the host of its account, as in `abfss:` URIs. By default the environment names the account.
+    *host* is the host of the storage account, as in `abfss:` URIs; by default, environment variables name the account.
     """
 
     def __init__(self, container: str, name: str, *, host: str = "", timeout: float = 60.0, attempts: int = 6) -> None:
@@ -62,7 +62,10 @@ class Container:
             return self._opened
 
     def do(self, work: Callable[[], _Result], about: str) -> _Result:
-        """Call *work* and return its result. Raises FileNotFoundError for an absent blob, else Unreachable."""
+        """Call *work* and return its result.
+
+        Raises FileNotFoundError if the blob does not exist, Unreachable for other errors.
+        """
         errors = library("azure.core.exceptions", extra="azure")
         for last in attempts(self._attempts):
             try:

@@ -50,7 +50,7 @@ def _malformed(file: Path, host: str, why: str) -> UsageError:
 
 
 def _ask_helper(helper: str, host: str, file: Path) -> tuple[str, str]:
-    """Ask the helper program that docker's configuration *file* names for the credentials."""
+    """Ask the helper program that docker's configuration *file* names for the credentials for *host*."""
     program = f"docker-credential-{helper}"
     if not re.fullmatch(r"[\w.-]+", helper):
         raise _malformed(file, host, f"{helper!a} is no name of a credential helper")

@@ -63,7 +63,10 @@ class Bucket:
         body: bytes | bytearray = b"",
         allowed: tuple[int, ...] = (),
     ) -> Answer:
-        """Return the answer to a request. Raises Unreachable unless its status is a success or *allowed*."""
+        """Return the answer to a request.
+
+        Raises Unreachable unless the status of the answer is a success or in *allowed*.
+        """
         if query:
             path += f"?{urlencode(query, quote_via=quote)}"
 
@@ -243,9 +246,11 @@ class GcsBackend:
         return self._bucket.server.path_of(answer.headers.get("location", ""))
 
     def send_range(self, where: str, digest: Digest, range: str, content: bytes = b"", *, hashed: str = "") -> Answer:
-        """Send bytes of an upload, or query its progress (`*/SIZE` without bytes).
+        """Send *content* as the bytes *range* of an upload, or ask for the progress of the upload.
 
-        The answer is 308 with the progress, or 200.
+        *where* is the address of the session. *range* has the form of `Content-Range`; `*/SIZE` without *content* asks
+        for the progress. The answer has the status 308 and the progress, 200 if the upload is complete, or the status
+        of an error that the caller handles.
         """
         headers = {"content-range": f"bytes {range}", **({"x-goog-hash": f"md5={hashed}"} if hashed else {})}
         return self._bucket.request(

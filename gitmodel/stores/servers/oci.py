@@ -166,7 +166,10 @@ class OciBackend:
         self._request("DELETE", where, about=digest, missing=True, allowed=(405,))
 
     def reached(self, where: str, digest: Digest) -> tuple[str, int]:
-        """Return the address at which an upload continues, and its bytes so far; ("", 0) if it cannot continue."""
+        """Return the address at which an upload continues, and the number of bytes that the registry has of it.
+
+        Returns ("", 0) if the upload cannot continue.
+        """
         answer = self._request("GET", where, about=digest, missing=True, allowed=(400, 410, 416))
         if answer.status >= 300:
             return "", 0

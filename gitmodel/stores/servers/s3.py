@@ -179,7 +179,7 @@ class S3Backend:
         return StoredObject(digest, size, _modified(answer)) if answer.status == 200 and known else None
 
     def renew(self, digest: Digest, size: int) -> None:
-        """Make the server copy the object onto itself; in parts, if it is longer than S3's limit for a copy."""
+        """Make the server copy the object onto itself; in parts, if the object is longer than S3's limit for a copy."""
         key = self._key(digest)
         source = {"x-amz-copy-source": quote(f"/{self.bucket}/{key}")}
         if size <= COPIED:

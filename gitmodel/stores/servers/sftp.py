@@ -58,7 +58,7 @@ class Host:
         raise AssertionError("the loop returns or raises")
 
     def describe(self, path: str) -> dict[str, Any]:
-        """Return the server's facts about a file or folder. Raises FileNotFoundError."""
+        """Return the attributes of a file or folder, such as its size. Raises FileNotFoundError."""
         return dict(self.do(lambda files: files.info(path)))
 
     def read(self, path: str, start: int, length: int) -> bytes:
@@ -72,7 +72,7 @@ class Host:
         return self.do(read)
 
     def write(self, path: str, start: int, content: bytes | bytearray) -> None:
-        """Write *content* to a file from byte *start*. A new file starts at 0.
+        """Write *content* to a file from byte *start*. Creates the file if *start* is 0.
 
         Existing bytes stay: other writers of the same object may use the same file, and write the same bytes. Raises
         FileNotFoundError if the file does not exist and *start* is not 0.
@@ -179,7 +179,7 @@ class SftpBackend:
             raise missing(self.url, digest) from None
 
     def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
-        # No check if the object exists: replacing an equal file takes no longer.
+        # Does not check if the object exists, because replacing an equal file takes no longer than the check.
         temporary = f"{self._root}/tmp/{hex_of(digest)}-{os.urandom(8).hex()}"
         self.host.write(temporary, 0, content)
         self.host.rename(temporary, self.key(digest))

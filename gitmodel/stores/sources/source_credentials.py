@@ -64,9 +64,9 @@ def describe_credentials(what: str, found: Sequence[str]) -> str:
 def find_credentials(path: Path, top: Path | None = None, *, follow_links: Path | None = None) -> list[str]:
     """Return the places of credentials in the file or folder *path*, such as "sub/.env (environment variables)".
 
-    A file is named by its path, relative to the folder *top* if it is given. Links may lead to the folder
-    *follow_links*. Reads at most the first 8 KiB of a file, or 1 MiB of a text file. Raises the errors of `list_folder`
-    and `open_source`.
+    A file is named by its path; if *top* is given, by its path relative to the folder *top*. Links may lead to the
+    folder *follow_links*. Reads at most the first 8 KiB of a file, or 1 MiB of a text file. Raises the errors of
+    `list_folder` and `open_source`.
     """
     place = find_source(path, follow_links)
     if not place.is_dir():
@@ -80,7 +80,10 @@ def find_credentials(path: Path, top: Path | None = None, *, follow_links: Path 
 
 
 def _in_file(place: Path, shown: str, named: str, *, linked: bool = False) -> Iterator[str]:
-    """Yield the credentials in the file at *place*. *named* is the path before links were resolved."""
+    """Yield a text for each credential in the file at *place*.
+
+    *shown* is the path in this text, *named* the path before links were resolved.
+    """
     for what, line in credentials_in_file(_beginning(place, shown, linked), *{named, str(place)}):
         yield f"{_shown(redacted(shown))}{f' line {line}' if line else ''} ({what})"
 

@@ -47,8 +47,8 @@ class SourceFile(NamedTuple):
 def find_source(path: Path, follow_links: Path | None = None) -> Path:
     """Return the file or folder *path* with symbolic links resolved.
 
-    Raises NotFound if there is none; UsageError if *path* is not accessible, or is a link to a target outside the
-    folder *follow_links* (None: any target is allowed).
+    Raises NotFound if *path* does not exist; UsageError if *path* is not accessible, or is a link to a target outside
+    the folder *follow_links* (None: any target is allowed).
     """
     if follow_links is not None and path.is_symlink():
         return _follow((links_root(follow_links),), path, follow_links)
@@ -85,8 +85,9 @@ def refuse_git(path: Path, follow_links: Path | None = None) -> None:
 def list_folder(root: Path, follow_links: Path | None = None) -> list[SourceFile]:
     """Return the files in the folder *root*, which is not a link, and its subfolders, in the order of a manifest.
 
-    A link to a file inside *root*, or inside the folder *follow_links*, counts as that file. With *follow_links*, a
-    link to a folder inside one of the two counts as that folder. Folders without files are skipped, as in git.
+    A link to a file inside *root*, or inside the folder *follow_links*, counts as that file. If *follow_links* is
+    given, a link to a folder inside *root* or *follow_links* counts as that folder. Folders without files are skipped,
+    as in git.
 
     Raises UsageError for other links, for a folder that contains itself by a link or is reached too often, for entries
     that are neither file nor folder, and for a name that a manifest does not support; Refused if the folder contains a
@@ -236,7 +237,7 @@ def _refuse_folder_link(path: Path, place: Path, follow_links: Path | None) -> N
 
 
 def _refuse_again(path: Path, folder: _Folder, times: int) -> None:
-    """Raise UsageError if *folder*, reached as *path*, contains itself, or was reached too many *times*.
+    """Raise UsageError if *folder*, reached as *path*, contains itself, or was reached too often (*times*).
 
     Without this limit, folders with links to each other could have more paths than fit on a disk.
     """
