@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line: the program, its groups and the names of its commands, and running one command."""
 
 from __future__ import annotations
 
@@ -165,9 +165,9 @@ def program(
 
 
 def main(prog_name: str | None = None) -> NoReturn:
-    """Run the program on the arguments of the process, and exit."""
+    """Run the command that the arguments of the process name, and end the process with the exit code."""
     called = os.path.basename(sys.argv[0])
-    from gitmodel.files.termination import cleaning_up_when_terminated  # imported here: `run` does not need it
+    from gitmodel.files.termination import cleaning_up_when_terminated  # imported here: callers of `run` do not need it
 
     with cleaning_up_when_terminated():
         code = run(sys.argv[1:], prog_name=prog_name or ("gitmodel" if called.startswith("gitmodel") else "git model"))
@@ -175,7 +175,7 @@ def main(prog_name: str | None = None) -> NoReturn:
 
 
 def _end_process(code: int) -> NoReturn:
-    """End the process as `sys.exit` does, without freeing every object, which takes 4 ms."""
+    """End the process as `sys.exit` does, but do not free every object, because that takes 4 ms."""
     gc.freeze()
     if threading.active_count() > 1:  # Python waits for other threads, which may still run
         sys.exit(code)
@@ -189,7 +189,7 @@ def _end_process(code: int) -> NoReturn:
 
 
 def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:
-    """Run one command and return its exit code. No other function prints errors."""
+    """Run one command and return its exit code. Only this function prints the errors that end commands."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -219,7 +219,7 @@ def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:
 
 @contextmanager
 def _telling_warnings(invocation: Invocation) -> Iterator[None]:
-    """Print warnings of gitmodel in the same way as warnings of commands while the block runs."""
+    """Print Python warnings of gitmodel in the same way as the warnings of commands, until the block ends."""
     with warnings.catch_warnings():
         others = warnings.showwarning
 
@@ -301,7 +301,7 @@ def _report_unexpected(error: Exception, invocation: Invocation, arguments: Sequ
 
 
 def _wanted_format(arguments: Sequence[str]) -> str:
-    """Return the last output format in *arguments*, without parsing the rest."""
+    """Return the value of the last --format in *arguments*, without parsing other arguments; "" if there is none."""
     known = [*arguments[: arguments.index("--")]] if "--" in arguments else [*arguments]
     found = [after for before, after in pairwise(known) if before == "--format"]
     found += [word.removeprefix("--format=") for word in known if word.startswith("--format=")]
@@ -320,6 +320,6 @@ def _discard_output() -> None:
 
 
 def _sentence(message: str) -> str:
-    """Return a message of click on one line, without a capital at its start and a full stop at its end."""
+    """Return *message*, an error message of click, on one line, with a small first letter and without the full stop."""
     line = " ".join(message.split()).removesuffix(".")
     return line[:1].lower() + line[1:]

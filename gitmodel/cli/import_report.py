@@ -18,9 +18,10 @@ _COUNTS = ("versions", "deleted", "known", "runs", "artifacts")
 
 
 def print_report(invocation: Invocation, report: ImportReport, *, dry_run: bool) -> None:
-    """Print *report* as two tables and a sentence; as JSON and TSV, a row for each model and each note.
+    """Print *report*: the models in a table, the notes in a second table, and the number of imported versions.
 
-    If the output is quiet, print the names of the models.
+    As JSON or TSV, print a row for each model and each note. If the output is quiet, print only the names of the
+    models.
     """
     output = invocation.output
     if not output.is_table:
@@ -45,7 +46,7 @@ def print_report(invocation: Invocation, report: ImportReport, *, dry_run: bool)
 
 
 def _grouped(notes: Iterable[Note]) -> dict[tuple[str, str], list[str]]:
-    """Return the subjects of the notes with the same outcome and reason."""
+    """Map each pair of an outcome and a reason to the subjects of all notes with this pair."""
     found: dict[tuple[str, str], list[str]] = {}
     for note in notes:
         found.setdefault((note.outcome, note.reason), []).append(note.subject)

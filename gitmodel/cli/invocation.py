@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from gitmodel.client.values import State
     from gitmodel.domain.schema.recorded_renumberings import Renumbered
 
-# The environment variables that tell git where a repository, or a part of it, is.
+# The environment variables by which git finds a repository or a part of it.
 _LOCATING = {
     "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
 }  # fmt: skip
-# The name of the default output format, for people, of commands that draw a tree.
+# The value of --format for the output for people, in commands that draw a tree instead of a table.
 TREE = "tree"
 
 
 class Invocation:
-    """One call of the program: its options, its output and its client, which is opened on first use."""
+    """One call of the program: its general options, its output, and its client, which is opened on its first use."""
 
     def __init__(self) -> None:
         self.repo: str | None = None
@@ -57,7 +57,10 @@ class Invocation:
 
     @contextmanager
     def open_each(self, repos: Sequence[str]) -> Iterator[list[Client]]:
-        """Open the registries in *repos*, or else that of the invocation. Yields the clients."""
+        """Open the registries in *repos*, paths or URLs, and yield their clients.
+
+        An empty *repos* means the usual client.
+        """
         if not repos:
             yield [self.client]
             return
@@ -75,11 +78,11 @@ class Invocation:
 
     @property
     def folder(self) -> str:
-        """The folder of -C; "." without -C, or if a variable such as GIT_DIR names a repository."""
+        """The folder of -C; "." if -C is not given, or if a variable such as GIT_DIR names a repository."""
         return os.getcwd() if self._named and not _LOCATING & os.environ.keys() else "."
 
     def _in_the_past(self, client: Client, moment: str) -> Client:
-        from gitmodel.client.administration import find_state  # imported here, as the client is
+        from gitmodel.client.administration import find_state  # imported here: only --at needs it
 
         try:
             state = find_state(client, moment)
@@ -91,9 +94,10 @@ class Invocation:
         return client.at(state.commit)
 
     def note_past(self, what: str, state: State, by_commit: str) -> None:
-        """Print the past *state* from which *what* was read.
+        """Print a note that *what*, such as "this", was read from the past *state* of the metadata branch.
 
-        If the date of the state is doubtful, warns and suggests the command *by_commit*.
+        If the clocks of the commits disagree, also warns, and suggests the option or command *by_commit*, which names a
+        commit instead of a date.
         """
         self.output.note(f"{what} is what the branch recorded at {state}; it may not have been in force")
         if state.ahead:
@@ -115,16 +119,15 @@ class Invocation:
             ) from None
 
     def _warn_of_renumbering(self, note: Renumbered) -> None:
-        """Warn of a reference whose number a pull gave to another version, but only once of each."""
+        """Warn that a pull gave the number in a reference to another version. Warns only once of each *note*."""
         if note not in self._warned:
             self._warned.add(note)
             self.output.warn(note.warning)
 
     def name_contested_repository(self, error: GitModelError) -> GitModelError:
-        """Return *error*.
+        """Return *error*, or a better error if it is NotFound and an environment variable names another repository.
 
-        For a NotFound, if an environment variable names another repository, returns an error that names both
-        repositories.
+        The better error names both repositories, because the user may have meant the other one.
         """
         if not isinstance(error, NotFound) or "client" not in self.__dict__ or self.client.repository.url:
             return error
@@ -187,7 +190,7 @@ def _refuse_quiet_format(ctx: click.Context) -> None:
 
 
 def general_options(formats: Sequence[str] = FORMATS) -> list[click.Parameter]:
-    """Return the options that every command accepts."""
+    """Return the options that every command accepts: --format with the values *formats*, --quiet and --help."""
     return [
         click.Option(
             ["--format"],
@@ -203,7 +206,7 @@ def general_options(formats: Sequence[str] = FORMATS) -> list[click.Parameter]:
             callback=_set_quiet,
             help="Print only names or references.",
         ),
-        # click's own option translates its text, which takes 1 ms.
+        # replaces click's own --help, which loads translations and so takes 1 ms
         click.Option(
             ["-h", "--help"],
             is_flag=True,
@@ -233,17 +236,20 @@ class Command(click.Command):
 def command(
     name: str | None = None, *, example: str, group: click.Group | None = None, **settings: Any
 ) -> Callable[[Callable[..., Any]], click.Command]:
-    """Return a decorator that makes a function a command, of *group* or of the program.
+    """Return a decorator that turns a function into a command, which belongs to *group* unless *group* is None.
 
-    The function gets the `Invocation` as its first argument. *example* is one or more lines that run.
+    The function gets the `Invocation` as its first argument. *example* has one or more command lines, which the help
+    shows and the tests run.
     """
     decorator = click.command if group is None else group.command
     return lambda function: decorator(name, cls=Command, example=example, **settings)(click.pass_obj(function))
 
 
 class Entry(NamedTuple):
-    """A command that is imported when it is called: its `room.module:name` in `cli.commands`, the first line of its
-    help, and its section in the help of the program.
+    """A command that is imported only when it is called.
+
+    *target* is the place of its function in `cli.commands`, as "folder.module:name". *help* is the first line of its
+    help, and *section* its section in the help of the program.
     """
 
     target: str
@@ -257,14 +263,15 @@ class Entry(NamedTuple):
         return found
 
 
-# Words that tools use for one action.
+# Each group has words that different tools use for the same action. A command is suggested for the words of its group.
 _SYNONYMS = (("list", "ls"), ("remove", "delete", "uninstall", "rm"), ("create", "add", "set", "new"))
 
 
 class LazyGroup(click.Group):
     """A group that imports a command only when it is called.
 
-    *also* maps other names of commands to their names. *meant* maps commands of other tools to the commands to suggest.
+    *lazy* has the commands by name. *also* maps a second name of a command, which works too, to its name. *meant* maps
+    a word that other tools use for a command to the command to suggest in the error.
     """
 
     def __init__(
@@ -294,7 +301,10 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command at the start of *args*. Raises click's UsageError, which suggests a similar name."""
+        """Return the name and the command at the start of *args*, and the words after it.
+
+        If there is no such command, raises click's UsageError, whose message suggests a similar command.
+        """
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             if args[0] == "help":
                 asked = " ".join([ctx.command_path, *(word for word in args[1:] if not word.startswith("-"))])
@@ -308,12 +318,12 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def _synonym(self, word: str) -> str | None:
-        """Return the command of this group that other tools call *word*."""
+        """Return the name of the command of this group that other tools call *word*, or None."""
         same = next((words for words in _SYNONYMS if word in words), ())
         return next((name for name in same if name in self.commands or name in self.lazy), None)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the options. Without arguments, print the help and exit with the code of a usage error."""
+        """Parse the options in *args*. If *args* is empty, print the help and exit with the code of a usage error."""
         if not args and not ctx.resilient_parsing:
             ctx.obj.output.text(ctx.get_help())
             ctx.exit(2)
@@ -330,7 +340,7 @@ class LazyGroup(click.Group):
         return loaded + [(name, entry.help) for name, entry in self.lazy.items()]
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the commands and options that begin with *incomplete*."""
+        """Return the names of commands and options that begin with *incomplete*, the word that the user is typing."""
         from click.shell_completion import CompletionItem
 
         found = [CompletionItem(name, help=help) for name, help in self.summaries() if name.startswith(incomplete)]
@@ -338,10 +348,13 @@ class LazyGroup(click.Group):
 
 
 class Program(LazyGroup):
-    """The program: its help shows all commands by section on one screen, and its options in the usage, as git does."""
+    """The program. Its help shows all commands by section on one screen, and the general options in the usage line.
+
+    `git -h` has the same form.
+    """
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the usage with every option, and no line break in the middle of an option."""
+        """Write the usage line with every option. A line break never separates an option from its value."""
         shown = [record[0] for option in self.get_params(ctx) if (record := option.get_help_record(ctx))]
         plain = str.maketrans({"[": "", "]": "", ",": "\xa0|", " ": "\xa0"})
         options = [option.translate(plain) for option in shown]
@@ -350,12 +363,15 @@ class Program(LazyGroup):
         formatter.write(usage.getvalue().replace("\xa0", " "))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands, each section's name beside its first command, and where to find the options."""
+        """Write the commands, and a line about the options of a command."""
         self.format_commands(ctx, formatter)
         formatter.write(f"\nOptions and an example of a command: {ctx.command_path} COMMAND -h. All: man git-model.\n")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands by section, one a line, without importing them."""
+        """Write a line for each command, without importing it.
+
+        The name of a section is beside the section's first command.
+        """
         section = ""
         for name, entry in self.lazy.items():
             heading = "" if entry.section == section else entry.section

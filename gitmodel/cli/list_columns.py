@@ -1,4 +1,7 @@
-"""Tables with columns that the user chose, or with the usual columns and the values that most rows have."""
+"""Tables of versions, models, runs and changes, with the columns that --columns names or with default columns.
+
+The default columns are fixed ones, and the keys of the metadata that most rows have.
+"""
 
 from __future__ import annotations
 
@@ -25,18 +28,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_WIDEST = 20  # the maximum width of a column that the user did not choose
-_WIDEST_LAST = len("DESCRIPTION")  # the maximum width of the last column, whose cells are cut
+_WIDEST = 20  # the maximum width of a column for a key of the metadata, if --columns is not given
+_WIDEST_LAST = len("DESCRIPTION")  # the width to reserve for the last column, whose long texts may be cut
 
 
 class RowKind(Frozen, Generic[T]):
     """A kind of row: its columns for people, and its fields for JSON and TSV.
 
-    A table with chosen columns begins with the columns *first*, and JSON and TSV with the fields *keys*. *others* has
-    the remaining usual columns. *measured* returns the values of a row by key: the keys that most rows have become
-    columns, in front of the column *before*. *fields* returns the fields of a row for JSON, at least those with the
-    given names. *tables* has the names of the fields that are tables with fixed names. *elsewhere* is advice for
-    metadata that no row has.
+    With --columns, a table begins with the columns *first*, and JSON and TSV begin with the fields *keys*; the chosen
+    columns follow. Without --columns, a table has the columns *first* and *others*. *measured* returns the metadata of
+    a row by key: the keys that most rows have become columns in front of the column with the head *before*.
+
+    *name* returns the text that --quiet prints for a row. *fields* returns the fields of a row for JSON, at least those
+    in its second argument. *tables* maps each field that is a table to the names in this table. *elsewhere* is a hint
+    for a chosen key of the metadata that no row has.
     """
 
     shape: Shape
@@ -52,7 +57,7 @@ class RowKind(Frozen, Generic[T]):
 
     @property
     def usual(self) -> tuple[Column[T], ...]:
-        """The columns of a table without chosen columns."""
+        """The fixed columns of a table if --columns is not given."""
         return (*self.first, *self.others)
 
     @property
@@ -68,9 +73,9 @@ class RowKind(Frozen, Generic[T]):
 def print_rows(
     output: Output, kind: RowKind[T], found: Iterable[T | Invalid], asked: TableOptions, *, otherwise: str
 ) -> None:
-    """Print *found* with the columns in *asked*, then a warning for each unreadable row.
+    """Print the rows *found* with the columns in *asked*, then a warning for each unreadable row (an `Invalid`).
 
-    *otherwise* is the line for a list without rows.
+    *otherwise* is the line to print if the list is empty.
     """
     damaged: list[Invalid] = []
 
@@ -96,10 +101,13 @@ def print_rows(
 
 
 class _Chosen(Generic[T]):
-    """The columns that *text* names, separated by commas: fields, and keys of the metadata. Raises UsageError."""
+    """The columns that *text*, the value of --columns, names: fields and keys of the metadata, separated by commas.
+
+    Raises UsageError if *text* names a column twice, or a field that does not exist.
+    """
 
     def __init__(self, text: str, kind: RowKind[T]) -> None:
-        from gitmodel.expressions.fields import names_below, read_field  # imported here: few lists need it
+        from gitmodel.expressions.fields import names_below, read_field  # imported here: only --columns needs it
 
         names = [name.strip() for name in text.split(",")]
         twice = [name for name, count in Counter(names).items() if count > 1]
@@ -110,7 +118,7 @@ class _Chosen(Generic[T]):
         for field in self._fields.values():
             if field.steps[0] in kind.tables:
                 names_below(field, kind.tables)
-        # Also read the fields whose names can be suggested for a missing name.
+        # Also read the metadata and parameters, because the error for a missing key suggests similar keys.
         self._read = {*kind.keys, *(str(field.steps[0]) for field in self._fields.values())}
         self._read |= kind.shape.fields.keys() & {*RECORDED_FIELDS}
         self.columns = tuple(self._column(name, field) for name, field in self._fields.items())
@@ -120,17 +128,17 @@ class _Chosen(Generic[T]):
         return head, lambda row: measurement(field.value(self._kind.fields(row, self._read)))
 
     def fields(self, row: T) -> Mapping[str, Any]:
-        """Return *row* for JSON and TSV, with exact values (None: no value)."""
+        """Return the chosen fields of *row* for JSON and TSV, with exact values (None: the row lacks the field)."""
         fields = self._kind.fields(row, self._read)
         return {key: fields[key] for key in self._kind.keys} | {
             name: field.value(fields) for name, field in self._fields.items()
         }
 
     def checked(self, rows: Iterator[T], output: Output, part: Part) -> Iterator[T]:
-        """Return *rows* after checking that each chosen parameter and key of the metadata occurs in some row.
+        """Return *rows*, after checking that each chosen parameter and key of the metadata occurs in at least one row.
 
-        Raises UsageError for a key that occurs in no row. If *part* leaves out rows, prints a warning instead, because
-        the key may occur in a row that is left out.
+        If one occurs in no row, raises UsageError. If *part* leaves out rows, prints a warning to *output* instead,
+        because the parameter or key may occur in a row that is left out.
         """
         missing = [field for field in self._fields.values() if field.steps[0] in RECORDED_FIELDS]
         searched: list[T] = []
@@ -177,7 +185,7 @@ def _measured_table(kind: RowKind[T], items: Iterable[T], sort: str) -> tuple[li
 
 
 def measurement(value: Any) -> str:
-    """Return a value of the metadata for people: a `rounded` number, a time in UTC.
+    """Return *value*, a value of the metadata, as text for people. Rounds numbers, and converts times to UTC.
 
     >>> measurement(0.972222), measurement(1500), measurement(None), measurement(["a", "b"])
     ('0.9722', '1500', '', 'a,b')
@@ -190,7 +198,10 @@ def measurement(value: Any) -> str:
 
 
 class _Values:
-    """The values of items that may become columns. Items with the same keys share one tuple of keys."""
+    """The metadata of all items of a list, by key, from which a table chooses columns.
+
+    Items with the same keys share one tuple of keys, to save memory.
+    """
 
     def __init__(self) -> None:
         self._keys: list[tuple[str, ...]] = []
@@ -199,7 +210,7 @@ class _Values:
         self._counts: Counter[tuple[str, ...]] = Counter()
 
     def noted(self, items: Iterable[T], values_of: Callable[[T], Mapping[str, Any]]) -> Iterator[T]:
-        """Yield *items*, and remember the values of each."""
+        """Yield *items*, and remember the values that *values_of* returns for each item."""
         for item in items:
             found = dict(islice(flat_values(values_of(item)), MOST_KEYS))
             keys = tuple(found)
@@ -209,7 +220,7 @@ class _Values:
             yield item
 
     def most_common(self, first: str) -> Iterator[str]:
-        """Yield the key *first* if an item has it, then the keys that most of the items have, the most common first."""
+        """Yield the key *first* if an item has it, then the keys that most items have, the most common first."""
         counts: Counter[str] = Counter()
         for keys, count in self._counts.items():
             counts.update(dict.fromkeys(keys, count))
@@ -218,20 +229,20 @@ class _Values:
                 yield key
 
     def cells(self, key: str) -> list[str]:
-        """Return the cell of *key* for each item."""
+        """Return the text for the value of *key* in each item; "" if the item does not have the key."""
         places = {keys: keys.index(key) if key in keys else None for keys in self._known}
         found = zip(self._values, map(places.__getitem__, self._keys), strict=True)
         return ["" if place is None else measurement(values[place]) for values, place in found]
 
 
 def _widest(column: Iterable[str]) -> int:
-    """Return the width of the widest cell in *column* after escaping."""
+    """Return the width of the widest cell in *column*, as printed with its control characters escaped."""
     column = set(column)
     return widest(column if "".join(column).isprintable() else map(escape, column))
 
 
 def _room(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> Iterator[int]:
-    """Yield the width of each column that has a value, with the space after it."""
+    """Yield the width of each column that is not empty, including the space after the column."""
     for head, column in zip(heads, columns, strict=True):
         taken = _widest(column)
         # The column PROSE needs no room: if the terminal is too narrow, its cells move below the rows.

@@ -1,4 +1,4 @@
-"""Parsing of arguments (references in one word or two, KEY=VALUE, NAME=PATH), and options that commands share."""
+"""Options that commands share, and parsing of arguments: references in one word or two, KEY=VALUE, NAME=PATH."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ T = TypeVar("T")
 def read_reference(words: Sequence[str], *, after: int = 0, usage: str) -> tuple[VersionRef, list[str]]:
     """Return the version at the start of *words*, `MODEL@VERSION` or `MODEL VERSION`, and the words after it.
 
-    *after* is the number of words that must follow. *usage* is the usage line for the error. Raises UsageError for too
-    few or too many words.
+    *after* is the number of words that must follow the version. *usage* is the usage line for the message of the error.
+    Raises UsageError if there are too few or too many words.
 
     >>> read_reference(["iris", "3", "production"], after=1, usage="REF STAGE")
     (VersionRef(model='iris', selector='3'), ['production'])
@@ -50,16 +50,16 @@ def read_reference(words: Sequence[str], *, after: int = 0, usage: str) -> tuple
 
 
 def refuse_stdout(path: str | None, writes: str) -> None:
-    """Raise UsageError for the path `-`, which means stdout in other programs.
+    """Raise UsageError if *path* is `-`, which means stdout in other programs.
 
-    *writes* describes the output of the command.
+    *writes* is the start of the error's message and describes what the command writes.
     """
     if path == "-":
         raise UsageError(f"{writes}, and cannot write to stdout", hint="write ./- for a file of this name")
 
 
 def read_metadata(pairs: Iterable[str], *, option: str = "") -> dict[str, Any]:
-    """Return the metadata in *pairs* of KEY=VALUE. Raises UsageError for anything else.
+    """Return the metadata in *pairs*, each of the form KEY=VALUE. Raises UsageError for a text of another form.
 
     >>> read_metadata(["accuracy=0.97", "rows=150", "note=a=b"])
     {'accuracy': 0.97, 'rows': 150, 'note': 'a=b'}
@@ -68,7 +68,11 @@ def read_metadata(pairs: Iterable[str], *, option: str = "") -> dict[str, Any]:
 
 
 def read_pairs(pairs: Iterable[str], *, option: str = "") -> dict[str, str]:
-    """Return the texts in *pairs* of KEY=VALUE. Raises UsageError for anything else, and for a key given twice."""
+    """Return the values in *pairs*, each of the form KEY=VALUE, as texts by key.
+
+    *option* is the option with the pairs, for the message of the error. Raises UsageError for a text of another form,
+    or if a key is given twice.
+    """
     found: dict[str, str] = {}
     for pair in pairs:
         key, sign, value = pair.partition("=")
@@ -92,7 +96,7 @@ def read_value(text: str) -> Any:
     if "\n" in text or "\r" in text:
         return text
     try:
-        # Parsed within brackets, so that text with a comment is no value: `5 # five` is text and not the number 5.
+        # Also parsed within brackets, where a comment hides the bracket: so `5 # five` is text, and not the number 5.
         alone, listed = rtoml.loads(f"v = {text}"), rtoml.loads(f"v = [{text}]")
     except (rtoml.TomlParsingError, ValueError):
         return text
@@ -100,9 +104,10 @@ def read_value(text: str) -> Any:
 
 
 def read_artifacts(*, stored: bool = True, **given: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return paths or URIs by artifact name, for each option with values NAME=PATH.
+    """Return the paths or URIs by the name of the artifact, for each kind of artifact in *given*.
 
-    Raises UsageError for a wrong value and, if the artifacts will be *stored*, for a URI.
+    *given* has the values NAME=PATH of an option by kind, such as `data`. Raises UsageError if a value has another
+    form, if two artifacts have the same name, or if *stored* and a path is a URI: a file at a URI is not stored.
     """
     found: dict[str, dict[str, str]] = {kind: {} for kind in given}
     for kind, pairs in given.items():
@@ -124,7 +129,10 @@ def read_artifacts(*, stored: bool = True, **given: Iterable[str]) -> dict[str, 
 
 
 def read_formats(pairs: Iterable[str]) -> dict[str, str]:
-    """Return formats by the names of artifacts, from values NAME=FORMAT of --as-format. Raises UsageError."""
+    """Return the formats by the name of the artifact, from the values NAME=FORMAT of --as-format in *pairs*.
+
+    Raises UsageError if a value has another form.
+    """
     found = {}
     for pair in pairs:
         name, sign, format = pair.partition("=")
@@ -137,9 +145,11 @@ def read_formats(pairs: Iterable[str]) -> dict[str, str]:
 def matching(
     items: Iterable[T], expression: str, fields: Callable[[T], Mapping[str, Any]], shape: Shape, **words: Words
 ) -> list[T]:
-    """Return the *items* that match the CEL *expression*; "" matches all. *shape* names the *fields* of an item.
+    """Return the *items* that match the CEL *expression* of --filter; "" matches all items.
 
-    *words* has the possible values of some fields. Raises UsageError for a wrong expression, name or value.
+    *fields* returns the fields of an item, whose names are those of *shape*. *words* has the possible values of fields
+    that have only a few, such as stages. Raises UsageError if the expression has an error, or if it names a field or
+    value that does not exist.
     """
     if not expression:
         return list(items)
@@ -152,32 +162,37 @@ def matching(
 
 
 def stage_words(invocation: Invocation) -> Words:
-    """Return the values that the stage of a version can have in this registry."""
+    """Return the values that the field for the stage of a version can have in this registry, for `matching`."""
     from gitmodel.domain.views import record_views as views
 
     return views.stage_words(invocation.client.stage_names)
 
 
 class Part(Frozen):
-    """The part of a list that a command prints, as the options of `listed` select it."""
+    """The part of a list that a command prints: the values of its options --filter, --limit and --offset."""
 
     filter: str = ""
     limit: int | None = None
     offset: int = 0
 
     def of(self, items: Iterable[T], fields: Callable[[T], Mapping[str, Any]], shape: Shape, **words: Words) -> list[T]:
-        """Return the part of *items*, as `matching` filters them."""
-        from gitmodel.domain.arguments.paging import read_page  # imported here: only lists need it
+        """Return the *items* that match --filter, from --offset, at most --limit.
+
+        The arguments are those of `matching`.
+        """
+        from gitmodel.domain.arguments.paging import read_page  # imported here: commands without a list do not need it
 
         return matching(items, self.filter, fields, shape, **words)[read_page(self.limit, self.offset)]
 
     @property
     def is_whole(self) -> bool:
-        """True if the part is the whole list."""
+        """True if no option leaves out a row of the list."""
         return self == Part()
 
     def empty(self, otherwise: str, noun: str) -> str:
-        """Return the line to print for an empty list: *otherwise*, unless --filter, --limit or --offset left rows out.
+        """Return the line to print if the list is empty: *otherwise*, or another line if an option left out rows.
+
+        *noun* is the noun for a row.
 
         >>> Part(offset=5).empty("iris@1 has no runs", "run")
         'no run in this part of the list'
@@ -188,7 +203,7 @@ class Part(Frozen):
 
 
 class TableOptions(Frozen):
-    """The columns and rows of a table, as the options of `tabled` select them."""
+    """The columns and rows of a table: the values of the options --columns, --sort, --filter, --limit and --offset."""
 
     columns: str = ""
     sort: str = ""
@@ -196,12 +211,12 @@ class TableOptions(Frozen):
 
     @property
     def rows(self) -> dict[str, Any]:
-        """The arguments that select and sort the rows, by name."""
+        """The values of --filter, --limit, --offset and --sort, as keyword arguments for methods of the client."""
         return {**asdict(self.part), "sort": self.sort}
 
 
 def _filter_names(shape: Shape) -> dict[str, Names]:
-    """Return the names that --filter may read in output of *shape*."""
+    """Return the fields of *shape* that --filter may name, each with the names that may follow it."""
     from gitmodel.domain.views.filter_names import RECORDED, VALUE
 
     names: dict[str, Names] = {}
@@ -225,9 +240,10 @@ def tag_changes(function: F) -> F:
 
 
 def given_tags(set_tags: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Return the tags of --set-tags; None without this option, () for `--set-tags ''`.
+    """Return the tags in *set_tags*, the values of --set-tags.
 
-    Raises UsageError if --tag (*add*) or --remove-tag (*remove*) is also given, or if both of these have the same tag.
+    Returns None if --set-tags is not given, and an empty tuple for `--set-tags ''`. Raises UsageError if --tag (*add*)
+    or --remove-tag (*remove*) is also given, or if both of these have the same tag.
 
     >>> given_tags((), ("a",), ()), given_tags(("",), (), ()), given_tags(("a", "b"), (), ())
     (None, (), ('a', 'b'))
@@ -240,7 +256,7 @@ def given_tags(set_tags: tuple[str, ...], add: tuple[str, ...], remove: tuple[st
 
 
 def refuse_both(first: str, first_given: object, second: str, second_given: object) -> None:
-    """Raise UsageError if two options that exclude each other are given."""
+    """Raise UsageError if the options named *first* and *second*, which exclude each other, are both given."""
     if first_given and second_given:
         raise UsageError(f"{first} and {second} cannot be combined", hint="leave one of them out")
 
@@ -252,9 +268,9 @@ def refuse_alone(option: str, given: object, needed: str, needed_given: object) 
 
 
 def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
-    """Ask the user at the terminal to confirm, unless *yes* is set.
+    """Ask the user *question* at the terminal, unless *yes* is set, and return if the user confirms.
 
-    Raises UsageError without a terminal, and KeyboardInterrupt if the user declines.
+    Raises UsageError if there is no terminal, KeyboardInterrupt if the user declines.
     """
     if yes:
         return
@@ -269,7 +285,7 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
 
 
 def complete_model(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the models that begin with *incomplete*; after `@`, versions."""
+    """Return completions of *incomplete*, the start of a reference: models, or versions of the model before `@`."""
     from gitmodel.cli.shells import references
 
     return references(ctx, incomplete)
@@ -290,9 +306,9 @@ def complete_model_and_stage(ctx: click.Context, parameter: click.Parameter, inc
 
 
 def reference_words(after: str = "", *, first: str = "REF") -> Callable[[F], F]:
-    """Return a decorator that adds the argument REF and the words in *after*, all of which the command gets as *words*.
+    """Return a decorator that adds an argument of several words, which the command gets as *words*.
 
-    *first* is the name of the first word in the usage line.
+    The usage line calls the words *first*, which is a reference, and *after*, such as "STAGE".
     """
     metavar = f"{first} {after}".strip()
     complete = complete_model_and_stage if after == "STAGE" else complete_model
@@ -300,9 +316,9 @@ def reference_words(after: str = "", *, first: str = "REF") -> Callable[[F], F]:
 
 
 def reference(after: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return a decorator that adds the argument REF and the words in *after*, such as "STAGE".
+    """Return a decorator that adds the argument REF and the arguments in *after*, such as "STAGE", separated by spaces.
 
-    The command gets the version as the argument *ref*, and each word as an argument with its name in lower case.
+    The command gets the version as *ref*, and each argument in *after* under its name in lower case, such as *stage*.
     """
 
     def add(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -333,7 +349,7 @@ def description(function: F) -> F:
 
 
 def given_description(**fields: Any) -> dict[str, Any]:
-    """Return the descriptive fields that were given."""
+    """Return the *fields* that the user gave: those that are neither None nor empty tuples."""
     return {name: value for name, value in fields.items() if value is not None and value != ()}
 
 

@@ -22,23 +22,24 @@ if TYPE_CHECKING:
     from gitmodel.cli.shapes.shape import Shape
 
 FORMATS = ("table", "json", "tsv")
-# Seconds before a progress line appears, and between its updates. Without a terminal, each update is a new line.
+# Seconds before a progress line appears, and between its updates. `_PLAIN_TICK` is for both if stderr is no terminal,
+# because each update is a new line then.
 _PATIENCE, _TICK = 0.5, 0.1
 _PLAIN_TICK = 10.0
-_SPAN = 10.0  # seconds over which the rate is measured
+_SPAN = 10.0  # the last seconds over which a progress line measures the speed
 _NARROWEST = 8
 # On a narrow terminal, a row with a wider cell is printed below the table, each cell in at most `_MOST_LINES` lines.
 _WIDEST_CELL = 20
 _MOST_LINES = 5
-# If the terminal is too narrow, a last column with one of these heads is printed below each row, uncut.
+# If the terminal is too narrow, the last columns with these heads are printed below each row instead of being cut.
 PROSE = "REASON"
 _WHOLE = (PROSE, "DIGEST", "WHAT", "WHAT TO DO")
 _INDENT = "    "
-# Heads of columns whose values must not be cut.
+# Ends of the heads of columns whose values are cut only if cutting all other columns does not save enough space.
 _FIRM = ("(UTC)", "COMMIT", "FIELD")
 
-# The number of items that are read together, and of different cells of a column that are kept, so that equal cells
-# share memory.
+# The number of items that are read together. Also the number of different cells of a column that are remembered to let
+# equal cells share memory.
 _PIECE = 1_000
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Output:
     def __init__(self, format: str = "table", *, quiet: bool = False) -> None:
         self.format = format
         self.quiet = quiet
-        # The commit of the metadata branch that --at selects.
+        # The commit of the metadata branch that --at selects; None if --at is not given.
         self.at: str | None = None
 
     @property
@@ -69,7 +70,11 @@ class Output:
         columns: Sequence[Column[T]],
         empty: str,
     ) -> None:
-        """Print a list: *columns* for people, all *fields* as JSON or TSV, only each *name* if quiet."""
+        """Print a list of *items*: a table with *columns* for people, all fields as JSON or TSV, or only names.
+
+        *fields* returns the fields of an item (None: its attributes named in *shape*), and *name* its name. *empty* is
+        the line for people if the list is empty.
+        """
         fields = fields or shape.of
         if self.quiet:
             _write_all(f"{escape(name(item))}\n" for item in items)
@@ -81,9 +86,10 @@ class Output:
             self.table([head for head, _ in columns], cells_of([read for _, read in columns], items), empty)
 
     def table(self, heads: Sequence[str], columns: Sequence[list[str]], empty: str) -> None:
-        """Print a table for people from the cells of each column, without empty columns.
+        """Print a table for people with *heads* and the cells in *columns*, without empty columns.
 
-        Print *empty* for a table without rows. Escapes the cells in place, because there may be very many.
+        If there are no rows, prints *empty*. Escapes the cells in the lists of *columns*, without a copy of these
+        lists, because there may be very many cells.
         """
         if not any(columns):
             return self.note(empty)
@@ -94,9 +100,10 @@ class Output:
         _write_all(_table([head for head, _ in filled], [column for _, column in filled], sys.stdout))
 
     def wide_table(self, heads: Sequence[str], columns: Sequence[list[str]], empty: str) -> None:
-        """Print a table as `table` does. On a narrow terminal, print several tables with the same first column.
+        """Print a table as `table` does, but divide it if the terminal is too narrow.
 
-        Rows with a wide cell follow, with a line for each cell, so that only cells of the first column are cut.
+        Then it becomes several tables with the same first column. Rows with a wide cell are printed after these tables,
+        with a line for each cell. So only cells of the first column are cut.
         """
         filled = [(head, column) for head, column in zip(heads, columns, strict=True) if any(column)]
         room = terminal_width()
@@ -118,12 +125,15 @@ class Output:
         return None
 
     def single(self, shape: Shape, fields: Mapping[str, Any], *, name: str, lines: Sequence[tuple[str, str]]) -> None:
-        """Print a single object: for people, print *lines*, each a label and a text of one or several lines."""
+        """Print a single object: *lines* for people, *fields* as JSON or TSV, only *name* if quiet.
+
+        Each of *lines* is a label and a text of one or several lines.
+        """
         if not self._for_machines(shape, fields, name):
             _write(sys.stdout, _labelled([(label, text) for label, text in lines if text], sys.stdout))
 
     def outcome(self, said: str, shape: Shape, fields: Mapping[str, Any], *, name: str) -> None:
-        """Print the result of a change: the sentence *said* for people, or only the *name* of the object if quiet."""
+        """Print the result of a change: *said* for people, *fields* as JSON or TSV, or only the object's *name*."""
         if not self._for_machines(shape, fields, name):
             _write(sys.stdout, "".join(f"{escape(line)}\n" for line in said.split("\n")))
 
@@ -136,28 +146,31 @@ class Output:
         _write(sys.stdout, text if text.endswith("\n") else f"{text}\n")
 
     def source(self, text: str) -> None:
-        """Print source code that a person wrote. Escapes control characters other than tabs and line breaks."""
+        """Print *text*, which is source code that a person wrote.
+
+        Escapes control characters except tabs and line breaks.
+        """
         lines = ("\t".join(map(escape, line.split("\t"))) for line in text.split("\n"))
         _write_all(f"{line}\n" for line in lines)
 
     def note(self, message: str) -> None:
-        """Print a message for people, unless the output is quiet or for machines."""
+        """Print *message* on stderr, but only in the format for people."""
         if self.is_table:
             _write(sys.stderr, f"{escape(message)}\n")
 
     def warn(self, message: str, hint: str = "") -> None:
-        """Print a warning. The command continues."""
+        """Print a warning on stderr, with *hint* as the advice, and return."""
         self._complain("warning", "33", message, hint, {"message": message, "hint": hint})
 
     def error(self, error: GitModelError, *, kind: str) -> None:
-        """Print the error that ends the command."""
+        """Print *error*, which ends the command, on stderr. *kind* is the name of its class in JSON."""
         gates = [gate._asdict() for gate in error.gates] if isinstance(error, GateRefused) else []
         fields = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code, "kind": kind}
         fields["gates"] = gates
         self._complain("error", "31", error.message, error.hint, fields)
 
     def confirm(self, question: str) -> bool | None:
-        """Ask *question* at the terminal and return True for yes. Return None without a terminal."""
+        """Ask *question* at the terminal, and return True if the answer is yes. Return None if there is no terminal."""
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             return None
         _write(sys.stderr, f"{escape(question)} [y/N] ")
@@ -168,7 +181,10 @@ class Output:
 
     @contextmanager
     def late_warnings(self) -> Iterator[Callable[[str], None]]:
-        """Yield a function that collects warnings, which are printed after the progress line has disappeared."""
+        """Yield a function that collects warnings.
+
+        They are printed at the end of the block, after its progress line is gone.
+        """
         found: list[str] = []
         yield found.append
         for warning in found:
@@ -176,19 +192,20 @@ class Output:
 
     @contextmanager
     def progress(self, label: str, *, unit: str = "") -> Iterator[Callable[[int, int], None] | None]:
-        """Yield a function to call with the number of bytes (or of *unit*) that are done, and with the total.
+        """Yield a function that shows the progress of slow work on stderr, after the text *label*.
 
-        The function shows the progress of slow work; without a terminal, in lines. Yields None if nothing would be
-        shown.
+        Its arguments are the number of bytes that are done and the total number of bytes. *unit* names what is counted
+        instead of bytes, such as "pages". If stderr is no terminal, each update is a new line. Yields None if the
+        output is quiet, or for machines without a terminal: then no progress is shown.
         """
         with self.progress_of_each(label, unit=unit) as show:
             yield partial(show, "") if show is not None else None
 
     @contextmanager
     def progress_of_each(self, verb: str, *, unit: str = "") -> Iterator[Callable[[str, int, int], None] | None]:
-        """Yield a function like that of `progress`, for several objects in turn.
+        """Yield a function like that of `progress`, but for several objects, each with its own progress line.
 
-        The first argument of the function is the object's name.
+        The first argument of the function is the name of an object, which follows *verb* in the line.
         """
         terminal = sys.stderr.isatty()
         if self.quiet or not (terminal or self.format == "table"):
@@ -210,7 +227,7 @@ class Output:
                 bar.clear()
 
     def _for_machines(self, shape: Shape, fields: Mapping[str, Any], name: str) -> bool:
-        """Print a single object as JSON or TSV, or its name if quiet.
+        """Print *fields* as JSON or TSV, or only *name* if quiet, and return True.
 
         In the format for people, print nothing and return False.
         """
@@ -225,7 +242,7 @@ class Output:
         return True
 
     def _dated(self, shape: Shape, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return *fields*, with the commit that --at selected if there is one."""
+        """Return *fields*, with the field `at` if *shape* has it: the commit that --at selected."""
         return {**fields, "at": self.at} if "at" in shape.fields else fields
 
     def _complain(self, word: str, colour: str, message: str, hint: str, fields: Mapping[str, Any]) -> None:
@@ -265,7 +282,7 @@ class _Progress:
         _write(sys.stderr, f"\r{_cut(self._label, max(room, _NARROWEST))}: {part}\x1b[K")
 
     def _amount(self, count: int) -> str:
-        """Return the amount *count*, in the unit or in bytes, as text."""
+        """Return *count* with the unit as text, such as "1,200 pages" or "1.2 MB"."""
         if self._unit:
             return f"{count:,} {self._unit}"
         from gitmodel.domain.views.cell_text import size
@@ -297,7 +314,7 @@ def _duration(seconds: float) -> str:
 
 
 def terminal_width() -> int:
-    """Return the width of the terminal in columns: `COLUMNS`, else the width of the terminal, else 80."""
+    """Return the width of the terminal in columns: the variable `COLUMNS`, else the terminal's own answer, else 80."""
     told = os.environ.get("COLUMNS", "")
     if told.isascii() and told.isdigit() and int(told):
         return int(told)
@@ -316,7 +333,7 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 def _write_all(texts: Iterable[str]) -> None:
-    """Write the texts one by one, so that a long list is never completely in memory."""
+    """Write *texts* to stdout one by one, so that a long list is never completely in memory."""
     for text in texts:
         sys.stdout.write(text)
 
@@ -354,7 +371,7 @@ def _tsv(shape: Shape, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def cells_of(columns: Sequence[Callable[[T], str]], items: Iterable[T]) -> list[list[str]]:
-    """Return the cells of each column of a table of *items*. Only the cells stay in memory."""
+    """Return the cells of each of *columns* for all *items*. Keeps only the cells in memory, and not the items."""
     found: list[list[str]] = [[] for _ in columns]
     shared: list[dict[str, str]] = [{} for _ in columns]  # equal cells share one string, to save memory
     left = iter(items)
@@ -391,7 +408,10 @@ def _table(heads: Sequence[str], columns: Sequence[Sequence[str]], stream: TextI
 
 
 def _parts(columns: Sequence[tuple[str, Sequence[str]]], room: int) -> Iterator[list[tuple[str, Sequence[str]]]]:
-    """Split *columns* into tables that fit into *room*. Each table has the first column."""
+    """Split *columns*, pairs of a head and cells, into tables of at most *room* characters' width.
+
+    Each table begins with the first column.
+    """
     first, *others = columns
     begin = taken = min(_widest_of(*first), room // 2)
     part = [first]
@@ -410,7 +430,10 @@ def _widest_of(head: str, column: Iterable[str]) -> int:
 
 
 def _listed(name: str, cells: Sequence[tuple[str, str]], room: int) -> str:
-    """Return *name* and, below it, each head and cell that is not empty, in lines that fit into *room*."""
+    """Return *name* and, below it, a line for each head in *cells* whose cell is not empty.
+
+    Wraps the lines to the width *room*.
+    """
     import textwrap
 
     beside = max(room - max(width(head) for head, _ in cells) - len(_INDENT) - 2, _NARROWEST)
@@ -428,7 +451,7 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _pad(text: str, room: int) -> str:
-    """Return *text* cut or filled with spaces to *room* columns of a terminal."""
+    """Return *text* with the width *room* on a terminal: cut if it is longer, filled with spaces if it is shorter."""
     if text.isascii() and len(text) <= room:
         return text.ljust(room)
     text = _cut(text, room)
@@ -436,7 +459,10 @@ def _pad(text: str, room: int) -> str:
 
 
 def _narrow(widths: list[int], room: int, firm: Set[int] = frozenset()) -> None:
-    """Narrow the widest columns until the row fits. Narrow the *firm* columns only if that is not enough."""
+    """Reduce *widths*, the widths of columns, in place, the widest first, until a row has at most the width *room*.
+
+    *firm* are the positions of columns that are narrowed only if narrowing all other columns is not enough.
+    """
     for places in ([place for place in range(len(widths)) if place not in firm], range(len(widths))):
         while places and (excess := _length(widths) - room) > 0:
             *others, widest = sorted(places, key=lambda place: (widths[place], place))

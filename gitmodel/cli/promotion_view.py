@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def print_promotion(invocation: Invocation, done: Promotion, said: str) -> None:
-    """Print the result of a change of a stage or alias."""
+    """Print *done*, the result of a change of a stage or alias; for people, print the text *said*."""
     number = done.version if done.version is not None else done.previous
     name = f"{done.model}@{number}" if number else done.model
     invocation.output.outcome(said, shapes.PROMOTION, shapes.PROMOTION.of(done), name=name)
 
 
 def promotion_text(done: Promotion) -> str:
-    """Return a sentence about a change of a stage."""
+    """Return a sentence about *done*, the result of a change of a stage, such as "iris@4 is in production now"."""
     here = f"{done.model}@{done.version}"
     if not done.changed:
         place = {NONE: "in no stage", ARCHIVED: ARCHIVED}.get(done.stage, f"in {done.stage}")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from gitmodel.cli.invocation import Invocation
 
-# bash splits words at @ and =. So the script splits the line itself, and replies without the part before the last @ or
-# =.
+# bash splits words at @ and =, and replaces only the part after the last of them. So the script splits the line itself,
+# and leaves out the part of each answer that bash keeps.
 _BASH = r"""
 _gitmodel_complete() {
     local line=${COMP_LINE:0:COMP_POINT} current cut reply value IFS=$' \t\n'
@@ -105,7 +105,7 @@ SCRIPTS = {"bash": _BASH.lstrip(), "zsh": _ZSH.lstrip(), "fish": _FISH.lstrip()}
 
 
 def complete(program: click.Command) -> int:
-    """Answer the request that a completion script puts into environment variables. Return the exit code."""
+    """Print the answer to a completion script, whose request is in environment variables. Return the exit code."""
     from click.shell_completion import shell_complete
 
     from gitmodel.cli.invocation import Invocation
@@ -123,7 +123,11 @@ def complete(program: click.Command) -> int:
 
 
 def references(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-    """Return the models that begin with *incomplete*; after `@`, the stages, aliases, latest and newest versions."""
+    """Return completions of *incomplete*, the start of a reference.
+
+    These are models; or, if *incomplete* has an `@`, the stages, the aliases, `latest` and the newest versions of the
+    model before it.
+    """
     return _complete(ctx, incomplete, lambda invocation: _references(invocation, incomplete))
 
 
@@ -137,7 +141,7 @@ def stages(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 def _complete(
     ctx: click.Context, incomplete: str, names: Callable[[Invocation], Iterable[str]]
 ) -> list[CompletionItem]:
-    """Return the *names* in the registry that begin with *incomplete*; [] after an error."""
+    """Return those of the names that *names* reads which begin with *incomplete*; an empty list after an error."""
     from click.shell_completion import CompletionItem
 
     found = ctx.find_root()
@@ -159,7 +163,7 @@ def _references(invocation: Invocation, incomplete: str) -> list[str]:
     if not at:
         return [view.name for view in invocation.client.view_models()]
     VersionRef.of(model)
-    invocation.client.repository.on_renumbered = lambda note: None  # the shell would print warnings into the line
+    invocation.client.repository.on_renumbered = lambda note: None  # a warning would disturb the line in the shell
     states = invocation.client.view_model(model).stages
     selectors = [state.name for state in states if state.in_force is not None]
     newest = [view for view in invocation.client.view_versions(model, limit=20) if isinstance(view, VersionView)]

@@ -1,4 +1,4 @@
-"""Versions as rows of a table, with notes about their pending changes."""
+"""Printing lists of versions: the columns of their tables, and notes about pending changes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ VERSIONS = replace(VERSIONS_OF_MODEL, first=(("MODEL", lambda view: view.model),
 def _with_authors(
     kind: RowKind[VersionView | VersionRow], found: Mapping[str, Authorship]
 ) -> RowKind[VersionView | VersionRow]:
-    """Return *kind* with the authors and last changes *found* of the versions as more fields."""
+    """Return *kind* with more fields: the authorship of each version, which *found* has by "model@number"."""
 
     def fields(view: VersionView | VersionRow, wanted: Set[str]) -> Mapping[str, Any]:
         one = found.get(f"{view.model}@{view.record.number}")
@@ -72,9 +72,9 @@ def print_versions(
     *,
     otherwise: str,
 ) -> None:
-    """Print a list of versions, then notes and warnings about these. *otherwise* is the line for an empty list.
+    """Print the versions *found*, then notes about their pending changes, and a warning for each unreadable version.
 
-    *found* may contain a `VersionRow` only if the table has the usual columns.
+    *otherwise* is the line for an empty list. *found* may contain a `VersionRow` only if *asked* names no columns.
     """
     if not AUTHORSHIP_NAMES.keys().isdisjoint(name.strip() for name in asked.columns.split(",")):
         kind = _with_authors(kind, invocation.client.authorships())

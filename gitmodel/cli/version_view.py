@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def note_frozen(invocation: Invocation, frozen: str) -> None:
-    """Print a note if the version was read only from its stage tag *frozen*, which is "" after reading the branch."""
+    """Print a note if a registry by URL read the version only at its stage tag, whose name is *frozen*.
+
+    *frozen* is "" if gitmodel read the branch.
+    """
     if frozen:
         invocation.output.note(f"this is the record at the time of the tag {frozen}; the branch was not read")
 
@@ -32,7 +35,7 @@ def show_version(invocation: Invocation, ref: VersionRef) -> None:
 
 
 def print_version(invocation: Invocation, version: ModelVersion, said: str) -> None:
-    """Print the result of a change; as JSON or TSV, print the version."""
+    """Print the result of a change of *version*: *said* for people, the fields of the version as JSON or TSV."""
     view = version.view
     invocation.output.outcome(said, shapes.VERSION, view.fields(), name=str(view))
 
@@ -63,7 +66,7 @@ def _code(view: VersionView) -> str:
     if code is None:
         return ""
     if code.outside and view.record.imported:
-        return ""  # the other registry did not record it
+        return ""  # the registry that the version was imported from did not record its code
     if code.outside:
         return "created outside a repository"
     dirty = " with changes that were not committed" if code.commit and code.dirty else ""
@@ -87,9 +90,10 @@ def _link(link: ArtifactLink, kind: str = "") -> str:
 
 
 def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState]]) -> None:
-    """Print the number of recorded changes that are not in force. *pending* has pairs of a model's name and a change.
+    """Print a note with the number of recorded changes of stages that are not in force yet.
 
-    Each change that rules refuse is printed separately, with the command that undoes it.
+    *pending* has pairs of the name of a model and the state of a stage. Changes that rules refuse are not counted: each
+    of them has its own note, with the command that reverts it.
     """
     found = dict.fromkeys(pending)
     if any(cell_text.is_hidden_by_shallow_clone(state) for _, state in found):

@@ -1,1 +1,1 @@
-"""The shapes of JSON and TSV output, in a module for each room of `cli/commands/`."""
+"""The fields of JSON and TSV output, in a module for each folder of `cli/commands/`."""

@@ -9,7 +9,10 @@ from gitmodel.frozen import Frozen
 
 
 class Shape(Frozen):
-    """An object in the output of commands: its *fields* and descriptions of their values, in order."""
+    """A kind of object in the output of commands.
+
+    *fields* maps its fields, in order, to descriptions of their values.
+    """
 
     name: str
     about: str
@@ -21,13 +24,13 @@ class Shape(Frozen):
         return tuple(self.fields)
 
     def of(self, value: object, **computed: Any) -> dict[str, Any]:
-        """Return the fields of *value*: the *computed* ones, and its attributes with the names of the other fields.
+        """Return the fields of *value* by name: those in *computed*, and the attributes of *value* for all others.
 
-        The field `at`, the commit that was read, is added during printing.
+        Leaves out the field `at`, the commit that was read, because `Output` adds it when it prints the object.
         """
         return {key: computed[key] if key in computed else getattr(value, key) for key in self.fields if key != "at"}
 
 
 def shape(name: str, about: str, /, **fields: str) -> Shape:
-    """Return a shape; each argument is a field."""
+    """Return the shape *name*, described by *about*. Each keyword argument is a field with its description."""
     return Shape(name, about, fields)

@@ -69,7 +69,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
         ),
         empty=options.Part(filter).empty("the change is valid" if between else "all records are valid", "problem"),
     )
-    with suppress(NotFound):  # a commit of a registry may be checked out in a repository without the branch
+    with suppress(NotFound):  # without a metadata branch, `check` examines only the checked-out commit
         recorded = between.credentials if between else invocation.client.find_credentials(commit or "")
         warn_of_credentials(invocation, recorded)
         if commit is None and between is None:
@@ -143,7 +143,7 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
         )
 
     if fix:
-        if filter:  # an invalid filter raises an error before anything is fixed
+        if filter:  # evaluated before the fixes, so that an invalid filter raises its error before anything is fixed
             matching(administration.examine(client))
         repaired += administration.repair(client)
     left = administration.examine(client)
@@ -173,7 +173,10 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
 
 
 def _judge_verified(found: list[Verified]) -> None:
-    """Raise Invalid for damaged artifacts and unreadable records, Unreachable if a store could not be reached."""
+    """Raise Invalid if *found* has a damaged artifact or an unreadable record.
+
+    Otherwise raises Unreachable if a store could not be reached.
+    """
     damaged = [one for one in found if one.error and one.digest and not one.unreachable]
     unread = [one for one in found if not one.digest]
     unreachable = [one for one in found if one.unreachable]
@@ -199,7 +202,10 @@ def _judge_verified(found: list[Verified]) -> None:
 
 
 def _join_references(words: tuple[str, ...]) -> list[str]:
-    """Return *words* as references of one word each. A number or `latest` after a model without `@` is its version."""
+    """Return *words* as references of one word each, such as "iris@3" for the words "iris" and "3".
+
+    A number or `latest` after a word without `@` is the version of that model.
+    """
     joined: list[str] = []
     for word in words:
         if joined and "@" not in joined[-1] and (word.isdigit() or word == "latest"):
@@ -230,25 +236,31 @@ def _warn_of_merges(invocation: Invocation) -> None:
 
 
 def warn_of_credentials(invocation: Invocation, found: Sequence[str]) -> None:
-    """Warn of recorded credentials, which only their issuer can revoke."""
+    """Print a warning with each text in *found* about a recorded credential, and with the last a hint to revoke it.
+
+    Deleting the credential from the record does not help, because it stays in the history of the metadata branch.
+    """
     for place, field in enumerate(found, 1):
         last = place == len(found)
         invocation.output.warn(field, "revoke it where it was issued: it stays in the history" if last else "")
 
 
 def _find_change(invocation: Invocation, commit: str | None, force: bool, staged: bool) -> RangeCheck | None:
-    """Return the problems of the change that the options name; None if they name a whole branch."""
+    """Return the result of checking the staged files (*staged*) or the range BASE..HEAD in *commit*.
+
+    Returns None if the options name neither: then the command checks a whole branch or commit.
+    """
     if staged:
         from gitmodel.client import Client
 
-        # A commit belongs to the current repository, even if the settings name another registry.
+        # The files are staged in the current repository, even if the settings name another registry.
         with Client(repo=".") as here:
             return here.check_staged(os.environ.get("GIT_INDEX_FILE") or None, force=force)
     return invocation.client.check_between(commit, force=force) if commit is not None and ".." in commit else None
 
 
 def _checked_names(client: Client) -> list[str]:
-    """Return the names of the states that a check without a commit examined."""
+    """Return the names of the branch and commit that `check` examines if it gets no COMMIT."""
     from gitmodel.client import administration
 
     tip, branch = client.repository.writable_tip(), client.repository.branch
@@ -280,5 +292,8 @@ def _warn_of_change(invocation: Invocation, found: RangeCheck) -> Sequence[Probl
 
 
 def _not_shown(number: int, what: str) -> str:
-    """Return the end of a message with the *number* of findings that the filter left out; "" for 0."""
+    """Return the end of a message with the *number* of findings that --filter left out; "" for 0.
+
+    *what* is their noun.
+    """
     return f" ({count(number, what)} not shown)" if number else ""

@@ -113,7 +113,10 @@ def _columns(rows: Sequence[Compared], count: int) -> list[list[str]]:
 
 
 def _cells(row: Compared) -> list[str]:
-    """Return the values of a field for people. Rounds numbers, unless different numbers would then look the same."""
+    """Return the values of *row*, one for each version, as texts for people.
+
+    Rounds numbers and shortens digests and commit ids, unless different values would then look the same.
+    """
     distinct: list[Any] = []
     for value in row.known:
         if not any(same_value(value, other) for other in distinct):
@@ -144,12 +147,12 @@ def _quoted(value: Any) -> str:
 
 
 def row_fields(rows: Sequence[Compared]) -> list[dict[str, Any]]:
-    """Return the fields of two versions for JSON."""
+    """Return each field in *rows* with its values in two versions, for JSON."""
     return [{"key": row.name, "old": row.old, "new": row.new, "change": row.change} for row in rows]
 
 
 def beside(row: Compared) -> str:
-    """Return the values of a field in two versions as one line of text."""
+    """Return the values of the field *row* in two versions as one line of text, such as "0.8 -> 0.9  (+0.1)"."""
     if row.same:
         return f"{cell_text.tsv_cell(row.old)}  (same)"
     if row.old is None or row.new is None:

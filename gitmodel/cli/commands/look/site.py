@@ -66,7 +66,7 @@ def site(
         artifacts=artifacts,
         verified=result,
     )
-    gc.disable()  # each garbage collection would search all records, and the process ends soon
+    gc.disable()  # with all records in memory, each garbage collection is slow; the process ends soon
     with invocation.open_each(repos) as clients, invocation.output.progress("writing the pages", unit="pages") as show:
         report = show or (lambda done, total: None)
         if len(clients) == 1:

@@ -104,7 +104,7 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
 
     made = invocation.client.plan(commits, force=force)
     output = invocation.output
-    # Bitbucket neither draws Mermaid nor folds parts of a comment
+    # the text has no charts and folded sections in a job of Bitbucket, which shows neither
     brief = bool(os.environ.get("BITBUCKET_BUILD_NUMBER"))
     page = plan_markdown.markdown(made, brief=brief) if markdown or comment else ""
     if comment:
@@ -129,7 +129,10 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
 
 
 def _promotions(words: Sequence[str]) -> Iterator[tuple[VersionRef, str]]:
-    """Yield the versions and stages in *words*, each as REF STAGE. Raises UsageError."""
+    """Yield each version in *words* with the stage to propose for it, as the user wrote them: REF STAGE, several times.
+
+    Raises UsageError if *words* do not have this form.
+    """
     usage = "git model propose MODEL@VERSION STAGE [MODEL@VERSION STAGE]..."
     left = list(words)
     while left:
@@ -140,7 +143,10 @@ def _promotions(words: Sequence[str]) -> Iterator[tuple[VersionRef, str]]:
 
 
 def _write_comment(invocation: Invocation, text: str, marker: str) -> None:
-    """Write the comment. Only warn if this fails, because jobs of forks may not write comments."""
+    """Write *text* as a comment of the pull request of this CI job, or replace the earlier comment that has *marker*.
+
+    If this fails, only warns, because the jobs of forks must not write comments.
+    """
     from gitmodel.hosts import api
 
     try:
@@ -197,7 +203,10 @@ def fields(one: Proposal) -> dict[str, Any]:
 
 
 def _entering(one: Proposal) -> Sequence[PlannedChange]:
-    """Return the changes of a proposal, without stages that become empty because their version enters another stage."""
+    """Return the changes of the proposal *one* to show in a list.
+
+    Leaves out a stage that becomes empty because its version enters another stage: that other change shows the version.
+    """
     entering = [change for change in one.plan.changes if change.new is not None]
     moved = {(change.model, change.new) for change in entering}
     return [change for change in one.plan.changes if change.new is not None or (change.model, change.old) not in moved]

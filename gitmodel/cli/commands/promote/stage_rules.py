@@ -46,7 +46,7 @@ def list_stages(invocation: Invocation, part: options.Part) -> None:
 
 
 def settings(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options for the settings of a stage; the command gets them as keyword arguments of `Settings`."""
+    """Add the options for the settings of a stage to a command, which gets them as keyword arguments of `Settings`."""
 
     @functools.wraps(function)
     def with_settings(*args: Any, after: tuple[str, ...], **others: Any) -> Any:
@@ -78,9 +78,9 @@ def settings(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def changing(function: Callable[..., RulesEdit]) -> Callable[..., None]:
-    """Add the options for a change of rules.
+    """Turn a function that returns a change of rules into a command that makes this change, or proposes it (--propose).
 
-    The decorated command returns the change; this function makes or proposes it.
+    Adds the options --propose, --remote, --push, --open and --reason.
     """
 
     @functools.wraps(function)
@@ -202,7 +202,7 @@ def _fields(stage: StageRules) -> dict[str, Any]:
 
 
 def _rows(stage: StageRules) -> Iterator[tuple[str, str, str, str]]:
-    """Yield a row for each rule of *stage*; a stage without rules has one row."""
+    """Yield a row of the table for each rule of *stage*; if *stage* has no rules, yield one row."""
     rule = stage.rule
     rows = [("cannot be read", str(fault), "") for fault in rule.faults]
     rows += [("after", ", ".join(rule.after), "")] if rule.after else []

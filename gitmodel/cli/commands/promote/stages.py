@@ -163,7 +163,11 @@ def apply(
 
 
 def _warn_of_unknown_rules(invocation: Invocation, *, push: bool) -> None:
-    """Warn that gitmodel checked the changes only with the rules before each change, and print the next command."""
+    """Warn that this clone did not know the rules in force when it ran `apply`.
+
+    So `apply` checked each change only with the rules before that change. The hint is the command that puts the rules
+    in force. *push* is True for `apply --push`.
+    """
     repository = invocation.client.repository
     if repository.rules.id() and (push or not repository.tips.remote_name()):
         hint = "the rules on the branch are now in force for later changes"
@@ -178,7 +182,10 @@ def _warn_of_unknown_rules(invocation: Invocation, *, push: bool) -> None:
 
 
 def _refuse_partly_applied(invocation: Invocation, done: Applied) -> None:
-    """Raise Refused if a rule refused some of the changes. The hint says how they can come into force."""
+    """Raise Refused if a rule refused some of the pending changes.
+
+    The hint says how the changes can come into force.
+    """
     count = len(done.refused)
     if not count:
         return
@@ -215,7 +222,7 @@ def _now(row: Mapping[str, Any]) -> str:
 
 
 def _commits(invocation: Invocation, named: tuple[str, ...]) -> frozenset[str]:
-    """Return the ids of *named* commits. A name is a commit or a range BASE..HEAD."""
+    """Return the ids of the commits in *named*, the values of --reviewed: each is a commit or a range BASE..HEAD."""
     from gitmodel.git.history.commits import list_commits  # imported here: only `apply --reviewed` needs it
 
     found: set[str] = set()

@@ -191,9 +191,10 @@ def unlink(invocation: Invocation, words: tuple[str, ...], attachment: str | Non
 def _artifact(
     invocation: Invocation, words: tuple[str, ...], *, run: str | None, attachment: str | None
 ) -> tuple[ModelVersion, Artifact]:
-    """Return the version that *words* name, and one of its artifacts.
+    """Return the version that *words* name, and the artifact that the words after the version name.
 
-    With *attachment* it is that attachment, and with *run* an output that the run wrote.
+    *attachment* is the name of an attachment to return instead. *run* is the id of the run that made the artifact, if
+    several runs made different outputs of this name. Raises UsageError if *attachment* is combined with an artifact.
     """
     ref, name = _read_artifact(words)
     try:
@@ -215,7 +216,11 @@ def _artifact(
 def _output(
     invocation: Invocation, words: tuple[str, ...], *, run: str | None, attachment: str | None
 ) -> tuple[Run, Artifact]:
-    """Return the run that the first word names, and the output that the second names (default: the only output)."""
+    """Return the run with the id in the first word, and its output with the name in the second word.
+
+    If there is no second word, returns the only output. Raises UsageError if the run has several outputs or none, or if
+    another word, *run* or *attachment* is given.
+    """
     if len(words) > 2 or run is not None or attachment is not None:
         raise UsageError(
             "the output of a run is named by RUN and its name only", hint=f"write `git model get {words[0]} OUTPUT`"

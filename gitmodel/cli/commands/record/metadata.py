@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def on_file(function: F) -> F:
-    """Add the options --artifact and --attachment."""
+    """Add the options --artifact and --attachment, which select a file of the version instead of the version."""
     function = click.option("--attachment", metavar="NAME", help="Use the metadata of this attachment of the version.")(
         function
     )
@@ -99,7 +99,10 @@ def show_metadata(invocation: Invocation, ref: VersionRef, artifact: str | None,
 
 
 def _split(words: Sequence[str]) -> tuple[VersionRef, Sequence[str]]:
-    """Return the reference and the KEY=VALUE words after it. A second word without `=` is the version."""
+    """Return the reference at the start of *words*, and the KEY=VALUE words after it.
+
+    A second word without `=` is the version of the model in the first word.
+    """
     count = 2 if len(words) > 1 and "@" not in words[0] and "=" not in words[1] else 1
     ref, _ = options.read_reference(words[:count], usage="git model metadata set MODEL@VERSION KEY=VALUE")
     return ref, words[count:]

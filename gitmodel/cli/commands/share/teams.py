@@ -175,7 +175,11 @@ def _warn_of_code(invocation: Invocation, done: Pushed) -> None:
 
 
 def _warn_of_pull(invocation: Invocation, done: Pulled, hint: str = "") -> None:
-    """Warn of each change that the pull left out, with *hint* after the last, and of credentials and moved tags."""
+    """Warn of local changes that the pull *done* left out, of fetched credentials, and of stage tags that somebody
+    moved.
+
+    *hint* is printed with the warning of the last change that was left out.
+    """
     for place, conflict in enumerate(done.conflicts, 1):
         invocation.output.warn(conflict, hint if place == len(done.conflicts) else "")
     for merge in done.merged:

@@ -80,7 +80,7 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
             f"the push goes to the namespace {namespace!a}, which gitmodel does not support",
             hint="push to another repository",
         )
-    # A setting that names another registry is ignored, because the push goes to this repository.
+    # Ignores settings that name another registry, because the push that the hook checks goes to this repository.
     invocation.repo = "."
     client = invocation.client
     if not any(pushed_refs.concerns(update, client.repository.branch) for update in updates):
@@ -95,9 +95,12 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
 
 
 def _of_files(invocation: Invocation, *, server: bool) -> Repository:
-    """Return the repository into which hooks are written. Raises UsageError for a registry by URL."""
+    """Return the repository whose hook files the command writes or removes. *server* is True for its pre-receive hook.
+
+    Raises UsageError for a registry by URL, whose hooks are on another machine.
+    """
     if server and not os.environ.get("GITMODEL_REPO") and not os.environ.get("GIT_DIR"):
-        # On a server, the current folder is the bare repository.
+        # On a server, git uses a bare repository only if it is named: here, the current folder.
         invocation.repo = invocation.repo or "."
     repository = invocation.client.repository
     if repository.url:

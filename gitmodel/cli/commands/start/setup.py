@@ -104,7 +104,7 @@ def init(
     if ci is not None:
         from gitmodel.hosts import workflows
 
-        if source:  # checked before the fetch, which takes longer
+        if source:  # checked here, so that a wrong option raises its error before a slow fetch
             workflows.check_given(owners, install)
         wanted = workflows.HostFiles(ci, owners, install, site or "", force)
     joined = administration.adopt(client, source, new=new) if source else ""
@@ -159,7 +159,8 @@ def _make_demo(invocation: Invocation, folder: Path) -> None:
 def _next_command(client: Client, *, begun: bool, store: str) -> str:
     """Return the command that the user should type next.
 
-    If the default store lacks artifacts of the clone, the next command copies them.
+    This is: register a model if the registry was created just now (*begun*); copy artifacts if a new default *store*
+    lacks artifacts that are in this clone; else list the models.
     """
     if begun:
         return "git model register NAME"
@@ -221,7 +222,7 @@ def _set(invocation: Invocation, key: str, value: str) -> None:
         from gitmodel.pipelines.workers.executors import choose_executor
 
         choose_executor(value)
-    if key == "repo":  # the only setting that is kept in the current repository, and not in that of the registry
+    if key == "repo":  # says where the registry is, so it is written to the current repository
         now = administration.choose_registry(invocation.folder, value, environ=os.environ)
     else:
         now = administration.change_setting(invocation.client, key, url_of(value) if key == "store" else value)
@@ -236,7 +237,10 @@ def _begun_text(done: Beginning, branch: str) -> str:
 
 
 def _host_lines(made: HostSetUp, branch: str) -> list[str]:
-    """Return the lines to print about the files made on the clone's *branch*; "" stands for a branch on the server."""
+    """Return the lines to print about the files for the host that `init --ci` wrote on the local *branch*.
+
+    *branch* is "" if the files were written to the server, in a registry by URL.
+    """
     said = [f"created {path}" for path in made.written] + [f"changed {path}" for path in made.changed]
     if not said:
         return ["the files for the host are up to date"]
@@ -246,5 +250,5 @@ def _host_lines(made: HostSetUp, branch: str) -> list[str]:
 
 
 def url_of(text: str) -> str:
-    """Return the URL of a folder that was given as a path; return a URL unchanged."""
+    """Return the file: URL of the folder *text*, which is a path; return *text* unchanged if it is a URL."""
     return Path(text).resolve().as_uri() if text and ":" not in text else text

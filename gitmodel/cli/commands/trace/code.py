@@ -103,7 +103,10 @@ def _fields(found: Containing) -> Mapping[str, Any]:
 
 
 def _filtered_fields(found: Containing) -> Mapping[str, Any]:
-    """Return the fields of a version for filters. For a version without a stage, the stage is "none"."""
+    """Return the fields that --filter reads of the version *found*.
+
+    If the version is in no stage, its stage is "none".
+    """
     return {**_fields(found), "stage": found.view.stage or NONE}
 
 

@@ -26,7 +26,11 @@ _SHORT = 10
 
 
 def _holdings(asked: Mapping[str, str | None], found: Sequence[Holding]) -> RowKind[Holding]:
-    """Return the columns of the history, without those for which the user *asked* for a single value."""
+    """Return the columns of the history, without those that would only repeat the model or stage that the user named.
+
+    *asked* maps the heads of columns to the values that the user named. A column stays if a row in *found* has another
+    value.
+    """
     first: tuple[Column[Holding], ...] = (
         ("FROM (UTC)", lambda row: cell_text.utc_time(row.event.when)),
         ("UNTIL (UTC)", lambda row: _until(row.event)),
@@ -125,7 +129,7 @@ def log(invocation: Invocation, words: tuple[str, ...], part: options.Part) -> N
     events = invocation.client.log(ref)
     found = options.matching(events, part.filter, vars, shapes.LOGGED) if part.filter else events
     page = read_page(part.limit, part.offset)
-    shown = list(islice(found, page.start, page.stop))  # a generator, so that only the events that are printed are read
+    shown = list(islice(found, page.start, page.stop))  # *found* is a generator: reads only the events that are printed
     invocation.output.listing(
         shown,
         shapes.LOGGED,
@@ -155,12 +159,18 @@ def blame(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
 
 
 def _first_fields(fields: tuple[str, ...]) -> str:
-    """Return the first few of *fields* as text. All fields of the same artifact or attachment count as one field."""
+    """Return the names of the first 4 *fields* as text, and the number of the others.
+
+    All fields of the same artifact or attachment count as one field.
+    """
     fields = tuple(dict.fromkeys(map(_without_key, fields)))
     return cell_text.commas(fields[:4]) + (f" and {len(fields) - 4} more" if len(fields) > 4 else "")
 
 
 def _without_key(field: str) -> str:
-    """Return `artifacts.clf` for `artifacts.clf.digest`. Metadata of artifacts and other fields stay as they are."""
+    """Return `artifacts.clf` for the field `artifacts.clf.digest`.
+
+    Returns fields that do not belong to an artifact or attachment, and fields of its metadata, unchanged.
+    """
     linked = field.startswith(("artifacts.", "attachments.")) and ".metadata." not in field
     return field.rpartition(".")[0] if linked else field

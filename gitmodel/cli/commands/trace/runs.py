@@ -38,7 +38,7 @@ RUNS: RowKind[RunView] = RowKind(
     shapes.RECORDED_RUN,
     name=lambda view: view.id,
     keys=("id",),
-    first=(("RUN", lambda view: view.id),),  # without the start, because the id begins with it
+    first=(("RUN", lambda view: view.id),),  # no column for the time of the start, because the id begins with this time
     others=(
         ("PIPELINE", lambda view: view.pipeline),
         ("STATUS", lambda view: _status(view)),
@@ -95,7 +95,7 @@ def run(
             return
         invocation.output.note(f"{step}: {said.get(event) or f'{event} in {seconds:.1f} s'}")
 
-    gc.enable()  # garbage collection is off since the program started, but a script that runs for long needs it
+    gc.enable()  # the program turned garbage collection off to start faster, but a script may run for long and need it
     with _prints_to_stderr(invocation):
         if module is not None:
             found = pipeline_of_module(module)
@@ -261,7 +261,10 @@ def packages(invocation: Invocation, id: str | None, part: options.Part) -> None
 
 @contextlib.contextmanager
 def _prints_to_stderr(invocation: Invocation) -> Iterator[None]:
-    """Redirect the output of a script and its workers to stderr if stdout is for JSON, TSV or quiet output."""
+    """Redirect the output of the script and its workers to stderr.
+
+    Does nothing in the format for people. Otherwise, stdout is only for the JSON, TSV or quiet output of the command.
+    """
     if invocation.output.format == "table" and not invocation.output.quiet:
         yield
         return
@@ -277,7 +280,7 @@ def _prints_to_stderr(invocation: Invocation) -> Iterator[None]:
 
 
 def _run(invocation: Invocation, id: str | None) -> Run:
-    """Return the run *id*, by default the newest."""
+    """Return the run with the id *id* (None: the newest run). Raises NotFound if there is no run."""
     client = invocation.client
     if id is None:
         newest = client.list_runs(limit=1)
