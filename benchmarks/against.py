@@ -1,7 +1,7 @@
 """Compare the speed of this checkout with another commit: `python benchmarks/against.py COMMIT [--pairs N]`.
 
-The script measures commands, and writes in one process, of both commits alternately, so that the load of the machine is
-the same for both. Compare the ratios of CPU times.
+Measures commands, and many writes in one process. Runs both commits alternately, so that the load of the machine is the
+same for both. Use the ratios of CPU times for a comparison: they depend least on the load.
 """
 
 import argparse
@@ -24,7 +24,8 @@ COMMANDS = (
     ("history", "iris", "production"),
     ("version", "create", "iris", "--metadata", "accuracy=0.9"),
 )
-# Prints the mean CPU time, in ms, of creating a version and of promoting it, including git processes that still run.
+# A program that prints the mean CPU times, in ms, of creating a version and of promoting it. They include the git
+# processes that still run.
 WRITES = f"""
 import sys
 sys.path.append({str(ROOT / "benchmarks")!r})
@@ -60,7 +61,7 @@ def extract(commit: str, folder: Path) -> Path:
 
 
 def measure_commands(table: Table, repo: Path, environs: list[dict[str, str]], pairs: int) -> None:
-    """Measure `import gitmodel` and each command, of both checkouts alternately."""
+    """Measure `import gitmodel` and each of `COMMANDS` *pairs* times, with the checkouts of both *environs* in turn."""
     table.section(f"whole commands on a model of {VERSIONS} versions, and their ratio to those of the other commit")
     python = [sys.executable, "-P"] if sys.version_info >= (3, 11) else [sys.executable]
     imported = [*python, "-c", "import gitmodel"]
@@ -76,7 +77,7 @@ def measure_commands(table: Table, repo: Path, environs: list[dict[str, str]], p
 
 
 def measure_writes(table: Table, repo: Path, environs: list[dict[str, str]], pairs: int) -> None:
-    """Measure creating and promoting versions, 50 times in each process, of both checkouts alternately."""
+    """Measure 50 creations and promotions of versions in a process, with the checkouts of both *environs* in turn."""
     table.section("writes in one process, CPU only")
     totals = [[0.0, 0.0], [0.0, 0.0]]
     for _ in range(pairs):
@@ -92,7 +93,7 @@ def measure_writes(table: Table, repo: Path, environs: list[dict[str, str]], pai
 
 
 def main() -> None:
-    """Measure, print, and end with 1 if a target was missed."""
+    """Measure, print a line for each figure, and exit with 1 if a target was missed."""
     parser = argparse.ArgumentParser(description="Print what commands and writes cost, beside those of another commit.")
     parser.add_argument("commit", metavar="COMMIT")
     parser.add_argument("--pairs", type=int, default=9, metavar="N", help="repetitions of each measurement")

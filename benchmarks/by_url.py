@@ -42,11 +42,15 @@ def main() -> None:
 
 @contextmanager
 def serve(place: Path, made: Path, environ: dict[str, str]) -> Iterator[Any]:
-    """Serve a bare copy of the registry *made*, in the folder `remote.git` of *place*. Yields the server."""
+    """Copy the registry at *made* to the bare repository `remote.git` in *place*.
+
+    Serve it by HTTP; yield the server.
+    """
     remote = place / "remote.git"
     subprocess.run(["git", "clone", "-q", "--bare", str(made), str(remote)], check=True, env=environ)
     subprocess.run(["git", "-C", str(remote), "symbolic-ref", "HEAD", registries.BRANCH], check=True, env=environ)
-    # packs the repository with a bitmap of the objects that each commit reaches, as a host does
+    # packs the repository as a host does, with a bitmap of the objects that each commit reaches, so that fetches are
+    # fast
     subprocess.run(["git", "-C", str(remote), "repack", "-adbq"], check=True, env=environ)
     for key in ("uploadpack.allowFilter", "http.receivepack"):
         subprocess.run(["git", "-C", str(remote), "config", key, "true"], check=True, env=environ)
@@ -55,7 +59,7 @@ def serve(place: Path, made: Path, environ: dict[str, str]) -> Iterator[Any]:
 
 
 def measure(place: Path, size: int, environ: dict[str, str]) -> None:
-    """Serve a registry of *size* versions. Measure a client with an empty cache (cold) and with a full one (warm)."""
+    """Serve a registry of *size* versions, and measure `WORKS` with an empty cache (cold) and a full one (warm)."""
     place.mkdir()
     made = registries.new_repository(place / "made", environ)
     registries.build(made, {"iris": range(1, size + 1)}, environ)
@@ -97,7 +101,7 @@ def measure(place: Path, size: int, environ: dict[str, str]) -> None:
 
 
 def told(size: int, name: str, seconds: float, trips: int, kept: int) -> None:
-    """Print a line with the time, the number of requests and the size of the cache."""
+    """Print a line with the time in *seconds*, the number of requests *trips*, and the bytes *kept* in the cache."""
     held = f"{kept / 1024:8.0f} KB cached" if kept else ""
     print(f"by URL, {size:6} versions: {name:28} {seconds * 1000:8.0f} ms {trips:4} round trips {held}", flush=True)
 

@@ -1,4 +1,4 @@
-"""Measure two calls of users, with their spread: `python benchmarks/calls.py [--times N] [--folder DIR]`.
+"""Measure two frequent calls and their spread: `python benchmarks/calls.py [--times N] [--folder DIR]`.
 
 The calls are `create_version` with two files of 2 KB, in a code repository with one file and with 10,000 files, and the
 command `resolve`. DIR must be on a disk, because flushing to a file system in memory costs nothing.
@@ -19,7 +19,7 @@ from measuring import Cost, Table, describe_machine, make_fresh_folder, measure_
 LARGE = 10_000
 UNTRACKED = 40_000
 LONG_AGO = 1_600_000_000
-# Prints the CPU and wall time, in ms, of the first version that the process creates and of each later version.
+# A program that creates versions, and prints a line for each: the CPU time and the wall time of its creation, in ms.
 CREATE = """
 import os, resource, sys, time
 from pathlib import Path
@@ -42,7 +42,7 @@ with Client() as client:
 
 
 def make_code(repo: Path, environ: dict[str, str], files: int) -> Path:
-    """Create a repository with one commit, which has *files* files."""
+    """Create a repository at *repo* with one commit that contains *files* files, and return *repo*."""
     registries.new_repository(repo, environ)
     for number in range(files):
         folder = repo / str(number // 100)
@@ -54,7 +54,7 @@ def make_code(repo: Path, environ: dict[str, str], files: int) -> Path:
 
 
 def create(repo: Path, environ: dict[str, str], times: int) -> list[Cost]:
-    """Create *times* + 1 versions in one process, and return the cost of each. The first is slower."""
+    """Create *times* + 1 versions in one process, and return the cost of each. The first version costs more."""
     files = [str(repo.parent / name) for name in ("train.bin", "classifier.bin")]
     command = [sys.executable, "-c", CREATE, str(times), *files]
     done = subprocess.run(command, cwd=repo, env=environ, check=True, capture_output=True, text=True)
@@ -62,7 +62,10 @@ def create(repo: Path, environ: dict[str, str], times: int) -> list[Cost]:
 
 
 def print_costs(table: Table, what: str, costs: Sequence[Cost], most: float) -> None:
-    """Print the medians and the spread of *costs*. The target of the wall time is *most* ms."""
+    """Print the medians and the spread of *costs* in the line *what*.
+
+    The median wall time may be *most* ms (0: any).
+    """
     median = Cost(*(statistics.median(getattr(cost, name) for cost in costs) for name in ("cpu", "wall")))
     table.cost(what, median, f"<= {most:g} ms wall" if most else "", median.wall <= most if most else None)
     walls = sorted(cost.wall for cost in costs)
@@ -71,8 +74,9 @@ def print_costs(table: Table, what: str, costs: Sequence[Cost], most: float) -> 
 
 
 def measure_creation(table: Table, folder: Path, environ: dict[str, str], times: int) -> Path:
-    """Measure `create_version` in code with one file, with many files, after their times changed, and beside new files.
+    """Measure `create_version` in code repositories that git checks for uncommitted changes at different speeds.
 
+    These have one file, many files, many files whose times have changed, and many new files that git does not track.
     Returns the repository with one file.
     """
     table.section("create_version with two files of 2 KB")
@@ -95,7 +99,7 @@ def measure_creation(table: Table, folder: Path, environ: dict[str, str], times:
 
 
 def measure_resolve(table: Table, repo: Path, environ: dict[str, str], times: int) -> None:
-    """Measure the command `resolve`, and for comparison a start of Python and an import of click."""
+    """Measure the command `resolve` in *repo*, and for comparison the start of Python and the import of click."""
     table.section("the command resolve, in small code")
     resolve = [str(Path(sys.executable).parent / "git-model"), "resolve", "iris@latest"]
     cost = measure_command(resolve, environ, repo, times=times)
@@ -105,7 +109,7 @@ def measure_resolve(table: Table, repo: Path, environ: dict[str, str], times: in
 
 
 def main() -> None:
-    """Measure, print, and end with 1 if a target was missed."""
+    """Measure, print a line for each figure, and exit with 1 if a target was missed."""
     parser = argparse.ArgumentParser(description="Print what the calls and commands of users cost.")
     parser.add_argument("--times", type=int, default=40, metavar="N", help="repetitions of each measurement")
     parser.add_argument("--folder", type=Path, help="where the repositories are made (on a disk, not in memory)")

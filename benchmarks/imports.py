@@ -23,7 +23,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from mlflow_tables import TABLES, insert
 
 MODELS = 30
-MOST = 60_000.0  # target in ms of wall time, for 1,000 versions
+MOST = 60_000.0  # the target for 1,000 versions: ms of wall time
 MOMENT = 1_700_000_000_000
 INDEXES = """
 CREATE INDEX metrics_of_run ON metrics (run_uuid);
@@ -35,7 +35,7 @@ CREATE INDEX run_ids ON runs (run_uuid);
 
 
 def make_source(folder: Path, versions: int) -> str:
-    """Write the database and the files to *folder*, and return the address of the database."""
+    """Write a database of MLflow with *versions* versions, and their files, to *folder*. Return the database's URL."""
     with sqlite3.connect(folder / "mlflow.db") as rows:
         rows.executescript(TABLES + INDEXES)
         add = functools.partial(insert, rows)
@@ -61,7 +61,7 @@ def make_source(folder: Path, versions: int) -> str:
 
 
 def measure_import(repo: Path, environ: dict[str, str], source: str, *options: str) -> Cost:
-    """Run the import command once, and return its cost."""
+    """Import the database at the URL *source* into *repo* once with the command, and return the cost."""
     command = [str(Path(sys.executable).parent / "git-model"), "import", source, "--from", "mlflow", *options]
     cpu, wall = cpu_seconds(), time.perf_counter()
     subprocess.run(command, cwd=repo, env=environ, check=True, stdout=subprocess.DEVNULL)
@@ -69,7 +69,7 @@ def measure_import(repo: Path, environ: dict[str, str], source: str, *options: s
 
 
 def main() -> None:
-    """Measure, print, and end with 1 if the target was missed."""
+    """Measure, print the figures, and exit with 1 if the target was missed."""
     parser = argparse.ArgumentParser(description="Print the time of an import from MLflow.")
     parser.add_argument("--versions", type=int, default=1000, metavar="N", help="versions of all models together")
     parser.add_argument("--folder", type=Path, help="where the repository is made (on a disk, not in memory)")

@@ -29,14 +29,17 @@ from gitmodel.domain.schema.refs import kept_ref
 from gitmodel.domain.schema.registry_record import RegistryRecord
 
 TARGET = 200
-# Each tenth version is promoted, so that in 10,000 commits about 900 versions were in production.
+# Each version with a number divisible by EVERY is promoted, so that 10,000 commits have about 900 promotions.
 EVERY = 10
-# the number of runs that use one dataset
+# The number of runs between a run that creates a dataset and the next. They all use this dataset.
 BATCH = 100
 
 
 def measure_lineage(table: Table, folder: Path, environ: dict[str, str], sizes: tuple[int, ...]) -> None:
-    """Measure each question with a client that has read nothing yet, for each number of commits in *sizes*."""
+    """Measure `questions` with clients that have read nothing yet, in a registry of each number of commits in *sizes*.
+
+    Measures before and after `git model maintenance`.
+    """
     for size in sizes:
         path = registries.new_repository(folder / f"commits-{size}", environ)
         make_history(path, size, environ)
@@ -55,7 +58,7 @@ def measure_lineage(table: Table, folder: Path, environ: dict[str, str], sizes: 
 
 
 def measure_kept_code(table: Table, folder: Path, environ: dict[str, str], count: int) -> None:
-    """Measure the cost of keeping the code commits of *count* versions. Each commit is on no branch."""
+    """Measure the cost of *count* refs that keep code commits of versions, none of which is on a branch."""
     table.section(f"{count:,} code commits kept by refs/gitmodel/code/<commit>")
     path, remote = registries.new_repository(folder / "code", environ), folder / "remote.git"
 
@@ -92,7 +95,7 @@ def measure_kept_code(table: Table, folder: Path, environ: dict[str, str], count
 
 
 def _side_commits(count: int) -> Iterator[bytes]:
-    """Yield a main branch of *count* commits, and for each of them a child commit on a separate ref."""
+    """Yield input of `git fast-import`: a main branch of *count* commits, each of them with a child on its own ref."""
     for number in range(count):
         when = f"{registries.WHO} {int(registries.START.timestamp()) + 60 * number} +0000"
         text = str(number).encode()
@@ -103,7 +106,7 @@ def _side_commits(count: int) -> Iterator[bytes]:
 
 
 def questions(size: int) -> dict[str, Callable[[Client], object]]:
-    """Return the questions to measure in a registry of *size* commits: their names, and a function for each."""
+    """Return the questions to measure in a registry of *size* commits: a function by the name of each question."""
     half = registries.START + timedelta(minutes=size // 2)
     old = f"gitmodel~{size // 2}"
     return {
@@ -118,7 +121,7 @@ def questions(size: int) -> dict[str, Callable[[Client], object]]:
 
 
 def fresh(path: Path, environ: dict[str, str], question: Callable[[Client], object]) -> Cost:
-    """Return the median cost of *question* with five new clients."""
+    """Return the median cost of calling *question* with each of five new clients of the registry at *path*."""
     costs = []
     for _ in range(5):
         with registries.open_registry(path, environ) as client:
@@ -127,7 +130,7 @@ def fresh(path: Path, environ: dict[str, str], question: Callable[[Client], obje
 
 
 def measure_graph(table: Table, folder: Path, environ: dict[str, str], size: int) -> None:
-    """Measure the lineage in a registry of *size* commits, each of which adds a run and its version."""
+    """Measure questions about lineage in a registry of *size* commits, each of which adds a run and its version."""
     path = registries.new_repository(folder / f"runs-{size}", environ)
     _import(path, _history(size, _runs()), environ)
     subprocess.run(["git", "-C", str(path), "repack", "-adq"], check=True, env=environ)
@@ -201,7 +204,10 @@ def _commits() -> Iterator[tuple[list[File], str]]:
 
 
 def _runs() -> Iterator[tuple[list[File], str]]:
-    """Yield the files of runs. Each hundredth run creates a dataset, the others train iris from the newest dataset."""
+    """Yield the files and the subject of a commit for each run, without an end.
+
+    One run in `BATCH` creates a dataset, and the others train a version of iris with the newest dataset.
+    """
     model = codec.encode(ModelRecord(created=registries.START))
     registry = codec.encode(RegistryRecord())
     yield [(paths.REGISTRY, registry), (paths.model_file("iris"), model)], "Begin the registry"

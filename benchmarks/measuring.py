@@ -1,4 +1,4 @@
-"""Measure medians of wall and CPU time, and print them with their targets."""
+"""Measuring medians of wall and CPU time, and printing them with their targets."""
 
 import os
 import platform
@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any
 
 YES, NO = "yes", "NO"
-# A folder is good for measuring if a new file costs at most CHEAP ms. CANDIDATES folders are tried with PROBES files.
+# `make_fresh_folder` takes the first folder in which a new file costs at most CHEAP ms. It tries up to CANDIDATES
+# folders, each with PROBES files.
 CHEAP, CANDIDATES, PROBES = 0.05, 20, 200
 WIDTHS = (66, 10, 10, 26, 7)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of one operation: medians in milliseconds. *cpu* includes the processes of git.
+    """The cost of an operation in milliseconds: the medians of several calls. *cpu* includes the processes of git.
 
-    *spread* are two wall times: a tenth of the operations was faster than the first, a tenth slower than the second.
+    *spread* are two wall times: a tenth of the calls were faster than the first, and a tenth slower than the second.
     """
 
     cpu: float
@@ -39,7 +40,7 @@ def cpu_seconds() -> float:
 
 
 def measure(operation: Callable[[], Any], *, times: int, warm: int = 1) -> Cost:
-    """Return the medians of *times* calls of *operation*, after *warm* calls that are not measured."""
+    """Return the median costs of *times* calls of *operation*, after *warm* calls that are not measured."""
     for _ in range(warm):
         operation()
     costs = []
@@ -51,7 +52,7 @@ def measure(operation: Callable[[], Any], *, times: int, warm: int = 1) -> Cost:
 
 
 def middle(costs: Sequence[tuple[float, float]]) -> Cost:
-    """Return the medians of pairs of CPU and wall time, and the spread of the wall times."""
+    """Return the medians of *costs*, pairs of a CPU time and a wall time in ms, and the spread of the wall times."""
     walls = sorted(wall for _, wall in costs)
     tenth = len(walls) // 10
     spread = (walls[tenth], walls[-1 - tenth])
@@ -59,7 +60,7 @@ def middle(costs: Sequence[tuple[float, float]]) -> Cost:
 
 
 def mean(costs: Sequence[Cost]) -> Cost:
-    """Return the means of *costs*. The spread reaches from the lowest to the highest of their spreads."""
+    """Return the means of *costs*. Its spread is from the lowest time to the highest in the spreads of *costs*."""
     spreads = [cost.spread for cost in costs if cost.spread]
     spread = (min(low for low, _ in spreads), max(high for _, high in spreads)) if spreads else None
     cpu, wall = (statistics.fmean(getattr(cost, name) for cost in costs) for name in ("cpu", "wall"))
@@ -67,7 +68,10 @@ def mean(costs: Sequence[Cost]) -> Cost:
 
 
 def measure_command(command: Sequence[str], environ: dict[str, str], cwd: Path, *, times: int) -> Cost:
-    """Return the medians of *times* runs of a command. The CPU time includes processes for which the command waits."""
+    """Return the median costs of *times* runs of *command* in the folder *cwd*, after two runs that are not measured.
+
+    The CPU time includes that of child processes if the command waits for their end.
+    """
     costs = []
     for number in range(times + 2):
         before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
@@ -83,9 +87,9 @@ def measure_command(command: Sequence[str], environ: dict[str, str], cwd: Path, 
 
 
 class Table:
-    """Prints a table with a line for each figure: what, CPU, wall, target, reached.
+    """Prints a table with a line for each figure: its name, CPU time, wall time, target, and whether it is reached.
 
-    *missed* lists the missed targets.
+    *missed* has the names of the figures that missed their targets.
     """
 
     def __init__(self) -> None:
@@ -97,17 +101,17 @@ class Table:
         self._print("what", "CPU ms", "wall ms", "target", "reached")
 
     def cost(self, what: str, cost: Cost, target: str = "", reached: bool | None = None) -> Cost:
-        """Print the cost of *what*.
+        """Print *cost* in the line *what*, and return it.
 
-        *reached* is True if the cost is within *target*, and None if there is no target.
+        *target* is the text of the target. *reached* is True if *cost* reaches it, and None if there is no target.
         """
         self._line(what, _number(cost.cpu), _number(cost.wall), target, reached)
         return cost
 
     def judge(self, what: str, found: tuple[Cost, float], most: float) -> None:
-        """Print the cost of *what* with its spread and the CPU time of the client.
+        """Print *found* in the line *what*: a cost with its spread, and the CPU time of the client in ms.
 
-        The target of the wall time is *most* ms.
+        The wall time may be at most *most* ms (0: there is no target).
         """
         cost, own = found
         self.cost(what, cost, f"<= {most:,g} ms wall" if most else "", cost.wall <= most if most else None)
@@ -125,7 +129,10 @@ class Table:
         self._line(what, f"{cpu:.2f} x", f"{wall:.2f} x", f"<= {at_most:g} x ({unit})", judged <= at_most)
 
     def value(self, what: str, value: str, target: str = "", reached: bool | None = None) -> None:
-        """Print a figure that is not a time."""
+        """Print *value*, the text of a figure that is not a time, in the line *what*.
+
+        *target* and *reached* as in `cost`.
+        """
         self._line(what, "", value, target, reached)
 
     def _line(self, what: str, cpu: str, wall: str, target: str, reached: bool | None) -> None:
@@ -142,12 +149,13 @@ class Table:
 
 
 def make_fresh_folder(parent: Path, name: str) -> Path:
-    """Create a folder *name* two levels below *parent*, where creating a file is cheap.
+    """Create a folder *name* two levels below *parent*, in which creating a file is fast, and return it.
 
     On ext4, creating a file takes 0.25 ms instead of 0.02 in a block group whose inodes were freed in the last minutes,
-    as by an earlier benchmark that deleted its registries. `chattr +T` lets each folder begin in a group of its own,
-    but ext4 prefers groups with few folders, which are those where folders were just deleted. So up to CANDIDATES
-    folders are tried with PROBES files each; *name* is made in the first with CHEAP files, or else in the cheapest.
+    such as by an earlier benchmark that deleted its registries. `chattr +T` puts each folder into another group, but
+    ext4 prefers groups with few folders, in which folders were just deleted. So this function tries up to CANDIDATES
+    folders with PROBES files each, and creates *name* in the first in which a file costs at most CHEAP ms, or in the
+    fastest.
     """
     with suppress(OSError):
         subprocess.run(["chattr", "+T", str(parent)], capture_output=True, check=False)
@@ -161,7 +169,7 @@ def make_fresh_folder(parent: Path, name: str) -> Path:
 
 
 def _cost_of_a_file(folder: Path) -> float:
-    """Create PROBES empty files in a folder in *folder*, and return the mean ms of each."""
+    """Create PROBES empty files in a new folder in *folder*, and return the mean time for a file in ms."""
     probes = folder / "probes"
     probes.mkdir()
     begin = time.perf_counter()
@@ -171,7 +179,7 @@ def _cost_of_a_file(folder: Path) -> float:
 
 
 def describe_machine(folder: Path) -> str:
-    """Return the processor, memory, system, Python and git, because the figures are only valid for them."""
+    """Return the processor, memory, file system of *folder*, system, Python and git, because figures depend on them."""
     model = next((line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), "?")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     git = subprocess.run(["git", "version"], capture_output=True, text=True, check=True).stdout.strip()
@@ -186,8 +194,8 @@ def describe_machine(folder: Path) -> str:
 
 
 def peak_memory(code: str, environ: dict[str, str], *arguments: str) -> float:
-    """Return the most memory, in MB, that a Python process needs to run *code*."""
-    # getrusage is no use here: it gives the memory of this process at the fork, if this was more.
+    """Run *code* in a Python process with *arguments*, and return the peak of its memory in MB."""
+    # `getrusage` would count the memory of this process at the fork, if that is more than the peak of the child.
     after = "\nprint(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     done = subprocess.run(
         [sys.executable, "-c", code + after, *arguments], env=environ, capture_output=True, text=True, check=False
@@ -209,7 +217,7 @@ def _children() -> list[str]:
 
 
 def _spent(pid: str) -> float:
-    # The first number is the CPU time in nanoseconds. /proc/PID/stat has it only in steps of 10 ms.
+    # The first number in `schedstat` is the CPU time in nanoseconds. `stat` has it only in steps of 10 ms.
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
     except (OSError, IndexError, ValueError):

@@ -1,7 +1,8 @@
-"""Measure calls of MLflow's model registry on gitmodel and on SQLite: `python benchmarks/mlflow_plugin.py`.
+"""Measure calls of MLflow's model registry with gitmodel and with SQLite: `python benchmarks/mlflow_plugin.py`.
 
-Run it with a Python that has MLflow, such as `.nox/mlflow-3-17-2/bin/python` of the nox session. `--folder` chooses the
-folder of the registries. It must be on a disk, because flushing to a file system in memory costs nothing.
+Run it with a Python that has MLflow, such as `.nox/mlflow-3-17-2/bin/python`, which the nox session `mlflow` creates.
+`--folder` is the folder for the registries. It must be on a disk, because flushing to a file system in memory costs
+nothing.
 """
 
 import argparse
@@ -22,7 +23,7 @@ TITLES = {"gitmodel": "gitmodel", "sqlite": "MLflow's SQLite store"}
 
 
 def open_stores(folder: Path) -> dict[str, object]:
-    """Create an empty registry on gitmodel and on SQLite, and return a client of MLflow for each."""
+    """Create an empty registry of gitmodel and one on SQLite in *folder*. Return a client of MLflow for each."""
     from mlflow import MlflowClient
 
     subprocess.run(["git", "init", "-q", folder / "models"], check=True)
@@ -33,7 +34,7 @@ def open_stores(folder: Path) -> dict[str, object]:
 
 
 def creation(client, numbers) -> Callable[[], None]:
-    """Return a function that creates a version with three tags."""
+    """Return a function that creates a version with three tags through *client*, with the next of *numbers*."""
 
     def create() -> None:
         number = next(numbers)
@@ -44,7 +45,7 @@ def creation(client, numbers) -> Callable[[], None]:
 
 
 def measure_all(table: Table, clients, versions: int, times: int) -> None:
-    """Fill both registries, and measure each call on both."""
+    """Create *versions* versions in the registries of both *clients*, and measure each call *times* times in both."""
     table.section(f"calls of MLflow, at {versions:,} versions of a model")
     costs: dict[tuple[str, str], Cost] = {}
     creates = {kind: creation(client, itertools.count(1)) for kind, client in clients.items()}
@@ -77,7 +78,7 @@ def measure_all(table: Table, clients, versions: int, times: int) -> None:
 
 
 def main() -> None:
-    """Measure, print, and end with 1 if a target was missed."""
+    """Measure, print a line for each figure, and exit with 1 if a target was missed."""
     parser = argparse.ArgumentParser(description="Print what MLflow's registry calls cost on gitmodel and on SQLite.")
     parser.add_argument("--versions", type=int, default=1000, metavar="N", help="versions of the model")
     parser.add_argument("--times", type=int, default=20, metavar="N", help="repetitions of each search")

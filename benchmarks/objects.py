@@ -1,8 +1,8 @@
 """Measure storing and loading objects: `python benchmarks/objects.py [--quick]`.
 
-The script stores a frame and a forest of 100 MB in a version, and loads them. Alternately, it writes, reads and hashes
-the same value with only the library, pandas or skops. The time of gitmodel includes loading the stored value once to
-verify it, and flushing to disk. Then the script measures a step that does nothing.
+The script stores a data frame and a random forest of 100 MB each in a version, and loads them. Alternately, it writes,
+reads and hashes the same value only with pandas or skops. The time of gitmodel includes loading the stored value once
+to verify it, and flushing to disk. Then the script measures a step that does nothing.
 """
 
 import argparse
@@ -28,7 +28,10 @@ from gitmodel.client import Client
 
 
 def frame_of(rows: int) -> pd.DataFrame:
-    """Return a frame with numbers, text and a category, which needs 68 bytes of memory for each row."""
+    """Return a data frame of *rows* rows with numbers, text and a category.
+
+    It needs 68 bytes of memory for each row.
+    """
     random = np.random.default_rng(7)
     words = np.array([f"word {number}" for number in range(1_000)])
     numbers = {name: random.random(rows) for name in "abcdef"}
@@ -38,20 +41,20 @@ def frame_of(rows: int) -> pd.DataFrame:
 
 
 def forest_of(rows: int) -> RandomForestRegressor:
-    """Return a forest of 20 trees, which needs 72 bytes for each node."""
+    """Return a random forest of 20 trees, trained on *rows* rows. It needs 72 bytes for each node of a tree."""
     random = np.random.default_rng(7)
     return RandomForestRegressor(20, n_jobs=-1, random_state=7).fit(random.random((rows, 10)), random.random(rows))
 
 
 def write_and_read_frame(frame: pd.DataFrame, path: Path) -> None:
-    """Write and read *frame* only with pandas, and hash the file."""
+    """Write *frame* to the file *path* and read it, only with pandas, and hash the file."""
     frame.to_parquet(path)
     _hash(path)
     pd.read_parquet(path)
 
 
 def write_and_read_forest(forest: Any, path: Path) -> None:
-    """Write and read *forest* only with skops, and hash the file."""
+    """Write *forest* to the file *path* and read it, only with skops, and hash the file."""
     skops.io.dump(forest, path)
     _hash(path)
     skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
@@ -63,7 +66,7 @@ def _hash(path: Path) -> None:
 
 
 def measure_objects(table: Table, folder: Path, environ: dict[str, str], *, quick: bool) -> None:
-    """Measure storing and loading of each value in a new registry, alternately with the library alone."""
+    """Measure storing and loading each value in a new registry, alternately with only pandas or skops."""
     scale, times = (10, 3) if quick else (1, 9)
     for what, value, plain, at_most in (
         ("frame", frame_of(1_900_000 // scale), write_and_read_frame, 2.5),
@@ -91,7 +94,7 @@ def _compare(
     stored: list[Cost] = []
     loaded: list[Cost] = []
     theirs: list[Cost] = []
-    for number in range(times + 1):  # the first pair is not measured
+    for number in range(times + 1):  # once more than *times*, because the first costs are left out below
         name = f"{what}-{number}"
         stored.append(measure(lambda name=name: version.link_artifact(name, value), times=1, warm=0))
         loaded.append(measure(lambda name=name: version.get_artifact(name).load(), times=1, warm=0))
@@ -113,7 +116,7 @@ def _middle(costs: list[Cost]) -> Cost:
 
 
 def measure_step(table: Table, folder: Path, environ: dict[str, str], *, quick: bool) -> None:
-    """Measure a run with a step that does nothing, with the executor `in-order`."""
+    """Measure a run of a pipeline with one step that does nothing, with the executor `in-order`."""
     table.section("A step that does nothing, of 100 in a run, in order")
     before = dict(os.environ)
     os.environ.clear()
@@ -127,7 +130,7 @@ def measure_step(table: Table, folder: Path, environ: dict[str, str], *, quick: 
 
 
 def main() -> None:
-    """Measure, print, and end with 1 if a target was missed."""
+    """Measure, print a line for each figure, and exit with 1 if a target was missed."""
     parser = argparse.ArgumentParser(description="Print what storing and loading objects costs.")
     parser.add_argument("--quick", action="store_true", help="10 MB and fewer repetitions")
     given = parser.parse_args()

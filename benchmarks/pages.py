@@ -28,7 +28,8 @@ from gitmodel.web.options import SiteOptions
 from gitmodel.web.server import HOST, listen, uvicorn_server
 
 GITMODEL = [sys.executable, "-m", "gitmodel"]
-# Sets the value of an element, fires an event on it, and returns the milliseconds until the browser shows a new frame.
+# A function for the browser: sets the value of an element, fires an event on it, and returns the milliseconds until the
+# page has handled the event.
 _TIMED = """async ([what, value]) => {
     const [, selector, event] = what.match(/^(.*) (\\w+)$/), element = document.querySelector(selector);
     const start = performance.now();
@@ -45,7 +46,7 @@ def measure_pages(table: Table, folder: Path, environ: dict[str, str], *, count:
     judged = count == 10_000
     small = registries.new_repository(folder / "small", environ)
     registries.build(small, {"iris": range(1, 11)}, environ)
-    # a first export, which compiles modules and templates
+    # The first export is not measured, because it also compiles modules and templates.
     _run([*GITMODEL, "site", str(folder / "small-site")], environ, small)
     one = registries.new_repository(folder / "one", environ)
     registries.build(one, {"iris": range(1, count + 1)}, environ, versions_per_commit=100)
@@ -139,7 +140,10 @@ def _measure_requests(table: Table, port: int, *, judged: bool) -> None:
 
 
 def _measure_browser(table: Table, url: str, *, judged: bool) -> None:
-    """Print the times that Chromium needs to load the page of a model, to filter and sort, and to redraw the chart."""
+    """Print the times that Chromium needs to load a model's page, to filter and sort versions, and to draw the chart.
+
+    *url* is the address of the pages. If *judged*, prints the targets, too.
+    """
     chromium = shutil.which("chromium")
     if chromium is None:
         print("Chromium is not installed: the browser is not measured")
@@ -186,7 +190,7 @@ def _serving(client: Client) -> Iterator[int]:
 
 
 def main() -> None:
-    """Measure, print, and end with 1 if a target was missed."""
+    """Measure, print a line for each figure, and exit with 1 if a target was missed."""
     parser = argparse.ArgumentParser(description="Print the figures of pages.")
     parser.add_argument("--quick", action="store_true", help="1,000 versions instead of 10,000")
     count = 1_000 if parser.parse_args().quick else 10_000

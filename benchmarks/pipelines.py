@@ -31,7 +31,7 @@ def nothing() -> None:
 
 @step
 def value(number: int) -> int:
-    """Return what was given."""
+    """Return *number*."""
     return number
 
 
@@ -57,9 +57,9 @@ def cached(count: int) -> None:
 
 
 def measure_pipelines(table: Table, folder: Path, environ: dict[str, str], *, quick: bool = False) -> None:
-    """Print all figures of pipelines. Each is measured in a new repository in *folder*."""
+    """Print all figures of pipelines. Measures each in a new repository in *folder*; fewer times if *quick*."""
     times = 3 if quick else 7
-    # Some steps run in this process, and use its environment variables.
+    # Some executors run the steps in this process, where they use its environment variables instead of *environ*.
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(environ)
@@ -83,7 +83,7 @@ def _overheads(table: Table, folder: Path, environ: dict[str, str], times: int) 
 
 
 def overhead_of_step(path: Path, environ: dict[str, str], executor: str, measured: Any, times: int) -> Cost:
-    """Return the cost of each step of the pipeline *measured*, in a new registry at *path*."""
+    """Return the median cost of a step over *times* runs of the pipeline *measured*, in a new registry at *path*."""
     with open_client(path, environ) as client:
         return middle([by_step(client, executor, measured) for _ in range(times)])
 
@@ -111,10 +111,10 @@ def _whole_runs(table: Table, folder: Path, environ: dict[str, str], times: int)
 
 
 def _saving(table: Table, folder: Path, times: int, rows: int) -> None:
-    """Print the cost of saving and verifying a value by gitmodel, and by pandas or NumPy.
+    """Print the cost of saving and verifying values of *rows* rows with gitmodel, and only with pandas or NumPy.
 
-    pandas and NumPy write the value once, read it twice and compare it once. gitmodel also saves what the Parquet files
-    of pandas lose.
+    pandas and NumPy write the value once, read it twice and compare it once. gitmodel also saves the properties of a
+    value that Parquet files of pandas lose.
     """
     import numpy as np
     import pandas as pd
@@ -155,7 +155,7 @@ def _saving(table: Table, folder: Path, times: int, rows: int) -> None:
 
 
 def open_client(path: Path, environ: dict[str, str] | None) -> Client:
-    """Create a repository at *path*, run a pipeline in it once, and return the client."""
+    """Create a repository at *path*, run a pipeline with one step in it, and return a client of its registry."""
     registries.new_repository(path, environ)
     subprocess.run(["git", "commit", "-q", "--allow-empty", "-m", "Begin"], cwd=path, check=True, env=environ)
     client = Client(path, environ=environ)
@@ -164,7 +164,7 @@ def open_client(path: Path, environ: dict[str, str] | None) -> Client:
 
 
 def by_step(client: Client, executor: str, measured: Any) -> tuple[float, float]:
-    """Return the CPU and wall time of a step, without the start of the workers."""
+    """Run the pipeline *measured*. Return the CPU and wall time in ms of a step, without the start of the workers."""
     times: list[tuple[float, float]] = []
 
     def listen(event: str, name: str, seconds: float) -> None:
@@ -211,7 +211,7 @@ def _commits(client: Client) -> int:
 
 
 def main() -> None:
-    """Measure, print, and end with 1 if a target was missed."""
+    """Measure, print a line for each figure, and exit with 1 if a target was missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
     quick = parser.parse_args().quick

@@ -1,8 +1,8 @@
-"""Compare pipelines of this checkout with another commit.
+"""Compare the speed of pipelines of this checkout with another commit.
 
-`python benchmarks/pipelines_against.py COMMIT [--pairs N] [--only WORD]` starts a process of each commit and lets both
-run the same pipelines alternately, so that the load of the machine is the same for both. Compare the ratios of CPU
-times, which include workers and git.
+`python benchmarks/pipelines_against.py COMMIT [--pairs N] [--only WORD]` starts a process with the gitmodel of each
+commit. Both run the same pipelines alternately, so that the load of the machine is the same for both. Use the ratios of
+CPU times for a comparison: they depend least on the load. CPU times include workers and git.
 """
 
 import argparse
@@ -38,12 +38,15 @@ class Checkout:
             env={**environ, "PYTHONPATH": str(place)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # hides the messages of the runs
+            stderr=subprocess.DEVNULL,  # hides the progress messages of the runs
             text=True,
         )
 
     def measure(self, executor: str, pipeline: str, count: int) -> float:
-        """Return the CPU time in ms of a run, or of each of its steps if it has many."""
+        """Run *pipeline* with *count* steps in the process, and return the CPU time in ms that the process answers.
+
+        This is the time of the run, or the mean time of a step if the run has many steps.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(executor, pipeline, count, file=self._process.stdin, flush=True)
@@ -55,7 +58,7 @@ class Checkout:
 
 
 def serve(place: str, repo: str) -> None:
-    """Read a request from each line of stdin, measure the pipeline that it names, and print the CPU time."""
+    """Run as the process of a `Checkout`: measure the pipeline in each line of stdin, and print the CPU time in ms."""
     import gitmodel
 
     assert gitmodel.__file__.startswith(place), gitmodel.__file__
@@ -75,7 +78,10 @@ def _measure(client: Any, executor: str, pipeline: Any, count: int) -> float:
 
 
 def compare(table: Table, checkouts: list[Checkout], pairs: int, only: str) -> None:
-    """Print the median CPU times of both checkouts, and the median and quartiles of their ratios."""
+    """Measure each pipeline *pairs* times in both *checkouts*, and print the medians and the quartiles of their ratios.
+
+    If *only* is not "", measures only the pipelines that contain it in their names.
+    """
     for what, *order in MEASURED:
         if only not in what:
             continue
@@ -93,7 +99,7 @@ def compare(table: Table, checkouts: list[Checkout], pairs: int, only: str) -> N
 
 
 def main() -> None:
-    """Measure, print, and end with 1 if a target was missed."""
+    """Measure, print a line for each figure, and exit with 1 if a target was missed."""
     parser = argparse.ArgumentParser(description="Print what pipelines cost, beside those of another commit.")
     parser.add_argument("commit", metavar="COMMIT")
     parser.add_argument("--pairs", type=int, default=15, metavar="N", help="repetitions of each measurement")

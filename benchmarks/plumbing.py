@@ -1,7 +1,8 @@
-"""Write the same objects and refs as gitmodel with git's plumbing commands, to compare their cost.
+"""Write the objects and refs that gitmodel wrote again with git's own commands, to compare the costs.
 
-`Recorder` records what gitmodel writes. `Plumbing` writes it to another copy of the repository, flushed to disk like
-gitmodel's: with a process for each object, as a script does, or with only two processes, which is the fastest way.
+`Recorder` records the objects and ref moves of gitmodel. `Plumbing` writes the same to another copy of the repository,
+and flushes it to disk, as gitmodel does. It uses a process for each object, as a script does, or only two processes,
+which is the fastest way.
 """
 
 import hashlib
@@ -48,13 +49,16 @@ class Plumbing:
         self._environ = environ
 
     def by_commands(self, objects: list[NewObject], moves: list[str]) -> None:
-        """Write each object with one `hash-object`, as a script calls hash-object, mktree, commit-tree and mktag."""
+        """Write each object with its own process of `hash-object`, and then the refs.
+
+        A script would need as many processes of hash-object, mktree, commit-tree and mktag.
+        """
         for new in objects:
             self._run("hash-object", "-w", "-t", new.type, "--stdin", input=new.data)
         self.move(moves)
 
     def by_two_processes(self, objects: list[NewObject], moves: list[str]) -> None:
-        """Write all objects with one `unpack-objects`, which flushes them together, and then the refs."""
+        """Write all objects with one process of `unpack-objects`, which flushes them together, and then the refs."""
         self._run("-c", "core.fsyncMethod=batch", "unpack-objects", "-q", input=pack(objects))
         self.move(moves)
 

@@ -27,7 +27,7 @@ def hermetic_environment(home: Path) -> dict[str, str]:
     foreign = ("GIT_", "GITMODEL_", "XDG_", "PYTHON")
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(foreign)},
-        # Commands compile their modules to this folder, because the checkout may be read-only.
+        # Python caches compiled modules in this folder, because the checkout may be read-only.
         "PYTHONPYCACHEPREFIX": str(home / "bytecode"),
         "HOME": str(home),
         "GIT_CONFIG_GLOBAL": str(config),
@@ -66,7 +66,10 @@ def links(number: int) -> tuple[ArtifactLink, ...]:
 
 
 def version(number: int, *, shift: int = 0) -> VersionRecord:
-    """Return a record of usual size, about 700 bytes. *shift* makes it different from the records of other models."""
+    """Return the record of version *number*, with the usual size of about 700 bytes.
+
+    Records with the same *number* and different *shift* differ: each model has its own *shift*.
+    """
     return VersionRecord(
         number=number,
         created=START + timedelta(minutes=number),
@@ -84,12 +87,18 @@ def metadata(number: int) -> dict[str, float | int | str]:
 
 
 def build(path: Path, models: dict[str, range], environ: dict[str, str], *, versions_per_commit: int = 1) -> None:
-    """Add versions to each model of the registry at *path*. Creates the registry if it does not exist."""
+    """Add the versions with the numbers in *models* to each model there, in the registry at *path*.
+
+    Creates the registry and the models if they do not exist.
+    """
     write(path, lambda begun: _changes(models, versions_per_commit, begun=begun), environ)
 
 
 def write(path: Path, changes: Callable[[bool], Iterable[tuple[list[File], str]]], environ: dict[str, str]) -> None:
-    """Add commits of files and a subject to the registry at *path*; *changes* gets True if the registry exists."""
+    """Add the commits that *changes* returns, each with its files and its subject, to the registry at *path*.
+
+    The argument of *changes* is True if the registry exists. Otherwise the first commit creates it.
+    """
     exists = subprocess.run(
         ["git", "-C", str(path), "rev-parse", "-q", "--verify", BRANCH], capture_output=True, env=environ, check=False
     ).stdout.strip()
@@ -105,7 +114,7 @@ def write(path: Path, changes: Callable[[bool], Iterable[tuple[list[File], str]]
 
 
 def open_registry(path: Path, environ: dict[str, str]) -> Client:
-    """Return a new client, which has read nothing yet."""
+    """Return a new client of the registry at *path*. It has read nothing yet."""
     return Client(path, environ=environ)
 
 

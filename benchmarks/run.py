@@ -44,7 +44,7 @@ SEARCH = "metadata.epochs == 25"
 
 
 class Work:
-    """The operations measured on one registry: each method performs its operation once."""
+    """The operations to measure on a model with *count* versions. Each method performs its operation once."""
 
     def __init__(self, client: Client, model: str, count: int) -> None:
         self.client = client
@@ -65,7 +65,7 @@ class Work:
         self.newest = made.ref.number or 0
 
     def promote(self) -> None:
-        """Put another version into production, which archives the holder."""
+        """Put version 1 or 2 into production, alternately, which archives the other version."""
         ref = VersionRef.of(self.model, next(self.others))
         stages.promote(self.client.writer, ref, "production")
 
@@ -98,11 +98,11 @@ class Benchmark:
 
     @property
     def large(self) -> int:
-        """The number of versions of the largest registry, which has targets."""
+        """The number of versions of the largest registry. Its figures have targets if it is not reduced for --quick."""
         return 1_000 if self.quick else 10_000
 
     def versions(self) -> None:
-        """Measure one model with few and with many versions."""
+        """Measure the operations on a model with few versions, and with many."""
         for count in sorted({10, 1_000, self.large}):
             self.table.section(f"One model with {count:,} versions, in one process")
             path = self._registry(count)
@@ -141,7 +141,7 @@ class Benchmark:
         return sorted(costs, key=lambda cost: cost.wall)[2]
 
     def plumbing(self) -> None:
-        """Measure git itself writing the same objects and refs as gitmodel."""
+        """Measure git's own commands writing the objects and refs that gitmodel writes for creations and promotions."""
         count = self.large
         self.table.section(f"The same objects and refs at {count:,} versions, written through git's plumbing")
         source = self._registry(count)
@@ -240,7 +240,7 @@ class Benchmark:
             )
 
     def memory(self) -> None:
-        """Measure the most memory that a list of versions needs."""
+        """Measure the peak of the memory that the command for a list of versions needs."""
         count = 10_000 if self.quick else 100_000
         self.table.section(f"Peak memory of listing {count:,} versions")
         path = registries.new_repository(self.folder / "huge", self.environ)
@@ -255,7 +255,7 @@ class Benchmark:
             self.table.value(f"git model --format {form} version list iris", f"{peak:.0f} MB", "<= 200 MB", peak <= 200)
 
     def validity(self) -> None:
-        """End with an error if the registries that fast-import created are not valid for gitmodel."""
+        """Check a registry that `git fast-import` created, and end with an error if gitmodel finds a problem in it."""
         with registries.open_registry(self._registry(1_000), self.environ) as client:
             problems = checking.check(client.repository)
         if problems:
@@ -263,7 +263,10 @@ class Benchmark:
         print("\n`git model check` finds nothing wrong with the registry of 1,000 versions that was made for this")
 
     def peers(self, chosen: list[Peer], cache: Path) -> None:
-        """Measure the same work in other registries. Print it with the mean of gitmodel before and after."""
+        """Measure the same work in the registries *chosen*, and print its cost beside that of gitmodel.
+
+        The cost of gitmodel is the mean of two measurements, before and after the other registry.
+        """
         count = 100 if self.quick else 1_000
         for peer in chosen:
             before = self._work_beside(count)
@@ -297,7 +300,8 @@ class Benchmark:
                 "promote": measure(work.promote, times=self.times),
                 "resolve": measure(work.resolve, times=self.times),
             }
-        # A new client lists, because the peers do not cache lists. A client that has read the records searches.
+        # Lists with new clients, because gitmodel caches lists and the peers do not. Searches with a client that has
+        # read the records, because a search is usually not the first call.
         costs["list"] = self._fresh(path, Work.list_all)
         with registries.open_registry(path, self.environ) as client:
             costs["search"] = measure(Work(client, "iris", count).search, times=5)
@@ -308,9 +312,9 @@ class Benchmark:
         return Cost(create.cpu + promote.cpu, create.wall + promote.wall)
 
     def _registry(self, count: int, *, promoted: bool = False) -> Path:
-        """Create a registry of *count* versions.
+        """Create a registry of *count* versions with version 3 in production, and return its path.
 
-        With *promoted*, version 3 enters production before the others exist.
+        Version 3 enters production after version 5 was created if *promoted*, otherwise after the last version.
         """
         path = make_fresh_folder(self.folder, f"versions-{count}")
         registries.new_repository(path, self.environ)

@@ -20,7 +20,7 @@ from gitmodel.domain.schema.registry_record import RegistryRecord
 
 _PER_COMMIT = 100
 _GIT_MODEL = str(Path(sys.executable).parent / "git-model")
-# Creates a version by URL. The arguments are the URL, the model and the idempotency key.
+# A program that creates a version by URL. Its arguments are the URL, the model and the idempotency key.
 _CREATE = """
 import sys
 from gitmodel import Client
@@ -60,7 +60,7 @@ def _measure_models(table: Table, path: Path, environ: dict[str, str], count: in
     registries.write(path, lambda begun: _models(count), environ)
 
     def line(words: list[str], *, first: bool, most: float | None = None) -> None:
-        """Print the cost of a command. The target of its wall time is *most* ms."""
+        """Print the cost of the command *words*. Its wall time may be *most* ms (None: there is no target)."""
         name = " ".join(["git model", *words]) + (", the first in the clone" if first else "")
         cost = _once(words, environ, path) if first else _command(words, environ, path)
         judged = is_full and most is not None
@@ -87,7 +87,7 @@ def _models(count: int) -> Iterator[tuple[list[registries.File], str]]:
 
 
 def _measure_tagged(table: Table, path: Path, environ: dict[str, str], count: int) -> None:
-    """Print the costs of the first list and of `apply` if each of *count* models has a stage tag to judge."""
+    """Print the costs of the first list and of `apply`, which judge the stage tags of *count* models, one of each."""
     table.section(f"{count:,} models with a version and a stage tag each")
     registries.new_repository(path, environ)
     registries.write(path, lambda begun: _models(count), environ)
@@ -103,7 +103,7 @@ def _measure_tagged(table: Table, path: Path, environ: dict[str, str], count: in
 
 
 def _promotions(count: int) -> Iterator[tuple[list[registries.File], str]]:
-    """Yield a commit for each of *count* models that puts its version into production."""
+    """Yield a commit for each of *count* models. The commit puts the version of the model into production."""
     for number in range(count):
         name = f"model-{number:05}"
         digest = links_digest(registries.version(1, shift=number).artifacts)
@@ -112,7 +112,7 @@ def _promotions(count: int) -> Iterator[tuple[list[registries.File], str]]:
 
 
 def _measure_by_url(table: Table, folder: Path, environ: dict[str, str], count: int, *, is_full: bool) -> None:
-    """Print the costs of a first write by URL and a first clone of a registry with *count* versions and commits."""
+    """Print the costs of a first write by URL, and of a clone, of a registry with *count* versions and commits."""
     table.section(f"{count:,} versions of a model, each a commit, by URL, with empty caches")
     made = registries.new_repository(folder / "made", environ)
     registries.build(made, {"iris": range(1, count + 1)}, environ)
@@ -123,7 +123,10 @@ def _measure_by_url(table: Table, folder: Path, environ: dict[str, str], count: 
 def _compare_by_url(
     table: Table, folder: Path, environ: dict[str, str], server: str, model: str, *, is_full: bool
 ) -> None:
-    """Print the costs over HTTP and by path, and for comparison those of git commands that fetch the same."""
+    """Print the costs of writes and clones over HTTP and by path, and of git commands that fetch the same objects.
+
+    The registry is served at the URL *server*, and is `remote.git` in *folder*. If *is_full*, prints the targets, too.
+    """
     tip = ["git", "clone", "-q", "--bare", "--depth=1"]
     cases: list[tuple[str, Callable[[str, Path], list[str]], int]] = [
         ("create a version", lambda url, place: [sys.executable, "-c", _CREATE, url, model, ""], 1_500),
@@ -136,7 +139,7 @@ def _compare_by_url(
         ("git model clone", lambda url, place: [_GIT_MODEL, "clone", url, str(place)], 10_000),
         ("  git clone --no-checkout", lambda url, place: ["git", "clone", "-q", "--no-checkout", url, str(place)], 0),
     ]
-    # a file URL, because from a path git would copy files
+    # uses a file: URL for the path, because git copies files instead of fetching objects if it gets a plain path
     for how, url in (("HTTP", f"{server}/remote.git"), ("path", (folder / "remote.git").as_uri())):
         for what, command, most in cases:
             times = 3 if "clone" in what else 7
@@ -147,7 +150,11 @@ def _compare_by_url(
 def _of_both_sides(
     command: Callable[[str, Path], list[str]], url: str, folder: Path, environ: dict[str, str], times: int
 ) -> tuple[Cost, float]:
-    """Return the cost of a command with an empty cache and a new folder, and the CPU time in ms of the client alone."""
+    """Return the cost of a command including the server's CPU time, and the CPU time in ms of the client alone.
+
+    *command* returns the words of the command for *url* and a new folder. Runs it *times* times, each with a new folder
+    and an empty cache.
+    """
     costs, own = [], []
     for number in range(times):
         place = folder / f"new-{number}-{os.urandom(4).hex()}"
@@ -199,7 +206,7 @@ def _command(words: list[str], environ: dict[str, str], path: Path) -> Cost:
 
 
 def _once(words: list[str], environ: dict[str, str], path: Path) -> Cost:
-    """Return the cost of a command, after deleting the index of the clone."""
+    """Return the cost of the command *words* in the clone at *path*, whose index is deleted before."""
     shutil.rmtree(path / ".git" / "gitmodel", ignore_errors=True)
     command = [_GIT_MODEL, *words]
     done = {"check": True, "env": environ, "cwd": path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -1,4 +1,4 @@
-"""Measure searches: building, updating and querying the index, in one model and over many models."""
+"""Measure searches with the index: building it, updating it and querying it, for one model and for many models."""
 
 import shutil
 import sys
@@ -21,19 +21,20 @@ MLFLOW = Peer("MLflow", "mlflow", "mlflow_searches.py", "SQLite store")
 def measure_searches(
     table: Table, folder: Path, environ: dict[str, str], *, count: int, models: int, cache: Path | None
 ) -> None:
-    """Print the figures of searches in one model of *count* versions, ten times as many, and *models* models.
+    """Print the figures of searches in one model and in *models* models.
 
-    *cache* is the folder in which MLflow is installed. With None, there is no comparison with MLflow.
+    The one model has *count* versions, and then ten times as many. *cache* is the folder in which MLflow is installed;
+    if it is None, there is no comparison with MLflow.
     """
     for size in (count, 10 * count):
         warm = _measure_one_model(table, folder / f"of-{size}", environ, size, has_targets=count == 10_000)
-        if cache is not None and size == count:  # with more versions, MLflow needs minutes
+        if cache is not None and size == count:  # with ten times as many, MLflow would need minutes
             _compare(table, warm, size, folder / "peer", cache)
     _measure_models(table, folder / "models", environ, models, has_targets=models == 1_000)
 
 
 def _compare(table: Table, ours: Cost, count: int, folder: Path, cache: Path) -> None:
-    """Print the cost of a search in MLflow, compared with *ours*, the cost in a client that has searched before."""
+    """Print the cost of a search in MLflow, compared with *ours*, that of a client of gitmodel that searched before."""
     folder.mkdir()
     theirs = run_peer(MLFLOW, count, folder, cache=cache, seconds=600)
     if "search" not in theirs.costs:
@@ -44,7 +45,10 @@ def _compare(table: Table, ours: Cost, count: int, folder: Path, cache: Path) ->
 
 
 def _measure_one_model(table: Table, path: Path, environ: dict[str, str], count: int, *, has_targets: bool) -> Cost:
-    """Print the figures of one model. Return the cost of a search in a client that has searched before."""
+    """Print the figures of searches in one model of *count* versions, in a new registry at *path*.
+
+    Returns the cost of a search in a client that has searched before. If *has_targets*, prints the targets, too.
+    """
     table.section(f"Searches in one model with {count:,} versions")
     large = count > 10_000
 
@@ -127,7 +131,7 @@ def _find_best(client: Client) -> None:
 
 
 def _fresh(path: Path, environ: dict[str, str], search, *, times: int = 1) -> Cost:
-    """Return the median cost of *search* with new clients, which have read only the branch."""
+    """Return the median cost of *search* over *times* new clients, which have read only `gitmodel.toml` before."""
     costs = []
     for _ in range(times):
         with registries.open_registry(path, environ) as client:

@@ -29,7 +29,7 @@ with Client(sys.argv[1]) as client:
 
 
 def measure_care(table: Table, folder: Path, environ: dict[str, str], *, objects: int) -> None:
-    """Measure `store status` and `store gc` of a store with *objects* objects, 100 for each version."""
+    """Measure `store status` and `store gc` for a store of *objects* objects: artifacts, 100 for each version."""
     folder.mkdir()
     path = registries.new_repository(folder / "registry", environ)
     digests = _fill(path / ".git/gitmodel/store/sha256", objects)
@@ -82,7 +82,7 @@ def _changes(digests: list[str]) -> Iterable[tuple[list[registries.File], str]]:
 
 
 def main() -> None:
-    """Measure, print, and end with 1 if a target was missed."""
+    """Measure, print a line for each figure, and exit with 1 if a target was missed."""
     parser = argparse.ArgumentParser(description="Print what it costs to look after a store of many objects.")
     parser.add_argument("--objects", type=int, default=100_000)
     asked = parser.parse_args()

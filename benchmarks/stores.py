@@ -1,6 +1,6 @@
 """Measure artifact stores with one large file, and with a folder of many small files.
 
-A store in a folder is compared with `sha256sum` and `cp`, and a store on S3 with `aws s3 cp` and `rclone`.
+Compares a store in a folder with `sha256sum` and `cp`, and a store on S3 with `aws s3 cp` and `rclone`.
 
 `python benchmarks/stores.py [--size MIB] [--files N] [--rounds N] [--lots N]` prints only the figures of S3. `--lots`
 measures commands with a folder of N files.
@@ -33,14 +33,17 @@ ROUNDS = 3
 
 
 def measure_stores(table: Table, folder: Path, *, size: int, files: int) -> None:
-    """Measure put, get and verify in a folder, for a file of *size* bytes and a folder of *files* files."""
+    """Measure put, get and verify of a store in a folder, with a file of *size* bytes and a folder of *files* files."""
     folder.mkdir()
     _large_file(table, folder, size)
     _many_files(table, folder, files)
 
 
 def measure_s3(table: Table, folder: Path, *, size: int, files: int, rounds: int = ROUNDS) -> None:
-    """Measure put, get and verify on S3, and for comparison `aws s3 cp` and `rclone` on the same server."""
+    """Measure put, get and verify with a store on S3, and for comparison `aws s3 cp` and `rclone` on the same server.
+
+    Transfers a file of *size* bytes and a folder of *files* files (0: leaves it out), *rounds* times.
+    """
     folder.mkdir()
     with _server(folder) as server:
         bench = _Bench(table, server, _clients(folder), folder, rounds)
@@ -111,7 +114,7 @@ main(prog_name="gitmodel")
 
 
 class _Took(NamedTuple):
-    """The times of a command in milliseconds: its wall time, its CPU time, and the CPU time of the server meanwhile."""
+    """The times of a command in milliseconds: its wall time, its CPU time, and the server's CPU time while it ran."""
 
     wall: float
     cpu: float
@@ -119,12 +122,12 @@ class _Took(NamedTuple):
 
     @property
     def work(self) -> float:
-        """The CPU time of the command and the server."""
+        """The sum of the CPU times of the command and the server."""
         return self.cpu + self.server
 
 
 class _Bench:
-    """Lets gitmodel and each of *clients* put, get and verify alternately. The best of several rounds counts."""
+    """Lets gitmodel and each of *clients* put, get and verify alternately, in several rounds. The best round counts."""
 
     def __init__(self, table: Table, server: Any, clients: dict[str, Client], folder: Path, rounds: int) -> None:
         self._table = table
@@ -134,7 +137,7 @@ class _Bench:
         self._folder = folder
         self._rounds = rounds
         self._environ = {**os.environ, **server.environ(), **_rclone_settings(server.endpoint)}
-        self._environ.pop("AWS_CA_BUNDLE", None)  # rclone fails with this variable, and the server uses plain HTTP
+        self._environ.pop("AWS_CA_BUNDLE", None)  # rclone fails with it, and HTTP does not need it
 
     def took(
         self, command: list[str], *, environ: dict[str, str] | None = None, cwd: Path | None = None
@@ -161,7 +164,7 @@ class _Bench:
             return said
 
         def own(what: str, path: Path, number: int) -> list[str]:
-            # a new store and a new folder for copies each time, so that everything is sent and fetched
+            # uses a new store and a new folder for copies in each round, so that every object is sent and fetched
             copies = self._folder / f"copies-{what}"
             place = f"s3://{self._bucket}/own-{source.name}-{number}"
             shutil.rmtree(copies, ignore_errors=True)
@@ -193,7 +196,7 @@ class _Bench:
         name = "the faster's get" if what == "verify" else "the faster"
         wall = mine.wall / min(took.wall for took in theirs.values())
         self._table.value(f"{what} against {name}", f"{wall:.2f} x", "<= 1.3 x", wall <= 1.3)
-        # CPU time is the better comparison on a machine that others use, too
+        # also compares CPU times, which depend less on the other work of the machine than wall times
         work = mine.work / min(took.work for took in theirs.values())
         self._table.value("    the same in CPU of both sides", f"{work:.2f} x")
 
@@ -318,7 +321,7 @@ def _tool(*command: str | Path) -> Callable[[], object]:
 
 def _copied(source: Path, target: Path) -> None:
     subprocess.run(["cp", "-r", source, target], check=True)
-    # gitmodel flushes what it stores to disk, so the copy must be flushed, too.
+    # `cp` does not flush the copy to disk. gitmodel flushes the objects that it stores, so flush the copy, too.
     subprocess.run(["sync", *([target] if target.is_file() else ["-f", target])], check=True)
     subprocess.run(["rm", "-rf", target], check=True)
 

@@ -1,4 +1,4 @@
-"""Measure the work of a team: pull, push, replay of local commits, plan and check of a proposal, use by URL."""
+"""Measure the work of a team: pull, push, replay of local commits, plan and check of proposals, registries by URL."""
 
 import shutil
 import statistics
@@ -19,7 +19,7 @@ from gitmodel.teams.plans.planning import plan
 VERSIONS = 1_000
 DIVERGENT = 200
 ROUNDS = 3
-# The number of files in a proposal, and the numbers of versions in the registry.
+# The number of versions that a proposal adds, and the sizes of the registries in which it is checked, in versions.
 FILES = 1_000
 REGISTRIES = (1_000, 10_000)
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def begin(top: Path, environ: dict[str, str]) -> None:
-    """Create a remote with a model of ten versions, and two clones that have fetched it."""
+    """Create `remote.git` with a model of ten versions, and the clones `ada` and `bob`, in the folder *top*/start."""
     start = top / "start"
     subprocess.run(["git", "init", "-q", "--bare", str(start / "remote.git")], check=True, env=environ)
     for name in ("ada", "bob"):
@@ -62,9 +62,10 @@ def begin(top: Path, environ: dict[str, str]) -> None:
 
 
 def measure(place: Path, environ: dict[str, str], figures: dict[str, list[float]]) -> None:
-    """Measure one round: Ada pushes and Bob pulls.
+    """Measure a push from the clone `ada`, and a pull of `bob`.
 
-    Then both create versions, Ada pushes, and Bob replays and pushes.
+    Then both create versions, and push one after the other. The second push must replay the commits of `bob` on those
+    of `ada`. Adds the seconds of each operation to *figures*.
     """
 
     def timed(name: str, work: Callable[[], object]) -> None:
@@ -85,7 +86,10 @@ def measure(place: Path, environ: dict[str, str], figures: dict[str, list[float]
 
 
 def measure_proposals(path: Path, versions: int, environ: dict[str, str], figures: dict[str, list[float]]) -> None:
-    """Measure `check` and `plan` of a proposal with `FILES` new versions, and of one with a single promotion."""
+    """Measure `check` and `plan` of a proposal with `FILES` new versions, and of a proposal with a single promotion.
+
+    Creates a registry of *versions* versions at *path*. Adds the seconds of each operation to *figures*.
+    """
     build(new_repository(path, environ), {"iris": range(1, versions + 1)}, environ)
     base = commit_at(path, BRANCH)
     with opened(path, environ) as client:
@@ -114,7 +118,7 @@ def commit_at(path: Path, ref: str) -> str:
 
 
 def add(client: Client, count: int) -> None:
-    """Create *count* versions, each in one commit. Their content depends on *count*."""
+    """Create *count* versions of iris through *client*, each in its own commit."""
     model = client.get_model("iris")
     for number in range(count):
         model.create_version(metadata={"accuracy": number / count, "of": count})

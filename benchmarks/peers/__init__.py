@@ -1,7 +1,7 @@
-"""Measure other registries (peers) doing the same work, each by a script that runs in a separate environment.
+"""Measure the same work in other registries (peers), each with a script that runs in its own environment.
 
-The scripts in this folder get the number of versions, a folder, and the seconds that they may use. For each operation
-they print a line of JSON: its name, the medians of CPU and wall time in ms, and the number of versions.
+The arguments of a script are the number of versions, a folder, and the seconds in which it may create versions. For
+each operation it prints a line of JSON: the name, the medians of CPU and wall time in ms, and the number of versions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INSTALL_SECONDS = 900
 
 @dataclass(frozen=True)
 class Peer:
-    """A registry to compare with: its name, the packages that pip installs, and the script that does the work."""
+    """A registry to compare with gitmodel: its name, the *package* that pip installs, and the *script* to run."""
 
     name: str
     package: str
@@ -38,7 +38,10 @@ PEERS = {
 
 @dataclass
 class Found:
-    """The costs of a peer by operation, and the number of versions at which each was measured."""
+    """The costs of a peer by operation, and by operation the number of versions in the registry when it was measured.
+
+    *title* is the name of the peer with its version. *problem* is the reason why its script failed, or "".
+    """
 
     name: str
     title: str
@@ -48,7 +51,10 @@ class Found:
 
 
 def run_peer(peer: Peer, count: int, folder: Path, *, cache: Path, seconds: int) -> Found:
-    """Install *peer* if it is not installed in *cache*, and run its script in *folder* for at most *seconds*."""
+    """Run the script of *peer* with *count* versions in *folder*, for at most *seconds*, and return its figures.
+
+    Installs the peer in the folder *cache* first, if it is not installed there yet.
+    """
     found = Found(peer.name, f"{peer.name} ({peer.notes})")
     home = cache / peer.package.partition("[")[0]
     python = home / "bin" / "python"

@@ -1,4 +1,4 @@
-"""Measure the registry of GTO, which consists of git tags, with the calls that GTO's commands make, in one process."""
+"""Measure the registry of GTO, which consists of git tags. Makes the same calls as GTO's commands, in one process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ numbers = itertools.count(1)
 
 
 def create() -> None:
-    # Each version needs a commit and a tag, because a commit has at most one version in GTO.
+    # Each version needs its own commit, because GTO allows at most one version of an artifact for a commit.
     git("commit", "-q", "--allow-empty", "-m", "Train")
     gto.api.register(path, name="iris", ref="HEAD", version=f"v1.0.{next(numbers)}", push=False)
 

@@ -1,6 +1,7 @@
 """Measure searches of MLflow's registry on SQLite, in one process.
 
-MLflow creates one version. The script copies its rows for the others, because MLflow would need minutes.
+MLflow creates one version. For the other versions, the script copies the rows of the first in the database, because
+MLflow would need minutes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ client.create_model_version("iris", source="/artifacts/1", description="Trained 
 
 
 def copy(database: sqlite3.Connection, table: str, changed: dict[str, object], **where: str) -> None:
-    """Copy the row of *table* that *where* selects, with other values in the columns *changed*."""
+    """Copy a row of version 1 in *table*, with the values in *changed* by column.
+
+    *where* has values that select the row.
+    """
     condition = " AND ".join(f"{column} = ?" for column in where)
     found = database.execute(f"SELECT * FROM {table} WHERE version = 1 AND {condition or '1'}", [*where.values()])
     row = {column[0]: value for column, value in zip(found.description, found.fetchone(), strict=True)} | changed
@@ -42,7 +46,7 @@ with closing(sqlite3.connect(f"{FOLDER}/mlflow.db")) as database, database:
 
 
 def search() -> None:
-    """Search versions by metadata. Two in a hundred match."""
+    """Search versions by their metadata, which is tags in MLflow. Two in a hundred versions match."""
     found = client.search_model_versions("name = 'iris' and tags.epochs = '25'", max_results=10_000)
     assert len(found) == COUNT // 50, len(found)
 

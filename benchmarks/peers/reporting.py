@@ -1,4 +1,4 @@
-"""Measure and print in the script of a peer. This module is imported in the environment of the peer."""
+"""Measuring and printing in the script of a peer. Python imports this module in the peer's environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COUNT, FOLDER, SECONDS = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 
 
 def fill(create: Callable[[], Any], count: int = COUNT) -> int:
-    """Create up to *count* versions, until the time is over. Returns the number of created versions."""
+    """Call *create* *count* times, or until `SECONDS` are over. Return the number of created versions."""
     ends = time.monotonic() + SECONDS
     for made in range(count):
         if time.monotonic() > ends:
@@ -24,6 +24,9 @@ def fill(create: Callable[[], Any], count: int = COUNT) -> int:
 
 
 def report(what: str, operation: Callable[[], Any], count: int, *, times: int = 20) -> None:
-    """Measure *operation*, and print its cost at *count* versions."""
+    """Measure *times* calls of *operation*, and print the cost as a line of JSON for `run_peer`.
+
+    *what* is the name of the operation, and *count* the number of versions in the registry.
+    """
     cost = measure(operation, times=times)
     print(json.dumps({"what": what, "cpu": cost.cpu, "wall": cost.wall, "count": count}), flush=True)
