@@ -1,6 +1,7 @@
-"""The project's commands. `python3 noxfile.py -s NAME` needs only Python 3.10, pip and git.
+"""The project's commands. `python3 noxfile.py -s NAME` runs the command NAME. It needs only Python 3.10, pip and git.
 
-As a script, this file creates an environment with nox, and starts nox there. nox then reads this file for its sessions.
+As a script, this file creates an environment with nox and starts nox in it. nox then reads this file for its sessions,
+which are the commands.
 """
 
 import logging
@@ -18,9 +19,9 @@ STATE = ROOT / ".nox"
 
 
 def constraints() -> Path:
-    """Write the locked versions without their hashes to a file, and return it.
+    """Write the versions in requirements.lock, without their hashes, to a file of constraints for pip; return its path.
 
-    With hashes, pip would require a hash of every package, and could not install only a few packages.
+    If the file had hashes, pip would require a hash of each package that it installs, also of packages without a lock.
     """
     path = STATE / "constraints.txt"
     path.parent.mkdir(exist_ok=True)
@@ -34,7 +35,7 @@ def say(message: str) -> None:
 
 
 def require_tools() -> None:
-    """Stop with a short message if this machine lacks Python 3.10, git or pip, which this script cannot install."""
+    """End with a short message if this machine lacks Python 3.10, git or pip, which this script cannot install."""
     if sys.version_info < (3, 10):  # noqa: UP036 (this file starts on any Python 3)
         found = ".".join(map(str, sys.version_info[:3]))
         raise SystemExit(f"gitmodel needs Python 3.10 or newer; {sys.executable} is {found}")
@@ -52,7 +53,10 @@ def require_tools() -> None:
 
 
 def nox_environment() -> Path:
-    """Return the Python of an environment with the locked version of nox. Creates the environment if it is missing."""
+    """Return the path of Python in an environment with the locked version of nox.
+
+    Creates the environment if necessary.
+    """
     home = STATE / "bootstrap"
     python = home / "bin" / "python"
     pin = next(line for line in LOCK.read_text(encoding="utf-8").split() if line.startswith("nox=="))
@@ -60,8 +64,9 @@ def nox_environment() -> Path:
     if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted and python.exists():
         return python
     say(f"making an environment for {pin} in .nox/bootstrap")
-    # The pip of this Python installs into the folder: Debian's Python has no ensurepip, and pip before 22.3 no
-    # --python.
+    # The environment has no pip, because Debian's Python cannot create one with pip (no ensurepip). So the pip of this
+    # Python installs into the folder of its packages. The option --python would be simpler, but pip before 22.3 does
+    # not have it.
     subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", home], check=True)
     where = "import sysconfig; print(sysconfig.get_path('purelib'), end='')"
     packages = subprocess.run([python, "-c", where], check=True, capture_output=True, text=True).stdout
@@ -88,7 +93,7 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["test"]
 
 BIN = STATE / "dev" / "bin"
-# a decorator for sessions that use the environment of the session `dev`
+# A decorator for sessions that have no environment of their own, and use that of the session `dev`.
 development = nox.session(venv_backend="none", requires=["dev"])
 
 
@@ -98,7 +103,8 @@ def dev(session: nox.Session) -> None:
     session.log("installing what requirements.lock names (the first time: about half a minute)")
     session.install("--require-hashes", "-r", LOCK.name)
     session.install("--no-deps", "--no-build-isolation", "-e", ".")
-    # The tests start thousands of processes, which would all compile gitmodel if PYTHONDONTWRITEBYTECODE is set.
+    # Compiled now, because the tests start thousands of processes. If PYTHONDONTWRITEBYTECODE is set, each process
+    # would compile gitmodel again.
     session.run("python", "-m", "compileall", "-q", "gitmodel", silent=True)
 
 
@@ -234,7 +240,10 @@ FRAMEWORKS = {
 
 
 def share_packages(session: nox.Session) -> Path:
-    """Let the environment of the session also use the packages of .nox/dev. Return the folder of its own packages."""
+    """Let the session's environment import the packages of .nox/dev, too.
+
+    Return the folder of the session's own packages.
+    """
     place = session.run("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", silent=True)
     packages = Path(str(place).strip())
     shared = next((STATE / "dev" / "lib").glob("python3*/site-packages"))
@@ -256,19 +265,20 @@ def formats(session: nox.Session, framework: str) -> None:
     session.log(f"{framework}: {size / 1e6:,.0f} MB, {(time.monotonic() - began) / 60:.1f} minutes")
 
 
-# Releases of MLflow, with requirements that their packages do not declare: the newest that can be installed (3.18.0
-# requires mlflow-skinny 3.18.0, which is not in the index), one a year older, and 2.9, which needs another Python.
+# The releases of MLflow to test with, each with requirements that its package does not declare: the newest that pip can
+# install (3.18.0 requires mlflow-skinny 3.18.0, which is not in the index), one a year older, and 2.9, which needs an
+# older Python.
 MLFLOW = {"3.17.2": [], "3.6.0": ["sqlalchemy<2.1"], "2.9.2": ["setuptools<81"]}
 OWN_PYTHON = {"2.9.2": "3.10"}
 
 
 def find_python(wanted: str) -> str | None:
-    """Return the path of a Python of the version *wanted* on the PATH or in a folder of pyenv, or None."""
+    """Return the path of a Python of the version *wanted*, such as "3.10", on the PATH or in pyenv, or None."""
     folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
     folders += sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{wanted}.*/bin"))
     for folder in folders:
         python = folder / f"python{wanted}"
-        try:  # runs the program, because pyenv has a shim for each version, which may fail
+        try:  # runs the program, because it may be a shim of pyenv, which fails if pyenv does not have this version
             subprocess.run([python, "-c", "import venv"], check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError):
             continue
@@ -293,7 +303,7 @@ def mlflow(session: nox.Session, release: str) -> None:
             session.run(found, "-m", "venv", str(home), external=True)
         packages += ["pytest", "pytest-xdist", "-e", "."]
     else:
-        # before pip, so that pip installs only packages that .nox/dev lacks or has in another release
+        # called before pip runs, so that pip installs only packages that .nox/dev lacks or has in another release
         share_packages(session)
     session.run(str(python), "-m", "pip", "install", "-q", *packages, external=True, silent=True)
     tests = session.posargs or ["tests/interop/mlflow", "-n", "0", "-q"]
@@ -309,7 +319,7 @@ def gto(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *(session.posargs or ["tests/interop/gto", "-n", "0", "-q"]))
 
 
-# Kallithea requires older releases, which have no wheels for this Python or do not work with it.
+# Replaces the older releases that Kallithea requires: they have no wheels for Python 3.11, or do not work with it.
 KALLITHEA = ["formencode>=2.1", "mercurial>=6.2,<6.4", "setuptools<80", "webhelpers2>=2.1"]
 
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def export(commit: str, folder: Path) -> Path:
-    """Write the files of *commit* to *folder*."""
+    """Write the files of *commit* to the new folder *folder*, and return this folder."""
     folder.mkdir(parents=True)
     archive = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True).stdout
     subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)

@@ -1,7 +1,8 @@
-"""Signs the tag of a release and prepares its files: `python release/release.py [--dry-run]`.
+"""Signs the tag of a release and builds its files: `python release/release.py [--dry-run]`.
 
-The version is that of gitmodel/version.py. The script refuses to start if something is missing, publishes nothing, and
-ends with the commands for a person who may publish. With --dry-run, it creates no tag and tries no wheel.
+The version is that in gitmodel/version.py. The script stops if a release needs something that is missing, such as a
+section of the changelog. It publishes nothing: at the end it prints the commands for a person who may publish. With
+--dry-run, it creates no tag and does not try the wheel.
 """
 
 import re
@@ -28,7 +29,7 @@ def version() -> str:
 
 
 def problems(number: str) -> list[str]:
-    """Return what is missing for a release of version *number*."""
+    """Return a text for each reason why version *number* cannot be released, such as uncommitted changes."""
     found = []
     if git("status", "--porcelain"):
         found.append("there are uncommitted changes: commit them")
@@ -44,7 +45,7 @@ def problems(number: str) -> list[str]:
 
 
 def main(dry: bool) -> None:
-    """Check, build and try the release, sign its tag, and print what is left to do."""
+    """Check and build the release. Unless *dry*, also try the wheel and sign the tag. Print the remaining commands."""
     number = version()
     found = problems(number)
     for problem in found:

@@ -1,8 +1,8 @@
 """Installs a built wheel in clean environments and tries it: `python release/trial.py FOLDER`.
 
-FOLDER has one wheel, as `release/build.py` writes it. Each Python that gitmodel supports and that this machine has gets
-an environment with the locked core, without the checkout. The oldest and the newest also get the extra skops, and run
-the five minutes of the README.
+FOLDER has one wheel, which `release/build.py` built. For each Python that gitmodel supports and this machine has, the
+script creates an environment with the wheel and the packages in locks/core.lock. In those of the oldest and the newest
+Python, it also installs the extra skops and runs the commands in "Five minutes" of the README.
 """
 
 import os
@@ -17,18 +17,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# The newest version of Python that is searched for; the classifiers of the package say which ones are supported.
+# The minor number of the newest Python to search for. `supported` says which of the found ones to try.
 NEWEST = 15
 
 
 def supported() -> list[str]:
-    """Return the versions of Python that the package names."""
+    """Return the versions of Python that gitmodel supports, such as "3.10", from the classifiers in pyproject.toml."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     return re.findall(r'"Programming Language :: Python :: (3\.\d+)"', text)
 
 
 def pythons() -> dict[str, Path]:
-    """Return the Pythons of this machine from 3.10, by version: those of pyenv and those on PATH."""
+    """Return the paths of the Pythons of this machine from 3.10 on, by version: those in pyenv and on the PATH."""
     found = {}
     for minor in range(10, NEWEST + 1):
         version = f"3.{minor}"
@@ -40,7 +40,10 @@ def pythons() -> dict[str, Path]:
 
 
 def five_minutes() -> Iterator[tuple[str, str]]:
-    """Yield the blocks of the README's five minutes: a file's name and text, or "" and a command."""
+    """Yield the files and commands in the section "Five minutes" of the README.
+
+    A file is a pair of its name and its text, a command a pair of "" and the command.
+    """
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Five minutes\n")[2].partition("\n## ")[0]
     for language, text in re.findall(r"^```(\w+)\n(.*?)^```", section, re.MULTILINE | re.DOTALL):
         if language == "python":
@@ -50,7 +53,7 @@ def five_minutes() -> Iterator[tuple[str, str]]:
 
 
 class Trial:
-    """An environment of one Python with the wheel, and a folder for its commands."""
+    """An environment of one Python in which *wheel* is installed, and a folder in which to run commands."""
 
     def __init__(self, python: Path, wheel: Path, place: Path, extra: str = "") -> None:
         self.place = place
@@ -58,24 +61,32 @@ class Trial:
         self.folder.mkdir(parents=True)
         self.bin = place / "env" / "bin"
         began = time.monotonic()
-        # virtualenv keeps pip unpacked, so that this takes one second and not twenty
+        # uses virtualenv instead of venv: it keeps an unpacked pip, and so needs one second instead of twenty
         options = ["-q", "--no-setuptools", "--no-wheel", "-p", python]
         subprocess.run([sys.executable, "-m", "virtualenv", *options, place / "env"], check=True)
         made = time.monotonic()
         locks = ["-r", ROOT / "locks" / "core.lock", *(["-r", ROOT / "locks" / f"{extra}.lock"] if extra else [])]
-        pip = [self.bin / "pip", "install", "-q", "--no-compile"]  # with this user's cache of packages
+        pip = [
+            self.bin / "pip",
+            "install",
+            "-q",
+            "--no-compile",
+        ]  # with the user's cache of packages
         subprocess.run([*pip, "--require-hashes", *locks], check=True)
         subprocess.run([*pip, "--no-deps", wheel], check=True)
         self.told = f"environment {made - began:.0f} s, install {time.monotonic() - made:.0f} s, {self.size():,.0f} MB"
 
     def size(self) -> float:
-        """Return the size of what was installed, in MB, without pip itself."""
+        """Return the size of the installed packages in MB, without pip."""
         packages = next((self.place / "env" / "lib").glob("python3*/site-packages"))
         files = (file for file in packages.rglob("*") if file.is_file())
         return sum(file.stat().st_size for file in files if "pip" not in file.relative_to(packages).parts[0]) / 1e6
 
     def shell(self, line: str) -> str:
-        """Run *line* without any setting of this machine's user, and return its output. End the program if it fails."""
+        """Run *line* in bash without any setting of this machine's user, and return its output.
+
+        If the command fails, ends the program with its output.
+        """
         environ = {"HOME": str(self.place), "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}"}
         done = subprocess.run(["bash", "-c", line], cwd=self.folder, env=environ, capture_output=True, text=True)
         if done.returncode:
@@ -83,7 +94,7 @@ class Trial:
         return done.stdout
 
     def try_core(self) -> None:
-        """Find the command, its manual and its completion, and record, promote and read a version."""
+        """Check that the command, its manual page and its completion work, and create, promote and read a version."""
         for name, value in (("user.name", "Ada Example"), ("user.email", "ada@example.com")):
             self.shell(f"git config --global {name} '{value}'")
         place = self.shell("python -c 'import gitmodel; print(gitmodel.__file__)'").strip()
@@ -102,7 +113,7 @@ class Trial:
         self.shell("cd core && git model get iris@production file -o again && cmp file again")
 
     def try_five_minutes(self) -> None:
-        """Run the five minutes of the README."""
+        """Write the files and run the commands in the section "Five minutes" of the README."""
         for file, text in five_minutes():
             if file:
                 (self.folder / file).write_text(text, encoding="utf-8")
@@ -111,7 +122,10 @@ class Trial:
 
 
 def try_version(version: str, python: Path, wheel: Path, whole: bool) -> str:
-    """Try *wheel* with one Python, and return a sentence about it."""
+    """Try *wheel* with the Python at *python*, and return a sentence with the result.
+
+    If *whole*, also installs the extra skops, and runs the section "Five minutes" of the README.
+    """
     with tempfile.TemporaryDirectory(prefix="gitmodel-trial-") as temporary:
         trial = Trial(python, wheel, Path(temporary) / "trial", "skops" if whole else "")
         trial.try_core()
@@ -122,7 +136,7 @@ def try_version(version: str, python: Path, wheel: Path, whole: bool) -> str:
 
 
 def main(folder: Path) -> None:
-    """Try the wheel in *folder* with every Python, two at a time."""
+    """Try the wheel in *folder* with each supported Python of this machine, two at a time, and print the results."""
     (wheel,) = folder.resolve().glob("*.whl")
     found = pythons()
     wanted = supported()
