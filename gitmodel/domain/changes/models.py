@@ -24,9 +24,9 @@ def plan_registration(
 ) -> Change[str]:
     """Create the model *name* with the descriptive fields *given* (see `read_description`).
 
-    Raises Conflict if *name* is or was the name of a model. With *exist_ok*, an existing model stays unchanged. If a
-    pull renamed an earlier local model of this name, also deletes the note of this renaming in the clone, because
-    *name* means the new model now.
+    Raises Conflict if *name* is or was the name of a model. If *exist_ok* is True and the model exists, changes nothing
+    instead. If a pull renamed an earlier local model of this name, also deletes the note of this renaming in the clone,
+    because *name* means the new model now.
     """
     check_name(name, "model")
     if exist_ok and snapshot.has_model(name):

@@ -43,8 +43,8 @@ class Change(Frozen, Generic[T], eq=False):
     - *numbers*: (model, number) of each new version, for reserving the number.
     - *settled*: old references of versions that a pull renumbered. The clone's notes on these references are deleted,
       because the user confirmed their new meaning.
-    - *renumbered*: maps references that a caller was given before the commit to those that the same versions have in
-      the commit. The clone keeps a note on each of the former.
+    - *renumbered*: maps old references, which callers were given before the commit, to the new references of the same
+      versions. The clone keeps a note on each old reference.
     - *txn*: the transaction id, by which the caller can find the commit later. By default a new id.
     """
 
@@ -64,9 +64,9 @@ class Change(Frozen, Generic[T], eq=False):
 
 
 def record_files(snapshot: Snapshot, path: str, record: Record) -> dict[str, bytes | None]:
-    """Return the new content of the file *path*, which gets *record*, by path.
+    """Return the new contents of files by path: the file *path* gets *record*.
 
-    Includes gitmodel.toml if *record* needs a newer format than the registry has.
+    Includes gitmodel.toml with a newer format if *record* needs one.
     """
     return {path: codec.encode(record), **registry_file(snapshot, snapshot.registry(), record)}
 

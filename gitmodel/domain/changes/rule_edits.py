@@ -49,7 +49,8 @@ class RulesEdit(ABC):
     def edited(self, registry: RegistryRecord) -> tuple[StageRule, ...]:
         """Return the stages of *registry* after the change.
 
-        Raises those errors of `plan_rules` that depend only on *registry*.
+        Raises UsageError for an invalid name, an unknown stage or an unknown place; NotFound for an unknown gate;
+        Conflict if a new name is taken; Refused if a stage to remove must stay.
         """
 
 
@@ -89,9 +90,9 @@ class Settings:
         return (*others[:at], rule, *others[at:])
 
     def check(self, registry: RegistryRecord, stage: str) -> None:
-        """Raise UsageError if *after* or *before* names a stage that does not exist.
+        """Raise UsageError if *before* is no stage of *registry*, or if *after* names a place that does not exist.
 
-        A stage exists if *registry* has it, or if it is *stage*, the stage with these settings.
+        The places are the stages of *registry*, the stage *stage* that gets the settings, "archived" and "none".
         """
         if self.before is not None:
             check_stage(self.before, registry)
@@ -263,9 +264,9 @@ def plan_rules(
 ) -> Change[ChangedRules]:
     """Plan the change *edit* of the rules. *expression_fault* returns the problem of a gate's expression, or "".
 
-    Raises UsageError for an invalid name or expression, a place that does not exist, or rules that contradict each
-    other; NotFound if the stage or gate does not exist; Conflict if a new name is taken; Refused if a stage to remove
-    is in use, if the stage changes only by a proposal, or if a stage becomes `signed` and `allowed_signers` has no key.
+    Raises the errors of `RulesEdit.edited`; UsageError for an invalid expression, or for rules that contradict each
+    other; Conflict if a version or alias has the name of a new stage; Refused if a stage to remove is in use, if the
+    stage changes only by a proposal, or if a stage becomes `signed` and `allowed_signers` has no key.
     """
     registry = snapshot.registry()
     stages = edit.edited(registry)

@@ -99,7 +99,7 @@ def recorded_places(snapshot: Snapshot, model: str) -> dict[str, int]:
 
 
 def leftovers(snapshot: Snapshot, model: str) -> list[str]:
-    """Return the stage files of *model* that do not count, because their version is in another stage.
+    """Return the paths of stage files of *model* that do not count, because their version is in another stage.
 
     Merges without conflicts leave such files: files of earlier stages, and archived markers of versions in a stage.
     """
@@ -337,7 +337,10 @@ def promotable(snapshot: Snapshot, model: str, number: int) -> VersionRecord:
 
 
 def places_of(snapshot: Snapshot, model: str, number: int) -> list[str]:
-    """Return the stages and aliases of version *number*, recorded or in force; "archived" if it has the marker."""
+    """Return the stages and aliases in which version *number* is recorded or in force.
+
+    Adds "archived" if the version has the archived marker.
+    """
     found = [state.name for state in stage_states(snapshot, model) if number in (state.recorded, state.in_force)]
     return [*found, ARCHIVED] if snapshot.is_archived(model, number) else found
 

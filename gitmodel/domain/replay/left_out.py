@@ -86,9 +86,10 @@ def _of_record(what: RecordPath, file: FileInReplay) -> Iterator[tuple[Place, st
 
 
 def _of_whole(what: RecordPath, file: FileInReplay, base: Any, ours: Any, now: Any) -> str | None:
-    """Return a text about the loss if the local commit or the remote created or deleted the whole record.
+    """Return a text about the local change that was lost because one side created or deleted the whole record.
 
-    Returns "" if nothing is lost, and None if the record exists on both sides, so that its keys must be compared.
+    Returns "" if no local change was lost, and None if the record exists on both sides, so that its keys must be
+    compared.
     """
     name = {"version": f"version {file.number} of {file.model}", "model": what.model}.get(what.kind, file.path)
     gone = now is None or (isinstance(now, ModelRecord) and not now.exists)

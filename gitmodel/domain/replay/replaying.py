@@ -80,7 +80,11 @@ class _Replay:
         return self.done
 
     def _tell(self) -> None:
-        """Collect facts for the commit message: the previous versions of stages, and the versions in the commit."""
+        """Collect facts for the message of the replayed commit.
+
+        These are the previous versions of the stages and aliases that it changes, and the versions that it changes or
+        puts into stages and aliases.
+        """
         for path, data in self.done.files.items():
             what = paths.parse_path(path)
             if what is None or data is None:
@@ -215,7 +219,10 @@ class _Replay:
         return paths.model_folder(model) + path.removeprefix(paths.model_folder(what.model))
 
     def _carry(self, what: RecordPath | None, data: bytes | None) -> bytes | None:
-        """Return the record in *data* with the numbers and names on the remote's branch."""
+        """Return the record in *data* with local numbers and names replaced by those on the remote's branch.
+
+        *what* is the parsed path of the record.
+        """
         if data is None or what is None or what.kind not in records.RECORDS:
             return data
         numbers = self.state.numbers
@@ -360,7 +367,10 @@ class _Replay:
     # All records
 
     def _make_sound(self) -> None:
-        """Drop local changes that break invariants together with the remote's, such as a stage of a deleted version."""
+        """Drop local changes that break invariants together with changes of the remote.
+
+        An example is a stage with a version that the remote deleted.
+        """
         for model in sorted({what.model for _, what in self._touched()} | self.refused):
             if model in self.refused:
                 self._drop(model, PLACES)

@@ -43,8 +43,8 @@ _MOST_CHANGED = 20
 class ChangedBranch(Frozen):
     """The branch *before* and *after* a change, with everything that is needed to judge the change.
 
-    *judge* evaluates the expression of a gate. *may_return* returns True if a rollback of a stage to a record needs no
-    check of the gates, because the version was in the stage before. With *force*, the change may delete versions in
+    *judge* evaluates the expression of a gate. *may_return* returns True if a stage may return to a record without a
+    check of its gates, because the version was in the stage before. With *force*, the change may delete versions in
     use, delete several models, and change many models.
     """
 

@@ -148,7 +148,7 @@ def judge_recorded(
 ) -> tuple[Outcome, ...]:
     """Judge the entry into the stage *ref* that *record*, the record of the stage, describes; see `judge_entry`.
 
-    If *record* has no reason, the gates that it lists as overridden are not overridden.
+    If *record* has no reason, the gates that it lists as overridden count as not overridden.
     """
     forced = record.forced if record.reason.strip() else ()
     return judge_entry(before, after, ref, record.version, judge, forced=forced)
@@ -282,8 +282,8 @@ def refusal(
 ) -> GateRefused:
     """Return the error for *version* (such as `iris@4`), with every gate that it fails and the reason.
 
-    *recorded* is True if the stage has the version recorded, but not in force; *reviewed* if only a proposal can change
-    the stage.
+    *recorded* is True if the branch records the version for the stage, but the version is not in force; *reviewed* is
+    True if only a proposal can change the stage.
     """
     failed = [outcome for outcome in outcomes if outcome.stops]
     said = "; ".join(map(str, failed))
