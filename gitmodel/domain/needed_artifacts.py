@@ -11,9 +11,9 @@ from gitmodel.errors import Invalid
 
 
 def every_version(snapshot: Snapshot, model: str) -> Iterator[tuple[str, VersionRecord | Invalid]]:
-    """Yield every version of *model* by number: its reference `MODEL@NUMBER`, and its record or the error.
+    """Yield the reference `MODEL@NUMBER` of every version of *model*, with its record, or the error if this is damaged.
 
-    For a folder of versions that cannot be read, yields *model* and the error.
+    The numbers ascend. For a folder of versions that cannot be read, yields *model* and the error.
     """
     folder = f"{paths.model_folder(model)}/versions"
     folders = [folder]

@@ -182,7 +182,10 @@ def _is_flag(value: object) -> bool:
 
 
 def _list_of(items: str, of: Callable[[Any], bool], hint: str = "") -> _Check:
-    """Return the check of a list or another collection of *items*. Each item must pass *of*."""
+    """Return the check of a list or another collection.
+
+    Each item must pass *of*; *items* describes the items in errors.
+    """
 
     def fits(value: object) -> bool:
         if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):

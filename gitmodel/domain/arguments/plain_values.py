@@ -54,7 +54,7 @@ def _plain(value: Any, depth: int) -> Any:
     """Return *value* converted to plain types.
 
     Values of unknown types, and values too deep for a record, are unchanged: the check of the record refuses them.
-    Raises toml_values.Wrong if two keys of a table become the same text.
+    Raises toml_values.Wrong if two keys of a table become the same text, or for an array that a record cannot hold.
     """
     if isinstance(value, _PLAIN) or value is None or depth > toml_values.MAX_NESTING + 1:
         return value
@@ -85,7 +85,7 @@ def _below(step: str, value: Any, depth: int) -> Any:
 
 
 def is_configuration(value: Any) -> bool:
-    """Return True for a namespace, and for an instance of a dataclass or of a class of pydantic or attrs."""
+    """Return True if *value* is a namespace, or an instance of a dataclass or of a class of pydantic or attrs."""
     kind = type(value)
     marks = ("__dataclass_fields__", "model_fields", "__attrs_attrs__")
     argparse = sys.modules.get("argparse")  # if the module is not imported, no value can be of its class

@@ -16,7 +16,9 @@ _LINE = r"Before: ([0-9a-f]{40})"
 
 
 def rules_message(branch: str, before: tuple[Oid, ...]) -> str:
-    """Return the message of the tag for the metadata branch *branch*. *before* are the earlier commits in force.
+    """Return the message of the rules tag for the metadata branch *branch*.
+
+    *before* are the commits whose rules were in force earlier, newest first.
 
     >>> print(rules_message("gitmodel", ("1" * 40,)), end="")
     Rules of gitmodel in force

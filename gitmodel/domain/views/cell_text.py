@@ -84,7 +84,7 @@ def size(count: int) -> str:
 
 
 def number(of: int | None, local: bool) -> str:
-    """Return the number *of* a version, or "-" for None.
+    """Return *of*, the number of a version, as text; "-" for None.
 
     Adds "(local)" if *local* is True: the remote does not have the version, so that a pull may change its number.
 
@@ -157,7 +157,7 @@ def stage_of_version(view: VersionView | VersionRow) -> str:
 
 
 def aliases_of_version(view: VersionView | VersionRow) -> str:
-    """Return the aliases of a version with pending changes."""
+    """Return the aliases of a version and their pending changes as text."""
     if not view.pending:
         return commas(view.aliases)
     return _places(view.aliases, [state for state in view.pending if state.alias], view)

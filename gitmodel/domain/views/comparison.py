@@ -49,9 +49,9 @@ class Compared(Frozen):
 
     @property
     def change(self) -> float | None:
-        """The difference from the first to the last version; None unless both have a number.
+        """The difference between the values in the first and the last version; None unless both are numbers.
 
-        Exact for whole numbers.
+        The difference of whole numbers is exact.
         """
         old, new = self.old, self.new
         if not (_is_number(old) and _is_number(new)):

@@ -49,9 +49,9 @@ class Edge(Frozen):
 class Lineage(Frozen):
     """The lineage of *root*: the edges *up* to its sources, and *down* to everything made from it.
 
-    *up* or *down* is None if this direction was not requested. In both, every edge goes from the source to the product.
-    *unread* are the paths of records that could not be read, with the reasons. The graph lacks the content of these
-    records.
+    *up* or *down* is None if this direction was not requested. In both directions, an edge goes from the source to the
+    product. *unread* are the paths of records that could not be read, with the reasons. The graph lacks the content of
+    these records.
     """
 
     root: str
@@ -186,7 +186,7 @@ def _breadth_first(lineage: Lineage) -> dict[str, str | None]:
 
 
 def _way_to(id: str, before: Mapping[str, str | None]) -> set[str]:
-    """Return the nodes on the way from the root to *id*, both included."""
+    """Return the nodes on the way from the root to *id*, both included. *before* is the result of `_breadth_first`."""
     way: set[str] = set()
     here: str | None = id
     while here is not None:
@@ -202,7 +202,7 @@ def held_places(node: Node) -> list[str]:
 
 
 def find_cycle(lineage: Lineage) -> list[str]:
-    """Return a cycle in the lineage, as ids; [] if the lineage is valid and has no cycle."""
+    """Return the ids of the nodes of a cycle in the lineage; [] if there is none, as in every valid lineage."""
     sources: dict[str, list[str]] = {}
     for edge in lineage.edges:
         sources.setdefault(edge.target, []).append(edge.source)
@@ -277,8 +277,8 @@ class _Up(_Walk):
 
     def __init__(self, known: Known, nodes: dict[str, Node], depth: int | None) -> None:
         super().__init__(known, nodes, depth)
-        # By digest of an artifact, the runs of the version that made it. The walk does not follow other runs, which
-        # made the same bytes.
+        # By digest of an artifact of a version, those runs of the version that made the artifact. The walk does not
+        # follow other runs that made the same bytes.
         self._makers: dict[str, list[RunRecord]] = {}
 
     def at_version(self, id: str, runs: int, *, is_root: bool) -> None:

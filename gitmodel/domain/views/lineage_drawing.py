@@ -61,7 +61,8 @@ def tree(lineage: Lineage) -> Iterator[str]:
 def mermaid(lineage: Lineage, most: int | None = None) -> str:
     """Return the graph as [Mermaid](https://mermaid.js.org/syntax/flowchart.html), which git hosts draw in Markdown.
 
-    With *most*, shows only so many nodes, those nearest to the root, and a last node with the number of the others.
+    If *most* is given, shows only so many nodes, those nearest to the root, and a last node with the number of the
+    others.
     """
     part = lineage if most is None else nearest(lineage, most)
     ids = {node.id: f"n{number}" for number, node in enumerate(part.nodes)}

@@ -78,9 +78,9 @@ def model_names(stages: Iterable[str]) -> dict[str, Names]:
 class VersionView(Frozen):
     """A version with its record, its stages and its aliases, for showing and filtering.
 
-    *stage* and *aliases* are in force; *pending* are the stages and aliases with a pending change. *local* is True if
-    the remote does not have the version yet, so that a pull may give it another number. Only a search that reads the
-    author or the last change of versions fills in *authorship*.
+    The version is in force in *stage* and for *aliases*; *pending* are the stages and aliases with a pending change.
+    *local* is True if the remote does not have the version yet, so that a pull may give it another number. Only a
+    search that reads the author or the last change of versions fills in *authorship*.
     """
 
     model: str
@@ -308,7 +308,10 @@ def origin_fields(origin: Origin | None) -> dict[str, Any] | None:
 
 
 def imported_fields(imported: Imported | None) -> dict[str, Any] | None:
-    """Return another registry's claims about an imported version for JSON. Filters and gates cannot use them."""
+    """Return another registry's claims about an imported version for JSON.
+
+    Filters and gates cannot use these claims.
+    """
     if imported is None:
         return None
     return {name: getattr(imported, name) for name in ("source", "id", "author", "created")}

@@ -13,7 +13,10 @@ MOST_KEYS = 16
 
 
 class VersionSummary(NamedTuple):
-    """The part of a `VersionRecord` that tables show. *metadata* is the result of `flat_values`, cut to `MOST_KEYS`."""
+    """The part of a `VersionRecord` that tables show.
+
+    *metadata* has at most `MOST_KEYS` of the values that `flat_values` returns for the metadata.
+    """
 
     number: int
     name: str | None
