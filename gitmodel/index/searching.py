@@ -276,9 +276,9 @@ class _Search:
         self._where = " AND ".join(clauses)
 
     def has_value(self, asked: Asked) -> bool:
-        """Return True if a version, even a deleted one, has a value of the type in *asked*, under its name.
+        """Return True if a version, even a deleted one, has a value under the name in *asked*.
 
-        Any type will do if *asked* has no value.
+        If *asked* has a value, the value of the version must have the same type.
         """
         key = key_of(str(step) for step in asked.name)
         if asked.value is None:

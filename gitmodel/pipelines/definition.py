@@ -39,7 +39,7 @@ _OPTIONS = frozenset({"client", "executor", "listener"})
 _SETTING = "gitmodel.executor"
 # The options of a pipeline that `with_options` can change.
 _CALL_OPTIONS = ("model_config", "enable_cache", "on_failure", "executor")
-# The limit of characters of all parameters. The record of a run has at most 64 KiB, for parameters and other facts.
+# The limit of characters of all parameters together, because the record of a run, which has them, has at most 64 KiB.
 _LONGEST_PARAMETERS = 16_000
 
 
@@ -82,7 +82,7 @@ class Pipeline:
             )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Run | None:
-        """Run the pipeline with these parameters, as `run` does."""
+        """Run the pipeline with the arguments as its parameters, as `run` does."""
         return self.run(**self._bind(args, kwargs))
 
     def with_options(self, **options: Any) -> Pipeline:
@@ -121,12 +121,12 @@ class Pipeline:
         the step died). Without a listener, gitmodel prints one line on stderr after a run that succeeded: the version,
         the registry and the code. `GITMODEL_QUIET=1` suppresses the line.
 
-        If a worker calls this method while it imports the script, returns None and runs nothing. Does the same, with a
-        warning, if loading an artifact imports the script.
+        If a worker imports the script to find its steps, and the script calls this method, returns None and runs
+        nothing. Does the same, with a warning, if loading an artifact imports the script.
 
         Raises UsageError before the first step for a pipeline that cannot run, RunFailed if a step fails, and Conflict
-        and other errors if the results cannot be committed. If the function itself raises an error, no step runs, and
-        the caller gets this error.
+        and other errors if the results cannot be committed. If the function of the pipeline raises an error, no step
+        runs, and the caller gets this error.
         """
         if self._is_only_imported():
             return None
@@ -170,11 +170,11 @@ class Pipeline:
     def job(
         self, parameters: Mapping[str, Any], *, listener: Listener | None = None, secrets: Iterable[Secret] = ()
     ) -> Job:
-        """Call the function with *parameters*, check the graph of its steps, and return the job to run.
+        """Call the function of the pipeline with *parameters*, check the graph of its steps, and return the job to run.
 
-        gitmodel never records the values of *secrets*, even if they occur in other parameters. Raises UsageError for
-        wrong arguments of the pipeline, Refused for a parameter that looks like a credential and is no Secret, and the
-        errors that the function raises.
+        gitmodel never records the values of *secrets*, even if they occur in other parameters. The run calls *listener*
+        as `run` describes. Raises UsageError for wrong *parameters*, Refused for a parameter that looks like a
+        credential and is no Secret, and the errors that the function raises.
         """
         if is_building() or current_step() is not None:
             raise UsageError(
@@ -186,7 +186,7 @@ class Pipeline:
             read = self._read_parameters(parameters)
             graph.known.given += [value for value in read.values() if not isinstance(value, Secret)]
             self.function(**parameters)
-        # Checked after the call, because the function may have made a Secret from a parameter, which is then allowed.
+        # Checked after the call: a parameter from which the function has made a Secret is hidden, and so it is allowed.
         refuse_credentials(graph.known.values().hide_parameters(read), f"pipeline {self.name}", AS_SECRET)
         graph.refuse_credentials()
         if not graph.nodes:
@@ -197,7 +197,10 @@ class Pipeline:
         return f"Pipeline({self.name!r})"
 
     def _is_only_imported(self) -> bool:
-        """Return True while the script is only imported: by a worker, or, with a warning, to load an artifact."""
+        """Return True while a worker imports the script to find its steps, or while loading an artifact imports it.
+
+        Logs a warning in the second case.
+        """
         if is_importing(self.function.__module__):
             return True
         if is_loading():
@@ -211,10 +214,10 @@ class Pipeline:
         return False
 
     def _call_on_failure(self, failure: GitModelError) -> None:
-        """Call *on_failure* with the error of the run.
+        """Call *on_failure* with *failure*, the error of the run.
 
-        If *on_failure* itself fails, logs its error, so that the caller still gets the error of the run. Raises a
-        GitModelError of *on_failure*.
+        If *on_failure* raises a GitModelError, raises it, too. Logs any other error of *on_failure* instead of raising
+        it, so that the caller gets *failure*.
         """
         if self.on_failure is None:
             return
@@ -280,9 +283,9 @@ def pipeline(
 ) -> Any:
     """Create a pipeline from a function that calls steps.
 
-    *model_config* selects the version that the steps work on. With *enable_cache*, gitmodel skips steps that ran before
-    with the same code and inputs. gitmodel calls *on_failure* with the error of a failed run. *executor* is the default
-    executor (see `Pipeline.run`).
+    *model_config* selects the version that the steps work on. If *enable_cache* is True, gitmodel skips steps that ran
+    before with the same code and inputs. gitmodel calls *on_failure* with the error of a failed run. *executor* is the
+    default executor (see `Pipeline.run`).
 
     Call the pipeline with its parameters to run it: `train(rounds=5)`, or `train.run(rounds=5, executor="threads")`.
     Both return the `Run`, with its `outputs`, `steps` and `versions`. `train.with_options(...)` returns a copy with

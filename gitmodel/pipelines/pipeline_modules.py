@@ -17,7 +17,8 @@ def pipeline_of_script(script: str) -> Pipeline:
     """Import the file that *script* names, and return the pipeline.
 
     *script* is `FILE:PIPELINE`, or `FILE` for the only pipeline of the file. Raises NotFound for a missing file or
-    pipeline, UsageError if the file cannot be imported, or if it has several pipelines and *script* names none.
+    pipeline. Raises UsageError if the file cannot be imported, or if *script* is `FILE` and the file has several
+    pipelines.
     """
     file, _, name = script.rpartition(":") if not os.path.isfile(script) else (script, "", "")
     file, name = (file, name) if file else (name, "")
@@ -45,7 +46,7 @@ def pipeline_of_module(module: str) -> Pipeline:
             found = _imported(module, lambda: import_module(module))
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-                raise  # the module exists, and imports a missing module
+                raise  # the module that *module* names exists, but imports a module that does not exist
             raise NotFound(
                 f"there is no module {error.name}",
                 hint=f"the current folder is {os.getcwd()}; write the name that `python3 -m` takes",
@@ -54,7 +55,7 @@ def pipeline_of_module(module: str) -> Pipeline:
 
 
 def _imported(program: str, load: Callable[[], ModuleType]) -> ModuleType:
-    """Call *load*, which imports a module, and return the module. Meanwhile, `sys.argv` has only *program*."""
+    """Call *load*, which imports a module, and return the module. During the import, `sys.argv` has only *program*."""
     before, sys.argv = sys.argv, [program]
     try:
         return load()
@@ -64,7 +65,10 @@ def _imported(program: str, load: Callable[[], ModuleType]) -> ModuleType:
 
 @contextmanager
 def _naming_problems(name: str, hint: str) -> Iterator[None]:
-    """If importing the file or module *name* in the block fails, raise UsageError with the message of the error."""
+    """If the block, which imports the file or module *name*, raises an error, raise UsageError with its message.
+
+    *hint* is the hint of the UsageError. NotFound and UsageError pass unchanged.
+    """
     try:
         yield
     except (NotFound, UsageError):

@@ -1,4 +1,4 @@
-"""Errors that the body of a pipeline raises, as commands report them: with the line of the user's code."""
+"""Errors that the body of a pipeline raises. Commands report them with the line of the user's code."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from gitmodel.pipelines.project.installed import is_library, is_of_gitmodel
 
 @contextmanager
 def naming_lines(parameters: Mapping[str, Any]) -> Iterator[None]:
-    """If the block calls the body of a pipeline, and the body raises an error, raise UsageError with its file and line.
+    """If the body of a pipeline, which the block calls, raises an error, raise UsageError with the file and line.
 
-    The message hides Secrets in *parameters* and Secrets that the body makes. Other errors pass unchanged.
+    The message hides Secrets in *parameters* and Secrets that the body makes. Errors of gitmodel, and errors that the
+    block raises outside of the body, pass unchanged.
     """
     made: list[Secret] = []
     try:
@@ -31,7 +32,7 @@ def naming_lines(parameters: Mapping[str, Any]) -> Iterator[None]:
         frames = traceback.extract_tb(error.__traceback__)
         if not _is_of_body(error) or is_of_gitmodel(frames[-1].filename):
             raise
-        # for an error inside a library, the line of the project that called the library
+        # If a library raised the error, this is the line of the user's code that called the library.
         frame = next((one for one in reversed(frames) if not is_library(one.filename)), frames[-1])
         secrets = SecretValues([value for value in (*parameters.values(), *made) if isinstance(value, Secret)])
         hint = f"the line is: {frame.line}" if frame.line else "correct the code there"

@@ -23,11 +23,12 @@ class Target(Frozen):
     """The version that a step works on.
 
     *new* is True if the run creates the version. *continues* is True if an earlier run created the version and failed,
-    and this run continues the version. *artifacts* has the names of the version's artifacts, including those that the
-    run will add. *since* is the last pull before the run that renumbered versions: the version had the number *number*
-    after this pull. *settled* has old references of renumbered versions that the user has confirmed: until then,
-    gitmodel refuses writes that use them, and the commit of the run ends this. For a version that existed before the
-    run, *record* is its record and *readable* has its artifacts by name.
+    and this run continues the version. *stages* has the names of the registry's stages. *artifacts* has the names of
+    the version's artifacts, including those that the run will add. *since* counts the renumberings by pulls before the
+    run: the version had the number *number* after the last of them. *settled* has references that a pull gave to other
+    versions, and whose new meaning the user has confirmed. The commit of the run records the confirmation, so that
+    gitmodel no longer refuses to write with these references. For a version that existed before the run, *record* is
+    its record and *readable* has its artifacts by name.
     """
 
     config: ModelConfig
@@ -67,7 +68,7 @@ class Target(Frozen):
         return not self.config.delete_new_version_on_failure
 
     def facts(self) -> VersionFacts:
-        """Return the facts about the version that the run sends to a worker."""
+        """Return those facts about the version that the run sends to the process of a step."""
         return VersionFacts(
             self.model,
             self.number,
@@ -90,7 +91,7 @@ class Pinned(Frozen):
     inputs: dict[tuple[str, str], InputReference]
 
     def with_inputs(self, digests: Mapping[tuple[str, str], str]) -> Pinned:
-        """Return a copy in which the inputs have the *digests* that are given for their step and parameter."""
+        """Return a copy with other digests of inputs. *digests* has the new digests by step and parameter."""
         inputs = dict(self.inputs)
         for place, digest in digests.items():
             if place in inputs and inputs[place].digest != digest:
@@ -102,8 +103,8 @@ class Pinned(Frozen):
 def pin(client: Client, found: Resolved, journal: Journal, run: str) -> Pinned:
     """Reserve the number and name of each new version in *found* for the run with the id *run*.
 
-    If a reservation is impossible, releases all of them. A name stays reserved until the run has ended. Raises Conflict
-    if another active run has reserved the same name.
+    Returns the versions and artifacts that the run uses. If one reservation fails, releases the others. A name stays
+    reserved until the run has ended. Raises Conflict if another active run has reserved the same name.
     """
     targets: dict[str, Target] = {}
     made: dict[str, Target] = {}
@@ -153,7 +154,7 @@ def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journ
 
 
 def release_numbers(client: Client, targets: Iterable[Target], journal: Journal) -> None:
-    """Release reserved numbers of the models in *targets* up to the number that the branch has reached.
+    """Delete the reservations of numbers of the models in *targets*, up to the highest number on the branch.
 
     Keeps the reservations of active runs.
     """
@@ -167,7 +168,7 @@ def release_numbers(client: Client, targets: Iterable[Target], journal: Journal)
 
 
 def _reserve(client: Client, config: ModelConfig, journal: Journal, run: str) -> tuple[int, bool]:
-    """Reserve the number of the new version. Return the number, and True if the run continues a failed version."""
+    """Reserve a number for the new version of *config*. Return it, and True if the run continues a failed version."""
     again: set[int] = set()
 
     def take(snapshot: Snapshot) -> int:
@@ -186,7 +187,7 @@ def _reserve(client: Client, config: ModelConfig, journal: Journal, run: str) ->
 
 
 def _is_stale(client: Client, model: str, number: int, journal: Journal) -> bool:
-    """If no active run uses the reservation of the failed version, release the reservation and return True."""
+    """If no active run uses the reservation of the failed version *number*, release the reservation and return True."""
     if any(f"{model}@{number}" in noted.get("reserved", ()) for noted in journal.running()):
         return False
     client.repository.reservations.release(model, number)

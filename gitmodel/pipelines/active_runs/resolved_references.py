@@ -39,8 +39,9 @@ _ANY_TIME = datetime.fromtimestamp(0, timezone.utc)
 def resolve(client: Client, pipeline: str, graph: Graph, default: ModelConfig | None) -> Resolved:
     """Find the versions and artifacts that the pipeline names, in one snapshot. Change nothing.
 
-    Raises NotFound for an unknown version. Raises Conflict or UsageError for configurations that contradict each other,
-    or that gitmodel could not record at the end of the run.
+    *default* is the configuration of the pipeline, for steps that have none of their own. Raises NotFound for an
+    unknown version. Raises Conflict or UsageError for configurations that contradict each other, or that gitmodel could
+    not record at the end of the run. Logs a warning if a model's configuration differs from its record.
     """
     given = {node.name: node.step.model_config or default for node in graph.nodes.values()}
     chosen = {name: config for name, config in given.items() if config is not None}
@@ -64,11 +65,11 @@ def version_key(config: ModelConfig) -> str:
 class Resolved:
     """The versions and artifacts that a pipeline names, as one snapshot has them.
 
-    *configs* has the configuration of each step, with the current name of its model. *inputs* has the external
-    artifacts by step and parameter. *versions*, *models*, *outputs* and *settled* have the keys of `version_key`.
-    *versions* has the records of existing versions, *models* the records of existing models that get a new version, and
-    *outputs* the names of the artifacts of each new version. *since* is the last pull before the run that renumbered
-    versions. *settled* has the confirmed references of each version, as in `Target`.
+    *stages* has the names of the registry's stages. *configs* has the configuration of each step, with the current name
+    of its model. *inputs* has the external artifacts by step and parameter. The keys of *versions*, *models*, *outputs*
+    and *settled* are results of `version_key`. *versions* has the records of existing versions, *models* the records of
+    existing models that get a new version, and *outputs* the names of the artifacts of each new version. *since* counts
+    the renumberings by pulls before the run. *settled* has the confirmed references of each version, as in `Target`.
     """
 
     stages: tuple[str, ...]
@@ -113,7 +114,7 @@ def _resolve(
 
 
 def readable_artifacts(client: Client, model: str, links: Sequence[ArtifactLink]) -> dict[str, InputReference]:
-    """Return the artifacts of a version of *model* as inputs of a step, by name. Finds the store only once."""
+    """Return the artifacts *links* of a version of *model* as inputs of a step, by name. Finds the store only once."""
     if not links:
         return {}
     stored = next((_input_reference(client, model, link) for link in links if link.uri is None), None)
@@ -147,9 +148,9 @@ def _facts_of(link: ArtifactLink) -> dict[str, Any]:
 
 
 def _existing_version(snapshot: Snapshot, config: ModelConfig, written: str) -> tuple[str, int, frozenset[Numbered]]:
-    """Return the version that *config* selects: model, number and settled references. Raises NotFound.
+    """Return the version that *config* selects: its model and number, and the confirmed references, as in `Target`.
 
-    *written* is the name of the model that the user wrote, before a pull renamed the model.
+    *written* is the name of the model that the user wrote; a pull may have renamed the model. Raises NotFound.
     """
     ref = replace(VersionRef.of(written, config.selector), renumbered=config.renumbered)
     try:
@@ -165,10 +166,10 @@ def _with_current_name(snapshot: Snapshot, config: ModelConfig) -> ModelConfig:
 
 
 def _merged(snapshot: Snapshot, config: ModelConfig, givers: list[tuple[str, ModelConfig]]) -> ModelConfig:
-    """Return *config* with the fields that other configurations of the same new version give.
+    """Return *config* with the fields that other configurations of the same new version have set.
 
-    Raises UsageError if two configurations have different values for a field. Ignores the descriptive fields of a model
-    that exists already.
+    *givers* has each configuration, with the step or pipeline that has it. Raises UsageError if two configurations have
+    different values for a field. Ignores the descriptive fields of a model that exists already.
     """
     if not config.create_new_model_version:
         return config
@@ -213,7 +214,10 @@ def _check_agreement(config: ModelConfig, others: list[ModelConfig]) -> None:
 
 
 def _check_new(snapshot: Snapshot, config: ModelConfig) -> records.ModelRecord | None:
-    """Return the model's record; None if the model does not exist. Raises an error if the version cannot be created."""
+    """Return the record of the model of *config*; None if the model does not exist.
+
+    Raises an error if the version of *config* cannot be created.
+    """
     record = snapshot.load(paths.model_file(config.name), records.ModelRecord)
     if record is None:
         model_plans.plan_registration(snapshot, config.name, read_description(config.described()), now=_ANY_TIME)
@@ -235,7 +239,10 @@ def failed_version(snapshot: Snapshot, config: ModelConfig) -> VersionRecord | N
 
 
 def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, ...]:
-    """Return the names of the outputs of *steps*. Raises UsageError for equal names or too many outputs."""
+    """Return the names of the outputs of *steps*, which become artifacts of one new version.
+
+    Raises UsageError for equal names, and for more outputs than the record of a version can list.
+    """
     owners: dict[str, str] = {}
     size = _RESERVE_BYTES
     for step in steps:

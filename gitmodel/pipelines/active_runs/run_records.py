@@ -30,8 +30,8 @@ Listener = Callable[[str, str, float], None]
 class Job(Frozen):
     """The call of a pipeline: its graph, parameters, source and options.
 
-    *recorded_inputs* is given when a recorded run is reproduced. It maps step and parameter to the digest that the
-    recorded run used, which the new run uses instead of the current artifact. *temporary* is True if the registry is
+    *recorded_inputs* is for reproducing a recorded run. It maps a step and its parameter to the digest of the input in
+    the recorded run, which the new run uses instead of the current artifact. *temporary* is True if the registry is
     deleted after the run. *pickle* is the registry's rule `[formats] pickle`.
     """
 
@@ -55,8 +55,9 @@ class Job(Frozen):
 class ActiveRun:
     """The state of an active run.
 
-    *begun* has the facts that the run sent to each step. *readers* has the steps that may have read the number of their
-    version. *failed_attempts* has, for each step that ran again, the errors of its failed attempts.
+    *order* has the names of all steps, as the function `order` sorts them. *failed* is the step that failed first, or
+    "". *begun* has the facts that the run sent to each started step. *readers* has the steps that may have read the
+    number of their version. *failed_attempts* has, for each step that ran again, the errors of its failed attempts.
     """
 
     id: str
@@ -79,12 +80,12 @@ class ActiveRun:
         return self.pinned.targets
 
     def output(self, wanted: Output) -> StoredOutput | None:
-        """Return the output *wanted* of a step; None if the step has no such output."""
+        """Return the stored output for *wanted*, an output in the graph; None if the step has not stored it."""
         name, result = self.job.graph.output_name(wanted), self.results.get(wanted.node)
         return next((output for output in (result.outputs if result else ()) if output.name == name), None)
 
     def in_order(self) -> dict[str, StepResult]:
-        """Return the results in the order of the steps, and not in the order in which the steps ended."""
+        """Return the results in the order of the steps in `order`, and not in the order in which the steps ended."""
         return {name: self.results[name] for name in self.order if name in self.results}
 
 
@@ -93,7 +94,8 @@ def run_record(
 ) -> RunRecord:
     """Return the record of the run *active*, which has ended. *error* is the error of a run that failed.
 
-    Without *keep*, the record names no failed version. Writes the executed cells of a notebook to the store.
+    If *keep* is False, the record names no failed version, so that gitmodel creates none. Writes the executed cells of
+    a notebook to the store.
     """
     rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
     succeeded = active.status == "succeeded"
@@ -160,9 +162,10 @@ def _step_record(active: ActiveRun, node: Node, rules: RunRules, versions: Set[s
 
 
 def order(needs: Mapping[str, set[str]]) -> list[str]:
-    """Return the steps in the order in which an executor for one step at a time runs them.
+    """Return the steps in the order in which an executor that runs one step at a time runs them.
 
-    Of the steps whose inputs exist, the step that the pipeline called first is the next one.
+    *needs* has, for each step, the steps that must run before it. Of the steps that can run, the step that the pipeline
+    called first is the next one.
     """
     called = {name: index for index, name in enumerate(needs)}
     sorter = TopologicalSorter(needs)

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 class Source(Frozen):
-    """The file of a pipeline, relative to the code repository, and the name of its module if it was imported.
+    """The file that defines a pipeline, and the name of its module if the module was imported.
 
-    Both are None for a pipeline in a notebook, at a prompt or outside of the code repository.
+    *script* is the path of the file from the top of the code repository. Both are None for a pipeline in a notebook, at
+    a prompt or outside of the code repository.
     """
 
     script: str | None = None
@@ -37,7 +38,7 @@ def find_source(function: Callable[..., Any], client: Client) -> Source:
 
 
 def find_file(function: Callable[..., Any]) -> Path | None:
-    """Return the file that contains *function*; None for a prompt or a notebook."""
+    """Return the file that defines *function*; None if *function* was defined at a prompt or in a notebook."""
     file = Path(inspect.unwrap(function).__code__.co_filename)
     return file.resolve() if file.is_file() else None
 

@@ -1,4 +1,4 @@
-"""The dependencies of a step's result, the changes of these, and checks that the outputs of the result still exist."""
+"""The dependencies of a step's result, how they differ from earlier ones, and checks that its outputs still exist."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gitmodel.stores.artifacts.verifying import are_whole
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.transfer import JOBS
 
-# The kinds of dependencies of a result, the most important first: a reason for running a step names these first.
+# The kinds of dependencies of a result, in the order in which the reason for running a step names changed dependencies.
 _KINDS = ("parameter", "input", "code", "value", "file", "files", "variable", "package")
 _MOST_CHANGES = 3
 
@@ -41,11 +41,12 @@ def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:
 def cache_parts(
     node: Node, inputs: Mapping[str, str], model: str, code: Mapping[str, str], *, pickle: bool
 ) -> dict[str, str]:
-    """Return the digest of each thing that the result of a step depends on, by the name that messages show.
+    """Return the digests of the dependencies of the step *node*, by the names that messages show.
 
-    These are *code*, the parameters, *inputs* (digests by name), *model*, and the files and environment variables that
-    the step declares. *pickle* is True if outputs may be pickled. Raises UnknownCode if a parameter cannot be compared,
-    UsageError if a declared file is missing.
+    These are the digests in *code* and *inputs*, those of the parameters, and those of the files and environment
+    variables that the step declares. The names of its outputs, the name *model*, and *pickle*, which is True if outputs
+    may be pickled, are dependencies, too. Raises UnknownCode if a parameter cannot be compared, UsageError if a
+    declared file is missing.
     """
     step = node.step
     parts = {**code, **{f"input {name}": digest for name, digest in inputs.items()}}
@@ -66,6 +67,8 @@ def cache_parts(
 
 def what_changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     """Return a text that names the dependencies that differ between *before* and *now*; "" if all are equal.
+
+    *before* and *now* are results of `cache_parts`.
 
     >>> what_changed({"parameter x": "1", "input y": "2"}, {"parameter x": "3", "input y": "2"})
     'parameter x changed'

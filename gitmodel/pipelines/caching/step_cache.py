@@ -26,8 +26,8 @@ log = logging.getLogger("gitmodel.pipelines")
 class StepCache:
     """Finds earlier results for the steps of one run, and keeps the new results.
 
-    *codes* maps each step that could be compared with the cache to its code. *replaced* has the steps that run because
-    their cached outputs are missing or damaged.
+    *codes* has the code of each step for which `find` could look for an earlier result. *replaced* has the steps that
+    run because outputs of their earlier result are missing or damaged.
     """
 
     def __init__(self, client: Client, active: ActiveRun, journal: Journal, code: ProjectCode, root: str) -> None:
@@ -43,9 +43,10 @@ class StepCache:
         self.replaced: set[str] = set()
 
     def find(self, node: Node, inputs: dict[str, InputReference]) -> StepResult | None:
-        """Return the earlier result of a step. If the step must run, return None and record the reason.
+        """Return an earlier result of the step *node* with the same *inputs*; None if the step must run.
 
-        Raises UsageError if a file that the step declares is missing.
+        Remembers the reason why the step must run, which `end` writes. Raises UsageError if a file that the step
+        declares is missing.
         """
         job = self._active.job
         found: StepResult | str
@@ -65,7 +66,7 @@ class StepCache:
         return None
 
     def keep(self, name: str, result: StepResult) -> bool:
-        """Keep the *result* of a step for later runs. Return False if no later run can use the result."""
+        """Store the *result* of the step *name* in the cache, for later runs. Return False if it was not stored."""
         parts = self._outcomes[name].parts if name in self._outcomes else {}
         if not parts or result.status == "cached":
             return False
@@ -81,7 +82,10 @@ class StepCache:
             write_outcomes(self._logs, self._outcomes)
 
     def _look(self, node: Node, inputs: dict[str, InputReference]) -> StepResult | str:
-        """Return the earlier result of a step, or the reason why the step must run. Raises UnknownCode, UsageError."""
+        """Return an earlier result of the step *node*, or the reason why the step must run.
+
+        Raises UnknownCode if the step cannot be compared, UsageError if a file that the step declares is missing.
+        """
         target = self._active.targets.get(node.name)
         code = self._code.of(node.step, {module for ref in inputs.values() for module in ref.modules})
         types = node.input_types
@@ -103,7 +107,7 @@ class StepCache:
         return _for_target(found, target)
 
     def _change_since_earlier(self, name: str, parts: Mapping[str, str]) -> str:
-        """Return the reason why the step *name* must run: what changed since the newest earlier run with this step."""
+        """Return the reason why the step *name* must run: the changes of *parts* since the last run of this step."""
         if self._earlier is None:
             self._earlier = list(earlier_outcomes(self._logs))
         for run, outcomes in self._earlier:
@@ -122,7 +126,7 @@ class StepCache:
 
 
 def _for_target(found: StepResult, target: Target | None) -> StepResult:
-    """Return the cached result *found*, with its planned changes applied to *target*, the version of this run."""
+    """Return the cached result *found*, whose planned changes then are changes of *target*, the version of this run."""
     of = target.numbered if target is not None else None
     plans = (replace(plan, of=of) if of and not isinstance(plan.of, VersionRef) else plan for plan in found.plans)
     return replace(found, plans=tuple(plans))

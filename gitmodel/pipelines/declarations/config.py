@@ -69,12 +69,12 @@ class _ModelConfig(Description):  # type: ignore[misc]
 class ModelConfig(_ModelConfig):
     """The model and version that a pipeline or step works on.
 
-    *version* is the number, name, stage or alias of an existing version, or "latest" (the default). With
-    *create_new_model_version*, *version* is the name of the new version. With *delete_new_version_on_failure*, a failed
-    run leaves no version; otherwise a failed run leaves a version that is marked as failed. *renumbered* confirms the
-    number of a version, or the name of a model, after a pull has given the number or name to another version or model.
-    *version_description* and *version_tags* describe the new version. The other fields are the descriptive fields of
-    `Model`. gitmodel uses these if the run creates the model.
+    *version* is the number, name, stage or alias of an existing version, or "latest" (the default). If
+    *create_new_model_version* is True, the run creates a version, and *version* is its name. If
+    *delete_new_version_on_failure* is True, a failed run leaves no version; otherwise a failed run leaves a version
+    that is marked as failed. *renumbered* confirms the number of a version, or the name of a model, after a pull has
+    given the number or name to another version or model. *version_description* and *version_tags* describe the new
+    version. The other fields are the descriptive fields of `Model`. gitmodel uses these if the run creates the model.
 
     Raises UsageError for a new version whose name is a number or a stage, and for invalid names and fields.
 
@@ -91,7 +91,7 @@ class ModelConfig(_ModelConfig):
     }
 
     def __init__(self, *unnamed: Any, **given: Any) -> None:
-        """Raise UsageError for unnamed, unknown and invalid fields."""
+        """Set the fields *given*. Raises UsageError for values without a field name, and unknown or invalid fields."""
         if unnamed:
             raise UsageError("the fields of ModelConfig are given by name", hint='write ModelConfig(name="iris")')
         try:
@@ -120,14 +120,14 @@ class ModelConfig(_ModelConfig):
         return self.selector if self.create_new_model_version and self.version is not None else None
 
     def described(self) -> dict[str, Any]:
-        """The descriptive fields that the user gave, with their values."""
+        """The descriptive fields of the model that the user gave, with their values."""
         return {field: getattr(self, field) for field in DESCRIPTIVE if getattr(self, field)}
 
 
 def check_options(of: str, model_config: Any, unknown: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raise UsageError if *model_config* is not a ModelConfig, or if there are *unknown* options.
+    """Raise UsageError if *model_config* is neither None nor a ModelConfig, or if there are *unknown* options.
 
-    *of* is the step or pipeline that messages name, such as "step train". *known* has the options that exist.
+    *of* is the step or pipeline that messages name, such as "step train". *known* has the names of the valid options.
     """
     form = 'model_config=ModelConfig(name="NAME", create_new_model_version=True)'
     if model_config is not None and not isinstance(model_config, ModelConfig):
@@ -152,8 +152,8 @@ def _shown_form(form: str, given: Any) -> str:
 class ArtifactConfig:
     """The name, kind and format of an output, for the annotation `Annotated[T, ArtifactConfig(name="train")]`.
 
-    *kind* is "data", "model" or "deployment". *format* is the name of a format in `gitmodel.formats`. If *kind* or
-    *format* is "", gitmodel chooses it by the type of the value. Raises UsageError for an invalid name or kind.
+    *kind* is "data", "model" or "deployment". *format* is the name of a format in `gitmodel.formats`. gitmodel chooses
+    a *kind* or *format* that is "" by the type of the value. Raises UsageError for an invalid name or kind.
 
     >>> ArtifactConfig(name="train", format="csv").kind
     ''
@@ -207,10 +207,11 @@ class DeploymentArtifactConfig(ArtifactConfig):
 class ExternalArtifact:
     """An artifact of an existing version as the input of a step.
 
-    A step also accepts the text MODEL@VERSION:ARTIFACT, such as `"demo@production:classifier"`. gitmodel finds the
-    version once, when the run starts. If the version has no artifact *name*, the step gets the output *name* of a run
-    that worked on the version. If several runs have an output of this name, *run* is the id of the run to use.
-    *trusted* allows formats that run code when they are loaded, and types that are not trusted.
+    As an argument, a step also accepts the text MODEL@VERSION:ARTIFACT, such as `"demo@production:classifier"`.
+    gitmodel finds the version once, when the run starts. If the version has no artifact *name*, the step gets the
+    output *name* of a run that worked on the version. If several runs have an output of this name, *run* is the id of
+    the run to use. If *trusted* is True, the artifact may have a format that runs code when it is loaded, and types
+    that this machine does not trust.
 
     >>> ExternalArtifact.parse("demo@production:classifier").name
     'classifier'
@@ -229,7 +230,7 @@ class ExternalArtifact:
 
     @classmethod
     def parse(cls, text: str) -> ExternalArtifact | None:
-        """Parse a text such as `model@version:artifact`. Return None for any other text."""
+        """Return the artifact that a text such as `model@version:artifact` names; None for any other text."""
         reference, colon, name = text.partition(":")
         if not colon or "@" not in reference:
             return None

@@ -55,7 +55,7 @@ def check_function(function: Any, kind: str) -> None:
 
 
 def name_of(function: Callable[..., Any], name: str | None, kind: str) -> str:
-    """Return *name*, or without *name* the name of *function*. *kind* is "step" or "pipeline".
+    """Return *name*; if *name* is None, return the name of *function*. *kind* is "step" or "pipeline".
 
     Raises UsageError for an invalid name.
     """

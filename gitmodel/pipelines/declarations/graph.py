@@ -26,7 +26,8 @@ class Node:
     *inputs* has the arguments that are outputs of other steps, or artifacts. *values* has the other arguments as the
     step gets them, and *parameters* has the same arguments as the record of the run stores them. For an argument with
     inputs in lists, tuples or dicts, *shapes* has the structure of the argument, and each part is a separate input or
-    value. *known* has the secrets of the whole run.
+    value. *after* has the steps that must run first, although the step takes none of their outputs. *outputs* has the
+    names of the outputs. *known* has the secrets of the whole run.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Node:
     known: RunSecrets = field(default_factory=RunSecrets)
 
     def recorded_parameters(self) -> dict[str, Any]:
-        """The parameters as the record of the run has them, without secrets."""
+        """The parameters as the record of the run stores them, with the values of secrets hidden."""
         return self.known.values().hide_parameters(self.parameters)
 
     @property
@@ -62,9 +63,9 @@ class Graph:
         self.known = RunSecrets()
 
     def add(self, step: Step[Any, Any], arguments: dict[str, Any], after: Iterable[Any]) -> str:
-        """Add a call of *step*, and return its name in the graph.
+        """Add a call of *step* with *arguments*, and return the name of the call in the graph.
 
-        Raises UsageError for a parameter that a record cannot hold.
+        *after* has the steps that must run before this step. Raises UsageError for a parameter that no record can hold.
         """
         name, count = step.name, 1
         while name in self.nodes:
@@ -94,7 +95,7 @@ class Graph:
             refuse_credentials(node.recorded_parameters(), f"step {node.name}", AS_SECRET)
 
     def output_name(self, output: Output) -> str | None:
-        """Return the name of *output*; None if its step has no such output."""
+        """Return the name under which *output* is stored; None if its step has no such output."""
         names = self.nodes[output.node].outputs
         return names[output.index] if 0 <= output.index < len(names) else None
 
@@ -138,7 +139,7 @@ class Graph:
 
 @contextmanager
 def building() -> Iterator[Graph]:
-    """Yield a graph, and add each step that the block calls to the graph instead of running the step."""
+    """Yield an empty graph. If the block calls a step, add the call to this graph instead of running the step."""
     graph = Graph()
     with adding_calls(graph.add), collecting_secrets(graph.known.secrets):
         yield graph
@@ -153,7 +154,7 @@ def _check_parameter(step: str, parameter: str, value: Any) -> Any:
 def read_parameter(owner: str, name: str, value: Any) -> Any:
     """Return *value* as a record stores it. Raises UsageError for a value that no record can hold.
 
-    Messages name the parameter *name* and its *owner*, such as "step train".
+    The message of the error shows *name*, the name of the parameter, and *owner*, such as "step train".
     """
     if hasattr(type(value), "dtype") and getattr(value, "ndim", None):
         raise UsageError(

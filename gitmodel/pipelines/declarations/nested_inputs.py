@@ -26,10 +26,10 @@ def is_input(value: Any) -> bool:
 
 
 def take_apart(step: str, parameter: str, value: Any) -> tuple[Shape, dict[str, Any]]:
-    """Return the shape of the argument *value*, and its parts by place.
+    """Return the shape of *value*, the argument for *parameter*, and the parts of *value* by place.
 
-    A part is an input, or a value that contains no input. Raises UsageError for an input in a set or in another object
-    that is no list, tuple or dict.
+    A part is an input, or a value that contains no input. Raises UsageError, with the name of *step*, for an input in a
+    set or in another object that is no list, tuple or dict.
 
     >>> take_apart("merge", "scores", [Output("fit", 0), [1, 2]])
     (['scores[0]', 'scores[1]'], {'scores[0]': Output(node='fit', index=0), 'scores[1]': [1, 2]})
@@ -55,7 +55,7 @@ def take_apart(step: str, parameter: str, value: Any) -> tuple[Shape, dict[str, 
 
 
 def put_together(shape: Shape, parts: Mapping[str, Any]) -> Any:
-    """Return the argument of this *shape* from its *parts*.
+    """Return the argument with the structure *shape* and the *parts*, which are given by place.
 
     >>> put_together({"a": ["x.a[0]", "x.a[1]"]}, {"x.a[0]": 1, "x.a[1]": 2})
     {'a': [1, 2]}

@@ -33,7 +33,7 @@ _OPTIONS = ("name", "model_config", "enable_cache", "pickle", "files", "env", "r
 
 
 class OutputSpec(Frozen):
-    """The name, kind and format that a step declares for one output. "" means that gitmodel chooses."""
+    """The name, kind and format that a step declares for one output. If one of them is "", gitmodel chooses it."""
 
     name: str = ""
     kind: str = ""
@@ -59,7 +59,7 @@ class Output(Frozen, eq=False):
         )
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # copy and pickle look these names up, and expect an AttributeError
+        if name.startswith("__"):  # `copy` and `pickle` try special methods, and expect AttributeError for missing ones
             raise AttributeError(name)
         return self._unknown()
 
@@ -144,7 +144,7 @@ class Step(Generic[P, R]):
 
     @cached_property
     def outputs(self) -> tuple[OutputSpec, ...]:
-        """The outputs that the return annotation declares. Without an annotation, the step has one output.
+        """The outputs that the return annotation declares. A step without a return annotation has one output.
 
         Raises UsageError for an invalid name, or two outputs of the same name.
         """
@@ -163,7 +163,7 @@ class Step(Generic[P, R]):
 
     @cached_property
     def output_types(self) -> tuple[Any, ...]:
-        """The annotated types of `outputs`; `Any` without an annotation."""
+        """The annotated types of `outputs`; `Any` for a step without a return annotation."""
         returned = self._hints.get("return", Any)
         if not self.outputs:
             return ()
@@ -186,9 +186,9 @@ class Step(Generic[P, R]):
         return {name: _bare(hint) for name, hint in self._hints.items() if name != "return"}
 
     def wants_artifact(self, parameter: str) -> bool:
-        """Return True if *parameter* gets the artifact that a text such as `demo@production:classifier` names.
+        """Return True if a text such as `demo@production:classifier`, as the argument for *parameter*, is an artifact.
 
-        A parameter gets the artifact if its annotation allows no text. Any other parameter gets the text itself.
+        This is so if the annotation of the parameter allows no text. Any other parameter gets the text itself.
 
         >>> @step
         ... def read(model: dict, url: str | None, note) -> None: ...
@@ -198,7 +198,7 @@ class Step(Generic[P, R]):
         return not _admits_text(self.input_types.get(parameter, Any))
 
     def output_names(self, node: str) -> list[str]:
-        """Return the names of the outputs of the call *node* of this step. Each call in a run has its own names.
+        """Return the names of the outputs of *node*, one call of this step. Each call in a run has its own names.
 
         >>> @step
         ... def split() -> tuple[Annotated[str, "train"], Annotated[str, "test"]]: ...
@@ -249,7 +249,7 @@ _add_call: ContextVar[AddCall | None] = ContextVar("gitmodel_add_call", default=
 
 @contextmanager
 def adding_calls(add: AddCall) -> Iterator[None]:
-    """Pass each call of a step in the block to *add* instead of running the step."""
+    """If the block calls a step, pass the call to *add* instead of running the step."""
     token = _add_call.set(add)
     try:
         yield
@@ -296,14 +296,15 @@ def step(
     `with_options(...)` of the step returns a copy with other options.
 
     *model_config* and *enable_cache* take precedence over those of the pipeline. The return annotation names the
-    outputs: `-> Annotated[T, "name"]`, `-> Annotated[T, ArtifactConfig(...)]`, or a tuple of these. With *pickle*,
-    gitmodel pickles outputs that no other format can store. Pickled outputs load only with `trusted=True`. *pickle*
-    takes precedence over `[formats] pickle` of the registry. *files* (paths, folders or globs, relative to the current
-    folder) and *env* (names of environment variables) are further dependencies of the step: if one changes, the step
-    runs again. *retries* is the number of times that a failed step runs again in the same run. gitmodel does not retry
-    after `UsageError`, `Refused`, `SystemExit` and an interrupt, because another attempt cannot avoid these errors.
-    *timeout* is the limit in seconds of each attempt: after this time, gitmodel stops the step, which fails. *timeout*
-    needs the executor "processes" or "dask".
+    outputs: `-> Annotated[T, "name"]`, `-> Annotated[T, ArtifactConfig(...)]`, or a tuple of these. If *pickle* is
+    True, gitmodel pickles outputs that no other format can store. Pickled outputs load only with `trusted=True`.
+    *pickle* takes precedence over `[formats] pickle` of the registry. *files* (paths of files or folders, or globs,
+    relative to the current folder) and *env* (names of environment variables) are further dependencies of the step: if
+    one changes, later runs do not use the cached result of the step. *retries* is the number of times that a failed
+    step runs again in the same run. gitmodel does not retry after `UsageError`, `Refused`, `SystemExit` and an
+    interrupt, because another attempt cannot avoid these errors. *timeout* is the limit in seconds of each attempt:
+    after this time, gitmodel stops the step, and the attempt has failed. *timeout* needs the executor "processes" or
+    "dask".
 
     In the function, `get_step_context()` returns a `gitmodel.pipelines.StepContext` with the run and the model version.
 

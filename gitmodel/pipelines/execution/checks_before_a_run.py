@@ -1,4 +1,4 @@
-"""Checks before the first step of a run, so that a run of hours does not fail at its end for a reason known before."""
+"""Checks before the first step of a run, so that no run fails after hours for a reason that was known at its start."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def check_before_the_run(client: Client, job: Job, choice: ExecutorChoice) -> tu
     """Raise one error for all problems that would stop the run later.
 
     Return *job* with the registry's rule for pickle, and the versions and artifacts that the job names. Checks the
-    user's identity, the rules of the registry, the versions and their names, the types and formats of outputs, and the
-    packages that these need. Checks that gitmodel can write to the stores. For this, it writes an object to each store
-    on a server, which stays there. Checks that the server of a registry by URL accepts a push.
+    user's identity, the rules of the registry, the versions and their names, the types and formats of outputs, and,
+    if the workers are on this machine, the packages that the formats need. Checks that gitmodel can write to the
+    stores: for this, it writes an object to each store on a server, and does not delete it. Checks that the server of a
+    registry by URL accepts a push.
     """
     problems = _Problems()
     found = None
@@ -76,7 +77,7 @@ class _Problems:
                 self._found.append(error)
 
     def tell(self) -> None:
-        """Raise one error with the messages and hints of all remembered errors, of the class of the first one."""
+        """If errors are remembered, raise one error of the class of the first, with the messages and hints of all."""
         if len(self._found) == 1:
             raise self._found[0]
         if self._found:
@@ -92,7 +93,7 @@ def _numbered(texts: Iterable[str]) -> str:
 
 
 def _outputs(graph: Graph) -> Iterator[tuple[Node, OutputSpec, str, Any]]:
-    """Yield each output of the steps: the call of the step, the specification, the name and the annotated type."""
+    """Yield each output of the steps in *graph*: the step's node, and the output's declaration, name and type."""
     for node in graph.nodes.values():
         for spec, name, hint in zip(node.step.outputs, node.outputs, node.step.output_types, strict=True):
             yield node, spec, f"{name} of step {node.name}", hint
@@ -115,14 +116,14 @@ def _check_types(job: Job) -> None:
 
 
 def check_workers(graph: Graph, found: Resolved, place: RunningExecutor) -> None:
-    """Raise UsageError if a worker of *place* lacks gitmodel, or a package that a format needs.
+    """Raise UsageError if a worker of the executor *place* lacks gitmodel, or a package that a format needs.
 
-    Checks the workers that exist now. Checks no worker if *place* cannot call functions on its workers.
+    Checks the workers that exist now. Checks none if the executor cannot call a function on each worker.
     """
     wanted = [*_formats_of_outputs(graph), *_formats_of_inputs(graph, found)]
     answers = place.ask(missing_packages_of, sorted({name for names, _ in wanted for name in names}))
     for worker, answer in answers.items():
-        # Searches the text, because Dask names a failed import only in the text of another error.
+        # Searches the text, because if an import fails on a worker, Dask names its error only in the text of another.
         if isinstance(answer, Exception) and ModuleNotFoundError.__name__ in repr(answer):
             raise UsageError(
                 f"the worker {worker} cannot run steps: {answer}",
@@ -139,7 +140,7 @@ def _check_packages(graph: Graph, found: Resolved | None) -> None:
 
 
 def _needed(wanted: Iterable[tuple[Iterable[str], str]], missing: Callable[[str], list[str]]) -> dict[str, str]:
-    """Return the missing packages, each with the first output or input in *wanted* that needs it.
+    """Return the missing packages, each with the name of the first output or input in *wanted* that needs it.
 
     *wanted* has the possible formats of each output or input, with its name. *missing* returns the missing packages of
     a format.
@@ -147,7 +148,7 @@ def _needed(wanted: Iterable[tuple[Iterable[str], str]], missing: Callable[[str]
     needed: dict[str, str] = {}
     for names, what in wanted:
         packages = list(map(missing, names))
-        if all(packages):  # if one of the possible formats lacks no package, gitmodel can use this format
+        if all(packages):  # otherwise, no package is missing for one of the formats, and gitmodel uses this format
             for package in (package for group in packages for package in group):
                 needed.setdefault(package, what)
     return needed
@@ -176,4 +177,4 @@ def _check_stores(client: Client, found: Resolved | None) -> None:
         if isinstance(store.origin, LocalStore):
             store.create()
         else:
-            keep_packages(store)  # writes an object, because a store that exists can be read-only
+            keep_packages(store)  # writes an object, which fails if the store is read-only

@@ -27,7 +27,7 @@ from gitmodel.registry.promotion.judging import judge
 
 
 class NumberTaken(Conflict):
-    """A pull fetched another version that has the number of the run's new version."""
+    """During the run, a pull fetched another version with the number that the run reserved for its new version."""
 
     def __init__(self, target: Target) -> None:
         super().__init__(
@@ -69,9 +69,9 @@ def plan_new_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -
 
 
 def plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:
-    """Plan to name the run in the record of an existing version.
+    """Plan to add the id *run* to the record of *target*, a version that existed before the run.
 
-    The artifacts of the version stay, because others may use them. The record of the run has the outputs.
+    Changes no artifact of the version, because other people may use them. The outputs are in the record of the run.
     """
     model, number = snapshot.resolve(target.ref)
     change = version_plans.plan_change(
@@ -85,7 +85,10 @@ def plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:
 
 
 def plan_record(snapshot: Snapshot, record: RunRecord, chosen: Mapping[str, Target]) -> Change[str]:
-    """Plan to write the record of the run. It names versions that a pull renumbered by their current numbers."""
+    """Plan to write *record*, the record of the run, with the current numbers of versions that a pull renumbered.
+
+    *chosen* has the versions that steps work on, by the reference at the start of the run.
+    """
 
     def now(target: Target) -> str | None:
         try:
@@ -99,7 +102,10 @@ def plan_record(snapshot: Snapshot, record: RunRecord, chosen: Mapping[str, Targ
 
 
 def plan_change(snapshot: Snapshot, plan: Plan, chosen: Mapping[str, Target], refused: dict[str, None]) -> Change[Any]:
-    """Plan the change *plan* of a step. If a rule refuses the change, plan nothing, and add the reason to *refused*."""
+    """Plan the change *plan* of a step. If a rule refuses this change, plan nothing, and add the reason to *refused*.
+
+    *chosen* has the versions that steps work on, by the reference at the start of the run.
+    """
     if isinstance(plan.of, VersionRef):
         try:
             model, number, settled = snapshot.resolve_to_change(plan.of)
@@ -146,8 +152,8 @@ def _plan_stage(snapshot: Snapshot, model: str, number: int, plan: StagePlan, re
             snapshot, model, number, judge, to=plan.stage, why=why, leave=plan.leave
         )
         refuse_emptied(snapshot, change)
-        # Lets `plan_together` refuse nothing: each promotion was checked alone above, where a refusal leaves out only
-        # this promotion, and not the whole commit.
+        # `may_empty` keeps `plan_together` from refusing the whole commit because a promotion empties a stage.
+        # `refuse_emptied` has checked this promotion alone, so that a refusal leaves out only this promotion.
         return replace(change, may_empty=frozenset(StageRef(model, name) for name in snapshot.registry().stage_names))
     except Refused as error:  # not raised: the run is recorded without the promotion
         refused[f"{error.message} ({error.hint})"] = None

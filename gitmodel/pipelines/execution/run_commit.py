@@ -51,11 +51,12 @@ _NOTHING: Mapping[str, str] = {}
 def commit_run(
     client: Client, record: RunRecord, targets: Mapping[str, Target], results: Mapping[str, StepResult]
 ) -> RunRecord | None:
-    """Commit the run, its versions and its planned changes. Leave out the planned changes of a failed run.
+    """Commit the record of the run, its new versions, and, if the run succeeded, the changes that its steps planned.
 
-    Returns the record as gitmodel wrote it; None if the rules of the registry exclude records of such runs. Applies the
-    planned changes in the order of *results*. If a pull took the number of a new version meanwhile, gives the version
-    another number.
+    *targets* has the version that each step works on, *results* the result of each step. Returns the record as gitmodel
+    wrote it; None if the rules of the registry exclude records of such runs, so that nothing was written. Applies the
+    planned changes in the order of *results*. If a pull took the number of a new version during the run, gives the
+    version another number.
     """
     renumbered: dict[Numbered, Numbered] = {}
     while True:
@@ -64,7 +65,7 @@ def commit_run(
         except NumberTaken as taken:
             old = taken.target
             new = _reserve_again(client.repository, old)
-            # Maps the number that the steps know to the newest number, also after several changes of the number.
+            # Maps the number that the steps used directly to the newest number, even if a pull took several numbers.
             was, now = old.numbered, new.numbered
             renumbered = {told: now if found == was else found for told, found in renumbered.items()} | {was: now}
             log.warning("%s; its version is %s", taken.message, new.reference)
@@ -87,9 +88,11 @@ def _commit(
     renumbered: Mapping[Numbered, Numbered],
     left_out: Mapping[str, str] = _NOTHING,
 ) -> RunRecord | None:
-    """Try once to commit the run. Leave out the planned changes of the stages and aliases in *left_out*.
+    """Commit the run. Leave out the planned changes of the stages and aliases in *left_out*.
 
-    *left_out* maps a stage or alias to the reason for leaving it out. The key "" stands for all stages.
+    *left_out* maps a stage or alias to the reason for leaving it out. The key "" stands for all stages. *renumbered*
+    maps the numbers that the steps used to the current numbers. If a stage or alias cannot be written because of a
+    missing signature or a foreign tag, tries again without it. Raises NumberTaken.
     """
     chosen = {target.reference: target for target in targets.values()}
     rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
@@ -135,7 +138,7 @@ def _commit(
 def _planned_changes(
     targets: Mapping[str, Target], results: Mapping[str, StepResult], left_out: Mapping[str, str]
 ) -> list[Plan]:
-    """Return the planned changes without those in *left_out*, and without metadata of outputs that were not stored."""
+    """Return the planned changes, but none of stages and aliases in *left_out*, and no metadata of withheld outputs."""
     plans = [plan for result in results.values() for plan in result.plans]
     withheld = _withheld(targets, results)
     return [plan for plan in plans if not _is_left_out(plan, left_out) and not _is_of_withheld(plan, withheld)]
@@ -144,7 +147,7 @@ def _planned_changes(
 def _draft(
     record: RunRecord, target: Target, targets: Mapping[str, Target], results: Mapping[str, StepResult]
 ) -> VersionRecord:
-    """Return the record of the new version *target*, with the outputs of its steps."""
+    """Return the record of the new version *target*, with the outputs of the steps that work on it as artifacts."""
     return VersionRecord(
         number=target.number,
         created=record.finished,
@@ -164,7 +167,10 @@ def _is_left_out(plan: Plan, left_out: Mapping[str, str]) -> bool:
 
 
 def _withheld(targets: Mapping[str, Target], results: Mapping[str, StepResult]) -> frozenset[tuple[Numbered, str]]:
-    """Return the version and name of each output of a new version that was not stored because of credentials."""
+    """Return the withheld outputs of new versions, each as version and name.
+
+    A withheld output was not stored, because it seemed to hold credentials.
+    """
     return frozenset(
         (targets[step].numbered, name)
         for step, result in results.items()
@@ -174,7 +180,7 @@ def _withheld(targets: Mapping[str, Target], results: Mapping[str, StepResult]) 
 
 
 def _is_of_withheld(plan: Plan, withheld: frozenset[tuple[Numbered, str]]) -> bool:
-    """Return True if *plan* sets metadata of an output that was not stored."""
+    """Return True if *plan* sets metadata of an output in *withheld*."""
     return isinstance(plan, MetadataPlan) and (plan.of, plan.artifact) in withheld
 
 
@@ -191,7 +197,7 @@ def _check_outputs(store: ArtifactStore, results: Mapping[str, StepResult]) -> N
 
 
 def _reserve_again(repository: Repository, target: Target) -> Target:
-    """Reserve another number for the new version *target*. Return *target* with the new number."""
+    """Reserve another number for the new version *target*. Return *target* with this number."""
 
     def question(snapshot: Snapshot) -> tuple[str, int]:
         return snapshot.current_name(snapshot.follow(target.model_ref)[0]), snapshot.renumberings.count
@@ -207,7 +213,7 @@ def _renumbered(result: StepResult, old: Target, new: Target) -> StepResult:
 
 
 def _described(target: Target) -> dict[str, Any]:
-    """Return the description and tags of a new version, without text that looks like a credential."""
+    """Return the description and tags of the new version *target*. Leave out text that looks like a credential."""
     given = {"description": target.config.version_description, "tags": target.config.version_tags}
     kept, found = without_credentials({name: value for name, value in given.items() if value})
     for field, what in found:
@@ -219,7 +225,8 @@ def _described(target: Target) -> dict[str, Any]:
 
 
 def _clear_refusals(refused: dict[str, None]) -> Change[None]:
-    # After a concurrent change, gitmodel plans the commit again, and may refuse other promotions.
+    # Called before each attempt to plan the commit: after a concurrent change of the branch, gitmodel plans the commit
+    # again, and may refuse other changes than before.
     refused.clear()
     return Change(None)
 

@@ -1,6 +1,6 @@
-"""Running a pipeline: finding the versions that it names, running its steps, and committing the result or the failure.
+"""Running a pipeline: finding the versions that it names, running its steps, and committing the results or the failure.
 
-Only this process reads and writes the registry. Workers only run steps.
+Only the process of the run reads and writes the registry. Workers only run steps.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ log = logging.getLogger("gitmodel.pipelines")
 
 
 class RunFailed(GitModelError):
-    """A step failed. gitmodel recorded the failed run, and no planned change. *run* is the id of the run."""
+    """A step failed. gitmodel recorded the failed run, and made no planned change. *run* is the id of the run."""
 
     exit_code = 1
 
@@ -71,7 +71,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
 
 @contextmanager
 def _ending(started: ExitStack, place: RunningExecutor) -> Iterator[RunningExecutor]:
-    """Yield the executor *place*. After the block, close *started*, which ends the executor."""
+    """Yield the executor *place*. After the block, close *started*, which contains the executor, to end it."""
     with started.pop_all():
         yield place
 
@@ -95,7 +95,7 @@ def _begin(
         try:
             pinned = pin(client, found, journal, run_journal.id).with_inputs(job.recorded_inputs)
         except BaseException:
-            run_journal.discard()  # no step has run, so the journal has nothing to keep
+            run_journal.discard()  # no step has run, so there is nothing to show about this run
             raise
         run_journal.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
         run_journal.note_stored([(packages, "text")])
@@ -106,7 +106,8 @@ def _begin(
             # rewritten at the end, because a step may have printed a text from which a later step makes a Secret
             if active.job.graph.known.secrets:
                 rewrite_logs(journal.logs(run_journal.id), active.job.graph.known.values().hide)
-            with suppress(GitModelError):  # ignored, because gitmodel ignores the reservations of a run that has ended
+            # An error is harmless here, because gitmodel ignores the reservations of a run that has ended.
+            with suppress(GitModelError):
                 release_names(client, pinned.targets.values(), run_journal.id)
                 if active.status != "succeeded":
                     _release_unread_numbers(client, active, choice)
@@ -128,7 +129,7 @@ def _run(
             Scheduler(client, active, place, choice, journal, run_journal, local).run(needs)
     except BaseException as error:
         active.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
-        # Ctrl-C also ended the git process that reads objects. The next read starts another process.
+        # Ctrl-C also ended the git process that reads objects. After this, the next read starts another git process.
         client.repository.reader.close()
         _record_failure(client, active, choice, run_journal, _hidden(error, active))
         raise
@@ -139,7 +140,7 @@ def _run(
         _record_failure(client, active, choice, run_journal, text)
         raise _failure(active, text)
     done = _commit(client, active, choice, run_journal)
-    with suppress(GitModelError):  # ignored, because the next run of the model releases the numbers
+    with suppress(GitModelError):  # an error is harmless, because the next run on the model releases the numbers
         release_numbers(client, active.targets.values(), journal)
     return done
 
@@ -154,7 +155,7 @@ def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, run_journ
             refuse_secrets_in_plans(result.plans, active.job.graph.known.values())
         written = commit_run(client, record, active.targets, active.in_order())
     except KeyboardInterrupt:
-        run_journal.note(status="cancelled")  # if the commit exists nevertheless, gitmodel shows its record
+        run_journal.note(status="cancelled")  # if the commit exists nevertheless, gitmodel shows the record in it
         raise
     except Exception as error:
         # For example, another run took the name of the version, or a step planned a change that is impossible.
@@ -184,7 +185,10 @@ def _record_failure(
     *,
     keep: bool = True,
 ) -> None:
-    """Record a run that did not succeed. If this fails, log the error, so that the caller gets the error of the run."""
+    """Record a run that did not succeed, with its *error*. *keep* has the meaning that `run_record` explains.
+
+    If recording fails, logs why instead of raising, so that the caller gets the error of the run.
+    """
     try:
         run_journal.note(error=asdict(error), failed_step=active.failed)
         record = run_record(client, active, choice.name, error, keep=keep)
@@ -203,9 +207,13 @@ def _record_failure(
 
 
 def _release_unread_numbers(client: Client, active: ActiveRun, choice: ExecutorChoice) -> None:
-    """Release the numbers that the run reserved, except those that a step may have read. The run created no version."""
+    """Release the numbers that a run reserved for versions, except numbers that a step may have read.
+
+    Called if the run did not succeed. gitmodel gives a number that a step has read to no other version, because the
+    step may have printed or stored the number.
+    """
     readers = set(active.readers)
-    # Workers may still be running the steps that have no result.
+    # A started step without a result may still run on a worker, so it may read the number.
     for name in set(active.begun) - set(active.results):
         if choice.name != "in-order" or active.begun[name].has_read_version:
             readers.add(name)
@@ -230,7 +238,7 @@ def _failure(active: ActiveRun, error: ErrorText) -> RunFailed:
 
 
 def _refuse_timeouts(graph: Graph, executor: str) -> None:
-    """Raise UsageError if a step has a timeout: gitmodel cannot end a step that runs in the process of the run."""
+    """Raise UsageError if a step has a timeout: *executor* runs steps in this process, which gitmodel cannot end."""
     for node in graph.nodes.values():
         if node.step.timeout is not None:
             raise UsageError(
@@ -242,7 +250,7 @@ def _refuse_timeouts(graph: Graph, executor: str) -> None:
 
 
 def _check_reachable(graph: Graph, executor: str) -> None:
-    """Raise UsageError for steps that another process cannot import."""
+    """Raise UsageError for a step that the workers of *executor*, which are other processes, cannot import."""
     for node in graph.nodes.values():
         _, file = script_of(node.step)
         qualname = node.step.function.__qualname__

@@ -75,7 +75,10 @@ class Scheduler:
         self._suspects: deque[tuple[Node, dict[str, InputReference]]] = deque()
 
     def run(self, needs: dict[str, set[str]]) -> None:
-        """Run all steps. After the first failure, start no step, and return when the running steps have ended."""
+        """Run all steps. *needs* has, for each step, the steps that must run before it.
+
+        After the first failure, starts no other step, and returns when the running steps have ended.
+        """
         sorter = TopologicalSorter(needs)
         sorter.prepare()
         position = {name: index for index, name in enumerate(self._active.order)}
@@ -110,10 +113,9 @@ class Scheduler:
             self._cache.end()
 
     def _cancel_all(self) -> None:
-        """Cancel the submitted steps that have not started, and do not wait for them.
+        """Cancel the submitted steps that have not started, and remove them from the steps that `run` waits for.
 
-        `wait` could wait forever for a cancelled future of Dask: if the step ends at this moment, Dask does not notify
-        `wait`.
+        If a step of Dask ends at the moment of the cancellation, Dask does not notify `wait`, which would wait forever.
         """
         for future in list(self._running):
             if future.cancel():
@@ -121,11 +123,14 @@ class Scheduler:
                 self._place.done(future)
 
     def _has_room(self) -> bool:
-        # A step that may kill its worker runs alone.
+        # While a step in `_suspects` must run, no other step starts: it may kill its worker, so it runs alone.
         return not self._suspects and (self._place.slots is None or len(self._running) < self._place.slots)
 
     def _begin(self, name: str) -> bool:
-        """Start a step. Return True if the step has ended already: its result is cached, or the step cannot run."""
+        """Start the step *name*, or use its cached result. Return False if the step is running now.
+
+        Returns True if the step has a result already: the cached one, or a failure because the step cannot run.
+        """
         node = self._active.job.graph.nodes[name]
         try:
             inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
@@ -152,7 +157,7 @@ class Scheduler:
                 future = submit(run_step, request, node.step)
             else:
                 future = submit(run_step if request.timeout is None else run_limited_step, request)
-        except Exception as error:  # the step fails: gitmodel cannot replace an executor that the caller gave
+        except Exception as error:  # the executor is broken: the step fails, because the run has no other executor
             future = Future()
             future.set_exception(error)
         if future is not None:
@@ -160,7 +165,7 @@ class Scheduler:
         return future
 
     def _end(self, name: str, future: Future[Any]) -> bool:
-        """Record the result of a step. If the step must run again, submit the step and return False."""
+        """Record the result in *future* of the step *name*. If the step must run again, submit it and return False."""
         node = self._active.job.graph.nodes[name]
         try:
             result: StepResult = future.result()
@@ -170,7 +175,7 @@ class Scheduler:
             died = isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
             self._active.readers.add(name)
             if died and name not in self._died and not self._active.failed:
-                self._died.add(name)  # the step gets another worker, because another step may have killed the worker
+                self._died.add(name)  # tried once more with another worker: another step may have killed this worker
                 self._tell("again", name, 0.0)
                 self._submit_again(node, apart=True)
                 return False
@@ -193,7 +198,7 @@ class Scheduler:
         return True
 
     def _is_repeated(self, node: Node, result: StepResult) -> bool:
-        """If the step failed and has a retry left, record this attempt and return True."""
+        """If the step *node* failed and has retries left, record the failed attempt and return True."""
         failed = self._active.failed_attempts.get(node.name, [])
         if result.error is None or not result.may_pass_later or self._active.failed or len(failed) >= node.step.retries:
             return False
@@ -207,9 +212,9 @@ class Scheduler:
         return True
 
     def _submit_again(self, node: Node, *, apart: bool) -> None:
-        """Submit a step again. With *apart*, separate the step from other steps, because it may kill its worker."""
+        """Submit the step *node* again. If *apart* is True, separate it from other steps: it may kill its worker."""
         if self._suspects and self._suspects[0][0] is node:
-            return  # `run` submits the step when the running steps have ended
+            return  # the step waits in `_suspects`, and `run` submits it when the running steps have ended
         inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
         if not apart:
             self._submit(self._place.submit, node, inputs)
@@ -234,10 +239,10 @@ class Scheduler:
         self._tell(result.status, name, result.seconds)
 
     def _verified(self, name: str, result: StepResult) -> StepResult:
-        """Read the outputs in the store. Return *result*, or a failed result if an output is damaged there.
+        """Read the outputs of the step *name* in the store. Return *result*, or a failed result if one is damaged.
 
-        The step ran because a cached output was missing or damaged. Its worker cannot notice that an object in the
-        store is still damaged.
+        Called for a step that ran because a cached output was missing or damaged. A worker on another machine does not
+        know that an object in the store is damaged, so it may not have replaced the object.
         """
         target = self._active.targets.get(name)
         store = open_urls(self._stores[target.model if target else ""], self._client.store_root)
@@ -251,9 +256,10 @@ class Scheduler:
         return replace(result, status="failed", plans=(), outputs=(), error=text)
 
     def _without_secrets(self, result: StepResult) -> StepResult:
-        """Hide the Secrets of other steps, which the worker does not know, in the error of *result*.
+        """Return *result* with the values of all Secrets of the run hidden in its error.
 
-        Return a failed result if a planned change holds the value of such a Secret.
+        The worker hid only the Secrets that it knew, not those that other steps made. If a planned change holds the
+        value of a Secret, returns a failed result.
         """
         secrets = self._active.job.graph.known.values()
         try:
@@ -265,7 +271,7 @@ class Scheduler:
     def _without_withheld(self, name: str, result: StepResult) -> StepResult:
         """Log a warning for each output that was not stored because it seems to hold credentials.
 
-        Return *result*, or a failed result if another step needs such an output.
+        Return *result*, or a failed result if another step needs one of these outputs.
         """
         if result.status != "succeeded" or not result.withheld:
             return result
@@ -321,9 +327,9 @@ class Scheduler:
         return facts
 
     def _without_taken(self, name: str, result: StepResult) -> StepResult:
-        """Remember the artifacts that the step *name* linked to a new version.
+        """Remember the artifacts that the step *name* added to a new version by `link_artifact`.
 
-        Return *result*, or a failed result if the version already has an artifact of such a name.
+        Return *result*, or a failed result if another artifact of the version has the name of one of these artifacts.
         """
         target, declared = self._active.targets.get(name), self._active.job.graph.nodes[name].outputs
         linked = [output for output in result.outputs if output.name not in declared]
@@ -360,6 +366,6 @@ class Scheduler:
 
 
 def _root_of(client: Client) -> str:
-    """Return the top of the work tree, or else the current folder. The cache compares only files below this folder."""
+    """Return the top of the work tree; if there is none, the current folder. The cache compares only files below it."""
     code = client.find_code()
     return str(code.git.top) if code is not None and code.worktree else os.getcwd()

@@ -25,7 +25,7 @@ _LONGEST_SHOWN = 80
 
 
 def as_annotated(function: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the recorded *parameters* of *function*, converted to their annotated types, such as paths."""
+    """Return the recorded *parameters* of *function*, converted to their annotated types, such as `Path`."""
     hints = _hints(function)
     found = {}
     for name, value in parameters.items():
@@ -86,7 +86,10 @@ class _Unfit(Exception):
 
 
 def _known(function: Callable[..., Any], given: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """Return the annotations of *function*. Raises UsageError if *given* has a name that is not a parameter."""
+    """Return the annotations of the parameters of *function*. Raises UsageError if a name in *given* is no parameter.
+
+    The message ends with *where*, which says where the given parameters are from.
+    """
     parameters = inspect.signature(function).parameters
     for name in given:
         if name not in parameters:
@@ -126,18 +129,19 @@ def _fitting(value: Any, hint: Any) -> Any:
     if adapter is None:
         return value
     try:
-        # Validated as JSON: then a list fits a tuple, and a text fits a date or a path, but not a number.
+        # Validated as JSON, because pydantic then accepts a list for a tuple, and a text for a date or a path, but no
+        # text for a number.
         found = adapter.validate_json(json.dumps(value, default=_json_text), strict=True)
     except ValidationError as error:
         raise _unfit(error, value) from None
-    except Exception as error:  # code of the user's class, such as __post_init__, can raise any error
+    except Exception as error:  # pydantic calls code of the user's class, which can raise errors of any type
         raise _Unfit(reason=f"it raised {type(error).__name__}: {message_of(error)}") from None
     _refuse_unlike(value, found, ())
     return found
 
 
 def _lenient(value: Any, hint: Any) -> Any:
-    """Return *value* from a record, converted to the type *hint*. Raises _Unfit for a value that does not fit."""
+    """Return *value*, which a record has, converted to the type *hint*. Raises _Unfit if *value* does not fit."""
     if isinstance(hint, EnumMeta) and isinstance(value, str) and value in hint.__members__:
         return hint[value]
     if hint in (Any, str, *_PLAIN) or (adapter := _adapter(hint)) is None:
@@ -153,7 +157,7 @@ def _is_plain(hint: Any) -> bool:
 
 
 def _adapter(hint: Any) -> Any:
-    """Return pydantic's adapter for *hint*; None if pydantic cannot make an adapter."""
+    """Return pydantic's adapter for the type *hint*; None if pydantic cannot make one."""
     try:
         hash(hint)
     except TypeError:  # raised if the metadata of the annotation is not hashable, such as a dict
@@ -174,7 +178,7 @@ _kept_adapter = lru_cache(maxsize=256)(_new_adapter)
 
 
 def _choices(hint: Any) -> tuple[Any, ...]:
-    """Return the members of the union *hint*; *hint* itself if it is no union."""
+    """Return the types in the union *hint*; only *hint* if it is no union."""
     hint = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
@@ -186,7 +190,7 @@ def _json_text(value: Any) -> str:
 
 
 def _unfit(error: Any, value: Any) -> _Unfit:
-    """Return the first problem in pydantic's *error* as an _Unfit."""
+    """Return the first problem in *error*, pydantic's error about *value*, as an _Unfit."""
     found = error.errors(include_url=False)[0]
     path: list[Any] = []
     part = value
@@ -202,7 +206,10 @@ def _unfit(error: Any, value: Any) -> _Unfit:
 
 
 def _refuse_unlike(value: Any, found: Any, path: tuple[Any, ...]) -> None:
-    """Raise _Unfit if the converted value *found* lacks keys of *value*, or is a text where *value* is a date."""
+    """Raise _Unfit if the converted value *found* lacks keys of *value*, or is a text although *value* is a date.
+
+    *path* leads to *value* in the parameter.
+    """
     if isinstance(value, (date, time)) and isinstance(found, str):
         raise _Unfit(path, value, "expected a text: write it in quotes")
     if isinstance(value, dict):
@@ -220,7 +227,7 @@ def _refuse_unlike(value: Any, found: Any, path: tuple[Any, ...]) -> None:
 
 
 def _parts(found: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the names and values of the fields of a table, a dataclass or a model of pydantic."""
+    """Yield the names and values of the fields of *found*, a mapping, a dataclass or a model of pydantic."""
     if isinstance(found, Mapping):
         yield from found.items()
     elif dataclasses.is_dataclass(found):
@@ -233,7 +240,7 @@ def _parts(found: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _refusal(name: str, value: Any, hint: Any, unfit: _Unfit, where: str) -> UsageError:
-    """Return the error for the parameter *name* with *value*, which does not fit *hint*."""
+    """Return the error for the parameter *name*, whose *value* from *where* does not fit its type *hint*."""
     whole = name + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in unfit.path)
     part = unfit.value if unfit.path else value
     kept, hidden = without_credentials({str(unfit.path[-1] if unfit.path else name): part})

@@ -1,4 +1,4 @@
-"""Reading files of parameters, TOML and YAML, as plain values. A file cannot make gitmodel run code.
+"""Reading parameters from TOML and YAML files as plain values. A file cannot make gitmodel run code.
 
 gitmodel reads YAML by the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema): `1e-3` is a number,
 and `no` is a text. Tags are refused, so that a file cannot create objects.
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 # The greatest size of a file. A run records at most 16,000 characters of parameters.
 _LARGEST = 256 << 10  # bytes
-# The greatest number of values. gitmodel counts a value again for each alias of YAML: a short file with nested aliases
-# can have billions of values.
+# The greatest number of values in a file. A value counts again each time that an alias of YAML repeats it, because a
+# short file with nested aliases can have billions of values.
 _MOST_VALUES = 20_000
 
 
@@ -64,7 +64,7 @@ def _read_toml(text: str) -> Any:
 
 
 class _YamlReader:
-    """Reads YAML into plain values, node by node. Limits the number of values, because aliases can repeat values."""
+    """Reads YAML into plain values. Limits their number, because a short file can repeat values by aliases."""
 
     def __init__(self, path: Path) -> None:
         self._left = _MOST_VALUES
@@ -75,13 +75,13 @@ class _YamlReader:
         self._yaml = yaml
 
     def read(self, text: str) -> Any:
-        """Return the value of *text*. Raises ValueError."""
+        """Return the value of the YAML in *text*. Raises ValueError if it is invalid."""
         loader = self._yaml.SafeLoader(text)
-        loader.yaml_implicit_resolvers = {}  # not the rules of PyYAML: `_scalar` decides which scalars are numbers
+        loader.yaml_implicit_resolvers = {}  # turns off PyYAML's rules: `_scalar` decides which scalars are numbers
         try:
             node = loader.get_single_node()
         except self._yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)  # not the text of the error, which may quote secrets
+            mark = getattr(error, "problem_mark", None)  # only the position, as the text of the error may quote secrets
             where = f"line {mark.line + 1}: " if mark is not None else ""
             raise ValueError(f"{where}{getattr(error, 'problem', None) or 'it is not YAML'}") from None
         finally:
@@ -120,7 +120,7 @@ class _YamlReader:
         return {**merged, **found}
 
     def _merged(self, node: yaml.Node, inside: tuple[yaml.Node, ...]) -> Iterator[dict[Any, Any]]:
-        """Yield the tables whose keys the key `<<` of YAML copies into a table."""
+        """Yield the tables in *node*, the value of the key `<<` of YAML, which copies their keys into a table."""
         value = self._value(node, inside)
         for table in value if isinstance(value, list) else [value]:
             if not isinstance(table, dict):

@@ -26,7 +26,7 @@ class FileState(NamedTuple):
 
 
 class OpenedState(Frozen):
-    """The state of the *files* that a step opened, and the hash of the listing of each folder that it listed.
+    """The state of the *files* that a step opened, and the hash of the listing of each of the *folders* that it listed.
 
     A missing file has the state None.
     """
@@ -41,7 +41,10 @@ class OpenedState(Frozen):
         return cls(files, found["folders"])
 
     def first_change(self, root: str, code: Collection[str]) -> str | None:
-        """Return the first file or folder below *root* that has changed since, or None. Ignores the files of *code*."""
+        """Return a text that names the first file or folder that has changed since this state; None if none has.
+
+        Paths are relative to *root*. Ignores the files *code*, because gitmodel compares their statements instead.
+        """
         for name, state in self.files.items():
             path = os.path.join(root, name)
             if os.path.realpath(path) not in code and not _is_same(path, state):
@@ -70,7 +73,7 @@ def hash_declared(patterns: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def is_below(root: str, path: str) -> bool:
-    """Return True if *path* is a file of the project below *root*: no library, and not in an ignored folder."""
+    """Return True if *path* is below *root*, and neither in a library nor in a folder `.git` or `__pycache__`."""
     if not path.startswith(root + os.sep):
         return False
     return _IGNORED.isdisjoint(path[len(root) :].split(os.sep)) and not is_library(path)
@@ -106,7 +109,10 @@ def hash_file(path: str) -> str:
 
 @lru_cache(maxsize=1024)
 def hash_stamped(path: str, _: Stamp) -> str:
-    """Return the SHA-256 of *path*. Caches it for this stamp, so that an unchanged file is read only once."""
+    """Return the SHA-256 of the file *path*. Caches it together with the result of `stamp_of`, which is *_*.
+
+    So gitmodel reads an unchanged file only once.
+    """
     return hash_file(path)
 
 

@@ -74,7 +74,7 @@ class OpenedFiles:
             self._files[path] = stamp_of(path)
 
     def note_kept(self, path: str, stamp: Stamp | None) -> None:
-        """Remember the file *path*, which the project opened before the step started. *stamp* is its state then."""
+        """Remember the file *path*, which the project opened before the step started, when its state was *stamp*."""
         if os.path.isdir(path):
             self.note_folder(path)
         elif self._counts(path):
@@ -91,7 +91,7 @@ class OpenedFiles:
             self._folders.add(path)
 
     def finish(self) -> OpenedState | None:
-        """Return the state of the collected files and folders; None if a file that the step read has changed."""
+        """Return the state of the collected files and folders; None if a file has changed since the step opened it."""
         files: dict[str, FileState | None] = {}
         for path, before in self._files.items():
             if stamp_of(path) != before:
@@ -137,9 +137,10 @@ def recording_opened_files(
 ) -> Iterator[OpenedFiles]:
     """Record the files that the block opens below *root*, and those of the texts *named* that are existing files.
 
-    Adds files that this process opened earlier and whose content the step may use again: files that a function with a
-    cache opened, if the function is in *code* (the step's files), and files that the modules in *unloaded* opened,
-    which the process of the run has not imported.
+    Adds files that this process opened before the block, and whose content the step may use: files that a function
+    opened and may have kept in a cache or global, if the function is in one of the step's files *code*, and files that
+    a module opened during its import, if the file of the module is in *unloaded*. The process of the run has not
+    imported these modules, so it cannot compare the files that they opened.
     """
     recorder = OpenedFiles(root)
     for (file, path), stamp in list(_kept_by_functions.items()):
@@ -218,7 +219,8 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
         return
     own = _current.get()
     try:
-        # one of the running steps started a thread without a recorder of its own, but gitmodel does not know which
+        # One of the running steps started a thread that has no recorder, but gitmodel does not know which of the steps,
+        # so it informs the recorders of all.
         handler([own] if own is not None else list(_active), arguments, own is not None)
     except Exception:  # not raised, because Python would raise it in the code that opened the file
         for recorder in list(_active):
@@ -226,9 +228,9 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _note_for_code(event: str, arguments: tuple[Any, ...]) -> None:
-    """Remember that code of the project opens a file or lists a folder, if a later step may use what the code has read.
+    """Remember the file or folder of *event*, if code of the project opens it and may keep its content for later steps.
 
-    This is so for statements of a module, for functions that assign a global, and for functions that cache their
+    Such code is a top-level statement of a module, a function that assigns a global, or a function that caches its
     results. Ignores files that gitmodel opens.
     """
     frame: types.FrameType | None = sys._getframe(2)
@@ -267,7 +269,7 @@ class _KnownCode(NamedTuple):
     assigns_global: bool
 
 
-# Caches: each `open` looks up the code of all frames of its stack.
+# Caches, because gitmodel looks up the code of all frames of the stack at each call of `open`.
 _library_files: set[str] = set()  # files of libraries; files of gitmodel are not among them
 _known: dict[int, _KnownCode] = {}  # the key is the id of the code object, because hashing it is slow
 

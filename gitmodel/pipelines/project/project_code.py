@@ -51,8 +51,8 @@ class ProjectCode(Project):
         *modules* has the modules whose classes the inputs of the step use: the methods of a class can change although
         the stored bytes of its objects stay the same.
 
-        Raises UnknownCode if a source is missing, if a file was edited after Python had loaded it, or if the step uses
-        a value that cannot be compared.
+        Raises UnknownCode if the source of a function is missing, if a file was edited after Python had loaded it, or
+        if the step uses a value that cannot be compared.
         """
         found = self._dependencies(step, modules, values=True)
         parts = {_shown(origin): hash_json(text) for origin, text in found.texts.items()}
@@ -62,15 +62,19 @@ class ProjectCode(Project):
         return StepCode(dict(sorted(parts.items())), frozenset(found.files), frozenset(found.unloaded))
 
     def source_digest(self, step: Step[..., Any]) -> str:
-        """Return the hash of the code that *step* depends on, without values, so that it is equal in every process.
+        """Return the hash of the code that *step* depends on. It is equal in all processes that have the same code.
 
-        Raises UnknownCode.
+        It does not include values of globals, which may differ between processes. Raises UnknownCode if the source of a
+        function is missing, or if a file was edited after Python had loaded it.
         """
         found = self._dependencies(step, (), values=False)
         return hash_json([sys.version_info[:2], found.texts])
 
     def _dependencies(self, step: Step[..., Any], modules: Iterable[str], *, values: bool) -> _Dependencies:
-        """Collect the dependencies of *step*, including steps in the same file that other project files use."""
+        """Collect the dependencies of *step*, including values of globals if *values* is True.
+
+        Other steps in the file of *step* are dependencies if other project files among the dependencies use them.
+        """
         also: frozenset[str] = frozenset()
         while True:
             found = _Dependencies(self, values=values, also=also)
@@ -84,9 +88,9 @@ class ProjectCode(Project):
 class _Dependencies:
     """Collects the dependencies of one step.
 
-    *texts* has the text or hash of each dependency by its origin, *files* the paths of project files, and *libraries*
-    the names of top-level modules of libraries. *unloaded* has the files of modules that this process has not imported.
-    *also* has the names of other steps in the step's file on which the step depends.
+    *texts* has the text or hash of each dependency by its origin, such as `train.py fit`. *files* has the paths of
+    project files, and *libraries* the names of top-level modules of libraries. *unloaded* has the files of modules that
+    this process has not imported. *also* has the names of other steps in the step's file on which the step depends.
     """
 
     def __init__(self, project: Project, *, values: bool, also: frozenset[str]) -> None:
@@ -158,7 +162,7 @@ class _Dependencies:
             self._add_module(package, path)
 
     def _add_cell(self, function: types.FunctionType) -> None:
-        """Add the notebook cell that defines *function*, and the definitions of the names that it uses."""
+        """Add the notebook cell that defines *function*, and the values of the globals that *function* uses."""
         text = "".join(linecache.getlines(function.__code__.co_filename))
         try:
             file = parse(text)
@@ -176,7 +180,10 @@ class _Dependencies:
                 self.texts[f"{name} ="] = "nothing"
 
     def _add_value(self, name: str, value: Any) -> None:
-        """Add the code that defines *value*, or its text. Raises UnknownCode for a value that has neither."""
+        """Add the code on which *value* depends, and the text of a plain value.
+
+        Raises UnknownCode if *value* is an object with neither, and values are dependencies. *name* names the value.
+        """
         if isinstance(value, partial):
             for index, part in enumerate((value.func, *value.args, *value.keywords.values())):
                 self._add_value(f"{name}[{index}]", part)
@@ -235,7 +242,7 @@ class _Dependencies:
                     continue
                 self._add_module(name, path)
                 if names and self._is_project(name):
-                    # The imported name can be a module of the package. `*` can import all its loaded modules.
+                    # In `from a import b`, `b` can be a module of the package `a`, and `*` can stand for all of them.
                     loaded = [one for one in sys.modules.copy() if one.startswith(f"{name}.")] if "*" in names else []
                     for each in (*(f"{name}.{one}" for one in names if one != "*"), *sorted(loaded)):
                         self._add_module(each, path, optional=True)
@@ -248,14 +255,17 @@ class _Dependencies:
         return any(place and not is_library(place) for place in places)
 
     def _add_module(self, name: str, importer: str = "", *, optional: bool = False) -> None:
-        """Add the module *name*, which the file *importer* imports, and the packages that contain the module."""
+        """Add the module *name*, which the file *importer* imports, and the packages that contain the module.
+
+        If *optional* is True, *name* may be no module: then adds only the packages.
+        """
         if (name, importer) in self._added:
             return
         self._added.add((name, importer))
         top = name.partition(".")[0]
         if not top or top == "__main__" or top in sys.builtin_module_names:
             return
-        if top in sys.stdlib_module_names and not self._is_project(top):  # no project file replaces Python's module
+        if top in sys.stdlib_module_names and not self._is_project(top):  # Python's own module, not a project file
             return
         above = name.rpartition(".")[0]
         if above:
@@ -297,7 +307,7 @@ class _Dependencies:
         self._add_imports(path, list(file.statements), name if is_package else name.rpartition(".")[0])
 
     def _add_loaded_modules(self) -> None:
-        """Add all loaded modules of the project: the code imports or runs modules whose names are not in its text."""
+        """Add all loaded modules of the project: the code imports or runs modules that its text does not name."""
         for name, path in loaded_modules().items():
             if path not in self._own:
                 self._add_module(name)
@@ -319,7 +329,7 @@ class _Dependencies:
 
 
 def _shown(origin: str) -> str:
-    """Return the name that messages show for the dependency with this *origin* in `texts`.
+    """Return the name that messages show for the dependency with the key *origin* in `_Dependencies.texts`.
 
     >>> list(map(_shown, ["train.py fit", "/code/train.py RATE =", "features =", "features opened"]))
     ['code train.py fit', 'value /code/train.py RATE', 'value features', 'files opened by features']
@@ -336,7 +346,8 @@ def _relevant(
 ) -> tuple[list[Statement], frozenset[str]]:
     """Return the statements of *file* that *function* depends on, and the names that these statements use.
 
-    These are all statements, except definitions of other steps and pipelines that neither *function* nor *also* uses.
+    These are all statements, except the definitions of those other steps and pipelines that *function* does not use and
+    whose names are not in *also*.
     """
     line = function.__code__.co_firstlineno
     spared = {

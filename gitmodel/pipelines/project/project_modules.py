@@ -24,12 +24,12 @@ from gitmodel.pipelines.project.value_text import Description, describe_value, s
 _LoadedStamp = tuple[int, int, int]
 
 # For each loaded module of the project, by name: its spec, which is another object after a reload, its file, and the
-# state of the file when this module first saw it.
+# state of the file when gitmodel first saw the loaded module.
 _loaded: dict[str, tuple[object, str, _LoadedStamp | None]] = {}
 
 
 class UnknownCode(Exception):
-    """gitmodel cannot find out on which code a step depends, so the step must run. The text is the reason."""
+    """gitmodel cannot find out on which code a step depends, so the step must run. The text of the error says why."""
 
 
 def note_loaded_modules() -> None:
@@ -84,7 +84,7 @@ class Project:
         return self._origins[name]
 
     def values_of(self, name: str, file: SourceFile) -> Description:
-        """Return the hash of the global values in the module *name*, and the modules that define their classes.
+        """Return the hash of the global values in the module *name*, and the modules that define the values' classes.
 
         *file* is the parsed file of the module. The values matter because the module may have read them from a file or
         the environment during its import. Both results are empty if the module is not loaded.
@@ -102,10 +102,11 @@ class Project:
     def opened_by(
         self, path: str, file: SourceFile, globals_: Mapping[str, Any], used: frozenset[str] | None
     ) -> dict[str, str]:
-        """Return the SHA-256 of each file from which the module *path* created an object that cannot be compared.
+        """Return the path and SHA-256 of each file that a module opened to create a global that cannot be compared.
 
-        Ignores objects without a name in *used*, unless *used* is None. *file* is the parsed file of the module, and
-        *globals_* has its globals. Raises UnknownCode if a file changed after the module had opened it.
+        gitmodel compares these files instead of the global. *path* is the file of the module, *file* the parsed file,
+        and *globals_* has the module's globals. If *used* is not None, only globals with these names matter. Raises
+        UnknownCode if a file changed after the module had opened it.
         """
         found: dict[str, str] = {}
         try:
@@ -179,9 +180,9 @@ def is_project(module: types.ModuleType | None) -> bool:
 
 
 def _is_kept(file: SourceFile, line: int, globals_: Mapping[str, Any], used: frozenset[str] | None) -> bool:
-    """Return True if the statement at *line* may have created or changed an object that cannot be compared.
+    """Return True if the statement at *line* of *file* may have created or changed a global that cannot be compared.
 
-    Ignores objects without a name in *used*, unless *used* is None.
+    *globals_* has the globals of the module. If *used* is not None, only globals with these names matter.
     """
     statement = next((one for one in file.statements if line in one.lines), None)
     if statement is None:
@@ -208,7 +209,7 @@ def _read_file(path: str, stamp: _LoadedStamp) -> SourceFile:
 
 
 def _loaded_stamp(path: str) -> _LoadedStamp | None:
-    """Return the time, size and inode of *path*; None for a missing file. New links to the file do not change these."""
+    """Return the time, size and inode of *path*, which stay the same if a link to the file is made; None if missing."""
     try:
         found = os.stat(path)
     except OSError:

@@ -14,7 +14,7 @@ from typing import Any
 
 from gitmodel.frozen import Frozen
 
-# Functions of Python that import modules or run code that the text of the call need not name.
+# Functions of Python that can import modules, or run code, whose names are not in the text of the program.
 _DYNAMIC = frozenset(
     {"__import__", "entry_points", "eval", "exec", "import_module", "iter_modules", "run_module", "run_path"}
     | {"spec_from_file_location", "walk_packages"}
@@ -52,7 +52,7 @@ class SourceFile(Frozen):
 
 
 def parse(text: str | bytes) -> SourceFile:
-    """Parse Python source. Raises SyntaxError, ValueError."""
+    """Parse the Python source *text*. Raises SyntaxError or ValueError if the source is invalid."""
     tree = ast.parse(text)
     nodes = list(ast.walk(tree))
     imports = [node for node in nodes if isinstance(node, ast.ImportFrom)]

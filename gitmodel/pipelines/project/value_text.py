@@ -175,7 +175,10 @@ class _Speller:
         return f"{name}{{{', '.join(f'{key}: {item}' for key, item in each)}}}"
 
     def _apart(self, value: Any, depth: int) -> str:
-        """Return the text of an item of a set, without numbers for objects in earlier items, whose order differs."""
+        """Return the text of *value*, an item of a set. Writes an object again that is in other items, not its number.
+
+        The order of items differs between processes, and the numbers would depend on it.
+        """
         speller = _Speller(strict=self._strict, above=self._above | self._seen.keys())
         text = speller.spell(value, depth)
         self.modules |= speller.modules

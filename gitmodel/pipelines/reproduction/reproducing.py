@@ -80,9 +80,9 @@ class Reproduced(Frozen):
     """The result of running the pipeline of a version again.
 
     *run* is the id of the recorded run. *outputs* has the outputs of all steps. *metadata* has the recorded and the new
-    value of each key of the version's metadata, and *packages* the packages that differ between the environments.
-    *changed* is True if the recorded run used code with uncommitted changes. *unknown* has the items that could not be
-    compared, each with advice.
+    value of each key of the version's metadata. *packages* has the packages that differ between the recorded and the
+    current environment. *changed* is True if the recorded run used code with uncommitted changes. *unknown* has the
+    items that could not be compared, each with advice.
     """
 
     reference: str
@@ -109,12 +109,13 @@ def reproduce(
     secrets: Mapping[str, Any] | None = None,
     executor: str = "in-order",
 ) -> Reproduced:
-    """Run the pipeline that made the version *reference* again, and compare the results with the record.
+    """Repeat the run that created the version *reference*, and compare the new results with the record.
 
-    gitmodel checks out the code in `code` and creates the registry of the new run in `registry`, both in *folder*. It
-    keeps *folder*; the default is a temporary folder, which it deletes. *secrets* has the values of Secret parameters,
-    because the record does not have them. Reproducing runs the code of the recorded commit. Raises NotFound for missing
-    commits or artifacts, UsageError for missing secrets, RunFailed if the pipeline fails.
+    gitmodel checks out the code of the recorded commit in the folder `code` in *folder*, runs it, and creates the
+    registry of the new run in the folder `registry` beside it. gitmodel does not delete *folder*. If *folder* is None,
+    it uses a temporary folder and deletes it. *secrets* has the values of Secret parameters, because the record does
+    not have them. Raises NotFound for missing commits or artifacts, UsageError for missing secrets, RunFailed if the
+    pipeline fails.
 
     >>> from gitmodel import Client, reproduce                  # doctest: +SKIP
     >>> reproduce(Client(), "iris@production").identical        # doctest: +SKIP
@@ -182,9 +183,9 @@ def _checked_secrets(run: RunRecord, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _before(client: Client, run: RunRecord) -> Oid | None:
-    """Return the last commit of the metadata branch without the run; None if the first commit has the run already.
+    """Return the commit of the metadata branch before the one that added *run*; None if the first commit added it.
 
-    Raises NotFound if a shallow clone lacks the commit.
+    Raises NotFound if the clone is shallow and lacks the commit.
     """
     repository = client.repository
     found = commit_adding(repository.git, repository.existing_tip(), paths.run_file(run.id))
@@ -330,7 +331,7 @@ def _compared(
 
 
 def _version_of(scratch: Client, run: RunRecord, name: str) -> VersionRecord | None:
-    """Return the version that *run* created of the model in the reference *name*; None if there is no such version."""
+    """Return the record of the version that *run* created for the model in the reference *name*, or None."""
     for reference in run.versions:
         with suppress(GitModelError):
             found = finding.find(scratch.writer, VersionRef.parse(reference))
@@ -341,7 +342,7 @@ def _version_of(scratch: Client, run: RunRecord, name: str) -> VersionRecord | N
 
 
 class _Known:
-    """Finds facts about an artifact by its digest: in the links of a version, or else its size in the store."""
+    """Finds facts about an artifact by its digest in the links of the version *record*, or only its size in *store*."""
 
     def __init__(self, store: ArtifactStore, record: VersionRecord | None) -> None:
         self._store = store

@@ -74,7 +74,8 @@ def answer(request: RerunRequest) -> dict[str, str]:
 def _run(request: RerunRequest) -> str:
     os.chdir(request.code)
     pipeline = find_pipeline(Path(request.code) / request.script, request.module, request.pipeline)
-    # Plain values, because the function may itself make Secrets of them. `job` below hides them in the record.
+    # Secrets are given as plain values, because the function may itself make Secrets of its parameters. `job` below
+    # hides the values in the record.
     given = {**as_annotated(pipeline.function, request.parameters), **request.secrets}
     # The record omits parameters that were None.
     missing = [name for name in inspect.signature(pipeline.function).parameters if name not in given]
@@ -83,7 +84,7 @@ def _run(request: RerunRequest) -> str:
         job = pipeline.job({**dict.fromkeys(missing), **given}, secrets=secrets.values())
     configs = [job.model_config, *(node.step.model_config for node in job.graph.nodes.values())]
     if not any(config and config.create_new_model_version and config.name == request.model for config in configs):
-        # the caller of the recorded run had given the configuration of this model by `with_options`
+        # No configuration creates a version of the model: the recorded run had one that was given by `with_options`.
         config = ModelConfig(name=request.model, version=request.name, create_new_model_version=True)
         job = replace(job, model_config=config)
     with Client(request.code, repo=request.registry) as client:
@@ -93,7 +94,10 @@ def _run(request: RerunRequest) -> str:
 
 
 def find_pipeline(file: Path, module: str | None, name: str) -> Pipeline:
-    """Import *file* as *module*, or as a script without *module*, and return its pipeline *name*. Raises NotFound."""
+    """Import *file* as *module*, or as a script if *module* is None. Return the pipeline *name* in it.
+
+    Raises NotFound if there is no such pipeline.
+    """
     if not file.is_file():
         raise NotFound(
             f"{file.name}, which has the pipeline, is not in the recorded commit",

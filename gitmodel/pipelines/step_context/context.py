@@ -44,7 +44,7 @@ class VersionInput:
         return self._used.load(self.name, self._ref, trusted=trusted)
 
     def path(self) -> Path:
-        """Return the path of a file or folder with the content. Record the artifact as an input of the step.
+        """Return the path of a file or folder with the content of the artifact. Record it as an input of the step.
 
         The file or folder exists until the step ends.
         """
@@ -210,8 +210,8 @@ class PlannedVersion:
     def set_stage(self, stage: Any, *, reason: str = "", force: bool = False, leave: bool = False) -> None:
         """Plan to put the version into *stage* if the run succeeds. Raises UsageError for an unknown stage.
 
-        If a rule of the stage refuses the promotion, or if the version would leave a later stage and *leave* is not
-        given, gitmodel warns and leaves the promotion out. The run succeeds nevertheless.
+        If a rule of the stage refuses the promotion, or if the version would leave a later stage and *leave* is False,
+        gitmodel warns and leaves the promotion out. The run succeeds nevertheless.
         """
         wanted = str(getattr(stage, "value", stage))
         known = [*self._facts.stages, ARCHIVED, NONE]
@@ -247,7 +247,10 @@ class PlannedVersion:
         return f"PlannedVersion({self.reference!r})"
 
     def _read(self) -> None:
-        """Remember that the step read its version: gitmodel does not cache its result, and never reuses the number."""
+        """Remember that the step read a fact about its version, such as the number.
+
+        Then gitmodel does not cache the result of the step, and gives the number to no other version.
+        """
         self._context.depends_on_run = True
         self._facts.read = True
 
@@ -332,8 +335,8 @@ class StepContext:
         """Store *source*, a value or path, as the artifact *name* of the new version.
 
         If the run creates no version, *name* is an output of the step. gitmodel stores the value at once, so that a
-        checkpoint or a plot stays even if the step fails later. Raises Conflict for a name that is taken, UsageError
-        for *metadata* without a new version, and the errors of saving the value.
+        checkpoint or a plot stays even if the step fails later. Raises Conflict if another artifact of the version has
+        the name, UsageError for *metadata* if the run creates no version, and the errors of saving the value.
 
         >>> get_step_context().link_artifact("checkpoint", weights, kind="model")      # doctest: +SKIP
         """
@@ -357,7 +360,10 @@ class StepContext:
                 self.model_version.log_metadata(metadata, artifact=name)
 
     def keep(self, values: Mapping[str, Any], where: str = "metadata") -> dict[str, Any]:
-        """Return *values* without fields that look like credentials. Add the removed fields to `left_out`."""
+        """Return *values* without fields that look like credentials. Add the removed fields to `left_out`.
+
+        *where* is the name of *values* in messages.
+        """
         kept, found = without_credentials(values)
         self.left_out += [(f"{where}.{field}" if where else field, what) for field, what in found]
         return kept

@@ -18,7 +18,7 @@ class Location(Frozen):
     """The place from which another process imports a step.
 
     *file* is the file of a script, or "" for a module that Python can import by its name. *path* has the folders to add
-    to `sys.path`. *code* is the digest of the code, by which the process detects other code.
+    to `sys.path`. *code* is the digest of the step's code, by which the process notices that its own code differs.
     """
 
     module: str
@@ -76,10 +76,10 @@ class StoreRequest(Frozen):
 class InputReference(Frozen):
     """An artifact that a step takes as an input.
 
-    With *trusted*, loading may run code in the artifact; otherwise loading may use only the classes and functions in
-    *names*. *suggested* has further names, which the registry suggests to trust. *modules* has the modules of the
-    project that the artifact uses, as recorded. *size* is None if no record has the size, *place* is None for the store
-    of the step, and *file* is None if the file name is unknown.
+    If *trusted* is True, loading the artifact may run code in it. Otherwise loading may use only the classes and
+    functions with the full names *names*. *suggested* has further names, which the registry suggests to trust.
+    *modules* has the modules of the project that the artifact uses, as recorded. *size* is None if no record has the
+    size, *place* is None if the artifact is in the store of the step, and *file* is None if the file name is unknown.
     """
 
     digest: str
@@ -109,10 +109,10 @@ class Request(Frozen):
     *step* is None if the step runs in the process of the run. *root* is the folder of the project. *code* has the
     project files that the step depends on, and *unloaded* those of these files that the process of the run has not
     imported. *pickle* allows pickle for values that no other format can store. *keep* is the folder for values that
-    cannot be stored, or "" if the process may be on another machine. *timeout* is in seconds. *log* is the folder for
-    the output of the step. If the process cannot write to this folder, the result contains the output. *attempt* is the
-    number of the attempt, or 0 to keep no output. *alone* is True if no other step runs in the process at the same
-    time.
+    cannot be stored in an artifact store, or "" if gitmodel does not keep them, for example because the process may be
+    on another machine. *timeout* is in seconds. *log* is the folder for the output of the step. If the process cannot
+    write to this folder, the result contains the output. *attempt* is the number of the attempt, or 0 to keep no
+    output. *alone* is True if no other step runs in the process at the same time.
     """
 
     step: Location | None

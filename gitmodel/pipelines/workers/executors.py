@@ -26,10 +26,10 @@ _GRACE = 10.0
 
 
 class InOrder(Executor):
-    """Runs each call in this thread, before `submit` returns."""
+    """An executor whose `submit` runs the call in the same thread, and then returns."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run the call and return a finished future."""
+        """Call *fn* with the arguments, and return a finished future with the result or the error."""
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -53,15 +53,18 @@ class RunningExecutor:
         self._run_on_all = run_on_all
 
     def ask(self, fn: Callable[..., Any], *args: Any) -> dict[str, Any]:
-        """Call *fn* on each worker. Return results or exceptions by the worker's address; {} without *run_on_all*."""
+        """Call *fn* on each worker. Return results or exceptions by the worker's address; {} if the executor cannot."""
         return self._run_on_all(fn, *args, on_error="return") if self._run_on_all is not None else {}
 
     def submit(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
-        """Call *fn* on a worker."""
+        """Let a worker call *fn* with *args*, and return the future result."""
         return self._executor.submit(fn, *args)
 
     def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any] | None:
-        """Call *fn* again after its worker died, separately from other calls. Return None if this is impossible."""
+        """Let a worker call *fn* again, separately from other calls, because the worker of this call died.
+
+        Returns None if this is impossible.
+        """
         return None
 
     def done(self, future: Future[Any]) -> None:
@@ -96,12 +99,12 @@ class ProcessWorkers(RunningExecutor):
             self._alone.pop(future).shutdown(wait=True)
 
     def end(self) -> None:
-        """Wait for idle workers to end."""
+        """Shut down the pools, and wait until their workers have ended."""
         for pool in (self._executor, *self._alone.values()):
             pool.shutdown(wait=True, cancel_futures=True)
 
     def kill(self) -> None:
-        """Stop the workers at once."""
+        """Terminate the workers, and kill those that have not ended after ten seconds."""
         for pool in (self._executor, *self._alone.values()):
             workers = list((getattr(pool, "_processes", None) or {}).values())
             for worker in workers:
@@ -126,7 +129,7 @@ class ExecutorChoice(Frozen):
 
 
 def choose_executor(wanted: Any) -> ExecutorChoice:
-    """Return the choice for *wanted*: a name in EXECUTORS, an Executor, or a `distributed.Client`. None is "in-order".
+    """Return the choice for *wanted*: a name in EXECUTORS, an Executor, a `distributed.Client`, or None for "in-order".
 
     gitmodel does not shut down an Executor or Client that the user gives. Raises UsageError for other values.
     """
@@ -193,7 +196,7 @@ def _processes(count: int) -> Executor:
 
 
 def _begin_worker() -> None:
-    # The terminal sends Ctrl-C to every process. Workers ignore it between steps; the main process handles it.
+    # The terminal sends Ctrl-C to every process. Workers ignore it between steps; the process of the run handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # With the priority 100, Python ends these pools before it waits for the child processes of this process.

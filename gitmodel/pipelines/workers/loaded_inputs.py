@@ -29,7 +29,7 @@ def open_store(wanted: StoreRequest, *, shared: bool) -> ArtifactStore:
     *shared* is True in the process of the run, which needs no check.
     """
     store = open_urls(wanted.urls, Path(wanted.root))
-    # Without this check, a worker on another machine would create a store there, which no other machine can read.
+    # Without this check, a worker on another machine could create a store on its own disk, which only it can read.
     if not shared and not store.holds(wanted.probe):
         raise Unreachable(
             "this worker cannot reach the artifact store of the run",

@@ -207,7 +207,7 @@ class _Relay:
             os.close(writer)
 
     def wait_until_empty(self, read: Callable[[int], bool]) -> None:
-        """Call *read* with each end that has text, until it has read all output that was printed before this call."""
+        """Call *read* with each of `readers` that has text, until all output that was printed before is read."""
         if not any(map(_is_readable, self._ends)) and not self._busy[0]:
             return  # the relay has passed on everything
         waiting = select.poll()

@@ -14,8 +14,8 @@ import sys
 from collections import deque
 
 _CHUNK = 1 << 16
-# The greatest number of bytes that the relay keeps for a stream. Then printing waits, so that a child process cannot
-# fill the memory.
+# The greatest number of bytes that the relay keeps for a stream. If it has more, it stops reading, so that printing
+# waits, and a child process cannot fill the memory.
 _MOST = 256 << 20
 _MOST_CHUNKS = 64
 ASK, DONE = b"?", b"!"
@@ -90,9 +90,9 @@ def relay(streams: list[Stream], control: int, busy: mmap.mmap) -> None:
 
 
 def show_rest(streams: list[Stream], readers: list[int]) -> None:
-    """Write the text that the process of the steps has not read before it ended to the output of the relay.
+    """After the process of the steps has ended, write the text that it had not read to stdout and stderr of the relay.
 
-    *readers* are the ends of the pipes from which the process read.
+    *readers* are the ends of the pipes from which that process read.
     """
     for number, (stream, reader) in enumerate(zip(streams, readers, strict=True), 1):
         while _is_readable(reader):

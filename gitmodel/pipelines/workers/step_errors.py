@@ -24,7 +24,7 @@ def may_pass_later(error: BaseException) -> bool:
 
 
 def _own_frames(found: TracebackType | None) -> TracebackType | None:
-    """Return the traceback from the first frame outside of this folder; all of it if the step did not start."""
+    """Return the traceback *found* from the step's first frame on; if the step did not start, return all of *found*."""
     inner = found
     while inner is not None and os.path.dirname(inner.tb_frame.f_code.co_filename) == _WORKERS:
         inner = inner.tb_next
@@ -65,5 +65,5 @@ def explain(error: BaseException, request: Request) -> BaseException:
 
 
 def describe(error: BaseException, secrets: SecretValues) -> ErrorText:
-    """Return *error* as a text with its traceback, without *secrets*."""
+    """Return *error* as a text with its traceback, in which the values of *secrets* are hidden."""
     return ErrorText.with_frames(error, _own_frames(error.__traceback__)).hidden(secrets)

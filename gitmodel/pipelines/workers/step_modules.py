@@ -33,7 +33,7 @@ _importing = threading.local()
 
 
 def is_importing(module: str) -> bool:
-    """Return True if this process imports *module* only to get its functions. Then its calls of pipelines must not run.
+    """Return True if this process imports *module* only to get its functions: calls of pipelines in it must do nothing.
 
     Workers import modules for this reason, and so do the processes of a pool that a step has started.
     """
@@ -64,7 +64,7 @@ def running_step() -> Iterator[None]:
 
 
 def script_of(step: Step[..., Any]) -> tuple[str, str]:
-    """Return the name by which another process imports the module of *step*, and the file of a script, or ""."""
+    """Return the name by which another process imports the module of *step*, and its file if it is a script, or ""."""
     module = step.function.__module__
     if module in _scripts:
         return module, _scripts[module]

@@ -54,9 +54,9 @@ class NotStored(Exception):
         self._lost = lost
 
     def told(self, text: ErrorText, *, elsewhere: bool) -> ErrorText:
-        """Return *text* with the local files of the kept values, and a hint how to load these.
+        """Return *text*, the text of the error, extended by the paths of the kept values and a hint how to load them.
 
-        *elsewhere* is True if the step ran on another machine, which the text then names.
+        *elsewhere* is True if the step ran on another machine. Then the result names this machine.
         """
         kept, hint = told_kept(self._kept, machine=socket.gethostname() if elsewhere else "")
         lost = f"; no file keeps {', '.join(self._lost)}, which cannot be pickled or holds a Secret"
@@ -82,8 +82,8 @@ class StepOutputs:
     def store(self, outputs: Iterable[tuple[OutputSpec, str, Any]]) -> None:
         """Store *outputs*, except files that seem to hold credentials.
 
-        Raises NotStored if an output could not be stored, KeyboardInterrupt after an interrupt. Before this, saves the
-        values that are not in the store to local files.
+        Raises NotStored if an output could not be stored, KeyboardInterrupt after an interrupt. Before it raises one of
+        these errors, saves the values that are not in the store to local files.
         """
         failure: BaseException | None = None
         for index, (spec, name, item) in enumerate(outputs):
@@ -135,7 +135,10 @@ class StepOutputs:
             raise Refused(self.withheld.pop(name), hint=f"link a copy without them; {OVERRIDE}")
 
     def _store_one(self, spec: OutputSpec, name: str, value: Any, file: str, written: list[tuple[Path, str]]) -> None:
-        """Store one output. First save a value that is no path in *file*, and add the path of *file* to *written*."""
+        """Store one output. If *value* is no path, first save it to a file with the name *file*.
+
+        Adds the path and format of this file to *written*, so that the value is not lost if it cannot be stored.
+        """
         allow_credentials = self._request.allow_credentials
         if isinstance(value, Path) and not allow_credentials and (seen := find_credentials(value)):
             self.withheld[name] = describe_credentials(f"the artifact {name}", seen)
@@ -162,7 +165,7 @@ class StepOutputs:
             modules = project_modules_of(needs, path if plugins.find_format(format).unsafe else None)
         refuse_secrets(f"the output {name}", value, path, self.secrets)
         given = LocalArtifact(name, path, spec.kind or kind, "" if path.is_dir() else format, needs, kept_name)
-        # No search for credentials here: files of the step were searched above, and files of gitmodel need no search.
+        # Allowed here: files that the step returned were searched above, and files that gitmodel wrote need no search.
         link = store_artifact(self._store, given, allow_credentials=True, warn=partial(log.warning, "%s"))
         if format in PICKLES and not spec.format and not isinstance(value, Path):
             log.warning("%s", told_pickled(name, format))

@@ -157,7 +157,7 @@ def _run(
         except BaseException as error:
             outputs.keep(step.name, value)
             raise outputs.failure(error) from None
-        # If the user interrupts the run, its process ends its workers by SIGTERM.
+        # If the user interrupts the run, the process of the run ends its workers by SIGTERM.
         with cleaning_up_when_terminated() if given is None else nullcontext():
             outputs.store(matched)
     depends_on_run = context.depends_on_run or opened.reads_registry or bool(made or outputs.withheld)
