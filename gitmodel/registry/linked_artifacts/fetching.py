@@ -42,9 +42,9 @@ def fetch_artifact(
 def target_of(link: ArtifactLink, target: Path) -> Path:
     """Return the path to which an artifact is written.
 
-    This is *target*; but if *target* is an existing folder and the artifact is one file, it is the file name of the
-    artifact in *target*. Raises UsageError if *target* has a file of this name: the record and not the user chose the
-    name, so the file must not be overwritten.
+    This is *target*, except that one file is written into an existing folder *target* under its recorded file name.
+    Raises UsageError if the folder has a file of this name: the record and not the user chose the name, so the file
+    must not be overwritten.
     """
     if link.is_folder or not target.is_dir():
         return target

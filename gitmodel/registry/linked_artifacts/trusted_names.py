@@ -50,7 +50,10 @@ def trust_names(repository: Repository, names: Iterable[str]) -> None:
 
 
 def distrust_names(repository: Repository, names: Iterable[str]) -> None:
-    """Undo `trust_names` in this clone. Raises NotFound and changes nothing if one of *names* was not trusted."""
+    """Remove *names* from the trusted names of this clone.
+
+    If one of *names* is not among them, raises NotFound and changes nothing.
+    """
     wanted = list(dict.fromkeys(names))
     have = read_values(repository.git, SETTING, local=True)
     for name in wanted:

@@ -113,7 +113,7 @@ def _steps_after(repository: Repository, known: Oid, tip: Oid) -> Iterator[Branc
 def _step(repository: Repository, id: Oid, changed: list[str]) -> BranchCommit:
     """Return the commit *id* with the content of the files at the paths *changed* before and after the commit.
 
-    If `_News` does not read the content of a file, it is replaced by no bytes.
+    For a file whose content `_News` does not read, the content is b"".
     """
     commit = repository.commits.read(id)
     assert commit.parent is not None

@@ -21,7 +21,8 @@ _FEW = 16
 class KnownTags:
     """The stage tags of *snapshot* and their states.
 
-    `read` takes the states of tags from the index *lists* if it has them; `write` adds the other states to the index.
+    `read` takes the states of tags from the index *lists* if it has them; `write` adds the other tags that count to the
+    index.
     """
 
     def __init__(self, snapshot: Snapshot, lists: ModelLists | None) -> None:

@@ -58,9 +58,9 @@ def list_models(
 ) -> tuple[list[ModelView], list[Invalid]]:
     """Return the models that match *filter* (CEL), and an error for each damaged model.
 
-    *sort* is one of SORT_KEYS, "" for "name", or a key of the metadata; "-" before it reverses. Raises UsageError for a
-    key that no model has. If the models are sorted by name and *filter* is "", models after the page are not read, and
-    their damage is not reported.
+    *sort* is one of SORT_KEYS, "" for "name", or a key of the metadata; "-" before it reverses the order. Raises
+    UsageError for a key that no model has. If the models are sorted by name and *filter* is "", models after the page
+    are not read, and their damage is not reported.
     """
     page = read_page(limit, offset)
 

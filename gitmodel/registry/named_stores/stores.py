@@ -31,7 +31,10 @@ def add_store(writer: Writer, access: Access, name: str, url: str) -> NamedStore
 
 
 def remove_store(writer: Writer, name: str) -> None:
-    """Remove a store from the registry; its content is kept. Raises NotFound, Refused if a model uses it."""
+    """Remove a store from the registry; its content is kept.
+
+    Raises NotFound if there is no such store, Refused if a model uses it.
+    """
     writer.transact(lambda snapshot: planning.plan_store_removal(snapshot, name))
 
 

@@ -130,10 +130,10 @@ def is_guarded(snapshot: Snapshot) -> bool:
 def change_refusal(
     repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str] = ()
 ) -> Refusal | None:
-    """Return why the change of the stage *ref* by *commit* does not count by the rules of its time, or None.
+    """Return the reason why the change of the stage *ref* by *commit* does not count, or None if it counts.
 
-    A promotion counts only as a whole: if the version left or entered other stages in the same commit, those changes
-    must count, too.
+    The rules at the time of *commit* decide. A promotion counts only as a whole: if the version left or entered other
+    stages in the same commit, those changes must count, too.
     """
     for tied in (ref, *_tied(repository, commit, ref)):
         found = _own_refusal(repository, commit, tied, reviewed)
@@ -257,7 +257,10 @@ def _gate_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: 
 
 
 def _own_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> Refusal | None:
-    """Return why *commit*'s change of the stage *ref* does not count, without regard to other stages, or None."""
+    """Return the reason why the change of the stage *ref* by *commit* does not count, or None if it counts.
+
+    Ignores the other stages that *commit* changed.
+    """
     parents = repository.commits.read(commit).parents
     if not parents:
         return None

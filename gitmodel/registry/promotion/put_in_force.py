@@ -35,8 +35,8 @@ class Applied(Frozen):
     """The result of `apply`: *changes* are the tags that it moved, *refused* the other pending tags with the reasons.
 
     *rules* is the new tag of the rules, "" if the rules in force are unchanged. *unguarded* is True if this clone had
-    never seen which rules are in force: then each change was judged only by the rules of its first parent. If a
-    notification of the changes was sent and not delivered, *notice* is the error, else "".
+    never seen which rules are in force: then each change was judged only by the rules in the first parent of its
+    commit. If a notification of the changes was sent and not delivered, *notice* is the error, else "".
     """
 
     changes: tuple[InForce, ...] = ()

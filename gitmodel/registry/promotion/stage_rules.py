@@ -14,7 +14,8 @@ from gitmodel.registry.writing.writer import Writer
 class StageRules(Frozen):
     """The *rule* of a stage on the branch.
 
-    *in_force* is False if the rules in force differ from *rule*: then both count, until `git model apply`.
+    *in_force* is False if the rules in force differ from *rule*: then a promotion must meet both until `git model
+    apply`.
     """
 
     rule: StageRule

@@ -57,7 +57,10 @@ def rollback(
 
 
 def set_alias(writer: Writer, ref: VersionRef, alias: str, *, reason: str = "") -> Promotion:
-    """Point *alias* at the version *ref*. Raises NotFound; UsageError or Conflict if the name cannot be an alias."""
+    """Point *alias* at the version *ref*.
+
+    Raises NotFound if the version does not exist, UsageError or Conflict if *alias* cannot be the name of an alias.
+    """
     return change_version(writer, ref, planning.plan_alias, alias, reason=reason)
 
 

@@ -53,8 +53,8 @@ def refuse_inside_run(what: str) -> None:
 def is_recorded(rules: RunRules, record: RunRecord, *, changes: bool, has_journal: bool) -> bool:
     """Return True if *rules* let the run *record* be recorded. *changes* is True if the run also changes other records.
 
-    *has_journal* is False on a temporary machine, whose journal of runs will be lost. Then failed runs are recorded,
-    too.
+    *has_journal* is False on a temporary machine, whose journal of runs will be lost. So if *has_journal* is False,
+    failed runs are recorded, too.
     """
     if rules.record == "versioned":
         return bool(record.versions) or changes

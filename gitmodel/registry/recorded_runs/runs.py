@@ -148,7 +148,7 @@ def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStor
     """Return the run *id*, with the traceback of the failing step if this machine has it.
 
     *id* may be abbreviated to its beginning or end. The steps of a long run are read from *store*, if it is given and
-    has them. Raises NotFound, UsageError for an ambiguous abbreviation.
+    has them. Raises NotFound if there is no such run, UsageError if several runs match *id*.
     """
     journal = Journal(repository.common_dir)
     noted = journal.run(id) if paths.run_file(id) else None

@@ -53,7 +53,7 @@ def find(writer: Writer, ref: VersionRef) -> Found:
 
 
 def find_to_change(writer: Writer, ref: VersionRef) -> Found:
-    """Return the version that *ref* names, for a change.
+    """Return the version that *ref* names, for a caller that changes the version.
 
     Raises the errors of `find`. Raises Refused for a number that a pull gave to another version, unless *ref* confirms
     that it means the version that has the number now.

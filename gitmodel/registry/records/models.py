@@ -31,7 +31,7 @@ def register_model(writer: Writer, name: str, given: Mapping[str, Any], *, exist
 
 
 def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
-    """Return a reference to *model* that follows renames, and True if a pull gave this name to another model.
+    """Return a reference to *model* that follows renames, and True if a pull gave the name *model* to another model.
 
     Raises NotFound if the model does not exist, Invalid if its record or that of one of its stages is damaged.
     """
@@ -76,7 +76,7 @@ def update_model(
     """Change descriptive fields, tags and metadata of a model.
 
     If *table* is given, the keys of the metadata are those of this inner table. Returns the name of the model. Raises
-    NotFound, UsageError, Refused.
+    UsageError for invalid values, and the errors of `change_model`.
     """
     read = _read_description(given)
     read.pop("metadata", None)  # taken from *given*, where None as the value of a key removes the key

@@ -41,7 +41,10 @@ class Draft(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A reference that follows a version; *new* is False if a version with the idempotency key existed already."""
+    """The result of `make_version`: *ref* names the version even after a pull renumbers it.
+
+    *new* is False if a version with the idempotency key existed already.
+    """
 
     ref: VersionRef
     new: bool
@@ -113,7 +116,11 @@ def check_creation(
 
 
 def find_keyed(writer: Writer, model: str | ModelRef, key: str) -> int | None:
-    """Return the version of *model* that was created with the idempotency *key*, or None. Raises NotFound, Conflict."""
+    """Return the version of *model* that was created with the idempotency *key*, or None.
+
+    Raises NotFound if the model does not exist, Conflict if the commit with this key did not create exactly one
+    version.
+    """
     return writer.read_records(lambda snapshot: _find_keyed(writer, snapshot, existing_model(snapshot, model), key))
 
 
@@ -148,7 +155,7 @@ def update_version(
 def delete_version(writer: Writer, ref: VersionRef, *, why: Justification = Justification()) -> int:
     """Delete a version and never use its number and name again.
 
-    Raises Refused for a version in use, unless *why* forces the deletion.
+    Raises Refused if a stage or alias names the version, unless *why* has `force`.
     """
     return change_version(writer, ref, planning.plan_version_deletion, now=writer.moment(), why=why)
 
