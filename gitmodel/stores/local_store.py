@@ -114,8 +114,9 @@ class LocalStore:
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
         """Open the object for reading once, from start to end.
 
-        Raises NotFound if there is no such object, Invalid if the object is not a regular file or longer than *size*.
-        The reader raises Invalid instead of returning the last bytes if the bytes of the object do not match *digest*.
+        Raises NotFound if there is no such object, Invalid if the object is not a regular file or is longer than
+        *size*. The reader raises Invalid instead of returning the last bytes if the bytes of the object do not match
+        *digest*.
         """
         return self._reader(digest, *self._open(digest, size))
 
@@ -139,10 +140,10 @@ class LocalStore:
 
     @contextmanager
     def held(self, digest: Digest, size: int | None = None) -> Iterator[Path]:
-        """Verify the object and yield a path to the verified file, even if another process replaces the object.
+        """Verify the object and yield a path to the verified file.
 
-        The path names the open file in `/proc` (see `man 5 proc`). On a system without `/proc`, the path is that of the
-        object, which another process can replace.
+        The path names the open file in `/proc` (see `man 5 proc`), so it leads to the verified file even if another
+        process replaces the object. On a system without `/proc`, the path is that of the object.
         """
         descriptor, found = self._open(digest, size)
         with self._reader(digest, descriptor, found) as reader:

@@ -1,4 +1,4 @@
-"""The options of a transfer between stores and files. Commands that transfer nothing import only these."""
+"""The options of a transfer between stores and files. Commands that transfer nothing import only this module."""
 
 from __future__ import annotations
 

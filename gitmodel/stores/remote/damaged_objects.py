@@ -29,7 +29,7 @@ class DamagedObjects:
         self._noted: set[Digest] = set()
 
     def note(self, digest: Digest) -> None:
-        """Note that the object is damaged."""
+        """Add a note that the object is damaged."""
         self._noted.add(digest)
         if self._folder is not None:
             with suppress(OSError):

@@ -180,7 +180,7 @@ class AzureBackend:
         if self._do(lambda: put(overwrite=replace), digest):
             return
         there = self.has(digest, len(content))
-        if there is None or is_old(there):  # another program wrote the object, or it needs a new timestamp
+        if there is None or is_old(there):  # another program wrote the object, or its timestamp is old
             self._do(lambda: put(overwrite=True), digest)
 
     def upload(self, digest: Digest, size: int) -> AzureUpload:

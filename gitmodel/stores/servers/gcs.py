@@ -200,7 +200,7 @@ class GcsBackend:
             )
             if answer.status < 300 or ((there := self.has(digest, len(content))) is not None and not is_old(there)):
                 return
-            # another program wrote the object, or it needs a new timestamp
+            # another program wrote the object, or its timestamp is old
         self._bucket.request("POST", self._uploads, query=query, headers=headers, body=body, about=digest)
 
     def upload(self, digest: Digest, size: int) -> GcsUpload:

@@ -196,8 +196,8 @@ class OciBackend:
     def _finish_blob(self, where: str, digest: Digest, content: bytes | bytearray) -> None:
         headers = {"content-type": "application/octet-stream"}
         answer = self._request("PUT", where, headers=headers, body=content, about=digest, allowed=(400, 404, 500))
-        # Such a failure is harmless if the blob exists: a repeated request can arrive after the upload has ended, and
-        # of several equal requests at the same time some can fail.
+        # These three failures are harmless if the blob exists: a repeated request can arrive after the upload has
+        # ended, and of several equal requests at the same time some can fail.
         if answer.status >= 300 and self._request("HEAD", self._blob(digest), about=digest, missing=True).status != 200:
             if "DIGEST_INVALID" in str(answer.json().get("errors")):
                 raise Invalid(

@@ -98,7 +98,7 @@ class S3Backend:
             )
             if answer.status < 300 or ((there := self.has(digest, len(content))) is not None and not is_old(there)):
                 return
-            # another program wrote the object, or it needs a new timestamp
+            # another program wrote the object, or its timestamp is old
         self._request("PUT", self._key(digest), body=content, hashed=name, headers=headers, about=digest)
 
     def upload(self, digest: Digest, size: int) -> S3Upload:

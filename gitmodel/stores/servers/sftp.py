@@ -143,7 +143,7 @@ class Host:
 
 
 class SftpBackend:
-    """Objects under the absolute *path* of *place*."""
+    """Objects in the folder at the absolute *path* on the host *place*."""
 
     def __init__(self, place: str, path: str) -> None:
         self.url = f"sftp://{place}/{path}".rstrip("/")

@@ -35,7 +35,7 @@ _MOST_TIMES = 100
 class SourceFile(NamedTuple):
     """A file to store: its path in a manifest, its path with links resolved, its length in bytes.
 
-    *linked* is True if a symbolic link led to it, or to a folder above it.
+    *linked* is True if a symbolic link led to the file, or to a folder above the file.
     """
 
     name: str
