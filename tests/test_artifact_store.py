@@ -96,7 +96,7 @@ class TestEveryStore:
         assert store.size(digest) == len(content)
         assert list(store.digests()) == [digest]
 
-    def test_a_source_that_returns_fewer_bytes_than_requested_is_read_to_its_end(self, store):
+    def test_put_reads_a_source_that_returns_fewer_bytes_than_requested_to_its_end(self, store):
         class Plain:
             def __init__(self, content):
                 self.stream = io.BytesIO(content)
@@ -111,7 +111,7 @@ class TestEveryStore:
             pieces = list(iter(lambda: reader.read(70_001), b""))
         assert b"".join(pieces) == BIG
 
-    def test_identical_content_is_stored_once(self, store):
+    def test_the_object_of_equal_content_is_stored_once(self, store):
         assert put(store, BIG) == put(store, BIG)
         assert list(store.digests()) == [digest_of(BIG)]
 
@@ -148,7 +148,7 @@ class TestEveryStore:
         becomes_younger(lambda: keep_artifact(store, digest, folder=False))
         assert not keep_artifact(store, ABSENT, folder=False)
 
-    def test_a_put_from_a_source_that_fails_leaves_no_object(self, store):
+    def test_a_put_from_a_source_that_raises_an_error_stores_no_object(self, store):
         with pytest.raises(ConnectionResetError):
             store.put_stream(Failing())
         assert list(store.digests()) == []
@@ -659,7 +659,7 @@ class TestLocalStore:
         assert calls.index("fsync") < calls.index("replace")
         assert calls[-1] == "fsync"  # of the folder, so that the new name of the file survives a power failure
 
-    def test_two_processes_that_put_the_same_content_both_succeed(self, local, tmp_path):
+    def test_two_processes_can_put_the_same_content_at_the_same_time(self, local, tmp_path):
         (tmp_path / "big").write_bytes(BIG * 4)
         code = (
             "import sys; from pathlib import Path\n"
@@ -711,7 +711,7 @@ class TestLocalStore:
         assert local.leftovers() == []
         assert (tmp_path / "mine").read_bytes() == b"mine"
 
-    def test_put_starts_again_if_its_temporary_file_is_removed_before_it_is_locked(self, local, monkeypatch):
+    def test_put_starts_again_if_its_temporary_file_is_removed_before_put_locks_the_file(self, local, monkeypatch):
         real, swept = store_folder.lock, []
 
         def sweep_first(descriptor):
@@ -794,7 +794,7 @@ class TestOpenStore:
             "s3:key:hunter2@bucket",
         ],
     )
-    def test_the_error_for_a_wrong_store_url_does_not_show_its_credentials(self, url, tmp_path):
+    def test_the_error_for_a_wrong_store_url_does_not_show_the_credentials_in_the_url(self, url, tmp_path):
         with pytest.raises(UsageError) as caught:
             open_store(url, default_root=tmp_path)
         assert "hunter2" not in caught.value.message + caught.value.hint

@@ -187,7 +187,7 @@ STORED = {
 
 @pytest.mark.parametrize("store", STORED.values(), ids=STORED)
 @pytest.mark.parametrize("seen_by", ["content", "suffix"])
-def test_every_way_to_store_a_picture_over_the_limit_is_refused_and_stores_nothing(staged, large, store, seen_by):
+def test_no_command_or_method_stores_a_picture_over_the_limit(staged, large, store, seen_by):
     staged.get_model("iris").create_version()
     file = large.rename(large.with_name("cm.dat")) if seen_by == "content" else large
     if seen_by == "suffix":

@@ -84,7 +84,7 @@ def named(names):
 
 
 @named(BAD_NAMES)
-def test_a_bad_name_of_a_model_is_refused(client, refused, name, fault):
+def test_an_invalid_name_of_a_model_is_refused(client, refused, name, fault):
     for use in (
         lambda: client.register_model(name),
         lambda: client.register_model(Model(name)),
@@ -108,7 +108,7 @@ DIGITS = {
 
 
 @named({**BAD_NAMES, **DIGITS})
-def test_a_bad_name_of_a_version_is_refused(client, refused, name, fault):
+def test_an_invalid_name_of_a_version_is_refused(client, refused, name, fault):
     iris = client.get_model("iris")
     assert fault in refused(UsageError, lambda: iris.create_version(name)).message
     assert fault in refused(UsageError, lambda: iris.get_version(4).update(name=name)).message
@@ -129,19 +129,19 @@ def test_a_stage_cannot_be_the_name_of_a_version(client, refused, stage):
         "plus": ("a+b", "holds '+'"),
     }
 )
-def test_a_bad_alias_is_refused(client, refused, name, fault):
+def test_an_invalid_alias_is_refused(client, refused, name, fault):
     assert fault in refused(UsageError, lambda: client.get_version("iris@1").add_alias(name)).message
 
 
 @named(BAD_NAMES)
-def test_a_bad_name_of_an_artifact_is_refused(client, refused, tmp_path, name, fault):
+def test_an_invalid_name_of_an_artifact_is_refused(client, refused, tmp_path, name, fault):
     (tmp_path / "file").write_text("x")
     error = refused(UsageError, lambda: client.get_version("iris@4").link_artifact(name, tmp_path / "file"))
     assert fault in error.message
 
 
 @named({**BAD_NAMES, "misspelled": ("prodution", ""), "upper case": ("Production", "")})
-def test_a_bad_name_of_a_stage_is_refused(client, refused, name, fault):
+def test_an_invalid_name_of_a_stage_is_refused(client, refused, name, fault):
     error = refused(UsageError, lambda: client.get_version("iris@1").set_stage(name))
     assert "there is no stage" in error.message
     assert "staging, production, archived and none" in error.hint
@@ -174,7 +174,7 @@ def test_a_bad_name_of_a_stage_is_refused(client, refused, name, fault):
         ("a/b@1", UsageError, "holds '/'", "letters"),
     ],
 )
-def test_the_error_for_a_wrong_reference_says_what_to_write_instead(client, refused, reference, error, said, next_step):
+def test_the_error_for_an_invalid_reference_shows_what_to_write(client, refused, reference, error, said, next_step):
     for use in (lambda: client.get_version(reference), lambda: client.get_version(reference).set_stage("staging")):
         found = refused(error, use)
         assert said in found.message

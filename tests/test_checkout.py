@@ -59,7 +59,7 @@ def test_a_checkout_fetches_submodules_that_the_clone_never_initialized(parted, 
     assert not list((tmp_path / "clone" / "library").iterdir())
 
 
-def test_a_checkout_fails_without_no_submodules_if_a_submodule_cannot_be_fetched(parted, git, tmp_path, capsys):
+def test_a_checkout_is_refused_unless_it_omits_a_submodule_that_cannot_be_fetched(parted, git, tmp_path, capsys):
     """The submodule cannot be fetched because git does not fetch submodules from a local path by default."""
     place = tmp_path / "then"
     code, _, err = ask(capsys, "checkout", "iris@1", place)

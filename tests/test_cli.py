@@ -37,7 +37,7 @@ def iris(repo, capsys, tmp_path_factory):
     return repo
 
 
-def test_the_example_commands_of_the_first_draft_of_this_project_still_work(repo, capsys):
+def test_commands_as_written_in_the_first_draft_of_this_project_still_work(repo, capsys):
     check_transcript(
         capsys,
         r"""
@@ -429,7 +429,7 @@ def test_an_artifact_that_cannot_be_stored_or_does_not_exist_is_refused(iris, ca
     )
 
 
-def test_deleting_a_model_or_version_in_use_and_changing_a_wrong_alias_are_refused(iris, capsys):
+def test_deleting_a_model_or_version_in_use_and_naming_a_wrong_alias_are_refused(iris, capsys):
     check_transcript(
         capsys,
         r"""
@@ -618,7 +618,7 @@ def test_doctor_repairs_a_lost_stage_tag_and_reports_a_lost_artifact(iris, capsy
     assert "train of iris@1" in out
 
 
-def test_doctor_makes_its_other_checks_if_the_folder_of_the_store_was_removed(iris, capsys, tmp_path, git, monkeypatch):
+def test_doctor_still_makes_other_checks_if_the_store_folder_was_removed(iris, capsys, tmp_path, git, monkeypatch):
     git(iris, "update-ref", "-d", "refs/tags/model/iris/production")
     monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "gone").as_uri())
     code, out, _ = ask(capsys, "doctor")
@@ -656,7 +656,7 @@ def test_init_creates_a_registry_only_once_and_prints_its_store(repo, capsys, tm
     assert git(repo, "log", "-1", "--format=%s", "gitmodel") == f"Keep artifacts in {(tmp_path / 'another').as_uri()}"
 
 
-def test_init_adopts_the_registry_of_the_remote_and_creates_no_second_one(iris, capsys, git, tmp_path, monkeypatch):
+def test_init_adopts_the_registry_of_the_remote_and_creates_no_other_one(iris, capsys, git, tmp_path, monkeypatch):
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", str(iris), str(clone))
     monkeypatch.chdir(clone)

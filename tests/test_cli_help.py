@@ -382,7 +382,7 @@ def test_creating_a_version_does_not_import_gitpython(registry):
     assert done.stdout.split()[-1] == "False"
 
 
-def test_printing_the_version_imports_only_modules_that_every_command_needs():
+def test_the_option_version_imports_only_modules_that_every_command_needs():
     found = {name for name in modules_of("--version") if name.startswith("gitmodel.")}
     texts = ("domain", "domain.views", "domain.views.cell_text")
     shared = ("cli", "errors", "version", "cli.invocation", "cli.output", *texts)

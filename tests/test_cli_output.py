@@ -87,7 +87,7 @@ def test_with_format_json_every_error_is_printed_as_json(repo, capsys):
         assert told["hint"]
 
 
-def test_an_unexpected_error_says_how_to_report_it_and_shows_no_traceback(repo, capsys, monkeypatch):
+def test_an_unexpected_error_shows_how_to_report_the_error_and_no_traceback(repo, capsys, monkeypatch):
     def fail(ctx):
         raise RuntimeError("\x1b[2Jbroken")
 

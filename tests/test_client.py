@@ -190,7 +190,7 @@ class TestModels:
         iris.delete(force=True)
         assert git(client.repository.common_dir, "for-each-ref", "refs/tags") == ""
 
-    def test_a_model_name_that_differs_only_by_case_is_refused(self, client):
+    def test_a_model_name_that_differs_from_an_existing_one_only_by_case_is_refused(self, client):
         client.register_model("Iris")
         with pytest.raises(Conflict, match="there is a model Iris, which differs only in upper and lower case"):
             client.register_model("iris")
@@ -200,7 +200,7 @@ class TestModels:
 
 
 class TestRenaming:
-    def test_the_old_name_still_finds_a_renamed_model_and_its_tags_are_renamed(self, client, iris, git):
+    def test_the_old_name_still_finds_a_renamed_model_whose_stage_tags_were_renamed(self, client, iris, git):
         iris.get_version(2).set_stage("production")
         iris.get_version(1).set_stage("archived")
         iris.get_version(3).add_alias("champion")
@@ -222,7 +222,7 @@ class TestRenaming:
             client.get_model("flowers").rename("iris")
         assert [model.name for model in client.list_models()] == ["flowers"]
 
-    def test_a_handle_from_before_a_rename_still_works(self, client, iris):
+    def test_a_handle_of_a_model_or_version_still_works_after_a_rename(self, client, iris):
         second = iris.get_version(2)
         client.get_model("iris").rename("flowers")
         client.get_model("flowers").rename("plants")
@@ -326,7 +326,7 @@ class TestVersions:
             iris.create_version("best")
         assert other.get_model("iris").create_version("better").number == 5
 
-    def test_the_number_of_a_deleted_last_version_is_not_used_again(self, iris):
+    def test_the_number_of_the_last_version_is_not_used_again_after_its_deletion(self, iris):
         for number in (3, 2, 1):
             iris.get_version(number).delete()
         with pytest.raises(NotFound, match="has no versions yet"):
@@ -357,7 +357,7 @@ class TestVersions:
         with pytest.raises(Conflict):
             iris.create_version("1.0")
 
-    def test_a_version_name_that_differs_only_by_case_is_refused(self, iris):
+    def test_a_version_name_that_differs_from_an_existing_one_only_by_case_is_refused(self, iris):
         iris.create_version("RC")
         with pytest.raises(Conflict, match="iris 4 has the name RC"):
             iris.create_version("rc")

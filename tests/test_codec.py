@@ -356,7 +356,7 @@ def test_a_value_that_is_invalid_for_its_key_is_refused_and_the_error_lists_vali
     assert len(str(caught.value)) < 200
 
 
-def test_an_integer_that_is_too_long_to_print_is_refused():
+def test_an_integer_that_is_too_long_for_python_to_print_is_refused():
     with pytest.raises(Wrong, match="takes a whole number"):
         toml_values.count(10**5000)
     with pytest.raises(Wrong, match="does not fit 64 bits"):
@@ -389,7 +389,7 @@ def test_all_faults_of_a_record_are_reported_and_not_only_the_first():
     assert [problem.key for problem in problems] == ["number", "word", "words", "inner.word", "inner.other", "new"]
 
 
-def test_the_error_for_an_unknown_key_shows_it_shortened_and_escaped():
+def test_the_error_for_an_unknown_key_shows_the_key_shortened_and_escaped():
     with pytest.raises(Invalid) as caught:
         read('number = 1\n"\u202e\\u001B[31m{}" = 1'.format("x" * 5000).encode())
     assert caught.value.message.isascii()

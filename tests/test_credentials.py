@@ -118,7 +118,7 @@ def test_a_password_of_digits_only_is_recognized_as_a_credential():
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_text_that_only_resembles_a_credential_is_not_treated_as_one(name):
+def test_text_that_only_resembles_a_credential_is_not_treated_as_a_credential(name):
     assert credential_in({name: HARMLESS[name]}) == ""
     assert without_credentials({name: HARMLESS[name]}) == ({name: HARMLESS[name]}, [])
 
@@ -126,7 +126,7 @@ def test_text_that_only_resembles_a_credential_is_not_treated_as_one(name):
 @pytest.mark.parametrize(
     "text", ["a.a" * 20_000, "= " * 20_000, "x_" * 30_000 + "=", "://a:" * 9_000, "sk-" * 20_000, KEY[:31] * 20_000]
 )
-def test_a_hostile_text_is_searched_quickly(text):
+def test_a_text_that_is_made_to_slow_the_search_down_is_searched_quickly(text):
     began = time.process_time()
     credential_in(text)
     redacted(text)
@@ -327,7 +327,7 @@ REMOTES = {
 
 
 @pytest.mark.parametrize("url", REMOTES)
-def test_the_origin_of_the_code_is_recorded_without_credentials_and_paths(client, url, code_repo, git):
+def test_the_url_of_the_code_repository_is_recorded_without_credentials_and_local_paths(client, url, code_repo, git):
     git(code_repo, "config", "remote.origin.url", url)
     with Client(code_repo) as another:
         assert another.get_model("iris").create_version().code.repository == REMOTES[url]

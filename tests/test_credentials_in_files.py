@@ -152,7 +152,7 @@ def test_a_file_is_refused_if_its_parent_folder_usually_contains_credentials(cli
             client.get_version("iris@1").link_artifact("weights", source)
 
 
-def test_a_symbolic_link_is_refused_if_its_name_or_that_of_its_target_belongs_to_credentials(client, tmp_path, folder):
+def test_a_symbolic_link_is_refused_if_the_link_or_its_target_has_a_name_of_credentials(client, tmp_path, folder):
     secret, plain = put(tmp_path, ".netrc", "x"), put(tmp_path, "plain", "x")
     (tmp_path / "harmless").symlink_to(secret)
     (tmp_path / "id_rsa").symlink_to(plain)
@@ -234,7 +234,7 @@ def test_an_artifact_recorded_with_credentials_is_read_pushed_and_verified(clien
 
 
 class TestCost:
-    def test_only_the_start_of_a_large_file_is_searched_for_credentials(self, tmp_path, monkeypatch):
+    def test_only_the_beginning_of_a_large_file_is_searched_for_credentials(self, tmp_path, monkeypatch):
         read = []
         for name, head in (("text", b"a" * 10_000), ("binary", b"\0")):
             path = put(tmp_path, name, head)
@@ -262,7 +262,7 @@ class TestCost:
         ],
         ids=lambda text: text[:20],
     )  # fmt: skip
-    def test_a_hostile_text_is_searched_quickly(self, text):
+    def test_a_text_that_is_made_to_slow_the_search_down_is_searched_quickly(self, text):
         content = (text * (TEXT_SIZE // len(text)))[:TEXT_SIZE].encode()
         began = time.process_time()
         list(credentials_in_file(content, "config.json"))

@@ -188,7 +188,7 @@ CLAUSES = (
 @needs_library
 @settings(max_examples=600, deadline=None)
 @given(text=st.lists(CLAUSES, min_size=1, max_size=3).map(" && ".join), record=RECORDS)
-def test_gitmodel_and_the_cel_library_give_the_same_answer(text, record):
+def test_gitmodel_and_the_cel_library_give_the_same_result(text, record):
     here, there = parse(text), by_library(text)
     assert answer(here, record) == answer(there, record)
     # one call of the library for all clauses; above, one for each clause
@@ -308,7 +308,7 @@ def test_a_clause_that_is_neither_true_nor_false_is_an_error_in_a_filter_and_fai
         ("stage.startsWith('a')", "stage"),
     ],
 )
-def test_a_failing_gate_names_the_key_that_the_record_lacks(text, missing):
+def test_the_finding_of_a_failing_gate_names_the_key_that_the_record_lacks(text, missing):
     verdict = parse(text).judge(VERSION)
     assert not verdict
     assert verdict.missing == missing
@@ -317,7 +317,7 @@ def test_a_failing_gate_names_the_key_that_the_record_lacks(text, missing):
 
 
 @needs_library
-def test_a_failing_gate_names_the_clause_and_the_actual_value():
+def test_the_finding_of_a_failing_gate_names_the_clause_and_the_actual_value():
     verdict = parse("!code.dirty && metadata.accuracy > 0.99 && number == 1").judge(VERSION)
     values = {"code.dirty": False, "metadata.accuracy": 0.97, "number": 4}
     assert verdict == (False, "metadata.accuracy > 0.99", "metadata.accuracy is 0.97", None, False, values)
@@ -430,7 +430,7 @@ def test_the_library_is_imported_only_when_an_expression_needs_it():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_without_the_library_plain_expressions_work_and_others_name_the_package(monkeypatch):
+def test_without_the_library_only_plain_expressions_work_and_the_error_names_the_package(monkeypatch):
     original = builtins.__import__
 
     def refuse(name, *args):
@@ -491,7 +491,7 @@ def test_ctrl_c_in_the_library_is_not_turned_into_a_usage_error(monkeypatch):
         (" || ".join(r"""s.matches("\\w{100}")""" for _ in range(60)), "patterns for matches are too much work"),
     ],
 )
-def test_a_hostile_expression_is_refused_at_once(text, why):
+def test_an_expression_that_is_made_to_hang_the_process_is_refused_at_once(text, why):
     start = time.perf_counter()
     with pytest.raises(UsageError, match=why) as caught:
         parse(text)

@@ -50,7 +50,7 @@ def huge(tmp_path):
     return path
 
 
-def test_linking_a_file_as_external_neither_moves_it_nor_stores_a_copy(iris, huge, capsys):
+def test_linking_an_external_file_neither_moves_the_file_nor_stores_a_copy(iris, huge, capsys):
     check_transcript(
         capsys,
         f"""
@@ -103,7 +103,7 @@ def test_after_a_promotion_the_uri_of_an_external_artifact_may_change_but_not_it
     assert ask(capsys, "check")[0] == 0
 
 
-def test_a_page_of_the_web_is_read_without_credentials(iris, pages, capsys):
+def test_a_page_of_a_web_server_is_read_without_credentials(iris, pages, capsys):
     with Client(iris) as client:
         version = client.get_version("iris@1")
         version.link_external("raw", f"{pages.url}/raw.csv", metadata={"rows": 1})
@@ -122,7 +122,7 @@ def test_a_page_of_the_web_is_read_without_credentials(iris, pages, capsys):
     assert ask(capsys, "verify")[0] == 5
 
 
-def test_an_https_page_is_read_only_if_its_certificate_is_valid(iris, pages, capsys, tmp_path, monkeypatch):
+def test_an_https_page_is_read_only_if_the_server_has_a_valid_certificate(iris, pages, capsys, tmp_path, monkeypatch):
     made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
     names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key", "-out", tmp_path / "cert"]
     subprocess.run(["openssl", *made.split(), *names], check=True, capture_output=True)
@@ -312,7 +312,7 @@ def test_a_host_that_only_the_branch_names_is_not_contacted(iris, pages, tmp_pat
 
 
 @pytest.mark.parametrize("way", ["download", "path", "open", "load", "get", "verify", "checkout"])
-def test_a_redirect_from_a_trusted_host_to_an_untrusted_one_is_refused(iris, pages, elsewhere, tmp_path, capsys, way):
+def test_a_redirect_from_a_trusted_host_to_an_untrusted_host_is_refused(iris, pages, elsewhere, tmp_path, capsys, way):
     pages.pages["/raw.csv"] = f"{elsewhere.url}/raw.csv"
     with Client(iris) as client:
         record_link(client, f"{pages.url}/raw.csv")
@@ -341,7 +341,7 @@ def test_a_redirect_to_another_protocol_is_refused(iris, pages, to):
     assert "pw" not in caught.value.message
 
 
-def test_link_trusts_the_given_host_and_not_the_target_of_its_redirect(iris, pages, elsewhere, capsys, git):
+def test_link_trusts_the_host_of_the_given_url_and_not_the_target_of_a_redirect(iris, pages, elsewhere, capsys, git):
     pages.pages["/moved.csv"] = f"{elsewhere.url}/raw.csv"
     code, _, err = ask(capsys, "link", "iris@1", "--data", f"raw={pages.url}/moved.csv", "--external")
     assert (code, f"git model store trust {elsewhere.url}/" in err) == (6, True)

@@ -96,7 +96,7 @@ def test_a_file_a_folder_and_a_python_object_are_written_under_their_file_names(
     assert client.repository.snapshot().registry().format == "1.2"
 
 
-def test_an_existing_file_is_overwritten_only_if_the_user_names_it(version, capsys, tmp_path):
+def test_an_existing_file_is_overwritten_only_if_the_user_names_the_file(version, capsys, tmp_path):
     mine = tmp_path / "model.onnx"
     mine.write_text("mine")
     with pytest.raises(UsageError, match=r"model\.onnx already exists"):
@@ -139,7 +139,7 @@ def test_artifacts_with_equal_file_names_get_separate_folders_in_a_checkout(clie
     assert (found["net"] / "config.json").read_text() == "{}"
 
 
-def test_a_checkout_writes_attachments_only_on_request(client, code_repo, git, capsys):
+def test_checkout_writes_attachments_only_with_the_option_attachments(client, code_repo, git, capsys):
     git(code_repo, "add", "in")
     git(code_repo, "commit", "-qm", "files")
     version = client.register_model("two").create_version(data={"a": "in/model.onnx"})
@@ -209,7 +209,7 @@ def test_a_valid_file_name_is_one_part_of_a_path(name):
         assert Path("folder", name).parts == ("folder", name)
 
 
-def test_an_artifact_of_an_old_record_is_written_under_the_name_of_the_artifact(client, version, capsys):
+def test_an_artifact_whose_record_has_no_file_name_is_written_under_the_name_of_the_artifact(client, version, capsys):
     replace_text('file = "model.onnx"\n', "")
     version = client.get_version("iris@1")
     artifact = version.get_artifact("clf")
@@ -227,7 +227,7 @@ def test_linking_the_same_bytes_again_keeps_the_file_name(client, version):
     assert version.get_artifact("clf").link.file == "model.onnx"
 
 
-def test_check_refuses_a_changed_file_name_and_readers_by_stage_do_not_use_it(client, version):
+def test_check_refuses_a_changed_file_name_and_readers_by_stage_use_the_original_one(client, version):
     version.set_stage("production")
     before = editing.run(".", "rev-parse", editing.BRANCH)
     after = replace_text("model.onnx", "other.onnx")

@@ -172,7 +172,7 @@ def test_a_repository_that_git_refuses_because_of_variables_or_its_owner_is_refu
     assert found == find(code_repo / "x")
 
 
-def test_no_git_process_starts_outside_of_a_repository(tmp_path, monkeypatch):
+def test_gitmodel_starts_no_git_process_in_a_folder_outside_of_a_repository(tmp_path, monkeypatch):
     with monkeypatch.context() as changed:
         ask_only_git(changed)
         with pytest.raises(NotFound) as by_git:
@@ -183,7 +183,7 @@ def test_no_git_process_starts_outside_of_a_repository(tmp_path, monkeypatch):
     assert (str(found.value), found.value.hint) == (str(by_git.value), by_git.value.hint)
 
 
-def test_git_is_asked_about_a_folder_that_the_user_may_not_read(tmp_path, monkeypatch):
+def test_gitmodel_asks_git_about_a_folder_that_the_user_may_not_read(tmp_path, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", path)
 

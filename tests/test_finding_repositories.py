@@ -92,7 +92,7 @@ class TestBareRepositories:
         with pytest.raises(BareRefused):
             Client()
 
-    def test_repo_may_name_the_git_folder_of_a_clone(self, explicit, two):
+    def test_the_option_repo_may_name_the_git_folder_of_a_clone(self, explicit, two):
         a, _ = two
         assert model(a, "--repo", a / ".git", "register", "iris")[0] == 0
         assert model(a, "list", "-q")[1] == "iris\n"
@@ -399,7 +399,7 @@ class TestVariables:
         )
         assert (done.returncode, "gitmodel does not support" in done.stderr) == (2, True)
 
-    def test_the_variable_git_config_has_no_effect(self, two, tmp_path):
+    def test_the_environment_variable_git_config_has_no_effect(self, two, tmp_path):
         """`git help config` says that GIT_CONFIG affects only `git config`, and no other git command."""
         a, _ = two
         (tmp_path / "other").write_text("[gitmodel]\n\tbranch = other\n")
@@ -423,7 +423,7 @@ class TestVariables:
         model(a, "version", "create", "iris", GIT_INDEX_FILE=tmp_path / "index")
         assert json.loads(model(a, "show", "iris@1", "--format", "json")[1])["code"]["dirty"] is False
 
-    def test_a_server_hook_can_write_to_another_registry_during_a_push(self, two, git, tmp_path):
+    def test_commands_in_a_server_hook_can_write_to_another_registry_during_a_push(self, two, git, tmp_path):
         """The registry is not the pushed repository, whose quarantine folder git names in variables during the push."""
         a, b = two
         model(b, "register", "iris")
@@ -497,7 +497,7 @@ class TestFolders:
             assert (code, out) == (0, "2\n"), err
 
 
-def test_the_error_for_a_repository_format_that_git_does_not_know_names_a_newer_git(two, git):
+def test_the_error_for_a_repository_format_that_git_does_not_know_advises_a_newer_git(two, git):
     git(two[0], "config", "core.repositoryFormatVersion", "1")
     git(two[0], "config", "extensions.objectFormat", "sha3")
     with pytest.raises(UsageError, match="the installed git cannot use this repository") as caught:

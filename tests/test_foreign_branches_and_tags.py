@@ -175,7 +175,7 @@ class TestForeignTags:
         assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
         assert ask(capsys, "promote", "iris@2", "production")[0] == 0
 
-    def test_setting_an_alias_renaming_and_deleting_do_not_change_a_foreign_tag(self, repo, git):
+    def test_setting_an_alias_and_renaming_or_deleting_a_model_do_not_change_a_foreign_tag(self, repo, git):
         promoted(repo)
         git(repo, "tag", "model/iris/champion", "main")
         git(repo, "tag", "model/flower/production", "main")

@@ -58,12 +58,12 @@ def scale(values):
         ("joblib", {1: (2, 3)}),
     ],
 )
-def test_a_saved_and_loaded_plain_value_is_equal(tmp_path, name, value):
+def test_a_loaded_plain_value_equals_the_saved_value(tmp_path, name, value):
     save(value, tmp_path / "file", name)
     assert load(tmp_path / "file", name, trusted=name in ("pickle", "joblib")) == value
 
 
-def test_a_saved_and_loaded_array_is_equal(tmp_path):
+def test_a_loaded_array_equals_the_saved_array(tmp_path):
     array = numpy.arange(6, dtype="float32").reshape(2, 3).T
     save(array, tmp_path / "array", "numpy")
     assert detect_format(tmp_path / "array") == "numpy"
@@ -71,7 +71,7 @@ def test_a_saved_and_loaded_array_is_equal(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["numpy", "safetensors"])
-def test_saved_and_loaded_arrays_are_equal_for_any_memory_layout(tmp_path, name):
+def test_a_loaded_array_equals_the_saved_array_for_any_memory_layout(tmp_path, name):
     square = numpy.arange(16.0).reshape(4, 4)
     arrays = {"file": square.T, "strided": square[:, ::2], "scalar": numpy.float32(3), "empty": square[:0]}
     save(arrays, tmp_path / "arrays", name)
@@ -93,7 +93,7 @@ def test_equal_values_are_saved_as_equal_files(tmp_path, name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["parquet", "csv"])
-def test_a_saved_and_loaded_table_is_equal(tmp_path, name):
+def test_a_loaded_table_equals_the_saved_table(tmp_path, name):
     frame = pandas.DataFrame({"length": [5.1, 4.9], "species": ["setosa", "virginica"], "n": [1, 2]})
     save(frame, tmp_path / f"table.{name}", name)
     assert detect_format(tmp_path / f"table.{name}") == name

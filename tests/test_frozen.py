@@ -90,7 +90,7 @@ def test_values_are_equal_if_their_types_and_their_compared_fields_are_equal():
         hash(Link(name="a"))
 
 
-def test_a_class_keeps_its_own_comparison():
+def test_a_class_that_defines_its_own_comparison_keeps_it():
     with pytest.raises(LookupError, match="unknown"):
         assert Unknown(1) == 1
     value = Unknown(1)
@@ -176,7 +176,7 @@ def test_a_process_can_unpickle_a_value_before_it_creates_one():
     assert said.stdout.decode().split() == ["True", "1", "iris@3"]
 
 
-def test_threads_that_compile_the_methods_of_a_class_at_the_same_time_all_get_their_value(monkeypatch):
+def test_threads_that_create_the_first_values_of_a_class_at_the_same_time_get_correct_values(monkeypatch):
     class First(Frozen):
         number: int
 

@@ -107,7 +107,7 @@ def test_a_folder_with_a_file_or_link_named_dot_git_is_not_stored(client, folder
         client.get_version("iris@1").link_artifact("weights", folder)
 
 
-def test_the_command_that_stores_a_folder_with_a_git_repository_ends_with_6(client, folder, capsys, git):
+def test_a_command_that_would_store_a_folder_with_a_git_repository_has_exit_code_6(client, folder, capsys, git):
     git(folder, "init", "-q")
     before = git(client.repository.common_dir, "for-each-ref")
     code, _, err = ask(capsys, "version", "create", "iris", "--model-object", f"weights={folder}")
@@ -181,7 +181,7 @@ def test_a_folder_with_a_git_repository_of_any_name_is_not_stored(client, folder
 
 @pytest.mark.parametrize("name", [".git", ".GIT", "git~1"])
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
-def test_a_git_directory_itself_is_not_stored(client, folder, capsys, name, kind):
+def test_the_folder_dot_git_itself_is_not_stored(client, folder, capsys, name, kind):
     target = folder / name
     if kind == "folder":
         target.mkdir()
@@ -284,7 +284,7 @@ def test_getting_a_file_of_a_git_repository_in_an_old_artifact_is_refused(client
     assert not (tmp_path / "config").exists()
 
 
-def test_a_checkout_gets_an_old_artifact_without_its_git_repository(client, tmp_path, capsys):
+def test_a_checkout_writes_an_old_artifact_without_its_git_repository(client, tmp_path, capsys):
     put_old(client, hostile(tmp_path))
     code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "out")
     assert code == 0, err

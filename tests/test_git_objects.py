@@ -184,7 +184,7 @@ def test_an_existing_git_object_is_not_written_again(bare):
     assert zlib.decompress(path.read_bytes()) == b"blob 1\0x"
 
 
-def test_the_same_new_object_twice_in_one_change_is_written_once(bare):
+def test_a_git_object_that_one_change_contains_twice_is_written_once(bare):
     written(bare, NewObject("blob", b"y"), NewObject("blob", b"y"))
     assert len([path for path in (bare / "objects").rglob("*") if path.is_file()]) == 1
 

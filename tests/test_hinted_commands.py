@@ -115,7 +115,7 @@ def is_run(path, options):
 MODEL = [words[2:] for words in hinted() if words[1:2] == ("model",) and len(words) > 2]
 
 
-def test_hinted_finds_the_commands_in_messages():
+def test_the_helper_hinted_finds_the_commands_in_messages():
     assert len(MODEL) > 60
     assert ("promote", f"{VALUE}@VERSION", VALUE) in MODEL
     # both texts of a conditional expression are found
@@ -129,7 +129,7 @@ def test_a_command_that_a_hint_shows_is_run_by_a_test(words):
     assert is_run(path, options), f"no test runs `git model {' '.join((*path, *options))}`"
 
 
-def test_parsed_refuses_an_unknown_command_or_option():
+def test_the_helper_parsed_refuses_an_unknown_command_or_option():
     for words in (("promot", "iris@1"), ("promote", "iris@1", "--forced"), ("store", "lst")):
         with pytest.raises(LookupError):
             parsed(words)

@@ -447,7 +447,7 @@ def test_a_release_of_gitmodel_with_another_format_of_the_index_uses_another_fil
     assert used == [[8, 7]] * 3
 
 
-def test_a_search_reads_the_records_if_the_index_is_locked_or_has_no_folder(repo, used):
+def test_a_search_reads_the_records_if_the_index_is_locked_or_its_folder_cannot_be_created(repo, used):
     write(repo, {path: data for n in range(1, 9) for path, data in version(n, metadata={"a": n}).items()})
     with Client(repo) as client:
         file = index_file.IndexFile(client.repository.own_folder)

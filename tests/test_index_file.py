@@ -119,7 +119,7 @@ def damaged(rng, whole, others):
 @pytest.mark.parametrize(
     ("damages", "seed"), [(300, 1), *(pytest.param(5_000, seed, marks=pytest.mark.soak) for seed in range(2, 6))]
 )
-def test_random_damage_to_the_file_changes_no_answer(repo, damages, seed):
+def test_random_damage_to_the_file_of_the_index_changes_no_answer(repo, damages, seed):
     rng, path = random.Random(seed), path_of(repo)
     answers(repo)
     old = path.read_bytes()

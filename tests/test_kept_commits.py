@@ -56,7 +56,7 @@ def everything(repo):
 
 
 class TestKeeping:
-    def test_the_commit_of_a_version_is_kept_after_its_branch_is_deleted(self, repo, client, git):
+    def test_the_code_commit_of_a_version_is_kept_after_the_branch_of_the_commit_is_deleted(self, repo, client, git):
         git(repo, "switch", "-q", "-c", "idea")
         git(repo, "commit", "-q", "--allow-empty", "-m", "An idea")
         version = client.get_model("iris").create_version()
@@ -84,7 +84,7 @@ class TestKeeping:
         assert len(kept(repo)) == 1
         assert kept(tmp_path / "registry.git") == []
 
-    def test_a_version_made_outside_of_a_repository_keeps_no_commit(self, repo, tmp_path, monkeypatch):
+    def test_a_version_that_is_created_outside_of_a_code_repository_keeps_no_commit(self, repo, tmp_path, monkeypatch):
         (tmp_path / "elsewhere").mkdir()
         monkeypatch.chdir(tmp_path / "elsewhere")
         with Client(repo=repo) as client:
@@ -150,7 +150,7 @@ class TestDirty:
         _, out, _ = ask(capsys, "show", "iris@1")
         assert f"with changes that were not committed, kept as {code.snapshot}" in out
 
-    def test_snapshots_of_the_same_state_are_the_same_commit(self, repo, monkeypatch):
+    def test_two_snapshots_of_the_same_changes_are_the_same_commit(self, repo, monkeypatch):
         monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
         (repo / "train.py").write_text("changed\n", encoding="utf-8")
         with Client() as client:
@@ -166,7 +166,7 @@ class TestDirty:
         assert (tmp_path / "then" / "train.py").read_text(encoding="utf-8") == "changed\n"
         assert not made.changed
 
-    def test_a_snapshot_of_a_repository_without_a_commit_is_made(self, repo, tmp_path, git, monkeypatch):
+    def test_a_snapshot_of_a_repository_without_a_commit_can_be_created(self, repo, tmp_path, git, monkeypatch):
         monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
         fresh = tmp_path / "fresh"
         git(tmp_path, "init", "-q", "fresh")
@@ -271,7 +271,7 @@ def team(tmp_path, git):
 
 
 class TestPushing:
-    def test_a_push_keeps_code_on_the_remote_after_its_branch_is_deleted(self, team, git, tmp_path):
+    def test_a_push_keeps_a_code_commit_on_the_remote_after_its_branch_is_deleted(self, team, git, tmp_path):
         ada, folder, clone = team
         git(folder, "switch", "-q", "-c", "idea")
         git(folder, "commit", "-q", "--allow-empty", "-m", "An idea")

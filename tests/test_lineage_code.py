@@ -148,7 +148,7 @@ def test_notes_of_somebody_else_are_not_overwritten(repo, git):
     assert git(repo, "notes", "--ref=gitmodel", "show", "main") == "mine"
 
 
-def test_git_finds_the_notes_that_gitmodel_writes_for_many_commits(repo, git):
+def test_git_log_finds_the_notes_that_gitmodel_writes_for_many_commits(repo, git):
     inside = open_code(repo, environ=os.environ).git
     commit = "commit refs/heads/many\ncommitter Ada <ada@example.com> {} +0000\ndata 1\nx\n"
     git(repo, "fast-import", "--quiet", input="".join(commit.format(number) for number in range(1, 301)))

@@ -68,7 +68,7 @@ def test_history_includes_the_previous_names_of_a_renamed_model(at, iris):
     assert client.get_model("blossoms").rollback("production").number == 2
 
 
-def test_history_before_a_rename_is_shown_also_if_the_stage_was_empty_at_the_rename(at, iris):
+def test_the_history_before_a_rename_is_shown_also_if_the_stage_was_empty_at_the_rename(at, iris):
     iris.demote("production", reason="broken")
     at("2026-11-03T00:00").get_model("iris").rename("flowers")
     model = at("2026-11-04T00:00").get_model("flowers")

@@ -117,7 +117,7 @@ def test_json_and_tsv_with_at_contain_the_commit(repo, capsys, tmp_path):
     assert {line.split("\t")[-1] for line in table} == {"at", commit}
 
 
-def test_a_version_deleted_later_and_its_files_can_be_read_with_at(repo, capsys, tmp_path):
+def test_with_at_a_version_that_was_deleted_later_and_its_files_can_be_read(repo, capsys, tmp_path):
     (repo / "train.csv").write_text("a\n", encoding="utf-8")
     with open_at(repo, "2026-12-01T00:00:00") as client:
         version = client.get_model("iris").create_version(data={"train": "train.csv"})
@@ -154,7 +154,7 @@ def test_changing_a_registry_of_the_past_is_refused(repo):
     assert state(repo) == before
 
 
-def test_at_refuses_a_date_or_commit_without_a_state_of_the_registry(repo, capsys):
+def test_at_refuses_a_date_or_commit_at_which_there_was_no_registry(repo, capsys):
     first = run(repo, "rev-list", "--max-parents=0", BRANCH)[:10]
     code_commit = run(repo, "rev-parse", "main")[:10]
     check_transcript(
@@ -247,7 +247,7 @@ def test_at_in_a_shallow_clone_reports_missing_history(repo, tmp_path, capsys, m
         ("2026-10-01T00:30-0200", "2026-10-01T02:30:00+00:00"),
     ],
 )
-def test_at_accepts_a_date_or_time_in_these_forms(text, moment):
+def test_at_accepts_dates_and_times_in_several_forms(text, moment):
     assert read_moment(text).isoformat() == moment
 
 

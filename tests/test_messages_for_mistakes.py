@@ -35,7 +35,7 @@ def bob(iris, tmp_path, monkeypatch):
     return clone
 
 
-def test_the_error_in_a_clone_without_the_artifacts_says_how_to_share_them(bob, capsys):
+def test_the_error_in_a_clone_without_the_artifacts_says_how_to_share_the_artifacts(bob, capsys):
     how = (
         "only this clone has this store; where the artifact is, type "
         "`git model init --store URL` and `git model store copy --from clone --to default`"
@@ -90,7 +90,7 @@ def test_store_trust_says_that_a_store_in_a_folder_needs_no_trust(iris, capsys):
     )
 
 
-def test_the_error_for_a_model_without_model_toml_names_its_folder(iris, capsys):
+def test_the_error_for_a_model_without_model_toml_names_the_folder_of_the_model(iris, capsys):
     edit(iris, {"models/iris/model.toml": None})
     check_transcript(
         capsys,
@@ -120,7 +120,7 @@ def test_the_refusal_of_a_name_shows_the_name_as_typed(iris, capsys):
     assert ask(capsys, "register", "a\u202eb")[2].startswith("error: 'a\\u202eb' cannot be")
 
 
-def test_the_error_for_a_missing_argument_names_it(iris, capsys):
+def test_the_error_for_a_missing_argument_of_a_command_names_the_argument(iris, capsys):
     check_transcript(
         capsys,
         """
@@ -136,7 +136,7 @@ def test_the_error_for_a_missing_argument_names_it(iris, capsys):
     )
 
 
-def test_show_of_a_version_made_before_the_first_commit_says_no_commit_yet(tmp_path, monkeypatch, capsys):
+def test_show_says_no_commit_yet_for_a_version_created_before_the_first_code_commit(tmp_path, monkeypatch, capsys):
     subprocess.run(["git", "init", "--quiet", str(tmp_path / "new")], check=True)
     monkeypatch.chdir(tmp_path / "new")
     (tmp_path / "new/train.csv").write_text("a\n")
@@ -152,7 +152,7 @@ hint: if `git status` shows none of your changes, type: git reset --hard
 """
 
 
-def test_a_command_that_moves_the_metadata_branch_warns_if_it_is_checked_out(iris, capsys, git):
+def test_a_command_that_moves_the_metadata_branch_warns_if_the_branch_is_checked_out(iris, capsys, git):
     git(iris, "checkout", "--quiet", "gitmodel")
     assert ask(capsys, "list")[2] == ""
     assert ask(capsys, "promote", "iris@1", "production") == (0, "iris@1 is in production now\n", CHECKED_OUT)
@@ -172,7 +172,7 @@ def test_doctor_reports_a_work_tree_of_the_metadata_branch_that_is_behind_the_br
     check_transcript(capsys, "$ git model doctor\n! no problems found in this clone")
 
 
-def test_doctor_makes_its_other_checks_if_a_store_cannot_be_used(iris, capsys, git):
+def test_doctor_still_makes_other_checks_if_a_store_cannot_be_used(iris, capsys, git):
     edit(iris, {"gitmodel.toml": f'format = "1.2"\nstore = "s3://of-others/models"\n{STAGES}'})
     git(iris, "update-ref", "refs/gitmodel/reserved/iris/1", "gitmodel")
     code, out, _ = ask(capsys, "doctor", "-q")
@@ -263,7 +263,7 @@ def test_the_error_of_git_for_a_read_only_repository_or_full_disk_is_not_reporte
     assert isinstance(translate(said, 1), Unreachable)
 
 
-def test_the_hint_for_a_missing_store_is_a_complete_command_that_creates_it(iris, capsys):
+def test_the_hint_for_a_missing_store_is_a_complete_command_that_creates_the_store(iris, capsys):
     code, _, err = ask(capsys, "init", "--store", "our stores/new")
     assert (code, err.splitlines()[1]) == (
         7,

@@ -350,7 +350,7 @@ def test_each_list_in_a_shallow_clone_checks_all_stage_tags(repo, tmp_path, judg
             assert judged
 
 
-def test_a_handle_from_a_list_keeps_the_values_of_the_list_until_it_is_refreshed(repo):
+def test_a_handle_from_a_list_keeps_the_values_of_the_list_until_the_handle_is_refreshed(repo):
     with Client(repo) as client:
         first, second, third = client.get_model("iris").list_versions()
         iris = client.list_models()[0]
@@ -365,7 +365,7 @@ def test_a_handle_from_a_list_keeps_the_values_of_the_list_until_it_is_refreshed
         assert iris.title == "The iris"
 
 
-def test_a_handle_from_a_list_shows_a_change_that_was_made_through_it(repo):
+def test_a_handle_from_a_list_shows_a_change_that_was_made_with_this_handle(repo):
     with Client(repo) as client:
         (iris, *_), (first, *_) = client.list_models(), client.get_model("iris").list_versions()
         first.set_stage("production")

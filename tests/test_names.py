@@ -171,7 +171,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("name", "fault"), BAD, ids=[ascii(name)[:20] for name, _ in BAD])
-def test_a_bad_name_is_refused_with_its_fault_and_the_allowed_characters(name, fault):
+def test_the_error_for_an_invalid_name_says_the_fault_and_the_allowed_characters(name, fault):
     for check in (lambda name: check_name(name, "model"), check_version_name, check_alias):
         with pytest.raises(UsageError) as caught:
             check(name)
@@ -310,7 +310,7 @@ def test_leading_zeros_of_a_version_number_are_ignored():
     assert VersionRef.parse("iris@007") == VersionRef.parse("iris@7") == VersionRef.of("iris", 7)
 
 
-def test_the_error_for_a_reference_without_a_required_version_shows_how_to_name_one():
+def test_the_error_for_a_reference_that_lacks_a_version_shows_how_to_name_a_version():
     with pytest.raises(UsageError, match="delete needs an explicit version of iris") as caught:
         VersionRef.parse("iris").required("delete")
     assert "iris@3" in caught.value.hint

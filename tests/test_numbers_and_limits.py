@@ -125,7 +125,7 @@ class TestNumbers:
             of_all = [problem.rule for problem in checking.check(client.repository)]
             assert of_all == (["version.number"] if HUGE in numbers else [])
 
-    def test_an_imported_version_gets_number_1_in_a_model_without_versions(self, repo, capsys):
+    def test_an_imported_version_gets_number_1_if_the_model_has_no_versions(self, repo, capsys):
         commit_numbers(repo, "rose", 5000)
         assert ask(capsys, "export", "rose@5000", "rose.tar")[0] == 0
         with Client(repo) as client:

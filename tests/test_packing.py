@@ -94,7 +94,7 @@ def test_only_one_process_packs_and_a_killed_process_does_not_keep_the_lock(repo
 
 
 @pytest.mark.parametrize("beside", [("repack", "-adq"), ("gc", "-q"), ("pack-refs", "--all")])
-def test_packing_while_git_gc_and_other_writes_run_loses_nothing(repo, beside):
+def test_packing_loses_no_object_while_git_gc_and_other_writes_run(repo, beside):
     with Client(repo) as client:
         for turn in range(4):
             write_many(repo, 10_000 * turn)
@@ -138,7 +138,7 @@ def processes_in(repo):
     return found
 
 
-def test_a_killed_packing_process_loses_nothing_and_the_next_write_packs(repo):
+def test_killing_the_packing_process_loses_no_object_and_the_next_write_packs_again(repo):
     # With these settings packing takes minutes, because git compares each object with thousands of others.
     slow = {"pack.window": "100000", "pack.depth": "4000", "pack.threads": "1", "core.bigFileThreshold": "1g"}
     for key, value in slow.items():

@@ -92,13 +92,13 @@ def test_the_error_for_importing_a_name_of_zenml_shows_the_name_in_gitmodel(name
         (lambda: gitmodel.Artifact(name="clf"), 'ArtifactConfig(name="NAME")'),
     ],
 )
-def test_the_error_for_creating_a_handle_directly_shows_the_call_that_returns_one(call, form):
+def test_the_error_for_creating_a_handle_directly_shows_the_call_that_returns_a_handle(call, form):
     with pytest.raises(gitmodel.UsageError, match="is not created by its class") as caught:
         call()
     assert form in caught.value.hint
 
 
-def test_importing_an_unknown_name_raises_the_ordinary_import_error():
+def test_importing_a_name_that_zenml_lacks_too_raises_the_ordinary_import_error():
     assert not hasattr(gitmodel, "other")
     with pytest.raises(ImportError, match="cannot import name 'other'"):
         exec("from gitmodel import other")

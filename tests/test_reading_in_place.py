@@ -52,7 +52,7 @@ def beside(path):
     return [name for name in os.listdir(path.parent) if name != path.name]
 
 
-def test_a_folder_in_the_cache_is_used_again_and_not_replaced(artifact):
+def test_a_second_read_uses_the_folder_in_the_cache_and_does_not_replace_it(artifact):
     path = artifact.path()
     assert content(path) == FILES
     before = {name: (path / name).stat().st_ino for name in FILES}
@@ -63,7 +63,7 @@ def test_a_folder_in_the_cache_is_used_again_and_not_replaced(artifact):
     assert beside(path) == []
 
 
-def test_threads_that_open_a_folder_at_the_same_time_all_get_it_complete(artifact, monkeypatch):
+def test_threads_that_open_a_folder_at_the_same_time_get_the_complete_folder(artifact, monkeypatch):
     """All threads look for the folder in the cache before the first thread has moved the complete folder there."""
     all_of_them = threading.Barrier(4, timeout=30)
     members_of = manifests.members_of
@@ -118,7 +118,7 @@ with Client(sys.argv[1]) as client:
 """
 
 
-def test_processes_that_open_a_folder_at_the_same_time_all_get_it_complete(code_repo, artifact):
+def test_processes_that_open_a_folder_at_the_same_time_get_the_complete_folder(code_repo, artifact):
     readers = [
         subprocess.Popen(
             [sys.executable, "-c", READER, str(code_repo)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -216,7 +216,7 @@ def test_a_changed_folder_in_the_cache_is_repaired(artifact, change):
     assert {found.name for found in path.iterdir()} == {f"part-{number}" for number in range(7)}
 
 
-def test_repairing_one_file_of_a_folder_in_the_cache_does_not_rewrite_the_others(artifact):
+def test_repairing_one_file_of_a_folder_in_the_cache_does_not_rewrite_the_other_files(artifact):
     path = artifact.path()
     before = {name: (path / name).stat().st_ino for name in FILES}
     edit(path)

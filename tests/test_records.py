@@ -164,7 +164,7 @@ def test_any_record_keeps_the_keys_of_a_newer_minor_format(kind, data):
         codec.decode(type(record), written, "x.toml")
 
 
-def test_a_version_is_written_as_the_format_shows_it():
+def test_the_record_of_a_version_is_written_in_the_canonical_form():
     record = VersionRecord(
         number=4,
         name="1.2.3",

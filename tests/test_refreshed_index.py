@@ -56,7 +56,7 @@ def test_a_slow_git_status_leads_to_a_refreshed_copy_and_does_not_change_the_ind
     assert copies(copied) == [copy]
 
 
-def test_the_copy_is_refreshed_again_when_the_times_of_files_change_again(copied):
+def test_the_copy_of_the_index_is_refreshed_again_after_the_times_of_files_changed_again(copied):
     assert changed(copied) == 0
     for path in copied.rglob("*.py"):
         os.utime(path, (1_600_000_000, 1_600_000_000))
@@ -98,7 +98,7 @@ def test_a_change_in_the_same_second_as_the_refresh_is_found(copied):
     assert changed(copied) == 1
 
 
-def test_a_new_copy_is_made_after_git_changed_the_index(copied, git):
+def test_a_new_copy_of_the_index_is_made_after_git_changed_the_index(copied, git):
     assert changed(copied) == 0
     (first,) = copies(copied)
     (copied / "file3.py").write_text("y = 3\n", encoding="utf-8")
@@ -110,7 +110,7 @@ def test_a_new_copy_is_made_after_git_changed_the_index(copied, git):
     assert second != first
 
 
-def test_a_change_of_a_file_that_the_index_marks_as_unchanged_is_found(copied, git):
+def test_a_change_of_a_file_is_found_although_the_index_marks_the_file_as_unchanged(copied, git):
     git(copied, "update-index", "--assume-unchanged", "file3.py")
     assert changed(copied) == 0
     (copied / "file3.py").write_text("y = 12345\n", encoding="utf-8")
@@ -127,7 +127,7 @@ def test_refreshing_the_copy_runs_no_hook_of_the_user(copied):
     assert not list(copied.rglob("ran"))
 
 
-def test_the_same_changes_are_found_if_the_copy_cannot_be_written(copied):
+def test_changes_are_found_although_the_copy_of_the_index_cannot_be_written(copied):
     folder = copied / ".git" / "gitmodel"
     folder.parent.mkdir(exist_ok=True)
     folder.write_text("", encoding="utf-8")  # a file in place of the folder for the copy

@@ -117,7 +117,7 @@ def test_undoing_a_change_restores_the_file_exactly():
     assert changed(changed(COMMENTED, with_rules), lambda record: decoded(COMMENTED)) == COMMENTED
 
 
-def test_a_comment_above_a_removed_key_or_table_is_removed_with_it():
+def test_a_comment_above_a_removed_key_or_table_is_removed_too():
     def without(record):
         staging, production = record.stages
         return replace(stages(record, staging, replace(production, after=(), gates=())), runs=None)

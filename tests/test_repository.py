@@ -110,11 +110,11 @@ class TestPlaces:
         with Client(above) as client:
             assert client.list_models() == ()
 
-    def test_a_bare_repository_holds_a_registry(self, git, tmp_path):
+    def test_a_bare_repository_can_hold_a_registry(self, git, tmp_path):
         git(tmp_path, "init", "-q", "--bare", "registry.git")
         assert write_all(tmp_path / "registry.git") == tmp_path / "registry.git"
 
-    def test_a_repository_whose_git_folder_is_elsewhere_holds_a_registry(self, git, tmp_path):
+    def test_a_repository_with_a_separate_git_folder_can_hold_a_registry(self, git, tmp_path):
         git(tmp_path, "init", "-q", "--separate-git-dir", str(tmp_path / "elsewhere"), "work")
         assert write_all(tmp_path / "work") == tmp_path / "elsewhere"
 
@@ -124,7 +124,7 @@ class TestPlaces:
         write_all(code_repo)
         assert touched(code_repo, git) == before
 
-    def test_a_repository_without_any_commit_holds_a_registry(self, git, tmp_path):
+    def test_a_repository_without_any_commit_can_hold_a_registry(self, git, tmp_path):
         git(tmp_path, "init", "-q", "new")
         write_all(tmp_path / "new")
         with Client(tmp_path / "new") as client:
@@ -348,7 +348,7 @@ class TestRegistryElsewhere:
         with Client(code_repo / "src" / "deep" if where == "below" else code_repo) as client:
             self.check(client, registry, code_repo, git)
 
-    def test_argument_overrides_variable_and_variable_overrides_setting(
+    def test_the_argument_repo_overrides_the_variable_and_the_variable_overrides_the_setting(
         self, registry, code_repo, git, tmp_path, monkeypatch
     ):
         for name in ("by-environment", "by-configuration"):
@@ -555,7 +555,7 @@ class TestClones:
         assert "tagger Grace <grace@example.com>" in tag
         assert "iris 2 -> 3 in production" in tag
 
-    def test_apply_in_a_too_shallow_clone_is_refused_with_the_command_to_deepen_it(self, origin, git, tmp_path):
+    def test_the_refusal_to_apply_in_a_too_shallow_clone_shows_the_command_to_deepen_it(self, origin, git, tmp_path):
         git(tmp_path, "clone", "-q", "--depth=1", "--branch=gitmodel", origin.as_uri(), "clone")
         with Client(tmp_path / "clone") as client, pytest.raises(Invalid, match="too shallow") as caught:
             client.apply()
@@ -616,7 +616,7 @@ FORGERIES = [
 
 class TestTags:
     @pytest.mark.parametrize("how", FORGERIES)
-    def test_readers_refuse_a_forged_stage_tag_and_doctor_sets_it_again_from_the_branch(self, code_repo, git, how):
+    def test_readers_refuse_a_forged_stage_tag_and_doctor_restores_the_tag_from_the_branch(self, code_repo, git, how):
         build(code_repo)
         with Client(code_repo) as client:
             client.register_model("good").create_version().set_stage("production")

@@ -105,7 +105,7 @@ def test_two_users_can_take_turns_writing_to_a_shared_repository(users, shared):
 
 
 @pytest.mark.parametrize("setting", ["group", "all", "0660", "0666", "0640"])
-def test_every_file_of_a_shared_repository_has_the_permissions_of_the_setting(tmp_path, git, setting):
+def test_every_file_in_a_shared_repository_has_the_permissions_that_the_setting_says(tmp_path, git, setting):
     repo = tmp_path / "repo"
     git(tmp_path, "init", "-q", f"--shared={setting}", str(repo))
     git(repo, "commit", "-q", "--allow-empty", "-m", "begin")
@@ -160,7 +160,7 @@ def test_doctor_reports_files_that_others_cannot_use_and_their_owner_can_repair_
     assert ada.model(repo, "doctor")[0] == 0
 
 
-def test_core_shared_repository_is_read_as_git_reads_it(tmp_path, git, code_repo):
+def test_the_values_of_core_shared_repository_have_the_same_meaning_as_in_git(tmp_path, git, code_repo):
     for said in (
         "group",
         "true",
@@ -346,7 +346,7 @@ def test_an_export_to_a_file_system_without_hard_links_replaces_no_existing_file
         (errno.ENOSPC, "the site is as before; free space on the disk or repair it, then try again"),
     ],
 )
-def test_the_hint_depends_on_the_reason_why_a_file_cannot_be_written(number, hint):
+def test_the_hint_of_an_error_depends_on_the_reason_why_a_file_cannot_be_written(number, hint):
     with (
         pytest.raises(Unreachable, match=r"^site cannot be written: ") as caught,
         writing(Path("site"), outcome="the site is as before"),

@@ -362,7 +362,7 @@ def test_gc_removes_temporary_files_of_killed_uploads_but_not_of_running_uploads
     assert store.holds(digest_of(b""))
 
 
-def test_gc_of_a_shared_store_stops_if_the_remote_is_unreachable(iris, capsys, git, tmp_path):
+def test_gc_of_a_shared_store_is_refused_if_the_remote_is_unreachable(iris, capsys, git, tmp_path):
     assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
     git(iris, "remote", "add", "origin", str(tmp_path / "gone.git"))
     assert ask(capsys, "store", "gc")[0] == 7
@@ -417,7 +417,7 @@ def test_purge_erases_the_bytes_and_verify_shows_when_and_why(iris, store, capsy
         client.get_version("iris@1").get_artifact("net").open()
 
 
-def test_purge_of_a_folder_erases_only_the_files_that_nothing_else_needs(iris, store, capsys):
+def test_purge_of_a_folder_erases_only_files_that_no_other_artifact_needs(iris, store, capsys):
     (iris / "data" / "shared").write_text("train\n")
     assert ask(capsys, "version", "create", "rose", "--data", "data=data")[0] == 0
     with Client(iris) as client:
@@ -429,7 +429,7 @@ def test_purge_of_a_folder_erases_only_the_files_that_nothing_else_needs(iris, s
     assert store.holds(TRAIN)
 
 
-def test_purge_of_one_file_of_a_folder_leaves_the_others(iris, store, capsys, tmp_path):
+def test_purge_of_one_file_of_a_folder_keeps_the_other_files(iris, store, capsys, tmp_path):
     with Client(iris) as client:
         done = client.purge(FIRST, reason="asked for")
         assert done.versions == ("iris@1",)

@@ -59,7 +59,7 @@ def test_check_and_doctor_with_a_filter_that_hides_every_fault_still_report_faul
     assert "no problems found" not in out + err
 
 
-def test_the_error_for_an_artifact_that_needs_trust_names_the_artifact_and_not_its_file(repo, tmp_path):
+def test_the_error_for_an_artifact_that_is_loaded_only_with_trust_names_the_artifact_and_no_file(repo, tmp_path):
     (tmp_path / "model.pkl").write_bytes(pickle.dumps([1]))
     with Client(repo) as client:
         version = client.get_model("iris").create_version(model_objects={"classifier": tmp_path / "model.pkl"})

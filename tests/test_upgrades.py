@@ -66,7 +66,7 @@ def test_commands_read_a_registry_of_an_older_format_without_errors(format, regi
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_format_of_an_older_registry_rises_only_with_a_change_that_needs_it(format, registry, capsys, git):
+def test_the_format_of_a_registry_rises_only_with_a_change_that_needs_the_newer_format(format, registry, capsys, git):
     asked(capsys, "version", "create", "iris", "--metadata", "accuracy=0.97")
     asked(capsys, "promote", "iris@3", "production", "--reason", "newer")
     asked(capsys, "rollback", "iris", "production", "--reason", "older again")

@@ -20,7 +20,7 @@ def two(code_repo, monkeypatch, capsys):
     return code_repo
 
 
-def test_verify_names_a_damaged_record_and_verifies_the_artifacts_of_all_others(two, capsys):
+def test_verify_names_a_damaged_record_and_verifies_the_artifacts_of_all_other_records(two, capsys):
     edit(two, {"models/iris/versions/1.toml": "number = 1\n"})
     check_transcript(
         capsys,
@@ -54,7 +54,7 @@ def test_verify_names_a_missing_git_tree_of_versions_and_verifies_the_other_arti
     assert [(one["versions"], one["error"]) for one in found[1:]] == [(["rose@1"], "")]
 
 
-def test_verify_names_a_missing_git_tree_of_a_hundred_versions_and_verifies_the_others(two, git):
+def test_verify_names_a_missing_git_tree_of_a_hundred_versions_and_verifies_the_other_artifacts(two, git):
     text = git(two, "cat-file", "blob", f"{BRANCH}:models/iris/versions/1.toml") + "\n"
     files = {f"models/iris/versions/{n // 100}xx/{n}.toml": text.replace("= 1\n", f"= {n}\n") for n in (100, 200)}
     edit(two, files)

@@ -319,7 +319,7 @@ def test_the_error_for_a_metadata_column_that_no_run_has_advises_to_use_version_
     assert "did you mean parameters.lr?" in ask(capsys, "runs", "list", "--columns", "lr")[2]
 
 
-def test_a_list_of_models_can_be_sorted_by_metadata_which_it_then_shows(client, capsys):
+def test_a_list_of_models_can_be_sorted_by_a_metadata_key_and_then_shows_the_key(client, capsys):
     client.update_model("iris", metadata={"risk": 2, "owner": "ada"})
     client.update_model("wine", metadata={"risk": 1.5})
     client.register_model("rose")

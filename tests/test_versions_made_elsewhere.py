@@ -112,7 +112,7 @@ class TestCode:
                 model.create_version()
             assert model.create_version(code=COMMIT).number == 1
 
-    def test_credentials_in_the_url_of_the_code_are_not_recorded(self, wine):
+    def test_credentials_in_the_url_of_the_code_repository_are_not_recorded(self, wine):
         code = Code(commit=COMMIT, repository="https://ada:secret@example.com/iris.git")
         assert wine.create_version(code=code).code.repository == "https://example.com/iris.git"
 
