@@ -263,15 +263,15 @@ class Entry(NamedTuple):
         return found
 
 
-# Each group has words that different tools use for the same action. A command is suggested for the words of its group.
+# Words that different tools use for the same action, in groups. The error for a word suggests a command of its group.
 _SYNONYMS = (("list", "ls"), ("remove", "delete", "uninstall", "rm"), ("create", "add", "set", "new"))
 
 
 class LazyGroup(click.Group):
     """A group that imports a command only when it is called.
 
-    *lazy* has the commands by name. *also* maps a second name of a command, which works too, to its name. *meant* maps
-    a word that other tools use for a command to the command to suggest in the error.
+    *lazy* has the commands by name. *also* maps other names, under which one can call a command, to its name. *meant*
+    maps words that are no commands to the command that the error suggests.
     """
 
     def __init__(

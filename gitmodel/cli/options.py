@@ -285,7 +285,7 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
 
 
 def complete_model(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return completions of *incomplete*, the start of a reference: models, or versions of the model before `@`."""
+    """Return completions of *incomplete*, the start of a reference: models, or after `@` versions of the model."""
     from gitmodel.cli.shells import references
 
     return references(ctx, incomplete)

@@ -1,4 +1,4 @@
-"""Shapes of checks, artifact stores and formats."""
+"""The fields of JSON and TSV output about checks, artifact stores and formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every shape, for the generated reference and for tests: importing this module imports all of them."""
+"""Every `Shape`, for the generated reference and for tests. Importing this module imports all modules of shapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shapes of stages, their rules, aliases and proposals."""
+"""The fields of JSON and TSV output about stages, their rules, aliases and proposals."""
 
 from __future__ import annotations
 

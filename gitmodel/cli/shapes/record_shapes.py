@@ -1,4 +1,4 @@
-"""Shapes of models, versions and artifacts."""
+"""The fields of JSON and TSV output about models, versions and artifacts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shapes of remotes, exports, imports and copies."""
+"""The fields of JSON and TSV output about remotes, exports, imports and copies."""
 
 from __future__ import annotations
 

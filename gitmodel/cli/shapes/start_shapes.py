@@ -1,4 +1,4 @@
-"""Shapes of settings, hooks, errors and warnings."""
+"""The fields of JSON and TSV output about settings, hooks, errors and warnings."""
 
 from __future__ import annotations
 

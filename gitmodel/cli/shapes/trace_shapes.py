@@ -1,4 +1,4 @@
-"""Shapes of history, lineage, runs and code."""
+"""The fields of JSON and TSV output about history, lineage, runs and code."""
 
 from __future__ import annotations
 

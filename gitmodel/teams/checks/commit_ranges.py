@@ -49,11 +49,10 @@ def default_range(repository: Repository) -> tuple[Oid, Oid]:
 
 
 def current_states(repository: Repository) -> list[Oid]:
-    """Return the tip of the metadata branch, and the checked-out commit if it has a registry that the tip lacks.
+    """Return the commits that `check` examines by default: the tip of the metadata branch, and the checked-out commit.
 
-    The tip lacks the registry of a commit that is not in the tip's history.
-
-    Raises NotFound if there is neither a metadata branch nor a registry in the checked-out commit.
+    Leaves out the checked-out commit if it contains no registry, or if it is in the history of the tip. Raises NotFound
+    if there is neither a metadata branch nor a registry in the checked-out commit.
     """
     try:
         tip = repository.existing_tip()

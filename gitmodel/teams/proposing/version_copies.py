@@ -218,7 +218,8 @@ def _absent(store: ArtifactStore, digest: str) -> NotFound:
 def _propose_instead(
     repository: Repository, plan: partial[Change[CopiedVersion]], refusal: Refused
 ) -> tuple[CopiedVersion, Proposal]:
-    """Push the planned copy as a proposal, because the server refused to change the metadata branch with *refusal*.
+    """Push the planned copy as a proposal, after the server refused the copy itself. *refusal* is the error that says
+    so.
 
     If the server refuses the proposal, too, raises Refused with both messages.
     """

@@ -38,9 +38,9 @@ class Pulled:
     a text for each version that got another number ("iris 4 -> 5"). *conflicts* has a text for each local change that
     the pull left out, because the remote changed the same record. *moved* are the stages whose local tags moved.
     *set_back* are the names of the remote's stage tags that somebody moved since the last fetch, and that no longer
-    agree with the remote's branch. *merged* are merges by plain git that brought stage tags into the branch; they are
-    listed only if the local or the remote branch moved. *credentials* has a text for each fetched field that looks like
-    a credential.
+    agree with the remote's branch. *merged* are merges that a user made with plain git, and after which `apply` must
+    set stage tags again; it is empty if neither the local nor the remote branch moved. *credentials* has a text for
+    each fetched field that looks like a credential.
     """
 
     remote: str
@@ -260,7 +260,7 @@ def _add(
 
 
 def _signer(repository: Repository, commit: Oid) -> str:
-    """Return the signer whose key signed *commit*; "" if it has no valid signature of a key in the list of signers."""
+    """Return the signer whose key signed *commit*; "" if the commit has no valid signature of a listed signer."""
     found = object_signatures.of_commit(repository.reader.get(commit).data)
     return repository.signing.verifier.signer(found) if found else ""
 

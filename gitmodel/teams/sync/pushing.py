@@ -160,7 +160,7 @@ def send(repository: Repository, remote: str, moves: Sequence[RefMove], *, last:
 
 
 def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefMove], error: Refused) -> None:
-    """Push the branch, then each tag separately, because the remote refused to move them together with *error*.
+    """Push the branch, then each tag separately. *error* is the refusal of the remote to move all of them together.
 
     Moves each local tag that the remote refuses back to the remote's value: the change is recorded, but not in force.
     Raises *error* if the remote refuses the branch, otherwise Refused with the names of the tags that it refuses.

@@ -1,4 +1,4 @@
-"""Stage tags and rules tags here and at a remote: the tags that a pull moves here, and a push at the remote."""
+"""Moves of stage tags and the rules tag: the moves of local tags by a pull, and of the remote's tags by a push."""
 
 from __future__ import annotations
 

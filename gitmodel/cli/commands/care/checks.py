@@ -69,7 +69,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
         ),
         empty=options.Part(filter).empty("the change is valid" if between else "all records are valid", "problem"),
     )
-    with suppress(NotFound):  # without a metadata branch, `check` examines only the checked-out commit
+    with suppress(NotFound):  # without a metadata branch, there is nothing to warn of
         recorded = between.credentials if between else invocation.client.find_credentials(commit or "")
         warn_of_credentials(invocation, recorded)
         if commit is None and between is None:
@@ -294,6 +294,6 @@ def _warn_of_change(invocation: Invocation, found: RangeCheck) -> Sequence[Probl
 def _not_shown(number: int, what: str) -> str:
     """Return the end of a message with the *number* of findings that --filter left out; "" for 0.
 
-    *what* is their noun.
+    *what* is the noun for a finding, such as "problem".
     """
     return f" ({count(number, what)} not shown)" if number else ""

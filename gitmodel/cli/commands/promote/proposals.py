@@ -104,7 +104,7 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
 
     made = invocation.client.plan(commits, force=force)
     output = invocation.output
-    # the text has no charts and folded sections in a job of Bitbucket, which shows neither
+    # in a job of Bitbucket, which shows neither charts nor folded sections, the text has none of them
     brief = bool(os.environ.get("BITBUCKET_BUILD_NUMBER"))
     page = plan_markdown.markdown(made, brief=brief) if markdown or comment else ""
     if comment:
@@ -145,7 +145,7 @@ def _promotions(words: Sequence[str]) -> Iterator[tuple[VersionRef, str]]:
 def _write_comment(invocation: Invocation, text: str, marker: str) -> None:
     """Write *text* as a comment of the pull request of this CI job, or replace the earlier comment that has *marker*.
 
-    If this fails, only warns, because the jobs of forks must not write comments.
+    If this fails, only warns, because the job for a pull request from a fork must not write comments.
     """
     from gitmodel.hosts import api
 

@@ -175,10 +175,9 @@ def _warn_of_code(invocation: Invocation, done: Pushed) -> None:
 
 
 def _warn_of_pull(invocation: Invocation, done: Pulled, hint: str = "") -> None:
-    """Warn of local changes that the pull *done* left out, of fetched credentials, and of stage tags that somebody
-    moved.
+    """Warn of problems that the pull *done* found: local changes that it left out, credentials, and moved stage tags.
 
-    *hint* is printed with the warning of the last change that was left out.
+    *hint* is printed with the warning of the last change that the pull left out.
     """
     for place, conflict in enumerate(done.conflicts, 1):
         invocation.output.warn(conflict, hint if place == len(done.conflicts) else "")

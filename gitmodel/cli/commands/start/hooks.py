@@ -95,7 +95,7 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
 
 
 def _of_files(invocation: Invocation, *, server: bool) -> Repository:
-    """Return the repository whose hook files the command writes or removes. *server* is True for its pre-receive hook.
+    """Return the repository whose hook the command writes or removes. *server* is True for the pre-receive hook.
 
     Raises UsageError for a registry by URL, whose hooks are on another machine.
     """

@@ -159,8 +159,8 @@ def _make_demo(invocation: Invocation, folder: Path) -> None:
 def _next_command(client: Client, *, begun: bool, store: str) -> str:
     """Return the command that the user should type next.
 
-    This is: register a model if the registry was created just now (*begun*); copy artifacts if a new default *store*
-    lacks artifacts that are in this clone; else list the models.
+    If `init` created the registry just now (*begun*), the command registers a model. If the new default *store* lacks
+    artifacts that are in this clone, it copies them. Otherwise it lists the models.
     """
     if begun:
         return "git model register NAME"
