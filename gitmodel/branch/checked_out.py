@@ -1,4 +1,4 @@
-"""Finding work trees with an outdated metadata branch: writes move the branch, and never change files of work trees."""
+"""Finding work trees in which the files of the metadata branch are outdated, because gitmodel moves only the branch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gitmodel.branch.repository import Repository
 
 
 def find_behind(repository: Repository) -> list[Path]:
-    """Return the work trees of *repository* in which a commit would revert changes recorded since the checkout."""
+    """Return the folders of the work trees in which a `git commit` would revert changes that gitmodel recorded."""
     from gitmodel.git.worktrees.worktree_commands import worktrees_on  # imported here: only `doctor` needs it
 
     found = []
@@ -25,14 +25,15 @@ def find_behind(repository: Repository) -> list[Path]:
 
 
 def is_behind(repository: Repository) -> bool:
-    """Return True if the metadata branch is checked out here, and the index has a file of an earlier commit.
+    """Return True if the work tree of *repository* has the metadata branch checked out, but in an earlier state.
 
-    All other differences between the index and the branch are changes that the user staged.
+    The index shows this: it has a file of an earlier commit. All other differences between the index and the branch are
+    changes that the user staged.
     """
     git = repository.git
     with suppress(OSError, ValueError):
         if (git.git_dir / "HEAD").read_text(encoding="utf-8").strip() == f"ref: {repository.branch}":
-            # imported here: in few repositories the metadata branch is checked out
+            # imported here because few work trees have the metadata branch checked out
             from gitmodel.git.worktrees.worktree_commands import has_earlier_files
 
             return (git.git_dir / "index").exists() and has_earlier_files(git)

@@ -1,4 +1,4 @@
-"""Opening a repository: finding it, and checking that gitmodel can work with it and with the installed git."""
+"""Opening a repository: finding the repository, and checking that gitmodel can use it and the installed git."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gitmodel.git.settings.configuration import read_config, read_path, read_pat
 def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "", named: bool = True) -> Repository:
     """Return the git repository that contains *path*. `find_repository` explains *named*.
 
-    Raises NotFound if there is no repository, UsageError for a repository that gitmodel cannot work with.
+    Raises NotFound if there is no repository, UsageError if its object ids are not SHA-1 or git is too old.
     """
     found = find_repository(path, environ=environ, named=named)
     if found.object_format != "sha1":
@@ -34,9 +34,9 @@ def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "",
 
 
 def open_chosen(path: Path, *, environ: Mapping[str, str], branch: str = "", named: bool = True) -> Repository | str:
-    """Return the repository that contains *path*, or the value of `git config gitmodel.repo`, a path or URL.
+    """Return the value of `git config gitmodel.repo`, a path or URL, or else the repository that contains *path*.
 
-    Raises the errors of `open_repository` if that setting is missing.
+    Raises the errors of `open_repository` if this setting is missing.
     """
     try:
         found = open_repository(path, environ=environ, branch=branch, named=named)
@@ -49,16 +49,16 @@ def open_chosen(path: Path, *, environ: Mapping[str, str], branch: str = "", nam
 
 
 def configured_registry(path: Path, *, environ: Mapping[str, str], named: bool = True) -> str:
-    """Return the path or URL that `git config gitmodel.repo` has in the folder *path*; "" if it is not set.
+    """Return the path or URL that `git config gitmodel.repo` gives in the folder *path*; "" if it is not set.
 
-    A relative path starts at the top of the work tree, `~` is the user's home.
+    In the setting, a relative path starts at the top of the work tree, and `~` is the user's home.
     """
     if not os.path.isdir(path):
         return ""
     try:
         git = find_repository(path, environ=environ, named=named).git
         asked, top = read_path(git, "gitmodel.repo"), git.top
-    except GitModelError:  # not in a repository: the settings of the user and the system still count
+    except GitModelError:  # *path* is in no repository, but the settings of the user and the system still apply
         asked, top = read_path_outside(path, "gitmodel.repo", environ), path
     return asked if not asked or is_url(asked) else str(top / asked)
 

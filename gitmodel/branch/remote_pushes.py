@@ -1,4 +1,4 @@
-"""Pushing ref moves to a remote, all or nothing and with leases."""
+"""Pushing ref moves to a remote: all or nothing, and only if the remote's refs still have the expected old values."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.repositories.remote_commands import ask_refs, push_moves, refs_in
 from gitmodel.git.settings.configuration import push_urls
 
-# git prints one of these messages if another push was faster, so that a ref here or on the remote has another value.
+# git prints one of these messages if another push moved a ref of the remote first.
 _LOST_RACE = re.compile(
     r"stale info|fetch first|non-fast-forward|already exists|cannot lock ref|incorrect old value|failed to update ref"
     r"|atomic transaction failed|remote ref updated since checkout"
 )
-# git's message before a push that deletes a ref, if the remote does not have this ref any more.
+# git prints this message, before it pushes anything, if a push deletes a ref that the remote no longer has.
 _ALREADY_GONE = re.compile(r"^error: unable to delete '.*': remote ref does not exist$", re.MULTILINE)
-# git's message for a ref that the remote rejected only because it rejected another ref of the same push.
+# git's reason for a ref that the remote refused only because it refused another ref of the same push.
 _DRAGGED = re.compile(r"atomic push fail")
 
 
 class RemoteMoved(Conflict):
-    """The remote changed after the last fetch; nothing was pushed."""
+    """A ref of the remote is not at the expected old value, because somebody else moved it. Nothing was pushed."""
 
 
 class PushResult(Frozen):
-    """The result of a push. *left* are the refs that already had their new value."""
+    """The result of a push: git's messages, and in *left* the refs that already had their new value on the remote."""
 
     said: str
     left: frozenset[str] = frozenset()
 
 
 def push(repository: Repository, remote: str, moves: Sequence[RefMove], options: Sequence[str] = ()) -> PushResult:
-    """Push *moves* atomically.
+    """Push *moves* to *remote* atomically.
 
-    If another process has already moved a ref to its new id, the ref counts as pushed, and the result names it.
-    *options* are push options; a remote that does not support them gets none. The push also sends the push options of
-    this command alone, as in `git -c push.pushOption=gitmodel.force model push`. Raises RemoteMoved if the remote has
-    unexpected refs, Refused with the host's message if a rule of the host refuses the push, Unreachable if the remote
-    cannot be reached or its answer is lost.
+    If a ref already has its new id on the remote, it counts as pushed, and the result has it in *left*. *options* are
+    push options; a remote that does not support push options gets none. The push also sends the push options that the
+    user set for this command alone, as in `git -c push.pushOption=gitmodel.force model push`. Raises RemoteMoved if a
+    ref of the remote is not at its expected old id, Refused with the host's message if a rule of the host refuses the
+    push, Unreachable if the remote cannot be reached or its answer is lost.
     """
-    # For a thin pack, git would first fetch files that the cache of a registry by URL lacks.
+    # The cache of a registry by URL lacks files. For a thin pack, git would first fetch some of them.
     unthinned = ["--no-thin"] if repository.url else []
     silence = silence_timeout(repository)
     answer = push_moves(repository.git, remote, moves, options, *unthinned, silence=silence)
@@ -88,7 +88,9 @@ def push(repository: Repository, remote: str, moves: Sequence[RefMove], options:
 
 
 def _took_all(listing: str) -> bool:
-    """Return True if one of the URLs in the output of `git push --porcelain` accepted every ref.
+    """Return True if the server at one of the URLs in *listing* accepted every ref.
+
+    *listing* is the output of `git push --porcelain`.
 
     For each URL git prints `To URL`, a line for each ref (`!` marks a refused ref), and `Done` if the server answered.
     """
@@ -103,7 +105,7 @@ def _took_all(listing: str) -> bool:
 
 
 def refuse_blocked(repository: Repository, remote: str, refs: Iterable[str]) -> None:
-    """Raise Conflict if *remote* has a ref `a` and one of *refs* is `a/b`, or the reverse: git cannot create it."""
+    """Raise Conflict if a ref of *remote* keeps git from creating one of *refs*: `a` from `a/b`, or `a/b` from `a`."""
     asked = ask_refs(repository.git, remote, options=("--refs",), silence=silence_timeout(repository))
     there = refs_in(checked(remote, asked))
     for blocking in there:
@@ -117,12 +119,15 @@ def refuse_blocked(repository: Repository, remote: str, refs: Iterable[str]) -> 
 
 
 def has_ref(repository: Repository, remote: str, ref: str, id: Oid) -> bool:
-    """Return True if *ref* of *remote* is *id*. Called after a push whose answer was lost."""
+    """Return True if *ref* of *remote* is at the object *id*. Contacts *remote*.
+
+    Called after a push whose answer was lost.
+    """
     return refs_in(ask_refs(repository.git, remote, ref, silence=silence_timeout(repository))).get(ref) == id
 
 
 def move_copies(repository: Repository, remote: str, moves: Sequence[RefMove]) -> None:
-    """Move the local copies of the remote's refs to the pushed ids."""
+    """Set this clone's copies of the refs of *remote* to the new ids of *moves*, which were pushed."""
     repository.refs.retry(lambda: _move_copies(repository, remote, moves))
 
 

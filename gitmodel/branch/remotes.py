@@ -1,4 +1,4 @@
-"""Remotes of the registry repository: choosing one, fetching into gitmodel's own refs, and its last known state."""
+"""Remotes of the registry repository: choosing one, fetching it into gitmodel's own refs, and reading these refs."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from gitmodel.git.running.failures import translate
 from gitmodel.git.running.process import GitOutput
 from gitmodel.git.settings.configuration import find_settings, list_remotes
 
-# A working server sends data every few seconds (`receive.keepAlive`), but its hooks may take longer.
+# The seconds without output after which gitmodel ends git. A working server sends data every few seconds
+# (`receive.keepAlive`), but its hooks may take longer.
 _SILENCE = 120.0
 _HOW_LONG = "run `git config gitmodel.silence 120`"
 
 
 class RemoteState(Frozen):
-    """The fetched state of a remote: the commit of its metadata branch (None if absent) and its stage tags.
+    """The state of a remote: its metadata branch, its stage tags and its rules tag.
 
-    *rules* is the remote's tag of the rules in force. *last_seen*, *last_tags* and *last_rules* are the state that this
-    clone knew before.
+    *tip* is the commit of the branch (None: no branch). *tags* and *rules* are ids of tag objects. *last_seen*,
+    *last_tags* and *last_rules* are the commit, stage tags and rules tag that this clone knew before the fetch.
     """
 
     remote: str
@@ -41,9 +42,10 @@ class RemoteState(Frozen):
 
 
 def choose_remote(repository: Repository, named: str = "") -> str:
-    """Return the remote *named*, or else the remote of `git config gitmodel.remote`, `origin`, or the only remote.
+    """Return the remote *named*, or else that of `git config gitmodel.remote`, else `origin`, else the only remote.
 
-    Raises NotFound if there is no remote, UsageError for a registry by URL, which never has a remote.
+    Raises NotFound if there is no such remote, or several to choose from. Raises UsageError for a registry by URL,
+    which has no remotes.
     """
     if repository.url:
         raise UsageError(
@@ -62,18 +64,19 @@ def choose_remote(repository: Repository, named: str = "") -> str:
     if len(remotes) == 1:
         return remotes[0]
     if not remotes:
-        hint = repository.git.read_only_hint or "run `git remote add origin URL`"  # bundles cannot be added as a remote
+        # A bundle has its own hint, because it is read-only.
+        hint = repository.git.read_only_hint or "run `git remote add origin URL`"
         raise NotFound("this repository has no remote", hint=hint)
     raise NotFound("this repository has several remotes", hint="run `git config gitmodel.remote NAME` to choose one")
 
 
 def tags_prefix(remote: str) -> str:
-    """Return the prefix of the refs in this clone that copy the remote's stage tags."""
+    """Return the prefix of this clone's refs that are copies of the stage tags of *remote*."""
     return f"{REMOTES}{remote}/model/"
 
 
 def last_state(repository: Repository, remote: str) -> RemoteState:
-    """Return the last known state of *remote*, without contacting it."""
+    """Return the state of *remote* that this clone knows from its last pull or push, without contacting *remote*."""
     rules = repository.reader.resolve_id(remote_rules_ref(remote, repository.branch))
     return RemoteState(
         remote,
@@ -84,10 +87,11 @@ def last_state(repository: Repository, remote: str) -> RemoteState:
 
 
 def fetch(repository: Repository, remote: str) -> RemoteState:
-    """Fetch the metadata branch, the stage tags and the rules in force of *remote* into gitmodel's own refs.
+    """Fetch the metadata branch, the stage tags and the rules tag of *remote* into gitmodel's own refs.
 
-    Does not move this clone's copies of the remote's branch and rules, because the caller may refuse the fetched state.
-    Waits for a concurrent fetch in this clone. Raises Unreachable, Conflict for a ref that stays locked.
+    Branch and rules tag go to separate refs, because the caller may refuse the fetched state. So the copies that
+    `last_state` reads stay. Waits for a concurrent fetch in this clone. Raises Unreachable if the remote cannot be
+    reached, Conflict if a ref stays locked.
     """
     return repository.refs.retry(lambda: _fetch(repository, remote))
 
@@ -110,13 +114,16 @@ def _fetch(repository: Repository, remote: str) -> RemoteState:
 
 
 def remote_tags(repository: Repository, remote: str) -> dict[StageRef, Oid]:
-    """Return the last fetched stage tags of *remote*. Leaves out other refs."""
+    """Return the last fetched stage tags of *remote*, with the ids of their tag objects.
+
+    Leaves out tags that are not named like stage tags.
+    """
     found = ((StageRef.parse(ref), id) for ref, id in _remote_tags(repository, remote))
     return {parsed: id for parsed, id in found if parsed is not None}
 
 
 def blocking_tags(repository: Repository) -> Iterator[tuple[str, str]]:
-    """Yield the tags that keep git from creating stage tags or the tag of the rules, each with its remote ("": local).
+    """Yield the remote ("": local) and the ref of each tag that keeps git from creating a stage tag or the rules tag.
 
     Examples are `model/iris/staging/x` and `gitmodel-rules/gitmodel/x`.
     """
@@ -130,7 +137,7 @@ def blocking_tags(repository: Repository) -> Iterator[tuple[str, str]]:
 
 
 def blocking_rules(repository: Repository, remote: str) -> list[str]:
-    """Return the last fetched tags below the name of the rules tag of *remote*, which block that tag."""
+    """Return those tags of *remote* that keep git from creating the rules tag, as of the last fetch."""
     incoming = f"{REMOTES}{remote}/incoming-rules/"
     below = f"{incoming}{repository.branch_name}/"
     return [RULES_TAGS + ref.removeprefix(incoming) for ref in list_refs(repository.git, below)]
@@ -143,7 +150,7 @@ def _remote_tags(repository: Repository, remote: str) -> Iterator[tuple[str, Oid
 
 
 def _is_blocking(ref: str) -> bool:
-    """Return True if *ref* has the name of the folder for a model's stage tags, or is below a stage tag."""
+    """Return True if *ref* keeps git from creating a stage tag: it is `model/MODEL`, or below a stage tag."""
     parts = ref.removeprefix(STAGE_TAGS).split("/")
     if not ref.startswith(STAGE_TAGS) or len(parts) < 2:
         return True
@@ -151,12 +158,12 @@ def _is_blocking(ref: str) -> bool:
 
 
 def removal_command(remote: str, ref: str) -> str:
-    """Return the command that removes *ref* from *remote*."""
+    """Return the shell command that deletes *ref* on *remote*."""
     return f"git push {shlex.quote(remote)} {shlex.quote(f':{ref}')}"
 
 
 def overwriting_refspecs(repository: Repository) -> list[str]:
-    """Return the settings (`remote.NAME.fetch = REFSPEC`) that make `git fetch` move the local metadata branch."""
+    """Return the settings `remote.NAME.fetch = REFSPEC` that make `git fetch` overwrite the local metadata branch."""
     found = find_settings(repository.git, r"^remote\..*\.fetch$")
     return [f"{one.key} = {one.value}" for one in found if _writes(one.value, repository.branch)]
 
@@ -169,7 +176,10 @@ def _writes(refspec: str, ref: str) -> bool:
 
 
 def silence_timeout(repository: Repository) -> float:
-    """Return the seconds that a remote may be silent. Raises UsageError."""
+    """Return the seconds after which gitmodel ends a git process to which a remote sends nothing.
+
+    This is `git config gitmodel.silence`. Raises UsageError if it is no positive number.
+    """
     asked = repository.config.get("gitmodel.silence", "")
     try:
         silence = float(asked) if asked else _SILENCE
@@ -181,18 +191,22 @@ def silence_timeout(repository: Repository) -> float:
 
 
 def checked(remote: str, answer: GitOutput) -> GitOutput:
-    """Return *answer*. If git failed, raise the error for a *remote* that could not be fetched."""
+    """Return *answer*, the output of a fetch from *remote*. If git failed, raise the error that says why."""
     if answer.code:
         raise unreachable(remote, "fetched", answer)
     return answer
 
 
 def unreachable(remote: str, verb: str, answer: GitOutput) -> GitModelError:
-    """Return the error for git's *answer* if *remote* could not be fetched or pushed to."""
+    """Return the error for *answer*, the output of a git process that failed.
+
+    *verb* says what could not be done with *remote*: "fetched", "read" or "pushed to".
+    """
     said = remote_message(answer, [])
     here = "\n".join(line for line in answer.stderr.splitlines() if not line.startswith("remote:"))
     error = translate(here, answer.code)
-    # These errors have their cause here: a ref, hook or owner of this repository, or a date in the environment.
+    # The cause of these errors is not the remote, but on this machine: a ref, hook or owner of this repository, or a
+    # date in the environment.
     if isinstance(error, (Conflict, Refused)) or "invalid date format" in said:
         return error
     if "does not support --atomic" in said:
@@ -210,7 +224,10 @@ def unreachable(remote: str, verb: str, answer: GitOutput) -> GitModelError:
 
 
 def remote_message(answer: GitOutput, reasons: list[str]) -> str:
-    """Return the remote's own message, on one line."""
+    """Return the message of the remote in *answer* and *reasons*, on one line, without credentials.
+
+    *reasons* are git's reasons for refused refs. Without them, returns all of git's messages.
+    """
     lines = [line.strip() for line in answer.stderr.splitlines()]
     theirs = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
     why = [reason.partition("] (")[2].removesuffix(")") or reason for reason in reasons]

@@ -43,56 +43,65 @@ T = TypeVar("T")
 
 
 class Server(Protocol):
-    """The server of a registry by URL. The repository is a cache of this registry."""
+    """The server of a registry by URL. The `Repository` that has this server is the cache of the registry."""
 
     def refresh(self) -> None:
-        """Fetch the branch and all stage tags, unless the cache is fresh enough."""
+        """Fetch the branch and all stage tags, unless the server's last answer is recent enough."""
 
     def renew(self) -> None:
-        """Contact the server again before the next read."""
+        """Make the next read contact the server, unless its last answer is recent enough."""
 
     def renew_branches(self) -> None:
-        """Fetch the branches of proposals, unless the cache is fresh enough."""
+        """Fetch the branches of proposals, unless the server's last answer is recent enough."""
 
     def head(self) -> Snapshot:
-        """Return the current branch, perhaps without stage tags."""
+        """Return a snapshot of the current branch, perhaps without stage tags."""
 
     def read_single_commit(self, about: VersionRef) -> Snapshot | None:
-        """Return a snapshot of the one commit that *about* needs; None if it needs the whole branch."""
+        """Return a snapshot of the one commit that says which version *about* is; None if it takes the whole branch."""
 
     def retry_with_new_cache(self, work: Callable[[], T]) -> T:
-        """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or missing."""
+        """Call *work* and return its result.
+
+        If it fails because the cache is damaged, call it again with a new cache.
+        """
 
     def read_tip(self, question: Callable[[Snapshot], T]) -> T:
-        """Call *question* with a snapshot of the tip alone.
+        """Call *question* with a snapshot of the tip of the branch alone, and return its result.
 
-        Raises WholeBranchNeeded if *question* needs more than the tip, or the cache has more.
+        Raises WholeBranchNeeded if *question* needs more than the tip, or if the whole branch is already cached.
         """
 
     def change_tip(self, change: Callable[[Repository, Snapshot], T]) -> T:
-        """Call *change* with the tip alone and the repository to write to, again if the branch moves meanwhile.
+        """Call *change* with the repository to write to and a snapshot of the tip alone, and return its result.
 
-        Raises WholeBranchNeeded, with nothing changed, if *change* needs more than the tip or the cache has more.
+        Calls *change* again if the branch moves meanwhile. Raises WholeBranchNeeded, with nothing changed, if *change*
+        needs more than the tip, or if the whole branch is already cached.
         """
 
     def find_message(self, tip: Oid, text: str) -> tuple[Repository, list[Oid]]:
-        """Return the commits in the history of *tip* with *text* in their message, newest first, and their repository.
+        """Return a repository, and the commits in the history of *tip* with *text* in their message, newest first.
 
-        The repository has their parents, too. Raises WholeBranchNeeded if a server cannot send these commits alone.
+        The repository has these commits and their parents. Raises WholeBranchNeeded if a server cannot send these
+        commits alone.
         """
 
     def pushed(self, local: LocalRefs) -> Refs:
-        """Return an object that moves refs on the server first, and then in the cache with *local*."""
+        """Return an object that moves refs on the server first, and then in the cache.
+
+        *local* moves refs of the cache only.
+        """
 
     def close(self) -> None:
-        """End every process that was started for the server."""
+        """End every process that this object started."""
 
 
 class Repository:
-    """A git repository as a registry: reads its metadata branch by object id; `transaction` changes it.
+    """A git repository as a registry. It reads the metadata branch; the functions of `transaction` change the branch.
 
-    Open it with `open_repository`. It is safe to use from several threads, and `close` ends its processes. If it is the
-    cache of a registry by URL, it has that *url*, *trees* returns its trees, and *connect* returns its server.
+    `open_repository` and `open_url` open it. It is safe to use from several threads, and `close` ends its processes. If
+    it is the cache of a registry by URL, *url* is this URL, *trees* returns the `Trees` that fetch missing files, and
+    *connect* returns the server.
     """
 
     def __init__(
@@ -121,16 +130,17 @@ class Repository:
         self.renumbered = RenumberedRef(self.reader)
         self._objects_folder = objects_folder
         self.server = connect(self) if connect else None
-        # Returns the reason why a rule refuses to put a recorded change in force. The registry layer sets it.
+        # This function returns the reason why a rule forbids to put a recorded change of a stage in force, or None.
+        # `gitmodel.registry` sets it.
         self.refusal: Callable[[Snapshot, StageRef], Refusal | None] = lambda snapshot, ref: None
         # Called by `close`: deletes the temporary folder of a repository that was unpacked from a bundle.
         self.on_close: Callable[[], object] = lambda: None
-        # Called with the note on a renumbered version if a person wrote a reference that names this version.
+        # Called if a person used a reference whose version a pull has renumbered, with the renumbering.
         self.on_renumbered: Callable[[Renumbered], None] = lambda note: None
 
     @cached_property
     def objects(self) -> LooseObjects:
-        """The writer of new objects."""
+        """Writes new objects into the repository."""
         from gitmodel.git.objects.loose_objects import LooseObjects  # imported here because only writes need it
 
         return LooseObjects(self._objects_folder, self.config.get("core.sharedrepository", ""))
@@ -170,14 +180,14 @@ class Repository:
 
     @cached_property
     def reservations(self) -> Reservations:
-        """The numbers and names reserved for versions that are not created yet."""
+        """The reservations of numbers and names for versions that are not created yet."""
         from gitmodel.branch.ref_moves.reservations import Reservations  # imported here because only writes need it
 
         return Reservations(self.git, self.reader, self.refs)
 
     @cached_property
     def writer_marks(self) -> WriterMarks:
-        """The marks of the processes that move refs of the repository at this moment."""
+        """The writer marks of processes that move refs of this repository."""
         from gitmodel.git.refs.ref_locks import WriterMarks
 
         return WriterMarks(self.git.common_dir)
@@ -191,7 +201,7 @@ class Repository:
 
     @property
     def allows_credentials(self) -> bool:
-        """True if the configuration allows recording and storing text that looks like a credential."""
+        """True if git's configuration allows to record text that looks like a credential."""
         from gitmodel.domain.secrets import credentials  # imported here because only writes need it
 
         return self.config.get(credentials.SETTING.lower(), "").lower() in ("true", "yes", "on", "1")
@@ -208,12 +218,12 @@ class Repository:
 
     def share(self) -> None:
         """Create `own_folder` with the permissions of `core.sharedRepository`, if it does not exist."""
-        with suppress(OSError):  # the write reports the error
+        with suppress(OSError):  # a later write to the folder raises the error
             self.permissions.make_folder(self.own_folder)
 
     @property
     def common_dir(self) -> Path:
-        """The folder that all work trees of the repository share."""
+        """git's folder that all work trees of the repository share: it has the refs and objects."""
         return self.git.common_dir
 
     def close(self) -> None:
@@ -229,12 +239,12 @@ class Repository:
         self.on_close()
 
     def renew(self) -> None:
-        """In a registry by URL, contact the server again before the next read."""
+        """In a registry by URL, make the next read contact the server, unless its last answer is recent enough."""
         if self.server:
             self.server.renew()
 
     def renew_branches(self) -> None:
-        """In a registry by URL, fetch the branches of proposals."""
+        """In a registry by URL, fetch the branches of proposals, unless the server's last answer is recent enough."""
         if self.server:
             self.server.renew_branches()
 
@@ -248,7 +258,7 @@ class Repository:
         return self.tips.readable()
 
     def fingerprint(self) -> str:
-        """Return a text that changes with the branch, the stage tags, the rules in force and the open proposals."""
+        """Return a text that differs after any change of the branch, a stage tag, the rules tag or a proposal."""
         if self.server:
             self.server.refresh()
         return self.tips.fingerprint()
@@ -261,13 +271,13 @@ class Repository:
         return tip
 
     def writable_tip(self) -> Oid | None:
-        """Return the commit that writes start from, or None. Raises Refused if the branch is not a registry."""
+        """Return the commit that writes start from; None if there is none. Raises Refused if it has no registry."""
         if self.server:
             self.server.refresh()
         return self.tips.writable()
 
     def latest(self) -> Oid | None:
-        """Return the commit that writes start from, fetched if only a remote has it; None if there is no registry."""
+        """Return the commit that writes start from; None if there is none. If only a remote has it, fetch it first."""
         return self.writable_tip() if self.server else self.tips.latest()
 
     def files(self, commit: Oid | None) -> CommitFiles:
@@ -299,16 +309,19 @@ class Repository:
         return found
 
     def recorded(self, commit: Oid | None) -> Snapshot:
-        """Return a snapshot of the branch at *commit*, without the stage tags."""
+        """Return a snapshot of the branch at *commit* (None: no registry), without stage tags."""
         rules = partial(self.rules.other_registries, commit)
         return Snapshot(commit, self.files(commit), NoTags(), self._is_reserved, other_rules=rules)
 
     def renumberings(self) -> Renumberings:
-        """Return the renumberings by pulls in this clone; none in a registry by URL."""
+        """Return the renumberings by pulls in this clone. A registry by URL has none."""
         return Renumberings() if self.server else self.renumbered.read()
 
     def at_one_numbering(self, read: Callable[[], T]) -> tuple[T, int]:
-        """Call *read* until no pull renumbers versions meanwhile. Return its result and the count of renumberings."""
+        """Call *read*, and again if a pull renumbered versions meanwhile.
+
+        Return its result and the count of renumberings.
+        """
         since = self.renumberings().count
         while True:
             found, before = read(), since
@@ -317,13 +330,14 @@ class Repository:
                 return found, since
 
     def head(self) -> Snapshot:
-        """Return a snapshot of the current branch for reading single records. It may lack the stage tags."""
+        """Return a snapshot of the current branch, for reading single records. The snapshot may lack the stage tags."""
         return self.server.head() if self.server else self.snapshot()
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
-        """Call *question* with a snapshot whose branch and tags match, and return its result.
+        """Call *question* with a snapshot, and return its result. Call it again if the branch moves meanwhile.
 
-        With *about*, *question* may read only the record of that version, so that a registry by URL fetches less.
+        So all records and tags that *question* reads belong to the same commit. If *about* is not None, *question* must
+        read only records about this version: a registry by URL then fetches only those.
         """
         server = self.server
         if server is None:
@@ -336,7 +350,7 @@ class Repository:
         return server.retry_with_new_cache(ask)
 
     def read_records(self, question: Callable[[Snapshot], T]) -> T:
-        """Do the same as `read` for a *question* about records only: a registry by URL then fetches less.
+        """Do the same as `read` for a *question* that reads no stage tags: a registry by URL then fetches less.
 
         If *question* reads a stage tag nevertheless, `read` calls it again with a complete snapshot.
         """
@@ -362,7 +376,7 @@ class Repository:
         return self.reservations.has_number(model, number)
 
     def _renumberings_at(self, commit: Oid | None) -> Renumberings:
-        """Return the renumberings. Raises Moved if there are any and the branch is no longer at *commit*."""
+        """Return the renumberings. Raises Moved if there are any, but the branch is no longer at *commit*."""
         found = self.renumberings()
         if found.moves and self.tip() != commit:
             raise Moved("the branch moved while it was read", hint="try again")

@@ -1,4 +1,4 @@
-"""Retrying a change when another process moved a ref first: the attempts, the pauses, and the error after the last one.
+"""Retrying a change if another process moved a ref first: attempts, pauses, and the error after the last attempt.
 
 This policy applies to all writes and reads of the registry's refs on this machine. A loop with another policy has a
 comment with the reason.
@@ -19,23 +19,28 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# With 8 busy writers a change is planned again about 10 times; 200 attempts take tens of seconds.
+# The most attempts of a change. While 8 processes write all the time, a change takes about 10 attempts. 200 attempts
+# take tens of seconds.
 ATTEMPTS = 200
 _LONGEST_PAUSE = 0.1
-# Few attempts suffice, because in each of them git itself waits for the lock (`core.filesRefLockTimeout`).
+# The most attempts if a ref is locked. They are few, because in each attempt git itself waits for the lock
+# (`core.filesRefLockTimeout`).
 _LOCKED_ATTEMPTS = 3
 _UNCHANGED = "nothing was changed; "
 
 
 def pause(longest: float) -> None:
-    """Wait for a random time of at most *longest* seconds, so that processes do not collide again."""
+    """Wait for a random time of at most *longest* seconds, so that two processes do not retry at the same time."""
     import random  # imported here because only retries need it, and it costs 3 ms
 
     time.sleep(random.uniform(0, longest))
 
 
 def half_done_error(error: GitModelError) -> GitModelError:
-    """Return *error* with the message that the branch records the change, and a hint to run `apply` for the rest."""
+    """Return a copy of *error* whose message says that the branch records the change, and whose hint is to run `apply`.
+
+    Used if the branch has moved, but not all tags have.
+    """
     said = f"the change is recorded, but not all of it is in force: {error.message}"
     if isinstance(error, Conflict):
         return Conflict(said, hint=f"{error.hint.removeprefix(_UNCHANGED)}; then run `git model apply`")
@@ -45,9 +50,9 @@ def half_done_error(error: GitModelError) -> GitModelError:
 
 
 def retry(work: Callable[[], T], retries: Retries) -> T:
-    """Call *work* and return its result. If another process moved or locked a ref first, call it again.
+    """Call *work* and return its result. If *work* raises Moved or Locked, call it again.
 
-    Raises Conflict when *retries* allows no further attempt.
+    Raises Conflict if *retries* allows no further attempt.
     """
     while True:
         try:
@@ -59,7 +64,8 @@ def retry(work: Callable[[], T], retries: Retries) -> T:
 class Retries:
     """Counts the attempts of a transaction, pauses between them, and gives up after too many.
 
-    *marks* returns the marks of processes that move refs; it is called only when a ref is locked.
+    *marks* returns the writer marks of the repository. It is called only if a ref is locked, to remove locks of killed
+    writers.
     """
 
     def __init__(self, reader: ObjectReader, marks: Callable[[], WriterMarks]) -> None:
@@ -69,8 +75,12 @@ class Retries:
         self._locked = 0
 
     def failed(self, error: Conflict) -> None:
-        """Prepare another attempt after *error*. Raises Conflict after too many attempts."""
-        # The next attempt reads the refs with a new process, because the running one may use an old packed-refs.
+        """Pause before another attempt after *error*, or raise Conflict after too many attempts.
+
+        If a ref is locked, first remove the locks of killed writers.
+        """
+        # The next attempt reads the refs with a new git process, because the running process may still use an old
+        # packed-refs.
         self._reader.close()
         if isinstance(error, Locked):
             removed = self._marks().remove_dead()

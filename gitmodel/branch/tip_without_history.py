@@ -1,4 +1,4 @@
-"""A snapshot of the tip of a branch by URL without history and stage tags, which suffices to change no stage."""
+"""Snapshots of only the tip in a registry by URL, without history and stage tags, for changes of other files."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import StageTag
 
-# gitmodel can change files of these kinds without stage tags and without earlier commits.
+# To change files of these kinds, gitmodel needs neither the stage tags nor earlier commits.
 _KINDS = frozenset({"model", "version", "name", "run"})
 
 
 class WholeBranchNeeded(Exception):
-    """A question or a change needs the history of the branch or the stage tags, and only the tip was fetched."""
+    """A read or a change needs the history of the branch or its stage tags, but only the tip was fetched."""
 
 
 class UnfetchedTags:
-    """Implements `domain.snapshots.snapshot_sources.Tags` for tags that were not fetched: raises WholeBranchNeeded."""
+    """The `domain.snapshots.snapshot_sources.Tags` of a snapshot without tags: every read raises WholeBranchNeeded."""
 
     all_known = False
 
@@ -36,7 +36,7 @@ class UnfetchedTags:
 
 
 def without_rest(tip: Snapshot) -> Snapshot:
-    """Return *tip* as a snapshot that raises WholeBranchNeeded if somebody reads more than its files.
+    """Return a copy of the snapshot *tip* that raises WholeBranchNeeded if a caller reads more than its files.
 
     Raises WholeBranchNeeded if there is no registry yet.
     """
@@ -46,7 +46,7 @@ def without_rest(tip: Snapshot) -> Snapshot:
 
 
 def require_only_files(change: Change[Any]) -> None:
-    """Raise WholeBranchNeeded if *change* needs more than the files of the commit that it was planned on."""
+    """Raise WholeBranchNeeded if *change* needs stage tags or history, and not only the files of the tip."""
     found = map(paths.parse_path, change.files)
     if change.apply or change.drop or not all(what is not None and what.kind in _KINDS for what in found):
         raise WholeBranchNeeded

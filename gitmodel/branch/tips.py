@@ -19,12 +19,12 @@ from gitmodel.git.refs.ref_commands import list_refs, named_id
 from gitmodel.git.running.process import Git
 from gitmodel.git.settings.configuration import list_remotes, read_values
 
-# The arguments of `git fetch` for stage tags and the rules in force.
+# The arguments of `git fetch` that fetch stage tags and rules tags, for hints.
 _FETCHED_TAGS = " ".join(f"'+{prefix}*:{prefix}*'" for prefix in (STAGE_TAGS, RULES_TAGS))
 
 
 class Tips:
-    """Finds the tip of the metadata branch *branch*, and the known state of remotes.
+    """Finds the tip of the metadata branch *branch*, and the last known state of remotes.
 
     *files* returns the files of a commit.
     """
@@ -55,9 +55,11 @@ class Tips:
         return self.branch.removeprefix("refs/heads/")
 
     def readable(self) -> Oid | None:
-        """Return the commit that reads start from: the tip of the local branch, or of the copy of a remote's, or None.
+        """Return the commit that reads start from, or None.
 
-        Raises NotFound if the branch is not a registry, or if this clone may lack the branch of its remote.
+        This is the tip of the local branch, or else of a remote-tracking branch. Raises NotFound if this commit has no
+        registry. Also raises NotFound if there is no such branch, but the remote may have one that this clone does not
+        fetch.
         """
         found = self._registry_at(self.find(), NotFound)
         if not found:
@@ -65,26 +67,32 @@ class Tips:
         return found
 
     def writable(self) -> Oid | None:
-        """Return the commit that writes start from, or None. Raises Refused if the branch is not a registry."""
+        """Return the same commit as `readable`, for a write; None if there is none.
+
+        Raises Refused if it has no registry.
+        """
         return self._registry_at(self.find(), Refused)
 
     def latest(self) -> Oid | None:
-        """Return the commit that writes start from, fetched if only a remote has it; None if there is no registry."""
+        """Return the commit that writes start from; None if there is none. If only a remote has it, fetch it first."""
         found = self.writable()
         if not found and list_remotes(self.git):
             found = self._registry_at(self.ask_remote(), Refused)
         return found
 
     def find(self) -> Oid | None:
-        """Return the tip of the branch, or of the copy of a remote's, or None. The branch need not be a registry."""
+        """Return the tip of the local branch or else of a remote-tracking branch, or None.
+
+        It need not have a registry.
+        """
         found = self.reader.resolve(self.branch)
         if found is None:
             self._refuse_broken()
             tracking = self.tracking_branch()
             found = self.reader.resolve(tracking) if tracking else None
         if found is None:
-            # `cat-file` gives the same answer if the ref exists and its object is missing. Then a new registry would
-            # hide the damage.
+            # `git cat-file` gives the same answer if there is no ref and if the object of the ref is missing. If this
+            # was taken for a missing branch, a new registry would hide the damage.
             lost = self._lost_tip()
             if lost and self.reader.resolve(self.branch) is None:
                 raise self._without_tip(lost)
@@ -93,7 +101,10 @@ class Tips:
         return found.id if found else None
 
     def require_registry(self, files: Files, error: type[GitModelError], where: str = "") -> None:
-        """Raise *error* if the *files* of the metadata branch are not a registry. *where* describes the branch."""
+        """Raise an error of the type *error* if *files*, of a commit of the branch, have no registry.
+
+        The message names the branch, followed by *where*, such as " of origin".
+        """
         if not holds_registry(files):
             raise error(
                 f"the branch {self.name}{where} holds no registry: it has no {paths.REGISTRY}",
@@ -101,19 +112,22 @@ class Tips:
             )
 
     def tracking_branch(self) -> str | None:
-        """Return the ref to which `git clone` fetched the metadata branch of a remote; `origin` comes first."""
+        """Return the remote-tracking branch of the metadata branch, as a full name, or None.
+
+        That of `origin` comes first.
+        """
         found = list_refs(self.git, f"refs/remotes/*/{self.name}")
         return min(found, key=lambda ref: (ref != self.fetched_ref("origin"), ref), default=None)
 
     def remote_name(self) -> str:
-        """Return the remote that `pull` and `push` use, "" if there is none."""
+        """Return the name of the remote that `pull` and `push` use by default; "" if there is none."""
         urls = (key for key in self.config if key.startswith("remote.") and key.endswith(".url"))
         remotes = [name for url in urls if (name := url[len("remote.") : -len(".url")])]
         remote = self.config.get("gitmodel.remote") or ("origin" if "origin" in remotes else "".join(remotes[:1]))
         return remote if remote in remotes else ""
 
     def shared(self) -> Oid | None:
-        """Return the last known commit of the metadata branch of the remote, or None."""
+        """Return the tip of the metadata branch of the remote `remote_name`, as this clone last saw it, or None."""
         remote = self.remote_name()
         for ref in (remote_branch_ref(remote, self.branch), self.fetched_ref(remote)) if remote else ():
             found = self.reader.resolve(ref)
@@ -122,11 +136,11 @@ class Tips:
         return None
 
     def fetched_ref(self, remote: str) -> str:
-        """Return the ref to which a plain `git fetch` of *remote* fetches its metadata branch."""
+        """Return the ref to which a plain `git fetch` from *remote* copies its metadata branch."""
         return f"refs/remotes/{remote}/{self.name}"
 
     def missing_tags(self) -> str:
-        """Return the command that fetches the stage tags of the remote if this clone may lack them; else ""."""
+        """Return the shell command that fetches the stage tags of the remote, or "" if this clone has them."""
         remote = self.remote_name()
         if not remote or not self.shared() or self.reader.resolve(remote_branch_ref(remote, self.branch)):
             return ""
@@ -135,23 +149,23 @@ class Tips:
         return f"git fetch {remote} {_FETCHED_TAGS}"
 
     def lacks_tags(self) -> str:
-        """Return the command of `missing_tags` if this clone was made with `git clone --no-tags`; else ""."""
+        """Return the result of `missing_tags` if this clone was made with `git clone --no-tags`; else ""."""
         said = self.config.get(f"remote.{self.remote_name()}.tagopt")
         return self.missing_tags() if said == "--no-tags" else ""
 
     def fingerprint(self) -> str:
-        """Return a text that changes with the branch, the stage tags, the rules in force and the open proposals."""
+        """Return a text that differs after any change of the branch, a stage tag, the rules tag or a proposal."""
         proposals = ("refs/heads/propose/", "refs/remotes/*/propose/**")
         refs = list_refs(self.git, STAGE_TAGS, RULES_TAGS, "refs/gitmodel/remotes/", *proposals)
         found = "\n".join((str(self.find()), *(f"{ref} {id}" for ref, id in sorted(refs.items()))))
         return sha256(found.encode())
 
     def ask_remote(self) -> Oid | None:
-        """Fetch a remote's metadata branch and return its commit, None if no remote has one.
+        """Fetch the metadata branch from the first remote that has it, and return its tip; None if no remote has it.
 
-        Raises Unreachable if a remote cannot be reached.
+        `origin` comes first. Raises Unreachable if a remote cannot be reached.
         """
-        # imported here: reads do not fetch
+        # imported here because most commands do not fetch
         from gitmodel.git.repositories.remote_commands import fetch_refs, has_remote_ref
 
         for remote in sorted(list_remotes(self.git), key=lambda remote: (remote != "origin", remote)):
@@ -170,15 +184,15 @@ class Tips:
         return None
 
     def _registry_at(self, commit: Oid | None, error: type[GitModelError]) -> Oid | None:
-        """Return *commit* if it is None or holds a registry. Otherwise raise *error*."""
+        """Return *commit* if it is None or has a registry. Otherwise raise an error of the type *error*."""
         if commit and commit != self._known_registry:
-            with suppress(Invalid):  # the first read of a damaged record reports it
+            with suppress(Invalid):  # the first read of the damaged file raises the error
                 self.require_registry(self.files(commit), error)
             self._known_registry = commit
         return commit
 
     def _refuse_partial_clone(self) -> None:
-        """Raise NotFound if the remote may have the registry, and the configuration of this clone does not fetch it."""
+        """Raise NotFound if the remote may have a registry that `git fetch` does not fetch into this clone."""
         remote = self.remote_name()
         if not remote or not (self.shallow or not self._fetches(remote)):
             return
@@ -189,15 +203,15 @@ class Tips:
         )
 
     def _fetches(self, remote: str) -> bool:
-        """Return True if a plain `git fetch` of *remote* fetches the metadata branch."""
+        """Return True if a plain `git fetch` from *remote* also fetches its metadata branch."""
         specs = read_values(self.git, f"remote.{remote}.fetch")
         sources = (spec.lstrip("+").partition(":")[0] for spec in specs if not spec.startswith("^"))
         return any(fnmatchcase(self.branch, source) for source in sources)
 
     def _refuse_broken(self) -> None:
-        """Raise Invalid if the branch's ref file contains no commit, which git treats as a missing branch.
+        """Raise Invalid if the file of the branch's ref exists, but names no object that exists.
 
-        A power loss can leave an empty file.
+        A power cut can leave an empty file. To git, the branch is then missing.
         """
         path = self.git.common_dir / self.branch
         with suppress(OSError):
@@ -213,7 +227,7 @@ class Tips:
             )
 
     def _lost_tip(self) -> Oid | None:
-        """Return the id in the ref of the branch, even if that object is missing."""
+        """Return the object id in the ref of the local branch, even if the object is missing; None without a ref."""
         return named_id(self.git, self.branch)
 
     def _without_tip(self, id: Oid) -> Invalid:

@@ -1,1 +1,1 @@
-"""Registries without a clone: at a URL, read through the user's cache and written by pushes, or in a git bundle."""
+"""Registries without a clone: at a URL, read through a cache and written by pushes, and in git bundles."""

@@ -1,4 +1,4 @@
-"""A read-only registry in a git bundle. gitmodel unpacks it to a temporary folder while the registry is open."""
+"""A read-only registry in a git bundle. While the registry is open, the bundle is unpacked in a temporary folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gitmodel.git.repositories.discovery import find_repository
 from gitmodel.git.repositories.new_repositories import unpack_bundle
 from gitmodel.git.settings.configuration import read_config
 
-# gitformat-bundle: the first line of versions 2 and 3.
+# The first lines of bundles of versions 2 and 3 (`git help gitformat-bundle`).
 _HEADERS = (b"# v2 git bundle\n", b"# v3 git bundle\n")
 _REFS = ("heads", "tags", "remotes")
 
@@ -32,10 +32,10 @@ def is_bundle(path: Path) -> bool:
 
 
 def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> Repository:
-    """Unpack the bundle at *path* into a temporary folder, and open that repository; it refuses every write.
+    """Unpack the bundle at *path* into a read-only repository in a temporary folder, and return this repository.
 
-    Raises UsageError for a bundle that needs commits which it does not have, Invalid for a damaged bundle, NotFound for
-    a bundle without a registry.
+    Raises UsageError if commits of the bundle have parents that are not in the bundle, Invalid if the bundle is
+    damaged, NotFound if it has no branch *branch*.
     """
     folder = tempfile.mkdtemp(prefix="gitmodel-bundle-")
     try:
@@ -62,7 +62,7 @@ def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> 
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    # Deletes the folder when the repository is closed, or when Python collects the object.
+    # Deletes the folder when the repository is closed, or when Python deletes the object *repository*.
     repository.on_close = weakref.finalize(repository, shutil.rmtree, folder, ignore_errors=True)
     try:
         if not repository.tip():

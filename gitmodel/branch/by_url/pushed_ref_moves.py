@@ -24,18 +24,19 @@ from gitmodel.git.running.failures import Locked, Moved
 
 T = TypeVar("T")
 
-# The longest pause, as a multiple of the duration of an attempt.
+# The longest pause between two attempts, as a multiple of the duration of the last attempt.
 _LONGEST_PAUSE = 8
 
 
 def check_push(repository: Repository) -> None:
-    """Push the branch without a change, to verify that the server of a registry by URL accepts pushes from here.
+    """Push the branch without a change, to verify that the server of a registry by URL accepts pushes from this user.
 
-    The server's hooks do not run, so they can still refuse a change. Raises Refused, Unreachable.
+    The server's hooks do not run, so they can still refuse a later change. Raises Refused if the server refuses the
+    push, Unreachable if it cannot be reached.
     """
     tip = repository.tip()
     if tip is not None:
-        with suppress(RemoteMoved):  # another push was faster, so the server accepts pushes
+        with suppress(RemoteMoved):  # the branch moved meanwhile, but the server accepts pushes
             remote_pushes.push(repository, REMOTE, [RefMove(repository.branch, tip, tip)])
 
 
@@ -43,10 +44,10 @@ def check_push(repository: Repository) -> None:
 class PushedRefs:
     """`Refs` of a registry by URL, whose cache is *repository*; *local* moves the refs that are never pushed.
 
-    *fetch* fetches the refs on which a change is planned again; the cache records the time of this fetch under
-    *question*. *has_on_branch* returns True if the server's branch has a commit. *retry_with_new_cache* takes two
-    functions. It calls the first function. If the cache is damaged and the second function returns False, it calls the
-    first function again, with a new cache.
+    Before each attempt of a change, *fetch* fetches the refs from which the change is planned. The cache records the
+    time and result of this fetch under the name *question*. *has_on_branch* returns True if the server's branch has the
+    given commit. *retry_with_new_cache* takes two functions. It calls the first function. If that raises an error, the
+    cache is damaged and the second function returns False, it calls the first function again, with a new cache.
     """
 
     repository: Repository
@@ -69,7 +70,7 @@ class PushedRefs:
             if own != seen:
                 self.local.move([move for move in own if move not in seen], message)
             left = self._push(pushed)
-            if seen:  # kept only after the push, which raises an error if the server refuses
+            if seen:  # moved only after the push, which raises an error if the server refuses
                 self.local.move(seen, message)
         return left
 
@@ -98,11 +99,14 @@ class PushedRefs:
         return done
 
     def _is_shared(self, ref: str) -> bool:
-        """Return True if gitmodel pushes *ref* to the server. It does not push reservations."""
+        """Return True if gitmodel pushes *ref* to the server. gitmodel does not push reservations, for example."""
         return ref == self.repository.branch or ref.startswith((STAGE_TAGS, RULES_TAGS))
 
     def _push(self, moves: Sequence[RefMove]) -> frozenset[str]:
-        """Push *moves*, then make the same moves in the cache. Return the refs that the server had already moved."""
+        """Push *moves*, then make the same moves in the cache.
+
+        Return the refs that already had the new value on the server.
+        """
         left: frozenset[str] = frozenset()
         try:
             left = remote_pushes.push(self.repository, REMOTE, moves).left
@@ -120,7 +124,10 @@ class PushedRefs:
         return left
 
     def _landed(self, moves: Sequence[RefMove], error: Unreachable) -> bool:
-        """Return True if the server made *moves*, although the push reported a failure."""
+        """Return True if the server made *moves*, although the push failed with *error*.
+
+        Raises Unreachable if this cannot be found out.
+        """
         try:
             for move in moves:
                 if move.ref == self.repository.branch and move.new:
@@ -136,10 +143,10 @@ class PushedRefs:
 
 
 class _UrlRetries(Retries):
-    """Attempts until a time limit. Before each further attempt, it fetches the server's refs again.
+    """Retries a change until the time *ends* (of `time.monotonic`), and calls *fetch* before each further attempt.
 
     The limit is a time and not a number, because an attempt takes milliseconds on one server and seconds on another.
-    The pauses grow with the duration of an attempt, because others also write slowly to a slow server.
+    The pauses grow with the duration of an attempt, because other writers also take long on a slow server.
     """
 
     def __init__(self, repository: Repository, fetch: Callable[[], None], timeout: float, ends: float) -> None:

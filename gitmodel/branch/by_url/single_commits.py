@@ -27,16 +27,17 @@ from gitmodel.git.repositories.remote_commands import ask_refs, fetch, refs_in
 from gitmodel.git.running.process import GitOutput
 
 FILTER = "--filter=blob:none"
-# git fetches folders up to `models/NAME/versions`, and no files below these. The folders below have up to a hundred
-# versions each. There can be thousands of these folders, so gitmodel fetches each when somebody reads it.
+# With this filter, git fetches the trees of folders down to `models/NAME/versions`, and no files. The folders in
+# `versions` have up to a hundred versions each. There can be thousands of these folders, so gitmodel fetches each one
+# when it is read.
 _FEW_FOLDERS = "--filter=tree:4"
 _NO_FILES = "--filter=tree:0"
-# Finds the number 4 in "iris 3 -> 4 in production", the first line of a stage tag's message.
+# Finds the version number 4 in the first line of a stage tag's message, such as "iris 3 -> 4 in production".
 _GUESS = re.compile(rb"\n\n[^\n]*?([1-9][0-9]{0,17}) in [^\n]*\n")
 
 
 class SingleStageTag:
-    """At most one stage tag; implements `domain.snapshots.snapshot_sources.Tags`."""
+    """The stage tags of a snapshot with at most one tag; implements `domain.snapshots.snapshot_sources.Tags`."""
 
     all_known = False
 
@@ -54,9 +55,10 @@ class SingleStageTag:
 
 
 class SingleCommits:
-    """Commits that this object fetches one by one into the repository *single*, or finds in *whole*, the whole branch.
+    """Reads single commits of a registry by URL, from the repositories of its cache.
 
-    It keeps the server's answers until somebody calls `renew`.
+    *whole* may have the whole branch. Commits that it lacks are fetched one by one into the repository *single*,
+    without their history. This object keeps the server's answers until `renew` is called.
     """
 
     def __init__(self, whole: Repository, single: Repository, cache: UrlCache) -> None:
@@ -67,18 +69,18 @@ class SingleCommits:
         self._tip: Snapshot | None = None
 
     def renew(self) -> None:
-        """Contact the server again before the next read."""
+        """Make the next read contact the server again, unless the last answer in the cache is recent enough."""
         self._tagged.clear()
         self._tip = None
 
     def has_newer(self, ref: VersionRef) -> bool:
-        """Return True if *ref* alone was fetched more recently than the whole branch."""
+        """Return True if the cache has a newer answer of the server about *ref* than about the whole branch."""
         question = _tag_question(StageRef(ref.model, ref.selector)) if _may_be_tag(ref) else HEAD
         own, whole = self._cache.asked(question), self._cache.asked(ALL)
         return own is not None and (whole is None or own.when > whole.when)
 
     def read_single_commit(self, ref: VersionRef) -> Snapshot:
-        """Return a snapshot of the one commit that resolves *ref*: the commit of its stage tag, or else the tip."""
+        """Return a snapshot of the commit that says which version *ref* is: that of its stage tag, or else the tip."""
         name, by_tag = ref.model, _may_be_tag(ref)
         snapshot = None
         for _ in range(MOST_RENAMES):
@@ -93,35 +95,35 @@ class SingleCommits:
         return snapshot or self.tip()
 
     def tagged(self, ref: StageRef) -> Snapshot | None:
-        """Return the snapshot at the commit of the stage tag *ref*; None if there is no such tag."""
+        """Return the snapshot at the commit to which the stage tag of *ref* points; None if there is no such tag."""
         if ref not in self._tagged:
             at = self._find(_tag_question(ref), ref.full, "--tags", f"{ref.model}@{ref.stage}")
             self._tagged[ref] = self._read(at, ref) if at is not None else None
         return self._tagged[ref]
 
     def tip(self) -> Snapshot:
-        """Return the branch at its tip, without stage tags."""
+        """Return a snapshot of the branch at its tip, without stage tags."""
         if self._tip is None:
             self._tip = self._tip_in(self._find(HEAD, self._whole.branch, "--heads", "the branch"))
         return self._tip
 
     def fetch_tip(self) -> None:
-        """Fetch the tip, however recent the last answer is. Raises Unreachable."""
+        """Fetch the tip of the branch, even if the server's last answer is recent enough. Raises Unreachable."""
         self.renew()
         id = self._ask(HEAD, self._whole.branch, "--heads")
         self._tip = self._tip_in(self._holder(self._whole.branch, id) if id else None)
 
     def move_tip(self) -> None:
-        """Make `tip` return the commit that this process has pushed from the repository *single*."""
+        """Make `tip` return the branch's commit in the repository *single*, which this process has pushed."""
         self.renew()
         self._tip = self._tip_in(self._single)
 
     def find_message(self, tip: Oid, text: str) -> list[Oid]:
         """Return the commits in the history of *tip* with *text* in their message, newest first.
 
-        Fetches all commits without files for the search, then the found commits with their parents and files. Raises
-        Unreachable; WholeBranchNeeded if *tip* is no longer on the branch, or if the server does not send single
-        commits.
+        Fetches all commits without files for the search, then the found commits with their parents and folders. Raises
+        Unreachable if the server cannot be reached, WholeBranchNeeded if *tip* is no longer on the branch, or if the
+        server does not send single commits.
         """
         git, branch, silence = self._cache.git(COMMITS), self._whole.branch, remotes.silence_timeout(self._whole)
         with self._cache.lock():
@@ -129,7 +131,8 @@ class SingleCommits:
             if answer.code:
                 raise self._cache.out_of_reach(remotes.unreachable(self._whole.url, "fetched", answer), HEAD)
             newest = named_id(git, branch)
-            # The commit is searched in a list, because git would fetch a missing commit with its whole history.
+            # *tip* is searched in the list of first parents: any git command that names a missing commit would fetch it
+            # with its whole history.
             if newest is None or (tip != newest and tip not in first_parents(git, newest)):
                 raise WholeBranchNeeded
             found = commits_saying(git, tip, text)
@@ -153,7 +156,8 @@ class SingleCommits:
             here, tag = self.tip(), StageTag(ref, found.id, commit, None, fault)
             return Snapshot(here.commit, here.files, SingleStageTag(tag), here.is_reserved, frozen=ref)
         files = files_of(at, commit)
-        # A wrong number in the message costs only time: gitmodel then fetches a file that it does not need.
+        # The number in the tag's message is only a hint which file to fetch. If it is wrong, gitmodel fetches a file
+        # that it does not need.
         guess = _GUESS.search(found.data)
         version = [paths.version_file(ref.model, int(guess[1]))] if guess else []
         stage = [paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)]
@@ -162,7 +166,11 @@ class SingleCommits:
         return Snapshot(commit, files, SingleStageTag(tag), lambda _, __: False, frozen=ref)
 
     def _find(self, question: str, ref: str, kind: str, what: str) -> Repository | None:
-        """Return the repository that has the server's *ref*, fetched if needed; None if the server has no such ref."""
+        """Return the repository of the cache that has *ref* as the server has it; None if the server has no such ref.
+
+        *question* is the name of the query in the cache. Asks the server and fetches the commit if the last answer is
+        not recent enough. *kind* is an option of `git ls-remote`, and *what* describes *ref* in an error.
+        """
         known = self._cache.fresh(question)
         if known is not None and (known.id is None or self._has(ref, known.id)):
             id = known.id
@@ -195,17 +203,20 @@ class SingleCommits:
         return id
 
     def _fetch_commits(self, ids: list[Oid], *, depth: int) -> GitOutput:
-        """Fetch commits with *depth* - 1 generations of parents, and with few folders if the server can do that."""
+        """Fetch the commits *ids*, with *depth* - 1 generations of parents, into the repository of single commits.
+
+        Fetches no files, and only the upper folders if the server supports such a filter.
+        """
         git, silence = self._single.git, remotes.silence_timeout(self._single)
         options = ("--no-prune", f"--depth={depth}")
         answer = fetch(git, REMOTE, ids, *options, _FEW_FOLDERS, silence=silence)
-        if answer.code and "filter" in answer.stderr:  # a host may allow only the filter for files
+        if answer.code and "filter" in answer.stderr:  # some hosts only support the filter that leaves out files
             answer = fetch(git, REMOTE, ids, *options, FILTER, silence=silence)
         return answer
 
 
 def _expect(snapshot: Snapshot, model: str, ref: VersionRef) -> None:
-    """Fetch in one request the objects that the search for *ref* in *snapshot* will read."""
+    """Fetch, for all at once, the files in *snapshot* that the search for *ref* of the model *model* will read."""
     wanted = [paths.REGISTRY, paths.model_file(model)]
     if ref.number is not None:
         wanted.append(paths.version_file(model, ref.number))
@@ -228,7 +239,7 @@ def _tag_question(ref: StageRef) -> str:
 
 
 def files_of(repository: Repository, commit: Oid | None) -> PartialCloneFiles:
-    """Return the files of *commit* (None: no files) in a repository of the cache."""
+    """Return the files of *commit* (None: no files) in *repository*, one of the cache of a registry by URL."""
     files = repository.files(commit)
     assert isinstance(files, PartialCloneFiles)
     return files

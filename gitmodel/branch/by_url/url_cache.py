@@ -1,4 +1,4 @@
-"""The user's cache of registries by URL: a folder for each URL, which gitmodel creates again if it is damaged."""
+"""The user's cache of registries by URL: a folder for each URL. gitmodel creates a damaged folder again."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ from gitmodel.files.open_flags import RAW
 from gitmodel.files.permissions import replace_file
 from gitmodel.git.running.process import Git, clean_environment, with_settings
 
-# The name of the remote in the cache. The user's settings of other remotes, such as `origin`, do not apply to it.
+# The name of the registry's server as a remote in the cache. The user's settings for a remote such as `origin` do not
+# apply to it.
 REMOTE = "gitmodel"
-# The repositories of the cache: the whole branch with its history, single commits, and the commits of the branch
-# without files and folders.
+# The repositories of the cache: one for the whole branch with its history, one for single commits without history, and
+# one for the commits of the branch without folders and files.
 BRANCH, SINGLE, COMMITS = "branch.git", "single.git", "commits.git"
-# The names under which the cache records queries: for everything, for the branch alone, and for proposals.
+# The names under which the cache records the server's answers: about the branch with all stage tags, about the tip of
+# the branch alone, and about proposals.
 ALL, HEAD, PROPOSED = "all", "head", "proposals"
 # Seconds between two attempts to lock the cache. They need not grow, because a process holds the lock only while it
 # fetches or writes.
@@ -34,10 +36,10 @@ _ANOTHER_FOLDER = "name another folder with XDG_CACHE_HOME"
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder for files that this user can fetch again.
+    """Return the user's folder for cached files, which may be deleted because gitmodel can fetch them again.
 
     This is the folder `gitmodel` in `XDG_CACHE_HOME`, if this variable is an absolute path (XDG Base Directory
-    Specification 0.8), else in `~/Library/Caches` on macOS and in `~/.cache` elsewhere.
+    Specification 0.8). Otherwise it is `~/Library/Caches/gitmodel` on macOS, and `~/.cache/gitmodel` elsewhere.
     """
     named = environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(named):
@@ -47,17 +49,17 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
 
 
 class CachedAnswer(NamedTuple):
-    """A server's answer: *when*, in seconds since 1970, and the object *id* of a ref (None: there is no such ref)."""
+    """A server's answer at the time *when* (seconds since 1970): the object *id* of a ref (None: no such ref)."""
 
     when: float
     id: Oid | None
 
 
 class UrlCache:
-    """The cache of the registry at one URL: up to three bare repositories, and the time of each query.
+    """The cache of the registry at one URL: up to three bare repositories, and the server's last answer to each query.
 
-    The cache may be deleted at any time. It has no credentials: git gets the credentials of the URL through its
-    environment.
+    The cache may be deleted at any time. It contains no credentials: git gets those of the URL through environment
+    variables.
     """
 
     def __init__(self, address: Address, environ: Mapping[str, str], terms: Terms) -> None:
@@ -70,17 +72,21 @@ class UrlCache:
         self._depth = 0
 
     def git(self, name: str) -> Git:
-        """Return git for the repository *name*; create the repository if it does not exist."""
+        """Return the `Git` for the repository *name* of the cache; create the repository if it does not exist."""
         path = self.folder / name
         if not (path / "HEAD").is_file():
             with self.lock():
                 if not (path / "HEAD").is_file():  # otherwise another process has created the repository
                     self._make(path)
-        # git 2.34 would fetch objects that a damaged cache lacks, and this fetch would start another one, without end
+        # If a damaged cache lacks objects, git 2.34 would fetch them, and this fetch would start another one, without
+        # end.
         return Git(path, path, self._top, self._environ, fetches_nothing=True)
 
     def asked(self, question: str) -> CachedAnswer | None:
-        """Return the server's last answer to *question* (a path below the cache), or None."""
+        """Return the server's last answer to *question*, or None.
+
+        *question* is a name such as `ALL`, or that of a tag.
+        """
         path = self.folder / "asked" / question
         try:
             text = path.read_text(encoding="ascii")
@@ -89,20 +95,23 @@ class UrlCache:
             return None
 
     def note_asked(self, question: str, id: Oid | None) -> None:
-        """Record that the server has just answered *question* with *id* (None: there is no such ref)."""
+        """Write into the cache that the server has just answered *question* with *id* (None: there is no such ref)."""
         path = self.folder / "asked" / question
         with writing(path, or_else=_ANOTHER_FOLDER):
             replace_file(path, (id or "").encode())
 
     def fresh(self, question: str) -> CachedAnswer | None:
-        """Return the server's last answer to *question* if it is recent enough, else None."""
+        """Return the server's last answer to *question* if its age is at most the `max_age` of the terms, else None.
+
+        If the terms say `offline`, returns an answer of any age.
+        """
         found = self.asked(question) if self.terms.offline or self.terms.max_age else None
         if found is not None and (self.terms.offline or 0 <= time.time() - found.when < self.terms.max_age):
             return found
         return None
 
     def refuse_offline(self, what: str) -> None:
-        """Raise Unreachable if the server may not be contacted for *what*."""
+        """Raise Unreachable if the terms say `offline`. The error says that *what* is not in the cache."""
         if self.terms.offline:
             raise Unreachable(
                 f"{what} of {self._address} is not in the cache, and --offline does not contact the server",
@@ -110,7 +119,10 @@ class UrlCache:
             )
 
     def out_of_reach(self, error: GitModelError, question: str) -> GitModelError:
-        """Return *error*. If the cache has an older answer, give *error* a hint with its time and `--offline`."""
+        """Return *error*.
+
+        If the cache has an answer to *question*, first set a hint that `--offline` uses this answer.
+        """
         found = self.asked(question)
         if found is not None and isinstance(error, Unreachable):
             when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(found.when))
@@ -119,9 +131,9 @@ class UrlCache:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Prevent other processes and threads from fetching or writing while the block runs. Nested calls do nothing.
+        """Lock the cache: other processes and threads cannot fetch or write during the block. Nested calls do nothing.
 
-        Raises Conflict if the lock is not free before the timeout.
+        Raises Conflict if another process holds the lock until the timeout.
         """
         with self._thread_lock:
             if self._depth:
@@ -136,7 +148,7 @@ class UrlCache:
                 os.close(descriptor)
 
     def is_sound(self) -> bool:
-        """Return True if the cache passes git's checks and has no lock of a killed process."""
+        """Return True if the repositories pass `git fsck`, have no lock of a killed process, and belong to this URL."""
         from gitmodel.git.repositories.maintenance import check_objects
 
         with self.lock():
@@ -152,7 +164,7 @@ class UrlCache:
             return True
 
     def remove(self) -> None:
-        """Delete the cache; the next use creates another. The lock file stays: other processes may wait for it."""
+        """Delete the cache; the next use creates another. The lock file is outside and stays."""
         import shutil
 
         aside = self._top / f"{self._address.key}.{os.urandom(6).hex()}"
@@ -203,7 +215,10 @@ class UrlCache:
 
 
 def _environment(address: Address, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of git, with the URL, its credentials and the settings of a cache (GIT_CONFIG_COUNT)."""
+    """Return the environment of git.
+
+    Its variables contain the URL with credentials, and settings (GIT_CONFIG_COUNT).
+    """
     given = {
         f"remote.{REMOTE}.url": address.url,
         "protocol.version": "2",

@@ -35,22 +35,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# In a registry with more files than this, gitmodel fetches only these kinds of files in advance: nearly every query
-# reads them, and there are few of them. The files of versions, names and runs are many.
+# If more files than this have changed, gitmodel fetches only these kinds of files in advance: nearly every query reads
+# them, and there are few of them. The files of versions, names and runs are many.
 _FEW = 2_000
 _WANTED = frozenset({"registry", "model", "stage", "alias", "archived"})
-# git takes this depth for the whole history.
+# git fetches the whole history if the option `--depth` has this value.
 _WHOLE_HISTORY = 2**31 - 1
 # The most ids on one command line: an id takes 41 bytes, and Linux allows 2 MiB.
 _MOST = 20_000
 
 
 class UrlServer:
-    """The server of the registry at a URL, with the cache *whole*; `open_url` connects both.
+    """The server of the registry at *url*; implements `Server` for the repository *whole* of its cache.
 
-    The cache consists of three bare repositories: the branch and the stage tags without file contents; single commits
-    without history, which suffice for some reads and writes; commits without files. Their refs have the server's last
-    known values. A new commit gets a ref only after the server has accepted it.
+    The cache consists of three bare repositories. *whole* has the branch and the stage tags, and fetches contents of
+    files when they are read. *single* has single commits without history, which suffice for some reads and writes. A
+    third has all commits without files, for searches. The refs of each repository have the server's last known values.
+    In the cache, a ref moves to a new commit only after the server has accepted it.
     """
 
     def __init__(self, whole: Repository, single: Repository, cache: UrlCache, url: str) -> None:
@@ -59,7 +60,7 @@ class UrlServer:
         self._single = single
         self._cache = cache
         self._commits = SingleCommits(whole, single, cache)
-        # True if gitmodel fetched the whole branch after the last `renew`.
+        # True if the whole branch is as new as reads need: fetched, or found recent enough, after the last `renew`.
         self._current = False
         self._repaired = False
 
@@ -111,12 +112,12 @@ class UrlServer:
         self._commits.fetch_tip()
 
     def _require_no_branch(self) -> None:
-        """Raise WholeBranchNeeded if the whole branch is cached: then fetching its few new commits is faster."""
+        """Raise WholeBranchNeeded if *whole* has the branch: then it is faster to fetch its few new commits."""
         if self._current or self._whole.reader.resolve_id(self._whole.branch):
             raise WholeBranchNeeded
 
     def _has_on_branch(self, commit: Oid) -> bool:
-        """Return True if the server's branch has *commit*. Fetches the branch."""
+        """Fetch the branch, and return True if *commit* is on it."""
         with self._cache.lock():
             self.fetch_all()
         return self._whole.commits.is_on_chain(self._whole.tips.find(), commit)
@@ -125,18 +126,19 @@ class UrlServer:
         if self._has_whole(about):
             return None
         least = self._commits.read_single_commit(about)
-        # The list of signers in the previous commit decides if a signature counts, so gitmodel needs the whole branch.
+        # If the stage may be signed, the list of signers in the previous commit decides if the signature counts. If a
+        # change of the stage may be pending, its tag decides. In both cases, gitmodel needs the whole branch.
         waits = least.frozen is None and _is_recorded(least, about)
         return None if waits or (least.frozen is not None and _may_be_signed(least, least.frozen)) else least
 
     def _has_whole(self, about: VersionRef) -> bool:
-        """Return True if the whole branch is cached, recent enough and not older than the fetched commit of *about*."""
+        """Return True if the whole branch is cached, recent enough, and as new as the cached commit of *about*."""
         if self._current:
             return True
         return not self._commits.has_newer(about) and self._may_answer()
 
     def _may_answer(self) -> bool:
-        """Return True if the last fetch of the whole branch is recent enough, and the cache still has it."""
+        """Return True if the last fetch of the whole branch is recent enough, and the cache still has its commit."""
         found = self._cache.fresh(ALL)
         return found is not None and found.id == self._whole.tips.find()
 
@@ -150,7 +152,10 @@ class UrlServer:
         self._current = True
 
     def fetch_all(self) -> None:
-        """Fetch the branch and the stage tags, and the files that most queries read. Raises Unreachable."""
+        """Fetch the branch and the stage tags, and of the files only those that most queries read.
+
+        Raises Unreachable.
+        """
         whole = self._whole
         before = whole.reader.resolve_id(whole.branch)
         tags = [f"+{prefix}*:{prefix}*" for prefix in (STAGE_TAGS, RULES_TAGS)]
@@ -166,7 +171,10 @@ class UrlServer:
         self._cache.note_asked(ALL, tip)
 
     def _fetch(self, question: str, *refspecs: str, options: Sequence[str] = ()) -> bool:
-        """Fetch *refspecs* into the cache for *question*. Return False if the server does not have the branch."""
+        """Fetch *refspecs* into *whole*. Return False if the server does not have the branch.
+
+        If the server cannot be reached, the error says when *question* was answered last.
+        """
         git, silence = self._whole.git, remotes.silence_timeout(self._whole)
         answer = remote_commands.fetch(git, REMOTE, refspecs, *options, "--prune", FILTER, silence=silence)
         if answer.code and f"couldn't find remote ref {self._whole.branch}" in answer.stderr:
@@ -186,16 +194,19 @@ class UrlServer:
             self._cache.note_asked(PROPOSED, None)
 
     def _prefetch(self, old: Oid | None, new: Oid) -> None:
-        """Fetch the files that changed from *old* (None: all files) to *new*, if somebody will probably read them."""
+        """Fetch those files that differ between the commits *old* and *new* and that queries will probably read.
+
+        If *old* is None, all files of *new* count as different.
+        """
         git = self._whole.git
         found = list_changed_files(git, old, new) if old else list_files(git, new)
         assert isinstance(self._whole.trees, PartialCloneTrees)
         self._whole.trees.ensure(id for _, id, path in found if len(found) <= _FEW or _is_wanted(path))
 
     def retry_with_new_cache(self, work: Callable[[], T], is_done: Callable[[], bool] = lambda: False) -> T:
-        """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or missing.
+        """Call *work* and return its result. If it fails because the cache is damaged, call it again with a new cache.
 
-        Does not retry if *is_done* returns True after the failure.
+        Calls it again at most once, and not if *is_done* returns True: then the change is already on the server.
         """
         try:
             return work()
@@ -207,7 +218,7 @@ class UrlServer:
             return work()
 
     def _has_sound_cache(self, error: GitModelError) -> bool:
-        """Return True if the cache is sound, so that *error* has another reason."""
+        """Return True if the cache is not damaged, so that *error* has another reason."""
         if isinstance(error, NotFound):
             return all((git.git_dir / "HEAD").is_file() for git in (self._whole.git, self._single.git))
         return not isinstance(error, Locked) and self._cache.is_sound()
@@ -231,9 +242,9 @@ def open_url(
     branch: str = "",
     terms: Terms | None = None,
 ) -> Repository:
-    """Open the registry at *address*, without contacting the server. Create a damaged cache again.
+    """Open the registry at *address*, without contacting the server. If its cache is damaged, create the cache again.
 
-    Raises UsageError for a git that is too old, Unreachable for a cache that cannot be written.
+    Raises UsageError if git is too old, Unreachable if the cache cannot be written.
     """
     check_git(environ)
     cache = UrlCache(address, environ, terms or Terms())
@@ -246,7 +257,7 @@ def open_url(
 
 def _open(cache: UrlCache, url: str, branch: str) -> Repository:
     whole, single = cache.git(BRANCH), cache.git(SINGLE)
-    # The remotes of the cache are left out: they are the registry itself, and not remotes of the user.
+    # The settings of remotes are left out, because a registry by URL has no remotes: its server is the registry itself.
     config = {key: value for key, value in read_config(whole).items() if not key.startswith("remote.")}
     name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)
     trees = partial(_partial_clone_trees, cache, url)
@@ -262,13 +273,16 @@ def _open(cache: UrlCache, url: str, branch: str) -> Repository:
 
 
 def _partial_clone_trees(cache: UrlCache, url: str, repository: Repository) -> PartialCloneTrees:
-    """Return the trees of *repository* in *cache*, which fetch a file from *url* when somebody reads it."""
+    """Return the trees of *repository*, which belongs to *cache*.
+
+    They fetch each missing object from *url* when it is read.
+    """
 
     def fetch(ids: list[Oid]) -> None:
         cache.refuse_offline("a part")
         with cache.lock():
             for begin in range(0, len(ids), _MOST):
-                # git itself fetches missing objects in the same way, but one at a time (promisor-remote.c).
+                # git itself fetches missing objects with the same options, but one at a time (promisor-remote.c).
                 silence = remotes.silence_timeout(repository)
                 answer = fetch_objects(repository.git, REMOTE, ids[begin : begin + _MOST], FILTER, silence=silence)
                 if answer.code and "unadvertised object" in answer.stderr:
@@ -282,12 +296,12 @@ def _partial_clone_trees(cache: UrlCache, url: str, repository: Repository) -> P
 
 
 def _fetch_unfiltered(repository: Repository) -> GitOutput:
-    """Fetch all files from a server that supports filters but not fetching objects by id.
+    """Fetch all refs of *repository* with all files, from a server that cannot send objects by id.
 
-    Such a server speaks an old protocol: sshd must be configured to accept GIT_PROTOCOL.
+    Such a server speaks an old protocol, for example because its sshd is not configured to accept GIT_PROTOCOL.
     """
     refs = list_refs(repository.git, repository.branch, STAGE_TAGS)
-    # With a depth, git also fetches objects that it has. `git fetch --refetch` needs git 2.36.
+    # With the option `--depth`, git fetches files of commits that it already has. `git fetch --refetch` needs git 2.36.
     depth = 1 if repository.shallow else _WHOLE_HISTORY
     refspecs = [f"+{ref}:{ref}" for ref in refs]
     silence = remotes.silence_timeout(repository)
@@ -295,10 +309,7 @@ def _fetch_unfiltered(repository: Repository) -> GitOutput:
 
 
 def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:
-    """Return True if *about* names a stage or alias that the branch records.
-
-    Otherwise the tag under a previous name of the model may count.
-    """
+    """Return True if the branch records a version in the stage or alias that *about* names."""
     if about.number is not None or about.is_latest:
         return False
     with suppress(GitModelError):
@@ -308,7 +319,7 @@ def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:
 
 
 def _may_be_signed(snapshot: Snapshot, ref: StageRef) -> bool:
-    """Return True if the stage *ref* is `signed`, or may have been `signed` before a commit removed that rule."""
+    """Return True if the stage *ref* is `signed` in *snapshot*, or may have been before a commit removed that rule."""
     rules = snapshot.registry()
     switched_off = paths.SIGNERS in snapshot.files.names("") and not any(rule.signed for rule in rules.stages)
     return rules.rule(ref.stage).signed or switched_off

@@ -1,4 +1,4 @@
-"""The authors and signatures of the changes on a branch before it is merged."""
+"""The authors and signatures of the changes on a branch that is not merged yet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_COMMITS = 10_000
 
 
 class ChangeSignature(Frozen):
-    """The author *by* of a signed commit, and the reason why the signature does not count; "" if it counts."""
+    """The author *by* of a signed commit, and the reason *fault* why its signature does not count; "" if it counts."""
 
     by: str
     fault: str = ""
@@ -31,13 +31,13 @@ class ChangeAuthors:
         self._head = head
 
     def author_of_change(self, path: str) -> str:
-        """Return the author of the newest commit of *head* that changed *path*; "" if no commit did."""
+        """Return the author of the newest commit that changed *path* on the branch *head*; "" if no commit did."""
         return self._author(self._changed.get(path))
 
     def signature_of_change(self, path: str) -> ChangeSignature | None:
-        """Return the signature of the newest commit of *head* that changed *path*, judged by the signers of *base*.
+        """Return the signature of the newest commit that changed *path* on the branch *head*; None if it is not signed.
 
-        Return None if the commit is not signed.
+        The rules and the list of signers in *base* decide if the signature counts.
         """
         from gitmodel.git.signatures import object_signatures  # imported here: most changes have no signature
 
@@ -48,9 +48,9 @@ class ChangeAuthors:
         return ChangeSignature(self._author(id), fault)
 
     def author_of_creation(self, path: str) -> str:
-        """Return the author of the commit that created the file at *path*.
+        """Return the author of the commit, in the history of *base* or *head*, that created the file at *path*.
 
-        The caller makes sure that no commit deleted the file later.
+        The search is only correct for files that no commit deletes, which the caller ensures.
         """
         if path in self._changed and self._repository.files(self._base).id(path) is None:
             return self._author(self._first.get(path))
@@ -76,24 +76,24 @@ class ChangeAuthors:
 
     @cached_property
     def _changed(self) -> dict[str, Oid]:
-        """The newest commit that touched each path."""
+        """The newest commit that changed each path."""
         return dict(reversed(self._touched))
 
     @cached_property
     def _first(self) -> dict[str, Oid]:
-        """The oldest commit that touched each path."""
+        """The oldest commit that changed each path."""
         return dict(self._touched)
 
     @cached_property
     def _touched(self) -> list[tuple[str, Oid]]:
-        """Each path that a commit of *head* changed, with the commit, newest first."""
+        """Each path that a commit of *head*, but not of *base*, changed, with the commit, newest first."""
         touched: list[tuple[str, Oid]] = []
         for id in commits_without_merges(self._repository.git, self._head, self._base, _MOST_COMMITS):
             commit = self._repository.commits.read(id)
             try:
                 paths = changed_paths(self._repository, commit.parent, id)
             except Invalid:
-                continue  # the commit changed too many files to name an author for each
+                continue  # a commit with too many changed files, which is not searched
             touched += [(path, id) for path in paths]
             if len(touched) > MOST_FILES:
                 break

@@ -1,6 +1,7 @@
-"""Finding the files that differ between two commits by reading only folders that differ.
+"""Finding the files that differ between two commits, up to a limit, by reading only folders that differ.
 
-git collects all differing files before it prints the first. A hostile branch of only 7 objects can have 10 ** 12 files.
+`git diff-tree` is not used, because it collects all differing files before it prints the first one. A hostile branch of
+only 7 objects can have 10 ** 12 files.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from gitmodel.errors import Invalid
 from gitmodel.git.objects.object_formats import FOLDER, Entry
 from gitmodel.git.objects.trees import Trees
 
-# No normal change has so many files. Reading them takes seconds.
+# The limit: no normal change has so many files. Reading this many takes seconds.
 MOST_FILES = 200_000
 _NOTHING: Mapping[str, Entry] = {}
 
 
 def changed_paths(repository: Repository, old: Oid | None, new: Oid) -> list[str]:
-    """Return the paths that differ between *old* (None: nothing) and *new*, commits or trees, in git's order.
+    """Return the paths of the files that differ between *old* (None: no files) and *new*, which are commits or trees.
 
-    Raises Invalid for more than `MOST_FILES`.
+    Raises Invalid if more than `MOST_FILES` files differ.
     """
     found = []
     before, after = (_top(repository, id) for id in (old, new))

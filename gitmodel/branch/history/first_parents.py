@@ -1,4 +1,4 @@
-"""The states of the metadata branch: its first parents, each with the files that it changed.
+"""The states of the metadata branch: its chain of first parents, each commit with the files that it changed.
 
 A commit inside a pull request was never a state of the branch, but the merge of the pull request is. The states are
 ordered by ancestry, not by date.
@@ -23,13 +23,17 @@ from gitmodel.git.objects.object_formats import FILE_MODES, Commit, parse_commit
 from gitmodel.git.objects.object_reader import GitObject
 from gitmodel.git.settings.configuration import list_remotes
 
-# The first call of git reads this many commits, later calls read more, so that stopping early is cheap.
+# The first call of git reads this many commits, and later calls read more. So a caller that needs only the newest
+# commits does not wait for all.
 _FIRST_STRETCH = 64
 _LONGEST_STRETCH = 4_096
 
 
 class FileChange(Frozen):
-    """A file in a commit that changed it: its bytes before and after. None: there was no file, or it is no record."""
+    """A file that a commit changed: its bytes before and after the commit.
+
+    None instead of bytes if there was no file, or if it was no regular file or too large for a record.
+    """
 
     path: str
     before: bytes | None
@@ -37,7 +41,7 @@ class FileChange(Frozen):
 
 
 class BranchCommit(Frozen):
-    """A commit of the branch, and how it changed files against its first parent."""
+    """A commit of the branch, and the files that differ from its first parent."""
 
     commit: Commit
     changes: tuple[FileChange, ...]
@@ -46,9 +50,9 @@ class BranchCommit(Frozen):
 def walk_branch(repository: Repository, tip: Oid, *pathspecs: str, kinds: str = "") -> Iterator[BranchCommit]:
     """Yield the commits of the branch at *tip* that changed files in *pathspecs*, newest first.
 
-    *kinds* are the letters of the changes to find, as in git's option `--diff-filter`; "" for all.
-    For a single literal path, git uses its changed-path filters, if `git model maintenance` has written them.
-    Raises Invalid after the last available commit of a shallow clone.
+    *kinds* are the letters of the kinds of changes to find, as in git's option `--diff-filter`; "" for all kinds. If
+    `git model maintenance` has written changed-path filters, they make the walk fast for a single path without
+    wildcards. In a shallow clone, raises Invalid after the last commit that the clone has.
     """
     stretch = _FIRST_STRETCH
     at: Oid | None = tip
@@ -67,12 +71,14 @@ def walk_branch(repository: Repository, tip: Oid, *pathspecs: str, kinds: str = 
 
 
 def walk_branch_by_path(repository: Repository, tip: Oid, *pathspecs: str) -> Iterator[BranchCommit]:
-    """Yield the same as `walk_branch`. If git has changed-path filters, run git once for each literal path.
+    """Yield the same as `walk_branch`. If git has changed-path filters, make a separate walk for each of *pathspecs*.
 
-    The filters work for one path at a time. At 100,000 commits, three walks with filters take less than half the
-    time of one walk for all three paths. Without filters, three walks take twice as long as one.
+    All *pathspecs* must be paths without wildcards. git uses the filters only for a single path. At 100,000 commits,
+    three walks with filters take less than half the time of one walk for all three paths. Without filters, three walks
+    take twice as long as one walk.
     """
-    # In a shallow clone, a walk without a result would raise Invalid at its end, before the other walks start.
+    # In a shallow clone, a walk raises Invalid at its end. If it finds nothing, this would happen before the results of
+    # the other walks.
     if repository.shallow or len(pathspecs) == 1 or not _has_filters(repository):
         yield from walk_branch(repository, tip, *pathspecs)
         return
@@ -86,12 +92,12 @@ def walk_branch_by_path(repository: Repository, tip: Oid, *pathspecs: str) -> It
 
 
 def shallow_edge(repository: Repository) -> frozenset[Oid]:
-    """Return the commits at which the history of a shallow clone ends."""
+    """Return the commits at which the history in a shallow clone ends: their parents are missing."""
     return read_edge(repository.common_dir)
 
 
 def too_shallow(repository: Repository, edge: str) -> Invalid:
-    """Return the error for history that a shallow clone does not have."""
+    """Return the error which says that this clone has no history before the commit *edge*."""
     remotes = list_remotes(repository.git)
     remote = "origin" if "origin" in remotes or not remotes else remotes[0]
     return Invalid(
@@ -101,7 +107,7 @@ def too_shallow(repository: Repository, edge: str) -> Invalid:
 
 
 def refuse_edge(repository: Repository, tip: Oid) -> None:
-    """Raise Invalid if the chain of first parents of *tip* ends where this clone was cut off."""
+    """Raise Invalid if the chain of first parents of *tip* is incomplete, because the clone is shallow."""
     if not repository.shallow:
         return
     cut = [root for root in roots(repository.git, tip) if root in shallow_edge(repository)]
@@ -110,7 +116,7 @@ def refuse_edge(repository: Repository, tip: Oid) -> None:
 
 
 def parse_person(stamp: str) -> tuple[str, str, datetime]:
-    """Return name, e-mail and time in UTC of the author or committer in a commit.
+    """Return name, e-mail and time in UTC of *stamp*, the author or committer of a commit as git records it.
 
     >>> parse_person("Ada <ada@example.com> 1767225600 +0100")[2].isoformat()
     '2026-01-01T00:00:00+00:00'
@@ -125,7 +131,10 @@ def parse_person(stamp: str) -> tuple[str, str, datetime]:
 
 
 def _has_filters(repository: Repository) -> bool:
-    """Return True if git's commit-graph has changed-path filters: the chunk BDAT (`git help format-commit-graph`)."""
+    """Return True if git's commit-graph has changed-path filters.
+
+    They are in its chunk BDAT (`git help format-commit-graph`).
+    """
     folder = repository.common_dir / "objects" / "info"
     for graph in (folder / "commit-graph", *folder.glob("commit-graphs/*.graph")):
         with suppress(OSError), graph.open("rb") as file:
@@ -136,7 +145,7 @@ def _has_filters(repository: Repository) -> bool:
 
 
 def _read(repository: Repository, found: list[tuple[Oid, list[str]]]) -> Iterator[BranchCommit]:
-    """Yield the commits of *found*, after reading all of them and their files in one request."""
+    """Yield each commit in *found*, the result of `raw_changes`, with its files. Read all of them in two requests."""
     commits = repository.reader.get_many([id for id, _ in found])
     blobs = {id for _, lines in found for line in lines[::2] for id in _sides(line) if id}
     parsed = [parse_commit(id, _sound(commit).data) for (id, _), commit in zip(found, commits, strict=True)]
@@ -154,7 +163,10 @@ def _change(line: str, path: str, read: dict[Oid, GitObject | Invalid]) -> FileC
 
 
 def _sides(line: str) -> tuple[Oid | None, Oid | None]:
-    """Return the ids of the file before and after the change; None instead of an id if it is not a regular file."""
+    """Return the ids of the file before and after the change, from a *line* of `git diff-tree --raw`.
+
+    None instead of an id if there is no file, or if it is not a regular file.
+    """
     old_mode, new_mode, old, new, _ = line.removeprefix(":").split(" ", 4)
     return Oid(old) if old_mode in FILE_MODES else None, Oid(new) if new_mode in FILE_MODES else None
 

@@ -1,4 +1,4 @@
-"""The history of stages, read from the commits that changed their files."""
+"""The history of stages and aliases, read from the commits that changed their files."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ from gitmodel.git.history.commits import changed_files, commits_saying
 
 
 class StageEvent(Frozen):
-    """A commit that changed a stage or alias: *version* entered it (None: it became empty) after *previous*.
+    """A change of a stage or alias by *commit*: it had the version *previous*, and has *version* (None: it is empty).
 
-    *model* is the name of the model at that time. *author* made the change at *authored*. The change came to the branch
-    at *when*. If a merge brought the change in, *merged_by* made the merge, and *pull_request* is its number ("#12",
-    "!12") if the commit names one. The commit *ended_by* replaced the version at *until* ("" and None for the current
-    version). *refusal* is the reason why the change was never in force, or "".
+    *model* is the name of the model at that time. *author* made the change at the time *authored*. It came to the
+    branch at *when*. If a merge brought the change in, *merged_by* made the merge. *pull_request* is the number of the
+    pull request ("#12", "!12") if the message of the commit names one. At the time *until*, the commit *ended_by* put
+    another version in place of *version*; None and "" for the current version. *refusal* is the reason why the change
+    was never in force, or None.
     """
 
     model: str
@@ -52,25 +53,26 @@ class StageEvent(Frozen):
 
     @property
     def fault(self) -> str:
-        """The refusal in words; "" if there is none."""
+        """The text of *refusal*; "" if the change counts."""
         return str(self.refusal or "")
 
     @property
     def counts(self) -> bool:
-        """True if the change counts by the rules of its time."""
+        """True if the rules at the time of the change allowed it."""
         return self.refusal is None
 
 
 def stage_events(repository: Repository, tip: Oid | None, ref: StageRef | None = None) -> Iterator[StageEvent]:
-    """Yield the changes of the stage or alias *ref*, newest first.
+    """Yield the changes of the stage or alias *ref* in the history of *tip*, newest first.
 
-    Without a stage in *ref*, yield the changes of all stages of its model; without *ref*, those of all models. Includes
-    changes under previous names of the model. Leaves out commits inside pull requests. Raises Invalid after the last
-    available change if a shallow clone lacks older changes.
+    If *ref* has no stage, yields the changes of all stages and aliases of its model; if *ref* is None, those of all
+    models. Includes changes under previous names of the model. Leaves out commits inside pull requests. In a shallow
+    clone, raises Invalid after the last change that it has.
     """
     if not tip:
         return
-    walk = walk_branch if ref is None else walk_branch_by_path  # git's changed-path filters do not work with patterns
+    # Git's changed-path filters do not work for all models, because the paths then have wildcards.
+    walk = walk_branch if ref is None else walk_branch_by_path
     registry = repository.recorded(tip).registry()
     for wanted in _walks(repository, tip, ref):
         for entry in walk(repository, tip, *wanted):
@@ -81,9 +83,10 @@ def stage_events(repository: Repository, tip: Oid | None, ref: StageRef | None =
 
 
 def find_transaction(repository: Repository, tip: Oid | None, txn: str) -> tuple[Repository, Oid] | None:
-    """Return the newest commit in the history of *tip* with the transaction id *txn*, and its repository; else None.
+    """Return the newest commit in the history of *tip* that has the transaction id *txn*, or None.
 
-    For a registry by URL, this repository may have only this commit and its parents.
+    The commit comes with the repository to read it from. For a registry by URL, this repository may have only this
+    commit and its parents.
     """
     if tip is None:
         return None
@@ -94,12 +97,18 @@ def find_transaction(repository: Repository, tip: Oid | None, txn: str) -> tuple
 
 
 def changes_between(repository: Repository, old: Oid | None, new: Oid) -> list[tuple[Oid, list[str]]]:
-    """Return the first parents of *new* that *old* does not have, oldest first, each with the paths that it changed."""
+    """Return the commits on the chain of first parents of *new* with the paths that each changed, oldest first.
+
+    Leaves out the commits in the history of *old*.
+    """
     return changed_files(repository.git, new, without=old)[::-1]
 
 
 def _walks(repository: Repository, tip: Oid, ref: StageRef | None) -> Iterator[list[str]]:
-    """Yield the pathspecs for each walk of git: the files of *ref* under each name of its model."""
+    """Yield the pathspecs for each walk through the history: one walk for each name that the model of *ref* has or had.
+
+    If *ref* is None, yields those for one walk with the stages and aliases of all models.
+    """
     if ref is None:
         yield [f":(glob){paths.MODELS}/*/stages/*.toml", f":(glob){paths.MODELS}/*/aliases/*.toml"]
         return
@@ -109,18 +118,22 @@ def _walks(repository: Repository, tip: Oid, ref: StageRef | None) -> Iterator[l
 
 
 def _places(repository: Repository, tip: Oid, ref: StageRef) -> list[str]:
-    """Return the pathspecs of the files that *ref* has or had."""
+    """Return the paths of the files of *ref*: of a stage, of an alias, or of both if the name was used for both."""
     if not ref.stage:
         folder = paths.model_folder(ref.model)
         return [f"{folder}/stages", f"{folder}/aliases"]
     stage, alias = paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)
-    # git's changed-path filters work for one path at a time, and few names were both a stage and an alias.
+    # Returns only one path if possible, because git uses its changed-path filters only for a single path. Few names
+    # were both a stage and an alias.
     first, other = (stage, alias) if ref.stage in repository.recorded(tip).registry().stage_names else (alias, stage)
     return [first, other] if repository.shallow or any(walk_branch(repository, tip, other)) else [first]
 
 
 def _events(repository: Repository, entry: BranchCommit, change: FileChange, found: RecordPath) -> Iterator[StageEvent]:
-    """Yield the event of one stage or alias in *entry*. Renaming a model moves its stages and is no event."""
+    """Yield the event of the *change* in *entry* of the file *found*.
+
+    Yields nothing if *entry* only renamed the model.
+    """
     before, after = _record(change.before, change.path), _record(change.after, change.path)
     if change.after is None and _carried_away(repository, entry, found.model):
         return
@@ -149,7 +162,11 @@ def _events(repository: Repository, entry: BranchCommit, change: FileChange, fou
 
 
 def author_of(repository: Repository, entry: BranchCommit, path: str) -> str:
-    """Return the author of the change, as a commit records it. Does not run git for a merge of a single commit."""
+    """Return the author of the change of *path* by *entry*, as `Name <email> seconds zone`.
+
+    If *entry* is a merge, this is the author of the merged commit. Does not run git for a merge of a single commit,
+    which is the usual case.
+    """
     commit = entry.commit
     if len(commit.parents) == 2:
         merged = repository.commits.read(commit.parents[1])
@@ -169,7 +186,7 @@ def _carried_away(repository: Repository, entry: BranchCommit, model: str) -> bo
 
 
 def _carried_from(repository: Repository, entry: BranchCommit, parent: Oid, found: RecordPath) -> StageRecord | None:
-    """Return the record of the stage or alias under the former name of a model that *entry* renamed."""
+    """Return the record of the stage or alias *found* under the former name of the model, if *entry* renamed it."""
     before = repository.recorded(parent)
     if before.files.names(paths.model_folder(found.model)):
         return None

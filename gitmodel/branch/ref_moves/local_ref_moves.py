@@ -1,4 +1,4 @@
-"""Moves of refs in the repository on this machine: one transaction of git that survives a gc and killed writers."""
+"""Moving refs of the repository on this machine in one transaction, despite a running gc and killed writers."""
 
 from __future__ import annotations
 
@@ -25,27 +25,31 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Attempts to write a pack, which fail only if a gc deletes the unfinished pack. No pauses are needed.
+# The number of attempts to write a pack. An attempt fails only if a gc deletes the unfinished pack, so no pauses are
+# needed.
 _GC_ATTEMPTS = 10
 
 
 class Refs(Protocol):
-    """The shared refs of a registry, and moving them."""
+    """An object that moves the refs of a registry, on this machine or on the server of a registry by URL."""
 
     def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:
         """Write the objects *new*, then make *moves*, all or nothing.
 
-        Return the refs that another process had already moved to the new value. Raises Moved, Locked or
-        Refused; then nothing has changed.
+        *message* is for the reflogs. Returns the refs that another process had already moved to the new value. If
+        Moved, Locked or Refused is raised, no ref has moved.
         """
 
     def drop(self, drops: Iterable[RefMove]) -> frozenset[str]:
-        """Delete refs one by one after the branch moved. Return the refs that another process moved, which stay."""
+        """Make *drops*, which delete refs, one by one. Called after the branch moved.
+
+        Return the refs that were not deleted.
+        """
 
     def retry(self, work: Callable[[], T]) -> T:
-        """Call *work*, and call it again if another process moved or locked a ref. Return its result.
+        """Call *work* and return its result. If *work* raises Moved or Locked, call it again.
 
-        Raises Conflict.
+        Raises Conflict after too many attempts.
         """
 
 
@@ -53,7 +57,7 @@ class Refs(Protocol):
 class LocalRefs:
     """`Refs` of the repository on this machine.
 
-    *marks* returns the marks of processes that move its refs, and *share* creates the folder for gitmodel's own files.
+    *marks* returns the writer marks of the repository, and *share* creates the folder for gitmodel's own files.
     """
 
     git: Git
@@ -74,8 +78,8 @@ class LocalRefs:
         return frozenset()
 
     def drop(self, drops: Iterable[RefMove]) -> frozenset[str]:
-        # To delete a ref, git locks packed-refs. In the transaction of the branch, a crash could then lose the branch's
-        # move.
+        # Refs are deleted in transactions of their own: to delete a ref, git locks packed-refs. If the branch moved in
+        # the same transaction, a crash could lose this move.
         left = set()
         for drop in drops:
             try:
@@ -89,7 +93,10 @@ class LocalRefs:
         return retry(work, Retries(self.reader, self.marks))
 
     def _delete(self, drop: RefMove) -> bool:
-        """Delete a ref and return True; return False if another process moved it."""
+        """Delete the ref of *drop* and return True.
+
+        If another process moved the ref, return False without deleting it.
+        """
         try:
             delete_ref(self.git, drop.ref, old=drop.old)
         except Moved:
@@ -97,7 +104,10 @@ class LocalRefs:
         return True
 
     def _outlast_gc(self, new: Sequence[NewObject]) -> None:
-        """Write *new* again if a running gc may delete it, because it started before refs named *new*."""
+        """If a gc is running, write the objects *new* again.
+
+        The gc may have started before a ref named these objects, and delete them.
+        """
         from gitmodel.git.refs.ref_locks import gc_runs
 
         for _ in range(_GC_ATTEMPTS):
@@ -105,14 +115,14 @@ class LocalRefs:
                 break
             from gitmodel.git.repositories.maintenance import write_pack  # imported here: a gc is rarely running
 
-            # A gc may prune loose objects and unfinished packs, but never a finished pack.
+            # As a pack, because a gc may delete loose objects and unfinished packs, but never a finished pack.
             with suppress(Unreachable, GitError):
                 write_pack(self.git, new)
                 return
         self.objects.write(new)
 
     def _check_effect(self, moves: Sequence[RefMove]) -> None:
-        """Raise Invalid if git reported success, but did not move a branch."""
+        """Raise Invalid if git reported success, but a branch in *moves* is still at its old commit."""
         for move in moves:
             moves_branch = move.ref.startswith("refs/heads/") and not move.verifies
             if moves_branch and self.reader.resolve_id(move.ref) == move.old:

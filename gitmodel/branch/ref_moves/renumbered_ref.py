@@ -1,4 +1,4 @@
-"""The ref with the renumberings: the versions and models to which pulls in this clone gave another number or name."""
+"""The ref of this clone that records renumberings: the other numbers and names that pulls gave versions and models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RenumberedRef:
-    """The ref of one repository that keeps its renumberings."""
+    """Reads and changes the renumberings, which are in a blob that a ref of the repository names."""
 
     def __init__(self, reader: ObjectReader) -> None:
         self._reader = reader
@@ -27,15 +27,14 @@ class RenumberedRef:
         return self._read()[1]
 
     def close(self) -> None:
-        """Make `read` return the cached value from now on, unless something else starts the reader again."""
+        """Make `read` return the renumberings that it read last, unless another read starts the git process again."""
         self._closed = True
 
     def moves(self, change: Callable[[Renumberings], Renumberings]) -> tuple[list[RefMove], list[NewObject]]:
-        """Apply *change* to the renumberings.
+        """Apply *change* to the renumberings. Return the ref move that records the result, and the object to write.
 
-        Return the ref move and the object to write, or nothing if *change* has no effect. In a transaction, this move
-        must come before the move of the branch: a crash between the two then leaves a needless renumbering, instead of
-        losing one.
+        Writes nothing. Returns empty lists if *change* has no effect. In a transaction, this move must come before the
+        move of the branch: a crash between both then leaves a needless renumbering, instead of losing one.
         """
         old, before = self._read()
         after = change(before)
@@ -47,9 +46,9 @@ class RenumberedRef:
         return [RefMove(RENUMBERED, blob.id, old)], [blob]
 
     def _read(self) -> tuple[Oid | None, Renumberings]:
-        """Return the renumberings and the id of the blob that holds them (None: there is no blob)."""
+        """Return the renumberings, and the id of the blob that has them (None: no renumbering was ever recorded)."""
         if self._closed and not self._reader.is_running:
-            return self._last  # after a client is closed, reading the name of a handle must not start git
+            return self._last  # closed: reading the name of a model's handle must not start git again
         found = self._reader.resolve(RENUMBERED)
         self._last = (found.id, Renumberings.parse(found.data)) if found is not None else (None, Renumberings())
         return self._last

@@ -19,7 +19,10 @@ from gitmodel.git.running.process import Git
 
 
 class Reservations:
-    """The reservations in one repository; `transaction.reserve` adds one."""
+    """The reservations in one repository.
+
+    `transaction.reserve` adds a reservation; this class finds and deletes them.
+    """
 
     def __init__(self, git: Git, reader: ObjectReader, refs: Refs) -> None:
         self._git = git
@@ -31,7 +34,7 @@ class Reservations:
         return self._reader.resolve(reserved_ref(model, number)) is not None
 
     def run_reserving(self, model: str, name: str) -> str:
-        """Return the id of the running run that reserved *name* for a version of *model*; "" if there is none."""
+        """Return the id of the run that reserved *name* for a version of *model*; "" if none did or it has ended."""
         from gitmodel.branch.runs.run_journal import Journal  # imported here: only a new name needs it
 
         found = self._reader.resolve(reserved_name_ref(model, name))
@@ -39,21 +42,22 @@ class Reservations:
         return run if run and Journal(self._git.common_dir).is_running(run) else ""
 
     def numbers(self) -> list[tuple[str, int, Oid]]:
-        """Return the numbers that are reserved, each with its model and the id of its ref."""
+        """Return the model, the number and the object id of the ref of each reserved number."""
         return [(model, int(last), id) for model, last, id in self._all() if last.isdigit()]
 
     def names(self) -> list[tuple[str, str, Oid]]:
-        """Return the names of versions that are reserved, each with its model and the id of its ref."""
+        """Return the model, the name and the object id of the ref of each reserved name of a version."""
         return [(model, last, id) for model, last, id in self._all() if not last.isdigit()]
 
     def abandoned_names(self) -> list[tuple[str, str, Oid]]:
-        """Return the names that ended runs have reserved, each with its model and the id of its ref."""
+        """Return the entries of `names` whose runs have ended, so that the reservations are not needed."""
         return [found for found in self.names() if not self.run_reserving(*found[:2])]
 
     def used_up(self, snapshot: Snapshot) -> list[tuple[str, int]]:
-        """Return the reserved numbers that are not above the model's last number in *snapshot*, each with its model.
+        """Return those reservations of `numbers` that are not needed, each as model and number.
 
-        No version gets these numbers again, so the reservations are not needed."""
+        Their numbers are not above the model's last number in *snapshot*, so no new version gets such a number.
+        """
         found = []
         for model, number, _ in self.numbers():
             with suppress(Invalid):  # a reservation for a damaged record stays
@@ -62,24 +66,27 @@ class Reservations:
         return found
 
     def release(self, model: str, number: int) -> None:
-        """Delete the reservation of *number*, if there is one."""
+        """Delete the reservation of *number* of *model*, if there is one."""
         if (found := self._reader.resolve(reserved_ref(model, number))) is not None:
             self._delete(reserved_ref(model, number), found.id)
 
     def release_names(self, run: str) -> None:
-        """Delete the reservations of names by the run with the id *run*, under every name of their models."""
+        """Delete the reservations of names that the run with the id *run* made.
+
+        If a model was renamed, this includes the copies of the reservations under its new name.
+        """
         blob = NewObject("blob", run.encode()).id
         for model, name, id in self.names():
             if id == blob:
                 self._delete(reserved_name_ref(model, name), id)
 
     def release_abandoned_names(self) -> None:
-        """Delete the reservations of names that ended runs left, for example killed runs."""
+        """Delete the reservations of names whose runs have ended, for example because they were killed."""
         for model, name, id in self.abandoned_names():
             self._delete(reserved_name_ref(model, name), id)
 
     def moves_to_new_names(self, after: Snapshot) -> list[RefMove]:
-        """Return the moves that copy the reservations of a renamed model to the name that it has in *after*."""
+        """Return the ref moves that copy reservations of renamed models to the names of the models in *after*."""
         carried = {}
         for model, number, id in self.numbers():
             with suppress(Invalid):  # a reservation for a damaged record stays

@@ -1,1 +1,1 @@
-"""Files about runs on this machine: the journal, the output of steps, and which steps came from the cache."""
+"""Files about runs on this machine: the journal, the output of steps, and the steps that came from the cache."""

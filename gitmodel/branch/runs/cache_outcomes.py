@@ -1,4 +1,4 @@
-"""The file of a run that says which steps came from the cache, and why the others ran. It is beside the logs."""
+"""The file that says which steps of a run came from the cache, and why the others ran. It is beside the run's logs."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from pathlib import Path
 from gitmodel.files.permissions import replace_file
 from gitmodel.frozen import Frozen
 
-# No step can have the name of this file.
+# The folder of the run's logs has a folder for each step, and no step can have this name.
 _FILE = ".cache.json"
-# An id of a run is its start (17 characters with the hyphen), its pipeline, a hyphen and a part without hyphens.
+# The id of a run begins with the time of its start, in 17 characters with a hyphen. The pipeline, a hyphen and a part
+# without hyphens follow.
 _START = 17
-# gitmodel looks for a step in this many earlier runs, because failed runs may have ended before the step.
+# The caller searches a step in this many earlier runs, because failed runs may have ended before the step.
 _MOST_RUNS = 20
 
 
 class CacheOutcome(Frozen):
-    """The reason why a step ran, or *made_by*: the run and step whose outputs it took from the cache.
+    """The reason why a step ran, or the run and step *made_by* whose outputs the cache gave instead.
 
-    *parts* maps names of everything that the cache compares to digests. *not_kept* is the reason why the result of the
-    step is not in the cache, or "".
+    The cache compares the code and the inputs of a step, for example. *parts* maps the name of each to its digest.
+    *not_kept* is the reason why the result of the step is not in the cache, or "".
     """
 
     reason: str = ""
@@ -33,7 +34,7 @@ class CacheOutcome(Frozen):
     not_kept: str = ""
 
     def __str__(self) -> str:
-        """The outcome as a sentence without a subject.
+        """The outcome as a sentence without its subject, the step.
 
         >>> print(CacheOutcome("parameter rate changed"), CacheOutcome(made_by="r1 fit"), sep=", ")
         ran because parameter rate changed, taken from r1 fit
@@ -58,7 +59,7 @@ def read_outcomes(folder: Path) -> dict[str, CacheOutcome]:
 
 
 def earlier_outcomes(folder: Path) -> Iterator[tuple[str, dict[str, CacheOutcome]]]:
-    """Yield ids and outcomes of earlier runs of the pipeline, newest first; *folder* has the logs of this run."""
+    """Yield the ids and outcomes of runs of the same pipeline, newest first; *folder* has the current run's logs."""
     names = os.listdir(folder.parent) if folder.parent.is_dir() else []
     same = [folder.parent / name for name in names if _pipeline(name) == _pipeline(folder.name)]
     for one in sorted(same, key=_written, reverse=True)[:_MOST_RUNS]:
@@ -70,7 +71,7 @@ def _pipeline(id: str) -> str:
 
 
 def _written(folder: Path) -> int:
-    """Return the time at which the outcomes of a run were written; 0 without a file."""
+    """Return the time at which the outcomes of the run with the logs in *folder* were written; 0 if they were not."""
     try:
         return (folder / _FILE).stat().st_mtime_ns
     except OSError:

@@ -17,17 +17,18 @@ from gitmodel.files.failures import writing
 from gitmodel.files.locks import NoLocks, create_locked, try_lock
 from gitmodel.files.permissions import make_folder, open_to_lock, replace_file
 
-# gitmodel keeps the journals of this many runs. The journals of ended runs serve only for the tracebacks and values of
-# failed runs.
+# gitmodel keeps the journals of this many runs. From the journals of ended runs, it only shows the tracebacks and kept
+# values of failed runs.
 _KEPT = 500
-# gitmodel keeps the output of steps for fewer runs, because it takes up to 1 MiB for each attempt.
+# gitmodel keeps the output of steps for fewer runs, because the output of each attempt takes up to 1 MiB.
 _KEPT_LOGS = 200
 
 
 class Journal:
-    """Files below the common git directory that may be deleted at any time. No record depends on them.
+    """The journals of runs and the results of cached steps, in files below the common git directory.
 
-    Each run has a file with a line of JSON for each event. If a crash cuts the last line off, the others stay readable.
+    The files may be deleted at any time, because no record depends on them. Each run has a file with a line of JSON for
+    each event. If a crash cuts the last line off, the others stay readable.
     """
 
     def __init__(self, common_dir: Path) -> None:
@@ -37,9 +38,10 @@ class Journal:
 
     @contextmanager
     def open_run(self, name: Callable[[], str], facts: Mapping[str, Any]) -> Iterator[RunJournal]:
-        """Keep a journal of a new run during the block. *name* returns ids until one is new.
+        """Create the journal of a new run that starts with *facts*, and keep it locked during the block.
 
-        The operating system releases the lock on the file (`man 2 flock`) when the process ends in any way.
+        *name* is called for an id until an id is new. The operating system releases the lock on the file (`man 2
+        flock`) when the process ends in any way, so that other processes see that a run was killed.
         """
         self._remove_oldest()
         remove_oldest(self._logs, _KEPT_LOGS - 1, self.is_running)
@@ -54,31 +56,32 @@ class Journal:
             journal.close()
 
     def runs(self) -> dict[str, dict[str, Any]]:
-        """Return what `run` returns for each run, by id."""
+        """Return, for each run with a journal, the result of `run`, by id."""
         found = {path.stem: self._read(path) for path in self._paths()}
         return {id: facts for id, facts in found.items() if facts is not None}
 
     def run(self, id: str) -> dict[str, Any] | None:
-        """Return the journal's facts about the run *id*; None if it has none.
+        """Return the facts in the journal of the run *id*; None if there is no such journal.
 
-        A run that was killed has the status "lost" and `since`, the seconds since 1970 at its last sign of life.
+        A run that was killed has the status "lost" and `since`, the time of the last change of its journal in seconds
+        since 1970.
         """
         return self._read(self._runs / f"{id}.jsonl") if "/" not in id else None
 
     def running(self) -> list[dict[str, Any]]:
-        """Return the journal's facts about the runs that are running."""
+        """Return the facts in the journals of the runs that are running on this machine."""
         return [facts for facts in self.runs().values() if facts.get("status") == "running"]
 
     def is_running(self, id: str) -> bool:
-        """Return True if the run *id* is running on this machine, and was not killed."""
+        """Return True if the run *id* is running on this machine, and False if it has ended or was killed."""
         return (self.run(id) or {}).get("status") == "running"
 
     def logs(self, id: str) -> Path:
-        """Return the folder for the output of the steps of the run *id*, with a folder for each step."""
+        """Return the folder for the output of the run *id*, which has a folder for each step."""
         return self._logs / id
 
     def find_step(self, key: str) -> dict[str, Any] | None:
-        """Return the result of the step with the cache key *key*; None if it never ran here."""
+        """Return the result that `keep_step` wrote under the cache key *key*; None if there is none."""
         try:
             found = json.loads((self._steps / key[:2] / f"{key}.json").read_bytes())
         except (OSError, ValueError):
@@ -86,15 +89,15 @@ class Journal:
         return found if isinstance(found, dict) else None
 
     def keep_step(self, key: str, result: Mapping[str, Any]) -> None:
-        """Write the result of a step, or nothing if the disk is full or JSON cannot express a value.
+        """Write the *result* of a step under its cache key *key*.
 
-        Without a result, the step will run again.
+        Writes nothing if the disk is full or JSON cannot express a value: then the step runs again next time.
         """
         with suppress(OSError, TypeError):
             replace_file(self._steps / key[:2] / f"{key}.json", json.dumps(result).encode())
 
     def outputs(self) -> Iterator[dict[str, Any]]:
-        """Yield the digest and format of each output of cached steps and of active runs."""
+        """Yield each output of cached steps and of active runs, as a mapping with its digest and format."""
         current = [path for path in self._paths() if _is_locked(path)]
         for path in [*current, *(sorted(self._steps.glob("*/*.json")) if os.path.isdir(self._steps) else ())]:
             with suppress(OSError):
@@ -141,32 +144,39 @@ class RunJournal:
 
     @property
     def kept_values(self) -> Path:
-        """The folder for values of the run that cannot be stored. It is deleted together with this journal."""
+        """The folder for the kept values of the run: those that cannot be stored as artifacts.
+
+        Deleted with this journal.
+        """
         return _kept_values(self._path)
 
     def note(self, **facts: Any) -> None:
-        """Append *facts* to the file. Raises Unreachable if the file cannot be written."""
+        """Append a line with *facts* and the time to the journal. Raises Unreachable if it cannot be written."""
         line = json.dumps({"at": round(time.time(), 3), **facts}, default=str).encode() + b"\n"
         with writing(self._path):
             while line:
                 line = line[os.write(self._descriptor, line) :]
 
     def note_stored(self, outputs: Iterable[tuple[str, str]]) -> None:
-        """Note the *outputs* that the run stored (digests and formats), so that `store gc` keeps them while it runs."""
+        """Append the digest and format of each of *outputs*, which the run stored.
+
+        `store gc` keeps these artifacts while the run is active.
+        """
         self.note(outputs=[{"digest": digest, "format": format} for digest, format in outputs])
 
     def discard(self) -> None:
-        """Delete the journal of the run, because the branch has its record."""
+        """Delete the journal. Called when the branch has the record of the run."""
         self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Release the lock."""
+        """Close the file of the journal, which releases its lock."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
-# A forked child closes these files. Otherwise the child keeps the lock, and a killed run does not look lost.
+# A forked child process closes these journals. Otherwise the child would keep the locks, and other processes would not
+# see that the parent with its runs was killed.
 _open_journals: weakref.WeakSet[RunJournal] = weakref.WeakSet()
 
 
@@ -180,7 +190,7 @@ if hasattr(os, "register_at_fork"):  # Windows cannot fork
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects in a file with one JSON object a line, without an incomplete last line. Raises OSError."""
+    """Yield the JSON objects in the file *path*, one in each line. Skips lines that are incomplete. Raises OSError."""
     for line in path.read_bytes().splitlines():
         try:
             found = json.loads(line)

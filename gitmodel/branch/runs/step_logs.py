@@ -1,7 +1,8 @@
 """The files with the output of steps on this machine: writing them while a step runs, and reading them.
 
-Each attempt of a step has up to three files: one with the first lines, and two with the newest lines, which gitmodel
-overwrites in turn. So a log takes little space, and has the last lines even of a killed process.
+Each attempt of a step has up to three files: one with the first lines, and two with the newest lines. If one of these
+two is full, gitmodel overwrites the other. So a log takes little space, and has the last lines even if the process was
+killed.
 """
 
 from __future__ import annotations
@@ -22,16 +23,19 @@ from gitmodel.frozen import Frozen
 _HEAD = 512 * 1024  # bytes
 _TAIL = 256 * 1024
 _LONGEST_LINE = 4_000  # characters
-_LONGEST_PART = 64 * 1024  # bytes kept of a line whose end is not printed yet
+_LONGEST_PART = 64 * 1024  # the most bytes that are kept of a line without its end
 _STREAMS = {1: "stdout", 2: "stderr"}
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-# A private key has several lines, and gitmodel can hide them only together.
+# Finds the first and last line of a private key. gitmodel can hide such a key only if all its lines are together.
 _KEY = re.compile(rb"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _LONGEST_KEY = 16 * 1024  # bytes
 
 
 class OutputLine(Frozen):
-    """A line that a step printed, with the seconds since 1970. *stream* is "stdout", "stderr", or "cut" for a gap."""
+    """A line that a step printed at the time *at* (seconds since 1970).
+
+    *stream* is "stdout" or "stderr", or "cut" for a line that says how many lines are missing here.
+    """
 
     at: float
     stream: str
@@ -41,8 +45,8 @@ class OutputLine(Frozen):
 class LogWriter:
     """Writes the output of one attempt of a step to files, line by line. Safe for threads.
 
-    Calls *folder* for the folder when there is something to write. *hide* removes secrets from a text. If the disk is
-    full, the log ends and the step goes on.
+    *folder* returns the folder for the files; it is called only if there is something to write. *hide* removes secrets
+    from a text. If a file cannot be written, the log ends there, and the step goes on.
     """
 
     def __init__(self, folder: Callable[[], Path], attempt: int, hide: Callable[[str], str]) -> None:
@@ -52,7 +56,7 @@ class LogWriter:
         self._parts = dict.fromkeys(_STREAMS, b"")
         self._lock = threading.Lock()
         self._file = -1
-        self._turn = 0  # 0: the file of the first lines; otherwise the number of a file of newest lines
+        self._turn = 0  # 0 while the file of the first lines is written, then counts the files of newest lines
         self._written = 0
         self._lines = 0
         self._pending: list[bytes] = []
@@ -69,13 +73,13 @@ class LogWriter:
             rest = data[end:]
             if end:
                 self._write_lines(stream, data[: end - 1].split(b"\n"))
-            if len(rest) > _LONGEST_PART:  # keep the last text of a progress bar, or the beginning of a long line
+            if len(rest) > _LONGEST_PART:  # keep only the last state of a progress bar, or the beginning of a long line
                 rest = rest[rest.rstrip(b"\r").rfind(b"\r") + 1 :][:_LONGEST_PART]
             self._parts[stream] = rest
 
     @property
     def is_empty(self) -> bool:
-        """True if nothing has been written to a file."""
+        """True if nothing was written: no file exists."""
         return not self._lines
 
     def close(self) -> None:
@@ -114,7 +118,7 @@ class LogWriter:
         self._lines += 1
 
     def _write_pending(self) -> None:
-        """Write all lines of the current file in one call."""
+        """Write the collected lines for the current file in one call of the operating system."""
         try:
             if self._pending and not self._broken:
                 os.write(self._file, b"".join(self._pending))
@@ -136,15 +140,16 @@ class LogWriter:
 
 
 def is_reachable(folder: Path) -> bool:
-    """Return True if this process can write the log of a step to *folder*, because the folder of its run exists here.
+    """Return True if this process can write a step's log to *folder*: the folder above it, of the run, exists here.
 
-    The name of the run's folder is the id of the run, so no other machine has such a folder by chance.
+    A step may run on another machine. The name of the run's folder is the id of the run, so no other machine has such a
+    folder by chance.
     """
     return os.access(folder.parent, os.W_OK)
 
 
 def read_attempts(folder: Path) -> Iterator[tuple[int, list[OutputLine]]]:
-    """Yield the number and the lines of each attempt whose output is in *folder*."""
+    """Yield the number and the output lines of each attempt of the step with its logs in *folder*."""
     names = os.listdir(folder) if folder.is_dir() else []
     for attempt in sorted({int(name.partition(".")[0]) for name in names if name[:1].isdigit()}):
         with suppress(OSError):
@@ -152,7 +157,7 @@ def read_attempts(folder: Path) -> Iterator[tuple[int, list[OutputLine]]]:
 
 
 def keep_files(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
-    """Write the *files* of a log from another machine to *folder*."""
+    """Write *files*, the names and contents from `read_files` on another machine, to *folder*, the logs of a step."""
     with suppress(OSError):
         make_folder(folder)
         for name, content in files:
@@ -161,12 +166,15 @@ def keep_files(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
 
 
 def read_files(folder: Path) -> tuple[tuple[str, bytes], ...]:
-    """Return the files of a log in *folder*, to keep them on another machine."""
+    """Return names and contents of the files in *folder*, the logs of a step, for `keep_files` on another machine."""
     return tuple((path.name, path.read_bytes()) for path in sorted(folder.iterdir())) if folder.is_dir() else ()
 
 
 def rewrite_logs(folder: Path, change: Callable[[str], str]) -> None:
-    """Apply *change* to the text of all logs of a run in *folder*."""
+    """Replace the text of each log of a run by the result of *change*, for example without a secret.
+
+    *folder* has the logs.
+    """
     for path in folder.glob("*/*.*"):
         with suppress(OSError):
             text = path.read_text(errors="backslashreplace")
@@ -175,7 +183,7 @@ def rewrite_logs(folder: Path, change: Callable[[str], str]) -> None:
 
 
 def remove_oldest(folder: Path, kept: int, is_running: Callable[[str], bool]) -> None:
-    """Delete the logs of all runs except the newest *kept* runs and active runs."""
+    """Delete the logs in *folder* of all runs except the newest *kept* runs and those that *is_running* names."""
     names = sorted(os.listdir(folder)) if folder.is_dir() else []
     for name in names[: max(0, len(names) - kept)]:
         if not is_running(name):
@@ -183,9 +191,9 @@ def remove_oldest(folder: Path, kept: int, is_running: Callable[[str], bool]) ->
 
 
 def _end_of_lines(data: bytes) -> int:
-    """Return the end of the complete lines in *data*.
+    """Return the position after the last complete line in *data*.
 
-    Lines of a private key whose end is missing do not count as complete.
+    If *data* has the beginning of a private key but not its end, returns the position before the key.
     """
     end = data.rfind(b"\n") + 1
     if b"PRIVATE KEY" not in data:
@@ -225,5 +233,5 @@ def _line(text: str) -> OutputLine | None:
     stream, _, said = rest.partition(" ")
     try:
         return OutputLine(float(at), _STREAMS[int(stream)], said)
-    except (KeyError, ValueError):  # the process ended while it wrote the line
+    except (KeyError, ValueError):  # the line is incomplete, because the process was killed
         return None

@@ -1,4 +1,4 @@
-"""Verifying the signatures that the rule of a stage requires: of the commit that changed the stage, and of its tag."""
+"""Verifying the signatures that a rule requires: of the commit that changed the stage, and of the stage tag."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from gitmodel.git.running.process import Git
 if TYPE_CHECKING:
     from gitmodel.git.signatures.object_signatures import Signature, SignatureVerifier
 
-# Seconds that the clock of a signer may be ahead of the clock of this machine.
+# The seconds by which the clock of a signer may be ahead of the clock of this machine.
 _AHEAD = 600
-# The end of the year 9999, the maximum of `ssh-keygen`.
+# The end of the year 9999, which is the latest time that `ssh-keygen` accepts, in seconds since 1970.
 _LAST = 253402300799
 _COUNTS = "sealed"
 _NEVER_REQUIRED = "unasked"
 
 
 class RequiredSignatures:
-    """Judges the signatures of one repository.
+    """Verifies the signatures of commits and stage tags in one repository.
 
-    The list of signers in the first parent of a commit decides if its signature counts. A signature must be valid at
-    the time of its commit: the latest date among the commit and its chain of first parents, so that a signer cannot
-    backdate a commit. If *now* is given, the signature must be valid at that time, too.
+    The list of signers in the first parent of a commit decides if the signature of the commit counts. The key must be
+    listed for the time of the commit. This time is the latest date of the commit and its chain of first parents, so
+    that a signer cannot backdate a commit. If a method gets a time *now*, the key must be listed for this time, too.
     """
 
     def __init__(self, git: Git, trees: Trees, verifier: Callable[[], SignatureVerifier], commits: Commits) -> None:
@@ -45,7 +45,7 @@ class RequiredSignatures:
         self._commits = commits
 
     def are_required(self, parents: tuple[Oid, ...], stage: str) -> bool:
-        """Return True if the rules before a commit with these *parents* require a signature for a change of *stage*.
+        """Return True if the rules in the first of *parents* require a signature of a commit that changes *stage*.
 
         If a change removed the rule, had to be signed, and was not signed, the rule still counts.
         """
@@ -56,7 +56,10 @@ class RequiredSignatures:
         return not self.never_required(parents[0]) and self._requires(self._trusted(parents[0])[0], stage)
 
     def never_required(self, tip: Oid) -> bool:
-        """Return True if no rule up to *tip* ever required signatures. Caches the answer for later calls."""
+        """Return True if no rule in the history of *tip* ever required signatures.
+
+        Writes the answer True into the fact cache for later calls.
+        """
         at, passed = tip, []
         for _ in range(PARENTS_BEFORE_WALK):
             if self._facts.get(_NEVER_REQUIRED, at):
@@ -78,9 +81,10 @@ class RequiredSignatures:
     def commit_fault(
         self, id: Oid, data: bytes | None = None, *, now: int | None = None, before: Oid | None = None
     ) -> str:
-        """Return the reason why the signature of commit *id* does not count, or "". *data*: the bytes of a new commit.
+        """Return the reason why the signature of the commit *id* does not count, or "".
 
-        *before* is the commit whose rules count, by default the first parent.
+        *data* are the bytes of the commit if it is not written yet. *before* is the commit whose rules and list of
+        signers decide, by default the first parent.
         """
         if data is None and now is None and not before and self._facts.get(_COUNTS, id):
             return ""
@@ -93,7 +97,7 @@ class RequiredSignatures:
         return why
 
     def lists_fault(self, id: Oid, commits: Iterable[Oid]) -> str:
-        """Return the reason why a list of signers in *commits* does not allow the signer of commit *id*, or ""."""
+        """Return the reason why the commit *id* is not signed, or its key not listed in each of *commits*, or ""."""
         data = self._reader.get(id).data
         lists = dict.fromkeys(self._allowed(commit) for commit in commits)
         return next((fault for allowed in lists if (fault := self._unsigned(id, data, allowed))), "")
@@ -101,9 +105,10 @@ class RequiredSignatures:
     def tag_fault(
         self, id: Oid, tag: bytes, commit: bytes | None = None, *, now: int | None = None, before: Oid | None = None
     ) -> str:
-        """Return the reason why the signature of tag *id* does not count, or "". *commit*: the bytes of a new target.
+        """Return the reason why the signature of the tag object *id* with the bytes *tag* does not count, or "".
 
-        *before* is the commit whose rules count, by default the first parent of the target.
+        *commit* are the bytes of the commit that is tagged, if it is not written yet. *before* is the commit whose
+        rules and list of signers decide, by default the first parent of the tagged commit.
         """
         if now is None and not before and self._facts.get(_COUNTS, id):
             return ""
@@ -126,9 +131,10 @@ class RequiredSignatures:
         return f"its signature does not count: {why}" if why else ""
 
     def fault_by_list(self, tag: GitObject, target: GitObject, allowed: str) -> str:
-        """Return the reason why *allowed*, the reader's own list of signers, does not accept *tag*, or "".
+        """Return the reason why the signature of *tag* does not count by the list of signers *allowed*, or "".
 
-        The signature must be valid at the dates of the tag and of its *target*. This method does not read the branch.
+        *allowed* is the text of this user's own list. The key must be listed in it for the later of the dates of the
+        tag and its *target*. The rules on the branch do not matter.
         """
         from gitmodel.git.signatures import object_signatures
 
@@ -141,7 +147,10 @@ class RequiredSignatures:
         return f"its signature does not count: {why}" if why else ""
 
     def _unsigned(self, id: Oid, data: bytes, allowed: str, now: int | None = None) -> str:
-        """Return the reason why the commit *id* is not signed by a signer in the list *allowed*, or ""."""
+        """Return the reason why the commit *id* is not signed by a key in the list of signers *allowed*, or "".
+
+        *data* are the bytes of the commit. The first commit of a branch needs no signature.
+        """
         from gitmodel.git.signatures import object_signatures
 
         parents = parse_commit(id, data).parents
@@ -168,18 +177,22 @@ class RequiredSignatures:
         return next((fault for fault in faults if fault), "")
 
     def _rules_fault(self, commit: Oid) -> str:
-        """Return the reason why the rules and the list of signers in *commit* are not trusted, or "".
+        """Return the reason why the rules and the list of signers in *commit* do not count, or "".
 
-        If a stage requires signatures, a change of rules or signers must be signed, too. An unsigned change does not
-        count until a signed change sets the rules again. Without a list of signers, no signature is needed.
+        If the rules require signatures for a stage and there is a list of signers, a change of the rules or of this
+        list must be signed, too. After an unsigned change, the rules do not count until a signed change sets them
+        again.
         """
         why = self._trusted(commit)[1]
         return f"the rules were changed and {why}" if why else ""
 
     def _trusted(self, commit: Oid) -> tuple[Oid | None, str]:
-        """Return the newest commit up to *commit* whose rules count, and the reason why later rules do not."""
+        """Return the newest commit in the history of *commit* whose rules count.
+
+        Also returns the reason why the rules in *commit* do not count; "" if they do.
+        """
         trusted: Oid | None = None
-        allowed = ""  # the newest list of signers that counts
+        allowed = ""  # the text of the newest list of signers that counts
         why = ""
         for id in reversed(commits_changing(self._git, commit, paths.REGISTRY, paths.SIGNERS)):
             asked = bool(trusted and allowed and self.requires_any(trusted))
@@ -192,16 +205,19 @@ class RequiredSignatures:
         return commit is not None and self._registry(commit).rule(stage).signed
 
     def requires_any(self, commit: Oid) -> bool:
-        """Return True if *commit* has a rule that requires signatures, or unreadable rules and a list of signers."""
+        """Return True if a rule in *commit* requires signatures.
+
+        If the rules cannot be read, a list of signers is enough.
+        """
         try:
             return any(rule.signed for rule in self._registry(commit).stages)
         except Invalid:
             return bool(self._allowed(commit))
 
     def _allowed(self, commit: Oid) -> str:
-        """Return the list of signers in *commit*, "" if there is none.
+        """Return the text of the list of signers in *commit*; "" if there is none.
 
-        Raises Invalid if the list is not a file, or too long.
+        Raises Invalid if the list is no file or too long.
         """
         return (self._files(commit).read(paths.SIGNERS) or b"").decode("utf-8", "replace")
 
@@ -217,14 +233,14 @@ class RequiredSignatures:
 
 
 def _header(payload: bytes, key: bytes) -> str:
-    """Return the value of the header *key*, "" unless it occurs exactly once."""
+    """Return the value of the header *key* of a commit or tag; "" if there is no such header, or several."""
     head = payload.partition(b"\n\n")[0]
     found = [line for line in head.split(b"\n") if line.startswith(key)]
     return found[0][len(key) :].decode("utf-8", "replace") if len(found) == 1 else ""
 
 
 def _email(person: str) -> str:
-    """Return the address in `Name <address> seconds zone`, "" if there is none."""
+    """Return the e-mail address in *person*, which is `Name <address> seconds zone`; "" if there is none."""
     return person.rpartition(">")[0].rpartition("<")[2]
 
 

@@ -1,7 +1,8 @@
-"""The rules in force: the tag that names their commits, which `apply` moves, and later rules that count, too.
+"""The rules in force: the rules tag, which lists the commits with these rules, and later rules that also count.
 
-A change of a stage must satisfy the rules of its first parent, the rules that were in force before it, and all versions
-of the rules in between. So stricter rules count immediately, and looser rules count after they come into force.
+`git model apply` moves the rules tag. A change of a stage must satisfy the rules in force, the rules of the first
+parent of the change, and all versions of the rules in between. So stricter rules count immediately, but looser rules
+count only after they come into force.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from gitmodel.git.objects.object_reader import GitObject
 from gitmodel.git.objects.trees import CommitFiles, Trees
 from gitmodel.git.refs.ref_move import RefMove
 
-# gitmodel caches the result of a search over more commits than this.
+# If a search takes more commits than this, gitmodel writes its result into the fact cache.
 _FEW = 8
 _RULES = "rules"
 
@@ -44,16 +45,19 @@ class RulesInForce:
 
     @property
     def name(self) -> str:
-        """The tag's short name, as for `git show`."""
+        """The name of the rules tag without `refs/tags/`."""
         return self.ref.removeprefix("refs/tags/")
 
     def id(self) -> Oid | None:
-        """Return the id of the current tag object; None if there is no tag."""
+        """Return the id of the current object of the rules tag; None if there is no such tag."""
         return self._reader.resolve_id(self.ref)
 
     @contextmanager
     def assume(self, id: Oid) -> Iterator[None]:
-        """Within the block, act as if the tag were at the object *id*, to judge a push before any ref moves."""
+        """During the block, act as if the rules tag were at the tag object *id*.
+
+        A hook judges a push before its refs move.
+        """
         self._assumed = id
         try:
             yield
@@ -61,9 +65,10 @@ class RulesInForce:
             self._assumed = None
 
     def commits_in_force(self) -> tuple[Oid, ...]:
-        """Return the commits whose rules came into force, newest first; none if this clone never saw the tag.
+        """Return the commits that the rules tag lists: their rules came into force, newest first.
 
-        If the tag is missing, was set back or is malformed, returns the commits of the last tag that this clone saw.
+        If the tag is missing, was set back or is malformed, returns the commits of the last tag that this clone saw; ()
+        if it saw none.
         """
         if self._assumed:
             return self.read(self._assumed)
@@ -76,11 +81,12 @@ class RulesInForce:
         return found if extends(found, known) else known
 
     def check(self) -> tuple[Oid, ...]:
-        """Return the commits of `commits_in_force`.
+        """Return the commits that the rules tag lists, newest first; () if there is no tag.
 
-        Raises Refused if this clone saw the tag before, and it is now missing, set back or malformed.
+        Raises Refused if the tag is malformed, or if this clone saw it before and it is now missing or set back.
         """
-        # In this order, because other processes move `ref` before `seen_ref`.
+        # `seen_ref` is read first: other processes move `ref` before `seen_ref`, so what was seen is never newer than
+        # the tag.
         seen, now = self._reader.resolve_many([self.seen_ref, self.ref])
         if now is None:
             if seen is not None:
@@ -92,18 +98,18 @@ class RulesInForce:
         return found
 
     def read(self, id: Oid | None) -> tuple[Oid, ...]:
-        """Return the commits that the tag object *id* lists. Raises Refused for a malformed tag."""
+        """Return the commits that the tag object *id* lists; () for None. Raises Refused if it is no rules tag."""
         return self._read(self._reader.get(id)) if id else ()
 
     def seen(self) -> tuple[Oid, ...]:
-        """Return the commits in the tag that this clone saw last; none if it saw no tag or a malformed tag."""
+        """Return the commits in the rules tag that this clone saw last; () if it saw no tag or a malformed one."""
         return self._read_seen(self._reader.resolve(self.seen_ref))
 
     def other_commits(self, parent: Oid | None) -> tuple[Oid, ...]:
         """Return the commits whose rules also count for a change on the commit *parent*, besides *parent* itself.
 
-        These are the newest commit up to *parent* that the tag lists, if there is one, and each later commit that
-        changed the rules.
+        These are the newest commit on the chain of *parent* that the rules tag lists, and each commit from there to
+        *parent* that changed the rules. Returns () if the tag lists no commit on this chain.
         """
         if parent is None:
             return ()
@@ -121,21 +127,21 @@ class RulesInForce:
         return tuple(found)
 
     def other_registries(self, parent: Oid | None) -> tuple[RegistryRecord, ...]:
-        """Return the records of `gitmodel.toml` at `other_commits`. Raises Invalid for a record that cannot be read."""
+        """Return the record `gitmodel.toml` of each of `other_commits`. Raises Invalid if one cannot be read."""
         return tuple(read_registry(self._files(commit)) for commit in self.other_commits(parent))
 
     def are_pending(self, tip: Oid) -> bool:
-        """Return True if a change on *tip* must satisfy further rules than those of *tip*, or no rules are in force."""
+        """Return True if no rules are in force, or if further rules than those in *tip* count for a change on *tip*."""
         now = self._files(tip)
         return not self.commits_in_force() or any(
             not have_same_rules(self._files(commit), now) for commit in self.other_commits(tip)
         )
 
     def check_branch(self, tip: Oid) -> None:
-        """Raise Refused like `check`, and if the branch at *tip* does not have the commit at which the tag points.
+        """Raise Refused if `check` does, or if the rules tag points at a commit that is not on the branch at *tip*.
 
-        Does not raise if the branch moved meanwhile and has that commit now: then the write on *tip* fails, and
-        gitmodel retries it. Raises Invalid if a shallow clone lacks the commits that decide.
+        Does not raise if another process has moved the branch and it has this commit now: then the write on *tip*
+        fails, and gitmodel retries it. Raises Invalid if a shallow clone lacks the commits to decide this.
         """
         positions = self.check()
         if positions and not self._commits.reaches(tip, positions[0]):
@@ -147,9 +153,10 @@ class RulesInForce:
             raise self._refusal(f"points at {positions[0][:10]}, which is not on the branch")
 
     def next_tag(self, data: bytes, id: Oid, *, kept: tuple[Oid, ...] | None = None) -> NewObject:
-        """Return the tag that puts the rules of the commit *id* in force.
+        """Return the rules tag, not written yet, that puts the rules of the commit *id* in force.
 
-        *data* is the content of this commit; *kept* are the previous commits in force.
+        *data* are the bytes of this commit. *kept* are the commits that the tag lists after it, by default
+        `commits_in_force`.
         """
         before = self.commits_in_force() if kept is None else kept
         committer = next(line for line in data.decode("utf-8", "replace").split("\n") if line.startswith("committer "))
@@ -157,12 +164,12 @@ class RulesInForce:
         return NewObject("tag", format_tag(id, self.name, committer.removeprefix("committer "), message))
 
     def moves(self, tag: Oid) -> list[RefMove]:
-        """Return the moves of the tag, and of the ref that remembers it, to the object *tag*."""
+        """Return the ref moves that set the rules tag to the object *tag*, and record that this clone saw it."""
         now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
         return [RefMove(self.ref, tag, now.id if now else None), *self._seen_moves(tag, seen)]
 
     def moves_to_remember(self) -> list[RefMove]:
-        """Return the move that records that this clone saw the tag; no move if this is already recorded."""
+        """Return the ref move that records that this clone saw the current rules tag; [] if this is recorded."""
         now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
         return self._seen_moves(now.id, seen) if now else []
 
@@ -185,7 +192,7 @@ class RulesInForce:
             return ()
 
     def _changed(self, commit: Oid) -> Oid | None:
-        """Return the newest commit up to *commit* that changed the rules."""
+        """Return the newest commit on the chain of first parents of *commit* that changed the rules, or None."""
         at = commit
         for step in range(PARENTS_BEFORE_WALK):
             known = self._facts.get_oid(_RULES, at)
@@ -223,7 +230,7 @@ def _too_shallow() -> Invalid:
 
 
 def have_same_rules(one: Files, other: Files) -> bool:
-    """Return True if two commits have the same rules: the same stages and the same list of signers."""
+    """Return True if the files *one* and *other* of two commits have the same rules of stages and list of signers."""
     try:
         return read_registry(one).stages == read_registry(other).stages and (
             one.read(paths.SIGNERS) == other.read(paths.SIGNERS)

@@ -1,4 +1,4 @@
-"""Signing the commits and tags of a change if the rules or git's configuration say so, and checking the signature."""
+"""Signing the commits and tags of changes if the rules or git's configuration require it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ChangeSigning:
 
     @cached_property
     def verifier(self) -> SignatureVerifier:
-        # imported here: only signed records need it
+        # imported here because only registries with signed stages need it
         from gitmodel.git.signatures.object_signatures import SignatureVerifier
 
         return SignatureVerifier(self.git.environ, self.config)
@@ -50,9 +50,9 @@ class ChangeSigning:
         return Signer(self.git, self.config, self.verifier)
 
     def is_required(self, snapshot: Snapshot, files: Mapping[str, bytes | None]) -> bool:
-        """Return True if the rules of the snapshot require a signature for a change of *files*.
+        """Return True if the rules in *snapshot* require a signature for a change of *files* (paths and new contents).
 
-        Raises Unsigned for a change of a signed stage if the list of signers is empty.
+        Raises Unsigned if *files* change a `signed` stage, but the list of signers is missing or empty.
         """
         rules = [rule for rule in snapshot.registry().stages if rule.signed]
         if not rules or not snapshot.commit:
@@ -74,7 +74,7 @@ class ChangeSigning:
     def tag(
         self, ref: StageRef, tag: NewObject, commit: NewObject | None = None, *, new_registry: bool = False
     ) -> NewObject:
-        """Return *tag*, signed if git's configuration or the rule of its stage requires it.
+        """Return *tag*, with a signature if git's configuration or the rule of the stage *ref* requires one.
 
         *commit* is the target of the tag, if the target is not written yet. In a *new_registry*, no rules require a
         signature.
@@ -95,19 +95,20 @@ class ChangeSigning:
         return signed
 
     def check_commit(self, commit: NewObject) -> None:
-        """Raise Unsigned if the new *commit* lacks a signature that the rules of its parent require."""
+        """Raise Unsigned if the signature of the new *commit* is missing, or does not count by its parent's rules."""
         self._check(self.tags.signatures.commit_fault(commit.id, commit.data))
 
     def judged_by_own_signers(self, tag: StageTag, found: GitObject) -> StageTag:
-        """Return *tag*, judged by the reader's own list of signers, if there is one.
+        """Return *tag*, which counts only if a signer in this user's own list signed the tag object *found*.
 
-        gitmodel has read the tag without the branch. The list is the file that `git config gitmodel.allowedSigners`
-        names. Raises UsageError if this file cannot be read.
+        The list is the file that `git config gitmodel.allowedSigners` names. Without this setting, returns *tag*
+        unchanged. Raises UsageError if the file cannot be read.
         """
         if not self.config.get("gitmodel.allowedsigners"):
             return tag
         if tag.forged:
-            # The reader's own list replaces the rules of the registry.
+            # The user's own list replaces the registry's. So the record of the newest change that counts by the
+            # registry's list (`instead`) is not in force either.
             return replace(tag, instead=None)
         named = read_path(self.git, "gitmodel.allowedSigners")
         try:

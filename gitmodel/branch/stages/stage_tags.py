@@ -31,16 +31,17 @@ if TYPE_CHECKING:
     from gitmodel.git.signatures.object_signatures import SignatureVerifier
 
 _SIGNED = "signedby"
-# For more models than this, git lists the tags of all models.
+# For more models than this, gitmodel lists the tags of all models instead of naming each model to git.
 _MOST_PREFIXES = 100
-# gitmodel reads this many models together, so that the caches hold all that it reads. With more than a few models,
-# reading the whole chain of first parents takes less time than looking for each commit.
+# gitmodel reads ahead for this many models at once: not for more, so that the caches have room for all that it reads.
+# If there are more than a few models, it reads the whole chain of first parents once, which takes less time than a
+# search for the commit of each tag.
 _MODELS_AHEAD, _FEW_MODELS = 100, 16
 _OFF_BRANCH = "its commit is not on the metadata branch"
 
 
 class StageTags:
-    """The stage tags of one repository."""
+    """Reads and judges the stage tags of one repository, and makes new ones without writing them."""
 
     def __init__(self, git: Git, trees: Trees, commits: Commits, verifier: Callable[[], SignatureVerifier]) -> None:
         self._git = git
@@ -49,31 +50,35 @@ class StageTags:
         self._facts = trees.facts
         self.commits = commits
         self._verifier = verifier
-        # Called with each judged tag if the reader configured a list of signers. Rejects tags that it does not accept.
+        # If this user configured a list of signers of their own, this function is called with each judged tag, and
+        # returns a forged tag if no signer in that list signed it.
         self.extra_check: Callable[[StageTag, GitObject], StageTag] | None = None
 
     @cached_property
     def signatures(self) -> RequiredSignatures:
-        """The signatures that the rules of stages require."""
+        """Verifies the signatures that the rules of stages require."""
         # imported here: reading a version by its number needs no signature
         from gitmodel.branch.stages.required_signatures import RequiredSignatures
 
         return RequiredSignatures(self._git, self._trees, self._verifier, self.commits)
 
     def at(self, commit: Oid | None, tip: Callable[[], Oid | None]) -> SnapshotTags:
-        """Return the stage tags, judged against *commit*. Reading a tag raises Moved if it belongs to a later *tip*."""
+        """Return the stage tags of a snapshot at *commit*.
+
+        A read of a tag raises Moved if the tag does not count at *commit* and *tip* returns another commit now.
+        """
         return SnapshotTags(self, commit, tip)
 
     def id(self, ref: StageRef) -> Oid | None:
-        """Return the id of the current tag object, None if there is no tag."""
+        """Return the id of the current tag object of *ref*; None if there is no tag."""
         return self._reader.resolve_id(ref.full)
 
     def read(self, ref: StageRef) -> GitObject | None:
-        """Return the current tag object, None if there is no tag."""
+        """Return the current tag object of *ref*; None if there is no tag."""
         return self._reader.resolve(ref.full)
 
     def all(self, *models: str) -> dict[StageRef, Oid]:
-        """Return the id of each stage tag of *models*, by default of all models.
+        """Return the id of the tag object of each stage tag of *models*, by default of all models.
 
         Leaves out refs that do not have the name of a stage tag.
         """
@@ -82,9 +87,10 @@ class StageTags:
         return {ref: id for ref, id in found if ref is not None}
 
     def read_ahead(self, refs: Iterable[StageRef]) -> None:
-        """Read into the caches what `judge` reads about the tags of *refs*, in few requests to git.
+        """Cache what `judge` reads about the tags of *refs*, in few requests to git.
 
-        Otherwise `judge` would read the folder of all models twice for each tag. Ignores errors: `judge` raises them.
+        Without this, `judge` would read the large folder of all models twice for each tag. Ignores errors: `judge`
+        raises them.
         """
         wanted = list(refs)
         with suppress(Invalid):
@@ -105,10 +111,10 @@ class StageTags:
             self._trees.read_ahead(entry.id for found in entries for entry in found if entry.mode == FOLDER)
 
     def judge(self, ref: StageRef, found: GitObject, tip: Oid | None) -> StageTag:
-        """Read the tag object *found* under *ref* and judge whether it counts on the branch at *tip*.
+        """Return the stage tag in the tag object *found* under *ref*. Judge if it counts on the branch at *tip*.
 
-        If the tag does not count and the stage is `signed`, the previous holder stays in force. Otherwise anybody who
-        may push a tag could empty the stage, without the key of a signer.
+        If the tag does not count and the stage is `signed`, the newest change with a required signature is in force.
+        Without this rule, anybody who may push a tag could empty the stage without the key of a signer.
         """
         judged = self._judge(ref, found, tip)
         if not judged.forged or judged.forged == TOO_SHALLOW:
@@ -118,9 +124,9 @@ class StageTags:
         return replace(judged, instead=self._stage_record(commit, path)) if commit else judged
 
     def signed_by(self, ref: StageRef, tip: Oid | None) -> Oid | None:
-        """Return the newest commit up to *tip* that changed the stage *ref* and has a required signature.
+        """Return the newest commit in the history of *tip* that changed the stage *ref* with the required signature.
 
-        Return None if no commit has one, or if the stage is not `signed`.
+        Returns None if there is no such commit, or if the stage is not `signed`.
         """
         path = paths.stage_file(ref.model, ref.stage)
         try:
@@ -164,9 +170,9 @@ class StageTags:
         return StageTag(ref, found.id, target, record, forged, merge)
 
     def judge_alone(self, ref: StageRef, found: GitObject) -> StageTag:
-        """Read the tag object *found* under *ref* and judge it by the tag and its commit alone.
+        """Return the stage tag in the tag object *found* under *ref*, judged by only the tag and its commit.
 
-        Does not check that the commit is on the branch: the server that accepts pushed tags must check this.
+        Does not check that the commit is on the branch: the server must have checked this before it accepted the tag.
         """
         target, fault = target_of(ref, found)
         if fault:
@@ -178,17 +184,18 @@ class StageTags:
         return StageTag(ref, found.id, target, None, f"its commit {target[:10]} has no {ref.stage} of {ref.model}")
 
     def is_of_registry(self, ref: StageRef, found: GitObject) -> bool:
-        """Return True if the tag object *found* under *ref* points at a commit that has this stage, on any branch."""
+        """Return True if the tag object *found* under *ref* points at a commit, of any branch, with this stage."""
         try:
             return self.judge_alone(ref, found).record is not None
         except Invalid:
             return False
 
     def agrees(self, ref: StageRef, old: Oid | None, wanted: NewObject, new: NewObject | None = None) -> bool:
-        """Return True if the tag *old* of *ref* may stay in place of *wanted*; *new* is an unwritten commit.
+        """Return True if the current tag object *old* of *ref* may stay, so that *wanted* need not be written.
 
-        A signed tag may stay if it has the same name and target and a valid signature. If the stage requires
-        signatures, no other tag may stay.
+        *old* must have the same name and target as *wanted*. If the stage requires signatures, those of *old* and its
+        target must count. Otherwise *old* must be equal to *wanted* or have a valid signature. *new* is the new commit,
+        if it is not written yet: no existing tag can point at it.
         """
         target = parse_tag(wanted.data).target
         if not old or (new is not None and new.id == target):
@@ -201,10 +208,10 @@ class StageTags:
         return old == wanted.id or self._signer_of(found) != ""
 
     def _signature_fault(self, ref: StageRef, found: GitObject, target: Oid, merge: Oid | None = None) -> str:
-        """Return the reason why the signatures of tag and commit do not count, or "".
+        """Return the reason why the signatures of the tag *found* and its commit *target* do not count, or "".
 
-        Both the rules before *target* and the rules before its *merge* count: a merged branch may have other rules than
-        the branch into which it was merged.
+        If the commit *merge* merged *target*, both the rules in the first parent of *target* and those in the first
+        parent of *merge* must be met: a merged branch may have other rules than the branch into which it was merged.
         """
         signatures = self.signatures
         if signatures.are_required(self.commits.read(target).parents, ref.stage):
@@ -219,7 +226,7 @@ class StageTags:
         return why or signatures.commit_fault(target, before=parent)
 
     def _is_kept(self, merge: Oid, commit: Oid, places: Iterable[str]) -> bool:
-        """Return True if *merge* and *commit* have the same files at *places*, and at least one file."""
+        """Return True if *merge* and *commit* have the same files at the paths *places*, at least one of them."""
         files, merged = self._files(commit), self._files(merge)
         ids = [(files.id(path), merged.id(path)) for path in places]
         return any(id is not None for id, _ in ids) and all(id == there for id, there in ids)
@@ -231,9 +238,10 @@ class StageTags:
         return self._verifier().signer(signature) if signature else ""
 
     def recorded_at(self, tip: Oid | None, ref: StageRef) -> NewObject | None:
-        """Return the tag that the branch at *tip* implies: at the newest first parent that changed the stage's file.
+        """Return the tag of *ref* that agrees with the branch at *tip*, not written yet.
 
-        Returns None if the file does not exist. Raises Invalid if a shallow clone hides that commit.
+        It is at the newest commit on the chain of first parents that changed the file of the stage. Returns None if the
+        file does not exist. Raises Invalid if a shallow clone may lack this commit.
         """
         if tip is None:
             return None
@@ -241,12 +249,12 @@ class StageTags:
             if self._files(tip).id(path) is None:
                 continue
             commit = self.commits.changed_by(tip, path)
-            assert commit is not None  # the file exists, so a commit added it
+            assert commit is not None  # the file exists, so a commit changed it
             return self._set_at(ref, commit, path)
         return None
 
     def set_at(self, ref: StageRef, commit: Oid) -> NewObject | None:
-        """Return the tag for *commit*, which set the file of the stage *ref*; None if the commit has no such file."""
+        """Return the tag of *ref* at *commit*, which changed the stage's file; None if *commit* has no such file."""
         for path in self._places(commit, ref):
             if self._files(commit).id(path) is not None:
                 return self._set_at(ref, commit, path)
@@ -260,14 +268,18 @@ class StageTags:
         return self._tag(ref, commit.id, self.commits.author(commit, path), commit.committer, before, after)
 
     def new_tag(self, ref: StageRef, id: Oid, data: bytes, before: StageRecord | None, after: StageRecord) -> NewObject:
-        """Return the tag for the new commit *id*, which need not be written yet."""
+        """Return the tag of *ref* at the new commit *id*, which need not be written yet.
+
+        *data* are the bytes of this commit. *before* and *after* are the records of the stage before and in this
+        commit.
+        """
         commit = parse_commit(id, data)
         return self._tag(ref, id, commit.author, commit.committer, before, after)
 
     def _tag(
         self, ref: StageRef, id: Oid, author: str, committer: str, before: StageRecord | None, after: StageRecord
     ) -> NewObject:
-        # Every clone must make the same tag, so the tag depends only on the commit.
+        # The tagger is derived from the commit, because each clone must make the same tag for it.
         tagger = f"{author.rsplit(' ', 2)[0]} {' '.join(committer.rsplit(' ', 2)[1:])}"
         from gitmodel.domain.schema.messages import tag_message  # imported here because only writes need it
 
@@ -275,9 +287,9 @@ class StageTags:
         return NewObject("tag", format_tag(id, ref.name, tagger, message))
 
     def _set_by(self, commit: Oid, ref: StageRef, tip: Oid) -> StageRecord | None:
-        """Return the record of *ref* that *commit* set, or None if it did not change this record.
+        """Return the record of *ref* in *commit*; None if *commit* did not change this record, or has none.
 
-        *tip* is the commit whose stages decide which files can say this.
+        *tip* is the commit whose list of stages decides which files can have this record.
         """
         parent = self.commits.read(commit).parent
         for path in self._places(tip, ref):
@@ -288,7 +300,7 @@ class StageTags:
         return None
 
     def _places(self, commit: Oid, ref: StageRef) -> tuple[str, ...]:
-        """Return the paths of the files that say which version is in *ref*. *commit* has the list of stages."""
+        """Return the paths of the files that may say which version is in *ref*, by the list of stages in *commit*."""
         return place_files(read_registry(self._files(commit)), ref)
 
     def _stage_record(self, commit: Oid, path: str) -> StageRecord | None:
@@ -307,10 +319,10 @@ class SnapshotTags:
         self._tags = tags
         self._commit = commit
         self._tip = tip
-        # The ids of the tags that were listed so far.
+        # The ids of the tag objects of the models that were listed so far, by model.
         self._by_model: dict[str, dict[StageRef, Oid]] = {}
         self._has_all = False
-        # The models for which a caller will probably call `of`, in order, and the models that were read ahead.
+        # All models with tags, in the order in which a caller will probably call `of`, and those that were read ahead.
         self._names: list[str] = []
         self._ahead: set[str] = set()
 
@@ -333,7 +345,7 @@ class SnapshotTags:
         return frozenset(self._by_model)
 
     def list_of(self, models: Collection[str]) -> None:
-        """List the tags of *models*. After this call, `of` does not run git for them."""
+        """List the tags of *models* in one call of git, so that `of` need not list the tags of each model."""
         if len(models) > _MOST_PREFIXES:
             self.models()
         elif models and not self._has_all:
@@ -342,18 +354,21 @@ class SnapshotTags:
                 self._by_model.setdefault(ref.model, {})[ref] = id
 
     def read_ahead(self, refs: Iterable[StageRef]) -> None:
-        """Read what `get` needs for the tags of *refs*, in few requests to git."""
+        """Cache what `get` reads for the tags of *refs*, in few requests to git."""
         self._tags.read_ahead(refs)
 
     def ids(self, model: str) -> Mapping[StageRef, Oid]:
-        """Return the ids of the stage tags of *model*."""
+        """Return the ids of the tag objects of all stage tags of *model*."""
         if self._has_all or model in self._by_model:
             return self._by_model.get(model, {})
         return self._tags.all(model)
 
     @property
     def depend_on_objects_only(self) -> bool:
-        """True if git objects alone decide which tags count. False with a list of signers or in a shallow clone."""
+        """True if git objects alone decide which tags count, so that the answer can be cached by object ids.
+
+        False if this user has a list of signers of their own, or in a shallow clone.
+        """
         return self._tags.extra_check is None and not self._tags.commits.shallow
 
     @property
@@ -362,7 +377,7 @@ class SnapshotTags:
         return self._tags.commits
 
     def _read_ahead_from(self, model: str) -> None:
-        """Read what `judge` needs for the tags of *model* and of the models that follow it in the list."""
+        """Cache what `judge` reads for the tags of *model* and of the 99 models that follow it in the list."""
         if self._commit and not self._ahead and len(self._names) > _FEW_MODELS:
             self.commits.read_chain(self._commit)
         begin = bisect_left(self._names, model)
@@ -373,13 +388,13 @@ class SnapshotTags:
     def _judge(self, ref: StageRef, found: GitObject) -> StageTag:
         judged = self._tags.judge(ref, found, self._commit)
         if judged.forged and self._tip() != self._commit:
-            # The tag may belong to a commit that came after the snapshot.
+            # The tag may belong to a commit that was made after the snapshot was read.
             raise Moved("the branch moved while it was read", hint="try again")
         return judged if self._tags.extra_check is None else self._tags.extra_check(judged, found)
 
 
 def target_of(ref: StageRef, found: GitObject) -> tuple[Oid, str]:
-    """Return the target of the tag *found* under *ref*, and the reason why it cannot be a stage tag ("" if it can)."""
+    """Return the target of the object *found* under *ref*, and the reason why *found* is no stage tag, or ""."""
     if found.type != "tag":
         return found.id, "it is not an annotated tag"
     tag = parse_tag(found.data)

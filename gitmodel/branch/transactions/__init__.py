@@ -1,1 +1,1 @@
-"""Writing a change: the commit, the refs that move with it, and the tags that stand in its way."""
+"""Writing a change: the commit, the refs that move with it, and the foreign tags that prevent it."""

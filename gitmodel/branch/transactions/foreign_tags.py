@@ -18,10 +18,10 @@ from gitmodel.git.running.failures import Moved
 def refuse_foreign(
     repository: Repository, tip: Oid | None, ref: StageRef, found: GitObject | None, *, repairs: bool
 ) -> None:
-    """Raise ForeignTag if *found*, the tag of *ref*, does not belong to the branch at *tip* (None: no registry).
+    """Raise ForeignTag if the tag object *found* of *ref* does not belong to the branch at *tip* (None: no registry).
 
-    *repairs* is True if the caller sets the tag to the recorded state. Such a repair may replace every tag except a tag
-    of another registry. Raises Moved if the branch is no longer at *tip*.
+    Called before the tag is replaced. *repairs* is True if the new tag only repeats what the branch records. Such a
+    repair may replace any tag except one of another registry. Raises Moved if the branch is no longer at *tip*.
     """
     if found is None or _is_ours(repository, tip, ref, found):
         return
@@ -41,10 +41,11 @@ def refuse_foreign(
 
 
 def refuse_second_registry(repository: Repository, tip: Oid | None, place: str = "") -> None:
-    """Raise ForeignTag if the repository has tags of another registry and none of the registry at *tip*.
+    """Raise ForeignTag if the repository has stage tags of another registry, and none of the registry at *tip*.
 
-    Stage tags do not name their branch. gitmodel checks the first tag of a registry, so if one tag belongs to this
-    registry, all of them do. *place* names the repository in the error. Raises Moved if the branch left *tip*.
+    Two registries in one repository would overwrite each other's stage tags, because the tags do not name their branch.
+    This function is called before the first tag of a registry is created, so if one tag belongs to this registry, there
+    is no other. *place* names the repository in the error. Raises Moved if the branch is no longer at *tip*.
     """
     for ref in repository.tags.all():
         found = repository.tags.read(ref)
@@ -59,13 +60,16 @@ def refuse_second_registry(repository: Repository, tip: Oid | None, place: str =
 
 
 def _refuse_moved(repository: Repository, tip: Oid | None) -> None:
-    """Raise Moved if another process moved the branch from *tip*, because the tag may belong to that move."""
+    """Raise Moved if the branch is no longer at *tip*: the tag may belong to the commit that another process made."""
     if repository.tip() != tip:
         raise Moved("the branch moved while the stage tags were read", hint="try again")
 
 
 def _is_ours(repository: Repository, tip: Oid | None, ref: StageRef, found: GitObject) -> bool:
-    """Return True if, as far as this clone knows, the tag *found* belongs to the branch at *tip*."""
+    """Return True if the tag *found* of *ref* belongs to the branch at *tip*.
+
+    Also returns True if this clone is too shallow to decide this.
+    """
     if not tip:
         return False
     judged = repository.tags.judge(ref, found, tip)
@@ -76,16 +80,16 @@ def _is_ours(repository: Repository, tip: Oid | None, ref: StageRef, found: GitO
 
 
 def _other_registry(repository: Repository, ref: StageRef, found: GitObject) -> str | None:
-    """Return the branch of the other registry to which the tag *found* belongs, or None.
+    """Return the branch of the other registry to which the tag *found* of *ref* belongs, or None if there is none.
 
-    By URL the result is "", because gitmodel does not fetch other branches.
+    In a registry by URL, returns "" instead of the branch, because gitmodel does not fetch other branches.
     """
     if not repository.tags.is_of_registry(ref, found):
         return None
     if repository.url:
         return ""
     name = _short(repository.branch)
-    # Copies of our branch and proposals belong to this registry.
+    # Remote-tracking branches of this metadata branch, and branches of proposals, belong to this registry.
     others = (
         branch
         for branch in branches_with(repository.git, target_of(ref, found)[0])
@@ -117,7 +121,7 @@ def _second(repository: Repository, ref: StageRef, other: str, place: str = "") 
 
 
 def _deleting(repository: Repository, ref: StageRef) -> str:
-    """Return a text with the commands that delete the tag of *ref* here and on a remote."""
+    """Return a text for a hint, with the commands that delete the tag of *ref* in this repository and on a remote."""
     if repository.url:
         return f"`git push {shlex.quote(repository.url)} :{ref.full}`"
     return f"`git tag -d {ref.name}`, and where it was pushed with `git push REMOTE :{ref.full}`"

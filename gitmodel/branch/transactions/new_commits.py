@@ -1,4 +1,4 @@
-"""Writing commits of the metadata branch that no ref names yet."""
+"""Writing commits of the metadata branch without moving the branch."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Do not edit it by hand; use `git model`, and run `git model check` if somebody d
 
 
 def commit_on(repository: Repository, parent: Oid, change: Change[Any]) -> Oid:
-    """Write the commit of *change* on *parent*, without moving a ref or creating a tag, and return its id.
+    """Write a commit of *change* on the commit *parent*, and return its id. Moves no ref and creates no tag.
 
-    Sign the commit if the rules require a signature and git has a key.
+    Signs the commit if git's configuration says so, or if the rules require a signature and git has a key.
     """
     repository.git.refuse_read_only()
     check_paths(change.files)
@@ -52,10 +52,10 @@ def add_commit(
     *,
     sign: bool = False,
 ) -> Oid:
-    """Write a commit on *parent*, without moving a ref, and return its id.
+    """Write a commit of *files* (paths and new contents) on the commit *parent*, and return its id. Moves no ref.
 
-    *author* is text as in a commit: `Name <address> seconds zone`. Sign the commit if *sign* or git's
-    configuration says so, or if the rules require a signature and git has a key. Raises Unsigned.
+    *author* is `Name <address> seconds zone`. Signs the commit if *sign* is True, if git's configuration says so, or if
+    the rules require a signature and git has a key. Raises Unsigned if the commit cannot be signed.
     """
     repository.git.refuse_read_only()
     signer = repository.signing.signer
@@ -71,17 +71,20 @@ def add_commit(
 
 
 def first_commit(repository: Repository, registry: RegistryRecord) -> tuple[NewObject, list[NewObject]]:
-    """Return the first commit of a registry, and the other objects to write for it."""
+    """Return the first commit of a registry with the record *registry*, and the other objects to write for it."""
     files = {paths.REGISTRY: encode_registry(registry), "README.md": _BRANCH_README.encode()}
     tree, new = changed_tree(repository.trees, None, files)
     return made_commit(repository, None, tree, Change(None, subject=BEGIN), sign=False), new
 
 
 def made_commit(repository: Repository, parent: Oid | None, tree: Oid, change: Change[Any], *, sign: bool) -> NewObject:
-    """Return the commit of *change* on *parent* (None for the first commit), with the tree *tree*. Writes nothing."""
+    """Return the commit of *change* with the tree *tree* on *parent* (None: the first commit). Does not write it.
+
+    Signs the commit if *sign* is True or git's configuration says so.
+    """
     author, committer = repository.identity.now()
-    # With a random id, equal changes in two clones are separate commits. The first commit of a registry has an id that
-    # depends only on its content.
+    # Each commit has a transaction id. A random one makes equal changes in two clones different commits. Only the first
+    # commit of a registry has a transaction id that depends on its content.
     own = os.urandom(8).hex() if parent else messages.transaction_id(tree, author, committer, change.subject)
     txn = change.txn or own
     message = messages.commit_message(change.subject, change.reason, change.trailers, txn=txn)
@@ -91,7 +94,7 @@ def made_commit(repository: Repository, parent: Oid | None, tree: Oid, change: C
 
 
 def refuse_credentials(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> None:
-    """Raise Refused if *change* would record text that looks like a credential, unless the configuration allows it."""
+    """Raise Refused if *change* adds text that looks like a credential, unless git's configuration allows it."""
     from gitmodel.domain.secrets import credentials  # imported here because only writes need it
 
     if not repository.allows_credentials:
@@ -99,7 +102,7 @@ def refuse_credentials(repository: Repository, snapshot: Snapshot, change: Chang
 
 
 def check_paths(files: Mapping[str, bytes | None]) -> None:
-    """Raise Invalid for a file whose path no reader looks for, or whose size readers refuse."""
+    """Raise Invalid if a path in *files* is none of the registry's format, or if a content is too large for readers."""
     for path, data in files.items():
         if data is None or paths.is_host_file(path):
             continue

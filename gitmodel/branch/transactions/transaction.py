@@ -42,11 +42,12 @@ T = TypeVar("T")
 
 
 def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T:
-    """Plan a change on a snapshot with *plan*, and write it as one commit with its tags, all or nothing.
+    """Call *plan* with a snapshot, and write the change that it returns as one commit with its tags, all or nothing.
 
-    The first change also creates the registry. If another process moved a ref first, nothing has changed, and this
-    function calls *plan* again with the new snapshot. Raises Conflict after too many attempts, Refused for text that
-    looks like a credential, UsageError before planning if a variable names another repository, and errors of *plan*.
+    Returns the result of the change. The first change also creates the registry. If another process moves a ref first,
+    nothing is written, and *plan* is called again with a new snapshot. Raises Conflict after too many attempts, Refused
+    if the change contains text that looks like a credential, UsageError before *plan* is called if the repository is
+    read-only, and the errors of *plan*.
     """
     repository.git.refuse_read_only()
     if repository.server is not None:
@@ -66,7 +67,10 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
 
 
 def _change_tip(plan: Callable[[Snapshot], Change[T]], repository: Repository, tip: Snapshot) -> T:
-    """Write the change that *plan* returns for *tip*, without the history. Raises WholeBranchNeeded."""
+    """Write the change that *plan* returns for *tip*, a snapshot without history, and return its result.
+
+    Raises WholeBranchNeeded if the change needs more than the files of the tip.
+    """
     change = plan(tip)
     require_only_files(change)
     refuse_credentials(repository, tip, change)
@@ -75,7 +79,10 @@ def _change_tip(plan: Callable[[Snapshot], Change[T]], repository: Repository, t
 
 
 def begin(repository: Repository, registry: RegistryRecord) -> bool:
-    """Write the first commit of the branch, and return True, if neither this clone nor a remote has the branch."""
+    """Write the first commit of the branch with the record *registry*, and return True.
+
+    Returns False without writing if there is a branch or a remote-tracking branch.
+    """
 
     def make() -> bool:
         if repository.writable_tip():
@@ -92,7 +99,10 @@ def begin(repository: Repository, registry: RegistryRecord) -> bool:
 
 
 def adopt(repository: Repository, commit: Oid) -> None:
-    """Create the local branch at *commit*, which a remote has, if there is no local branch."""
+    """Create the local branch at *commit*, the tip that was fetched from a remote.
+
+    Does nothing if there is a local branch.
+    """
     try:
         repository.refs.move([RefMove(repository.branch, commit, None)], "gitmodel: adopt the registry of a remote")
     except Moved:
@@ -107,10 +117,10 @@ def reserve(
     name: str | None = None,
     run: str = "",
 ) -> int:
-    """Reserve a number of *model* for a version that is not created yet. Other writers skip it.
+    """Reserve the number from *next_number* for a version of *model* that is not created yet, and return it.
 
-    With *name*, also reserve this name for the version until the run with the id *run* ends. Raises Conflict if another
-    run has reserved the name.
+    Other writers skip this number. If *name* is not None, also reserves this name for the version until the run with
+    the id *run* ends. Raises Conflict if another run has reserved the name.
     """
     repository.git.refuse_read_only()
 
@@ -120,14 +130,15 @@ def reserve(
             snapshot.check_not_reserved(model, name)
         number = next_number(snapshot)
         local = repository.reader.resolve(repository.branch)
-        # Without a registry, the ref points at a first commit. The first change creates the branch.
+        # The ref of a reserved number points at the tip. If there is no registry, it points at a first commit that no
+        # branch has: only the first change creates the branch.
         commit, _, new = _base(repository, snapshot)
         held = snapshot.commit if local else None
         moves = [RefMove(repository.branch, held, held), RefMove(reserved_ref(model, number), commit, None)]
         if name is not None:
             new = [*new, NewObject("blob", run.encode())]
             ref = reserved_name_ref(model, name)
-            left = repository.reader.resolve(ref)  # reserved by a killed run
+            left = repository.reader.resolve(ref)  # a killed run may have left the ref
             moves.append(RefMove(ref, new[-1].id, left.id if left else None))
         repository.refs.move(moves, f"reserve {model} {number}", new)
         return number
@@ -136,9 +147,10 @@ def reserve(
 
 
 def remember_remote(repository: Repository) -> None:
-    """If this clone has recorded no state of the remote, record the branch and tags that plain git fetched.
+    """If gitmodel has never fetched or pushed in this clone, record the refs that git fetched as the remote's state.
 
-    Otherwise the next pull could not distinguish tags that moved here from tags that moved on the remote.
+    Called before a change. Without this, the next pull could not distinguish tags that this clone moved from tags that
+    moved on the remote.
     """
     remote = repository.tips.remote_name()
     if not remote or repository.reader.resolve(remote_branch_ref(remote, repository.branch)) is not None:
@@ -159,7 +171,7 @@ def remember_remote(repository: Repository) -> None:
 def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> None:
     """Write *change*, which was planned on *snapshot*: its commit, and the refs that move with the branch.
 
-    Raises Moved, with nothing changed, if the branch is no longer at the commit of *snapshot*.
+    Raises Moved, without writing anything, if the branch is no longer at the commit of *snapshot*.
     """
     if not change.files and not (change.apply and snapshot.commit) and not change.settled:
         return
@@ -173,8 +185,8 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
     settling, notes = _settling(repository, change)
     rules, rules_tag = _rules_moves(repository, snapshot, change, made)
     tags, new_tags, removed_tags = _tag_moves(repository, snapshot, change, made)
-    # git moves refs in this order. With the branch first, a crash can only leave a pending change: a new branch and old
-    # tags.
+    # git moves refs in this order. Because the branch is first, a crash can leave a new branch with old tags, which is
+    # a pending change, but never a new tag with an old branch.
     moves = [
         RefMove(repository.branch, commit, old),
         *settling,
@@ -185,7 +197,7 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
     try:
         repository.refs.move(moves, f"gitmodel: {change.subject}", [*objects, *notes, *rules_tag, *new_tags])
     except (Unreachable, GitError) as error:
-        # An error of the disk may have stopped git after the first ref.
+        # A disk error may have stopped git after it moved the branch.
         repository.reader.close()
         tip = repository.reader.resolve(repository.branch)
         if made and tip is not None and tip.id == made.id:
@@ -197,9 +209,9 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
 def _new_commit(
     repository: Repository, snapshot: Snapshot, change: Change[Any]
 ) -> tuple[Oid, NewObject | None, list[NewObject]]:
-    """Return the commit to which *change* moves the branch, the new commit, and all objects to write for it.
+    """Return the id of the commit to which *change* moves the branch, the new commit itself, and all objects to write.
 
-    If *change* alters no file, there is no new commit, and the branch stays where it is.
+    If *change* alters no file, the new commit is None, and the id is that of the current commit.
     """
     parent, root, new = _base(repository, snapshot)
     if not change.files:
@@ -215,7 +227,11 @@ def _new_commit(
 
 
 def _reservation_moves(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> list[RefMove]:
-    """Return the moves that end the reservations of new versions, and copy those of a renamed model to its new name."""
+    """Return the ref moves that concern reservations.
+
+    Moves verify that no writer has reserved the number of a new version meanwhile. Further moves copy the reservations
+    of a renamed model to its new name.
+    """
     moves = [RefMove(reserved_ref(model, number), None, None) for model, number in change.numbers]
     if any(what is not None and what.kind == "model" for what in map(paths.parse_path, change.files)):
         after = replace(snapshot, files=ChangedFiles(snapshot.files, change.files))
@@ -226,7 +242,10 @@ def _reservation_moves(repository: Repository, snapshot: Snapshot, change: Chang
 def _rules_moves(
     repository: Repository, snapshot: Snapshot, change: Change[Any], made: NewObject | None
 ) -> tuple[list[RefMove], list[NewObject]]:
-    """Return the moves that put the rules of *made* in force, and their tag; nothing if the rules do not change."""
+    """Return the ref moves that put the rules of the commit *made* in force, and the rules tag to write for them.
+
+    Returns empty lists if *change* does not change the rules.
+    """
     if made is None or not _changes_rules(repository, snapshot, change):
         return [], []
     tag = repository.rules.next_tag(made.data, made.id)
@@ -236,9 +255,9 @@ def _rules_moves(
 def _tag_moves(
     repository: Repository, snapshot: Snapshot, change: Change[Any], made: NewObject | None
 ) -> tuple[list[RefMove], list[NewObject], list[RefMove]]:
-    """Return the moves that set stage tags, the new tags, and the moves that remove stage tags.
+    """Return the ref moves that set stage tags, the tag objects to write, and the ref moves that delete stage tags.
 
-    Raises Refused if a tag that another registry created is in the way.
+    Raises ForeignTag if one of these tags belongs to another registry.
     """
     moves: list[RefMove] = []
     new: list[NewObject] = []
@@ -261,9 +280,10 @@ def _tag_moves(
 
 
 def _settling(repository: Repository, change: Change[Any]) -> tuple[list[RefMove], list[NewObject]]:
-    """Return the ref move that removes the renumberings that *change* settles and adds its new ones, with its object.
+    """Return the ref move that updates the renumberings for *change*, and the object to write for it.
 
-    Returns nothing if *change* has neither. Raises Moved if another process has settled these renumberings.
+    It deletes the notes on the references in `settled`, and adds the renumberings in `renumbered`. Returns empty lists
+    if *change* has neither. Raises Moved if another process has already made this update.
     """
     if not change.settled and not change.renumbered:
         return [], []
@@ -279,7 +299,10 @@ def _settling(repository: Repository, change: Change[Any]) -> tuple[list[RefMove
 
 
 def _base(repository: Repository, snapshot: Snapshot) -> tuple[Oid, Oid, list[NewObject]]:
-    """Return the commit on which *snapshot*'s change is made, its tree, and the objects to write for a new registry."""
+    """Return the commit on which a change planned on *snapshot* is made, and its tree.
+
+    If there is no registry, this is a first commit, and the list has the objects to write for it.
+    """
     if snapshot.commit:
         return snapshot.commit, repository.commits.read(snapshot.commit).tree, []
     refuse_second_registry(repository, None)
@@ -288,7 +311,7 @@ def _base(repository: Repository, snapshot: Snapshot) -> tuple[Oid, Oid, list[Ne
 
 
 def _touches_stages(change: Change[Any]) -> bool:
-    """Return True if *change* must satisfy rules of stages, or changes such rules."""
+    """Return True if *change* changes a stage, or changes the rules of stages."""
     found = map(paths.parse_path, change.files)
     return bool(change.apply) or any(what is not None and what.kind in ("stage", "registry") for what in found)
 
@@ -296,7 +319,7 @@ def _touches_stages(change: Change[Any]) -> bool:
 def _changes_rules(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> bool:
     """Return True if *change* alters the rules of *snapshot*.
 
-    The first rules of a registry are a change only if they restrict something.
+    If no rules were ever in force, new rules that restrict nothing do not count as a change.
     """
     if not {paths.REGISTRY, paths.SIGNERS} & change.files.keys():
         return False
@@ -309,10 +332,10 @@ def _changes_rules(repository: Repository, snapshot: Snapshot, change: Change[An
 def _with_former(
     repository: Repository, snapshot: Snapshot, moves: Iterable[tuple[StageRef, NewObject | None]]
 ) -> Iterator[tuple[StageRef, NewObject | None, GitObject | None]]:
-    """Yield *moves*, each with the current tag of its stage.
+    """Yield each stage and new tag of *moves* (None: delete the tag), with the current tag object of the stage.
 
-    If a stage has no tag under the model's current name, its tag under a former name counted. Also yields the removal
-    of that tag.
+    If a renamed model has no tag of the stage under its current name, the tag under a former name counted. Then also
+    yields the deletion of that tag.
     """
     for ref, wanted in moves:
         tag = repository.tags.read(ref)
@@ -325,7 +348,10 @@ def _with_former(
 def _follow(
     repository: Repository, snapshot: Snapshot, change: Change[Any], commit: NewObject | None
 ) -> Iterator[tuple[StageRef, NewObject | None]]:
-    """Yield the stages whose tags change with *change*, each with its new tag (None: delete the tag)."""
+    """Yield each stage whose tag *change* may change, with its new tag (None: delete the tag).
+
+    *commit* is the new commit.
+    """
     followed = set()
     for path, data in change.files.items():
         found = paths.parse_path(path)
@@ -334,7 +360,8 @@ def _follow(
             continue
         followed.add(ref)
         if data is not None and data == snapshot.files.read(path):
-            # The file does not change, so its tag stays at the earlier commit that wrote it.
+            # *change* does not change the content of this file, so its tag belongs at the earlier commit that changed
+            # it.
             yield ref, repository.tags.recorded_at(snapshot.commit, ref)
             continue
         if data is None:
@@ -352,7 +379,10 @@ def _follow(
 
 
 def recorded_tag(repository: Repository, snapshot: Snapshot, ref: StageRef) -> NewObject | None:
-    """Return the tag that the branch records; None if the stage has no file, or one that a clean merge left over."""
+    """Return the tag of *ref* that agrees with the branch; None if the stage is empty.
+
+    A stage whose file does not count, because a merge without conflicts left it, is empty.
+    """
     if paths.stage_file(ref.model, ref.stage) in leftovers(snapshot, ref.model):
         return None
     return repository.tags.recorded_at(snapshot.commit, ref)
