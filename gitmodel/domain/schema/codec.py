@@ -165,7 +165,8 @@ def parse_table(data: bytes, path: str) -> dict[str, Any]:
 def decode(kind: type[R], data: bytes, path: str, *, newer: bool = False) -> R:
     """Decode the record in *data*, the file at *path*. Raises Invalid with the first problem.
 
-    If *newer* is True, keeps keys that this gitmodel does not know in `extra`.
+    If *newer* is True, `extra` of the record has the keys that this gitmodel does not know; otherwise they are
+    problems.
     """
     return decode_table(kind, parse_table(data, path), path, newer=newer)
 

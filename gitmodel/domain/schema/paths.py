@@ -122,7 +122,7 @@ def is_host_file(path: str) -> bool:
 
 
 def is_rule(path: str) -> bool:
-    """Return True if *path* decides who may do what: `gitmodel.toml`, `allowed_signers`, or a file of the git host."""
+    """Return True if the file *path* says who may do what: `gitmodel.toml`, `allowed_signers`, or a host file."""
     return path in (REGISTRY, SIGNERS) or is_host_file(path)
 
 

@@ -28,7 +28,10 @@ NO_DIGEST = "sha256:" + "0" * 64
 
 
 def matching(pattern: str, what: str) -> Callable[[Any], str]:
-    """Return a reader of text that must match *pattern* as a whole; *what* describes such a text in errors."""
+    """Return a function that reads a text from TOML, and raises Wrong unless all of the text matches *pattern*.
+
+    *what* describes valid texts in the error.
+    """
 
     def read(value: Any) -> str:
         found = toml_values.text(value)
@@ -66,7 +69,7 @@ def _file_name(value: Any) -> str:
 
 
 def one_of(*words: str) -> Callable[[Any], str]:
-    """Return a reader of text that must be one of *words*."""
+    """Return a function that reads a text from TOML, and raises Wrong unless the text is one of *words*."""
 
     def read(value: Any) -> str:
         if value not in words:
@@ -77,7 +80,7 @@ def one_of(*words: str) -> Callable[[Any], str]:
 
 
 def full_names(value: Any) -> tuple[str, ...]:
-    """Return the full names of classes and functions in *value*. Raises Wrong for anything else."""
+    """Return *value*, an array of full names of classes and functions, as a tuple. Raises Wrong for anything else."""
     found = toml_values.word_set(value)
     for name in found:
         if not names.is_full_name(name):
@@ -94,7 +97,7 @@ def web_address(value: Any) -> str:
 
 
 def store_urls(value: Any) -> dict[str, str]:
-    """Return a table of names and URLs of artifact stores. Raises Wrong for an invalid name."""
+    """Return *value*, a table of the URLs of artifact stores by name, as a dict. Raises Wrong for an invalid name."""
     return {_name(name): toml_values.text(url) for name, url in toml_values.metadata(value).items()}
 
 

@@ -18,7 +18,8 @@ Numbered = tuple[str, int]
 
 _HEAD = "gitmodel-renumbered 1"
 _LINE = r"([1-9][0-9]*) (\S+) ([0-9]+) (\S+) ([0-9]+)( noted)?"
-# The number of renumberings that a clone remembers. gitmodel does not follow handles and references that are older.
+# The number of renumberings that a clone remembers. gitmodel forgets earlier ones, and then follows no handle or
+# reference from before them.
 _MOST = 20_000
 
 

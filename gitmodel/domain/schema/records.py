@@ -120,10 +120,10 @@ class Origin(Record, kw_only=True):
 class ArtifactLink(Record, kw_only=True):
     """An artifact of a version: *kind* is "data", "model" or "deployment"; *size* in bytes; *digest* `sha256:<hex>`.
 
-    An external artifact stays at *uri*, with the *version_id* of its store. *digest_by* is "provider" if its store
-    reported the digest; otherwise gitmodel read and hashed the bytes. *needs_trust* are the full names of the classes
-    and functions that a machine must trust before it loads the artifact. *file* is the name of the original file or
-    folder; older records lack it.
+    An external artifact stays at *uri*; *version_id* is the id of its content, if the store at *uri* gives such ids.
+    *digest_by* is "provider" if this store reported the digest; otherwise gitmodel read and hashed the bytes.
+    *needs_trust* are the full names of the classes and functions that a machine must trust before it loads the
+    artifact. *file* is the name of the original file or folder; older records lack it.
     """
 
     name: Name
@@ -169,8 +169,9 @@ class Attachment(ArtifactLink, kw_only=True):
 class Imported(Record, kw_only=True):
     """The claims of another registry about a version that was imported from it.
 
-    *source* is the address of that registry, and *id* the version's id there. *author* and *created* are claims of
-    that registry: nobody signed them, and no gate or audit uses them. The commit has its own author and time.
+    *source* is the address of that registry, and *id* the version's id there. *author* and *created* are claims of that
+    registry: nobody signed them, and no gate or audit uses them. The commit that imported the version has its own
+    author and time.
     """
 
     introduced: ClassVar[tuple[int, int]] = (1, 2)
@@ -255,7 +256,7 @@ class StepRecord(Record, kw_only=True):
 
     *version* is the reference of the existing version that the `Model` of the step selected, if any. *failed_attempts*
     are the errors of all attempts but the last, each in one line. *kinds*, *sizes*, *formats* and *files* map names of
-    outputs to the values for the artifact link of a version.
+    outputs to the kind, size, format and file name that the artifact link of the output has in a version.
     """
 
     name: str

@@ -19,7 +19,7 @@ class ModelRef(Frozen):
     With *renumbered*, the user confirms that the reference means the model that has the name now, although another
     model had the name before a pull. *since* is None for a name that a person wrote. For a handle, it is the number of
     the last pull when the handle got its name: gitmodel follows renames by later pulls (see `recorded_renumberings`).
-    *settles* are the references whose notes about renumbering the first change by the handle deletes.
+    *settles* are old references: the first change by the handle deletes the notes about their renumbering.
     """
 
     model: str
@@ -46,8 +46,8 @@ class VersionRef(Frozen):
     With *renumbered*, the user confirms that the reference means the version that has the number now, although another
     version had the number before a pull. *since* is None for a reference that a person wrote. For a handle, it is the
     number of the last pull when the handle got its version: gitmodel follows renumbering by later pulls (see
-    `recorded_renumberings`). *settles* are the references whose notes about renumbering the first change by the handle
-    deletes.
+    `recorded_renumberings`). *settles* are old references: the first change by the handle deletes the notes about their
+    renumbering.
 
     >>> VersionRef.parse("iris@production")
     VersionRef(model='iris', selector='production')

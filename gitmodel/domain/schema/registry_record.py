@@ -36,8 +36,8 @@ class StageRule(Record, kw_only=True):
     A version enters the stage only from a place in *after* (a stage, "archived" or "none"; if *after* is empty, from
     anywhere), and only if it passes the *gates*. With *proposal_only*, a change comes into force only after review.
     With *signed*, a change comes into force only if a key in `allowed_signers` signed its commit and tag. If *rollback*
-    is "direct", a version that was in the stage before can return although no review, gate or place in *after* allows
-    it, but not without signatures. *faults* are the problems in `gitmodel.toml` that concern the stage.
+    is "direct", a version that was in the stage before can return without review, even if *after* or a gate does not
+    allow it; *signed* still applies. *faults* are the problems in `gitmodel.toml` that concern the stage.
     """
 
     name: Name
@@ -89,8 +89,8 @@ class FormatRules(Record, kw_only=True):
 class SiteRules(Record, kw_only=True):
     """The registry's settings for its pages. *headline* is the metadata key whose values charts show.
 
-    If *headline* is "", charts show the first number that a gate reads. The keys of inner tables are joined by dots.
-    *url* is the address of the published pages, to which plans link.
+    If *headline* is "", charts show the first number that a gate reads. A key of an inner table has dots, as in
+    `test.loss`. *url* is the address of the published pages, to which plans link.
     """
 
     headline: MetadataKey = ""
@@ -154,7 +154,9 @@ class RegistryRecord(Record, kw_only=True):
         return self._stage_fault(name) or names.alias_fault(name)
 
     def version_name_fault(self, name: str) -> str | None:
-        """Return the reason why *name* cannot be the name of a version here, in words that follow "because it".
+        """Return the reason why *name* cannot be the name of a version here, or None.
+
+        The reason is in words that follow "because it".
 
         >>> RegistryRecord().version_name_fault("1.2.3+cpu"), RegistryRecord().version_name_fault("Production")
         (None, 'is the stage production')

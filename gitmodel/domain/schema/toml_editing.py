@@ -175,7 +175,7 @@ class _Document:
         return next(part for at, part in self.parts() if at == path and isinstance(part, _Statement))
 
     def remove(self, path: Path) -> None:
-        """Remove everything at *path* or below, with the comments directly above it."""
+        """Remove the key or table at *path*, everything in it, and the comments directly above it."""
         array = path[:-1] if isinstance(path[-1], int) else None
         self.sections = [section for section in self.sections if section.path[: len(path)] != path]
         for section in self.sections:
@@ -187,7 +187,7 @@ class _Document:
             self._renumber(array)
 
     def remove_to_replace(self, path: Path) -> None:
-        """Remove everything at *path* or below, but keep its comments as separate lines."""
+        """Remove the key or table at *path* and everything in it, but keep the comments of keys as separate lines."""
         for section in self.sections:
             for statement in [s for s in section.statements if s.path[: len(path)] == path]:
                 at = section.statements.index(statement)
@@ -221,7 +221,7 @@ class _Document:
         home.statements.insert(at, _Statement(wanted.path, "", wanted.key, value, self.newline))
 
     def add_sections(self, path: Path, added: Sequence[_Section], source: _Document) -> None:
-        """Add the tables *added*, which are at *path* in *source*, after the tables that precede them there."""
+        """Add the tables *added*, at *path*, after the tables that precede *path* in *source*."""
         order = list(dict.fromkeys(section.path[: len(path)] for section in source.sections_of(path[:-1])))
         before = order[: order.index(path)]  # includes the table around *added*
         at = max((n + 1 for n, found in enumerate(self.sections) if found.path[: len(path)] in before), default=1)
@@ -265,7 +265,7 @@ class _Document:
         self.sections[at:at] = new
 
     def _end_line(self, section: _Section, at: int) -> None:
-        """End the line before the key *at* of *section*, if the document ends without a line feed."""
+        """End the line before the key at position *at* of *section*, if the document ends there without a line feed."""
         if section.rest and not section.rest.endswith("\n") and at == len(section.statements):
             section.rest += self.newline
         elif at and not section.statements[at - 1].tail.endswith("\n"):
@@ -347,7 +347,8 @@ def _key_path(key: str) -> Iterator[str]:
 def _header_path(header: str, counts: dict[Path, int]) -> Path:
     """Return the path of the table with this *header*.
 
-    *counts* are the numbers of items so far, by path of an array of tables. Adds the item if *header* begins one.
+    *counts* are the numbers of items so far, by path of an array of tables. If *header* begins an item, counts this
+    item.
     """
     many = header.lstrip().startswith("[[")
     found: Any = rtoml.loads(header)

@@ -150,7 +150,7 @@ def aliases_of_model(view: ModelView) -> str:
 
 
 def stage_of_version(view: VersionView | VersionRow) -> str:
-    """Return the stage of a version with pending changes: `production (4 pending)`, `(production pending)`."""
+    """Return the stage of a version and its pending changes: `production (4 pending)`, `(production pending)`."""
     if not view.pending:
         return view.stage or ""
     return _places([view.stage] if view.stage else [], [state for state in view.pending if not state.alias], view)
