@@ -1,4 +1,4 @@
-"""`Client` and the handles that it returns, which read the metadata branch again after the branch has moved."""
+"""`Client`, and the handles that it returns. A handle reads the metadata branch again if the branch has moved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Artifact", "Client", "Model", "ModelStages", "ModelVersion", "Models
 
 
 def __getattr__(name: str) -> Any:
-    # Imported on first use: the module of the handles takes 5 ms, and many commands need no handle.
+    # Imported on first use: importing the module of the handles takes 5 ms, and many commands need no handle.
     if name not in __all__:
         raise AttributeError(f"module 'gitmodel.client' has no attribute {name!r}")
     import importlib

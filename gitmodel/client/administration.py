@@ -1,5 +1,6 @@
-"""Functions that administer a registry, its clones and its stores. Only commands call these functions; a program that
-serves models does not need them.
+"""Functions that administer a registry, this clone of it and its stores.
+
+Only the command line calls these functions; a program that serves models does not need them.
 
 Each function imports the modules that it needs only when it is called, so that commands start fast.
 """
@@ -32,20 +33,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SAMPLE = 8  # number of artifacts of the clone's own store that `lacks_artifacts` looks for in the default store
+_SAMPLE = 8  # the number of artifacts that `lacks_artifacts` looks for
 
 # Setting up
 
 
 def begin(client: Client, *, store: str, new: bool) -> Beginning:
-    """Create the registry, or adopt the registry of a remote; see `registry.setup.begin`."""
+    """Create a registry in the client's repository, or adopt the registry of a remote; see `registry.setup.begin`."""
     from gitmodel.registry import setup
 
     return setup.begin(client.repository, store=store, new=new)
 
 
 def adopt(client: Client, url: str, *, new: bool) -> str:
-    """Name the remote at *url* and pull its registry. Return the remote's name; "" for a remote without a registry."""
+    """Add the remote at *url* to git's settings and pull its registry. Return its name; "" if it has no registry.
+
+    Raises UsageError if the client uses a registry by URL, or if *new* is True.
+    """
     from gitmodel.teams.sync import cloning
 
     if client.repository.url:
@@ -60,42 +64,57 @@ def adopt(client: Client, url: str, *, new: bool) -> str:
 
 
 def clone(url: str, folder: str | None, *, environ: Mapping[str, str]) -> Path:
-    """Clone a repository and its registry, and return the new folder. Raises UsageError, Unreachable."""
+    """Clone the code and the registry at *url* into *folder*, and return the folder (default: the name in *url*).
+
+    Raises UsageError if *folder* exists and is not empty, Unreachable if *url* cannot be cloned.
+    """
     from gitmodel.teams.sync import cloning
 
     return cloning.clone(url, Path(folder) if folder else None, environ=environ)
 
 
 def count_models(client: Client) -> int:
-    """Return the number of models that can be read, without reading their versions and stages."""
+    """Return the number of models whose records can be read. Reads no versions and stages."""
     from gitmodel.registry.lists.model_views import count_models
 
     return count_models(client.writer)
 
 
 def describe_remote(client: Client, name: str = "") -> RemoteView:
-    """Return the remote that pulls and pushes use, without contacting it. Raises NotFound."""
+    """Return the remote *name* ("": the one that pulls and pushes use), without contacting it.
+
+    Raises NotFound if there is no such remote.
+    """
     from gitmodel.teams.sync import cloning
 
     return cloning.describe_remote(client.repository, name)
 
 
 def list_settings(client: Client, environ: Mapping[str, str], *, repo: str) -> list[Setting]:
-    """Return the effective settings, each with its source; *repo* is the argument of the client."""
+    """Return the settings in effect, each with the source of its value, such as an environment variable in *environ*.
+
+    *repo* is the path or URL of the registry with which the client was opened, or "".
+    """
     from gitmodel.registry import setup
 
     return setup.settings(client.repository, environ, repo=repo)
 
 
 def change_setting(client: Client, key: str, value: str) -> str:
-    """Set `git config gitmodel.KEY` in the registry's repository, and return the value. Raises UsageError."""
+    """Set `git config gitmodel.KEY` of the registry's repository to *value*, and return *value*.
+
+    Raises UsageError if gitmodel does not have the setting *key* or *value* is invalid for it.
+    """
     from gitmodel.registry import setup
 
     return setup.change_setting(client.repository, key, value)
 
 
 def choose_registry(folder: str, value: str, *, environ: Mapping[str, str]) -> str:
-    """Set `git config gitmodel.repo` in the repository that contains *folder*, and return the value."""
+    """Set `git config gitmodel.repo` of the repository that contains *folder*, and return the value that was set.
+
+    *value* is the path or URL of the registry that the folder will use.
+    """
     from gitmodel.registry import setup
 
     return setup.choose_registry(Path(folder), value, environ=environ, named=folder != ".")
@@ -105,7 +124,7 @@ def choose_registry(folder: str, value: str, *, environ: Mapping[str, str]) -> s
 
 
 def examine(client: Client) -> list[Finding]:
-    """Return the problems of the clone and of its artifact store."""
+    """Return the problems of this clone, such as old locks, and of its default artifact store."""
     from gitmodel.registry.health import doctor
 
     store, faults = _find_store(client)
@@ -114,14 +133,14 @@ def examine(client: Client) -> list[Finding]:
 
 
 def repair(client: Client) -> list[Finding]:
-    """Fix the problems that are safe to fix, and return them."""
+    """Fix those problems of this clone that can be fixed without loss, and return the fixed problems."""
     from gitmodel.registry.health import doctor
 
     return doctor.repair(client.repository, _find_store(client)[0])
 
 
 def _find_store(client: Client) -> tuple[ArtifactStore | None, list[GitModelError]]:
-    """Return the artifact store, or the error if it is not trusted or its settings cannot be read."""
+    """Return the default artifact store, or None and the error why it cannot be used, such as missing trust."""
     try:
         return client.store, []
     except GitModelError as error:
@@ -129,21 +148,24 @@ def _find_store(client: Client) -> tuple[ArtifactStore | None, list[GitModelErro
 
 
 def find_broken_tags(client: Client, model: str, stage: str) -> list[str]:
-    """Return a sentence for each stage tag of *model*, or of its *stage*, that the branch does not confirm."""
+    """Return a sentence for each stage tag of *model* that does not agree with the branch.
+
+    If *stage* is not "", only for the tag of this stage or alias.
+    """
     from gitmodel.lineage.history import broken_tags
 
     return broken_tags(client.repository, model, stage)
 
 
 def find_merged_tags(client: Client) -> list[Merged]:
-    """Return the merge commits of the branch that plain git made, and that merged commits of stage tags."""
+    """Return the merge commits that plain git made on the branch and that brought in commits with stage tags."""
     from gitmodel.registry.promotion.put_in_force import merged_tags
 
     return merged_tags(client.repository)
 
 
 def is_cut_off(client: Client, plan: Plan) -> bool:
-    """Return True if a shallow clone lacks the history before a commit of *plan*."""
+    """Return True if this clone is shallow and lacks the history before the base or head commit of *plan*."""
     if not client.repository.shallow:
         return False
     from gitmodel.branch.history.first_parents import shallow_edge
@@ -152,14 +174,17 @@ def is_cut_off(client: Client, plan: Plan) -> bool:
 
 
 def find_state(client: Client, moment: str) -> State:
-    """Return the state of the branch at *moment*, a date, a time or a commit. Raises NotFound."""
+    """Return the state of the metadata branch at *moment*: a date, a time or a commit.
+
+    Raises NotFound if the branch had no commit then, or never had this commit.
+    """
     from gitmodel.lineage.past import find_state
 
     return find_state(client.repository, moment)
 
 
 def list_checked_commits(client: Client) -> list[Oid]:
-    """Return the commits that `check` examines if no commit is named."""
+    """Return the commits that `Client.check` examines if it is called without a commit."""
     from gitmodel.teams.checks.commit_ranges import current_states
 
     return current_states(client.repository)
@@ -173,14 +198,17 @@ def list_finding_kinds() -> tuple[str, ...]:
 
 
 def list_rules() -> tuple[str, ...]:
-    """Return the names of the rules that `check` applies to a branch and to a change."""
+    """Return the names of the rules by which gitmodel checks a whole branch, and of those for a change of it."""
     from gitmodel.domain.rules import change_rules, invariants
 
     return (*invariants.RULES, *change_rules.RULES)
 
 
 def judge_push(client: Client, updates: Iterable[Update], *, force: bool) -> RangeCheck:
-    """Return the problems of a push that would move refs as *updates* says."""
+    """Return the problems of a push to this repository that would move refs as *updates* says.
+
+    If *force* is True, leaves out the problems that a person may override.
+    """
     from gitmodel.teams.checks import received_pushes
 
     return received_pushes.judge_push(client.repository, updates, force=force)
@@ -190,14 +218,17 @@ def judge_push(client: Client, updates: Iterable[Update], *, force: bool) -> Ran
 
 
 def list_store_users(client: Client) -> dict[str, list[str]]:
-    """Return, by the name of each store, the models that use the store."""
+    """Return the names of the models that use each named store, by the name of the store."""
     from gitmodel.registry.named_stores import stores
 
     return stores.list_users(client.writer)
 
 
 def distrust_store(client: Client, which: str) -> NamedStore:
-    """Remove the trust of this clone in a store, given by name or URL. Raises NotFound if the store was not trusted."""
+    """Remove the trust of this clone in the store with the name or URL *which*, and return the store.
+
+    Raises NotFound if this clone did not trust the store.
+    """
     from gitmodel.registry.named_stores import stores
     from gitmodel.registry.named_stores.store_access import NamedStore
 
@@ -210,7 +241,10 @@ def distrust_store(client: Client, which: str) -> NamedStore:
 
 
 def lacks_artifacts(client: Client) -> bool:
-    """Return True if the default store lacks an artifact of the clone's own store. Checks only a few artifacts."""
+    """Return True if the default store lacks artifacts that the folder of artifacts in this clone has.
+
+    Looks for only a few artifacts of the folder, so it may return False although the store lacks others.
+    """
     from gitmodel.stores.local_store import LocalStore
 
     sample = islice(LocalStore(client.store_root).digests(), _SAMPLE)
@@ -218,14 +252,21 @@ def lacks_artifacts(client: Client) -> bool:
 
 
 def plan_purge(client: Client, digest: str) -> Purged:
-    """Return the effects of a purge of *digest* without executing it. Raises NotFound, UsageError, Unreachable."""
+    """Return the effects that a purge of the artifact *digest* would have. Changes nothing.
+
+    Raises NotFound if no record names *digest*, UsageError if it is not a digest, Unreachable if a store cannot be
+    reached.
+    """
     from gitmodel.registry.named_stores.store_maintenance import plan_purge
 
     return plan_purge(client.writer, client.access, digest)
 
 
 def check_copied(done: Copied) -> None:
-    """Raise Invalid if some objects could not be copied. The error names the first of these objects."""
+    """Raise Invalid if *done* says that some objects could not be copied.
+
+    The error names the first of these objects.
+    """
     from gitmodel.registry.named_stores.copying import check_copied
 
     check_copied(done)
@@ -235,7 +276,10 @@ def check_copied(done: Copied) -> None:
 
 
 def done_or_left_out(call: Callable[[], T]) -> tuple[T, LeftOut | None]:
-    """Call *call*, which pushes or applies. Return its result, and the error if a pull left out local changes."""
+    """Call *call*, which pushes or applies changes. Return its result, and the error LeftOut if it raised that.
+
+    LeftOut means that *call* succeeded, but a pull before it could not keep some local changes.
+    """
     from gitmodel.teams.sync.pushing import LeftOut
 
     try:
@@ -245,7 +289,10 @@ def done_or_left_out(call: Callable[[], T]) -> tuple[T, LeftOut | None]:
 
 
 def hint_of_left_out(commit: Oid | None) -> str:
-    """Return the hint for finding the changes that a pull left out. *commit* is the tip before the pull."""
+    """Return the hint that says how to find the local changes that a pull left out.
+
+    *commit* is the newest commit of the local branch before the pull.
+    """
     from gitmodel.teams.sync.pulling import had_before
 
     return had_before(commit)

@@ -6,7 +6,7 @@ from gitmodel.domain.views.lineage import Lineage
 
 
 class DrawnLineage(Lineage):
-    """A lineage with a graph and a text tree for notebooks."""
+    """A lineage that a notebook shows as a graph and as a text tree."""
 
     def _repr_html_(self) -> str:
         from gitmodel.client import html  # imported here: only notebooks need it

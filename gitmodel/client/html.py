@@ -1,4 +1,4 @@
-"""Tables and drawings for notebooks, from views of records."""
+"""HTML of tables and drawings that handles and lists show in notebooks."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ from gitmodel.svg.lineage_graph import lineage_graph
 from gitmodel.svg.markup import words
 from gitmodel.svg.swim_lanes import HELD, REFUSED, Span, swim_lanes
 
-# The greatest number of columns for numbers of the metadata.
+# The maximum number of columns for keys of the metadata that have numbers.
 _MOST_NUMBERS = 4
 
 
 def fields_table(fields: Iterable[tuple[str, Any]]) -> str:
-    """Return a table of *fields* and their values, without empty fields."""
+    """Return an HTML table of *fields*: pairs of name and value. Fields with an empty value are left out."""
     return table(("field", "value"), [row for row in fields if row[1] not in ("", [], {}, None)])
 
 
 def models_table(views: Iterable[ModelView]) -> str:
-    """Return a table of models."""
+    """Return an HTML table of models."""
     rows = [(view.name, view.record.title, view.count, view.latest, cell_text.stages_of_model(view)) for view in views]
     return table(("model", "title", "versions", "latest", "stages"), rows)
 
 
 def versions_table(views: Sequence[VersionView], total: int | None) -> str:
-    """Return a chart of the number that most versions have, and a table of the versions.
+    """Return the HTML of a chart and a table of versions.
 
-    *total* is the number of all versions of the model. If the table lacks some of them, its last line says so.
+    The chart shows the key of the metadata under which most versions have a number.
+
+    *total* is the number of all versions of the model, or None. If *views* does not have all of them, a line below the
+    table says so.
     """
     numbers = numbers_by_key((view.record.number, finite_numbers(view.record.metadata)) for view in views)
     keys = list(numbers)[:_MOST_NUMBERS]
@@ -59,7 +62,10 @@ def versions_table(views: Sequence[VersionView], total: int | None) -> str:
 
 
 def history_drawing(events: Sequence[StageEvent]) -> str:
-    """Return the stages and aliases over time as swim lanes. If there are several models, each lane names its model."""
+    """Return *events*, the history of stages and aliases, as swim lanes.
+
+    If the events are of several models, the name of each lane has the name of its model.
+    """
     models = {event.model for event in events}
     spans = []
     for event in reversed(events):
@@ -71,13 +77,13 @@ def history_drawing(events: Sequence[StageEvent]) -> str:
 
 
 def lineage_drawing(lineage: Lineage) -> str:
-    """Return the graph of *lineage*, and the same as a text tree."""
+    """Return the HTML of *lineage* as a graph and as a text tree."""
     lines = "\n".join(map(words, tree(lineage)))
     return f"{lineage_graph(lineage)}<pre>{lines}</pre>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return a table with the names *head* of its columns."""
+    """Return an HTML table of *rows*. *head* are the names of the columns."""
 
     def cells(tag: str, row: Sequence[Any]) -> str:
         return "".join(f"<{tag}>{_text('' if cell is None else str(cell))}</{tag}>" for cell in row)
@@ -87,12 +93,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _text(text: str) -> str:
-    """Return *text* for a cell, on one line, with control characters and direction marks as escapes."""
+    """Return *text* as HTML on one line, with control characters and direction marks replaced by escapes."""
     return " ".join(map(words, text.splitlines()))
 
 
 def _chart(views: Sequence[VersionView], key: str, numbers: dict[int, float]) -> str:
-    """Return the numbers under *key* as a line, with marks at the versions that have a stage or an alias."""
+    """Return a line chart of *numbers* by version, the values of *key*.
+
+    It has marks at the versions that are in a stage or have an alias.
+    """
     marks = [
         Mark(view.record.number, name)
         for view in views

@@ -1,4 +1,4 @@
-"""A description of this installation of gitmodel, for reports of problems."""
+"""A description of this installation of gitmodel, which users put into reports of problems."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _FOR_DEVELOPERS = ("dev", "docs", "test")
 
 
 def describe_installation() -> Iterator[tuple[str, str]]:
-    """Yield names and values: versions of gitmodel, its format, Python, git, the system and packages. No paths."""
+    """Yield pairs of a name and a version: of gitmodel, its format, Python, git, the system and packages.
+
+    The values have no paths of this machine, so that a user can publish them.
+    """
     yield "gitmodel", __version__
     yield "format", ".".join(map(str, FORMAT))
     yield "Python", f"{platform.python_implementation()} {platform.python_version()}"

@@ -1,4 +1,4 @@
-"""The default stages of a registry."""
+"""The names of the default stages of a registry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gitmodel.domain.schema.names import ARCHIVED, LATEST, NONE
 
 
 class ModelStages(str, Enum):
-    """The default stages, and the words for no stage, archived versions and the latest version.
+    """The default stages, and the words "none" (no stage), "archived" and "latest" (the latest version).
 
     >>> str(ModelStages.PRODUCTION)
     'production'

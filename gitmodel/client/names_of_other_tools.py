@@ -1,4 +1,4 @@
-"""The names of methods and arguments in other tools, each with the form to write in gitmodel. Errors show these."""
+"""Names of methods and arguments in other tools, each with the code to write in gitmodel, which errors show."""
 
 from __future__ import annotations
 

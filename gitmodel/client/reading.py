@@ -1,4 +1,4 @@
-"""Reading an artifact: in place as a file or folder on this machine, or as a loaded object."""
+"""Reading an artifact: as the path of a file or folder on this machine, or as a loaded object."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from gitmodel.stores.interface import ArtifactStore
 
 
 def read_in_place(repository: Repository, store: ArtifactStore, link: ArtifactLink) -> Path:
-    """Verify the artifact and return the path of its content: a link in the cache with the recorded file name.
+    """Verify the artifact *link*, and return the path of a file or folder on this machine with its content.
 
-    The content is in a local store, or unpacked in the cache. If the artifact has no recorded name, or the cache cannot
-    be written, returns the path of the content.
+    The content is a file in a local store, or is copied from *store* into the cache. The returned path is that of a
+    symbolic link in the cache that leads to the content and has the recorded file name. If no file name is recorded, or
+    the cache cannot be written, returns the path of the content itself.
     """
     place = _content(repository, store, link)
     if link.file is None or place.name == link.file:
@@ -43,7 +44,7 @@ def read_in_place(repository: Repository, store: ArtifactStore, link: ArtifactLi
         with making_beside(named) as aside:
             os.symlink(wanted, aside / "link")
             os.replace(aside / "link", named)
-    except (OSError, Unreachable):  # the repository is read-only
+    except (OSError, Unreachable):  # the repository with the cache is read-only
         return place
     return named
 
@@ -66,7 +67,10 @@ def _content(repository: Repository, store: ArtifactStore, link: ArtifactLink) -
 
 
 def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, shown: str, trusted: bool) -> Any:
-    """Load the object in the artifact. Messages call the artifact *shown*. Raises Refused for an unsafe format."""
+    """Load and return the object in the artifact *link*. Messages call the artifact *shown*.
+
+    Raises Refused for a format that can run code, unless *trusted* is True.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="gitmodel-") as folder,
         trust.trusting(opened.trusted_names, opened.suggested_names),
@@ -76,13 +80,13 @@ def load(opened: OpenRegistry, store: ArtifactStore, link: ArtifactLink, *, show
             if not link.is_folder and find_format(link.format).load_content is not None:
                 content = verifying.read_verified(store, link.digest, link.size)
                 return load_content(content, target, link.format, trusted=trusted)
-        # Copied, because an external file can change after it was verified.
+        # External files are copied, because they can change after they were verified.
         is_here = not (link.is_folder or link.uri)
         with verifying.held_file(store, link.digest, link.size) if is_here else nullcontext() as here:
             if link.is_folder:
-                target = _content(opened.repository, store, link)  # the folder is usually unpacked already
+                target = _content(opened.repository, store, link)  # usually in the cache already
             elif here is not None:
-                target.symlink_to(here)  # some libraries choose the format by the suffix
+                target.symlink_to(here)  # named, because some libraries choose the format by the suffix
             else:
                 fetch_artifact(store, link, target)
             with called(target, shown):

@@ -1,4 +1,4 @@
-"""Pushing to a remote, and putting recorded changes in force there."""
+"""Pushing to a remote, and putting recorded changes in force in this clone and at a remote."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ from gitmodel.teams.sync.pushing import Pushed
 def plan_apply(
     opened: OpenRegistry, names: tuple[str, ...], *, reviewed: frozenset[str], ask_host: bool
 ) -> Callable[[], Applied]:
-    """Return a function that applies the reviewed changes: those in *reviewed*, and those that the host or history
-    names.
+    """Return a function that puts recorded changes in force: of the models *names*, or of all models if it is ().
+
+    *reviewed* are ids of commits that the caller knows to be reviewed. For other commits, the git host says whether
+    they were reviewed if *ask_host* is True, else the history of the branch.
     """
     if not ask_host:
         return partial(put_in_force.apply, opened.repository, names, reviewed=reviewed)
-    from gitmodel.hosts.api import read_job  # imported here: few calls ask a host
+    from gitmodel.hosts.api import read_job  # imported here: few calls ask the git host
     from gitmodel.hosts.approvals import HostApprovals, objection_by
 
     approved = HostApprovals(opened.repository, read_job(opened.environ), reviewed)
@@ -40,9 +42,10 @@ def plan_apply(
 def apply_at_remote(
     opened: OpenRegistry, remote: str, apply: Callable[[], Applied], names: tuple[str, ...], *, timeout: float
 ) -> Applied:
-    """Pull from *remote*, call *apply*, and move the tags at *remote*.
+    """Pull from *remote*, call *apply*, which moves local stage tags, and push these tags to *remote*.
 
-    Raises LeftOut if the pull left out local changes.
+    The tags are those of the models *names*, or of all models if it is (). While others push, repeats all steps for at
+    most *timeout* seconds. Raises LeftOut at the end if a pull could not keep some local changes.
     """
     from gitmodel.teams.sync import applying
 
@@ -56,13 +59,20 @@ def apply_at_remote(
 
 
 def push(opened: OpenRegistry, remote: str, *, timeout: float, transfer: Transfer, code: bool) -> Pushed:
-    """Push code, artifacts, branch and tags to *remote*. Raises LeftOut if a pull left out local changes."""
+    """Push code commits, artifacts, the branch and stage tags to *remote*.
+
+    If *code* is True, push all kept code commits.
+
+    If others have pushed, pulls first; repeats this for at most *timeout* seconds. Raises LeftOut at the end if a pull
+    could not keep some local changes.
+    """
     from gitmodel.lineage.code import choose_pushed, push_code
 
     repository = opened.repository
     uploads = pushing.Uploads(LocalStore(opened.store_root), opened.access.of_model, transfer)
     chosen = remotes.choose_remote(repository, remote)
-    # Like artifacts, code commits are pushed before the versions that name them.
+    # Code commits are pushed before the records of versions that name them, so that readers of a record find the
+    # commit.
     here = opened.find_kept()
     alone = here is None or here.code.git.common_dir != repository.common_dir
     pushed_code = push_code(here, "" if alone else chosen, "all" if code else choose_pushed(repository.config))
@@ -82,10 +92,10 @@ def apply(
     remote: str | None,
     timeout: float,
 ) -> Applied:
-    """Apply the changes that were reviewed: here, and at *remote* if it is not None ("" is the default remote).
+    """Put recorded changes in force: in this clone and, if *remote* is not None, at *remote* ("": the default).
 
-    Sends the notice afterwards if the settings of this machine ask for one. Raises LeftOut if the pull left out local
-    changes.
+    *names*, *reviewed* and *ask_host* are as in `plan_apply`. Sends a notice afterwards if the settings of this machine
+    name a URL for notices. Raises LeftOut at the end if a pull could not keep some local changes.
     """
     apply = plan_apply(opened, names, reviewed=reviewed, ask_host=ask_host)
     if remote is None:
@@ -98,23 +108,26 @@ def apply(
 
 
 def _with_notice(opened: OpenRegistry, done: Applied) -> Applied:
-    """Post the changes to the URL in the settings of this machine. If that fails, `notice` of the result says why."""
+    """Post the changes in *done* to the URL for notices, if the settings of this machine have one. Return *done*.
+
+    If that fails, `notice` of the result has the reason.
+    """
     if not done.changes:
         return done
     try:
-        from gitmodel.hosts.notices import read_receiver, send  # imported here: most machines send no notice
+        from gitmodel.hosts.notices import read_receiver, send  # imported here: needed only after a change
 
         receiver = read_receiver(opened.environ, opened.repository.config)
         if receiver is not None:
             send(receiver, _notice(opened.repository, done))
-    except Exception as error:  # a failure here must not become an error, because the changes are in force already
+    except Exception as error:  # not raised, because the changes are in force already
         shown = error.message if isinstance(error, GitModelError) else f"{type(error).__name__}"
         return replace(done, notice=shown)
     return done
 
 
 def _notice(repository: Repository, done: Applied) -> bytes:
-    """Return the JSON of a notice: the changes, each with its commit, author, time and reason."""
+    """Return the JSON of a notice about the changes in *done*, each with its commit, author, time and reason."""
     from gitmodel.lineage.history import history
 
     changes = []

@@ -1,6 +1,4 @@
-"""Storing files and objects, or describing external files, and linking them to a version. Only calls that write import
-it.
-"""
+"""Storing files and objects as artifacts, and describing external files. Only methods that write import this module."""
 
 from __future__ import annotations
 
@@ -37,10 +35,11 @@ LinksRoot = str | os.PathLike[str] | None
 
 
 class GivenArtifacts(NamedTuple):
-    """Artifacts that a caller gives, with the options for storing them.
+    """Artifacts that a caller passed to a method, with the options for storing them.
 
-    *formats* and *follow_links* are those of `Model.create_version`. All artifacts get the *metadata*. *transfer* is
-    called with the name of an artifact, and returns the options for its transfer.
+    *sources* are triples of name, source and kind. *formats*, *follow_links* and *warn* are as in
+    `Model.create_version`. Each artifact gets the same *metadata*. *transfer* is called with the name of an artifact,
+    and returns the options for its transfer to the store.
     """
 
     sources: Sequence[Given]
@@ -60,7 +59,7 @@ def one_artifact(
     progress: Progress | None,
     follow_links: LinksRoot = None,
 ) -> GivenArtifacts:
-    """Return the arguments of a method for one artifact as a `GivenArtifacts`."""
+    """Return the arguments of a method that stores one artifact as a `GivenArtifacts`."""
     formats = {name: format} if format else {}
     return GivenArtifacts(
         [(name, source, kind)], formats, lambda _: Transfer(progress=progress), metadata, follow_links
@@ -77,7 +76,7 @@ def artifacts_by_kind(
     warn: Warn | None,
     follow_links: LinksRoot = None,
 ) -> GivenArtifacts:
-    """Return the arguments of a method for several artifacts as a `GivenArtifacts`."""
+    """Return the arguments of a method that stores several artifacts as a `GivenArtifacts`."""
     kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
     sources = [(name, source, kind) for kind, named in kinds for name, source in (named or {}).items()]
 
@@ -88,16 +87,18 @@ def artifacts_by_kind(
 
 
 def is_path(source: Any) -> bool:
-    """Return True if *source* is a path or URI; False if it is an object to be saved."""
+    """Return True if *source* is a path or URI; False if it is an object that must be saved to a file first."""
     return isinstance(source, (str, os.PathLike))
 
 
 @contextmanager
 def _files(opened: OpenRegistry, given: GivenArtifacts) -> Iterator[list[LocalArtifact]]:
-    """Yield the artifacts as files, after saving the objects among them in a temporary folder.
+    """Yield the artifacts as files.
 
-    Raises UsageError if no format can store an object unchanged, or, before any object is saved, if packages are
-    missing.
+    Objects among them are saved in a temporary folder, which is deleted after the block.
+
+    Raises UsageError if no format can store one of the objects unchanged. Raises UsageError, before an object is saved,
+    if a package that a format needs is not installed.
     """
     _check_packages(given)
     pickle = not all(is_path(source) for _, source, _ in given.sources) and opened.allows_pickle()
@@ -126,10 +127,10 @@ def _files(opened: OpenRegistry, given: GivenArtifacts) -> Iterator[list[LocalAr
 
 
 class MadeElsewhere(NamedTuple):
-    """The origin of a version that was not made by this process: its *code* and *runs*.
+    """Facts about a version that this process did not make: its *code* and the *runs* that made it.
 
-    *code* is a record or a full commit id. *runs* are ids of recorded runs, or records of runs to write. *imported* are
-    the claims of another registry.
+    *code* is a `Code` or a full commit id; None means the current code. *runs* are ids of recorded runs, or records of
+    runs that are written with the version. *imported* is what another registry says about the version.
     """
 
     code: Code | str | None = None
@@ -147,14 +148,15 @@ def create_version(
     key: str | None,
     origin: MadeElsewhere,
 ) -> Made:
-    """Create a version of the model *chosen*, whose current name is *model*, from files and folders.
+    """Create a version of the model *chosen*, whose current name is *model*, after storing the artifacts *given*.
 
-    If a version was created with the idempotency key *key* before, returns that version. "" means no key; None means
-    the key of the CI job. The default code of *origin* is the current code.
+    If a version of the model was already created with the idempotency key *key*, returns that version instead. If *key*
+    is "", no key is used; if it is None, the default key of the CI job. *draft* has the name, description, tags and
+    metadata of the version.
     """
     own_code = None
     if origin.code is not None:
-        from gitmodel.lineage.code import given_code  # imported here: most versions have the current code
+        from gitmodel.lineage.code import given_code  # imported here: few callers give the code
 
         own_code = given_code(origin.code)
     runs, new_runs = _given_runs(opened, origin.runs)
@@ -165,10 +167,10 @@ def create_version(
         since = opened.repository.renumberings().count
         return Made(VersionRef(model, str(known), since=since), new=False)
     draft = draft._replace(tags=read_words(draft.tags), metadata=read_values(draft.metadata or {}))
-    if key or not opened.job:  # the job may already have created this version
+    if key or not opened.job:  # else the name may be taken by this same version, which the job created before
         planned = [(artifact, kind) for artifact, _, kind in given.sources]
         chosen = versions.check_creation(opened.writer, chosen, draft, artifacts=planned)
-    if given.sources and own_code is None:  # checked before artifacts are stored; `record_code` checks again
+    if given.sources and own_code is None:  # here before storing artifacts; `record_code` checks again
         opened.check_code()
     check_formats(given)
     links = store_given(opened, model, given)
@@ -189,7 +191,10 @@ def create_version(
 
 
 def _given_runs(opened: OpenRegistry, given: Iterable[str | RunRecord]) -> tuple[list[str], list[RunRecord]]:
-    """Return the ids and the records in *given*. Raises NotFound for the id of a run that is not recorded."""
+    """Return the full ids and the records in *given*, which has both.
+
+    Raises NotFound for the id of a run without a record.
+    """
     ids, records = [], []
     for run in given:
         if isinstance(run, RunRecord):
@@ -200,7 +205,7 @@ def _given_runs(opened: OpenRegistry, given: Iterable[str | RunRecord]) -> tuple
 
 
 def _content_key(model: str, draft: Draft, links: Iterable[ArtifactLink], code: Code) -> str:
-    """Return a digest of the content of a new version, to distinguish the versions that one job creates."""
+    """Return a digest of the content of a new version, which distinguishes the versions that one CI job creates."""
     import json  # imported here because only jobs of CI need it
 
     held = sorted((link.name, link.digest) for link in links)
@@ -211,9 +216,9 @@ def _content_key(model: str, draft: Draft, links: Iterable[ArtifactLink], code: 
 
 
 def store_links(opened: OpenRegistry, ref: VersionRef, model: str, given: GivenArtifacts) -> list[ArtifactLink]:
-    """Store artifacts for the version *ref* of *model*, and return their links.
+    """Store the artifacts *given* in the store of *model*, and return their links, to be added to the version *ref*.
 
-    Stores nothing if the version cannot have one of the links.
+    Before it stores anything, raises an error if the version cannot get one of these artifacts.
     """
     check_formats(given)
     names = [(name, kind) for name, _, kind in given.sources]
@@ -222,9 +227,9 @@ def store_links(opened: OpenRegistry, ref: VersionRef, model: str, given: GivenA
 
 
 def store_attachments(opened: OpenRegistry, ref: VersionRef, model: str, given: GivenArtifacts) -> list[ArtifactLink]:
-    """Store attachments for the version *ref* of *model*, and return links to them.
+    """Store the attachments *given* in the store of *model*, and return their links, to be added to the version *ref*.
 
-    Stores nothing if the version cannot have one of the attachments.
+    Before it stores anything, raises an error if the version cannot get one of these attachments.
     """
     check_formats(given)
     linking.check_attachments(opened.writer, ref, [name for name, _, _ in given.sources], metadata=given.metadata)
@@ -237,13 +242,13 @@ def store_given(
     given: GivenArtifacts,
     check: Callable[[LocalArtifact, Any, Path | None], None] | None = None,
 ) -> list[ArtifactLink]:
-    """Store artifacts in the store of *model*, or in the default store for "", and return their links.
+    """Store the artifacts *given* in the store of *model*, or in the default store if it is "", and return their links.
 
-    The caller has checked the formats with `check_formats`. Before any file is stored, *check* is called for each file,
-    with the given value or path and the folder *follow_links*.
+    The caller has called `check_formats`. Before any artifact is stored, *check* is called for each of them, with its
+    file, the object or path that the user gave, and the folder `follow_links` (or None). It raises an error to refuse.
     """
     if not given.sources:
-        return []  # without artifacts, a registry by URL needs no store
+        return []  # so that a registry by URL without artifacts needs no store
     root = links_root(given.follow_links) if given.follow_links is not None else None
     allow_credentials = opened.repository.allows_credentials
     with _files(opened, given) as files:
@@ -269,11 +274,13 @@ def store_given(
 def describe_stored_links(
     opened: OpenRegistry, ref: VersionRef, model: str, given: GivenArtifacts, file: str = ""
 ) -> list[ArtifactLink]:
-    """Return links to artifacts that the store of *model* has; the sources are their digests.
+    """Return links to objects that the store of *model* already has.
 
-    *file* is the file name to record.
+    The sources in *given* are the digests of these objects.
+
+    *file* is the file name to record. Raises an error if the version *ref* cannot get one of the links.
     """
-    # imported here: few artifacts are linked by digest
+    # imported here because few artifacts are linked by digest
     from gitmodel.registry.linked_artifacts.stored_links import describe_stored
 
     for name, digest, _ in given.sources:
@@ -299,7 +306,10 @@ def describe_stored_links(
 def describe_links(
     opened: OpenRegistry, ref: VersionRef, given: GivenArtifacts, *, provider_digest: bool = False
 ) -> list[ArtifactLink]:
-    """Hash external artifacts for the version *ref* in place, and return their links."""
+    """Hash the external files at the URIs in *given*, and return links to them, to be added to the version *ref*.
+
+    If *provider_digest* is True, the stores of the files report the digests, and the files are not read.
+    """
     for name, uri, _ in given.sources:
         if not is_path(uri):
             raise UsageError(
@@ -326,7 +336,7 @@ def describe_links(
 
 
 def check_formats(given: GivenArtifacts) -> None:
-    """Raise UsageError for a format of an artifact that is not given, or for a format that the artifact cannot have."""
+    """Raise UsageError if `given.formats` names an artifact that is not in *given*, or a format that it cannot have."""
     sources = {name: source for name, source, _ in given.sources}
     for name, format in given.formats.items():
         if name not in sources:
@@ -343,8 +353,8 @@ def check_formats(given: GivenArtifacts) -> None:
 
 
 def _check_packages(given: GivenArtifacts) -> None:
-    """Raise UsageError if packages are missing that the formats of the objects need."""
-    needed: dict[str, str] = {}  # the first artifact that needs the package
+    """Raise UsageError if a package is not installed that the format of an object in *given* needs."""
+    needed: dict[str, str] = {}  # maps each missing package to the first artifact that needs it
     for name, source, _ in given.sources:
         if not is_path(source):
             # imported here because only objects need them

@@ -1,1 +1,1 @@
-"""Opening a registry by its settings, from a path or a URL."""
+"""Opening a registry at a path or URL, which arguments, environment variables or git settings give."""

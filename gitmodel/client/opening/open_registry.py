@@ -1,4 +1,4 @@
-"""An open registry: the repository, the target of changes, the stores, the code repository, the CI job."""
+"""An open registry: its repository, its stores, the code repository, the CI job, and where changes are written."""
 
 from __future__ import annotations
 
@@ -40,28 +40,29 @@ if TYPE_CHECKING:
 
 
 class OpenRegistry:
-    """A registry as a client opened it. All handles of the client share it.
+    """A registry as a client opened it. The client and all of its handles share this object.
 
-    The registry is that of *repo*, a path or URL, or else the one that the settings choose for the folder *path*. The
-    code repository is always the one that contains *path*. *store* is the URL of the artifact store, or None.
+    The registry is the one at *repo*, a path or URL. If *repo* is None, environment variables, git settings and the
+    folder *path* choose it. The code repository is always the one that contains *path*. *store* is the URL of the
+    default artifact store; None means the one of the registry. *terms* are the limits for a registry by URL.
     """
 
     def __init__(
         self, path: str, *, repo: str | None, store: str | None, environ: Mapping[str, str], terms: Terms
     ) -> None:
-        if names_url(path) or os.path.isfile(path):  # a URL or a git bundle names the registry, as *repo* does
+        if names_url(path) or os.path.isfile(path):  # a URL or a git bundle is a registry, like *repo*
             path, repo = ".", repo or path
         self.environ = environ
-        # `path_named` is False if the user gave no folder: then `GIT_DIR` may name another repository.
+        # `path_named` is False if the user gave no folder. Only then, `GIT_DIR` chooses the repository.
         self.path = Path(path).expanduser()
         self.path_named = self.path != Path()
         self.repository = self._open(repo, terms)
         self.repository.refusal = partial(_refusal, self.repository)
         self.repository.on_renumbered = _warn_of_renumbering
-        # The target of changes: the branch itself, or the batch of a transaction.
+        # The writer of changes: it writes to the branch, or collects the changes of a transaction.
         self.writer: Writer = Direct(self.repository)
         self._store = store or ""
-        # The records that `lineage` read, by the commit of the branch, for the next call at the same commit.
+        # A cache for `Client.lineage`: what it read at a commit of the branch, for the next call at the same commit.
         self.lineage_at: dict[Oid | None, AtCommit] = {}
         self._keyed: Counter[str] = Counter()
         self._kept: KeptCommits | None = None
@@ -69,7 +70,7 @@ class OpenRegistry:
 
     @property
     def lasting(self) -> OpenRegistry:
-        """The registry that a handle uses: this one or, after the end of a transaction, the one in which it began."""
+        """The open registry that a handle uses: this one or, after a transaction has ended, the one that began it."""
         return self._outer or self
 
     @cached_property
@@ -81,15 +82,18 @@ class OpenRegistry:
         return Access(self.repository, self.environ, self.store_root, self._store)
 
     def trusted_names(self) -> tuple[str, ...]:
-        """Return the names of classes and functions that this machine allows in files that it loads."""
-        # imported here because few files need it
+        """Return the full names of the classes and functions that this machine allows in files that it loads."""
+        # imported here because few artifacts need it
         from gitmodel.registry.linked_artifacts.trusted_names import trusted_names
 
         return trusted_names(self.repository, self.environ)
 
     def suggested_names(self) -> tuple[str, ...]:
-        """Return the names that the registry suggests to trust; () if `gitmodel.toml` cannot be read."""
-        # imported here because few files need it
+        """Return the names of classes and functions that the registry suggests to trust.
+
+        Returns () if `gitmodel.toml` cannot be read.
+        """
+        # imported here because few artifacts need it
         from gitmodel.registry.linked_artifacts.trusted_names import suggested_names
 
         try:
@@ -104,20 +108,25 @@ class OpenRegistry:
 
     @property
     def store_root(self) -> Path:
-        """The folder of the default artifact store."""
+        """The folder of artifacts in this repository, which is the default artifact store if no other is set."""
         return self.repository.common_dir / "gitmodel" / "store"
 
     @property
     def job(self) -> str:
-        """The id of the CI job, for idempotency keys; "" outside of a job or in a registry that is not by URL."""
+        """The id of the CI job, from which default idempotency keys are made.
+
+        It is "" outside of a job, in a registry that is not by URL, and in a transaction.
+        """
         by_job = self.repository.url and not isinstance(self.writer, Batch)
         return url_settings.job_key(self.environ) if by_job else ""
 
     def job_key(self, content: Callable[[], str]) -> str:
-        """Return the default idempotency key of a version with this *content*, for a CI job and a registry by URL.
+        """Return the default idempotency key of a new version; *content* returns a digest of its content.
 
-        The key depends on the attempt of the job, on the content, and on the number of versions that this process
-        created before with the same content. Elsewhere the key is "".
+        Only a CI job that uses a registry by URL has a default key; otherwise returns "". The key is made from the id
+        of this attempt of the job, the content, and the number of versions with this content that this process has
+        created. So if the job runs a script a second time in the same attempt, the versions of the script are not
+        created twice.
         """
         if not self.job:
             return ""
@@ -126,14 +135,17 @@ class OpenRegistry:
         return f"{self.job} {of} {self._keyed[of]}"
 
     def with_writer(self, writer: Writer) -> OpenRegistry:
-        """Return the same registry with another target of changes."""
+        """Return a copy of this open registry whose changes *writer* writes."""
         other = copy(self)
         other.writer = writer
         return other
 
     @contextmanager
     def transaction(self, message: str) -> Iterator[OpenRegistry]:
-        """Yield the registry with a transaction as its target of changes, which is committed when the block ends."""
+        """Yield a copy of this open registry whose changes are collected and committed when the block ends.
+
+        *message* is the subject of the commit.
+        """
         self.require_branch("transaction")
         with entered_batch(self.repository, message) as batch:
             inside = self.with_writer(batch)
@@ -141,9 +153,9 @@ class OpenRegistry:
         inside._outer = self
 
     def require_branch(self, verb: str) -> None:
-        """Raise UsageError in a registry of the past, in a transaction, and inside the block of a transaction.
+        """Raise UsageError if this is a past state of the registry or a transaction, or in the block of a transaction.
 
-        *verb* is the name of the method, for the error message. The method works on the branch directly.
+        Methods that write to the branch themselves call this first. *verb* is the name of the method, for the message.
         """
         if isinstance(self.writer, Direct):
             self.writer.refuse_inside()
@@ -156,7 +168,7 @@ class OpenRegistry:
             self.writer.transact(lambda snapshot: Change(None))
 
     def find_kept(self) -> KeptCommits | None:
-        """Return the code repository that contains *path*, with its kept commits; None if there is none."""
+        """Return the kept commits of the code repository that contains *path*; None if no repository contains it."""
         if self._kept is None:
             from gitmodel.code.kept_commits import KeptCommits
             from gitmodel.code.repository import open_code
@@ -166,12 +178,12 @@ class OpenRegistry:
         return self._kept
 
     def find_code(self) -> CodeRepository | None:
-        """Return the code repository that contains *path*; None if there is none."""
+        """Return the code repository that contains *path*; None if no repository contains it."""
         kept = self.find_kept()
         return kept.code if kept is not None else None
 
     def open_code(self) -> CodeRepository:
-        """Return the code repository that contains *path*. Raises NotFound if there is none."""
+        """Return the code repository that contains *path*. Raises NotFound if no repository contains it."""
         found = self.find_code()
         if found is None:
             raise NotFound(
@@ -180,7 +192,7 @@ class OpenRegistry:
         return found
 
     def read_code(self) -> Code:
-        """Return the state of the code repository: commit, uncommitted changes, origin. Writes nothing."""
+        """Return the state of the code repository: its commit, uncommitted changes and URL. Writes nothing."""
         from gitmodel.code.current_commit import read_code
 
         return read_code(self.find_code())
@@ -188,14 +200,16 @@ class OpenRegistry:
     def check_code(self) -> None:
         """Raise Refused if the settings forbid creating a version from the current code.
 
-        The settings can forbid uncommitted changes. Credentials in a snapshot of such changes are always forbidden.
+        A setting can forbid uncommitted changes. If they would be stored as a snapshot, a file among them that looks
+        like credentials is forbidden, too.
         """
         self._check_code(self._dirty())
 
     def record_code(self) -> Code:
-        """Return the state of the code repository as a version records it, and keep its commit with a ref.
+        """Return the state of the code repository as a version records it, and create a ref that keeps its commit.
 
-        Raises Refused as `check_code` does, and if a snapshot is too large.
+        If a setting asks for it, stores uncommitted changes as a snapshot. Raises the errors of `check_code`, and
+        Refused if the snapshot is too large.
         """
         from gitmodel.lineage.code import record_code, snapshot_limit
 
@@ -205,13 +219,16 @@ class OpenRegistry:
         return record_code(self.find_kept(), self.read_code(), dirty=dirty, limit=limit)
 
     def keep_code(self, code: Code) -> Code:
-        """Return *code*, the code of a version that was made elsewhere. Its commit is kept if the repository has it."""
+        """Return *code*, the code of a version that was made elsewhere.
+
+        If the code repository has the commit of *code*, creates a ref that keeps it.
+        """
         from gitmodel.lineage.code import keep_given
 
         return keep_given(self.find_kept(), code)
 
     def allows_pickle(self) -> bool:
-        """Return True if `[formats] pickle` of the registry allows pickle for values that no other format can store."""
+        """Return True if `[formats] pickle` in `gitmodel.toml` allows pickle for values that no other format stores."""
         rules = self.writer.read_records(lambda snapshot: snapshot.registry().require("formats").formats)
         return rules is not None and rules.pickle
 
@@ -222,7 +239,10 @@ class OpenRegistry:
             check_code(self.find_code(), dirty=dirty, allow_credentials=self.repository.allows_credentials)
 
     def _dirty(self) -> str:
-        """Return the setting for uncommitted changes: "record", "snapshot" or "refuse"."""
+        """Return the stricter of the registry's and this machine's settings for uncommitted changes.
+
+        It is "record", "snapshot" or "refuse".
+        """
         from gitmodel.lineage.code import choose_dirty
 
         rules = self.writer.read_records(lambda snapshot: snapshot.registry().require("code").code)
@@ -235,7 +255,7 @@ class OpenRegistry:
 
     @cached_property
     def _code_config(self) -> Mapping[str, str]:
-        """git's settings of the code repository; {} if the registry is in the same repository."""
+        """The git settings of the code repository; {} if the registry is in the same repository."""
         code = self.find_code()
         if code is None or code.git.common_dir == self.repository.git.common_dir:
             return {}
@@ -248,7 +268,7 @@ class OpenRegistry:
             found = named or open_chosen(self.path, environ=self.environ, branch=branch, named=self.path_named)
             if not isinstance(found, str):
                 return found
-            found = local_file(found)  # git can read a bundle only by its path
+            found = local_file(found)  # git reads a bundle only by path, not by URL
             if names_url(found):
                 from gitmodel.branch.by_url.url_server import open_url
                 from gitmodel.domain.addresses import Address
@@ -267,7 +287,7 @@ class OpenRegistry:
 
 
 def _refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
-    # imported here: only a change that is not in force yet needs the rules
+    # imported here because it is called only for a change that is not in force yet
     from gitmodel.registry.promotion import judging
 
     return judging.refusal(repository, snapshot, ref)

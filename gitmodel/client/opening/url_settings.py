@@ -1,4 +1,4 @@
-"""Settings of a registry by URL from the environment: the maximum age of cached answers, and the id of the CI job."""
+"""Settings for a registry by URL from environment variables, such as the maximum age of cached answers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from gitmodel.domain.addresses import Terms, is_url
 from gitmodel.errors import UsageError
 
-# The variables that identify one attempt of a job: GitHub and Forgejo, GitLab, Bitbucket, Azure Pipelines,
-# Buildkite, Jenkins.
+# The environment variables that together identify one attempt of a CI job, in this order: of GitHub and Forgejo,
+# GitLab, Bitbucket, Azure Pipelines, Buildkite, Jenkins.
 _JOBS = (
     ("GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB"),
     ("CI_JOB_ID",),
@@ -21,12 +21,14 @@ _JOBS = (
 
 
 def names_url(text: str) -> bool:
-    """Return True if *text* is a registry's URL and not an existing file or folder."""
+    """Return True if *text* is the URL of a registry, and not the path of an existing file or folder."""
     return is_url(text) and ("://" in text or not os.path.lexists(text))
 
 
 def local_file(text: str) -> str:
-    """Return the path of the local file that the URL *text* names, or *text* itself if it names no such file.
+    """Return the path of the file that *text*, a file: URL, names.
+
+    Return *text* unchanged if it names no existing file.
 
     >>> local_file("file:///nowhere/iris.bundle"), local_file("https://host/iris.bundle")
     ('file:///nowhere/iris.bundle', 'https://host/iris.bundle')
@@ -37,14 +39,15 @@ def local_file(text: str) -> str:
     from urllib.parse import unquote  # imported here: only file: URLs need it
 
     host, slash, path = place.partition("/")
-    file = unquote(slash + path)  # decoded, as git does
+    file = unquote(slash + path)  # git also decodes such a URL
     return file if host in ("", "localhost") and os.path.isfile(file) else text
 
 
 def read_terms(environ: Mapping[str, str], *, max_age: float | None, offline: bool | None, timeout: float) -> Terms:
-    """Return the limits for a registry by URL. `GITMODEL_MAX_AGE` and `GITMODEL_OFFLINE` replace None.
+    """Return the limits for a registry by URL: the maximum age of answers in the cache, offline or not, and *timeout*.
 
-    Raises UsageError if the age is not a number of seconds.
+    If *max_age* or *offline* is None, `GITMODEL_MAX_AGE` or `GITMODEL_OFFLINE` in *environ* is used. Raises UsageError
+    if the maximum age is not a number of seconds.
     """
     said = environ.get("GITMODEL_MAX_AGE", "")
     try:
@@ -58,7 +61,7 @@ def read_terms(environ: Mapping[str, str], *, max_age: float | None, offline: bo
 
 
 def in_ci(environ: Mapping[str, str]) -> bool:
-    """Return True in a job of a CI host.
+    """Return True if *environ* are the environment variables of a CI job.
 
     >>> in_ci({"CI": "true"}), in_ci({"CI_JOB_ID": "71"}), in_ci({"CI": "false"})
     (True, True, False)
@@ -67,7 +70,7 @@ def in_ci(environ: Mapping[str, str]) -> bool:
 
 
 def job_key(environ: Mapping[str, str]) -> str:
-    """Return the CI host's id of this attempt of this job; "" outside of CI.
+    """Return the id of the current attempt of the current CI job, from variables of its host; "" outside of a CI job.
 
     >>> job_key({"GITHUB_RUN_ID": "71", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_JOB": "train"})
     'GITHUB_RUN_ID=71 GITHUB_RUN_ATTEMPT=2 GITHUB_JOB=train'

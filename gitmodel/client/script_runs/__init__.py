@@ -1,1 +1,1 @@
-"""A run of a script without steps, from `Client.start_run` to its commit."""
+"""A run of a script without steps, from the call of `Client.start_run` to the commit that records the run."""

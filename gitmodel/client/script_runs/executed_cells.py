@@ -1,4 +1,4 @@
-"""Storing the cells that this process has executed, if it is the kernel of a notebook or IPython."""
+"""Storing the source of the notebook cells that this process has executed, if it is a kernel of Jupyter or IPython."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from gitmodel.stores.interface import ArtifactStore
 
 log = logging.getLogger("gitmodel.runs")
 
-_OFF = ("false", "no", "off", "0", "")  # git reads these values of a setting as false
+_OFF = ("false", "no", "off", "0", "")  # the values of a setting that git reads as false
 
 
 def store_cells(config: Mapping[str, str], rules: RunRules, store: ArtifactStore, secrets: SecretValues) -> str | None:
-    """Store the cells that were executed so far, without *secrets*, and return their digest.
+    """Store the cells that this process has executed so far in *store*, and return the digest of the stored object.
 
-    Returns None in a script, and if *rules* or the setting `gitmodel.recordCells` exclude cells. If the store cannot be
-    written, logs a warning and returns None, so that the result of the run is recorded anyway.
+    The values of *secrets* are replaced in the cells.
+
+    Stores nothing and returns None in a script, and if *rules* or `gitmodel.recordCells` in *config* forbid to store
+    cells. If the store cannot be written, logs a warning and returns None, so that the run is recorded without the
+    cells.
     """
     if not rules.record_cells or config.get("gitmodel.recordcells", "true").lower() in _OFF:
         return None
@@ -37,7 +40,7 @@ def store_cells(config: Mapping[str, str], rules: RunRules, store: ArtifactStore
 
 
 def executed_cells() -> list[Cell]:
-    """Return the cells that this process has executed, in order, with the current cell; [] outside of IPython."""
+    """Return the cells that this process has executed, in order, including the current cell; [] outside of IPython."""
     get_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
     shell = get_shell() if get_shell is not None else None
     history = getattr(shell, "history_manager", None)

@@ -1,4 +1,4 @@
-"""The line that a script prints at its end: the version that it created, the registry, and the code."""
+"""The line that gitmodel prints when a run of a script ends: the version that it created, the registry, the code."""
 
 from __future__ import annotations
 
@@ -22,16 +22,21 @@ def print_result(
     used: Sequence[str] = (),
     code: Code,
 ) -> None:
-    """Print the result of a run of a script as one line on stderr, unless GITMODEL_QUIET is set (and not `0`)."""
+    """Print the result of the run with the id *run* as one line on stderr; see `result_line`.
+
+    Prints nothing if GITMODEL_QUIET in *environ* is set to something other than `0`.
+    """
     if environ.get("GITMODEL_QUIET", "0") not in ("", "0"):
         return
     place = shown_url(repository.url) if repository.url else str(repository.git.top)
-    with suppress(OSError, ValueError, AttributeError):  # stderr is closed or missing
+    with suppress(OSError, ValueError, AttributeError):  # if stderr is closed or missing
         print(result_line(run, made, used, place=place, branch=repository.branch_name, code=code), file=sys.stderr)
 
 
 def result_line(run: str, made: Sequence[str], used: Sequence[str], *, place: str, branch: str, code: Code) -> str:
-    """Return the line about the run with the id *run*. *made* and *used* are its versions in the registry at *place*.
+    """Return the line about the run with the id *run*, whose registry is the *branch* at *place*, a path or URL.
+
+    *made* are references of the versions that the run created, and *used* of those that it worked on.
 
     >>> code = Code(commit="1a2b3c4d" * 5, dirty=True, changed=2)
     >>> result_line("r", ["iris@3"], [], place="/iris", branch="gitmodel", code=code)

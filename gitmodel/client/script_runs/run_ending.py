@@ -1,4 +1,4 @@
-"""The end of a run of a script: one commit with the run and its version, or with its error."""
+"""The end of a run of a script: writing one commit with the run and its version or, if it failed, with its error."""
 
 from __future__ import annotations
 
@@ -29,18 +29,24 @@ from gitmodel.stores.artifacts.copying import keep_artifact
 
 log = logging.getLogger("gitmodel.runs")
 
-# The number of attempts to commit a run while others write.
+# The maximum number of attempts to commit a run, if others change the branch at the same time.
 _TRIES = 5
 Status = Literal["succeeded", "failed", "cancelled"]
 
 
 def read_rules(opened: OpenRegistry) -> RunRules:
-    """Return the registry's rules on runs. Raises Invalid if the rules cannot be read."""
+    """Return the rules of the registry about which runs are recorded, and what is recorded of them.
+
+    Raises Invalid if `gitmodel.toml` cannot be read.
+    """
     return opened.repository.read(lambda snapshot: snapshot.registry().require("runs").runs) or RunRules()
 
 
 def succeed(run: RunRecording) -> None:
-    """Commit the run with its version. Raises Conflict, Refused and other errors if that is not possible."""
+    """Commit *run*, which succeeded, with its version, and set its status. Raises the errors of creating the version.
+
+    If a change of stages or aliases is refused, logs a warning and commits the run and version without these changes.
+    """
     rules = read_rules(run.opened)
     _refuse_removed(run)
     leave_out = ""
@@ -48,7 +54,7 @@ def succeed(run: RunRecording) -> None:
         try:
             written = _commit(run, rules, with_stages=not leave_out)
             break
-        except Refused as error:  # raised, for example, if the commit cannot be signed
+        except Refused as error:  # raised, for example, if a stage needs a signature and it cannot be made
             if leave_out or run.version is None or not run.version.changes:
                 raise
             leave_out = f"{error.message}; {error.hint}"
@@ -64,10 +70,13 @@ def succeed(run: RunRecording) -> None:
 
 
 def fail(run: RunRecording, error: BaseException) -> None:
-    """Record the run as failed or cancelled. If that is impossible, only log why, so that the caller sees *error*."""
+    """Record *run* as failed because of *error*, or as cancelled if that is a KeyboardInterrupt. Raise no error.
+
+    If the run cannot be recorded, this logs the reason, so that the caller can raise *error* again.
+    """
     status: Status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
     repository = run.opened.repository
-    repository.reader.close()  # Ctrl-C also ended the git process that reads objects
+    repository.reader.close()  # Ctrl-C also ends the git process that reads objects; this starts a new one
     frames = error.__traceback__.tb_next if error.__traceback__ is not None else None
     text = ErrorText.with_frames(error, frames).hidden(run.known.values())
     run.status = status
@@ -91,8 +100,9 @@ def fail(run: RunRecording, error: BaseException) -> None:
 
 
 def _refuse_removed(run: RunRecording) -> None:
-    """Raise Conflict if an artifact of the run is no longer in its store. Renew old timestamps of the others for `store
-    gc`.
+    """Raise Conflict if an artifact of *run* is no longer in a store.
+
+    Refresh old timestamps of the artifacts, so that `store gc` keeps them until the commit is made.
     """
     keep_packages(run.opened.store)
     store = run.opened.access.everywhere()
@@ -104,7 +114,10 @@ def _refuse_removed(run: RunRecording) -> None:
 
 
 def _commit(run: RunRecording, rules: RunRules, *, with_stages: bool) -> bool:
-    """Write the commit of the run. Return False, without a commit, if *rules* exclude the run."""
+    """Write the commit of *run*, which succeeded. If *rules* exclude the run, write none and return False.
+
+    If *with_stages* is False, leaves out the changes of stages and aliases that the script asked for.
+    """
     version = run.version
     with run.opened.transaction(f"Run {run.start.name}") as inside:
         batch = inside.writer
@@ -166,7 +179,7 @@ def _record(
 ) -> RunRecord:
     start = run.start
     links = dict(sorted(run.links.items()))
-    # empty with a version: the links of the version have the kinds, sizes and formats
+    # empty if the run created a version, because the record of that version has the kinds, sizes and formats
     described = links if made is None else {}
     record = RunRecord(
         id=start.id,

@@ -1,4 +1,4 @@
-"""The method that a run of a script and its version share: linking an artifact."""
+"""The base class of a run of a script and of the version that it creates, with the method that links an artifact."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from gitmodel.stores.transfer import Progress
 
 
 class RunPart:
-    """A run of a script, or the version that it creates. An artifact that is linked to one of them belongs to both."""
+    """The base class of a run of a script and of its version.
+
+    An artifact that is linked to one of them belongs to both.
+    """
 
     _run: RunRecording
 
@@ -28,11 +31,11 @@ class RunPart:
         follow_links: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Store *source* as the artifact *name* of the version that the run creates, or else as an output of the run.
+        """Store *source* as the output *name* of the run, and as an artifact of the version if the run creates one.
 
-        *source*, *kind*, *format* and *follow_links* are as in `ModelVersion.link_artifact`. The artifact is stored now
-        and linked at the end of the run. Raises Conflict for a name that is taken, and the errors of
-        `ModelVersion.link_artifact`.
+        *source*, *kind*, *format* and *follow_links* are as in `ModelVersion.link_artifact`. The artifact is stored
+        immediately, and recorded at the end of the run. Raises Conflict if the run has another artifact *name*, and the
+        errors of `ModelVersion.link_artifact`.
 
         >>> run.link_artifact("confusion_matrix", figure)                                  # doctest: +SKIP
         """

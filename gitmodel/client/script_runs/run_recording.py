@@ -1,4 +1,4 @@
-"""The values and artifacts that a run of a script has recorded so far, each checked when it was recorded."""
+"""The values and artifacts that a script has logged in its run so far. Each is checked when it is logged."""
 
 from __future__ import annotations
 
@@ -36,12 +36,15 @@ from gitmodel.stores.sources.source_credentials import holds_secret, refuse_secr
 
 log = logging.getLogger("gitmodel.runs")
 
-# The maximum length in characters of parameters or metadata: the whole record of a run has at most 64 KiB.
+# The maximum length in characters of all parameters, and of all metadata: the record of a run has at most 64 KiB.
 _LONGEST_VALUES = 16_000
 
 
 class RunStart(Frozen):
-    """The facts of a run at its start."""
+    """The facts of a run that are known when it starts. *process* is the id of the process that started it.
+
+    *packages* is the digest of the list of installed packages. *clock* is the start by a clock that never goes back.
+    """
 
     name: str
     id: str
@@ -55,10 +58,11 @@ class RunStart(Frozen):
 
 
 class NewVersion:
-    """The version that a run creates at its end: its description, and the *changes* of its stages and aliases.
+    """The version that a run creates at its end. *draft* has its name, description, tags and metadata.
 
-    *register* is the description of a model to register in the same commit. After the run has ended, *made* is the
-    version that was created.
+    *register* is the description of *model* if the same commit must register it, else None. *changes* are the changes
+    of stages and aliases to make: pairs of a description and a function. *made* is None until the run has created the
+    version.
     """
 
     def __init__(self, model: ModelRef, draft: Draft, register: dict[str, Any] | None) -> None:
@@ -70,12 +74,12 @@ class NewVersion:
 
     @property
     def model_name(self) -> str:
-        """The current name of the model."""
+        """The current name of the version's model."""
         return self.made.model.name if self.made is not None else self.model.model
 
 
 class RunRecording:
-    """The state of a run of a script."""
+    """The values, artifacts and status of a run of a script, from its start to its end."""
 
     def __init__(self, opened: OpenRegistry, start: RunStart, known: RunSecrets, notes: RunJournal) -> None:
         self.opened = opened
@@ -88,16 +92,20 @@ class RunRecording:
         self.inputs: dict[str, str] = {}
         self.links: dict[str, ArtifactLink] = {}
         self.version: NewVersion | None = None
-        self.incomplete = False  # True if SystemExit interrupted storing values
-        self._tries: Counter[str] = Counter()  # the number of values that were kept under each file name
+        self.incomplete = False  # True if a SystemExit was raised while values were stored
+        self._tries: Counter[str] = Counter()  # how many values were kept in files, by file name
 
     @property
     def shown_parameters(self) -> dict[str, Any]:
-        """The parameters, with "(secret)" for secrets."""
+        """The logged parameters. Values of secrets are replaced by "(secret)"."""
         return self.known.values().hide_parameters(self.parameters)
 
     def log_parameters(self, given: Mapping[str, Any]) -> None:
-        """Record the parameters *given*. Raises UsageError, Refused."""
+        """Log the parameters *given*.
+
+        Raises UsageError if a value cannot be recorded or if the parameters are too long, Refused for a value that
+        looks like a credential.
+        """
         self.refuse_ended()
         secret = {name: value for name, value in given.items() if isinstance(value, Secret)}
         open_values = {name: value for name, value in given.items() if name not in secret}
@@ -111,14 +119,18 @@ class RunRecording:
         self.parameters = whole
 
     def log_metadata(self, given: Mapping[str, Any]) -> None:
-        """Record the metadata *given*. Raises UsageError, Refused."""
+        """Log the metadata *given*.
+
+        Raises UsageError if a value cannot be recorded or if the metadata is too long, Refused for a value that looks
+        like a credential.
+        """
         self.refuse_ended()
         whole = {**self.metadata, **self.read_metadata(given)}
         self._check_length(whole, "metadata")
         self.metadata = whole
 
     def refuse_ended(self) -> None:
-        """Raise UsageError if the run has ended, or if this is a process that the run's process forked."""
+        """Raise UsageError if the run has ended, or if this process is a fork of the process that started the run."""
         if self.status != "running":
             raise UsageError(
                 f"run {self.start.id} has ended; nothing was recorded", hint="record it inside the `with` block"
@@ -130,23 +142,29 @@ class RunRecording:
             )
 
     def check_stage(self, stage: str) -> None:
-        """Raise UsageError if the registry has no *stage*."""
+        """Raise UsageError if *stage* is not a stage of the registry."""
         known = (*self.opened.writer.read(lambda snapshot: snapshot.registry().stage_names), ARCHIVED, NONE)
         if stage not in known:
             raise UsageError(f"there is no stage {stage!a} to set", hint=f"the stages are {', '.join(known)}")
 
     def check_text(self, what: str, text: str) -> None:
-        """Raise Refused if *text* holds the value of a Secret or looks like a credential."""
+        """Raise Refused if *text* contains the value of a Secret or looks like a credential.
+
+        *what* names it in the message.
+        """
         self._refuse_secrets({what: text}, f"run {self.start.name}")
 
     def read_metadata(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return *values* as a record holds them. Raises UsageError, Refused."""
+        """Return the metadata *values* with the types that a record can have.
+
+        Raises UsageError if a value cannot be recorded, Refused for a value that looks like a credential.
+        """
         read = read_values(values)
         self._refuse_secrets(read, f"the metadata of run {self.start.name}")
         return read
 
     def change_link(self, name: str, metadata: Mapping[str, Any]) -> None:
-        """Add *metadata* to the artifact *name*. Raises UsageError if the run has not linked the artifact."""
+        """Add *metadata* to the artifact *name* of the run. Raises UsageError if the run has no such artifact."""
         if name not in self.links:
             there = ", ".join(self.links) or "none"
             raise UsageError(f"run {self.start.name} has no artifact {name!a}", hint=f"its artifacts: {there}")
@@ -154,12 +172,18 @@ class RunRecording:
         self.links[name] = replace(link, metadata={**link.metadata, **metadata})
 
     def link(self, given: storing.GivenArtifacts) -> None:
-        """Store artifacts and link them. If that fails, keep the objects among them in files of this machine."""
+        """Store the artifacts *given* and link them to the run.
+
+        If that fails, objects among them are saved in files on this machine, which the error names.
+        """
         with self.keeping_values(given.sources):
             self.store(given)
 
     def store(self, given: storing.GivenArtifacts, *, model: str = "") -> None:
-        """Store artifacts and link them. If one of the artifacts cannot be linked, raises an error and stores none."""
+        """Store the artifacts *given* in the store of *model* ("": the model of the version), and link them to the run.
+
+        If one of the artifacts cannot be linked, raises an error and stores none.
+        """
         self.refuse_ended()
         for name, _, kind in given.sources:
             planned = ArtifactLink(name=check_name(name, "artifact"), kind=kind, digest=NO_DIGEST, size=0)
@@ -178,7 +202,10 @@ class RunRecording:
 
     @contextmanager
     def keeping_values(self, given: Iterable[storing.Given]) -> Iterator[None]:
-        """If the block raises, keep the objects among *given* in files of this machine, which the error names."""
+        """If the block raises an error, save the objects among *given* in files on this machine.
+
+        The error names them.
+        """
         try:
             yield
         except BaseException as error:
@@ -189,7 +216,7 @@ class RunRecording:
                     continue
                 file = f"value-{index}" if fault_in(str(name)) else name
                 self._tries[file] += 1
-                if self._tries[file] > 1:  # an earlier value has the same file name
+                if self._tries[file] > 1:  # an earlier value was saved under this name
                     file = f"{file}-{self._tries[file]}"
                 holds = partial(holds_secret, secrets)
                 kept.append(keep_value(file, value, self.notes.kept_values, holds_secret=holds))
@@ -206,7 +233,7 @@ class RunRecording:
             raise
 
     def stored_files(self) -> list[KeptValue]:
-        """Return the artifacts of the run that are files in a store on this machine."""
+        """Return the artifacts of the run that are in a store on this machine, each with the path of its file."""
         store, found = self.opened.access.everywhere(), []
         for name, link in self.links.items():
             with suppress(GitModelError):

@@ -19,7 +19,7 @@ from gitmodel.errors import UsageError
 @checked_arguments
 @shows_our_form
 class RunVersion(RunPart):
-    """The version that a run creates at its end. Its changes belong to the same commit as the run."""
+    """The version that a run creates at its end. Changes by its methods are made in the commit that records the run."""
 
     _other_names: ClassVar[Mapping[str, str]] = {
         "log_metric": "write version.log_metadata(accuracy=0.9)",
@@ -32,7 +32,7 @@ class RunVersion(RunPart):
 
     @property
     def model(self) -> str:
-        """The name of the model."""
+        """The name of the version's model."""
         return self._new.model_name
 
     @property
@@ -42,7 +42,7 @@ class RunVersion(RunPart):
 
     @property
     def number(self) -> int:
-        """The version's number, which it gets at the end of the run. Raises UsageError before."""
+        """The version's number, which it gets at the end of the run. Raises UsageError before the run has ended."""
         return self._created("number").number
 
     @property
@@ -53,9 +53,10 @@ class RunVersion(RunPart):
     def set_stage(
         self, stage: str | ModelStages, *, reason: str = "", force: bool = False, leave: bool = False
     ) -> None:
-        """Put the version into *stage* when the run succeeds. Raises UsageError for an unknown stage.
+        """Put the version into *stage* at the end of the run, if it succeeds. Raises UsageError for an unknown stage.
 
-        If a rule of the stage refuses the promotion, gitmodel warns and leaves it out, and the run succeeds.
+        If a rule of the stage refuses the version, gitmodel logs a warning, and the run succeeds without this
+        promotion. The arguments are as in `ModelVersion.set_stage`.
         """
         self._run.refuse_ended()
         self._run.check_stage(str(stage))
@@ -65,7 +66,7 @@ class RunVersion(RunPart):
         self._new.changes.append((f"stage {stage}", change))
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
-        """Give the version an alias when the run succeeds."""
+        """Move *alias* to the version at the end of the run, if it succeeds."""
         self._run.refuse_ended()
         check_alias(alias)
         self._run.check_text("reason", reason)

@@ -1,4 +1,4 @@
-"""A run of a script without steps: its parameters, metadata, artifacts and version become one commit at its end."""
+"""A run of a script without steps: one commit at its end records its parameters, metadata, artifacts and version."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from gitmodel.stores.transfer import JOBS
 class ScriptRun(RunPart):
     """A run of a script, which `Client.start_run` starts.
 
-    One commit at the end of the run records its values and artifacts.
+    One commit at the end of the run records everything that was logged, stored and created by its methods.
     """
 
     _other_names: ClassVar[Mapping[str, str]] = {
@@ -62,7 +62,7 @@ class ScriptRun(RunPart):
 
     @property
     def id(self) -> str:
-        """The id of the run, for `git model runs show`."""
+        """The id of the run, which `git model runs show` and `Client.get_run` accept."""
         return self._run.start.id
 
     @property
@@ -72,12 +72,12 @@ class ScriptRun(RunPart):
 
     @property
     def status(self) -> str:
-        """The status: "running", and after the block "succeeded", "failed" or "cancelled"."""
+        """The status: "running" until the `with` block ends, then "succeeded", "failed" or "cancelled"."""
         return self._run.status
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters that were logged so far, with "(secret)" for secrets."""
+        """The parameters that were logged so far. Values of secrets are replaced by "(secret)"."""
         return self._run.shown_parameters
 
     @property
@@ -87,14 +87,16 @@ class ScriptRun(RunPart):
 
     @property
     def version(self) -> RunVersion | None:
-        """The version that the run creates; None if `create_version` was not called."""
+        """The version that the run creates; None if `create_version` was not called yet."""
         return self._version
 
     def log_parameters(self, parameters: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """Record parameters of the run, such as hyperparameters. A new value replaces the one that was logged before.
+        """Record parameters of the run, such as hyperparameters.
 
-        The types of values are those of metadata. A `gitmodel.Secret` is recorded as "(secret)". Raises UsageError for
-        a value that cannot be recorded, Refused for one that looks like a credential.
+        A value replaces an earlier value of the same parameter.
+
+        A value may have the types of metadata, or be a `gitmodel.Secret`, which is recorded as "(secret)". Raises
+        UsageError for a value that cannot be recorded, Refused for a value that looks like a credential.
 
         >>> run.log_parameters(max_depth=3, learning_rate=0.1)                             # doctest: +SKIP
         """
@@ -116,14 +118,16 @@ class ScriptRun(RunPart):
         *,
         name: str | None = None,
     ) -> Artifact:
-        """Record an artifact of a version as an input of the run, and return it.
+        """Record an artifact of a version as an input of the run, and return the artifact.
 
-        *source* is a version, its reference, or the artifact itself. *artifact* names an artifact of the version; the
-        default is the only model object, or the only artifact. *name* is the name of the input; the default is the
-        artifact's name. Lineage shows the versions with this artifact as sources of the version that the run creates.
+        *source* is a version, the reference of a version, or the artifact itself. If it is not the artifact itself,
+        *artifact* is the name of an artifact of the version; the default is the only model object, or the only
+        artifact. *name* is the name of the input; the default is the artifact's name. Lineage shows all versions that
+        have this artifact as sources of the version that the run creates.
 
-        Raises NotFound, Conflict if the run has another input of this name, and UsageError for an artifact of another
-        registry. Raises UsageError for an attachment, too, because lineage does not follow attachments.
+        Raises NotFound if there is no such version or artifact, Conflict if the run has a different input of this name,
+        and UsageError for an artifact of another registry. Raises UsageError for an attachment, too, because lineage
+        does not follow attachments.
 
         >>> train = run.use("sales@production", "train").load()                            # doctest: +SKIP
         """
@@ -158,11 +162,12 @@ class ScriptRun(RunPart):
     ) -> RunVersion:
         """Create a version of *model* at the end of the run, if the run succeeds.
 
-        *model* is a name, or a `Model` with a description. If the registry has no such model, the same commit registers
-        it. The other arguments are as in `Model.create_version`. Artifacts are stored now. The version also gets the
-        metadata and artifacts of the run. It gets its number at the end of the run. A run creates at most one version.
+        *model* is the name of a model, or a `Model` with a description. If the registry has no model of this name, the
+        commit of the run registers it. The other arguments are as in `Model.create_version`. The artifacts are stored
+        immediately. The version also gets the metadata and artifacts that are logged in the run. It gets its number at
+        the end of the run. A run creates at most one version.
 
-        Raises UsageError for a second version, and the errors of `Model.create_version`.
+        Raises UsageError if it was called before in this run, and the errors of `Model.create_version`.
 
         >>> version = run.create_version("iris", model_objects={"clf": clf})              # doctest: +SKIP
         >>> version.set_stage("staging")                                                  # doctest: +SKIP
@@ -185,7 +190,7 @@ class ScriptRun(RunPart):
         return self._version
 
     def _find(self, source: str | VersionRef | ModelVersion | Artifact, name: str | None) -> Artifact:
-        """Return the artifact that `use` names."""
+        """Return the artifact *source*, or the artifact *name* of the version *source*; see `use`."""
         if isinstance(source, (str, VersionRef)):
             ref = VersionRef.parse(source) if isinstance(source, str) else source
             try:
@@ -225,7 +230,13 @@ class ScriptRun(RunPart):
     def _check_version(
         self, model: Model, draft: Draft, artifacts: list[tuple[str, str]]
     ) -> tuple[ModelRef, dict[str, Any] | None]:
-        """Check that the version can be created. Return its model, and the description of a model to register."""
+        """Raise an error if a version with *draft* and *artifacts* cannot be created.
+
+        Return its model, and a description.
+
+        *artifacts* are pairs of a name and a kind. The description is that of the model if the commit must register it,
+        else None.
+        """
         repository = self._run.opened.repository
         exists = repository.read(lambda snapshot: snapshot.has_model(model.name))
         given = None if exists else model.description_given()
@@ -242,7 +253,7 @@ class ScriptRun(RunPart):
 
 @contextmanager
 def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
-    """Start a run of a script, and commit it with its version when the block ends; see `Client.start_run`."""
+    """Start the run *name* of a script, and commit it with its version when the block ends; see `Client.start_run`."""
     _check_start(opened, name)
     repository = opened.repository
     started = opened.writer.moment()
@@ -272,7 +283,7 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
             run.refuse_ended()
             run_ending.succeed(run)
         except BaseException as error:
-            if os.getpid() == start.process:  # a forked process must not end the run of its parent
+            if os.getpid() == start.process:  # a forked process must not end its parent's run
                 run_ending.fail(run, error)
             raise
         made = run.version.made if run.version is not None else None
@@ -283,7 +294,7 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
 
 
 def _check_start(opened: OpenRegistry, name: str) -> None:
-    """Raise an error if the run *name* cannot be started, or could not be committed at its end."""
+    """Raise an error if the run *name* cannot be started, or if it would not be possible to commit it at its end."""
     check_name(name, "run")
     opened.require_branch("start_run")
     refuse_inside_run(f"run {name}")
@@ -296,12 +307,15 @@ def _check_start(opened: OpenRegistry, name: str) -> None:
     repository.git.refuse_read_only()
     if repository.url:
         check_push(repository)
-    repository.identity.now()  # raises for a missing identity now, and not after the training
+    repository.identity.now()  # if git has no name and e-mail of the user, raises now and not after the training
     run_ending.read_rules(opened)
 
 
 def _find_script(opened: OpenRegistry) -> tuple[str | None, str | None]:
-    """Return the path of this process's script in the code repository, and its name for `python -m`, or None."""
+    """Return the path in the code repository of the script that this process runs, and its module name.
+
+    The module name is None if it was not run by `python -m`. Both are None if the script is not in the code repository.
+    """
     main, code = sys.modules.get("__main__"), opened.find_code()
     file, spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)
     place = Path(file).resolve() if file else None

@@ -1,1 +1,1 @@
-"""The rows that a search returns, as tables for notebooks and data frames."""
+"""The results of searches: tuples that notebooks show as tables, and that convert to data frames."""

@@ -1,4 +1,4 @@
-"""The history of stages as a table, with the versions that entered."""
+"""The history of stages and aliases as a table, with the versions that got them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from gitmodel.lineage.history import Holding
 
 
 class HistoryTable(Table[Holding]):
-    """Changes of stages and aliases with the versions that entered, with swim lanes and a table for notebooks.
+    """Changes of stages and aliases, each with the record of the version that got the stage or alias.
+
+    A notebook shows them as swim lanes and a table.
 
     >>> HistoryTable()
     HistoryTable(0 events)
@@ -18,10 +20,10 @@ class HistoryTable(Table[Holding]):
     noun = "event"
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a mapping for each change: model, stage, version, when, until, author, reason, fault and the metadata.
+        """Return a dictionary for each change: model, stage, version, when, until, author, reason, fault, metadata.
 
-        Keys of the metadata are written as in filters: `metadata.accuracy`. `fault` is the reason why a change was
-        never in force.
+        The dictionary also has an item for each key of the version's metadata, named as in filters, such as
+        `metadata.accuracy`. `fault` is the reason why a change was never in force, or "".
         """
         return [
             {

@@ -9,7 +9,7 @@ from gitmodel.domain.views.record_views import ModelView
 
 
 class ModelTable(Table[ModelView]):
-    """Models as immutable values, with a table for notebooks.
+    """Models as immutable values. A notebook shows them as a table.
 
     >>> ModelTable()
     ModelTable(0 models)
@@ -18,10 +18,10 @@ class ModelTable(Table[ModelView]):
     noun = "model"
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a mapping for each model: name, title, tags, created, latest, versions, stages, aliases, metadata.
+        """Return a dictionary for each model: name, title, tags, created, latest, versions, stages, aliases, metadata.
 
-        Keys of the metadata are written as in filters, such as `metadata.risk`. The mapping of a model has only its own
-        keys.
+        The dictionary also has an item for each key of the model's own metadata, named as in filters, such as
+        `metadata.risk`.
         """
         found: list[dict[str, Any]] = []
         for view in self:

@@ -9,7 +9,7 @@ from gitmodel.client.tables.table import Table, flat_fields
 
 
 class RunTable(Table[Run]):
-    """Runs as handles, with a table for notebooks.
+    """Runs as handles. A notebook shows them as a table.
 
     >>> RunTable()
     RunTable(0 runs)
@@ -18,9 +18,10 @@ class RunTable(Table[Run]):
     noun = "run"
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a mapping for each run: id, pipeline, status, started, seconds, versions, parameters, metadata.
+        """Return a dictionary for each run: id, pipeline, status, started, seconds, versions, parameters, metadata.
 
-        Parameters and keys of the metadata are written as in filters: `parameters.lr`, `metadata.accuracy`.
+        The dictionary also has an item for each parameter and each key of the metadata, named as in filters:
+        `parameters.lr`, `metadata.accuracy`.
         """
         found: list[dict[str, Any]] = []
         for view in self:

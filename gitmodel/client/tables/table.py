@@ -1,4 +1,4 @@
-"""Immutable rows that a client returns: a table in notebooks, or a data frame."""
+"""The base class of immutable tables that a client returns, which notebooks show and pandas can read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Table(tuple[T, ...]):
-    """Immutable rows; `rows` returns them as mappings. *damaged* has an error for each unreadable record."""
+    """An immutable sequence of values. *damaged* has an error for each record that could not be read."""
 
     noun: ClassVar[str]
     damaged: tuple[Invalid, ...]
@@ -28,10 +28,10 @@ class Table(tuple[T, ...]):
 
     @abstractmethod
     def rows(self) -> list[dict[str, Any]]:
-        """Return a mapping for each row, with exact values."""
+        """Return a dictionary for each value of the table, with exact values (not rounded or shortened for display)."""
 
     def to_pandas(self) -> pandas.DataFrame:
-        """Return the `rows` as a data frame of pandas. Raises UsageError if pandas is not installed.
+        """Return the result of `rows` as a data frame of pandas. Raises UsageError if pandas is not installed.
 
         >>> client.find_versions("iris").to_pandas()["metadata.accuracy"].max()      # doctest: +SKIP
         0.97
@@ -55,7 +55,10 @@ class Table(tuple[T, ...]):
 
 
 def flat_fields(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *values* of the field *name* with the names that filters use, such as `metadata.accuracy`."""
+    """Return *values*, the table in the field *name* of a record, by the names that filters use.
+
+    Such a name is `metadata.accuracy`.
+    """
     from gitmodel.expressions.fields import metadata_values  # imported here: few callers need the rows of a table
 
     return {str(field): value for field, value in metadata_values(values, (name,))}

@@ -11,10 +11,10 @@ from gitmodel.lineage.comparing import CodeRange, ComparedVersion, Comparison
 
 
 class VersionDiff(Table[Compared]):
-    """The fields of several versions side by side: those that differ first.
+    """The fields of several versions side by side. The fields that differ come first.
 
-    *versions* are the compared versions, and *code* has the commits between each version and the next. *gaps* has the
-    items that could not be compared, each with advice.
+    *versions* are the compared versions, and *code* has the code commits between each version and the next. *gaps* are
+    pairs of two texts: what could not be compared and why, and advice.
     """
 
     noun = "field"
@@ -24,7 +24,7 @@ class VersionDiff(Table[Compared]):
 
     @classmethod
     def of(cls, found: Comparison) -> VersionDiff:
-        """Return a comparison as a table."""
+        """Return the comparison *found* as a table."""
         made = cls(found.fields)
         made.versions, made.code, made.gaps = found.versions, found.code, found.gaps
         return made
@@ -36,12 +36,16 @@ class VersionDiff(Table[Compared]):
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """The name of each version, or the reference that was given if several references name the same version."""
+        """A heading for each version: its reference, such as `iris@3`.
+
+        If several references name the same version, the references that the caller gave.
+        """
         names = Counter(version.reference for version in self.versions)
         return tuple(version.reference if names[version.reference] == 1 else version.asked for version in self.versions)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a mapping for each field: key, same, change, and the value in each version by its name."""
+        """Return a dictionary for each field: key, same, change, and the value in each version by heading (see
+        `heads`)."""
         heads = self.heads
         return [
             {"key": row.name, "same": row.same, "change": row.change, **dict(zip(heads, row.values, strict=True))}

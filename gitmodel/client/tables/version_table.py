@@ -9,7 +9,7 @@ from gitmodel.domain.views.record_views import VersionView
 
 
 class VersionTable(Table[VersionView]):
-    """Versions as immutable values, with a table for notebooks.
+    """Versions as immutable values. A notebook shows them as a table.
 
     >>> VersionTable()
     VersionTable(0 versions)
@@ -18,10 +18,10 @@ class VersionTable(Table[VersionView]):
     noun = "version"
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a mapping for each version: model, number, name, stage, aliases, created, tags, description, metadata.
+        """Return a dictionary for each version: model, number, name, stage, aliases, created, tags, description.
 
-        Keys of the metadata are written as in filters, such as `metadata.accuracy`. The mapping of a version has only
-        its own keys.
+        The dictionary also has an item for each key of the version's own metadata, named as in filters, such as
+        `metadata.accuracy`.
         """
         return [
             {
