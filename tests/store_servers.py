@@ -44,7 +44,7 @@ def free_ports(count):
 
 
 def wait_for(url, process, log, *, timeout=60):
-    """Wait until *url* answers. If the server ends or does not answer, raise an error with the end of its log."""
+    """Wait until *url* answers. If it does not, or the server *process* ends, raise an error with the end of *log*."""
     ends = time.monotonic() + timeout
     while True:
         try:
@@ -165,7 +165,7 @@ HTPASSWD = "ada:$2y$04$1X7wH9LsB0epfKD2Mmd8e..KNcxHJMXrW9HFtmGcYrV7SOkcwmLC.\n"
 
 
 def require(program, package):
-    """Skip the test if *program* is not installed. In CI, fail instead."""
+    """Skip the test if *program* is None, and say that apt-get can install *package*. In CI, fail instead."""
     if program is None:
         assert not os.environ.get("CI"), f"CI must install {program}: apt-get install {package}"
         pytest.skip(f"{program} is not installed: apt-get install {package}")
@@ -183,7 +183,7 @@ def ended(process):
 
 @contextmanager
 def oci_registry(folder):
-    """Run Docker's registry, which only ada can use; yield its host and port."""
+    """Run Docker's registry, for which only the user ada has a password; yield its host and port."""
     (port,) = free_ports(1)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "htpasswd").write_text(HTPASSWD)

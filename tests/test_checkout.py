@@ -83,7 +83,7 @@ def test_a_checkout_is_refused_unless_it_omits_a_submodule_that_cannot_be_fetche
 
 @pytest.fixture
 def bob(code_repo, tmp_path, git, monkeypatch):
-    """Bob's clone. A version of a branch was pushed, and then the branch was squashed into main and deleted."""
+    """Bob's clone. iris@1 is of a code commit on a branch, which was then squashed into main and deleted."""
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(code_repo, "remote", "add", "origin", (tmp_path / "remote.git").as_uri())
     git(code_repo, "push", "-q", "origin", "main")

@@ -52,7 +52,7 @@ VALUES = [*NUMBERS, *TEXTS, *OTHERS]
 
 
 def write(repo, files, *, onto=BRANCH):
-    """Commit *files* (path to content) onto a branch. Bytes are a file, text a symbolic link, None deletes the path."""
+    """Commit *files* to the branch *onto*, by path: bytes are a file, text is a symbolic link, None deletes a path."""
     tip = subprocess.run(["git", "rev-parse", "-q", "--verify", onto], cwd=repo, capture_output=True, check=False)
     lines = [f"commit {onto}\ncommitter Ada <ada@example.com> {int(WHEN.timestamp())} +0000\ndata 4\nEdit\n".encode()]
     lines += [b"from " + tip.stdout] if tip.stdout else []
@@ -129,7 +129,7 @@ def databases(repo):
 
 
 def awkward(rng, number):
-    """Return a random version with metadata, tags and state whose values are hard to search."""
+    """Return the file of version *number* of iris, with random metadata, tags and names that are hard to search."""
     chosen = rng.sample(KEYS, rng.randint(0, 5))
     fields = {"metadata": {key: rng.choice(VALUES) for key in chosen}}
     if "split" in fields["metadata"]:

@@ -68,7 +68,8 @@ class Expected:
             if number not in (None, held):
                 if number not in self.deleted:
                     return number
-                if None not in (held, newer):  # the stage was not empty then, and is not empty now
+                # A rollback skips a deleted version only if the stage is empty now, or was empty after this version.
+                if None not in (held, newer):
                     return None
             newer = number
         return None

@@ -306,7 +306,8 @@ def test_a_model_that_was_damaged_or_incomplete_is_read_again_by_each_list(repo,
         blob = run(repo, "rev-parse", f"{BRANCH}:models/rose/versions/3.toml")
         path = repo / ".git" / "objects" / blob[:2] / blob[2:]
         kept = path.read_bytes()
-        edit(repo, {"models/rose/versions/2.toml": None})  # gitmodel must read rose again, now without this object
+        # After this change of rose, the list reads the model again, and misses the object that is deleted below.
+        edit(repo, {"models/rose/versions/2.toml": None})
         path.unlink()
     with Client(repo) as client:
         assert [view.latest for view in listed(client)[0] if view.name == "rose"] == [None]

@@ -95,7 +95,7 @@ def repo(code_repo, monkeypatch):
 
 @pytest.fixture
 def iris(repo, git):
-    """The repository `repo` with a registry. No version names its newest code commit."""
+    """The repository `repo` with a registry. No version was created from the newest code commit."""
     (repo / "kept.bin").write_bytes(b"other data")
     with Client(repo) as client:
         model = client.register_model("iris")

@@ -41,7 +41,7 @@ def running(server):
 
 
 class Pages(QuietHandler):
-    """A handler that answers with `server.pages[path]`: bytes are the body, a number is the status, text redirects."""
+    """A handler that answers with `server.pages[path]`: the body as bytes, a status as number, a redirect as text."""
 
     def do_GET(self):
         self.server.asked.append(self.path)
@@ -71,7 +71,7 @@ class Endless(bytes):
 
 @contextmanager
 def serving():
-    """Yield a web server on loopback. `pages` has the answer for each path, and `asked` lists the requested paths."""
+    """Yield a web server on loopback. Its `pages` maps paths to answers, and its `asked` lists the requested paths."""
     server = QuietServer(Pages)
     server.pages = {"/raw.csv": b"a,b\n1,2\n"}
     server.asked = []
