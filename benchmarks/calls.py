@@ -64,7 +64,7 @@ def create(repo: Path, environ: dict[str, str], times: int) -> list[Cost]:
 def print_costs(table: Table, what: str, costs: Sequence[Cost], most: float) -> None:
     """Print the medians and the spread of *costs* in the line *what*.
 
-    The median wall time may be *most* ms (0: any).
+    The target of the median wall time is *most* ms (0: there is no target).
     """
     median = Cost(*(statistics.median(getattr(cost, name) for cost in costs) for name in ("cpu", "wall")))
     table.cost(what, median, f"<= {most:g} ms wall" if most else "", median.wall <= most if most else None)

@@ -122,7 +122,7 @@ class Table:
     def ratio(self, what: str, first: Cost, second: Cost, at_most: float, unit: str = "CPU") -> None:
         """Print *first* divided by *second*, for CPU and for wall time.
 
-        The ratio in *unit* must be at most *at_most*.
+        The target is that the ratio of the times named by *unit* ("CPU" or "wall") is at most *at_most*.
         """
         cpu, wall = first.cpu / (second.cpu or 1e-9), first.wall / (second.wall or 1e-9)
         judged = cpu if unit == "CPU" else wall

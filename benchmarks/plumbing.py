@@ -1,4 +1,4 @@
-"""Write the objects and refs that gitmodel wrote again with git's own commands, to compare the costs.
+"""Write the same objects and refs as gitmodel, but with git's own commands, to compare the costs.
 
 `Recorder` records the objects and ref moves of gitmodel. `Plumbing` writes the same to another copy of the repository,
 and flushes it to disk, as gitmodel does. It uses a process for each object, as a script does, or only two processes,

@@ -87,9 +87,9 @@ def metadata(number: int) -> dict[str, float | int | str]:
 
 
 def build(path: Path, models: dict[str, range], environ: dict[str, str], *, versions_per_commit: int = 1) -> None:
-    """Add the versions with the numbers in *models* to each model there, in the registry at *path*.
+    """Add versions to the registry at *path*. Creates the registry and its models if they do not exist.
 
-    Creates the registry and the models if they do not exist.
+    *models* maps the name of each model to the numbers of the versions to add.
     """
     write(path, lambda begun: _changes(models, versions_per_commit, begun=begun), environ)
 

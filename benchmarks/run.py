@@ -65,7 +65,7 @@ class Work:
         self.newest = made.ref.number or 0
 
     def promote(self) -> None:
-        """Put version 1 or 2 into production, alternately, which archives the other version."""
+        """Put version 1 into production, or version 2 in the next call, and so on. This archives the current holder."""
         ref = VersionRef.of(self.model, next(self.others))
         stages.promote(self.client.writer, ref, "production")
 
@@ -98,7 +98,7 @@ class Benchmark:
 
     @property
     def large(self) -> int:
-        """The number of versions of the largest registry. Its figures have targets if it is not reduced for --quick."""
+        """The number of versions of the largest registry, to which most targets apply."""
         return 1_000 if self.quick else 10_000
 
     def versions(self) -> None:

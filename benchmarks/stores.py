@@ -154,7 +154,7 @@ class _Bench:
         return _Took(wall * 1e3, cpu * 1e3, (self._server.cpu_seconds() - server) * 1e3), done.stdout
 
     def compare(self, source: Path) -> None:
-        """Print the times of gitmodel and of the clients for the file or folder *source*."""
+        """Measure gitmodel and the clients with the file or folder *source*, and print their times and ratios."""
         found: dict[tuple[str, str], list[_Took]] = {}
         memory, digest, target = 0.0, "", self._folder / f"{source.name}.got"
 
@@ -201,7 +201,7 @@ class _Bench:
         self._table.value("    the same in CPU of both sides", f"{work:.2f} x")
 
     def say(self, what: str, took: _Took) -> None:
-        """Print a line with the times of a command."""
+        """Print the line *what* with the times *took* of a command."""
         self._table.cost(f"{what} (and {took.server / 1e3:,.1f} s of the server's CPU)", Cost(took.cpu, took.wall))
 
 

@@ -24,7 +24,11 @@ def export(commit: str, folder: Path) -> Path:
 
 
 def build(source: Path, target: Path, epoch: str, umask: int, zone: str) -> dict[str, bytes]:
-    """Build the sdist and the wheel of *source* in *target*, and return their bytes by name."""
+    """Build the sdist and the wheel of the folder *source* into *target*, and return their bytes by the file's name.
+
+    *epoch* is the time to write into the files (SOURCE_DATE_EPOCH). The build runs with *umask* and the time zone
+    *zone*.
+    """
     environ = {**os.environ, "SOURCE_DATE_EPOCH": epoch, "TZ": zone}
     command = [sys.executable, "-m", "hatchling", "build", "-d", target]
     done = subprocess.run(command, cwd=source, env=environ, umask=umask, capture_output=True, text=True)
@@ -34,7 +38,10 @@ def build(source: Path, target: Path, epoch: str, umask: int, zone: str) -> dict
 
 
 def built(commit: str) -> dict[str, bytes]:
-    """Return the bytes of the sdist and the wheel of *commit* by name. Ends the program if two builds differ."""
+    """Build the sdist and the wheel of *commit* several times, and return their bytes by the file's name.
+
+    Ends the program if two builds differ.
+    """
     epoch = subprocess.run(
         ["git", "log", "-1", "--format=%ct", commit], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.strip()
