@@ -74,7 +74,7 @@ COMMANDS = {
     "maintenance": Entry("care.maintenance:maintenance", "Make commands that read the history faster.", "Care"),
 }
 ALSO = {"versions": "version"}
-# Words that a person may type, each with the command that gitmodel suggests instead.
+# Words that are no commands, but that a person may type, each with the command that gitmodel suggests instead.
 MEANT = {
     "add": "link",
     "attach": "link --attachment",
@@ -177,7 +177,7 @@ def main(prog_name: str | None = None) -> NoReturn:
 def _end_process(code: int) -> NoReturn:
     """End the process as `sys.exit` does, but do not free every object, because that takes 4 ms."""
     gc.freeze()
-    if threading.active_count() > 1:  # Python waits for other threads, which may still run
+    if threading.active_count() > 1:  # `sys.exit` waits for the threads that still run, and `os._exit` would stop them
         sys.exit(code)
     atexit._run_exitfuncs()
     try:

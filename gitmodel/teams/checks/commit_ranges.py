@@ -83,7 +83,7 @@ def upstream(repository: Repository) -> Oid | None:
     """
     try:
         remote = remotes.choose_remote(repository)
-    except (NotFound, UsageError):  # a registry by URL has no remote besides its server
+    except (NotFound, UsageError):  # there is no remote, or the registry is by URL
         return None
     return remotes.last_state(repository, remote).tip
 

@@ -100,7 +100,7 @@ def refuse_invalid(repository: Repository, base: Oid | None, tip: Oid) -> None:
     """
     try:
         changed = changed_paths(repository, base, tip)
-    except Invalid:  # the change has too many files to check before a push
+    except Invalid:  # so many files changed that a push would take too long: check gitmodel.toml instead of all of them
         changed = [paths.REGISTRY]
     after = repository.recorded(tip)
     found = _new_problems(repository.recorded(base), after, changed) if base else check_files(repository.files(tip))

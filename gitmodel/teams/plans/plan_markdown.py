@@ -29,19 +29,19 @@ from gitmodel.teams.plans.plan_texts import (
 from gitmodel.teams.plans.planning import CodeRange, Plan, PlannedChange
 from gitmodel.teams.plans.stored_contents import TextChange
 
-# A CI job finds its earlier comment by this line, and edits it.
+# The first line of a comment with a plan. By this line, a CI job finds its earlier comment and replaces it.
 MARKER = "<!-- gitmodel plan -->"
 _LONGEST = 200
 # The limit of characters for the text of one change. Hosts allow about 65,000 for a comment. Most changes need a few
 # thousand, and so does the text outside of changes.
 _LONGEST_TEXT = 20_000
 _MOST_ROWS = 50
-_FEWER_ROWS = (_MOST_ROWS, 10, 2)  # the limits of rows to try, until the text of the change is short enough
+_FEWER_ROWS = (_MOST_ROWS, 10, 2)  # limits of rows for each table, tried in this order until the text is short enough
 _MOST_METRICS = 12  # the most metrics above the folded sections; the other metrics are in a folded section
 _MOST_NODES = 20
 # `_decimal` writes these numbers without an exponent, which Mermaid cannot read. Smaller and larger ones get no chart.
 _LEAST, _LARGEST = 1e-9, 1e15
-# Without this style, the line is hardly visible, and the chart fills the screen.
+# In Mermaid's default style, the line of the chart is hardly visible, and the chart fills the screen.
 _CHART_STYLE = (
     '%%{init: {"xyChart": {"width": 720, "height": 300}, '
     '"themeVariables": {"xyChart": {"plotColorPalette": "#2f7ed8"}}}}%%'

@@ -241,7 +241,8 @@ def _host(repository: Repository, remote: str) -> Host | None:
     if not remote:
         return None
     kind = repository.config.get("gitmodel.host", "")
-    # `url.X.insteadOf` can replace a host by a mirror, or an abbreviation by the host's name: try both forms
+    # try the URL before and after git applies `url.X.insteadOf`, which replaces a host by a mirror, or an abbreviation
+    # by the host's name
     return next(filter(None, (find_host(url, kind) for url in remote_urls(repository.git, remote))), None)
 
 

@@ -110,7 +110,7 @@ def _plan_promotion(
 
 def _plan_rename(base: Snapshot, name: str, *, new: str) -> Change[Promotion]:
     change = models.plan_rename(base, name, new)
-    # a result without a stage means a rename
+    # proposals recognize a rename by a result without a stage
     return replace(change, result=Promotion(new, None, ""))  # type: ignore[arg-type, return-value]
 
 
@@ -118,7 +118,7 @@ def _plan_rules(wanted: ProposedChanges, edit: RulesEdit, base: Snapshot) -> Cha
     change = plan_rules(base, edit, expression_fault, reason=wanted.why.reason)
     if not change.result.changed:
         raise Conflict(f"{edit.stage} has these rules already", hint="`git model stage list` shows them")
-    # a result without a model means the rules of a stage
+    # proposals recognize a change of rules by a result without a model
     return replace(change, result=Promotion("", None, edit.stage))  # type: ignore[arg-type, return-value]
 
 
