@@ -113,7 +113,7 @@ class KeptCommits:
                 self._facts.put("pushed", commit, address)
 
     def fetch(self, commit: Oid) -> bool:
-        """If the remote of `remote()` keeps *commit*, fetch the commit, and create the ref that keeps it here, too.
+        """If the remote that `remote()` returns keeps *commit*, fetch it, and create the ref that keeps it here, too.
 
         Returns False if this repository still lacks the commit.
         """

@@ -130,7 +130,7 @@ def open_code(path: Path, *, environ: Mapping[str, str], named: bool = True) -> 
     """Return the code repository that contains the folder *path*; None if there is none.
 
     *named* has the meaning that `find_repository` explains. Raises UsageError if an environment variable such as
-    `GIT_DIR` names another repository, because then it is unclear of which repository to record the code.
+    `GIT_DIR` names another repository, because then it is unclear which of the two has the code to record.
     """
     try:
         found = find_repository(path, environ=environ, named=named)

@@ -43,7 +43,8 @@ def snapshot(code: CodeRepository, limit: int) -> Oid | None:
 
     Returns None if no file has changed, or if there is no work tree. Leaves out ignored files. Writes only git objects,
     and runs no hook. The same files on the same current commit always give the same id. Raises Refused if the changed
-    files have more than *limit* bytes, for a submodule with changes, and for a nested repository.
+    files have more than *limit* bytes, and for a path that a commit cannot contain, such as a nested repository or a
+    submodule with changes.
     """
     if not code.worktree:
         return None

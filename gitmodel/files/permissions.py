@@ -146,7 +146,10 @@ def open_to_lock(path: Path) -> int:
 
 
 def share(file: int | Path, folder: Path) -> None:
-    """If *folder* is shared (see `_SHARED`), give *file*, a path or descriptor of a file in it, its permissions."""
+    """If *folder* is shared (see `_SHARED`), give a file in it the permissions of *folder*.
+
+    *file* is the path or a descriptor of the file.
+    """
     try:
         above, state = os.stat(folder).st_mode, os.stat(file)
     except OSError:

@@ -3,8 +3,8 @@
 A file beside the target is on the same file system, so it can become the target by a rename.
 
 A process that creates a folder beside a target locks this folder. A folder without a lock is left over from a killed
-process. The next process that creates a folder beside the same target deletes it. Windows cannot lock a folder, so
-there no process deletes the folder of another process.
+process. The next process that creates a folder beside the same target deletes the folder without a lock. Windows cannot
+lock a folder, so there no process deletes the folder of another process.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class RecordsByDigest:
         return sorted(found)
 
     def beginning(self, prefix: str) -> list[str]:
-        """Return the digests in the records that start with *prefix*, such as `sha256:0a1b`, sorted."""
+        """Return the digests that start with *prefix*, such as `sha256:0a1b`, and that records mention, sorted."""
         wanted = prefix.removeprefix("sha256:").encode()
         return sorted(f"sha256:{found.decode()}" for found in self._by_digest() if found.startswith(wanted))
 

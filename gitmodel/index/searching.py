@@ -164,7 +164,7 @@ class Index:
         return ModelLists(self._file, self._files, newer=self._newer)
 
     def find_wrong(self) -> list[str]:
-        """Return the names of the models whose rows in the index differ from rows made from their records now, sorted.
+        """Return the names of the models whose rows in the index do not agree with the records of the versions, sorted.
 
         Leaves out models whose files have changed since the index was updated, because the next search updates their
         rows. Raises Invalid if the file of the index is damaged.
@@ -218,7 +218,7 @@ class Index:
 
 
 def _oid(marked: bytes) -> Oid:
-    """Return the object id in *marked*, which `mark` returned."""
+    """Return the object id in *marked*, a result of `mark`."""
     return Oid(marked[1:].hex())
 
 
@@ -228,7 +228,7 @@ def _describes(database: sqlite3.Connection, folder: str, tree: bytes) -> bool:
 
 
 def _digests(database: sqlite3.Connection) -> dict[str, int]:
-    """Return, for each model, a checksum of the rows about its versions. Their order and their ids do not matter."""
+    """Return, for each model, a checksum of the rows about its versions. The order and ids of rows do not matter."""
     names = dict(database.execute("SELECT id, name FROM model"))
     found: dict[str, int] = {}
     for query in (
@@ -320,7 +320,10 @@ class _Search:
         )
 
     def _fetch(self, query: str, values: list[str | Value], most: int | None) -> Iterator[Candidate]:
-        """Yield the versions that *query* finds: at most *most*, and all others with the same value as the last one."""
+        """Yield the versions that *query* finds; all if *most* is None.
+
+        Otherwise, yields the first *most* versions, and all further ones with the same value as the last of these.
+        """
         count, last = 0, None
         for id, blob, value in self._database.execute(query, values):
             if most is not None and count >= most and (value is None or value != last):
