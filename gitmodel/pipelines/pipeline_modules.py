@@ -33,7 +33,8 @@ def pipeline_of_module(module: str) -> Pipeline:
     """Import the module that *module* names, and return the pipeline.
 
     *module* is `package.module:PIPELINE`, or `package.module` for the only pipeline of the module. Searches the current
-    folder and `sys.path` for the module. Raises the errors of `pipeline_of_script`.
+    folder and `sys.path` for the module. Raises UsageError if *module* is not the name of a module, and the errors of
+    `pipeline_of_script`.
     """
     module, _, name = module.partition(":")
     if not all(part.isidentifier() for part in module.split(".")):

@@ -168,7 +168,10 @@ def release_numbers(client: Client, targets: Iterable[Target], journal: Journal)
 
 
 def _reserve(client: Client, config: ModelConfig, journal: Journal, run: str) -> tuple[int, bool]:
-    """Reserve a number for the new version of *config*. Return it, and True if the run continues a failed version."""
+    """Reserve a number for the new version that *config* asks for.
+
+    Returns the number, and True if the run continues a failed version, which already has the number.
+    """
     again: set[int] = set()
 
     def take(snapshot: Snapshot) -> int:

@@ -37,7 +37,10 @@ class NumberTaken(Conflict):
 
 
 def plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:
-    """Plan to register the model of the new version *target*, if the model does not exist yet. Raises NumberTaken."""
+    """Plan to register the model of the new version *target*, if the model does not exist yet.
+
+    Raises NumberTaken if a pull has given the name of this model to another model.
+    """
     if snapshot.follow(target.model_ref)[0] != target.model:
         raise NumberTaken(target)
     model = snapshot.current_name(target.model)  # a pull may have renamed the model during the run
@@ -49,9 +52,10 @@ def plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:
 
 
 def plan_new_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -> Change[int]:
-    """Plan to create the version *target* with the record *draft*, or to replace the failed version that it continues.
+    """Plan to create the version *target* with the record *draft*.
 
-    Raises NumberTaken.
+    If the run continues a failed version, plans to replace the record of this version. Raises NumberTaken if another
+    version has the number, Conflict if another run changed the failed version.
     """
     model = snapshot.current_name(target.model)
     if not target.continues:
@@ -71,7 +75,8 @@ def plan_new_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -
 def plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:
     """Plan to add the id *run* to the record of *target*, a version that existed before the run.
 
-    Changes no artifact of the version, because other people may use them. The outputs are in the record of the run.
+    The artifacts of the version stay unchanged, because other people may use them. The record of the run has the
+    outputs.
     """
     model, number = snapshot.resolve(target.ref)
     change = version_plans.plan_change(

@@ -138,7 +138,11 @@ def _commit(
 def _planned_changes(
     targets: Mapping[str, Target], results: Mapping[str, StepResult], left_out: Mapping[str, str]
 ) -> list[Plan]:
-    """Return the planned changes, but none of stages and aliases in *left_out*, and no metadata of withheld outputs."""
+    """Return the changes that steps planned, in the order of *results*.
+
+    Leaves out changes of the stages and aliases in *left_out*, and metadata of outputs that were not stored because
+    they seemed to hold credentials.
+    """
     plans = [plan for result in results.values() for plan in result.plans]
     withheld = _withheld(targets, results)
     return [plan for plan in plans if not _is_left_out(plan, left_out) and not _is_of_withheld(plan, withheld)]
@@ -167,9 +171,9 @@ def _is_left_out(plan: Plan, left_out: Mapping[str, str]) -> bool:
 
 
 def _withheld(targets: Mapping[str, Target], results: Mapping[str, StepResult]) -> frozenset[tuple[Numbered, str]]:
-    """Return the withheld outputs of new versions, each as version and name.
+    """Return the outputs of new versions that were not stored because they seemed to hold credentials.
 
-    A withheld output was not stored, because it seemed to hold credentials.
+    Each has its version and its name.
     """
     return frozenset(
         (targets[step].numbered, name)

@@ -146,7 +146,7 @@ def _run(
 
 
 def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, run_journal: RunJournal) -> Run:
-    """Commit a run in which no step failed."""
+    """Commit a run in which no step failed, and return the handle of the run. If this fails, record the failure."""
     active.status = "succeeded"
     record = run_record(client, active, choice.name)
     try:
@@ -172,7 +172,7 @@ def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, run_journ
 
 
 def _hidden(error: BaseException, active: ActiveRun) -> ErrorText:
-    """Return the text of *error* without secrets."""
+    """Return the text of *error*, in which the values of the Secrets of the run are hidden."""
     return ErrorText.of(error).hidden(active.job.graph.known.values())
 
 

@@ -123,7 +123,7 @@ class Scheduler:
                 self._place.done(future)
 
     def _has_room(self) -> bool:
-        # While a step in `_suspects` must run, no other step starts: it may kill its worker, so it runs alone.
+        # A step in `_suspects` may kill its worker. It runs alone, so no other step starts before it has run.
         return not self._suspects and (self._place.slots is None or len(self._running) < self._place.slots)
 
     def _begin(self, name: str) -> bool:
@@ -165,7 +165,7 @@ class Scheduler:
         return future
 
     def _end(self, name: str, future: Future[Any]) -> bool:
-        """Record the result in *future* of the step *name*. If the step must run again, submit it and return False."""
+        """Record the result of the step *name*, from *future*. To run the step again, submit it and return False."""
         node = self._active.job.graph.nodes[name]
         try:
             result: StepResult = future.result()
@@ -239,7 +239,7 @@ class Scheduler:
         self._tell(result.status, name, result.seconds)
 
     def _verified(self, name: str, result: StepResult) -> StepResult:
-        """Read the outputs of the step *name* in the store. Return *result*, or a failed result if one is damaged.
+        """Read the outputs of the step *name* in the store. If one is damaged, return a failed result, else *result*.
 
         Called for a step that ran because a cached output was missing or damaged. A worker on another machine does not
         know that an object in the store is damaged, so it may not have replaced the object.

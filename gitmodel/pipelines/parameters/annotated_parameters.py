@@ -76,7 +76,7 @@ def from_file(function: Callable[..., Any], path: Path) -> dict[str, Any]:
 
 
 class _Unfit(Exception):
-    """A value does not fit its annotation. *path* leads to the wrong part, *value* is this part, *reason* says why."""
+    """A value does not fit its annotation. *path* leads to the part that does not fit, *value* is this part."""
 
     def __init__(self, path: tuple[Any, ...] = (), value: Any = None, reason: str = "") -> None:
         super().__init__()

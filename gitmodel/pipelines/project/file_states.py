@@ -43,7 +43,8 @@ class OpenedState(Frozen):
     def first_change(self, root: str, code: Collection[str]) -> str | None:
         """Return a text that names the first file or folder that has changed since this state; None if none has.
 
-        Paths are relative to *root*. Ignores the files *code*, because gitmodel compares their statements instead.
+        The paths in this state are relative to *root*. Ignores changes of the files *code*, because gitmodel compares
+        the statements in these files instead.
         """
         for name, state in self.files.items():
             path = os.path.join(root, name)
@@ -109,9 +110,9 @@ def hash_file(path: str) -> str:
 
 @lru_cache(maxsize=1024)
 def hash_stamped(path: str, _: Stamp) -> str:
-    """Return the SHA-256 of the file *path*. Caches it together with the result of `stamp_of`, which is *_*.
+    """Return the SHA-256 of the file *path*. The second argument is the result of `stamp_of` for this file.
 
-    So gitmodel reads an unchanged file only once.
+    The cache has a hash for each pair of arguments, so gitmodel reads an unchanged file only once.
     """
     return hash_file(path)
 

@@ -19,7 +19,8 @@ _OURS = str(Path(__file__).parents[2])
 def is_library(file: str) -> bool:
     """Return True if *file* belongs to Python, to gitmodel or to an installed distribution.
 
-    A file of an editable install belongs to the project. A file in a virtual environment inside the project does not.
+    A file of an editable install belongs to the project. A file in a virtual environment belongs to a distribution,
+    even if the virtual environment is inside the project.
     """
     path = os.path.join(os.path.realpath(file), "")
     if {"site-packages", "dist-packages"} & set(path.split(os.sep)):

@@ -135,7 +135,7 @@ def _constants(code: types.CodeType, names: Mapping[str, Any]) -> Iterator[Any]:
 def recording_opened_files(
     root: str, code: Collection[str], unloaded: Collection[str], named: Iterable[str] = ()
 ) -> Iterator[OpenedFiles]:
-    """Record the files that the block opens below *root*, and those of the texts *named* that are existing files.
+    """Record the files that the block opens below *root*, and the texts in *named* that are paths of existing files.
 
     Adds files that this process opened before the block, and whose content the step may use: files that a function
     opened and may have kept in a cache or global, if the function is in one of the step's files *code*, and files that

@@ -162,7 +162,7 @@ class _Dependencies:
             self._add_module(package, path)
 
     def _add_cell(self, function: types.FunctionType) -> None:
-        """Add the notebook cell that defines *function*, and the values of the globals that *function* uses."""
+        """Add the notebook cell that defines *function*, and the globals that *function* uses."""
         text = "".join(linecache.getlines(function.__code__.co_filename))
         try:
             file = parse(text)

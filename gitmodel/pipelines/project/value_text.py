@@ -175,9 +175,9 @@ class _Speller:
         return f"{name}{{{', '.join(f'{key}: {item}' for key, item in each)}}}"
 
     def _apart(self, value: Any, depth: int) -> str:
-        """Return the text of *value*, an item of a set. Writes an object again that is in other items, not its number.
+        """Return the text of *value*, an item of a set. It contains no numbers of objects that occur in earlier items.
 
-        The order of items differs between processes, and the numbers would depend on it.
+        The items of a set have another order in each process, so these numbers would differ, too.
         """
         speller = _Speller(strict=self._strict, above=self._above | self._seen.keys())
         text = speller.spell(value, depth)

@@ -111,11 +111,11 @@ def reproduce(
 ) -> Reproduced:
     """Repeat the run that created the version *reference*, and compare the new results with the record.
 
-    gitmodel checks out the code of the recorded commit in the folder `code` in *folder*, runs it, and creates the
-    registry of the new run in the folder `registry` beside it. gitmodel does not delete *folder*. If *folder* is None,
-    it uses a temporary folder and deletes it. *secrets* has the values of Secret parameters, because the record does
-    not have them. Raises NotFound for missing commits or artifacts, UsageError for missing secrets, RunFailed if the
-    pipeline fails.
+    gitmodel checks out the code of the recorded commit in the folder `code` in *folder*, and runs this code. The
+    registry of the new run is in the folder `registry` in *folder*. gitmodel does not delete *folder*; if *folder* is
+    None, gitmodel uses a temporary folder, which it deletes. *secrets* has the values of Secret parameters, because the
+    record does not have them. Raises NotFound for missing commits or artifacts, UsageError for missing secrets,
+    RunFailed if the pipeline fails.
 
     >>> from gitmodel import Client, reproduce                  # doctest: +SKIP
     >>> reproduce(Client(), "iris@production").identical        # doctest: +SKIP

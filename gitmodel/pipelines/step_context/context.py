@@ -193,7 +193,7 @@ class PlannedVersion:
         add_tags: Iterable[str] = (),
         remove_tags: Iterable[str] = (),
     ) -> None:
-        """Plan to change the description, the tags or the name. The change takes effect if the run succeeds.
+        """Plan to change the description, the tags or the name of the version, if the run succeeds.
 
         Only a version without a name can get a name. The arguments are those of `ModelVersion.update`. If the change is
         impossible at the end of the run, for example because the name is taken, gitmodel warns and leaves the change

@@ -101,7 +101,10 @@ class StoredOutput(Frozen):
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> StoredOutput:
-        """Return the output from JSON. JSON of an earlier release lacks *needs_trust* and *modules*."""
+        """Return the output with the JSON form *found*.
+
+        The JSON form that an earlier release wrote has no *needs_trust* and *modules*.
+        """
         names = {key: tuple(found.get(key, ())) for key in ("needs_trust", "modules")}
         return cls(**{**found, **names})
 

@@ -72,7 +72,7 @@ class _Redirection:
         self._relay: _Relay | None = None
         self._modules = 0  # the number of modules that were loaded at the last search for C code
         self._start_thread()
-        atexit.register(self.drain)  # for output of processes that steps left running
+        atexit.register(self.drain)  # copies the output of processes that steps left running
 
     def begin(self, log: LogWriter, *, alone: bool) -> None:
         """Start copying the output of this process to *log*."""
@@ -168,7 +168,7 @@ class _Redirection:
                     break
 
     def _read(self, reader: int) -> bool:
-        """Read text from a pipe, show it, and write it to the logs. Return False if the pipe was empty."""
+        """Read text from the pipe *reader*, show it, and write it to the logs. Return False if the pipe was empty."""
         with self._reading:
             number = self._readers.get(reader)
             if number is None or not _is_readable(reader):
@@ -207,7 +207,7 @@ class _Relay:
             os.close(writer)
 
     def wait_until_empty(self, read: Callable[[int], bool]) -> None:
-        """Call *read* with each of `readers` that has text, until all output that was printed before is read."""
+        """Read all output that was printed before this call: call *read* with each of `readers` that has text."""
         if not any(map(_is_readable, self._ends)) and not self._busy[0]:
             return  # the relay has passed on everything
         waiting = select.poll()
@@ -268,7 +268,7 @@ if hasattr(os, "register_at_fork"):  # Windows cannot fork
 
 
 class _Stream:
-    """Replaces `sys.stdout` or `sys.stderr` while a step runs. Is a terminal if the original stream was one."""
+    """Replaces `sys.stdout` or `sys.stderr` while a step runs. It is a terminal if the original stream is one."""
 
     def __init__(self, stream: TextIO, capture: _Redirection, number: int, *, to_descriptor: bool) -> None:
         self._stream = stream

@@ -32,7 +32,7 @@ def _own_frames(found: TracebackType | None) -> TracebackType | None:
 
 
 def explain(error: BaseException, request: Request) -> BaseException:
-    """Return *error*; for a common mistake, return an error that explains what to do instead."""
+    """If a common mistake caused *error*, return an error that explains what to do; otherwise, return *error*."""
     message = message_of(error)
     if isinstance(error, AssertionError) and multiprocessing.current_process().daemon and "daemonic" in message:
         explained = UsageError(

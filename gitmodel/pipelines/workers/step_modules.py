@@ -64,7 +64,10 @@ def running_step() -> Iterator[None]:
 
 
 def script_of(step: Step[..., Any]) -> tuple[str, str]:
-    """Return the name by which another process imports the module of *step*, and its file if it is a script, or ""."""
+    """Return the name by which another process imports the module of *step*, and the file of the module.
+
+    The file is "" if the module is not a script.
+    """
     module = step.function.__module__
     if module in _scripts:
         return module, _scripts[module]

@@ -1,4 +1,4 @@
-"""Storing the outputs of a step. gitmodel keeps outputs that it cannot store in local files."""
+"""Storing the outputs of a step. If gitmodel cannot store an output, it writes the value to a local file."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class NotStored(Exception):
 
 
 class StepOutputs:
-    """Stores the outputs of a step. Keeps an output that it cannot store in a file on this machine."""
+    """Stores the outputs of a step. If an output cannot be stored, writes the value to a file on this machine."""
 
     def __init__(
         self, request: Request, store: ArtifactStore, scratch: TemporaryFiles, stored: list[StoredOutput]
@@ -83,7 +83,7 @@ class StepOutputs:
         """Store *outputs*, except files that seem to hold credentials.
 
         Raises NotStored if an output could not be stored, KeyboardInterrupt after an interrupt. Before it raises one of
-        these errors, saves the values that are not in the store to local files.
+        these errors, writes all outputs that are not in the store to local files.
         """
         failure: BaseException | None = None
         for index, (spec, name, item) in enumerate(outputs):

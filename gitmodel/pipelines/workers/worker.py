@@ -84,9 +84,9 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
 
 
 class _StepLog:
-    """The log of one attempt of a step. It is in the folder of the request if this process can write there.
+    """The log of one attempt of a step. It is in the folder `log` of the request if this process can write there.
 
-    Otherwise, it is in a temporary folder.
+    Otherwise, the log is in a temporary folder.
     """
 
     def __init__(self, request: Request, known: RunSecrets, made: list[Secret]) -> None:
