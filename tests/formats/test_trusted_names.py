@@ -53,7 +53,7 @@ def test_the_refusal_names_the_command_that_trusts_the_name(client, capsys):
         load(client)
 
 
-def test_python_trusts_and_distrusts_names(client):
+def test_names_can_be_trusted_and_distrusted_in_python(client):
     assert client.trust_names(NAME, "numpy.mean") == ("numpy.mean", NAME)
     assert client.trust_names(NAME) == ("numpy.mean", NAME)
     assert load(client).k == 1
@@ -63,7 +63,7 @@ def test_python_trusts_and_distrusts_names(client):
     assert client.distrust_names(NAME) == ("numpy.mean",)
 
 
-def test_a_service_trusts_names_by_a_variable(client):
+def test_a_service_trusts_names_by_an_environment_variable(client):
     with Client(environ={"GITMODEL_TRUST": f"numpy.mean {NAME}"}) as service:
         assert load(service).k == 1
     with Client(environ={"GITMODEL_TRUST": "sklearn"}) as service, pytest.raises(Refused):

@@ -146,7 +146,7 @@ def test_a_dry_run_writes_nothing(store, client, code_repo, git):
     assert git(code_repo, "for-each-ref", "refs/heads/gitmodel") == ""
 
 
-def test_an_imported_stage_must_satisfy_the_rules_of_the_stage(store, client):
+def test_an_import_leaves_out_a_promotion_that_a_gate_refuses(store, client):
     client.add_gate("production", "accurate", "metadata.accuracy >= 0.9", message="must be accurate")
     store.run("r1", metrics=[("accuracy", 0.8)])
     store.version(1, "Production", run="r1", tags={})
@@ -239,7 +239,7 @@ def test_an_interrupted_import_continues(store, client):
     assert (report.models[0].versions, report.models[0].known) == (30, 100)
 
 
-def test_versions_of_a_new_model_in_several_commits_arrive_in_a_registry_with_models(store, client, monkeypatch):
+def test_an_import_of_a_model_in_several_commits_into_a_registry_with_models_is_complete(store, client, monkeypatch):
     monkeypatch.setattr(importing, "_AT_ONCE", 2)
     client.register_model("other")
     for number in range(1, 6):

@@ -84,7 +84,7 @@ def test_reproducing_a_run_gives_identical_bytes_and_changes_nothing_else(story,
     assert state_of(git, story) == before
 
 
-def test_inputs_are_found_by_digest_after_their_names_moved_to_other_versions(story, past):
+def test_reproduce_finds_inputs_by_digest_after_their_names_moved_to_other_versions(story, past):
     found = reproduce(past, "petals@2")
     assert found.identical
     assert past.get_version("measurements@latest").number == 10
@@ -114,7 +114,7 @@ def test_reproducing_a_run_of_a_script_shows_different_outputs_and_the_metadata_
     assert found["packages"] == []
 
 
-def test_reproduce_uses_the_configuration_that_the_call_gave(project, capsys):
+def test_reproduce_uses_the_configuration_with_which_the_pipeline_was_called(project, capsys):
     call = (
         "import sys\nsys.path.insert(0, 'flows')\nfrom train import *\n"
         "train.with_options(model_config=ModelConfig(name='trial', create_new_model_version=True))(seed=3)\n"
@@ -137,7 +137,7 @@ def test_reproduce_runs_the_recorded_code_and_not_the_code_in_the_work_tree(proj
     assert state_of(git, project) == before
 
 
-def test_reproduce_into_a_folder_keeps_code_registry_and_store(project, tmp_path, capsys, git):
+def test_reproduce_with_the_option_into_leaves_code_registry_and_store_in_the_folder(project, tmp_path, capsys, git):
     assert ask(capsys, "run", "flows/train.py")[0] == 0
     kept = tmp_path / "kept"
     assert ask(capsys, "reproduce", "demo@1", "--into", kept)[0] == 0
@@ -193,7 +193,7 @@ def test_reproduce_reports_a_pipeline_that_fails_now(project, capsys, monkeypatc
     assert state_of(git, project) == before
 
 
-def test_a_checkout_reports_uncommitted_changes_of_the_version(project, capsys):
+def test_checkout_reports_that_the_code_of_the_version_had_uncommitted_changes(project, capsys):
     (project / "flows" / "train.py").write_text(SCRIPT.replace('{"seed": seed}', '{"seed": -1}'), encoding="utf-8")
     assert ask(capsys, "run", "flows/train.py")[0] == 0
     code, _, err = ask(capsys, "reproduce", "demo@1")
@@ -254,7 +254,7 @@ def test_reproduce_names_an_input_that_the_store_lost(story, past, capsys):
     assert not os.path.exists("../lost")
 
 
-def test_a_shallow_clone_of_the_registry_reports_missing_commits(story, tmp_path, git, monkeypatch):
+def test_reproduce_reports_commits_that_a_shallow_clone_of_the_registry_lacks(story, tmp_path, git, monkeypatch):
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", "--depth", "1", "--branch", "gitmodel", f"file://{story}", str(clone))
     monkeypatch.chdir(story)
@@ -331,6 +331,6 @@ def test_the_error_for_missing_code_names_the_repository_and_the_fetch_to_run(
     )
 
 
-def test_in_python_a_folder_for_artifacts_outside_of_the_work_tree_is_refused(story, past, tmp_path):
+def test_in_python_checkout_refuses_a_folder_for_artifacts_outside_of_the_work_tree(story, past, tmp_path):
     with pytest.raises(UsageError, match="is not a folder in a work tree"):
         past.get_version("iris@3").checkout(tmp_path / "new", artifacts="../out")

@@ -291,7 +291,7 @@ HOSTILE = {
 }
 
 
-def test_an_undamaged_archive_of_the_same_parts_is_imported(elsewhere, tmp_path):
+def test_an_archive_that_the_test_builds_from_undamaged_parts_is_imported(elsewhere, tmp_path):
     run = RunRecord(
         id="20261123T000000Z-a-b",
         pipeline="a",

@@ -44,7 +44,7 @@ def client(code_repo, monkeypatch):
         yield client
 
 
-def test_lineage_leads_to_the_runs_of_a_version_their_inputs_and_the_makers_of_the_inputs(past):
+def test_lineage_leads_from_a_version_to_its_runs_their_inputs_and_the_runs_that_made_them(past):
     found = past.lineage("iris@production", down=False)
     kinds = [(node.kind, node.id.split("Z-")[-1]) for node in found.nodes]
     assert kinds[0] == ("version", "iris@19")
@@ -107,7 +107,7 @@ def test_depth_limits_the_graph_and_marks_nodes_that_have_more(past):
     ]
 
 
-def test_depth_marks_only_the_direction_of_a_lineage_that_has_more(story, capsys):
+def test_depth_marks_only_the_direction_in_which_it_hides_nodes_of_a_lineage(story, capsys):
     """At depth 0, the graph hides the runs that made the artifacts. It hides nothing in the other direction."""
     _, out, err = ask(capsys, "lineage", "iris@production", "--depth", "0")
     lines = out.splitlines()
@@ -274,7 +274,7 @@ def test_an_input_that_a_step_returns_unchanged_is_still_an_input(client):
     assert {node.id for node in found.nodes} == {A, "20261101T000000Z-sort-0000"}
 
 
-def test_a_run_that_took_an_output_from_the_cache_is_not_its_source(client):
+def test_a_run_that_took_an_output_from_the_cache_is_not_a_source_of_this_output(client):
     write_runs(client, ("make", {"x": A}, {"y": B}), ("other", {"x": C}, {"y": B}))
     assert {node.id for node in client.lineage(B, down=False).nodes} >= {A, C}
     now = client.writer.moment()

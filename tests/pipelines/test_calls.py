@@ -62,7 +62,7 @@ def test_listing_runs_imports_no_other_handles(client):
         ("model_version", "write client.get_version(run.versions[0])"),
     ],
 )
-def test_an_attribute_that_a_run_does_not_have_is_refused_with_the_form_to_write(client, name, form):
+def test_an_attribute_that_a_run_does_not_have_is_refused_and_the_error_shows_what_to_write(client, name, form):
     train.run(client=client)
     with pytest.raises(AttributeError, match=f"Run has no {name}") as caught:
         getattr(client.list_runs()[0], name)

@@ -130,7 +130,7 @@ def test_a_type_that_may_have_a_format_is_accepted(hint):
     assert without_format(eval(hint) if isinstance(hint, str) else hint) == ""
 
 
-def test_a_type_and_its_values_get_the_same_format(tmp_path):
+def test_the_check_of_a_type_and_the_saving_of_its_values_choose_the_same_format(tmp_path):
     found = [
         *("text", b"bytes", 1, {"a": 1}, [1], Mode.FAST, Options(), numpy.arange(2), numpy.float64(1)),
         *(

@@ -167,7 +167,7 @@ class TestPipelines:
     def test_a_call_of_a_step_without_a_required_input_is_refused(self, client):
         self.refused(client, lambda: project.double(), "missing a required argument: 'x'")
 
-    def test_an_output_of_another_pipeline_is_refused(self, client):
+    def test_an_output_of_another_pipeline_is_refused_as_an_input(self, client):
         kept = []
 
         @pipeline
@@ -337,7 +337,7 @@ class TestModelConfig:
             {"version": "a b"},
         ],
     )
-    def test_a_new_version_with_a_number_or_stage_is_refused_at_once(self, given):
+    def test_a_configuration_of_a_new_version_with_a_number_or_stage_is_refused_at_once(self, given):
         with pytest.raises(UsageError):
             ModelConfig(name="demo", create_new_model_version=True, **given)
 

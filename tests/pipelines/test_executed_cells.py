@@ -102,7 +102,7 @@ def test_ipython_stores_the_typed_cells_unless_the_setting_is_off(places):
             client.get_cells(runs["quiet"].id)
 
 
-def test_a_registry_can_exclude_cells_and_a_failed_run_has_them(client, monkeypatch, set_rules):
+def test_a_failed_run_stores_its_cells_and_no_run_does_if_the_registry_forbids_it(client, monkeypatch, set_rules):
     monkeypatch.setattr(executed_cells, "executed_cells", lambda: [Cell(1, "x")])
     with pytest.raises(ZeroDivisionError), client.start_run("broken") as run:
         run.log_metadata(a=1 / 0)
@@ -185,7 +185,7 @@ def test_cells_that_are_too_long_or_contain_an_encoded_private_key_are_left_out(
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b'{"cells": 3}', b'{"cells": [{"source": 1}]}', b"[" * 100_000, b"\xff"]
 )
-def test_stored_cells_that_are_not_a_notebook_are_refused(content):
+def test_reading_stored_cells_that_are_not_a_notebook_is_refused(content):
     with pytest.raises(Invalid, match="the stored cells are not a notebook"):
         from_notebook(content)
     assert nbformat.reads(to_notebook([Cell(1, "x\ud800"), Cell(7, "%time y")]), 4).cells[1].execution_count == 7

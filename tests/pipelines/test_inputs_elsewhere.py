@@ -139,7 +139,7 @@ def give_to_fresh(text: str = "made"):
 
 
 @pytest.mark.parametrize("executor", ["in-order", "processes:2"])
-def test_a_run_stores_artifacts_of_a_model_in_its_store(client, demo, tmp_path, executor):
+def test_a_run_stores_artifacts_of_a_model_in_the_store_of_this_model(client, demo, tmp_path, executor):
     run = give_to_demo.run(client=client, executor=executor)
     made = {digest_of(b"made"), digest_of(b"made!")}
     archive, default = LocalStore(tmp_path / "archive"), client.access.open()

@@ -224,7 +224,7 @@ class Node:
     children: list["Node"] = field(default_factory=list)
 
 
-def test_a_tree_with_links_to_parents_is_described_quickly():
+def test_a_value_whose_parts_refer_to_each_other_many_times_is_described_quickly():
     def tree(name):
         root = Node("root")
         root.children = [Node(name, root) for _ in range(50)]

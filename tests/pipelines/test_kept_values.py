@@ -82,7 +82,7 @@ def test_a_value_that_only_cloudpickle_can_save_is_kept(client):
 
 
 @pytest.mark.parametrize("where", ["the file system", "the format"])
-def test_a_value_is_kept_if_saving_it_raises(client, monkeypatch, where):
+def test_a_value_is_kept_if_saving_it_raises_an_error(client, monkeypatch, where):
     def save(value, path):
         raise OSError(28, "No space left on device") if where == "the file system" else ValueError("bug")
 
@@ -132,7 +132,7 @@ def test_a_picture_over_the_limit_is_kept_and_not_stored(client, monkeypatch, tm
     assert digest_of(content) not in set(client.store.digests())
 
 
-def test_values_are_kept_if_the_step_returns_too_few(client):
+def test_values_are_kept_if_the_step_returns_fewer_values_than_it_declares(client):
     error = failure_of(client, project.fewer)
     assert "declares 2 outputs, but returned 1 outputs; kept: fewer in " in error.message
     assert loaded(error) == [(1,)]
@@ -252,7 +252,7 @@ def test_a_worker_that_is_terminated_while_it_stores_keeps_the_value(client, cap
 
 
 class TestEveryExecutor:
-    def test_a_value_is_kept_in_its_own_format_if_the_store_fails(self, client, executor):
+    def test_a_value_that_has_a_format_is_kept_in_this_format_if_the_store_fails(self, client, executor):
         store = client.repository.common_dir / "gitmodel" / "store"
         error = failure_of(client, project.train_while_the_store_breaks, executor=executor, store=str(store))
         store.unlink()

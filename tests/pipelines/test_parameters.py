@@ -99,7 +99,7 @@ class TestTextLikeAReference:
     @pytest.mark.parametrize(
         "annotation", [str, str | None, Any, object, Literal["a@b:c"], Annotated[str, "x"], str | dict]
     )
-    def test_a_text_stays_text_if_the_annotation_allows_text(self, client, annotation):
+    def test_a_text_that_looks_like_a_reference_stays_text_if_the_annotation_allows_text(self, client, annotation):
         @step
         def read(url) -> str:
             return url
@@ -114,7 +114,7 @@ class TestTextLikeAReference:
         assert client.get_version("demo").get_artifact("read").load() == "postgres@db1:5432"
 
     @pytest.mark.parametrize("annotation", [dict, dict | None, dict[str, int], Path, Annotated[dict, "x"]])
-    def test_a_text_names_an_artifact_if_the_annotation_excludes_text(self, client, annotation):
+    def test_a_text_that_looks_like_a_reference_is_one_if_the_annotation_excludes_text(self, client, annotation):
         @step
         def read(found): ...
 

@@ -185,7 +185,7 @@ def test_an_edit_of_other_code_does_not_change_the_digest_of_the_step(edited, ed
     assert digest(edited(*edit).first) == before
 
 
-def test_a_step_that_calls_the_function_of_another_depends_on_it(edited):
+def test_a_step_that_calls_the_function_of_another_step_depends_on_this_function(edited):
     before = digest(edited().third)
     assert digest(edited("flow.py", "return x - 1", "return x - 2").third) != before
 

@@ -193,7 +193,7 @@ class TestFailure:
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [number]
 
-    def test_the_number_of_a_step_whose_worker_died_is_not_reused(self, client):
+    def test_the_number_of_a_run_whose_worker_died_is_not_reused(self, client):
         @pipeline(model_config=DEMO, enable_cache=False)
         def dying():
             project.die()
@@ -393,7 +393,7 @@ class TestFailure:
         assert client.list_models() == ()
         assert f"run {last_run().id} was interrupted; `git model runs show" in caplog.text
 
-    def test_a_step_that_takes_a_missing_output_of_another_fails(self, client, last_run):
+    def test_a_step_that_takes_a_missing_output_of_another_step_fails(self, client, last_run):
         @step
         def nothing():
             pass
@@ -877,7 +877,7 @@ class TestRules:
             promote_and_fail.run(client=client)
         assert client.get_run(caught.value.run).record.status == "failed"
 
-    def test_runs_that_failed_are_committed_by_url(self, client, set_rules, monkeypatch, tmp_path):
+    def test_failed_runs_are_committed_to_a_registry_by_url(self, client, set_rules, monkeypatch, tmp_path):
         for variable in ("CI", "CI_JOB_ID", "GITHUB_RUN_ID"):
             monkeypatch.delenv(variable, raising=False)
         set_rules(record="succeeded")

@@ -50,7 +50,7 @@ TOKENS = [
 
 
 @pytest.mark.parametrize("token", TOKENS, ids=lambda token: token[:8])
-def test_a_token_is_refused_before_anything_runs_naming_the_parameter(client, token):
+def test_a_parameter_with_a_token_is_refused_before_anything_runs_and_the_error_names_it(client, token):
     @pipeline
     def one(where):
         project.hand_over(token="x")

@@ -357,7 +357,7 @@ def test_c_code_that_holds_the_lock_of_the_interpreter_can_print_more_than_a_pip
     assert lines[0] == lines[-1] == "x" * 1023
 
 
-def test_the_last_words_of_a_process_that_crashes_are_shown(c_code):
+def test_the_last_output_of_a_process_that_crashes_is_shown(c_code):
     done, _ = c_code("crash")
     assert done.returncode < 0
     assert "the last words" in done.stderr

@@ -190,7 +190,7 @@ def test_metadata_of_an_output_of_a_run_is_refused(client):
         client.get_version("demo@1").get_artifact("scores").log_metadata(a=1)
 
 
-def test_a_run_on_an_existing_version_raises_the_format_of_the_registry(client):
+def test_a_run_on_an_existing_version_raises_the_format_version_of_the_registry(client):
     client.register_model("demo").create_version()
     editing.begin_at_format(client.repository.common_dir, "1.0")
     evaluate.run(client=client, x=7)

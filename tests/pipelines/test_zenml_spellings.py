@@ -28,7 +28,7 @@ FORM = 'write model_config=ModelConfig(name="demo", create_new_model_version=Tru
 @pytest.mark.parametrize("of", [pipeline, step])
 @pytest.mark.parametrize("given", [Model("demo"), CONFIG, "demo"])
 @pytest.mark.parametrize("option", ["model", "model_version"])
-def test_the_refusal_of_the_zenml_option_model_shows_the_form_of_gitmodel(of, given, option):
+def test_the_refusal_of_the_zenml_option_model_shows_what_to_write_instead(of, given, option):
     with pytest.raises(UsageError, match=f"has no option {option}") as caught:
         of(**{option: given})
     assert caught.value.hint == FORM
@@ -59,7 +59,7 @@ def test_an_unknown_option_is_refused_with_the_list_of_options(of):
         ("load_artifact", "get_step_context().model_version is the version that the step works on"),
     ],
 )
-def test_a_name_passed_instead_of_a_model_is_refused_with_the_form_to_write(client, name, hint, far_or_near):
+def test_a_name_passed_instead_of_a_model_is_refused_and_the_error_shows_what_to_write(client, name, hint, far_or_near):
     @pipeline(model_config=CONFIG)
     def one():
         use_model(name)
@@ -91,7 +91,7 @@ def test_an_attribute_error_that_is_not_about_zenml_is_not_changed(client):
 
 
 @pytest.mark.parametrize("option", ["model=Model('demo')", "model_config=Model('demo')"])
-def test_git_model_run_shows_the_form_for_zenmls_option_model(client, tmp_path, option):
+def test_git_model_run_shows_what_to_write_instead_of_the_zenml_option_model(client, tmp_path, option):
     script = tmp_path / "train.py"
     script.write_text(
         "from gitmodel import Model, pipeline, step\n\n@step\ndef one() -> None: ...\n\n"
@@ -153,7 +153,7 @@ def log_of(keyword: str) -> None:
         ("list_pipeline_runs", "write list_runs()"),
     ],
 )
-def test_a_method_of_another_client_is_an_error_that_shows_the_form(client, name, form):
+def test_the_error_for_a_method_of_zenmls_client_shows_what_to_write_instead(client, name, form):
     with pytest.raises(AttributeError, match=f"Client has no {name}") as caught:
         getattr(client, name)("demo", 1)
     assert form in str(caught.value)
@@ -162,14 +162,14 @@ def test_a_method_of_another_client_is_an_error_that_shows_the_form(client, name
         client.other  # noqa: B018
 
 
-def test_an_attribute_of_zenmls_version_is_refused_with_the_form_to_write(client):
+def test_an_attribute_of_zenmls_version_is_refused_and_the_error_shows_what_to_write(client):
     version = client.register_model("demo").create_version()
     with pytest.raises(UsageError, match="ModelVersion has no load_artifact") as caught:
         version.load_artifact("train")
     assert caught.value.hint == 'write get_artifact("NAME").load()'
 
 
-def test_configure_is_refused_with_the_form_to_write(client):
+def test_the_method_configure_is_refused_and_the_error_shows_what_to_write(client):
     @pipeline
     def one():
         log_of("")
@@ -180,7 +180,7 @@ def test_configure_is_refused_with_the_form_to_write(client):
         assert caught.value.hint.startswith("write with_options(...)")
 
 
-def test_git_model_run_shows_the_form_of_options(client, tmp_path):
+def test_git_model_run_shows_what_to_write_instead_of_configure(client, tmp_path):
     script = tmp_path / "train.py"
     script.write_text(
         "from gitmodel import pipeline, step\n\n@step\ndef one() -> None: ...\n\n"
@@ -196,7 +196,7 @@ def test_git_model_run_shows_the_form_of_options(client, tmp_path):
 @pytest.mark.parametrize(
     ("name", "form"), [("pipeline_run", "write run, the id of the run"), ("step_name", "write step")]
 )
-def test_an_attribute_of_zenmls_context_is_refused_with_the_form_to_write(client, name, form):
+def test_an_attribute_of_zenmls_context_is_refused_and_the_error_shows_what_to_write(client, name, form):
     @step
     def ask() -> None:
         getattr(get_step_context(), name)
@@ -231,7 +231,7 @@ def test_an_attribute_that_only_a_finished_version_has_is_refused_in_a_step(clie
     assert caught.value.hint.startswith(form)
 
 
-def test_a_planned_version_answers_each_name_of_a_version():
+def test_a_version_in_a_step_has_or_explains_each_attribute_of_a_finished_version():
     missing = {name for name in dir(ModelVersion) if not name.startswith("_") and not hasattr(PlannedVersion, name)}
     assert missing <= PlannedVersion._other_names.keys()
 
@@ -255,7 +255,7 @@ def test_an_attribute_of_versions_is_refused_on_a_model_with_a_hint(client, name
         ("run_metadata", "log_artifact_metadata"),
     ],
 )
-def test_an_argument_of_zenmls_output_is_refused_with_the_form_to_write(argument, form):
+def test_an_argument_of_zenmls_output_is_refused_and_the_error_shows_what_to_write(argument, form):
     with pytest.raises(UsageError, match=f"ArtifactConfig has no argument {argument}") as caught:
         ArtifactConfig(name="clf", **{argument: "model"})
     assert form in caught.value.hint
@@ -267,7 +267,7 @@ def test_an_argument_of_zenmls_output_is_refused_with_the_form_to_write(argument
 @pytest.mark.parametrize(
     ("field", "form"), [("version_name", "write version"), ("stage", 'write version="production"')]
 )
-def test_a_field_that_modelconfig_does_not_have_is_refused_with_the_form_to_write(field, form):
+def test_a_field_that_modelconfig_does_not_have_is_refused_and_the_error_shows_what_to_write(field, form):
     with pytest.raises(UsageError, match=f"ModelConfig has no field {field}") as caught:
         ModelConfig(name="demo", **{field: "one"})
     assert caught.value.hint == form

@@ -137,7 +137,7 @@ def test_a_damaged_output_on_a_server_makes_its_step_run_again(place, client, tm
 
 
 @pytest.mark.parametrize("place", REMOTE[:1], indirect=True)
-def test_a_step_fails_whose_worker_does_not_replace_a_damaged_output(place, client, tmp_path, monkeypatch):
+def test_a_step_fails_if_its_worker_does_not_replace_a_damaged_output(place, client, tmp_path, monkeypatch):
     one = make_pipeline(tmp_path)
     digest = one.run(client=client).steps[0].outputs["file"]
     with client.access.open().open(digest) as reader:
@@ -190,7 +190,7 @@ def test_a_large_damaged_output_on_a_server_makes_its_step_run_again(place, clie
 
 @pytest.mark.parametrize("place", [LOCAL, *REMOTE], indirect=True)
 @pytest.mark.parametrize("content", [b"a model\n", LARGE], ids=["small", "large"])
-def test_the_same_file_stored_again_repairs_an_object_that_verify_found_damaged(place, client, capsys, content):
+def test_storing_the_same_file_again_repairs_an_object_that_verify_found_damaged(place, client, capsys, content):
     Path("net").write_bytes(content)
     digest = digest_of(content)
     with client:

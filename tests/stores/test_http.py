@@ -98,7 +98,7 @@ def test_an_untrusted_certificate_is_refused_immediately(tmp_path, monkeypatch):
         assert ask(to(there.url)).body == b"ok"
 
 
-def test_a_proxy_in_the_environment_is_used_as_configured(monkeypatch):
+def test_requests_use_the_proxy_that_environment_variables_configure(monkeypatch):
     with serving() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -167,7 +167,7 @@ def test_no_error_message_contains_a_secret_key():
 
 
 @pytest.mark.parametrize("prefix", ["..", "a/../b", "./a", "a/."])
-def test_an_s3_prefix_with_dot_parts_is_refused(prefix):
+def test_an_s3_prefix_with_the_part_dot_or_dot_dot_is_refused(prefix):
     with pytest.raises(UsageError, match=r"cannot hold \. and \.\."):
         S3Backend("models", prefix)
 

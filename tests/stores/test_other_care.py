@@ -240,7 +240,7 @@ def tokens():
 
 
 @pytest.mark.xdist_group("gcs")
-def test_google_is_used_with_the_credentials_of_this_machine(gcs, gcs_endpoint, tokens, tmp_path, monkeypatch):
+def test_a_store_on_google_gets_the_credentials_of_this_machine(gcs, gcs_endpoint, tokens, tmp_path, monkeypatch):
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 

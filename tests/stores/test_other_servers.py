@@ -54,7 +54,7 @@ class TestRegistry:
             store.create()
         assert "docker login 127.0.0.1:" in caught.value.hint
 
-    def test_a_wrong_password_is_reported_with_the_name(self, store, hermetic, registry):
+    def test_the_error_for_a_wrong_password_names_the_user(self, store, hermetic, registry):
         known = {"auths": {registry: {"auth": base64.b64encode(b"ada:guessed").decode()}}}
         (hermetic / ".docker" / "config.json").write_text(json.dumps(known))
         with pytest.raises(Unreachable, match=r"refuses .* to ada: UNAUTHORIZED") as caught:
@@ -116,7 +116,7 @@ class TestRegistry:
             with pytest.raises(UsageError, match="not a name of a repository"):
                 open_store(url, default_root=Path())
 
-    def test_the_command_line_keeps_artifacts_in_an_oci_registry(self, registry, code_repo, monkeypatch, capsys):
+    def test_commands_store_and_read_artifacts_in_an_oci_registry(self, registry, code_repo, monkeypatch, capsys):
         monkeypatch.chdir(code_repo)
         assert ask(capsys, "init", "--store", f"oci://{registry}/team/models")[0] == 0
         assert ask(capsys, "register", "iris")[0] == 0

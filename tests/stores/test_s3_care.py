@@ -97,7 +97,7 @@ def test_a_very_large_object_is_refreshed_in_parts(s3, monkeypatch, tmp_path):
     assert store.open(digest).read() == content
 
 
-def test_purge_erases_the_object_and_the_copy(iris, capsys):
+def test_purge_erases_the_object_in_the_bucket_and_its_cached_copy(iris, capsys):
     with Client(iris) as client:
         artifact = client.get_version("iris@1").get_artifact("net")
         assert artifact.open().read() == b"net\n"
@@ -127,7 +127,7 @@ def test_an_external_artifact_on_s3_stays_in_its_bucket_and_its_linked_version_i
     assert f"{name} has no raw/huge 1.csv in the version {raw['version_id']}" in str(found)
 
 
-def test_with_provider_digest_the_checksum_of_the_store_is_recorded_and_marked(iris, bucket, capsys):
+def test_the_option_provider_digest_records_and_marks_the_checksum_that_s3_has(iris, bucket, capsys):
     client, name = bucket
     body = b"e,f\n"
     checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()

@@ -121,7 +121,7 @@ class TestDamage:
         assert copy_store(other, store, repair=True).copied == 1
         assert read(store.origin, digest) == b"a model"
 
-    def test_a_damaged_copy_is_removed_and_the_object_is_fetched_again(self, store):
+    def test_a_damaged_cached_copy_is_removed_and_the_object_is_fetched_again(self, store):
         digest = put(store, LARGE)
         assert read(store, digest) == LARGE
         place = store.cache.place(digest)
@@ -210,7 +210,7 @@ class TestAccess:
             (READER_KEY, SECRET, "AccessDenied"),
         ],
     )
-    def test_a_refusal_names_bucket_key_and_principal(self, s3, monkeypatch, key, secret, said):
+    def test_the_error_for_a_refused_request_names_bucket_key_and_principal(self, s3, monkeypatch, key, secret, said):
         url = s3.prefix()
         for name, value in s3.environ(key=key, secret=secret).items():
             monkeypatch.setenv(name, value)
@@ -338,7 +338,7 @@ class TestDisk:
 
 class TestTwoWriters:
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
-    def test_writers_of_the_same_digest_both_succeed(self, store, tmp_path, content):
+    def test_two_writers_of_the_same_object_both_succeed(self, store, tmp_path, content):
         stores = [open_store(store.url, default_root=tmp_path / f"{number}").origin for number in range(4)]
         with ThreadPoolExecutor(4) as pool:
             assert set(pool.map(lambda each: put(each, content), stores)) == {digest_of(content)}
@@ -348,7 +348,7 @@ class TestTwoWriters:
         assert store.leftovers() == []
         assert read(store.origin, digest_of(content)) == content
 
-    def test_an_upload_that_another_writer_finishes_is_complete(self, store):
+    def test_an_upload_that_another_writer_continued_and_finished_ends_with_a_complete_object(self, store):
         digest = digest_of(LARGE)
         backend = store.origin.backend
         upload = backend.upload(digest, len(LARGE))

@@ -36,7 +36,7 @@ def state_of(bare):
     return editing.run(bare, "for-each-ref")
 
 
-def test_apply_with_push_puts_a_merged_change_in_force_at_the_remote_once(ada, bob, bare, merge):
+def test_apply_with_push_puts_a_merged_change_in_force_and_a_second_apply_changes_nothing(ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), ("iris@1", "staging"), push=True))
     before = refs(bare)
     done = ada.apply(push=True)
@@ -68,9 +68,7 @@ def test_a_push_sends_stage_tags_that_apply_moved_in_a_clone_made_by_git(team, b
     assert_sound(bare)
 
 
-def test_a_push_from_a_clone_made_by_git_sends_no_stage_tag_that_was_reset_at_the_remote(
-    team, ada, bob, bare, git, merge
-):
+def test_a_push_from_a_clone_made_by_git_sends_no_stage_tag_that_the_remote_set_back(team, ada, bob, bare, git, merge):
     old = refs(bare)[TAG]
     ada.get_version("iris@3").set_stage("production")
     ada.push()
@@ -83,7 +81,7 @@ def test_a_push_from_a_clone_made_by_git_sends_no_stage_tag_that_was_reset_at_th
     assert carol.get_model("iris").stages[0].pending
 
 
-def test_apply_with_push_does_not_push_local_changes(ada, bob, bare, merge):
+def test_apply_with_push_pushes_stage_tags_but_no_local_commits(ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), push=True))
     ada.pull()
     ada.get_model("iris").create_version().set_stage("staging")

@@ -38,7 +38,7 @@ def change_once(client, choice, step):
 @pytest.mark.parametrize(
     "seed", [pytest.param(seed, marks=pytest.mark.soak) if seed > 1 else seed for seed in range(40)]
 )
-def test_the_index_has_the_authors_that_the_whole_history_tells(team, seed):
+def test_the_index_has_the_same_authors_as_a_reading_of_the_whole_history(team, seed):
     """The index is updated at random moments; without it, gitmodel reads the whole history."""
     choice = random.Random(seed)
     ada, ben = team.clone("ada"), team.clone("ben")

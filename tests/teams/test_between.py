@@ -133,7 +133,7 @@ def gone(repo):
     return created + "deleted = 2026-11-23T10:12:13Z\nlast_number = 2\n"
 
 
-def test_a_version_in_use_can_be_deleted_with_force(client, repo, topic):
+def test_check_accepts_the_deletion_of_a_version_in_use_only_with_force(client, repo, topic):
     topic({VERSION: deleted(repo), STAGE: None})
     assert rules(client) == {"change.held"}
     assert rules(client, force=True) == set()
@@ -146,7 +146,7 @@ def test_check_refuses_a_new_version_with_the_number_of_a_deleted_version(client
     assert rules(client) == {"change.number"}
 
 
-def test_a_promotion_must_satisfy_the_rules_that_its_own_branch_loosens(client, repo, topic):
+def test_check_judges_a_promotion_by_the_rules_that_its_own_branch_loosens(client, repo, topic):
     gate = '\n[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy > 0.99"\n'
     edit(repo, {"gitmodel.toml": text(repo, "gitmodel.toml") + gate})
     editing.run(repo, "update-ref", TOPIC, BRANCH)
@@ -174,7 +174,7 @@ def test_check_reports_two_promotions_into_one_stage_as_a_merge_conflict(client,
     assert [(p.path, p.rule) for p in found(client).problems] == [(STAGE, "change.conflict")]
 
 
-def test_check_of_a_change_ignores_problems_that_its_base_already_has(client, repo, topic):
+def test_check_of_a_branch_ignores_problems_that_its_base_already_has(client, repo, topic):
     edit(repo, {paths.alias_file("iris", "champion"): text(repo, STAGE).replace("version = 1", "version = 9")})
     assert check(client.repository) != []
     editing.run(repo, "update-ref", TOPIC, BRANCH)
@@ -247,7 +247,7 @@ MERGED = {
 
 
 @pytest.mark.parametrize("sides", MERGED.values(), ids=MERGED)
-def test_an_older_git_without_merges_in_memory_gives_the_same_result(code_repo, tmp_path, sides):
+def test_check_gives_the_same_result_with_an_old_git_that_cannot_merge_in_memory(code_repo, tmp_path, sides):
     with Client(code_repo) as client:
         client.register_model("iris")
         edit(code_repo, {"README.md": "1\n2\n3\n4\n5\n"})
@@ -264,7 +264,7 @@ def test_an_older_git_without_merges_in_memory_gives_the_same_result(code_repo, 
     assert editing.state(code_repo) == before
 
 
-def test_with_an_old_git_a_file_that_one_side_replaced_by_a_link_stays_a_link(code_repo, tmp_path):
+def test_a_merge_with_an_old_git_keeps_a_link_that_replaced_a_file_on_one_side(code_repo, tmp_path):
     with Client(code_repo, environ={**os.environ, "PATH": old_git(tmp_path / "old")}) as client:
         client.register_model("iris")
         editing.run(code_repo, "update-ref", TOPIC, BRANCH)

@@ -102,7 +102,7 @@ def test_invalid_rules_of_one_stage_do_not_stop_promotions_to_another_stage(clie
 
 
 @pytest.mark.parametrize("format", ["1.0", "1.1", "1.7"])
-def test_an_unknown_rule_of_a_stage_stops_promotions_in_each_version_of_the_format(client, code_repo, format):
+def test_an_unknown_rule_of_a_stage_stops_promotions_whatever_the_format_of_the_registry(client, code_repo, format):
     text = f"{TWO_STAGES}quorum = 2\n".replace("1.2", format)
     editing.edit(client.repository.common_dir, {"gitmodel.toml": text})
     code, out, err = run_apart(code_repo, "promote", "iris@3", "production")
@@ -206,7 +206,7 @@ WITHOUT = {"no stages": "", "stages as text": 'stages = "production"\n', "stages
 
 
 @pytest.mark.parametrize("name", WITHOUT)
-def test_a_file_whose_list_of_stages_is_malformed_can_be_read_and_stops_all_promotions(client, code_repo, name):
+def test_a_malformed_list_of_stages_stops_all_promotions_but_no_reading(client, code_repo, name):
     editing.edit(code_repo, {"gitmodel.toml": f'format = "1.2"\n{WITHOUT[name]}'})
     assert run_apart(code_repo, "resolve", "iris@production") == (0, "iris@2\n", "")
     code, _, err = run_apart(code_repo, "promote", "iris@3", "production", "--force", "--reason", "now")

@@ -49,7 +49,7 @@ def test_commands_that_write_by_url_print_their_changes(url, capsys, monkeypatch
     )
 
 
-def test_init_by_url_begins_the_registry_of_an_empty_repository(capsys, git, tmp_path):
+def test_init_by_url_creates_the_registry_in_an_empty_repository(capsys, git, tmp_path):
     git(tmp_path, "init", "-q", "--bare", "empty.git")
     empty = (tmp_path / "empty.git").as_uri()
     store = (tmp_path / "held").as_uri()

@@ -242,7 +242,7 @@ def test_the_first_change_of_rules_creates_the_registry_and_a_refused_change_doe
     assert ask(capsys, "-C", new, "stage", "list", "-q")[1].split() == ["qa", "staging", "production"]
 
 
-def test_the_format_of_a_registry_is_raised_only_for_the_rule_signed(client, repo):
+def test_only_the_rule_signed_raises_the_format_version_of_a_registry(client, repo):
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFnD54EkcNVBCEE5byUMhHFxEA8eayurXtciuQojHUiy"
     editing.edit(repo, {"gitmodel.toml": TEXT.replace("1.2", "1.0"), "allowed_signers": f"ada@example.com {key}\n"})
     client.update_stage("staging", after=["none"])
@@ -291,7 +291,7 @@ class TestProposals:
         client.apply()
         client.promote("iris@1", "production")
 
-    def test_several_changes_of_rules_are_one_proposal(self, client, repo):
+    def test_several_changes_of_rules_can_be_one_proposal(self, client, repo):
         made = client.propose(
             ("iris@2", "staging"),
             rules=[
@@ -321,7 +321,7 @@ class TestProposals:
             client.propose(rules=[RemoveStage("staging")])
 
 
-def test_a_pull_keeps_rule_changes_of_different_stages_in_two_clones(ada, bob):
+def test_a_pull_merges_rule_changes_of_different_stages_that_two_clones_made(ada, bob):
     ada.update_stage("staging", after=["none"])
     bob.add_gate("production", "good", "metadata.accuracy >= 0.01")
     ada.push()
@@ -378,7 +378,7 @@ def test_the_steps_in_the_refusal_repair_rules_that_contradict_each_other(client
     assert ask(capsys, "stage", "update", "production", "--direct-rollback")[0] == 0
 
 
-def test_a_signed_stage_needs_a_signature_for_its_rules(client, repo, capsys):
+def test_a_change_of_the_rules_of_a_signed_stage_must_be_signed(client, repo, capsys):
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFnD54EkcNVBCEE5byUMhHFxEA8eayurXtciuQojHUiy"
     editing.edit(repo, {"allowed_signers": f"grace@example.com {key}\n"})
     client.update_stage("production", signed=True)
@@ -388,7 +388,7 @@ def test_a_signed_stage_needs_a_signature_for_its_rules(client, repo, capsys):
     assert editing.state(repo) == before
 
 
-def test_a_push_sends_the_tag_of_the_rules_in_force(ada, bob, bare):
+def test_a_push_sends_the_rules_tag(ada, bob, bare):
     for change in (
         lambda: ada.add_gate("production", "good", "metadata.accuracy >= 0.01"),
         lambda: ada.remove_gate("production", "good"),

@@ -280,7 +280,7 @@ def test_deploy_jobs_run_although_another_stage_was_refused(actions):
     assert site.in_production() == 2
 
 
-def test_gitlab_plans_and_checks_a_merge_request(pipelines):
+def test_the_gitlab_job_posts_the_plan_of_a_merge_request_and_checks_it(pipelines):
     site = pipelines
     code, said = gitlab(site, "merge_request_event", site.propose(site.promotion(3)))
     assert code == 0, said
@@ -300,7 +300,7 @@ def test_the_gitlab_job_applies_and_starts_deployments(pipelines):
     assert handed_on(said, "deploy") == {("iris", "production", 3)}
 
 
-def test_the_gitlab_job_continues_if_a_stage_was_refused(pipelines):
+def test_the_gitlab_job_deploys_other_stages_although_one_stage_was_refused(pipelines):
     site = pipelines
     edit(site.clone, site.promotion(3))
     site.ada.get_version("iris@1").set_stage("staging")
@@ -353,7 +353,7 @@ def test_the_job_for_pages_stores_the_pages_as_an_artifact(actions):
     assert [path.name for path in kept.iterdir()] == ["gitmodel-site"]
 
 
-def test_the_github_job_publishes_pages_without_addresses_if_asked(site):
+def test_the_github_job_with_the_option_publish_publishes_pages_without_e_mail_addresses(site):
     site.add_pages("publish")
     options, kept = stored_pages(site)
     merged = site.merge(site.propose(site.promotion(3)))
@@ -437,7 +437,7 @@ def test_a_job_signs_the_tag_of_a_stage_that_requires_signatures(actions):
     assert "PRIVATE KEY" not in said
 
 
-def test_a_gitlab_job_signs_the_tag_and_reports_if_it_has_no_key(pipelines):
+def test_a_gitlab_job_signs_the_stage_tag_or_reports_that_it_has_no_key(pipelines):
     site = pipelines
     key = sign_for(site)
     commit = editing.run(site.clone, "rev-parse", BRANCH)
@@ -590,7 +590,7 @@ class TestInstalling:
         "path", [HOSTS / "github.yml", HOSTS / "forgejo.yml", HOSTS / "gitlab.yml", ROOT / "action.yml"],
         ids=["github", "forgejo", "gitlab", "action"],
     )  # fmt: skip
-    def test_the_jobs_install_only_a_file_with_the_hash(self, path, index, tmp_path):
+    def test_the_jobs_install_gitmodel_only_from_a_file_with_the_given_hash(self, path, index, tmp_path):
         digest = hashlib.sha256((index / "gitmodel-9.9-py3-none-any.whl").read_bytes()).hexdigest()
         wrong = f"gitmodel==9.9 --hash=sha256:{'0' * 64}"
         code, said = self.run(path, wrong, index, tmp_path)
@@ -601,7 +601,7 @@ class TestInstalling:
             assert "hunter2" not in (tmp_path / "environ").read_text()
 
     @pytest.mark.parametrize("path", [HOSTS / "gitlab.yml", ROOT / "action.yml"], ids=["component", "action"])
-    def test_the_jobs_refuse_an_unpinned_package(self, path, index, tmp_path):
+    def test_the_jobs_refuse_to_install_gitmodel_without_a_commit_or_a_hash(self, path, index, tmp_path):
         code, said = self.run(path, "gitmodel==9.9", index, tmp_path)
         assert (code, "install must name a commit" in said) == (2, True), said
 
@@ -616,7 +616,7 @@ class TestInstalling:
         ("gitlab-ci", HOSTS / "gitlab.yml"),
     ],
 )
-def test_the_files_match_the_json_schemas_of_the_hosts(schema, path, tmp_path):
+def test_the_workflow_files_match_the_json_schemas_of_the_hosts(schema, path, tmp_path):
     """The schemas are those in the package check-jsonschema.
 
     They do not describe the header of a GitLab component. gitlab-ci-local validates the header in other tests.

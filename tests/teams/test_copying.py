@@ -116,7 +116,7 @@ class TestByPath:
             assert copied.sent == len(b"abc") + len(b"defg") + len("good")
             assert source.copy_version("iris@2", there, model="tulip").sent == 0
 
-    def test_a_copy_uploads_content_that_two_artifacts_share_once(self, source, target):
+    def test_a_copy_uploads_only_once_the_content_that_two_artifacts_share(self, source, target):
         version = source.get_model("iris").create_version(data={"one": 12345, "two": 12345})
         assert source.copy_version(version.ref, target).sent == version.get_artifact("one").size
 

@@ -50,7 +50,7 @@ def test_a_command_that_would_empty_a_later_stage_is_refused_without_leave(main,
 
 
 @pytest.mark.parametrize("command", COMMANDS[:5], ids=" ".join)
-def test_leave_allows_an_emptied_later_stage(main, iris, command):
+def test_the_option_leave_allows_a_move_that_empties_a_later_stage(main, iris, command):
     code, out, _ = main(*command, "--leave")
     target = "canary" if "canary" in command else "staging"
     assert code == 0
@@ -78,7 +78,7 @@ def test_a_proposal_accepts_leave_and_its_plan_names_the_emptied_stage(main, cli
     ],
     ids=["set_stage", "set_stage by force", "propose"],
 )
-def test_in_python_the_argument_leave_allows_an_emptied_later_stage(client, code_repo, move):
+def test_in_python_the_argument_leave_allows_a_move_that_empties_a_later_stage(client, code_repo, move):
     before = editing.state(code_repo)
     with pytest.raises(Refused, match="would leave production empty") as refused:
         move(client)
@@ -117,7 +117,7 @@ def test_moving_to_a_later_stage_needs_no_leave(iris):
     ],
     ids=["archived", "none", "demote"],
 )
-def test_archiving_none_and_demote_need_no_leave(iris, leave):
+def test_archiving_and_demoting_a_version_need_no_leave(iris, leave):
     leave(iris)
     assert held(iris) == {}
 

@@ -38,7 +38,7 @@ def repo(client):
 
 
 class TestRefusals:
-    def test_a_gates_message_with_a_semicolon_is_shown_in_full(self, client, iris, repo):
+    def test_the_message_of_a_gate_is_shown_in_full_although_it_has_a_semicolon(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD.replace("production needs 0.9", "needs 0.9; ask ada; not reviewed")))
         editing.edit(repo, {STAGE: stage_text(iris, 2)})
         message = "good: needs 0.9; ask ada; not reviewed"
@@ -75,7 +75,7 @@ class TestGates:
         assert refused.value.exit_code == 6
         assert editing.state(repo) == before
 
-    def test_a_gate_fails_and_names_a_missing_metadata_key(self, iris, repo):
+    def test_a_gate_that_reads_a_missing_metadata_key_fails_and_names_the_key(self, iris, repo):
         editing.edit(repo, rules(production=GOOD))
         with pytest.raises(GateRefused, match=r"metadata\.accuracy is not set"):
             iris.get_version(1).set_stage("production")
@@ -161,7 +161,7 @@ class TestGates:
         editing.edit(repo, rules(production=GOOD.replace("metadata.accuracy >= 0.9", expression)))
         assert check(client.repository) == []
 
-    def test_gates_and_filters_see_the_stage_none_for_a_version_in_no_stage(self, client, iris, repo):
+    def test_in_gates_and_filters_a_version_in_no_stage_has_the_stage_none(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD.replace("metadata.accuracy >= 0.9", "stage == 'none'")))
         assert [v.number for v in iris.list_versions(filter="stage == 'none'")] == [v.number for v in iris.versions]
         iris.get_version(3).set_stage("staging")
@@ -185,7 +185,7 @@ class TestGates:
         iris.get_version(3).set_stage("production")
         assert states(iris) == {"production": (3, 3)}
 
-    def test_a_transaction_with_two_promotions_does_not_satisfy_the_rule_after(self, client, iris, repo):
+    def test_a_promotion_through_an_earlier_stage_in_one_transaction_breaks_the_rule_after(self, client, iris, repo):
         editing.edit(repo, rules(production='after = [\n    "staging",\n]\n'))
 
         def both():
@@ -241,7 +241,7 @@ class TestApply:
         assert [(str(ref.name), why.split(":")[0]) for ref, why in done.refused] == [("model/iris/production", "good")]
         assert states(iris) == {"production": (2, None)}
 
-    def test_promoting_a_version_that_apply_refuses_is_refused_too(self, client, iris, repo):
+    def test_promoting_again_a_recorded_version_that_apply_refuses_needs_force(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD))
         editing.edit(repo, {STAGE: stage_text(iris, 2)})
         with pytest.raises(Refused, match="not in force"):
@@ -259,7 +259,7 @@ class TestApply:
         editing.edit(repo, rules(production=GOOD))
         assert client.apply().moved == (StageRef("iris", "production"),)
 
-    def test_apply_judges_a_promotion_by_the_metadata_that_the_version_had_then(self, client, iris, repo):
+    def test_apply_judges_a_promotion_by_the_metadata_that_the_version_had_at_that_time(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD))
         editing.edit(repo, {STAGE: stage_text(iris, 3)})
         iris.get_version(3).log_metadata(accuracy=0.1)
@@ -278,7 +278,7 @@ class TestProposalOnly:
         assert client.apply().moved == (StageRef("iris", "production"),)
         assert states(iris) == {"production": (4, 4)}
 
-    def test_a_merge_commit_that_changes_the_stage_file_itself_is_not_reviewed(self, client, iris, repo):
+    def test_a_merge_commit_that_changes_the_stage_file_itself_does_not_count_as_reviewed(self, client, iris, repo):
         merge(repo, {"README.md": "x\n"})
         old = editing.run(repo, "rev-parse", f"{editing.BRANCH}^1")
         side = editing.run(repo, "rev-parse", f"{editing.BRANCH}^2")
@@ -307,7 +307,7 @@ class TestDirectRollback:
         merge(repo, {STAGE: stage_text(iris, 4)})
         assert client.apply().refused == ()
 
-    def test_a_direct_rollback_needs_neither_a_review_nor_passing_gates(self, iris, client):
+    def test_with_the_rule_rollback_a_direct_rollback_needs_neither_a_review_nor_passing_gates(self, iris, client):
         iris.rollback("production", reason="slow")
         assert states(iris) == {"production": (3, 3)}
         assert client.apply() == put_in_force.Applied((), ())

@@ -120,7 +120,7 @@ def test_a_push_from_a_mirror_keeps_a_commit_made_meanwhile(team, ada, bare):
     assert refs(team.folder / "ada") == refs(bare)
 
 
-def test_a_git_clone_mirror_works_as_a_clone_does(team, ada, bare):
+def test_a_repository_made_by_git_clone_mirror_works_as_an_ordinary_clone_does(team, ada, bare):
     subprocess.run(["git", "clone", "-q", "--mirror", str(bare), str(team.folder / "mirror")], check=True)
     mirror = team.open("mirror")
     mirror.get_model("iris").create_version("here")
@@ -134,7 +134,7 @@ def test_a_git_clone_mirror_works_as_a_clone_does(team, ada, bare):
     assert ada.get_version("iris@production").number == 4
 
 
-def test_clone_uses_the_remote_name_that_the_git_setting_chooses(team, ada, bare):
+def test_the_command_clone_gives_the_remote_the_name_in_the_git_setting(team, ada, bare):
     subprocess.run(["git", "config", "--global", "clone.defaultRemoteName", "upstream"], check=True)
     from gitmodel.teams.sync.cloning import clone
 
@@ -184,7 +184,7 @@ def test_doctor_names_a_fetch_refspec_that_would_overwrite_the_metadata_branch(t
     ]
 
 
-def test_a_push_sends_only_the_push_options_of_its_command(team, ada, bare, monkeypatch):
+def test_a_push_sends_the_push_options_of_its_command_and_not_those_of_the_clone(team, ada, bare, monkeypatch):
     set_all(bare, ["receive.advertisePushOptions=true"])
     set_all(team.folder / "ada", ["push.pushOption=ci.skip"])
     write_hook(bare, "pre-receive", 'echo "$GIT_PUSH_OPTION_COUNT $GIT_PUSH_OPTION_0 $GIT_PUSH_OPTION_1" >>options')

@@ -79,7 +79,7 @@ def test_a_developer_can_push_branches_and_the_tag_of_staging(people, served):
     assert "refs/tags/model/iris/staging" in refs(served[2])
 
 
-def test_a_push_of_the_developer_records_a_promotion_to_production_but_it_is_not_in_force(people, served):
+def test_a_promotion_to_production_that_the_developer_pushed_is_recorded_but_not_in_force(people, served):
     developer, releaser = people
     before = refs(served[2])
     developer.get_version("iris@2").set_stage("production")

@@ -123,7 +123,7 @@ def test_the_server_hook_refuses_to_delete_the_branch_or_to_break_its_chain_of_f
     assert (code, "whose first parents do not lead to" in said) == (1, True)
 
 
-def test_the_server_hook_accepts_a_proposal_that_merged_its_base_only_as_a_merge(ada, clone, server):
+def test_the_server_hook_refuses_a_fast_forward_to_a_proposal_that_merged_its_base(ada, clone, server):
     """A proposal that merged its base has other first parents than the branch, so it must not become the branch."""
     topic = "refs/heads/propose/x"
     base = editing.run(clone, "rev-parse", BRANCH)
@@ -433,7 +433,7 @@ def test_the_hook_command_refuses_input_that_git_never_passes_to_a_hook(code_rep
         assert (code, "is not a line that git passes to this hook" in err) == (2, True)
 
 
-def test_a_hook_calls_a_program_and_never_imports_from_its_current_folder(tmp_path):
+def test_a_hook_calls_the_program_git_model_and_is_not_installed_without_it(tmp_path):
     with pytest.raises(Exception, match="the program git-model is not installed"):
         hooks.find_program("pytest", str(tmp_path / "python"))
     assert hooks.find_program("pytest", sys.executable).name == "git-model"

@@ -60,7 +60,7 @@ def test_init_ci_commits_all_files_of_the_host_at_once(kind, repo, capsys):
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_the_files_name_the_branch_of_the_registry(kind, code_repo, capsys, git):
+def test_the_files_of_init_ci_name_the_branch_of_the_registry(kind, code_repo, capsys, git):
     git(code_repo, "config", "gitmodel.branch", "models/registry")
     assert ask(capsys, "-C", code_repo, "init", "--ci", kind, "--owner", "@me", *INSTALL)[0] == 0
     (text,) = {read(code_repo, path, "models/registry") for path in FILES[kind] if path.endswith("gitmodel.yml")}
@@ -226,7 +226,7 @@ class TestInstallOption:
         assert "hunter2" not in err
         assert git(code_repo, "for-each-ref") == before
 
-    def test_an_install_without_hashes_in_an_old_workflow_is_ignored(self, repo, capsys):
+    def test_init_ci_ignores_an_install_without_hashes_in_an_old_workflow(self, repo, capsys):
         old = codeowners.marked("github", 'env:\n  GITMODEL_INSTALL: "gitmodel==0.1.0"\n')
         edit(repo, {FILES["github"][0]: old})
         code, _, err = ask(capsys, "init", "--ci", "github", "--owner", "@me")
@@ -320,7 +320,7 @@ def test_check_reports_a_pull_request_that_changes_workflows_as_a_change_of_rule
 
 
 @pytest.mark.parametrize("kind", codeowners.HOSTS)
-def test_the_owners_of_a_path_are_those_that_the_generated_file_names(kind):
+def test_gitmodel_finds_the_owners_of_a_path_in_the_code_owners_that_it_generated(kind):
     owned = {"iris": ["@org/iris", "ada@example.com"], "iris-2.x": ["@grace"]}
     text = codeowners.code_owners(kind, ["gitmodel.toml", ".github/"], ["@me"], owned, ["production"])
     text = codeowners.marked(kind, text)
@@ -414,7 +414,7 @@ class TestSite:
         assert workflow(kind, "--site", "none")[0] == plain
 
     @pytest.mark.parametrize(("kind", "warned"), [("github", "Everybody on the internet"), ("gitlab", "Visibility")])
-    def test_pages_are_published_only_on_request_and_without_addresses(self, workflow, kind, warned):
+    def test_pages_are_published_only_on_request_and_without_e_mail_addresses(self, workflow, kind, warned):
         text, out = workflow(kind, "--site", "publish")
         assert "--public" in text
         assert ("pages: write" if kind == "github" else "\npages:\n") in text

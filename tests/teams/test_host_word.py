@@ -182,7 +182,7 @@ def test_a_host_that_does_not_answer_blocks_only_changes_that_need_a_review(host
     assert "answers 502: Bad Gateway" in done.refused[0][1]
 
 
-def test_the_hosts_message_is_shown_for_an_unauthorized_token(host, client, repo, monkeypatch):
+def test_the_message_of_the_host_is_shown_if_it_refuses_the_token(host, client, repo, monkeypatch):
     record(client, 2)
     for name in ("GITHUB_TOKEN", "GITMODEL_HOST_TOKEN"):
         monkeypatch.setenv(name, "an0ther")

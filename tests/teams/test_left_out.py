@@ -13,7 +13,7 @@ from transcripts import ask
 from gitmodel import Conflict, NotFound, RenumberedWarning
 
 
-def test_a_pull_names_both_stages_of_a_dropped_move_between_stages(ada, bob):
+def test_a_pull_that_leaves_out_a_move_between_stages_names_both_stages(ada, bob):
     bob.get_version("iris@2").set_stage("staging", leave=True)
     ada.get_version("iris@1").set_stage("production")
     ada.push()
@@ -24,7 +24,7 @@ def test_a_pull_names_both_stages_of_a_dropped_move_between_stages(ada, bob):
     assert held(bob) == {"production": 1}
 
 
-def test_a_pull_names_archived_markers_and_aliases_that_it_drops_with_a_promotion(ada, bob):
+def test_a_pull_names_archived_markers_and_aliases_that_it_leaves_out_with_a_promotion(ada, bob):
     bob.get_version("iris@3").set_stage("archived")
     bob.push()
     ada.pull()
@@ -90,7 +90,7 @@ def test_a_pull_reports_two_reasons_for_the_same_promotion(ada, bob):
     ]
 
 
-def test_a_model_registered_on_both_sides_gets_the_fields_of_both_sides(ada, bob):
+def test_a_model_registered_here_and_at_the_remote_gets_the_fields_of_both(ada, bob):
     ada.register_model("rose", title="Rose")
     ada.push()
     bob.register_model("rose", license="MIT")
@@ -136,7 +136,7 @@ def test_a_push_with_json_that_dropped_a_local_change_ends_with_exit_code_4(team
     assert json.loads(err.splitlines(keepends=False) and err[err.rindex('{\n  "error"') :])["error"]["exit_code"] == 4
 
 
-def test_a_push_in_python_raises_an_error_with_its_result(ada, bob, bare):
+def test_in_python_the_error_of_a_push_that_left_something_out_has_the_result(ada, bob, bare):
     bob.get_version("iris@2").set_stage("staging", leave=True)
     bob.get_model("iris").create_version(metadata={"bob": True})
     ada.get_version("iris@1").set_stage("production")
@@ -171,7 +171,7 @@ def test_apply_with_push_names_what_its_pull_left_out(team, ada, bob, capsys):
     assert "staging of iris: version 2 here, no version at the remote; the remote's was kept" in err
 
 
-def test_if_both_sides_rename_a_model_the_name_of_the_remote_is_kept(ada, bob, bare):
+def test_a_model_renamed_here_and_at_the_remote_keeps_the_name_of_the_remote(ada, bob, bare):
     ada.update_model("iris", new_name="rose")
     ada.push()
     bob.get_model("iris").create_version(metadata={"bob": True})
@@ -227,7 +227,7 @@ def test_a_model_renamed_twice_here_and_once_at_the_remote_keeps_the_remotes_nam
     assert_sound(bare)
 
 
-def test_a_model_that_both_sides_gave_the_same_new_name_is_no_conflict(ada, bob, bare):
+def test_the_same_rename_of_a_model_here_and_at_the_remote_is_no_conflict(ada, bob, bare):
     for client in (ada, bob):
         client.update_model("iris", new_name="rose")
         client.get_model("rose").create_version()

@@ -201,7 +201,7 @@ def test_handles_of_models_from_lists_need_no_confirmation(bob, lost):
         assert flower.versions[-1].model == flower
 
 
-def test_confirming_a_lost_name_once_in_a_transaction_is_enough_unless_it_fails(bob, lost):
+def test_one_confirmation_of_a_lost_name_is_enough_in_a_transaction_unless_the_transaction_fails(bob, lost):
     def fail():
         with bob.transaction("Fails") as change:
             change.update_model("flower", title="x", renumbered=True)

@@ -82,7 +82,7 @@ def test_different_texts_of_a_key_are_a_conflict_and_lists_of_owners_are_merged(
     assert (record.title, record.owners, conflicts) == ("Flowers", ("ada", "bob"), ["title"])
 
 
-def test_renumbered_versions_in_a_message_are_each_replaced_only_once():
+def test_the_number_of_each_renumbered_version_in_a_commit_message_is_replaced_only_once():
     message = (
         "Promote iris 4 to production\n\nbetter than iris 4\n\nModel: iris\nVersion: 4\nPrevious-Version: 5\nTxn: 4f\n"
     )
@@ -92,12 +92,12 @@ def test_renumbered_versions_in_a_message_are_each_replaced_only_once():
     )
 
 
-def test_a_number_of_another_model_in_a_message_is_not_replaced():
+def test_a_number_of_another_model_in_a_commit_message_is_not_replaced():
     message = "Promote iris-2 4 to production\n\nModel: iris-2\nVersion: 4\nTxn: 4f\n"
     assert reworded(message, ReplayState({("iris", 4): 5})) == message
 
 
-def test_a_replayed_message_names_the_current_holder_as_the_previous_version():
+def test_the_message_of_a_replayed_promotion_names_the_current_holder_as_the_previous_version():
     facts = "Model: iris\nVersion: 4\nStage: production\nPrevious-Version: 3\nTxn: 4f\n"
     done = Replayed({"models/iris/stages/production.toml": b""}, previous={"production": 7})
     assert reworded(f"Promote iris 4 to production\n\n{facts}", ReplayState({("iris", 4): 5}), done) == (
@@ -107,7 +107,7 @@ def test_a_replayed_message_names_the_current_holder_as_the_previous_version():
     assert "Previous-Version" not in reworded(f"Promote iris 4 to production\n\n{facts}", ReplayState(), done)
 
 
-def test_a_replayed_message_does_not_mention_a_stage_that_was_left_out():
+def test_the_message_of_a_replayed_commit_does_not_mention_a_stage_that_was_left_out():
     message = "Several\n\nModel: iris\nVersion: 4\nStage: production\nPrevious-Version: 3\nForced: good\nTxn: 4f\n"
     done = Replayed({"models/iris/versions/4.toml": b""})
     assert reworded(message, ReplayState(), done) == "Several\n\nModel: iris\nVersion: 4\nTxn: 4f\n"

@@ -71,7 +71,7 @@ def test_check_reports_an_alias_file_with_a_reserved_name_and_how_to_remove_it(c
     assert client.get_version("iris@production").number == 2
 
 
-def test_a_stage_tag_on_a_commit_that_wrote_an_alias_file_does_not_count(client, code_repo):
+def test_a_stage_tag_on_a_commit_that_wrote_only_an_alias_file_of_this_name_does_not_count(client, code_repo):
     plant(client, "production")
     code, _, err = run_apart(code_repo, "resolve", "iris@production")
     assert code == 5
@@ -92,7 +92,7 @@ def test_doctor_removes_a_tag_with_a_reserved_name(client, code_repo, name, git)
 
 
 @pytest.mark.parametrize("name", ["latest", "Production", "staging"])
-def test_doctor_shows_the_git_command_that_removes_a_tag_that_it_does_not_remove(client, code_repo, name, git):
+def test_doctor_shows_the_git_command_that_removes_a_tag_with_a_reserved_name_set_by_hand(client, code_repo, name, git):
     plant(client, name, tag=False)
     git(code_repo, "tag", f"model/iris/{name}", editing.BRANCH)
     code, out, err = run_apart(code_repo, "doctor", "--fix")

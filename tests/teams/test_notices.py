@@ -75,7 +75,7 @@ def is_in_force(folder):
     return "model/iris/production" in run(folder, "tag")
 
 
-def test_apply_posts_the_changes_and_signs_them(pending, settings, receiver, capsys):
+def test_apply_posts_a_signed_notice_of_its_changes(pending, settings, receiver, capsys):
     assert ask(capsys, "apply")[::2] == (0, "")
     ((path, headers, body),) = receiver.got
     assert path == "/hook/TOKEN?key=SECRETKEY"
@@ -93,7 +93,7 @@ def test_apply_posts_the_changes_and_signs_them(pending, settings, receiver, cap
     ]  # fmt: skip
 
 
-def test_apply_posts_nothing_without_a_change_or_without_a_receiver(pending, settings, receiver, capsys):
+def test_apply_posts_no_notice_without_a_change_or_without_a_receiver(pending, settings, receiver, capsys):
     ask(capsys, "apply")
     receiver.got.clear()
     assert ask(capsys, "apply")[0] == 0
@@ -195,7 +195,7 @@ def test_a_receiver_with_an_untrusted_certificate_gets_no_notice(pending, settin
     assert receiver.got == []
 
 
-def test_apply_with_push_posts_the_tags_that_moved_at_the_remote(ada, bob, bare, receiver, monkeypatch):
+def test_apply_with_push_posts_a_notice_of_the_tags_that_moved_at_the_remote(ada, bob, bare, receiver, monkeypatch):
     merge_within(bare, bob.propose(("iris@3", "production"), push=True))
     monkeypatch.setenv("GITMODEL_NOTIFY_URL", receiver.url)
     monkeypatch.chdir(ada.repository.common_dir.parent)

@@ -38,7 +38,7 @@ def clone(upstream, tmp_path, git, monkeypatch):
 
 
 @pytest.mark.parametrize("options", [("--depth", "1"), ("--single-branch",), ("--depth", "1", "--no-tags")])
-def test_commands_report_that_the_clone_lacks_the_registry_and_the_fetch_they_name_works(clone, capsys, options):
+def test_commands_report_a_clone_without_the_registry_and_name_a_fetch_that_works(clone, capsys, options):
     clone(*options)
     for command in READERS:
         code, out, err = ask(capsys, *command.split())
@@ -102,7 +102,7 @@ class TestWithoutTags:
 class TestShallowRegistry:
     """A clone by `git clone --depth 1 --branch gitmodel`, which fetches only the newest commit of the registry."""
 
-    def test_apply_sets_no_tag_in_a_clone_that_is_too_shallow_to_judge_it(self, clone, upstream, capsys, git):
+    def test_apply_moves_no_tag_in_a_clone_too_shallow_to_judge_the_promotion(self, clone, upstream, capsys, git):
         right = git(upstream, "rev-parse", "model/iris/production")
         path = clone("--depth", "1", "--branch", "gitmodel")
         code, out, err = ask(capsys, "apply")
@@ -137,7 +137,7 @@ class TestShallowRegistry:
         ask(capsys, "doctor", "--fix")
         assert git(path, "for-each-ref") == before
 
-    def test_apply_in_a_shallow_clone_keeps_the_tag_of_a_stage_that_was_emptied(self, upstream, clone, capsys, git):
+    def test_apply_in_a_shallow_clone_does_not_remove_the_tag_of_an_emptied_stage(self, upstream, clone, capsys, git):
         with Client(upstream) as client:
             tag = git(upstream, "rev-parse", "model/iris/production")
             client.get_model("iris").demote("production")
@@ -148,7 +148,7 @@ class TestShallowRegistry:
         ask(capsys, "apply")
         assert git(path, "rev-parse", "model/iris/production") == tag
 
-    def test_check_works_in_a_shallow_clone_and_check_of_a_range_names_the_fetch(self, clone, upstream, capsys, git):
+    def test_in_a_shallow_clone_check_works_and_check_of_a_range_names_a_fetch(self, clone, upstream, capsys, git):
         git(upstream, "branch", "old", "gitmodel~2")
         path = clone("--depth", "1", "--branch", "gitmodel")
         assert ask(capsys, "check")[0] == 0
@@ -228,7 +228,7 @@ class TestFilteredClones:
         assert git(path, "for-each-ref", "refs/heads/gitmodel") == ""
 
 
-def test_in_python_a_range_with_missing_commits_names_the_shallow_clone(clone, upstream, git):
+def test_the_python_error_for_a_range_with_missing_commits_says_that_the_clone_is_shallow(clone, upstream, git):
     git(upstream, "branch", "old", "gitmodel~2")
     path = clone("--depth", "1", "--branch", "gitmodel")
     git(path, "fetch", "-q", "--depth", "1", "origin", "+refs/heads/old:refs/remotes/origin/old")

@@ -126,7 +126,7 @@ def test_a_promotion_recorded_after_a_merge_by_plain_git_is_pending(team, ada, b
     assert ada.get_version("iris@production").number == 1
 
 
-def test_a_merge_by_plain_git_that_kept_another_version_is_refused_and_apply_repairs_it(team, ada, bob):
+def test_a_merge_by_plain_git_that_changed_a_stage_is_refused_and_apply_repairs_it(team, ada, bob):
     ada.get_version("iris@3").set_stage("production")
     ada.push()
     bob.get_version("iris@1").set_stage("production")

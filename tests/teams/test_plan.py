@@ -140,7 +140,7 @@ def test_a_plan_shows_both_a_required_review_and_a_failed_rule(client, repo):
     assert "**iris\\@2 enters production**, which is empty now." in page
 
 
-def test_a_plan_says_which_number_of_a_gate_is_worse(client, repo):
+def test_a_plan_says_which_number_that_a_gate_reads_becomes_worse(client, repo):
     iris = client.get_model("iris")
     iris.get_version(2).set_stage("production")
     worse = iris.create_version(metadata={"accuracy": 0.91})
@@ -200,7 +200,7 @@ class TestTrend:
         assert client.headline_keys() == (("accuracy",) if "3" in site else (site.split('"')[1], "accuracy"))
         assert [problem.key for problem in check(client.repository)] == (["site.headline"] if "3" in site else [])
 
-    def test_a_plan_without_an_earlier_number_has_no_chart(self, client, repo):
+    def test_a_plan_has_no_chart_if_no_earlier_version_has_the_number(self, client, repo):
         client.get_model("iris").demote("production")
         edit(repo, {paths.version_file("iris", 1): read(repo, paths.version_file("iris", 1)).replace("0.9", "nan")})
         editing.run(repo, "update-ref", TOPIC, BRANCH)
@@ -330,7 +330,7 @@ def test_a_plan_shows_aliases_demotions_and_new_versions(client, repo):
     assert (left.metadata, left.artifacts, left.datasets, left.code.old) == ((), (), (), "")
 
 
-def test_a_plan_shows_the_newest_code_commits_and_says_if_the_code_goes_back(client, repo, git):
+def test_a_plan_shows_the_newest_code_commits_and_says_if_the_new_version_has_older_code(client, repo, git):
     for number in range(14):
         git(repo, "commit", "-q", "--allow-empty", "-m", f"Change {number}")
     made = client.get_model("iris").create_version()

@@ -46,7 +46,7 @@ def held(client, name="iris"):
 
 
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
-def test_after_a_merge_in_each_way_apply_in_each_clone_creates_the_same_tag(ada, bob, host, bare, how):
+def test_apply_creates_the_same_stage_tag_in_each_clone_after_each_kind_of_merge(ada, bob, host, bare, how):
     proposal = promote(bob, "iris@3", reason="better on virginica")
     assert held(bob) == {"production": (2, 2)}
     assert git(bare, "diff", "--name-status", "gitmodel", proposal.branch).split() == [
@@ -219,7 +219,7 @@ def test_the_command_propose_prints_the_url_that_opens_the_pull_request(bob, mon
         ),
     ],
 )
-def test_the_url_of_a_remote_tells_the_host_and_its_secrets_are_not_in_the_link(url, address):
+def test_the_link_to_the_host_is_made_from_the_url_of_the_remote_without_its_secrets(url, address):
     host = find_host(url)
     assert host.new_pull_request("gitmodel", "propose/iris/production/4-1a2b3c4", "Promote it") == address
 
@@ -227,5 +227,5 @@ def test_the_url_of_a_remote_tells_the_host_and_its_secrets_are_not_in_the_link(
 @pytest.mark.parametrize(
     "url", ["/srv/models.git", "../models.git", "file:///srv/models.git", "git@example.org:x/y.git"]
 )
-def test_the_url_of_an_unknown_host_gives_no_link(url):
+def test_no_link_is_made_from_the_url_of_an_unknown_host(url):
     assert find_host(url) is None

@@ -88,7 +88,7 @@ def test_changes_of_one_proposal_take_effect_in_their_order(bob):
     assert files == ["models/iris/stages/production.toml", "models/iris/stages/staging.toml"]
 
 
-def test_the_subject_of_many_changes_has_their_number(bob, ada):
+def test_the_subject_of_a_proposal_with_many_changes_has_their_number(bob, ada):
     for number in range(6):
         ada.register_model(f"model-with-a-long-name-{number}").create_version()
     ada.push()
@@ -97,7 +97,7 @@ def test_the_subject_of_many_changes_has_their_number(bob, ada):
     assert made.subject == "Change 6 stages of 6 models"
 
 
-def test_one_invalid_change_refuses_the_whole_proposal(bob):
+def test_a_proposal_with_one_invalid_change_is_refused_as_a_whole(bob):
     before = git(bob.repository.git.top, "for-each-ref")
     with pytest.raises(Conflict, match="iris@2 is already recorded in production"):
         bob.propose(("iris@3", "staging"), ("iris@2", "production"))
@@ -120,7 +120,7 @@ def test_the_link_contains_the_text_of_the_pull_request_if_it_is_short(hosted):
     assert made.text == ""
 
 
-def test_the_text_of_the_pull_request_is_in_a_file_if_the_link_cannot_hold_it_or_the_host_is_unknown(ada, bob, hosted):
+def test_the_text_of_the_pull_request_is_in_a_file_if_it_is_too_long_or_the_host_is_unknown(ada, bob, hosted):
     unknown = bob.propose(("iris@3", "production"))
     assert unknown.address == ""
     assert Path(unknown.text).read_text(encoding="utf-8").startswith("<!-- gitmodel plan -->\n")
@@ -159,7 +159,7 @@ def test_glab_opens_the_merge_request(hosted, programs):
     assert option(asked, "--description").startswith("<!-- gitmodel plan -->\n")
 
 
-def test_the_error_of_a_failing_program_is_shown_and_the_branch_stays_pushed(hosted, programs, bare):
+def test_if_gh_fails_its_error_is_shown_and_the_branch_of_the_proposal_stays_pushed(hosted, programs, bare):
     client = hosted(GITHUB, programs("gh", "echo 'gh: not logged in to https://ada:pw@github.com' >&2; exit 4"))
     with pytest.raises(Unreachable, match=r"gh could not open the pull request: .*not logged in") as failed:
         client.propose(("iris@3", "production"), open=True)
@@ -314,7 +314,7 @@ def told(capsys, bob, *words):
     return f"{shown}[{code}]\n"
 
 
-def test_output_of_proposing_merging_and_applying(ada, bob, bare, monkeypatch, capsys):
+def test_proposing_merging_and_applying_print_the_expected_output(ada, bob, bare, monkeypatch, capsys):
     monkeypatch.chdir(bob.repository.git.top)
     monkeypatch.setenv("COLUMNS", "160")
     assert (

@@ -64,7 +64,7 @@ def test_a_proposal_behind_its_base_is_judged_by_the_result_of_its_merge(team, a
     assert "stage.usable" in {problem.rule for problem in found.plan.problems}
 
 
-def test_an_invalid_proposal_leaves_no_branch(team, ada, host, bare, git):
+def test_a_refused_proposal_leaves_no_branch_on_the_server(team, ada, host, bare, git):
     job = team.by_url("job", host.registry)
     for error, words in (
         (Conflict, ("iris@2", "production")),
@@ -83,7 +83,7 @@ def test_an_invalid_proposal_leaves_no_branch(team, ada, host, bare, git):
     assert branches(bare) == []
 
 
-def test_messages_of_a_gate_and_a_server_hook_are_shown(team, ada, host, bare):
+def test_the_messages_of_a_failing_gate_and_of_a_server_hook_are_shown(team, ada, host, bare):
     rules = editing.read(bare, "gitmodel.toml")
     editing.edit(bare, {"gitmodel.toml": rules.replace('name = "production"\n', f'name = "production"\n{GATED}')})
     job = team.by_url("job", host.registry)

@@ -72,7 +72,7 @@ def test_a_push_prints_the_refusal_of_a_tag_but_the_promotion_stays_recorded(pro
     assert run_program(["-C", folder, "push"]) == 0
 
 
-def test_a_push_that_may_not_move_the_tag_sets_a_local_apply_back(protected, bob, ada):
+def test_a_push_that_may_not_move_the_tag_undoes_a_local_apply(protected, bob, ada):
     """Bob may not move the tag. His first push after `apply` reports the refusal, and his second push succeeds."""
     with pytest.raises(Refused):
         promote_and_push(ada)
@@ -99,7 +99,7 @@ def test_a_push_whose_branch_is_refused_keeps_the_local_promotion(bare, bob):
     assert states(bob.get_model("iris"))["production"] == (3, 3)
 
 
-def test_a_push_sets_rules_back_that_were_put_in_force_only_locally(protected, bob, ada):
+def test_a_push_that_may_not_move_the_rules_tag_undoes_rules_applied_only_locally(protected, bob, ada):
     hook = protected / "hooks" / "update"
     hook.write_text(PROTECTED.replace("refs/tags/model/*/production", "refs/tags/gitmodel-rules/*"), encoding="utf-8")
     editing.edit(bob.repository.common_dir, rules(production=GOOD))

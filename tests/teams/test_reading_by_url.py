@@ -67,7 +67,7 @@ def test_a_read_by_url_sends_few_requests_and_two_if_nothing_changed(team, host)
     assert trips(host, lazy.list_models) == 0
 
 
-def test_by_url_many_versions_are_fetched_with_few_requests(team, ada, host, monkeypatch):
+def test_many_versions_are_fetched_by_url_with_few_requests(team, ada, host, monkeypatch):
     monkeypatch.setattr(url_server, "_FEW", 50)
     files = {
         f"models/iris/versions/{f'{n // 100}xx/' if n > 99 else ''}{n}.toml": codec.encode(
@@ -90,7 +90,7 @@ def test_properties_of_a_handle_send_no_requests(team, host):
     assert trips(host, told) == 0
 
 
-def test_a_version_read_from_a_stage_tag_names_the_tag_as_frozen(team, ada, host):
+def test_the_attribute_frozen_of_a_version_names_the_stage_tag_that_it_was_read_from(team, ada, host):
     ada.get_version("iris@2").log_metadata(checked="by hand")
     ada.push()
     service = team.by_url("service", host.registry)
@@ -264,7 +264,7 @@ def test_a_cached_answer_is_not_used_after_the_clock_was_set_back(team, ada, hos
     assert trips(host, lambda: service.get_version("iris@production")) == 2
 
 
-def test_offline_reads_the_cache_without_requests(team, ada, host):
+def test_the_option_offline_reads_the_cache_without_requests(team, ada, host):
     service = team.by_url("service", host.registry)
     service.get_version("iris@production").get_artifact("train")
     offline = team.by_url("service", host.registry, offline=True)

@@ -309,7 +309,7 @@ def test_the_refusal_names_the_right_version_after_a_second_renumbering_and_a_re
     assert handle.metadata["who"] == "bob"
 
 
-def test_a_version_by_a_name_that_a_pull_gave_to_another_model_is_refused(team, ada, bob, capsys):
+def test_a_write_to_a_version_by_a_name_that_a_pull_gave_to_another_model_is_refused(team, ada, bob, capsys):
     ada.register_model("flower").create_version(metadata={"who": "ada"})
     ada.push()
     bob.update_model("iris", new_name="flower")

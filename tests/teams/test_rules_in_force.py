@@ -152,7 +152,7 @@ def test_a_registry_without_rules_has_no_rules_tag(client, iris, git):
     ],
     ids=["after", "proposal_only", "gate", "proposal with rollback"],
 )
-def test_every_kind_of_rule_stays_in_force_until_apply(client, iris, strict, said):
+def test_a_merged_removal_of_a_rule_of_any_kind_allows_no_promotion_past_the_rule(client, iris, strict, said):
     repo = client.repository.common_dir
     editing.edit(repo, rules(production=strict))
     client.apply()
@@ -163,7 +163,7 @@ def test_every_kind_of_rule_stays_in_force_until_apply(client, iris, strict, sai
     assert states(iris) == {"production": (1, 2)}
 
 
-def test_a_pull_request_cannot_remove_a_stage_and_use_its_name(client, iris, repo):
+def test_a_pull_request_cannot_promote_past_a_gate_by_removing_the_stage_from_the_rules(client, iris, repo):
     only = {"gitmodel.toml": 'format = "1.2"\n\n[[stages]]\nname = "staging"\n'}
     alias = {"models/iris/aliases/production.toml": stage_text(iris, 1), STAGE: None}
     for files in (alias, {STAGE: stage_text(iris, 1)}):

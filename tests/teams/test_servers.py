@@ -104,7 +104,7 @@ esac
 """
 
 
-def test_an_identity_without_the_right_to_the_tag_cannot_put_production_in_force(ada, team, bare, git, tmp_path):
+def test_an_identity_that_may_not_move_the_tag_cannot_put_a_version_in_force(ada, team, bare, git, tmp_path):
     """The host protects the tag. The identity that trains models tries each way to put its version in force."""
     rules = editing.read(tmp_path / "ada", "gitmodel.toml").replace(
         'name = "production"\n', 'name = "production"\nproposal_only = true\n'

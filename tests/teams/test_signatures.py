@@ -147,7 +147,7 @@ class TestSigning:
         assert "production" not in states(ada.get_model("iris"))
 
     @pytest.mark.parametrize("script", ["exit 0", "echo no >&2; exit 1", "shift 6; echo rubbish > $1.sig"])
-    def test_a_signing_program_that_fails_changes_nothing_whatever_it_ends_with(self, ada, repo, tmp_path, script):
+    def test_nothing_changes_if_the_signing_program_fails_with_any_exit_code(self, ada, repo, tmp_path, script):
         """If the program fails, git before 2.44 writes an unsigned tag and exits with 0."""
         program = tmp_path / "sign"
         program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
@@ -293,7 +293,7 @@ class TestForgedSignatures:
                 with pytest.raises(Refused, match="the rules were changed and commit"):
                     promote(mallory, 3)
 
-    def test_after_a_signed_change_empties_the_list_only_its_last_signers_may_change_it(self, ada, repo, keys, someone):
+    def test_only_the_last_signers_may_change_a_list_of_signers_that_was_emptied(self, ada, repo, keys, someone):
         tip = run(repo, "rev-parse", BRANCH)
         made = edit(repo, {"allowed_signers": ""})
         signing = ["git", "-c", "gpg.format=ssh", "-c", f"user.signingKey={keys / 'ada'}", "commit-tree", "-S"]
@@ -365,7 +365,7 @@ class TestTimes:
         signers = line(keys, "ada") + line(keys, "bob", options='valid-before="20261125"')
         commit_by_hand(repo, keys, {"allowed_signers": signers}, key="ada")
 
-    def test_a_key_counts_while_it_is_valid_and_its_signatures_stay_valid(self, repo, until, someone):
+    def test_signatures_that_a_key_made_while_it_was_valid_still_count_after_it_expired(self, repo, until, someone):
         promote(someone("bob", when="2026-11-24T10:00:00Z"))
         later = someone("ada", when="2027-06-01T10:00:00Z")
         later.get_model("iris").create_version()
@@ -560,7 +560,7 @@ class TestReview:
         # The calls of `apply` have put the list of signers that contains Mallory in force.
         assert reviewed.apply().moved == (PRODUCTION,)
 
-    def test_a_direct_rollback_is_signed_if_the_stage_requires_it(self, repo, keys, someone):
+    def test_a_direct_rollback_is_signed_if_the_stage_requires_signatures(self, repo, keys, someone):
         rules = RULES + 'rollback = "direct"\n'
         commit_by_hand(repo, keys, {"gitmodel.toml": rules}, key="ada")
         ada = someone("ada")

@@ -115,7 +115,7 @@ def test_a_pull_merges_edits_of_different_keys_and_keeps_the_remotes_value_of_on
     ]
 
 
-def test_a_stage_filled_on_both_sides_is_a_conflict_that_names_both_versions(ada, bob, bare):
+def test_promotions_to_one_stage_here_and_at_the_remote_are_a_conflict_that_names_both_versions(ada, bob, bare):
     ada.get_version("iris@1").set_stage("production")
     ada.push()
     bob.get_version("iris@3").set_stage("production")
@@ -165,7 +165,7 @@ def test_a_pull_renumbers_versions_of_several_models_in_one_commit(ada, bob):
     assert said[2:6] == ["Model: iris", "Version: 5", "Model: wine", "Version: 4"]
 
 
-def test_promotions_to_different_stages_are_both_kept(ada, bob, bare):
+def test_a_pull_keeps_promotions_to_different_stages_made_here_and_at_the_remote(ada, bob, bare):
     ada.get_version("iris@1").set_stage("production")
     ada.push()
     bob.get_version("iris@3").set_stage("staging")
@@ -174,7 +174,7 @@ def test_promotions_to_different_stages_are_both_kept(ada, bob, bare):
     assert_sound(bare)
 
 
-def test_a_version_promoted_to_different_stages_on_both_sides_ends_in_one_stage(ada, bob, bare):
+def test_a_version_promoted_here_and_at_the_remote_to_different_stages_ends_in_one_stage(ada, bob, bare):
     ada.get_version("iris@3").set_stage("production")
     ada.push()
     bob.get_version("iris@3").set_stage("staging")
@@ -250,7 +250,7 @@ def test_local_changes_of_a_model_that_the_remote_renamed_go_to_its_new_name(ada
     assert_sound(bare)
 
 
-def test_a_local_rename_includes_versions_of_the_remote(ada, bob, bare):
+def test_a_replayed_rename_of_a_model_includes_versions_that_the_remote_added(ada, bob, bare):
     ada.get_model("iris").create_version(metadata={"ada": True})
     ada.push()
     bob.get_model("iris").create_version(metadata={"bob": True})
@@ -401,7 +401,7 @@ def test_a_pull_that_would_replay_a_signed_commit_is_refused(ada, bob, signed, t
     assert refs(tmp_path / "bob")["refs/heads/gitmodel"] == signed
 
 
-def test_a_push_without_a_replay_keeps_signed_commits(bob, signed, bare):
+def test_a_push_that_replays_nothing_keeps_signed_commits(bob, signed, bare):
     bob.push()
     assert refs(bare)["refs/heads/gitmodel"] == signed
 
@@ -640,7 +640,7 @@ def test_a_second_pull_completes_an_interrupted_pull(ada, bob, bare, monkeypatch
     assert_sound(bare)
 
 
-def test_the_users_own_tags_and_branches_are_not_pushed_or_touched(bob, bare, git, tmp_path):
+def test_the_users_own_tags_and_branches_are_not_pushed_or_changed(bob, bare, git, tmp_path):
     folder = tmp_path / "bob"
     git(folder, "commit", "--allow-empty", "-q", "-m", "Mine")
     git(folder, "tag", "-a", "-m", "mine", "v1")

@@ -159,7 +159,7 @@ def test_a_write_at_the_tip_that_is_always_overtaken_changes_nothing(team, host,
     assert_sound(bare)
 
 
-def test_a_write_whose_answer_was_lost_is_found_below_a_later_commit(team, job, host, bare):
+def test_a_write_whose_answer_was_lost_is_recognized_although_a_later_commit_followed(team, job, host, bare):
     iris, second = job.get_model("iris"), team.by_url("second", host.registry)
     hook = bare / "hooks" / "post-receive"
     hook.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
@@ -187,7 +187,7 @@ def test_a_missing_model_is_reported_without_a_fetch_of_the_history(job):
 class TestKeys:
     """Creating a version with an idempotency key. The key may be in any commit message, so all commits are fetched."""
 
-    def test_a_new_idempotency_key_fetches_only_commits(self, team, job, host, bare):
+    def test_the_search_for_a_new_idempotency_key_fetches_only_commits_without_files(self, team, job, host, bare):
         made = job.get_model("iris").create_version(metadata={"try": 1}, idempotency_key="job 7")
         assert (made.number, has_history(job)) == (4, False)
         assert objects(job, "commits.git", "commit") > 4
@@ -197,7 +197,7 @@ class TestKeys:
         assert (again.number, again.metadata, has_history(other)) == (4, {"try": 1}, False)
         assert_sound(bare)
 
-    def test_a_key_is_searched_in_the_fetched_branch_if_the_server_sends_no_single_commits(self, team, host, bare):
+    def test_a_key_is_searched_in_the_whole_branch_if_the_server_sends_no_commits_without_files(self, team, host, bare):
         # the server uses version 0 of git's protocol
         old = ["remote.gitmodel.uploadpack", "env -u GIT_PROTOCOL git-upload-pack"]
         subprocess.run(["git", "config", "--global", *old], check=True)

@@ -174,7 +174,7 @@ def git_beside_gc(folder, *arguments):
     assert done.returncode == 0, done.stderr
 
 
-def test_writers_and_readers_are_right_beside_gc_repack_pack_refs_commits_and_fetch(
+def test_no_write_is_lost_and_no_read_is_wrong_while_gc_and_fetch_run(
     registry, start, reading, assert_whole, git, tmp_path, soak
 ):
     git(tmp_path, "clone", "-q", "--bare", str(registry.path), "remote.git")
@@ -316,7 +316,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_stage_tag_that_another_writer_moves_is_not_reported_as_a_foreign_tag(registry, name, monkeypatch, open_at):
+def test_a_stage_tag_that_another_writer_moves_is_not_reported_as_invalid(registry, name, monkeypatch, open_at):
     """The writer reads the branch, another writer moves branch and tag, then the first writer reads the tag."""
     for _ in range(3):
         registry.register()

@@ -674,7 +674,7 @@ def test_a_hostile_text_in_one_field_changes_no_other_field(registry, git, asser
     assert_whole(registry.path)
 
 
-def test_two_names_that_differ_only_by_case_are_both_named(edited, registry):
+def test_check_names_two_models_or_aliases_whose_names_differ_only_by_case(edited, registry):
     edited.write(
         {
             "models/ROSE/model.toml": CREATED,

@@ -147,7 +147,7 @@ def test_a_new_or_old_id_that_is_not_40_hex_digits_never_reaches_git(id):
         RefMove(BRANCH, "1" * 40, id)
 
 
-def test_every_command_that_moves_a_ref_has_its_expected_old_value():
+def test_gitmodel_gives_git_the_expected_old_value_of_each_ref_that_it_moves():
     assert RefMove(BRANCH, "1" * 40, "2" * 40).line == f"update {BRANCH} {'1' * 40} {'2' * 40}"
     assert RefMove(BRANCH, "1" * 40, None).line == f"update {BRANCH} {'1' * 40} {NO_OBJECT}"
 
@@ -273,7 +273,7 @@ def test_an_empty_lock_beside_the_mark_of_a_killed_writer_is_removed_after_a_min
     assert registry.repository.writer_marks.remove_dead() == [branch_lock(registry)]
 
 
-def test_marks_of_killed_writers_are_removed_even_if_they_are_empty(registry, assert_whole):
+def test_writer_marks_of_killed_writers_are_removed_even_if_they_are_empty(registry, assert_whole):
     marks = [killed_writer(registry, {}), killed_writer(registry, {BRANCH: "1" * 40})]
     registry.repository.writer_marks.remove_dead()
     assert not any(mark.exists() for mark in marks)
@@ -435,7 +435,7 @@ def test_a_gc_counts_as_running_unless_its_process_has_certainly_ended(tmp_path,
 # gitmodel passes its environment on to git, without the variables that locate a repository.
 
 
-def test_only_variables_that_locate_a_repository_are_dropped():
+def test_git_gets_all_environment_variables_except_those_that_locate_a_repository():
     names = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE")
     # gitmodel later sets the OBJECT_VARIABLES again that name parts of the repository in use
     locating = dict.fromkeys((*names, *OBJECT_VARIABLES), "/elsewhere")
@@ -461,7 +461,7 @@ def test_only_variables_that_locate_a_repository_are_dropped():
     assert (seen["LC_ALL"], seen["GIT_TERMINAL_PROMPT"], seen["GIT_NO_REPLACE_OBJECTS"]) == ("C", "0", "1")
 
 
-def test_injected_configuration_reaches_git(registry, monkeypatch):
+def test_git_configuration_in_environment_variables_reaches_git(registry, monkeypatch):
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "gitmodel.branch")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", "injected")

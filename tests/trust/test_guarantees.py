@@ -10,7 +10,7 @@ PAGES = [TESTS.parent / f"docs/explanation/{name}.md" for name in ("guarantees",
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_test_that_the_page_names_exists(page):
+def test_every_test_that_the_two_pages_name_exists(page):
     named = set(re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8")))
     existing = {
         name for path in TESTS.rglob("test_*.py") for name in re.findall(r"^ *def (test_\w+)", path.read_text(), re.M)
@@ -20,7 +20,7 @@ def test_every_test_that_the_page_names_exists(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_row_of_a_table_has_a_test(page):
+def test_every_row_of_the_tables_names_a_test(page):
     for line in page.read_text(encoding="utf-8").splitlines():
         if line.startswith("| ") and not line.startswith("| promise"):
             assert "test" in line.split(" | ")[-1], line

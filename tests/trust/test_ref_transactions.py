@@ -313,7 +313,7 @@ def test_a_lock_of_another_git_process_is_reported(registry):
     assert registry.register()["number"] == 3
 
 
-def test_marks_that_somebody_deletes_between_two_writes_are_created_again(registry, assert_whole):
+def test_writer_marks_that_somebody_deletes_between_two_writes_are_created_again(registry, assert_whole):
     folder = registry.repository.common_dir / "gitmodel"
     first = pid(registry)
     for name in ("idle", "writers"):

@@ -209,7 +209,7 @@ def test_an_exception_of_a_signal_handler_while_git_moves_refs_leaves_no_lock(co
 
 @pytest.mark.parametrize("after", ["sent", "header", "answer"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, Interrupted])
-def test_a_read_after_an_interrupted_read_gets_its_own_answer(client, monkeypatch, after, error):
+def test_a_read_never_gets_the_answer_to_an_earlier_read_that_was_interrupted(client, monkeypatch, after, error):
     reader, tip = client.repository.reader, client.repository.tip()
     ids = [tip, reader.get(tip).data.decode().split()[1]]
     real = reader._answer

@@ -67,7 +67,7 @@ def test_an_export_has_bytes_of_artifacts_only_with_the_option_artifacts(registr
     assert again.written == 0
 
 
-def test_a_browser_shows_the_picture_and_the_text_as_text(registry: Client, visitor: Visitor) -> None:
+def test_a_browser_shows_the_picture_and_shows_the_text_without_markup(registry: Client, visitor: Visitor) -> None:
     with serving(registry, SiteOptions(artifacts=True)) as url:
         page = visitor.open(f"{url}m/iris/v/1")
         page.locator(".picture img").scroll_into_view_if_needed()

@@ -184,7 +184,7 @@ def test_a_promotion_writes_only_the_pages_that_it_changes(client: Client, tmp_p
     assert {path for path in after if after[path] != before.get(path)} >= {"m/iris/v/2.html", "m/iris/v/3.html"}
 
 
-def test_another_release_renders_all_pages_again(
+def test_a_new_release_of_gitmodel_renders_all_pages_again(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export_site(client, tmp_path / "site", SiteOptions())
@@ -211,6 +211,6 @@ def test_a_page_whose_answers_cannot_be_compared_is_always_rendered_again(
 @pytest.mark.parametrize(
     "text", ["Week 7", "A (small) model: 4.5 % better, it's good.", "a - b", "A. B", "x  y", "x ", "a_b_c"]
 )
-def test_plain_text_is_rendered_as_the_parser_does(text: str) -> None:
+def test_text_without_markup_is_rendered_to_the_html_that_the_markdown_parser_returns(text: str) -> None:
     parsed = markdown._parser().render(text)
     assert markdown.render_markdown(text) == parsed

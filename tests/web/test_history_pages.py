@@ -87,7 +87,7 @@ def test_the_history_is_drawn_as_swim_lanes_and_shown_as_a_table(site: Path) -> 
     assert '<a href="history.csv" download>CSV</a>' in text
 
 
-def test_the_page_says_that_a_stage_is_empty_now(client: Client, tmp_path: Path) -> None:
+def test_the_history_shows_that_an_alias_without_a_version_is_empty_until_now(client: Client, tmp_path: Path) -> None:
     client.remove_alias("iris", "champion")
     export_site(client, tmp_path, SiteOptions())
     row = (tmp_path / "m/iris/history.html").read_text(encoding="utf-8").partition('data-stage="champion"')[2]

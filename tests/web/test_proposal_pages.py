@@ -126,7 +126,7 @@ def test_the_pages_of_a_model_and_its_versions_name_their_proposals(client, prop
     assert not [path for path in named if "proposed:" in (folder / f"{path}.html").read_text(encoding="utf-8")]
 
 
-def test_the_version_in_a_stage_says_how_to_go_back_and_whether_it_is_signed(client, tmp_path):
+def test_the_page_of_a_version_in_production_shows_the_rollback_command_and_the_signature(client, tmp_path):
     twin = export(client, tmp_path / "site")
     assert twin("m/iris/v/2")["signatures"] == {"production": "not checked: the registry lists no signers"}
     text = (tmp_path / "site/m/iris/v/2.html").read_text(encoding="utf-8")
@@ -135,7 +135,7 @@ def test_the_version_in_a_stage_says_how_to_go_back_and_whether_it_is_signed(cli
     assert "git model rollback" not in (tmp_path / "site/m/iris/v/1.html").read_text(encoding="utf-8")
 
 
-def test_known_proposals_are_the_local_and_the_last_fetched_proposals(client, proposal, tmp_path, git):
+def test_pages_show_the_local_proposals_and_those_of_the_last_fetch(client, proposal, tmp_path, git):
     bare, clone = tmp_path / "bare.git", tmp_path / "clone"
     git(client.repository.common_dir, "clone", "-q", "--bare", ".", str(bare))
     git(tmp_path, "clone", "-q", str(bare), str(clone))
@@ -159,7 +159,7 @@ def test_a_proposal_that_a_rule_forbids_is_marked(client, tmp_path):
     assert (page["changes"][0]["verdict"], page["changes"][0]["state"]) == ("0 of 1 rules passed", "forged")
 
 
-def test_the_page_marks_a_number_of_a_gate_that_is_worse_although_the_gate_passes(client, tmp_path):
+def test_the_page_marks_a_number_that_becomes_worse_although_the_gate_that_reads_it_passes(client, tmp_path):
     made = client.propose(("iris@1", "production"))
     twin = export(client, tmp_path / "site")
     (row,) = twin("proposals/index")["proposals"]

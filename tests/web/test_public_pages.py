@@ -110,6 +110,6 @@ def test_a_public_text_has_no_e_mail_address_of_any_form(address: str) -> None:
     "text",
     ["churn@13", "churn@champion", "recall@k", "mAP@0.5", "@org/team", "it@sha256:ab", "a @ b"],
 )
-def test_a_public_text_keeps_versions_and_metrics(text: str) -> None:
+def test_a_public_text_keeps_references_of_versions_and_names_of_metrics(text: str) -> None:
     rules = TextRules(public=True, is_version=lambda model, word: (model, word) == ("churn", "champion"))
     assert rules.text(text) == text

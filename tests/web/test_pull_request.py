@@ -158,7 +158,7 @@ WORDS = [
 ]
 
 
-def test_a_graph_of_nodes_with_any_names_shows_twenty_and_the_number_of_the_others(visitor, show):
+def test_a_graph_with_any_names_shows_twenty_nodes_and_the_number_of_the_others(visitor, show):
     digests = [f"sha256:{number:064x}" for number in range(30)]
     nodes = [Node(word, RUN, {"status": word}, word) for word in WORDS] + [Node(one, ARTIFACT) for one in digests]
     edges = tuple(Edge(node.id, "iris@2", node.id) for node in nodes)

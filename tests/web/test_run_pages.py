@@ -267,7 +267,7 @@ def test_a_file_without_the_result_of_a_verification_is_refused(
     assert not (tmp_path / "site").exists()
 
 
-def test_a_registry_without_runs_shows_how_to_run_one(code_repo: Path, tmp_path: Path) -> None:
+def test_the_page_of_a_registry_without_runs_shows_how_to_run_a_pipeline(code_repo: Path, tmp_path: Path) -> None:
     with Client(code_repo) as client:
         client.register_model("iris")
         export_site(client, tmp_path / "site", SiteOptions())

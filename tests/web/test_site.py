@@ -91,7 +91,7 @@ def test_each_page_has_a_twin_with_its_values(registry: Client, target: Path) ->
     ]
 
 
-def test_an_unchanged_registry_writes_no_file(registry: Client, target: Path) -> None:
+def test_an_export_of_an_unchanged_registry_writes_no_file(registry: Client, target: Path) -> None:
     first = export_site(registry, target, SiteOptions())
     before = files_in(target)
     second = export_site(registry, target, SiteOptions())
@@ -100,7 +100,7 @@ def test_an_unchanged_registry_writes_no_file(registry: Client, target: Path) ->
     assert files_in(target) == before
 
 
-def test_a_changed_registry_writes_the_same_files_as_a_new_export(registry: Client, target: Path) -> None:
+def test_an_export_of_a_changed_registry_to_an_old_site_equals_a_new_export(registry: Client, target: Path) -> None:
     export_site(registry, target / "old", SiteOptions())
     registry.promote("iris@3", "production", reason="the best")
     registry.get_version("iris@1").delete()

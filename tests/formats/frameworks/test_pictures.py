@@ -88,7 +88,7 @@ def test_a_picture_in_another_format_is_recognized_and_loaded_but_not_written(tm
         save(image.new("RGB", (4, 3)), tmp_path / "y", name)
 
 
-def test_axes_are_refused_with_the_figure_that_can_be_saved(tmp_path):
+def test_axes_are_refused_and_the_hint_says_to_save_their_figure(tmp_path):
     axes = figure().axes[0]
     with pytest.raises(UsageError, match="not this matplotlib") as caught:
         materializers.save(axes, tmp_path / "x", "output x", "")

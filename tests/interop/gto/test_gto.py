@@ -36,7 +36,7 @@ def run_import(folder, client):
     return import_models(client, open_source("gto", str(folder), {}), Choices(words=WORDS), with_artifacts=True)
 
 
-def test_every_field_is_imported(source, monkeypatch):
+def test_every_field_of_the_models_and_versions_in_the_source_is_imported(source, monkeypatch):
     folder, said = source
     monkeypatch.chdir(folder)
     with Client() as client:

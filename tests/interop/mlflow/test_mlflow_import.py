@@ -111,7 +111,7 @@ def client(code_repo, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["database", "file_store", "server"])
-def test_every_field_is_imported(kind, client, request, tmp_path):
+def test_every_field_of_the_models_and_versions_in_the_source_is_imported(kind, client, request, tmp_path):
     source, said = request.getfixturevalue(kind)
     began = time.monotonic()
     report = run_import(source, client, with_artifacts=True)

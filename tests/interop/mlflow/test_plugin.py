@@ -265,7 +265,7 @@ def test_a_deleted_or_renamed_model_can_be_created_again(store):
     assert sorted(model.name for model in store.search_registered_models()) == ["iris", "rose"]
 
 
-def test_searches_filter_sort_and_page(store, files):
+def test_searches_can_filter_sort_and_return_pages_of_results(store, files):
     for name, team in (("a", "x"), ("b", "y"), ("c", "x")):
         store.create_registered_model(name, [RegisteredModelTag("team", team)])
         for _ in range(2):
