@@ -245,7 +245,7 @@ def test_keys_in_the_metadata_of_an_attachment_are_set_and_removed_one_by_one(st
         attached.set_metadata(remove=["row"])
     with pytest.raises(UsageError, match="the key 'columns' is both set and removed"):
         attached.set_metadata({"columns": 1}, remove=["columns"])
-    with pytest.raises(UsageError, match="not of the artifact 'classifier' and the attachment 'cm'"):
+    with pytest.raises(UsageError, match="for the artifact 'classifier' and the attachment 'cm' at once"):
         version.set_metadata({"a": 1}, artifact="classifier", attachment="cm")
     with pytest.raises(NotFound, match="no attachment 'classifier'"):
         version.set_metadata({"a": 1}, attachment="classifier")

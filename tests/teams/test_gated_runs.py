@@ -7,7 +7,7 @@ from stage_rules import TWO_STAGES
 from gitmodel import Client
 from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.pipelines.execution import run_commit
+from gitmodel.pipelines.execution import run_changes
 from gitmodel.pipelines.step_context.step_results import StagePlan
 
 GATED = f"""{TWO_STAGES}
@@ -27,7 +27,7 @@ def snapshot(code_repo) -> Snapshot:
 
 def plan(snapshot, refused, **why):
     promotion = StagePlan(("iris", 1), "production", Justification(**why), leave=False)
-    return run_commit._plan_change(snapshot, promotion, {}, refused)
+    return run_changes.plan_change(snapshot, promotion, {}, refused)
 
 
 @pytest.mark.parametrize("why", [{}, {"force": True}], ids=["by itself", "forced without a reason"])

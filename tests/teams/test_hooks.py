@@ -150,7 +150,7 @@ def test_the_server_hook_refuses_a_stage_tag_that_does_not_agree_with_the_branch
         f":{PRODUCTION}": "would be deleted, and the branch has a version there",
         f"{new}:refs/tags/model/iris/staging": "is set, and the branch has no version there",
         f"+{named(clone, tip, 'model/iris/staging')}:{PRODUCTION}": "the tag inside is called 'model/iris/staging'",
-        f"+{named(clone, tip, 'model/iris/production')}:{PRODUCTION}": f"is not {new[:10]}, the tag that follows",
+        f"+{named(clone, tip, 'model/iris/production')}:{PRODUCTION}": f"is not the tag {new[:10]} that gitmodel makes",
     }
     for refspec, said in cases.items():
         code, told = push(clone, refspec)

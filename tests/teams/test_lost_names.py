@@ -224,7 +224,7 @@ def test_a_lost_name_that_is_registered_again_needs_no_confirmation(ada, bob):
     bob.pull()
     with pytest.raises(NotFound) as error:
         bob.get_model("flower")
-    assert "it is called rose" in error.value.hint
+    assert "a pull renamed this model to rose" in error.value.hint
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         bob.register_model("flower").create_version()

@@ -333,7 +333,7 @@ def test_a_version_by_a_name_that_a_pull_undid_is_not_found_and_the_error_names_
     bob.pull()
     assert (model.name, version.reference) == ("rose", "rose@1")
     code, _, err = ask(capsys, "-C", here, "promote", "flower@1", "staging")
-    assert (code, "it is called rose" in err) == (3, True)
+    assert (code, "a pull renamed this model to rose" in err) == (3, True)
     assert ask(capsys, "-C", here, "register", "flower")[0] == 0
     assert ask(capsys, "-C", here, "version", "create", "flower")[0] == 0
     assert ask(capsys, "-C", here, "promote", "flower@1", "staging") == (0, "flower@1 is in staging now\n", "")
