@@ -57,7 +57,7 @@ def test_hostile_text_in_a_record_that_is_damaged_is_escaped(repo, capsys):
 
 
 @pytest.mark.parametrize("name", ["\x1b[2J", "a\nb", "..", "-rf", "a/b", "x.lock", "@{", "a" * 256, "\udcff", "ä", " "])
-def test_the_error_for_a_hostile_name_or_reference_is_one_line(repo, capsys, name):
+def test_the_error_for_a_name_or_reference_with_control_characters_is_one_line(repo, capsys, name):
     for arguments in (
         ["register", "--", name],
         ["show", "--", name],

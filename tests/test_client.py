@@ -373,7 +373,7 @@ class TestVersions:
                 handle.update(**{"add_tags" if field == "tags" else field: wrong})
         assert editing.state(client.repository.common_dir) == before
 
-    def test_metadata_of_a_version_in_production_can_be_added(self, iris):
+    def test_metadata_can_be_added_to_a_version_in_production(self, iris):
         version = iris.get_version(1)
         version.set_stage("production")
         version.log_metadata({"accuracy": 0.9, "by": {"class": [1, 2]}})
@@ -607,7 +607,7 @@ class TestRollback:
 
 
 class TestAliases:
-    def test_an_alias_moves_and_archives_nothing(self, client, iris, git):
+    def test_moving_an_alias_to_another_version_archives_nothing(self, client, iris, git):
         first, second = iris.get_version(1), iris.get_version(2)
         first.set_stage("production")
         first.add_alias("champion")

@@ -177,7 +177,7 @@ def test_a_record_whose_file_name_is_unsafe_on_some_system_is_refused(name, why)
         codec.decode(records.VersionRecord, data, "here", newer=False)
 
 
-def test_a_record_with_a_hostile_file_name_is_refused_and_nothing_is_written(client, version, capsys):
+def test_a_record_whose_file_name_leads_to_another_folder_is_refused_and_nothing_is_written(client, version, capsys):
     replace_text("model.onnx", "../../out")
     for words in (["get", "iris@1", "clf"], ["checkout", "iris@1", "out"], ["version", "artifacts", "iris@1"]):
         code, _, err = ask(capsys, *words)

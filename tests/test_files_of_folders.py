@@ -16,7 +16,7 @@ def net(client, tmp_path):
     return version.get_artifact("net")
 
 
-def test_a_file_of_a_folder_is_listed_and_opened_without_the_other_files(client, net):
+def test_a_file_of_a_folder_can_be_listed_and_opened_without_downloading_the_other_files(client, net):
     config, weights = net.list_files()
     assert [(file.path, file.size) for file in (config, weights)] == [("config.json", 2), ("weights/1.bin", 3)]
     client.store.remove(config.digest)

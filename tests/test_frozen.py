@@ -169,7 +169,7 @@ def test_a_copy_or_pickle_of_a_value_is_equal_to_the_value(again):
     assert again(value) == value
 
 
-def test_a_process_can_unpickle_a_value_before_it_creates_one():
+def test_a_process_can_unpickle_a_value_before_it_created_a_value_of_the_class():
     data = pickle.dumps(VersionRef("iris", 3))
     code = "import pickle, sys; a, b = map(pickle.load, [sys.stdin.buffer] * 2); print(a == b, {a: 1}[b], a)"
     said = subprocess.run([sys.executable, "-c", code], input=data * 2, capture_output=True, check=True)

@@ -144,7 +144,7 @@ def test_a_tag_has_the_id_that_git_gives_it(bare, git):
     assert (tag.name, tag.target, tag.target_type) == ("model/iris/production", target, "commit")
 
 
-def test_git_reads_and_accepts_written_objects(bare, git):
+def test_git_reads_and_accepts_objects_that_gitmodel_wrote(bare, git):
     blob = NewObject("blob", b"version = 4\n")
     tree = NewObject("tree", format_tree({"production.toml": Entry(FILE, blob.id)}))
     commit = NewObject("commit", format_commit(tree.id, [], WHO, WHO, "Promote\n"))
@@ -156,7 +156,7 @@ def test_git_reads_and_accepts_written_objects(bare, git):
 
 
 @pytest.mark.parametrize("size", [0, 15, 16, 2047, 2048, 100_000])
-def test_git_accepts_a_written_pack(bare, git, size):
+def test_git_accepts_a_pack_that_gitmodel_wrote(bare, git, size):
     blob = NewObject("blob", b"x" * size)
     tree = NewObject("tree", format_tree({"f": Entry(FILE, blob.id)}))
     commit = NewObject("commit", format_commit(tree.id, [], WHO, WHO, "Promote\n"))
@@ -206,7 +206,7 @@ def umask():
 
 @pytest.mark.parametrize("mask", [0o022, 0o077], ids=oct)
 @pytest.mark.parametrize("shared", ["", "false", "group", "true", "all", "0640", "0600"])
-def test_objects_have_the_modes_that_git_gives_them(tmp_path, git, umask, mask, shared):
+def test_files_of_objects_have_the_modes_that_git_gives_them(tmp_path, git, umask, mask, shared):
     umask(mask)
     bare = tmp_path / "shared.git"
     git(tmp_path, "init", "-q", "--bare", str(bare))

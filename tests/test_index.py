@@ -503,7 +503,7 @@ def test_on_a_full_disk_a_search_reads_the_records(repo, most):
 
 
 @pytest.mark.parametrize("name", ["412.toml", "4xx.toml", "4xx/1000000000000.toml", "99999999999xx/9999999999999.toml"])
-def test_a_search_reports_a_file_with_a_wrong_name_among_the_versions(repo, monkeypatch, used, name):
+def test_a_search_reports_a_file_with_a_wrong_name_in_the_folder_of_the_versions(repo, monkeypatch, used, name):
     write(repo, {**version(4, metadata={"a": 1}), f"models/iris/versions/{name}": b"number = 1\n"})
     with Client(repo) as client:
         without, found = both(client, monkeypatch, "metadata.a == 1")

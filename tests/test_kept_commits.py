@@ -290,7 +290,7 @@ class TestPushing:
         assert KeptCommits(code).fetch(commit)
         assert git(tmp_path / "bob", "log", "-1", "--format=%s", commit) == "An idea"
 
-    def test_unpublished_commits_are_pushed_only_with_the_option_code(self, team, git, tmp_path, capsys, monkeypatch):
+    def test_only_push_code_pushes_commits_that_no_remote_branch_has(self, team, git, tmp_path, capsys, monkeypatch):
         ada, folder, _ = team
         git(folder, "commit", "-q", "--allow-empty", "-m", "Not yet")
         commit = ada.get_model("iris").create_version().code.commit

@@ -104,7 +104,7 @@ def test_importing_a_name_that_zenml_lacks_too_raises_the_ordinary_import_error(
         exec("from gitmodel import other")
 
 
-def test_the_modules_are_attributes_of_the_package_and_dir_imports_none_of_them():
+def test_the_public_modules_are_attributes_of_the_package_and_dir_does_not_import_them():
     code = (
         "import sys, gitmodel; dir(gitmodel); gitmodel.__doc__;"
         "assert [name for name in sys.modules if name.startswith('gitmodel.')] == ['gitmodel.version'], sys.modules;"

@@ -109,7 +109,7 @@ def test_the_error_for_missing_packages_names_all_of_them_before_anything_is_sav
     assert caught.value.hint == "pip install pyarrow skops"
 
 
-def test_a_class_defined_in_a_notebook_is_refused_with_the_format_to_use(client, monkeypatch):
+def test_the_refusal_of_an_object_of_a_notebook_class_names_the_format_to_use(client, monkeypatch):
     notebook = ModuleType("__main__")
     monkeypatch.setitem(sys.modules, "__main__", notebook)
     exec("import dataclasses\n@dataclasses.dataclass\nclass Settings:\n    depth: int = 3", vars(notebook))

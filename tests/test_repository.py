@@ -489,7 +489,7 @@ class TestClones:
             assert client.get_version("iris@production").number == 2
         assert git(clone, "rev-parse", "gitmodel^") == git(origin, "rev-parse", "gitmodel")
 
-    def test_a_registry_can_be_created_if_the_remote_has_none(self, code_repo, git, tmp_path):
+    def test_a_registry_can_be_created_in_a_clone_if_the_remote_has_none(self, code_repo, git, tmp_path):
         git(tmp_path, "clone", "-q", "--mirror", str(code_repo), "origin.git")
         git(tmp_path, "clone", "-q", str(tmp_path / "origin.git"), "clone")
         write_all(tmp_path / "clone")

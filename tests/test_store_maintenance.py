@@ -189,7 +189,7 @@ def test_copy_repairs_damaged_objects_of_the_target(iris, store, capsys, tmp_pat
     assert object_of(shared, TRAIN).read_bytes() == b"Train"
 
 
-def test_copy_fails_if_the_target_lacks_objects_afterwards(iris, tmp_path, monkeypatch):
+def test_copy_fails_if_the_target_still_lacks_objects_after_the_copy(iris, tmp_path, monkeypatch):
     monkeypatch.setattr(LocalStore, "put_known", lambda *_, **__: None)
     with Client(iris) as client, pytest.raises(Invalid, match="lacks 5 objects that were copied"):
         client.copy_store(str(tmp_path / "new"))

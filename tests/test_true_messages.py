@@ -42,7 +42,7 @@ def repo(code_repo, monkeypatch):
         (("version", "model_objects", "iris@1"), "iris@1 has no model objects"),
     ],
 )
-def test_a_list_that_is_empty_because_of_a_filter_or_page_says_so(repo, capsys, words, said):
+def test_the_message_for_an_empty_list_says_if_a_filter_or_page_is_the_reason(repo, capsys, words, said):
     code, out, err = ask(capsys, *words)
     assert (code, f"{out}{err}".strip()) == (0, said)
 

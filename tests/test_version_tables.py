@@ -107,7 +107,7 @@ def test_values_of_columns_are_not_rounded_in_json_and_tsv(client, capsys):
     assert out.splitlines()[2].split() == ["2", "0.97", "x" * 30]
 
 
-def test_the_error_for_a_column_or_order_that_no_version_has_suggests_the_nearest_key(client, capsys):
+def test_the_error_for_a_column_or_sort_key_that_no_version_has_suggests_the_nearest_key(client, capsys):
     for form in ("table", "json", "tsv"):
         code, out, err = ask(capsys, "version", "list", "--columns", "acuracy,rows", "--format", form)
         assert (code, out) == (2, "")
@@ -154,7 +154,7 @@ def test_the_error_for_a_column_or_order_that_no_version_has_suggests_the_neares
         ("history iris@production", "write the model alone: iris;"),
     ],
 )
-def test_a_column_order_or_reference_that_the_command_does_not_support_is_refused(client, capsys, words, said):
+def test_a_column_sort_key_or_reference_that_a_command_does_not_support_is_refused(client, capsys, words, said):
     client.register_model("wool").create_version()
     client.promote("iris@1", "production")
     code, out, err = ask(capsys, *words.split())
@@ -175,7 +175,7 @@ def test_the_result_of_find_versions_can_become_rows_and_a_data_frame(client):
     assert "<td>0.97</td>" in found._repr_html_()
 
 
-def test_a_search_in_a_transaction_finds_its_new_versions_and_a_search_at_a_commit_does_not(
+def test_a_search_finds_new_versions_of_its_transaction_and_with_at_only_earlier_versions(
     client, git, code_repo, capsys
 ):
     before = git(code_repo, "rev-parse", "gitmodel")
@@ -301,7 +301,7 @@ def test_the_result_of_list_runs_can_become_rows_and_a_data_frame(runs):
     assert "<td>0.9123456</td>" in found._repr_html_()
 
 
-def test_the_error_for_an_order_or_column_that_no_run_has_suggests_the_nearest_key(runs, capsys):
+def test_the_error_for_a_sort_key_or_column_that_no_run_has_suggests_the_nearest_key(runs, capsys):
     code, out, err = ask(capsys, "runs", "list", "--sort", "parameters.rl")
     assert (code, out) == (2, "")
     assert "no run has parameters.rl" in err
@@ -377,7 +377,7 @@ def test_the_history_shows_columns_that_fit_and_is_sorted_and_filtered_by_metada
     assert holders.view_history("iris", "production", sort="accuracy")[0].metadata["accuracy"] == 0.5
 
 
-def test_history_refuses_a_wrong_column_order_or_date(holders, capsys):
+def test_history_refuses_an_unknown_column_or_sort_key_and_an_invalid_date(holders, capsys):
     code, out, err = ask(capsys, "history", "iris", "production", "--columns", "acuracy")
     assert (code, out) == (2, "")
     assert "no event in this list has metadata.acuracy\nhint: did you mean metadata.accuracy?" in err
