@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(rb"^([0-9a-f]{40}) ([!-~]+)((?: [0-9a-f]{64})*)$", re.MULTILINE)
 _DIGEST = re.compile(rb"sha256:([0-9a-f]{64})")
-# An entry in the output of `git ls-tree -r -z` for the record of a version or run: only these records mention digests.
+# An entry in the output of `git ls-tree -r -z` for the record of a version or run. gitmodel searches no other records.
 _RECORD = re.compile(rb"100(?:644|755) blob ([0-9a-f]{40})\t((?:models/[!-.0-~]+/versions/|runs/)[!-~]+\.toml)\0")
 # `paths` searches the lines for this number of digests, in 1 ms each. For the next one, it parses all lines in 20 ms.
 _FEW = 16

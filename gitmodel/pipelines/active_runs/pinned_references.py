@@ -24,9 +24,9 @@ class Target(Frozen):
 
     *new* is True if the run creates the version. *continues* is True if an earlier run created the version and failed,
     and this run continues the version. *stages* has the names of the registry's stages. *artifacts* has the names of
-    the version's artifacts, including those that the run will add. *since* counts the renumberings by pulls before the
-    run: the version had the number *number* after the last of them. *settled* has references that a pull gave to other
-    versions, and whose new meaning the user has confirmed. The commit of the run records the confirmation, so that
+    the version's artifacts, including those that the run will add. *since* is the number of the last pull that
+    renumbered versions before the run: the version had the number *number* after this pull. *settled* has references
+    that a pull gave to other versions, and whose new meaning the user has confirmed. After the commit of the run,
     gitmodel no longer refuses to write with these references. For a version that existed before the run, *record* is
     its record and *readable* has its artifacts by name.
     """

@@ -68,8 +68,9 @@ class Resolved:
     *stages* has the names of the registry's stages. *configs* has the configuration of each step, with the current name
     of its model. *inputs* has the external artifacts by step and parameter. The keys of *versions*, *models*, *outputs*
     and *settled* are results of `version_key`. *versions* has the records of existing versions, *models* the records of
-    existing models that get a new version, and *outputs* the names of the artifacts of each new version. *since* counts
-    the renumberings by pulls before the run. *settled* has the confirmed references of each version, as in `Target`.
+    existing models that get a new version, and *outputs* the names of the artifacts of each new version. *since* is the
+    number of the last pull that renumbered versions before the run. *settled* has the confirmed references of each
+    version, as in `Target`.
     """
 
     stages: tuple[str, ...]
