@@ -1,1 +1,1 @@
-"""Other registries: importing from them, and serving their users. Each module uses the client only."""
+"""Other registries: importing their models, and a plug-in that lets MLflow use gitmodel. Both use only the client."""

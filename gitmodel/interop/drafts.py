@@ -1,4 +1,4 @@
-"""Converting runs and versions of a source to records, with the values that fit. Pure."""
+"""Converting runs and versions of another registry to records, with the values that fit into a record. Pure."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ from gitmodel.interop.import_plan import Note, source_id
 from gitmodel.interop.sources.source_values import Point, SourceModel, SourceRun, SourceVersion
 
 PARAMETERS, TAGS = "parameters", "tags"
-# The greatest number of bytes of metadata in a record. The rest of the limit is for the other keys.
+# The most bytes of metadata in a record. The rest of the size limit for records is for the other keys.
 _MOST_BYTES = codec.MAX_BYTES - 8_000
 _LONGEST_PIPELINE = 60
 _LONGEST_SHOWN = 40
-# The attachment with the values that do not fit into records.
+# The name of the attachment with the values that do not fit into the record of a version.
 UNFIT = "mlflow-values"
 
 
 class Draft(Frozen):
-    """The records and files that an import writes for a version. *unfit* is a file of values too long for records."""
+    """The parts of a version, its run and its attachment that an import writes.
+
+    *unfit* is the JSON file with the values that are too long for records; b"" if there are none.
+    """
 
     description: str
     metadata: Mapping[str, Any]
@@ -40,7 +43,10 @@ class Draft(Frozen):
 
 
 def draft_version(model: SourceModel, version: SourceVersion, run: SourceRun | None, *, system: str, url: str) -> Draft:
-    """Return the records and files to write for *version*, which *run* made."""
+    """Return the draft of *version* of *model*, which *run* (None: unknown) made in the source.
+
+    *system* is the name of the source's system, such as "MLflow", and *url* the source's address.
+    """
     subject = f"{model.name} {version.number}"
     own = {system.lower(): dict(version.facts)} if version.facts else {}
     values: dict[str, Any] = {TAGS: dict(version.tags), **own}
@@ -73,12 +79,15 @@ def draft_version(model: SourceModel, version: SourceVersion, run: SourceRun | N
 
 
 def fitting_metadata(values: Mapping[str, Any], subject: str, notes: list[Note]) -> dict[str, Any]:
-    """Return the *values* that fit into a record and hold no credentials. Add a note about the others to *notes*."""
+    """Return those of *values* that fit into a record and hold no credentials.
+
+    Add notes about the others to *notes*.
+    """
     return _fitting(values, subject, notes)[0]
 
 
 def curves_file(points: Iterable[Point]) -> bytes:
-    """Return the values of metrics at each step as CSV.
+    """Return a CSV file of *points*, the values of metrics at each step.
 
     >>> from datetime import datetime, timezone
     >>> curves_file([Point("loss", 3, datetime(2026, 11, 23, tzinfo=timezone.utc), 0.25)]).decode().split()
@@ -116,9 +125,9 @@ def _draft_run(
 
 
 def _fitting(values: Mapping[str, Any], subject: str, notes: list[Note]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the *values* that fit into a record, and those that are too long.
+    """Return those of *values* that fit into a record, and those that are too long.
 
-    Leave out values that look like credentials.
+    Leaves out values that look like credentials. Adds a note about each value of the last two kinds to *notes*.
     """
     clean, secrets = without_credentials(values)
     notes += [Note("left out", f"{subject} {key}", f"it looks like {form}") for key, form in secrets]
@@ -156,6 +165,9 @@ def _put(table: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 
 
 def _size(leaf: tuple[tuple[str, ...], Any]) -> int:
-    """Return about the number of bytes that a value takes in a record, with its key and the header of its table."""
+    """Return the approximate number of bytes of a value in a record, with its key and the header of its table.
+
+    *leaf* has the keys on the path to the value, and the value.
+    """
     path, value = leaf
     return len(json.dumps([*path, value], default=str).encode())

@@ -1,8 +1,8 @@
-"""Names of models in other registries as names of gitmodel, and back. Pure: strings in, strings out.
+"""Converting names of models in other registries to names of gitmodel, and back. Pure: strings in, strings out.
 
-MLflow allows names such as "Iris (v2)", and `Iris` beside `iris`. A name that gitmodel cannot use is mapped: the
-*mapped name* is similar, and ends in eight hex digits of the SHA-256 of the original name. The model has the original
-name as its title.
+MLflow allows names such as "Iris (v2)", and `Iris` beside `iris`. If gitmodel cannot use a name, the model gets a
+*mapped name*. It is similar to the original name, and ends in eight hex digits of the SHA-256 of the original name. The
+original name becomes the title of the model.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import count
 from gitmodel.domain.schema.names import MAX_LENGTH, fault_in, suggest
 
 _MAPPED = re.compile(r".+-[0-9a-f]{8}")
-# `original_name` compares a name with this number of candidates.
+# `original_name` compares a name with this number of mapped names.
 _MOST_TAKEN = 100
 
 
@@ -29,10 +29,10 @@ def is_plain(name: str) -> bool:
 
 
 def candidate_names(name: str) -> Iterator[str]:
-    """Yield the names that gitmodel can use for the model *name* of another registry, best first.
+    """Yield names that gitmodel can use for a model called *name* in another registry, best first.
 
-    Use the first name that is free: a plain name may belong to a model whose name differs only in case, or to a
-    deleted model.
+    The caller takes the first one that is free. A model may already have the name *name*, in upper or lower case, and a
+    deleted model may have had it.
 
     >>> names = candidate_names("my model")
     >>> next(names), next(names)
@@ -46,9 +46,9 @@ def candidate_names(name: str) -> Iterator[str]:
 
 
 def original_name(model: str, title: str) -> str:
-    """Return the name in the other registry of the *model* with this *title*.
+    """Return the name that the model called *model* in gitmodel has in the other registry.
 
-    The title is the original name if *model* is one of the names that `candidate_names` makes of it.
+    This is *title*, the title of the model, if *model* is a mapped name of *title*. Otherwise it is *model* itself.
 
     >>> original_name("my-model-76eeb051", "my model"), original_name("iris", "Flowers by their leaves")
     ('my model', 'iris')
@@ -61,7 +61,7 @@ def original_name(model: str, title: str) -> str:
 
 
 def _mapped(name: str, number: int) -> str:
-    """Return the mapped form of *name* that is used if the forms with a smaller *number* are taken."""
+    """Return the mapped name number *number* of *name*, which is used if those with smaller numbers are taken."""
     text = name if number == 1 else f"{name}\0{number}"
     digits = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
     similar = suggest(name)[: MAX_LENGTH - 9].strip("-._") or "model"

@@ -19,7 +19,10 @@ NO_STAGE = "none"
 
 
 class Note(Frozen):
-    """A line of the report about a *subject*: it is "renamed", "left out", "changed" or "proposed" for the *reason*."""
+    """A line in the report of an import.
+
+    The *outcome* of *subject* is "renamed", "left out", "changed" or "proposed", and *reason* says why.
+    """
 
     outcome: str
     subject: str
@@ -27,14 +30,21 @@ class Note(Frozen):
 
 
 class HeldVersion(NamedTuple):
-    """A version of the target registry. If it was imported, *id* and *created* are its id and time in the source."""
+    """An existing version of the target registry.
+
+    *id* is the id that the version has in the source (see `source_id`), and *created* its time in the source. Both are
+    None if it was not imported.
+    """
 
     id: str | None
     created: datetime | None
 
 
 class HeldModel(Frozen):
-    """A model of the target registry. A deleted model does not exist, but its name is taken."""
+    """A model of the target registry. *exists* is False for a deleted model, whose name cannot be used again.
+
+    *stages* and *aliases* map each stage or alias to the number of its version.
+    """
 
     exists: bool
     title: str = ""
@@ -44,9 +54,9 @@ class HeldModel(Frozen):
 
 
 class Target(Frozen):
-    """The registry into which models are imported: its models, and its exclusive stages in order.
+    """The target registry, into which models are imported: its models by name, and its exclusive stages in order.
 
-    *alias_fault* returns the reason why a word cannot be an alias, or None.
+    *alias_fault* returns the reason why a word cannot be an alias in this registry, or None.
     """
 
     models: Mapping[str, HeldModel]
@@ -55,7 +65,7 @@ class Target(Frozen):
 
 
 class Choices(NamedTuple):
-    """The choices of a user: the *models* to import (empty: all), and True for *prompts* to import prompts as well.
+    """The user's choices: the names of *models* to import (empty: all), and if *prompts* are imported, too.
 
     *words* maps stages and aliases of the source to stages of the target.
     """
@@ -66,11 +76,11 @@ class Choices(NamedTuple):
 
 
 class ModelPlan(Frozen):
-    """The import of one model under *name*.
+    """The plan for the import of the model *source* as the model *name* of the target registry.
 
-    *new* are the versions to create, in order; those that are deleted in the source become deleted versions. *gaps* are
-    the numbers that become deleted versions because the source has none. *known* are versions that were imported
-    before. *stages* and *aliases* are those to set on new versions.
+    *new* are the versions to create, in order. Those that are deleted in the source become deleted versions. *gaps* are
+    the missing numbers between them, which also become deleted versions. *known* are versions that were imported
+    before. *stages* and *aliases* are those to set, each with the number of a new version.
     """
 
     source: SourceModel
@@ -85,14 +95,16 @@ class ModelPlan(Frozen):
 
 
 class ImportPlan(Frozen):
-    """The import of all models, and the notes on models that are not imported."""
+    """The plans for the imports of all chosen models, and notes on models and words that are left out."""
 
     models: tuple[ModelPlan, ...]
     notes: tuple[Note, ...]
 
 
 def source_id(model: str, version: SourceVersion) -> str:
-    """Return the id of a version in its source, by which a second import recognizes it: its name, or its number.
+    """Return an id for *version* of the source's model *model*, by which a second import recognizes the version.
+
+    It has the name of the version, or its number if it has no name.
 
     >>> source_id("iris", SourceVersion(3)), source_id("iris", SourceVersion(3, name="v1.2.0"))
     ('iris/3', 'iris@v1.2.0')
@@ -101,9 +113,10 @@ def source_id(model: str, version: SourceVersion) -> str:
 
 
 def plan_import(models: Iterable[SourceModel], target: Target, choices: Choices) -> ImportPlan:
-    """Plan the import of *models*. The plan has a note about each word of *choices* that the source lacks.
+    """Plan the import of *models*, all models of the source, into *target*.
 
-    Raises NotFound for a chosen model that the source lacks, UsageError for a stage that *target* lacks.
+    The plan has a note about each stage or alias in *choices* that the source lacks. Raises NotFound if *choices* name
+    a model that the source lacks, UsageError if they name a stage that *target* lacks.
     """
     models = tuple(models)
     _check_choices(choices, models, target)
@@ -149,7 +162,10 @@ def _words_of(model: SourceModel) -> Iterator[str]:
 
 
 def _free_name(name: str, target: Target, taken: Collection[str]) -> str | None:
-    """Return the name for the model *name*: that of an earlier import, or a free one. None if it was deleted here."""
+    """Return the name in *target* for the source's model *name*: that of an earlier import, or a free one.
+
+    Returns None if the model was deleted in *target*. *taken* are the names that this import gives other models.
+    """
     folded = {fold(held) for held in target.models}
     for candidate in candidate_names(name):
         held = target.models.get(candidate)
@@ -163,7 +179,10 @@ def _free_name(name: str, target: Target, taken: Collection[str]) -> str | None:
 
 
 def _was_imported(held: HeldModel, candidate: str, name: str) -> bool:
-    """Return True if *held* has versions of the model *name*, or none at all."""
+    """Return True if *held* has versions that were imported from the source's model *name*, or no versions.
+
+    *candidate* is the name of *held* in the target registry.
+    """
     if name not in (candidate, held.title):
         return False
     ids = [version.id for version in held.versions.values()]
@@ -171,7 +190,10 @@ def _was_imported(held: HeldModel, candidate: str, name: str) -> bool:
 
 
 class _ModelImport(Frozen):
-    """The import of *source* under *name*. *held* is the model of this name here, *new* the numbers to create."""
+    """The import of the model *source* as *name*.
+
+    *held* is the target's model *name*, *new* are the numbers to create.
+    """
 
     source: SourceModel
     name: str
@@ -213,9 +235,9 @@ def _plan_model(model: SourceModel, name: str, target: Target, choices: Choices)
 
 
 def _number_versions(model: SourceModel, held: HeldModel) -> tuple[tuple[SourceVersion, ...], list[Note]]:
-    """Return the versions of *model*, and notes on those that are left out.
+    """Return the versions of *model* with their numbers in the target registry, and notes on those that are left out.
 
-    A version with a name gets the number that it has here, or the next free number.
+    A version with a name gets the number that an earlier import gave it, or the next free number.
     """
     here = {version.id: number for number, version in held.versions.items() if version.id is not None}
     following = max(held.versions, default=0)
@@ -237,7 +259,10 @@ def _number_versions(model: SourceModel, held: HeldModel) -> tuple[tuple[SourceV
 def _sort_versions(
     model: SourceModel, name: str, held: HeldModel
 ) -> tuple[tuple[SourceVersion, ...], tuple[SourceVersion, ...], list[Note]]:
-    """Return the versions of *model* to create, those that were imported before, and notes on the others."""
+    """Return the versions of *model* to create, those that were imported before, and notes on all others.
+
+    *name* and *held* are the model in the target registry.
+    """
     new, known, notes = list[SourceVersion](), list[SourceVersion](), list[Note]()
     last = max(held.versions, default=0)
     for version in model.versions:
@@ -256,7 +281,7 @@ def _sort_versions(
             else:
                 known.append(version)
         elif there is not None and version.is_deleted:
-            continue  # deleted before the last import, too
+            continue  # the version was already deleted at the last import
         elif version.number <= last:
             why = (
                 "is taken by a version that was not imported from this source"
@@ -272,7 +297,10 @@ def _sort_versions(
 
 
 def _plan_stages(one: _ModelImport) -> tuple[tuple[tuple[str, int], ...], list[Note]]:
-    """Return stages with the new versions that enter them, archived versions first, and notes on the others."""
+    """Return the stages to set, each with the number of a new version, and notes on stages that are not set.
+
+    Archived versions come first.
+    """
     wanted, notes = _wanted_stages(one)
     order = (ARCHIVED, *one.target.stages)
     holders: dict[str, list[int]] = {stage: [] for stage in order}
@@ -298,9 +326,9 @@ def _plan_stages(one: _ModelImport) -> tuple[tuple[tuple[str, int], ...], list[N
 
 
 def _wanted_stages(one: _ModelImport) -> tuple[dict[int, list[str]], list[Note]]:
-    """Return the stages of each version by its number, and notes on words for which there is no stage here.
+    """Return the stages of the target for each version, by its number, and notes on stages that the target lacks.
 
-    If a user maps an alias to a stage, the version with the alias is the only one that the stage gets.
+    If the user maps an alias to a stage, only the version with this alias gets the stage.
     """
     wanted: dict[int, list[str]] = {}
     notes = list[Note]()
@@ -319,13 +347,13 @@ def _wanted_stages(one: _ModelImport) -> tuple[dict[int, list[str]], list[Note]]
 
 
 def _plan_aliases(one: _ModelImport) -> tuple[tuple[tuple[str, int], ...], list[Note]]:
-    """Return aliases with the new versions that get them, and notes on aliases that are left out."""
+    """Return the aliases to set, each with the number of a new version, and notes on aliases that are left out."""
     found, notes = list[tuple[str, int]](), list[Note]()
     existing = {version.number for version in one.source.versions if not version.is_deleted}
     for alias, number in one.source.aliases.items():
         subject = f"{one.source.name} {alias}"
         if _mapped(alias, one.choices) or number not in existing:
-            continue  # another function adds the note: with the stages, or as missing
+            continue  # `_wanted_stages` handles mapped aliases, and `_plan_model` adds the notes on missing versions
         now = one.held.aliases.get(alias)
         if fault := one.target.alias_fault(alias):
             notes.append(Note("left out", subject, f"{alias!a} cannot be an alias here, because it {fault}"))
@@ -348,7 +376,7 @@ def _mapped(word: str, choices: Choices) -> str | None:
 
 
 def _stage_of(word: str, subject: str, one: _ModelImport) -> str | Note:
-    """Return the stage here for a stage or alias of the source, or a note if there is none."""
+    """Return the stage of the target for *word*, a stage or alias of the source, or a note if there is none."""
     stage = _mapped(word, one.choices) or fold(word)
     if stage == NO_STAGE:
         return Note("left out", f"{subject} {word}", "as --map says")

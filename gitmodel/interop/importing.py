@@ -1,4 +1,4 @@
-"""Importing models of another registry: reads the source, plans the import, and writes versions with the client."""
+"""Importing models of another registry: reading them, planning the import, and writing versions with the client."""
 
 from __future__ import annotations
 
@@ -35,12 +35,17 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], object]
 ARTIFACT, CURVES = "model", "metrics"
-# The greatest number of versions in one commit. An interrupted import continues after its last commit.
+# The most versions in one commit. If an import is interrupted, a second import continues after the last commit.
 _AT_ONCE = 100
 
 
 class ImportedModel(Frozen):
-    """The result of an import for one model: *source* is its name there, *name* its name here."""
+    """The result of the import of the source's model *source* as the model *name* of the target registry.
+
+    *versions*, *deleted*, *runs* and *artifacts* are numbers of created versions, deleted versions, runs and artifacts.
+    *known* is the number of versions that were imported before. *stages* and *aliases* map those that were set to the
+    numbers of their versions.
+    """
 
     source: str
     name: str
@@ -54,7 +59,7 @@ class ImportedModel(Frozen):
 
 
 class ImportReport(Frozen):
-    """The result of an import, or of a dry run: each model, and what was renamed, changed or left out, and why."""
+    """The result of an import or a dry run: the models, and notes on renamed, changed and left out things."""
 
     models: tuple[ImportedModel, ...]
     notes: tuple[Note, ...]
@@ -69,11 +74,12 @@ def import_models(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Import the models that *reader* has and *choices* select, and return the report.
+    """Import those models of *reader* that *choices* select, and return the report.
 
-    Idempotent: versions that were imported before are not imported again. With *dry_run*, nothing is written.
+    Idempotent: versions that were imported before are not imported again. If *dry_run* is True, nothing is written.
     *progress* is called with the number of versions that are done and the number of all versions. Raises the errors of
-    the reader and of writing; what was committed before stays, and a second import continues.
+    *reader* and of writing. Versions that were committed before the error stay, and a second import continues after
+    them.
     """
     plan = plan_import(reader.models(), client.writer.read(_read_target), choices)
     work = _Import(client, reader, with_artifacts, progress, sum(len(model.new) for model in plan.models))
@@ -106,7 +112,10 @@ def _read_held(snapshot: Snapshot, registry: RegistryRecord, name: str) -> HeldM
 
 @dataclass
 class _Tally:
-    """The changes to one model so far. *refused* counts the versions that could not be created."""
+    """Counts what an import has written for one model.
+
+    *refused* is the number of versions that could not be created.
+    """
 
     runs: int = 0
     artifacts: int = 0
@@ -116,7 +125,10 @@ class _Tally:
 
 
 class _Import:
-    """One import in progress. *notes* are about problems that appear only while it reads runs or writes versions."""
+    """One import.
+
+    *notes* has the notes that its plan could not have, because they are about reading runs and writing.
+    """
 
     def __init__(
         self, client: Client, reader: Reader, with_artifacts: bool, progress: Progress | None, total: int
@@ -129,7 +141,7 @@ class _Import:
         self._done, self._total = 0, total
 
     def describe(self, plan: ModelPlan) -> ImportedModel:
-        """Return the result that `write` would have."""
+        """Return the result that `write` would return, without writing anything, for a dry run."""
         tally = _Tally(stages=dict(plan.stages), aliases=dict(plan.aliases))
         for version in plan.new:
             if not version.is_deleted:
@@ -138,11 +150,12 @@ class _Import:
         return self._result(plan, tally)
 
     def write(self, plan: ModelPlan) -> ImportedModel:
-        """Write the commits of one model: its versions, stages and aliases, then proposals for reviewed stages."""
+        """Import the model of *plan*: write its versions, stages and aliases, then proposals for reviewed stages."""
         tally = _Tally()
         proposed: list[tuple[str, int]] = []
         if plan.is_new and self._client.writer.read(lambda snapshot: not snapshot.commit):
-            # Creates the branch first: without a branch, each read searches for it again.
+            # The first commit creates only the model, and with it the metadata branch: without a branch, each read
+            # would search for one again.
             self._model(self._client, plan)
             plan = replace(plan, is_new=False)
         chunks = [plan.new[start : start + _AT_ONCE] for start in range(0, len(plan.new), _AT_ONCE)] or [()]
@@ -165,7 +178,10 @@ class _Import:
 
     @contextmanager
     def _changing(self, plan: ModelPlan, chunk: Sequence[SourceVersion]) -> Iterator[Client]:
-        """Make the changes of the block one commit. Raises Conflict if another writer changed the same model."""
+        """Yield a client whose changes during the block become one commit, for the versions *chunk* of *plan*.
+
+        Raises Conflict if another writer changed the same model meanwhile.
+        """
         try:
             with self._client.transaction(_subject(plan, chunk, self._reader.name)) as change:
                 yield change
@@ -204,9 +220,9 @@ class _Import:
     def _try_to_create(
         self, client: Client, model: Model, plan: ModelPlan, version: SourceVersion, draft: Draft, path: Path | None
     ) -> ModelVersion | None:
-        """Create a version with the file or folder *path*. If that is refused, create the version without it.
+        """Create *version* with the file or folder *path*. If gitmodel refuses this, create the version without *path*.
 
-        Return None if the version is refused, too. Add a note about each refusal.
+        Returns None if gitmodel refuses the version without *path*, too. Adds a note about each refusal.
         """
         subject = f"{plan.source.name} {version.name or version.number}"
         for files in dict.fromkeys((path, None)):
@@ -248,9 +264,9 @@ class _Import:
 
     @contextmanager
     def _files(self, plan: ModelPlan, version: SourceVersion) -> Iterator[Path | None]:
-        """Yield the files of a version; None if they are not wanted or cannot be read.
+        """Yield the path of the files of *version*; None if files are not imported, or if they cannot be read.
 
-        Add a note if they cannot be read.
+        Adds a note if they cannot be read.
         """
         if not self._with_artifacts or not version.location:
             yield None
@@ -268,9 +284,9 @@ class _Import:
             found.__exit__(None, None, None)
 
     def _place(self, client: Client, plan: ModelPlan, tally: _Tally) -> list[tuple[str, int]]:
-        """Set stages and aliases, and return the stages that need a proposal.
+        """Set the stages and aliases of *plan*, except stages that only proposals may change.
 
-        Add a note about each change that rules refuse.
+        Returns these stages with the numbers of their versions. Adds a note about each change that the rules refuse.
         """
         reviewed = {rules.name for rules in client.list_stages() if rules.rule.proposal_only}
         proposed = []
@@ -304,9 +320,9 @@ class _Import:
             self.notes.append(Note("proposed", subject, f"{stage} needs a review: the branch is {made.branch}"))
 
     def _compare(self, plan: ModelPlan, version: SourceVersion) -> int:
-        """Compare the files of a version that was imported before, or link them if it has no files here.
+        """Compare the files of *version*, which was imported before, with the artifact that the import made of them.
 
-        Return 1 if files were linked, else 0.
+        If they differ, adds a note. If there is no such artifact, links the files and returns 1; otherwise returns 0.
         """
         here = self._client.get_version(f"{plan.name}@{version.number}")
         subject = f"{plan.source.name} {version.number} artifact"
@@ -351,7 +367,7 @@ class _Import:
 
 
 def _runs_of(client: Client, draft: Draft) -> tuple[RunRecord | str, ...]:
-    """Return the record of the run, or only its id if an earlier import recorded the run."""
+    """Return the run of *draft* for a new version: its record, or only its id if the registry already has this run."""
     run = draft.run
     if run is None:
         return ()
@@ -360,7 +376,7 @@ def _runs_of(client: Client, draft: Draft) -> tuple[RunRecord | str, ...]:
 
 
 def _subject(plan: ModelPlan, chunk: Sequence[SourceVersion], system: str) -> str:
-    """Return the subject of the commit that adds the versions of *chunk*."""
+    """Return the subject of the commit that adds the versions *chunk* from the system *system*."""
     if not chunk:
         return f"Import {plan.name} from {system}"
     first, last = chunk[0].number, chunk[-1].number

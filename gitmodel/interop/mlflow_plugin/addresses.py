@@ -1,4 +1,4 @@
-"""The URIs that MLflow uses: of a registry, and of an artifact of a version. Pure: strings in, strings out."""
+"""The URIs by which MLflow names a gitmodel registry and an artifact in it. Pure: strings in, strings out."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _OPTIONS = {"artifacts": ("store", "link"), "prompts": ("refuse", "store"), "pro
 
 @dataclass(frozen=True)
 class RegistryAddress:
-    """The registry of a URI, and the options after its "?".
+    """The parts of the URI of a registry: its path or URL *registry*, and the options after the "?".
 
-    *registry* is a path or URL. With *links_only*, a new version records the location of its files instead of a copy.
-    With *opens_proposals*, a change of a stage that needs a review becomes a proposal. With *stores_prompts*, MLflow's
-    prompts are stored as models.
+    If *links_only* is True, a new version records the location of its files, and the files are not copied. If
+    *opens_proposals* is True, a change of a stage that needs a review becomes a proposal. If *stores_prompts* is True,
+    MLflow's prompts are stored as models.
     """
 
     registry: str
@@ -30,7 +30,7 @@ class RegistryAddress:
 
     @classmethod
     def parse(cls, uri: str) -> RegistryAddress:
-        """Read a URI of a registry. Raises UsageError for an unknown option, or without a registry.
+        """Parse the URI of a registry. Raises UsageError if it has an unknown option or no registry.
 
         >>> RegistryAddress.parse("gitmodel:///srv/models?proposals=open").opens_proposals
         True
@@ -51,9 +51,11 @@ class RegistryAddress:
 
 @dataclass(frozen=True)
 class ArtifactAddress:
-    """An artifact of a version: the path or URL of its registry, a reference such as `iris@3`, its name.
+    """The parts of the URI of an artifact of a version.
 
-    *inside* is a path in a folder artifact. *reference* and *artifact* are "" in the part of a URI that MLflow cut off.
+    *registry* is a path or URL, *reference* a reference such as `iris@3`, and *artifact* the name of the artifact. If
+    the artifact is a folder, *inside* is a path in it. MLflow cuts off the end of a URI: *reference* and *artifact* are
+    "" if they were cut off.
     """
 
     registry: str
@@ -71,7 +73,7 @@ class ArtifactAddress:
 
     @classmethod
     def parse(cls, uri: str, path: str = "") -> ArtifactAddress:
-        """Read the address of *path* below *uri*: MLflow cuts the URI of an artifact at any "/".
+        """Parse the URI that *uri* and *path* make together. MLflow may cut the URI of an artifact at any "/".
 
         >>> ArtifactAddress.parse("gitmodel:/srv/models/-/iris@3", "model/MLmodel")
         ArtifactAddress(registry='/srv/models', reference='iris@3', artifact='model', inside='MLmodel')
@@ -82,9 +84,13 @@ class ArtifactAddress:
 
 
 def _registry(place: str) -> str:
-    """Return the path or URL of a registry: `///srv/models` is `/srv/models`. Raises UsageError for ""."""
+    """Return the path or URL of a registry from the part *place* of a URI: `///srv/models` means `/srv/models`.
+
+    Raises UsageError if *place* is "".
+    """
     if not place:
-        # An unset variable in the URI must not select the repository in which a program happens to run.
+        # Refused, because to the client "" means the current folder's repository, and an unset variable in a URI must
+        # not select it.
         raise UsageError(
             "the URI names no registry",
             hint="write its path or URL after gitmodel:, such as gitmodel:. for the current folder",

@@ -1,4 +1,4 @@
-"""Checks of the arguments that MLflow passes to a registry. Pure."""
+"""Checks of the arguments that MLflow passes to a registry, with the messages of MLflow's own registry. Pure."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ def check_new_name(name: Any) -> None:
 
 
 def read_number(version: Any) -> int:
-    """Return the number of a version. Raises MlflowException."""
+    """Return *version* as a number. Raises MlflowException if it is none."""
     validation._validate_model_version(version)
     return int(version)
 
 
 def read_model_tags(tags: Iterable[Any] | None) -> dict[str, str]:
-    """Return the tags of a model by their keys. Raises MlflowException."""
+    """Return the values of *tags* of a model by their keys. Raises MlflowException if MLflow does not allow one."""
     return _read_tags(tags, validation._validate_registered_model_tag)
 
 
 def read_version_tags(tags: Iterable[Any] | None) -> dict[str, str]:
-    """Return the tags of a version by their keys. Raises MlflowException."""
+    """Return the values of *tags* of a version by their keys. Raises MlflowException if MLflow does not allow one."""
     return _read_tags(tags, validation._validate_model_version_tag)
 
 
 def check_alias(alias: str) -> None:
-    """Raise MlflowException if MLflow does not allow *alias*."""
+    """Raise MlflowException if *alias* cannot be the name of an alias in MLflow."""
     if not alias:
         raise invalid("Registered model alias name cannot be empty.")
     if not _ALIAS.fullmatch(alias):
@@ -49,20 +49,20 @@ def check_alias(alias: str) -> None:
 
 
 def check_new_alias(alias: str) -> None:
-    """Raise MlflowException if MLflow does not allow to set *alias*."""
+    """Raise MlflowException if MLflow does not allow to set *alias*, for example because it is reserved."""
     check_alias(alias)
     if _RESERVED_ALIAS.fullmatch(alias):
         raise invalid(f"'{alias}' is reserved and cannot be set as an alias.")
 
 
 def check_positive(size: Any) -> None:
-    """Raise MlflowException if *size* is not a number of results."""
+    """Raise MlflowException if *size*, the requested number of results, is no positive integer."""
     if not isinstance(size, int) or size < 1:
         raise invalid(f"Invalid value for max_results. It must be a positive integer, but got {size}")
 
 
 def check_at_most(size: Any, most: int) -> None:
-    """Raise MlflowException if a page of a search cannot have as many as *size* results."""
+    """Raise MlflowException if *size*, the requested number of results, is greater than *most*."""
     if size > most:
         raise invalid(
             f"Invalid value for request parameter max_results. It must be at most {most}, but got value {size}"

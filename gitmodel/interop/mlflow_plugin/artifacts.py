@@ -18,7 +18,10 @@ from gitmodel.interop.mlflow_plugin.failures import invalid, raises_mlflow_error
 
 
 class GitmodelArtifacts(ArtifactRepository):  # type: ignore[misc]
-    """The artifact of a version that *artifact_uri* names. Only for reading: artifacts of versions do not change."""
+    """The artifact of a version that *artifact_uri* names.
+
+    It is read-only, because artifacts of versions do not change.
+    """
 
     def __init__(self, artifact_uri: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(artifact_uri, *args, **kwargs)
@@ -27,7 +30,7 @@ class GitmodelArtifacts(ArtifactRepository):  # type: ignore[misc]
 
     @raises_mlflow_errors
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
-        """Return the files and folders directly in the folder *path* of the artifact."""
+        """Return the files and folders that are directly in the folder *path* of the artifact (None: its top)."""
         artifact, inside = self._find(path)
         if not artifact.link.is_folder:
             return []
@@ -43,12 +46,13 @@ class GitmodelArtifacts(ArtifactRepository):  # type: ignore[misc]
 
     @raises_mlflow_errors
     def download_artifacts(self, artifact_path: str, dst_path: str | None = None, **options: Any) -> str:
-        """Write the file or folder *artifact_path* below *dst_path* and return its path."""
+        """Download the file or folder *artifact_path* of the artifact into the folder *dst_path*; return its path."""
         artifact, inside = self._find(artifact_path)
         if inside or not artifact.link.is_folder:
             return str(super().download_artifacts(artifact_path, dst_path, **options))
         target = os.path.join(os.path.abspath(dst_path or create_tmp_dir()), artifact_path or "").rstrip("/")
-        # The files of the store are read-only; the copies are not.
+        # `copyfile` does not copy permissions: the files in the artifact store are read-only, but the user may change
+        # the copies.
         shutil.copytree(artifact.path(), target, dirs_exist_ok=True, copy_function=shutil.copyfile)
         return target
 
@@ -73,11 +77,11 @@ class GitmodelArtifacts(ArtifactRepository):  # type: ignore[misc]
         self.log_artifact(local_dir, artifact_path)
 
     def _find(self, path: str | None) -> tuple[Artifact, str]:
-        """Return the artifact that *path* below the URI is in, and the rest of the path in it."""
+        """Return the artifact that this object's URI and *path* name together, and the rest of *path* inside it."""
         address = ArtifactAddress.parse(self._uri, path or "")
         if not address.artifact:
             raise invalid(f"{self._uri} names no artifact\nhint: write gitmodel:PATH/-/MODEL@NUMBER/ARTIFACT")
         if self._client is None:
             self._client = Client(repo=address.registry)
-            weakref.finalize(self, self._client.close)  # MLflow does not close its repositories
+            weakref.finalize(self, self._client.close)  # MLflow does not close objects of this class
         return self._client.get_version(address.reference).get_artifact(address.artifact), address.inside

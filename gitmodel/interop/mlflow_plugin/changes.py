@@ -1,4 +1,4 @@
-"""Changes of a model or version that MLflow asks for: tags, stages, the time of the last change."""
+"""Changes of a model or version that MLflow requests: tags, stages, and the time of the last change."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from gitmodel.errors import NotFound, Refused
 from gitmodel.interop.mlflow_plugin import entities
 from gitmodel.interop.mlflow_plugin.failures import invalid, refused
 
-# The recorded reason of a change, because MLflow's calls give none.
+# The reason that is recorded for a change, because MLflow's calls have none.
 REASON = "through MLflow"
 
 
 def touch(handle: Model | ModelVersion, at: int | None = None) -> None:
-    """Record that the model or version changes *at* this time in milliseconds, by default now."""
+    """Record that the model or version *handle* changed at the time *at* (milliseconds since 1970), by default now."""
     moment = get_current_time_millis() if at is None else at
     handle.set_metadata({"updated": moment}, table=entities.FACTS)
 
 
 def set_tags(handle: Model | ModelVersion, tags: Mapping[str, str], metadata: Mapping[str, Any]) -> None:
-    """Set *tags* of the model or version with this *metadata*."""
+    """Set *tags* in the metadata of the model or version *handle*, whose current metadata is *metadata*."""
     for key, text in tags.items():
         place = entities.tag_place(key, metadata)
         handle.set_metadata({place.key: entities.tag_value(key, text, metadata)}, table=place.table)
 
 
 def remove_tag(handle: Model | ModelVersion, key: str, metadata: Mapping[str, Any]) -> None:
-    """Remove the tag *key*, if the model or version with this *metadata* has it."""
+    """Remove the tag *key* from the model or version *handle*, if it has it. Its current metadata is *metadata*."""
     place = entities.tag_place(key, metadata)
     try:
         handle.set_metadata(remove=[place.key], table=place.table)
@@ -42,7 +42,7 @@ def remove_tag(handle: Model | ModelVersion, key: str, metadata: Mapping[str, An
 
 
 def read_stage(client: Client, word: str) -> str:
-    """Return the stage of the registry for a word of MLflow, such as "Production".
+    """Return the registry's stage for *word*, which is a stage of MLflow such as "Production", or a stage itself.
 
     Raises MlflowException if the registry has no such stage.
     """
@@ -56,17 +56,17 @@ def read_stage(client: Client, word: str) -> str:
 
 
 def change_stage(client: Client, view: VersionView, stage: str, *, opens_proposals: bool) -> None:
-    """Put a version into *stage*, or out of its stage for "none", in one commit.
+    """Put the version *view* into *stage* in one commit. For "none", it leaves its stage.
 
-    Raises Refused if a rule of a stage refuses the change. With *opens_proposals*, a change that needs a review is
-    proposed, and MlflowException is raised: the stage of the version has not changed.
+    Raises Refused if a rule of a stage refuses the change. If *opens_proposals* is True and the change needs a review,
+    proposes the change instead and raises MlflowException, because the stage of the version has not changed.
     """
     try:
         _change_directly(client, view, stage)
     except Refused as error:
         if not opens_proposals or not _needs_review(client, {stage, view.stage}):
             raise
-        # For "none", the version leaves its stage.
+        # A proposal has no stage "none": it demotes the version instead.
         demoted = [(view.model, str(view.stage))] if stage == NONE else []
         promoted = [] if demoted else [(str(view), stage)]
         proposal = client.propose(*promoted, demote=demoted, reason=REASON, leave=True)

@@ -1,4 +1,4 @@
-"""Records of gitmodel as entities of MLflow, and tags of MLflow as metadata. Pure: no I/O.
+"""Converting records of gitmodel to entities of MLflow, and tags of MLflow to metadata. Pure: no I/O.
 
 Tags are in the table `tags` of the metadata, as the importer from MLflow writes them. Facts for which gitmodel has no
 field, such as the source of a version, are in the table `mlflow`. This table also has the times of MLflow in
@@ -27,9 +27,10 @@ from gitmodel.domain.views.record_views import ModelView, VersionView
 
 FACTS = "mlflow"
 TAGS = "tags"
-# The tables of the metadata that belong to MLflow.
+# The tables of the metadata that only the plug-in writes.
 TABLES = (FACTS, TAGS)
-# Begins the key for a tag whose own key is too long for gitmodel; the value is a table with key and value.
+# If the key of a tag is too long for gitmodel, the key in the metadata is this and the digest of the tag's key. Its
+# value is a table with the tag's key and value.
 _LONG_TAG = "sha256:"
 _LONGEST_KEY = 128
 # The name of the artifact with the files of MLflow's model.
@@ -39,7 +40,7 @@ _MLFLOW_STAGES = {NONE: "None", "staging": "Staging", "production": "Production"
 
 
 def shown_stage(stage: str | None) -> str:
-    """Return the word of MLflow for a stage of gitmodel; other stages keep their names.
+    """Return MLflow's name of a stage of gitmodel. Stages that MLflow does not have keep their names.
 
     >>> shown_stage("production"), shown_stage(None), shown_stage("canary")
     ('Production', 'None', 'canary')
@@ -49,14 +50,14 @@ def shown_stage(stage: str | None) -> str:
 
 
 class TagPlace(NamedTuple):
-    """The place of a tag in the metadata: a key of the inner table *table*, or of the metadata itself for ""."""
+    """The place of a tag in the metadata: *key* in the inner table *table* ("": in the metadata itself)."""
 
     table: str
     key: str
 
 
 def tag_place(key: str, metadata: Mapping[str, Any]) -> TagPlace:
-    """Return the place of the tag *key* in *metadata*: its own key if there is such a value, else the table of tags.
+    """Return the place of the tag *key*: at the top of *metadata* if it has a value *key*, else in the table of tags.
 
     >>> tag_place("accuracy", {"accuracy": 0.9}), tag_place("team", {"accuracy": 0.9})
     (TagPlace(table='', key='accuracy'), TagPlace(table='tags', key='team'))
@@ -67,7 +68,9 @@ def tag_place(key: str, metadata: Mapping[str, Any]) -> TagPlace:
 
 
 def tag_value(key: str, text: str, metadata: Mapping[str, Any]) -> Any:
-    """Return the value to record for a tag. A number in *metadata* stays a number, so that gates can compare it.
+    """Return the value to record for the tag *key* with the value *text*.
+
+    If *metadata* has a number under *key*, the value is a number, too, so that gates can compare it.
 
     >>> tag_value("accuracy", "0.9", {"accuracy": 0.8}), tag_value("team", "7", {})
     (0.9, '7')
@@ -86,7 +89,9 @@ def tag_table(tags: Mapping[str, str]) -> dict[str, Any]:
 
 
 def read_tags(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tags in *metadata*. Other values are tags too; keys of inner tables are joined by dots.
+    """Return the tags that MLflow shows for *metadata*: those in the table of tags, and all other values.
+
+    The keys of values in inner tables are joined by dots. The table of facts is left out.
 
     >>> read_tags({"accuracy": 0.9, "tags": {"team": "plants"}, "mlflow": {"source": "s3://bucket"}})
     {'accuracy': '0.9', 'team': 'plants'}
@@ -99,20 +104,22 @@ def read_tags(metadata: Mapping[str, Any]) -> dict[str, str]:
 
 
 def facts_of(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the facts of MLflow for which gitmodel has no field; {} if there are none."""
+    """Return the table in *metadata* with the facts of MLflow for which gitmodel has no field; {} if there is none."""
     facts = metadata.get(FACTS)
     return facts if isinstance(facts, Mapping) else {}
 
 
 def version_entity(name: str, view: VersionView, authorship: Authorship | None) -> ModelVersion:
-    """Return the version that *view* shows, of the model that is called *name* in MLflow.
+    """Return MLflow's entity of the version *view*. MLflow's name of its model is *name*.
 
-    Without *authorship*, the version has no user, and its last change is the last one through MLflow.
+    If *authorship* is None, the entity has no user, and its last change is the last change that was made through
+    MLflow.
     """
     record, metadata = view.record, view.record.metadata
     facts = facts_of(metadata)
     created = facts.get("created", milliseconds(record.created))
-    ids = {"model_id": facts["model_id"]} if "model_id" in facts else {}  # MLflow 2 does not know this argument
+    # The constructor of MLflow 2 does not have this argument.
+    ids = {"model_id": facts["model_id"]} if "model_id" in facts else {}
     return ModelVersion(
         name=name,
         version=record.number,
@@ -131,9 +138,10 @@ def version_entity(name: str, view: VersionView, authorship: Authorship | None) 
 
 
 def model_entity(name: str, view: ModelView, versions: Iterable[ModelVersion]) -> RegisteredModel:
-    """Return the model that *view* shows and that is called *name* in MLflow, with its *versions*.
+    """Return MLflow's entity of the model *view* with the entities of its *versions*. MLflow's name of it is *name*.
 
-    For MLflow, a new version changes its model, and so do a change of a stage and the deletion of a version.
+    To MLflow, a model changes when a version is created or deleted, and when a stage changes. The time of the last
+    change in the entity includes this.
     """
     metadata = view.record.metadata
     created = facts_of(metadata).get("created", milliseconds(view.record.created))
@@ -155,17 +163,20 @@ def model_entity(name: str, view: ModelView, versions: Iterable[ModelVersion]) -
 
 
 def aliases_of(view: VersionView) -> list[str]:
-    """Return the aliases of a version. Its stage is one of them, because the pages of MLflow show only aliases."""
+    """Return the aliases of the version *view* and its stage, because MLflow's pages show only aliases."""
     return [*view.aliases, *([view.stage] if view.stage and view.stage != ARCHIVED else [])]
 
 
 def milliseconds(moment: datetime) -> int:
-    """Return *moment* as MLflow writes times."""
+    """Return *moment* in milliseconds since 1970, as MLflow writes times."""
     return int(moment.timestamp() * 1000)
 
 
 def last_change(metadata: Mapping[str, Any], created: int, authorship: Authorship | None) -> int:
-    """Return the time of the last change in milliseconds: through MLflow, or by a later commit."""
+    """Return the time of the last change in milliseconds: the last one through MLflow (in *metadata*) or by a commit.
+
+    *created* is the time of the creation, and *authorship* has the time of the last commit (None: ignore commits).
+    """
     recorded = facts_of(metadata).get("updated")
     times = [
         created,
@@ -194,7 +205,7 @@ def _text(value: Any) -> str:
 
 
 def _like(old: Any, text: str) -> Any:
-    """Return *text* as a number if *old* is a number and *text* can be read as one."""
+    """Return *text* converted to a number if *old* is a number and *text* has one; else *text* itself."""
     if isinstance(old, bool) or not isinstance(old, (int, float)):
         return text
     for kind in (int, float):

@@ -1,4 +1,4 @@
-"""Errors of gitmodel as errors of MLflow, which its server sends with an HTTP status."""
+"""Converting errors of gitmodel to MlflowExceptions, which MLflow's server sends with an HTTP status."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ _CODES: dict[type[GitModelError], int] = {
 
 
 def invalid(message: str) -> MlflowException:
-    """Return the error for an invalid value."""
+    """Return the MlflowException for an invalid value."""
     return MlflowException(message, error_code=codes.INVALID_PARAMETER_VALUE)
 
 
 def missing(message: str) -> MlflowException:
-    """Return the error for a model or version that does not exist."""
+    """Return the MlflowException for a model or version that does not exist."""
     return MlflowException(message, error_code=codes.RESOURCE_DOES_NOT_EXIST)
 
 
 def taken(message: str) -> MlflowException:
-    """Return the error for a name that is in use."""
+    """Return the MlflowException for a name that another model has."""
     return MlflowException(message, error_code=codes.RESOURCE_ALREADY_EXISTS)
 
 
 def refused(message: str) -> MlflowException:
-    """Return the error for a change that the rules of the registry do not allow."""
+    """Return the MlflowException for a change that the rules of the registry do not allow."""
     return MlflowException(message, error_code=codes.PERMISSION_DENIED)
 
 
 def raises_mlflow_errors(method: Callable[P, T]) -> Callable[P, T]:
-    """Make *method* raise an MlflowException, with message and hint, instead of an error of gitmodel."""
+    """Decorate *method*: convert each error of gitmodel to an MlflowException with the same message and hint."""
 
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,4 +1,4 @@
-"""Creating a version for MLflow in one commit: its files, its tags, the facts of the run that logged them."""
+"""Creating a version for MLflow in one commit: its files, its tags, and facts about the run that logged the files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gitmodel.interop.mlflow_plugin.sources import fetched_files, logged_model
 
 @dataclass(frozen=True)
 class NewVersion:
-    """The arguments of MLflow for a new version. *local* is a copy of its files on this machine, if there is one."""
+    """MLflow's arguments for a new version. *local* is the path of a copy of its files on this machine, or None."""
 
     source: str | None
     run_id: str | None
@@ -34,9 +34,10 @@ class NewVersion:
 
 
 class VersionMaker:
-    """Creates versions in the registry of *client*. *find* finds a version by the name of its model and its number.
+    """Creates versions in the registry of *client*.
 
-    With *links_only*, a version records the location of its files instead of a copy.
+    *find* returns a version, by MLflow's name of its model and the number. If *links_only* is True, a version records
+    the location of its files, and the files are not copied.
     """
 
     def __init__(
@@ -53,7 +54,11 @@ class VersionMaker:
         self._links_only = links_only
 
     def create(self, model: str, new: NewVersion) -> ModelVersion:
-        """Create a version of *model*. Raises MlflowException if its files or its source cannot be read."""
+        """Create a version of *model* for the arguments *new*.
+
+        If `new.source` is a version of this registry, the new version is a copy of it. Raises MlflowException if the
+        files or the source cannot be read.
+        """
         copied = self._copied(new.source)
         if copied is not None:
             return self._copy(model, new, copied)
@@ -72,7 +77,10 @@ class VersionMaker:
             )
 
     def _copy(self, model: str, new: NewVersion, copied: VersionView) -> ModelVersion:
-        """Create a version with the artifacts, metadata and code of *copied*. Stores no bytes again."""
+        """Create a version of *model* with the artifacts, metadata and code of the version *copied*.
+
+        Copies no bytes.
+        """
         kept = {key: value for key, value in copied.record.metadata.items() if key not in entities.TABLES}
         known = entities.read_tags(kept)
         tags = {key: text for key, text in new.tags.items() if known.get(key) != text}
@@ -92,7 +100,7 @@ class VersionMaker:
         return made
 
     def _copied(self, source: str | None) -> VersionView | None:
-        """Return the version of this registry that *source*, such as `models:/iris/3`, names; None if it names none."""
+        """Return the version of this registry that the URI *source*, such as `models:/iris/3`, names, or None."""
         if not source or urlparse(source).scheme != "models":
             return None
         try:
@@ -102,7 +110,10 @@ class VersionMaker:
             raise _no_source(source, error) from error
 
     def _origin(self, new: NewVersion) -> tuple[str | None, str | None]:
-        """Return the location of the files and the run that logged them. Raises MlflowException."""
+        """Return the location of the files of *new*, and the id of the run that logged them.
+
+        Raises MlflowException if MLflow does not have the logged model that *new* names.
+        """
         location, run_id = new.source, new.run_id
         if location and urlparse(location).scheme == "models":
             try:
@@ -116,12 +127,15 @@ class VersionMaker:
 
 
 def _facts(new: NewVersion, run_id: str | None, location: str | None) -> dict[str, Any]:
-    """Return the facts of a new version. *location* is the place of files that gitmodel does not have."""
+    """Return MLflow's facts about *new* as metadata.
+
+    *location* is that of files that gitmodel does not store, or None.
+    """
     facts = {"source": new.source, "run_id": run_id, "run_link": new.run_link, "model_id": new.model_id}
     if location != new.source:
         facts["location"] = location
     given = {key: value for key, value in facts.items() if value}
-    if new.description == "":  # MLflow's server distinguishes an empty description from none
+    if new.description == "":  # to MLflow's server, "" and None are different
         given["description"] = ""
     return {entities.FACTS: {"created": get_current_time_millis(), **given}}
 

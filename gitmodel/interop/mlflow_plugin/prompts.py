@@ -1,6 +1,6 @@
-"""Prompts, which MLflow keeps among the registered models: a model with a certain tag. Pure.
+"""MLflow's prompts. To MLflow, a prompt is a registered model with the tag `mlflow.prompt.is_prompt`. Pure.
 
-gitmodel refuses prompts, unless the URI of the registry ends in `?prompts=store`.
+gitmodel refuses prompts, unless the URI of the registry has the option `prompts=store`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def is_prompt(tags: Mapping[str, str]) -> bool:
 
 
 def check_prompt(tags: Mapping[str, str], *, allowed: bool) -> None:
-    """Raise MlflowException for the tags of a prompt, unless prompts are *allowed*."""
+    """Raise MlflowException if *tags* are those of a prompt and *allowed* is False."""
     if is_prompt(tags) and not allowed:
         raise invalid(
             "gitmodel does not store prompts\n"
@@ -32,14 +32,17 @@ def check_prompt(tags: Mapping[str, str], *, allowed: bool) -> None:
 
 
 def without_prompts(found: list[T], filter_string: str | None) -> list[T]:
-    """Return *found* without prompts, unless the filter asks for them."""
+    """Return *found* without prompts, unless MLflow's filter *filter_string* names the tag of prompts."""
     if _TAG in (filter_string or ""):
         return found
     return [one for one in found if _TAG not in one._tags or not is_prompt(one._tags)]
 
 
 def name_taken(name: str, *, by_prompt: bool, for_prompt: bool) -> MlflowException:
-    """Return the error for a new model or prompt whose *name* is in use."""
+    """Return the error for a new model whose *name* another model has.
+
+    *by_prompt* is True if the other model is a prompt, *for_prompt* if the new one is.
+    """
     old, new = ("Prompt" if is_one else "Registered Model" for is_one in (by_prompt, for_prompt))
     if old == new:
         return taken(f"{new} (name={name}) already exists.")

@@ -1,4 +1,4 @@
-"""The registry that a store works on: its client in each process, models by their names in MLflow, lists in memory."""
+"""The registry behind MLflow's store: its client, models by their names in MLflow, and caches of versions in memory."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from gitmodel.interop.mlflow_plugin.failures import missing, taken
 from gitmodel.interop.mlflow_plugin.prompts import is_prompt, name_taken
 
 T = TypeVar("T")
-# The greatest number of names that gitmodel tries for a model whose name was used before.
+# The most names that gitmodel tries for a model whose name was used before.
 _MOST_NAMES = 100
-# The greatest number of single versions that are cached in memory.
+# The most single versions that are cached in memory.
 _MOST_KEPT = 1000
-# MLflow's order of versions, if the caller asks for none.
+# The order in which MLflow lists versions if the caller gives no order.
 NEWEST_FIRST = ("last_updated_timestamp DESC", "name ASC", "version_number DESC")
 
 
 class Lists:
-    """The models and versions at one state of the registry, which *fingerprint* identifies. Empty at first.
+    """Cached lists of one state of the registry, which *fingerprint* identifies. They are empty until they are read.
 
-    *names* are the models by their names in MLflow, *versions* those of a model or of all models in the default order
-    of MLflow.
+    *names* maps MLflow's names of all models to those in gitmodel. *versions* maps the name of a model (None: all
+    models) to the entities of its versions, in MLflow's default order.
     """
 
     def __init__(self, fingerprint: str) -> None:
@@ -46,9 +46,10 @@ class Lists:
 
 
 class KeptVersion(NamedTuple):
-    """A version that was read at the commit *tip*, while the stages and aliases of its model had these versions.
+    """A cached version that was read at the commit *tip*.
 
-    As long as both are the same, the version has not changed: only a change of the branch or of a stage tag changes it.
+    *places* has the version in each stage and alias of the model at that time. If the tip and *places* are still the
+    same, the cached version is current, because every change of a version changes the branch or a stage tag.
     """
 
     tip: str | None
@@ -58,7 +59,7 @@ class KeptVersion(NamedTuple):
 
 
 class Registry:
-    """A registry for all threads of a process, and for its forked processes."""
+    """A registry as MLflow sees it. The threads of a process and its forked processes may share this object."""
 
     def __init__(self, address: RegistryAddress) -> None:
         self._address = address
@@ -69,16 +70,16 @@ class Registry:
 
     @property
     def client(self) -> Client:
-        """The client of this process, which its threads share. A forked process opens another client."""
+        """The client of this process, which all its threads share. A forked process opens a client of its own."""
         process = os.getpid()
         if self._client is None or self._client[0] != process:
             client = Client(repo=self._address.registry)
-            weakref.finalize(self, client.close)  # MLflow does not close its stores
+            weakref.finalize(self, client.close)  # MLflow does not close stores
             self._client = (process, client)
         return self._client[1]
 
     def artifact_uri(self, reference: str, artifact: str) -> str:
-        """Return the URI by which MLflow reads an artifact of a version."""
+        """Return the URI by which MLflow reads *artifact* (its name) of the version *reference*, such as `iris@3`."""
         return str(ArtifactAddress(self._address.registry, reference, artifact))
 
     def find_model(self, name: str) -> str:
@@ -96,11 +97,13 @@ class Registry:
         return found
 
     def view_model(self, name: str) -> ModelView:
-        """Return the model that is called *name* in MLflow. Raises MlflowException if there is none."""
+        """Return a view of the model that is called *name* in MLflow. Raises MlflowException if there is none."""
         return self.client.view_model(self.find_model(name))
 
     def view_version(self, name: str, selector: str) -> VersionView | None:
-        """Return a version of the model that is called *name* in MLflow, by number, stage or alias; None without one.
+        """Return a view of a version of the model that is called *name* in MLflow; None if there is no such version.
+
+        *selector* is a number, a stage or an alias.
 
         Raises MlflowException if there is no such model.
         """
@@ -115,9 +118,9 @@ class Registry:
         return None
 
     def find_version(self, name: str, selector: str) -> ModelVersion | None:
-        """Return the version that `view_version` returns, as an entity of MLflow.
+        """Return MLflow's entity of the version that `view_version` would return, or None.
 
-        The entity is cached: do not change it.
+        The entity is cached, so the caller must not change it.
         """
         kept = self._kept.get((name, selector))
         if kept is not None and self._is_current(kept):
@@ -135,11 +138,12 @@ class Registry:
         return entity
 
     def with_free_name(self, name: str, create: Callable[[str, str], T], *, for_prompt: bool = False) -> T:
-        """Call *create* with a free name and the title for a model that is to be called *name* in MLflow.
+        """Call *create* with a free name and a title for a new model that MLflow calls *name*, and return its result.
 
-        A name that gitmodel has used before is never free. Raises MlflowException if MLflow has a model *name*.
+        If *create* finds that a name was used before, it is called with the next name. Raises MlflowException if a
+        model already has *name* in MLflow. *for_prompt* is True if the new model is a prompt.
         """
-        # A plain name is not free if a model has it, or had it before.
+        # A name is not free if a model has it or had it before. Then *create* raises Conflict.
         for candidate, _ in zip(candidate_names(name), range(_MOST_NAMES), strict=False):
             try:
                 return create(candidate, "" if candidate == name else name)
@@ -148,13 +152,14 @@ class Registry:
         raise taken(f"Registered Model (name={name}) already exists: its name was used {_MOST_NAMES} times.")
 
     def entity(self, view: VersionView) -> ModelVersion:
-        """Return the version that *view* shows as an entity of MLflow."""
+        """Return MLflow's entity of the version *view*."""
         return self._entity(view, self._read_authorships())
 
     def created_entity(self, name: str, version: ModelVersionHandle) -> ModelVersion:
-        """Return a version that was just created, of the model that is called *name* in MLflow.
+        """Return MLflow's entity of the new *version* of the model that is called *name* in MLflow.
 
-        A new version has no stage and no alias, and its author is the current user. Reads only its record.
+        Reads only the record of the version, because a new version has no stage and no alias, and its author is the
+        current user.
         """
         found = self.client.resolve(version.reference)
         author, _, email = self.client.repository.identity.now()[0].rsplit(" ", 2)[0].rstrip(">").rpartition(" <")
@@ -162,9 +167,9 @@ class Registry:
         return version_entity(name, VersionView(found.model, found.record, None, (), ()), made)
 
     def versions(self, model: str | None = None) -> list[ModelVersion]:
-        """Return all versions of *model*, or of all models, in the default order of MLflow.
+        """Return MLflow's entities of all versions of *model* (None: of all models), in MLflow's default order.
 
-        The list is kept until the registry changes: do not change it, or its entities.
+        The list is cached until the registry changes, so the caller must not change the list or its entities.
         """
         lists = self._current_lists()
         found = lists.versions.get(model)
@@ -175,11 +180,14 @@ class Registry:
         return found
 
     def name_of(self, view: ModelView) -> str:
-        """Return the name in MLflow of the model that *view* shows."""
+        """Return the name that the model *view* has in MLflow."""
         return original_name(view.name, view.record.title)
 
     def _refuse_existing(self, name: str, *, for_prompt: bool) -> None:
-        """Raise MlflowException if MLflow has a model *name*."""
+        """Raise MlflowException if a model is already called *name* in MLflow.
+
+        *for_prompt* is True if the new model is a prompt, which changes the message.
+        """
         try:
             there = self.view_model(name)
         except MlflowException:
@@ -192,7 +200,7 @@ class Registry:
         return version_entity(name, view, authorships.get(str(view)))
 
     def _read_authorships(self) -> Mapping[str, Authorship]:
-        """Return the authors and last changes of all versions; they change only with the branch."""
+        """Return the authorship of all versions by reference. It is cached until the branch changes."""
         tip, (known, found) = self.client.repository.tip(), self._authorships
         if tip != known:
             found = self.client.authorships()
@@ -200,27 +208,30 @@ class Registry:
         return found
 
     def _places(self, name: str) -> tuple[tuple[str, int | None], ...]:
-        """Return the versions in force in the stages and aliases of the model that is called *name* in MLflow."""
+        """Return the stages and aliases of the model that is called *name* in MLflow.
+
+        Each comes with the number of its version in force, or None.
+        """
         return tuple((state.name, state.in_force) for state in self.view_model(name).stages)
 
     def _is_current(self, kept: KeptVersion) -> bool:
-        """Return True if the branch and the stages and aliases of the model are as they were for *kept*."""
+        """Return True if the tip and the versions in the stages and aliases are the same as when *kept* was read."""
         if self.client.repository.tip() != kept.tip:
             return False
         try:
             return all(self.client.resolve(f"{kept.model}@{place}").record.number == at for place, at in kept.places)
-        except GitModelError:  # for example a stage whose version is not in force
+        except GitModelError:  # for example if a stage is now empty
             return False
 
     def _mapped_names(self) -> dict[str, str]:
-        """Return the names of all models by their names in MLflow."""
+        """Return the names of all models in gitmodel by their names in MLflow."""
         lists = self._current_lists()
         if lists.names is None:
             lists.names = {self.name_of(view): view.name for view in self.client.view_models()}
         return lists.names
 
     def _current_lists(self) -> Lists:
-        """Return the lists of the current state of the registry. After a change, they are empty."""
+        """Return the cached lists for the current state of the registry. If it has changed, they are empty."""
         lists, fingerprint = self._lists, self.client.fingerprint()
         if lists.fingerprint != fingerprint:
             lists = self._lists = Lists(fingerprint)

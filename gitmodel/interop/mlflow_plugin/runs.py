@@ -1,4 +1,4 @@
-"""The facts of the run that made a new version, which gitmodel records with the version."""
+"""Facts about the run that made a new version, which gitmodel records in the version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from gitmodel.domain.secrets.credentials import without_credentials
 
-# Tables of the metadata, which a metric must not replace.
+# Tables of the metadata. A metric with one of these names must not replace the table.
 _RESERVED = ("mlflow", "parameters", "tags")
 _COMMIT_TAG = "mlflow.source.git.commit"
 _LONGEST_KEY = 128
@@ -23,26 +23,26 @@ _log = logging.getLogger("gitmodel")
 
 @dataclass(frozen=True)
 class RunFacts:
-    """The last value of each metric, the parameters, and the git commit of the code, if the run recorded it."""
+    """The last value of each metric of a run, its parameters, and its git commit (None: not recorded)."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     commit: str | None = None
 
     def metadata(self) -> dict[str, Any]:
-        """Return the metrics and parameters as metadata of a version, as the importer from MLflow writes them."""
+        """Return the metrics and parameters as metadata of a version, in the same form as an import from MLflow."""
         found: dict[str, Any] = {key: value for key, value in self.metrics.items() if key not in _RESERVED}
         return {**found, "parameters": dict(self.parameters)} if self.parameters else found
 
 
 def read_run(run_id: str, tracking_uri: str | None) -> RunFacts:
-    """Return the facts of a run; empty facts if MLflow does not know the run.
+    """Return the facts about the run *run_id* of MLflow's server at *tracking_uri*; empty facts if it is not there.
 
     Logs a warning about values that are left out.
     """
     try:
         data = MlflowClient(tracking_uri=tracking_uri).get_run(run_id).data
-    except MlflowException:  # for example a run of another server, or a run that was deleted
+    except MlflowException:  # for example because the run is on another server, or was deleted
         return RunFacts()
     parameters, secrets = without_credentials(data.params)
     left_out = [f"{key} looks like {kind}" for key, kind in secrets]

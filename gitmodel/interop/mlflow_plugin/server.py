@@ -1,4 +1,4 @@
-"""Facts about a process of `mlflow server`, which runs in its own folder and serves users of other machines."""
+"""Functions for a process of `mlflow server`, which has a folder of its own and serves users of other machines."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ _DESTINATION = "_MLFLOW_SERVER_ARTIFACT_DESTINATION"
 
 
 def is_server() -> bool:
-    """Return True in a process of `mlflow server`."""
+    """Return True if this process is one of `mlflow server`."""
     return any(os.environ.get(name) for name in _SET_BY_THE_SERVER)
 
 
 def served_location(location: str) -> str:
-    """Return the place behind a location that the server serves; other locations as they are.
+    """Return the URI from which this server itself reads the files at *location*.
 
-    Clients read `mlflow-artifacts:/1/model` from the server. The server itself reads it from its destination.
+    Clients read a location such as `mlflow-artifacts:/1/model` from the server, and the server reads it from the
+    destination in its settings. Other locations are returned unchanged.
     """
     parts, destination = urlsplit(location), os.environ.get(_DESTINATION)
     if not is_server() or parts.scheme != "mlflow-artifacts" or not destination:

@@ -1,4 +1,4 @@
-"""The files of a new version, at the place that MLflow names."""
+"""Fetching the files of a new version from the location that MLflow names."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from gitmodel.interop.mlflow_plugin.server import served_location
 
 
 def logged_model(model_id: str, tracking_uri: str | None) -> Any:
-    """Return the logged model of MLflow 3 with this id. Raises MlflowException."""
+    """Return the logged model *model_id* of MLflow 3. Raises MlflowException if MLflow does not have it."""
     return MlflowClient(tracking_uri=tracking_uri).get_logged_model(model_id)
 
 
 @contextmanager
 def fetched_files(location: str | None, local: str | None, tracking_uri: str | None) -> Iterator[str | None]:
-    """Yield the path of the files at *location* on this machine, or *local* if it exists; None without a location.
+    """Yield a path on this machine with the files at *location*; None if *location* is None.
 
-    Files from elsewhere are fetched into a temporary folder. Raises MlflowException if they cannot be read.
+    Yields *local*, the path of a copy, if it exists. Files that are not on this machine are fetched into a temporary
+    folder. Raises MlflowException if they cannot be read.
     """
     location = location and served_location(location)
     here = local or _local_path(location)
@@ -41,7 +42,7 @@ def fetched_files(location: str | None, local: str | None, tracking_uri: str | N
 
 
 def _local_path(location: str | None) -> str | None:
-    """Return the path of a location on this machine, or None for another location."""
+    """Return the path of *location* if it is on this machine, else None."""
     if location and is_local_uri(location):
         return str(local_file_uri_to_path(location))
     return None

@@ -1,4 +1,4 @@
-"""The model registry of MLflow on top of gitmodel."""
+"""MLflow's interface of a model registry, implemented with gitmodel."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ T = TypeVar("T")
 
 
 class GitmodelStore(AbstractStore):  # type: ignore[misc]
-    """A registry of gitmodel as MLflow sees it. Each call that changes something makes one commit.
+    """A registry of gitmodel for MLflow. Each call that changes something makes one commit.
 
-    *store_uri* is `gitmodel:` and the path or URL of the registry.
+    *store_uri* is `gitmodel:` and the path or URL of the registry. *tracking_uri* is MLflow's server or store of runs.
     """
 
     def __init__(self, store_uri: str | None = None, tracking_uri: str | None = None) -> None:
@@ -50,7 +50,10 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
     def create_registered_model(
         self, name: str, tags: Iterable[Any] | None = None, description: str | None = None, *_: Any, **__: Any
     ) -> mlflow_entities.RegisteredModel:
-        """Register a model. A name that gitmodel cannot use is mapped, and becomes the title."""
+        """Register a model.
+
+        If gitmodel cannot use *name*, the model gets a similar name, and *name* becomes its title.
+        """
         arguments.check_name(name)
         given = arguments.read_model_tags(tags)
         prompts.check_prompt(given, allowed=self._address.stores_prompts)
@@ -75,7 +78,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
 
     @raises_mlflow_errors
     def rename_registered_model(self, name: str, new_name: str) -> mlflow_entities.RegisteredModel:
-        """Rename a model. gitmodel still finds it by its old name; MLflow does not."""
+        """Rename the model *name* to *new_name*. gitmodel still finds it by its old name, but MLflow does not."""
         arguments.check_new_name(new_name)
         view = self._registry.view_model(name)
         titled = self._registry.name_of(view) != view.name
@@ -109,7 +112,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
         order_by: list[str] | None = None,
         page_token: str | None = None,
     ) -> PagedList:
-        """Return a page of the models that match a filter of MLflow."""
+        """Return a page of the models that match MLflow's filter *filter_string*."""
         arguments.check_at_most(max_results, 1000)
         arguments.check_positive(max_results)
         versions: dict[str, list[mlflow_entities.ModelVersion]] = {}
@@ -159,7 +162,10 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
         model_id: str | None = None,
         **_: Any,
     ) -> mlflow_entities.ModelVersion:
-        """Create a version with a copy of the files at *source*, or of *local_model_path*."""
+        """Create a version of the model *name* with a copy of the files at *source*.
+
+        *local_model_path* is a copy of these files on this machine, which is used if it exists.
+        """
         arguments.check_name(name)
         given = arguments.read_version_tags(tags)
         prompts.check_prompt(given, allowed=self._address.stores_prompts)
@@ -185,7 +191,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
     def transition_model_version_stage(
         self, name: str, version: Any, stage: str, archive_existing_versions: bool
     ) -> mlflow_entities.ModelVersion:
-        """Put a version into a stage and archive the version that was there.
+        """Put a version into *stage*, and archive the version that was in this stage.
 
         Raises MlflowException if a gate or another rule of the stage refuses the version.
         """
@@ -223,13 +229,13 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
 
     @raises_mlflow_errors
     def get_model_version_download_uri(self, name: str, version: Any) -> str | None:
-        """Return the URI of the files of a version: in gitmodel, or else the source of the version."""
+        """Return the URI of the files of a version: that of its artifact in gitmodel, or else its source in MLflow."""
         view = self._version(name, version)
         facts = entities.facts_of(view.record.metadata)
         logged = facts.get("location") or facts.get("source")
         models = [link.name for link in view.record.artifacts if link.kind == "model"]
         if not models or (logged and is_server() and not self._client.repository.url):
-            return logged  # the users of a server cannot read the paths of its machine
+            return logged  # users of a server cannot read a registry at a path on its machine
         artifact = entities.ARTIFACT if entities.ARTIFACT in models else models[0]
         return self._registry.artifact_uri(str(view), artifact)
 
@@ -241,7 +247,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
         order_by: list[str] | None = None,
         page_token: str | None = None,
     ) -> PagedList:
-        """Return a page of the versions that match a filter of MLflow."""
+        """Return a page of the versions that match MLflow's filter *filter_string*."""
         arguments.check_positive(max_results)
         arguments.check_at_most(max_results, 200_000)
         found = prompts.without_prompts(self._matching(filter_string), filter_string)
@@ -263,11 +269,11 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
         view = self._version(name, version)
         remove_tag(self._client.get_version(str(view)), key, view.record.metadata)
 
-    # Aliases; the name of a stage is an alias of the version in the stage
+    # Aliases. To MLflow, a stage is also an alias of the version in this stage.
 
     @raises_mlflow_errors
     def set_registered_model_alias(self, name: str, alias: str, version: Any) -> None:
-        """Move an alias to a version. An alias that is a stage puts the version into the stage, by its rules."""
+        """Move *alias* to a version. If *alias* is a stage, put the version into this stage, as its rules allow."""
         arguments.check_new_alias(alias)
         view = self._version(name, version)
         if alias in self._client.stage_names:
@@ -277,7 +283,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
 
     @raises_mlflow_errors
     def delete_registered_model_alias(self, name: str, alias: str) -> None:
-        """Remove an alias, if the model has it. An alias that is a stage removes the version from the stage."""
+        """Remove *alias*, if the model has it. If *alias* is a stage, remove the version from this stage."""
         arguments.check_alias(alias)
         arguments.check_name(name)
         model = self._registry.find_model(name)
@@ -289,7 +295,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
 
     @raises_mlflow_errors
     def get_model_version_by_alias(self, name: str, alias: str) -> mlflow_entities.ModelVersion:
-        """Return the version with an alias, in a stage, or the latest version for "latest"."""
+        """Return the version that has *alias* or is in the stage *alias*; the latest version if *alias* is "latest"."""
         arguments.check_name(name)
         arguments.check_alias(alias)
         is_latest = alias.lower() == "latest"
@@ -300,7 +306,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
             raise invalid(f"Registered model alias {alias} not found.")
         return _copied(found)
 
-    # Webhooks: MLflow's server asks for them after each change
+    # Webhooks. MLflow's server lists them after each change, so listing must work.
 
     def list_webhooks(self, *_: Any, **__: Any) -> PagedList:
         """Return an empty page: gitmodel has no webhooks of MLflow."""
@@ -339,7 +345,10 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
         change_stage(self._client, view, stage, opens_proposals=self._address.opens_proposals)
 
     def _matching(self, filter_string: str | None) -> list[mlflow_entities.ModelVersion]:
-        """Return the versions that match a filter. If it asks for the name of a model, only its versions are read."""
+        """Return the versions that match MLflow's filter *filter_string*.
+
+        If the filter names a model, only the versions of this model are read.
+        """
         names, others = [], 0
         for clause in SearchModelVersionUtils.parse_search_filter(filter_string):
             is_name = clause["key"] == "name" and clause["type"] == "attribute" and clause["comparator"] == "="
@@ -362,7 +371,7 @@ def _copied(entity: T) -> T:
 
 
 def _page(found: list[Any], size: int, token: str | None) -> PagedList:
-    """Return *size* results of a search, after the page that ended with *token*, and the token of the next page."""
+    """Return a page with *size* of the results *found* and the token of the next page. *token* is that of this page."""
     start = SearchUtils.parse_start_offset_from_page_token(token)
     end = start + size
     return PagedList(
@@ -371,7 +380,7 @@ def _page(found: list[Any], size: int, token: str | None) -> PagedList:
 
 
 def _model_order(order_by: list[str] | None) -> list[str]:
-    """Return the clauses of an order of models by the names that MLflow's sorting knows."""
+    """Return the clauses of *order_by*, an order of models, with the names of fields that MLflow's sorting uses."""
     clauses = list(order_by or ())
     fields = [SearchUtils.parse_order_by_for_search_registered_models(clause)[0] for clause in clauses]
     keys = ["name" if field == "name" else "time" for field in fields]

@@ -1,1 +1,1 @@
-"""The readers of other registries. Each returns the models of a registry as the same plain values."""
+"""Readers of other registries. All readers return models as values of the same types (`source_values`)."""

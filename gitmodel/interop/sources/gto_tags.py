@@ -29,13 +29,16 @@ _TAG = re.compile(
     rf"(?:@(?P<version>{_VERSION})(?P<gone>!)?|@(?P<deprecated>deprecated)"
     r"|\#(?P<stage>[a-zA-Z0-9_-]+)(?P<left>!)?)(?:\#(?P<count>[0-9]+))?"
 )
-# The files that describe models, the newer one first.
+# The files in which GTO describes models; the first is used by newer versions of GTO.
 _DESCRIPTIONS = ("dvc.yaml", "artifacts.yaml")
 _DEPRECATED = "deprecated"
 
 
 class Event(NamedTuple):
-    """A tag of GTO: what it says about *model*, the commit that it points at, and its time and author."""
+    """A parsed tag of GTO. It registers *version* of *model*, or assigns *stage* to the version at *commit*.
+
+    If *removes* is True, it removes the version or the assignment instead.
+    """
 
     model: str
     version: str | None
@@ -47,7 +50,10 @@ class Event(NamedTuple):
 
 
 class GtoRepository:
-    """The tags of GTO in the repository at *path*. Implements `Reader`. Each tag is a version, numbered by its time."""
+    """Reads the tags of GTO in the repository at *path*; implements `Reader`.
+
+    The versions of a model are numbered in the order of the times of their tags.
+    """
 
     name = "GTO"
 
@@ -61,7 +67,8 @@ class GtoRepository:
         for event in self._events():
             events.setdefault(event.model, []).append(event)
         for model, found in sorted(events.items()):
-            if any(event.version is not None for event in found):  # otherwise another program wrote the tags
+            # Tags that register no version are probably those of another program.
+            if any(event.version is not None for event in found):
                 yield self._model(model, found)
 
     def run(self, id: str) -> SourceRun | None:
@@ -81,7 +88,7 @@ class GtoRepository:
             ) from None
         with tempfile.TemporaryDirectory(prefix="gitmodel-") as folder:
             with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
-                for member in packed.getmembers():  # git writes no path outside of the folder
+                for member in packed.getmembers():  # `git archive` writes no path that leaves the folder
                     if member.isfile() or member.isdir():
                         packed.extract(member, folder)
             yield Path(folder, version.location)
@@ -90,7 +97,10 @@ class GtoRepository:
         pass
 
     def _events(self) -> list[Event]:
-        """Return what the tags say, in the order of their times; of the same second, registrations come first."""
+        """Return the parsed tags, sorted by time.
+
+        Of tags in the same second, those that register versions come first.
+        """
         found = []
         for tagged in list_tags(self._git):
             parts = _TAG.fullmatch(tagged.tag)
@@ -156,7 +166,7 @@ class GtoRepository:
         )
 
     def _description(self, model: str, commit: str) -> dict[str, Any]:
-        """Return the entry of the model in `dvc.yaml` or `artifacts.yaml` of *commit*; {} if there is none."""
+        """Return the entry of *model* in the file `dvc.yaml` or `artifacts.yaml` of *commit*; {} if there is none."""
         folder, _, name = model.rpartition(":")
         for file in _DESCRIPTIONS:
             found = self._yaml(commit, f"{folder}/{file}" if folder else file)
@@ -174,7 +184,10 @@ class GtoRepository:
 
 
 def _version_at(made: Mapping[str, SourceVersion], commit: str) -> str | None:
-    """Return the last version that was registered at *commit*. A stage assigned to this commit has this version."""
+    """Return the last version that was registered at *commit*.
+
+    A stage that a tag assigns to *commit* has this version.
+    """
     found = [version for version, entry in made.items() if entry.commit == commit and not entry.is_deleted]
     return found[-1] if found else None
 

@@ -1,4 +1,7 @@
-"""Reading MLflow's file store (a folder such as `mlruns`), without MLflow. Each file is YAML, or has one value."""
+"""Reading MLflow's file store (a folder such as `mlruns`), without MLflow.
+
+Its files are YAML, or have one value each.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _TRASH = ".trash"
 
 
 class MlflowFolder:
-    """The file store in the folder *path*. Implements `Reader`."""
+    """Reads the file store in the folder *path*; implements `Reader`."""
 
     name = "MLflow"
 
@@ -67,7 +70,7 @@ class MlflowFolder:
     def _read_run(self, folder: Path) -> SourceRun:
         experiment = self._meta(folder.parent) if (folder.parent / "meta.yaml").exists() else {}
         histories = (_points(file, folder / "metrics") for file in _files(folder / "metrics"))
-        # the value that MLflow shows: the largest of the values with the highest step and the latest time
+        # Like MLflow, take the largest of the values with the highest step and the latest time.
         last = {found[0].key: max(found, key=_rank).value for found in histories if found}
         return mlflow_values.read_run(
             self._meta(folder),
@@ -92,7 +95,7 @@ class MlflowFolder:
 
     @cached_property
     def _runs(self) -> Mapping[str, Path]:
-        """The folder of each run, also of deleted runs and experiments."""
+        """The folder of each run by its id, also of deleted runs and of runs in deleted experiments."""
         found = {}
         for experiment in (*_folders(self._path), *_folders(self._path / _TRASH)):
             if experiment.name not in (_MODELS, _TRASH):
@@ -121,7 +124,7 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _files(root: Path) -> list[Path]:
-    """Return the files of tags or metrics; a key that contains "/" is a file in a folder."""
+    """Return all files below *root*, the folder of tags or metrics: if a key contains "/", its file is in a folder."""
     return sorted(path for path in root.rglob("*") if path.is_file()) if root.is_dir() else []
 
 

@@ -28,15 +28,15 @@ _PAGE = 1000
 _TIMEOUT = 60.0
 _ATTEMPTS = 6
 _PIECE = 1 << 20
-# Servers leave prompts out of a search, unless the filter names the tag of prompts.
+# The filter that finds prompts: a server leaves them out of a search, unless the filter names their tag.
 _PROMPTS = f"tags.`{mlflow_values.PROMPT_TAG}` = 'true'"
 
 
 class MlflowServer:
-    """The tracking server at *url*. Implements `Reader`.
+    """Reads the tracking server at *url*; implements `Reader`.
 
-    The login is that of MLflow's clients: the variables MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and
-    MLFLOW_TRACKING_PASSWORD. It is sent to this server only.
+    As for MLflow's clients, the login is in the variables MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and
+    MLFLOW_TRACKING_PASSWORD, of *environ*. It is sent to this server only.
     """
 
     name = "MLflow"
@@ -62,7 +62,8 @@ class MlflowServer:
                 "model-versions/search", "model_versions", prompts or {"filter": f"name={_quoted(name)}"}
             ):
                 version = mlflow_values.read_version(item, _pairs(item, "tags"), created=item.get("creation_timestamp"))
-                if version.location.startswith(_MODEL_URI):  # a model of MLflow 3; the server knows where its files are
+                # The version is of a logged model of MLflow 3: `files` asks the server for the location of its files.
+                if version.location.startswith(_MODEL_URI):
                     version = replace(version, location=f"{_MODEL_URI}{name}/{version.number}")
                 versions[name][version.number] = version
         for name, item in sorted(found.items()):
@@ -115,7 +116,7 @@ class MlflowServer:
             answer = self._get("model-versions/get-download-uri", {"name": name, "version": number})
             location = str(answer["artifact_uri"])
         here = mlflow_values.local_path(location)
-        if here is not None and here.exists():  # the server runs on this machine
+        if here is not None and here.exists():  # the files are on this machine, as those of a local server
             yield here
             return
         with tempfile.TemporaryDirectory(prefix="gitmodel-") as temporary:
@@ -132,7 +133,10 @@ class MlflowServer:
         pass
 
     def _download(self, location: str, run: str | None, target: Path) -> None:
-        """Download the files at *location*: from the server's own store, or else as artifacts of *run*."""
+        """Download the files at *location* to the path *target*.
+
+        They come from the server's own store, or else from the artifacts of the run *run*.
+        """
         if urlsplit(location).scheme == "mlflow-artifacts":
             root = unquote(urlsplit(location).path).strip("/")
             for path in self._tree(lambda at: self._read(_PROXY, {"path": at}), root, _join):
@@ -149,7 +153,11 @@ class MlflowServer:
             self._save("/get-artifact", {"run_id": run, "path": path}, target / path[len(root) :].strip("/"))
 
     def _tree(self, listing: Any, root: str, joined: Any) -> Iterator[str]:
-        """Yield the paths of the files below *root*; *listing* returns the answer for a folder."""
+        """Yield the paths of the files below the folder *root*.
+
+        *listing* asks the server for the content of a folder. *joined* makes a path of this folder and a path in the
+        answer.
+        """
         folders = [root]
         while folders:
             folder = folders.pop()
@@ -182,7 +190,11 @@ class MlflowServer:
                     raise self._unreachable("a file ended early")
 
     def _aliases(self, name: str, item: Mapping[str, Any]) -> dict[str, int]:
-        """Return the aliases of a model. A search of an older server leaves them out; the model itself has them."""
+        """Return the aliases of the model *name* with their version numbers.
+
+        *item* is the model in the answer to a search. Older servers leave out the aliases there, so the model is then
+        requested alone.
+        """
         if "aliases" not in item:
             item = self._get("registered-models/get", {"name": name})["registered_model"]
         return {alias["alias"]: int(alias["version"]) for alias in sorted(item.get("aliases", ()), key=str)}
@@ -190,7 +202,7 @@ class MlflowServer:
     def _prompts(self) -> list[Mapping[str, Any]]:
         try:
             return list(self._pages("registered-models/search", "registered_models", {"filter": _PROMPTS}))
-        except UsageError:  # a server without prompts, which does not know this filter
+        except UsageError:  # the server is older than prompts and refuses this filter
             return []
 
     def _experiment(self, id: str) -> str:
@@ -236,7 +248,10 @@ class MlflowServer:
         raise AssertionError("the loop returns or raises")
 
     def _open(self, path: str, options: Mapping[str, str]) -> Any:
-        """Send a request, repeatedly if the server fails, and return the answer. Raises for other failures."""
+        """Send a GET request for *path*, and return the response. If the server fails temporarily, try again.
+
+        Raises an error of gitmodel for other failures, and after too many attempts.
+        """
         url = f"{self.url}{path}" + (f"?{urlencode(options)}" if options else "")
         for last in attempts(_ATTEMPTS):
             try:

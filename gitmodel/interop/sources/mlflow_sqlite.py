@@ -18,7 +18,7 @@ _TABLES = ("registered_models", "model_versions", "runs", "latest_metrics", "par
 
 
 class MlflowDatabase:
-    """The SQLite database at *path*; it is opened read-only. Implements `Reader`."""
+    """Reads the SQLite database at *path*, which it opens read-only; implements `Reader`."""
 
     name = "MLflow"
 
@@ -129,7 +129,10 @@ class MlflowDatabase:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Raise Unreachable if the database *path* is locked, Invalid if it is damaged or has impossible values."""
+    """Convert errors of the block: Unreachable if the database *path* is locked, Invalid if it is damaged.
+
+    Also raises Invalid for a value that MLflow does not write.
+    """
     try:
         with mlflow_values.converting(path):
             yield
@@ -142,7 +145,10 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _key(row: sqlite3.Row, *columns: str) -> tuple[Any, ...]:
-    """Return the values that identify the model or version of a row: *columns*, and its workspace since MLflow 3.10."""
+    """Return the values that identify the model or version in *row*.
+
+    These are the workspace, which MLflow 3.10 or newer records, and the values of *columns*.
+    """
     workspace = row["workspace"] if "workspace" in row.keys() else _WORKSPACE  # noqa: SIM118 (a Row has no `in`)
     return (workspace, *(row[column] for column in columns))
 

@@ -1,4 +1,4 @@
-"""Converting the fields of MLflow's stores, which have the same names in all of them."""
+"""Converting the fields of MLflow's stores. Files, databases and servers use the same names for them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ USER_TAG = "mlflow.user"
 RUN_NAME_TAG = "mlflow.runName"
 PROMPT_TAG = "mlflow.prompt.is_prompt"
 DELETED_STAGE = "Deleted_Internal"
-# Statuses as numbers are those of the file store: https://mlflow.org/docs/latest/api_reference/rest-api.html#mlflowrunstatus
+# The file store has statuses as numbers: https://mlflow.org/docs/latest/api_reference/rest-api.html#mlflowrunstatus
 _STATUSES = {"3": "succeeded", "FINISHED": "succeeded", "4": "failed", "FAILED": "failed"}
 
 
 @contextmanager
 def converting(place: Path) -> Iterator[None]:
-    """Raise Invalid if a value of *place* that the block converts is not one that MLflow writes."""
+    """Raise Invalid, which names the file or folder *place*, if the block fails to convert a value in it."""
     try:
         yield
     except (ValueError, TypeError, OverflowError, IndexError) as error:
@@ -36,7 +36,7 @@ def converting(place: Path) -> Iterator[None]:
 
 
 def at(milliseconds: Any) -> datetime:
-    """Return the time of a timestamp in milliseconds, in UTC and to the second.
+    """Return the time for a timestamp in milliseconds, in UTC, without fractions of a second.
 
     >>> at(1795963301261).isoformat()
     '2026-11-29T14:41:41+00:00'
@@ -45,7 +45,7 @@ def at(milliseconds: Any) -> datetime:
 
 
 def precisely_at(milliseconds: Any) -> datetime:
-    """Return the time of a timestamp in milliseconds, in UTC.
+    """Return the time for a timestamp in milliseconds, in UTC, with the milliseconds.
 
     >>> precisely_at(1795963301261).isoformat()
     '2026-11-29T14:41:41.261000+00:00'
@@ -54,7 +54,7 @@ def precisely_at(milliseconds: Any) -> datetime:
 
 
 def number(value: Any) -> float:
-    """Return the value of a metric, which JSON has as a text if it is not finite.
+    """Return the value of a metric as a number. In JSON, infinite values and NaN are texts.
 
     >>> number("NaN"), number("-Infinity"), number("0.5")
     (nan, -inf, 0.5)
@@ -63,7 +63,7 @@ def number(value: Any) -> float:
 
 
 def commit_of(tags: Mapping[str, str]) -> str | None:
-    """Return the full id of the git commit that a run recorded, or None."""
+    """Return the full id of the git commit in *tags* of a run, or None."""
     found = tags.get(COMMIT_TAG, "")
     return found if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", found) else None
 
@@ -81,7 +81,7 @@ def read_run(
     parameters: Mapping[str, str],
     tags: Mapping[str, str],
 ) -> SourceRun:
-    """Return the run that *info* describes: the fields of a run in any of MLflow's stores."""
+    """Return the run with the fields *info*, which are those of a run in any of MLflow's stores."""
     started = at(info["start_time"])
     ended = info.get("end_time")
     return SourceRun(
@@ -102,7 +102,7 @@ def read_run(
 
 
 def read_version(info: Mapping[str, Any], tags: Mapping[str, str], *, created: Any) -> SourceVersion:
-    """Return the version that *info* describes: the fields of a version in any of MLflow's stores."""
+    """Return the version with the fields *info*, which are those of a version in any of MLflow's stores."""
     number, stage = int(info["version"]), info.get("current_stage")
     if stage == DELETED_STAGE:
         return SourceVersion(number, is_deleted=True)
@@ -125,9 +125,9 @@ def read_version(info: Mapping[str, Any], tags: Mapping[str, str], *, created: A
 
 
 def local_path(location: str, base: Path | None = None) -> Path | None:
-    """Return the path of a location on this machine, or None for another kind of location.
+    """Return the path of *location* (a path or URI) if it is on this machine, else None.
 
-    *base* is the folder to which relative locations belong.
+    A relative path starts at the folder *base*.
 
     >>> local_path("file:///data/my%20model"), local_path("s3://models/1"), local_path("./mlruns/0", Path("/srv"))
     (PosixPath('/data/my model'), None, PosixPath('/srv/mlruns/0'))
@@ -141,7 +141,10 @@ def local_path(location: str, base: Path | None = None) -> Path | None:
 
 
 def path_of(location: str, base: Path) -> Path:
-    """Return the path at which the files of a version are on this machine. Raises FilesUnavailable."""
+    """Return the path of *location*, the files of a version. Raises FilesUnavailable if it is not on this machine.
+
+    A relative path starts at the folder *base*.
+    """
     path = local_path(location, base)
     if path is None:
         raise FilesUnavailable(f"its files are at {location}, which only an MLflow server can read for you")

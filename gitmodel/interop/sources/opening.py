@@ -1,4 +1,4 @@
-"""Opening a source of models by its address."""
+"""Opening another registry by its address, to import its models."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ _SQLITE = b"SQLite format 3\0"
 
 
 def open_mlflow(source: str, environ: Mapping[str, str]) -> Reader:
-    """Open a tracking server, an SQLite database or the folder of a file store. Raises UsageError, NotFound, Invalid.
+    """Open MLflow's tracking server, SQLite database or folder of a file store at the address *source*.
 
-    *environ* may contain the login of a server.
+    *environ* may contain the login for a server. Raises NotFound if a database or folder does not exist, UsageError if
+    gitmodel cannot read this kind of address, Invalid if it is none of MLflow's.
     """
     scheme = urlsplit(source).scheme
     if scheme in ("http", "https"):
-        from gitmodel.interop.sources.mlflow_server import MlflowServer  # only the module of the source is imported
+        from gitmodel.interop.sources.mlflow_server import MlflowServer  # imported here: an import needs one source
 
         return MlflowServer(source, environ)
     if source.startswith("sqlite:///"):
@@ -48,7 +49,7 @@ def open_gto(source: str, environ: Mapping[str, str]) -> Reader:
     """Open a repository with tags of GTO. Raises UsageError for a URL, NotFound."""
     if "://" in source:
         raise UsageError(f"{source} is not on this machine", hint="clone it with its tags, and give the folder")
-    from gitmodel.interop.sources.gto_tags import GtoRepository  # only the module of the source is imported
+    from gitmodel.interop.sources.gto_tags import GtoRepository  # imported here: an import needs one source
 
     return GtoRepository(Path(source), environ)
 

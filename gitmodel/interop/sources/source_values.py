@@ -1,4 +1,4 @@
-"""The models of another registry as plain values, and the interface of its readers."""
+"""The models of another registry as plain values, and the interface of the readers that return them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gitmodel.frozen import Frozen
 
 
 class Point(NamedTuple):
-    """One recorded value of a metric."""
+    """One value of a metric in a run, with its step and time."""
 
     key: str
     step: int
@@ -22,7 +22,10 @@ class Point(NamedTuple):
 
 
 class SourceRun(Frozen):
-    """A run of the source. *metrics* has the last value of each metric; *status* is a status of a recorded run."""
+    """A run in another registry. *metrics* has the last value of each metric.
+
+    *status* is one of gitmodel's, "succeeded", "failed" or "cancelled".
+    """
 
     id: str
     name: str
@@ -40,10 +43,11 @@ class SourceRun(Frozen):
 
 
 class SourceVersion(Frozen):
-    """A version of the source. *number* is its number there, or its position if the source has names only.
+    """A version in another registry.
 
-    *stages* are words of the source. *location* is the URI of its files, "" for none. A version that *is_deleted* has
-    only a number.
+    *number* is its number there, or its position among the versions of the model if they only have names. *stages* are
+    stages of the other registry. *location* is the URI or path of its files; "" if it has none. A deleted version
+    (*is_deleted*) of MLflow has only a number.
     """
 
     number: int
@@ -61,7 +65,10 @@ class SourceVersion(Frozen):
 
 
 class SourceModel(Frozen):
-    """A model of the source. *aliases* maps aliases to version numbers. A prompt is a model without files."""
+    """A model in another registry. *aliases* maps aliases to version numbers.
+
+    MLflow's prompts are models without files.
+    """
 
     name: str
     created: datetime
@@ -73,13 +80,14 @@ class SourceModel(Frozen):
 
 
 class FilesUnavailable(Exception):
-    """The files of a version cannot be read from here; the text says why."""
+    """The files of a version cannot be read from this machine. The message says why."""
 
 
 class Reader(Protocol):
-    """A source of models.
+    """Another registry, from which models are imported.
 
-    *name* is the name of the system and *url* its address without credentials. Both are recorded.
+    *name* is the name of its system, such as "MLflow", and *url* its address without credentials. An import records
+    both.
     """
 
     @property
@@ -92,13 +100,16 @@ class Reader(Protocol):
         """Yield all models, sorted by name."""
 
     def run(self, id: str) -> SourceRun | None:
-        """Return a run, also a deleted one; None if the source has no such run any more."""
+        """Return the run *id*, also if it was deleted; None if the registry no longer has it."""
 
     def points(self, run: SourceRun) -> list[Point]:
-        """Return all values of the metrics that *run* recorded more than once, sorted by key and step."""
+        """Return all values of those metrics that *run* recorded more than once, sorted by metric and step."""
 
     def files(self, version: SourceVersion) -> AbstractContextManager[Path]:
-        """Yield the file or folder of a version, which may be a temporary copy. Raises FilesUnavailable."""
+        """Yield the path of the file or folder of *version*, which may be a temporary copy.
+
+        Raises FilesUnavailable if it cannot be read.
+        """
 
     def close(self) -> None:
         """Close connections and files."""
