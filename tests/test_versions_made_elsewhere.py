@@ -103,9 +103,7 @@ class TestCode:
             git(code_repo, "for-each-ref", "--format=%(refname)", "refs/gitmodel/code") == f"refs/gitmodel/code/{head}"
         )
 
-    def test_rules_for_uncommitted_changes_do_not_apply_to_given_code_commits(
-        self, client, wine, code_repo, monkeypatch
-    ):
+    def test_rules_for_uncommitted_changes_do_not_apply_to_given_commits(self, client, wine, code_repo, monkeypatch):
         monkeypatch.setenv("GITMODEL_DIRTY", "refuse")
         (code_repo / "train.py").write_text("changed")
         with Client(code_repo) as client:
