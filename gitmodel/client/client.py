@@ -1,4 +1,4 @@
-"""The client: every operation on a registry as a method."""
+"""The client: an open registry, with a method for each operation."""
 
 from __future__ import annotations
 
@@ -53,18 +53,20 @@ class Client(
 
     *repo* is the path or URL of the registry. The default is `GITMODEL_REPO`, then `git config gitmodel.repo`, then the
     repository that contains *path*. The code repository is always the one that contains *path*. The default of *path*
-    is the current folder. If you pass neither *path* nor *repo*, and `GIT_DIR` names another repository than that of
-    the current folder, every write raises UsageError. A *path* or *repo* that you pass takes precedence over `GIT_DIR`.
-    *store* is the URL of the artifact store. The default is `GITMODEL_STORE`, then `git config gitmodel.store`, then
-    the store of the registry.
+    is the current folder. If you pass neither *path* nor *repo*, and `GIT_DIR` names another repository than the one
+    that contains the current folder, each write raises UsageError. A *path* or *repo* that you pass takes precedence
+    over `GIT_DIR`. *store* is the URL of the artifact store. The default is `GITMODEL_STORE`, then `git config
+    gitmodel.store`, then the default store that the registry has recorded.
 
     A registry by URL, such as `Client("https://git.example.org/team/models.git")`, is not cloned. The client fetches
     what it needs into the user's cache, and each change is pushed before the call returns. Each call of the client
     contacts the server, unless an answer in the cache is younger than *max_age* seconds (default: `GITMODEL_MAX_AGE`,
-    then 0). The handles that the client returns do not contact the server. With *offline* (default: `GITMODEL_OFFLINE`)
-    the client does not use the network. While others write, a write is retried for *timeout* seconds.
+    then 0). The handles that the client returns do not contact the server. If *offline* is True (default:
+    `GITMODEL_OFFLINE`), the client does not use the network. If others change the registry at the same time, a change
+    is retried for *timeout* seconds.
 
-    Raises NotFound outside of a repository, and UsageError if gitmodel cannot work with this git or repository.
+    Raises NotFound if *path* is in no repository and no registry is given, and UsageError if gitmodel cannot work with
+    this version of git or with the repository.
 
     >>> client = Client()                                      # doctest: +SKIP
     >>> client.register_model(Model(name="iris"))              # doctest: +SKIP
@@ -95,15 +97,18 @@ class Client(
         )
 
     def fingerprint(self) -> str:
-        """Return a text that changes whenever the registry does: its branch, stages, rules or open proposals.
+        """Return a text that changes when the branch, stages, rules or open proposals of the registry change.
 
-        A program that caches data about the registry can keep the data until this text changes.
+        A program that caches data about the registry can use the cached data until this text changes.
         """
         self.repository.renew()
         return self.repository.fingerprint()
 
     def close(self) -> None:
-        """Stop the git process that reads for this client. Using the client again starts a new one."""
+        """Stop the git process that reads objects for this client.
+
+        If the client is used again, it starts a new process.
+        """
         self.repository.close()
 
     def __enter__(self) -> Client:
@@ -120,10 +125,11 @@ class Client(
     def at(self, moment: str | datetime) -> Client:
         """Return a read-only client for the registry at *moment*: a date, a time, or a commit of the metadata branch.
 
-        The client reads the newest commit that is not later than *moment*. A date includes the whole day, and a time
-        without a zone is in UTC. Stages and aliases are those on the branch at that commit, because the tags of the
-        past are not known. Raises NotFound for a date before the registry existed, or a commit that was never the tip
-        of the branch. Changes through this client raise UsageError.
+        The returned client reads the newest commit that is not later than *moment*. A date includes the whole day, and
+        a time without a zone is in UTC. Stages and aliases are those that are recorded in that commit, because past
+        positions of stage tags are not known. Raises NotFound for a date before the registry existed, or for a commit
+        that was never the newest of the branch. Methods of the returned client that would change the registry raise
+        UsageError.
 
         >>> client.at("2026-10-01").get_version("iris@production").number     # doctest: +SKIP
         3
@@ -149,16 +155,18 @@ class Client(
     ) -> CopiedVersion:
         """Copy a version with its artifacts, runs and lineage to the registry *to*: a path, a URL or a client.
 
-        The copy has the record `origin`, which names the original. The copy belongs to the model of the same name, or
-        to *model*, which is created if necessary. The copy keeps its number if that number is higher than all numbers
-        of the model in *to*; otherwise it gets the next number. With *stage*, the copy also enters this stage, by the
-        rules of *to*; *force* overrides these rules and needs a *reason*. Artifacts that the store of *to* has already
-        are not sent.
+        The record of the copy names the registry, model and version of the original as its `origin`. The copy belongs
+        to the model *model* of *to*, by default the model with the same name, which is created if necessary. The copy
+        has the number of the original if that number is higher than all numbers of the model in *to*; otherwise it gets
+        the next number. If *stage* is given, the copy also enters this stage of *to*, if it meets the rules of the
+        stage; *force* overrides these rules and needs a *reason*. Artifacts that the store of *to* already has are not
+        sent.
 
-        With *propose*, or if the server of *to* refuses the push, the copy is written to a branch for a pull request,
-        and `branch` of the result is the name of this branch. If *to* has the version already, nothing changes, and
-        `new` of the result is False. Raises NotFound, Conflict for a name that is taken, GateRefused, Refused for a
-        stage that accepts only proposals, Unreachable.
+        If *propose* is True, or if the server of *to* refuses the push, the copy is written to a new branch for a pull
+        request, and `branch` of the result is the name of this branch. If *to* already has a copy of the version,
+        nothing changes, and `new` of the result is False. Raises NotFound if the version does not exist, Conflict if
+        its name is taken in *to*, GateRefused if it fails a rule of *stage*, Refused if *stage* accepts only proposals,
+        Unreachable if a registry or store cannot be reached.
 
         >>> client.copy_version("iris@3", "https://git.example.org/production.git").reference     # doctest: +SKIP
         'iris@3'
@@ -177,13 +185,14 @@ class Client(
 
     @contextmanager
     def transaction(self, message: str) -> Iterator[Client]:
-        """Make several changes in one commit with the subject *message*. If the block raises, nothing is changed.
+        """Make several changes in one commit with the subject *message*. If the block raises an error, nothing changes.
 
-        The block gets a second client. Changes through the second client, and through the handles that it returns,
-        belong to the transaction. Later reads of the second client see these changes; nobody else sees them before the
-        block ends. Several threads may use the second client at the same time. Within the block, a change through the
-        first client or its handles raises UsageError. A change through any other client, or through the first client in
-        another thread, is a commit of its own. The handles stay usable after the transaction was committed.
+        The `with` block gets a second client. Changes through the second client, and through the handles that it
+        returns, belong to the transaction. Later reads through the second client see these changes; other clients see
+        them only after the block has ended. Several threads may use the second client at the same time. Within the
+        block, a change through the first client or its handles raises UsageError. A change through any other client, or
+        through the first client in another thread, is made immediately in its own commit. The handles of the second
+        client can still be used after the block.
 
         >>> with client.transaction("Move iris on") as change:          # doctest: +SKIP
         ...     version = change.get_model("iris").create_version()
@@ -193,7 +202,7 @@ class Client(
             yield self._around(inside)
 
     def _around(self, opened: OpenRegistry) -> Client:
-        """Return a client of the same class for the registry *opened*."""
+        """Return a client of the same class as this one for the open registry *opened*."""
         client = copy(self)
         client._opened = opened
         return client

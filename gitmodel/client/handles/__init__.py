@@ -1,1 +1,1 @@
-"""Models, versions, artifacts and runs as Python objects."""
+"""Handles: the Python objects for models, versions, artifacts and runs that a client returns."""

@@ -1,4 +1,4 @@
-"""The metadata and the verified content of an artifact."""
+"""The base class of artifact handles: the metadata and the verified content of an artifact."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ArtifactHandle:
-    """The metadata and the verified content of an artifact."""
+    """The base class of a handle of an artifact: its metadata and its verified content."""
 
     kind = Field(str, '"data", "model" or "deployment".')
     digest = Field(str, "`sha256:` and 64 hex digits; for a folder, the digest of its manifest.")
@@ -44,30 +44,33 @@ class ArtifactHandle:
 
     @property
     def name(self) -> str:
-        """The artifact's name within its version."""
+        """The name of the artifact in its version."""
         return self._name
 
     @property
     def run(self) -> str | None:
-        """The id of the run that wrote this output; None for an artifact of the version itself."""
+        """The id of the run that wrote this output; None if this is an artifact of the version itself."""
         return self._output.run if self._output is not None else None
 
     @property
     def link(self) -> ArtifactLink:
-        """The record of the artifact: name, kind, digest, size in bytes, format, metadata."""
+        """The recorded values of the artifact: name, kind, digest, size in bytes, format, metadata."""
         from gitmodel.registry.linked_artifacts import linking
 
-        if self._output is not None:  # the record of a run never changes
+        if self._output is not None:  # not read again, because the record of a run never changes
             return self._output.link
         return linking.only_artifact(self._version._record(), self._version._model, self._name)
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """Set metadata of the artifact at any time. Raises Refused for an output of a run, which has no metadata."""
+        """Set metadata of the artifact, even if its version is in a stage.
+
+        Raises Refused for an output of a run, which cannot have metadata.
+        """
         refuse_other_keywords("log_metadata", values, f"it is of {self._described}")
         self.set_metadata({**(metadata or {}), **values})
 
     def set_metadata(self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = ()) -> None:
-        """Set *values* of the artifact's metadata and remove the keys in *remove*; see `ModelVersion.set_metadata`.
+        """Set *values* in the artifact's metadata, and remove the keys *remove*; see `ModelVersion.set_metadata`.
 
         >>> artifact.set_metadata({"rows": 150}, remove=["draft"])            # doctest: +SKIP
         """
@@ -88,15 +91,16 @@ class ArtifactHandle:
     ) -> Path:
         """Verify the artifact, write it to *target*, and return the path of the new file or folder.
 
-        *target* appears only after all bytes were verified. If *target* is a folder, a file is written into this folder
-        under the artifact's file name, such as `model.onnx`; raises UsageError if the folder has this name already. A
-        folder artifact becomes the folder *target* itself.
+        *target* is created only after all bytes were verified. If the artifact is a file and *target* is an existing
+        folder, the file is written into this folder under the artifact's file name, such as `model.onnx`; raises
+        UsageError if the folder already contains this name. If the artifact is a folder, *target* is the path of the
+        new folder.
 
         >>> version.get_artifact("classifier").download("served")            # doctest: +SKIP
         PosixPath('served/model.onnx')
 
-        *jobs* files of a folder are fetched at a time. *warn* is called with a sentence about each file that is not
-        written; the default writes the sentence to the logger `gitmodel`.
+        If the artifact is a folder, *jobs* of its files are fetched at the same time. *warn* is called with a sentence
+        about each file of the folder that is not written; the default writes the sentence to the logger `gitmodel`.
         """
         from gitmodel.registry.linked_artifacts import fetching
 
@@ -107,10 +111,10 @@ class ArtifactHandle:
         return place
 
     def download_file(self, file: str, target: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
-        """Write one *file* of a folder to *target* after verifying it, without fetching the other files.
+        """Write one file of a folder artifact to *target* after verifying it, without fetching the other files.
 
-        *file* is the path in the folder. Raises NotFound if the folder has no such file, and UsageError if the artifact
-        is not a folder.
+        *file* is the path of the file in the folder. Returns the path of the new file. Raises NotFound if the folder
+        has no such file, and UsageError if the artifact is not a folder.
         """
         self.fetch_file(file, target, progress=progress)
         return Path(target)
@@ -118,20 +122,21 @@ class ArtifactHandle:
     def fetch_file(
         self, file: str, target: str | os.PathLike[str], *, progress: Progress | None = None
     ) -> ManifestEntry:
-        """Download a file as `download_file` does, and return its path, size and digest from the folder's manifest."""
+        """Download a file like `download_file`, and return its path, size and digest from the folder's manifest."""
         from gitmodel.registry.linked_artifacts import fetching
 
         link = self.link
         return fetching.fetch_file(self._source(link), link, file, Path(target), progress=progress)
 
     def path(self) -> Path:
-        """Return the path of a read-only file or folder with the content and the file name, such as `model.onnx`.
+        """Return the path of a read-only file or folder with the artifact's content, such as `.../model.onnx`.
 
-        The path is a link in the cache to the content in a local store, or else to a copy in the cache. If the
-        repository is read-only, the last part of the path is the digest.
+        The last part of the path is the artifact's file name. The path is a symbolic link in the cache of the
+        repository. It leads to the content in a store on this machine or, if there is none, to a copy of the content in
+        the cache. If the repository is read-only, there is no such link, and the last part of the path is the digest.
 
-        Each call verifies the content, and replaces damaged files. Any number of threads and processes may call `path`
-        and read the result at the same time, because gitmodel never empties a folder of the cache.
+        Each call verifies the content, and replaces damaged files in the cache. Any number of threads and processes may
+        call `path` and read the files at the same time, because gitmodel never empties a folder of the cache.
         """
         from gitmodel.client import reading
 
@@ -139,7 +144,9 @@ class ArtifactHandle:
         return reading.read_in_place(self._opened.repository, self._source(link), link)
 
     def list_files(self) -> tuple[ManifestEntry, ...]:
-        """Return the path, size and digest of each file in a folder, sorted by path. Only the manifest is fetched.
+        """Return the path, size and digest of each file in a folder artifact, sorted by path.
+
+        Fetches only the manifest.
 
         Raises UsageError if the artifact is one file.
 
@@ -152,9 +159,12 @@ class ArtifactHandle:
         return fetching.list_files(self._source(link), link)
 
     def open(self, file: str = "") -> BinaryIO:
-        """Open the bytes of a file for reading. Reading them raises Invalid at the end if the digest does not match.
+        """Open the artifact, or one file of a folder artifact, for reading bytes.
 
-        For a folder, *file* is the path of the file in the folder. Raises NotFound if the folder has no such file.
+        Reading raises Invalid at the end of the file if its digest does not match.
+
+        If the artifact is a folder, *file* is the path of the file in it. Raises NotFound if the folder has no such
+        file.
         """
         from gitmodel.registry.linked_artifacts import fetching
 
@@ -164,10 +174,10 @@ class ArtifactHandle:
     def load(self, *, trusted: bool = False) -> Any:
         """Return the object in the artifact, loaded by its recorded format.
 
-        *trusted* allows formats that can run code when they are loaded, such as pickle. Without *trusted*, they raise
-        Refused. A scikit-learn model (format skops) needs *trusted* only if it uses a function, or a class of another
-        library or of your own; `client.trust_names` allows such names one by one. A folder can be loaded if a format of
-        folders recognizes it, such as Transformers.
+        If *trusted* is True, formats that can run code when they are loaded, such as pickle, are allowed. Otherwise
+        they raise Refused. A scikit-learn model (format skops) needs *trusted* only if it uses a function, or a class
+        that does not belong to scikit-learn. Instead, `client.trust_names` can allow the names of these functions and
+        classes one by one. A folder can be loaded only if its format is known, such as that of Transformers.
         """
         from gitmodel.client import reading
 

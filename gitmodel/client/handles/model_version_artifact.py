@@ -1,7 +1,8 @@
 """Handles of models, versions and artifacts, and lists of handles.
 
-These classes lead to each other, as in `model.get_version(3).get_artifact("clf").version.model`, so they are in one
-module. Everything else that a handle does is in its base class, in the module beside this one.
+The classes are in one module because their methods return handles of each other, as in
+`model.get_version(3).get_artifact("clf").version.model`. The methods that return no other handles are in their base
+classes, in the other modules of this package.
 """
 
 from __future__ import annotations
@@ -46,10 +47,11 @@ NamedProgress = Callable[[str, int, int], None]
 class Model(ModelHandle):
     """A model: its description and its versions.
 
-    A `Model` that you create is a description for `Client.register_model`. A `Model` from a client is a handle, which
-    reads the branch again if the branch has moved. A handle from a list shows what the list showed, until you call
-    `refresh` or change the model through the handle. The fields title, license, description, audience, use_cases,
-    limitations, trade_offs and ethics are text; tags and owners are lists of text; metadata is a mapping.
+    A `Model` that you create is a description for `Client.register_model`. A `Model` that a client returns is a handle:
+    it reads the registry again if the branch has moved. A handle that is an item of a list keeps the values that the
+    list had, until you call `refresh` or change the model through the handle. The fields title, license, description,
+    audience, use_cases, limitations, trade_offs and ethics are text; tags and owners are lists of text; metadata is a
+    mapping.
 
     Raises UsageError for an invalid name, an unknown field or a value of the wrong type.
 
@@ -76,7 +78,7 @@ class Model(ModelHandle):
         owners: Iterable[str] = (),
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        given = dict(locals())  # the arguments of this call
+        given = dict(locals())  # the arguments of this call, by name
         from gitmodel.domain.arguments.description import read_description
 
         self._ref = ModelRef(check_name(name, "model"), since=0)
@@ -86,16 +88,18 @@ class Model(ModelHandle):
 
     @property
     def versions(self) -> Versions:
-        """The newest 50 versions, oldest first, so `[-1]` is the newest.
+        """The newest 50 versions of the model, the oldest of them first, so `[-1]` is the newest version.
 
-        `model.versions.total` is the number of all versions, and `each_version` yields all of them.
+        `model.versions.total` is the number of all versions. `each_version` yields all versions.
 
         >>> best = max(model.each_version(), key=lambda version: version.metadata["auc"])      # doctest: +SKIP
         """
         return self.list_versions(limit=PAGE)
 
     def each_version(self, *, filter: str = "") -> Iterator[ModelVersion]:
-        """Yield every version that matches *filter*, newest first. Raises NotFound, UsageError.
+        """Yield each version that matches *filter* (default: each version), newest first.
+
+        Raises NotFound if the model does not exist, UsageError for an invalid filter.
 
         >>> next(model.each_version(filter="metadata.auc > 0.9"))                              # doctest: +SKIP
         ModelVersion('iris@57')
@@ -106,9 +110,11 @@ class Model(ModelHandle):
                 yield ModelVersion._listed_as(self._registered(), view, found.since)
 
     def list_versions(self, *, filter: str = "", limit: int | None = None, offset: int = 0) -> Versions:
-        """Return the versions that match *filter*, oldest first. Skips *offset*, then returns at most *limit*.
+        """Return the versions that match *filter* (default: all versions), oldest first.
 
-        Raises NotFound if the model does not exist, UsageError for an invalid filter or a negative *limit* or *offset*.
+        If *limit* or *offset* is given, skips the newest *offset* of these versions and returns at most the next
+        *limit*. Raises NotFound if the model does not exist, UsageError for an invalid filter or a negative *limit* or
+        *offset*.
         """
         opened = self._registered()
         list = partial(version_lists.list_versions, opened.writer, self._ref, filter=filter, limit=limit, offset=offset)
@@ -120,15 +126,16 @@ class Model(ModelHandle):
         return Versions(handles, total=total)
 
     def get_version(self, version: str | int | ModelStages | None = None, *, renumbered: bool = False) -> ModelVersion:
-        """Return a version by number, name, stage, alias or "latest" (the default). Raises NotFound, Invalid.
+        """Return the version of this model with the given number, name, stage or alias. The default is "latest".
 
-        If a pull renumbered a version, its old number may now belong to another version. Such a number gives a warning,
-        and a change of the version raises Refused. *renumbered* confirms that you mean the version that has the number
-        now.
+        If a pull renumbered a version, its previous number may belong to another version now. If you pass such a
+        number, gitmodel warns, and changes through the returned handle raise Refused. Pass `renumbered=True` to confirm
+        that you mean the version that has the number now. Raises NotFound if there is no such version, Invalid if its
+        record is damaged.
         """
         selector = version.value if isinstance(version, ModelStages) else version
         ref = replace(VersionRef.of(self.name, selector), renumbered=renumbered)
-        # `_unconfirmed` is None: the name of the model needs no confirmation.
+        # Neither the version (no number) nor the model (`_unconfirmed` is None) needs a confirmation by the user.
         if ref.number is None and not renumbered and self._unconfirmed is None:
             asked = self._ref
             ref = VersionRef(asked.model, ref.selector, since=asked.since, settles=asked.settles)
@@ -157,12 +164,14 @@ class Model(ModelHandle):
     ) -> ModelVersion:
         """Create a version. *data*, *model_objects* and *deployments* map names of artifacts to paths or objects.
 
-        Text and path objects are paths of files or folders. gitmodel saves any other object in the format of its type,
-        like an output of a step, and loads the file again to verify that it gives an equal object.
+        Text and path objects are paths of files or folders. gitmodel saves any other object to a file in the format of
+        its type, as it does for an output of a step. It loads this file again to verify that the loaded object is
+        equal.
 
         >>> model.create_version(model_objects={"clf": clf}, data={"train": "train.csv"})  # doctest: +SKIP
 
-        *formats* maps names of artifacts to formats; other artifacts get the format of their type or content.
+        *formats* maps names of artifacts to formats. gitmodel chooses the format of other artifacts by the type of the
+        object or the content of the file.
 
         *follow_links* is a folder: a symbolic link into this folder is stored as the file or folder to which it leads,
         and a link to another place is refused. Folders of Hugging Face, DVC and git-annex need *follow_links*, because
@@ -171,25 +180,27 @@ class Model(ModelHandle):
         >>> cache = "~/.cache/huggingface/hub"
         >>> model.create_version(model_objects={"net": snapshot}, follow_links=cache)      # doctest: +SKIP
 
-        Records the commit of the code repository and whether there are uncommitted changes. A version that was made
-        elsewhere has its own *code* instead: a full commit id, which the code repository need not have, or a `Code`.
-        *runs* are ids of recorded runs that made the version, or records of runs, which are written in the same commit.
-        *number* must be above all numbers of the model. The numbers between become deleted versions; at most 1,000 can
-        be skipped.
+        Records the current commit of the code repository, and whether there are uncommitted changes. If the version was
+        made elsewhere, pass its *code* instead: a `Code` or a full commit id, which the code repository need not have.
+        *runs* are the runs that made the version: ids of recorded runs, or records of runs, which are written in the
+        same commit as the version. *number* is the number of the version; the default is the next number. It must be
+        higher than all numbers of the model. The skipped numbers become deleted versions; at most 1,000 can be skipped.
 
         >>> model.create_version(number=7, code="9fceb02d0ae598e95dc970b74767f19372d61af8")  # doctest: +SKIP
 
-        *imported* are the claims of another registry about the version: its source, its author and its time there.
+        *imported* is what another registry says about the version: its source, its author and its time of creation
+        there.
 
         If a version of the model was already created with *idempotency_key*, returns that version instead of creating
-        another. In a CI job that uses a registry by URL, the default key is made from the id of the job; elsewhere
-        there is none. "" means no key.
+        another. If *idempotency_key* is None, a CI job that uses a registry by URL has a default key, which is made
+        from the id of the job and the content of the version; otherwise no key is used. "" means no key.
 
-        *jobs* files of a folder are stored at a time. *progress* is called with the name of an artifact, the number of
-        bytes stored so far and its size in bytes. *warn* is called with a sentence if Windows cannot store a name; the
-        default writes it to the logger `gitmodel`. Raises Conflict if *name* or *number* is taken, or if another run
-        has the id of one of *runs*; NotFound for the id of a run that is not recorded. Raises UsageError if *name* is
-        invalid, if no format keeps an object as it is, or for a picture of more than 100 MB.
+        *jobs* files of a folder are stored at the same time. *progress* is called with the name of an artifact, the
+        number of its bytes that are stored so far, and its size in bytes. *warn* is called with each warning about an
+        artifact, such as a file name that Windows does not support; the default writes the warning to the logger
+        `gitmodel`. Raises Conflict if *name* or *number* is taken, or if a different run has the id of one of the
+        records in *runs*; NotFound for an id in *runs* that is not recorded. Raises UsageError if *name* is invalid, if
+        no format can store an object without changing it, or for a picture of more than 100 MB.
         """
         from gitmodel.client import storing
 
@@ -210,10 +221,10 @@ class Model(ModelHandle):
     def rollback(
         self, stage: str | ModelStages, *, reason: str = "", force: bool = False, leave: bool = False
     ) -> ModelVersion:
-        """Put the previous version of *stage* back and return it.
+        """Put the version that was in *stage* before the current one back into *stage*, and return that version.
 
-        *force* overrides a failing gate and needs a *reason*. *leave* allows moving the version to an earlier stage
-        although its current stage becomes empty.
+        If the version fails a rule of the stage, *force* overrides the rule and needs a *reason*. If the version is in
+        a later stage now, *leave* allows to move it, which empties that later stage.
         """
         opened, why = self._registered(), Justification(reason, force)
         done = stages.rollback(opened.writer, opened.repository, self._to_change(), str(stage), why=why, leave=leave)
@@ -224,10 +235,10 @@ class Model(ModelHandle):
 @checked_arguments
 @shows_our_form
 class ModelVersion(VersionHandle):
-    """A version of a model: a handle, which reads the branch again if the branch has moved.
+    """A handle of a version of a model. It reads the registry again if the branch has moved.
 
-    A handle from a list shows what the list showed, until you call `refresh` or change the version through the handle.
-    A handle still names the same version after a pull has renumbered the version.
+    A handle that is an item of a list keeps the values that the list had, until you call `refresh` or change the
+    version through the handle. If a pull renumbers the version, the handle still names the same version.
 
     >>> version = client.get_version("iris@latest")                  # doctest: +SKIP
     >>> version.log_metadata(accuracy=0.97)                          # doctest: +SKIP
@@ -249,30 +260,30 @@ class ModelVersion(VersionHandle):
 
     @property
     def artifacts(self) -> list[Artifact]:
-        """The artifacts of the version, by name."""
+        """The artifacts of the version, sorted by name. Attachments and outputs of later runs are not included."""
         return [Artifact._of(self, link.name) for link in self._record().artifacts]
 
     @property
     def data(self) -> list[Artifact]:
-        """The artifacts that are data."""
+        """The artifacts of the version that have the kind "data"."""
         return self._of_kind("data")
 
     @property
     def model_objects(self) -> list[Artifact]:
-        """The artifacts that are model objects."""
+        """The artifacts of the version that have the kind "model"."""
         return self._of_kind("model")
 
     @property
     def deployments(self) -> list[Artifact]:
-        """The artifacts that are deployments."""
+        """The artifacts of the version that have the kind "deployment"."""
         return self._of_kind("deployment")
 
     @property
     def outputs(self) -> list[Artifact]:
         """The outputs of runs that worked on this version after it was created, oldest run first.
 
-        Such an output is not an artifact of the version, because artifacts of a version in use cannot change. Its
-        attribute `run` is the id of the run that wrote it.
+        Such an output is not an artifact of the version, because the artifacts of a version in a stage cannot change.
+        The attribute `run` of an output is the id of the run that wrote it.
         """
         from gitmodel.registry.recorded_runs.run_outputs import list_outputs
 
@@ -282,9 +293,9 @@ class ModelVersion(VersionHandle):
     def get_artifact(self, name: str | None = None, *, run: str | None = None) -> Artifact:
         """Return the artifact *name*, or the output *name* of a run that worked on this version.
 
-        The default of *name* is the only model object, or the only artifact. If *run* is the id of a run, only the
-        outputs of that run are searched. Raises NotFound, and UsageError if several runs wrote different outputs of
-        this name.
+        If *name* is None, returns the only model object or, if the version has none, the only artifact. If *run*, the
+        id of a run, is given, returns an output of that run. Raises NotFound if there is no such artifact, and
+        UsageError if several runs wrote different outputs with this name.
         """
         from gitmodel.registry.recorded_runs.run_outputs import find_artifact
 
@@ -307,17 +318,18 @@ class ModelVersion(VersionHandle):
         follow_links: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> Artifact:
-        """Store *source* and link it as *name*; *kind* is "data", "model" or "deployment".
+        """Store *source* and add it to the version as the artifact *name*; *kind* is "data", "model" or "deployment".
 
-        Instead of *source*, you can give the *digest* of an object that the artifact store has. Nothing is stored
-        then. If the object is the manifest of a folder, give `format="folder"`. *file* is the file name to record with
-        a *digest*. Raises NotFound if the store does not have the object.
+        Instead of *source*, you can pass the *digest* of an object that the artifact store already has; then nothing is
+        stored. If this object is the manifest of a folder, pass `format="folder"`. *file* is the file name to record
+        for this object. Raises NotFound if the store does not have the object.
 
-        If *source* is text or a path object, it is the path of a file or folder, whose *format* is by default detected
-        from the content. Any other object is saved in *format*, by default the format of its type, and verified by
-        loading the file. `format="pickle"` allows pickle, which loads only with `trusted=True`. *follow_links* is as in
-        `Model.create_version`. Raises UsageError if the format does not keep the object as it is, or for a picture of
-        more than 100 MB; Refused if the version is in a stage or has an alias.
+        If *source* is text or a path object, it is the path of a file or folder. The default of *format* is then
+        detected from the content. Any other object is saved to a file in *format*, by default the format of its type,
+        and this file is loaded again to verify it. `format="pickle"` allows pickle; such an artifact can be loaded only
+        with `trusted=True`. *follow_links* is as in `Model.create_version`. Raises UsageError if the format cannot
+        store the object without changing it, or for a picture of more than 100 MB; Refused if the version is in a stage
+        or has an alias.
 
         >>> version.link_artifact("net", digest=other.get_artifact("net").digest, kind="model")  # doctest: +SKIP
         Artifact('iris@4', 'net')
@@ -352,12 +364,13 @@ class ModelVersion(VersionHandle):
         progress: NamedProgress | None = None,
         warn: Callable[[str], object] | None = None,
     ) -> list[Artifact]:
-        """Store files, folders or objects, and link them in one commit.
+        """Store files, folders or objects, and add them to the version as artifacts in one commit.
 
-        *data*, *model_objects* and *deployments* map names to sources. With *by_digest*, the sources are digests of
-        objects that the artifact store has: see `link_artifact`. With *external*, the sources are URIs, and nothing is
-        stored: see `link_external`, also for *provider_digest*. *formats*, *follow_links*, *jobs*, *progress* and
-        *warn* are as in `Model.create_version`. Raises the errors of `link_artifact` and `link_external`.
+        *data*, *model_objects* and *deployments* map names of artifacts to sources. If *by_digest* is True, the sources
+        are digests of objects that the artifact store already has: see `link_artifact`. If *external* is True, the
+        sources are URIs, and nothing is stored: see `link_external`, also for *provider_digest*. *formats*,
+        *follow_links*, *jobs*, *progress* and *warn* are as in `Model.create_version`. Raises the errors of
+        `link_artifact` and `link_external`.
         """
         from gitmodel.client import storing
 
@@ -382,13 +395,14 @@ class ModelVersion(VersionHandle):
         provider_digest: bool = False,
         progress: Progress | None = None,
     ) -> Artifact:
-        """Link the file at *uri* (`s3://bucket/key`, `https://...` or a path) without storing it.
+        """Add the file at *uri* (`s3://bucket/key`, `https://...` or a path) as an artifact without storing it.
 
-        The file is read once to hash it. With *provider_digest*, the file is not read: gitmodel uses the SHA-256 of the
-        whole object that the store of the file reports. If the store has object versions, the current version is
-        linked. To record a new location of the same bytes, link them there; this is always allowed. Raises NotFound,
-        UsageError, Conflict if the file changed while it was read, Refused if the version is in a stage or has an
-        alias, Unreachable.
+        The file is read once to hash it. If *provider_digest* is True, the file is not read: gitmodel uses the SHA-256
+        of the whole file that its bucket reports. If the bucket keeps versions of its objects, the current version is
+        linked. If the same bytes have moved, call this again with the same name and the new URI; this is always
+        allowed. Raises NotFound if there is no such file, UsageError for invalid arguments or if the bucket reports no
+        SHA-256, Conflict if the file changed while it was read, Unreachable if it cannot be reached. Raises Refused if
+        a server denies access, or if the version is in a stage or has an alias, except for a new location.
 
         >>> version.link_external("raw", "s3://bucket/huge.parquet")          # doctest: +SKIP
         Artifact('iris@4', 'raw')
@@ -401,11 +415,11 @@ class ModelVersion(VersionHandle):
 
     @property
     def attachments(self) -> list[Artifact]:
-        """The attachments of the version by name, which are not among its artifacts."""
+        """The attachments of the version, sorted by name. They are not among its artifacts."""
         return [Attached._of(self, each.name) for each in self.view.record.attachments]
 
     def get_attachment(self, name: str) -> Artifact:
-        """Return the attachment *name*, whose bytes are verified like those of an artifact. Raises NotFound.
+        """Return the attachment *name*. Reading it verifies its bytes. Raises NotFound if there is no such attachment.
 
         >>> version.get_attachment("cm").download("cm.png")                   # doctest: +SKIP
         """
@@ -423,12 +437,11 @@ class ModelVersion(VersionHandle):
         follow_links: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> Artifact:
-        """Add a picture, report or other file to the version, at any time, even if it is in a stage.
+        """Add a picture, report or other file to the version as an attachment, even if the version is in a stage.
 
-        *source*, *format* and *follow_links* are as in `link_artifact`. Attachments are not artifacts: promotions do
-        not cover them, and their names must differ from those of the artifacts. Raises Conflict for the name of an
-        artifact or of another attachment. Raises the errors of `link_artifact`, except Refused for a version in a
-        stage.
+        *source*, *format* and *follow_links* are as in `link_artifact`. Attachments are not artifacts: a promotion does
+        not fix them, so they can change afterwards. Raises Conflict if an artifact or another attachment of the version
+        has this name. Raises the errors of `link_artifact`, but not Refused for a version in a stage.
 
         >>> version.attach("confusion_matrix", figure)                        # doctest: +SKIP
         Artifact('iris@4', 'confusion_matrix')
@@ -448,7 +461,7 @@ class ModelVersion(VersionHandle):
         progress: NamedProgress | None = None,
         warn: Callable[[str], object] | None = None,
     ) -> list[Artifact]:
-        """Add several attachments in one commit. *attachments* maps their names to paths or objects.
+        """Add several attachments in one commit. *attachments* maps names of attachments to paths or objects.
 
         *formats*, *follow_links*, *jobs*, *progress* and *warn* are as in `Model.create_version`. Raises the errors of
         `attach`.
@@ -464,10 +477,10 @@ class ModelVersion(VersionHandle):
 
 @checked_arguments
 class Artifact(ArtifactHandle):
-    """An artifact of a version. Every read verifies the bytes of the artifact against its digest.
+    """A handle of an artifact of a version. Each read compares the bytes of the artifact with its digest.
 
-    If `run` is set, it is the id of a run that worked on the existing version and wrote this output. Such an output is
-    not an artifact of the version itself.
+    If its attribute `run` is not None, this is an output of the run with this id, which worked on the version after it
+    was created. Such an output is not an artifact of the version itself.
 
     >>> artifact = client.get_version("iris@production").get_artifact("classifier")     # doctest: +SKIP
     >>> artifact.load().predict([[6.1, 2.8, 4.7, 1.2]])                                 # doctest: +SKIP
@@ -490,22 +503,25 @@ class Artifact(ArtifactHandle):
 
 
 class Attached(Artifact):
-    """An attachment of a version, which is read like an artifact, but always from the branch."""
+    """A handle of an attachment of a version. Its record is always read from the branch, never from a stage tag."""
 
     @property
     def link(self) -> ArtifactLink:
-        """The record of the attachment: name, digest, size in bytes, format, metadata, and the kind "attachment"."""
+        """The recorded values of the attachment: name, digest, size in bytes, format, metadata, kind ("attachment")."""
         from gitmodel.domain.changes.versions import attachment
 
         return attachment(self._version.view.record, self._version._model, self._name)
 
     def set_metadata(self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = ()) -> None:
-        """Set *values* of the attachment's metadata and remove the keys in *remove*, at any time."""
+        """Set *values* in the attachment's metadata, and remove the keys *remove*.
+
+        This is possible even if the version is in a stage.
+        """
         self._version.set_metadata(values, remove=remove, attachment=self._name)
 
 
 class Models(tuple[Model, ...]):
-    """A list of models with a table for notebooks."""
+    """An immutable list of models. A notebook shows it as a table."""
 
     def _repr_html_(self) -> str:
         from gitmodel.client import html  # imported here: only notebooks need it
@@ -514,9 +530,9 @@ class Models(tuple[Model, ...]):
 
 
 class Versions(tuple[ModelVersion, ...]):
-    """A list of versions with a chart and a table for notebooks.
+    """An immutable list of versions. A notebook shows it as a chart and a table.
 
-    *total* is the number of versions of the model, not counting deleted ones; None if a filter was given.
+    *total* is the number of all versions of the model, without deleted versions; None if the list was filtered.
 
     >>> Versions((), total=60)
     Versions(0 of 60)

@@ -1,4 +1,4 @@
-"""A model without its versions: description, metadata, stages and history."""
+"""The base class of model handles: description, metadata, stages and history of a model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class ModelHandle:
-    """A model without its versions: description, metadata, stages and history."""
+    """The base class of a handle of a model: its description, metadata, stages and history, without its versions."""
 
     title, license, description = Field(str), Field(str), Field(str)
     audience, use_cases, limitations = Field(str), Field(str), Field(str)
@@ -38,12 +38,13 @@ class ModelHandle:
     owners: Field[list[str]] = Field(list)
     metadata: Field[dict[str, Any]] = Field(dict)
     _ref: ModelRef
-    # The reference that the user wrote, if a pull gave its name to this model; None after the user has confirmed it.
+    # The reference that the user wrote, if a pull gave the name in it to this model, so that the user may mean another
+    # model. None if that is not so, or after the user has confirmed that this model is meant.
     _unconfirmed: ModelRef | None
-    # For a description that no client has registered: its fields.
+    # The descriptive fields that were passed to `Model(...)`; {} for a handle.
     _given: Mapping[str, Any]
     _origin: OpenRegistry | None
-    # For a handle from a list: the model as the list showed it.
+    # The values that a list had for this model, if the handle is an item of a list; else None.
     _listed: ModelView | None
 
     @classmethod
@@ -59,14 +60,20 @@ class ModelHandle:
 
     @classmethod
     def _of(cls, opened: OpenRegistry, view: ModelView, since: int) -> Self:
-        """Return a handle of the model that a list showed as *view*, after the pull *since*."""
+        """Return a handle with the values *view* of a list.
+
+        *since* is the number of renumberings before the list was read.
+        """
         model = cls._from_ref(opened, ModelRef(view.name, since=since))
         model._listed = view
         return model
 
     @classmethod
     def _find(cls, opened: OpenRegistry, ref: ModelRef, *, for_change: bool = False) -> Self:
-        """Return the model that *ref* names now; *ref* is what a user wrote. Raises NotFound, UsageError."""
+        """Return a handle of the model that *ref*, which a user wrote, names now. Raises NotFound if there is none.
+
+        If a pull gave the name in *ref* to another model, warns or, if *for_change* is True, raises Refused.
+        """
         if ref.renumbered or for_change:
             return cls._from_ref(opened, models.find_to_change(opened.writer, ref))
         found, noted = models.find(opened.writer, ref)
@@ -74,29 +81,32 @@ class ModelHandle:
 
     @property
     def name(self) -> str:
-        """The model's name, which changes if a pull replaces a local name by the remote's."""
+        """The current name of the model. A pull may change it, if the remote has another model with this name."""
         if self._opened is None:
             return self._ref.model
         followed = self._opened.repository.renumberings().follow((self._ref.model, 0), since=self._ref.since or 0)
         return followed[0]
 
     def description_given(self) -> dict[str, Any]:
-        """Return the descriptive fields that were passed to `Model(...)` and are not empty."""
+        """Return the descriptive fields that were passed to `Model(...)`, without empty fields."""
         return {field: value for field, value in self._given.items() if value}
 
     @property
     def view(self) -> ModelView:
-        """The model's record, stages and number of versions, read once, as an immutable value."""
+        """The record, stages and number of versions of the model, as an immutable value that does not change later."""
         return self._listed or model_views.get_model(self._writer(), self._ref)
 
     def refresh(self) -> Self:
-        """Make this handle, if it is from a list, read the model again on its next use. Return the handle."""
+        """Drop the values that a list had for this model, so that the next use reads the model again.
+
+        Return the handle.
+        """
         self._listed = None
         return self
 
     @property
     def record(self) -> ModelRecord:
-        """The model's current record."""
+        """The current record of the model."""
         return self.view.record
 
     @property
@@ -112,17 +122,18 @@ class ModelHandle:
         remove_metadata: Iterable[str] = (),
         **description: Any,
     ) -> Self:
-        """Change descriptive fields, and add or remove tags and metadata, in one commit.
+        """Change descriptive fields of the model, and add or remove tags and metadata, in one commit.
 
-        Keys of *metadata* are added to the existing ones. Raises NotFound for a tag or key to remove that the model
-        does not have, UsageError for an invalid field.
+        *description* are new values of descriptive fields, such as `license="MIT"`. Keys of `metadata` are added to the
+        existing keys. Raises NotFound if the model does not have a tag in *remove_tags* or a key in *remove_metadata*,
+        UsageError for an unknown field or an invalid value.
         """
         ref, opened = self._to_change(), self._registered()
         tags = TagChanges.read(description.get("tags"), add_tags, remove_tags)
         return self._update(opened, ref, None, description, tags, remove_metadata)
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """Set metadata of the model, as `ModelVersion.log_metadata` does of a version.
+        """Set metadata of the model. The arguments are as in `ModelVersion.log_metadata`.
 
         >>> model.log_metadata(contact="#flowers", reviewed=True)             # doctest: +SKIP
         """
@@ -131,10 +142,10 @@ class ModelHandle:
     def set_metadata(
         self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = (), table: str = ""
     ) -> None:
-        """Set *values* of the metadata and remove the keys in *remove* in one commit; see `ModelVersion.set_metadata`.
+        """Set *values* in the model's metadata and remove the keys *remove*; see `ModelVersion.set_metadata`.
 
-        Raises NotFound for a key to remove that the model does not have, and UsageError for a key that is both set and
-        removed.
+        Raises NotFound if the metadata does not have a key in *remove*, and UsageError for a key that is in *values*
+        and in *remove*.
         """
         writer, given = self._writer(), {"metadata": dict(values or {})}
         chosen = models.find_to_change(writer, self._to_change())
@@ -160,28 +171,34 @@ class ModelHandle:
         return cls._current(opened, now)
 
     def rename(self, new_name: str) -> Self:
-        """Rename the model. The old name leads to the new one and is never used again."""
+        """Rename the model. Its previous name still names this model, and no other model can get that name."""
         return self._update(self._registered(), self._to_change(), new_name, {})
 
     def delete(self, *, reason: str = "", force: bool = False) -> None:
-        """Delete the model. Raises Refused if it is in use, unless *force*."""
+        """Delete the model.
+
+        Raises Refused if one of its versions is in a stage or has an alias, unless *force* is True.
+        """
         models.delete_model(self._writer(), self._to_change(), why=Justification(reason, force))
 
     @property
     def stages(self) -> list[StageState]:
-        """All stages and aliases, each with the recorded version and the version in force."""
+        """All stages and aliases of the model, each with the recorded version and the version in force."""
         return list(self._listed.stages) if self._listed else stages.list_stages(self._writer(), self._ref)
 
     def demote(self, stage: str, *, reason: str = "") -> Promotion:
-        """Remove the version from *stage*."""
+        """Remove the version of this model that is in *stage* from the stage."""
         return stages.demote(self._writer(), self._to_change(), str(stage), reason=reason)
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
-        """Remove *alias*."""
+        """Remove *alias* from the version that has it."""
         stages.remove_alias(self._writer(), self._to_change(), alias, reason=reason)
 
     def history(self, stage: str | ModelStages = "") -> list[StageEvent]:
-        """Return the changes of the model's stages and aliases, or of one *stage*, newest first."""
+        """Return the changes of all stages and aliases of the model or, if *stage* is given, of this one.
+
+        The newest is first.
+        """
         from gitmodel.lineage.history import history
 
         return list(history(self._registered().repository, self._ref, str(stage)))
@@ -218,9 +235,10 @@ class ModelHandle:
         return self._registered().writer
 
     def _to_change(self) -> ModelRef:
-        """Return a reference for changing the model, and drop the values from a list.
+        """Return a reference for changing the model, and forget the values that a list had for it.
 
-        Raises Refused if the model was found by a name that a pull gave to it, unless *renumbered* was given.
+        Called before each change. Raises Refused if the user named the model by a name that a pull gave to it, and did
+        not confirm by *renumbered* that this model is meant.
         """
         writer = self._writer()
         self._listed = None

@@ -1,4 +1,4 @@
-"""Properties of handles that read a field of a record."""
+"""A property for the classes of handles, which reads a field of a record."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ T = TypeVar("T")
 
 
 class Field(property, Generic[T]):
-    """A property that calls `_field` of the handle with the property's own name, and converts the result with *kind*.
+    """A property that returns the field of the handle's record with the property's name, converted by *kind*.
 
-    Without *doc*, the docstring is taken from DESCRIPTIVE, the table of the descriptive fields.
+    The handle's method `_field` returns the value of a field. *doc* is the docstring of the property; if it is "", the
+    docstring is that in DESCRIPTIVE, the table of the descriptive fields.
     """
 
     def __init__(self, kind: Callable[[Any], T], doc: str = "") -> None:
@@ -29,5 +30,5 @@ class Field(property, Generic[T]):
 
 
 def as_it_is(value: Any) -> Any:
-    """Return *value*: the conversion of a field that needs none."""
+    """Return *value*. This is the *kind* of a `Field` whose value needs no conversion."""
     return value

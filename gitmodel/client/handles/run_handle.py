@@ -1,4 +1,4 @@
-"""The handle of a run: its record, and its outputs, which can be loaded."""
+"""The handle of a run, which gives the values of its record, and its outputs, which can be loaded."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @shows_our_form
 class Run(RunView):
-    """A run: its status, parameters, steps, outputs, and the packages that were installed.
+    """A handle of a run: its status, parameters, steps, outputs, and the packages that were installed.
 
-    A call of a pipeline returns a `Run`. So does `Client.get_run`, and `Client.list_runs` returns one for each run.
+    Calling a pipeline returns a `Run`, and so does `Client.get_run`. `Client.list_runs` returns a `Run` for each run.
 
     >>> run = client.get_run("20261123T101112Z-train-7f3a")                          # doctest: +SKIP
     >>> run.outputs["accuracy"].load()                                               # doctest: +SKIP
@@ -42,7 +42,7 @@ class Run(RunView):
 
     @classmethod
     def _of(cls, view: RunView, opened: OpenRegistry) -> Run:
-        """Return the handle of the run *view* in the registry *opened*."""
+        """Return a handle of the run with the values *view*, in the open registry *opened*."""
         return cls(**vars(view), _opened=opened)
 
     @cached_property
@@ -57,26 +57,27 @@ class Run(RunView):
 
     @property
     def code(self) -> Code | None:
-        """The code at the start of the run: commit and uncommitted changes. None for a run that is not recorded."""
+        """The code at the start of the run: its commit and uncommitted changes. None for a run that is not recorded."""
         return self.record.code if self.record else None
 
     @cached_property
     def outputs(self) -> Outputs:
-        """The outputs by name, or by STEP.NAME if several steps have an output of the same name.
+        """The outputs of the run by name, or by STEP.NAME if several steps have an output with this name.
 
-        A run that failed has the outputs that were stored before the failure. Raises NotFound for an unknown name.
+        A run that failed has the outputs that were stored before the failure. Looking up an unknown name raises
+        NotFound.
         """
         from gitmodel.client.handles.run_outputs import (
-            outputs_of,  # imported here: a list of runs needs no other handles
+            outputs_of,  # imported here: showing runs needs no other handles
         )
 
         return outputs_of(self, self.steps, self._registry)
 
     @property
     def packages(self) -> dict[str, str]:
-        """The versions of the installed packages by their names; empty for a run that is not recorded.
+        """The versions of the packages that were installed for the run, by name; empty for a run that is not recorded.
 
-        Raises NotFound if the store does not have the list.
+        Raises NotFound if the store does not have the list of packages.
         """
         from gitmodel.lineage.comparing import read_packages
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class MissingOutput(NotFound, KeyError):
-    """A run has no output of this name."""
+    """A run has no output with the name that was looked up."""
 
 
 class Outputs(Mapping[str, "RunOutput"]):
@@ -48,7 +48,7 @@ class Outputs(Mapping[str, "RunOutput"]):
 
 @checked_arguments
 class RunOutput(Artifact):
-    """An output of a run, which is read like an artifact of a version."""
+    """A handle of an output of a run. It is read like an artifact of a version."""
 
     _of_run: RunView
     _registry: OpenRegistry
@@ -66,7 +66,7 @@ class RunOutput(Artifact):
 
     @property
     def version(self) -> ModelVersion:
-        """The version that the step created or worked on. Raises NotFound if there is none."""
+        """The version that the step of this output created or worked on. Raises NotFound if there is none."""
         for reference in [self._step.version] if self._step.version else self._of_run.versions:
             with suppress(NotFound):
                 found = ModelVersion._find(self._opened, VersionRef.parse(reference))
@@ -81,7 +81,10 @@ class RunOutput(Artifact):
 
     @property
     def link(self) -> ArtifactLink:
-        """The record of the output. Raises NotFound if it has no size and format on record."""
+        """The recorded values of the output: name, kind, digest, size in bytes, format.
+
+        Raises NotFound if an old release of gitmodel did not record the size and format.
+        """
         if self._found is None:
             raise NotFound(
                 f"{self._described} has no format on record",
@@ -109,7 +112,7 @@ class RunOutput(Artifact):
 
 
 def outputs_of(run: RunView, steps: Sequence[StepRecord], opened: OpenRegistry) -> Outputs:
-    """Return the outputs of the *steps* of *run*, in the registry *opened*."""
+    """Return handles of the outputs of *steps*, the steps of *run*, in the open registry *opened*."""
     links = {(link.step, link.name, link.digest): link for link in _version_links(run, steps, opened)}
     names = [name for step in steps for name in step.outputs]
     found = {}
@@ -122,14 +125,17 @@ def outputs_of(run: RunView, steps: Sequence[StepRecord], opened: OpenRegistry) 
 
 
 def _version_links(run: RunView, steps: Sequence[StepRecord], opened: OpenRegistry) -> Iterator[ArtifactLink]:
-    """Yield the artifacts of the run's versions if a step of *steps* has not recorded the formats of its outputs."""
+    """Yield the artifacts of the versions of *run*, if one of *steps* does not record the formats of its outputs.
+
+    These artifacts then have the formats.
+    """
     for reference in run.versions if any(step.outputs and not step.formats for step in steps) else ():
-        with suppress(NotFound):  # the version was deleted
+        with suppress(NotFound):  # ignored: the version was deleted
             yield from ModelVersion._find(opened, VersionRef.parse(reference))._record().artifacts
 
 
 def _link_of(step: StepRecord, name: str) -> ArtifactLink | None:
-    """Return the link of the output *name*; None if its size and format are not recorded."""
+    """Return the recorded values of the output *name* of *step*; None if its size and format are not recorded."""
     if name not in step.sizes or name not in step.formats:
         return None
     return ArtifactLink(

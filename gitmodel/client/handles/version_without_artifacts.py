@@ -1,4 +1,4 @@
-"""A version without its artifacts: record, metadata, stage and aliases."""
+"""The base class of version handles: record, metadata, stage and aliases of a version."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 class VersionHandle:
-    """A version without its artifacts: record, metadata, stage and aliases."""
+    """The base class of a handle of a version: its record, metadata, stage and aliases, without its artifacts."""
 
     name: Field[str | None] = Field(as_it_is, "The version's own name, or None.")
     description = Field(str, "The description of the version.")
@@ -48,13 +48,14 @@ class VersionHandle:
     code: Field[Code | None] = Field(as_it_is, "The code of the version: commit, uncommitted changes, repository.")
     runs: Field[list[str]] = Field(list, "The ids of the runs that made the version or worked on it.")
     _origin: OpenRegistry
-    # The reference that follows the version when a pull renumbers it.
+    # A reference that still names this version after a pull has renumbered it.
     _ref: VersionRef
-    # The reference that the user wrote, if a pull gave its number to this version; None after a confirmation.
+    # The reference that the user wrote, if a pull gave the number in it to this version, so that the user may mean
+    # another version. None if that is not so, or after the user has confirmed that this version is meant.
     _unconfirmed: VersionRef | None
     _frozen: Found | None
     _is_new: bool
-    # For a handle from a list: the version as the list showed it.
+    # The values that a list had for this version, if the handle is an item of a list; else None.
     _listed: VersionView | None
 
     @classmethod
@@ -74,14 +75,21 @@ class VersionHandle:
 
     @classmethod
     def _listed_as(cls, opened: OpenRegistry, view: VersionView, since: int) -> Self:
-        """Return a handle of the version that a list showed as *view*, after the pull *since*."""
+        """Return a handle with the values *view* of a list.
+
+        *since* is the number of renumberings before the list was read.
+        """
         version = cls._of(opened, VersionRef(view.model, str(view.record.number), since=since))
         version._listed = view
         return version
 
     @classmethod
     def _find(cls, opened: OpenRegistry, ref: VersionRef, *, for_change: bool = False, is_new: bool = False) -> Self:
-        """Return the version that *ref* names now; *ref* is what a user wrote. Raises NotFound, Invalid, UsageError."""
+        """Return a handle of the version that *ref*, which a user wrote, names now.
+
+        If a pull gave the number in *ref* to another version, warns or, if *for_change* is True, raises Refused. Raises
+        NotFound if there is no such version, Invalid if its record is damaged, UsageError if *ref* names only a model.
+        """
         find = finding.find_to_change if ref.renumbered or ref.settles or for_change else finding.find
         found = find(opened.writer, ref)
         unconfirmed, frozen = ref if found.note else None, found if found.frozen else None
@@ -89,67 +97,76 @@ class VersionHandle:
 
     @property
     def number(self) -> int:
-        """The version's number, from 1, which changes if a pull renumbers the version."""
+        """The current number of the version, from 1. It changes if a pull renumbers the version."""
         return self._now[1]
 
     @property
     def reference(self) -> str:
-        """The version's reference on the command line, such as `iris@3`."""
+        """The reference of the version with its number, such as `iris@3`, as commands and methods accept it."""
         model, number = self._now
         return f"{model}@{number}"
 
     @property
     def ref(self) -> VersionRef:
-        """A reference that follows the version if a pull renumbers it, for methods of the client."""
+        """A reference for methods of the client that still names this version after a pull has renumbered it."""
         return self._ref
 
     @property
     def view(self) -> VersionView:
-        """The version's record, stage and aliases, read once, as an immutable value."""
+        """The record, stage and aliases of the version, as an immutable value that does not change later."""
         return self._listed or versions.get_version(self._opened.writer, self._ref)
 
     def refresh(self) -> Self:
-        """Make this handle, if it is from a list, read the version again on its next use. Return the handle."""
+        """Drop the values that a list had for this version, so that the next use reads the version again.
+
+        Return the handle.
+        """
         self._listed = None
         return self
 
     @property
     def frozen(self) -> str:
-        """The stage tag from which the version was read, such as `model/iris/production`; "" if the branch was read.
+        """The name of the stage tag from which the version was read, such as `model/iris/production`; else "".
 
-        In a registry by URL, a version found by stage or alias is read from its stage tag alone. `stage`, `aliases` and
-        `pending` are still read from the branch.
+        In a registry by URL, a version that was found by a stage or alias is read at the commit of its stage tag, and
+        not from the branch. But `stage`, `aliases` and `pending` are always read from the branch.
         """
         return self._frozen.frozen if self._frozen is not None else ""
 
     @property
     def is_new(self) -> bool:
-        """True if the call created the version; False if it existed already with the same idempotency key."""
+        """True if the call that returned this handle created the version.
+
+        False if the version existed already, for example because it was created with the same idempotency key.
+        """
         return self._is_new
 
     @property
     def is_local(self) -> bool:
-        """True if the remote, when last contacted, did not have the version: a pull may then renumber it."""
+        """True if the remote did not have the version when it was last contacted.
+
+        A pull may renumber such a version.
+        """
         return self.view.local
 
     @property
     def stage(self) -> str | None:
-        """The stage in which the version is in force: an exclusive stage, "archived" or None."""
+        """The stage in which the version is in force: an exclusive stage, "archived", or None for no stage."""
         return self.view.stage
 
     @property
     def aliases(self) -> list[str]:
-        """The aliases of the version that are in force."""
+        """The aliases that name this version in force. `pending` has those that are only recorded."""
         return list(self.view.aliases)
 
     @property
     def pending(self) -> tuple[StageState, ...]:
-        """Recorded changes of the version's stages and aliases that are not in force yet."""
+        """The recorded changes of stages and aliases of this version that are not in force yet."""
         return self.view.pending
 
     @property
     def authorship(self) -> Authorship | None:
-        """The author of the version, and the time and author of its last change; see `Client.authorships`.
+        """The person who created the version, and the time and author of its last change; see `Client.authorships`.
 
         None if a shallow clone lacks the commits that created and changed the version.
         """
@@ -161,7 +178,10 @@ class VersionHandle:
 
     @property
     def readers(self) -> list[str]:
-        """The ids of the runs that had an artifact of the version as an input and did not change it, oldest first."""
+        """The ids of the runs that only read an artifact of the version as an input, oldest first.
+
+        Runs that made the version or worked on it are not included.
+        """
         from gitmodel.lineage import graph
 
         opened, (model, number) = self._opened, self._now
@@ -170,18 +190,19 @@ class VersionHandle:
     def set_stage(
         self, stage: str | ModelStages, *, reason: str = "", force: bool = False, leave: bool = False
     ) -> Promotion:
-        """Put the version into *stage* and archive the version that was there. "none" removes it from its stage.
+        """Put this version into *stage*, and archive the version that was in *stage*.
 
-        *force* overrides a failing gate and needs a *reason*. *leave* allows moving the version to an earlier stage
-        although its current stage becomes empty. Raises UsageError for an unknown stage, and GateRefused if the version
-        fails a rule of the stage. Raises Refused for a version of a failed run, and for a move to an earlier stage
-        without *leave*.
+        "none" removes this version from its stage.
+
+        If the version fails a rule of the stage, raises GateRefused, unless *force* overrides the rule, which needs a
+        *reason*. If the version is in a later stage, the move would empty that stage: raises Refused unless *leave* is
+        True. Raises UsageError for an unknown stage, and Refused if the version belongs to a failed run.
         """
         why = Justification(reason, force)
         return self._change(lambda writer: stages.promote(writer, self._ref, str(stage), why=why, leave=leave))
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
-        """Move *alias* to this version."""
+        """Give this version *alias*. If another version of the model has it, that version loses it."""
         self._change(lambda writer: stages.set_alias(writer, self._ref, alias, reason=reason))
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
@@ -203,10 +224,11 @@ class VersionHandle:
         add_tags: Iterable[str] = (),
         remove_tags: Iterable[str] = (),
     ) -> Self:
-        """Change description and tags, or give a name to a version without one.
+        """Change the description and the tags of the version, or give it a *name* if it has none.
 
-        *tags* replaces all tags; *add_tags* and *remove_tags* add and remove some. Raises Refused if the version has a
-        name already, UsageError for *tags* together with *add_tags* or *remove_tags*.
+        *tags* replaces all tags; *add_tags* and *remove_tags* add and remove single tags. Raises Refused if *name* is
+        given and the version already has another name, UsageError if *tags* is given together with *add_tags* or
+        *remove_tags*.
         """
         said = {"name": name, "description": description}
         changes = TagChanges.read(tags, add_tags, remove_tags)
@@ -214,17 +236,23 @@ class VersionHandle:
         return self
 
     def delete(self, *, reason: str = "", force: bool = False) -> None:
-        """Delete the version; its number is never used again. Raises Refused if it is in use, unless *force*."""
+        """Delete the version. Its number is never used again.
+
+        Raises Refused if the version is in a stage or has an alias, unless *force* is True.
+        """
         self._change(lambda writer: versions.delete_version(writer, self._ref, why=Justification(reason, force)))
 
     def unlink(self, name: str) -> None:
-        """Remove the artifact *name* from the version. Its bytes stay in the store."""
+        """Remove the artifact *name* from the version. The bytes of the artifact stay in the store."""
         from gitmodel.registry.linked_artifacts import linking
 
         self._change(lambda writer: linking.unlink_artifact(writer, self._ref, name))
 
     def detach(self, name: str) -> None:
-        """Remove the attachment *name* from the version. Its bytes stay in the store. Raises NotFound."""
+        """Remove the attachment *name* from the version. The bytes of the attachment stay in the store.
+
+        Raises NotFound if the version has no such attachment.
+        """
         from gitmodel.registry.linked_artifacts import linking
 
         self._change(lambda writer: linking.detach(writer, self._ref, name))
@@ -237,9 +265,9 @@ class VersionHandle:
         attachment: str | None = None,
         **values: Any,
     ) -> None:
-        """Set metadata of the version, its *artifact* or its *attachment*.
+        """Set metadata of the version or, if *artifact* or *attachment* is a name, of its artifact or attachment.
 
-        Values: numbers, text, booleans, times, lists, tables.
+        *metadata* and *values* are keys with their values: numbers, text, booleans, times, lists or tables.
         """
         form = f"it is of {self.reference}; write artifact= for one of its artifacts"
         refuse_other_keywords("log_metadata", values, form)
@@ -254,11 +282,12 @@ class VersionHandle:
         attachment: str | None = None,
         table: str = "",
     ) -> None:
-        """Set *values* and remove the keys in *remove*: metadata of the version, its *artifact* or its *attachment*.
+        """Set *values* in the metadata of the version, and remove the keys *remove* from it, in one commit.
 
-        With *table*, the keys are those of an inner table of the metadata; its other keys stay as they are. Raises
-        UsageError if a key is both set and removed, and if the value at *table* is not a table; NotFound for a key to
-        remove that does not exist.
+        If *artifact* or *attachment* is a name, changes the metadata of this artifact or attachment of the version
+        instead. If *table* is given, changes keys of the inner table *table* of the metadata; the other keys of this
+        table stay as they are. Raises UsageError if a key is in *values* and in *remove*, and if *table* names a value
+        that is not a table; NotFound if a key in *remove* does not exist.
 
         >>> version.set_metadata({"reviewed": True}, remove=["draft"])        # doctest: +SKIP
         >>> version.set_metadata(remove=["draft"], attachment="report")       # doctest: +SKIP
@@ -277,15 +306,16 @@ class VersionHandle:
     ) -> CheckedOut:
         """Create a work tree at *folder* with the code of this version, and its artifacts in the subfolder *artifacts*.
 
-        In the subfolder, an artifact is at ARTIFACT/FILE. FILE is the name of the file or folder that was stored;
-        artifacts of earlier releases, which did not record this name, are at ARTIFACT. If *attachments* names a
-        subfolder, attachments are written to that subfolder in the same way. Otherwise attachments are left out,
-        because they can change at any time.
+        An artifact is written to ARTIFACT/FILE in the subfolder: ARTIFACT is its name, and FILE the name of the file or
+        folder that was stored. If no file name is recorded, as in early releases, it is written to ARTIFACT. If
+        *attachments* is the name of a subfolder, attachments are written to that subfolder in the same way. By default
+        they are left out, because they can change at any time.
 
-        A missing commit is fetched from the remote where a push kept it. With *submodules*, the submodules of the code
-        are fetched from their own remotes. Branches, the index and other work trees do not change; `git worktree
-        remove` removes the work tree. Raises NotFound for a missing commit or artifact; UsageError if *folder* exists;
-        Refused if a submodule cannot be fetched.
+        If the code repository lacks the commit, it is fetched from the remote to which a push copied it. If
+        *submodules* is True, the submodules of the code are fetched from their own remotes. Branches, the index and
+        other work trees do not change. `git worktree remove` removes the new work tree. Raises NotFound if the commit
+        or an artifact cannot be found; UsageError if *folder* exists and is not empty; Refused if a submodule cannot be
+        fetched.
         """
         from gitmodel.lineage.checkout import checkout
 
@@ -304,9 +334,9 @@ class VersionHandle:
     def export(self, path: str | os.PathLike[str], *, inputs: bool = False) -> Exported:
         """Write this version with its records, lineage and artifacts to the new file *path*.
 
-        With *inputs*, everything from which the version was made is included. `missing` of the result lists recorded
-        artifacts that are not in the file. Raises NotFound for an artifact that the store does not have, and UsageError
-        if *path* exists.
+        If *inputs* is True, the file also has all artifacts from which the version was made. `missing` of the result
+        lists recorded items that are not in the file, each with advice. Raises NotFound if the store does not have an
+        artifact of the version, and UsageError if *path* exists.
         """
         from gitmodel.lineage.exporting import export
 
@@ -315,10 +345,11 @@ class VersionHandle:
         return export(opened.repository, self._ref, target, store=opened.access.of_model(self._model), inputs=inputs)
 
     def card(self) -> str:
-        """Return the model card, made from the records alone: Markdown with the YAML header that model hubs read.
+        """Return the model card of the version: Markdown with the YAML header that model hubs read.
 
-        The card shows the parameters of the run that made the version. Pictures in the card are files beside it. The
-        header has the keys of https://huggingface.co/docs/hub/model-cards. Equal records give equal bytes.
+        The card is made only from the records, so equal records give equal text. It shows the parameters of the run
+        that made the version. It refers to pictures as files in the same folder as the card. The header has the keys of
+        https://huggingface.co/docs/hub/model-cards.
         """
         from gitmodel.domain.views.cards import card
         from gitmodel.lineage.comparing import recorded_run, run_parameters
@@ -349,7 +380,7 @@ class VersionHandle:
 
     @property
     def _now(self) -> Numbered:
-        """The current model and number of the version."""
+        """The current name of the model and the current number of the version."""
         asked = (self._ref.model, self._ref.number or 0)
         return self._opened.repository.renumberings().follow(asked, since=self._ref.since or 0)
 
@@ -362,18 +393,21 @@ class VersionHandle:
         return ModelRef(self._model, since=self._opened.repository.renumberings().count)
 
     def _require_confirmed(self) -> None:
-        """Raise Refused for an unconfirmed number, and forget the values that a list showed. Called before each change.
+        """Raise Refused if the user must confirm the number of the version; forget the values that a list had for it.
 
-        A number is unconfirmed if a pull gave this number to this version and *renumbered* was not given.
+        Called before each change. The user must confirm a number by *renumbered* if a pull gave this number to this
+        version.
         """
         self._listed = None
         if self._unconfirmed is not None:
             finding.find_to_change(self._opened.writer, self._unconfirmed)
 
     def _change(self, change: Callable[[Writer], T]) -> T:
-        """Make *change* and return its result. Afterwards the handle reads the branch instead of its stage tag.
+        """Call *change* with the writer of the registry, and return its result.
 
-        Raises Refused as `_require_confirmed` does.
+        Afterwards the handle reads the version from the branch, even if it was read from a stage tag before.
+
+        Raises the error of `_require_confirmed`.
         """
         self._require_confirmed()
         done = change(self._opened.writer)

@@ -44,8 +44,7 @@ class VersionDiff(Table[Compared]):
         return tuple(version.reference if names[version.reference] == 1 else version.asked for version in self.versions)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a dictionary for each field: key, same, change, and the value in each version by heading (see
-        `heads`)."""
+        """Return a dictionary for each field: key, same, change, and the value in each version under its heading."""
         heads = self.heads
         return [
             {"key": row.name, "same": row.same, "change": row.change, **dict(zip(heads, row.values, strict=True))}
