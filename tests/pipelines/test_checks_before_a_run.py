@@ -61,7 +61,10 @@ class Speaks(Protocol):
 
 @pytest.fixture
 def refused(client):
-    """A function that runs a pipeline whose last step returns *hint*. It returns the error; no step may run."""
+    """A function that runs a pipeline whose last step has the output type *hint*, and returns the error.
+
+    No step may run.
+    """
 
     def refused_(hint, error=UsageError, config=DEMO, using=client, **options):
         ran = []

@@ -83,7 +83,8 @@ class TestEveryExecutor:
         assert (run.status, run.record.failed_step) == ("failed", name)
         assert [step.status for step in run.record.steps] == ["succeeded", "failed", "skipped"]
         assert client.list_models() == ()
-        if name == "odd" and executor != "processes:2":  # the executor still works for the next run
+        # after the failed run, the executor still works for the next run
+        if name == "odd" and executor != "processes:2":
             assert sums.run(client=client, executor=executor).status == "succeeded"
 
     @pytest.mark.parametrize("name", ["fork_and_leave", "fork_and_come_back"])
@@ -143,7 +144,8 @@ class TestWorkersInOtherProcesses:
         run = dying.run(client=client, executor=far_executor, listener=lambda *event: told.append(event[:2]))
         assert run.status == "succeeded"
         assert load(client, "double") == 2
-        if far_executor == "processes:2":  # Dask itself repeats the step and does not report this to the listener
+        # not with Dask, which repeats the step itself and does not report this to the listener
+        if far_executor == "processes:2":
             assert ("again", "die_once") in told
 
     def test_a_step_that_kills_its_worker_twice_fails(self, client, far_executor):

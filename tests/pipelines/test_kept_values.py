@@ -219,7 +219,8 @@ def test_values_are_kept_if_storing_them_is_interrupted(client, monkeypatch, cap
     clf = values[0].numbers[0] if where == "saving" else values[0]["w"]
     files = kept_files(client)
     assert (clf, files[0].stem, f"kept: clf in {files[0]}" in text) == (3, "clf", True)
-    stored = where == "saving" and error is not KeyboardInterrupt  # after Ctrl-C, no further output is stored
+    # if saving the first output fails, the second output is stored in the store; but not after Ctrl-C
+    stored = where == "saving" and error is not KeyboardInterrupt
     assert values[1:] == ([] if stored else [7])
     (run,) = client.list_runs()
     assert run.status == ("cancelled" if error is KeyboardInterrupt else "failed")

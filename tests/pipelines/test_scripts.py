@@ -70,7 +70,7 @@ def address(request):
 
 
 class TestScript:
-    # By default, only one executor runs. The next test runs the example in order, too.
+    # By default, the test runs with one executor only, because the test after it runs the example in order, too.
     @pytest.mark.parametrize(
         "address",
         [*(pytest.param(name, marks=pytest.mark.soak) for name in ("in-order", "threads:2", "processes:2")), DASK],

@@ -18,7 +18,7 @@ from gitmodel.stores.opening import open_store
 
 PART = 8 << 20
 LARGE = random.Random(5).randbytes(3 * PART + 1000)  # an upload of four parts, for stores that upload in parts
-MAXRSS = 200  # in MiB, independent of the size of the file
+MAXRSS = 200  # the limit of the memory of a process in MiB, for files of any size
 
 # A script that stores a file, and sends a signal to its own process after two parts.
 PUT = """

@@ -67,7 +67,10 @@ class Once(io.RawIOBase):
 
 
 def alter(store, digest, content, *, disguised=False):
-    """Replace an object by *content*, as another program could. *disguised* also sets the metadata of gitmodel."""
+    """Replace an object by *content*, as another program could.
+
+    If *disguised* is True, the new object has the metadata that gitmodel gives its objects.
+    """
     backend = store.origin.backend
     headers = {s3.OWN: hex_of(digest)} if disguised else {}
     backend._request("PUT", backend._key(digest), body=content, headers=headers, about=digest)
@@ -320,7 +323,7 @@ class TestDisk:
         state = path.stat()
         real = store.origin.put_known
 
-        def changing(*arguments, **options):  # gitmodel calls this after it hashed the file
+        def changing(*arguments, **options):  # this replaces a function that gitmodel calls after it hashed the file
             if how == "altered without a new time":
                 with path.open("r+b") as file:
                     file.write(b"?")
@@ -343,7 +346,8 @@ class TestTwoWriters:
         with ThreadPoolExecutor(4) as pool:
             assert set(pool.map(lambda each: put(each, content), stores)) == {digest_of(content)}
         assert read(store.origin, digest_of(content)) == content
-        for left in store.leftovers():  # two writers that start at the same time create two uploads
+        # two writers that start at the same time create two uploads, of which one is left
+        for left in store.leftovers():
             store.remove_leftover(left)
         assert store.leftovers() == []
         assert read(store.origin, digest_of(content)) == content

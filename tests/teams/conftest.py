@@ -35,7 +35,7 @@ def team(tmp_path, bare):
     """A team whose clones reach the remote by a path, and use one store."""
     (tmp_path / "store").mkdir()
     with ExitStack() as opened:
-        # The path is relative to the clone, so that a copy of the folder has its own remote.
+        # The path of the remote is relative to each clone, so that a copy of the whole folder has a remote of its own.
         yield Team(tmp_path, "../remote.git", (tmp_path / "store").as_uri(), opened)
 
 

@@ -62,8 +62,8 @@ class _Handler(QuietHandler):
 class Host(QuietServer):
     """The fake API.
 
-    *comments* are the posted comments by id, *answers* what the API returns by path, *fails* the status and body of a
-    failure that it returns instead, and *seen* the requests that it received.
+    *comments* are the posted comments by id, *answers* has the answer to each path, and *seen* are the requests that it
+    received. If *fails* is set to a status and a body, the API gives this answer to all requests.
     """
 
     def approve(self, commit, *, by=("bob",), head="h" * 40, base="gitmodel", author="ada", **more):

@@ -43,7 +43,7 @@ class Host:
 
 def merge_commit(repo, head, message="Merge a proposal", *, squash=False):
     """Merge *head* into the metadata branch of *repo* as a host does. Moves only the branch. Returns the commit."""
-    # As on a host, git must not move a new file to another folder because the other side renamed the folder.
+    # Set as on hosts: if one side renamed a folder, git must not move new files of the other side to the new folder.
     tree = git(repo, "-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", "gitmodel", head).split()[0]
     parents = ("-p", "gitmodel") if squash else ("-p", "gitmodel", "-p", head)
     commit = git(repo, "commit-tree", tree, *parents, "-m", message)

@@ -119,9 +119,9 @@ def make_certificate(folder):
 def http_server(root, passwords=None, certificate=None):
     """Serve the repositories in the folder *root* over HTTP, or over TLS if there is a *certificate* file with a key.
 
-    Yields the server: *url* is its address, *seen* are the requests that it received, and *cut* is where it cuts the
-    connection of the next request. If there are *passwords* (by name), only these people have access, and hooks get
-    the name of the person as `REMOTE_USER`.
+    Yields the server: *url* is its address, *seen* are the requests that it received, and *cut* names a request and the
+    point at which the server cuts its connection. If there are *passwords* (by the name of the person), only these
+    people have access, and hooks get the name of the person as `REMOTE_USER`.
     """
     server = QuietServer(_GitHandler)
     server.root, server.seen, server.cut, server.over = root, [], None, threading.Event()
@@ -219,7 +219,8 @@ AcceptEnv GIT_PROTOCOL
 @contextmanager
 def _shared_connection(command, url):
     """Open a connection that all ssh commands share, because each handshake takes long on a busy machine."""
-    with tempfile.TemporaryDirectory() as folder:  # the path of a socket must be short
+    # not in the folder of the test, because the path of a Unix socket must be short
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ssh"
         nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         place = url.removeprefix("ssh://").partition(":")[0]

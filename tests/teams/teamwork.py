@@ -109,7 +109,7 @@ def run_apart(folder, *words, **environ):
 
 
 def held(client, model="iris"):
-    """Return the version in force in each stage of *model* that is not empty."""
+    """Return the version in force by stage of *model*. Empty stages are left out."""
     return {state.name: state.in_force for state in client.get_model(model).stages if state.in_force is not None}
 
 
@@ -119,7 +119,10 @@ def states(model):
 
 
 def refused_until_confirmed(here, capsys, words):
-    """Run the command *words*, which must be refused, and then with --renumbered. Return the stderr of both."""
+    """Run the command *words*, which must be refused, and then with --renumbered, which must succeed.
+
+    Return the stderr of both runs.
+    """
     before = all_refs(here)
     code, out, refusal = ask(capsys, "-C", here, *words)
     assert (code, out) == (6, "")

@@ -105,7 +105,7 @@ def test_a_stage_whose_gate_fails_keeps_its_version_and_does_not_block_other_sta
     bob.pull()
     forced = bob.propose(("iris@1", "production"), ("iris@3", "staging"), force=True, reason="x", push=True)
     merge(forced)
-    # the person who merges the proposal removes the key `forced` from the stage file
+    # acts as a person who removes the key `forced` from the stage file when they merge the proposal
     stage = editing.read(bare, paths.stage_file("iris", "production"))
     head = stage.partition("reason")[0]
     editing.run(bare, "update-ref", BRANCH, f"{BRANCH}^1")

@@ -18,7 +18,7 @@ def test_a_push_merges_attachments_of_two_clones_to_one_version(ada, bob):
         version = client.get_version("iris@production")
         assert [found.name for found in version.attachments] == ["matrix", "report"]
         assert client.check() == []
-    # Bob's push uploaded this attachment
+    # Ada can load this attachment because Bob's push uploaded it
     assert ada.get_version("iris@2").get_attachment("report").load() == {"f1": 0.9}
 
 

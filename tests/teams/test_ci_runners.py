@@ -120,7 +120,10 @@ class Site:
 
 
 def needs(there, how):
-    """Skip the test unless the program is *there*; in CI, fail. The reason says *how* to install the program."""
+    """Skip the test if *there* is False, because a program is missing. In CI, fail instead.
+
+    *how* says how to install it.
+    """
     if not there and not os.environ.get("CI"):
         pytest.skip(how)
     assert there, how
@@ -175,7 +178,7 @@ def gitlab(site, source, commit, *more):
 
 
 def handed_on(said, within=""):
-    """Return model, stage and version of each deployment that was started, from output lines that contain *within*."""
+    """Return model, stage and version of each deployment, from the lines of the output *said* that contain *within*."""
     lists = (re.search(r"\[\{.*\}\]", line) for line in said.splitlines() if within in line)
     return {(one["model"], one["stage"], one["version"]) for found in lists if found for one in json.loads(found[0])}
 

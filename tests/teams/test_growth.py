@@ -89,7 +89,8 @@ def test_the_check_of_a_change_finds_what_a_complete_check_finds(client, repo, n
     found = {one for one in check_between(client.repository, base, head).problems if not one.rule.startswith("change.")}
 
     def by_folder(problems):
-        # a complete check reports a wrong folder once, the check of one commit reports each file in the folder
+        # compared by folder: a complete check reports a wrong folder once, but the check of one commit reports each
+        # file in it
         return {(one.rule, one.path if one.rule != "tree.path" else one.path.rpartition("/")[0]) for one in problems}
 
     loose = {(rule, path.partition("/weights")[0].partition("/x")[0]) for rule, path in by_folder(found)}

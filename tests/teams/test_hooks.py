@@ -156,7 +156,7 @@ def test_the_server_hook_refuses_a_stage_tag_that_does_not_agree_with_the_branch
         code, told = push(clone, refspec)
         assert (code, said in told) == (1, True), told
     assert push(clone, f"+{PRODUCTION}")[0] == 0
-    # git cannot store a tag `model/iris` beside tags below `model/iris/`
+    # refused, because git cannot store a tag `model/iris` beside tags below `model/iris/`
     assert push(clone, f"{new}:refs/tags/model/iris")[0] == 1
     ada.get_version("iris@3").set_stage("none")
     assert push(clone, BRANCH)[0] == 0
@@ -346,7 +346,7 @@ def test_staged_files_of_the_metadata_branch_are_checked_before_the_commit(clone
 def test_check_staged_in_a_work_tree_of_the_code_checks_the_metadata_branch(clone, code_repo, capsys, monkeypatch):
     monkeypatch.chdir(clone)
     sound = (0, "", "all records are valid\n")
-    assert ask(capsys, "check", "--staged") == sound  # gives the same result although the code has no commit yet
+    assert ask(capsys, "check", "--staged") == sound  # the same result as above, although the code has no commit yet
     editing.run(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
     (clone / "train.py").write_text("x = 1\n")
     editing.run(clone, "add", "train.py")

@@ -60,7 +60,8 @@ def bounded():
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < LITTLE
 
 
-# Folders into which the tests put 10 ** 6 or 10 ** 12 files: for records, for host files, and for neither
+# Folders into which the tests put 10 ** 6 or 10 ** 12 files. Some are folders for records or host files, others are
+# not.
 PLACES = ["rubbish", "models/iris/versions", "models/other/names/ab", "models", "runs/2026", ".github", "purged"]
 
 

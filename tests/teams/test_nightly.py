@@ -78,7 +78,10 @@ class Site:
         return path, {**kept, **places, "GIT_CONFIG_NOSYSTEM": "1"}
 
     def start(self, name, *words, worse=False, **more):
-        """Start a script on a new machine. *words* are its name and arguments. A gate refuses a *worse* version."""
+        """Start a script on a new machine. *words* are the name and the arguments of the script.
+
+        If *worse* is True, a gate refuses the version that it creates.
+        """
         path, environ = self.machine(name)
         if worse:
             self.spoil(path)

@@ -22,9 +22,10 @@ from gitmodel.hosts import notices
 
 
 class Receiver(QuietHandler):
-    """A receiver.
+    """An HTTP server that receives notices.
 
-    Its answers are `server.answers` in turn: a status, the target of a redirect, or "silent" for none.
+    It answers each request with the next of `server.answers`: a status, the target of a redirect, or "silent" for no
+    answer.
     """
 
     def do_POST(self):

@@ -59,7 +59,8 @@ def test_a_read_by_url_sends_few_requests_and_two_if_nothing_changed(team, host)
     assert {name for _, name in host.seen} == {"git-upload-pack"}
     again = team.by_url("service", host.registry)
     assert trips(host, lambda: again.get_version("iris@production")) == 2
-    # Two of these requests read the rules in force, which are in an older commit than the newest gitmodel.toml.
+    # At most 7 requests. Two of them read the rules in force, which are in an older commit than the newest
+    # gitmodel.toml.
     assert trips(host, again.list_models) <= 7
     assert trips(host, again.list_models) == 2
     lazy = team.by_url("service", host.registry, max_age=60)

@@ -77,7 +77,9 @@ def bring_in(repo, how):
 def test_a_pull_request_merged_in_any_way_cannot_loosen_a_gate_and_promote_past_it(client, iris, repo, how):
     loosen(repo, iris)
     bring_in(repo, how)
-    for _ in range(3):  # the first `apply` puts the looser rules in force, but never the promotion
+    # repeated, because the first `apply` puts the looser rules in force; no later `apply` may put the promotion in
+    # force
+    for _ in range(3):
         done = client.apply()
         assert not done.moved
         assert [why.split(":")[0] for _, why in done.refused] == ["good"]

@@ -125,14 +125,16 @@ def test_an_identity_that_may_not_move_the_tag_cannot_put_a_version_in_force(ada
         version = trainer.get_model("iris").create_version(metadata={"accuracy": 1.0})
         trainer.get_version("iris@3").set_stage("staging")
         trainer.push()
-        # gitmodel refuses its direct promotion to production. Plain git can record the promotion, but not in force.
+        # gitmodel refuses this identity a direct promotion to production. Plain git can record the promotion, but it is
+        # not in force.
         with pytest.raises(Refused, match="proposal_only"):
             version.set_stage("production")
         editing.edit(folder, {STAGE: stage_text(trainer.get_model("iris"), version.number)})
         trainer.push()
         assert refs(bare)[PRODUCTION] == in_force
         assert [ref.stage for ref, _ in trainer.apply().refused] == ["production"]
-        # The host refuses its push of the stage tag, whether `apply --reviewed` or plain git created the tag.
+        # The host refuses the push of the stage tag by this identity, whether `apply --reviewed` or plain git created
+        # the tag.
         commit = git(folder, "rev-parse", "gitmodel")
         assert [ref.stage for ref in trainer.apply(reviewed=[commit]).moved] == ["production"]
         with pytest.raises(Refused, match="trainer may not move refs/tags/model/iris/production"):

@@ -357,7 +357,10 @@ class TestMergesByGit:
 
 
 class TestTimes:
-    """A key counts only at times at which the list of signers says that it is valid. A false date does not help."""
+    """A key counts only at times at which the list of signers says that it is valid.
+
+    A commit with a false date does not make an invalid key count.
+    """
 
     @pytest.fixture
     def until(self, repo, keys):
@@ -610,7 +613,8 @@ class TestOpenPGP:
             pytest.skip("there is no gpg: apt-get install gnupg")
         import tempfile
 
-        home = tempfile.mkdtemp(prefix="gpg-", dir="/tmp")  # the path of the socket of gpg-agent must be short
+        # in /tmp, because the path of the socket of gpg-agent must be short
+        home = tempfile.mkdtemp(prefix="gpg-", dir="/tmp")
         monkeypatch.setenv("GNUPGHOME", home)
         make = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", "", "--quick-generate-key"]
         frozen = ("--faked-system-time", "20261101T000000")

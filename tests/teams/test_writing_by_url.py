@@ -103,8 +103,8 @@ def test_by_url_the_error_for_a_missing_shared_store_shows_how_to_set_one(team, 
 
 
 def test_twenty_concurrent_jobs_all_succeed(team, ada, bare):
-    # The URL is file:, because an HTTP server would be slow for thousands of requests. The writers compete as over
-    # HTTP.
+    # The URL is file:, because thousands of requests to an HTTP server would be slow. The writers compete in the same
+    # way.
     jobs = [team.by_url(f"job{number}", bare.as_uri(), timeout=300) for number in range(20)]
     made = []
 

@@ -173,7 +173,7 @@ REQUESTS = {
 
 
 def counted(path, request, log):
-    """Return for each kind of system call the most calls by one process, because strace counts per process."""
+    """Return the greatest number of calls by one process for each system call: strace counts for each process."""
     every = ",".join(CALLS.values())
     code, answer, stderr = write_under_strace(path, request, "-e", f"trace={every}", log=log)
     assert code == 0, stderr

@@ -520,7 +520,7 @@ def test_a_pre_receive_hook_reads_and_writes_objects_in_the_quarantine(registry,
     )
     assert refused.returncode != 0
     assert "x.toml: is not a file of the format [tree.path]" in refused.stderr
-    # The host has no object of the refused push.
+    # The objects of the refused push are not in the repository of the host.
     written = NewObject("blob", b"left by the hook").id
     assert subprocess.run(["git", "cat-file", "-e", broken], cwd=host, capture_output=True).returncode != 0
     assert git(host, "cat-file", "-t", written) == "blob"  # the hook wrote this blob during the accepted push

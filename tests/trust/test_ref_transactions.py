@@ -207,7 +207,7 @@ def start_writer(registry, folder, *words, **options):
 
 
 def test_a_repository_that_a_finalizer_closes_as_the_process_ends_prints_no_error(registry, tmp_path):
-    """The plug-in for MLflow closes its repository so, after the finalizer of the shared git process has run."""
+    """The plug-in for MLflow closes its repository so late: the finalizer of the shared git process has already run."""
     writer = start_writer(registry, tmp_path, "finalizer", "register", "register", stderr=subprocess.PIPE)
     assert writer.communicate(timeout=60)[1] == b""
 
@@ -268,7 +268,7 @@ def test_threads_and_signal_handlers_can_write_while_the_shared_git_process_is_b
     with ThreadPoolExecutor(4) as pool:
         numbers = [made["number"] for made in pool.map(lambda _: registry.register(), range(12))]
     assert sorted(numbers) == list(range(3, 15))
-    # the thread already holds the lock, as when a signal handler interrupts a write
+    # the lock is taken first, because a signal handler can run while its thread holds the lock for a write
     with registry.repository.ref_transactions._lock:
         assert registry.register()["number"] == 15
     assert_whole(registry.path)

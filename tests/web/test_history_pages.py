@@ -80,7 +80,7 @@ def test_the_history_is_drawn_as_swim_lanes_and_shown_as_a_table(site: Path) -> 
     text = (site / "m/iris/history.html").read_text(encoding="utf-8")
     assert text.count("<svg") == 2  # one drawing for a wide and one for a narrow window
     assert "production: 1 since " in text
-    assert "staging: 2 at " in text  # the cross of a change that was never in force
+    assert "staging: 2 at " in text  # the text of the cross in the drawing for a change that was never in force
     assert text.count("<tr data-stage=") == 5
     assert "<b>forced</b>: gate accuracy overridden" in text
     assert 'href="https://github.com/org/models/pull/7">#7</a>' in text

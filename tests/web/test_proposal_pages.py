@@ -18,7 +18,7 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> \u202e
 
 @pytest.fixture
 def client(code_repo, git, tmp_path):
-    """A registry in which iris@2 replaced iris@1 in production, and iris@3."""
+    """A registry with three versions of iris, in which iris@2 replaced iris@1 in production."""
     with Client(code_repo) as client:
         iris = client.register_model("iris", owners=["ada", "@org/vision"])
         git(code_repo, "remote", "add", "origin", "https://github.com/org/code.git")
