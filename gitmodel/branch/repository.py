@@ -352,7 +352,7 @@ class Repository:
     def read_records(self, question: Callable[[Snapshot], T]) -> T:
         """Do the same as `read` for a *question* that reads no stage tags: a registry by URL then fetches less.
 
-        If *question* reads a stage tag nevertheless, `read` calls it again with a complete snapshot.
+        If *question* reads a stage tag nevertheless, it is called again with a complete snapshot.
         """
         if self.server is not None:
             from gitmodel.branch.tip_without_history import (

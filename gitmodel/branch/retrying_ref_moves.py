@@ -1,7 +1,7 @@
 """Retrying a change if another process moved a ref first: attempts, pauses, and the error after the last attempt.
 
-This policy applies to all writes and reads of the registry's refs on this machine. A loop with another policy has a
-comment with the reason.
+This policy applies to everything that reads or moves refs of a registry on this machine. If a loop has another policy,
+a comment says why.
 """
 
 from __future__ import annotations

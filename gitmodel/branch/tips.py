@@ -140,7 +140,7 @@ class Tips:
         return f"refs/remotes/{remote}/{self.name}"
 
     def missing_tags(self) -> str:
-        """Return the shell command that fetches the stage tags of the remote, or "" if this clone has them."""
+        """Return the shell command that fetches the remote's stage tags if this clone may lack these tags; else ""."""
         remote = self.remote_name()
         if not remote or not self.shared() or self.reader.resolve(remote_branch_ref(remote, self.branch)):
             return ""

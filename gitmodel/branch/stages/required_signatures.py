@@ -47,7 +47,7 @@ class RequiredSignatures:
     def are_required(self, parents: tuple[Oid, ...], stage: str) -> bool:
         """Return True if the rules in the first of *parents* require a signature of a commit that changes *stage*.
 
-        If a change removed the rule, had to be signed, and was not signed, the rule still counts.
+        If an earlier change removed this rule and had to be signed, but was not, the rule still counts.
         """
         if not parents:
             return False

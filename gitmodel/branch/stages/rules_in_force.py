@@ -56,7 +56,7 @@ class RulesInForce:
     def assume(self, id: Oid) -> Iterator[None]:
         """During the block, act as if the rules tag were at the tag object *id*.
 
-        A hook judges a push before its refs move.
+        The hook that judges a push uses this, because it runs before the refs move.
         """
         self._assumed = id
         try:
@@ -108,8 +108,8 @@ class RulesInForce:
     def other_commits(self, parent: Oid | None) -> tuple[Oid, ...]:
         """Return the commits whose rules also count for a change on the commit *parent*, besides *parent* itself.
 
-        These are the newest commit on the chain of *parent* that the rules tag lists, and each commit from there to
-        *parent* that changed the rules. Returns () if the tag lists no commit on this chain.
+        These are the newest commit that the rules tag lists on the chain of first parents of *parent*, and each later
+        commit up to *parent* that changed the rules. Returns () if the tag lists no commit on this chain.
         """
         if parent is None:
             return ()

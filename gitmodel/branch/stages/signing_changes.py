@@ -76,10 +76,10 @@ class ChangeSigning:
     ) -> NewObject:
         """Return *tag*, with a signature if git's configuration or the rule of the stage *ref* requires one.
 
-        *commit* is the target of the tag, if the target is not written yet. In a *new_registry*, no rules require a
+        *commit* is the commit that is tagged, if it is not written yet. If *new_registry* is True, no rules require a
         signature.
 
-        Raises Unsigned if the rule does not allow this user to sign for the stage.
+        Raises Unsigned if the signature does not count by the rules, for example because the key is not listed.
         """
         target = parse_tag(tag.data).target
         own = commit if commit is not None and commit.id == target else None

@@ -40,12 +40,12 @@ def stamp_of(index_file: Path) -> Stamp | None:
 
 @contextmanager
 def copied_index(git: Git, index_file: Path) -> Iterator[Git]:
-    """Yield a Git that works on a temporary copy of *index_file*, which need not exist."""
+    """Yield a Git that uses a temporary copy of *index_file*. If there is no such file, it starts without an index."""
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         copied = Path(folder) / "index"
         with suppress(FileNotFoundError):  # a work tree has no index file before the first `git add`
-            # `copy2` preserves the time of the index. With a newer time, git would trust entries of files that changed
-            # after the index was written (racy-git.txt in git).
+            # `copy2` preserves the time of the index. With a newer time, git would trust the entries of files that
+            # changed in the moment in which the index was written (racy-git.txt in git).
             shutil.copy2(index_file, copied)
         yield replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(copied)})
 
