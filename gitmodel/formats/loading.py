@@ -73,9 +73,9 @@ def load_with(
 ) -> Any:
     """Load the file *path* with *loader*, with the checks that all formats and materializers need.
 
-    *content* has the bytes of the file; None if they were not read yet. If *trusted* is False, raises Refused if
-    *unsafe* is True or if the content is a pickle, whatever *format_name* is. If *trusted* is True, raises Invalid if
-    the content is a pickle and *unsafe* is False. Raises Invalid if *loader* fails.
+    *content* has the bytes of the file; None if they were not read yet. Raises Refused if *unsafe* is True and
+    *trusted* is False. If *unsafe* is False but the file is a pickle, raises Refused or, if *trusted* is True, Invalid;
+    only the format bytes accepts any content. Raises Invalid if *loader* fails.
     """
     if unsafe and not trusted:
         raise _unsafe(path, format_name)

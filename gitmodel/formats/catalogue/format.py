@@ -114,8 +114,8 @@ class Materializer(NamedTuple):
     The path that *save* gets ends in *suffix*. If *suffix* is "", it ends in the suffix of the format.
 
     `gitmodel.pipelines.register_materializer` adds a materializer in this process. Packages add materializers as entry
-    points of the group `gitmodel.materializers`. `.load()` of an artifact uses the materializer if its format is no
-    name in `gitmodel.formats`.
+    points of the group `gitmodel.materializers`. If *format* is not the name of a `Format`, `.load()` of an artifact in
+    this format uses the materializer.
     """
 
     name: str

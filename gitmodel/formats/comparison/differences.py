@@ -419,7 +419,7 @@ def _difference_of_tensors(saved: Any, loaded: Any) -> str:
 def _has_bytes_of(one: Any, other: Any) -> bool:
     """Return True if two contiguous tensors have equal bytes.
 
-    For types that torch cannot compare, such as 8-bit floats.
+    Used for all types of numbers, because torch cannot compare 8-bit floats.
     """
     size = one.numel() * one.element_size()
     for start in range(0, size, _CHUNK):

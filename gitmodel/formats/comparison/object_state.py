@@ -59,7 +59,7 @@ def _state(value: Any) -> Any:
     """Return the part of the state of *value*, an object of a library, that its file contains."""
     kind: Any = type(value)
     if kind.__module__ == "numpy.random.mtrand":
-        return value.get_state(legacy=False)  # does not contain the seed, which the file does not contain either
+        return value.get_state(legacy=False)  # the state without the seed, because a file never contains the seed
     if (kind.__reduce__, kind.__reduce_ex__) != (object.__reduce__, object.__reduce_ex__):
         return value.__reduce__()
     return value.__getstate__() if hasattr(value, "__getstate__") else vars(value)

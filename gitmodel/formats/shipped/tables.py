@@ -116,7 +116,7 @@ def _check_types(arrow: Any, parquet: Any, schema: Any) -> None:
 
 
 def parts_of_parquet(path: Path) -> Iterator[tuple[int, int, Any]]:
-    """Yield the groups of rows of the Parquet file *path*: its first row, the row after it, and its value."""
+    """Yield each group of rows in *path*: the index of its first row, the index after its last row, and its value."""
     with open(path, "rb") as file, _parquet().ParquetFile(file) as source:
         schema, start = _arrow_schema(source), 0
         # without columns, Parquet has no groups of rows, so the whole table is read at once

@@ -82,7 +82,8 @@ def _fits_its_trees(owner: Any) -> bool:
     if "BaseHistGradientBoosting" in bases and "_predictors" in has:
         nodes = [predictor.nodes for group in owner._predictors for predictor in group]
         used = [part["feature_idx"][part["is_leaf"] == 0].max(initial=-1) + 1 for part in nodes]
-        # With categories, another estimator validates the input. It has a function, which needs trust.
+        # With categories, another estimator, the preprocessor, validates the input. It contains a function, so loading
+        # it needs trust.
         return _takes(has, max(used, default=0), exactly=False) and _is_preprocessor(has.get("_preprocessor"))
     if "estimators_" not in has or not bases & {"BaseForest", "BaseGradientBoosting", "IsolationForest"}:
         return True

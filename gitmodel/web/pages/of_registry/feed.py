@@ -58,7 +58,7 @@ def _entry(registry: RegistryData, event: StageEvent, base: str) -> list[str]:
 def _page_of(registry: RegistryData, event: StageEvent) -> str:
     """Return the file of the page of the version that entered a stage.
 
-    If it has no page, return that of the list of models.
+    Returns the file of the list of models if the version has no page, or if the stage became empty.
     """
     if event.version is None or not registry.has_page(event.model, event.version):
         return "index.html"

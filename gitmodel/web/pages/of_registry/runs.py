@@ -45,7 +45,10 @@ class RunsPage(Frozen):
 
 
 class StepValue(Frozen):
-    """An input or output of a step: its *digest*, and *model* and *number* of the first version with it ("", None)."""
+    """An input or output of a step. *model* and *number* are those of the first version that has its *digest*.
+
+    If no version has it, they are "" and None.
+    """
 
     name: str
     digest: str

@@ -8,7 +8,10 @@ from gitmodel.hosts.addresses import find_host
 
 
 class CodeState(Frozen):
-    """The commit of the code, and its state. *url* is the page of the commit on the host; "" if it has none."""
+    """The commit of the code, and its state.
+
+    *url* is the page of the commit on the host; it is "" if the host is not known.
+    """
 
     commit: str
     url: str
