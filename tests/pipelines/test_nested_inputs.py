@@ -57,7 +57,7 @@ def test_items_of_a_container_are_loaded_as_the_item_type_of_its_annotation(clie
     assert text_of(client, "texts").split() == ["one", "two", "three"]
 
 
-def test_the_cache_compares_the_values_and_the_shape_of_a_container(client):
+def test_a_step_runs_again_if_a_value_in_a_container_or_the_kind_of_container_changed(client):
     def statuses(argument):
         @pipeline(model_config=DEMO)
         def train():

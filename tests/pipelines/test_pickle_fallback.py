@@ -50,7 +50,7 @@ def test_a_value_without_a_format_is_pickled_where_it_is_allowed(client, set_rul
     assert version.get_artifact("clf").load(trusted=True).numbers == [1.5]
 
 
-def test_a_step_that_forbids_pickle_overrides_the_registry(client, set_rules):
+def test_a_value_is_not_pickled_if_the_step_forbids_it_although_the_registry_allows_it(client, set_rules):
     set_rules(formats=FormatRules(pickle=True))
     with pytest.raises(RunFailed, match=r"clf is a .*Weights, which gitmodel cannot save") as caught:
         run(client, fit_step(pickle=False))
@@ -91,7 +91,7 @@ def test_a_value_that_would_change_in_its_format_is_pickled(tmp_path):
     assert materializers.save(value, tmp_path / "x", "output x", "", pickle=True)[0] == "pickle"
 
 
-def test_a_missing_package_is_no_reason_for_a_pickle(tmp_path, monkeypatch):
+def test_a_value_whose_format_needs_a_missing_package_is_refused_and_not_pickled(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "skops.io", None)
     from sklearn.linear_model import LinearRegression
 

@@ -97,7 +97,7 @@ class TestOneCommit:
         assert alone.run(client=client).versions == ()
         assert commits()[0] == "Run alone"
 
-    def test_planned_changes_are_ordered_by_the_graph_and_not_by_time(self, client):
+    def test_planned_changes_take_effect_in_the_order_of_the_steps_in_the_graph_and_not_by_time(self, client):
         second = threading.Event()
 
         @step
@@ -160,7 +160,7 @@ class TestFailure:
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [2]
 
-    def test_an_unread_number_is_reused_if_another_version_of_the_run_was_read(self, client):
+    def test_a_number_that_no_step_read_is_reused_although_a_step_read_another_version_of_the_run(self, client):
         other = ModelConfig(name="other", create_new_model_version=True)
 
         @step(model_config=other)

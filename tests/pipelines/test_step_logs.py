@@ -57,7 +57,7 @@ def test_the_log_has_all_output_of_a_step_and_its_children(client, executor, wri
     assert TOKEN not in written()
 
 
-def test_the_log_of_a_running_step_has_what_it_printed(client, executor):
+def test_the_log_of_a_running_step_has_the_output_that_it_printed_so_far(client, executor):
     @pipeline(name="watched")
     def watched():
         project.wait_for_own_log(str(client.repository.common_dir / "gitmodel" / "logs"))
@@ -79,7 +79,7 @@ def test_the_output_of_a_step_is_also_printed(client, capfd):
     assert "a fails\n  1%\r 50%\r100%\r\n" in err
 
 
-def test_steps_in_threads_have_their_own_output(client):
+def test_the_log_of_a_step_in_a_thread_has_only_the_output_of_this_step(client):
     @pipeline
     def both():
         for name in ("a", "b"):

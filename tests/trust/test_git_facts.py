@@ -590,7 +590,7 @@ def test_a_remote_named_like_an_option_is_not_used_as_an_option(code_repo):
 
 
 @pytest.mark.parametrize("ref", ["refs/heads/a\nrefs/heads/gitmodel", "refs/heads/\udcff", "refs/tags/model/a\n/x"])
-def test_an_impossible_ref_is_reported_as_missing_and_the_next_read_is_right(registry, git, ref):
+def test_a_ref_with_an_impossible_name_is_reported_as_missing_and_the_next_read_is_right(registry, git, ref):
     reader = registry.repository.reader
     assert reader.resolve(ref) is None
     found = reader.resolve(BRANCH)
