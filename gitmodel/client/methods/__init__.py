@@ -1,1 +1,1 @@
-"""The methods of `Client`, a class for each topic."""
+"""The methods of `Client`, in a class for each topic, from which `Client` inherits."""

@@ -21,10 +21,10 @@ class CheckMethods(OpenedClient):
     """The methods of `Client` that look for problems in the records and artifacts."""
 
     def check(self, commit: str = "") -> list[Problem]:
-        """Return the problems of the records on the metadata branch, or in *commit*.
+        """Return the problems of the records in *commit*, by default the newest commit of the metadata branch.
 
-        Without *commit*, the checked-out commit is checked too if it has a registry that is not on the branch yet, such
-        as the merge of a pull request. Raises NotFound without a registry.
+        If no *commit* is given, the checked-out commit is checked too if it has records that are not on the branch yet,
+        such as the merge of a pull request. Raises NotFound if there is no registry.
         """
         from gitmodel.registry.health import checking
         from gitmodel.teams.checks import commit_ranges
@@ -36,9 +36,11 @@ class CheckMethods(OpenedClient):
         return list(dict.fromkeys(problem for problems in found for problem in problems))
 
     def list_problems(self) -> list[Problem]:
-        """Return the problems that `check` finds on the branch now, for programs that ask again and again.
+        """Return the problems that `check` finds on the branch now.
 
-        The clone remembers which commits had no problems, so that only later changes are checked again.
+        Faster than `check` if a program calls it repeatedly.
+
+        gitmodel remembers in this clone which commits had no problems, and checks only later changes.
         """
         from gitmodel.teams.checks.range_checks import list_problems
 
@@ -48,8 +50,8 @@ class CheckMethods(OpenedClient):
     def find_credentials(self, commit: str = "") -> list[str]:
         """Return a message for each recorded value that looks like a credential.
 
-        A message begins like "metadata.password of iris@4 looks like ...". Searches the metadata branch, or *commit*.
-        `check_between` searches only the values that a change adds.
+        A message begins like "metadata.password of iris@4 looks like ...". Searches the records in *commit*, by default
+        the newest commit of the metadata branch. `check_between` searches only the values that a merge adds.
         """
         from gitmodel.registry.health import recorded_credentials
         from gitmodel.teams.checks import commit_ranges
@@ -58,10 +60,11 @@ class CheckMethods(OpenedClient):
         return recorded_credentials.find_credentials(self.repository, at) if at else []
 
     def check_staged(self, index: str | os.PathLike[str] | None = None, *, force: bool = False) -> RangeCheck | None:
-        """Return the problems of the staged files; None if neither the metadata branch nor a proposal is checked out.
+        """Return the problems of committing the staged files; None if no metadata branch or proposal is checked out.
 
-        *index* is the index file that git passes to a hook; the default is the index of the work tree. Raises
-        Unreachable.
+        *index* is the path of the index file, which git passes to a hook; the default is the index of the work tree. If
+        *force* is True, leaves out the problems that a person may override. Raises Unreachable if git cannot write
+        temporary files.
         """
         from gitmodel.teams.checks import range_checks
 
@@ -69,10 +72,10 @@ class CheckMethods(OpenedClient):
         return range_checks.check_staged(self.repository, path, force=force)
 
     def check_between(self, commits: str, *, force: bool = False) -> RangeCheck:
-        """Return the problems of merging HEAD into BASE; *commits* is "BASE..HEAD".
+        """Return the problems of merging the commit HEAD into the commit BASE. *commits* is the text "BASE..HEAD".
 
-        *force* allows the merge to delete versions in use, and many models at once. Raises NotFound and UsageError for
-        commits that do not exist.
+        If *force* is True, the merge may delete versions that are in a stage or have an alias, and many models at once.
+        Raises NotFound if a commit does not exist, UsageError if *commits* is not such a text.
         """
         from gitmodel.teams.checks import commit_ranges, range_checks
 
@@ -83,10 +86,10 @@ class CheckMethods(OpenedClient):
     def verify(
         self, *references: str | VersionRef, jobs: int = JOBS, progress: Progress | None = None
     ) -> Iterator[Verified]:
-        """Hash each artifact of the versions that *references* name once; by default, the artifacts of all versions.
+        """Verify the artifacts of the versions *references* (default: all versions). Hashes each artifact once.
 
-        *jobs* files of a folder are hashed at a time. A problem, such as an unreachable store or an unreadable record,
-        is in a yielded value and not raised.
+        Yields a result for each artifact. *jobs* files of a folder are hashed at the same time. Problems, such as an
+        unreachable store or an unreadable record, are not raised: they are in `error` of a result.
 
         >>> [found.digest for found in client.verify("iris@3") if found.error]     # doctest: +SKIP
         []

@@ -16,46 +16,48 @@ class CodeMethods(OpenedClient):
     """The methods of `Client` for the code repository."""
 
     def read_code(self) -> Code:
-        """Return the state of the code repository: commit, uncommitted changes, origin. Writes nothing."""
+        """Return the state of the code repository: its commit, uncommitted changes and URL. Writes nothing."""
         return self._opened.read_code()
 
     def record_code(self) -> Code:
-        """Return the state of the code repository as a version records it, and keep its commit with a ref.
+        """Return the state of the code repository as a version records it, and create a ref that keeps its commit.
 
-        The stricter setting for uncommitted changes counts: that of this machine (`GITMODEL_DIRTY`, or `git config
-        gitmodel.dirty`) or `[code]` of the registry. With "refuse", any uncommitted change raises Refused. With
-        "snapshot", a changed file that looks like credentials and a snapshot that is too large raise Refused.
+        Two settings say what happens to uncommitted changes: that of this machine (`GITMODEL_DIRTY`, or `git config
+        gitmodel.dirty`) and `[code]` in `gitmodel.toml`. The stricter one is used. "record" only records that there are
+        changes. "snapshot" stores them as a commit, and raises Refused if a changed file looks like credentials or the
+        snapshot is too large. "refuse" raises Refused if there are uncommitted changes.
         """
         return self._opened.record_code()
 
     def find_code(self) -> CodeRepository | None:
-        """Return the code repository that contains *path*, opened on first use; None if there is none."""
+        """Return the code repository that contains the client's *path*, opened on first use; None if there is none."""
         return self._opened.find_code()
 
     def open_code(self) -> CodeRepository:
-        """Return the code repository that contains *path*. Raises NotFound if there is none."""
+        """Return the code repository that contains the client's *path*. Raises NotFound if there is none."""
         return self._opened.open_code()
 
     def containing(self, commit: str, model: str = "") -> list[Containing]:
-        """Return for each version, of *model* or of all, whether its code contains *commit*. The newest is first.
+        """Return for each version whether its code contains *commit*. The newest version is first.
 
-        Raises NotFound if the commit, the model or the code repository does not exist.
+        The versions are those of *model*, or of all models if it is "". Raises NotFound if the commit, the model or the
+        code repository does not exist.
         """
         from gitmodel.lineage.versions_of_commit import containing
 
         return list(containing(self.writer, self.open_code(), commit, model))
 
     def write_notes(self) -> WrittenNotes:
-        """Write a note to each code commit with the versions that were made from it, at `refs/notes/gitmodel`.
+        """Write a git note for each code commit with the versions that were made from it, to `refs/notes/gitmodel`.
 
-        `git log --notes=gitmodel` shows the notes. Raises Refused if another program wrote the ref.
+        `git log --notes=gitmodel` shows the notes. Raises Refused if another program wrote to this ref.
         """
         from gitmodel.lineage.versions_of_commit import write_notes
 
         return write_notes(self.writer, self.repository, self.open_code())
 
     def remove_notes(self) -> None:
-        """Delete `refs/notes/gitmodel`."""
+        """Delete `refs/notes/gitmodel`. Raises Refused if another program wrote to this ref."""
         from gitmodel.lineage.versions_of_commit import remove_notes
 
         remove_notes(self.open_code())

@@ -26,10 +26,12 @@ class HistoryMethods(OpenedClient):
     """The methods of `Client` for changes of the past, lineage and comparisons."""
 
     def history(self, model: str | None = None, stage: str = "") -> Iterator[StageEvent]:
-        """Yield the changes of stages and aliases, newest first: of all models, of *model*, or of one *stage* of it.
+        """Yield the changes of stages and aliases of *model*, or of all models if it is None, newest first.
 
-        Each change has the version, its start and end, the author and the reason. Raises NotFound, UsageError for a
-        stage without a model, and Invalid if a shallow clone hides older changes.
+        If *stage* is given, only the changes of this stage or alias of *model*. Each change has the version that got
+        the stage, the times when it got and lost it, the author and the reason. Raises NotFound if there is no such
+        model or stage, UsageError if *stage* is given without *model*, and Invalid after the last change that can be
+        read if a shallow clone lacks older ones.
 
         >>> for event in client.history("iris", "production"):          # doctest: +SKIP
         ...     print(event.version, event.when, event.until, event.author, event.reason)
@@ -49,18 +51,20 @@ class HistoryMethods(OpenedClient):
         limit: int | None = None,
         offset: int = 0,
     ) -> HistoryTable:
-        """Return the changes that `history` yields, each with the record of the version that entered.
+        """Return the changes that `history` yields, each with the record of the version that got the stage or alias.
 
-        *filter* and *sort* read the fields of the change and the metadata of the version: the current metadata or, if
-        the version was deleted, that at the time of the change. Without *sort*, the newest is first; `sort="when"` puts
-        the oldest first, in the order of the branch.
+        *filter* and *sort* read the fields of the change and the metadata of the version. This is the current metadata
+        or, if the version was deleted, the metadata at the time of the change. The default order is newest first.
+        `sort="when"` puts the oldest change first, in the order of the commits on the branch. Skips the first *offset*
+        changes and returns at most *limit*.
 
         >>> found = client.view_history("iris", "production", sort="when")       # doctest: +SKIP
         >>> [(row.event.version, row.metadata.get("accuracy")) for row in found]      # doctest: +SKIP
         [(1, 0.91), (3, 0.95)]
         >>> found.to_pandas()                                           # doctest: +SKIP
 
-        Raises the errors of `history`; UsageError for an invalid filter or a key that no such version has.
+        Raises the errors of `history`, and UsageError for an invalid filter or if no searched version has the key in
+        *sort*.
         """
         from gitmodel.client.tables.history_table import HistoryTable
         from gitmodel.lineage.history import view_history
@@ -72,18 +76,18 @@ class HistoryMethods(OpenedClient):
         return HistoryTable(found, damaged=damaged)
 
     def signature_faults(self, commits: Iterable[str]) -> dict[str, str | None]:
-        """Return the reason why the signature of each of *commits* does not count; "" if the signature counts.
+        """Return, for each of *commits*, the reason why its signature does not count; "" if the signature counts.
 
         A signature counts if its signer was on the list of signers that the branch had before the commit. The reason is
-        None for a commit that is not signed. *commits* are ids of commits on the metadata branch, the keys of the
-        result.
+        None for a commit that is not signed. *commits* are full ids of commits on the metadata branch, which become the
+        keys of the result.
 
         >>> events = list(client.history("iris", "production"))                 # doctest: +SKIP
         >>> client.signature_faults(event.commit for event in events)           # doctest: +SKIP
         {'8f41c02...': '', '13e33b3...': None}
 
-        Raises UsageError for a text that is not a full commit id, Invalid for a commit that does not exist, and Invalid
-        if a shallow clone hides the list of signers.
+        Raises UsageError for a text that is not a full commit id, and Invalid if a commit does not exist or a shallow
+        clone lacks the list of signers before it.
         """
         from gitmodel.domain.schema.object_ids import is_oid
         from gitmodel.lineage.history import signature_faults
@@ -98,9 +102,10 @@ class HistoryMethods(OpenedClient):
         return signature_faults(self.repository, ids)
 
     def rule_history(self) -> Iterator[RuleChange]:
-        """Yield the changes of the rules of stages, of other settings in `gitmodel.toml` and of the signers.
+        """Yield the changes of the rules of stages, of other settings in `gitmodel.toml`, and of the list of signers.
 
-        The newest is first. Raises Invalid if a shallow clone hides older changes.
+        The newest is first. If a shallow clone lacks older changes, raises Invalid after the last change that can be
+        read.
 
         >>> for change in client.rule_history():                        # doctest: +SKIP
         ...     print(change.when, change.author, change.changes, change.reason)
@@ -111,7 +116,7 @@ class HistoryMethods(OpenedClient):
             return rule_history(self.repository)
 
     def list_signers(self) -> list[str]:
-        """Return the persons whose signatures count, each with the kind of the person's key.
+        """Return the persons whose signatures count, each with the type of the person's key.
 
         >>> client.list_signers()                                       # doctest: +SKIP
         ['ada@example.com (ssh-ed25519)']
@@ -123,7 +128,8 @@ class HistoryMethods(OpenedClient):
     def log(self, reference: str = "") -> Iterator[Event]:
         """Yield the events of a version ("iris@3"), of a model ("iris"), or of all models (""), newest first.
 
-        Raises NotFound, and Invalid if a shallow clone hides older events.
+        Raises NotFound if there is no such version or model. If a shallow clone lacks older events, raises Invalid
+        after the last event that can be read.
         """
         from gitmodel.lineage.events import log
 
@@ -133,7 +139,8 @@ class HistoryMethods(OpenedClient):
     def version_changes(self) -> VersionChanges:
         """Return the changes of all versions after their creation: who changed which fields, from and to which values.
 
-        git walks through the branch once, however many versions are asked for.
+        This method reads the history of the branch once. The method `of` of the result then returns the changes of one
+        version.
 
         >>> for change in client.version_changes().of("iris", 4):        # doctest: +SKIP
         ...     print(change.author, [(one.field, one.before, one.after) for one in change.fields])
@@ -145,7 +152,9 @@ class HistoryMethods(OpenedClient):
         return VersionChanges(self.repository)
 
     def blame(self, reference: str) -> list[FieldOrigin]:
-        """Return the commit that last set each field of a version. Raises NotFound; Invalid in a shallow clone.
+        """Return the commit that last set each field of a version, also its stage and its aliases.
+
+        Raises NotFound if there is no such version, Invalid if a shallow clone lacks one of these commits.
 
         >>> {origin.field: origin.author for origin in client.blame("iris@4")}    # doctest: +SKIP
         {'number': 'Ada', 'metadata.accuracy': 'Bob', 'stage': 'Cleo'}
@@ -164,11 +173,12 @@ class HistoryMethods(OpenedClient):
         depth: int | None = None,
         few_from: int | None = None,
     ) -> Lineage:
-        """Return the sources of *subject* (*up*) and everything made from it (*down*), over at most *depth* runs.
+        """Return the sources of *subject* (if *up* is True) and what was made from it (if *down* is True).
 
         *subject* is a version such as `"iris@4"`, the id of a run, or a digest, of which `sha256:` and the first 7
-        digits are enough. For an artifact that more than *few_from* versions have, the result names only 20 of these
-        versions. A notebook shows the lineage as a drawing. Raises NotFound if *subject* names nothing in the registry.
+        digits are enough. *depth* is the maximum number of runs to follow in each direction (None: no limit). If more
+        than *few_from* versions have the same artifact, the result names only 20 of these versions. A notebook shows
+        the lineage as a drawing. Raises NotFound if *subject* names no version, run or artifact in the registry.
 
         >>> client.lineage("iris@production", down=False).nodes         # doctest: +SKIP
         """
@@ -180,11 +190,12 @@ class HistoryMethods(OpenedClient):
         return DrawnLineage(**vars(found))
 
     def diff(self, *references: str) -> VersionDiff:
-        """Return the fields of two or more versions side by side, with the code commits between them.
+        """Return the fields of two or more versions side by side, and the code commits between them.
 
         A reference is `"iris@3"` or, for a past state, `"iris@production@{2026-10-01}"`, with a date, a time or a
         commit of the metadata branch in the braces. `gaps` of the result names what could not be compared. Raises
-        NotFound and Invalid, and UsageError for fewer than two references or a reference that is given twice.
+        NotFound if a version does not exist, Invalid if its record is damaged, and UsageError for fewer than two
+        references or a reference that is given twice.
 
         >>> found = client.diff("iris@3", "iris@4", "iris@production@{2026-10-01}")      # doctest: +SKIP
         >>> for row in found.differing:                                 # doctest: +SKIP
@@ -204,7 +215,7 @@ class HistoryMethods(OpenedClient):
             )
 
     def maintain(self) -> Maintained:
-        """Write git's commit-graph with changed-path filters and pack loose objects, so that queries stay fast."""
+        """Write git's commit-graph of the metadata branch and pack loose git objects, so that queries stay fast."""
         from gitmodel.lineage.maintenance import maintain
 
         return maintain(self.repository)

@@ -21,8 +21,8 @@ class ModelMethods(OpenedClient):
     def register_model(self, model: Model | str, *, exist_ok: bool = False, **description: Any) -> Model:
         """Register a model: `register_model(Model(name=..., ...))` or `register_model(name, license=..., ...)`.
 
-        With *exist_ok*, a model that exists already is returned unchanged, so that a script can run again. Raises
-        UsageError for an invalid name or field, Conflict if the name is or was in use.
+        If *exist_ok* is True and the model already exists, it is returned unchanged, so that a script can run again.
+        Raises UsageError for an invalid name or field, Conflict if a model has or had this name.
 
         >>> client.register_model("iris", license="MIT", exist_ok=True)  # doctest: +SKIP
         Model('iris')
@@ -43,12 +43,12 @@ class ModelMethods(OpenedClient):
         renumbered: bool = False,
         for_change: bool = False,
     ) -> Model:
-        """Return the model *name*, which may also be passed as *model_name*. Raises NotFound.
+        """Return the model *name*, which may also be passed as *model_name*. Raises NotFound if there is no such model.
 
-        If a pull renamed a model, its old name may now belong to another model. Such a name gives a
-        `RenumberedWarning`, and a change of the model raises Refused. *renumbered* confirms that you mean the model
-        that has the name now; the first change removes the warning. With *for_change*, such a name raises Refused
-        immediately.
+        If a pull renamed a model, its previous name may belong to another model now. If you pass such a name, gitmodel
+        issues a `RenumberedWarning`, and changes through the returned handle raise Refused. Pass `renumbered=True` to
+        confirm that you mean the model that has the name now; after the first change through that handle, the name
+        gives no warning any more. If *for_change* is True, such a name raises Refused immediately.
         """
         from gitmodel.client.handles.model_version_artifact import Model
 
@@ -62,8 +62,8 @@ class ModelMethods(OpenedClient):
         """Return the models that match *filter* (see `docs/reference/expressions.md`).
 
         *sort* is "name" (the default), "created", "updated" (the last change), "latest", "versions" or a key of the
-        metadata, after "-" for descending order. At most *limit* models are returned, after the first *offset*. Raises
-        UsageError for an invalid filter or sort key, or a negative *limit* or *offset*.
+        metadata, with a "-" before it for descending order. Skips the first *offset* models and returns at most
+        *limit*. Raises UsageError for an invalid filter or sort key, or a negative *limit* or *offset*.
         """
         from gitmodel.client.handles.model_version_artifact import Model, Models
 
@@ -82,9 +82,11 @@ class ModelMethods(OpenedClient):
         renumbered: bool = False,
         **description: Any,
     ) -> Model:
-        """Change a model's descriptive fields, tags, metadata and name. Raises NotFound, UsageError, Conflict.
+        """Change the descriptive fields, tags, metadata and name of the model *name* in one commit.
 
-        Keys of *metadata* are added to the existing ones. *renumbered* is as in `get_model`.
+        *description* are new values of descriptive fields, such as `license="MIT"`. Keys of `metadata` are added to the
+        existing keys. *renumbered* is as in `get_model`. Raises NotFound if there is no such model, or if it does not
+        have a tag or key to remove; UsageError for an invalid field or name; Conflict if *new_name* is taken.
         """
         from gitmodel.client.handles.model_version_artifact import Model
         from gitmodel.domain.changes.models import TagChanges
@@ -94,9 +96,10 @@ class ModelMethods(OpenedClient):
         return Model._update(self._opened, model, new_name, description, tags, remove_metadata)
 
     def delete_model(self, name: str, *, reason: str = "", force: bool = False, renumbered: bool = False) -> None:
-        """Delete a model; its name is never used again. Raises Refused if it is in use, unless *force*.
+        """Delete the model *name*. Its name is never used again.
 
-        *renumbered* is as in `get_model`.
+        *renumbered* is as in `get_model`. Raises Refused if one of its versions is in a stage or has an alias, unless
+        *force* is True; NotFound if there is no such model.
         """
         from gitmodel.domain.changes.planned_change import Justification
         from gitmodel.registry.records import models
@@ -104,7 +107,10 @@ class ModelMethods(OpenedClient):
         models.delete_model(self.writer, model_ref(name, renumbered), why=Justification(reason, force))
 
     def view_model(self, name: str) -> ModelView:
-        """Return a model's record, stages and number of versions, as an immutable value. Raises NotFound."""
+        """Return the record, stages and number of versions of a model, as an immutable value.
+
+        Raises NotFound if there is no such model.
+        """
         from gitmodel.registry.lists import model_views
 
         self.repository.renew()

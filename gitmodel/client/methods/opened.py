@@ -1,4 +1,4 @@
-"""The registry that a client has opened, for the methods of every topic."""
+"""The base class of the classes with the methods of `Client`: access to the open registry."""
 
 from __future__ import annotations
 
@@ -18,31 +18,34 @@ if TYPE_CHECKING:
 
 
 class OpenedClient:
-    """The parts of an open registry, for the methods of every topic. `Client` inherits from the class of each topic."""
+    """The parts of an open registry, which the methods of `Client` use.
+
+    The class of methods for each topic inherits from this class, and `Client` inherits from all of these.
+    """
 
     _opened: OpenRegistry
 
     @property
     def repository(self) -> Repository:
-        """The repository of the registry."""
+        """The git repository of the registry."""
         return self._opened.repository
 
     @property
     def writer(self) -> Writer:
-        """The target of changes: the branch, or the batch of a `transaction`."""
+        """The writer of changes: it writes to the branch, or collects the changes of a `transaction`."""
         return self._opened.writer
 
     @property
     def store(self) -> ArtifactStore:
-        """The artifact store, which is opened on first use.
+        """The default artifact store, which is opened on first use.
 
-        Raises UsageError for an unusable URL, and Refused for a store that is not trusted on this machine.
+        Raises UsageError if the URL of the store cannot be used, and Refused if this machine does not trust the store.
         """
         return self.access.default()
 
     @property
     def store_url(self) -> str:
-        """The URL of the artifact store; "" for the default store inside the repository, at `store_root`."""
+        """The URL of the default artifact store; "" if it is the folder `store_root` in the repository."""
         return self.access.named().url
 
     @property
@@ -52,16 +55,22 @@ class OpenedClient:
 
     @property
     def store_root(self) -> Path:
-        """The folder of the default artifact store."""
+        """The folder of artifacts in the repository, which is the default artifact store if no other is set."""
         return self._opened.store_root
 
 
 def model_ref(name: str, renumbered: bool) -> ModelRef:
-    """Return a reference to the model *name* that a person wrote. Raises UsageError for an invalid name."""
+    """Return the reference that means the model *name*, which a person wrote. Raises UsageError for an invalid name.
+
+    *renumbered* is as in `Client.get_model`.
+    """
     return ModelRef(check_name(name, "model"), renumbered)
 
 
 def version_ref(reference: str | VersionRef, renumbered: bool = False) -> VersionRef:
-    """Return *reference*, which a person wrote, as a value. Raises UsageError if it cannot be parsed."""
+    """Return *reference*, which a person wrote, as a `VersionRef`. Raises UsageError if it cannot be parsed.
+
+    *renumbered* is as in `Client.get_version`.
+    """
     ref = VersionRef.parse(reference) if isinstance(reference, str) else reference
     return replace(ref, renumbered=renumbered) if renumbered else ref

@@ -23,15 +23,15 @@ class RunMethods(OpenedClient):
 
     @contextmanager
     def start_run(self, name: str) -> Iterator[ScriptRun]:
-        """Start a run called *name* for a script without steps, and record it when the `with` block ends.
+        """Start a run with the name *name* for a script without steps, and record the run when the `with` block ends.
 
-        The block gets a `ScriptRun`, which records parameters, metadata and artifacts, and creates a version. At the
-        end of the block, one commit records all of these with the code, the installed packages and the duration. If the
-        block raises an error, only the run is recorded, as failed or, after Ctrl-C, as cancelled, and the error is
-        raised again. Secrets and credentials in the error are hidden.
+        The block gets a `ScriptRun`. Its methods log parameters and metadata, store artifacts, and create a version. At
+        the end of the block, one commit records all of these with the code, the installed packages and the duration of
+        the run. If the block raises an error, the run is recorded without a version, as failed or, after Ctrl-C, as
+        cancelled, and the error is raised again. Secrets and credentials in the recorded text of the error are hidden.
 
-        Raises UsageError inside of another run, of a step or of a transaction. Raises Conflict and other errors at the
-        end if the version cannot be created.
+        Raises UsageError if it is called in another run, in a step or in a transaction. At the end, raises the error of
+        creating the version, such as Conflict, if it cannot be created.
 
         >>> with client.start_run("train") as run:                      # doctest: +SKIP
         ...     run.log_parameters(max_depth=3)
@@ -46,13 +46,14 @@ class RunMethods(OpenedClient):
             yield run
 
     def list_runs(self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0) -> RunTable:
-        """Return the runs that match *filter*, newest first: at most *limit*, after the first *offset*.
+        """Return the runs that match *filter* (default: all runs), newest first.
 
-        *sort* is a field such as "seconds", a parameter such as "parameters.lr" or a key of the metadata, after "-" for
-        descending order. Only a run of a script has metadata; metadata that a pipeline logs belongs to the versions.
-        Runs without a value come last. The result includes runs in progress and lost runs of this machine. Each run is
-        a handle, as from `get_run`. Raises UsageError for an invalid filter, a key that no run has, or a negative
-        *limit* or *offset*.
+        *sort* is a field such as "seconds", a parameter such as "parameters.lr" or a key of the metadata, with a "-"
+        before it for descending order. Runs without a value of *sort* come last. Skips the first *offset* runs and
+        returns at most *limit*. Only a run of a script has metadata; metadata that a pipeline logs belongs to the
+        versions. The result includes runs of this machine that are in progress, and those whose process ended without
+        recording them. Each run is a handle, as from `get_run`. Raises UsageError for an invalid filter, a key that no
+        run has, or a negative *limit* or *offset*.
 
         >>> client.list_runs(sort="-parameters.lr", limit=1)[0].id                       # doctest: +SKIP
         '20261123T101112Z-train-7f3a'
@@ -67,17 +68,18 @@ class RunMethods(OpenedClient):
         return RunTable((Run._of(view, self._opened) for view in found), damaged=damaged)
 
     def run_record_ids(self) -> dict[str, Oid]:
-        """Return the git object id of the record of each run on the branch, newest run first."""
+        """Return the git object id of the record of each run on the branch, by the run's id, newest run first."""
         from gitmodel.registry.recorded_runs import runs
 
         self.repository.renew()
         return runs.run_record_ids(self.repository)
 
     def get_run(self, id: str) -> Run:
-        """Return the run with the id *id*, whose outputs can be loaded.
+        """Return a handle of the run with the id *id*, whose outputs can be loaded.
 
-        In every method that takes a run, the beginning or the end of its id is enough if no other id has it. Raises
-        NotFound, and UsageError if several ids have this beginning or end.
+        In each method that takes the id of a run, the beginning or the end of the id is enough if no other run has an
+        id with this beginning or end. Raises NotFound if there is no such run, and UsageError if several ids have this
+        beginning or end.
 
         >>> client.get_run("20261123T101112Z-train-7f3a").outputs["accuracy"].load()      # doctest: +SKIP
         0.97
@@ -89,9 +91,9 @@ class RunMethods(OpenedClient):
         return Run._of(runs.get_run(self.repository, id, store=lambda: self.store), self._opened)
 
     def get_cells(self, run: str) -> tuple[Cell, ...]:
-        """Return the cells that a notebook executed until the end of the run with the id *run*.
+        """Return the cells that the notebook had executed when the run with the id *run* ended.
 
-        Secrets and text that looks like a credential are replaced. Raises NotFound for a run without stored cells.
+        Secrets and text that looks like a credential are replaced. Raises NotFound if no cells are stored for the run.
 
         >>> for cell in client.get_cells(run.id):                       # doctest: +SKIP
         ...     print(cell.number, cell.source)
@@ -102,11 +104,11 @@ class RunMethods(OpenedClient):
         return runs.get_cells(self.repository, run, self.store)
 
     def get_logs(self, run: str, step: str | None = None) -> list[StepLog]:
-        """Return the output of the steps of the run with the id *run*, or only of its *step*: a value for each attempt.
+        """Return what the steps of the run *run* printed, or only its step *step*: a value for each attempt.
 
-        The output stays on the machine that ran the steps, for its newest 200 runs. Secrets and text that looks like a
-        credential are replaced. Raises NotFound for an unknown run or step, and for output that this machine does not
-        have.
+        *run* is the id of a run. The output is kept only on the machine that ran the steps, for the newest 200 runs of
+        that machine. Secrets and text that looks like a credential are replaced. Raises NotFound for an unknown run or
+        step, and if this machine does not have the output.
 
         >>> print(client.get_logs(run.id, "fit")[-1].text)              # doctest: +SKIP
         """
@@ -116,10 +118,11 @@ class RunMethods(OpenedClient):
         return run_logs.get_logs(self.repository, run, step)
 
     def attach_logs(self, run: str, version: str, *, step: str | None = None) -> str:
-        """Attach the output of the steps of a run, or only of *step*, to *version* as a text file.
+        """Attach to *version* a text file with what the steps of the run *run*, or only its step *step*, printed.
 
-        Returns the name of the attachment: STEP.log or RUN.log. Raises the errors of `get_logs`, Refused if the text
-        seems to hold credentials, Conflict if the version has another attachment of this name.
+        *run* is the id of a run, and *version* a reference such as "demo@3". Returns the name of the attachment:
+        STEP.log or RUN.log. Raises the errors of `get_logs`, Refused if the text looks like it contains credentials,
+        Conflict if the version already has a different attachment with this name.
 
         >>> client.attach_logs(run.id, "demo@3", step="fit")                              # doctest: +SKIP
         'fit.log'

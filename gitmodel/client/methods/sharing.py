@@ -24,12 +24,13 @@ class SharingMethods(OpenedClient):
     """The methods of `Client` that exchange changes with a remote, and propose changes."""
 
     def pull(self, remote: str = "", *, rewound: bool = False) -> Pulled:
-        """Fetch the registry of *remote* and replay local changes on top.
+        """Fetch the registry of *remote*, and replay the local changes on top of its metadata branch.
 
-        The default of *remote* is `git config gitmodel.remote`, then `origin`. Local versions whose numbers were taken
-        by others get new numbers. Artifacts are fetched when they are read, or by `pull_artifacts`. Raises Conflict if
-        the remote was rewound or deleted, unless *rewound* allows it. Raises Refused for unrelated registries and for
-        local commits that others signed, and Unreachable.
+        The default of *remote* is `git config gitmodel.remote`, then `origin`. If the remote has another version with
+        the number of a local version, the local version gets a new number. Artifacts are not fetched before they are
+        read, or before `pull_artifacts` is called. Raises Conflict if the branch of the remote was rewound or deleted
+        since the last contact, unless *rewound* is True; Refused if the two registries have no common commit, or if the
+        replay would lose the signature of a local commit; Unreachable if the remote cannot be reached.
         """
         from gitmodel.branch import remotes
         from gitmodel.registry.writing.transacting import pack_when_many
@@ -41,10 +42,11 @@ class SharingMethods(OpenedClient):
         return pulled
 
     def pull_artifacts(self, *, jobs: int = JOBS, progress: Progress | None = None) -> int:
-        """Fetch the artifacts of versions that are in a stage, have an alias or are the latest. Return their number.
+        """Fetch the artifacts of versions that are in a stage, have an alias or are the latest of their model.
 
-        *jobs* artifacts are fetched at a time. Artifacts that are already on this machine are skipped. Raises
-        Unreachable, Refused.
+        Returns the number of fetched artifacts. *jobs* artifacts are fetched at the same time. Artifacts that are
+        already on this machine are skipped. Raises Unreachable if a store cannot be reached, Refused if this machine
+        does not trust it.
         """
         from gitmodel.stores.local_store import LocalStore
         from gitmodel.teams.sync import transfers
@@ -61,16 +63,17 @@ class SharingMethods(OpenedClient):
         progress: Progress | None = None,
         code: bool = False,
     ) -> Pushed:
-        """Upload artifacts, *jobs* at a time, then push the branch and stage tags to *remote* atomically.
+        """Upload artifacts, *jobs* at the same time, then push the branch and stage tags to *remote* atomically.
 
-        The remote of the code repository also keeps the code commits of versions, if one of its branches has ever
-        contained these commits. With *code*, it keeps all of them, including snapshots of uncommitted changes.
+        Also pushes refs to the remote of the code repository, which keep there the code commits of versions that a
+        branch of this remote has ever contained. If *code* is True, pushes refs for all code commits of versions,
+        including snapshots of uncommitted changes.
 
-        If others have pushed, their changes are pulled first; pull and push are retried for *timeout* seconds. Raises
-        Invalid for changed records that break the format, Unreachable if the remote or a store cannot be reached,
-        Refused with the host's message if a rule of the host refuses the push, and Conflict as `pull` does. Raises
-        Conflict at the end if the pull could not keep some local changes: the error names these changes, and its
-        attribute `done` is the value that is normally returned.
+        If others have pushed, their changes are pulled first. If others push at the same time, pull and push are
+        repeated for at most *timeout* seconds. Raises Invalid for changed records that break the format, Unreachable if
+        the remote or a store cannot be reached, Refused with the host's message if a rule of the host refuses the push,
+        and the errors of `pull`. If the pull could not keep some local changes, raises Conflict after the push: the
+        error names these changes, and its attribute `done` is the value that is normally returned.
         """
         from gitmodel.client import sharing
 
@@ -86,18 +89,18 @@ class SharingMethods(OpenedClient):
         remote: str = "",
         timeout: float = 60.0,
     ) -> Applied:
-        """Put recorded changes in force, for all models or only for *names*. Sets stage tags.
+        """Put recorded changes of the models *names* (default: all models) in force, by setting their stage tags.
 
-        *reviewed* lists the ids of commits of which you know that they were reviewed, although the history does not
-        show it. With *ask_host*, in a job of GitHub, GitLab or Forgejo, the host says which changes were reviewed, and
-        the history does not count. With *push*, *remote* is pulled first, and then only the tags are pushed,
-        atomically. Pull and push are retried for *timeout* seconds while others push. If the settings of this machine
-        name a URL for notices, the changes are posted to this URL afterwards, for at most 10 seconds; if that fails,
-        `notice` of the result has the reason.
+        *reviewed* are the ids of commits of which you know that they were reviewed, although the history of the branch
+        does not show it. If *ask_host* is True, in a CI job of GitHub, GitLab or Forgejo, the host says which changes
+        were reviewed, and the history is not used for this. If *push* is True, pulls from *remote* first, and then
+        pushes only the tags, atomically. If others push at the same time, pull and push are repeated for at most
+        *timeout* seconds. If the settings of this machine name a URL for notices, the changes are posted to this URL
+        afterwards, for at most 10 seconds; if that fails, `notice` of the result has the reason.
 
-        Raises Refused if the branch does not descend from the commits of the tags, and UsageError for *ask_host*
-        outside of a job. Raises Conflict at the end if the pull could not keep some local changes: the error names
-        these changes, and its attribute `done` is the value that is normally returned.
+        Raises Refused if the branch no longer contains the commit of one of the tags, and UsageError if *ask_host* is
+        True outside of a CI job. If the pull could not keep some local changes, raises Conflict at the end: the error
+        names these changes, and its attribute `done` is the value that is normally returned.
         """
         from gitmodel.client import sharing
 
@@ -123,16 +126,17 @@ class SharingMethods(OpenedClient):
         push: bool = False,
         open: bool = False,
     ) -> Proposal:
-        """Write changes of stages to a new branch for a pull request, in one commit on top of the remote's branch.
+        """Write changes of stages to a new branch for a pull request, as one commit on top of the remote's branch.
 
         *promotions* are pairs of a version and a stage, *demote* and *rollback* pairs of a model and a stage, *rename*
         pairs of a model and its new name. *rules* are changes of the rules of stages: AddStage, UpdateStage,
-        RemoveStage, AddGate and RemoveGate. *push* pushes the branch; in a registry by URL, the branch is always
-        pushed. *open* also opens the pull request on the host. *leave* allows moving a version to an earlier stage when
-        that empties its later stage. If a pull gave a number to another version, *renumbered* confirms that you mean
-        the version that has the number now. Raises Refused for a version that the remote does not have. Raises
-        GateRefused if a version fails a rule, unless *force* overrides the rule with a *reason*. Raises Conflict,
-        NotFound, Unreachable.
+        RemoveStage, AddGate and RemoveGate. If *push* is True, the new branch is pushed; in a registry by URL, it is
+        always pushed. If *open* is True, it is pushed and the pull request is opened on the host, too. *leave* allows
+        to move a version to an earlier stage, which empties its later stage. If a pull gave the number in a reference
+        to another version, *renumbered* confirms that you mean the version that has the number now. Raises Refused if
+        the remote does not have one of the versions; GateRefused if a version fails a rule, unless *force* overrides
+        the rule, which needs a *reason*; Conflict if nothing would change; NotFound if a model or version does not
+        exist; Unreachable if the remote cannot be reached.
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """
@@ -150,7 +154,7 @@ class SharingMethods(OpenedClient):
         return proposals.publish(self.repository, made, open=open) if push or open or self.repository.url else made
 
     def find_host(self) -> Host | None:
-        """Return the git host of the registry, which gives the addresses of its pages; None if the host is unknown.
+        """Return the git host of the registry, which has methods for addresses of its pages; None if it is unknown.
 
         >>> client.find_host().pull_request("#12")                     # doctest: +SKIP
         'https://github.com/org/models/pull/12'
@@ -160,32 +164,33 @@ class SharingMethods(OpenedClient):
         return registry_host(self.repository)
 
     def list_proposals(self, remote: str = "") -> list[Proposal]:
-        """Return the open proposals, local and on *remote*, with the effects of merging each of them now.
+        """Return the open proposals of this repository and of *remote*, each with the effects of merging it now.
 
-        Raises Unreachable if the remote cannot be reached.
+        A proposal is open until the metadata branch has its changes. Raises Unreachable if *remote* cannot be reached.
         """
         from gitmodel.teams.proposing import open_proposals
 
         return open_proposals.list_proposals(self.repository, remote)
 
     def known_proposals(self) -> list[Proposal]:
-        """Return the open proposals that this repository has, without asking a remote.
+        """Return the open proposals of this repository, and those that it has fetched, without contacting a remote.
 
-        Proposals on a remote are those that the last `git fetch` or `list_proposals` found.
+        The proposals on a remote are as the last `git fetch` or `list_proposals` found them.
         """
         from gitmodel.teams.proposing import open_proposals
 
         return open_proposals.known_proposals(self.repository)
 
     def plan(self, commits: str = "", *, force: bool = False) -> Plan:
-        """Return what a merge would change in the stages, without merging.
+        """Return the effects that a merge would have, such as changes of stages. Merges nothing.
 
-        *commits* is "BASE..HEAD". The default HEAD is the proposal that is checked out, else the only proposal, else
-        the local commits that are not pushed. *force* allows the merge to delete versions in use.
+        *commits* is the text "BASE..HEAD": the commit HEAD is merged into the commit BASE. By default, HEAD is the
+        proposal that is checked out, else the only open proposal, else the newest local commit of the metadata branch.
+        If *force* is True, the merge may delete versions that are in a stage or have an alias, and many models at once.
 
-        Packages and text artifacts that differ are read from the stores that this machine has.
+        To show differences of packages and of text artifacts, reads them from stores on this machine.
 
-        Raises NotFound and UsageError for commits that do not exist.
+        Raises NotFound if a commit does not exist, UsageError if *commits* is not such a text.
         """
         from gitmodel.teams.checks import commit_ranges
         from gitmodel.teams.plans import planning

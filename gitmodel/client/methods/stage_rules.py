@@ -37,13 +37,14 @@ class StageRuleMethods(OpenedClient):
         direct_rollback: bool | None = None,
         reason: str = "",
     ) -> ChangedRules:
-        """Add a stage in front of the stage *before*, or as the last one, and put its rules in force.
+        """Add the stage *name* in front of the stage *before* (default: as the last stage), and put its rules in force.
 
-        *after* lists the places from which a version may enter: stages, "archived" and "none". With *proposal_only*, a
-        change of the stage needs a reviewed proposal; with *signed*, its commit and tag need signatures. With
-        *direct_rollback*, a version that was in the stage before may return without meeting these rules; only
-        signatures are still required. If the stage has these rules already, nothing changes. Raises
-        UsageError for an invalid name or place, Conflict if the name is taken.
+        *after* lists the stages from which a version may enter the new stage; it may contain "archived" and "none". If
+        *proposal_only* is True, a change of the stage needs a reviewed proposal. If *signed* is True, the commit and
+        the tag of a change need signatures. If *direct_rollback* is True, the version that was in the stage before may
+        return without meeting these rules; only signatures are still required. If the stage exists with these rules,
+        nothing changes. Raises UsageError for an invalid name or an unknown stage in *after*, Conflict if the name is
+        taken.
 
         >>> client.add_stage("canary", before="production", after=["staging"])               # doctest: +SKIP
         """
@@ -66,10 +67,11 @@ class StageRuleMethods(OpenedClient):
         direct_rollback: bool | None = None,
         reason: str = "",
     ) -> ChangedRules:
-        """Change those rules of a stage that are given as arguments, and put the new rules in force.
+        """Change the rules of the stage *name* that are given as arguments, and put the new rules in force.
 
-        The arguments are those of `add_stage`; `after=[]` allows any place. Raises UsageError for an unknown stage or
-        place. Raises Refused if the stage is `proposal_only`: then use `propose(rules=[UpdateStage(...)])`.
+        The arguments are those of `add_stage`. A rule whose argument is None stays as it is. `after=[]` allows versions
+        to enter from any stage. Raises UsageError for an unknown stage. Raises Refused if the stage is `proposal_only`:
+        then use `propose(rules=[UpdateStage(...)])`.
 
         >>> client.update_stage("production", proposal_only=True).changes                    # doctest: +SKIP
         ('production: proposal_only false -> true',)
@@ -83,10 +85,10 @@ class StageRuleMethods(OpenedClient):
         )  # fmt: skip
 
     def remove_stage(self, name: str, *, reason: str = "") -> ChangedRules:
-        """Remove a stage that no version is in.
+        """Remove the stage *name*, which no version may be in.
 
-        Raises UsageError for an unknown stage. Raises Refused if the stage is the only one, is `proposal_only`, holds a
-        version, or is named in the `after` of another stage.
+        Raises UsageError for an unknown stage. Raises Refused if a version is in the stage, if it is the only stage or
+        `proposal_only`, or if it is in the `after` of another stage.
 
         >>> client.remove_stage("canary")                                                    # doctest: +SKIP
         """
@@ -97,11 +99,12 @@ class StageRuleMethods(OpenedClient):
     def add_gate(
         self, stage: str, name: str, expression: str, *, message: str = "", replace: bool = False, reason: str = ""
     ) -> ChangedRules:
-        """Add a gate to *stage*: an *expression* that a version must satisfy to enter, and the *message* of a refusal.
+        """Add the gate *name* to *stage*: an *expression* that a version must satisfy to enter the stage.
 
-        With *replace*, an existing gate of this name is replaced. If the stage has this gate already, nothing changes.
-        Raises UsageError for an unknown stage and for an expression that cannot be read or names an unknown field,
-        Conflict if the stage has another gate of this name, Refused if the stage is `proposal_only`.
+        *message* is shown if the gate refuses a version. If the stage already has this gate with the same expression
+        and message, nothing changes. If *replace* is True, a different gate with this name is replaced; otherwise
+        raises Conflict. Raises UsageError for an unknown stage and for an expression that is invalid or reads an
+        unknown field, Refused if the stage is `proposal_only`.
 
         >>> client.add_gate("production", "accuracy", "metadata.accuracy >= 0.9")            # doctest: +SKIP
         """
@@ -110,7 +113,10 @@ class StageRuleMethods(OpenedClient):
         return self.change_rules(AddGate(stage, name, expression, message, replace), reason=reason)
 
     def remove_gate(self, stage: str, name: str, *, reason: str = "") -> ChangedRules:
-        """Remove a gate from *stage*. Raises UsageError, NotFound; Refused if the stage is `proposal_only`.
+        """Remove the gate *name* from *stage*.
+
+        Raises UsageError for an unknown stage, NotFound if it has no such gate, Refused if the stage is
+        `proposal_only`.
 
         >>> client.remove_gate("production", "accuracy")                                     # doctest: +SKIP
         """
@@ -119,9 +125,10 @@ class StageRuleMethods(OpenedClient):
         return self.change_rules(RemoveGate(stage, name), reason=reason)
 
     def change_rules(self, edit: RulesEdit, *, reason: str = "") -> ChangedRules:
-        """Change the rules of a stage by an AddStage, UpdateStage, RemoveStage, AddGate or RemoveGate.
+        """Change the rules of a stage by *edit*: an AddStage, UpdateStage, RemoveStage, AddGate or RemoveGate.
 
-        `add_stage` and the other methods for rules call this method. `propose(rules=[...])` proposes such changes.
+        `add_stage` and the other methods for rules call this method. To propose such a change instead of making it, use
+        `propose(rules=[...])`.
         """
         from gitmodel.registry.promotion import stage_rules
 

@@ -30,16 +30,18 @@ class StageMethods(OpenedClient):
         limit: int | None = None,
         offset: int = 0,
     ) -> VersionTable:
-        """Return the version in force in *stage* of every model. Without *stage*, return those of all stages, in order.
+        """Return the version that is in force in *stage* for each model or, if *stage* is "", for each stage in order.
 
-        *filter*, *sort*, *limit* and *offset* are those of `find_versions`.
+        *filter*, *sort*, *limit* and *offset* are as in `find_versions`.
 
         >>> client.view_stages("production").to_pandas()                                 # doctest: +SKIP
 
         Raises UsageError if the registry has no such stage, and the errors of `find_versions`.
         """
         from gitmodel.client.tables.version_table import VersionTable
-        from gitmodel.registry.lists.version_search import list_holders  # imported here: it imports the expressions
+        from gitmodel.registry.lists.version_search import (
+            list_holders,
+        )  # imported here: it imports the expressions
 
         self.repository.renew()
         found, damaged = list_holders(self.writer, str(stage), filter=filter, sort=sort, limit=limit, offset=offset)
@@ -55,9 +57,10 @@ class StageMethods(OpenedClient):
         leave: bool = False,
         renumbered: bool = False,
     ) -> Promotion:
-        """Put the version that *reference* names into *stage*: `get_version` and `ModelVersion.set_stage` in one call.
+        """Put the version that *reference* names into *stage*, like `get_version(reference).set_stage(stage)`.
 
-        *renumbered* is as in `get_version`. Raises UsageError if *reference* is the name of a model only.
+        *renumbered* is as in `get_version`, the other arguments as in `ModelVersion.set_stage`. Raises the errors of
+        both, and UsageError if *reference* names only a model.
 
         >>> client.promote("iris@3", "production", reason="beats the baseline").previous      # doctest: +SKIP
         2
@@ -69,7 +72,7 @@ class StageMethods(OpenedClient):
         return stages.promote(self.writer, ref, str(stage), why=Justification(reason, force), leave=leave)
 
     def demote(self, model: str, stage: str | ModelStages, *, reason: str = "", renumbered: bool = False) -> Promotion:
-        """Remove the version from *stage* of *model*. Raises NotFound if the stage is empty."""
+        """Remove the version of *model* that is in *stage* from the stage. Raises NotFound if the stage is empty."""
         from gitmodel.registry.promotion import stages
 
         return stages.demote(self.writer, model_ref(model, renumbered), str(stage), reason=reason)
@@ -84,7 +87,7 @@ class StageMethods(OpenedClient):
         leave: bool = False,
         renumbered: bool = False,
     ) -> Promotion:
-        """Put the previous version of *stage* back, as `Model.rollback` does."""
+        """Put the previous version of *stage* of *model* back into the stage; see `Model.rollback`."""
         from gitmodel.domain.changes.planned_change import Justification
         from gitmodel.registry.promotion import stages
 
@@ -94,14 +97,17 @@ class StageMethods(OpenedClient):
     def set_alias(
         self, reference: str | VersionRef, alias: str, *, reason: str = "", renumbered: bool = False
     ) -> Promotion:
-        """Move *alias* to the version that *reference* names."""
+        """Give *alias* to the version that *reference* names.
+
+        If another version of the model has it, that version loses it.
+        """
         from gitmodel.registry.promotion import stages
 
         ref = version_ref(reference, renumbered).required("alias set")
         return stages.set_alias(self.writer, ref, alias, reason=reason)
 
     def remove_alias(self, model: str, alias: str, *, reason: str = "", renumbered: bool = False) -> Promotion:
-        """Remove *alias* from *model*. Raises NotFound if the model has no such alias."""
+        """Remove *alias* from the version of *model* that has it. Raises NotFound if the model has no such alias."""
         from gitmodel.registry.promotion import stages
 
         return stages.remove_alias(self.writer, model_ref(model, renumbered), alias, reason=reason)

@@ -30,14 +30,16 @@ class VersionMethods(OpenedClient):
     def get_version(
         self, reference: str | VersionRef, *, renumbered: bool = False, for_change: bool = False
     ) -> ModelVersion:
-        """Return the version that a reference such as `"iris@production"` names. Raises NotFound.
+        """Return a handle of the version that *reference* names, such as `"iris@production"`.
 
-        A stage or alias selects the version in force, with the artifacts that were promoted. In a registry by URL, such
-        a version is read from its stage tag alone, and its attribute `frozen` is the name of the tag.
+        A reference with a stage or alias names the version in force there, with the artifacts that were promoted. In a
+        registry by URL, such a version is read at the commit of its stage tag, and the attribute `frozen` of the handle
+        is the name of this tag. Raises NotFound if there is no such version.
 
-        If a pull renumbered a version, its old number may now belong to another version. Such a number gives a
-        `RenumberedWarning`, and a change of the version raises Refused. *renumbered* confirms that you mean the version
-        that has the number now; the first change removes the warning. With *for_change*, such a number raises Refused
+        If a pull renumbered a version, its previous number may belong to another version now. If you pass such a
+        number, gitmodel issues a `RenumberedWarning`, and changes through the returned handle raise Refused. Pass
+        `renumbered=True` to confirm that you mean the version that has the number now; after the first change through
+        that handle, the number gives no warning any more. If *for_change* is True, such a number raises Refused
         immediately.
         """
         from gitmodel.client.handles.model_version_artifact import ModelVersion
@@ -46,9 +48,9 @@ class VersionMethods(OpenedClient):
         return ModelVersion._find(self._opened, version_ref(reference, renumbered), for_change=for_change)
 
     def resolve(self, reference: str | VersionRef) -> Found:
-        """Return the version that a reference such as `"iris@production"` names, as an immutable value.
+        """Return the version that *reference* names, such as `"iris@production"`, as an immutable value.
 
-        The value has the attributes `model`, `record` and `frozen` (see `get_version`).
+        The value has the attributes `model` (a name), `record` and `frozen` (see `get_version`).
 
         >>> client.resolve("iris@production").reference                # doctest: +SKIP
         'iris@3'
@@ -59,7 +61,10 @@ class VersionMethods(OpenedClient):
         return finding.find(self.writer, version_ref(reference))
 
     def view_version(self, reference: str | VersionRef) -> VersionView:
-        """Return a version's record, stage and aliases, as an immutable value. Raises NotFound, Invalid."""
+        """Return the record, stage and aliases of the version *reference*, as an immutable value.
+
+        Raises NotFound if there is no such version, Invalid if its record is damaged.
+        """
         from gitmodel.registry.records import versions
 
         self.repository.renew()
@@ -68,9 +73,11 @@ class VersionMethods(OpenedClient):
     def view_versions(
         self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
     ) -> Iterator[VersionView | Invalid]:
-        """Yield the versions of *model* that match *filter* as values, newest first, and an error for a damaged one.
+        """Yield the versions of *model* that match *filter* as immutable values, newest first.
 
-        Raises NotFound if the model does not exist, UsageError for an invalid filter or a negative *limit* or *offset*.
+        For a version with a damaged record, yields an error. Skips the first *offset* versions and yields at most
+        *limit*. Raises NotFound if the model does not exist, UsageError for an invalid filter or a negative *limit* or
+        *offset*.
         """
         from gitmodel.registry.lists import version_lists
 
@@ -80,7 +87,7 @@ class VersionMethods(OpenedClient):
     def view_version_rows(
         self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
     ) -> Iterator[VersionView | VersionRow | Invalid]:
-        """Yield the versions like `view_versions`, but faster: most results have only the fields that a table shows."""
+        """Yield the same versions as `view_versions`, but faster: most have only the fields that a table shows."""
         from gitmodel.registry.lists import version_lists
 
         self.repository.renew()
@@ -95,12 +102,13 @@ class VersionMethods(OpenedClient):
         limit: int | None = None,
         offset: int = 0,
     ) -> VersionTable:
-        """Return the versions that match *filter*, of *model* or of all models, as immutable values.
+        """Return the versions of *model*, or of all models, that match *filter* (default: all), as immutable values.
 
-        *sort* is a field such as "created" or a key of the metadata, after "-" for descending order. The author and
-        last change of a version are the fields `author`, `updated` and `updated_by`. Versions without a value come
-        last. Versions with equal values, and all versions without *sort*, are in the order of their models, newest
-        first.
+        *sort* is a field such as "created" or a key of the metadata, with a "-" before it for descending order. The
+        author and last change of a version are the fields `author`, `updated` and `updated_by`. Versions without a
+        value of *sort* come last. Versions with equal values, or all versions if *sort* is "", are in the order of the
+        names of their models, the newest version of each model first. Skips the first *offset* versions and returns at
+        most *limit*.
 
         >>> best = client.find_versions(filter="metadata.accuracy > 0.9", sort="-metadata.accuracy", limit=20)
         ...                                                                              # doctest: +SKIP
@@ -109,11 +117,11 @@ class VersionMethods(OpenedClient):
         >>> best.to_pandas()                                                             # doctest: +SKIP
 
         Raises NotFound if the model does not exist, UsageError for an invalid filter, a key that no version has, or a
-        negative *limit*.
+        negative *limit* or *offset*.
         """
         from gitmodel.client.tables.version_table import VersionTable
 
-        # imported here: only searches need expressions
+        # imported here because only searches need the expressions
         from gitmodel.registry.lists.version_search import find_versions
 
         self.repository.renew()
@@ -121,10 +129,11 @@ class VersionMethods(OpenedClient):
         return VersionTable(found, damaged=damaged)
 
     def authorships(self) -> dict[str, Authorship]:
-        """Return the author and last change of each model and version, by references such as "iris" and "iris@3".
+        """Return the author and the last change of each model and version, by references such as "iris" and "iris@3".
 
-        gitmodel reads the history once and keeps the result in the index. Later calls read only new commits. Models
-        have their current names. In a shallow clone, models and versions that its history does not reach are missing.
+        The first call reads the whole history and keeps the result in the index. Later calls read only new commits.
+        Models have their current names. In a shallow clone, the result lacks models and versions that no commit after
+        the oldest commit of the clone has changed.
 
         >>> client.authorships()["iris@3"].updated_by                                    # doctest: +SKIP
         'Ada Example'
@@ -136,9 +145,10 @@ class VersionMethods(OpenedClient):
         return read_authorships(self.repository, at, self.writer.index_folder)
 
     def read_records(self, model: str, numbers: Iterable[int]) -> list[VersionRecord | Invalid]:
-        """Return the records of the versions *numbers* of *model*, and an error for a damaged one.
+        """Return the record of each of the versions *numbers* of *model*, and an error instead of a damaged record.
 
-        The records are in the order of *numbers* and include deleted versions. Raises NotFound.
+        The records are in the order of *numbers*, and *numbers* may name deleted versions. Raises NotFound if there is
+        no such model.
         """
         from gitmodel.registry.lists import version_lists
 
@@ -146,9 +156,10 @@ class VersionMethods(OpenedClient):
         return version_lists.read_records(self.repository, model, numbers)
 
     def version_ids(self, model: str) -> dict[int, VersionIds]:
-        """Return the git object ids of the files of each version of *model*, newest first, deleted ones included.
+        """Return the git object ids of the files of each version of *model*, by its number, newest version first.
 
-        The ids change whenever the record changes and whenever the version is archived. Raises NotFound.
+        Includes deleted versions. The ids of a version change whenever its record changes and whenever it is archived,
+        so a program can notice changes by them. Raises NotFound if there is no such model.
         """
         from gitmodel.registry.lists import version_lists
 
@@ -164,7 +175,7 @@ class VersionMethods(OpenedClient):
         return view, [*map(VersionArtifact, view.record.artifacts), *outputs]
 
     def view_version_runs(self, reference: str | VersionRef) -> tuple[VersionView, list[VersionRun]]:
-        """Return a version and the runs that made it, worked on it or read it."""
+        """Return the version *reference*, and the runs that made it, worked on it, or read its artifacts."""
         from gitmodel.lineage.version_runs import version_runs
 
         view = self.view_version(reference)
@@ -173,11 +184,13 @@ class VersionMethods(OpenedClient):
     def import_version(
         self, path: str | os.PathLike[str], *, model: str = "", renumbered: bool = False
     ) -> ModelVersion:
-        """Import the version that `ModelVersion.export` wrote to *path*, after verifying the whole file.
+        """Import the version that `ModelVersion.export` wrote to the file *path*, after verifying the whole file.
 
-        The version is added to the model of the same name, or to *model*. Its number stays the same if that number is
-        free and higher than all others. A version that was imported before is not changed. *renumbered* is as in
-        `get_model`. Raises Invalid, Conflict, NotFound.
+        The version becomes a version of *model*, by default of the model with the same name. It keeps its number if
+        this number is higher than all numbers of that model; otherwise it gets the next number. If the version was
+        imported before, nothing changes, and the existing version is returned. *renumbered* is as in `get_model`.
+        Raises Invalid if the file is damaged or incomplete, Conflict if the name of the version is taken, NotFound if
+        there is no file *path* or *model* was deleted.
         """
         from gitmodel.client.handles.model_version_artifact import ModelVersion
         from gitmodel.lineage.exporting import import_export
