@@ -82,6 +82,22 @@ def test_writes_in_quick_succession_share_a_git_process_and_later_writes_do_not(
     assert subjects[-1] == "gitmodel: Register iris"
 
 
+def test_a_later_write_ends_the_shared_process_whose_mark_could_not_become_idle(registry, monkeypatch):
+    """A full disk, for example, stops gitmodel from moving the mark of the shared process to the folder `idle`."""
+    folder = registry.path / ".git/gitmodel"
+    (mark,) = (folder / "idle").iterdir()
+    mark.rename(folder / "writers" / mark.name)
+    kept(registry)._mark.path = folder / "writers" / mark.name
+    (folder / "idle").rmdir()
+    (folder / "idle").write_bytes(b"")  # no file can be moved into it
+    registry.register()
+    assert list((folder / "writers").iterdir()) != []
+    monkeypatch.setattr(ref_transactions, "_BURST", 0)
+    registry.register()
+    assert kept(registry) is None
+    assert list((folder / "writers").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "command",
     [

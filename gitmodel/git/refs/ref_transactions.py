@@ -60,6 +60,7 @@ class RefTransactions:
             if time.monotonic() - self._last_write < _BURST and _has_ref_files(self._git):
                 self._move_kept(moves, prepare)
             else:
+                self.close()  # after a pause the kept process is too old to be used again
                 self._move_alone(moves, message, prepare)
             self._last_write = time.monotonic()
         finally:
