@@ -16,7 +16,7 @@ def headline_keys(registry: RegistryRecord) -> tuple[str, ...]:
     Keys of inner tables are joined by dots. The key in `[site] headline` comes first, then the keys that gates read, in
     the order of the stages.
 
-    >>> from gitmodel.domain.schema.records import GateRule, SiteRules, StageRule
+    >>> from gitmodel.domain.schema.registry_record import GateRule, SiteRules, StageRule
     >>> gate = GateRule(name="good", expression="metadata.accuracy > 0.9 && metadata.test.loss < 1")
     >>> stages = (StageRule(name="production", gates=(gate,)),)
     >>> headline_keys(RegistryRecord(stages=stages, site=SiteRules(headline="f1")))
