@@ -101,7 +101,7 @@ def _rules_fault(repository: Repository, tip: Oid, stage: str, approved: HostApp
 
 
 def _returns(repository: Repository, commit: Oid, ref: StageRef, rule: StageRule, approved: HostApprovals) -> bool:
-    """Return True if *rule* allows *commit* to roll the stage *ref* back without a review.
+    """Return True if *commit* rolls the stage *ref* back and *rule* allows this without a review.
 
     The rule must allow direct rollbacks, and an earlier change that is in *approved* or signed must have put the same
     version with the same artifacts into the stage.

@@ -173,7 +173,7 @@ def _matches(pattern: str, path: str) -> bool:
 
 
 def _line(kind: str, path: str, accounts: tuple[str, ...]) -> str:
-    """Return the line of CODEOWNERS by which *accounts* own *path*.
+    """Return the line of CODEOWNERS by which changes of *path* need an approval of *accounts*.
 
     The pattern in the line is as in gitignore for GitHub and GitLab, a regular expression for Forgejo.
     """

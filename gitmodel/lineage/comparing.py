@@ -71,9 +71,9 @@ class ComparedVersion(Frozen):
 class Comparison(Frozen):
     """Several versions and their fields side by side.
 
-    *fields* has the fields that differ first; apart from that, they are in the order of the records. *code* has the
-    code commits between each version and the next. *gaps* are pairs of two texts: what could not be compared and why,
-    and advice.
+    *fields* has first the fields that differ, then those that are equal, both in the order of the records. *code* has
+    the code commits between each version and the next. *gaps* are pairs of two texts: what could not be compared and
+    why, and advice.
     """
 
     versions: tuple[ComparedVersion, ...]

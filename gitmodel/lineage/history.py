@@ -183,8 +183,8 @@ def broken_tags(repository: Repository, model: str, stage: str = "") -> list[str
 def _judged(repository: Repository, snapshot: Snapshot, events: Iterator[StageEvent]) -> Iterator[StageEvent]:
     """Yield *events* (newest first) with `refusal` set for those that were never in force.
 
-    `previous` of each becomes the version that was in force before the event. If no stage has a rule that can prevent a
-    change from coming into force, the events are yielded unchanged.
+    `previous` of each event becomes the version that was in force before this event. If no stage has a rule that can
+    prevent a change from coming into force, the events are yielded unchanged.
     """
     if not judging.is_guarded(snapshot):
         yield from events

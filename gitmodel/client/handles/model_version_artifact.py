@@ -224,7 +224,7 @@ class Model(ModelHandle):
         """Put the version that was in *stage* before the current one back into *stage*, and return that version.
 
         If the version fails a rule of the stage, *force* overrides the rule and needs a *reason*. If the version is in
-        a later stage now, *leave* allows to move it, which empties that later stage.
+        a later stage now, the move empties that stage: this raises Refused unless *leave* is True.
         """
         opened, why = self._registered(), Justification(reason, force)
         done = stages.rollback(opened.writer, opened.repository, self._to_change(), str(stage), why=why, leave=leave)

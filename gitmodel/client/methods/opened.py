@@ -32,7 +32,7 @@ class OpenedClient:
 
     @property
     def writer(self) -> Writer:
-        """The writer of changes: it writes to the branch, or collects the changes of a `transaction`."""
+        """The object that makes changes: it commits each to the branch, or collects those of a `transaction`."""
         return self._opened.writer
 
     @property

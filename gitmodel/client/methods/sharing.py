@@ -131,12 +131,12 @@ class SharingMethods(OpenedClient):
         *promotions* are pairs of a version and a stage, *demote* and *rollback* pairs of a model and a stage, *rename*
         pairs of a model and its new name. *rules* are changes of the rules of stages: AddStage, UpdateStage,
         RemoveStage, AddGate and RemoveGate. If *push* is True, the new branch is pushed; in a registry by URL, it is
-        always pushed. If *open* is True, it is pushed and the pull request is opened on the host, too. *leave* allows
-        to move a version to an earlier stage, which empties its later stage. If a pull gave the number in a reference
-        to another version, *renumbered* confirms that you mean the version that has the number now. Raises Refused if
-        the remote does not have one of the versions; GateRefused if a version fails a rule, unless *force* overrides
-        the rule, which needs a *reason*; Conflict if nothing would change; NotFound if a model or version does not
-        exist; Unreachable if the remote cannot be reached.
+        always pushed. If *open* is True, it is pushed and the pull request is opened on the host, too. If *leave* is
+        True, a version may move to an earlier stage, which empties its later stage. If a pull gave the number in a
+        reference to another version, *renumbered* confirms that you mean the version that has the number now. Raises
+        Refused if the remote does not have one of the versions; GateRefused if a version fails a rule, unless *force*
+        overrides the rule, which needs a *reason*; Conflict if nothing would change; NotFound if a model or version
+        does not exist; Unreachable if the remote cannot be reached.
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """

@@ -59,7 +59,7 @@ class OpenRegistry:
         self.repository = self._open(repo, terms)
         self.repository.refusal = partial(_refusal, self.repository)
         self.repository.on_renumbered = _warn_of_renumbering
-        # The writer of changes: it writes to the branch, or collects the changes of a transaction.
+        # Makes the changes of this registry: it commits each to the branch, or collects those of a transaction.
         self.writer: Writer = Direct(self.repository)
         self._store = store or ""
         # A cache for `Client.lineage`: what it read at a commit of the branch, for the next call at the same commit.

@@ -23,9 +23,8 @@ def store_cells(config: Mapping[str, str], rules: RunRules, store: ArtifactStore
 
     The values of *secrets* are replaced in the cells.
 
-    Stores nothing and returns None in a script, and if *rules* or `gitmodel.recordCells` in *config* forbid to store
-    cells. If the store cannot be written, logs a warning and returns None, so that the run is recorded without the
-    cells.
+    Stores nothing and returns None in a script, and if *rules* or `gitmodel.recordCells` in *config* exclude cells. If
+    the store cannot be written, logs a warning and returns None, so that the run is recorded without the cells.
     """
     if not rules.record_cells or config.get("gitmodel.recordcells", "true").lower() in _OFF:
         return None
