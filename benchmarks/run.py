@@ -38,7 +38,7 @@ from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.registry.health import checking
 from gitmodel.registry.lists import model_views, version_lists
 from gitmodel.registry.promotion import stages
-from gitmodel.registry.records import versions
+from gitmodel.registry.records import finding, versions
 
 SEARCH = "metadata.epochs == 25"
 
@@ -70,7 +70,7 @@ class Work:
         stages.promote(self.client.writer, ref, "production")
 
     def resolve(self) -> None:
-        versions.resolve(self.client.writer, VersionRef.of(self.model, "production"))
+        finding.find(self.client.writer, VersionRef.of(self.model, "production"))
 
     def list_newest(self) -> None:
         version_lists.list_versions(self.client.writer, self.model, limit=50)
