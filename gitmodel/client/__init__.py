@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gitmodel.client.client import Client
-    from gitmodel.client.handles.model_version_artifact import Artifact, Model, Models, ModelVersion, Versions
+    from gitmodel.client.handles.models_and_versions import Artifact, Model, Models, ModelVersion, Versions
     from gitmodel.client.model_stages import ModelStages
 
 _HOMES = {"Client": "client", "ModelStages": "model_stages"}
@@ -20,6 +20,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'gitmodel.client' has no attribute {name!r}")
     import importlib
 
-    return getattr(
-        importlib.import_module(f"gitmodel.client.{_HOMES.get(name, 'handles.model_version_artifact')}"), name
-    )
+    return getattr(importlib.import_module(f"gitmodel.client.{_HOMES.get(name, 'handles.models_and_versions')}"), name)

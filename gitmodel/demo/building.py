@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from gitmodel.client import Client
-from gitmodel.client.handles.model_version_artifact import ModelVersion
+from gitmodel.client.handles.models_and_versions import ModelVersion
 from gitmodel.demo import story
 from gitmodel.demo.story import (
     Commit,

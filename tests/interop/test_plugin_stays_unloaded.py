@@ -10,7 +10,7 @@ import rtoml
 LOADED = """
 import sys
 import gitmodel, gitmodel.cli.commands, gitmodel.pipelines
-import gitmodel.client.handles.model_version_artifact
+import gitmodel.client.handles.models_and_versions
 print([name for name in sys.modules if name.split(".")[0] == "mlflow" or name.startswith("gitmodel.interop")])
 """
 

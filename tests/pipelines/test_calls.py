@@ -50,7 +50,7 @@ def test_a_listed_run_is_a_handle_with_steps_outputs_and_packages(client):
 def test_listing_runs_imports_no_other_handles(client):
     train.run(client=client)
     read = "import sys, gitmodel; (run,) = gitmodel.Client().list_runs()"
-    code = f"{read}; print('gitmodel.client.handles.model_version_artifact' in sys.modules)"
+    code = f"{read}; print('gitmodel.client.handles.models_and_versions' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
 
 

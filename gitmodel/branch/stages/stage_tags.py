@@ -27,7 +27,7 @@ from gitmodel.git.running.failures import Moved
 from gitmodel.git.running.process import Git
 
 if TYPE_CHECKING:
-    from gitmodel.branch.stages.required_signatures import RequiredSignatures
+    from gitmodel.branch.stages.signature_checks import RequiredSignatures
     from gitmodel.git.signatures.object_signatures import SignatureVerifier
 
 _SIGNED = "signedby"
@@ -58,7 +58,7 @@ class StageTags:
     def signatures(self) -> RequiredSignatures:
         """Verifies the signatures that the rules of stages require."""
         # imported here: reading a version by its number needs no signature
-        from gitmodel.branch.stages.required_signatures import RequiredSignatures
+        from gitmodel.branch.stages.signature_checks import RequiredSignatures
 
         return RequiredSignatures(self._git, self._trees, self._verifier, self.commits)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gitmodel.client.handles.model_version_artifact import Artifact, ModelVersion
+from gitmodel.client.handles.models_and_versions import Artifact, ModelVersion
 from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.domain.arguments.checking import checked_arguments
 from gitmodel.domain.schema.records import ArtifactLink, StepRecord

@@ -10,7 +10,7 @@ from gitmodel.client.methods.opened import OpenedClient, model_ref
 from gitmodel.errors import UsageError
 
 if TYPE_CHECKING:
-    from gitmodel.client.handles.model_version_artifact import Model, Models
+    from gitmodel.client.handles.models_and_versions import Model, Models
     from gitmodel.client.tables.model_table import ModelTable
     from gitmodel.domain.views.record_views import ModelView
 
@@ -27,7 +27,7 @@ class ModelMethods(OpenedClient):
         >>> client.register_model("iris", license="MIT", exist_ok=True)  # doctest: +SKIP
         Model('iris')
         """
-        from gitmodel.client.handles.model_version_artifact import Model
+        from gitmodel.client.handles.models_and_versions import Model
         from gitmodel.registry.records import models
 
         if isinstance(model, Model):
@@ -50,7 +50,7 @@ class ModelMethods(OpenedClient):
         confirm that you mean the model that has the name now; after the first change through that handle, the name
         gives no warning any more. If *for_change* is True, such a name raises Refused immediately.
         """
-        from gitmodel.client.handles.model_version_artifact import Model
+        from gitmodel.client.handles.models_and_versions import Model
 
         wanted = name if name is not None else model_name
         if wanted is None:
@@ -65,7 +65,7 @@ class ModelMethods(OpenedClient):
         metadata, with a "-" before it for descending order. Skips the first *offset* models and returns at most
         *limit*. Raises UsageError for an invalid filter or sort key, or a negative *limit* or *offset*.
         """
-        from gitmodel.client.handles.model_version_artifact import Model, Models
+        from gitmodel.client.handles.models_and_versions import Model, Models
 
         list = partial(self.view_models, filter=filter, sort=sort, limit=limit, offset=offset)
         found, since = self.repository.at_one_numbering(list)
@@ -88,7 +88,7 @@ class ModelMethods(OpenedClient):
         existing keys. *renumbered* is as in `get_model`. Raises NotFound if there is no such model, or if it does not
         have a tag or key to remove; UsageError for an invalid field or name; Conflict if *new_name* is taken.
         """
-        from gitmodel.client.handles.model_version_artifact import Model
+        from gitmodel.client.handles.models_and_versions import Model
         from gitmodel.domain.changes.models import TagChanges
 
         model = model_ref(name, renumbered)

@@ -129,7 +129,7 @@ class RunMethods(OpenedClient):
         """
         from tempfile import TemporaryDirectory  # imported here: few calls need it, and it takes 2 ms
 
-        from gitmodel.client.handles.model_version_artifact import ModelVersion
+        from gitmodel.client.handles.models_and_versions import ModelVersion
         from gitmodel.registry.recorded_runs.run_logs import text_of
 
         name = f"{step or self.get_run(run).id}.log"

@@ -11,7 +11,7 @@ from gitmodel.client.methods.opened import OpenedClient, version_ref
 from gitmodel.domain.schema.references import VersionRef
 
 if TYPE_CHECKING:
-    from gitmodel.client.handles.model_version_artifact import ModelVersion
+    from gitmodel.client.handles.models_and_versions import ModelVersion
     from gitmodel.client.tables.version_table import VersionTable
     from gitmodel.domain.schema.records import VersionRecord
     from gitmodel.domain.views.authorship import Authorship
@@ -42,7 +42,7 @@ class VersionMethods(OpenedClient):
         that handle, the number gives no warning any more. If *for_change* is True, such a number raises Refused
         immediately.
         """
-        from gitmodel.client.handles.model_version_artifact import ModelVersion
+        from gitmodel.client.handles.models_and_versions import ModelVersion
 
         self.repository.renew()
         return ModelVersion._find(self._opened, version_ref(reference, renumbered), for_change=for_change)
@@ -192,7 +192,7 @@ class VersionMethods(OpenedClient):
         Raises Invalid if the file is damaged or incomplete, Conflict if the name of the version is taken, NotFound if
         there is no file *path* or *model* was deleted.
         """
-        from gitmodel.client.handles.model_version_artifact import ModelVersion
+        from gitmodel.client.handles.models_and_versions import ModelVersion
         from gitmodel.lineage.exporting import import_export
 
         file = Path(path).expanduser()

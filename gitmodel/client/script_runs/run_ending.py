@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Literal
 
-from gitmodel.client.handles.model_version_artifact import ModelVersion
+from gitmodel.client.handles.models_and_versions import ModelVersion
 from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.client.opening.url_settings import in_ci
 from gitmodel.client.script_runs.executed_cells import store_cells

@@ -16,7 +16,7 @@ from typing import Any
 
 from gitmodel.branch.runs.run_journal import RunJournal
 from gitmodel.client import storing
-from gitmodel.client.handles.model_version_artifact import ModelVersion
+from gitmodel.client.handles.models_and_versions import ModelVersion
 from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.changes.versions import check_artifacts

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from operator import methodcaller
 from typing import Any, ClassVar
 
-from gitmodel.client.handles.model_version_artifact import ModelVersion
+from gitmodel.client.handles.models_and_versions import ModelVersion
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.script_runs.run_part import RunPart
 from gitmodel.client.script_runs.run_recording import NewVersion, RunRecording

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from gitmodel.branch.by_url.pushed_ref_moves import check_push
 from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.client import storing
-from gitmodel.client.handles.model_version_artifact import Artifact, Attached, Model, ModelVersion, NamedProgress
+from gitmodel.client.handles.models_and_versions import Artifact, Attached, Model, ModelVersion, NamedProgress
 from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.client.script_runs import run_ending
 from gitmodel.client.script_runs.result_line import print_result

@@ -17,7 +17,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Invalid, Refused
 from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.registry.promotion.put_in_force import Applied, InForce
-from gitmodel.teams.sync import pulling, pushing, tag_moves
+from gitmodel.teams.sync import pulling, pushing, synced_tag_moves
 from gitmodel.teams.sync.pulling import Pulled
 
 
@@ -59,11 +59,11 @@ def apply_at_remote(
         moves = _moves_of(repository, state, models)
         last = time.monotonic() > ends
         try:
-            pushed = [*moves.values(), *tag_moves.vouched_moves(repository, state)]
-            pushed += [] if models else tag_moves.rules_move(repository, state, state.tip)
+            pushed = [*moves.values(), *synced_tag_moves.vouched_moves(repository, state)]
+            pushed += [] if models else synced_tag_moves.rules_move(repository, state, state.tip)
             sent = pushing.send(repository, remote, pushed, last=last) if pushed else frozenset()
         except Refused:
-            tag_moves.reset_tags(repository, {ref: before.get(ref) for ref in done.moved}, rules)
+            synced_tag_moves.reset_tags(repository, {ref: before.get(ref) for ref in done.moved}, rules)
             raise
         if sent is None:
             continue
@@ -76,7 +76,7 @@ def apply_at_remote(
 def _moves_of(repository: Repository, state: RemoteState, models: tuple[str, ...]) -> dict[StageRef, RefMove]:
     """Return the moves that give the remote the local stage tags of *models* (an empty tuple: of all models)."""
     names = {repository.snapshot().current_name(name) for name in models}
-    moves = tag_moves.tag_moves(repository, state, state.tip)
+    moves = synced_tag_moves.tag_moves(repository, state, state.tip)
     return {ref: move for ref, move in moves.items() if not names or ref.model in names}
 
 

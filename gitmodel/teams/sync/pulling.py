@@ -27,7 +27,7 @@ from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.signatures import object_signatures
 from gitmodel.registry.health.recorded_credentials import MOST_PULLED, find_credentials
 from gitmodel.registry.promotion.put_in_force import Merged, merged_tags
-from gitmodel.teams.sync import tag_moves
+from gitmodel.teams.sync import synced_tag_moves
 
 
 @dataclass
@@ -156,13 +156,13 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
         moves.append(RefMove(seen, theirs, state.last_seen))
     if theirs and done.commits:
         done.credentials = find_credentials(repository, theirs, ours, most=MOST_PULLED)
-    done.set_back = [*tag_moves.set_back(repository, state)]
-    tags = tag_moves.local_moves(repository, state, done.tip)
+    done.set_back = [*synced_tag_moves.set_back(repository, state)]
+    tags = synced_tag_moves.local_moves(repository, state, done.tip)
     done.set_back = [*dict.fromkeys((*done.set_back, *(ref.name for ref in tags.kept)))]
     done.moved = [*tags.moved]
     if done.tip != ours:
         moves += repository.reservations.moves_to_new_names(repository.recorded(done.tip))
-    rules, made = tag_moves.rules_after(repository, state, done.tip)
+    rules, made = synced_tag_moves.rules_after(repository, state, done.tip)
     moves += [*_rules_moves(repository, state, rules), *tags.moves]
     if moves:
         repository.refs.move(moves, f"gitmodel: pull {state.remote}", [*new, *made])

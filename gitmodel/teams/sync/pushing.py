@@ -23,7 +23,7 @@ from gitmodel.registry.promotion.put_in_force import Applied
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.transfer import Transfer
 from gitmodel.teams.checks.range_checks import refuse_invalid
-from gitmodel.teams.sync import tag_moves
+from gitmodel.teams.sync import synced_tag_moves
 from gitmodel.teams.sync.pulling import Pulled, count_commits, had_before, left_out, pull
 from gitmodel.teams.sync.transfers import upload
 
@@ -185,7 +185,7 @@ def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefM
             elif move.ref == repository.rules.ref:
                 rules_refused = [why.message]
     rules = state.rules if rules_refused else repository.rules.id()
-    tag_moves.reset_tags(repository, {ref: state.tags.get(ref) for ref in refused}, rules)
+    synced_tag_moves.reset_tags(repository, {ref: state.tags.get(ref) for ref in refused}, rules)
     if refused or rules_refused:
         names = " and ".join([*(ref.name for ref in sorted(refused)), *[repository.rules.name for _ in rules_refused]])
         said = "; ".join(dict.fromkeys([*(refused[ref] for ref in sorted(refused)), *rules_refused]))
@@ -219,6 +219,6 @@ def _landed(repository: Repository, remote: str, moves: Sequence[RefMove], error
 def _moves(repository: Repository, state: RemoteState, tip: Oid | None) -> tuple[list[RefMove], list[StageRef]]:
     """Return the ref moves that give the remote the local branch and tags, and the stages whose tags are among them."""
     moves = [] if tip == state.tip else [RefMove(repository.branch, tip, state.tip)]
-    moves += tag_moves.rules_move(repository, state, tip)
-    tags = tag_moves.tag_moves(repository, state, tip)
-    return [*moves, *tags.values(), *tag_moves.vouched_moves(repository, state)], [*tags]
+    moves += synced_tag_moves.rules_move(repository, state, tip)
+    tags = synced_tag_moves.tag_moves(repository, state, tip)
+    return [*moves, *tags.values(), *synced_tag_moves.vouched_moves(repository, state)], [*tags]
