@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.transactions.foreign_tags import refuse_foreign
-from gitmodel.branch.transactions.transaction import recorded_tag, remember_remote
+from gitmodel.branch.transactions.stage_tag_moves import recorded_tag
+from gitmodel.branch.transactions.transaction import remember_remote
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef, vouched_ref
 from gitmodel.domain.snapshots.snapshot import Snapshot
