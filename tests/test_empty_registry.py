@@ -38,7 +38,7 @@ def test_push_and_pull_report_that_neither_side_has_a_registry(code_repo, tmp_pa
         assert capsys.readouterr().out == "there is no registry yet, neither here nor at origin\n"
 
 
-def test_a_transaction_that_creates_the_registry_may_take_longer_than_a_second(code_repo, monkeypatch):
+def test_a_transaction_creates_the_registry_although_its_commits_have_different_dates(code_repo, monkeypatch):
     """The ref that reserves a version number points at a first commit of the registry, as the branch does.
 
     If the transaction takes longer than a second, these are two commits with different dates.

@@ -129,7 +129,7 @@ def test_a_command_that_a_hint_shows_is_run_by_a_test(words):
     assert is_run(path, options), f"no test runs `git model {' '.join((*path, *options))}`"
 
 
-def test_the_helper_parsed_refuses_an_unknown_command_or_option():
+def test_parsing_a_shown_command_refuses_an_unknown_command_or_option():
     for words in (("promot", "iris@1"), ("promote", "iris@1", "--forced"), ("store", "lst")):
         with pytest.raises(LookupError):
             parsed(words)

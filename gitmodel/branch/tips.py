@@ -67,9 +67,9 @@ class Tips:
         return found
 
     def writable(self) -> Oid | None:
-        """Return the same commit as `readable`, for a write; None if there is none.
+        """Return the commit that a write builds on: the same as `readable` returns; None if there is no branch.
 
-        Raises Refused if it has no registry.
+        Unlike `readable`, raises Refused if the commit has no registry.
         """
         return self._registry_at(self.find(), Refused)
 

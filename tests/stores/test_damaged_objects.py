@@ -208,7 +208,7 @@ def test_storing_the_same_file_again_repairs_an_object_that_verify_found_damaged
 
 
 @pytest.mark.parametrize("place", [*REMOTE, REGISTRY], indirect=True)
-def test_a_copy_replaces_a_damaged_object_and_never_removes_it_first(place, tmp_path, monkeypatch):
+def test_store_copy_overwrites_a_damaged_object_without_removing_it_first(place, tmp_path, monkeypatch):
     target = place.open("here")
     target.create()
     source = open_store(str(tmp_path / "source"), default_root=tmp_path)

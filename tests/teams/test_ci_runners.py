@@ -477,7 +477,7 @@ def use_action(site, command):
     deleted = {f".github/workflows/gitmodel{name}.yml": None for name in ("", "-deploy")}
     edit(site.clone, {**deleted, ".github/workflows/own.yml": ACTION.replace("COMMAND", command)})
     editing.run(site.clone, "push", "-q", "origin", BRANCH)
-    # copies the checkout without .nox, because act reads the whole folder into memory
+    # act reads the whole folder of an action into memory, so it gets a folder with this file only
     action = site.folder / "action"
     action.mkdir(exist_ok=True)
     shutil.copy(ROOT / "action.yml", action)

@@ -301,7 +301,7 @@ def test_the_command_copy_prints_what_was_copied(source, target, tmp_path, capsy
     assert "copied from  iris@2 of https://git.example.org/dev.git" in out
 
 
-def test_importing_gitmodel_imports_neither_interop_nor_mlflow():
+def test_importing_gitmodel_imports_neither_gitmodel_interop_nor_mlflow():
     script = "import sys, gitmodel; gitmodel.Client; print([m for m in sys.modules if 'interop' in m or m == 'mlflow'])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ)
     assert (done.stdout, done.stderr) == ("[]\n", "")

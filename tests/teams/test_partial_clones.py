@@ -14,7 +14,7 @@ READERS = ("list", "show iris", "resolve iris@production", "version list iris", 
 
 @pytest.fixture
 def upstream(code_repo):
-    """A repository with a registry: iris@2 replaced iris@1 in production, and another commit followed."""
+    """A repository with a registry: iris@2 replaced iris@1 in production, and iris then got a title."""
     with Client(code_repo) as client:
         iris = client.register_model("iris")
         for _ in range(3):

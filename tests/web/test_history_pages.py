@@ -155,7 +155,7 @@ def test_a_forged_tag_is_shown_as_forged(client: Client, code_repo: Path, tmp_pa
     assert "its tag does not count" in text
 
 
-def test_the_lineage_page_has_a_graph_and_a_text_tree_of_each_version_in_use(site: Path) -> None:
+def test_the_lineage_page_has_a_graph_and_a_text_tree_of_each_version_in_a_stage(site: Path) -> None:
     page = twin(site, "m/iris/lineage")
     assert [(each["number"], each["places"]) for each in page["versions"]] == [
         (1, ["production"]),

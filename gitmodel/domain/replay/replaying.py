@@ -59,7 +59,8 @@ class _Replay:
         self.settled: set[str] = set()
         # The models whose stages and aliases stay as they are on the remote, because a change of one was refused.
         self.refused: set[str] = set()
-        # The places that the conflicts so far are about, so that `_name_left_out` does not report them again.
+        # The stages and aliases (`Place`) for which a conflict is already reported, so that `_name_left_out` does not
+        # report them again.
         self.named: set[Place] = set()
 
     def run(self) -> Replayed:

@@ -253,7 +253,7 @@ def _foreign_objects(repository: FoundRepository, environ: Mapping[str, str]) ->
 
 
 def _owner_of_index(repository: FoundRepository, index: str) -> Path | None:
-    """Return the git folder of another repository that contains the file *index*, or None if there is none."""
+    """Return the git folder that has git's index file *index*; None if it is that of *repository*, or there is none."""
     for folder in (repository.git.top / index).resolve().parents:
         if (folder / "HEAD").is_file() and ((folder / "objects").is_dir() or (folder / "commondir").is_file()):
             own = (repository.git.git_dir, repository.git.common_dir)

@@ -69,8 +69,8 @@ class Resolved:
     of its model. *inputs* has the external artifacts by step and parameter. The keys of *versions*, *models*, *outputs*
     and *settled* are results of `version_key`. *versions* has the records of existing versions, *models* the records of
     existing models that get a new version, and *outputs* the names of the artifacts of each new version. *since* is the
-    number of the last pull that renumbered versions before the run. *settled* has the confirmed references of each
-    version, as in `Target`.
+    number of the last pull that renumbered versions before the run. *settled* has, for each version, the references
+    to it for which the user confirmed that they mean this version after a pull renumbered versions (see `Target`).
     """
 
     stages: tuple[str, ...]

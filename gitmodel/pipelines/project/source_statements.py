@@ -47,7 +47,7 @@ class SourceFile(Frozen):
 
     @cached_property
     def digest(self) -> str:
-        """The hash of all statements."""
+        """The hash of all statements of the file."""
         return hash_json([statement.digest for statement in self.statements])
 
 

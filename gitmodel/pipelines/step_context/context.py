@@ -275,7 +275,7 @@ class StepContext:
         "model_version_config": "write model_config",
         "pipeline_run": "write run, the id of the run",
         "step_name": "write step",
-        "step_run": "write step, its name, or run, the id of the run",
+        "step_run": "write step for the name of the step, or run for the id of the run",
     }
 
     def __init__(self, facts: Facts, outputs: list[str], config: ModelConfig | None, files: StepFiles | None) -> None:

@@ -60,7 +60,7 @@ def _read_all(repository: Repository, tip: Oid) -> dict[Numbered, AuthorshipRow]
 def _read(
     repository: Repository, steps: Iterable[BranchCommit], known: Mapping[Numbered, AuthorshipRow]
 ) -> dict[Numbered, AuthorshipRow]:
-    """Return the authors and last changes after the commits *steps*, which are ordered newest first.
+    """Return who created and who last changed each model and version, as of the newest of *steps* (newest first).
 
     *known* are the authors and last changes before the oldest of these commits.
     """

@@ -266,7 +266,7 @@ def _stats_below(folder: str) -> dict[str, Stat]:
 
 
 def _key(registries: Mapping[str, RegistryData], options: SiteOptions) -> str:
-    """Return a digest of everything, except the registries, that decides the content of pages, such as templates."""
+    """Return a digest of what decides the content of pages besides records: gitmodel, templates, options, privacy."""
     private = [(prefix, registry.private) for prefix, registry in registries.items()]
     return hashlib.sha256(f"{renderer_id()}\n{options!r}\n{private!r}".encode()).hexdigest()
 
