@@ -4,11 +4,13 @@
 
 The registry:
 
-    Client opens a registry, and leads to its models, versions, stages and runs Model the description of a model to
-    register, or the handle of a registered model ModelVersion the handle of a version Artifact the handle of an
-    artifact: loads it, gives its file and its metadata ModelStages the names of the stages log_model_metadata sets
-    metadata of a version, from a script or a step log_artifact_metadata sets metadata of an artifact, from a script or
-    a step
+    Client                    opens a registry, and leads to its models, versions, stages and runs
+    Model                     describes a model to register, or is the handle of a registered one
+    ModelVersion              the handle of a version
+    Artifact                  the handle of an artifact: loads it, gives its file and metadata
+    ModelStages               the names of the stages
+    log_model_metadata        sets metadata of a version, from a script or a step
+    log_artifact_metadata     sets metadata of an artifact, from a script or a step
 
 Changes of the rules of stages, for `client.propose(rules=[...])`:
 
@@ -20,12 +22,16 @@ Changes of the rules of stages, for `client.propose(rules=[...])`:
 
 Pipelines:
 
-    step makes a step of a function pipeline makes a pipeline of a function that calls steps ModelConfig the model and
-    version that a pipeline or step works on get_step_context returns the context of the running step: its version, its
-    run ArtifactConfig the name, kind and format of an output ModelArtifactConfig like ArtifactConfig, for an output
-    that is a model object DeploymentArtifactConfig like ArtifactConfig, for an output that is a deployment
-    ExternalArtifact an artifact of an existing version as an input Secret a parameter that is never recorded reproduce
-    runs the pipeline of a version again and compares the results
+    step                      makes a step of a function
+    pipeline                  makes a pipeline of a function that calls steps
+    ModelConfig               the model and version that a pipeline or step works on
+    get_step_context          returns the context of the running step: its version, its run
+    ArtifactConfig            the name, kind and format of an output
+    ModelArtifactConfig       like ArtifactConfig, for an output that is a model object
+    DeploymentArtifactConfig  like ArtifactConfig, for an output that is a deployment
+    ExternalArtifact          an artifact of an existing version as an input
+    Secret                    a parameter that is never recorded
+    reproduce                 runs the pipeline of a version again and compares the results
 
 Types of pipelines, in `gitmodel.pipelines`: `Pipeline` (`run`, `with_options`, `read_parameters`),
 `Step` (`with_options`), `Run` (`outputs`, `steps`, `versions`), `StepContext` (`model_version`,
