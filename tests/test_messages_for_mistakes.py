@@ -9,8 +9,10 @@ import pytest
 from editing import edit, read
 from transcripts import ask, check_transcript, on_terminal
 
+from gitmodel.client import administration
 from gitmodel.errors import Unreachable, UsageError
 from gitmodel.git.running.failures import translate
+from gitmodel.registry.health.doctor import Finding
 
 STAGES = '\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n'
 HAND_MADE = "created = 2026-11-23T10:12:13Z\n"
@@ -250,6 +252,17 @@ def test_doctor_fix_gives_no_advice_after_it_repaired_everything(iris, capsys, g
         repaired  tag    the tag model/iris/production does not count: it is not an annotated tag
         """,
     )
+
+
+def test_doctor_compares_each_of_many_findings_with_only_a_few_others(iris, capsys, monkeypatch):
+    findings = [Finding("artifact", f"artifact {number} is missing", "restore it") for number in range(300)]
+    monkeypatch.setattr(administration, "examine", lambda client: findings)
+    compared = []
+    monkeypatch.setattr(Finding, "__eq__", lambda one, other: compared.append(one) or one is other)
+    code, out, _ = ask(capsys, "doctor")
+    assert code == 5
+    assert len(out.splitlines()) == 301
+    assert len(compared) < 3 * len(findings)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -132,21 +132,22 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     from gitmodel.client import administration
 
     client = invocation.client
-    repaired: list[Finding] = []
 
     def fields(finding: Finding) -> dict[str, object]:
         return {**vars(finding), "fixed": finding in repaired}
 
-    def matching(findings: Sequence[Finding]) -> list[Finding]:
+    def matching(findings: Iterable[Finding]) -> list[Finding]:
         return options.matching(
             findings, filter, fields, shapes.FINDING, about=Words(administration.list_finding_kinds())
         )
 
+    # The keys of these dictionaries are findings, so that looking one up is fast even if there are very many.
+    repaired: dict[Finding, None] = {}
     if fix:
         if filter:  # evaluated before the fixes, so that an invalid filter raises its error before anything is fixed
             matching(administration.examine(client))
-        repaired += administration.repair(client)
-    left = administration.examine(client)
+        repaired = dict.fromkeys(administration.repair(client))
+    left = dict.fromkeys(administration.examine(client))
     every = [*(one for one in repaired if one not in left), *left]
     found = matching(every)
     invocation.output.listing(
@@ -167,7 +168,9 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     grave = [finding for finding in left if finding.grave]
     if grave:
         matter = count(len(grave), "serious problem")
-        raise Invalid(f"{matter}{hidden}", hint=next((one for one in grave if one in found), grave[0]).hint)
+        raise Invalid(
+            f"{matter}{hidden}", hint=next((one for one in found if one in left and one.grave), grave[0]).hint
+        )
     if hidden:
         invocation.output.note(f"no serious problems{hidden}")
 
