@@ -44,8 +44,8 @@ def _depths(ids: Sequence[str], sources: Mapping[str, list[str]], targets: Mappi
     depth: dict[str, int] = {}
     ready = deque(id for id in ids if not waiting[id])
     while len(depth) < len(ids):
-        # If the graph has a cycle, as in a damaged registry, one node of it is placed although its sources are not
-        # placed yet.
+        # Only a cycle of edges, as in a damaged registry, leaves `ready` empty. Then the first node without a depth is
+        # placed although its sources have no depth yet.
         id = ready.popleft() if ready else next(id for id in ids if id not in depth)
         if id in depth:
             continue

@@ -9,7 +9,7 @@ from gitmodel.domain.views.lineage import ARTIFACT, RUN, VERSION, Lineage, Node,
 from gitmodel.domain.views.lineage_drawing import SHORT_DIGEST, in_stages
 from gitmodel.frozen import Frozen
 from gitmodel.svg.layers import layers
-from gitmodel.svg.markup import SMALL, cut, drawing, element, linked, short, text, titled
+from gitmodel.svg.markup import SMALL, Attributes, cut, drawing, element, linked, short, text, titled
 
 MOST_NODES = 200
 _BOX = (154, 42)
@@ -99,8 +99,8 @@ def _places(found: list[list[str]], width: int) -> tuple[dict[str, _Place], list
 def _edge(source: _Place, target: _Place, rows: Sequence[_Row], labels: list[str]) -> str:
     """Return a curve from the lower edge of the box *source* to the upper edge of the box *target*, with an arrowhead.
 
-    In each row between both boxes, the curve passes through a space between boxes. Curves that come from neighbouring
-    boxes of a row take different paths in such a space. *labels* are the labels of all edges from source to target.
+    In each row between the two boxes, the curve passes through a space beside a box. Curves from neighbouring boxes are
+    some pixels apart in such a space. *labels* are the labels of all edges from *source* to *target*.
     """
     x, y = source.x + _BOX[0] / 2, source.y + _BOX[1]
     to_x, to_y = target.x + _BOX[0] / 2, target.y
@@ -128,9 +128,10 @@ def _bend(x: float, y: float, to_x: float, to_y: float) -> str:
 
 
 def _box(node: Node, place: _Place, root: str, name: str, href: str | None) -> str:
-    """Return the box of *node* with two lines of text. Its shape shows the kind of the node. *href* is a link.
+    """Return the box of *node* with two lines of text. The shape of the box shows the kind of the node.
 
-    *name* is the name that a run gave to its input or output. It is shown for an artifact that no version has.
+    A click on the box opens *href*. *name* is the name under which a run read or wrote the artifact *node*. The box
+    shows it for an artifact that no version has.
     """
     first, second = _texts(node, root, name)
     is_root = node.id == root
@@ -152,7 +153,7 @@ def _box(node: Node, place: _Place, root: str, name: str, href: str | None) -> s
 def _texts(node: Node, root: str, name: str) -> tuple[str, str]:
     """Return the two lines of text in the box of *node*.
 
-    The second line for an artifact that the version *root* does not have names a version that has it.
+    If *node* is an artifact that the version *root* does not have, the second line names a version that has it.
     """
     facts = node.facts
     beyond = " …" if node.more else ""
@@ -186,5 +187,5 @@ def _outline(node: Node, place: _Place, weight: float) -> Iterator[str]:
         yield element("path", d=d, stroke="currentColor", fill="none")
 
 
-_SHAPE: dict[str, str | float | None] = {"stroke": "currentColor", "fill": "currentColor", "fill_opacity": "0.08"}
-_EDGE: dict[str, str | float | None] = {"stroke": "currentColor", "stroke_opacity": "0.5", "fill": "none"}
+_SHAPE: Attributes = {"stroke": "currentColor", "fill": "currentColor", "fill_opacity": "0.08"}
+_EDGE: Attributes = {"stroke": "currentColor", "stroke_opacity": "0.5", "fill": "none"}

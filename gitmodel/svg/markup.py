@@ -10,6 +10,9 @@ from gitmodel.domain.views.cell_text import escape, width
 FONT_SIZE = 12
 SMALL = 11
 
+Attributes = dict[str, str | float | None]
+THIN: Attributes = {"stroke": "currentColor", "stroke_opacity": "0.35", "fill": "none"}
+
 
 def element(name: str, *content: str, **attributes: str | float | None) -> str:
     """Return the element *name* that contains *content*, which is markup already.
@@ -66,10 +69,7 @@ def _tenths(value: int) -> str:
 
 
 def text(content: str, x: float, y: float, **attributes: str | float | None) -> str:
-    """Return a text element with *content* on the baseline *y*.
-
-    It begins at *x*, unless *text_anchor* says otherwise.
-    """
+    """Return a text element with *content* on the baseline *y*, which begins at *x* if there is no *text_anchor*."""
     return element("text", words(content), x=x, y=y, **attributes)
 
 
@@ -103,10 +103,10 @@ def cut(content: str, room: float, size: int = FONT_SIZE) -> str:
 
 
 def drawing(kind: str, title: str, description: str, size: tuple[float, float], *content: str) -> str:
-    """Return a drawing of *size* (width, height) in pixels that contains the elements *content*.
+    """Return a drawing of the elements *content*. *size* is its width and height in pixels, and *kind* its class.
 
-    *kind* is its class. A screen reader reads only *title* and *description*, unless the drawing has links: then it
-    also reads the elements, so that a user can follow the links.
+    A screen reader reads only *title* and *description*. If the drawing has links, it also reads the elements, so that
+    a user can follow the links.
     """
     across, down = size
     has_links = any("<a " in part for part in content)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from gitmodel.domain.views.cell_text import count, utc_time
 from gitmodel.frozen import Frozen
-from gitmodel.svg.markup import SMALL, cut, drawing, element, linked, short, text, text_width, titled
+from gitmodel.svg.markup import SMALL, THIN, Attributes, cut, drawing, element, linked, short, text, text_width, titled
 from gitmodel.svg.scales import Scale, seconds, time_steps
 
 _MOST_LANES = 50
@@ -26,7 +26,7 @@ REFUSED: State = "refused"
 
 
 class Span(Frozen):
-    """The time in which the version *holder* had the stage or alias *lane*. *end* is None if it still has it.
+    """The time in which the version *holder* was in the stage *lane*, or had the alias *lane*; *end* is None for now.
 
     If *state* is "pending", the change is recorded but not in force yet; if it is "refused", the change was never in
     force. *holder* is a short text, such as the number of the version, and *href* is the address of the version's page.
@@ -40,14 +40,11 @@ class Span(Frozen):
     href: str | None = None
 
 
-def swim_lanes(
-    spans: Iterable[Span], *, title: str, lanes: Sequence[str], until: datetime | None = None, width: int = 720
-) -> str:
-    """Return a drawing of *lanes*, in this order, with their *spans*, from the start of the first span to *until*.
+def swim_lanes(spans: Iterable[Span], *, title: str, lanes: Sequence[str], width: int = 720) -> str:
+    """Return a drawing of *lanes*, in this order, with their *spans*. Lanes of spans that are not in *lanes* come last.
 
-    If *until* is None, the lanes end at the last change and not at the current time, so that the same records always
-    give the same drawing. Neighbouring blocks that are too narrow to be seen are drawn as one. Lanes of *spans* that
-    are not in *lanes* come last.
+    The lanes end at the last change and not at the current time, so that the same records always give the same drawing.
+    Neighbouring blocks that are too narrow to be seen are drawn as one.
     """
     by_lane: dict[str, list[Span]] = {lane: [] for lane in lanes}
     for span in spans:
@@ -58,13 +55,12 @@ def swim_lanes(
     if not all_:
         return drawing("lanes", title, told, (width, 40), text("no changes", width / 2, 24, text_anchor="middle"))
     moments = [seconds(moment) for span in all_ for moment in (span.start, span.end) if moment is not None]
-    end = max([*moments, *([seconds(until)] if until else [])])
-    scale = Scale(min(moments), _last(all_, min(moments), end, width), 2, width - 10)
+    scale = Scale(min(moments), _last(all_, min(moments), max(moments), width), 2, width - 10)
     parts: list[str] = []
     top = 0
     for lane, found in shown.items():
         parts.append(text(cut(lane, width), 2, top + 13, class_="lane"))
-        parts.append(element("path", d=f"M2 {top + _LABEL + _BAR}H{width - 10}", class_="grid", **_THIN))
+        parts.append(element("path", d=f"M2 {top + _LABEL + _BAR}H{width - 10}", class_="grid", **THIN))
         parts += _blocks(sorted(found, key=lambda span: seconds(span.start)), scale, top + _LABEL)
         top += _LABEL + _BAR + _GAP
     parts += _time_axis(scale, top, width)
@@ -72,7 +68,7 @@ def swim_lanes(
 
 
 def _last(spans: Iterable[Span], first: float, end: float, width: int) -> float:
-    """Return the end of the time axis: *end*, or later if the last block that is still open is too narrow for its text.
+    """Return the end of the time axis: *end*, or later to make room for the text of the last block without an end.
 
     *first* is the start of the axis. All times are seconds since 1970.
     """
@@ -83,22 +79,21 @@ def _last(spans: Iterable[Span], first: float, end: float, width: int) -> float:
 
 
 def _description(by_lane: dict[str, list[Span]], shown: int) -> str:
-    """Return a description for screen readers: the current holder of each lane, and the number of its changes.
+    """Return a description for screen readers: the version now in each lane, and the number of changes in the lane.
 
-    Describes the first *shown* lanes, and gives the number of the others.
+    Describes the first *shown* lanes, and gives the number of the other lanes.
     """
     parts = []
     for lane, found in list(by_lane.items())[:shown]:
         now = [span for span in found if span.end is None and span.state != REFUSED]
-        held = f"{now[-1].holder} {_words(now[-1])}since {utc_time(now[-1].start)}" if now else "empty"
+        held = "empty"
+        if now:
+            pending = "pending " if now[-1].state == PENDING else ""
+            held = f"{now[-1].holder} {pending}since {utc_time(now[-1].start)}"
         parts.append(f"{lane}: {held}, {count(len(found), 'change')}")
     left = len(by_lane) - shown
     more = f" {count(left, 'lane')} more in the table." if left else ""
     return ("; ".join(parts) + "." if parts else "No changes.") + more
-
-
-def _words(span: Span) -> str:
-    return "pending " if span.state == PENDING else ""
 
 
 def _end_words(span: Span) -> str:
@@ -193,5 +188,4 @@ def _time_axis(scale: Scale, top: float, width: int) -> Iterator[str]:
         yield text(label, centre, top + 14, text_anchor="middle", font_size=SMALL, class_="axis")
 
 
-_THIN: dict[str, str | float | None] = {"stroke": "currentColor", "stroke_opacity": "0.35", "fill": "none"}
-_BLOCK: dict[str, str | float | None] = {"stroke": "currentColor", "fill": "currentColor", "fill_opacity": "0.12"}
+_BLOCK: Attributes = {"stroke": "currentColor", "fill": "currentColor", "fill_opacity": "0.12"}
