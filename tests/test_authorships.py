@@ -13,7 +13,7 @@ from transcripts import said
 
 from gitmodel import Client, UsageError
 from gitmodel.index import index_file
-from gitmodel.lineage.events import log
+from gitmodel.lineage.history.events import log
 from gitmodel.registry.health import doctor
 from gitmodel.registry.lists import authorship
 

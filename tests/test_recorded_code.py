@@ -67,7 +67,7 @@ class TestSha256:
         assert ask(capsys, "checkout", "iris@1", str(tmp_path / "first"))[0] == 0
         assert (tmp_path / "first/train.py").read_text() == "print('training')\n"
         assert ask(capsys, "version", "contains", head)[0] == 0
-        from gitmodel.lineage.code import push_code
+        from gitmodel.lineage.code.recorded_code import push_code
 
         with Client() as client:
             assert sorted(push_code(client._opened.find_kept(), "origin", "all").pushed) == sorted([head, snapshot])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gitmodel.client.client import Client
     from gitmodel.domain.pushed_refs import Update
     from gitmodel.domain.schema.object_ids import Oid
-    from gitmodel.lineage.past import State
+    from gitmodel.lineage.history.past_states import State
     from gitmodel.registry.health.doctor import Finding
     from gitmodel.registry.named_stores.copying import Copied
     from gitmodel.registry.named_stores.purging import Purged
@@ -152,7 +152,7 @@ def find_broken_tags(client: Client, model: str, stage: str) -> list[str]:
 
     If *stage* is not "", only for the tag of this stage or alias.
     """
-    from gitmodel.lineage.history import broken_tags
+    from gitmodel.lineage.history.holdings import broken_tags
 
     return broken_tags(client.repository, model, stage)
 
@@ -178,7 +178,7 @@ def find_state(client: Client, moment: str) -> State:
 
     Raises NotFound if the branch had no commit then, or never had this commit.
     """
-    from gitmodel.lineage.past import find_state
+    from gitmodel.lineage.history.past_states import find_state
 
     return find_state(client.repository, moment)
 

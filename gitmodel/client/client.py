@@ -134,7 +134,7 @@ class Client(
         >>> client.at("2026-10-01").get_version("iris@production").number     # doctest: +SKIP
         3
         """
-        from gitmodel.lineage.past import Past, find_state
+        from gitmodel.lineage.history.past_states import Past, find_state
 
         with self.repository.git.explaining_not_found():
             past = Past(self.repository, find_state(self.repository, moment))

@@ -66,7 +66,7 @@ def push(opened: OpenRegistry, remote: str, *, timeout: float, transfer: Transfe
     If others have pushed, pulls first; repeats this for at most *timeout* seconds. Raises LeftOut at the end if a pull
     could not keep some local changes.
     """
-    from gitmodel.lineage.code import choose_pushed, push_code
+    from gitmodel.lineage.code.recorded_code import choose_pushed, push_code
 
     repository = opened.repository
     uploads = pushing.Uploads(LocalStore(opened.store_root), opened.access.of_model, transfer)
@@ -128,7 +128,7 @@ def _with_notice(opened: OpenRegistry, done: Applied) -> Applied:
 
 def _notice(repository: Repository, done: Applied) -> bytes:
     """Return the JSON of a notice about the changes in *done*, each with its commit, author, time and reason."""
-    from gitmodel.lineage.history import history
+    from gitmodel.lineage.history.holdings import history
 
     changes = []
     for change in done.changes:

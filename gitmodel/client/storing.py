@@ -156,7 +156,8 @@ def create_version(
     """
     own_code = None
     if origin.code is not None:
-        from gitmodel.lineage.code import given_code  # imported here: few callers give the code
+        # imported here: few callers give the code
+        from gitmodel.lineage.code.recorded_code import given_code
 
         own_code = given_code(origin.code)
     runs, new_runs = _given_runs(opened, origin.runs)

@@ -1,1 +1,1 @@
-"""The past of the registry: histories of stages, models and versions, past states, and the code of versions."""
+"""The history of the registry, the lineage of versions, their code, comparing them and exporting them."""

@@ -22,7 +22,7 @@ from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.expressions.fields import Field, metadata_values
 from gitmodel.frozen import Frozen
 from gitmodel.git.history.commits import log_text
-from gitmodel.lineage.past import Past, State, find_state
+from gitmodel.lineage.history.past_states import Past, State, find_state
 from gitmodel.registry.recorded_runs.run_details import load_details
 from gitmodel.registry.writing.writer import Writer
 from gitmodel.stores.artifacts.manifests import read_object

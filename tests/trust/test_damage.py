@@ -16,7 +16,7 @@ from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git.objects.object_formats import NewObject
-from gitmodel.lineage.history import history
+from gitmodel.lineage.history.holdings import history
 from gitmodel.registry.health import checking, doctor
 from gitmodel.registry.linked_artifacts import verifying
 from gitmodel.registry.lists import model_views, version_lists

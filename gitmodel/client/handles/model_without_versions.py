@@ -199,7 +199,7 @@ class ModelHandle:
 
         The newest is first.
         """
-        from gitmodel.lineage.history import history
+        from gitmodel.lineage.history.holdings import history
 
         return list(history(self._registered().repository, self._ref, str(stage)))
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from gitmodel.client.storing import GivenArtifacts
     from gitmodel.domain.views.authorship import Authorship
-    from gitmodel.lineage.checkout import CheckedOut
+    from gitmodel.lineage.code.checkout import CheckedOut
     from gitmodel.lineage.exporting import Exported
     from gitmodel.registry.records.finding import Found
 
@@ -317,7 +317,7 @@ class VersionHandle:
         or an artifact cannot be found; UsageError if *folder* exists and is not empty; Refused if a submodule cannot be
         fetched.
         """
-        from gitmodel.lineage.checkout import checkout
+        from gitmodel.lineage.code.checkout import checkout
 
         opened = self._opened
         return checkout(

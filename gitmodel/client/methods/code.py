@@ -9,7 +9,7 @@ from gitmodel.client.methods.opened import OpenedClient
 if TYPE_CHECKING:
     from gitmodel.code.repository import CodeRepository
     from gitmodel.domain.schema.records import Code
-    from gitmodel.lineage.versions_of_commit import Containing, WrittenNotes
+    from gitmodel.lineage.code.versions_of_commit import Containing, WrittenNotes
 
 
 class CodeMethods(OpenedClient):
@@ -43,7 +43,7 @@ class CodeMethods(OpenedClient):
         The versions are those of *model*, or of all models if it is "". Raises NotFound if the commit, the model or the
         code repository does not exist.
         """
-        from gitmodel.lineage.versions_of_commit import containing
+        from gitmodel.lineage.code.versions_of_commit import containing
 
         return list(containing(self.writer, self.open_code(), commit, model))
 
@@ -52,12 +52,12 @@ class CodeMethods(OpenedClient):
 
         `git log --notes=gitmodel` shows the notes. Raises Refused if another program wrote to this ref.
         """
-        from gitmodel.lineage.versions_of_commit import write_notes
+        from gitmodel.lineage.code.versions_of_commit import write_notes
 
         return write_notes(self.writer, self.repository, self.open_code())
 
     def remove_notes(self) -> None:
         """Delete `refs/notes/gitmodel`. Raises Refused if another program wrote to this ref."""
-        from gitmodel.lineage.versions_of_commit import remove_notes
+        from gitmodel.lineage.code.versions_of_commit import remove_notes
 
         remove_notes(self.open_code())

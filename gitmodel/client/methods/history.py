@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from gitmodel.client.tables.history_table import HistoryTable
     from gitmodel.client.tables.version_diff import VersionDiff
     from gitmodel.domain.views.lineage import Lineage
-    from gitmodel.lineage.events import Event, FieldOrigin
-    from gitmodel.lineage.maintenance import Maintained
-    from gitmodel.lineage.rule_history import RuleChange
-    from gitmodel.lineage.version_changes import VersionChanges
+    from gitmodel.lineage.history.events import Event, FieldOrigin
+    from gitmodel.lineage.history.maintenance import Maintained
+    from gitmodel.lineage.history.rule_history import RuleChange
+    from gitmodel.lineage.history.version_changes import VersionChanges
 
 
 class HistoryMethods(OpenedClient):
@@ -36,7 +36,7 @@ class HistoryMethods(OpenedClient):
         >>> for event in client.history("iris", "production"):          # doctest: +SKIP
         ...     print(event.version, event.when, event.until, event.author, event.reason)
         """
-        from gitmodel.lineage.history import history
+        from gitmodel.lineage.history.holdings import history
 
         with self.repository.git.explaining_not_found():
             return history(self.repository, model, str(stage))
@@ -67,7 +67,7 @@ class HistoryMethods(OpenedClient):
         *sort*.
         """
         from gitmodel.client.tables.history_table import HistoryTable
-        from gitmodel.lineage.history import view_history
+        from gitmodel.lineage.history.holdings import view_history
 
         with self.repository.git.explaining_not_found():
             found, damaged = view_history(
@@ -90,7 +90,7 @@ class HistoryMethods(OpenedClient):
         clone lacks the list of signers before it.
         """
         from gitmodel.domain.schema.object_ids import is_oid
-        from gitmodel.lineage.history import signature_faults
+        from gitmodel.lineage.history.holdings import signature_faults
 
         ids = []
         for id in commits:
@@ -110,7 +110,7 @@ class HistoryMethods(OpenedClient):
         >>> for change in client.rule_history():                        # doctest: +SKIP
         ...     print(change.when, change.author, change.changes, change.reason)
         """
-        from gitmodel.lineage.rule_history import rule_history
+        from gitmodel.lineage.history.rule_history import rule_history
 
         with self.repository.git.explaining_not_found():
             return rule_history(self.repository)
@@ -121,7 +121,7 @@ class HistoryMethods(OpenedClient):
         >>> client.list_signers()                                       # doctest: +SKIP
         ['ada@example.com (ssh-ed25519)']
         """
-        from gitmodel.lineage.rule_history import list_signers
+        from gitmodel.lineage.history.rule_history import list_signers
 
         return list_signers(self.repository)
 
@@ -131,7 +131,7 @@ class HistoryMethods(OpenedClient):
         Raises NotFound if there is no such version or model. If a shallow clone lacks older events, raises Invalid
         after the last event that can be read.
         """
-        from gitmodel.lineage.events import log
+        from gitmodel.lineage.history.events import log
 
         with self.repository.git.explaining_not_found():
             return log(self.repository, VersionRef.parse(reference) if reference else None)
@@ -146,7 +146,7 @@ class HistoryMethods(OpenedClient):
         ...     print(change.author, [(one.field, one.before, one.after) for one in change.fields])
         Ada [('metadata.accuracy', 0.9, 0.95)]
         """
-        from gitmodel.lineage.version_changes import VersionChanges
+        from gitmodel.lineage.history.version_changes import VersionChanges
 
         self.repository.renew()
         return VersionChanges(self.repository)
@@ -159,7 +159,7 @@ class HistoryMethods(OpenedClient):
         >>> {origin.field: origin.author for origin in client.blame("iris@4")}    # doctest: +SKIP
         {'number': 'Ada', 'metadata.accuracy': 'Bob', 'stage': 'Cleo'}
         """
-        from gitmodel.lineage.events import blame
+        from gitmodel.lineage.history.events import blame
 
         with self.repository.git.explaining_not_found():
             return blame(self.repository, VersionRef.parse(reference))
@@ -216,6 +216,6 @@ class HistoryMethods(OpenedClient):
 
     def maintain(self) -> Maintained:
         """Write git's commit-graph of the metadata branch and pack loose git objects, so that queries stay fast."""
-        from gitmodel.lineage.maintenance import maintain
+        from gitmodel.lineage.history.maintenance import maintain
 
         return maintain(self.repository)

@@ -211,7 +211,7 @@ class OpenRegistry:
         If a setting asks for it, stores uncommitted changes as a snapshot. Raises the errors of `check_code`, and
         Refused if the snapshot is too large.
         """
-        from gitmodel.lineage.code import record_code, snapshot_limit
+        from gitmodel.lineage.code.recorded_code import record_code, snapshot_limit
 
         dirty = self._dirty()
         self._check_code(dirty)
@@ -223,7 +223,7 @@ class OpenRegistry:
 
         If the code repository has the commit of *code*, creates a ref that keeps it.
         """
-        from gitmodel.lineage.code import keep_given
+        from gitmodel.lineage.code.recorded_code import keep_given
 
         return keep_given(self.find_kept(), code)
 
@@ -234,7 +234,8 @@ class OpenRegistry:
 
     def _check_code(self, dirty: str) -> None:
         if dirty != "record":
-            from gitmodel.lineage.code import check_code  # imported here: most versions need no check
+            # imported here: most versions need no check
+            from gitmodel.lineage.code.recorded_code import check_code
 
             check_code(self.find_code(), dirty=dirty, allow_credentials=self.repository.allows_credentials)
 
@@ -243,7 +244,7 @@ class OpenRegistry:
 
         It is "record", "snapshot" or "refuse".
         """
-        from gitmodel.lineage.code import choose_dirty
+        from gitmodel.lineage.code.recorded_code import choose_dirty
 
         rules = self.writer.read_records(lambda snapshot: snapshot.registry().require("code").code)
         policy = rules.dirty if rules else "record"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gitmodel.client.tables.table import Table, flat_fields
-from gitmodel.lineage.history import Holding
+from gitmodel.lineage.history.holdings import Holding
 
 
 class HistoryTable(Table[Holding]):

@@ -37,7 +37,7 @@ from gitmodel.git.history.commits import commit_adding
 from gitmodel.git.repositories.new_repositories import init_borrowing
 from gitmodel.git.running.process import clean_environment
 from gitmodel.git.worktrees.worktree_commands import remove_worktree
-from gitmodel.lineage.checkout import add_code, exact_code, is_changed
+from gitmodel.lineage.code.checkout import add_code, exact_code, is_changed
 from gitmodel.lineage.comparing import making_run, read_packages
 from gitmodel.pipelines.execution.running import RunFailed
 from gitmodel.pipelines.reproduction.rerun_process import RerunRequest

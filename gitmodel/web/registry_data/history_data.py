@@ -18,8 +18,8 @@ from gitmodel.web.registry_data.version_facts import Facts
 if TYPE_CHECKING:
     from gitmodel.branch.history.stage_history import StageEvent
     from gitmodel.client.client import Client
-    from gitmodel.lineage.rule_history import RuleChange
-    from gitmodel.lineage.version_changes import VersionChange, VersionChanges
+    from gitmodel.lineage.history.rule_history import RuleChange
+    from gitmodel.lineage.history.version_changes import VersionChange, VersionChanges
 
 
 class HistoryData(VersionData):

@@ -1,0 +1,1 @@
+"""The history of the registry: who changed what and when, and reading past states of the branch."""
