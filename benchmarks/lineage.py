@@ -26,7 +26,7 @@ from gitmodel.domain.schema.records import (
     links_digest,
 )
 from gitmodel.domain.schema.refs import kept_ref
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 
 TARGET = 200
 # Each version with a number divisible by EVERY is promoted, so that 10,000 commits have about 900 promotions.

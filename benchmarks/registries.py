@@ -9,7 +9,7 @@ from pathlib import Path
 from gitmodel.client import Client
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import ArtifactLink, Code, ModelRecord, VersionRecord
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 
 BRANCH = "refs/heads/gitmodel"
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)

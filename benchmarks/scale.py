@@ -16,7 +16,7 @@ from measuring import Cost, Table, cpu_seconds, describe_machine, measure, measu
 
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import ModelRecord, StageRecord, links_digest
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 
 _PER_COMMIT = 100
 _GIT_MODEL = str(Path(sys.executable).parent / "git-model")

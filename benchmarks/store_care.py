@@ -17,7 +17,7 @@ from measuring import Table, describe_machine, measure, peak_memory
 
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import ArtifactLink, ModelRecord
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 
 A_VERSION = 100  # artifacts
 STATUS = """

@@ -29,7 +29,7 @@ from gitmodel.branch.transactions.transaction import begin
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import DESCRIPTIVE, VersionRecord
-from gitmodel.domain.schema.registry_record import RegistryRecord, StageRule
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord, StageRule
 from gitmodel.registry.health import doctor
 from gitmodel.registry.writing.transacting import transact
 

@@ -18,7 +18,7 @@ from transcripts import ask
 from gitmodel import Client
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import ModelRecord, VersionRecord
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.errors import UsageError
 from gitmodel.index import index_file, searching, updating
 from gitmodel.registry.health import doctor

@@ -14,7 +14,7 @@ from test_index import model, version, write
 from gitmodel import Client
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import ArtifactLink
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.index import index_file
 from gitmodel.registry.health import doctor
 from gitmodel.registry.lists import index_access, model_views, version_lists

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitmodel.domain.schema import codec, reading_registry_file, record_values, records, registry_record
+from gitmodel.domain.schema import codec, record_values, records
 from gitmodel.domain.schema.names import check_version_name, fault_in
 from gitmodel.domain.schema.records import (
     ArtifactLink,
@@ -22,8 +22,9 @@ from gitmodel.domain.schema.records import (
     VersionRecord,
     links_digest,
 )
-from gitmodel.domain.schema.registry_record import RegistryRecord, StageRule
-from gitmodel.domain.schema.writing_registry_file import encode_registry
+from gitmodel.domain.schema.registry_rules import reading_registry_file, registry_record
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord, StageRule
+from gitmodel.domain.schema.registry_rules.writing_registry_file import encode_registry
 from gitmodel.errors import Invalid
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=60)

@@ -8,9 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitmodel.domain.schema import codec
-from gitmodel.domain.schema.reading_registry_file import decode_registry
-from gitmodel.domain.schema.registry_record import CodeRules, GateRule, RegistryRecord, RunRules, StageRule
-from gitmodel.domain.schema.writing_registry_file import encode_registry
+from gitmodel.domain.schema.registry_rules.reading_registry_file import decode_registry
+from gitmodel.domain.schema.registry_rules.registry_record import (
+    CodeRules,
+    GateRule,
+    RegistryRecord,
+    RunRules,
+    StageRule,
+)
+from gitmodel.domain.schema.registry_rules.writing_registry_file import encode_registry
 from gitmodel.errors import Invalid
 
 COMMENTED = """\

@@ -10,7 +10,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.schema.registry_record import StageRule
+from gitmodel.domain.schema.registry_rules.registry_record import StageRule
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import Refusal
 from gitmodel.errors import Refused, Unreachable

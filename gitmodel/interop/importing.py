@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gitmodel.domain.changes.stages import stage_states
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.records import ModelRecord, RunRecord, VersionRecord
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, Refused, UsageError
 from gitmodel.frozen import Frozen

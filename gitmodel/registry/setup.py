@@ -13,7 +13,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.transactions import transaction
 from gitmodel.domain.addresses import Address, is_url
 from gitmodel.domain.changes.planned_change import Change, registry_file
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import is_local, shown_url
 from gitmodel.errors import Conflict, NotFound, UsageError

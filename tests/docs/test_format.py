@@ -8,9 +8,10 @@ import pytest
 
 from gitmodel.domain.rules import change_rules
 from gitmodel.domain.rules.invariants import RULES
-from gitmodel.domain.schema import codec, manifest, names, paths, record_values, records, registry_record, toml_values
+from gitmodel.domain.schema import codec, manifest, names, paths, record_values, records, toml_values
 from gitmodel.domain.schema.codec import SCHEMAS, Record
 from gitmodel.domain.schema.digests import digest_of
+from gitmodel.domain.schema.registry_rules import registry_record
 from gitmodel.teams.checks import received_pushes
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/format.md").read_text(encoding="utf-8")

@@ -16,7 +16,8 @@ from transcripts import ask
 
 from gitmodel import Client, ModelConfig, pipeline, step
 from gitmodel.domain.changes.planned_change import Change
-from gitmodel.domain.schema import codec, paths, registry_record
+from gitmodel.domain.schema import codec, paths
+from gitmodel.domain.schema.registry_rules import registry_record
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.formats import save
 from gitmodel.pipelines import ExternalArtifact

@@ -4,7 +4,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.interop.import_plan import Choices, HeldModel, HeldVersion, Target, plan_import
 from gitmodel.interop.sources.source_values import SourceModel, SourceVersion

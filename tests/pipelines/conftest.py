@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from gitmodel import Client
-from gitmodel.domain.schema import registry_record
+from gitmodel.domain.schema.registry_rules import registry_record
 from gitmodel.registry.health import checking
 
 # pytest runs all tests with Dask in one of its workers, because they share one Dask cluster.

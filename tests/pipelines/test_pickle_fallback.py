@@ -8,7 +8,7 @@ import pytest
 
 from gitmodel import Invalid, ModelConfig, Refused, RunFailed, UsageError, pipeline, step
 from gitmodel.domain.schema.records import format_of
-from gitmodel.domain.schema.registry_record import FormatRules, RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import FormatRules, RegistryRecord
 from gitmodel.formats import materializers
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)

@@ -5,7 +5,8 @@ import pytest
 
 from gitmodel import ModelConfig, get_step_context, pipeline, step
 from gitmodel.domain.changes.planned_change import Change
-from gitmodel.domain.schema import codec, paths, reading_registry_file
+from gitmodel.domain.schema import codec, paths
+from gitmodel.domain.schema.registry_rules import reading_registry_file
 
 RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n\n[[stages.gates]]\n'
 RULES += 'name = "good"\nexpression = "metadata.accuracy > 0.9"\n'

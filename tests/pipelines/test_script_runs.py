@@ -33,7 +33,8 @@ from gitmodel import (
 from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.cli import run as run_program
 from gitmodel.domain.changes.planned_change import Change
-from gitmodel.domain.schema import codec, paths, registry_record
+from gitmodel.domain.schema import codec, paths
+from gitmodel.domain.schema.registry_rules import registry_record
 
 VALUE = "correct-horse-battery"
 

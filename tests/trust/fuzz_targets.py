@@ -12,7 +12,8 @@ CORPUS = Path(__file__).parent / "corpus"
 
 def record(data):
     """Reading bytes returns a record or raises Invalid. Writing and reading the record again changes nothing."""
-    from gitmodel.domain.schema import codec, records, registry_record
+    from gitmodel.domain.schema import codec, records
+    from gitmodel.domain.schema.registry_rules import registry_record
     from gitmodel.errors import Invalid, UsageError
 
     for kind in (

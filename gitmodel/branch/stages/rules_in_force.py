@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import rules_ref, seen_rules_ref
-from gitmodel.domain.schema.registry_record import RegistryRecord
-from gitmodel.domain.schema.rules_tag import extends, read_before, rules_message
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.rules_tag import extends, read_before, rules_message
 from gitmodel.domain.snapshots.commit_records import read_registry
 from gitmodel.domain.snapshots.snapshot_sources import TOO_SHALLOW, Files
 from gitmodel.errors import Invalid, Refused

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.domain.snapshots.commit_records import read_registry
 from gitmodel.errors import Invalid
 from gitmodel.git.history.commit_chains import Commits

@@ -27,7 +27,7 @@ from gitmodel.domain.schema.refs import (
     reserved_name_ref,
     reserved_ref,
 )
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.domain.snapshots.commit_records import read_registry
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Unreachable

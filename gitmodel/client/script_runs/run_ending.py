@@ -16,7 +16,7 @@ from gitmodel.client.script_runs.executed_cells import store_cells
 from gitmodel.client.script_runs.run_recording import NewVersion, RunRecording
 from gitmodel.domain.changes.runs import plan_run
 from gitmodel.domain.schema.records import RunRecord, StepRecord
-from gitmodel.domain.schema.registry_record import RunRules
+from gitmodel.domain.schema.registry_rules.registry_record import RunRules
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.errors import Conflict, GitModelError, Refused
 from gitmodel.formats.kept_values import told_kept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gitmodel.domain.schema.registry_record import GateRule, StageRule
+from gitmodel.domain.schema.registry_rules.registry_record import GateRule, StageRule
 
 
 def describe_rule_changes(old: Sequence[StageRule], new: Sequence[StageRule]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from gitmodel.domain.changes.stages import without_leftovers
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.names import check_name, fold
 from gitmodel.domain.schema.records import ModelRecord
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused
 

@@ -15,13 +15,14 @@ from gitmodel.domain.replay.broken_invariants import Fault, Place, faults
 from gitmodel.domain.replay.left_out import FileInReplay, left_out
 from gitmodel.domain.replay.merging import merged
 from gitmodel.domain.replay.replayed_changes import PLACES, Replayed, ReplayState
-from gitmodel.domain.schema import codec, paths, records, registry_record
+from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.codec import Problem, R
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.paths import RecordPath
-from gitmodel.domain.schema.reading_registry_file import decode_registry
 from gitmodel.domain.schema.records import ModelRecord, NameRecord, RunRecord, StageRecord, VersionRecord
-from gitmodel.domain.schema.writing_registry_file import merged_registry
+from gitmodel.domain.schema.registry_rules import registry_record
+from gitmodel.domain.schema.registry_rules.reading_registry_file import decode_registry
+from gitmodel.domain.schema.registry_rules.writing_registry_file import merged_registry
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import Files, NoTags
 from gitmodel.domain.snapshots.version_numbers import check_number

@@ -11,10 +11,10 @@ from gitmodel.domain.changes.planned_change import Change, Justification
 from gitmodel.domain.changes.refused_stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import Promotion, RecordedPlaces, plan_promotion, recorded_places
 from gitmodel.domain.schema.names import ARCHIVED, NONE
-from gitmodel.domain.schema.reading_registry_file import AFTER, check_rules, unreadable_gate
 from gitmodel.domain.schema.records import DESCRIPTIVE, ModelRecord, StageRecord, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.schema.registry_record import GateRule, StageRule
+from gitmodel.domain.schema.registry_rules.reading_registry_file import AFTER, check_rules, unreadable_gate
+from gitmodel.domain.schema.registry_rules.registry_record import GateRule, StageRule
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names
 from gitmodel.domain.views.record_views import VERSION_NAMES, VersionView

@@ -11,7 +11,7 @@ from gitmodel.domain.schema import codec, names, paths, record_values, records
 from gitmodel.domain.schema.codec import Problem, Record
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import ARCHIVED_MARKER, ATTACHMENT, ModelRecord, StageRecord, VersionRecord
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.domain.urls import holds_credentials
 from gitmodel.errors import GitModelError, Invalid

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from gitmodel.domain.rules.invariants import case_faults, format_faults, problem_of
-from gitmodel.domain.schema import codec, paths, record_values, signers
+from gitmodel.domain.schema import codec, paths, record_values
 from gitmodel.domain.schema.codec import Problem
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules import signers
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.domain.snapshots.commit_records import read_registry
 from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.domain.urls import holds_credentials

@@ -30,7 +30,7 @@ from gitmodel.domain.schema.record_values import (
     matching,
     one_of,
 )
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 
 # The content of every archived marker. It is always the same, so that merges of two markers never conflict.
 ARCHIVED_MARKER = b"archived = true\n"
@@ -327,7 +327,7 @@ RECORDS: Mapping[str, type[Record]] = {
 def format_of(record: Record) -> tuple[int, int]:
     """Return the version of the format that *record* needs.
 
-    >>> from gitmodel.domain.schema.registry_record import RunRules
+    >>> from gitmodel.domain.schema.registry_rules.registry_record import RunRules
     >>> format_of(RunRules()), format_of(ModelRecord(created=datetime(2026, 11, 23), store="large"))
     ((1, 0), (1, 1))
     """

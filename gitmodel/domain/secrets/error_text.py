@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 
-from gitmodel.domain.schema.registry_record import RunRules
+from gitmodel.domain.schema.registry_rules.registry_record import RunRules
 from gitmodel.domain.secrets.credentials import redacted
 from gitmodel.domain.secrets.secret_values import SecretValues
 from gitmodel.errors import GitModelError, message_of

@@ -11,11 +11,11 @@ from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.names import did_you_mean
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
-from gitmodel.domain.schema.reading_registry_file import decode_registry, without_rules
 from gitmodel.domain.schema.recorded_renumberings import Numbered, Renumbered, Renumberings
 from gitmodel.domain.schema.records import ModelRecord, StageRecord, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.schema.registry_record import RegistryRecord, StageRule
+from gitmodel.domain.schema.registry_rules.reading_registry_file import decode_registry, without_rules
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord, StageRule
 from gitmodel.domain.snapshots import version_numbers
 from gitmodel.domain.snapshots.snapshot_sources import Files, Refusal, StageTag, Tags
 from gitmodel.errors import Conflict, Invalid, NotFound, UsageError

@@ -142,7 +142,7 @@ class SignatureVerifier:
         return f"its key {key} is not listed for {email} in allowed_signers{f': {when}' if when else ''}"
 
     def _openpgp_fault(self, found: Signature, allowed: str, emails: Iterable[str], when: int) -> str:
-        from gitmodel.domain.schema import signers
+        from gitmodel.domain.schema.registry_rules import signers
 
         listed = [one for one in signers.read_signers(allowed) if one.type == signers.OPENPGP]
         with scratch_folder() as folder:

@@ -12,7 +12,7 @@ from typing import Any
 from gitmodel.client import Client
 from gitmodel.client.script_runs.executed_cells import store_cells
 from gitmodel.domain.schema.records import Code, RunRecord, StepRecord
-from gitmodel.domain.schema.registry_record import RunRules
+from gitmodel.domain.schema.registry_rules.registry_record import RunRules
 from gitmodel.domain.secrets.credentials import redacted
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.frozen import Frozen

@@ -17,7 +17,7 @@ from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import toml_values
 from gitmodel.domain.schema.recorded_renumberings import Numbered
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecord
-from gitmodel.domain.schema.registry_record import RunRules
+from gitmodel.domain.schema.registry_rules.registry_record import RunRules
 from gitmodel.domain.secrets.credentials import without_credentials
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, ForeignTag, Unsigned

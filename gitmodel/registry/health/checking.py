@@ -13,7 +13,7 @@ from gitmodel.domain.schema import names, paths
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.errors import Invalid
 from gitmodel.git.objects.object_formats import FILE_MODES, FOLDER, Entry
 from gitmodel.git.objects.trees import CommitFiles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.errors import UsageError
 
 _METADATA = "metadata."
@@ -16,7 +16,7 @@ def headline_keys(registry: RegistryRecord) -> tuple[str, ...]:
     Keys of inner tables are joined by dots. The key in `[site] headline` comes first, then the keys that gates read, in
     the order of the stages.
 
-    >>> from gitmodel.domain.schema.registry_record import GateRule, SiteRules, StageRule
+    >>> from gitmodel.domain.schema.registry_rules.registry_record import GateRule, SiteRules, StageRule
     >>> gate = GateRule(name="good", expression="metadata.accuracy > 0.9 && metadata.test.loss < 1")
     >>> stages = (StageRule(name="production", gates=(gate,)),)
     >>> headline_keys(RegistryRecord(stages=stages, site=SiteRules(headline="f1")))

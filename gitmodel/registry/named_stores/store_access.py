@@ -12,7 +12,7 @@ from gitmodel.domain.changes.purging import purges
 from gitmodel.domain.changes.stores import CLONE, DEFAULT, KEYS, check_store
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.records import ArtifactLink
-from gitmodel.domain.schema.registry_record import RegistryRecord
+from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.urls import covers, holds_credentials, is_local, is_web, place_of, shown_url
 from gitmodel.errors import Invalid, Refused, Unreachable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from gitmodel.domain.changes.rule_edits import ChangedRules, RulesEdit, plan_rules
-from gitmodel.domain.schema.registry_record import StageRule
+from gitmodel.domain.schema.registry_rules.registry_record import StageRule
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.frozen import Frozen
 from gitmodel.registry.writing.writer import Writer

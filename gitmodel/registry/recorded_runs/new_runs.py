@@ -13,7 +13,7 @@ from functools import cache
 
 from gitmodel.domain.changes.runs import run_id
 from gitmodel.domain.schema.records import RunRecord
-from gitmodel.domain.schema.registry_record import RunRules
+from gitmodel.domain.schema.registry_rules.registry_record import RunRules
 from gitmodel.errors import UsageError
 from gitmodel.stores.interface import ArtifactStore
 

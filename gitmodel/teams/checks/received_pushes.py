@@ -11,7 +11,7 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.schema.rules_tag import extends
+from gitmodel.domain.schema.registry_rules.rules_tag import extends
 from gitmodel.domain.snapshots.snapshot_sources import Refusal
 from gitmodel.errors import GitModelError
 from gitmodel.git.objects.object_formats import parse_tag

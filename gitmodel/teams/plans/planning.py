@@ -13,11 +13,12 @@ from gitmodel.code.repository import CodeRepository
 from gitmodel.domain.changes.rule_changes import describe_rule_changes
 from gitmodel.domain.rules import gates
 from gitmodel.domain.rules.gates import Outcome
-from gitmodel.domain.schema import paths, records, registry_record
+from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.records import ArtifactLink, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.schema.registry_rules import registry_record
 from gitmodel.domain.snapshots.commit_records import place_at
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_values

@@ -18,7 +18,7 @@ from gitmodel.domain.replay.replaying import replay
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef, remote_branch_ref, remote_rules_ref
-from gitmodel.domain.schema.rules_tag import extends
+from gitmodel.domain.schema.registry_rules.rules_tag import extends
 from gitmodel.errors import Conflict, Refused, Unsigned
 from gitmodel.git.history.commits import count_first_parents, is_ancestor, merge_base, trailer_values
 from gitmodel.git.objects.object_formats import NewObject

@@ -12,7 +12,7 @@ from gitmodel.branch.stages.stage_tags import target_of
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
-from gitmodel.domain.schema.rules_tag import extends
+from gitmodel.domain.schema.registry_rules.rules_tag import extends
 from gitmodel.domain.snapshots.commit_records import place_at
 from gitmodel.errors import Invalid, Refused, Unsigned
 from gitmodel.frozen import Frozen

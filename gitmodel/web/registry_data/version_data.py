@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitmodel.domain.schema.names import ARCHIVED
-from gitmodel.domain.schema.registry_record import StageRule
+from gitmodel.domain.schema.registry_rules.registry_record import StageRule
 from gitmodel.domain.views.metadata_numbers import numbers_by_key
 from gitmodel.domain.views.record_views import VersionView, places_in_force
 from gitmodel.errors import Invalid, NotFound

@@ -11,7 +11,7 @@ from gitmodel.web.page import Page
 from gitmodel.web.registry_data.registry_data import RegistryData
 
 if TYPE_CHECKING:
-    from gitmodel.domain.schema.registry_record import StageRule
+    from gitmodel.domain.schema.registry_rules.registry_record import StageRule
 
 # The greatest number of changes in the table; the JSON has all changes.
 MOST_ROWS = 200

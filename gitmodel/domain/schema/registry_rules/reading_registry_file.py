@@ -10,7 +10,7 @@ from gitmodel.domain.schema import codec, names, record_values, toml_values
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.paths import REGISTRY as REGISTRY_FILE
 from gitmodel.domain.schema.record_values import FORMAT
-from gitmodel.domain.schema.registry_record import REPAIR, GateRule, RegistryRecord, StageRule
+from gitmodel.domain.schema.registry_rules.registry_record import REPAIR, GateRule, RegistryRecord, StageRule
 from gitmodel.errors import GateRefused, Invalid
 from gitmodel.frozen import Frozen
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gitmodel.domain.schema import codec, toml_editing
+from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.paths import REGISTRY as REGISTRY_FILE
-from gitmodel.domain.schema.reading_registry_file import UNKNOWN, decode_registry
-from gitmodel.domain.schema.registry_record import REPAIR, RegistryRecord
+from gitmodel.domain.schema.registry_rules import toml_editing
+from gitmodel.domain.schema.registry_rules.reading_registry_file import UNKNOWN, decode_registry
+from gitmodel.domain.schema.registry_rules.registry_record import REPAIR, RegistryRecord
 from gitmodel.errors import Invalid
 
 
