@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from gitmodel.domain.changes.purging import Purge, purges
-from gitmodel.domain.needed_artifacts import every_version
 from gitmodel.domain.schema.records import ArtifactLink, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.snapshots.every_version import every_version
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable
 from gitmodel.frozen import Frozen

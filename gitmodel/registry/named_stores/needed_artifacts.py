@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.domain.changes.purging import Purge, purges
-from gitmodel.domain.needed_artifacts import every_version
 from gitmodel.domain.schema import paths, record_values, records
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecord
 from gitmodel.domain.schema.refs import REMOTES, STAGE_TAGS, StageRef
+from gitmodel.domain.snapshots.every_version import every_version
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.git.refs.ref_commands import list_annotated_tags, list_refs
