@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitmodel.errors import UsageError
-from gitmodel.expressions import cel_clauses, reading
+from gitmodel.expressions import cel_clauses, syntax
 from gitmodel.expressions.expression import Expression, parse
 
 needs_library = pytest.mark.skipif(importlib.util.find_spec("cel") is None, reason="needs gitmodel[cel]")
@@ -132,8 +132,8 @@ def test_an_expression_that_is_not_plain_is_evaluated_by_the_library(text, expec
 
 def by_library(text: str) -> Expression:
     """Return the expression *text* with all its clauses evaluated by the library, also the plain ones."""
-    tokens = reading.read_tokens(text)
-    return Expression(text, tuple(cel_clauses.Program(text, part) for part in reading.split_clauses(tokens)))
+    tokens = syntax.read_tokens(text)
+    return Expression(text, tuple(cel_clauses.Program(text, part) for part in syntax.split_clauses(tokens)))
 
 
 def answer(expression: Expression, record: dict[str, Any]) -> bool | str:
@@ -192,7 +192,7 @@ def test_gitmodel_and_the_cel_library_give_the_same_result(text, record):
     here, there = parse(text), by_library(text)
     assert answer(here, record) == answer(there, record)
     # one call of the library for all clauses; above, one for each clause
-    whole = cel_clauses.Program(text, reading.read_tokens(text))
+    whole = cel_clauses.Program(text, syntax.read_tokens(text))
     assert (answer(here, record) is True) == (whole.answer(record) is True)
     verdict, other = here.judge(record), there.judge(record)
     assert (verdict.passed, verdict.clause, verdict.missing) == (other.passed, other.clause, other.missing)
@@ -240,7 +240,7 @@ def test_an_expression_that_gitmodel_refuses_is_refused_by_the_library_too(text)
     import cel
 
     try:
-        reading.check_shape(text, reading.read_tokens(text))
+        syntax.check_shape(text, syntax.read_tokens(text))
     except UsageError:
         with pytest.raises(ValueError, match="Failed to parse"):
             cel.compile(text)

@@ -19,7 +19,7 @@ from gitmodel.cli.shapes import record_shapes, trace_shapes
 from gitmodel.domain.views.filter_names import RECORDED
 from gitmodel.domain.views.record_views import VERSION_NAMES, model_names
 from gitmodel.errors import UsageError
-from gitmodel.expressions.expression import Filter
+from gitmodel.expressions.filter import Filter
 from gitmodel.registry.health import doctor
 from gitmodel.registry.recorded_runs.runs import RUN_NAMES
 

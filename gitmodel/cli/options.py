@@ -153,7 +153,7 @@ def matching(
     """
     if not expression:
         return list(items)
-    from gitmodel.expressions.expression import Filter
+    from gitmodel.expressions.filter import Filter
 
     wanted = Filter(expression, {**_filter_names(shape), **words})
     found = [item for item in items if wanted.matches(fields(item))]

@@ -8,8 +8,9 @@ from typing import Any
 
 from gitmodel.errors import UsageError
 from gitmodel.expressions.clauses import NO_ANSWER, Clause, Trouble, as_scalar, holds_nan, look_up
-from gitmodel.expressions.reading import COMPARISONS, FUNCTIONS, MACROS, Token, shown, spelled, text_of, wrong
-from gitmodel.expressions.work_limits import MOST_WORK, NameUse, find_reads, most_pattern_work, most_work
+from gitmodel.expressions.name_uses import NameUse, find_reads
+from gitmodel.expressions.syntax import COMPARISONS, FUNCTIONS, MACROS, Token, shown, spelled, text_of, wrong
+from gitmodel.expressions.work_limits import MOST_WORK, most_pattern_work, most_work
 
 MOST_OPERATIONS = 250  # the library recurses for each operator: 900 of them overflow a stack of 512 KiB
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timezone
 from typing import Any, NamedTuple
 
-from gitmodel.expressions.reading import COMPARISONS, Token, read_literal, read_path, shown, spelled, text_of
+from gitmodel.expressions.syntax import COMPARISONS, Token, read_literal, read_path, shown, spelled, text_of
 
 _MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 

@@ -1,4 +1,4 @@
-"""Parsing an expression, and evaluating it as the filter of a list or as the gate of a stage. Pure: no I/O."""
+"""Parsing an expression, and evaluating it as a filter or as the gate of a stage. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -6,25 +6,13 @@ from collections.abc import Mapping
 from itertools import takewhile
 from typing import NamedTuple
 
-from gitmodel.domain.views.filter_names import Names
 from gitmodel.errors import UsageError
 from gitmodel.expressions.cel_clauses import Program, check_size, compile_text
 from gitmodel.expressions.clauses import Clause, Condition, Trouble, plain_clause
-from gitmodel.expressions.names import (
-    EACH,
-    Asked,
-    describe_unlike,
-    find_asked,
-    has_name,
-    names_beside,
-    read_values,
-    unknown,
-    values_at,
-)
-from gitmodel.expressions.reading import EXAMPLE, check_shape, read_tokens, shown, spelled, split_clauses
+from gitmodel.expressions.name_uses import read_values
+from gitmodel.expressions.syntax import EXAMPLE, check_shape, read_tokens, shown, split_clauses
 
 LONGEST = 2_000  # the maximum number of characters in an expression
-_MOST_SUGGESTED = 1_000  # the maximum number of recorded names that a filter remembers, to suggest one of them
 
 
 class Verdict(NamedTuple):
@@ -130,125 +118,6 @@ class Expression:
                 return Verdict(False, clause.text, answer.reason, answer.missing)
             return Verdict(False, clause.text, clause.finding(record))
         return Verdict(True)
-
-
-class Filter:
-    """A filter that raises UsageError for names and values that no record has, so that a typo is noticed.
-
-    *known* are the names of the fields that records can have. *names* are all words in the text of the filter, so they
-    include each field that the filter reads. Call `matches` or `search` with each record, then `check_searched`.
-
-    >>> wanted = Filter("metadata.acuracy > 0.9", {"metadata": "recorded"})
-    >>> wanted.matches({"metadata": {"accuracy": 0.95}})
-    False
-    >>> wanted.check_searched("no version of iris")
-    Traceback (most recent call last):
-    gitmodel.errors.UsageError: expression `metadata.acuracy > 0.9`, column 1: no version of iris has metadata.acuracy
-    hint: did you mean metadata.accuracy? has(metadata.acuracy) tests for it without an error
-    """
-
-    def __init__(self, text: str, known: Names) -> None:
-        """Parse *text*. Raises the errors of `parse`, and UsageError if *text* reads a field that is not in *known*."""
-        self._expression = parse(text)
-        tokens = read_tokens(text)
-        self.names = frozenset(token.text for token in tokens)
-        found = find_asked(text, tokens, known)
-        self._unseen = [asked for asked in found if asked.value is None or asked.known]
-        # Maps each literal that could not be compared with the value in any searched record to such a value of another
-        # type, or to None before a record has one. The error message describes the value.
-        self._uncompared: dict[Asked, object] = {asked: None for asked in found if asked not in self._unseen}
-        self._beside: dict[str, None] = {}
-        self._any_searched = False
-
-    @property
-    def unseen(self) -> bool:
-        """True if a recorded name (such as a key of metadata), value or type of the filter was in no record so far."""
-        return bool(self._unseen) or any(value is not None for value in self._uncompared.values())
-
-    @property
-    def asked(self) -> tuple[Asked, ...]:
-        """The recorded names, values and literals of the filter that no record searched so far has."""
-        return (*self._unseen, *self._uncompared)
-
-    @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """The comparisons by which an index can exclude records; see `Expression.conditions`."""
-        return self._expression.conditions
-
-    @property
-    def can_raise(self) -> bool:
-        """True if `matches` may raise an error for some record."""
-        return self._expression.can_raise
-
-    def settle(self) -> None:
-        """Make `check_searched` accept all names.
-
-        The caller knows from the index that records have them, with such values.
-        """
-        self._unseen, self._uncompared = [], {}
-
-    def matches(self, record: Mapping[str, object]) -> bool:
-        """Return True if *record* matches, and note its names and values, as `search` does.
-
-        Raises the errors of `Expression.matches`.
-        """
-        self.search(record)
-        return self._expression.matches(record)
-
-    def search(self, record: Mapping[str, object]) -> None:
-        """Note which names and values of the filter *record* has, for `check_searched`, and names in it to suggest."""
-        self._any_searched = True
-        for asked in [*self._uncompared]:
-            for value in values_at(record, asked.name):
-                if asked.fits(value):
-                    del self._uncompared[asked]
-                    break
-                self._uncompared[asked] = value
-        if not self._unseen:
-            return
-        self._unseen = [asked for asked in self._unseen if not _has(record, asked)]
-        if len(self._beside) < _MOST_SUGGESTED:
-            for asked in self._unseen:
-                beside = names_beside(record, asked.name) if asked.value is None else ()
-                self._beside.update(dict.fromkeys(beside))
-
-    def check_searched(self, nothing: str) -> None:
-        """Raise UsageError if a recorded name, value or type in the filter was in none of the searched records.
-
-        *nothing* is the subject of the message, such as "no version of iris". If no record was searched, raises an
-        error only for a value that is not among the known values of its field.
-        """
-        text = self._expression.text
-        for asked in self._unseen:
-            name = spelled(tuple(0 if step == EACH else step for step in asked.name))
-            if isinstance(asked.value, str):
-                why = f'{nothing} has the {name} "{shown(asked.value)}"'
-                raise unknown(text, asked.start, why, asked.value, list(asked.known), "", likeness=0.5)
-            if self._any_searched:
-                advice = f"has({name}) tests for it without an error"
-                raise unknown(text, asked.start, f"{nothing} has {name}", name, list(self._beside), advice)
-        for asked, value in self._uncompared.items():
-            if value is not None and asked.value is not None:
-                name = spelled(tuple(0 if step == EACH else step for step in asked.name))
-                advice = describe_unlike(name, value, asked.value, contained=asked.contained)
-                raise unknown(text, asked.start, f"{nothing} has {asked.wanted} as {name}", "", [], advice)
-
-
-def _has(record: Mapping[str, object], asked: Asked) -> bool:
-    if asked.value is None:
-        return has_name(record, asked.name)
-    return asked.value in values_at(record, asked.name)
-
-
-def check_names(text: str, known: Names) -> None:
-    """Raise UsageError if the expression *text* reads a field that is not in *known*. Does not call the CEL library.
-
-    >>> check_names("nmae == '1.0'", {"name": "value"})
-    Traceback (most recent call last):
-    gitmodel.errors.UsageError: expression `nmae == '1.0'`, column 1: there is no field nmae
-    hint: did you mean name?
-    """
-    find_asked(text, read_tokens(text), known)
 
 
 def parse(text: str) -> Expression:

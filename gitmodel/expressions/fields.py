@@ -10,7 +10,7 @@ from gitmodel.domain.schema.names import did_you_mean
 from gitmodel.domain.views.filter_names import RECORDED, RECORDED_FIELDS, VALUE, Names
 from gitmodel.errors import UsageError
 from gitmodel.expressions.clauses import Trouble, as_scalar, look_up
-from gitmodel.expressions.reading import read_path, read_tokens, spelled
+from gitmodel.expressions.syntax import read_path, read_tokens, spelled
 
 T = TypeVar("T")
 _MOST_SHOWN = 12
@@ -28,7 +28,7 @@ class Field(NamedTuple):
 
     def beside(self, record: Mapping[str, object]) -> Iterable[str]:
         """Yield names in *record*, with dots, that a person may have meant by this field."""
-        from gitmodel.expressions.names import names_beside  # imported here, because only errors need it
+        from gitmodel.expressions.filter_terms import names_beside  # imported here, because only errors need it
 
         for root in dict.fromkeys((self.steps[0], *RECORDED_FIELDS)):
             yield from names_beside(record, (root, *self.steps[1:]))

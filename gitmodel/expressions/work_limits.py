@@ -6,47 +6,10 @@ import re
 from typing import Any, NamedTuple
 
 from gitmodel.expressions.clauses import look_up
-from gitmodel.expressions.reading import CLOSERS, MACROS, Token, read_path
+from gitmodel.expressions.name_uses import NameUse
+from gitmodel.expressions.syntax import CLOSERS, MACROS, Token
 
 MOST_WORK = 200_000_000  # the limit for one record: about 2 s, in units of at most 10 ns (see `most_work`)
-
-
-class NameUse(NamedTuple):
-    """A use of a record's key, or of a macro's variable, at the character *start* of an expression.
-
-    *steps* are the keys and indexes of the path. *call* is the name of the method that the expression calls on the
-    value ("": none), and *call_start* the character at which this name starts. *guarded* is True if the use is the
-    argument of `has()`. The use consists of the tokens with the indexes from *first* up to *end*.
-    """
-
-    steps: tuple[str | int, ...]
-    call: str
-    start: int = 0
-    call_start: int = 0
-    guarded: bool = False
-    first: int = 0
-    end: int = 0
-
-
-def find_reads(tokens: list[Token]) -> list[NameUse]:
-    """Return all uses of keys of the record, and of variables of macros, in *tokens*."""
-    reads = []
-    padded = [Token("sign", "", 0), *tokens, *[Token("sign", "", 0)] * 3]
-    for i in range(1, len(tokens) + 1):
-        if padded[i - 1].text == "." or padded[i + 1].text == "(" or read_path(padded[i : i + 1]) is None:
-            continue
-        end, steps = i + 1, read_path(padded[i : i + 1]) or ()
-        while True:
-            size = 2 if padded[end].text == "." else 3
-            longer = read_path(padded[i : end + size])
-            if longer is None or (size == 2 and padded[end + 2].text == "("):
-                break
-            end, steps = end + size, longer
-        called = padded[end].text == "." and padded[end + 2].text == "("
-        call, call_start = padded[end + 1][1:] if called else ("", 0)
-        guarded = padded[i - 1].text == "(" and padded[i - 2].text == "has"
-        reads.append(NameUse(steps, call, padded[i].start, call_start, guarded, i - 1, end - 1))
-    return reads
 
 
 def _macro_nesting(tokens: list[Token]) -> int:

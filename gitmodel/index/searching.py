@@ -7,22 +7,24 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, suppress
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import MODELS, version_file
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.views.version_summaries import VersionSummary
 from gitmodel.errors import Invalid
-from gitmodel.expressions.clauses import Condition
+from gitmodel.expressions.compared_literals import Literal
 from gitmodel.expressions.fields import Order
-from gitmodel.expressions.names import Asked, type_of
-from gitmodel.expressions.operands import Literal
+from gitmodel.expressions.filter_terms import Term, type_of
 from gitmodel.git.objects.trees import CommitFiles
 from gitmodel.index.facts import CONTAINERS, TYPES, Range, Value, key_of, ranges_of, type_bounds
 from gitmodel.index.index_file import IndexFile, new_database
 from gitmodel.index.model_lists import ModelLists
 from gitmodel.index.updating import DAMAGED, DELETED, NUMBER_BITS, PRESENT, NotIndexable, Update, mark, row_of
+
+if TYPE_CHECKING:
+    from gitmodel.expressions.filter import Filter
 
 T = TypeVar("T")
 
@@ -73,33 +75,32 @@ class Index:
     def find_versions(
         self,
         models: str | Collection[str],
-        conditions: Iterable[Condition],
-        asked: Iterable[Asked],
+        wanted: Filter | None,
         *,
         order: Order | None = None,
         most: int | None = None,
     ) -> Candidates | None:
-        """Return the versions of *models* (a name or several) that may meet *conditions*, without deleted versions.
+        """Return the versions of *models* (a name or several) that may match *wanted*, without deleted versions.
 
         The versions are sorted by *order*. If *order* is None, they are sorted by model, and from the newest version of
         a model to the oldest. If *most* is given, returns only the first versions: at least *most*, and all further
         versions that have the same value of *order* as the last one.
 
-        *asked* has the names in the filter, and the values that it compares with them. Returns None if the index cannot
-        be used, or if the filter or *order* uses a name that the index does not know. The index knows a name if a
-        version, even a deleted one, has a value under this name, of the type with which the filter compares it. Also
-        returns None if the index could not leave out any version.
+        Returns None if the index cannot be used, or if *wanted* or *order* uses a name that the index does not know.
+        The index knows a name if a version, even a deleted one, has a value under this name, of the type with which the
+        filter compares it. Also returns None if the index could not leave out any version.
         """
+        conditions = wanted.expression.conditions if wanted is not None else ()
         ranges = [found for condition in conditions if (found := ranges_of(condition))]
-        wanted = [one for one in asked if not _is_fixed(one)]
-        wanted += [Asked(order.field.steps, 0)] if order is not None else []
-        if not (ranges or most is not None) or not all(map(_is_known, wanted)):
+        terms = [term for term in wanted.terms if not _is_fixed(term)] if wanted is not None else []
+        terms += [Term(order.field.steps, 0)] if order is not None else []
+        if not (ranges or most is not None) or not all(map(_is_known, terms)):
             return None
         folder = f"{MODELS}/{models}/versions" if isinstance(models, str) else MODELS
 
         def question(database: sqlite3.Connection) -> Candidates | None:
             search = _Search(database, models, ranges)
-            if not all(map(search.has_value, wanted)):
+            if not all(map(search.has_value, terms)):
                 return None
             key = None if order is None else key_of(str(step) for step in order.field.steps)
             return search.run(key, descending=order is not None and order.descending, most=most)
@@ -242,16 +243,16 @@ def _digests(database: sqlite3.Connection) -> dict[str, int]:
     return found
 
 
-def _is_known(asked: Asked) -> bool:
-    """Return True if the facts in the index can tell if a version has the name of *asked*, a key of its metadata."""
-    return not asked.known and asked.name[0] == "metadata" and all(isinstance(step, str) for step in asked.name)
+def _is_known(term: Term) -> bool:
+    """Return True if the facts in the index can tell if a version has the name of *term*, a key of its metadata."""
+    return not term.known and term.name[0] == "metadata" and all(isinstance(step, str) for step in term.name)
 
 
-def _is_fixed(asked: Asked) -> bool:
-    """Return True if *asked* has a field in `_FIXED`, and a value of the type that this field has in each version."""
-    if asked.known or asked.value is None or asked.name not in _FIXED:
+def _is_fixed(term: Term) -> bool:
+    """Return True if *term* has a field in `_FIXED`, and a value of the type that this field has in each version."""
+    if term.known or term.value is None or term.name not in _FIXED:
         return False
-    return type_of(_FIXED[asked.name]) == type_of(asked.value)
+    return type_of(_FIXED[term.name]) == type_of(term.value)
 
 
 class _Search:
@@ -275,16 +276,16 @@ class _Search:
             self._values += chain(*values)
         self._where = " AND ".join(clauses)
 
-    def has_value(self, asked: Asked) -> bool:
-        """Return True if a version, even a deleted one, has a value under the name in *asked*.
+    def has_value(self, term: Term) -> bool:
+        """Return True if a version, even a deleted one, has a value under the name in *term*.
 
-        If *asked* has a value, the value of the version must have the same type.
+        If *term* has a value, the value of the version must have the same type.
         """
-        key = key_of(str(step) for step in asked.name)
-        if asked.value is None:
+        key = key_of(str(step) for step in term.name)
+        if term.value is None:
             wanted = Range(key)
         else:
-            wanted = Range(key, *(CONTAINERS if asked.contained else type_bounds(asked.value)))
+            wanted = Range(key, *(CONTAINERS if term.contained else type_bounds(term.value)))
         query, values = self._in_range(wanted)
         return any(id >> NUMBER_BITS in self._names for (id,) in self._database.execute(query, values))
 

@@ -38,8 +38,8 @@ def metadata_keys(names: Iterable[str]) -> list[str]:
 
 
 def _names(expression: str) -> Iterable[str]:
-    from gitmodel.expressions.names import read_values  # imported here: only gates need it
-    from gitmodel.expressions.reading import read_tokens
+    from gitmodel.expressions.name_uses import read_values  # imported here: only gates need it
+    from gitmodel.expressions.syntax import read_tokens
 
     try:
         return read_values(read_tokens(expression), {})

@@ -13,8 +13,8 @@ from gitmodel.domain.views.filter_names import RECORDED_FIELDS, Names
 from gitmodel.errors import Invalid
 
 if TYPE_CHECKING:
-    from gitmodel.expressions.expression import Filter
     from gitmodel.expressions.fields import Order
+    from gitmodel.expressions.filter import Filter
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ def parse_filter(text: str, known: Names) -> Filter | None:
     """
     if not text:
         return None
-    from gitmodel.expressions.expression import Filter  # imported here because a list without a filter does not need it
+    from gitmodel.expressions.filter import Filter  # imported here because a list without a filter does not need it
 
     return Filter(text, known)
 

@@ -215,11 +215,11 @@ class _Listing:
 
         If the index can be used, these are only the versions that it names; otherwise all versions.
         """
-        if self._wanted is not None and self._wanted.conditions:
+        if self._wanted is not None and self._wanted.expression.conditions:
             index = open_index(self.snapshot, self._index_folder, (self.model,))
-            found = index.find_versions(self.model, self._wanted.conditions, self._wanted.asked) if index else None
+            found = index.find_versions(self.model, self._wanted) if index else None
             if index is not None and found is not None:
-                self._wanted.settle()
+                self._wanted.accept_terms()
                 named = iter(sorted((*found.versions, *found.damaged), key=lambda one: -one.number))
                 return partial(_read_next, index, named)
         numbers = self.snapshot.newest_numbers(self.model)

@@ -25,8 +25,8 @@ from gitmodel.domain.views.record_views import (
     view_version,
 )
 from gitmodel.errors import Invalid
-from gitmodel.expressions.expression import Filter
 from gitmodel.expressions.fields import Order, missing_field, read_order
+from gitmodel.expressions.filter import Filter
 from gitmodel.registry.lists.authorship import read_authorships
 from gitmodel.registry.lists.index_access import open_index
 from gitmodel.registry.lists.known_tags import KnownTags
@@ -116,11 +116,11 @@ class _Search:
 
     def page(self, page: slice) -> tuple[list[VersionView], list[Invalid]]:
         """Return the part *page* of the versions found, and the errors of damaged records."""
-        most = page.stop if self._wanted is None or not self._wanted.can_raise else None
+        most = page.stop if self._wanted is None or not self._wanted.expression.can_raise else None
         while (candidates := self._candidates(most)) is not None:
             self._misses_order = False
             if self._wanted is not None:
-                self._wanted.settle()
+                self._wanted.accept_terms()
             found = self._read_found(candidates.versions)
             if candidates.complete or len(found) >= page.stop:
                 self._read_found(candidates.damaged)
@@ -174,8 +174,7 @@ class _Search:
         is_known = self._order is None or self._order.field.steps[0] == "metadata"
         return self._index.find_versions(
             self._models if self._model is None else self._model,
-            self._wanted.conditions if self._wanted is not None else (),
-            self._wanted.asked if self._wanted is not None else (),
+            self._wanted,
             order=self._order if is_known else None,
             most=most if is_known else None,
         )

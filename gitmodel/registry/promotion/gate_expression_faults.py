@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gitmodel.domain.rules.gates import GATE_NAMES
 from gitmodel.errors import UsageError
-from gitmodel.expressions.expression import check_names, parse
+from gitmodel.expressions.expression import parse
+from gitmodel.expressions.filter import check_names
 from gitmodel.registry.promotion.judging import NEEDS_CEL
 
 

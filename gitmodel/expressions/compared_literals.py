@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gitmodel.expressions.reading import CLOSERS, COMPARISONS, Token, read_literal
+from gitmodel.expressions.syntax import CLOSERS, COMPARISONS, Token, read_literal
 
 Literal = str | bool | int | float
 
@@ -27,7 +27,7 @@ def find_compared(tokens: list[Token], first: int, end: int) -> Iterator[Compare
     If a list of texts follows `in`, yields each text with the sign `==`. Skips literals in arithmetic and in calls of
     functions, because the expression compares only the result of these.
 
-    >>> from gitmodel.expressions.reading import read_tokens
+    >>> from gitmodel.expressions.syntax import read_tokens
     >>> [[*find_compared(read_tokens(text), 0, 1)] for text in ("number > 1", "stage in ['a']")]
     [[Compared(value=1, start=9, sign='>')], [Compared(value='a', start=10, sign='==')]]
     """

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from gitmodel.domain.views.filter_names import RECORDED, Names, Words
 from gitmodel.errors import UsageError
 from gitmodel.expressions.clauses import Trouble, as_scalar, look_up
-from gitmodel.expressions.operands import Literal, find_compared
-from gitmodel.expressions.reading import CLOSERS, MACROS, Token, shown, spelled, wrong
-from gitmodel.expressions.work_limits import NameUse, find_reads
+from gitmodel.expressions.compared_literals import Literal, find_compared
+from gitmodel.expressions.name_uses import NameUse, find_reads, find_scopes
+from gitmodel.expressions.syntax import MACROS, Token, shown, spelled, wrong
 
 Steps = tuple[str | int, ...]
 
@@ -21,7 +21,7 @@ EACH = -1  # a step of a path that stands for each item of a list, which a macro
 _MOST_SHOWN = 12
 
 
-class Asked(NamedTuple):
+class Term(NamedTuple):
     """A name or value in a filter that some record must have. If no record has it, the filter may have a typo.
 
     If *value* is None, this is the *name* of a field (a path), which the filter reads at the character *start*.
@@ -37,13 +37,22 @@ class Asked(NamedTuple):
     contained: bool = False
 
     def fits(self, value: object) -> bool:
-        """Return True if CEL can compare *value*, which a record has as this field, with the literal `self.value`.
+        """Return True if *value*, which a record has as this field, has a type that CEL compares with the literal.
 
-        If `self.contained`, return True if *value* is a list or a map, in which CEL can search the literal.
+        >>> Term(("rows",), 0, 0.5).fits(3), Term(("rows",), 0, "3").fits(3), Term(("rows",), 0, 1).fits(True)
+        (True, False, False)
         """
         if self.contained:
             return isinstance(value, (list, tuple, set, frozenset, Mapping))
-        return self.value is not None and is_comparable(value, self.value)
+        value = as_scalar(value)
+        if isinstance(value, bool) or isinstance(self.value, bool):
+            return isinstance(value, bool) and isinstance(self.value, bool)
+        return isinstance(value, str) is isinstance(self.value, str) and isinstance(value, str | int | float)
+
+    def is_in(self, record: Mapping[str, object]) -> bool:
+        """Return True if *record* has the field; if the term has a value, return True if the field has this value."""
+        values = values_at(record, self.name)
+        return any(True for _ in values) if self.value is None else self.value in values
 
     @property
     def wanted(self) -> str:
@@ -51,19 +60,7 @@ class Asked(NamedTuple):
         return "a list or a map" if self.contained else type_of(self.value if self.value is not None else "")
 
 
-class _Scope(NamedTuple):
-    """The part of an expression, from the character *start* to *end*, in which *variable* is the variable of a macro.
-
-    *macro* is the character at which the name of the macro starts.
-    """
-
-    variable: str
-    start: int
-    end: int
-    macro: int
-
-
-def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
+def find_terms(text: str, tokens: list[Token], known: Names) -> list[Term]:
     """Return the names and values in the filter *text* that some record must have, else the filter may have a typo.
 
     *tokens* are the tokens of *text*, and *known* is the tree of field names. The result has the names that people
@@ -71,18 +68,18 @@ def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
     that are compared with a field. If *known* has `Words` for a field, it has only literals that are not among these
     words. Raises UsageError with a suggestion for any other name that is not in *known*.
 
-    >>> from gitmodel.expressions.reading import read_tokens
+    >>> from gitmodel.expressions.syntax import read_tokens
     >>> text = "metadata.accuracy > 0.9 && status == 'sucess'"
-    >>> found = find_asked(text, read_tokens(text), {"metadata": RECORDED, "status": Words(("failed",))})
-    >>> [(asked.name, asked.start, asked.value, asked.known) for asked in found]
+    >>> found = find_terms(text, read_tokens(text), {"metadata": RECORDED, "status": Words(("failed",))})
+    >>> [(term.name, term.start, term.value, term.known) for term in found]
     [(('metadata', 'accuracy'), 0, None, ()), (('metadata', 'accuracy'), 20, 0.9, ()), (('status',), 37, 'sucess', \
 ('failed',))]
     """
-    found: dict[Steps, Asked] = {}
-    values: dict[tuple[Steps, Literal], Asked] = {}
+    found: dict[Steps, Term] = {}
+    values: dict[tuple[Steps, Literal], Term] = {}
     guarded: set[Steps] = set()
     items: dict[int, tuple[Steps, Names]] = {}
-    scopes = _find_scopes(tokens)
+    scopes = find_scopes(tokens)
     _check_in(text, tokens)
     for read in find_reads(tokens):
         above: Steps = ()
@@ -100,15 +97,15 @@ def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
             if read.guarded:
                 guarded.add(path)
             else:
-                found.setdefault(path, Asked(path, read.start))
+                found.setdefault(path, Term(path, read.start))
         if read.call:
             continue  # in `name.size() == 3`, the literal is compared with a result, not with the field
         _add_compared(values, text, tokens, read, path, names)
-    return [*(asked for path, asked in found.items() if path not in guarded), *values.values()]
+    return [*(term for path, term in found.items() if path not in guarded), *values.values()]
 
 
 def _add_compared(
-    values: dict[tuple[Steps, Literal], Asked],
+    values: dict[tuple[Steps, Literal], Term],
     text: str,
     tokens: list[Token],
     read: NameUse,
@@ -125,23 +122,14 @@ def _add_compared(
             _follow(text, read._replace(steps=(*read.steps, value), start=start), names, (value,))
         elif sign == "in" and names == RECORDED:
             if len(path) > 1 and EACH not in path:
-                values.setdefault((path, f"in {value}"), Asked(path, start, value, contained=True))
+                values.setdefault((path, f"in {value}"), Term(path, start, value, contained=True))
         elif sign == "in" or _is_records(names):
             _check_list(text, start, spelled(read.steps), names, value)
         elif isinstance(names, Words) and isinstance(value, str):
             if value not in names.known and sign in _EQUAL:
-                values.setdefault((path, value), Asked(path, start, value, names.known))
+                values.setdefault((path, value), Term(path, start, value, names.known))
         else:
-            values.setdefault((path, value), Asked(path, start, value))
-
-
-def has_name(record: Mapping[str, object], path: Steps) -> bool:
-    """Return True if *record* has a value at *path*. If *path* has EACH, it is enough that one item has a value.
-
-    >>> has_name({"artifacts": [{"metadata": {"rows": 1}}]}, ("artifacts", EACH, "metadata", "rows"))
-    True
-    """
-    return any(True for _ in values_at(record, path))
+            values.setdefault((path, value), Term(path, start, value))
 
 
 def values_at(record: Mapping[str, object], path: Steps) -> Iterator[object]:
@@ -160,32 +148,9 @@ def values_at(record: Mapping[str, object], path: Steps) -> Iterator[object]:
             yield from values_at({"": item}, ("", *path[at + 1 :]))
 
 
-def read_values(tokens: list[Token], record: Mapping[str, object]) -> dict[str, object]:
-    """Return the dotted keys that *tokens* read, with their values in *record*. None means that the key is not set.
-
-    >>> from gitmodel.expressions.reading import read_tokens
-    >>> read_values(read_tokens("metadata.f1 > 0.9 || tags.exists(t, t == 'ok')"), {"tags": ["new"]})
-    {'metadata.f1': None, 'tags': ['new']}
-    """
-    found: dict[str, object] = {}
-    scopes = _find_scopes(tokens)
-    for read in find_reads(tokens):
-        if not any(scope.variable == read.steps[0] and scope.start < read.start < scope.end for scope in scopes):
-            value = look_up(record, read.steps)
-            found.setdefault(spelled(read.steps), None if type(value) is Trouble else value)
-    return found
-
-
-def is_comparable(value: object, literal: Literal) -> bool:
-    """Return True if CEL can compare *value*, from a record, with *literal*: both numbers, both texts or both booleans.
-
-    >>> is_comparable(3, 0.5), is_comparable(3, "3"), is_comparable(True, 1)
-    (True, False, False)
-    """
-    value = as_scalar(value)
-    if isinstance(value, bool) or isinstance(literal, bool):
-        return isinstance(value, bool) and isinstance(literal, bool)
-    return isinstance(value, str) is isinstance(literal, str) and isinstance(value, str | int | float)
+def spell_path(path: Steps) -> str:
+    """Return *path* in the syntax of expressions, with the first item in place of EACH."""
+    return spelled(tuple(0 if step == EACH else step for step in path))
 
 
 def type_of(literal: Literal) -> str:
@@ -321,19 +286,3 @@ def _check_in(text: str, tokens: list[Token]) -> None:
     for token, after in pairwise(tokens):
         if token.kind == "name" and token.text == "in" and after.kind in ("string", "number"):
             raise wrong(text, after.start, "in needs a list or a map", 'stage in ["staging", "production"]')
-
-
-def _find_scopes(tokens: list[Token]) -> list[_Scope]:
-    """Return the scopes of all macros in *tokens*. The scope of an inner macro is before that of the outer one."""
-    scopes = []
-    for i, token in enumerate(tokens[:-2]):
-        if token.text not in MACROS or tokens[i + 1].text != "(":
-            continue
-        depth, end = 0, len(tokens) - 1
-        for j in range(i + 1, len(tokens)):
-            depth += (tokens[j].text in CLOSERS) - (tokens[j].text in CLOSERS.values())
-            if depth == 0:
-                end = j
-                break
-        scopes.append(_Scope(tokens[i + 2].text, tokens[i + 1].start, tokens[end].start, token.start))
-    return scopes[::-1]
