@@ -120,7 +120,7 @@ def run_lint(session: nox.Session) -> None:
 
 
 def run_types(session: nox.Session) -> None:
-    run(session, "mypy", "--strict", "gitmodel")
+    run(session, "mypy", "--strict", "gitmodel", "benchmarks")
 
 
 @nox.session
@@ -192,7 +192,7 @@ def lint(session: nox.Session) -> None:
 
 @development
 def types(session: nox.Session) -> None:
-    """Run mypy --strict."""
+    """Run mypy --strict on the package and the benchmarks."""
     run_types(session)
 
 

@@ -4,14 +4,12 @@ Measures commands, and many writes in one process. Runs both commits alternately
 same for both. Use the ratios of CPU times for a comparison: they depend least on the load.
 """
 
-import argparse
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import registries
-from measuring import Cost, Table, describe_machine, measure_command, middle
+from measuring import Cost, Table, measure_command, middle
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSIONS = 300
@@ -71,7 +69,7 @@ def measure_commands(table: Table, repo: Path, environs: list[dict[str, str]], p
         for _ in range(pairs):
             for found, environ in zip(costs, environs, strict=True):
                 found.append(measure_command(command, environ, repo, times=1))
-        ours, theirs = (middle([(cost.cpu, cost.wall) for cost in found]) for found in costs)
+        ours, theirs = map(middle, costs)
         table.cost(name, ours)
         table.ratio("its ratio", ours, theirs, 1.1)
 
@@ -94,23 +92,17 @@ def measure_writes(table: Table, repo: Path, environs: list[dict[str, str]], pai
 
 def main() -> None:
     """Measure, print a line for each figure, and exit with 1 if a target was missed."""
-    parser = argparse.ArgumentParser(description="Print what commands and writes cost, beside those of another commit.")
+    parser = registries.parser_of_options("Print what commands and writes cost, beside those of another commit.")
     parser.add_argument("commit", metavar="COMMIT")
     parser.add_argument("--pairs", type=int, default=9, metavar="N", help="repetitions of each measurement")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-") as found:
-        folder = Path(found)
-        environ = registries.hermetic_environment(folder / "home")
+    with registries.benchmark(given.folder) as (table, folder, environ):
         places = [ROOT, extract(given.commit, folder / "theirs")]
         environs = [{**environ, "PYTHONPATH": str(place)} for place in places]
         repo = registries.new_repository(folder / "repo", environ)
-        print(describe_machine(folder))
         subprocess.run([sys.executable, "-c", MAKE], env=environs[1], cwd=repo, check=True)
-        table = Table()
         measure_commands(table, repo, environs, given.pairs)
         measure_writes(table, repo, environs, given.pairs)
-    if table.missed:
-        sys.exit(f"{len(table.missed)} targets were missed")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,10 +33,9 @@ WORKS: dict[str, Callable[[Client], Any]] = {
 
 def main() -> None:
     """Measure, and print a line for each figure."""
-    with tempfile.TemporaryDirectory() as folder:
-        environ = registries.hermetic_environment(Path(folder) / "home")
+    with registries.benchmark() as (_, folder, environ):
         for size in SIZES:
-            measure(Path(folder) / str(size), size, environ)
+            measure(folder / str(size), size, environ)
 
 
 @contextmanager
@@ -107,4 +105,4 @@ def told(size: int, name: str, seconds: float, trips: int, kept: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

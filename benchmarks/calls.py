@@ -1,20 +1,16 @@
 """Measure two frequent calls and their spread: `python benchmarks/calls.py [--times N] [--folder DIR]`.
 
 The calls are `create_version` with two files of 2 KB, in a code repository with one file and with 10,000 files, and the
-command `resolve`. DIR must be on a disk, because flushing to a file system in memory costs nothing.
+command `resolve`.
 """
 
-import argparse
 import os
-import statistics
 import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import registries
-from measuring import Cost, Table, describe_machine, make_fresh_folder, measure_command
+from measuring import Cost, Table, make_fresh_folder, measure_command, middle
 
 LARGE = 10_000
 UNTRACKED = 40_000
@@ -58,19 +54,7 @@ def create(repo: Path, environ: dict[str, str], times: int) -> list[Cost]:
     files = [str(repo.parent / name) for name in ("train.bin", "classifier.bin")]
     command = [sys.executable, "-c", CREATE, str(times), *files]
     done = subprocess.run(command, cwd=repo, env=environ, check=True, capture_output=True, text=True)
-    return [Cost(*map(float, line.split())) for line in done.stdout.splitlines()]
-
-
-def print_costs(table: Table, what: str, costs: Sequence[Cost], most: float) -> None:
-    """Print the medians and the spread of *costs* in the line *what*.
-
-    The target of the median wall time is *most* ms (0: there is no target).
-    """
-    median = Cost(*(statistics.median(getattr(cost, name) for cost in costs) for name in ("cpu", "wall")))
-    table.cost(what, median, f"<= {most:g} ms wall" if most else "", median.wall <= most if most else None)
-    walls = sorted(cost.wall for cost in costs)
-    low, high = walls[len(walls) // 10], walls[-1 - len(walls) // 10]
-    table.value("  from the fastest tenth to the slowest", f"{low:.1f}-{high:.1f}")
+    return [Cost(float(cpu), float(wall)) for cpu, wall in map(str.split, done.stdout.splitlines())]
 
 
 def measure_creation(table: Table, folder: Path, environ: dict[str, str], times: int) -> Path:
@@ -80,21 +64,25 @@ def measure_creation(table: Table, folder: Path, environ: dict[str, str], times:
     Returns the repository with one file.
     """
     table.section("create_version with two files of 2 KB")
+
+    def line(what: str, costs: list[Cost], most: float | None = None) -> None:
+        table.cost(what, middle(costs), wall=most)
+        table.spread(middle(costs))
+
     small = make_code(make_fresh_folder(folder, "small"), environ, 1)
-    first = [create(small, environ, 0)[0] for _ in range(5)]
-    print_costs(table, "first in a process", first, 0)
-    print_costs(table, "later ones", create(small, environ, times)[1:], 12)
+    line("first in a process", [create(small, environ, 0)[0] for _ in range(5)])
+    line("later ones", create(small, environ, times)[1:], 12)
     large = make_code(make_fresh_folder(folder, "large"), environ, LARGE)
-    print_costs(table, f"in code of {LARGE:,} files", create(large, environ, times)[1:], 0)
+    line(f"in code of {LARGE:,} files", create(large, environ, times)[1:])
     for path in large.glob("*/*.py"):
         os.utime(path, (LONG_AGO, LONG_AGO))
     first, *later = create(large, environ, times)
     table.cost("  after all times of the files changed, first", first)
-    print_costs(table, "  after all times of the files changed, later", later, 0)
+    line("  after all times of the files changed, later", later)
     (small / "data").mkdir()
     for number in range(UNTRACKED):
         (small / "data" / str(number)).touch()
-    print_costs(table, f"beside a new folder of {UNTRACKED:,} files", create(small, environ, times)[1:], 0)
+    line(f"beside a new folder of {UNTRACKED:,} files", create(small, environ, times)[1:])
     return small
 
 
@@ -102,27 +90,19 @@ def measure_resolve(table: Table, repo: Path, environ: dict[str, str], times: in
     """Measure the command `resolve` in *repo*, and for comparison the start of Python and the import of click."""
     table.section("the command resolve, in small code")
     resolve = [str(Path(sys.executable).parent / "git-model"), "resolve", "iris@latest"]
-    cost = measure_command(resolve, environ, repo, times=times)
-    table.cost("git model resolve iris@latest", cost, "<= 60 ms CPU", cost.cpu <= 60)
+    table.cost("git model resolve iris@latest", measure_command(resolve, environ, repo, times=times), cpu=60)
     for what in ("pass", "import click"):
         table.cost(f"(python -c '{what}')", measure_command([sys.executable, "-c", what], environ, repo, times=times))
 
 
 def main() -> None:
     """Measure, print a line for each figure, and exit with 1 if a target was missed."""
-    parser = argparse.ArgumentParser(description="Print what the calls and commands of users cost.")
+    parser = registries.parser_of_options("Print what the calls and commands of users cost.")
     parser.add_argument("--times", type=int, default=40, metavar="N", help="repetitions of each measurement")
-    parser.add_argument("--folder", type=Path, help="where the repositories are made (on a disk, not in memory)")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-", dir=given.folder) as found:
-        folder = Path(found)
-        environ = registries.hermetic_environment(folder / "home")
-        print(describe_machine(folder))
-        table = Table()
+    with registries.benchmark(given.folder) as (table, folder, environ):
         small = measure_creation(table, folder, environ, given.times)
         measure_resolve(table, small, environ, given.times)
-    if table.missed:
-        sys.exit(f"{len(table.missed)} targets were missed")
 
 
 if __name__ == "__main__":

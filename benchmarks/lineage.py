@@ -3,19 +3,21 @@
 import itertools
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import registries
-from measuring import Cost, Table, measure
-from registries import File
+from measuring import Table, measure, measure_once
+from registries import File, measure_fresh
 
 from gitmodel.client import Client
 from gitmodel.code.kept_commits import KeptCommits
 from gitmodel.code.repository import open_code
 from gitmodel.domain.changes.runs import run_id
 from gitmodel.domain.schema import codec, paths
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import (
     ArtifactLink,
     ModelRecord,
@@ -42,19 +44,17 @@ def measure_lineage(table: Table, folder: Path, environ: dict[str, str], sizes: 
     """
     for size in sizes:
         path = registries.new_repository(folder / f"commits-{size}", environ)
-        make_history(path, size, environ)
+        registries.write(path, islice(_commits(), size), environ)
         for kept in (False, True):
             if kept:
-                with registries.open_registry(path, environ) as client:
+                with Client(path, environ=environ) as client:
                     table.section(f"{size:,} commits: git model maintenance")
-                    table.cost("the first time", measure(client.maintain, times=1, warm=0))
-                    table.cost("again", measure(client.maintain, times=1, warm=0))
+                    table.cost("the first time", measure_once(client.maintain))
+                    table.cost("again", measure_once(client.maintain))
             table.section(f"{size:,} commits, {'after' if kept else 'before'} maintenance; nothing in memory")
             for what, question in questions(size).items():
-                cost = fresh(path, environ, question)
-                judged = size == 10_000 and kept
-                reached = cost.wall <= TARGET if judged else None
-                table.cost(what, cost, f"<= {TARGET} ms wall" if judged else "", reached)
+                most = TARGET if size == 10_000 and kept else None
+                table.cost(what, measure_fresh(path, environ, question), wall=most)
 
 
 def measure_kept_code(table: Table, folder: Path, environ: dict[str, str], count: int) -> None:
@@ -70,9 +70,9 @@ def measure_kept_code(table: Table, folder: Path, environ: dict[str, str], count
         git("commit", "-q", "--allow-empty", "-m", "More")
         git("push", "-q", "origin", "main")
 
-    _import(path, _side_commits(count), environ)
+    registries.fast_import(path, _side_commits(count), environ)
     side = git("for-each-ref", "--format=%(objectname) %(refname)", "refs/side").decode().split()
-    moves = (f"create {kept_ref(id)} {id}\ndelete {ref}\n" for id, ref in zip(side[::2], side[1::2], strict=True))
+    moves = (f"create {kept_ref(Oid(id))} {id}\ndelete {ref}\n" for id, ref in zip(side[::2], side[1::2], strict=True))
     git("update-ref", "--stdin", input="".join(moves).encode())
     git("pack-refs", "--all")
     git("reset", "-q", "--hard", "main")
@@ -87,7 +87,7 @@ def measure_kept_code(table: Table, folder: Path, environ: dict[str, str], count
     table.value("packed-refs", f"{(path / '.git' / 'packed-refs').stat().st_size / len(kept):.0f} bytes each")
     table.cost("git status", measure(lambda: git("status"), times=5))
     table.cost("git commit and git push, none of them on the remote", before)
-    table.cost("push all of them, once", measure(lambda: keeping.push(kept, "origin"), times=1, warm=0))
+    table.cost("push all of them, once", measure_once(lambda: keeping.push(kept, "origin")))
     table.cost("git commit and git push, all of them on the remote", measure(push_one, times=5))
     clones = itertools.count()
     clone = measure(lambda: git("clone", "-q", remote.as_uri(), str(folder / f"clone-{next(clones)}")), times=3)
@@ -120,79 +120,42 @@ def questions(size: int) -> dict[str, Callable[[Client], object]]:
     }
 
 
-def fresh(path: Path, environ: dict[str, str], question: Callable[[Client], object]) -> Cost:
-    """Return the median cost of calling *question* with each of five new clients of the registry at *path*."""
-    costs = []
-    for _ in range(5):
-        with registries.open_registry(path, environ) as client:
-            costs.append(measure(lambda client=client: question(client), times=1, warm=0))
-    return sorted(costs, key=lambda cost: cost.wall)[2]
-
-
 def measure_graph(table: Table, folder: Path, environ: dict[str, str], size: int) -> None:
     """Measure questions about lineage in a registry of *size* commits, each of which adds a run and its version."""
     path = registries.new_repository(folder / f"runs-{size}", environ)
-    _import(path, _history(size, _runs()), environ)
+    registries.write(path, islice(_runs(), size), environ)
     subprocess.run(["git", "-C", str(path), "repack", "-adq"], check=True, env=environ)
     table.section(f"{size:,} runs and {size:,} versions: lineage")
     index = path / ".git" / "gitmodel"
     dataset = f"sha256:{size // 2 // BATCH * BATCH:064x}"
-    asked = {
+    asked: dict[str, Callable[[Client], object]] = {
         "of a version, all that it was made from": lambda client: client.lineage(f"iris@{size // 2}", down=False),
         f"of a dataset, all that it went into ({BATCH} runs)": lambda client: client.lineage(dataset, up=False),
         "of a digest, who uses it": lambda client: client.lineage(dataset, depth=1),
         "diff of two versions": lambda client: client.diff(f"iris@{size // 2}", f"iris@{size // 2 + 1}"),
     }
-    table.cost("the first question ever, which reads every record", fresh(path, environ, _without(index, asked)))
-    for what, question in asked.items():
-        cost = fresh(path, environ, question)
-        table.cost(f"{what}; nothing in memory", cost, f"<= {TARGET} ms wall", cost.wall <= TARGET)
-    size_of_index = sum(file.stat().st_size for file in index.glob("index-*"))
-    table.value("the index, which may be deleted", f"{size_of_index / 1e6:.1f} MB")
 
-
-def _without(index: Path, asked: dict[str, Callable[[Client], object]]) -> Callable[[Client], object]:
-    def first(client: Client) -> object:
+    def ask_first(client: Client) -> object:
         for file in index.glob("index-*"):
             file.unlink()
         return next(iter(asked.values()))(client)
 
-    return first
+    table.cost("the first question ever, which reads every record", measure_fresh(path, environ, ask_first))
+    for what, question in asked.items():
+        table.cost(f"{what}; nothing in memory", measure_fresh(path, environ, question), wall=TARGET)
+    size_of_index = sum(file.stat().st_size for file in index.glob("index-*"))
+    table.value("the index, which may be deleted", f"{size_of_index / 1e6:.1f} MB")
 
 
-def make_history(path: Path, size: int, environ: dict[str, str]) -> None:
-    """Create a registry of one model at *path*. Each of its *size* commits adds a version or is a promotion."""
-    _import(path, _history(size, _commits()), environ)
-
-
-def _import(path: Path, pieces: Iterator[bytes], environ: dict[str, str]) -> None:
-    command = ["git", "-C", str(path), "fast-import", "--quiet", "--done", "--depth=50"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environ)
-    assert process.stdin is not None
-    with process.stdin as out:
-        for piece in (b"feature done\n", *pieces, b"done\n"):
-            out.write(piece)
-    if process.wait():
-        raise SystemExit(f"git fast-import ended with {process.returncode}")
-
-
-def _history(size: int, commits: Iterator[tuple[list[File], str]]) -> Iterator[bytes]:
-    began = int(registries.START.timestamp())
-    for number, (files, subject) in zip(range(size), commits, strict=False):
-        when = f"{registries.WHO} {began + 60 * number} +0000"
-        message = f"{subject}\n".encode()
-        yield f"commit {registries.BRANCH}\ncommitter {when}\ndata {len(message)}\n".encode() + message
-        for name, data in files:
-            yield b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(data), data)
+def _first_commit() -> tuple[list[File], str]:
+    model = paths.model_file("iris"), codec.encode(ModelRecord(created=registries.START))
+    return [(paths.REGISTRY, codec.encode(RegistryRecord())), model], "Begin the registry"
 
 
 def _commits() -> Iterator[tuple[list[File], str]]:
-    model = codec.encode(ModelRecord(created=registries.START))
-    registry = codec.encode(RegistryRecord())
-    yield [(paths.REGISTRY, registry), (paths.model_file("iris"), model)], "Begin the registry"
-    number = 0
-    while True:
-        number += 1
+    """Yield the files and the subject of each commit, without an end. A commit adds a version or is a promotion."""
+    yield _first_commit()
+    for number in count(1):
         version = registries.version(number)
         yield [(paths.version_file("iris", number), codec.encode(version))], f"Add iris {number}"
         if number % EVERY == 0:
@@ -208,28 +171,18 @@ def _runs() -> Iterator[tuple[list[File], str]]:
 
     One run in `BATCH` creates a dataset, and the others train a version of iris with the newest dataset.
     """
-    model = codec.encode(ModelRecord(created=registries.START))
-    registry = codec.encode(RegistryRecord())
-    yield [(paths.REGISTRY, registry), (paths.model_file("iris"), model)], "Begin the registry"
+    yield _first_commit()
     for number in count():
         when = registries.START + timedelta(minutes=10 * number)
         data, made = f"sha256:{number // BATCH * BATCH:064x}", f"sha256:{number + (1 << 40):064x}"
         gathers = number % BATCH == 0
-        step = (
-            StepRecord(name="gather", status="succeeded", seconds=1.0, outputs={"data": data})
-            if gathers
-            else StepRecord(
-                name="fit",
-                status="succeeded",
-                seconds=1.0,
-                parameters={"rate": number / 1000},
-                inputs={"data": data},
-                outputs={"classifier": made},
-            )
+        pipeline, name, kind, digest = (
+            ("collect", "data", "data", data) if gathers else ("train", "classifier", "model", made)
         )
-        pipeline = "collect" if gathers else "train"
+        step = StepRecord(name=pipeline, status="succeeded", seconds=1.0, outputs={name: digest})
+        if not gathers:
+            step = replace(step, parameters={"rate": number / 1000}, inputs={"data": data})
         id = run_id(pipeline, when, f"{number % 65536:04x}")
-        name, kind, digest = ("data", "data", data) if gathers else ("classifier", "model", made)
         link = ArtifactLink(name=name, kind=kind, digest=digest, size=1)
         version = VersionRecord(
             number=number + 1, created=when, runs=(id,), metadata={"accuracy": 0.9}, artifacts=(link,)

@@ -1,5 +1,7 @@
 """Measuring medians of wall and CPU time, and printing them with their targets."""
 
+from __future__ import annotations
+
 import os
 import platform
 import resource
@@ -32,6 +34,9 @@ class Cost:
     wall: float
     spread: tuple[float, float] | None = None
 
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.cpu + other.cpu, self.wall + other.wall)
+
 
 def cpu_seconds() -> float:
     """Return the CPU time that this process and its child processes have used, including children that have ended."""
@@ -39,24 +44,26 @@ def cpu_seconds() -> float:
     return own + sum(_spent(pid) for pid in _children())
 
 
+def measure_once(operation: Callable[[], Any]) -> Cost:
+    """Return the cost of one call of *operation*."""
+    cpu, wall = cpu_seconds(), time.perf_counter()
+    operation()
+    return Cost((cpu_seconds() - cpu) * 1000, (time.perf_counter() - wall) * 1000)
+
+
 def measure(operation: Callable[[], Any], *, times: int, warm: int = 1) -> Cost:
     """Return the median costs of *times* calls of *operation*, after *warm* calls that are not measured."""
     for _ in range(warm):
         operation()
-    costs = []
-    for _ in range(times):
-        cpu, wall = cpu_seconds(), time.perf_counter()
-        operation()
-        costs.append(((cpu_seconds() - cpu) * 1000, (time.perf_counter() - wall) * 1000))
-    return middle(costs)
+    return middle([measure_once(operation) for _ in range(times)])
 
 
-def middle(costs: Sequence[tuple[float, float]]) -> Cost:
-    """Return the medians of *costs*, pairs of a CPU time and a wall time in ms, and the spread of the wall times."""
-    walls = sorted(wall for _, wall in costs)
+def middle(costs: Sequence[Cost]) -> Cost:
+    """Return the medians of *costs*, and the spread of their wall times."""
+    walls = sorted(cost.wall for cost in costs)
     tenth = len(walls) // 10
     spread = (walls[tenth], walls[-1 - tenth])
-    return Cost(statistics.median(cpu for cpu, _ in costs), statistics.median(walls), spread)
+    return Cost(statistics.median(cost.cpu for cost in costs), statistics.median(walls), spread)
 
 
 def mean(costs: Sequence[Cost]) -> Cost:
@@ -72,18 +79,21 @@ def measure_command(command: Sequence[str], environ: dict[str, str], cwd: Path, 
 
     The CPU time includes that of child processes if the command waits for their end.
     """
-    costs = []
-    for number in range(times + 2):
-        before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        done = subprocess.run(command, env=environ, cwd=cwd, capture_output=True, check=False)
-        wall = time.perf_counter() - wall
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.decode()}")
-        if number > 1:
-            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            costs.append((cpu * 1000, wall * 1000))
-    return middle(costs)
+    return middle([run_command(command, environ, cwd) for _ in range(times + 2)][2:])
+
+
+def run_command(command: Sequence[str], environ: dict[str, str], cwd: Path) -> Cost:
+    """Run *command* in the folder *cwd*, and return its cost. Ends the program if the command fails."""
+    cpu, wall = _cpu_of_ended_children(), time.perf_counter()
+    done = subprocess.run(command, env=environ, cwd=cwd, capture_output=True, check=False)
+    wall = time.perf_counter() - wall
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.decode()}")
+    return Cost((_cpu_of_ended_children() - cpu) * 1000, wall * 1000)
+
+
+def _cpu_of_ended_children() -> float:
+    return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
 
 class Table:
@@ -100,24 +110,21 @@ class Table:
         print(f"\n{title}")
         self._print("what", "CPU ms", "wall ms", "target", "reached")
 
-    def cost(self, what: str, cost: Cost, target: str = "", reached: bool | None = None) -> Cost:
-        """Print *cost* in the line *what*, and return it.
+    def cost(self, what: str, cost: Cost, *, cpu: float | None = None, wall: float | None = None) -> None:
+        """Print *cost* in the line *what*.
 
-        *target* is the text of the target. *reached* is True if *cost* reaches it, and None if there is no target.
+        The target is a CPU time of at most *cpu* ms, or a wall time of at most *wall* ms. There is none if both are
+        None.
         """
+        judged, most, unit = (cost.cpu, cpu, "CPU") if wall is None else (cost.wall, wall, "wall")
+        target, reached = ("", None) if most is None else (f"<= {most:,g} ms {unit}", judged <= most)
         self._line(what, _number(cost.cpu), _number(cost.wall), target, reached)
-        return cost
 
-    def judge(self, what: str, found: tuple[Cost, float], most: float) -> None:
-        """Print *found* in the line *what*: a cost with its spread, and the CPU time of the client in ms.
-
-        The wall time may be at most *most* ms (0: there is no target).
-        """
-        cost, own = found
-        self.cost(what, cost, f"<= {most:,g} ms wall" if most else "", cost.wall <= most if most else None)
+    def spread(self, cost: Cost, own: float | None = None) -> None:
+        """Print the spread of the wall times of *cost*, and the CPU time *own* of the client in ms if it is given."""
         low, high = cost.spread or (cost.wall, cost.wall)
-        spread = f"{_number(low)}-{_number(high)}"
-        self._line("    CPU of the client alone; wall, from the fastest to the slowest", _number(own), spread, "", None)
+        what = "    " + ("" if own is None else "CPU of the client alone; ") + "wall, from the fastest to the slowest"
+        self._line(what, "" if own is None else _number(own), f"{_number(low)}-{_number(high)}", "", None)
 
     def ratio(self, what: str, first: Cost, second: Cost, at_most: float, unit: str = "CPU") -> None:
         """Print *first* divided by *second*, for CPU and for wall time.
@@ -128,10 +135,15 @@ class Table:
         judged = cpu if unit == "CPU" else wall
         self._line(what, f"{cpu:.2f} x", f"{wall:.2f} x", f"<= {at_most:g} x ({unit})", judged <= at_most)
 
-    def value(self, what: str, value: str, target: str = "", reached: bool | None = None) -> None:
-        """Print *value*, the text of a figure that is not a time, in the line *what*.
+    def number(self, what: str, number: float, unit: str, most: float | None = None) -> None:
+        """Print *number*, a figure that is no cost, in the line *what*. It may be at most *most*, if that is given."""
+        target, reached = ("", None) if most is None else (f"<= {most:g} {unit}", number <= most)
+        self._line(what, "", f"{_number(number)} {unit}", target, reached)
 
-        *target* and *reached* as in `cost`.
+    def value(self, what: str, value: str, target: str = "", reached: bool | None = None) -> None:
+        """Print the text *value* in the line *what*.
+
+        *target* is the text of the target. *reached* is True if the value reaches it, and None if there is no target.
         """
         self._line(what, "", value, target, reached)
 

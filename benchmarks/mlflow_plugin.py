@@ -1,28 +1,25 @@
 """Measure calls of MLflow's model registry with gitmodel and with SQLite: `python benchmarks/mlflow_plugin.py`.
 
 Run it with a Python that has MLflow, such as `.nox/mlflow-3-17-2/bin/python`, which the nox session `mlflow` creates.
-`--folder` is the folder for the registries. It must be on a disk, because flushing to a file system in memory costs
-nothing.
 """
 
-import argparse
 import itertools
 import logging
 import os
 import subprocess
-import sys
-import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import registries
-from measuring import Cost, Table, describe_machine, make_fresh_folder, measure
+from measuring import Cost, Table, make_fresh_folder, measure
 
 TITLES = {"gitmodel": "gitmodel", "sqlite": "MLflow's SQLite store"}
 
 
-def open_stores(folder: Path) -> dict[str, object]:
+def open_stores(folder: Path) -> dict[str, Any]:
     """Create an empty registry of gitmodel and one on SQLite in *folder*. Return a client of MLflow for each."""
     from mlflow import MlflowClient
 
@@ -33,7 +30,7 @@ def open_stores(folder: Path) -> dict[str, object]:
     return {kind: MlflowClient(tracking_uri=database, registry_uri=uri) for kind, uri in uris.items()}
 
 
-def creation(client, numbers) -> Callable[[], None]:
+def creation(client: Any, numbers: Iterator[int]) -> Callable[[], None]:
     """Return a function that creates a version with three tags through *client*, with the next of *numbers*."""
 
     def create() -> None:
@@ -44,7 +41,7 @@ def creation(client, numbers) -> Callable[[], None]:
     return create
 
 
-def measure_all(table: Table, clients, versions: int, times: int) -> None:
+def measure_all(table: Table, clients: dict[str, Any], versions: int, times: int) -> None:
     """Create *versions* versions in the registries of both *clients*, and measure each call *times* times in both."""
     table.section(f"calls of MLflow, at {versions:,} versions of a model")
     costs: dict[tuple[str, str], Cost] = {}
@@ -56,18 +53,16 @@ def measure_all(table: Table, clients, versions: int, times: int) -> None:
         client.set_registered_model_alias("iris", "champion", 7)
     targets = {"search": 13.0, "get by alias": 1.0}
     for kind, client in clients.items():
-        calls = {
+        calls: dict[str, tuple[Callable[[], object], int]] = {
             "create": (creates[kind], 100),
-            "search": (lambda client=client: client.search_model_versions("name = 'iris'", max_results=10_000), times),
-            "search by a tag": (lambda client=client: client.search_model_versions("tags.epochs = '25'"), times),
-            "get by alias": (lambda client=client: client.get_model_version_by_alias("iris", "champion"), 100),
-            "get by number": (lambda client=client: client.get_model_version("iris", "7"), 100),
+            "search": (partial(client.search_model_versions, "name = 'iris'", max_results=10_000), times),
+            "search by a tag": (partial(client.search_model_versions, "tags.epochs = '25'"), times),
+            "get by alias": (partial(client.get_model_version_by_alias, "iris", "champion"), 100),
+            "get by number": (partial(client.get_model_version, "iris", "7"), 100),
         }
         for what, (call, repeats) in calls.items():
             cost = costs[kind, what] = measure(call, times=repeats)
-            most = targets.get(what) if kind == "gitmodel" else None
-            target = f"<= {most:g} ms wall" if most else ""
-            table.cost(f"{what}: {TITLES[kind]}", cost, target, cost.wall <= most if most else None)
+            table.cost(f"{what}: {TITLES[kind]}", cost, wall=targets.get(what) if kind == "gitmodel" else None)
 
     def create_and_search() -> None:
         creates["gitmodel"]()
@@ -79,22 +74,17 @@ def measure_all(table: Table, clients, versions: int, times: int) -> None:
 
 def main() -> None:
     """Measure, print a line for each figure, and exit with 1 if a target was missed."""
-    parser = argparse.ArgumentParser(description="Print what MLflow's registry calls cost on gitmodel and on SQLite.")
+    parser = registries.parser_of_options("Print what MLflow's registry calls cost on gitmodel and on SQLite.")
     parser.add_argument("--versions", type=int, default=1000, metavar="N", help="versions of the model")
     parser.add_argument("--times", type=int, default=20, metavar="N", help="repetitions of each search")
-    parser.add_argument("--folder", type=Path, help="where the registries are made (on a disk, not in memory)")
     given = parser.parse_args()
     logging.disable(logging.INFO)
     warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-", dir=given.folder) as found:
-        folder = make_fresh_folder(Path(found), "registries")
-        os.environ.update(registries.hermetic_environment(folder / "home"), MLFLOW_DISABLE_TELEMETRY="true")
+    with registries.benchmark(given.folder) as (table, parent, environ):
+        folder = make_fresh_folder(parent, "registries")
+        os.environ.update(environ, MLFLOW_DISABLE_TELEMETRY="true")
         os.chdir(folder)
-        print(describe_machine(folder))
-        table = Table()
         measure_all(table, open_stores(folder), given.versions, given.times)
-    if table.missed:
-        sys.exit(f"{len(table.missed)} targets were missed")
 
 
 if __name__ == "__main__":

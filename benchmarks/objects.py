@@ -5,13 +5,9 @@ reads and hashes the same value only with pandas or skops. The time of gitmodel 
 to verify it, and flushing to disk. Then the script measures a step that does nothing.
 """
 
-import argparse
-import hashlib
-import os
 import statistics
-import sys
-import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +15,11 @@ import numpy as np
 import pandas as pd
 import registries
 import skops.io
-from measuring import Cost, Table, describe_machine, measure, middle
-from pipelines import idle, overhead_of_step
+from measuring import Cost, Table, measure_once, middle
+from pipelines import idle, in_environment, overhead_of_step
 from sklearn.ensemble import RandomForestRegressor
+from stores import hash_file
 
-from gitmodel import __version__
 from gitmodel.client import Client
 
 
@@ -35,9 +31,9 @@ def frame_of(rows: int) -> pd.DataFrame:
     random = np.random.default_rng(7)
     words = np.array([f"word {number}" for number in range(1_000)])
     numbers = {name: random.random(rows) for name in "abcdef"}
-    return pd.DataFrame(
-        {**numbers, "text": random.choice(words, rows), "kind": pd.Categorical(random.choice(words[:20], rows))}
-    )
+    text: dict[str, Any] = {"text": random.choice(words, rows), "kind": pd.Categorical(random.choice(words[:20], rows))}
+    frame: pd.DataFrame = pd.DataFrame({**numbers, **text})
+    return frame
 
 
 def forest_of(rows: int) -> RandomForestRegressor:
@@ -49,20 +45,15 @@ def forest_of(rows: int) -> RandomForestRegressor:
 def write_and_read_frame(frame: pd.DataFrame, path: Path) -> None:
     """Write *frame* to the file *path* and read it, only with pandas, and hash the file."""
     frame.to_parquet(path)
-    _hash(path)
+    hash_file(path)
     pd.read_parquet(path)
 
 
 def write_and_read_forest(forest: Any, path: Path) -> None:
     """Write *forest* to the file *path* and read it, only with skops, and hash the file."""
     skops.io.dump(forest, path)
-    _hash(path)
+    hash_file(path)
     skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
-
-
-def _hash(path: Path) -> None:
-    with path.open("rb") as file:
-        hashlib.file_digest(file, "sha256")
 
 
 def measure_objects(table: Table, folder: Path, environ: dict[str, str], *, quick: bool) -> None:
@@ -96,53 +87,38 @@ def _compare(
     theirs: list[Cost] = []
     for number in range(times + 1):  # once more than *times*, because the first costs are left out below
         name = f"{what}-{number}"
-        stored.append(measure(lambda name=name: version.link_artifact(name, value), times=1, warm=0))
-        loaded.append(measure(lambda name=name: version.get_artifact(name).load(), times=1, warm=0))
-        theirs.append(measure(lambda: plain(value, folder / what), times=1, warm=0))
-    ours = [Cost(one.cpu + two.cpu, one.wall + two.wall) for one, two in zip(stored, loaded, strict=True)]
+        stored.append(measure_once(partial(version.link_artifact, name, value)))
+        loaded.append(measure_once(lambda name=name: version.get_artifact(name).load()))  # type: ignore[misc]
+        theirs.append(measure_once(partial(plain, value, folder / what)))
+    ours = [one + two for one, two in zip(stored, loaded, strict=True)]
     for costs in (stored, loaded, theirs, ours):
         del costs[0]
-    table.cost("store it: save, read back, hash, flush, commit", _middle(stored))
-    table.cost("load it: verify its hash, read", _middle(loaded))
-    table.cost("the library's own write, read and SHA-256", _middle(theirs))
+    table.cost("store it: save, read back, hash, flush, commit", middle(stored))
+    table.cost("load it: verify its hash, read", middle(loaded))
+    table.cost("the library's own write, read and SHA-256", middle(theirs))
     ratios = [(one.cpu / two.cpu, one.wall / two.wall) for one, two in zip(ours, theirs, strict=True)]
-    table.ratio("storing and loading against the library", _middle(ours), _middle(theirs), at_most)
+    table.ratio("storing and loading against the library", middle(ours), middle(theirs), at_most)
     for name, found in (("CPU", [cpu for cpu, _ in ratios]), ("wall", [wall for _, wall in ratios])):
         table.value(f"  by pair, {name}", f"{min(found):.2f} .. {statistics.median(found):.2f} .. {max(found):.2f} x")
-
-
-def _middle(costs: list[Cost]) -> Cost:
-    return middle([(cost.cpu, cost.wall) for cost in costs])
 
 
 def measure_step(table: Table, folder: Path, environ: dict[str, str], *, quick: bool) -> None:
     """Measure a run of a pipeline with one step that does nothing, with the executor `in-order`."""
     table.section("A step that does nothing, of 100 in a run, in order")
-    before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(environ)  # the steps run in this process
-    try:
-        cost = overhead_of_step(folder / "steps", environ, "in-order", idle, 3 if quick else 7)
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-    table.cost("each step", cost, "<= 10 ms CPU", cost.cpu <= 10)
+    with in_environment(environ):
+        table.cost(
+            "each step", overhead_of_step(folder / "steps", environ, "in-order", idle, 3 if quick else 7), cpu=10
+        )
 
 
 def main() -> None:
     """Measure, print a line for each figure, and exit with 1 if a target was missed."""
-    parser = argparse.ArgumentParser(description="Print what storing and loading objects costs.")
+    parser = registries.parser_of_options("Print what storing and loading objects costs.")
     parser.add_argument("--quick", action="store_true", help="10 MB and fewer repetitions")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-") as found:
-        folder = Path(found)
-        environ = registries.hermetic_environment(folder / "home")
-        print(f"gitmodel {__version__}\n{describe_machine(folder)}")
-        table = Table()
+    with registries.benchmark(given.folder) as (table, folder, environ):
         measure_objects(table, folder, environ, quick=given.quick)
         measure_step(table, folder, environ, quick=given.quick)
-    if table.missed:
-        sys.exit(f"missed: {', '.join(table.missed)}")
 
 
 if __name__ == "__main__":

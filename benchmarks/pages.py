@@ -3,24 +3,20 @@
 `python benchmarks/pages.py [--quick]` prints only these figures.
 """
 
-import argparse
 import gzip
 import os
-import resource
 import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 
 import registries
-from measuring import Table, describe_machine, measure, middle
+from measuring import Table, measure, middle, run_command
 
 from gitmodel.client import Client
 from gitmodel.svg.line_chart import line_chart
@@ -47,24 +43,24 @@ def measure_pages(table: Table, folder: Path, environ: dict[str, str], *, count:
     small = registries.new_repository(folder / "small", environ)
     registries.build(small, {"iris": range(1, 11)}, environ)
     # The first export is not measured, because it also compiles modules and templates.
-    _run([*GITMODEL, "site", str(folder / "small-site")], environ, small)
+    run_command([*GITMODEL, "site", str(folder / "small-site")], environ, small)
     one = registries.new_repository(folder / "one", environ)
     registries.build(one, {"iris": range(1, count + 1)}, environ, versions_per_commit=100)
-    with registries.open_registry(one, environ) as client:
+    with Client(one, environ=environ) as client:
         for part in (3, 2):
             client.promote(f"iris@{count // part}", "production", reason="better")
     table.section(f"Pages of one model with {count:,} versions")
     _measure_export(table, one, folder / "site", environ, judged=judged)
     _measure_files(table, folder / "site", judged=judged)
     points = [(number, 0.9 + number * 37 % 100_000 / 1_000_000) for number in range(1, count + 1)]
-    cost = measure(lambda: line_chart(points, name="accuracy", width=1152), times=9)
-    table.cost("draw the chart", cost, "<= 50 ms CPU" if judged else "", cost.cpu <= 50 if judged else None)
-    with registries.open_registry(one, environ) as client, _serving(client) as port:
+    drawn = measure(lambda: line_chart(points, name="accuracy", width=1152), times=9)
+    table.cost("draw the chart", drawn, cpu=50 if judged else None)
+    with Client(one, environ=environ) as client, _serving(client) as port:
         _measure_requests(table, port, judged=judged)
         _measure_browser(table, f"http://{HOST}:{port}/", judged=judged)
     many = registries.new_repository(folder / "many", environ)
     registries.build(many, {f"model-{n}": range(1, count // 100 + 1) for n in range(100)}, environ)
-    with registries.open_registry(many, environ) as client:
+    with Client(many, environ=environ) as client:
         client.promote("model-7@1", "production", reason="better")
     table.section(f"Pages of 100 models with {count // 100:,} versions each")
     _measure_export(table, many, folder / "many-site", environ, judged=judged)
@@ -79,32 +75,21 @@ def _measure_export(table: Table, repo: Path, site: Path, environ: dict[str, str
         costs = []
         for _ in range(times):
             before()
-            costs.append(_run([*GITMODEL, "site", str(site)], environ, repo))
-        cost = middle(costs)
-        table.cost(what, cost, f"<= {most:,.0f} ms CPU" if judged else "", cost.cpu <= most if judged else None)
+            costs.append(run_command([*GITMODEL, "site", str(site)], environ, repo))
+        table.cost(what, middle(costs), cpu=most if judged else None)
 
     def promote() -> None:
         version = f"{model}@{next(numbers)}"
-        _run([*GITMODEL, "promote", version, "production", "--reason", "better"], environ, repo)
+        run_command([*GITMODEL, "promote", version, "production", "--reason", "better"], environ, repo)
 
     line("export a site", lambda: shutil.rmtree(site, ignore_errors=True), 10_000, 1)
     line("export it again, unchanged", lambda: None, 1_000, 3)
     line("export it again after a promotion", promote, 1_000, 3)
 
 
-def _run(command: list[str], environ: dict[str, str], repo: Path) -> tuple[float, float]:
-    """Run *command* once and return its CPU and wall time in milliseconds."""
-    before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, env=environ, cwd=repo, stdout=subprocess.DEVNULL, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu * 1000, (time.perf_counter() - wall) * 1000
-
-
 def _measure_files(table: Table, site: Path, *, judged: bool) -> None:
     def line(what: str, size: float, unit: str, most: float) -> None:
-        target = f"<= {most:g} {unit}" if judged else ""
-        table.value(what, f"{size:.1f} {unit}", target, size <= most if judged else None)
+        table.number(what, size, unit, most if judged else None)
 
     pages = sum(path.stat().st_size for path in (site / "m/iris/v").glob("*.html"))
     line("the pages of all versions", pages / 1e6, "MB", 60)
@@ -127,9 +112,8 @@ def _measure_requests(table: Table, port: int, *, judged: bool) -> None:
 
     try:
         for path in ("/m/iris/v/7", "/m/iris/", "/"):
-            cost = measure(lambda path=path: ask(path), times=9)
-            reached = cost.wall <= 20 if judged else None
-            table.cost(f"a warm request of {path}", cost, "<= 20 ms" if judged else "", reached)
+            cost = measure(partial(ask, path), times=9)
+            table.cost(f"a warm request of {path}", cost, wall=20 if judged else None)
         limits = iter(range(9_000, 9_999))
         cost = measure(lambda: ask(f"/search?q=metadata.accuracy%20%3E%200.{next(limits)}"), times=9)
         table.cost("a search of the versions of all models", cost)
@@ -151,8 +135,7 @@ def _measure_browser(table: Table, url: str, *, judged: bool) -> None:
     from playwright.sync_api import sync_playwright
 
     def line(what: str, times: list[float], most: float) -> None:
-        value = statistics.median(times)
-        table.value(what, f"{value:.0f} ms", f"<= {most} ms" if judged else "", value <= most if judged else None)
+        table.number(what, statistics.median(times), "ms", most if judged else None)
 
     with sync_playwright() as playwright:
         options = ["--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -191,16 +174,12 @@ def _serving(client: Client) -> Iterator[int]:
 
 def main() -> None:
     """Measure, print a line for each figure, and exit with 1 if a target was missed."""
-    parser = argparse.ArgumentParser(description="Print the figures of pages.")
+    parser = registries.parser_of_options("Print the figures of pages.")
     parser.add_argument("--quick", action="store_true", help="1,000 versions instead of 10,000")
-    count = 1_000 if parser.parse_args().quick else 10_000
-    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-") as temporary:
-        folder, table = Path(temporary), Table()
-        print(describe_machine(folder))
-        environ = registries.hermetic_environment(folder / "home")
+    given = parser.parse_args()
+    with registries.benchmark(given.folder) as (table, folder, environ):
         environ["PYTHONPATH"] = os.pathsep.join(sys.path)
-        measure_pages(table, folder / "pages", environ, count=count)
-    raise SystemExit(1 if table.missed else 0)
+        measure_pages(table, folder / "pages", environ, count=1_000 if given.quick else 10_000)
 
 
 if __name__ == "__main__":

@@ -3,20 +3,19 @@
 The overhead of a step is the cost of each of 100 steps that do nothing. CPU time includes workers and git.
 """
 
-import argparse
 import os
-import statistics
 import subprocess
-import sys
-import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import registries
-from measuring import Cost, Table, cpu_seconds, describe_machine, middle
+from measuring import Cost, Table, cpu_seconds, measure, measure_once, middle
 
-from gitmodel import ModelConfig, __version__, pipeline, step
+from gitmodel import ModelConfig, pipeline, step
 from gitmodel.client import Client
 from gitmodel.pipelines.execution import running
 
@@ -59,14 +58,23 @@ def cached(count: int) -> None:
 def measure_pipelines(table: Table, folder: Path, environ: dict[str, str], *, quick: bool = False) -> None:
     """Print all figures of pipelines. Measures each in a new repository in *folder*; fewer times if *quick*."""
     times = 3 if quick else 7
-    # Some executors run the steps in this process, where they use its environment variables instead of *environ*.
+    with in_environment(environ):
+        _overheads(table, folder, environ, times)
+        _whole_runs(table, folder, environ, times)
+        _saving(table, folder / "saved", times, 1_000_000)
+
+
+@contextmanager
+def in_environment(environ: dict[str, str]) -> Iterator[None]:
+    """Inside the `with` block, give this process the environment variables *environ*.
+
+    Some executors run steps in this process, and these steps use its variables instead of those of the client.
+    """
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(environ)
     try:
-        _overheads(table, folder, environ, times)
-        _whole_runs(table, folder, environ, times)
-        _saving(table, folder / "saved", times, 1_000_000)
+        yield
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -75,9 +83,8 @@ def measure_pipelines(table: Table, folder: Path, environ: dict[str, str], *, qu
 def _overheads(table: Table, folder: Path, environ: dict[str, str], times: int) -> None:
     table.section(f"Overhead of each of {STEPS} steps that do nothing")
     for executor in ("in-order", "threads", "processes", "dask"):
-        own = executor in ("in-order", "threads")
         cost = overhead_of_step(folder / executor, environ, executor, idle, times)
-        table.cost(executor, cost, "<= 10 ms CPU" if own else "", cost.cpu <= 10 if own else None)
+        table.cost(executor, cost, cpu=10 if executor in ("in-order", "threads") else None)
     cost = overhead_of_step(folder / "values", environ, "in-order", values, times)
     table.cost("in-order, with one small output each, on disk", cost)
 
@@ -91,10 +98,9 @@ def overhead_of_step(path: Path, environ: dict[str, str], executor: str, measure
 def _whole_runs(table: Table, folder: Path, environ: dict[str, str], times: int) -> None:
     table.section(f"A run of {STEPS} steps with an output each, linked to a new version")
     with open_client(folder / "cached", environ) as client:
-        first = middle([_timed(lambda: cached.run(client=client, count=STEPS))])
-        table.cost("first run", first)
-        again = middle([_timed(lambda: cached.run(client=client, count=STEPS)) for _ in range(times)])
-        table.cost("everything cached", again, "< 2000 ms wall", again.wall < 2000)
+        run_cached = partial(cached.run, client=client, count=STEPS)
+        table.cost("first run", measure_once(run_cached))
+        table.cost("everything cached", measure(run_cached, times=times, warm=0), wall=2000)
         before = _commits(client)
         commits = []
         for count in (1, 10, STEPS):
@@ -106,8 +112,7 @@ def _whole_runs(table: Table, folder: Path, environ: dict[str, str], times: int)
         )
         for count in (1, STEPS):
             waits = [_from_last_step(client, count) for _ in range(times)]
-            what = f"from the last of {count} steps to the committed transaction"
-            table.cost(what, Cost(statistics.median(c for c, _ in waits), statistics.median(w for _, w in waits)))
+            table.cost(f"from the last of {count} steps to the committed transaction", middle(waits))
 
 
 def _saving(table: Table, folder: Path, times: int, rows: int) -> None:
@@ -148,10 +153,10 @@ def _saving(table: Table, folder: Path, times: int, rows: int) -> None:
         *((what, frame, plain_frame) for what, frame in frames.items()),
         ("an array of 8 columns", random.random((rows, 8)), plain_array),
     ):
-        ours = [_timed(lambda value=value: materializers.save(value, folder / "ours", "x", "")) for _ in range(times)]
-        theirs = [_timed(lambda value=value, plain=plain: plain(value)) for _ in range(times)]
-        table.cost(what, middle(ours))
-        table.ratio("  beside the library", middle(ours), middle(theirs), 1.5, "wall")
+        ours = measure(partial(materializers.save, value, folder / "ours", "x", ""), times=times, warm=0)
+        theirs = measure(partial(plain, value), times=times, warm=0)
+        table.cost(what, ours)
+        table.ratio("  beside the library", ours, theirs, 1.5, "wall")
 
 
 def open_client(path: Path, environ: dict[str, str] | None) -> Client:
@@ -163,8 +168,8 @@ def open_client(path: Path, environ: dict[str, str] | None) -> Client:
     return client
 
 
-def by_step(client: Client, executor: str, measured: Any) -> tuple[float, float]:
-    """Run the pipeline *measured*. Return the CPU and wall time in ms of a step, without the start of the workers."""
+def by_step(client: Client, executor: str, measured: Any) -> Cost:
+    """Run the pipeline *measured*. Return the mean cost of a step, without the start of the workers."""
     times: list[tuple[float, float]] = []
 
     def listen(event: str, name: str, seconds: float) -> None:
@@ -175,14 +180,16 @@ def by_step(client: Client, executor: str, measured: Any) -> tuple[float, float]
     # leaves out the first quarter of the steps, which wait for the workers to start
     begun = STEPS // 4
     cpu, wall = (last - first for first, last in zip(times[begun], times[-1], strict=True))
-    return cpu * 1000 / (STEPS - 1 - begun), wall * 1000 / (STEPS - 1 - begun)
+    return Cost(cpu * 1000 / (STEPS - 1 - begun), wall * 1000 / (STEPS - 1 - begun))
 
 
-def _from_last_step(client: Client, count: int) -> tuple[float, float]:
+def _from_last_step(client: Client, count: int) -> Cost:
+    """Run the pipeline `values` with *count* steps. Return the cost from the end of the last step to the commit."""
     moments: list[tuple[float, float]] = []
-    real = running.commit_run
+    patched: Any = running
+    real = patched.commit_run
 
-    def commit(*args: Any) -> bool:
+    def commit(*args: Any) -> Any:
         done = real(*args)
         moments.append((cpu_seconds(), time.perf_counter()))
         return done
@@ -191,19 +198,13 @@ def _from_last_step(client: Client, count: int) -> tuple[float, float]:
         if event == "succeeded":
             moments[:] = [(cpu_seconds(), time.perf_counter())]
 
-    running.commit_run = commit
+    patched.commit_run = commit
     try:
         values.run(client=client, count=count, listener=listen)
     finally:
-        running.commit_run = real
+        patched.commit_run = real
     (cpu, wall), (cpu_end, wall_end) = moments
-    return (cpu_end - cpu) * 1000, (wall_end - wall) * 1000
-
-
-def _timed(operation: Any) -> tuple[float, float]:
-    cpu, wall = cpu_seconds(), time.perf_counter()
-    operation()
-    return (cpu_seconds() - cpu) * 1000, (time.perf_counter() - wall) * 1000
+    return Cost((cpu_end - cpu) * 1000, (wall_end - wall) * 1000)
 
 
 def _commits(client: Client) -> int:
@@ -212,16 +213,11 @@ def _commits(client: Client) -> int:
 
 def main() -> None:
     """Measure, print a line for each figure, and exit with 1 if a target was missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = registries.parser_of_options("Print the figures of pipelines.")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
-    quick = parser.parse_args().quick
-    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-") as found:
-        folder = Path(found)
-        print(f"gitmodel {__version__}\n{describe_machine(folder)}")
-        table = Table()
-        measure_pipelines(table, folder, registries.hermetic_environment(folder / "home"), quick=quick)
-    if table.missed:
-        sys.exit(f"missed: {', '.join(table.missed)}")
+    given = parser.parse_args()
+    with registries.benchmark(given.folder) as (table, folder, environ):
+        measure_pipelines(table, folder, environ, quick=given.quick)
 
 
 if __name__ == "__main__":

@@ -5,19 +5,17 @@ commit. Both run the same pipelines alternately, so that the load of the machine
 CPU times for a comparison: they depend least on the load. CPU times include workers and git.
 """
 
-import argparse
 import gc
 import statistics
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pipelines
 import registries
 from against import ROOT, extract
-from measuring import Table, cpu_seconds, describe_machine
+from measuring import Table, cpu_seconds
 
 EXECUTORS = ("in-order", "threads", "processes", "dask")
 MEASURED = (
@@ -71,7 +69,7 @@ def serve(place: str, repo: str) -> None:
 def _measure(client: Any, executor: str, pipeline: Any, count: int) -> float:
     gc.collect()
     if count == pipelines.STEPS:
-        return pipelines.by_step(client, executor, pipeline)[0]
+        return pipelines.by_step(client, executor, pipeline).cpu
     before = cpu_seconds()
     pipeline.run(client=client, executor=executor, count=count or pipelines.STEPS)
     return (cpu_seconds() - before) * 1000
@@ -82,14 +80,14 @@ def compare(table: Table, checkouts: list[Checkout], pairs: int, only: str) -> N
 
     If *only* is not "", measures only the pipelines that contain it in their names.
     """
-    for what, *order in MEASURED:
+    for what, executor, name, count in MEASURED:
         if only not in what:
             continue
         for checkout in checkouts:
-            checkout.measure(*order)
+            checkout.measure(executor, name, count)
         found = []
         for number in range(pairs):
-            turn = [checkout.measure(*order) for checkout in checkouts[:: 1 if number % 2 else -1]]
+            turn = [checkout.measure(executor, name, count) for checkout in checkouts[:: 1 if number % 2 else -1]]
             found.append(turn[:: 1 if number % 2 else -1])
         ours, theirs = (statistics.median(turn[place] for turn in found) for place in (0, 1))
         ratios = [mine / other for mine, other in found]
@@ -100,26 +98,20 @@ def compare(table: Table, checkouts: list[Checkout], pairs: int, only: str) -> N
 
 def main() -> None:
     """Measure, print a line for each figure, and exit with 1 if a target was missed."""
-    parser = argparse.ArgumentParser(description="Print what pipelines cost, beside those of another commit.")
+    parser = registries.parser_of_options("Print what pipelines cost, beside those of another commit.")
     parser.add_argument("commit", metavar="COMMIT")
     parser.add_argument("--pairs", type=int, default=15, metavar="N", help="repetitions of each measurement")
     parser.add_argument("--only", default="", metavar="WORD", help="measure only the lines that contain WORD")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-") as found:
-        folder = Path(found)
-        environ = registries.hermetic_environment(folder / "home")
-        print(describe_machine(folder))
+    with registries.benchmark(given.folder) as (table, folder, environ):
         places = [ROOT, extract(given.commit, folder / "theirs")]
         checkouts = [Checkout(place, folder / f"repo-{number}", environ) for number, place in enumerate(places)]
-        table = Table()
         table.section(f"ratios of CPU to those of {given.commit[:8]}, median and quartiles of {given.pairs} pairs")
         try:
             compare(table, checkouts, given.pairs, given.only)
         finally:
             for checkout in checkouts:
                 checkout.end()
-    if table.missed:
-        sys.exit(f"{len(table.missed)} targets were missed")
 
 
 if __name__ == "__main__":

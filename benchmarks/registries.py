@@ -1,13 +1,22 @@
 """Create registries of any size in seconds: gitmodel encodes the records, and `git fast-import` writes them."""
 
+import argparse
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
+from measuring import Cost, Table, describe_machine, measure_once, middle
+
+from gitmodel import __version__
 from gitmodel.client import Client
 from gitmodel.domain.schema import codec, paths
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink, Code, ModelRecord, VersionRecord
 from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 
@@ -35,6 +44,49 @@ def hermetic_environment(home: Path) -> dict[str, str]:
         "LC_ALL": "C",
         "TZ": "UTC",
     }
+
+
+@contextmanager
+def benchmark(parent: Path | None = None) -> Iterator[tuple[Table, Path, dict[str, str]]]:
+    """Yield a table for figures, a temporary folder in *parent*, and the variables of `hermetic_environment`.
+
+    Prints the machine first. At the end, prints the targets that were missed, and exits with 1 if there is one.
+    """
+    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-", dir=parent) as name:
+        table, folder = Table(), Path(name)
+        print(f"gitmodel {__version__}\n{describe_machine(folder)}")
+        yield table, folder, hermetic_environment(folder / "home")
+    print(f"\n{len(table.missed)} targets were missed" + "".join(f"\n- {what}" for what in table.missed))
+    if table.missed:
+        raise SystemExit(1)
+
+
+def parser_of_options(description: str) -> argparse.ArgumentParser:
+    """Return a parser with the option `--folder`, whose value is the argument of `benchmark`."""
+    parser = argparse.ArgumentParser(description=description)
+    help = "where registries are made: on a disk, because flushing to a file system in memory costs nothing"
+    parser.add_argument("--folder", type=Path, help=help)
+    return parser
+
+
+def measure_fresh(
+    path: Path,
+    environ: dict[str, str],
+    question: Callable[[Client], object],
+    *,
+    times: int = 5,
+    before: Callable[[Client], object] = lambda client: None,
+) -> Cost:
+    """Return the median cost of calling *question* with each of *times* new clients of the registry at *path*.
+
+    The cost of opening a client is not included, nor that of *before*, which is called with the client first.
+    """
+    costs = []
+    for _ in range(times):
+        with Client(path, environ=environ) as client:
+            before(client)
+            costs.append(measure_once(partial(question, client)))
+    return middle(costs)
 
 
 def new_repository(path: Path, environ: dict[str, str] | None) -> Path:
@@ -75,7 +127,7 @@ def version(number: int, *, shift: int = 0) -> VersionRecord:
         created=START + timedelta(minutes=number),
         description=f"Trained on the data of day {number}.",
         tags=("baseline",) if number % 10 else ("baseline", "weekly"),
-        code=Code(commit=f"{number:040x}", dirty=False, repository="https://example.com/iris.git"),
+        code=Code(commit=Oid(f"{number:040x}"), dirty=False, repository="https://example.com/iris.git"),
         metadata=metadata(number + shift),
         artifacts=links(number + shift),
     )
@@ -91,35 +143,33 @@ def build(path: Path, models: dict[str, range], environ: dict[str, str], *, vers
 
     *models* maps the name of each model to the numbers of the versions to add.
     """
-    write(path, lambda begun: _changes(models, versions_per_commit, begun=begun), environ)
+    write(path, _changes(models, versions_per_commit, begun=bool(_tip(path, environ))), environ)
 
 
-def write(path: Path, changes: Callable[[bool], Iterable[tuple[list[File], str]]], environ: dict[str, str]) -> None:
-    """Add the commits that *changes* returns, each with its files and its subject, to the registry at *path*.
+def write(path: Path, changes: Iterable[tuple[list[File], str]], environ: dict[str, str]) -> None:
+    """Add a commit for each of *changes*, with its files and its subject, to the metadata branch at *path*."""
+    fast_import(path, _stream(changes, _tip(path, environ)), environ)
 
-    The argument of *changes* is True if the registry exists. Otherwise the first commit creates it.
-    """
-    exists = subprocess.run(
-        ["git", "-C", str(path), "rev-parse", "-q", "--verify", BRANCH], capture_output=True, env=environ, check=False
-    ).stdout.strip()
-    stream = _stream(changes(bool(exists)), exists.decode())
+
+def _tip(path: Path, environ: dict[str, str]) -> str:
+    """Return the newest commit of the metadata branch at *path*; "" if there is no branch."""
+    command = ["git", "-C", str(path), "rev-parse", "-q", "--verify", BRANCH]
+    return subprocess.run(command, capture_output=True, env=environ, check=False, text=True).stdout.strip()
+
+
+def fast_import(path: Path, pieces: Iterable[bytes], environ: dict[str, str]) -> None:
+    """Write the commits in *pieces*, input of `git fast-import`, to the repository at *path*."""
     command = ["git", "-C", str(path), "fast-import", "--quiet", "--done", "--depth=50"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environ)
     assert process.stdin is not None
     with process.stdin as out:
-        for piece in stream:
+        for piece in chain([b"feature done\n"], pieces, [b"done\n"]):
             out.write(piece)
     if process.wait():
         raise SystemExit(f"git fast-import ended with {process.returncode}")
 
 
-def open_registry(path: Path, environ: dict[str, str]) -> Client:
-    """Return a new client of the registry at *path*. It has read nothing yet."""
-    return Client(path, environ=environ)
-
-
 def _stream(changes: Iterable[tuple[list[File], str]], tip: str) -> Iterator[bytes]:
-    yield b"feature done\n"
     for commits, (files, subject) in enumerate(changes):
         when = f"{WHO} {int(START.timestamp()) + 60 * commits} +0000"
         message = f"{subject}\n".encode()
@@ -128,7 +178,6 @@ def _stream(changes: Iterable[tuple[list[File], str]], tip: str) -> Iterator[byt
             yield f"from {tip}\n".encode()
         for name, data in files:
             yield b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(data), data)
-    yield b"done\n"
 
 
 def _changes(models: dict[str, range], versions_per_commit: int, *, begun: bool) -> Iterator[tuple[list[File], str]]:

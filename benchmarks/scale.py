@@ -1,18 +1,16 @@
 """Measure large registries: lists of many models, writes by URL, clones: `python benchmarks/scale.py [--only PART]`."""
 
-import argparse
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import registries
 from by_url import serve
-from measuring import Cost, Table, cpu_seconds, describe_machine, measure, measure_command, middle
+from measuring import Cost, Table, cpu_seconds, measure_command, measure_once, middle, run_command
 
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import ModelRecord, StageRecord, links_digest
@@ -32,16 +30,12 @@ with Client(repo=sys.argv[1], timeout=600) as client:
 
 def main() -> None:
     """Measure, print a line for each figure, and end with 1 if a target was missed."""
-    parser = argparse.ArgumentParser(description="Print the figures of large registries.")
+    parser = registries.parser_of_options("Print the figures of large registries.")
     parser.add_argument("--quick", action="store_true", help="a hundredth of the sizes")
     parser.add_argument("--only", choices=("models", "url", "million"), help="one part")
-    parser.add_argument("--folder", type=Path, help="where registries are made (on a disk, not in memory)")
     given = parser.parse_args()
     part = 100 if given.quick else 1
-    with tempfile.TemporaryDirectory(prefix="gitmodel-scale-", dir=given.folder) as temporary:
-        folder, table = Path(temporary), Table()
-        print(describe_machine(folder))
-        environ = registries.hermetic_environment(folder / "home")
+    with registries.benchmark(given.folder) as (table, folder, environ):
         if given.only in (None, "models"):
             for count in (10_000, 50_000):
                 _measure_models(table, folder / f"models-{count}", environ, count // part, is_full=part == 1)
@@ -50,21 +44,19 @@ def main() -> None:
             _measure_by_url(table, folder / "url", environ, 100_000 // part, is_full=part == 1)
         if given.only in (None, "million"):
             _measure_million(table, folder / "million", environ, 10_000 // part)
-    raise SystemExit(1 if table.missed else 0)
 
 
 def _measure_models(table: Table, path: Path, environ: dict[str, str], count: int, *, is_full: bool) -> None:
     """Print the costs of lists of *count* models, each with one version."""
     table.section(f"{count:,} models with a version each")
     registries.new_repository(path, environ)
-    registries.write(path, lambda begun: _models(count), environ)
+    registries.write(path, _models(count), environ)
 
     def line(words: list[str], *, first: bool, most: float | None = None) -> None:
         """Print the cost of the command *words*. Its wall time may be *most* ms (None: there is no target)."""
         name = " ".join(["git model", *words]) + (", the first in the clone" if first else "")
         cost = _once(words, environ, path) if first else _command(words, environ, path)
-        judged = is_full and most is not None
-        table.cost(name, cost, f"<= {most:g} ms wall" if judged else "", cost.wall <= most if judged else None)
+        table.cost(name, cost, wall=most if is_full else None)
 
     page, many = ["list", "--limit", "50"], count * (1 if is_full else 100) > 10_000
     line(page, first=True, most=3_000 if many else None)
@@ -90,8 +82,8 @@ def _measure_tagged(table: Table, path: Path, environ: dict[str, str], count: in
     """Print the costs of the first list and of `apply`, which judge the stage tags of *count* models, one of each."""
     table.section(f"{count:,} models with a version and a stage tag each")
     registries.new_repository(path, environ)
-    registries.write(path, lambda begun: _models(count), environ)
-    registries.write(path, lambda begun: _promotions(count), environ)
+    registries.write(path, _models(count), environ)
+    registries.write(path, _promotions(count), environ)
     log = ["git", "-C", str(path), "rev-list", "--first-parent", "--reverse", registries.BRANCH]
     commits = subprocess.run(log, check=True, env=environ, capture_output=True, text=True).stdout.split()[-count:]
     tag = "tag model/model-%05d/production\nfrom %s\ntagger %s 1767225600 +0000\ndata 9\npromoted\n\n"
@@ -128,23 +120,28 @@ def _compare_by_url(
     The registry is served at the URL *server*, and is `remote.git` in *folder*. If *is_full*, prints the targets, too.
     """
     tip = ["git", "clone", "-q", "--bare", "--depth=1"]
-    cases: list[tuple[str, Callable[[str, Path], list[str]], int]] = [
+    cases: list[tuple[str, Callable[[str, Path], list[str]], int | None]] = [
         ("create a version", lambda url, place: [sys.executable, "-c", _CREATE, url, model, ""], 1_500),
-        ("  with a key", lambda url, place: [sys.executable, "-c", _CREATE, url, model, place.name], 0),
+        ("  with a key", lambda url, place: [sys.executable, "-c", _CREATE, url, model, place.name], None),
         (
             "  git clone --depth=1 --filter=blob:none",
             lambda url, place: [*tip, "--filter=blob:none", url, str(place)],
-            0,
+            None,
         ),
         ("git model clone", lambda url, place: [_GIT_MODEL, "clone", url, str(place)], 10_000),
-        ("  git clone --no-checkout", lambda url, place: ["git", "clone", "-q", "--no-checkout", url, str(place)], 0),
+        (
+            "  git clone --no-checkout",
+            lambda url, place: ["git", "clone", "-q", "--no-checkout", url, str(place)],
+            None,
+        ),
     ]
     # uses a file: URL for the path, because git copies files instead of fetching objects if it gets a plain path
     for how, url in (("HTTP", f"{server}/remote.git"), ("path", (folder / "remote.git").as_uri())):
         for what, command, most in cases:
             times = 3 if "clone" in what else 7
-            found = _of_both_sides(command, url, folder, environ, times)
-            table.judge(f"{what}, by {how}", found, most if is_full else 0)
+            cost, own = _of_both_sides(command, url, folder, environ, times)
+            table.cost(f"{what}, by {how}", cost, wall=most if is_full else None)
+            table.spread(cost, own)
 
 
 def _of_both_sides(
@@ -169,8 +166,8 @@ def _of_both_sides(
         wall = time.perf_counter() - wall
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            raise SystemExit(f"{process.args} ended with {process.returncode}")
-        costs.append(((cpu_seconds() - cpu) * 1000, wall * 1000))
+            raise SystemExit(f"{process.args!r} ended with {process.returncode}")
+        costs.append(Cost((cpu_seconds() - cpu) * 1000, wall * 1000))
         own.append((usage.ru_utime + usage.ru_stime) * 1000)
         for made in (place, Path(f"{place}.cache")):
             shutil.rmtree(made, ignore_errors=True)
@@ -182,10 +179,8 @@ def _measure_million(table: Table, folder: Path, environ: dict[str, str], models
     table.section(f"{models:,} models of 100 versions each ({100 * models:,} versions)")
     made = registries.new_repository(folder / "made", environ)
     names = [f"model-{number:05}" for number in range(models)]
-    built = measure(
-        lambda: registries.build(made, {name: range(1, 101) for name in names}, environ, versions_per_commit=100),
-        times=1,
-        warm=0,
+    built = measure_once(
+        lambda: registries.build(made, {name: range(1, 101) for name in names}, environ, versions_per_commit=100)
     )
     table.cost("(git fast-import of this registry)", built)
     page = ["list", "--limit", "50"]
@@ -208,9 +203,7 @@ def _command(words: list[str], environ: dict[str, str], path: Path) -> Cost:
 def _once(words: list[str], environ: dict[str, str], path: Path) -> Cost:
     """Return the cost of the command *words* in the clone at *path*, whose index is deleted before."""
     shutil.rmtree(path / ".git" / "gitmodel", ignore_errors=True)
-    command = [_GIT_MODEL, *words]
-    done = {"check": True, "env": environ, "cwd": path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return measure(lambda: subprocess.run(command, **done), times=1, warm=0)
+    return run_command([_GIT_MODEL, *words], environ, path)
 
 
 if __name__ == "__main__":

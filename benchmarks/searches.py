@@ -2,11 +2,13 @@
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import registries
-from measuring import Cost, Table, measure, measure_command, peak_memory
+from measuring import Cost, Table, measure, measure_command, middle, peak_memory
 from peers import Peer, run_peer
+from registries import measure_fresh
 
 from gitmodel.client import Client
 from gitmodel.domain.schema.references import VersionRef
@@ -40,8 +42,8 @@ def _compare(table: Table, ours: Cost, count: int, folder: Path, cache: Path) ->
     if "search" not in theirs.costs:
         print(f"{theirs.title} does not run here: {theirs.problem}")
         return
-    cost = theirs.costs["search"]
-    table.cost(f"the same, warm: {theirs.title}", cost, ">= gitmodel's CPU", ours.cpu <= cost.cpu)
+    table.cost(f"the same, warm: {theirs.title}", theirs.costs["search"])
+    table.ratio("  gitmodel against it", ours, theirs.costs["search"], 1)
 
 
 def _measure_one_model(table: Table, path: Path, environ: dict[str, str], count: int, *, has_targets: bool) -> Cost:
@@ -53,16 +55,15 @@ def _measure_one_model(table: Table, path: Path, environ: dict[str, str], count:
     large = count > 10_000
 
     def line(what: str, cost: Cost, most: float | None) -> None:
-        judged = has_targets and most is not None
-        table.cost(what, cost, f"<= {most:g} ms CPU" if judged else "", cost.cpu <= most if judged else None)
+        table.cost(what, cost, cpu=most if has_targets else None)
 
     registries.new_repository(_new_folder(path), environ)
     registries.build(path, {"iris": range(1, count + 1)}, environ, versions_per_commit=100)
     line("build the index, for the first search", _fresh(path, environ, _search), 9_000 if large else 900)
     size = sum(file.stat().st_size for file in (path / ".git/gitmodel").glob("index-*")) / count / 1024
-    table.value("the index, for each version", f"{size:.2f} KiB", "<= 0.5 KiB", size <= 0.5)
+    table.number("the index, for each version", size, "KiB", 0.5)
     line(f"{FILTER} (2 %), new client", _fresh(path, environ, _search, times=5), 400 if large else 30)
-    with registries.open_registry(path, environ) as client:
+    with Client(path, environ=environ) as client:
         warm = measure(lambda: _search(client), times=10, warm=2)
         line(f"{FILTER} (2 %), warm", warm, 40 if large else 8)
         best = measure(lambda: client.find_versions("iris", sort="-accuracy", limit=50), times=10, warm=2)
@@ -81,12 +82,12 @@ def _measure_one_model(table: Table, path: Path, environ: dict[str, str], count:
             count += more
             costs.append(_fresh(path, environ, _search_few))
         what = f"after {more:,} new version{'s' if more > 1 else ''}, new client: update and search"
-        line(what, sorted(costs, key=lambda cost: cost.cpu)[times // 2], None if large else most)
+        line(what, middle(costs), None if large else most)
     if large:
         code = "import os, sys; sys.stdout = open(os.devnull, 'w'); from gitmodel.cli import run; run(sys.argv[1:])"
         code += "; sys.stdout = sys.__stdout__"
         peak = peak_memory(code, environ, "-C", str(path), "version", "list", "iris")
-        table.value("git model version list iris, memory", f"{peak:.0f} MB", "<= 200 MB", peak <= 200)
+        table.number("git model version list iris, memory", peak, "MB", 200)
         return warm
     listing = ["version", "list", "iris"]
     for words, most in ((listing, 300), ([*listing, "--filter", FILTER], 120), (["list"], 120)):
@@ -99,23 +100,19 @@ def _measure_models(table: Table, path: Path, environ: dict[str, str], count: in
     registries.new_repository(_new_folder(path), environ)
     names = [f"model-{number:04}" for number in range(count)]
     registries.build(path, {name: range(1, 11) for name in names}, environ, versions_per_commit=10)
-    with registries.open_registry(path, environ) as client:
+    with Client(path, environ=environ) as client:
         for name in names:
             stages.promote(client.writer, VersionRef.of(name, 3), "production")
     table.cost("build the index, for the first search", _fresh(path, environ, _find_best))
     table.cost(f"{BEST}, the best 50, new client", _fresh(path, environ, _find_best, times=5))
-    with registries.open_registry(path, environ) as client:
+    with Client(path, environ=environ) as client:
         best = measure(lambda: _find_best(client), times=10, warm=2)
-        reached = best.cpu <= 20 if has_targets else None
-        table.cost(f"{BEST}, the best 50, warm", best, "<= 20 ms CPU" if has_targets else "", reached)
+        table.cost(f"{BEST}, the best 50, warm", best, cpu=20 if has_targets else None)
     table.cost("git model version list --sort=-accuracy --limit 50", _command(
         ["version", "list", "--sort=-accuracy", "--limit", "50"], environ, path
     ))  # fmt: skip
     table.cost("list the models for the first time, new client", _fresh(path, environ, Client.view_models))
-    listed = _command(["list"], environ, path)
-    table.cost(
-        "git model list", listed, "<= 200 ms CPU" if has_targets else "", listed.cpu <= 200 if has_targets else None
-    )
+    table.cost("git model list", _command(["list"], environ, path), cpu=200 if has_targets else None)
 
 
 def _search(client: Client) -> None:
@@ -130,14 +127,11 @@ def _find_best(client: Client) -> None:
     client.find_versions(filter=BEST, sort="-accuracy", limit=50)
 
 
-def _fresh(path: Path, environ: dict[str, str], search, *, times: int = 1) -> Cost:
+def _fresh(path: Path, environ: dict[str, str], search: Callable[[Client], object], *, times: int = 1) -> Cost:
     """Return the median cost of *search* over *times* new clients, which have read only `gitmodel.toml` before."""
-    costs = []
-    for _ in range(times):
-        with registries.open_registry(path, environ) as client:
-            client.repository.snapshot().registry()
-            costs.append(measure(lambda client=client: search(client), times=1, warm=0))
-    return sorted(costs, key=lambda cost: cost.cpu)[times // 2]
+    return measure_fresh(
+        path, environ, search, times=times, before=lambda client: client.repository.snapshot().registry()
+    )
 
 
 def _command(words: list[str], environ: dict[str, str], path: Path) -> Cost:

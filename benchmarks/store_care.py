@@ -3,18 +3,16 @@
 `python benchmarks/store_care.py [--objects N]` prints only these figures.
 """
 
-import argparse
 import hashlib
 import os
-import tempfile
-import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import registries
-from measuring import Table, describe_machine, measure, peak_memory
+from measuring import Table, measure, measure_once, peak_memory
 
+from gitmodel.client import Client
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import ArtifactLink, ModelRecord
 from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
@@ -33,18 +31,16 @@ def measure_care(table: Table, folder: Path, environ: dict[str, str], *, objects
     folder.mkdir()
     path = registries.new_repository(folder / "registry", environ)
     digests = _fill(path / ".git/gitmodel/store/sha256", objects)
-    registries.write(path, lambda begun: _changes(digests), environ)
+    registries.write(path, _changes(digests), environ)
     table.section(f"A store of {objects:,} objects, artifacts of {len(digests) // A_VERSION:,} versions")
-    with registries.open_registry(path, environ) as client:
-        cold = measure(client.store_status, times=1, warm=0)
+    with Client(path, environ=environ) as client:
+        table.cost("store status, cold", measure_once(client.store_status))
         found = client.store_status()
         assert (found.stores[0].objects, found.missing, found.models[0].artifacts) == (objects, (), objects)
-        table.cost("store status, cold", cold)
         table.cost("store status, warm", measure(client.store_status, times=3, warm=0))
-        table.cost("store gc, nothing to remove", measure(client.find_garbage, times=1, warm=0))
+        table.cost("store gc, nothing to remove", measure_once(client.find_garbage))
         assert client.find_garbage().needed == objects
-    peak = peak_memory(STATUS, environ, str(path))
-    table.value("store status, peak memory", f"{peak:.0f} MB", "<= 200 MB", peak <= 200)
+    table.number("store status, peak memory", peak_memory(STATUS, environ, str(path)), "MB", 200)
 
 
 def _fill(folder: Path, count: int) -> list[str]:
@@ -83,18 +79,12 @@ def _changes(digests: list[str]) -> Iterable[tuple[list[registries.File], str]]:
 
 def main() -> None:
     """Measure, print a line for each figure, and exit with 1 if a target was missed."""
-    parser = argparse.ArgumentParser(description="Print what it costs to look after a store of many objects.")
+    parser = registries.parser_of_options("Print what it costs to look after a store of many objects.")
     parser.add_argument("--objects", type=int, default=100_000)
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-") as name:
-        folder = Path(name)
-        print(describe_machine(folder))
-        table = Table()
-        environ = {**registries.hermetic_environment(folder / "home"), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-        started = time.monotonic()
-        measure_care(table, folder / "care", environ, objects=asked.objects)
-        print(f"in {time.monotonic() - started:.0f} s")
-    raise SystemExit(1 if table.missed else 0)
+    given = parser.parse_args()
+    with registries.benchmark(given.folder) as (table, folder, environ):
+        environ["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
+        measure_care(table, folder / "care", environ, objects=given.objects)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,12 @@ Compares a store in a folder with `sha256sum` and `cp`, and a store on S3 with `
 measures commands with a folder of N files.
 """
 
-import argparse
 import hashlib
 import os
 import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import registries
-from measuring import Cost, Table, describe_machine, measure
+from measuring import Cost, Table, measure, measure_once
 
 from gitmodel.stores.artifacts.fetching import get_file, get_folder
 from gitmodel.stores.artifacts.storing import put_path
@@ -71,8 +69,7 @@ def measure_lots(table: Table, folder: Path, *, files: int) -> None:
         def run(*words: str) -> None:
             took, said = bench.took([sys.executable, "-c", COMMAND, *words], environ=environ, cwd=clone)
             bench.say(f"git model {' '.join(words[:2])}", took)
-            held = int(said.split()[-1]) / 1024
-            table.value("    most memory", f"{held:.0f} MB", "<= 200 MB", held <= 200)
+            table.number("    most memory", int(said.split()[-1]) / 1024, "MB", 200)
 
         for words in (["init", "--store", server.prefix()], ["register", "iris"]):
             bench.took([sys.executable, "-m", "gitmodel", *words], environ=environ, cwd=clone)
@@ -185,7 +182,7 @@ class _Bench:
         best = {key: _Took(*map(min, zip(*tries, strict=True))) for key, tries in found.items()}
         for what in ("put", "get", "verify"):
             self._compare(what, best)
-        self._table.value("most memory", f"{memory:.0f} MB", "<= 200 MB", memory <= 200)
+        self._table.number("most memory", memory, "MB", 200)
 
     def _compare(self, what: str, best: dict[tuple[str, str], _Took]) -> None:
         theirs = {name: best[name, "get" if what == "verify" else what] for name in self._clients}
@@ -195,10 +192,10 @@ class _Bench:
         self.say(f"{what}: gitmodel", mine)
         name = "the faster's get" if what == "verify" else "the faster"
         wall = mine.wall / min(took.wall for took in theirs.values())
-        self._table.value(f"{what} against {name}", f"{wall:.2f} x", "<= 1.3 x", wall <= 1.3)
+        self._table.number(f"{what} against {name}", wall, "x", 1.3)
         # also compares CPU times, which depend less on the other work of the machine than wall times
         work = mine.work / min(took.work for took in theirs.values())
-        self._table.value("    the same in CPU of both sides", f"{work:.2f} x")
+        self._table.number("    the same in CPU of both sides", work, "x")
 
     def say(self, what: str, took: _Took) -> None:
         """Print the line *what* with the times *took* of a command."""
@@ -259,30 +256,31 @@ def _random_file(path: Path, size: int) -> None:
 def _large_file(table: Table, folder: Path, size: int) -> None:
     table.section(f"Artifact store: one file of {size >> 20:,} MiB (in the page cache)")
     source = folder / "large"
-    with source.open("wb") as out:
-        for _ in range(size >> 20):
-            out.write(os.urandom(1 << 20))
-    rates = [f"hashlib {_rate(lambda: _hash(source), size)}", f"sha256sum {_rate(_tool('sha256sum', source), size)}"]
+    _random_file(source, size)
+    rates = [
+        f"hashlib {_rate(lambda: hash_file(source), size)}",
+        f"sha256sum {_rate(_tool('sha256sum', source), size)}",
+    ]
     if shutil.which("openssl"):
         rates.append(f"openssl {_rate(_tool('openssl', 'dgst', '-sha256', source), size)}")
     print(f"SHA-256 of this processor, MB/s: {', '.join(rates)}")
     tool = measure(_tool("sha256sum", source), times=TIMES)
-    own = measure(lambda: _hash(source), times=TIMES)
+    own = measure(lambda: hash_file(source), times=TIMES)
     copy = measure(lambda: _copied(source, folder / "copy"), times=TIMES)
     table.cost("sha256sum", tool)
     table.cost("SHA-256 by hashlib (OpenSSL)", own)
     table.cost("cp and sync of the copy", copy)
-    limit, strict = _plus(tool, copy), _plus(own, copy)
     store = LocalStore(folder / "store")
     digest = put_path(store, source).digest
     for what, operation in (
         ("put", lambda: put_path(store, source)),
-        ("get", lambda: _got(store, digest, folder / "got")),
+        ("get", lambda: _get_and_delete(get_file, store, digest, folder / "got")),
         ("verify", lambda: verify_file(store, digest)),
     ):
         cost = measure(operation, times=TIMES, warm=0)
-        table.cost(what, cost, "<= 1.3 x (sha256sum + cp)", cost.wall <= 1.3 * limit.wall)
-        print(f"    {cost.wall / strict.wall:.2f} x the sum of SHA-256 by OpenSSL and cp")
+        table.cost(what, cost)
+        table.ratio("    against sha256sum and cp", cost, tool + copy, 1.3, "wall")
+        table.number("    against SHA-256 by OpenSSL and cp, wall", cost.wall / (own + copy).wall, "x")
     shutil.rmtree(store.root)
     source.unlink()
 
@@ -299,15 +297,16 @@ def _many_files(table: Table, folder: Path, count: int) -> None:
     table.section(f"Artifact store: a folder of {count:,} files of 1 KiB")
     source = folder / "many"
     _small_files(source, count)
-    table.cost("cp -r and sync", measure(lambda: _copied(source, folder / "copies"), times=1, warm=0))
+    table.cost("cp -r and sync", measure_once(lambda: _copied(source, folder / "copies")))
     store = LocalStore(folder / "store")
-    table.cost("put", measure(lambda: put_path(store, source), times=1, warm=0))
+    table.cost("put", measure_once(lambda: put_path(store, source)))
     digest = put_path(store, source).digest
-    table.cost("get", measure(lambda: _got_folder(store, digest, folder / "got"), times=1, warm=0))
-    table.cost("verify", measure(lambda: verify_folder(store, digest), times=1, warm=0))
+    table.cost("get", measure_once(lambda: _get_and_delete(get_folder, store, digest, folder / "got")))
+    table.cost("verify", measure_once(lambda: verify_folder(store, digest)))
 
 
-def _hash(path: Path) -> str:
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of the file *path*, read in parts of 1 MiB."""
     with path.open("rb", buffering=0) as source:
         hashed, buffer = hashlib.sha256(), memoryview(bytearray(1 << 20))
         while count := source.readinto(buffer):
@@ -326,14 +325,9 @@ def _copied(source: Path, target: Path) -> None:
     subprocess.run(["rm", "-rf", target], check=True)
 
 
-def _got(store: LocalStore, digest: str, target: Path) -> None:
-    get_file(store, digest, target)
-    target.unlink()
-
-
-def _got_folder(store: LocalStore, digest: str, target: Path) -> None:
-    get_folder(store, digest, target)
-    shutil.rmtree(target)
+def _get_and_delete(get: Callable[..., object], store: LocalStore, digest: str, target: Path) -> None:
+    get(store, digest, target)
+    _cleared(target)
 
 
 def _rate(operation: Callable[[], object], size: int) -> str:
@@ -342,28 +336,19 @@ def _rate(operation: Callable[[], object], size: int) -> str:
     return f"{size / 1e6 / (time.perf_counter() - started):,.0f}"
 
 
-def _plus(first: Cost, second: Cost) -> Cost:
-    return Cost(first.cpu + second.cpu, first.wall + second.wall)
-
-
 def main() -> None:
     """Print the figures of S3, and end with exit code 1 if a target was missed."""
-    parser = argparse.ArgumentParser(description="Print what gitmodel takes on S3, and what other clients do.")
+    parser = registries.parser_of_options("Print what gitmodel takes on S3, and what other clients do.")
     parser.add_argument("--size", type=int, default=1024, metavar="MIB", help="of the large file; 0: none")
     parser.add_argument("--files", type=int, default=10_000, metavar="N", help="in the folder of small ones; 0: none")
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="of each, of which the best counts")
     parser.add_argument("--lots", type=int, default=0, metavar="N", help="files in a folder that the commands take")
-    parser.add_argument("--folder", type=Path, help="where all of it is (on a disk, not in memory)")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-", dir=given.folder) as name:
-        print(describe_machine(Path(name)))
-        table = Table()
+    with registries.benchmark(given.folder) as (table, folder, _):
         if given.size or given.files:
-            place = Path(name) / "s3"
-            measure_s3(table, place, size=given.size << 20, files=given.files, rounds=given.rounds)
+            measure_s3(table, folder / "s3", size=given.size << 20, files=given.files, rounds=given.rounds)
         if given.lots:
-            measure_lots(table, Path(name) / "lots", files=given.lots)
-    raise SystemExit(1 if table.missed else 0)
+            measure_lots(table, folder / "lots", files=given.lots)
 
 
 if __name__ == "__main__":

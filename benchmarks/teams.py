@@ -3,16 +3,15 @@
 import shutil
 import statistics
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import by_url
-from registries import BRANCH, build, hermetic_environment, new_repository
+from registries import BRANCH, benchmark, build, new_repository
 
 from gitmodel.client import Client
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.teams.checks.range_checks import check_between
 from gitmodel.teams.plans.planning import plan
 
@@ -26,9 +25,7 @@ REGISTRIES = (1_000, 10_000)
 
 def main() -> None:
     """Measure, and print a line for each figure."""
-    with tempfile.TemporaryDirectory() as folder:
-        top = Path(folder)
-        environ = hermetic_environment(top / "home")
+    with benchmark() as (_, top, environ):
         begin(top, environ)
         figures: dict[str, list[float]] = {}
         for turn in range(ROUNDS):
@@ -52,7 +49,7 @@ def begin(top: Path, environ: dict[str, str]) -> None:
     for name in ("ada", "bob"):
         subprocess.run(["git", "init", "-q", str(start / name)], check=True, env=environ)
         subprocess.run(["git", "-C", str(start / name), "remote", "add", "origin", "../remote.git"], check=True)
-        with opened(start / name, environ) as client:
+        with Client(start / name, environ=environ) as client:
             if name == "ada":
                 client.register_model("iris")
                 add(client, 10)
@@ -73,7 +70,7 @@ def measure(place: Path, environ: dict[str, str], figures: dict[str, list[float]
         work()
         figures.setdefault(name, []).append(time.perf_counter() - begun)
 
-    with opened(place / "ada", environ) as ada, opened(place / "bob", environ) as bob:
+    with Client(place / "ada", environ=environ) as ada, Client(place / "bob", environ=environ) as bob:
         add(ada, VERSIONS)
         timed(f"push of {VERSIONS} new versions", ada.push)
         timed(f"pull of {VERSIONS} new versions", bob.pull)
@@ -92,7 +89,7 @@ def measure_proposals(path: Path, versions: int, environ: dict[str, str], figure
     """
     build(new_repository(path, environ), {"iris": range(1, versions + 1)}, environ)
     base = commit_at(path, BRANCH)
-    with opened(path, environ) as client:
+    with Client(path, environ=environ) as client:
         client.get_version(f"iris@{versions}").set_stage("production")
     proposals = {"1 promotion": (base, commit_at(path, BRANCH))}
     subprocess.run(["git", "-C", str(path), "update-ref", BRANCH, base], check=True, env=environ)
@@ -101,7 +98,7 @@ def measure_proposals(path: Path, versions: int, environ: dict[str, str], figure
     for what, (old, new) in proposals.items():
         for verb, work in (("check", check_between), ("plan", plan)):
             for _ in range(ROUNDS):
-                with opened(path, environ) as client:
+                with Client(path, environ=environ) as client:
                     begun, busy = time.perf_counter(), time.process_time()
                     found = work(client.repository, old, new)
                     seconds, worked = time.perf_counter() - begun, time.process_time() - busy
@@ -111,10 +108,10 @@ def measure_proposals(path: Path, versions: int, environ: dict[str, str], figure
                 figures.setdefault(f"{name}, CPU without git's", []).append(worked)
 
 
-def commit_at(path: Path, ref: str) -> str:
+def commit_at(path: Path, ref: str) -> Oid:
     """Return the commit that *ref* names."""
     said = subprocess.run(["git", "-C", str(path), "rev-parse", ref], check=True, capture_output=True, text=True)
-    return said.stdout.strip()
+    return Oid(said.stdout.strip())
 
 
 def add(client: Client, count: int) -> None:
@@ -124,10 +121,5 @@ def add(client: Client, count: int) -> None:
         model.create_version(metadata={"accuracy": number / count, "of": count})
 
 
-def opened(path: Path, environ: dict[str, str]) -> Client:
-    """Return a client of the registry at *path*."""
-    return Client(path, environ=environ)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

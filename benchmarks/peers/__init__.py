@@ -61,8 +61,8 @@ def run_peer(peer: Peer, count: int, folder: Path, *, cache: Path, seconds: int)
     try:
         if not (home / "installed").exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True, capture_output=True)
-            pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", peer.package]
-            subprocess.run(pip, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+            pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check", peer.package]
+            subprocess.run([python, *pip], check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
             (home / "installed").touch()
         package = peer.package.partition("[")[0]
         version = f"import importlib.metadata; print(importlib.metadata.version({package!r}))"
