@@ -57,7 +57,11 @@ def main(dry: bool) -> None:
     if not dry:
         trial.main(folder)
         git("tag", "-s", "-m", f"gitmodel {number}", "-m", (folder / "SHA256SUMS").read_text(), f"v{number}")
-        git("verify-tag", f"v{number}")
+        try:
+            git("verify-tag", f"v{number}")
+        except SystemExit:
+            git("tag", "-d", f"v{number}")  # otherwise the next attempt would find the tag and stop
+            raise
     print(
         f"""
 Nothing was published{", and no tag was created" if dry else ""}. What is left for a person who may publish:

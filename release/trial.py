@@ -66,12 +66,7 @@ class Trial:
         subprocess.run([sys.executable, "-m", "virtualenv", *options, place / "env"], check=True)
         made = time.monotonic()
         locks = ["-r", ROOT / "locks" / "core.lock", *(["-r", ROOT / "locks" / f"{extra}.lock"] if extra else [])]
-        pip = [
-            self.bin / "pip",
-            "install",
-            "-q",
-            "--no-compile",
-        ]  # with the user's cache of packages
+        pip = [self.bin / "pip", "install", "-q", "--no-compile"]  # with the user's cache of packages
         subprocess.run([*pip, "--require-hashes", *locks], check=True)
         subprocess.run([*pip, "--no-deps", wheel], check=True)
         self.told = f"environment {made - began:.0f} s, install {time.monotonic() - made:.0f} s, {self.size():,.0f} MB"
@@ -138,17 +133,17 @@ def try_version(version: str, python: Path, wheel: Path, whole: bool) -> str:
 def main(folder: Path) -> None:
     """Try the wheel in *folder* with each supported Python of this machine, two at a time, and print the results."""
     (wheel,) = folder.resolve().glob("*.whl")
-    found = pythons()
-    wanted = supported()
-    tried = [version for version in wanted if version in found]
+    installed, versions = pythons(), supported()
+    tried = [version for version in versions if version in installed]
     if not tried:
-        raise SystemExit(f"this machine has none of the supported Pythons: {', '.join(wanted)}")
+        raise SystemExit(f"this machine has none of the supported Pythons: {', '.join(versions)}")
     whole = {tried[0], tried[-1]}
     with ThreadPoolExecutor(2) as pool:
-        for line in pool.map(lambda each: try_version(each, found[each], wheel, each in whole), tried):
+        for line in pool.map(lambda each: try_version(each, installed[each], wheel, each in whole), tried):
             print(line, flush=True)
-    for version in [version for version in wanted if version not in found]:
-        print(f"Python {version}: not tried, because this machine does not have it")
+    for version in versions:
+        if version not in installed:
+            print(f"Python {version}: not tried, because this machine does not have it")
 
 
 if __name__ == "__main__":

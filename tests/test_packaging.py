@@ -23,6 +23,16 @@ import release, trial
 trial.main = lambda folder: print("tried", *sorted(file.name for file in folder.iterdir()))
 release.main(False)
 """
+# The same, but it also writes a file instead of building.
+SIGN_WITHOUT_BUILDING = SIGN.replace(
+    "release.main",
+    """\
+def build(folder):
+    folder.mkdir(parents=True)
+    (folder / "SHA256SUMS").write_text("sums")
+release.build.main = build
+release.main""",
+)
 
 
 def pins(name):
@@ -92,13 +102,27 @@ def test_the_release_script_lists_everything_that_is_missing_and_creates_no_tag(
     assert subprocess.run(["git", "tag"], cwd=checkout, capture_output=True, text=True).stdout == ""
 
 
-def test_the_release_script_builds_and_signs_a_release_and_prints_the_remaining_commands(checkout, tmp_path, git):
-    number = gitmodel.__version__
+@pytest.fixture
+def prepared(checkout, tmp_path, git):
+    """The clone, with everything that a release needs."""
     changelog = checkout / "CHANGELOG.md"
-    changelog.write_text(changelog.read_text().replace("## [Unreleased]", f"## [{number}] - 2026-11-29"))
+    changelog.write_text(changelog.read_text().replace("## [Unreleased]", f"## [{gitmodel.__version__}] - 2026-11-29"))
     git(checkout, "config", "user.signingkey", str(tmp_path / "key"))
     git(checkout, "add", "--all")
     git(checkout, "commit", "-q", "-m", "Release")
+    return checkout
+
+
+def test_the_release_script_deletes_the_tag_whose_signature_git_does_not_accept(prepared, tmp_path, git):
+    (tmp_path / "signers").write_text("", encoding="utf-8")
+    done = subprocess.run([sys.executable, "-c", SIGN_WITHOUT_BUILDING], cwd=prepared, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"git verify-tag v{gitmodel.__version__}: " in done.stderr
+    assert git(prepared, "tag") == ""
+
+
+def test_the_release_script_builds_and_signs_a_release_and_prints_the_remaining_commands(prepared, git):
+    number, checkout = gitmodel.__version__, prepared
     done = subprocess.run([sys.executable, "-c", SIGN], cwd=checkout, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     files = f"gitmodel-{number}-py3-none-any.whl gitmodel-{number}.tar.gz"
