@@ -22,9 +22,9 @@ from gitmodel.domain.schema.records import (
     VersionRecord,
     links_digest,
 )
-from gitmodel.domain.schema.registry_rules import reading_registry_file, registry_record
+from gitmodel.domain.schema.registry_rules import registry_file, registry_record
+from gitmodel.domain.schema.registry_rules.registry_file import encode_registry
 from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord, StageRule
-from gitmodel.domain.schema.registry_rules.writing_registry_file import encode_registry
 from gitmodel.errors import Invalid
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=60)
@@ -312,13 +312,13 @@ def test_the_error_for_a_record_names_file_key_and_rule(record, data, key, rule)
 def test_the_error_for_a_newer_major_format_names_the_package_to_upgrade():
     for written in ("2.0", "10.3"):
         with pytest.raises(Invalid, match=f"has format {written}, and this gitmodel reads up to 1.x") as caught:
-            reading_registry_file.decode_registry(f"format = '{written}'\nwhatever = {{}}\n".encode(), "gitmodel.toml")
+            registry_file.decode_registry(f"format = '{written}'\nwhatever = {{}}\n".encode(), "gitmodel.toml")
         assert "pip install --upgrade gitmodel" in caught.value.hint
 
 
 def test_a_newer_minor_format_is_read_and_its_unknown_keys_are_kept():
     data = b'format = "1.9"\nreview = true\n\n[[stages]]\nname = "staging"\ncolour = "blue"\n'
-    found = reading_registry_file.decode_registry(data, "gitmodel.toml")
+    found = registry_file.decode_registry(data, "gitmodel.toml")
     assert found.newer
     assert found.stage_names == ("staging",)
     assert codec.encode(found) == data
@@ -326,7 +326,7 @@ def test_a_newer_minor_format_is_read_and_its_unknown_keys_are_kept():
 
 def test_an_unknown_key_of_gitmodel_toml_outside_of_stages_is_kept_and_ignored():
     data = b'format = "1.0"\nstages = []\nreview = true\n'
-    found = reading_registry_file.decode_registry(data, "gitmodel.toml")
+    found = registry_file.decode_registry(data, "gitmodel.toml")
     assert not found.faults
     assert encode_registry(found) == data
 

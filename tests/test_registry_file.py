@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitmodel.domain.schema import codec
-from gitmodel.domain.schema.registry_rules.reading_registry_file import decode_registry
+from gitmodel.domain.schema.registry_rules.registry_file import decode_registry, encode_registry
 from gitmodel.domain.schema.registry_rules.registry_record import (
     CodeRules,
     GateRule,
@@ -16,7 +16,6 @@ from gitmodel.domain.schema.registry_rules.registry_record import (
     RunRules,
     StageRule,
 )
-from gitmodel.domain.schema.registry_rules.writing_registry_file import encode_registry
 from gitmodel.errors import Invalid
 
 COMMENTED = """\

@@ -6,7 +6,7 @@ import pytest
 from gitmodel import ModelConfig, get_step_context, pipeline, step
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, paths
-from gitmodel.domain.schema.registry_rules import reading_registry_file
+from gitmodel.domain.schema.registry_rules import registry_file
 
 RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n\n[[stages.gates]]\n'
 RULES += 'name = "good"\nexpression = "metadata.accuracy > 0.9"\n'
@@ -15,7 +15,7 @@ RULES += 'name = "good"\nexpression = "metadata.accuracy > 0.9"\n'
 @pytest.fixture
 def gated(client):
     client.register_model("other")
-    record = reading_registry_file.decode_registry(RULES.encode(), paths.REGISTRY)
+    record = registry_file.decode_registry(RULES.encode(), paths.REGISTRY)
     data = codec.encode(record)
     client.writer.transact(lambda snapshot: Change(None, "Set rules", files={paths.REGISTRY: data}))
 

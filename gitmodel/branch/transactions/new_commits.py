@@ -10,8 +10,8 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec, messages, paths
 from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.registry_rules.registry_file import encode_registry
 from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
-from gitmodel.domain.schema.registry_rules.writing_registry_file import encode_registry
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Invalid
 from gitmodel.git.objects.object_formats import NewObject, format_commit

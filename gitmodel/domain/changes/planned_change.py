@@ -10,6 +10,7 @@ from gitmodel.domain.schema import codec, paths, record_values, records
 from gitmodel.domain.schema.codec import Record
 from gitmodel.domain.schema.recorded_renumberings import Numbered
 from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.schema.registry_rules.registry_file import encode_registry
 from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.frozen import Frozen
@@ -82,7 +83,4 @@ def registry_file(snapshot: Snapshot, registry: RegistryRecord, written: Record)
         registry = replace(registry, format=f"{needed[0]}.{needed[1]}")
     if registry == snapshot.registry():
         return {}
-    # imported here: few changes write this file
-    from gitmodel.domain.schema.registry_rules.writing_registry_file import encode_registry
-
     return {paths.REGISTRY: encode_registry(registry, snapshot.files.read(paths.REGISTRY))}

@@ -12,7 +12,7 @@ from gitmodel.domain.changes.rule_changes import describe_rule_changes
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import ARCHIVED, NONE, STAGE_WORDS, check_name, did_you_mean, fold
 from gitmodel.domain.schema.registry_rules import signers
-from gitmodel.domain.schema.registry_rules.reading_registry_file import AFTER, decode_registry
+from gitmodel.domain.schema.registry_rules.registry_file import AFTER, decode_registry
 from gitmodel.domain.schema.registry_rules.registry_record import GateRule, RegistryRecord, StageRule
 from gitmodel.domain.snapshots.commit_records import check_stage
 from gitmodel.domain.snapshots.snapshot import Snapshot

@@ -21,8 +21,7 @@ from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import ModelRecord, NameRecord, RunRecord, StageRecord, VersionRecord
 from gitmodel.domain.schema.registry_rules import registry_record
-from gitmodel.domain.schema.registry_rules.reading_registry_file import decode_registry
-from gitmodel.domain.schema.registry_rules.writing_registry_file import merged_registry
+from gitmodel.domain.schema.registry_rules.registry_file import decode_registry, merged_registry
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import Files, NoTags
 from gitmodel.domain.snapshots.version_numbers import check_number

@@ -13,7 +13,7 @@ from gitmodel.domain.changes.stages import Promotion, RecordedPlaces, plan_promo
 from gitmodel.domain.schema.names import ARCHIVED, NONE
 from gitmodel.domain.schema.records import DESCRIPTIVE, ModelRecord, StageRecord, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.schema.registry_rules.reading_registry_file import AFTER, check_rules, unreadable_gate
+from gitmodel.domain.schema.registry_rules.registry_file import AFTER, check_rules, unreadable_gate
 from gitmodel.domain.schema.registry_rules.registry_record import GateRule, StageRule
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names

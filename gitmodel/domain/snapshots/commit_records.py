@@ -14,7 +14,7 @@ from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.recorded_renumberings import Numbered, Renumbered, Renumberings
 from gitmodel.domain.schema.records import ModelRecord, StageRecord, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.schema.registry_rules.reading_registry_file import decode_registry, without_rules
+from gitmodel.domain.schema.registry_rules.registry_file import decode_registry, without_rules
 from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord, StageRule
 from gitmodel.domain.snapshots import version_numbers
 from gitmodel.domain.snapshots.snapshot_sources import Files, Refusal, StageTag, Tags

@@ -107,8 +107,8 @@ REPAIR = (
 class RegistryRecord(Record, kw_only=True):
     """`gitmodel.toml`: the version of the format, the URL of the artifact store, other *stores* by name, the stages.
 
-    *faults* are the problems of the stages in the file; see `reading_registry_file`. *unread* are the problems of other
-    keys, by key. This record has the default value of such a key, and `require` raises the problem of the key.
+    *faults* are the problems of the stages in the file; see `decode_registry`. *unread* are the problems of other keys,
+    by key. This record has the default value of such a key, and `require` raises the problem of the key.
     """
 
     format: FormatVersion = field(default=f"{FORMAT[0]}.{FORMAT[1]}", metadata=REQUIRED)

@@ -1,4 +1,8 @@
-"""Reading `gitmodel.toml`. If a rule of a stage is invalid or unknown, no version may enter the stage. Pure."""
+"""Reading and writing `gitmodel.toml`. Pure.
+
+If a rule of a stage is invalid or unknown, no version may enter the stage. People edit the file, too, so writing it
+keeps its comments, order and layout.
+"""
 
 from __future__ import annotations
 
@@ -64,6 +68,42 @@ def _nothing_enters(record: RegistryRecord, fault: Problem) -> RegistryRecord:
     """Return *record* with the default stages, which no version may enter because of *fault*."""
     stages = tuple(replace(rule, faults=(fault,)) for rule in RegistryRecord().stages)
     return replace(record, stages=stages, faults=(fault,))
+
+
+def encode_registry(record: RegistryRecord, written: bytes | None = None) -> bytes:
+    """Return the content of `gitmodel.toml` for *record*: a changed version of *written*, the current content.
+
+    A file in canonical form stays canonical. Raises Invalid if *record* was read from a file with faults, because the
+    faulty parts would be lost, and if the layout of *written* does not allow the change; UsageError for an invalid
+    value.
+    """
+    lost = next((fault for fault in record.faults if fault.rule != UNKNOWN), None)
+    if lost is not None:
+        raise Invalid(str(lost), hint=REPAIR)
+    data = codec.encode(record.require(*record.unread))
+    if written is None:
+        return data
+    from gitmodel.domain.schema.registry_rules import toml_editing  # imported here: few commands write this file
+
+    before = codec.encode(decode_registry(written, REGISTRY_FILE))
+    edited = toml_editing.edited(written.decode(), before.decode(), data.decode()).encode()
+    if decode_registry(edited, REGISTRY_FILE) != decode_registry(data, REGISTRY_FILE):
+        raise Invalid(
+            f"gitmodel cannot make this change and keep the layout of {REGISTRY_FILE}",
+            hint="write its stages as [[stages]] tables, as the format describes them, then try again",
+        )
+    return edited
+
+
+def merged_registry(record: RegistryRecord, base: bytes, ours: bytes, theirs: bytes) -> bytes:
+    """Return the file *theirs* with the values of the merged *record*, and with the comments that *ours* changed.
+
+    *base* is the file before both sides changed it. Raises the errors of `encode_registry`.
+    """
+    from gitmodel.domain.schema.registry_rules import toml_editing  # imported here: few commands write this file
+
+    commented = toml_editing.with_comments(*(data.decode() for data in (base, ours, theirs))).encode()
+    return encode_registry(record, commented)
 
 
 def check_rules(registry: RegistryRecord, stage: str) -> None:
