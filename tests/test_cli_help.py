@@ -27,8 +27,8 @@ from gitmodel.cli.shapes import (
 )
 from gitmodel.cli.shells import SCRIPTS
 from gitmodel.client.script_runs import executed_cells
-from gitmodel.domain.notebook_cells import Cell
 from gitmodel.domain.schema.digests import digest_of
+from gitmodel.domain.secrets.notebook_cells import Cell
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTEXTS = {ctx.command_path: ctx for ctx in command_reference.contexts()}

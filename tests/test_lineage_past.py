@@ -9,7 +9,7 @@ from editing import BRANCH, edit, read, run, state
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, NotFound, UsageError
-from gitmodel.domain.recorded_state import read_moment
+from gitmodel.lineage.history.past_states import read_moment
 
 PRODUCTION = "models/iris/stages/production.toml"
 

@@ -11,7 +11,7 @@ from gitmodel.client.tables.run_table import RunTable as RunTable
 from gitmodel.client.tables.version_diff import VersionDiff as VersionDiff
 from gitmodel.client.tables.version_table import VersionTable as VersionTable
 from gitmodel.domain.changes.rule_edits import ChangedRules as ChangedRules
-from gitmodel.domain.notebook_cells import Cell as Cell
+from gitmodel.domain.secrets.notebook_cells import Cell as Cell
 from gitmodel.domain.views.authorship import Authorship as Authorship
 from gitmodel.domain.views.comparison import Compared as Compared
 from gitmodel.hosts.addresses import Host as Host

@@ -14,8 +14,14 @@ import pytest
 
 from gitmodel import Client, cli
 from gitmodel.client.script_runs import executed_cells
-from gitmodel.domain.notebook_cells import LONGEST_CELLS, Cell, cells_without_secrets, from_notebook, to_notebook
-from gitmodel.domain.secrets.code_text import hide_in_code
+from gitmodel.domain.secrets.notebook_cells import (
+    LONGEST_CELLS,
+    Cell,
+    cells_without_secrets,
+    from_notebook,
+    hide_in_code,
+    to_notebook,
+)
 from gitmodel.domain.secrets.secret_values import Secret, SecretValues
 from gitmodel.errors import Invalid, NotFound
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from gitmodel.client.handles.run_handle import Run
     from gitmodel.client.script_runs.script_run import ScriptRun
     from gitmodel.client.tables.run_table import RunTable
-    from gitmodel.domain.notebook_cells import Cell
     from gitmodel.domain.schema.object_ids import Oid
+    from gitmodel.domain.secrets.notebook_cells import Cell
     from gitmodel.registry.recorded_runs.run_logs import StepLog
 
 

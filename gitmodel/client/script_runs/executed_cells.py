@@ -7,8 +7,8 @@ import logging
 import sys
 from collections.abc import Mapping
 
-from gitmodel.domain.notebook_cells import Cell, cells_without_secrets, to_notebook
 from gitmodel.domain.schema.registry_rules.registry_record import RunRules
+from gitmodel.domain.secrets.notebook_cells import Cell, cells_without_secrets, to_notebook
 from gitmodel.domain.secrets.secret_values import SecretValues
 from gitmodel.errors import GitModelError
 from gitmodel.stores.interface import ArtifactStore

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import TypeVar
@@ -10,12 +12,13 @@ from typing import TypeVar
 from gitmodel.branch.history.first_parents import parse_person, refuse_edge, shallow_edge, too_shallow
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.planned_change import Change
-from gitmodel.domain.recorded_state import read_moment, with_recorded_stages
+from gitmodel.domain.changes.stages import recorded_places
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
+from gitmodel.domain.snapshots.snapshot_sources import NoTags, StageTag
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.git.history import commits
@@ -23,6 +26,10 @@ from gitmodel.registry.promotion import judging
 
 T = TypeVar("T")
 
+_BEGINS_AS_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}(-|$)")
+_MOMENT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?: ?(?:Z|([+-][0-9]{2}):?([0-9]{2})))?)?"
+)
 # The number of commits before the found one whose dates `find_state` compares, to notice clocks that disagree.
 _LOOKED_BACK = 1_000
 
@@ -56,9 +63,8 @@ class Past:
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
         snapshot = self.repository.recorded(self.state.commit)
-        return question(
-            with_recorded_stages(snapshot, partial(self._counting, snapshot) if judging.is_guarded(snapshot) else None)
-        )
+        counting = partial(self._counting, snapshot) if judging.is_guarded(snapshot) else None
+        return question(replace(snapshot, tags=_RecordedTags(replace(snapshot, tags=NoTags()), counting)))
 
     def read_records(self, question: Callable[[Snapshot], T]) -> T:
         return self.read(question)
@@ -94,6 +100,41 @@ class Past:
         )
 
 
+class _RecordedTags:
+    """Stage tags derived from the files of one commit; implements `domain.snapshots.snapshot_sources.Tags`.
+
+    *counting* returns the record of the newest change of a stage that the rules of the stage allowed. If it is None,
+    the record in the file of the stage counts.
+    """
+
+    all_known = True
+
+    def __init__(self, snapshot: Snapshot, counting: Callable[[StageRef], StageRecord | None] | None) -> None:
+        self._snapshot = snapshot
+        self._counting = counting
+
+    def get(self, ref: StageRef) -> StageTag | None:
+        return self.of(ref.model).get(ref.stage)
+
+    def of(self, model: str) -> Mapping[str, StageTag]:
+        past, commit = self._snapshot, self._snapshot.commit
+        if commit is None:
+            return {}
+        if self._counting is None:
+            records = {stage: past.recorded(model, stage) for stage in recorded_places(past, model)}
+        else:
+            records = {stage: self._counting(StageRef(model, stage)) for stage in past.registry().stage_names}
+        records.update({alias: past.recorded_alias(model, alias) for alias in past.recorded_aliases(model)})
+        return {
+            name: StageTag(StageRef(model, name), commit, commit, record)
+            for name, record in records.items()
+            if record is not None
+        }
+
+    def models(self) -> frozenset[str]:
+        return frozenset(self._snapshot.model_names())
+
+
 def find_state(repository: Repository, named: str | datetime) -> State:
     """Return the state of the metadata branch at *named*: a date or time, or a git revision such as a commit id.
 
@@ -115,6 +156,33 @@ def find_state(repository: Repository, named: str | datetime) -> State:
         raise _before_the_beginning(repository, tip, moment)
     before = commits.commit_times(repository.git, found, _LOOKED_BACK)
     return _state(repository, found, next((commit for commit, time in before if time > seconds), ""))
+
+
+def read_moment(text: str) -> datetime | None:
+    """Return the last second of the date or time *text*, in UTC; None if *text* is neither a date nor a time.
+
+    A date means the whole day; a time without a zone is in UTC. Raises UsageError for an invalid date.
+
+    >>> read_moment("2026-10-01").isoformat()
+    '2026-10-01T23:59:59+00:00'
+    >>> read_moment("2026-10-01T12:30+02:00").isoformat()
+    '2026-10-01T10:30:00+00:00'
+    >>> read_moment("9fceb02") is None
+    True
+    """
+    found = _MOMENT.fullmatch(text)
+    if found is None and not _BEGINS_AS_DATE.match(text):
+        return None
+    try:
+        if found is None:
+            raise ValueError
+        day, clock, hours, minutes = found.groups()
+        local = datetime.fromisoformat(f"{day}T{clock or '23:59:59'}{hours or '+00'}:{minutes or '00'}")
+        return local.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{text!a} is not a date or time", hint="write 2026-10-01, 2026-10-01T12:30 (UTC) or 2026-10-01T12:30+02:00"
+        ) from None
 
 
 def _moment(named: str | datetime) -> datetime | None:

@@ -13,10 +13,10 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.runs.cache_outcomes import read_outcomes
 from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.domain.changes.runs import find_run, named_run
-from gitmodel.domain.notebook_cells import LONGEST_CELLS, Cell, from_notebook
 from gitmodel.domain.schema import paths, record_values, records
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RunRecord
+from gitmodel.domain.secrets.notebook_cells import LONGEST_CELLS, Cell, from_notebook
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.domain.views.record_views import CODE_NAMES, code_fields
