@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitmodel.domain.replay.merging import lost_keys, merged
-from gitmodel.domain.replay.replayed_changes import Replayed, ReplayState, reworded
+from gitmodel.domain.replay.renumbering import ReplayState
+from gitmodel.domain.replay.replayed_changes import Replayed, reworded
 from gitmodel.domain.schema.records import ArtifactLink, Attachment, ModelRecord, VersionRecord
 
 MOMENT = datetime(2026, 11, 23, tzinfo=timezone.utc)

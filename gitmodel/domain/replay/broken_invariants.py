@@ -24,11 +24,10 @@ class Fault(NamedTuple):
 
 
 def faults(snapshot: Snapshot, was: Files, model: str, touched: Collection[str]) -> Iterator[Fault]:
-    """Yield the invariants of *model* that *snapshot* breaks after a replay changed the paths *touched*.
+    """Yield the invariants of *model* that *snapshot* breaks after a replay changed the files at the paths *touched*.
 
-    Checks the records at these paths, and records that refer to them or to which they refer. *was* are the files on the
-    remote's branch before the replay. Does not report a version in two stages, because the replay removes it from one
-    of the stages later.
+    Checks these records, and the records that refer to them or to which they refer. *was* are the files on the remote's
+    branch before the replay. A version in two stages is not reported, because the replay corrects this later.
     """
     files = snapshot.files
     holds = invariants.read_records(files, related(files, touched) | related(was, touched))
@@ -50,10 +49,7 @@ def _text(problem: Problem) -> str:
 
 
 def _places(files: Files, problem: Problem) -> Iterator[Place]:
-    """Yield the place of *problem*.
-
-    If a record of a version or name contradicts it, yield the place in that record, too.
-    """
+    """Yield the place that *problem* names, and the place in the other record that contradicts it, if any."""
     what = paths.parse_path(problem.path)
     yield problem.path, problem.key if what is not None and what.kind in ("model", "version") else ""
     if what is None:

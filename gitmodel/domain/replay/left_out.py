@@ -31,7 +31,7 @@ class FileInReplay(Frozen):
 
 
 def left_out(what: RecordPath | None, file: FileInReplay) -> Iterator[tuple[Place, str]]:
-    """Yield each place in *file* where the replay lost the local change, with a text about the change.
+    """Yield each place in *file* where the replay left out a local change, with a sentence about this change.
 
     *what* is the parsed path of the file in the local commit; None if the file is not a record.
     """
@@ -86,10 +86,9 @@ def _of_record(what: RecordPath, file: FileInReplay) -> Iterator[tuple[Place, st
 
 
 def _of_whole(what: RecordPath, file: FileInReplay, base: Any, ours: Any, now: Any) -> str | None:
-    """Return a text about the local change that was lost because one side created or deleted the whole record.
+    """Return a sentence about the local change that was left out because one side created or deleted the whole record.
 
-    Returns "" if no local change was lost, and None if the record exists on both sides, so that its keys must be
-    compared.
+    Returns "" if nothing was left out, and None if both sides have the record, so that its keys must be compared.
     """
     name = {"version": f"version {file.number} of {file.model}", "model": what.model}.get(what.kind, file.path)
     gone = now is None or (isinstance(now, ModelRecord) and not now.exists)

@@ -61,7 +61,7 @@ def _merged_value(name: str, base: Any, ours: Any, theirs: Any) -> Any:
         return max(ours, theirs, key=format_version)
     if isinstance(theirs, Mapping):
         keys = sorted({*ours, *theirs})
-        old = base if isinstance(base, Mapping) else {}
+        old = base if isinstance(base, Mapping) else {}  # the default of a new record
         found = {key: _merged_value("", *(side.get(key, _ABSENT) for side in (old, ours, theirs))) for key in keys}
         return {key: value for key, value in found.items() if value is not _ABSENT}
     if name in _SETS:
@@ -107,7 +107,7 @@ def _merged_links(base: Any, ours: Any, theirs: Any) -> tuple[ArtifactLink, ...]
     kept = []
     for name in sorted({*by_name[1], *by_name[2]}):
         old, mine, other = (side.get(name) for side in by_name)
-        if mine is not None and other is not None and _same_bytes(mine, other):
+        if mine is not None and other is not None and _same_except_metadata(mine, other):
             before = old.metadata if old else {}
             kept.append(replace(other, metadata=_merged_value("", before, mine.metadata, other.metadata)))
         elif mine == old or (mine is not None and other is not None):
@@ -147,7 +147,7 @@ def _lost_link(
 ) -> Iterator[str]:
     if mine in (old, now):
         return
-    if mine is not None and now is not None and _same_bytes(mine, now):
+    if mine is not None and now is not None and _same_except_metadata(mine, now):
         yield from _lost(f"{table}.{mine.name}.metadata", old.metadata if old else {}, mine.metadata, now.metadata)
         return
     link = mine or old
@@ -164,6 +164,5 @@ def _lost_rule(key: str, old: Record | None, mine: Record | None, now: Record | 
         yield from (f"{key}.{lost}" for lost in lost_keys(old, mine, now))
 
 
-def _same_bytes(one: ArtifactLink, other: ArtifactLink) -> bool:
-    """Return True if two links differ only in their metadata."""
+def _same_except_metadata(one: ArtifactLink, other: ArtifactLink) -> bool:
     return replace(one, metadata={}) == replace(other, metadata={})

@@ -1,4 +1,4 @@
-"""The new numbers and names from a replay, and their use in later commits and commit messages. Pure."""
+"""A replayed commit: its files, what it left out, and its message with the new numbers and names. Pure."""
 
 from __future__ import annotations
 
@@ -6,51 +6,23 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from gitmodel.domain.replay.renumbering import ReplayState
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import ARCHIVED, NONE
-from gitmodel.domain.schema.recorded_renumberings import Numbered
-from gitmodel.domain.snapshots.snapshot import Snapshot
 
 PLACES = ("stage", "alias", "archived")
 _MARK = "\x01"
-
-# (model, old number) -> new number, for local versions whose old numbers are taken on the remote.
-Renumbering = dict[tuple[str, int], int]
-
-
-@dataclass
-class ReplayState:
-    """The new numbers and names of local versions and models, from the commits replayed so far.
-
-    The replay of each later commit uses them. *numbers* and *models* map numbers and names in local commits to those on
-    the remote's branch. *changed_there* are the models that the remote changed.
-    """
-
-    numbers: Renumbering = field(default_factory=dict)
-    models: dict[str, str] = field(default_factory=dict)
-    changed_there: frozenset[str] = frozenset()
-
-    def model(self, name: str) -> str:
-        """Return the name that the local model *name* has on the remote's branch."""
-        return self.models.get(name, name)
-
-    def follow(self, old: str, new: str, there: str) -> None:
-        """Record that a local commit renames the model *old* to *new*, and that the remote calls this model *there*."""
-        if new == there:
-            self.models.pop(new, None)
-        else:
-            self.models[new] = there
-        self.numbers.update({(new, ours): theirs for (model, ours), theirs in self.numbers.items() if model == old})
 
 
 @dataclass
 class Replayed:
     """A replayed commit: the *files* that it changes on the remote's branch.
 
-    *conflicts* describe the local changes that the replay left out. *lost_names* are names of versions that it left
-    out. *previous* maps each stage and alias that the commit sets to the version that the remote had there. *versions*
-    maps each model to the numbers of the versions that the commit creates, changes or puts into stages. *kept_names*
-    maps each rename that the replay left out, as (old, new) name, to the name that the model keeps.
+    *conflicts* describe the local changes that the replay left out. *lost_names* are the names that new versions had
+    locally and lost in the replay. *previous* maps each stage and alias that the commit sets to the version that the
+    remote had there. *versions* maps each model to the numbers of the versions that the commit creates, changes or puts
+    into stages. *kept_names* maps each rename that the replay left out, as (old, new) name, to the name that the model
+    keeps.
     """
 
     files: dict[str, bytes | None] = field(default_factory=dict)
@@ -67,29 +39,11 @@ class Replayed:
         return any(what is not None and what.kind in PLACES for what in found)
 
 
-def renumbered(state: ReplayState, ours: Snapshot, after: Snapshot) -> dict[Numbered, Numbered]:
-    """Return the new reference, by old reference, of each local version whose reference changed in the replay.
-
-    *ours* is the snapshot of the local branch, *after* the snapshot after the replay. The number 0 stands for the model
-    itself. Also includes old references with former names of the model.
-    """
-    moves: dict[Numbered, Numbered] = {}
-    for model, there in state.models.items():
-        if after.current_name(model) != (now := after.current_name(there)):
-            moves.update({(model, number): (now, number) for number in (0, *ours.numbers(model))})
-    for (model, old), new in state.numbers.items():
-        moves[model, old] = after.current_name(state.model(model)), new
-    for (model, number), target in list(moves.items()):
-        for former in ours.former_names(model):
-            moves.setdefault((former, number), target)
-    return {old: new for old, new in moves.items() if (after.current_name(old[0]), old[1]) != new}
-
-
 def reworded(message: str, state: ReplayState, done: Replayed | None = None) -> str:
-    r"""Return the commit message for the replayed change *done*, from the *message* of the local commit.
+    r"""Return the message of the replayed commit *done*, from the *message* of the local commit.
 
-    In the subject and the trailers, replaces old numbers and names by those in *state*, replaces previous versions by
-    those of the remote, and removes changes that the replay left out. The body stays.
+    The subject and the trailers get the numbers and names in *state* and the remote's previous versions, and lose the
+    changes that the replay left out. The body stays.
 
     >>> print(reworded("Add iris 4\n\nModel: iris\nVersion: 4\nTxn: 4f\n", ReplayState({("iris", 4): 5})))
     Add iris 5
@@ -120,10 +74,9 @@ def reworded(message: str, state: ReplayState, done: Replayed | None = None) -> 
 
 
 def _true_of(done: Replayed, trailers: Iterable[str]) -> Iterator[str]:
-    """Yield the lines of *trailers* that are true of the replayed change *done*.
+    """Yield the lines of *trailers* that are true of the replayed commit *done*, with the remote's previous versions.
 
-    The lines with previous versions name those on the remote. If the trailers name several models, yields after each
-    model the numbers of its versions.
+    If the trailers name several models, the numbers of its versions follow each model.
     """
     lines = list(trailers)
     several = sum(line.startswith("Model: ") for line in lines) > 1

@@ -9,38 +9,37 @@ from typing import Any
 from gitmodel.domain.changes import models
 from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.planned_change import Justification
-from gitmodel.domain.changes.runs import with_versions
 from gitmodel.domain.changes.stages import leftovers, without_leftovers
 from gitmodel.domain.replay.broken_invariants import Fault, Place, faults
 from gitmodel.domain.replay.left_out import FileInReplay, left_out
 from gitmodel.domain.replay.merging import merged
-from gitmodel.domain.replay.replayed_changes import PLACES, Replayed, ReplayState
+from gitmodel.domain.replay.renumbering import ReplayState
+from gitmodel.domain.replay.replayed_changes import PLACES, Replayed
 from gitmodel.domain.schema import codec, paths, records
-from gitmodel.domain.schema.codec import Problem, R
+from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.paths import RecordPath
-from gitmodel.domain.schema.records import ModelRecord, NameRecord, RunRecord, StageRecord, VersionRecord
+from gitmodel.domain.schema.records import ModelRecord
 from gitmodel.domain.schema.registry_rules import registry_record
 from gitmodel.domain.schema.registry_rules.registry_file import decode_registry, merged_registry
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.snapshots.snapshot_sources import Files, NoTags
-from gitmodel.domain.snapshots.version_numbers import check_number
 from gitmodel.errors import GitModelError, Refused
 
 
 def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, state: ReplayState) -> Replayed:
     """Replay a local commit on *onto*, the remote's branch on which the earlier local commits were replayed already.
 
-    The commit changed the files at the paths *changed* from *before* to *after*. A new version whose number is taken in
-    *onto* gets the next free number. Adds new numbers and names of models to *state*, and uses those in *state* in all
-    references. If both sides changed the same key, keeps the remote's change. The conflicts in the result describe all
-    local changes that are left out.
+    The commit changed the files at the paths *changed* from *before* to *after*. A new version whose number *onto* has
+    already gets another number. The new numbers of versions and names of models are added to *state*, and all
+    references to these versions and models change accordingly. If both sides changed the same key of a record, the
+    remote's value stays. `conflicts` of the result describes all local changes that are left out.
     """
     return _Replay(before, after, changed, onto, state).run()
 
 
 class _Replay:
-    """The replay of one local commit; see `replay`. "There" in names and comments means on the remote's branch."""
+    """The replay of one local commit; see `replay`. In its methods, *there* is the name of a model on the remote."""
 
     def __init__(
         self, before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, state: ReplayState
@@ -48,44 +47,44 @@ class _Replay:
         self.done = Replayed()
         self.state = state
         self.after = after
-        self.was = onto.files
+        self.theirs = onto.files
         self.prior: dict[str, bytes | None] = {}
         # `proposed=True` allows changes of `proposal_only` stages: they were checked when the local commit was made.
         self.before = replace(before, files=ChangedFiles(before.files, self.prior), tags=NoTags(), proposed=True)
         self.onto = replace(onto, files=ChangedFiles(onto.files, self.done.files), tags=NoTags())
-        self.found = [(path, paths.parse_path(path)) for path in changed]
-        # The files that renaming or deleting a model changes, and the models that the commit renames or deletes.
+        self.changed = [(path, paths.parse_path(path)) for path in changed]
+        # The models that the commit renames or deletes, and the files on the remote's branch that this changes.
+        self.renamed_or_deleted: set[str] = set()
         self.planned: dict[str, bytes | None] = {}
-        self.settled: set[str] = set()
         # The models whose stages and aliases stay as they are on the remote, because a change of one was refused.
-        self.refused: set[str] = set()
-        # The stages and aliases (`Place`) for which a conflict is already reported, so that `_name_left_out` does not
-        # report them again.
-        self.named: set[Place] = set()
+        self.kept_places: set[str] = set()
+        # The keys of records that a conflict is about, so that `_report_left_out` does not report them again.
+        self.reported: set[Place] = set()
 
     def run(self) -> Replayed:
         self._follow_names()
-        for _, what in self.found:
+        for _, what in self.changed:
             if what is not None and what.kind == "model":
                 self._rename_or_delete(what.model)
         self._keep_registered_names()
-        self._take_numbers()
-        for path, what in self.found:
-            if what is None or what.model not in self.settled:
-                self._merge_file(path, what)
+        others = [
+            (path, what) for path, what in self.changed if what is None or what.model not in self.renamed_or_deleted
+        ]
+        new = [
+            what for path, what in others if what and what.kind == "version" and self.before.files.read(path) is None
+        ]
+        self.state.take_numbers({(what.model, int(what.key)) for what in new}, self.onto)
+        for path, what in others:
+            self._merge_file(path, what)
         self._drop_lost_names()
-        self._make_sound()
-        self._name_left_out()
-        self.done.files = {path: data for path, data in self.done.files.items() if data != self.was.read(path)}
-        self._tell()
+        self._drop_broken_changes()
+        self._report_left_out()
+        self.done.files = {path: data for path, data in self.done.files.items() if data != self.theirs.read(path)}
+        self._collect_message_facts()
         return self.done
 
-    def _tell(self) -> None:
-        """Collect facts for the message of the replayed commit.
-
-        These are the previous versions of the stages and aliases that it changes, and the versions that it changes or
-        puts into stages and aliases.
-        """
+    def _collect_message_facts(self) -> None:
+        """Set `previous` and `versions` of the result, which the message of the replayed commit names."""
         for path, data in self.done.files.items():
             what = paths.parse_path(path)
             if what is None or data is None:
@@ -93,7 +92,7 @@ class _Replay:
             if what.kind == "version":
                 self.done.versions.setdefault(what.model, set()).add(int(what.key))
             elif what.kind in ("stage", "alias"):
-                held = self._read(records.StageRecord, self.was, path)
+                held = self._read(records.StageRecord, self.theirs, path)
                 self.done.previous[what.key] = held.version if held else None
                 entered = codec.decode(records.StageRecord, data, path, newer=True).version
                 self.done.versions.setdefault(what.model, set()).add(entered)
@@ -101,11 +100,11 @@ class _Replay:
     # Models
 
     def _follow_names(self) -> None:
-        """Record the remote's names of local models in the state.
+        """Record in the state each model of the commit that has another name on the remote.
 
-        A name can differ because the model was renamed on the remote, or because the remote has a name in another case.
+        The remote renamed the model, or registered a model with the same name in another case.
         """
-        for model in {what.model for _, what in self.found if what is not None and what.model}:
+        for model in {what.model for _, what in self.changed if what is not None and what.model}:
             there = self.onto.current_name(self.state.model(model))
             if self.onto.files.read(paths.model_file(there)) is None:
                 there = next((other for other in self.onto.model_names() if fold(other) == fold(there)), there)
@@ -115,8 +114,8 @@ class _Replay:
 
     def _keep_registered_names(self) -> None:
         """Report a conflict for each model that was registered locally and has another name on the remote."""
-        for path, what in self.found:
-            if what is None or what.kind != "model" or what.model in self.settled:
+        for path, what in self.changed:
+            if what is None or what.kind != "model" or what.model in self.renamed_or_deleted:
                 continue
             there = self.state.model(what.model)
             if self.before.files.read(path) is None and there != what.model:
@@ -138,7 +137,7 @@ class _Replay:
 
     def _delete(self, model: str, there: str, now: ModelRecord) -> None:
         assert now.deleted is not None
-        self.settled.add(model)
+        self.renamed_or_deleted.add(model)
         record = self._read(records.ModelRecord, self.onto.files, paths.model_file(there))
         if record is None:
             return
@@ -159,13 +158,9 @@ class _Replay:
             self._plan(change.files)
 
     def _rename(self, old: str, new: str, there: str) -> None:
-        """Rename the model *old* to *new*, if the remote still calls it *old*.
-
-        *there* is the remote's name of the model. If the remote renamed the model, too, keeps this name and reports a
-        conflict.
-        """
+        """Rename the model *old* to *new*. If the remote renamed it too, keep the remote's name, with a conflict."""
         self.prior.update(models.plan_rename(self.before, old, new).files)
-        self.settled.add(old)
+        self.renamed_or_deleted.add(old)
         if there not in (old, new):
             self._keep_name(old, new, there, f"and is called {there} at the remote; the remote's was kept")
         elif there == old:
@@ -186,75 +181,20 @@ class _Replay:
         self.planned.update(files)
         self.done.files.update(files)
 
-    # Numbers and names
-
-    def _take_numbers(self) -> None:
-        new = {
-            (what.model, int(what.key))
-            for path, what in self.found
-            if what is not None
-            and what.kind == "version"
-            and what.model not in self.settled
-            and self.before.files.read(path) is None
-        }
-        last: dict[str, int] = {}
-        for model, number in sorted(new):
-            there = self.state.model(model)
-            highest = last.setdefault(there, self.onto.last_number(there))
-            free = number
-            if free <= highest:
-                free = highest + 1
-                while self.onto.is_reserved(there, free):
-                    free += 1
-                check_number(there, free, highest)
-                self.state.numbers[model, number] = free
-            last[there] = free
-
-    def _path(self, path: str, what: RecordPath | None) -> str:
-        if what is None or not what.model:
-            return path
-        model = self.state.model(what.model)
-        if what.kind in ("version", "archived"):
-            number = self.state.numbers.get((what.model, int(what.key)), int(what.key))
-            return (paths.version_file if what.kind == "version" else paths.archived_file)(model, number)
-        return paths.model_folder(model) + path.removeprefix(paths.model_folder(what.model))
-
-    def _carry(self, what: RecordPath | None, data: bytes | None) -> bytes | None:
-        """Return the record in *data* with local numbers and names replaced by those on the remote's branch.
-
-        *what* is the parsed path of the record.
-        """
-        if data is None or what is None or what.kind not in records.RECORDS:
-            return data
-        numbers = self.state.numbers
-        record = codec.decode(records.RECORDS[what.kind], data, what.key, newer=True)
-        changed = record
-        if isinstance(record, VersionRecord):
-            changed = replace(record, number=numbers.get((what.model, record.number), record.number))
-        elif isinstance(record, (StageRecord, NameRecord)):
-            changed = replace(record, version=numbers.get((what.model, record.version), record.version))
-        elif isinstance(record, RunRecord):
-            changed = with_versions(record, self._reference)
-        return data if changed == record else codec.encode(changed)
-
-    def _reference(self, reference: str) -> str:
-        model, at, number = reference.partition("@")
-        if number.isdigit():
-            number = str(self.state.numbers.get((model, int(number)), number))
-        return f"{self.state.model(model)}{at}{number}"
-
     # Files
 
     def _merge_file(self, path: str, what: RecordPath | None) -> None:
-        target = self._path(path, what)
-        base = self._carry(what, self.before.files.read(path))
-        ours = self._carry(what, self.after.read(path))
+        target = self.state.path(path, what)
+        base = self.state.record(what, self.before.files.read(path))
+        ours = self.state.record(what, self.after.read(path))
         theirs = self.onto.files.read(target)
         if ours in (theirs, base):
             return
-        if what is not None and what.kind == "stage" and self._is_closed(what.key):
+        rule = self.onto.registry().rule(what.key) if what is not None and what.kind == "stage" else None
+        # A change of a stage that accepts direct rollbacks may be one: `git model apply` decides if it counts.
+        if what is not None and rule is not None and rule.proposal_only and rule.rollback != "direct":
             model = self.state.model(what.model)
-            self.refused.add(model)
+            self.kept_places.add(model)
             self._conflict(
                 f"{what.key} of {model} takes only reviewed proposals at the remote; the remote's was kept",
                 (target, ""),
@@ -263,27 +203,20 @@ class _Replay:
         if theirs == base:
             self.done.files[target] = ours
         else:
-            self._merge(target, what, (base, ours, theirs))
+            self._merge(target, what, base, ours, theirs)
 
-    def _is_closed(self, stage: str) -> bool:
-        """Return True if the stage accepts no direct change.
-
-        A stage that accepts direct rollbacks is not closed here: `git model apply` decides whether the change counts.
-        """
-        rule = self.onto.registry().rule(stage)
-        return rule.proposal_only and rule.rollback != "direct"
-
-    def _merge(self, path: str, what: RecordPath | None, sides: tuple[bytes | None, ...]) -> None:
+    def _merge(
+        self, path: str, what: RecordPath | None, base: bytes | None, ours: bytes | None, theirs: bytes | None
+    ) -> None:
         """Merge a file that both sides changed. If this is impossible, keep the remote's file."""
-        base, ours, theirs = sides
         if what is None or what.kind in ("archived", "purge"):
             return
         if what.kind in ("stage", "alias"):
-            self.refused.add(self.state.model(what.model))
+            self.kept_places.add(self.state.model(what.model))
             return
         if what.kind == "name":
             if ours is not None and theirs is not None:
-                self._lose_name(path, self.state.model(what.model), what.key)
+                self._report_lost_name(path, self.state.model(what.model), what.key)
             return
         if ours is None or theirs is None:
             return
@@ -316,7 +249,8 @@ class _Replay:
             for data in (base, ours, theirs)
         )
         data = merged_registry(merged(old, mine, other), base or b"", ours, theirs)
-        fault = _new_fault(theirs, data)
+        known, found = (decode_registry(side, path).faults for side in (theirs, data))
+        fault = next((fault for fault in found if fault not in known), None)
         if fault is not None:
             said = f"the rules of both sides contradict each other ({fault}); the remote's were kept"
             self._conflict(said, (path, ""))
@@ -325,9 +259,9 @@ class _Replay:
 
     def _conflict(self, text: str, *of: Place) -> None:
         self.done.conflicts.append(text)
-        self.named.update(of)
+        self.reported.update(of)
 
-    def _lose_name(self, path: str, model: str, name: str) -> None:
+    def _report_lost_name(self, path: str, model: str, name: str) -> None:
         self._conflict(
             f"the name {name} of {model} was given to another version at the remote, which keeps it", (path, "")
         )
@@ -343,8 +277,8 @@ class _Replay:
             if record.name is None:
                 continue
             home = paths.name_file(what.model, record.name)
-            clash = self._clash(what.model, record.name)
-            if clash and self.was.read(home) is None:
+            clash = self._holder_of_name(what.model, record.name)
+            if clash and self.theirs.read(home) is None:
                 self.done.files.pop(home, None)
                 said = f"the name {record.name} of {what.model} is taken at the remote by {clash}, which was kept"
                 self._conflict(said, (home, ""))
@@ -352,9 +286,9 @@ class _Replay:
             given = self._read(records.NameRecord, self.onto.files, home)
             if given is None or given.version != record.number:
                 self.done.files[path] = codec.encode(replace(record, name=None))
-                self.named.add((path, "name"))
+                self.reported.add((path, "name"))
 
-    def _clash(self, model: str, name: str) -> str:
+    def _holder_of_name(self, model: str, name: str) -> str:
         """Return the version, stage or alias on the remote that has *name*, ignoring case; "" if the name is free."""
         for stage in self.onto.registry().stage_names:
             if fold(stage) == fold(name):
@@ -367,15 +301,16 @@ class _Replay:
 
     # All records
 
-    def _make_sound(self) -> None:
-        """Drop local changes that break invariants together with changes of the remote.
+    def _drop_broken_changes(self) -> None:
+        """Drop local changes that break an invariant after the replay, such as a promotion of a deleted version.
 
-        An example is a stage with a version that the remote deleted.
+        First drops the changes of the model's stages and aliases. If an invariant is still broken, keeps only the new
+        versions of the model, and if that does not suffice, no local change of the model.
         """
-        for model in sorted({what.model for _, what in self._touched()} | self.refused):
-            if model in self.refused:
+        for model in sorted({what.model for _, what in self._touched()} | self.kept_places):
+            if model in self.kept_places:
                 self._drop(model, PLACES)
-            before = set(self._faults(self.was, model))
+            before = set(self._faults(self.theirs, model))
             found = [fault for fault in self._faults(self.onto.files, model) if fault not in before]
             if found:
                 for fault in found:
@@ -392,10 +327,7 @@ class _Replay:
         return [(path, what) for path, what in found if what is not None and what.model and model in ("", what.model)]
 
     def _drop(self, model: str, kinds: tuple[str, ...]) -> None:
-        """Drop all local changes of *model* in records of *kinds*, so that no part of a promotion remains.
-
-        Keeps the changes by which the commit renames or deletes the model.
-        """
+        """Drop all local changes of *model* in records of *kinds*, except those that rename or delete the model."""
         for path, what in self._touched(model):
             if what.kind not in kinds:
                 continue
@@ -407,19 +339,19 @@ class _Replay:
     def _keep_new_versions(self, model: str) -> None:
         for path, what in self._touched(model):
             data = self.done.files[path]
-            if what.kind == "version" and data is not None and self.was.read(path) is None:
+            if what.kind == "version" and data is not None and self.theirs.read(path) is None:
                 record = codec.decode(records.VersionRecord, data, path, newer=True)
                 if record.name is not None:
                     self.done.lost_names.append(record.name)
                     self.done.files[path] = codec.encode(replace(record, name=None))
-                    self.named.add((path, "name"))
+                    self.reported.add((path, "name"))
             elif path not in self.planned:
                 del self.done.files[path]
 
     def _tidy(self, model: str) -> None:
-        """Drop the local changes of stages if they put a version into one stage, and the remote puts it into another.
+        """Drop the local changes of stages if the remote put one of their versions into another stage.
 
-        Afterwards, deletes the `leftovers` of the model.
+        Then delete the stage files of *model* that do not count (see `leftovers`).
         """
         if not self._touched(model):
             return
@@ -435,29 +367,23 @@ class _Replay:
             self.done.files.update(without_leftovers(self.onto, model, {}))
 
     def _faults(self, files: Files, model: str) -> Iterator[Fault]:
-        return faults(replace(self.onto, files=files), self.was, model, [path for path, _ in self._touched(model)])
+        return faults(replace(self.onto, files=files), self.theirs, model, [path for path, _ in self._touched(model)])
 
-    def _name_left_out(self) -> None:
-        """Report a conflict for every local change that the replay lost and that no conflict is about yet."""
-        for path, what in self.found:
-            if what is not None and what.model in self.settled:
+    def _report_left_out(self) -> None:
+        """Report a conflict for each local change that the replay left out, unless a conflict is about it already."""
+        for path, what in self.changed:
+            if what is not None and what.model in self.renamed_or_deleted:
                 continue
-            target = self._path(path, what)
-            base, ours = (self._carry(what, files.read(path)) for files in (self.before.files, self.after))
-            theirs, now = self.was.read(target), self.onto.files.read(target)
+            target = self.state.path(path, what)
+            base, ours = (self.state.record(what, files.read(path)) for files in (self.before.files, self.after))
+            theirs, now = self.theirs.read(target), self.onto.files.read(target)
             there = paths.parse_path(target)
             number = int(there.key) if there is not None and there.kind in ("version", "archived") else 0
             model = there.model if there is not None else ""
             for place, said in left_out(what, FileInReplay(target, base, ours, theirs, now, model, number)):
-                if not {place, (target, "")} & self.named:
+                if not {place, (target, "")} & self.reported:
                     self._conflict(said)
 
     @staticmethod
     def _read(kind: type[R], files: Files, path: str) -> R | None:
         return files.load(path, kind, newer=True)
-
-
-def _new_fault(theirs: bytes, merged: bytes) -> Problem | None:
-    """Return a problem of the stages in *merged*, the merged `gitmodel.toml`, that *theirs* does not have, or None."""
-    known, found = (decode_registry(data, paths.REGISTRY).faults for data in (theirs, merged))
-    return next((fault for fault in found if fault not in known), None)

@@ -278,12 +278,12 @@ class CommitRecords(Frozen, eq=False):
                 hint="wait until it has ended (`git model runs list`), or choose another name",
             )
 
-    def next_number(self, model: str) -> int:
-        """Return the number of the next version of *model*: above every version, tombstone and reservation.
+    def next_number(self, model: str, last: int | None = None) -> int:
+        """Return the first number above *last* that no writer reserved for a version of *model*.
 
-        Raises Invalid if the number would be too large.
+        *last* is by default the highest number of *model*. Raises Invalid if the result would be too large.
         """
-        last = self.last_number(model)
+        last = self.last_number(model) if last is None else last
         number = last + 1
         while self.is_reserved(model, number):
             number += 1

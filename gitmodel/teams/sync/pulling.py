@@ -13,7 +13,8 @@ from gitmodel.branch.remotes import RemoteState
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.transactions.new_commits import add_commit
 from gitmodel.branch.transactions.transaction import remember_remote
-from gitmodel.domain.replay.replayed_changes import ReplayState, renumbered, reworded
+from gitmodel.domain.replay.renumbering import ReplayState, renumbered
+from gitmodel.domain.replay.replayed_changes import reworded
 from gitmodel.domain.replay.replaying import replay
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
