@@ -109,6 +109,27 @@ def hermetic(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="session")
+def kept_commit(pytestconfig: pytest.Config) -> Path:
+    """The file of the ref that gitmodel creates in this checkout if a command records a version there."""
+    words = ["git", "rev-parse", "--path-format=absolute", "--git-common-dir", "HEAD"]
+    done = subprocess.run(words, cwd=pytestconfig.rootpath, capture_output=True, text=True)
+    common, commit = done.stdout.split() if done.returncode == 0 else ("/nonexistent", "none")  # a copy without git
+    return Path(common, "refs", "gitmodel", "code", commit)
+
+
+@pytest.fixture(autouse=True)
+def refuse_versions_in_the_checkout(kept_commit: Path) -> Iterator[None]:
+    """Fail a test that creates a version while this checkout is the current folder, since that writes a ref to it."""
+    before = kept_commit.exists()
+    yield
+    if not before and kept_commit.exists():
+        kept_commit.unlink()
+        pytest.fail(
+            "this test wrote a ref to the checkout: call monkeypatch.chdir(tmp_path) before it creates a version"
+        )
+
+
+@pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository of `git model init --demo`, built once. A test that changes it copies it first."""
     from demo import build_once

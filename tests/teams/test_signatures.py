@@ -690,8 +690,9 @@ class TestWithoutAClone:
         assert checking.check(ada.repository) == []
 
     @pytest.fixture
-    def copies(self, repo, tmp_path, keys):
+    def copies(self, repo, tmp_path, keys, monkeypatch):
         """A function that makes two copies of the repository. One is opened as a clone, the other by URL."""
+        monkeypatch.chdir(tmp_path)  # so that a version made by URL does not record the code of this checkout
 
         def make(environ, signer=""):
             run(repo, "config", "--global", "gpg.format", "ssh")
