@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,14 @@ def git() -> Git:
         return done.stdout.strip()
 
     return run
+
+
+@pytest.fixture
+def transcript(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """A function that runs the commands of a text and compares their output: `check_transcript` of `transcripts.py`."""
+    from transcripts import check_transcript
+
+    return partial(check_transcript, capsys)
 
 
 @pytest.fixture

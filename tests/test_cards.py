@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transcripts import ask, check_transcript
+from transcripts import ask
 
 from gitmodel import Client
 from gitmodel.domain.schema.records import ArtifactLink, Attachment, Code, ModelRecord, VersionRecord
@@ -237,7 +237,7 @@ def test_terminal_control_characters_are_shown_escaped():
     assert not any(ord(c) < 32 and c != "\n" for c in text)
 
 
-def test_git_model_card_prints_the_same_bytes_every_time(code_repo, monkeypatch, capsys):
+def test_git_model_card_prints_the_same_bytes_every_time(code_repo, monkeypatch, capsys, transcript):
     monkeypatch.chdir(code_repo)
     with Client(code_repo) as client:
         client.register_model("iris", license="MIT").create_version(metadata={"accuracy": 0.9})
@@ -245,9 +245,7 @@ def test_git_model_card_prints_the_same_bytes_every_time(code_repo, monkeypatch,
     assert ask(capsys, "card", "iris@1") == ask(capsys, "card", "iris", "1") == (0, text, "")
     _, out, _ = ask(capsys, "card", "iris", "--format", "json")
     assert json.loads(out) == {"reference": "iris@1", "card": text}
-    check_transcript(
-        capsys,
-        """
+    transcript("""
         $ git model card iris@2
         ! error: ...version 2 of iris
         ! hint: ...version list iris...
@@ -256,8 +254,7 @@ def test_git_model_card_prints_the_same_bytes_every_time(code_repo, monkeypatch,
         ! error: unexpected argument '2'
         ! hint: write `git model card MODEL@VERSION`
         [2]
-        """,
-    )
+    """)
 
 
 def test_a_card_shows_pictures_and_parameters_and_escapes_their_text():

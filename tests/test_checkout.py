@@ -7,7 +7,7 @@ import json
 import shutil
 
 import pytest
-from transcripts import ask, check_transcript
+from transcripts import ask
 
 from gitmodel import Client
 
@@ -59,7 +59,9 @@ def test_a_checkout_fetches_submodules_that_the_clone_never_initialized(parted, 
     assert not list((tmp_path / "clone" / "library").iterdir())
 
 
-def test_a_checkout_is_refused_unless_it_omits_a_submodule_that_cannot_be_fetched(parted, git, tmp_path, capsys):
+def test_a_checkout_is_refused_unless_it_omits_a_submodule_that_cannot_be_fetched(
+    parted, git, tmp_path, capsys, transcript
+):
     """The submodule cannot be fetched because git does not fetch submodules from a local path by default."""
     place = tmp_path / "then"
     code, _, err = ask(capsys, "checkout", "iris@1", place)
@@ -68,14 +70,11 @@ def test_a_checkout_is_refused_unless_it_omits_a_submodule_that_cannot_be_fetche
     assert "hint: this is git's message; `git model checkout --no-submodules` leaves them out" in err
     assert not place.exists()
     assert git(parted, "worktree", "list").count("\n") == 0
-    check_transcript(
-        capsys,
-        f"""
+    transcript(f"""
         $ git model checkout iris@1 {place} --no-submodules
         {place} has the code of iris@1 at <commit>
         ! left out: library; `git submodule update --init` in the new folder checks submodules out
-        """,
-    )
+    """)
     assert not list((place / "library").iterdir())
     _, out, _ = ask(capsys, "checkout", "iris@1", tmp_path / "again", "--no-submodules", "--format", "json")
     assert json.loads(out)["left_out"] == ["library"]
@@ -179,17 +178,14 @@ def test_a_checkout_is_refused_if_the_code_has_a_link_or_file_in_place_of_the_fo
     assert not (tmp_path / "then").exists()
 
 
-def test_a_checkout_outside_of_a_code_repository_is_refused(code_repo, tmp_path, monkeypatch, capsys):
+def test_a_checkout_outside_of_a_code_repository_is_refused(code_repo, tmp_path, monkeypatch, transcript):
     monkeypatch.chdir(code_repo)
     with Client() as client:
         client.register_model("iris").create_version()
     monkeypatch.chdir(tmp_path)
-    check_transcript(
-        capsys,
-        f"""
+    transcript(f"""
         $ git model --repo {code_repo} checkout iris@1 then
         ! error: the current folder is in no code repository
         ! hint: change to it, or name it: git model -C DIR ...
         [3]
-        """,
-    )
+    """)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from editing import edit, state
-from transcripts import ask, check_transcript, make_registry
+from transcripts import ask, make_registry
 
 from gitmodel import Client
 
@@ -37,10 +37,8 @@ def iris(repo, capsys, tmp_path_factory):
     return repo
 
 
-def test_commands_as_written_in_the_first_draft_of_this_project_still_work(repo, capsys):
-    check_transcript(
-        capsys,
-        r"""
+def test_commands_as_written_in_the_first_draft_of_this_project_still_work(repo, transcript):
+    transcript(r"""
         $ git model register iris_logistic_regression --license=Apache-2.0 \
             --description="Logistic regression on iris" --tag sklearn
         registered iris_logistic_regression; next: git model version create iris_logistic_regression
@@ -88,14 +86,11 @@ def test_commands_as_written_in_the_first_draft_of_this_project_still_work(repo,
         MODEL                     LATEST  VERSIONS  STAGES                   TITLE
         iris_logistic_regression  2       2         staging 2, production 1  Logistic regression on iris
         other                     -       0
-        """,
-    )
+    """)
 
 
-def test_commands_create_promote_resolve_fetch_and_roll_back_a_version(repo, capsys):
-    check_transcript(
-        capsys,
-        r"""
+def test_commands_create_promote_resolve_fetch_and_roll_back_a_version(repo, transcript):
+    transcript(r"""
         $ git model register iris
         registered iris; next: git model version create iris
         $ git model version create iris --name 1.2.3 --description "First good one" --tag baseline \
@@ -159,14 +154,11 @@ def test_commands_create_promote_resolve_fetch_and_roll_back_a_version(repo, cap
         code       e7b180f004e532258091c678fa247e3618c4087c with changes that were not committed
         artifacts  classifier  model, bytes, 12 B
                      sha256:969dccd4506ac1eddcb49bbc27b33dcebea494082dc25eacb54f7dbe6a86866b
-        """,
-    )
+    """)
 
 
-def test_versions_aliases_and_metadata_are_updated_and_removed(iris, capsys):
-    check_transcript(
-        capsys,
-        r"""
+def test_versions_aliases_and_metadata_are_updated_and_removed(iris, transcript):
+    transcript(r"""
         $ git model version update iris --description "With more trees" --tag trees --stage staging \
             --reason "to be tried"
         the latest version is iris@2
@@ -245,14 +237,11 @@ def test_versions_aliases_and_metadata_are_updated_and_removed(iris, capsys):
         2026-11-23 10:12  2026-11-23 10:12  iris     champion    - -> 1   Ada Example  <commit>
         2026-11-23 10:12  2026-11-23 10:12  iris     staging     - -> 2   Ada Example  <commit>  to be tried
         2026-11-23 10:12  2026-11-23 10:12  iris     production  - -> 1   Ada Example  <commit>
-        """,
-    )
+    """)
 
 
-def test_a_misspelled_command_or_reference_is_refused_with_a_suggestion(iris, capsys):
-    check_transcript(
-        capsys,
-        r"""
+def test_a_misspelled_command_or_reference_is_refused_with_a_suggestion(iris, transcript):
+    transcript(r"""
         $ git model lst
         ! error: there is no command 'lst'; did you mean list?
         ! hint: write `git model [OPTIONS] COMMAND ...`; `git model -h` lists the commands
@@ -321,14 +310,11 @@ def test_a_misspelled_command_or_reference_is_refused_with_a_suggestion(iris, ca
         ! error: there is no commit 'nothing'
         ! hint: name one as `git log` shows it
         [3]
-        """,
-    )
+    """)
 
 
-def test_an_invalid_or_taken_name_is_refused_with_a_valid_suggestion(iris, capsys):
-    check_transcript(
-        capsys,
-        r"""
+def test_an_invalid_or_taken_name_is_refused_with_a_valid_suggestion(iris, transcript):
+    transcript(r"""
         $ git model version create iris --name 1.2.3
         ! error: iris 1 has the name 1.2.3
         ! hint: names are never used again; choose another
@@ -365,14 +351,11 @@ def test_an_invalid_or_taken_name_is_refused_with_a_valid_suggestion(iris, capsy
         ! error: '' cannot be the name of a model, because it is empty
         ! hint: use letters, digits, '.', '_' and '-', beginning and ending with a letter or digit
         [2]
-        """,
-    )
+    """)
 
 
-def test_an_artifact_that_cannot_be_stored_or_does_not_exist_is_refused(iris, capsys):
-    check_transcript(
-        capsys,
-        r"""
+def test_an_artifact_that_cannot_be_stored_or_does_not_exist_is_refused(iris, transcript):
+    transcript(r"""
         $ git model version create nothing
         ! error: there is no model nothing
         ! hint: run `git model register nothing` to create it, or `git model list` to see the models
@@ -425,14 +408,11 @@ def test_an_artifact_that_cannot_be_stored_or_does_not_exist_is_refused(iris, ca
         ! error: there is nothing to set
         ! hint: for example: git model metadata set iris accuracy=0.97
         [2]
-        """,
-    )
+    """)
 
 
-def test_deleting_a_model_or_version_in_use_and_naming_a_wrong_alias_are_refused(iris, capsys):
-    check_transcript(
-        capsys,
-        r"""
+def test_deleting_a_model_or_version_in_use_and_naming_a_wrong_alias_are_refused(iris, transcript):
+    transcript(r"""
         $ git model delete iris
         ! error: this cannot be undone, and there is no terminal to ask for confirmation
         ! hint: add --yes to confirm
@@ -461,14 +441,11 @@ def test_deleting_a_model_or_version_in_use_and_naming_a_wrong_alias_are_refused
         ! error: iris has no alias champion
         ! hint: its aliases: none
         [3]
-        """,
-    )
+    """)
 
 
-def test_a_wrong_stage_model_or_setting_is_refused_with_a_hint(iris, capsys):
-    check_transcript(
-        capsys,
-        r"""
+def test_a_wrong_stage_model_or_setting_is_refused_with_a_hint(iris, transcript):
+    transcript(r"""
         $ git model history iris prodution
         ! error: iris never had a stage or alias prodution
         ! hint: its stages and aliases are staging, production
@@ -493,8 +470,7 @@ def test_a_wrong_stage_model_or_setting_is_refused_with_a_hint(iris, capsys):
         ! error: there are no artifact stores of the kind relative:
         ! hint: name a folder, file:///absolute/path, or a place on a server: s3://, gs://, az://, sftp://, oci://
         [2]
-        """,
-    )
+    """)
 
 
 def test_an_executor_that_does_not_exist_cannot_be_set(iris, capsys):
@@ -510,11 +486,9 @@ def test_the_error_for_a_wrong_argument_of_get_shows_how_to_name_an_artifact_of_
     assert err.endswith("for an artifact of the latest version: git model get iris@latest train\n")
 
 
-def test_get_without_a_path_writes_to_the_recorded_file_name_and_overwrites_nothing(iris, capsys):
+def test_get_without_a_path_writes_to_the_recorded_file_name_and_overwrites_nothing(iris, transcript):
     (iris / "model.skops").unlink()
-    check_transcript(
-        capsys,
-        """
+    transcript("""
         $ git model get iris@1
         wrote classifier of iris@1 to model.skops (12 B, verified)
         $ git model get iris@1
@@ -523,16 +497,13 @@ def test_get_without_a_path_writes_to_the_recorded_file_name_and_overwrites_noth
         [2]
         $ git model get iris@1 -o model.skops -q
         model.skops
-        """,
-    )
+    """)
     assert (iris / "model.skops").read_text() == "model.skops\n"
 
 
-def test_pending_promotions_are_reported_and_put_in_force_by_apply(iris, capsys, git):
+def test_pending_promotions_are_reported_and_put_in_force_by_apply(iris, transcript, git):
     git(iris, "update-ref", "-d", "refs/tags/model/iris/production")
-    check_transcript(
-        capsys,
-        """
+    transcript("""
         $ git model list
         MODEL  LATEST  VERSIONS  STAGES                    TITLE
         iris   2       2         production - (1 pending)  Iris
@@ -551,8 +522,7 @@ def test_pending_promotions_are_reported_and_put_in_force_by_apply(iris, capsys,
         iris   production  - -> 1   in force
         $ git model apply
         ! nothing was pending
-        """,
-    )
+    """)
 
 
 def test_apply_refuses_a_pending_promotion_of_a_failed_version_with_exit_code_6(iris, capsys, git):
@@ -581,16 +551,13 @@ def test_a_damaged_record_causes_a_warning_in_lists_and_an_error_in_check(iris, 
     assert err.splitlines()[0] == "error: 1 problem on refs/heads/gitmodel"
 
 
-def test_verify_names_damaged_artifacts_and_has_exit_code_5(iris, capsys):
-    check_transcript(
-        capsys,
-        """
+def test_verify_names_damaged_artifacts_and_has_exit_code_5(iris, capsys, transcript):
+    transcript("""
         $ git model verify
         ! 2 artifacts whole, 22 B in all
         $ git model verify iris 1
         ! 2 artifacts whole, 22 B in all
-        """,
-    )
+    """)
     digest = "dab1d479972724a985d6a960133fc5418180c979359e08af1f1417995dd7e08b"
     stored = iris / ".git/gitmodel/store/sha256" / digest[:2] / digest[2:]
     stored.chmod(0o644)

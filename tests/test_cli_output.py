@@ -12,7 +12,7 @@ import subprocess
 from contextlib import suppress
 
 import pytest
-from transcripts import PROGRAM, ask, check_transcript, on_terminal
+from transcripts import PROGRAM, ask, on_terminal
 
 from gitmodel.cli import output, program
 from gitmodel.cli.options import read_metadata, read_reference, read_value
@@ -297,10 +297,8 @@ def test_the_kind_of_an_error_in_json_is_the_name_of_its_public_class(repo, caps
     assert (code, json.loads(err)["error"]["kind"]) == (5, "Invalid")
 
 
-def test_with_the_option_quiet_commands_print_only_names_and_references(repo, capsys):
-    check_transcript(
-        capsys,
-        """
+def test_with_the_option_quiet_commands_print_only_names_and_references(repo, transcript):
+    transcript("""
         $ git model register iris -q
         iris
         $ git model -q version create iris
@@ -316,5 +314,4 @@ def test_with_the_option_quiet_commands_print_only_names_and_references(repo, ca
         iris@1
         $ git model alias list iris -q
         champion
-        """,
-    )
+    """)

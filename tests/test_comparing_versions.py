@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from transcripts import ask, check_transcript, on_terminal
+from transcripts import ask, on_terminal
 
 from gitmodel import Client
 from gitmodel.domain.schema.records import ArtifactLink
@@ -30,16 +30,14 @@ def lines_on_a_terminal(*arguments):
     return on_terminal(*arguments, env={"NO_COLOR": "1"})[1].splitlines()
 
 
-def test_diff_shows_fields_that_differ_first_and_equal_fields_on_request(client, code_repo, capsys):
+def test_diff_shows_fields_that_differ_first_and_equal_fields_on_request(client, code_repo, transcript):
     client.register_model("iris")
     first = client.get_model("iris").create_version(metadata={"note": "a\x1b[2J", "both": 1}, description="one")
     first.link_artifact("old", code_repo / "train.py")
     second = client.get_model("iris").create_version(metadata={"both": 1, "f1": 0.5}, tags=["b", "a"])
     second.link_artifact("new", code_repo / "train.py", kind="model")
     commit = first.code.commit[:10]
-    check_transcript(
-        capsys,
-        f"""
+    transcript(f"""
         $ git model diff iris@1 iris@2 --all
         FIELD          iris@1               iris@2
         description    one                  -
@@ -74,8 +72,7 @@ def test_diff_shows_fields_that_differ_first_and_equal_fields_on_request(client,
         ! error: a comparison needs two or more versions
         ! hint: ...git model diff MODEL@1 MODEL@2...
         [2]
-        """,
-    )
+    """)
 
 
 def test_diff_shows_close_values_and_values_of_other_types_as_different(client, capsys):

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from editing import edit, read
-from transcripts import ask, check_transcript
+from transcripts import ask
 from web_pages import Endless, serving
 
 from gitmodel import Client
@@ -50,10 +50,8 @@ def huge(tmp_path):
     return path
 
 
-def test_linking_an_external_file_neither_moves_the_file_nor_stores_a_copy(iris, huge, capsys):
-    check_transcript(
-        capsys,
-        f"""
+def test_linking_an_external_file_neither_moves_the_file_nor_stores_a_copy(iris, huge, capsys, transcript):
+    transcript(f"""
         $ git model link iris@1 --data raw={huge} --external
         linked raw to iris@1
         $ git model version artifacts iris@1
@@ -67,8 +65,7 @@ def test_linking_an_external_file_neither_moves_the_file_nor_stores_a_copy(iris,
         ! ...valid
         $ git model doctor
         ! no problems...
-        """,
-    )
+    """)
     assert not (iris / ".git/gitmodel/store").exists()
     shown = json.loads(ask(capsys, "version", "artifacts", "iris@1", "--format", "json")[1])
     assert (shown[0]["uri"], shown[0]["version_id"], shown[0]["digest_by"]) == (huge.as_uri(), None, None)
@@ -180,10 +177,8 @@ def test_linking_an_invalid_or_unreachable_uri_records_nothing(iris, pages, tmp_
     assert git(iris, "rev-parse", "gitmodel") == before
 
 
-def test_the_refusal_to_link_a_url_without_the_option_external_names_the_option(iris, capsys):
-    check_transcript(
-        capsys,
-        """
+def test_the_refusal_to_link_a_url_without_the_option_external_names_the_option(iris, transcript):
+    transcript("""
         $ git model link iris@1 --data raw=s3://bucket/raw.csv
         ! error: s3://bucket/raw.csv is not a path
         ! hint: add --external to link it without storing it
@@ -192,8 +187,7 @@ def test_the_refusal_to_link_a_url_without_the_option_external_names_the_option(
         ! error: --provider-digest is for --external
         ! hint: stored artifacts are always read and hashed
         [2]
-        """,
-    )
+    """)
 
 
 def test_the_option_provider_digest_is_refused_for_a_provider_without_checksums(iris, huge, capsys):

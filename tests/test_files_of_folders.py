@@ -1,7 +1,6 @@
 """Reading single files of an artifact that is a folder, without downloading the whole folder."""
 
 import pytest
-from transcripts import check_transcript
 
 from gitmodel import NotFound, UsageError
 
@@ -37,10 +36,8 @@ def test_an_artifact_that_is_one_file_has_no_files_to_list(net):
             use()
 
 
-def test_version_artifacts_with_files_lists_the_files_of_a_folder(net, capsys):
-    check_transcript(
-        capsys,
-        """
+def test_version_artifacts_with_files_lists_the_files_of_a_folder(net, transcript):
+    transcript("""
         $ git model version artifacts wine@1 --files net
         FILE           SIZE  DIGEST
         config.json    2 B   sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a
@@ -51,5 +48,4 @@ def test_version_artifacts_with_files_lists_the_files_of_a_folder(net, capsys):
         ! error: n is one file, not a folder of files
         ! hint: ...
         [2]
-        """,
-    )
+    """)

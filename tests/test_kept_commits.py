@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 from editing import BRANCH, edit, read, run
-from transcripts import ask, check_transcript
+from transcripts import ask
 
 from gitmodel import Client, Refused, UsageError
 from gitmodel.code.kept_commits import KeptCommits
@@ -98,20 +98,17 @@ class TestDirty:
         code = client.get_model("iris").create_version().code
         assert (code.commit, code.dirty, code.snapshot) == (run(repo, "rev-parse", "main"), True, None)
 
-    def test_create_version_is_refused_with_uncommitted_changes_if_a_rule_forbids_them(self, repo, capsys):
+    def test_create_version_is_refused_with_uncommitted_changes_if_a_rule_forbids_them(self, repo, capsys, transcript):
         set_policy(repo, "refuse")
         for name in ("train.py", "a.py", "b.py", "c.py"):
             (repo / name).write_text("changed\n", encoding="utf-8")
         tip = run(repo, "rev-parse", BRANCH)
-        check_transcript(
-            capsys,
-            """
+        transcript("""
             $ git model version create iris
             ! error: the code has changes that are not committed: train.py, a.py, b.py and 1 more
             ! hint: commit or stash them: `dirty` is `refuse`, in gitmodel.toml, git config or GITMODEL_DIRTY
             [6]
-            """,
-        )
+        """)
         assert run(repo, "rev-parse", BRANCH) == tip
         run(repo, "stash", "-u")
         assert ask(capsys, "version", "create", "iris")[0] == 0
@@ -192,21 +189,18 @@ class TestDirty:
         assert git(repo, "show", f"{stored}:deep/er/model.py") == "x"
         assert not (repo / ".git" / "called").exists()
 
-    def test_the_refusal_of_a_snapshot_that_is_too_large_names_its_largest_files(self, repo, capsys, git):
+    def test_the_refusal_of_a_snapshot_that_is_too_large_names_its_largest_files(self, repo, capsys, transcript, git):
         set_policy(repo, "snapshot")
         git(repo, "config", "gitmodel.snapshotLimit", "2k")
         (repo / "weights.bin").write_bytes(b"x" * 3_000)
         before = run(repo, "count-objects")
-        check_transcript(
-            capsys,
-            """
+        transcript("""
             $ git model version create iris
             ! error: the uncommitted changes have 3,000 bytes, more than the limit of a snapshot (2,048): \
 weights.bin (3,000 bytes)
             ! hint: add files that are not code to .gitignore, or run `git config gitmodel.snapshotLimit BYTES`
             [6]
-            """,
-        )
+        """)
         assert run(repo, "count-objects") == before
         git(repo, "config", "gitmodel.snapshotLimit", "lots")
         assert ask(capsys, "version", "create", "iris")[0] == 2

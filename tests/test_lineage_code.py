@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from editing import edit, run
-from transcripts import ask, check_transcript
+from transcripts import ask
 
 from gitmodel import Client, NotFound, Refused
 from gitmodel.code.repository import open_code
@@ -38,9 +38,8 @@ def repo(code_repo, monkeypatch, git):
     return code_repo
 
 
-def test_version_contains_lists_the_versions_whose_code_has_or_lacks_a_commit(repo, capsys):
-    check_transcript(
-        capsys,
+def test_version_contains_lists_the_versions_whose_code_has_or_lacks_a_commit(repo, transcript):
+    transcript(
         """
         $ git model version contains fix
         VERSION  STAGE       CODE
@@ -112,13 +111,12 @@ def test_version_contains_outside_of_a_code_repository_is_refused(repo, tmp_path
         client.containing("main")
 
 
-def test_notes_on_code_commits_are_the_same_in_every_clone(repo, git, capsys, tmp_path):
-    check_transcript(
-        capsys,
+def test_notes_on_code_commits_are_the_same_in_every_clone(repo, git, capsys, transcript, tmp_path):
+    transcript(
         """
         $ git model version notes
         3 commits have notes: show them with `git log --notes=gitmodel`
-        """,
+    """
     )
     shown = git(repo, "log", "--notes=gitmodel", "--format=%s|%N", "main", "old")
     assert "More|iris 2, production\nother 1\n" in f"{shown}\n"

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from editing import BRANCH, run
-from transcripts import ask, check_transcript
+from transcripts import ask
 
 from gitmodel import Client, Invalid, NotFound
 from gitmodel.branch.history import first_parents
@@ -28,10 +28,8 @@ def iris(code_repo, monkeypatch):
         yield ada.get_model("iris")
 
 
-def test_the_log_of_a_version_has_all_its_events(iris, capsys):
-    check_transcript(
-        capsys,
-        """
+def test_the_log_of_a_version_has_all_its_events(iris, transcript):
+    transcript("""
         $ git model log iris@1
         WHEN (UTC)        HAPPENED                                   WHO          COMMIT      REASON
         2026-11-23 10:12  archived                                   Bob          <commit>  better
@@ -39,8 +37,7 @@ def test_the_log_of_a_version_has_all_its_events(iris, capsys):
         2026-11-23 10:12  entered production                         Ada Example  <commit>  the first
         2026-11-23 10:12  changed: metadata.accuracy, metadata.note  Bob          <commit>
         2026-11-23 10:12  created                                    Ada Example  <commit>
-        """,
-    )
+    """)
 
 
 def test_the_log_of_a_model_and_of_all_models_has_their_events(iris, capsys):

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from editing import BRANCH, edit, read, run
-from transcripts import ask, check_transcript
+from transcripts import ask
 
 from gitmodel import Client, Invalid, NotFound
 from gitmodel.branch.history.first_parents import walk_branch
@@ -175,21 +175,20 @@ def test_a_clone_that_is_shallow_only_in_the_code_shows_the_history(iris, code_r
         assert [event.version for event in client.history("iris", "production")] == [2, 1]
 
 
-def test_history_warns_of_a_stage_tag_whose_commit_a_rewritten_branch_lacks(iris, code_repo, git, capsys, monkeypatch):
+def test_history_warns_of_a_stage_tag_whose_commit_a_rewritten_branch_lacks(
+    iris, code_repo, git, transcript, monkeypatch
+):
     monkeypatch.chdir(code_repo)
     git(code_repo, "update-ref", BRANCH, "gitmodel~1")
     edit(code_repo, {PRODUCTION: read(code_repo, PRODUCTION).replace("version = 1", "version = 3")}, "Rewritten")
-    check_transcript(
-        capsys,
-        """
+    transcript("""
         $ git model history iris production
         FROM (UTC)        UNTIL (UTC)       VERSION  WHO          COMMIT      REASON
         2026-11-23 10:12  now               1 -> 3   Ada Example  <commit>  the first
         2026-10-01 12:00  2026-11-23 10:12  - -> 1   Ada Example  <commit>  the first
         ! warning: the tag model/iris/production does not count: its commit is not on the metadata branch
         ! hint: run `git model doctor --fix` to set it again from the branch
-        """,
-    )
+    """)
 
 
 def test_the_history_of_an_unknown_stage_is_refused(iris):
@@ -197,16 +196,13 @@ def test_the_history_of_an_unknown_stage_is_refused(iris):
         iris.history("champion")
 
 
-def test_the_history_is_the_same_after_git_model_maintenance_and_git_gc(iris, code_repo, capsys, monkeypatch, git):
+def test_the_history_is_the_same_after_git_model_maintenance_and_git_gc(iris, code_repo, transcript, monkeypatch, git):
     monkeypatch.chdir(code_repo)
     before = [event.commit for event in iris.history("production")]
-    check_transcript(
-        capsys,
-        """
+    transcript("""
         $ git model maintenance
         7 commits are indexed by path, 0 loose objects were packed
-        """,
-    )
+    """)
     assert list((code_repo / ".git/objects/info/commit-graphs").glob("*.graph"))
     assert [event.commit for event in iris.history("production")] == before
     git(code_repo, "commit-graph", "verify")

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from editing import BRANCH, edit, read, run, state
-from transcripts import ask, check_transcript
+from transcripts import ask
 
 from gitmodel import Client, NotFound, UsageError
 from gitmodel.lineage.history.past_states import read_moment
@@ -39,9 +39,8 @@ def repo(code_repo, monkeypatch):
     return code_repo
 
 
-def test_show_list_and_resolve_with_at_read_the_past_state_of_the_branch(repo, capsys):
-    check_transcript(
-        capsys,
+def test_show_list_and_resolve_with_at_read_the_past_state_of_the_branch(repo, transcript):
+    transcript(
         """
         $ git model resolve iris@production --at 2026-10-01
         iris@1
@@ -154,11 +153,10 @@ def test_changing_a_registry_of_the_past_is_refused(repo):
     assert state(repo) == before
 
 
-def test_at_refuses_a_date_or_commit_at_which_there_was_no_registry(repo, capsys):
+def test_at_refuses_a_date_or_commit_at_which_there_was_no_registry(repo, transcript):
     first = run(repo, "rev-list", "--max-parents=0", BRANCH)[:10]
     code_commit = run(repo, "rev-parse", "main")[:10]
-    check_transcript(
-        capsys,
+    transcript(
         f"""
         $ git model show iris --at 2025-01-01
         ! error: there was no registry on 2025-01-01 23:59 UTC: it began with {first} (2026-09-01 08:00 UTC)

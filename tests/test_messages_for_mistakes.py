@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from editing import edit, read
-from transcripts import ask, check_transcript, on_terminal
+from transcripts import ask, on_terminal
 
 from gitmodel.client import administration
 from gitmodel.errors import Unreachable, UsageError
@@ -82,21 +82,16 @@ def _rows(capsys, command):
     return [(row, keys) for row in json.loads(ask(capsys, command, "--format", "json")[1])]
 
 
-def test_store_trust_says_that_a_store_in_a_folder_needs_no_trust(iris, capsys):
-    check_transcript(
-        capsys,
-        f"""
+def test_store_trust_says_that_a_store_in_a_folder_needs_no_trust(iris, transcript):
+    transcript(f"""
         $ git model store trust
         file://{iris}/.git/gitmodel/store is a folder, which needs no credentials: nothing was changed
-        """,
-    )
+    """)
 
 
-def test_the_error_for_a_model_without_model_toml_names_the_folder_of_the_model(iris, capsys):
+def test_the_error_for_a_model_without_model_toml_names_the_folder_of_the_model(iris, transcript):
     edit(iris, {"models/iris/model.toml": None})
-    check_transcript(
-        capsys,
-        """
+    transcript("""
         $ git model show iris
         ! error: there is no model iris
         ! hint: models/iris has no model.toml; run `git model check`
@@ -105,8 +100,7 @@ def test_the_error_for_a_model_without_model_toml_names_the_folder_of_the_model(
         ! no model that can be read
         ! warning: models/iris: has no model.toml [model.record]
         ! hint: run `git model check`
-        """,
-    )
+    """)
 
 
 def test_paths_in_a_command_of_a_hint_are_quoted(iris, capsys):
@@ -122,10 +116,8 @@ def test_the_refusal_of_a_name_shows_the_name_as_typed(iris, capsys):
     assert ask(capsys, "register", "a\u202eb")[2].startswith("error: 'a\\u202eb' cannot be")
 
 
-def test_the_error_for_a_missing_argument_of_a_command_names_the_argument(iris, capsys):
-    check_transcript(
-        capsys,
-        """
+def test_the_error_for_a_missing_argument_of_a_command_names_the_argument(iris, transcript):
+    transcript("""
         $ git model promote iris@1
         ! error: STAGE is missing
         ! hint: write `git model promote MODEL@VERSION STAGE`
@@ -134,8 +126,7 @@ def test_the_error_for_a_missing_argument_of_a_command_names_the_argument(iris, 
         ! error: DIR is missing
         ! hint: write `git model checkout MODEL@VERSION DIR`
         [2]
-        """,
-    )
+    """)
 
 
 def test_show_says_no_commit_yet_for_a_version_created_before_the_first_code_commit(tmp_path, monkeypatch, capsys):
@@ -162,16 +153,18 @@ def test_a_command_that_moves_the_metadata_branch_warns_if_the_branch_is_checked
     assert ask(capsys, "list")[2] == ""
 
 
-def test_doctor_reports_a_work_tree_of_the_metadata_branch_that_is_behind_the_branch(iris, tmp_path, capsys, git):
+def test_doctor_reports_a_work_tree_of_the_metadata_branch_that_is_behind_the_branch(
+    iris, tmp_path, capsys, transcript, git
+):
     git(iris, "worktree", "add", "--quiet", str(tmp_path / "the records"), "gitmodel")
-    check_transcript(capsys, "$ git model doctor\n! no problems found in this clone")
+    transcript("$ git model doctor\n! no problems found in this clone")
     assert ask(capsys, "promote", "iris@1", "production")[2] == ""
     code, out, _ = ask(capsys, "doctor", "-q")
     assert (code, out) == (0, "checkout\n")
     code, out, _ = ask(capsys, "doctor", "--format", "tsv")
     assert f"type: git -C '{tmp_path}/the records' reset --hard" in out
     git(tmp_path / "the records", "reset", "--quiet", "--hard")
-    check_transcript(capsys, "$ git model doctor\n! no problems found in this clone")
+    transcript("$ git model doctor\n! no problems found in this clone")
 
 
 def test_doctor_still_makes_other_checks_if_a_store_cannot_be_used(iris, capsys, git):
@@ -183,21 +176,20 @@ def test_doctor_still_makes_other_checks_if_a_store_cannot_be_used(iris, capsys,
     assert ask(capsys, "doctor", "-q")[1] == "store\n"
 
 
-def test_a_stage_tag_that_a_shallow_clone_cannot_check_is_not_reported_as_forged(iris, tmp_path, monkeypatch, capsys):
+def test_a_stage_tag_that_a_shallow_clone_cannot_check_is_not_reported_as_forged(
+    iris, tmp_path, monkeypatch, capsys, transcript
+):
     assert ask(capsys, "promote", "iris@1", "production")[0] == 0
     clone = tmp_path / "clone"
     url = iris.as_uri()
     subprocess.run(["git", "clone", "-q", "--depth=1", "--branch=gitmodel", url, str(clone)], check=True)
     monkeypatch.chdir(clone)
-    check_transcript(
-        capsys,
-        """
+    transcript("""
         $ git model resolve iris@production
         ! error: the tag model/iris/production does not count: this clone is too shallow to tell who set it
         ! hint: run `git fetch --unshallow`
         [5]
-        """,
-    )
+    """)
     for words in (["list"], ["show", "iris"], ["version", "list", "iris"], ["version", "show", "iris@1"]):
         code, out, err = ask(capsys, *words)
         assert (code, "git model apply" in out + err, "git fetch --unshallow" in err) == (0, False, True), words
@@ -219,28 +211,25 @@ def test_the_error_for_the_command_help_shows_the_option_h(iris, capsys):
     )
 
 
-def test_the_hint_for_a_deleted_version_shows_how_to_read_it_at_the_commit_before_the_deletion(iris, capsys):
+def test_the_hint_for_a_deleted_version_shows_how_to_read_it_at_the_commit_before_the_deletion(
+    iris, capsys, transcript
+):
     assert ask(capsys, "version", "delete", "iris@1", "--yes")[0] == 0
-    check_transcript(
-        capsys,
-        """
+    transcript("""
         $ git model show iris@1
         ! error: version 1 of iris was deleted
         ! hint: `git model log iris@1` names the commit; read the version with `--at COMMIT~1`
         [3]
-        """,
-    )
+    """)
     commit = json.loads(ask(capsys, "log", "iris@1", "--format", "json")[1])[0]["commit"]
     assert ask(capsys, "get", "iris@1", "train", "-o", "again.csv", "--at", f"{commit}~1")[0] == 0
     assert (iris / "again.csv").read_bytes() == (iris / "train.csv").read_bytes()
 
 
-def test_doctor_fix_gives_no_advice_after_it_repaired_everything(iris, capsys, git):
+def test_doctor_fix_gives_no_advice_after_it_repaired_everything(iris, capsys, transcript, git):
     assert ask(capsys, "promote", "iris@1", "production")[0] == 0
     git(iris, "tag", "--force", "model/iris/production", "HEAD")
-    check_transcript(
-        capsys,
-        """
+    transcript("""
         $ git model doctor
         ABOUT  WHAT                                                                      WHAT TO DO
         tag    the tag model/iris/production does not count: it is not an annotated tag  run `git model doctor --fix`
@@ -250,8 +239,7 @@ def test_doctor_fix_gives_no_advice_after_it_repaired_everything(iris, capsys, g
         $ git model doctor --fix
                   ABOUT  WHAT
         repaired  tag    the tag model/iris/production does not count: it is not an annotated tag
-        """,
-    )
+    """)
 
 
 def test_doctor_compares_each_of_many_findings_with_only_a_few_others(iris, capsys, monkeypatch):
@@ -337,10 +325,8 @@ def test_check_accepts_any_toml_layout_of_the_rules_and_shows_the_expected_layou
         assert said in ask(capsys, "check")[1]
 
 
-def test_get_and_export_refuse_to_write_to_stdout_and_create_no_file_named_dash(iris, capsys):
-    check_transcript(
-        capsys,
-        """
+def test_get_and_export_refuse_to_write_to_stdout_and_create_no_file_named_dash(iris, transcript):
+    transcript("""
         $ git model get iris@1 train -o -
         ! error: get writes a file or folder, and cannot write to stdout
         ! hint: write ./- for a file of this name
@@ -349,21 +335,17 @@ def test_get_and_export_refuse_to_write_to_stdout_and_create_no_file_named_dash(
         ! error: export writes a file, and cannot write to stdout
         ! hint: write ./- for a file of this name
         [2]
-        """,
-    )
+    """)
     assert not (iris / "-").exists()
 
 
-def test_a_parameter_of_a_pipeline_without_the_option_param_is_refused_with_the_option(iris, capsys):
-    check_transcript(
-        capsys,
-        """
+def test_a_parameter_of_a_pipeline_without_the_option_param_is_refused_with_the_option(iris, transcript):
+    transcript("""
         $ git model run train.py seed=3
         ! error: got unexpected extra argument (seed=3)
         ! hint: write `--param KEY=VALUE` for each value; `git model run -h` has an example
         [2]
-        """,
-    )
+    """)
 
 
 def test_apply_in_a_registry_without_a_remote_puts_edited_rules_in_force(iris, capsys):

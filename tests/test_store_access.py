@@ -7,7 +7,7 @@ import json
 
 import pytest
 from editing import edit
-from transcripts import ask, check_transcript
+from transcripts import ask
 
 from gitmodel import Client
 from gitmodel.errors import Conflict, NotFound, Refused, UsageError
@@ -29,10 +29,9 @@ def record_store(repo, url, stores=""):
     edit(repo, {"gitmodel.toml": f'format = "1.2"\nstore = "{url}"\n{stores}{STAGES}'})
 
 
-def test_a_store_that_only_the_branch_names_is_not_used_before_it_is_trusted(iris, capsys):
+def test_a_store_that_only_the_branch_names_is_not_used_before_it_is_trusted(iris, transcript):
     record_store(iris, "s3://bucket-of-others/models")
-    check_transcript(
-        capsys,
+    transcript(
         """
         $ git model version create iris --data train=train.csv
         ! error: the registry names the artifact store s3://bucket-of-others/models, which this machine does not trust \
@@ -118,9 +117,8 @@ def test_credentials_in_the_url_of_a_store_are_refused_and_never_recorded_or_pri
         assert "hunter2" not in out + err
 
 
-def test_a_model_can_use_one_of_several_stores(iris, capsys, tmp_path):
-    check_transcript(
-        capsys,
+def test_a_model_can_use_one_of_several_stores(iris, capsys, transcript, tmp_path):
+    transcript(
         f"""
         $ git model store add archive {tmp_path}/archive
         added the store archive at file://{tmp_path}/archive

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from editing import edit, read
-from transcripts import ask, check_transcript
+from transcripts import ask
 
 from gitmodel import Client, pipeline, step
 from gitmodel.domain.schema import paths
@@ -69,27 +69,21 @@ def said(capsys, *command):
 # status
 
 
-def test_status_shows_which_stores_have_the_artifacts_and_which_artifacts_are_missing(iris, store, capsys):
-    check_transcript(
-        capsys,
-        f"""
+def test_status_shows_which_stores_have_the_artifacts_and_which_artifacts_are_missing(iris, store, capsys, transcript):
+    transcript(f"""
         $ git model store status
         Stores  default  {store.url}  5 objects, 204 B
         Models  iris  3 artifacts, 23 B: 3 in default
-        """,
-    )
+    """)
     store.remove(NET)
     store.remove(FIRST)
-    check_transcript(
-        capsys,
-        f"""
+    transcript(f"""
         $ git model store status
         Stores   default  {store.url}  3 objects, 194 B
         Models   iris  3 artifacts, 23 B: 1 in default, 2 missing
         Missing  data of iris@1  {FIRST}
                  net of iris@1, iris@2  {NET}
-        """,
-    )
+    """)
     code, found = said(capsys, "store", "status")
     assert code == 0
     assert found["models"][0] == {
@@ -133,10 +127,8 @@ def test_status_names_records_that_cannot_be_read(iris, capsys):
 # copy
 
 
-def test_copy_copies_all_objects_that_a_registry_needs_to_another_store(iris, store, capsys, tmp_path):
-    check_transcript(
-        capsys,
-        f"""
+def test_copy_copies_all_objects_that_a_registry_needs_to_another_store(iris, store, capsys, transcript, tmp_path):
+    transcript(f"""
         $ git model store copy --to {tmp_path}/new
         copied 5 objects (204 B) to file://{tmp_path}/new
         $ git model store copy --to {tmp_path}/new
@@ -149,8 +141,7 @@ def test_copy_copies_all_objects_that_a_registry_needs_to_another_store(iris, st
         ! error: ...store 'nowhere'
         ! hint: the stores are default
         [3]
-        """,
-    )
+    """)
     assert ask(capsys, "init", "--store", tmp_path / "new")[0] == 0
     assert ask(capsys, "verify")[0] == 0
 
@@ -198,20 +189,15 @@ def test_copy_fails_if_the_target_still_lacks_objects_after_the_copy(iris, tmp_p
 # gc
 
 
-def test_gc_removes_only_garbage_and_without_the_option_delete_only_counts_it(iris, store, capsys):
+def test_gc_removes_only_garbage_and_without_the_option_delete_only_counts_it(iris, store, capsys, transcript):
     assert ask(capsys, "unlink", "iris@2", "train", "--yes")[0] == 0
     url = store.url
-    check_transcript(
-        capsys,
-        f"""
+    transcript(f"""
         $ git model store gc
         would remove 0 objects (0 B) from {url}; 4 needed, 1 recent
-        """,
-    )
+    """)
     age(store, 15)
-    check_transcript(
-        capsys,
-        f"""
+    transcript(f"""
         $ git model store gc
         would remove 1 object (6 B) from {url}; 4 needed, 0 recent
         ! to remove it: git model store gc --delete
@@ -225,8 +211,7 @@ def test_gc_removes_only_garbage_and_without_the_option_delete_only_counts_it(ir
         removed 1 object (6 B) from {url}; 4 needed, 0 recent
         $ git model verify
         ! 2 artifacts whole, 17 B...
-        """,
-    )
+    """)
     assert not store.holds(TRAIN)
 
 
@@ -372,10 +357,8 @@ def test_gc_of_a_shared_store_is_refused_if_the_remote_is_unreachable(iris, caps
 # purge
 
 
-def test_purge_erases_the_bytes_and_verify_shows_when_and_why(iris, store, capsys, git):
-    check_transcript(
-        capsys,
-        f"""
+def test_purge_erases_the_bytes_and_verify_shows_when_and_why(iris, store, capsys, transcript, git):
+    transcript(f"""
         $ git model store purge {NET} --yes
         ! error: a purge needs a reason, because only the reason remains
         ! hint: add --reason "request of 2026-11-20"
@@ -403,8 +386,7 @@ def test_purge_erases_the_bytes_and_verify_shows_when_and_why(iris, store, capsy
         ! no problems...
         $ git model store purge {NET} --yes
         purged 1 object: no store had it
-        """,
-    )
+    """)
     assert not store.holds(NET)
     assert said(capsys, "store", "status")[1]["models"][0]["purged"] == 1
     assert read(iris, paths.purge_file(NET)) == (
@@ -445,20 +427,17 @@ def test_purge_of_one_file_of_a_folder_keeps_the_other_files(iris, store, capsys
     assert ask(capsys, "verify")[0] == 5
 
 
-def test_purge_erases_from_a_shared_store_only_after_the_tombstone_was_pushed(iris, capsys, git, tmp_path):
+def test_purge_erases_from_a_shared_store_only_after_the_tombstone_was_pushed(iris, capsys, transcript, git, tmp_path):
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
     assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
     assert ask(capsys, "push")[0] == 0
     shared = LocalStore(tmp_path / "shared", shared=True)
-    check_transcript(
-        capsys,
-        f"""
+    transcript(f"""
         $ git model store purge {NET} --reason asked --yes
         recorded the tombstone of 1 object; nothing is deleted yet
         next: git model push, then run this command again to delete the bytes
-        """,
-    )
+    """)
     assert shared.holds(NET)
     assert ask(capsys, "push")[0] == 0
     code, done = said(capsys, "store", "purge", NET, "--yes")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from editing import BRANCH, edit
-from transcripts import ask, check_transcript
+from transcripts import ask
 
 from gitmodel import Client
 
@@ -20,11 +20,9 @@ def two(code_repo, monkeypatch, capsys):
     return code_repo
 
 
-def test_verify_names_a_damaged_record_and_verifies_the_artifacts_of_all_other_records(two, capsys):
+def test_verify_names_a_damaged_record_and_verifies_the_artifacts_of_all_other_records(two, capsys, transcript):
     edit(two, {"models/iris/versions/1.toml": "number = 1\n"})
-    check_transcript(
-        capsys,
-        """
+    transcript("""
         $ git model verify
         VERSIONS  DIGEST  WHAT
         iris@1    -       models/iris/versions/1.toml, key created: is missing [record.required]
@@ -33,8 +31,7 @@ def test_verify_names_a_damaged_record_and_verifies_the_artifacts_of_all_other_r
         [5]
         $ git model verify rose
         ! 1 artifact whole, 5 B...
-        """,
-    )
+    """)
     found = json.loads(ask(capsys, "verify", "--format", "json")[1])
     assert [(one["versions"], bool(one["error"]), bool(one["digest"])) for one in found] == [
         (["iris@1"], True, False),

@@ -5,7 +5,6 @@ and linking artifacts by their digests if the store already has the objects.
 from datetime import datetime, timezone
 
 import pytest
-from transcripts import check_transcript
 
 from gitmodel import Client, Conflict, NotFound, Refused, UsageError
 from gitmodel.domain.schema.records import Code, RunRecord
@@ -213,13 +212,11 @@ class TestLinksByDigest:
             wine.create_version().link_artifact("net", digest=net.digest, format="folder")
 
 
-def test_commands_record_versions_made_elsewhere_and_link_artifacts_by_digest(client, wine, capsys, tmp_path):
+def test_commands_record_versions_made_elsewhere_and_link_artifacts_by_digest(client, wine, transcript, tmp_path):
     table = tmp_path / "train.csv"
     table.write_text("a,b\n1,2\n")
     digest = wine.create_version(number=2, data={"train": table}, runs=[imported_run()]).get_artifact("train").digest
-    check_transcript(
-        capsys,
-        f"""
+    transcript(f"""
         $ git model version create wine --number 4 --code {COMMIT} --run 20250301T120000Z-train-0a1b2c -q
         wine@4
         $ git model version create wine --number 4
@@ -240,8 +237,7 @@ def test_commands_record_versions_made_elsewhere_and_link_artifacts_by_digest(cl
         ! error: ...
         ! hint: ...
         [2]
-        """,
-    )
+    """)
     assert client.view_version("wine@4").record.code == Code(commit=COMMIT)
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from transcripts import ask, check_transcript
+from transcripts import ask
 
 from gitmodel import Client, NotFound, UsageError, reproduce
 from gitmodel.domain.changes.planned_change import Change
@@ -137,26 +137,25 @@ def test_reproduce_runs_the_recorded_code_and_not_the_code_in_the_work_tree(proj
     assert state_of(git, project) == before
 
 
-def test_reproduce_with_the_option_into_leaves_code_registry_and_store_in_the_folder(project, tmp_path, capsys, git):
+def test_reproduce_with_the_option_into_leaves_code_registry_and_store_in_the_folder(
+    project, tmp_path, capsys, transcript, git
+):
     assert ask(capsys, "run", "flows/train.py")[0] == 0
     kept = tmp_path / "kept"
     assert ask(capsys, "reproduce", "demo@1", "--into", kept)[0] == 0
     assert (kept / "code" / "flows" / "train.py").read_text() == SCRIPT
     with Client(kept / "registry") as scratch:
         assert scratch.get_version("demo@1").metadata == {"accuracy": 0.9}
-    check_transcript(
-        capsys,
-        f"""
+    transcript(f"""
         $ git model reproduce demo@1 --into {kept}
         ! error: {kept} exists and is not an empty folder
         ! hint: name a new folder
         [2]
-        """,
-    )
+    """)
     git(project, "worktree", "remove", "--force", str(kept / "code"))
 
 
-def test_reproduce_prompts_for_a_secret_and_refuses_other_parameters(project, capsys):
+def test_reproduce_prompts_for_a_secret_and_refuses_other_parameters(project, capsys, transcript):
     code = (
         "import sys; sys.path.insert(0, 'flows')\nimport train\nfrom gitmodel import Secret\n"
         "train.train.run(token=Secret('hunter2'))"
@@ -165,9 +164,7 @@ def test_reproduce_prompts_for_a_secret_and_refuses_other_parameters(project, ca
     with Client() as client:
         (run,) = client.get_version("demo@1").runs
         assert client.get_run(run).record.module == "train"
-    check_transcript(
-        capsys,
-        f"""
+    transcript(f"""
         $ git model reproduce demo@1
         ! error: parameter token of run {run} was a secret and is not recorded
         ! hint: pass it: --param token=VALUE
@@ -176,8 +173,7 @@ def test_reproduce_prompts_for_a_secret_and_refuses_other_parameters(project, ca
         ! error: parameter seed is not a secret of the run, and its recorded value is used
         ! hint: leave it out; `git model run` runs a pipeline with other parameters
         [2]
-        """,
-    )
+    """)
     code, out, _ = ask(capsys, "reproduce", "demo@1", "--param", "token=hunter2")
     assert code == 0
     assert "hunter2" not in out
@@ -201,21 +197,18 @@ def test_checkout_reports_that_the_code_of_the_version_had_uncommitted_changes(p
     assert err.startswith("warning: when demo@1 was created, its files had changes that are not in the commit")
 
 
-def test_reproduce_gives_the_reason_if_a_version_cannot_be_reproduced(project, capsys):
+def test_reproduce_gives_the_reason_if_a_version_cannot_be_reproduced(project, capsys, transcript):
     with Client() as client:
         model = client.register_model("hand")
         model.create_version()
         assert ask(capsys, "run", "flows/train.py")[0] == 0
         (run,) = client.get_version("demo@1").runs
-    check_transcript(
-        capsys,
-        """
+    transcript("""
         $ git model reproduce hand@1
         ! error: no recorded run created hand@1
         ! hint: `git model checkout hand@1 FOLDER` checks out its code and files
         [3]
-        """,
-    )
+    """)
     with Client() as client:
         path = paths.run_file(run)
         transact(client.repository, lambda snapshot: Change(None, "Take it away", files={path: None}))
@@ -283,13 +276,11 @@ def test_checkout_creates_a_work_tree_with_the_code_and_the_artifacts(story, pas
     assert json.loads(out)["artifacts"]["report"] == str(place / "files" / "report" / "report.json")
 
 
-def test_a_refused_checkout_leaves_no_files(story, git, tmp_path, capsys):
+def test_a_refused_checkout_leaves_no_files(story, git, tmp_path, transcript):
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "mine").write_text("mine")
-    check_transcript(
-        capsys,
-        f"""
+    transcript(f"""
         $ git model checkout iris@3 {taken}
         ! error: {taken} exists and is not an empty folder
         ! hint: ...new folder
@@ -302,23 +293,20 @@ def test_a_refused_checkout_leaves_no_files(story, git, tmp_path, capsys):
         ! error: DIR...
         ! hint: ...git model checkout MODEL@VERSION DIR`
         [2]
-        """,
-    )
+    """)
     assert not (tmp_path / "new").exists()
     assert git(story, "worktree", "list").count("\n") == 0
 
 
 def test_the_error_for_missing_code_names_the_repository_and_the_fetch_to_run(
-    story, tmp_path, git, monkeypatch, capsys
+    story, tmp_path, git, monkeypatch, transcript
 ):
     elsewhere = tmp_path / "elsewhere"
     git(tmp_path, "init", "-q", str(elsewhere))
     monkeypatch.chdir(elsewhere)
     with Client(story) as client:
         commit = client.get_version("iris@3").code.commit
-    check_transcript(
-        capsys,
-        f"""
+    transcript(f"""
         $ git model --repo {story} checkout iris@3 new
         ! error: the code of iris@3, commit {commit}, is not in this repository (it was created in https://git.example.com/flowers.git)
         ! hint: run `git fetch https://git.example.com/flowers.git {commit}`, then try again
@@ -327,8 +315,7 @@ def test_the_error_for_missing_code_names_the_repository_and_the_fetch_to_run(
         ! error: the code of iris@3, commit {commit}, is not in this repository (it was created in https://git.example.com/flowers.git)
         ! hint: run `git fetch https://git.example.com/flowers.git {commit}`, then try again
         [3]
-        """,
-    )
+    """)
 
 
 def test_in_python_checkout_refuses_a_folder_for_artifacts_outside_of_the_work_tree(story, past, tmp_path):

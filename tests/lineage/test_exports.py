@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
-from transcripts import ask, check_transcript
+from transcripts import ask
 
 from gitmodel import Client, Conflict, Invalid, UsageError
 from gitmodel.domain.schema import codec, paths, records
@@ -81,13 +81,11 @@ def test_an_imported_version_whose_number_is_taken_gets_the_next_number_also_in_
     assert elsewhere.import_version(tmp_path / "3", model="flowers").reference == "flowers@3"
 
 
-def test_an_import_does_not_change_existing_records(story, past, tmp_path, capsys):
+def test_an_import_does_not_change_existing_records(story, past, tmp_path, transcript):
     place = tmp_path / "iris.gitmodel"
     tip = past.repository.tip()
     size = past.get_version("iris@2").export(tmp_path / "same").size
-    check_transcript(
-        capsys,
-        f"""
+    transcript(f"""
         $ git model export iris@2 {place}
         exported iris@2 and 3 runs to {place} ({size / 1000:.1f} kB)
         $ git model import {place}
@@ -105,8 +103,7 @@ def test_an_import_does_not_change_existing_records(story, past, tmp_path, capsy
         ! error: there is no file {tmp_path}/none
         ! hint: name an export, as `git model export` writes it; to import models of MLflow or GTO, add --from
         [3]
-        """,
-    )
+    """)
     assert past.repository.tip() == tip
 
 

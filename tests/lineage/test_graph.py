@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from transcripts import ask, check_transcript
+from transcripts import ask
 
 from gitmodel import Client, NotFound, UsageError, index
 from gitmodel.domain.changes.planned_change import Change
@@ -158,9 +158,8 @@ def test_lineage_without_sqlite_is_the_same(past, monkeypatch):
         assert past.lineage("measurements@3") == expected
 
 
-def test_lineage_of_a_digest_that_nothing_uses_is_not_found(story, capsys):
-    check_transcript(
-        capsys,
+def test_lineage_of_a_digest_that_nothing_uses_is_not_found(story, transcript):
+    transcript(
         """
         $ git model lineage sha256:0000000000000000000000000000000000000000000000000000000000000000
         ! error: no recorded version or run refers to sha256:0000000000000000000000000000000000000000000000000000000000000000
@@ -178,9 +177,8 @@ def test_lineage_of_a_digest_that_nothing_uses_is_not_found(story, capsys):
     )
 
 
-def test_the_text_of_a_lineage_shows_sources_and_results(story, capsys):
-    check_transcript(
-        capsys,
+def test_the_text_of_a_lineage_shows_sources_and_results(story, capsys, transcript):
+    transcript(
         """
         $ git model lineage petals@9 --up --depth 1
         petals@9  production
