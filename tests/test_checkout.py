@@ -7,7 +7,7 @@ import json
 import shutil
 
 import pytest
-from transcripts import ask
+from transcripts import ask, fail
 
 from gitmodel import Client
 
@@ -64,8 +64,7 @@ def test_a_checkout_is_refused_unless_it_omits_a_submodule_that_cannot_be_fetche
 ):
     """The submodule cannot be fetched because git does not fetch submodules from a local path by default."""
     place = tmp_path / "then"
-    code, _, err = ask(capsys, "checkout", "iris@1", place)
-    assert code == 6
+    err = fail(capsys, 6, "checkout", "iris@1", place)
     assert "error: the submodules of the code cannot be fetched: fatal: transport 'file' not allowed" in err
     assert "hint: this is git's message; `git model checkout --no-submodules` leaves them out" in err
     assert not place.exists()
@@ -124,17 +123,13 @@ def test_a_checkout_ignores_a_ref_of_gitmodel_whose_commit_differs_from_its_name
     with Client() as client:
         ref = f"refs/gitmodel/code/{client.get_version('iris@1').code.commit}"
     git(remote, "update-ref", ref, "refs/heads/main")
-    code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "then")
-    assert code == 3
-    assert "is not in this repository" in err
+    assert "is not in this repository" in fail(capsys, 3, "checkout", "iris@1", tmp_path / "then")
     assert git(bob, "for-each-ref", "refs/gitmodel/code") == ""
 
 
 def test_if_the_remote_does_not_exist_checkout_reports_the_missing_commit(bob, tmp_path, capsys):
     shutil.rmtree(tmp_path / "remote.git")
-    code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "then")
-    assert code == 3
-    assert "is not in this repository" in err
+    assert "is not in this repository" in fail(capsys, 3, "checkout", "iris@1", tmp_path / "then")
 
 
 def test_recording_the_code_of_a_second_version_starts_only_git_status(code_repo, monkeypatch):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from editing import edit, state
-from transcripts import ask, make_registry
+from transcripts import ask, fail, make_registry, succeed
 
 from gitmodel import Client
 
@@ -481,8 +481,7 @@ def test_an_executor_that_does_not_exist_cannot_be_set(iris, capsys):
 
 
 def test_the_error_for_a_wrong_argument_of_get_shows_how_to_name_an_artifact_of_the_latest_version(iris, capsys):
-    code, out, err = ask(capsys, "get", "iris", "train")
-    assert (code, out) == (3, "")
+    err = fail(capsys, 3, "get", "iris", "train")
     assert err.endswith("for an artifact of the latest version: git model get iris@latest train\n")
 
 
@@ -566,8 +565,7 @@ def test_verify_names_damaged_artifacts_and_has_exit_code_5(iris, capsys, transc
     assert code == 5
     assert f"iris@1, iris@2  sha256:{digest}" in out
     assert err.startswith("error: 1 of 2 artifacts cannot be used\n")
-    code, out, _ = ask(capsys, "get", "iris@1", "train", "-o", "fetched")
-    assert (code, out) == (5, "")
+    fail(capsys, 5, "get", "iris@1", "train", "-o", "fetched")
     assert not (iris / "fetched").exists()
 
 
@@ -599,15 +597,12 @@ def test_a_command_whose_store_folder_was_removed_has_exit_code_7(iris, capsys, 
     assert ask(capsys, "init", "--store", store)[0] == 0
     ask(capsys, "version", "create", "iris", "--data", "train=train.csv")
     store.rename(tmp_path / "elsewhere")
-    code, _, err = ask(capsys, "get", "iris@3", "train", "-o", "fetched")
-    assert code == 7
-    assert err.startswith("error: ")
+    assert fail(capsys, 7, "get", "iris@3", "train", "-o", "fetched").startswith("error: ")
 
 
 def test_init_creates_a_registry_only_once_and_prints_its_store(repo, capsys, tmp_path, git):
     store = (tmp_path / "shared").as_uri()
-    code, out, _ = ask(capsys, "init", "--store", tmp_path / "shared")
-    assert code == 0
+    out = succeed(capsys, "init", "--store", tmp_path / "shared")
     began = [
         "began a registry on the branch gitmodel",
         f"artifacts are kept in {store}",
@@ -616,7 +611,7 @@ def test_init_creates_a_registry_only_once_and_prints_its_store(repo, capsys, tm
     assert out.splitlines() == began
     assert (tmp_path / "shared").is_dir()
     assert git(repo, "show", "gitmodel:gitmodel.toml").split("\n")[1] == f'store = "{store}"'
-    code, out, _ = ask(capsys, "init", "--format", "json")
+    _, out, _ = ask(capsys, "init", "--format", "json")
     assert (json.loads(out)["begun"], json.loads(out)["store"]) == (False, store)
     assert git(repo, "rev-list", "--count", "gitmodel") == "1"
     assert ask(capsys, "init", "--store", tmp_path / "another")[0] == 0
@@ -639,9 +634,7 @@ def test_init_adopts_the_registry_of_the_remote_and_creates_no_other_one(iris, c
 
 def test_init_new_creates_a_registry_without_contacting_an_unreachable_remote(repo, capsys, git, tmp_path):
     git(repo, "remote", "add", "origin", str(tmp_path / "nothing"))
-    code, _, err = ask(capsys, "init")
-    assert code == 7
-    assert "git model init --new" in err
+    assert "git model init --new" in fail(capsys, 7, "init")
     assert ask(capsys, "init", "--new")[0] == 0
 
 
@@ -673,8 +666,7 @@ def test_the_registry_can_be_in_another_repository_than_the_code(iris, capsys, t
     outside = tmp_path / "outside"
     outside.mkdir()
     monkeypatch.chdir(outside)
-    code, out, err = ask(capsys, "list")
-    assert (code, out) == (3, "")
+    err = fail(capsys, 3, "list")
     # The message names GIT_CEILING_DIRECTORIES because `conftest.py` sets this variable.
     assert err.splitlines()[0].startswith("error: there is no git repository here, and GIT_CEILING_DIRECTORIES")
     assert ask(capsys, "-C", iris, "list", "-q") == (0, "iris\n", "")
@@ -748,9 +740,7 @@ def test_tag_options_of_models_and_versions_have_the_same_meaning(iris, capsys):
 )
 def test_an_empty_tag_is_refused(iris, capsys, command):
     before = state(iris)
-    code, out, err = ask(capsys, *shlex.split(command))
-    assert (code, out) == (2, "")
-    assert "empty" in err
+    assert "empty" in fail(capsys, 2, *shlex.split(command))
     assert state(iris) == before
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import command_reference
 import pytest
-from transcripts import ask, make_registry
+from transcripts import ask, make_registry, succeed
 
 from gitmodel.cli import COMMANDS
 from gitmodel.cli.invocation import Command, LazyGroup, first_line
@@ -436,8 +436,7 @@ def test_bash_completes_stages(registry, line, found):
 def test_the_script_of_git_model_completion_has_no_syntax_error_in_its_shell(shell, capsys):
     import shutil
 
-    code, out, _ = ask(capsys, "completion", shell)
-    assert code == 0
+    out = succeed(capsys, "completion", shell)
     assert "git-model" in out
     if shutil.which(shell):
         done = subprocess.run([shell, "-n"], input=out, capture_output=True, text=True)

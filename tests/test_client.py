@@ -12,6 +12,7 @@ from inspect import signature
 
 import editing
 import pytest
+from expected_errors import error_with_hint
 
 from gitmodel import (
     Artifact,
@@ -118,9 +119,8 @@ class TestModels:
             lambda: model.rename("x"),
             lambda: model.stages,
         ):
-            with pytest.raises(UsageError, match="only a description") as caught:
+            with error_with_hint(UsageError, "only a description", "client.register_model"):
                 use()
-            assert "client.register_model" in caught.value.hint
 
     @pytest.mark.parametrize("wrong", [{"title": 3}, {"tags": "a"}, {"tags": [1]}, {"owners": 3}])
     def test_the_error_for_a_field_of_the_wrong_type_names_the_field(self, client, wrong):
@@ -129,9 +129,8 @@ class TestModels:
                 use()
 
     def test_the_error_for_an_unknown_field_lists_the_known_fields(self, client):
-        with pytest.raises(UsageError, match="colour") as caught:
+        with error_with_hint(UsageError, "colour", "license"):
             client.register_model("iris", colour="blue")
-        assert "license" in caught.value.hint
 
     def test_models_are_listed_by_name_and_filtered_sorted_and_paged(self, client):
         for name in ("b", "a", "c"):
@@ -146,15 +145,13 @@ class TestModels:
         assert [model.name for model in client.list_models(filter='"x" in tags')] == ["b", "c"]
         assert [model.name for model in client.list_models(limit=1, offset=1)] == ["b"]
         assert client.list_models(limit=0) == ()
-        with pytest.raises(UsageError, match="cannot be sorted by 'size'") as caught:
+        with error_with_hint(UsageError, "cannot be sorted by 'size'", "latest"):
             client.list_models(sort="size")
-        assert "latest" in caught.value.hint
 
     def test_the_list_of_models_of_a_new_registry_is_empty(self, client):
         assert client.list_models() == ()
-        with pytest.raises(NotFound, match="there is no model iris") as caught:
+        with error_with_hint(NotFound, "there is no model iris", "git model register iris"):
             client.get_model("iris")
-        assert "git model register iris" in caught.value.hint
 
     def test_an_update_of_a_model_changes_only_the_given_fields_and_tags(self, client, git):
         client.register_model("iris", title="Iris", tags=["a", "b"])
@@ -455,9 +452,8 @@ class TestStages:
         assert (done.version, done.previous, done.left) == (None, 1, ("production",))
         assert iris.get_version(1).stage is None
         assert git(client.repository.common_dir, "tag") == ""
-        with pytest.raises(NotFound, match="no version of iris is in production") as caught:
+        with error_with_hint(NotFound, "no version of iris is in production"):
             iris.demote("production")
-        assert caught.value.hint
         assert not iris.get_version(1).set_stage("none").changed
 
     def test_the_error_for_an_empty_stage_lists_the_stages_that_hold_a_version(self, iris):
@@ -476,9 +472,10 @@ class TestStages:
         for version, stage in zip(versions, stages, strict=True):
             version.set_stage(stage)
         assert held(model) == {"shadow": 1, "canary": 2, "production": 3}
-        with pytest.raises(UsageError, match="there is no stage 'staging'") as caught:
+        with error_with_hint(
+            UsageError, "there is no stage 'staging'", "shadow, canary, production, archived and none"
+        ):
             versions[0].set_stage("staging")
-        assert "shadow, canary, production, archived and none" in caught.value.hint
 
     def test_the_tag_and_the_commit_of_a_promotion_contain_its_author_and_reason(self, client, iris, git):
         iris.get_version(1).set_stage("production", reason="It is better.\nMuch better.")
@@ -583,9 +580,10 @@ class TestRollback:
             iris.rollback("production")
 
     def test_a_rollback_of_a_stage_without_a_previous_holder_is_refused(self, iris):
-        with pytest.raises(NotFound, match="no other version of iris was ever in production") as caught:
+        with error_with_hint(
+            NotFound, "no other version of iris was ever in production", "git model history iris production"
+        ):
             iris.rollback("production")
-        assert "git model history iris production" in caught.value.hint
         iris.get_version(1).set_stage("production")
         with pytest.raises(NotFound):
             iris.rollback("production")
@@ -685,9 +683,8 @@ class TestArtifacts:
         assert found.download(tmp_path / "copy").read_bytes() == file.read_bytes()
         found.log_metadata(rows=151)
         assert found.metadata == {"rows": 151}
-        with pytest.raises(NotFound, match="has no artifact 'x'") as caught:
+        with error_with_hint(NotFound, "has no artifact 'x'", "metrics, service, weights"):
             version.get_artifact("x")
-        assert "metrics, service, weights" in caught.value.hint
 
     def test_a_version_is_created_with_its_artifacts_in_one_commit(self, client, iris, file, git):
         before = int(commits(client, git))
@@ -706,9 +703,8 @@ class TestArtifacts:
         version.add_alias(place) if place == "champion" else version.set_stage(place)
         before = editing.state(client.repository.common_dir)
         for change in (lambda: version.link_artifact("more", file), lambda: version.unlink("metrics")):
-            with pytest.raises(Refused, match=f"cannot change, because it is .*{place}") as caught:
+            with error_with_hint(Refused, f"cannot change, because it is .*{place}", "git model version create iris"):
                 change()
-            assert "git model version create iris" in caught.value.hint
         assert editing.state(client.repository.common_dir) == before
         version.log_metadata(accuracy=1.0)
         version.get_artifact("metrics").log_metadata(rows=1)
@@ -723,9 +719,8 @@ class TestArtifacts:
         version.link_artifact("metrics", file)
         (tmp_path / "other").write_text("other")
         for name in ("metrics", "Metrics"):
-            with pytest.raises(Conflict, match="two artifacts named") as caught:
+            with error_with_hint(Conflict, "two artifacts named", "unlink"):
                 version.link_artifact(name, tmp_path / "other")
-            assert "unlink" in caught.value.hint
 
     def test_reading_by_stage_refuses_a_version_whose_artifact_links_were_edited_by_hand(self, client, iris, file):
         version = iris.get_version(1)
@@ -954,9 +949,8 @@ class TestTransactions:
         ]
         with client.transaction("Inside"):
             for change in changes:
-                with pytest.raises(UsageError, match="the transaction 'Inside' is open here") as caught:
+                with error_with_hint(UsageError, "the transaction 'Inside' is open here", "as change"):
                     change()
-                assert "as change" in caught.value.hint
             assert version.metadata == {}
         assert git(client.repository.common_dir, "for-each-ref") == before
         version.set_stage("production")
@@ -964,9 +958,8 @@ class TestTransactions:
     def test_methods_that_move_the_branch_are_refused_in_a_transaction(self, client, iris):
         with client.transaction("Inside") as change:
             for verb in (change.apply, change.pull, change.push, change.propose, lambda: change.purge("x", reason="x")):
-                with pytest.raises(UsageError, match="cannot be called in the transaction 'Inside'") as caught:
+                with error_with_hint(UsageError, "cannot be called in the transaction 'Inside'", "client."):
                     verb()
-                assert "client." in caught.value.hint
 
     def test_handles_of_a_committed_transaction_can_be_used_afterwards(self, client, iris):
         with client.transaction("Train") as change:

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from transcripts import ask
+from transcripts import ask, fail
 
 from gitmodel import Client
 
@@ -79,8 +79,7 @@ def test_a_version_of_the_demo_can_be_reproduced_and_a_new_version_can_be_traine
 
 def test_a_demo_is_refused_in_a_folder_that_is_not_empty(tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("mine")
-    code, _, err = ask(capsys, "init", "--demo", str(tmp_path))
-    assert code == 2
+    err = fail(capsys, 2, "init", "--demo", str(tmp_path))
     assert "is not an empty folder" in err
     assert "git model init --demo DIR" in err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

@@ -7,7 +7,7 @@ tags), and a second registry on another branch of the same repository.
 import shlex
 
 import pytest
-from transcripts import ask
+from transcripts import ask, fail
 
 from gitmodel import Client, GitModelError, NotFound, Refused
 from gitmodel.registry.health import doctor
@@ -75,8 +75,7 @@ class TestCodeOnTheBranch:
 
     @pytest.mark.parametrize("command", READERS.splitlines())
     def test_commands_that_read_report_that_the_branch_holds_no_registry(self, code_branch, capsys, command):
-        code, out, err = ask(capsys, *shlex.split(command))
-        assert (code, out) == (3, "")
+        err = fail(capsys, 3, *shlex.split(command))
         assert "the branch gitmodel holds no registry" in err
         assert SETTING in err
 

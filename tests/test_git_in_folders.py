@@ -8,7 +8,8 @@ import os
 import subprocess
 
 import pytest
-from transcripts import ask
+from expected_errors import error_with_hint
+from transcripts import ask, fail
 
 from gitmodel import Invalid, Refused
 from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest
@@ -90,9 +91,8 @@ def test_a_folder_with_a_git_repository_is_not_stored(client, folder, name, belo
         lambda: client.get_version("iris@1").link_artifact("weights", folder),
         lambda: client.get_model("iris").create_version(model_objects={"weights": folder}),
     ):
-        with pytest.raises(Refused, match="git repository, which is not stored") as caught:
+        with error_with_hint(Refused, "git repository, which is not stored", "without it"):
             store()
-        assert "without it" in caught.value.hint
     assert list(client.store.digests()) == before
     assert len(client.get_model("iris").versions) == 1
 
@@ -279,8 +279,7 @@ def test_getting_a_file_of_a_git_repository_in_an_old_artifact_is_refused(client
     artifact, _ = put_old(client, hostile(tmp_path))
     with pytest.raises(Refused, match="belongs to a git repository"):
         artifact.download_file(".git/config", tmp_path / "config")
-    code, _, _ = ask(capsys, "get", "iris@1", "weights", "--file", ".git/config", "-o", tmp_path / "config")
-    assert code == 6
+    fail(capsys, 6, "get", "iris@1", "weights", "--file", ".git/config", "-o", tmp_path / "config")
     assert not (tmp_path / "config").exists()
 
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from editing import BRANCH, run
-from transcripts import ask
+from transcripts import ask, succeed
 
 from gitmodel import Client, Invalid, NotFound
 from gitmodel.branch.history import first_parents
@@ -87,8 +87,7 @@ def test_blame_names_the_commit_that_set_each_field(iris, git):
 
 
 def test_blame_of_a_stage_prints_a_table(iris, capsys):
-    code, out, _ = ask(capsys, "blame", "iris@production", "--filter", 'field in ["stage", "aliases.champion"]')
-    assert code == 0
+    out = succeed(capsys, "blame", "iris@production", "--filter", 'field in ["stage", "aliases.champion"]')
     assert [line.split()[:2] for line in out.splitlines()[1:]] == [["stage", "production"], ["aliases.champion", "2"]]
     assert "Bob" in out
 

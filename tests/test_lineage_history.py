@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from editing import BRANCH, edit, read, run
-from transcripts import ask
+from transcripts import ask, fail, succeed
 
 from gitmodel import Client, Invalid, NotFound
 from gitmodel.branch.history.first_parents import walk_branch
@@ -149,14 +149,12 @@ def test_history_in_a_shallow_clone_says_how_to_deepen_the_clone(iris, code_repo
     )
     monkeypatch.chdir(shallow)
     edge = git(shallow, "rev-parse", "origin/gitmodel~1")
-    code, out, err = ask(capsys, "history", "iris", "production")
-    assert (code, out) == (5, "")
+    err = fail(capsys, 5, "history", "iris", "production")
     assert err == (
         f"error: this clone is shallow: it has no history of the metadata branch before {edge[:10]}\n"
         "hint: run `git fetch --unshallow origin` for the rest\n"
     )
-    code, out, _ = ask(capsys, "--format", "json", "history", "iris", "production", "--limit", "1")
-    assert code == 0
+    out = succeed(capsys, "--format", "json", "history", "iris", "production", "--limit", "1")
     assert '"version":2' in out.replace(" ", "")
     # The fetched commits do not change staging. That is an error, because an older commit may have changed it.
     assert ask(capsys, "history", "iris", "staging")[0] == 5

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from editing import BRANCH, edit, read, run, state
-from transcripts import ask
+from transcripts import ask, fail, succeed
 
 from gitmodel import Client, NotFound, UsageError
 from gitmodel.lineage.history.past_states import read_moment
@@ -127,9 +127,7 @@ def test_with_at_a_version_that_was_deleted_later_and_its_files_can_be_read(repo
         assert before.get_artifact("train").download(tmp_path / "then").read_text(encoding="utf-8") == "a\n"
         with pytest.raises(NotFound):
             client.get_version(version.reference)
-    code, out, _ = ask(capsys, "get", version.reference, "--at", "2026-12-01", "-o", tmp_path / "again")
-    assert code == 0
-    assert "verified" in out
+    assert "verified" in succeed(capsys, "get", version.reference, "--at", "2026-12-01", "-o", tmp_path / "again")
 
 
 def test_changing_a_registry_of_the_past_is_refused(repo):
@@ -191,8 +189,7 @@ def test_at_refuses_a_commit_that_existed_only_inside_a_pull_request(repo, capsy
     inner = edit(repo, {PRODUCTION: text.replace("better", "best")}, "Say why", onto="refs/heads/side")
     changed = text.replace("better", "best")
     merge = edit(repo, {PRODUCTION: changed}, "Merge pull request #2", parents=[tip, inner])
-    code, _, err = ask(capsys, "show", "iris", "--at", inside)
-    assert code == 3
+    err = fail(capsys, 3, "show", "iris", "--at", inside)
     assert f"{inside[:10]} was never the state of gitmodel: it is part of the merge {merge[:10]}" in err
     assert f"name the merge: --at {merge[:10]}" in err
     assert ask(capsys, "show", "iris", "--at", merge[:10])[0] == 0
@@ -230,8 +227,7 @@ def test_at_in_a_shallow_clone_reports_missing_history(repo, tmp_path, capsys, m
     monkeypatch.chdir(shallow)
     assert ask(capsys, "show", "iris", "--at", "2026-11-02")[0] == 0
     for named in ("2026-09-15", old):
-        code, _, err = ask(capsys, "show", "iris", "--at", named)
-        assert code == 5
+        err = fail(capsys, 5, "show", "iris", "--at", named)
         assert "this clone is shallow" in err
         assert "git fetch --unshallow origin" in err
 

@@ -11,7 +11,7 @@ import shutil
 
 import pytest
 from second_user import User, needs_root, open_folder
-from transcripts import ask
+from transcripts import ask, fail
 
 from gitmodel import Client, Refused
 
@@ -428,7 +428,5 @@ def test_a_damaged_index_is_reported_and_no_version_is_created(code_repo, monkey
     monkeypatch.chdir(code_repo)
     ask(capsys, "register", "iris")
     (code_repo / ".git" / "index").write_bytes(b"nothing that git wrote")
-    code, _, err = ask(capsys, "version", "create", "iris")
-    assert code == 7
-    assert err.startswith("error: the code repository cannot be read: ")
+    assert fail(capsys, 7, "version", "create", "iris").startswith("error: the code repository cannot be read: ")
     assert ask(capsys, "version", "list", "iris", "-q") == (0, "", "")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import editing
 import pytest
+from expected_errors import error_with_hint
 
 from gitmodel import Client, Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.domain.schema.refs import StageRef
@@ -291,9 +292,8 @@ class TestHooks:
             if [ "$1" = prepared ] && grep -q refs/heads/gitmodel; then echo "not on a Friday" >&2; exit 1; fi
             """,
         )
-        with Client(code_repo) as client, pytest.raises(Refused, match="not on a Friday") as caught:
+        with Client(code_repo) as client, error_with_hint(Refused, "not on a Friday"):
             client.get_version("iris@3").set_stage("production")
-        assert caught.value.hint
         assert editing.state(code_repo) == before
 
     def test_a_demotion_is_pending_if_a_hook_refuses_to_delete_the_stage_tag(self, code_repo):
@@ -381,9 +381,8 @@ class TestRegistryElsewhere:
 class TestRefusals:
     def test_a_client_in_a_folder_outside_of_a_repository_is_refused_with_a_hint(self, tmp_path):
         (tmp_path / "plain").mkdir()
-        with pytest.raises(NotFound, match=f"there is no git repository at {tmp_path}/plain") as caught:
+        with error_with_hint(NotFound, f"there is no git repository at {tmp_path}/plain", f"git init {tmp_path}/plain"):
             Client(tmp_path / "plain")
-        assert f"git init {tmp_path}/plain" in caught.value.hint
 
     def test_a_client_in_a_folder_that_does_not_exist_is_refused(self, tmp_path):
         with pytest.raises(NotFound, match="there is no folder"):
@@ -391,16 +390,14 @@ class TestRefusals:
 
     def test_a_registry_in_a_sha256_repository_is_refused(self, git, tmp_path):
         git(tmp_path, "init", "-q", "--object-format=sha256", "new")
-        with pytest.raises(UsageError, match="uses SHA256 object ids") as caught:
+        with error_with_hint(UsageError, "uses SHA256 object ids", "git model config repo"):
             Client(tmp_path / "new")
-        assert "git model config repo" in caught.value.hint
         assert editing.state(tmp_path / "new") == ""
 
     def test_the_error_for_a_missing_git_names_the_required_version(self, code_repo, tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", str(tmp_path))
-        with pytest.raises(UsageError, match="git is not installed") as caught:
+        with error_with_hint(UsageError, "git is not installed", "2.34"):
             Client(code_repo)
-        assert "2.34" in caught.value.hint
 
     @pytest.mark.parametrize("version", ["2.33.8", "2.17.1", "1.9.5.msysgit.1"])
     def test_a_git_that_is_too_old_is_refused(self, code_repo, tmp_path, monkeypatch, version):
@@ -434,9 +431,11 @@ class TestRefusals:
         git(code_repo, "config", "--global", "--unset", f"user.{missing}")
         git(code_repo, "config", "--global", "user.useConfigOnly", "true")
         before = editing.state(code_repo)
-        with Client(code_repo) as client, pytest.raises(UsageError, match="git does not know who you are") as caught:
+        with (
+            Client(code_repo) as client,
+            error_with_hint(UsageError, "git does not know who you are", "git config --global user.name"),
+        ):
             client.register_model("iris")
-        assert "git config --global user.name" in caught.value.hint
         assert editing.state(code_repo) == before
 
     def test_a_write_takes_name_and_email_of_the_user_from_the_environment(self, code_repo, git, monkeypatch):
@@ -451,9 +450,8 @@ class TestRefusals:
         build(code_repo)
         git(code_repo, "tag", "model/flowers")
         before = editing.state(code_repo)
-        with Client(code_repo) as client, pytest.raises(Conflict, match="refs/tags/model/flowers") as caught:
+        with Client(code_repo) as client, error_with_hint(Conflict, "refs/tags/model/flowers"):
             client.get_model("iris").rename("flowers")
-        assert caught.value.hint
         assert editing.state(code_repo) == before
 
 
@@ -499,9 +497,8 @@ class TestClones:
         before = editing.state(code_repo)
         with Client(code_repo) as client:
             assert client.list_models() == ()
-            with pytest.raises(Unreachable, match="remote origin cannot be asked for one") as caught:
+            with error_with_hint(Unreachable, "remote origin cannot be asked for one", "git model init --new"):
                 client.register_model("iris")
-            assert "git model init --new" in caught.value.hint
             assert editing.state(code_repo) == before
             git(code_repo, "remote", "remove", "origin")
             client.register_model("iris")
@@ -557,9 +554,8 @@ class TestClones:
 
     def test_the_refusal_to_apply_in_a_too_shallow_clone_shows_the_command_to_deepen_it(self, origin, git, tmp_path):
         git(tmp_path, "clone", "-q", "--depth=1", "--branch=gitmodel", origin.as_uri(), "clone")
-        with Client(tmp_path / "clone") as client, pytest.raises(Invalid, match="too shallow") as caught:
+        with Client(tmp_path / "clone") as client, error_with_hint(Invalid, "too shallow", "git fetch --unshallow"):
             client.apply()
-        assert "git fetch --unshallow" in caught.value.hint
         git(tmp_path / "clone", "fetch", "-q", "--unshallow")
         with Client(tmp_path / "clone") as client:
             client.apply()
@@ -656,9 +652,10 @@ class TestTags:
             assert (state.recorded, state.in_force, state.pending) == (3, None if lost == "deleted" else 2, True)
             assert iris.get_version(3).pending == (state,)
             if lost == "deleted":
-                with pytest.raises(NotFound, match="iris 3 is recorded in production, but not in force yet") as caught:
+                with error_with_hint(
+                    NotFound, "iris 3 is recorded in production, but not in force yet", "git model apply"
+                ):
                     iris.get_version("production")
-                assert "git model apply" in caught.value.hint
             else:
                 assert iris.get_version("production").number == 2
             iris.create_version()
@@ -705,9 +702,8 @@ class TestDamage:
         build(code_repo)
         editing.edit(code_repo, {"models/iris/versions/3.toml": b"#" * 50_000_000})
         with Client(code_repo) as client:
-            with pytest.raises(Invalid, match=r"versions/3\.toml: has 50000000 bytes") as caught:
+            with error_with_hint(Invalid, r"versions/3\.toml: has 50000000 bytes"):
                 client.get_version("iris@3")
-            assert caught.value.hint
             assert client.get_version("iris@production").number == 2
 
     @pytest.mark.parametrize("size", [1_000, 200_000])

@@ -8,7 +8,7 @@ import re
 
 import editing
 import pytest
-from transcripts import ask
+from transcripts import ask, fail, succeed
 
 from gitmodel import Client, Conflict, NotFound, Refused
 from gitmodel.pipelines.reproduction.rerun_process import find_pipeline
@@ -70,8 +70,7 @@ def test_the_error_for_an_artifact_that_is_loaded_only_with_trust_names_the_arti
 
 @pytest.mark.parametrize("command", ["plan", "check"])
 def test_the_hint_for_an_invalid_range_shows_a_valid_range(repo, capsys, command):
-    code, _, err = ask(capsys, command, "..")
-    assert code == 2
+    err = fail(capsys, 2, command, "..")
     assert err == "error: '..' is not BASE..HEAD\nhint: name two commits, for example gitmodel..HEAD\n"
 
 
@@ -89,15 +88,12 @@ def test_push_counts_the_tag_of_an_alias_as_a_tag_and_not_as_a_stage(repo, capsy
     git(tmp_path, "init", "-q", "--bare", "store")
     git(repo, "remote", "add", "origin", str(tmp_path / "hub.git"))
     ask(capsys, "init", "--store", (tmp_path / "store").as_uri())
-    code, out, _ = ask(capsys, "push")
-    assert code == 0
-    assert ", 1 tag to origin" in out
+    assert ", 1 tag to origin" in succeed(capsys, "push")
 
 
 def test_the_hint_for_a_registry_without_stages_names_the_key_of_gitmodel_toml(repo, capsys):
     editing.edit(repo, {"gitmodel.toml": 'format = "1.2"\nstages = []\n'})
-    code, _, err = ask(capsys, "promote", "iris@1", "production")
-    assert code == 2
+    err = fail(capsys, 2, "promote", "iris@1", "production")
     assert err == (
         "error: there is no stage 'production'\n"
         "hint: gitmodel.toml lists no stages; list them as [[stages]] tables, each with a name\n"

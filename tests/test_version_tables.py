@@ -7,7 +7,7 @@ import json
 
 import editing
 import pytest
-from transcripts import ask
+from transcripts import ask, fail, succeed
 
 from gitmodel import Client, ModelStages
 from gitmodel.branch.stages import stage_tags
@@ -60,8 +60,7 @@ def test_version_list_without_a_model_lists_the_versions_of_all_models(client, c
     client.register_model("empty")
     client.register_model("gone").create_version(metadata={"accuracy": 1.0})
     client.delete_model("gone")
-    code, out, _ = ask(capsys, "version", "list")
-    assert code == 0
+    out = succeed(capsys, "version", "list")
     assert [row.split()[:2] for row in out.splitlines()[1:]] == [
         ["iris", "3"],
         ["iris", "2"],
@@ -109,16 +108,13 @@ def test_values_of_columns_are_not_rounded_in_json_and_tsv(client, capsys):
 
 def test_the_error_for_a_column_or_sort_key_that_no_version_has_suggests_the_nearest_key(client, capsys):
     for form in ("table", "json", "tsv"):
-        code, out, err = ask(capsys, "version", "list", "--columns", "acuracy,rows", "--format", form)
-        assert (code, out) == (2, "")
+        err = fail(capsys, 2, "version", "list", "--columns", "acuracy,rows", "--format", form)
         assert "no version in this list has metadata.acuracy" in err
         assert "did you mean metadata.accuracy?" in err
     code, out, err = ask(capsys, "version", "list", "--columns", "framework,rows", "--limit", "3")
     assert (code, len(out.splitlines())) == (0, 4)
     assert "warning: no version in this list has metadata.framework" in err
-    code, out, err = ask(capsys, "version", "list", "--sort", "acuracy")
-    assert (code, out) == (2, "")
-    assert "no version has metadata.acuracy" in err
+    assert "no version has metadata.acuracy" in fail(capsys, 2, "version", "list", "--sort", "acuracy")
     with pytest.raises(UsageError, match=r"no version of wine has metadata\.rows"):
         client.find_versions("wine", sort="-rows")
     code, _, err = ask(capsys, "version", "list", "--columns", "rows,rows")
@@ -157,9 +153,7 @@ def test_the_error_for_a_column_or_sort_key_that_no_version_has_suggests_the_nea
 def test_a_column_sort_key_or_reference_that_a_command_does_not_support_is_refused(client, capsys, words, said):
     client.register_model("wool").create_version()
     client.promote("iris@1", "production")
-    code, out, err = ask(capsys, *words.split())
-    assert (code, out) == (2, "")
-    assert said in err
+    assert said in fail(capsys, 2, *words.split())
 
 
 def test_the_result_of_find_versions_can_become_rows_and_a_data_frame(client):
@@ -189,8 +183,7 @@ def test_a_search_finds_new_versions_of_its_transaction_and_with_at_only_earlier
 def test_stage_show_lists_the_version_in_force_of_every_model(client, git, code_repo, capsys):
     for ref, stage in (("iris@1", "production"), ("iris@2", "staging"), ("wine@1", "production")):
         client.promote(ref, stage)
-    code, out, _ = ask(capsys, "stage", "show", "production")
-    assert code == 0
+    out = succeed(capsys, "stage", "show", "production")
     assert [row.split()[:4] for row in out.splitlines()] == [
         ["MODEL", "VERSION", "STAGE", "accuracy"],
         ["iris", "1", "production", "0.9123"],
@@ -240,9 +233,7 @@ def test_stage_show_leaves_out_a_pending_promotion_and_refuses_an_unknown_stage(
     code, out, err = ask(capsys, "stage", "show", "production")
     assert (code, out) == (0, "")
     assert "no model has a version in production" in err
-    code, out, err = ask(capsys, "stage", "show", "prodution")
-    assert (code, out) == (2, "")
-    assert "did you mean production?" in err
+    assert "did you mean production?" in fail(capsys, 2, "stage", "show", "prodution")
     with pytest.raises(UsageError, match="there is no stage 'live'"):
         client.view_stages("live")
 
@@ -302,19 +293,15 @@ def test_the_result_of_list_runs_can_become_rows_and_a_data_frame(runs):
 
 
 def test_the_error_for_a_sort_key_or_column_that_no_run_has_suggests_the_nearest_key(runs, capsys):
-    code, out, err = ask(capsys, "runs", "list", "--sort", "parameters.rl")
-    assert (code, out) == (2, "")
-    assert "no run has parameters.rl" in err
-    code, out, err = ask(capsys, "runs", "list", "--columns", "acuracy,parameters.lr")
-    assert (code, out) == (2, "")
+    assert "no run has parameters.rl" in fail(capsys, 2, "runs", "list", "--sort", "parameters.rl")
+    err = fail(capsys, 2, "runs", "list", "--columns", "acuracy,parameters.lr")
     assert "no run in this list has metadata.acuracy\nhint: did you mean metadata.accuracy?" in err
 
 
 def test_the_error_for_a_metadata_column_that_no_run_has_advises_to_use_version_list(client, capsys):
     with client.start_run("fit") as run:
         run.log_parameters(lr=0.1)
-    code, out, err = ask(capsys, "runs", "list", "--columns", "accuracy")
-    assert (code, out) == (2, "")
+    err = fail(capsys, 2, "runs", "list", "--columns", "accuracy")
     assert "the metadata that a step logs is on its version: run `git model version list`" in err
     assert "did you mean parameters.lr?" in ask(capsys, "runs", "list", "--columns", "lr")[2]
 
@@ -328,12 +315,9 @@ def test_a_list_of_models_can_be_sorted_by_a_metadata_key_and_then_shows_the_key
     code, out, _ = ask(capsys, "list", "--columns", "risk,versions", "--sort=-risk", "--format", "tsv")
     assert (code, out.splitlines()) == (0, ["name\trisk\tversions", "iris\t2\t3", "wine\t1.5\t1", "rose\t\t0"])
     assert ask(capsys, "list")[1].splitlines()[0].split() == ["MODEL", "LATEST", "VERSIONS", "risk"]
-    code, out, err = ask(capsys, "list", "--columns", "rsik,latest")
-    assert (code, out) == (2, "")
+    err = fail(capsys, 2, "list", "--columns", "rsik,latest")
     assert "no model in this list has metadata.rsik\nhint: did you mean metadata.risk?" in err
-    code, out, err = ask(capsys, "list", "--sort", "rsik")
-    assert (code, out) == (2, "")
-    assert "models cannot be sorted by 'rsik'" in err
+    assert "models cannot be sorted by 'rsik'" in fail(capsys, 2, "list", "--sort", "rsik")
 
 
 @pytest.fixture
@@ -378,12 +362,9 @@ def test_the_history_shows_columns_that_fit_and_is_sorted_and_filtered_by_metada
 
 
 def test_history_refuses_an_unknown_column_or_sort_key_and_an_invalid_date(holders, capsys):
-    code, out, err = ask(capsys, "history", "iris", "production", "--columns", "acuracy")
-    assert (code, out) == (2, "")
+    err = fail(capsys, 2, "history", "iris", "production", "--columns", "acuracy")
     assert "no event in this list has metadata.acuracy\nhint: did you mean metadata.accuracy?" in err
-    code, out, err = ask(capsys, "history", "--sort", "acuracy")
-    assert (code, out) == (2, "")
-    assert "did you mean metadata.accuracy?" in err
+    assert "did you mean metadata.accuracy?" in fail(capsys, 2, "history", "--sort", "acuracy")
     with pytest.raises(UsageError, match="is given without a model"):
         holders.view_history(stage="production")
     holders.demote("iris", "production")

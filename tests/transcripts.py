@@ -32,6 +32,20 @@ def ask(capsys, *arguments):
     return code, out, err
 
 
+def succeed(capsys, *arguments):
+    """Run a command in this process; fail unless its exit code is 0; return its stdout."""
+    code, out, err = ask(capsys, *arguments)
+    assert code == 0, err
+    return out
+
+
+def fail(capsys, code, *arguments):
+    """Run a command in this process; fail unless its exit code is *code* and stdout is empty; return its stderr."""
+    found, out, err = ask(capsys, *arguments)
+    assert (found, out) == (code, ""), err
+    return err
+
+
 def said(capsys, *arguments):
     """Run a command in this process; return its exit code and the value that it prints as JSON."""
     code, out, err = ask(capsys, *arguments, "--format", "json")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from transcripts import ask
+from transcripts import ask, fail, succeed
 
 from gitmodel import Client, NotFound, UsageError, reproduce
 from gitmodel.domain.changes.planned_change import Change
@@ -174,17 +174,14 @@ def test_reproduce_prompts_for_a_secret_and_refuses_other_parameters(project, ca
         ! hint: leave it out; `git model run` runs a pipeline with other parameters
         [2]
     """)
-    code, out, _ = ask(capsys, "reproduce", "demo@1", "--param", "token=hunter2")
-    assert code == 0
-    assert "hunter2" not in out
+    assert "hunter2" not in succeed(capsys, "reproduce", "demo@1", "--param", "token=hunter2")
 
 
 def test_reproduce_reports_a_pipeline_that_fails_now(project, capsys, monkeypatch, git):
     assert ask(capsys, "run", "flows/train.py")[0] == 0
     before = state_of(git, project)
     monkeypatch.setenv("FAIL", "1")
-    code, _, err = ask(capsys, "reproduce", "demo@1")
-    assert code == 1
+    err = fail(capsys, 1, "reproduce", "demo@1")
     assert "failed this time: RunFailed: step fail failed: ValueError: no such luck\n" in err
     assert state_of(git, project) == before
 
@@ -192,8 +189,7 @@ def test_reproduce_reports_a_pipeline_that_fails_now(project, capsys, monkeypatc
 def test_checkout_reports_that_the_code_of_the_version_had_uncommitted_changes(project, capsys):
     (project / "flows" / "train.py").write_text(SCRIPT.replace('{"seed": seed}', '{"seed": -1}'), encoding="utf-8")
     assert ask(capsys, "run", "flows/train.py")[0] == 0
-    code, _, err = ask(capsys, "reproduce", "demo@1")
-    assert code == 5
+    err = fail(capsys, 5, "reproduce", "demo@1")
     assert err.startswith("warning: when demo@1 was created, its files had changes that are not in the commit")
 
 
@@ -223,8 +219,7 @@ def test_a_run_of_a_notebook_cannot_be_reproduced_because_it_has_no_file(project
         "\n`git model reproduce` will not be able to repeat demo@1, because pipeline train is not in a file "
         "(in a notebook, write it to one in the repository with %%writefile, and import it)\n"
     )
-    code, _, err = ask(capsys, "reproduce", "demo@1")
-    assert code == 3
+    err = fail(capsys, 3, "reproduce", "demo@1")
     assert "has no record of the file of its pipeline, for example because it ran in a notebook" in err
     assert "none on record: `git model reproduce` cannot run it again" in ask(capsys, "runs", "show")[1]
     assert json.loads(ask(capsys, "runs", "show", "--format", "json")[1])["script"] is None
@@ -239,8 +234,7 @@ def test_a_run_records_the_file_of_its_pipeline(project, capsys):
 def test_reproduce_names_an_input_that_the_store_lost(story, past, capsys):
     digest = past.get_version("measurements@5").artifacts[0].digest
     past.store.remove(digest)
-    code, _, err = ask(capsys, "reproduce", "petals@5")
-    assert code == 3
+    err = fail(capsys, 3, "reproduce", "petals@5")
     assert err.startswith(f"error: the artifact store does not have {digest}, which the run used\n")
     with pytest.raises(NotFound):
         past.get_version("measurements@5").checkout("../lost")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
-from transcripts import ask
+from transcripts import ask, fail
 
 from gitmodel import Client, Conflict, Invalid, UsageError
 from gitmodel.domain.schema import codec, paths, records
@@ -141,8 +141,7 @@ def test_export_reports_a_missing_run_and_refuses_a_version_with_a_missing_artif
     assert len(json.loads(out)["missing"]) == 1
     assert f"run {run} is not in the export" in err
     past.store.remove(past.get_version("iris@4").get_artifact("report").digest)
-    code, _, err = ask(capsys, "export", "iris@4", tmp_path / "other")
-    assert code == 3
+    err = fail(capsys, 3, "export", "iris@4", tmp_path / "other")
     assert err.startswith("error: the artifact store does not have report of iris@4 (sha256:")
     assert not (tmp_path / "other").exists()
 

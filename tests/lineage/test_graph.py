@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from transcripts import ask
+from transcripts import ask, succeed
 
 from gitmodel import Client, NotFound, UsageError, index
 from gitmodel.domain.changes.planned_change import Change
@@ -210,8 +210,7 @@ def digest_of(reference):
 
 
 def test_the_json_of_a_lineage_has_every_node_and_edge(story, capsys):
-    code, out, _ = ask(capsys, "lineage", "iris@production", "--format", "json")
-    assert code == 0
+    out = succeed(capsys, "lineage", "iris@production", "--format", "json")
     found = json.loads(out)
     assert found["root"] == "iris@19"
     assert found["in_stages"] == ["iris@19 production"]
@@ -290,9 +289,7 @@ def test_lineage_reports_a_damaged_record_and_shows_the_rest(client, capsys):
     bad = "runs/2026/11/03/20261103T000000Z-bad-0000.toml"
     data = f'id = "{A}"\nnot toml'.encode()
     transact(client.repository, lambda snapshot: Change(None, "Break a record", files={bad: data}))
-    code, out, _ = ask(capsys, "lineage", B)
-    assert code == 0
-    assert "make-0000" in out
+    assert "make-0000" in succeed(capsys, "lineage", B)
     code, out, err = ask(capsys, "lineage", A, "--format", "json")
     assert code == 0
     assert json.loads(out)["unread"] == [bad]
@@ -397,6 +394,4 @@ def test_lineage_shows_a_chain_of_a_thousand_runs(client, capsys):
     found = client.lineage(digests[-1], down=False)
     assert len(found.nodes) == 2 * len(digests) - 1
     assert not find_cycle(found)
-    code, out, _ = ask(capsys, "lineage", digests[0], "--down")
-    assert code == 0
-    assert len(out.splitlines()) == 2 * len(digests) - 1
+    assert len(succeed(capsys, "lineage", digests[0], "--down").splitlines()) == 2 * len(digests) - 1

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 
 import pytest
+from expected_errors import error_with_hint
 
 from gitmodel import Client, Conflict, GitModelError, Invalid, NotFound, UsageError
 from gitmodel.domain.changes.planned_change import Justification
@@ -408,9 +409,8 @@ def test_a_newer_major_format_is_refused_with_the_package_to_upgrade(edited, reg
         lambda: registry.register(),
         lambda: registry.promote("iris@2"),
     ):
-        with pytest.raises(Invalid, match=r"format 2\.0") as caught:
+        with error_with_hint(Invalid, r"format 2\.0", "pip install --upgrade gitmodel"):
             ask()
-        assert "pip install --upgrade gitmodel" in caught.value.hint
     assert git(registry.path, "rev-parse", BRANCH) == before
     assert ("gitmodel.toml", "", "registry.record") in found(registry)
 
