@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
+from editing import write_script
+
 from gitmodel.demo.building import build
 
 # Git settings that a user may have. The demo is built with them, because `git model init --demo` must ignore them.
@@ -27,10 +29,7 @@ def build_once(place: Path, environ: Mapping[str, str]) -> Path:
     with (place / "demo.lock").open("w") as lock:
         flock(lock, LOCK_EX)
         if not (place / "demo.lines").exists():
-            hook = home / "hooks" / "pre-commit"
-            hook.parent.mkdir(parents=True)
-            hook.write_text("#!/bin/sh\nexit 1\n")
-            hook.chmod(0o755)
+            hook = write_script(home / "hooks" / "pre-commit", "exit 1")
             (home / ".gitconfig").write_text(DISTURBING % hook.parent, encoding="utf-8")
             lines: list[str] = []
             build(folder, environ=_disturbing(environ, home), tell=lines.append)

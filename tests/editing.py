@@ -50,3 +50,11 @@ def state(repo):
 def begin_at_format(repo, format):
     """Commit *format*, an older version number such as "1.1", to gitmodel.toml, as if an older gitmodel wrote it."""
     edit(repo, {"gitmodel.toml": read(repo, "gitmodel.toml").replace('format = "1.2"', f'format = "{format}"')})
+
+
+def write_script(path, text):
+    """Write the shell script *text*, such as a hook, to *path*, make the file executable, and return *path*."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path

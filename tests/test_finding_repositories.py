@@ -13,6 +13,7 @@ from pathlib import Path
 
 import editing
 import pytest
+from editing import write_script
 from expected_errors import error_with_hint
 from second_user import User, needs_root, open_folder
 
@@ -428,9 +429,7 @@ class TestVariables:
         a, b = two
         model(b, "register", "iris")
         git(tmp_path, "init", "-q", "--bare", "host.git")
-        hook = tmp_path / "host.git/hooks/pre-receive"
-        hook.write_text(f"#!/bin/sh\nexec {PROGRAM} --repo {b} version create iris\n")
-        hook.chmod(0o755)
+        write_script(tmp_path / "host.git/hooks/pre-receive", f"exec {PROGRAM} --repo {b} version create iris")
         code, _, err = ask(a, "git", "push", "-q", str(tmp_path / "host.git"), "main")
         assert (code, "iris@1" in err) == (0, True), err
         assert model(b, "list", "-q")[1] == "iris\n"

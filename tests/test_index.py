@@ -260,18 +260,12 @@ def test_an_update_of_the_index_reads_only_the_versions_that_changed(repo, monke
     assert len(read) == 2  # a changed version of another model was not read for this search
 
 
-def test_a_page_of_a_search_with_the_index_reads_few_records_and_no_trees(repo, monkeypatch, used):
+def test_a_page_of_a_search_with_the_index_reads_few_records_and_no_trees(repo, used, decoded):
     numbers = [*range(1, 100), *range(100, 160)]
     write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n % 2}).items()})
     with Client(repo) as client:
         assert outcome(client, "metadata.a == 5") == ([], [])
-    decoded, decode = [], codec.decode
-
-    def spy(kind, data, path, **options):
-        decoded.append(path)
-        return decode(kind, data, path, **options)
-
-    monkeypatch.setattr(codec, "decode", spy)
+    decoded.clear()
     with Client(repo) as client:
         assert outcome(client, "metadata.a == 1", limit=2, offset=1)[0] == [157, 155]
         assert "models/iris/versions/1xx" not in [path for _, path in client.repository.trees._folders]
@@ -285,9 +279,8 @@ def test_searches_find_the_right_versions_after_the_branch_is_rewritten_or_moved
         numbers = rng.sample([*range(1, 20), *range(95, 110)], 4)
         files = {path: data for number in numbers for path, data in awkward(rng, number).items()}
         if step % 5 == 4:
-            files[f"models/iris/versions/{rng.choice(numbers) if step % 2 else '1xx'}{'.toml' if step % 2 else ''}"] = (
-                None
-            )
+            removed = f"{rng.choice(numbers)}.toml" if step % 2 else "1xx"
+            files[f"models/iris/versions/{removed}"] = None
         files = {path: data for path, data in files.items() if data is not None or f"{path}/" not in "".join(files)}
         commits.append(write(repo, files))
     run(repo, "update-ref", BRANCH, commits[4])
@@ -302,15 +295,51 @@ def test_searches_find_the_right_versions_after_the_branch_is_rewritten_or_moved
     assert sum(bool(answer) for answer in used) > 30
 
 
-def _forked(work):
-    """Call *work* in a child process, and return how the child ended."""
+def fork(work):
+    """Call *work* in a child process, and return the id of the child."""
     child = os.fork()
     if not child:
         try:
             work()
         finally:
             os._exit(0)
+    return child
+
+
+def exit_code_of(child):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def search_until_killed(repo, pieces):
+    """Search in a child process that kills itself when it has written *pieces* pieces of the index; return its id."""
+
+    def search():
+        written, write_piece = [], updating.Update._write
+
+        def write_and_count(self, steps):
+            write_piece(self, steps)
+            written.append(steps)
+            if len(written) == pieces:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        updating.Update._write = write_and_count
+        with Client(repo) as client:
+            outcome(client, "metadata.a == 3")
+
+    return fork(search)
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """A list of the paths of all records that are decoded after `decoded.clear()`."""
+    paths, decode = [], codec.decode
+
+    def spy(kind, data, path, **options):
+        paths.append(path)
+        return decode(kind, data, path, **options)
+
+    monkeypatch.setattr(codec, "decode", spy)
+    return paths
 
 
 @pytest.mark.parametrize("commits", [1, 2, 3, 5])
@@ -323,21 +352,8 @@ def test_the_next_search_completes_an_index_whose_writer_was_killed(repo, monkey
         with Client(repo) as client:
             assert outcome(client, "metadata.a == 3")[0] == [n for n in reversed(numbers) if n % 7 == 3]
     second = write(repo, {path: data for n in numbers for path, data in version(n, metadata={"a": n % 5}).items()})
-
-    def build_until_killed():
-        written, write_piece = [], updating.Update._write
-
-        def killed(self, steps):
-            write_piece(self, steps)
-            written.append(steps)
-            if len(written) == commits + 1:  # inside the next transaction after *commits* finished transactions
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        updating.Update._write = killed
-        with Client(repo) as client:
-            outcome(client, "metadata.a == 3")
-
-    assert _forked(build_until_killed) == -signal.SIGKILL
+    # The child is killed inside the next transaction after *commits* finished transactions.
+    assert exit_code_of(search_until_killed(repo, commits + 1)) == -signal.SIGKILL
     for tip, divisor in ((first, 7), (second, 5), (first, 7)):
         run(repo, "update-ref", BRANCH, tip)
         with Client(repo) as client:
@@ -352,28 +368,11 @@ def test_searches_find_the_right_versions_while_processes_that_write_the_index_a
         for d in (7, 5)
     ]
     monkeypatch.setattr(updating, "_PIECE", 12)
-    write_piece, reads = updating.Update._write, 0
-
-    def build_until_killed(pieces):
-        written = []
-
-        def killed(self, steps):
-            write_piece(self, steps)
-            written.append(steps)
-            if len(written) == pieces:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        updating.Update._write = killed
-        with Client(repo) as client:
-            outcome(client, "metadata.a == 3")
-        os._exit(0)
-
+    reads = 0
     for kill in range(8):
         tip, divisor = tips[kill % 2]
         run(repo, "update-ref", BRANCH, tip)
-        builder = os.fork()
-        if not builder:
-            build_until_killed(1 + kill // 2)
+        builder = search_until_killed(repo, 1 + kill // 2)
         with Client(repo) as client:
             while True:
                 is_over = os.waitpid(builder, os.WNOHANG)[0]
@@ -497,7 +496,7 @@ def test_on_a_full_disk_a_search_reads_the_records(repo, most):
                 if outcome(client, "metadata.a > 87") != ([89, 88], []):
                     os._exit(3)
 
-    assert _forked(search) == 0
+    assert exit_code_of(fork(search)) == 0
     with Client(repo) as client:
         assert outcome(client, "metadata.a > 87") == ([89, 88], [])
 
@@ -561,7 +560,7 @@ def test_doctor_deletes_an_index_that_differs_from_a_newly_built_index(repo, use
         assert outcome(client, "metadata.a >= 7") == ([8, 7], [])
 
 
-def test_a_table_of_all_versions_is_the_same_with_and_without_the_index(repo, monkeypatch, capsys):
+def test_a_table_of_all_versions_is_the_same_with_and_without_the_index(repo, monkeypatch, capsys, decoded):
     rng = random.Random(11)
     numbers = [*range(1, 30), *range(95, 112), *range(300, 305)]
     files = {path: data for number in numbers for path, data in awkward(rng, number).items()}
@@ -578,15 +577,8 @@ def test_a_table_of_all_versions_is_the_same_with_and_without_the_index(repo, mo
     assert ask(capsys, *command) == without
     assert "archived" in without[1]
     assert without[2].count("warning") == 2
-    decoded, decode = [], codec.decode
-
-    def spy(kind, data, path, **options):
-        decoded.append(path)
-        return decode(kind, data, path, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(codec, "decode", spy)
-        assert ask(capsys, *command) == without
+    decoded.clear()
+    assert ask(capsys, *command) == without
     assert 0 < len([path for path in decoded if "/versions/" in path]) < len(numbers) / 2
 
 

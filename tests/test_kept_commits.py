@@ -10,7 +10,7 @@ import subprocess
 from contextlib import ExitStack
 
 import pytest
-from editing import BRANCH, edit, read, run
+from editing import BRANCH, edit, read, run, write_script
 from transcripts import ask
 
 from gitmodel import Client, Refused, UsageError
@@ -176,10 +176,7 @@ class TestDirty:
     def test_a_snapshot_runs_no_hook_and_works_in_a_worktree_and_a_subfolder(self, repo, git, monkeypatch):
         monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
         for hook in ("pre-commit", "post-index-change", "reference-transaction"):
-            script = repo / ".git" / "hooks" / hook
-            script.parent.mkdir(exist_ok=True)
-            script.write_text(f"#!/bin/sh\ncase $1 in *) echo {hook} >> {repo}/.git/called;; esac\n", encoding="utf-8")
-            script.chmod(0o755)
+            write_script(repo / ".git" / "hooks" / hook, f"case $1 in *) echo {hook} >> {repo}/.git/called;; esac")
         git(repo, "worktree", "add", "-q", "../second")
         (repo / ".git" / "called").unlink(missing_ok=True)
         below = repo.parent / "second" / "deep" / "er"
@@ -334,10 +331,10 @@ class TestPushing:
 
     def test_push_succeeds_if_the_host_refuses_refs_of_kept_commits(self, team, git, tmp_path, capsys, monkeypatch):
         ada, folder, _ = team
-        hook = tmp_path / "remote.git" / "hooks" / "update"
-        hook.parent.mkdir(exist_ok=True)
-        hook.write_text("#!/bin/sh\ncase $1 in refs/gitmodel/*) echo 'no such refs here' >&2; exit 1;; esac\n")
-        hook.chmod(0o755)
+        write_script(
+            tmp_path / "remote.git" / "hooks" / "update",
+            "case $1 in refs/gitmodel/*) echo 'no such refs here' >&2; exit 1;; esac",
+        )
         ada.get_model("iris").create_version()
         monkeypatch.chdir(folder)
         monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "store").as_uri())

@@ -10,6 +10,7 @@ import os
 import shutil
 
 import pytest
+from editing import write_script
 from second_user import User, needs_root, open_folder
 from transcripts import ask, fail
 
@@ -203,9 +204,7 @@ class TestChangesThatGitIsToldToOverlook:
         assert self.dirty() is True
 
     def test_a_change_is_detected_although_the_file_monitor_of_git_does_not_report_it(self, code, git, tmp_path):
-        monitor = tmp_path / "monitor"
-        monitor.write_text("#!/bin/sh\nprintf 'token\\0'\n")
-        monitor.chmod(0o755)
+        monitor = write_script(tmp_path / "monitor", "printf 'token\\0'")
         git(code, "config", "core.fsmonitor", str(monitor))
         git(code, "status")
         (code / "train.py").write_text("print('changed')\n")
@@ -247,9 +246,7 @@ class TestHooksOfAPush:
         return code_repo
 
     def test_the_pre_push_hook_of_the_user_gets_the_pushed_commits(self, code, tmp_path, git, capsys):
-        hook = code / ".git/hooks/pre-push"
-        hook.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/seen\ncat >>{tmp_path}/seen\n')
-        hook.chmod(0o755)
+        write_script(code / ".git/hooks/pre-push", f'echo "$@" >>{tmp_path}/seen\ncat >>{tmp_path}/seen')
         git(code, "commit", "-q", "--allow-empty", "-m", "Not on a branch there")
         head = git(code, "rev-parse", "HEAD")
         ask(capsys, "version", "create", "iris")
@@ -260,9 +257,7 @@ class TestHooksOfAPush:
     def test_a_pre_push_hook_can_refuse_the_push_of_the_code(self, code, tmp_path, git, capsys):
         git(code, "config", "core.hooksPath", "hooks")
         (code / "hooks").mkdir()
-        hook = code / "hooks/pre-push"
-        hook.write_text("#!/bin/sh\necho 'the tests failed' >&2\nexit 1\n")
-        hook.chmod(0o755)
+        hook = write_script(code / "hooks/pre-push", "echo 'the tests failed' >&2\nexit 1")
         git(code, "commit", "-q", "--allow-empty", "-m", "Not on a branch there")
         ask(capsys, "version", "create", "iris")
         code_, _, err = ask(capsys, "push", "--code")

@@ -7,6 +7,7 @@ import os
 import subprocess
 
 import pytest
+from editing import write_script
 
 from gitmodel import Client
 from gitmodel.git.worktrees import index_copies, worktree_state
@@ -118,10 +119,7 @@ def test_a_change_of_a_file_is_found_although_the_index_marks_the_file_as_unchan
 
 
 def test_refreshing_the_copy_runs_no_hook_of_the_user(copied):
-    hook = copied / ".git" / "hooks" / "post-index-change"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\ntouch ran\n", encoding="utf-8")
-    hook.chmod(0o755)
+    write_script(copied / ".git" / "hooks" / "post-index-change", "touch ran")
     assert changed(copied) == 0
     assert len(copies(copied)) == 1
     assert not list(copied.rglob("ran"))

@@ -1,6 +1,7 @@
 """Behaviour of git with refs, locks, objects and its environment, and what gitmodel does because of this behaviour."""
 
 import ast
+import fcntl
 import os
 import random
 import re
@@ -13,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from editing import write_script
 
 import gitmodel
 from gitmodel import Client, Conflict, Invalid, Refused, UsageError
@@ -28,6 +30,7 @@ from gitmodel.git.running.process import OBJECT_VARIABLES, clean_environment
 from gitmodel.registry.health import doctor
 from gitmodel.registry.promotion import put_in_force, stages
 from gitmodel.registry.records import finding, versions
+from gitmodel.registry.writing.direct import Direct
 
 SOURCE = Path(gitmodel.__file__).parent
 BRANCH = "refs/heads/gitmodel"
@@ -52,14 +55,8 @@ def test_gitmodel_uses_gitpython_only_to_read_submodules_of_the_code():
         or (isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").split(".")[0] == "git")
     }
     assert importing == {"code/submodules.py"}
-
-
-def test_gitmodel_never_uses_gitpythons_ref_and_index_writers():
-    used = {
-        node.attr
-        for node in ast.walk(ast.parse((SOURCE / "code/submodules.py").read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute)
-    }
+    tree = ast.parse((SOURCE / "code/submodules.py").read_text(encoding="utf-8"))
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not used & {"index", "refs", "heads", "tags", "create_head", "create_tag", "set_reference", "commit_tree"}
 
 
@@ -92,10 +89,6 @@ def test_an_open_repository_sees_a_packed_branch_change_twice_within_a_second(re
         found = registry.repository.reader.resolve(ref)
         assert found is not None
         assert found.id == ids[turn % 2]
-
-
-# `git update-ref --stdin` deletes a ref if its new id is empty. On a full disk, `git commit-tree` prints no id and
-# exits 0. Together, these two would delete the branch.
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -133,6 +126,10 @@ def test_an_open_repository_sees_every_change_of_a_ref_and_asks_git_only_about_p
     reader.close()
 
 
+# `git update-ref --stdin` deletes a ref if its new id is empty. On a full disk, `git commit-tree` prints no id and
+# exits 0. Together, these two would delete the branch.
+
+
 def test_git_deletes_a_ref_if_its_new_id_is_empty(registry, git):
     old = tip(registry, git)
     git(registry.path, "update-ref", "--stdin", "-z", input=f"update {BRANCH}\0\0{old}\0")
@@ -156,17 +153,12 @@ def test_gitmodel_gives_git_the_expected_old_value_of_each_ref_that_it_moves():
 def test_success_is_reported_only_when_the_branch_has_moved(registry, git, monkeypatch, hears):
     """git exits 0 but does not move the branch: it does nothing, as on a full disk, or does not get the last line."""
     before = git(registry.path, "for-each-ref")
-    fake = registry.path.parent / "bin"
-    fake.mkdir()
-    real = shutil.which("git")
-    hears = hears.format(git=f'{real} "$@"')
-    (fake / "git").write_text(f'#!/bin/sh\ncase " $* " in *" update-ref "*) {hears}; exit 0;; esac\nexec {real} "$@"\n')
-    (fake / "git").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{fake}{os.pathsep}{os.environ['PATH']}")
+    real = f'{shutil.which("git")} "$@"'
+    script = f'case " $* " in *" update-ref "*) {hears.format(git=real)}; exit 0;; esac\nexec {real}'
+    fake = write_script(registry.path.parent / "bin" / "git", script)
+    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
     repository = open_repository(registry.path, environ=os.environ)
     try:
-        from gitmodel.registry.writing.direct import Direct
-
         with pytest.raises(Invalid, match="did not"):
             versions.make_version(Direct(repository), "iris")
     finally:
@@ -252,8 +244,6 @@ def test_a_lock_that_may_belong_to_a_running_writer_is_not_removed(registry):
 
     Two writers of one person create the same commit if they write the same in the same second.
     """
-    import fcntl
-
     killed_writer(registry, {BRANCH: "1" * 40}, lock="1" * 40 + "\n")
     living = killed_writer(registry, {BRANCH: "1" * 40})
     with living.open() as held:
@@ -280,7 +270,7 @@ def test_writer_marks_of_killed_writers_are_removed_even_if_they_are_empty(regis
 
 
 def test_a_lock_of_another_program_is_reported_with_its_age_and_the_command_that_removes_it(registry):
-    aged(branch_lock(registry), 90) if branch_lock(registry).exists() else branch_lock(registry).touch()
+    branch_lock(registry).touch()
     aged(branch_lock(registry), 90)
     with pytest.raises(Conflict) as caught:
         registry.register()
@@ -308,10 +298,7 @@ def test_a_demotion_whose_tag_cannot_be_removed_is_not_reported_as_done(registry
         in_the_way = common / "refs/tags/model/iris/production.lock"
         in_the_way.touch()
     else:
-        in_the_way = common / "hooks/reference-transaction"
-        in_the_way.parent.mkdir(exist_ok=True)
-        in_the_way.write_text('#!/bin/sh\n! grep -q "0\\{40\\} refs/tags/model"\n')
-        in_the_way.chmod(0o755)
+        in_the_way = write_script(common / "hooks/reference-transaction", '! grep -q "0\\{40\\} refs/tags/model"')
     with pytest.raises(Conflict if hindrance == "lock" else Refused) as caught:
         stages.demote(registry.writer, "iris", "production")
     assert caught.value.message.startswith("the change is recorded, but not all of it is in force: ")
@@ -329,11 +316,11 @@ def test_the_next_write_succeeds_after_a_writer_whose_git_held_locks_was_killed(
     registry, start, assert_whole, whole_group
 ):
     """The test kills gitmodel, alone or with its git, while git runs a hook and holds the locks of the refs."""
-    hook = registry.repository.common_dir / "hooks/reference-transaction"
-    hook.parent.mkdir(exist_ok=True)
     ready = registry.path.parent / "ready"
-    hook.write_text(f'#!/bin/sh\n[ "$1" = prepared ] || exit 0\n: >{ready}\nexec sleep 1\n')
-    hook.chmod(0o755)
+    hook = write_script(
+        registry.repository.common_dir / "hooks/reference-transaction",
+        f'[ "$1" = prepared ] || exit 0\n: >{ready}\nexec sleep 1',
+    )
     (actor,) = start(1, group=True)
     actor.send("register")
     while not ready.exists():
@@ -398,10 +385,9 @@ def test_a_writer_refreshes_an_old_object_so_that_gc_keeps_it(registry, git):
 def test_objects_that_a_running_gc_prunes_are_kept_in_a_pack(registry, assert_whole):
     """`git prune` lists unreferenced objects, and deletes them later, although refs may need them by then."""
     common = registry.repository.common_dir
-    hook, listed = common / "hooks/reference-transaction", registry.path.parent / "unnamed"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f'#!/bin/sh\n[ "$1" = prepared ] || exit 0\ngit prune --expire=now -n >>{listed}\n')
-    hook.chmod(0o755)
+    listed = registry.path.parent / "unnamed"
+    script = f'[ "$1" = prepared ] || exit 0\ngit prune --expire=now -n >>{listed}'
+    hook = write_script(common / "hooks/reference-transaction", script)
     (common / "gc.pid").write_text(f"{os.getpid()} {os.uname().nodename}")
     registry.register()
     stages.promote(registry.writer, VersionRef("iris", "1"), "production")
@@ -471,13 +457,10 @@ def test_git_configuration_in_environment_variables_reaches_git(registry, monkey
 
 def test_gitmodel_in_a_git_hook_leaves_the_users_index_and_work_tree_unchanged(registry, git):
     """git sets GIT_DIR, GIT_INDEX_FILE and GIT_PREFIX for its hooks."""
-    hook = registry.repository.common_dir / "hooks/pre-commit"
-    hook.parent.mkdir(exist_ok=True)
     program = (
         "from gitmodel import Client\nwith Client() as c: v = c.get_model('iris').create_version()\nassert v.code.dirty"
     )
-    hook.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{program}"\n')
-    hook.chmod(0o755)
+    write_script(registry.repository.common_dir / "hooks/pre-commit", f'exec {sys.executable} -c "{program}"')
     (registry.path / "train.py").write_text("print('more')\n")
     (registry.path / "left.py").write_text("")
     git(registry.path, "commit", "-q", "-m", "Train more", "train.py")
@@ -504,9 +487,7 @@ def test_a_pre_receive_hook_reads_and_writes_objects_in_the_quarantine(registry,
         "sys.exit('\\n'.join(map(str, problems)) or None)\n"
     )
     (tmp_path / "hook.py").write_text(program)
-    hook = host / "hooks/pre-receive"
-    hook.write_text(f"#!/bin/sh\nexec {sys.executable} {tmp_path / 'hook.py'}\n")
-    hook.chmod(0o755)
+    write_script(host / "hooks/pre-receive", f"exec {sys.executable} {tmp_path / 'hook.py'}")
     registry.register()
     git(registry.path, "remote", "add", "host", str(host))
     git(registry.path, "push", "-q", "host", BRANCH)

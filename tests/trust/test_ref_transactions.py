@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from editing import write_script
 
 from gitmodel import Conflict, Refused
 from gitmodel.git.refs import ref_transactions
@@ -59,10 +60,9 @@ def tip(registry, git):
 
 
 def set_hook(registry, script):
-    hook = registry.repository.common_dir / "hooks/reference-transaction"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f'#!/bin/sh\n[ "$1" = prepared ] || exit 0\n{script}\n')
-    hook.chmod(0o755)
+    hook = write_script(
+        registry.repository.common_dir / "hooks/reference-transaction", f'[ "$1" = prepared ] || exit 0\n{script}'
+    )
     return hook
 
 
@@ -185,9 +185,7 @@ def test_the_next_write_succeeds_after_a_writer_whose_shared_process_held_locks_
     registry.close()
     waiting = tmp_path / "waiting"
     os.mkfifo(waiting)
-    hook = tmp_path / "hook"
-    hook.write_text(f'#!/bin/sh\n[ "$1" = prepared ] || exit 0\n: >{waiting}\nexec sleep 1\n')
-    hook.chmod(0o755)
+    write_script(tmp_path / "hook", f'[ "$1" = prepared ] || exit 0\n: >{waiting}\nexec sleep 1')
     (registry.path / ".git/hooks").mkdir(exist_ok=True)
     writer = start_writer(registry, tmp_path, "register", "register", "hook", "register")
     waiting.read_bytes()

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 import web_pages
+from editing import write_script
 
 from gitmodel import Client
 from gitmodel.stores.local_store import LocalStore
@@ -191,10 +192,10 @@ def test_an_exception_of_a_signal_handler_while_git_moves_refs_leaves_no_lock(co
     def interrupt(*_):
         raise Interrupted
 
-    hook = code_repo / ".git" / "hooks" / "reference-transaction"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f'#!/bin/sh\n[ "$1" != prepared ] || {{ kill -USR1 {os.getpid()}; exec sleep 3; }}\n')
-    hook.chmod(0o755)
+    hook = write_script(
+        code_repo / ".git" / "hooks" / "reference-transaction",
+        f'[ "$1" != prepared ] || {{ kill -USR1 {os.getpid()}; exec sleep 3; }}',
+    )
     before = signal.signal(signal.SIGUSR1, interrupt)
     try:
         with Client(code_repo) as client:
