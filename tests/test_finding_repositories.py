@@ -48,14 +48,23 @@ def explicit(git, tmp_path):
 
 
 @pytest.fixture
-def two(tmp_path, git):
-    """Two ordinary repositories, a and b, each with a commit."""
-    for name in ("a", "b"):
-        git(tmp_path, "init", "-q", name)
-        (tmp_path / name / "train.py").write_text(f"print('{name}')\n")
-        git(tmp_path / name, "add", "train.py")
-        git(tmp_path / name, "commit", "-q", "-m", "Begin")
-    return tmp_path / "a", tmp_path / "b"
+def a(tmp_path, git):
+    """An ordinary repository with a commit."""
+    return make_repository(tmp_path / "a", git)
+
+
+@pytest.fixture
+def b(tmp_path, git):
+    """Another ordinary repository, with another commit."""
+    return make_repository(tmp_path / "b", git)
+
+
+def make_repository(path, git):
+    git(path.parent, "init", "-q", path.name)
+    (path / "train.py").write_text(f"print('{path.name}')\n")
+    git(path, "add", "train.py")
+    git(path, "commit", "-q", "-m", "Begin")
+    return path
 
 
 # safe.bareRepository = explicit
@@ -94,15 +103,13 @@ class TestBareRepositories:
         with pytest.raises(BareRefused):
             Client()
 
-    def test_the_option_repo_may_name_the_git_folder_of_a_clone(self, explicit, two):
-        a, _ = two
+    def test_the_option_repo_may_name_the_git_folder_of_a_clone(self, explicit, a):
         assert model(a, "--repo", a / ".git", "register", "iris")[0] == 0
         assert model(a, "list", "-q")[1] == "iris\n"
 
     @pytest.mark.parametrize("kind", ["bare", "clone"])
-    def test_a_server_hook_in_a_bare_repository_or_a_clone_checks_pushed_commits(self, bare, two, git, kind):
-        a, b = two
-        host = bare if kind == "bare" else b
+    def test_a_server_hook_in_a_bare_repository_or_a_clone_checks_pushed_commits(self, bare, a, b, git, kind):
+        host, git_dir = (bare, bare) if kind == "bare" else (b, b / ".git")
         code, out, err = ask(host, "git", "model", "hook", "install", "--server")
         assert (code, err) == (0, ""), out
         git(a, "remote", "add", "origin", str(host))
@@ -110,15 +117,12 @@ class TestBareRepositories:
         assert model(a, "register", "iris")[0] == 0
         code, _, err = model(a, "push")
         assert (code, err) == (0, "")
-        assert editing.run(a, "rev-parse", "gitmodel") == editing.run(
-            host, f"--git-dir={_git_dir(host)}", "rev-parse", "gitmodel"
-        )
+        assert git(a, "rev-parse", "gitmodel") == git(host, f"--git-dir={git_dir}", "rev-parse", "gitmodel")
         editing.edit(a, {"models/iris/README": "x"})
         code, _, err = ask(a, "git", "push", "--no-verify", "origin", "gitmodel")
         assert (code, "models/iris/README: is not a file of the format" in err) == (1, True)
 
-    def test_the_pre_push_hook_runs_in_linked_work_trees_and_submodules(self, bare, two, git, tmp_path):
-        a, b = two
+    def test_the_pre_push_hook_runs_in_linked_work_trees_and_submodules(self, bare, a, b, git, tmp_path):
         git(a, "worktree", "add", "-q", str(tmp_path / "tree"))
         git(b, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(a), "sub")
         for place in (tmp_path / "tree", b / "sub"):
@@ -130,8 +134,7 @@ class TestBareRepositories:
         assert model(b / "sub", "version", "create", "iris")[0] == 3
         assert not has_registry(b)
 
-    def test_clone_pull_push_and_access_by_url_work_with_a_bare_repository(self, bare, two, git, tmp_path):
-        a, _ = two
+    def test_clone_pull_push_and_access_by_url_work_with_a_bare_repository(self, bare, a, git, tmp_path):
         git(a, "remote", "add", "origin", str(bare))
         assert model(a, "init", "--new")[0] == 0
         assert model(a, "register", "iris")[0] == 0
@@ -146,8 +149,7 @@ class TestBareRepositories:
         assert model(tmp_path, "--repo", url, "version", "create", "iris")[0] == 0
         assert model(tmp_path, "--repo", url, "list", "-q")[1] == "iris\n"
 
-    def test_commands_work_in_a_work_tree_of_a_bare_repository(self, bare, two, git, tmp_path):
-        a, _ = two
+    def test_commands_work_in_a_work_tree_of_a_bare_repository(self, bare, a, git, tmp_path):
         git(a, "push", "-q", str(bare), "main")
         git(tmp_path, f"--git-dir={bare}", "worktree", "add", "-q", str(tmp_path / "tree"), "main")
         assert model(tmp_path / "tree", "register", "iris")[0] == 0
@@ -155,16 +157,11 @@ class TestBareRepositories:
         assert model(tmp_path / "tree", "doctor")[0] in (0, 1, 5)
 
 
-def _git_dir(repo):
-    return repo / ".git" if (repo / ".git").exists() else repo
-
-
 # Environment variables with which git names a repository or a part of it
 
 
 class TestVariables:
-    def test_commands_use_the_repository_that_git_dir_and_git_work_tree_name(self, two):
-        a, b = two
+    def test_commands_use_the_repository_that_git_dir_and_git_work_tree_name(self, a, b):
         code, _, err = ask(b, "git", f"--git-dir={a}/.git", f"--work-tree={a}", "model", "register", "iris")
         assert (code, err) == (0, "")
         assert (has_registry(a), has_registry(b)) == (True, False)
@@ -175,8 +172,7 @@ class TestVariables:
         ask(b, "git", f"--git-dir={a}/.git", f"--work-tree={a}", "model", "version", "create", "iris")
         assert json.loads(model(a, "show", "iris@2", "--format", "json")[1])["code"]["dirty"] is True
 
-    def test_if_git_dir_and_the_current_folder_name_different_repositories_writes_are_refused(self, two):
-        a, b = two
+    def test_if_git_dir_and_the_current_folder_name_different_repositories_writes_are_refused(self, a, b):
         model(a, "register", "theirs")
         model(a, "version", "create", "theirs")
         model(b, "register", "ours")
@@ -212,8 +208,7 @@ class TestVariables:
         assert (code, out) == (0, "ours\n")
         assert f"warning: GIT_DIR names {a}/.git" in err
 
-    def test_a_repository_named_by_option_or_setting_takes_precedence_over_git_dir(self, two, git):
-        a, b = two
+    def test_a_repository_named_by_option_or_setting_takes_precedence_over_git_dir(self, a, b, git):
         assert ask(b, "git", f"--git-dir={a}/.git", "model", "--repo", b, "register", "iris")[0] == 0
         assert (has_registry(a), has_registry(b)) == (False, True)
         assert model(b, "register", "second", GIT_DIR=a / ".git", GITMODEL_REPO=a)[0] == 0
@@ -227,8 +222,7 @@ class TestVariables:
         code, _, err = model(b, "version", "create", "third", GIT_DIR=a / ".git")
         assert (code, "GIT_DIR names" in err) == (2, True)
 
-    def test_git_dir_names_the_repository_if_the_current_folder_is_in_no_repository(self, two, tmp_path):
-        a, _ = two
+    def test_git_dir_names_the_repository_if_the_current_folder_is_in_no_repository(self, a, tmp_path):
         nowhere = tmp_path / "nowhere"
         nowhere.mkdir()
         assert ask(nowhere, "git", f"--git-dir={a}/.git", "model", "register", "iris")[0] == 0
@@ -239,8 +233,7 @@ class TestVariables:
         code, _, err = ask(nowhere, PROGRAM, "list", GIT_DIR=tmp_path / "gone")
         assert (code, f"GIT_DIR names {tmp_path}/gone, which is not a git repository" in err) == (3, True)
 
-    def test_writes_are_refused_if_git_dir_names_no_repository(self, two, tmp_path):
-        _, b = two
+    def test_writes_are_refused_if_git_dir_names_no_repository(self, b, tmp_path):
         code, _, err = model(b, "register", "iris", GIT_DIR=tmp_path / "gone")
         assert (code, f"GIT_DIR names {tmp_path}/gone" in err) == (2, True)
         # In a server hook GIT_DIR is ".", which is no repository after the hook changes to another folder.
@@ -249,8 +242,7 @@ class TestVariables:
         assert not has_registry(b)
 
     @pytest.mark.parametrize("form", ["relative", "absolute", "link"])
-    def test_commands_work_if_git_dir_names_the_repository_of_the_current_folder(self, two, tmp_path, form):
-        a, _ = two
+    def test_commands_work_if_git_dir_names_the_repository_of_the_current_folder(self, a, tmp_path, form):
         (tmp_path / "link").symlink_to(a / ".git")
         named = {"relative": ".git", "absolute": a / ".git", "link": tmp_path / "link"}[form]
         assert model(a, "register", "iris", GIT_DIR=named, GIT_INDEX_FILE=".git/index", GIT_PREFIX="")[0] == 0
@@ -258,16 +250,14 @@ class TestVariables:
         (a / "below").mkdir()
         assert model(a / "below", "list", "-q", GIT_DIR=a / ".git")[0:2] == (0, "iris\n")
 
-    def test_git_dir_of_a_linked_work_tree_counts_as_its_main_repository(self, two, git, tmp_path):
-        a, _ = two
+    def test_git_dir_of_a_linked_work_tree_counts_as_its_main_repository(self, a, git, tmp_path):
         git(a, "worktree", "add", "-q", str(tmp_path / "tree"))
         own = git(tmp_path / "tree", "rev-parse", "--absolute-git-dir")
         assert model(tmp_path / "tree", "register", "iris", GIT_DIR=own)[0] == 0
         assert model(a, "register", "second", GIT_DIR=own)[0] == 0
         assert model(tmp_path / "tree", "register", "third", GIT_DIR=tmp_path / "tree/.git")[0] == 0
 
-    def test_a_bare_repository_of_dotfiles_can_be_named_in_every_folder_below_the_home(self, two, git, tmp_path):
-        a, _ = two
+    def test_a_bare_repository_of_dotfiles_can_be_named_in_every_folder_below_the_home(self, a, git, tmp_path):
         dot = tmp_path / ".dotfiles"
         git(tmp_path, "init", "-q", "--bare", str(dot))
         git(tmp_path, f"--git-dir={dot}", "config", "status.showUntrackedFiles", "no")
@@ -283,8 +273,7 @@ class TestVariables:
         assert code_of["commit"] == editing.run(tmp_path, f"--git-dir={dot}", "rev-parse", "HEAD")
         assert code_of["dirty"] is True  # because the home has untracked files
 
-    def test_a_client_in_python_treats_git_dir_as_commands_do(self, two, monkeypatch):
-        a, b = two
+    def test_a_client_in_python_treats_git_dir_as_commands_do(self, a, b, monkeypatch):
         monkeypatch.chdir(b)
         environ = {**os.environ, "GIT_DIR": str(a / ".git")}
         for path in ((), (".",)):
@@ -305,8 +294,7 @@ class TestVariables:
         with Client() as client, pytest.raises(UsageError), client.transaction("Both"):
             client.register_model("second")
 
-    def test_the_error_of_a_client_for_a_missing_model_names_the_repository_that_was_searched(self, two, monkeypatch):
-        a, b = two
+    def test_the_error_of_a_client_for_a_missing_model_names_the_repository_that_was_searched(self, a, b, monkeypatch):
         with Client(a) as client:
             client.register_model("iris").create_version()
         with Client(b) as client:
@@ -351,8 +339,7 @@ class TestVariables:
             ("GIT_INDEX_FILE", "GIT_INDEX_FILE names the index of"),
         ],
     )
-    def test_writes_are_refused_if_a_variable_names_a_part_of_another_repository(self, two, git, name, said):
-        a, b = two
+    def test_writes_are_refused_if_a_variable_names_a_part_of_another_repository(self, a, b, git, name, said):
         there = {"GIT_INDEX_FILE": "index"}.get(name, "objects" if "OBJECT" in name else "")
         variables = {name: a / ".git" / there}
         before = sorted((a / ".git/objects").rglob("*"))
@@ -369,8 +356,7 @@ class TestVariables:
         assert sorted((a / ".git/objects").rglob("*")) == before
 
     @pytest.mark.parametrize("name", ["GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_INDEX_FILE"])
-    def test_commands_work_if_a_variable_names_a_part_of_the_same_repository(self, two, git, name):
-        a, _ = two
+    def test_commands_work_if_a_variable_names_a_part_of_the_same_repository(self, a, git, name):
         own = a / ".git" / ("index" if name == "GIT_INDEX_FILE" else "objects")
         code, _, err = model(a, "register", "iris", **{name: own})
         assert (code, err) == (0, "")
@@ -378,8 +364,9 @@ class TestVariables:
         assert git(a, "fsck", "--no-dangling") == ""
 
     @pytest.mark.parametrize("name", ["GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"])
-    def test_variables_for_folders_of_objects_do_not_apply_to_caches_bundles_and_clones(self, two, git, tmp_path, name):
-        a, b = two
+    def test_variables_for_folders_of_objects_do_not_apply_to_caches_bundles_and_clones(
+        self, a, b, git, tmp_path, name
+    ):
         model(b, "register", "iris")
         before = sorted((a / ".git/objects").rglob("*"))
         variables = {name: a / ".git/objects", "XDG_CACHE_HOME": tmp_path / "cache"}
@@ -391,8 +378,7 @@ class TestVariables:
         assert model(tmp_path / "clone", "list", "-q")[1] == "iris\nrose\n"
         assert sorted((a / ".git/objects").rglob("*")) == before
 
-    def test_commands_in_a_server_hook_refuse_the_variable_git_namespace(self, two):
-        _, b = two
+    def test_commands_in_a_server_hook_refuse_the_variable_git_namespace(self, b):
         environ = {**os.environ, "GIT_NAMESPACE": "team"}
         line = f"{'0' * 40} {'1' * 40} refs/heads/gitmodel\n"
         done = subprocess.run(
@@ -400,33 +386,29 @@ class TestVariables:
         )
         assert (done.returncode, "gitmodel does not support" in done.stderr) == (2, True)
 
-    def test_the_environment_variable_git_config_has_no_effect(self, two, tmp_path):
+    def test_the_environment_variable_git_config_has_no_effect(self, a, tmp_path):
         """`git help config` says that GIT_CONFIG affects only `git config`, and no other git command."""
-        a, _ = two
         (tmp_path / "other").write_text("[gitmodel]\n\tbranch = other\n")
         assert model(a, "register", "iris", GIT_CONFIG=tmp_path / "other")[0] == 0
         assert has_registry(a)
         assert model(a, "config", "executor", "processes", GIT_CONFIG=tmp_path / "other")[0] == 0
         assert "processes" in (a / ".git/config").read_text()
 
-    def test_the_search_for_the_repository_ends_at_a_folder_of_git_ceiling_directories(self, two):
-        a, _ = two
+    def test_the_search_for_the_repository_ends_at_a_folder_of_git_ceiling_directories(self, a):
         below = a / "below"
         below.mkdir()
         code, _, err = model(below, "list", "-q", GIT_CEILING_DIRECTORIES=a)
         assert (code, f"GIT_CEILING_DIRECTORIES ({a})" in err) == (3, True)
         assert model(below, "list", "-q", GIT_CEILING_DIRECTORIES=a.parent)[0] == 0
 
-    def test_the_index_that_git_index_file_names_decides_if_the_code_has_uncommitted_changes(self, two, tmp_path):
-        a, _ = two
+    def test_the_index_that_git_index_file_names_decides_if_the_code_has_uncommitted_changes(self, a, tmp_path):
         model(a, "register", "iris")
         shutil.move(a / ".git/index", tmp_path / "index")
         model(a, "version", "create", "iris", GIT_INDEX_FILE=tmp_path / "index")
         assert json.loads(model(a, "show", "iris@1", "--format", "json")[1])["code"]["dirty"] is False
 
-    def test_commands_in_a_server_hook_can_write_to_another_registry_during_a_push(self, two, git, tmp_path):
+    def test_commands_in_a_server_hook_can_write_to_another_registry_during_a_push(self, a, b, git, tmp_path):
         """The registry is not the pushed repository, whose quarantine folder git names in variables during the push."""
-        a, b = two
         model(b, "register", "iris")
         git(tmp_path, "init", "-q", "--bare", "host.git")
         write_script(tmp_path / "host.git/hooks/pre-receive", f"exec {PROGRAM} --repo {b} version create iris")
@@ -453,8 +435,7 @@ class TestFolders:
 
         return run
 
-    def test_commands_in_a_current_folder_that_was_removed_work_with_a_named_repository(self, two, gone):
-        a, _ = two
+    def test_commands_in_a_current_folder_that_was_removed_work_with_a_named_repository(self, a, gone):
         assert gone(PROGRAM, "-C", a, "register", "iris")[0] == 0
         assert gone(PROGRAM, "--repo", a, "version", "create", "iris", "-q")[0:2] == (0, "iris@1\n")
         assert gone(PROGRAM, "--repo", a, "promote", "iris@1", "production")[0] == 0
@@ -469,8 +450,7 @@ class TestFolders:
         assert (code, "the current folder is gone" in err, "by its absolute path" in err) == (3, True, True), err
         assert gone(PROGRAM, "-C", "../a", "list", "-q")[0:2] == (0, "iris\n")
 
-    def test_a_client_in_a_current_folder_that_was_removed_works_with_a_named_repository(self, two, gone):
-        a, _ = two
+    def test_a_client_in_a_current_folder_that_was_removed_works_with_a_named_repository(self, a, gone):
         program = (
             "import sys; from gitmodel import Client\n"
             "with Client(repo=sys.argv[1]) as c: print(c.register_model('iris').create_version().number)\n"
@@ -496,9 +476,9 @@ class TestFolders:
             assert (code, out) == (0, "2\n"), err
 
 
-def test_the_error_for_a_repository_format_that_git_does_not_know_advises_a_newer_git(two, git):
-    git(two[0], "config", "core.repositoryFormatVersion", "1")
-    git(two[0], "config", "extensions.objectFormat", "sha3")
+def test_the_error_for_a_repository_format_that_git_does_not_know_advises_a_newer_git(a, git):
+    git(a, "config", "core.repositoryFormatVersion", "1")
+    git(a, "config", "extensions.objectFormat", "sha3")
     with pytest.raises(UsageError, match="the installed git cannot use this repository") as caught:
-        Client(two[0])
+        Client(a)
     assert caught.value.hint == "install a newer git, then try again"

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import field, fields, replace
 from typing import Any
@@ -188,13 +189,8 @@ def test_threads_that_create_the_first_values_of_a_class_at_the_same_time_get_co
 
     monkeypatch.setattr(frozen, "_UNCOMPILED_USES", 0)
     monkeypatch.setattr(frozen, "_compile_init", compile_together)
-    made: list[First] = []
-    threads = [threading.Thread(target=lambda number=number: made.append(First(number))) for number in (1, 2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {value.number for value in made} == {1, 2}
+    with ThreadPoolExecutor(2) as pool:
+        assert [value.number for value in pool.map(First, (1, 2))] == [1, 2]
 
 
 def test_threads_that_read_the_fields_of_a_class_at_the_same_time_compute_them_once(monkeypatch):
@@ -211,12 +207,8 @@ def test_threads_that_read_the_fields_of_a_class_at_the_same_time_compute_them_o
         return dataclass(**options)
 
     monkeypatch.setattr(dataclasses, "dataclass", dataclass_together)
-    found: list[list[str]] = []
-    threads = [threading.Thread(target=lambda: found.append([each.name for each in fields(First)])) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == [["number", "words"]] * 2
+    with ThreadPoolExecutor(2) as pool:
+        found = pool.map(fields, (First, First))
+    assert [[each.name for each in found_fields] for found_fields in found] == [["number", "words"]] * 2
     assert len(calls) == 1
     assert First().words == {}

@@ -126,22 +126,20 @@ def test_a_refused_command_in_a_new_clone_changes_nothing(iris, capsys, git, tmp
     git(tmp_path, "clone", "-q", str(iris), "clone")
     monkeypatch.chdir(tmp_path / "clone")
     before = files(tmp_path / "clone")
-    code, _, _ = ask(capsys, *shlex.split(command))
-    assert code != 0
+    assert ask(capsys, *shlex.split(command))[0] != 0
     assert files(tmp_path / "clone") == before
 
 
 @pytest.mark.parametrize("command", ["register bad/name", "update nope --title X", "demote nope production"])
-def test_a_refused_command_on_the_url_of_an_empty_repository_changes_no_ref(bare_repo, capsys, git, command):
-    code, _, _ = ask(capsys, "--repo", bare_repo.as_uri(), *shlex.split(command))
-    assert code != 0
-    assert git(bare_repo, "for-each-ref") == ""
-
-
-@pytest.fixture
-def bare_repo(tmp_path, git):
+def test_a_refused_command_on_the_url_of_an_empty_repository_changes_no_ref(tmp_path, capsys, git, command):
     git(tmp_path, "init", "-q", "--bare", "bare.git")
-    return tmp_path / "bare.git"
+    assert ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), *shlex.split(command))[0] != 0
+    assert git(tmp_path / "bare.git", "for-each-ref") == ""
+
+
+def in_transaction(client, work, message="Work"):
+    with client.transaction(message) as change:
+        work(change)
 
 
 def refused_calls(client, repo):
@@ -153,13 +151,7 @@ def refused_calls(client, repo):
     yield lambda: client.add_store("bad/name", repo.as_uri())
     yield lambda: client.use_store("nope", "default")
     yield lambda: client.apply("nope")
-    yield lambda: refused_transaction(client)
-
-
-def refused_transaction(client):
-    with client.transaction("Begin"):
-        client.register_model("iris")
-        client.get_model("iris").demote("production")
+    yield lambda: in_transaction(client, lambda change: change.register_model("iris").demote("production"))
 
 
 def test_a_refused_call_in_a_repository_without_a_registry_changes_nothing(repo):
@@ -173,13 +165,8 @@ def test_a_refused_call_in_a_repository_without_a_registry_changes_nothing(repo)
 
 def test_refusing_to_create_a_version_in_a_transaction_reserves_no_number(iris, git):
     before = git(iris, "for-each-ref")
-
-    def refused(client):
-        with client.transaction("Fail") as change:
-            change.get_model("iris").create_version("taken")
-
     with Client(iris) as client, pytest.raises(Conflict):
-        refused(client)
+        in_transaction(client, lambda change: change.get_model("iris").create_version("taken"))
     assert git(iris, "for-each-ref") == before
 
 
@@ -198,11 +185,6 @@ def refused_links(client, past):
     yield lambda: past.get_version("iris@2").link_artifact("x", "f.bin")
     yield lambda: in_transaction(client, lambda change: change.get_version("iris@1").link_artifact("x", "f.bin"))
     yield lambda: in_transaction(client, lambda change: version.link_artifact("x", "f.bin"))
-
-
-def in_transaction(client, work, message="Work"):
-    with client.transaction(message) as change:
-        work(change)
 
 
 def test_refusing_to_link_an_artifact_stores_nothing(iris):

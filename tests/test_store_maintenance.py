@@ -10,7 +10,7 @@ import time
 
 import pytest
 from editing import edit, read
-from transcripts import ask
+from transcripts import ask, said
 
 from gitmodel import Client, pipeline, step
 from gitmodel.domain.schema import paths
@@ -59,11 +59,6 @@ def age(store, days):
 
 def object_of(store, digest):
     return store.root / "sha256" / digest[7:9] / digest[9:]
-
-
-def said(capsys, *command):
-    code, out, err = ask(capsys, *command, "--format", "json")
-    return code, json.loads(out) if out else json.loads(err)
 
 
 # status
