@@ -17,8 +17,15 @@ from gitmodel import (
     get_step_context,
     log_artifact_metadata,
     log_model_metadata,
+    pipeline,
     step,
 )
+from gitmodel.pipelines import Step
+
+
+def pipeline_of(body, name="one", **options):
+    """Return a pipeline that calls the step *body*, or that has the function *body*, which calls several steps."""
+    return pipeline(name=name, **options)((lambda: body()) if isinstance(body, Step) else body)
 
 
 class OddError(Exception):

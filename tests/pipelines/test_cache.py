@@ -13,6 +13,7 @@ from typing import Annotated
 
 import project
 import pytest
+from project import pipeline_of
 
 from gitmodel import Client, ModelConfig, NotFound, UsageError, get_step_context, log_model_metadata, pipeline, step
 from gitmodel.pipelines import RunFailed
@@ -48,11 +49,7 @@ def test_an_unchanged_step_is_skipped_and_its_outputs_are_linked(client):
 
 
 def test_a_step_runs_again_if_a_parameter_or_input_changed(client):
-    @pipeline(model_config=DEMO)
-    def one(x, y):
-        project.double(project.number(x))
-        train(y)
-
+    one = pipeline_of(lambda x, y: (project.double(project.number(x)), train(y)), model_config=DEMO)
     one.run(client=client, x=1, y=1.0)
     assert statuses(one.run(client=client, x=2, y=1.0)) == ["succeeded", "succeeded", "cached"]
     assert statuses(one.run(client=client, x=1, y=2.0)) == ["cached", "cached", "succeeded"]
@@ -63,10 +60,7 @@ def test_an_equal_input_does_not_run_the_step_again(client):
     def parity(x: int) -> int:
         return x % 2
 
-    @pipeline
-    def one(x):
-        project.double(parity(x))
-
+    one = pipeline_of(lambda x: project.double(parity(x)))
     one.run(client=client, x=1)
     assert statuses(one.run(client=client, x=3)) == ["succeeded", "cached"]
 
@@ -80,10 +74,7 @@ def test_the_cache_can_be_turned_off_for_a_step_or_a_pipeline(client, own, of_pi
     def value() -> int:
         return 1
 
-    @pipeline(enable_cache=of_pipeline)
-    def one():
-        value()
-
+    one = pipeline_of(value, enable_cache=of_pipeline)
     one.run(client=client)
     assert statuses(one.run(client=client)) == [expected]
 
@@ -97,11 +88,7 @@ def test_a_step_that_reads_its_run_or_version_is_not_cached(client):
     def which_version() -> str:
         return get_step_context().model_version.reference
 
-    @pipeline(model_config=DEMO)
-    def one():
-        which_run()
-        which_version()
-
+    one = pipeline_of(lambda: (which_run(), which_version()), model_config=DEMO)
     one.run(client=client)
     assert statuses(one.run(client=client)) == ["succeeded"] * 2
     assert client.get_version("demo").get_artifact("which_version").load() == "demo@2"
@@ -115,11 +102,7 @@ def test_a_step_that_logs_a_time_runs_again(client):
         log_model_metadata(trained=now)
         return 1
 
-    @pipeline(model_config=DEMO)
-    def one():
-        log()
-
-    assert [statuses(one.run(client=client)) for _ in range(2)] == [["succeeded"]] * 2
+    assert [statuses(pipeline_of(log, model_config=DEMO).run(client=client)) for _ in range(2)] == [["succeeded"]] * 2
     assert [version.metadata["trained"] for version in client.get_model("demo").versions] == [now, now]
 
 
@@ -132,10 +115,7 @@ def test_a_failed_step_is_not_cached(client):
             raise RuntimeError("no")
         return 1
 
-    @pipeline
-    def one():
-        maybe()
-
+    one = pipeline_of(maybe)
     with pytest.raises(Exception, match="step maybe failed"):
         one.run(client=client)
     wanted.clear()
@@ -143,10 +123,7 @@ def test_a_failed_step_is_not_cached(client):
 
 
 def test_a_step_runs_again_if_its_output_is_missing_in_the_store(client):
-    @pipeline
-    def one():
-        project.make_file("x")
-
+    one = pipeline_of(lambda: project.make_file("x"))
     os.chdir(client.repository.common_dir)
     first = one.run(client=client)
     assert statuses(one.run(client=client)) == ["cached"]
@@ -176,10 +153,7 @@ def test_a_damaged_object_is_detected_before_a_version_names_it(client, tmp_path
         (folder / "a.txt").write_text("inside")
         return {"a": 1}, folder
 
-    @pipeline(model_config=DEMO)
-    def one():
-        make()
-
+    one = pipeline_of(make, model_config=DEMO)
     first = one.run(client=client)
     assert statuses(one.run(client=client)) == ["cached"]
     digest = f"sha256:{hashlib.sha256(b'inside').hexdigest()}" if output == "folder" else first.steps[0].outputs["file"]
@@ -302,10 +276,7 @@ def test_a_step_runs_again_if_a_file_named_by_a_parameter_changed(client, code_r
 
         return pyarrow.memory_map(path if isinstance(path, str) else path[-1]).read().decode()
 
-    @pipeline
-    def reading(path):
-        read(path)
-
+    reading = pipeline_of(lambda path: read(path))
     (code_repo / "data").mkdir()
     (code_repo / "data" / "a.txt").write_text("1")
     assert statuses(reading.run(client=client, path=given)) == ["succeeded"]
@@ -327,10 +298,7 @@ def test_a_step_does_not_run_again_because_of_a_file_that_it_writes(client):
             out.write(str(time.time_ns()))
         return x
 
-    @pipeline
-    def writing(x):
-        write(x)
-
+    writing = pipeline_of(lambda x: write(x))
     assert [statuses(writing.run(client=client, x=x)) for x in (1, 2, 2)] == [["succeeded"], ["succeeded"], ["cached"]]
 
 
@@ -430,10 +398,7 @@ def test_a_step_does_not_run_again_if_only_the_time_of_a_file_changed(client, co
     def read() -> str:
         return Path("a.txt").read_text()
 
-    @pipeline
-    def reading():
-        read()
-
+    reading = pipeline_of(read)
     (code_repo / "a.txt").write_text("1")
     assert statuses(reading.run(client=client)) == ["succeeded"]
     os.utime(code_repo / "a.txt", (1, 1))
@@ -445,9 +410,7 @@ def test_a_step_runs_again_if_a_declared_file_or_variable_changed(client, code_r
     def read() -> int:
         return 1
 
-    @pipeline
-    def reading():
-        read()
+    reading = pipeline_of(read)
 
     def status():
         return statuses(reading.run(client=client))[0]
@@ -469,12 +432,8 @@ def test_a_declared_file_of_a_step_that_does_not_exist_is_refused_and_named(clie
     def read() -> int:
         return 1
 
-    @pipeline
-    def one():
-        read()
-
     with pytest.raises(RunFailed, match=r"declares the file 'data/trian\.csv', which does not exist"):
-        one.run(client=client)
+        pipeline_of(read).run(client=client)
 
 
 @pytest.mark.parametrize("wrong", ["data.csv", [1], 3, [""]])
@@ -494,12 +453,8 @@ def test_a_step_runs_again_if_a_file_changed_while_it_ran(client, code_repo):
         Path("n.txt").write_text(str(number))
         return number
 
-    @pipeline
-    def counting():
-        count()
-
     (code_repo / "n.txt").write_text("0")
-    assert [statuses(counting.run(client=client)) for _ in range(3)] == [["succeeded"]] * 3
+    assert [statuses(pipeline_of(count).run(client=client)) for _ in range(3)] == [["succeeded"]] * 3
     assert (code_repo / "n.txt").read_text() == "3"
 
 

@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+from project import pipeline_of
 from transcripts import ask
 
 from gitmodel import Secret, get_step_context, pipeline, step
@@ -59,13 +60,9 @@ def test_runs_show_names_the_changed_file_that_a_step_opened(client):
     def read() -> str:
         return file.read_text()
 
-    @pipeline(name="reading")
-    def reading():
-        read()
-
     for content in ("one", "two"):
         file.write_text(content)
-        run = reading.run(client=client)
+        run = pipeline_of(read, name="reading").run(client=client)
     assert reason(client, run, "read") == "ran because file data.txt changed"
 
 
@@ -98,12 +95,7 @@ def test_runs_show_says_that_the_cache_is_off_for_a_step_or_never_has_its_result
     def always() -> None:
         pass
 
-    @pipeline(name="never")
-    def never():
-        ask_for_run()
-        log_in(Secret("hush-hush"))
-        always()
-
+    never = pipeline_of(lambda: (ask_for_run(), log_in(Secret("hush-hush")), always()), name="never")
     first, second = never.run(client=client), never.run(client=client)
     used = "it used a version, the registry, git or a Secret, or gitmodel did not store an output"
     assert client.get_run(second.id).cache == {

@@ -6,6 +6,7 @@ import sys
 
 import project
 import pytest
+from project import pipeline_of
 from transcripts import ask
 
 from gitmodel import Client, ModelConfig, RunFailed, pipeline, step
@@ -84,10 +85,7 @@ def test_the_error_for_a_version_name_that_exists_shows_how_a_second_run_sets_an
 
 @pytest.mark.parametrize("executor", ["in-order", "processes:1"])
 def test_a_step_with_another_name_runs_under_this_name_on_every_executor(client, executor):
-    @pipeline(model_config=DEMO)
-    def one():
-        project.number.with_options(name="other", enable_cache=False)(3)
-
+    one = pipeline_of(lambda: project.number.with_options(name="other", enable_cache=False)(3), model_config=DEMO)
     assert [one.run(client=client, executor=executor).steps[0].status for _ in range(2)] == ["succeeded"] * 2
     run = one.run(client=client, executor=executor)
     assert (run.steps[0].name, list(run.steps[0].outputs)) == ("other", ["number"])
@@ -171,12 +169,8 @@ def test_outputs_of_a_failed_run_are_loaded_and_outputs_of_a_second_call_are_num
     def fail(x: int) -> int:
         raise ValueError("no")
 
-    @pipeline(model_config=DEMO)
-    def one():
-        fail(project.double(project.double(3)))
-
     with pytest.raises(RunFailed) as raised:
-        one.run(client=client)
+        pipeline_of(lambda: fail(project.double(project.double(3))), model_config=DEMO).run(client=client)
     found = client.get_run(raised.value.run)
     assert {name: output.load() for name, output in found.outputs.items()} == {"double": 6, "double_2": 12}
 

@@ -14,6 +14,7 @@ import numpy
 import pandas
 import project
 import pytest
+from project import pipeline_of
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 
@@ -80,13 +81,9 @@ def refused(client):
         fit.__annotations__["return"] = hint
         fitting = step(**options)(fit)
 
-        @pipeline(model_config=config)
-        def train():
-            fitting(load())
-
         before = using.repository.tip()
         with pytest.raises(error) as caught:
-            train.run(client=using)
+            pipeline_of(lambda: fitting(load()), model_config=config).run(client=using)
         assert ran == []
         assert using.repository.tip() == before
         return caught.value
@@ -196,12 +193,8 @@ def test_a_missing_package_of_an_input_is_refused_before_the_first_step(client, 
     def use(train: pandas.DataFrame) -> int:
         return 1
 
-    @pipeline
-    def train():
-        use("data@1:train")
-
     with pytest.raises(UsageError, match="pyarrow for the input train of step use"):
-        train.run(client=client)
+        pipeline_of(lambda: use("data@1:train"), name="train").run(client=client)
 
 
 @pytest.mark.parametrize("package", ["skops", "pyarrow", "cloudpickle", "joblib"])
@@ -311,15 +304,11 @@ def show(name):
 @pytest.mark.xdist_group("dask")
 @pytest.mark.parametrize("missing", ["joblib", "gitmodel.formats.catalogue.plugins"])
 def test_a_package_that_a_dask_worker_misses_is_refused_before_the_first_step(client, cluster, missing):
-    @pipeline(model_config=DEMO)
-    def train():
-        project.in_joblib()
-
     worker = sorted(cluster.scheduler_info()["workers"])[-1]
     cluster.run(hide, missing, workers=[worker])
     try:
         with pytest.raises(UsageError) as caught:
-            train.run(client=client, executor=cluster)
+            pipeline_of(project.in_joblib, model_config=DEMO).run(client=client, executor=cluster)
     finally:
         cluster.run(show, missing, workers=[worker])
     if missing == "joblib":

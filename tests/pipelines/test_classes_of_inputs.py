@@ -5,8 +5,9 @@ import sys
 import textwrap
 
 import pytest
+from project import pipeline_of
 
-from gitmodel import ExternalArtifact, pipeline
+from gitmodel import ExternalArtifact
 
 NETS = """
 from dataclasses import dataclass
@@ -70,11 +71,7 @@ def statuses(code_repo, client, monkeypatch):
         forget()
         fit, use = importlib.import_module("fit"), importlib.import_module("use")
 
-        @pipeline
-        def one():
-            use.use(fit.fit())
-            use.read(fit.configure())
-
+        one = pipeline_of(lambda: (use.use(fit.fit()), use.read(fit.configure())))
         return {ran.name: ran.status for ran in one.run(client=client).steps}
 
     yield run
@@ -93,10 +90,7 @@ def test_an_edit_of_the_class_of_an_artifact_of_a_version_runs_the_step_again(st
     def run():
         use = importlib.import_module("use")
 
-        @pipeline
-        def two():
-            use.use(ExternalArtifact("demo", "net", 1, trusted=True))
-
+        two = pipeline_of(lambda: use.use(ExternalArtifact("demo", "net", 1, trusted=True)))
         return two.run(client=client).steps[0].status
 
     statuses("1.0", "skops")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
+from project import pipeline_of
 
 from gitmodel import (
     Client,
@@ -112,11 +113,7 @@ def test_a_single_output_file_with_credentials_is_left_out(client, written, capl
         path.write_text(f"push with {TOKEN}")
         return path
 
-    @pipeline(model_config=DEMO)
-    def one():
-        note()
-
-    run = one.run(client=client)
+    run = pipeline_of(note, model_config=DEMO).run(client=client)
     assert run.status == "succeeded"
     assert list(client.get_version(run.versions[0]).artifacts) == []
     assert "the artifact note seems to hold credentials" in caplog.text

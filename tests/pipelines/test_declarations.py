@@ -6,6 +6,7 @@ from typing import Annotated
 
 import project
 import pytest
+from project import pipeline_of
 
 from gitmodel import (
     ArtifactConfig,
@@ -33,10 +34,7 @@ class TestSteps:
         def outer() -> int:
             return project.double(4)
 
-        @pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
-        def one():
-            outer()
-
+        one = pipeline_of(outer, model_config=ModelConfig(name="demo", create_new_model_version=True))
         assert [found.name for found in one.run(client=client).steps] == ["outer"]
         assert client.get_version("demo").get_artifact("outer").load() == 8
 
@@ -51,11 +49,7 @@ class TestSteps:
         ]:
             return 1, 2, {}, {}, "x"
 
-        @pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
-        def one():
-            many()
-
-        one.run(client=client)
+        pipeline_of(many, model_config=ModelConfig(name="demo", create_new_model_version=True)).run(client=client)
         links = [artifact.link for artifact in client.get_version("demo").artifacts]
         assert [(link.name, link.kind, link.format) for link in links] == [
             ("a", "data", "json"),
@@ -74,11 +68,7 @@ class TestSteps:
         def nothing():
             pass
 
-        @pipeline
-        def one():
-            value()
-            nothing()
-
+        one = pipeline_of(lambda: (value(), nothing()))
         assert [list(found.outputs) for found in one.run(client=client).steps] == [["value"], []]
 
     @pytest.mark.parametrize(
@@ -170,16 +160,10 @@ class TestPipelines:
     def test_an_output_of_another_pipeline_is_refused_as_an_input(self, client):
         kept = []
 
-        @pipeline
-        def other():
-            kept.append(project.number(1))
-
+        other = pipeline_of(lambda: kept.append(project.number(1)), name="other")
         other.run(client=client)
 
-        @pipeline
-        def one():
-            project.double(kept[0])
-
+        one = pipeline_of(lambda: project.double(kept[0]))
         with pytest.raises(UsageError, match="takes an output of number, which is not in this pipeline"):
             one.run(client=client)
 
@@ -235,43 +219,29 @@ class TestPipelines:
         other = step(name="other")(number.function)
         config = ModelConfig(name="demo", create_new_model_version=True)
 
-        @pipeline(model_config=config)
-        def one():
-            number()
-            other()
-
         with pytest.raises(UsageError, match="steps number and other both have an output called number"):
-            one.run(client=client)
+            pipeline_of(lambda: (number(), other()), model_config=config).run(client=client)
         assert len(client.list_runs()) == 0
 
     def test_a_pipeline_without_steps_is_refused(self, client):
         self.refused(client, lambda: None, "calls no step")
 
     def test_a_pipeline_in_a_pipeline_or_step_is_refused(self, client):
-        @pipeline
-        def inner():
-            project.noop()
-
+        inner = pipeline_of(project.noop, name="inner")
         self.refused(client, lambda: inner(), "called inside a pipeline")
 
         @step
         def outer() -> None:
             inner.run(client=client)
 
-        @pipeline
-        def one():
-            outer()
-
+        one = pipeline_of(outer)
         from gitmodel import RunFailed
 
         with pytest.raises(RunFailed, match="called inside a pipeline"):
             one.run(client=client)
 
     def test_arguments_of_a_pipeline_are_checked_against_its_parameters(self, client):
-        @pipeline
-        def one(x, y=2):
-            project.total(x, y)
-
+        one = pipeline_of(lambda x, y=2: project.total(x, y))
         assert one.run(client=client, x=1).steps[0].parameters == {"a": 1, "b": 2, "c": 0}
         assert client.list_runs()[0].record.parameters == {"x": 1, "y": 2}
         for arguments, said in (
@@ -289,11 +259,7 @@ class TestPipelines:
         def change(items: list) -> None:
             items.append(3)
 
-        @pipeline
-        def one():
-            change([1, 2])
-
-        assert one.run(client=client).steps[0].parameters == {"items": [1, 2]}
+        assert pipeline_of(lambda: change([1, 2])).run(client=client).steps[0].parameters == {"items": [1, 2]}
 
     def test_the_argument_after_accepts_names_steps_and_outputs(self, client):
         told = []
@@ -314,9 +280,7 @@ class TestPipelines:
         assert told == ["number", "number_2", "total", "double", "noop"]
 
     def test_a_pipeline_runs_under_a_running_event_loop(self, client):
-        @pipeline
-        def one():
-            project.noop()
+        one = pipeline_of(project.noop)
 
         async def main():
             return one.run(client=client), one.run(client=client, executor="threads")
@@ -379,10 +343,7 @@ class TestModelConfig:
             "owners": ["ada"],
         }
 
-        @pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True, **said))
-        def one():
-            project.noop()
-
+        one = pipeline_of(project.noop, model_config=ModelConfig(name="demo", create_new_model_version=True, **said))
         one.run(client=client)
         model = client.get_model("demo")
         assert {field: getattr(model, field) for field in said} == said

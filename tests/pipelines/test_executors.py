@@ -12,6 +12,7 @@ from contextlib import suppress
 import dask
 import project
 import pytest
+from project import pipeline_of
 from waiting import wait_for
 
 from gitmodel import Client, ModelConfig, RunFailed, Secret, Unreachable, UsageError, pipeline, step
@@ -43,11 +44,7 @@ class TestEveryExecutor:
         assert (link.pipeline, link.step, link.kind, link.format) == ("sums", "total", "data", "json")
 
     def test_the_context_of_a_step_has_its_model_version_run_and_names(self, client, executor):
-        @pipeline(model_config=DEMO, name="ask")
-        def ask():
-            project.tell_context()
-
-        run = ask.run(client=client, executor=executor)
+        run = pipeline_of(project.tell_context, model_config=DEMO, name="ask").run(client=client, executor=executor)
         assert load(client, "told") == {
             "model": "demo",
             "version": "demo@1",
@@ -89,12 +86,8 @@ class TestEveryExecutor:
 
     @pytest.mark.parametrize("name", ["fork_and_leave", "fork_and_come_back"])
     def test_a_step_can_fork_a_child_process(self, client, executor, commits, name):
-        @pipeline(model_config=DEMO)
-        def forking():
-            getattr(project, name)()
-
         before = len(commits()) if client.repository.tip() else 1
-        run = forking.run(client=client, executor=executor)
+        run = pipeline_of(lambda: getattr(project, name)(), model_config=DEMO).run(client=client, executor=executor)
         assert run.status == "succeeded"
         assert len(commits()) == before + 1
         if name == "fork_and_come_back":
@@ -114,10 +107,7 @@ class TestEveryExecutor:
         assert all(step.outputs for step in recorded.steps)
 
     def test_a_step_gets_the_value_of_a_secret_and_nothing_is_written(self, client, executor, written):
-        @pipeline(model_config=DEMO)
-        def secretive(token):
-            project.hand_over(token)
-
+        secretive = pipeline_of(lambda token: project.hand_over(token), model_config=DEMO)
         secretive.run(client=client, executor=executor, token=Secret("correct-horse-battery"))
         assert load(client, "length") == 21
         assert "correct-horse" not in written()
@@ -137,10 +127,7 @@ class TestWorkersInOtherProcesses:
     def test_a_step_whose_worker_died_runs_a_second_time(self, client, far_executor, tmp_path):
         told = []
 
-        @pipeline(model_config=DEMO)
-        def dying():
-            project.double(project.die_once(str(tmp_path / "died")))
-
+        dying = pipeline_of(lambda: project.double(project.die_once(str(tmp_path / "died"))), model_config=DEMO)
         run = dying.run(client=client, executor=far_executor, listener=lambda *event: told.append(event[:2]))
         assert run.status == "succeeded"
         assert load(client, "double") == 2
@@ -171,10 +158,7 @@ class TestWorkersInOtherProcesses:
                     future.set_result(run(request))
                 return future
 
-        @pipeline
-        def failing():
-            project.rest(0)
-            project.read_and_fail("repr")
+        failing = pipeline_of(lambda: (project.rest(0), project.read_and_fail("repr")))
 
         def run():
             with Client(client.repository.common_dir.parent) as own, suppress(RunFailed):
@@ -199,12 +183,8 @@ class TestWorkersInOtherProcesses:
         @step
         def local() -> None: ...
 
-        @pipeline
-        def lost():
-            local()
-
         with pytest.raises(UsageError, match="defined inside a function"):
-            lost.run(client=client, executor=far_executor)
+            pipeline_of(local).run(client=client, executor=far_executor)
         assert len(client.list_runs()) == 0
 
     def test_a_worker_that_cannot_reach_the_store_reports_it(self, client, far_executor, monkeypatch):
@@ -226,11 +206,7 @@ def test_a_dask_worker_of_an_earlier_run_loads_changed_code(client, cluster, tmp
         sys.modules.pop("changing", None)
         import changing
 
-        @pipeline(model_config=DEMO)
-        def asking():
-            changing.answer()
-
-        asking.run(client=client, executor=cluster)
+        pipeline_of(changing.answer, model_config=DEMO).run(client=client, executor=cluster)
         assert load(client, "answer") == value
 
 
@@ -242,15 +218,11 @@ def test_a_run_accepts_an_executor_of_concurrent_futures(client):
 
 
 def test_a_broken_process_pool_of_the_caller_is_reported_as_a_dead_worker(client):
-    @pipeline
-    def dying():
-        project.die()
-
     with (
         ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool,
         pytest.raises(RunFailed, match="its worker died"),
     ):
-        dying.run(client=client, executor=pool)
+        pipeline_of(project.die).run(client=client, executor=pool)
 
 
 @pytest.mark.parametrize("wanted", ["nowhere", "threads:x", "threads:0", "in-order:2", 7])
@@ -277,12 +249,8 @@ def test_the_executor_of_a_call_overrides_variable_decorator_and_setting(
     if setting:
         git(code_repo, "config", "gitmodel.executor", setting)
 
-    @pipeline(executor=own)
-    def one():
-        project.noop()
-
     with Client(code_repo) as client:
-        one.run(client=client)
+        pipeline_of(project.noop, executor=own).run(client=client)
         assert client.list_runs()[0].record.executor == used
 
 
@@ -328,10 +296,6 @@ def test_a_worker_that_may_start_no_process_pool_reports_the_reason(client, monk
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             return pool.map(abs, [-1])
 
-    @pipeline
-    def one():
-        pooled()
-
     with pytest.raises(RunFailed, match="the worker of this step cannot start a process pool") as caught:
-        one.run(client=client)
+        pipeline_of(pooled).run(client=client)
     assert "distributed.worker.daemon: false" in caught.value.hint

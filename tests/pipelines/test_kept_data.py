@@ -10,8 +10,8 @@ import textwrap
 from dataclasses import dataclass, field
 
 import pytest
+from project import pipeline_of
 
-from gitmodel import pipeline
 from gitmodel.pipelines.project.project_code import ProjectCode
 from gitmodel.pipelines.project.project_modules import UnknownCode
 from gitmodel.pipelines.project.value_text import describe_value, spell_value
@@ -201,10 +201,7 @@ def test_a_step_runs_again_after_a_change_of_a_file_that_an_earlier_step_read_fo
     setup = "from reader import load\n@step\ndef before() -> float:\n    return load()"
     module = project(setup, "load()", reader_py=f"from pathlib import Path\n{loader}")
 
-    @pipeline(model_config=None)
-    def one():
-        module.before()
-        module.use(after="before")
+    one = pipeline_of(lambda: (module.before(), module.use(after="before")), model_config=None)
 
     def statuses():
         return [found.status for found in one.run(client=client).steps]

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import project
 import pytest
+from project import pipeline_of
 
 import gitmodel
 from gitmodel import ModelConfig, RunFailed, Secret, formats, log_model_metadata, pipeline, step
@@ -207,12 +208,8 @@ def test_values_are_kept_if_storing_them_is_interrupted(client, monkeypatch, cap
     def fit() -> tuple[Annotated[object, "clf"], Annotated[int, "score"]]:
         return Weights([3]) if where == "saving" else {"w": 3}, 7
 
-    @pipeline(model_config=DEMO)
-    def interrupted():
-        fit()
-
     with pytest.raises(KeyboardInterrupt if error is KeyboardInterrupt else RunFailed) as caught:
-        interrupted.run(client=client)
+        pipeline_of(fit, model_config=DEMO).run(client=client)
     text = str(caught.value) if error is KeyboardInterrupt else f"{caught.value.message}; {caught.value.hint}"
     calls = re.findall(r"gitmodel\.formats\.load\(.*?trusted=True\)", text)
     values = [eval(call, {"gitmodel": gitmodel, "pathlib": __import__("pathlib")}) for call in calls]

@@ -12,6 +12,7 @@ import numpy
 import pandas
 import pyarrow
 import pytest
+from project import pipeline_of
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -156,14 +157,10 @@ def test_a_step_that_returns_a_value_of_an_unknown_type_shows_how_to_allow_pickl
     def make() -> Annotated[Thing, "thing"]:
         return Thing(1)
 
-    @pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
-    def one():
-        make()
-
     with pytest.raises(
         UsageError, match=r"output thing of step make is of the type .*Thing, which gitmodel cannot save"
     ) as caught:
-        one.run(client=client)
+        pipeline_of(make, model_config=ModelConfig(name="demo", create_new_model_version=True)).run(client=client)
     assert "write @step(pickle=True) to allow pickle for it" in str(caught.value)
 
 
@@ -172,10 +169,7 @@ def test_pickle_is_used_for_an_output_that_allows_it(client):
     def make() -> Annotated[Thing, ArtifactConfig(name="thing", format="pickle")]:
         return Thing(3)
 
-    @pipeline(model_config=DEMO)
-    def one():
-        measure(make())
-
+    one = pipeline_of(lambda: measure(make()), model_config=DEMO)
     one.run(client=client)
     artifact = client.get_version("demo").get_artifact("thing")
     assert (artifact.format, client.get_version("demo").get_artifact("measure").load()) == ("pickle", 3)
@@ -201,9 +195,7 @@ def test_a_step_gets_an_input_of_another_run_as_the_type_of_its_annotation(clien
     def take(table: pyarrow.Table, path: Path, frame: pandas.DataFrame, any: Any) -> list:
         return [type(value).__name__ for value in (table, path, frame, any)]
 
-    @pipeline(model_config=DEMO)
-    def one():
-        make()
+    one = pipeline_of(make, model_config=DEMO)
 
     @pipeline(model_config=DEMO)
     def two():
@@ -227,14 +219,8 @@ def test_the_next_step_and_the_version_get_the_value_that_a_step_returned(client
     def take(frame: pandas.DataFrame, series: pandas.Series, d: dict) -> list:
         return [str(frame[1].cat.categories.dtype), type(frame["n"][0]).__name__, type(series).__name__, list(d)]
 
-    @pipeline(model_config=DEMO)
-    def one():
-        take(*make())
-
-    @pipeline(model_config=DEMO)
-    def two():
-        take("demo@1:frame", "demo@1:series", "demo@1:d")
-
+    one = pipeline_of(lambda: take(*make()), model_config=DEMO)
+    two = pipeline_of(lambda: take("demo@1:frame", "demo@1:series", "demo@1:d"), model_config=DEMO, name="two")
     for run in (one, two):
         run.run(client=client)
         found = client.get_version("demo").get_artifact("take").load()
@@ -250,12 +236,8 @@ def test_a_step_whose_frame_holds_an_unknown_object_fails_and_names_the_column(c
     def make() -> pandas.DataFrame:
         return pandas.DataFrame({"a": [1, 2], "b": [None, Thing(1)]})
 
-    @pipeline(model_config=DEMO)
-    def one():
-        make()
-
     with pytest.raises(RunFailed, match=r"output make: row 1 of column 'b' is a .*Thing, which gitmodel cannot save"):
-        one.run(client=client)
+        pipeline_of(make, model_config=DEMO).run(client=client)
 
 
 class TestMaterializersOfOthers:
@@ -289,14 +271,8 @@ class TestMaterializersOfOthers:
         def make() -> Thing:
             return Thing(3)
 
-        @pipeline(model_config=DEMO)
-        def one():
-            measure(make())
-
-        @pipeline(model_config=DEMO)
-        def two():
-            measure("demo@1:make")
-
+        one = pipeline_of(lambda: measure(make()), model_config=DEMO)
+        two = pipeline_of(lambda: measure("demo@1:make"), model_config=DEMO, name="two")
         one.run(client=client)
         link = client.get_version("demo").get_artifact("make").link
         assert (link.kind, link.format) == ("model", "thing-file")

@@ -2,6 +2,7 @@
 
 import project
 import pytest
+from project import pipeline_of
 
 from gitmodel import ExternalArtifact, ModelConfig, Secret, pipeline
 
@@ -23,11 +24,7 @@ def text_of(client, name="gathered"):
     ids=["list", "tuple", "dict", "mixed"],
 )
 def test_a_step_gets_outputs_in_each_kind_of_container(client, argument, text):
-    @pipeline(model_config=DEMO)
-    def train():
-        project.gather(argument(project.number))
-
-    train.run(client=client)
+    pipeline_of(lambda: project.gather(argument(project.number)), model_config=DEMO).run(client=client)
     assert text_of(client) == text
 
 
@@ -59,10 +56,7 @@ def test_items_of_a_container_are_loaded_as_the_item_type_of_its_annotation(clie
 
 def test_a_step_runs_again_if_a_value_in_a_container_or_the_kind_of_container_changed(client):
     def statuses(argument):
-        @pipeline(model_config=DEMO)
-        def train():
-            project.gather(argument(project.number(1), project.double(2)))
-
+        train = pipeline_of(lambda: project.gather(argument(project.number(1), project.double(2))), model_config=DEMO)
         return train.run(client=client).steps[-1].status
 
     again = [statuses(lambda a, b: [a, b]) for _ in range(2)]

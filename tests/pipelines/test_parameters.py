@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Optional
 import numpy
 import project
 import pytest
-from project import Mode, Options
+from project import Mode, Options, pipeline_of
 
 from gitmodel import ExternalArtifact, ModelConfig, pipeline, step
 from gitmodel.cli.options import read_value
@@ -59,11 +59,7 @@ def test_a_pipeline_takes_the_same_values_as_a_step(client):
 
 def test_the_cache_distinguishes_values_that_are_recorded_alike(client):
     def runs(value):
-        @pipeline
-        def one():
-            project.describe(value)
-
-        return one.run(client=client).steps[0].status
+        return pipeline_of(lambda: project.describe(value)).run(client=client).steps[0].status
 
     values = [(1, 2), [1, 2], {"a": None, "b": 1}, {"b": 1, "c": None}, PurePosixPath("a"), "a", Mode.FAST, "FAST"]
     assert [runs(value) for value in values] == ["succeeded"] * len(values)
@@ -71,26 +67,16 @@ def test_the_cache_distinguishes_values_that_are_recorded_alike(client):
 
 
 def test_an_array_as_a_parameter_is_refused(client):
-    @pipeline
-    def one(x):
-        project.describe(x)
-
-    @pipeline
-    def two():
-        project.describe(numpy.zeros(3))
-
+    one = pipeline_of(lambda x: project.describe(x))
+    two = pipeline_of(lambda: project.describe(numpy.zeros(3)), name="two")
     for tried, arguments in ((one, {"x": numpy.zeros(3)}), (two, {})):
         with pytest.raises(UsageError, match="is an ndarray, which cannot be a parameter"):
             tried.run(client=client, **arguments)
 
 
 def test_the_error_for_a_value_inside_a_parameter_names_its_path(client):
-    @pipeline
-    def one():
-        project.describe({"layers": [{"units": 64}, {"units": object()}]})
-
     with pytest.raises(UsageError, match=r"value of step describe cannot be recorded: value.layers\[1\].units is an"):
-        one.run(client=client)
+        pipeline_of(lambda: project.describe({"layers": [{"units": 64}, {"units": object()}]})).run(client=client)
 
 
 class TestTextLikeAReference:
@@ -106,11 +92,7 @@ class TestTextLikeAReference:
 
         read.function.__annotations__["url"] = annotation
 
-        @pipeline(model_config=DEMO)
-        def one():
-            read("postgres@db1:5432")
-
-        one.run(client=client)
+        pipeline_of(lambda: read("postgres@db1:5432"), model_config=DEMO).run(client=client)
         assert client.get_version("demo").get_artifact("read").load() == "postgres@db1:5432"
 
     @pytest.mark.parametrize("annotation", [dict, dict | None, dict[str, int], Path, Annotated[dict, "x"]])
@@ -120,23 +102,15 @@ class TestTextLikeAReference:
 
         read.function.__annotations__["found"] = annotation
 
-        @pipeline
-        def one():
-            read("postgres@db1:x")
-
         with pytest.raises(NotFound, match="postgres"):
-            one.run(client=client)
+            pipeline_of(lambda: read("postgres@db1:x")).run(client=client)
 
     def test_an_external_artifact_for_a_parameter_without_annotation_is_looked_up(self, client):
         @step
         def read(found): ...
 
-        @pipeline
-        def one():
-            read(ExternalArtifact("postgres", "x"))
-
         with pytest.raises(NotFound, match="postgres"):
-            one.run(client=client)
+            pipeline_of(lambda: read(ExternalArtifact("postgres", "x"))).run(client=client)
 
 
 def test_a_returned_list_gives_several_outputs_and_an_optional_output_keeps_its_name(client):
@@ -153,12 +127,7 @@ def test_a_returned_list_gives_several_outputs_and_an_optional_output_keeps_its_
     def alone() -> Annotated[int, "x"] | None:
         return 5
 
-    @pipeline(model_config=DEMO)
-    def one():
-        split()
-        alone()
-
-    one.run(client=client)
+    pipeline_of(lambda: (split(), alone()), model_config=DEMO).run(client=client)
     found = {artifact.name: artifact.load() for artifact in client.get_version("demo").artifacts}
     assert found == {"a": 1, "b": 2, "n": 3, "d": 4, "x": 5}
 

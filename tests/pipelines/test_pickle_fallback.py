@@ -5,6 +5,7 @@ from typing import Annotated
 
 import numpy
 import pytest
+from project import pipeline_of
 
 from gitmodel import Invalid, ModelConfig, Refused, RunFailed, UsageError, pipeline, step
 from gitmodel.domain.schema.records import format_of
@@ -20,11 +21,7 @@ class Weights:
 
 
 def run(client, one):
-    @pipeline(model_config=DEMO)
-    def single():
-        one()
-
-    return single.run(client=client)
+    return pipeline_of(one, model_config=DEMO).run(client=client)
 
 
 def fit_step(**options):

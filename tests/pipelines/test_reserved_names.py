@@ -6,8 +6,9 @@ import threading
 from contextlib import contextmanager
 
 import pytest
+from project import pipeline_of
 
-from gitmodel import Client, Conflict, ModelConfig, RunFailed, get_step_context, pipeline, step
+from gitmodel import Client, Conflict, ModelConfig, RunFailed, get_step_context, step
 from gitmodel.registry.health.doctor import examine, repair
 
 KILLED = """
@@ -44,9 +45,7 @@ def running(client, config, run=None):
         started.set()
         go_on.wait(60)
 
-    @pipeline(executor="threads:1")
-    def holding():
-        hold()
+    holding = pipeline_of(hold, executor="threads:1", name="holding")
 
     def target():
         with Client(client.repository.common_dir.parent) as mine:
@@ -69,11 +68,7 @@ def one_step(config):
     def note() -> None:
         ran.append(1)
 
-    @pipeline
-    def second():
-        note()
-
-    return second, ran
+    return pipeline_of(note), ran
 
 
 @pytest.mark.parametrize("name", ["rc1", "RC1"])
@@ -116,12 +111,8 @@ def test_the_version_name_of_a_failed_run_is_free_again(client):
     def fail() -> None:
         raise RuntimeError("no")
 
-    @pipeline
-    def failing():
-        fail()
-
     with pytest.raises(RunFailed):
-        failing.run(client=client)
+        pipeline_of(fail).run(client=client)
     assert not [ref for ref in refs(client) if ref.endswith("/rc1")]
     second, _ = one_step(named())
     second.run(client=client)
@@ -166,9 +157,5 @@ def test_a_step_can_read_the_reserved_name_of_its_version(client):
     def tell() -> str:
         return get_step_context().model_version.name
 
-    @pipeline
-    def telling():
-        tell()
-
-    telling.run(client=client)
+    pipeline_of(tell).run(client=client)
     assert client.get_version("demo@rc1").get_artifact("tell").load() == "rc1"

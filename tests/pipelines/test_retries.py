@@ -2,6 +2,7 @@
 
 import project
 import pytest
+from project import pipeline_of
 from transcripts import ask
 
 from gitmodel import ModelConfig, RunFailed, Secret, UsageError, pipeline, step
@@ -50,31 +51,20 @@ def test_a_step_without_retries_left_fails_with_its_last_error(client, count, se
     [("SystemExit", RunFailed), ("UsageError", RunFailed), ("KeyboardInterrupt", KeyboardInterrupt)],
 )
 def test_a_step_is_not_retried_after_sys_exit_a_usage_error_or_an_interrupt(client, count, error, raised, far_or_near):
-    @pipeline
-    def stop():
-        project.retried_exit(str(count), error)
-
     with pytest.raises(raised):
-        stop.run(client=client, executor=far_or_near)
+        pipeline_of(lambda: project.retried_exit(str(count), error)).run(client=client, executor=far_or_near)
     assert count.read_text() == "x"
 
 
 def test_two_deaths_of_the_worker_count_as_one_failed_attempt(client, count):
-    @pipeline
-    def survive():
-        project.die_and_pass(str(count), 2)
-
-    run = survive.run(client=client, executor="processes:1")
+    run = pipeline_of(lambda: project.die_and_pass(str(count), 2)).run(client=client, executor="processes:1")
     assert run.steps[0].failed_attempts == ("BrokenProcessPool",)
     assert count.read_text() == "xxx"
 
 
 @pytest.mark.parametrize(("option", "value", "executor"), [("retries", 5, None), ("timeout", 60.0, "processes:1")])
 def test_retries_and_timeout_of_a_step_do_not_change_its_cache_key(client, monkeypatch, option, value, executor):
-    @pipeline
-    def again():
-        project.double(1)
-
+    again = pipeline_of(lambda: project.double(1))
     again.run(client=client)
     monkeypatch.setattr(project.double, option, value)
     assert again.run(client=client, executor=executor).steps[0].status == "cached"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import project
 import pytest
+from project import pipeline_of
 
 from gitmodel import (
     Client,
@@ -90,11 +91,7 @@ class TestOneCommit:
             assert client.get_version("demo@staging").code.commit is None
 
     def test_a_run_without_a_model_writes_only_its_own_record(self, client, commits):
-        @pipeline
-        def alone():
-            project.double(2)
-
-        assert alone.run(client=client).versions == ()
+        assert pipeline_of(lambda: project.double(2), name="alone").run(client=client).versions == ()
         assert commits()[0] == "Run alone"
 
     def test_planned_changes_take_effect_in_the_order_of_the_steps_in_the_graph_and_not_by_time(self, client):
@@ -110,12 +107,7 @@ class TestOneCommit:
             get_step_context().model_version.log_metadata(who="fast")
             second.set()
 
-        @pipeline(model_config=DEMO, executor="threads:2")
-        def race():
-            slow()
-            fast()
-
-        race.run(client=client)
+        pipeline_of(lambda: (slow(), fast()), model_config=DEMO, executor="threads:2").run(client=client)
         assert client.get_version("demo").metadata == {"who": "fast"}
 
 
@@ -151,10 +143,7 @@ class TestFailure:
 
     @pytest.mark.parametrize("read", ["number", "name", "reference", "repr"])
     def test_a_number_that_a_step_read_is_not_reused(self, client, read, far_or_near):
-        @pipeline(model_config=DEMO, enable_cache=False)
-        def failing():
-            project.read_and_fail(read)
-
+        failing = pipeline_of(lambda: project.read_and_fail(read), model_config=DEMO, enable_cache=False)
         with pytest.raises(RunFailed):
             failing.run(client=client, executor=far_or_near)
         train_and_promote.run(client=client)
@@ -167,12 +156,8 @@ class TestFailure:
         def read() -> int:
             return get_step_context().model_version.number
 
-        @pipeline(model_config=DEMO, enable_cache=False)
-        def failing():
-            project.fail(after=read())
-
         with pytest.raises(RunFailed):
-            failing.run(client=client)
+            pipeline_of(lambda: project.fail(after=read()), model_config=DEMO, enable_cache=False).run(client=client)
         refs = client.repository.git.lines("for-each-ref", "--format=%(refname)", "refs/gitmodel/reserved")
         assert refs == ["refs/gitmodel/reserved/other/1"]
 
@@ -184,32 +169,20 @@ class TestFailure:
                 assert get_step_context().model_version.number == 1
             raise KeyboardInterrupt
 
-        @pipeline(model_config=DEMO, enable_cache=False)
-        def interrupted():
-            interrupt()
-
         with pytest.raises(KeyboardInterrupt):
-            interrupted.run(client=client)
+            pipeline_of(interrupt, model_config=DEMO, enable_cache=False).run(client=client)
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [number]
 
     def test_the_number_of_a_run_whose_worker_died_is_not_reused(self, client):
-        @pipeline(model_config=DEMO, enable_cache=False)
-        def dying():
-            project.die()
-
         with pytest.raises(RunFailed):
-            dying.run(client=client, executor="processes:1")
+            pipeline_of(project.die, model_config=DEMO, enable_cache=False).run(client=client, executor="processes:1")
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [2]
 
     def test_a_number_that_a_failed_run_has_read_is_never_used_again(self, client, git):
-        @pipeline(model_config=DEMO)
-        def failing():
-            project.read_and_fail("number")
-
         with pytest.raises(RunFailed):
-            failing.run(client=client)
+            pipeline_of(lambda: project.read_and_fail("number"), model_config=DEMO).run(client=client)
         assert "reserved/demo/1" in git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved")
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [2]
@@ -227,10 +200,7 @@ class TestFailure:
                 raise RuntimeError("not yet")
             get_step_context().model_version.set_stage("staging")
 
-        @pipeline(model_config=config)
-        def trying():
-            maybe(after=project.train(0.5))
-
+        trying = pipeline_of(lambda: maybe(after=project.train(0.5)), model_config=config)
         wanted.append(1)
         for _ in range(2):
             with pytest.raises(RunFailed):
@@ -250,10 +220,7 @@ class TestFailure:
     def test_two_runs_cannot_continue_the_same_version(self, client):
         config = ModelConfig(name="demo", create_new_model_version=True, delete_new_version_on_failure=False)
 
-        @pipeline(model_config=config, name="first")
-        def failing():
-            project.fail()
-
+        failing = pipeline_of(project.fail, model_config=config, name="first")
         with pytest.raises(RunFailed):
             failing.run(client=client)
         started, go_on = threading.Event(), threading.Event()
@@ -263,9 +230,7 @@ class TestFailure:
             started.set()
             go_on.wait(30)
 
-        @pipeline(model_config=config, name="second", executor="threads:1")
-        def holding():
-            hold()
+        holding = pipeline_of(hold, model_config=config, name="second", executor="threads:1")
 
         def run():
             with Client(client.repository.common_dir.parent) as mine:
@@ -298,12 +263,8 @@ class TestFailure:
     def test_a_failed_run_calls_on_failure(self, client):
         told = []
 
-        @pipeline(on_failure=told.append)
-        def failing():
-            project.fail()
-
         with pytest.raises(RunFailed):
-            failing.run(client=client)
+            pipeline_of(project.fail, on_failure=told.append).run(client=client)
         assert [type(error) for error in told] == [RunFailed]
 
     def test_a_full_disk_while_an_output_is_stored_fails_the_step(self, client, last_run, monkeypatch):
@@ -331,10 +292,7 @@ class TestFailure:
         def large() -> bytes:
             return os.urandom(size)
 
-        @pipeline(model_config=DEMO, enable_cache=False)
-        def one():
-            large()
-
+        one = pipeline_of(large, model_config=DEMO, enable_cache=False)
         with Client(code_repo, store=(small_disk / "store").as_uri()) as client:
             one.run(client=client)
             with pytest.raises(RunFailed, match=r"step large failed: Unreachable: .*No space left") as caught:
@@ -368,13 +326,9 @@ class TestFailure:
         def note() -> None:
             ran.append(1)
 
-        @pipeline(model_config=DEMO)
-        def one():
-            note()
-
         monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "nothing"))
         with Client(client.repository.common_dir) as nobody, pytest.raises(UsageError, match="who you are"):
-            one.run(client=nobody)
+            pipeline_of(note, model_config=DEMO).run(client=nobody)
         assert ran == []
         assert len(client.list_runs()) == 0
 
@@ -383,12 +337,8 @@ class TestFailure:
         def interrupted() -> None:
             raise KeyboardInterrupt
 
-        @pipeline(model_config=DEMO)
-        def one():
-            interrupted()
-
         with pytest.raises(KeyboardInterrupt):
-            one.run(client=client)
+            pipeline_of(interrupted, model_config=DEMO).run(client=client)
         assert last_run().status == "cancelled"
         assert client.list_models() == ()
         assert f"run {last_run().id} was interrupted; `git model runs show" in caplog.text
@@ -398,22 +348,14 @@ class TestFailure:
         def nothing():
             pass
 
-        @pipeline
-        def one():
-            project.double(nothing())
-
         with pytest.raises(RunFailed, match="step nothing returned nothing"):
-            one.run(client=client)
+            pipeline_of(lambda: project.double(nothing())).run(client=client)
         assert last_run().record.failed_step == "double"
 
     def test_a_promotion_that_cannot_be_planned_fails_its_step(self, client, last_run):
-        @pipeline(model_config=DEMO)
-        def one(stage):
-            project.promote(stage)
-
         for stage in ("prod", "latest"):
             with pytest.raises(RunFailed, match="there is no stage"):
-                one.run(client=client, stage=stage)
+                pipeline_of(lambda stage: project.promote(stage), model_config=DEMO).run(client=client, stage=stage)
         assert last_run().record.failed_step == "promote"
 
     def test_a_step_that_logs_metadata_of_an_unknown_artifact_fails(self, client):
@@ -421,12 +363,8 @@ class TestFailure:
         def log() -> None:
             log_artifact_metadata(artifact="clasifier", accuracy=1)
 
-        @pipeline(model_config=DEMO)
-        def one():
-            log()
-
         with pytest.raises(RunFailed, match="demo@1 will have no artifact 'clasifier'"):
-            one.run(client=client)
+            pipeline_of(log, model_config=DEMO).run(client=client)
 
 
 class TestManyRuns:
@@ -445,10 +383,7 @@ class TestManyRuns:
         assert len(commits()) == 13
 
     def test_a_name_that_a_version_has_is_refused_before_anything_runs(self, client):
-        @pipeline(model_config=new("1.0"))
-        def one():
-            project.noop()
-
+        one = pipeline_of(project.noop, model_config=new("1.0"))
         one.run(client=client)
         with pytest.raises(Conflict, match=r"has the name 1\.0"):
             one.run(client=client)
@@ -479,11 +414,7 @@ class TestManyRuns:
         assert "its version is demo@2" in caplog.text
 
     def test_ids_of_runs_of_the_same_second_differ(self, client):
-        @pipeline
-        def one():
-            project.noop()
-
-        assert len({one.run(client=client).id for _ in range(20)}) == 20
+        assert len({pipeline_of(project.noop).run(client=client).id for _ in range(20)}) == 20
 
 
 class TestModelsAndVersionsOfARun:
@@ -500,10 +431,7 @@ class TestModelsAndVersionsOfARun:
         def note() -> None:
             log_model_metadata(reached=get_step_context().model_version.number)
 
-        @pipeline(model_config=ModelConfig(name="demo", version="production"))
-        def one():
-            note(after=take_over())
-
+        one = pipeline_of(lambda: note(after=take_over()), model_config=ModelConfig(name="demo", version="production"))
         run = one.run(client=client)
         assert run.versions == ("demo@1",)
         assert client.get_version("demo@1").metadata == {"reached": 1}
@@ -514,12 +442,8 @@ class TestModelsAndVersionsOfARun:
     def test_the_error_for_an_unknown_version_lists_the_available_versions(self, client, wanted):
         client.register_model("demo").create_version()
 
-        @pipeline(model_config=ModelConfig(name="demo", version=wanted))
-        def one():
-            project.noop()
-
         with pytest.raises(NotFound) as caught:
-            one.run(client=client)
+            pipeline_of(project.noop, model_config=ModelConfig(name="demo", version=wanted)).run(client=client)
         assert "demo" in caught.value.hint
         assert len(client.list_runs()) == 0
 
@@ -528,10 +452,7 @@ class TestModelsAndVersionsOfARun:
         def elsewhere() -> int:
             return get_step_context().model_version.number
 
-        @pipeline(model_config=DEMO)
-        def one():
-            project.double(elsewhere())
-
+        one = pipeline_of(lambda: project.double(elsewhere()), model_config=DEMO)
         assert one.run(client=client).versions == ("demo@1", "other@1")
         assert [artifact.name for artifact in client.get_version("other").artifacts] == ["elsewhere"]
         assert [artifact.name for artifact in client.get_version("demo").artifacts] == ["double"]
@@ -545,14 +466,8 @@ class TestModelsAndVersionsOfARun:
         def unnamed() -> int:
             return 2
 
-        @pipeline(model_config=new("1.0"))
-        def agreeing():
-            project.double(named())
-
-        @pipeline
-        def disagreeing():
-            named(after=unnamed())
-
+        agreeing = pipeline_of(lambda: project.double(named()), model_config=new("1.0"), name="agreeing")
+        disagreeing = pipeline_of(lambda: named(after=unnamed()), name="disagreeing")
         assert agreeing.run(client=client).versions == ("demo@1",)
         assert len(client.get_version("demo@1.0").artifacts) == 2
         with pytest.raises(UsageError, match=r"differ on the new version of demo: no name and 1\.0"):
@@ -567,11 +482,7 @@ class TestModelsAndVersionsOfARun:
         def second(x: int) -> int:
             return get_step_context().model_config.license == "MIT"
 
-        @pipeline(model_config=new(title="Demo"))
-        def both():
-            second(first())
-
-        both.run(client=client)
+        pipeline_of(lambda: second(first()), model_config=new(title="Demo")).run(client=client)
         model = client.get_model("demo")
         assert (model.license, model.audience, model.title, model.tags) == ("MIT", "all", "Demo", ["a", "b"])
 
@@ -634,13 +545,8 @@ class TestModelsAndVersionsOfARun:
             (ModelConfig(name="Demo", create_new_model_version=True), Conflict),
             (new("champion"), Conflict),
         ):
-
-            @pipeline(model_config=config)
-            def one():
-                project.noop()
-
             with pytest.raises(error):
-                one.run(client=client)
+                pipeline_of(project.noop, model_config=config).run(client=client)
         client.delete_model("demo", force=True)
         with pytest.raises(NotFound, match="deleted"):
             train_and_promote.run(client=client)
@@ -676,21 +582,14 @@ class TestModelsAndVersionsOfARun:
         @step
         def read(found: dict) -> None: ...
 
-        @pipeline
-        def one():
-            read(wanted)
-
         with pytest.raises(NotFound):
-            one.run(client=client)
+            pipeline_of(lambda: read(wanted)).run(client=client)
         assert len(client.list_runs()) == 1
 
     def test_outputs_of_a_run_on_an_existing_version_belong_to_the_run(self, client):
         client.register_model("demo").create_version().set_stage("production")
 
-        @pipeline(model_config=ModelConfig(name="demo", version="production"))
-        def one():
-            project.double(3)
-
+        one = pipeline_of(lambda: project.double(3), model_config=ModelConfig(name="demo", version="production"))
         run = one.run(client=client)
         version = client.get_version("demo@production")
         assert (version.artifacts, version.runs) == ([], [run.id])
@@ -785,11 +684,7 @@ class TestMetadata:
                 text="x",
             )
 
-        @pipeline(model_config=DEMO)
-        def one():
-            log()
-
-        one.run(client=client)
+        pipeline_of(log, model_config=DEMO).run(client=client)
         assert client.get_version("demo").metadata == {
             "deep": {"matrix": [[1, 2], [3, 4]], "f1": 0.5},
             "count": 3,
@@ -799,12 +694,8 @@ class TestMetadata:
         }
 
     def test_the_error_of_a_step_without_a_model_shows_how_to_set_one(self, client):
-        @pipeline
-        def one():
-            project.log_secret("nothing")
-
         with pytest.raises(RunFailed, match="step log_secret has no model") as caught:
-            one.run(client=client)
+            pipeline_of(lambda: project.log_secret("nothing")).run(client=client)
         assert caught.value.hint.startswith("give the pipeline or the step a model_config")
 
     def test_get_step_context_works_only_in_a_step(self):
@@ -856,12 +747,8 @@ class TestRules:
         train_and_promote.run(client=client)
         assert commits()[0] == "Run train_and_promote: add demo 1"
 
-        @pipeline(model_config=new("kept", delete_new_version_on_failure=False))
-        def keeping():
-            project.fail()
-
         with pytest.raises(RunFailed):
-            keeping.run(client=client)
+            pipeline_of(project.fail, model_config=new("kept", delete_new_version_on_failure=False)).run(client=client)
         assert client.get_version("demo@kept").view.record.failed
 
     @pytest.mark.parametrize("begun", [[], ["init"]])
@@ -928,10 +815,6 @@ def test_a_step_has_a_temporary_folder_only_while_it_needs_one(client, tmp_path,
     def consume(file: Path) -> None:
         seen.append([path.name for path in temporary.rglob("gitmodel-step-*/*")])
 
-    @pipeline(name="passing")
-    def passing():
-        consume(produce())
-
-    passing.run(client=client)
+    pipeline_of(lambda: consume(produce()), name="passing").run(client=client)
     assert seen == [[], ["input-0.txt.folder"]]
     assert list(temporary.iterdir()) == []

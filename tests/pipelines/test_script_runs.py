@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
+from project import pipeline_of
 
 import gitmodel
 from gitmodel import (
@@ -27,7 +28,6 @@ from gitmodel import (
     Unreachable,
     UsageError,
     formats,
-    pipeline,
     step,
 )
 from gitmodel.branch.runs.run_journal import Journal
@@ -253,9 +253,7 @@ def test_outputs_stay_on_this_machine_if_a_hook_refuses_the_record_of_the_run(cl
     def fit() -> Annotated[dict, "clf"]:
         return {"w": 1}
 
-    @pipeline(model_config=ModelConfig(name="iris", create_new_model_version=True))
-    def train():
-        fit()
+    train = pipeline_of(fit, model_config=ModelConfig(name="iris", create_new_model_version=True), name="train")
 
     def run(using):
         if how == "pipeline":
@@ -288,10 +286,7 @@ def test_a_run_inside_a_run_a_step_or_a_transaction_is_refused(client, commits):
         with client.start_run("train"):
             return 1
 
-    @pipeline
-    def outer():
-        inner()
-
+    outer = pipeline_of(inner, name="outer")
     nested = pytest.raises(UsageError, match="run other is started inside run train")
     with nested as caught, client.start_run("train"), client.start_run("other"):
         raise AssertionError

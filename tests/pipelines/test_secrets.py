@@ -9,6 +9,7 @@ from typing import Annotated
 
 import project
 import pytest
+from project import pipeline_of
 
 from gitmodel import (
     ModelConfig,
@@ -51,14 +52,8 @@ TOKENS = [
 
 @pytest.mark.parametrize("token", TOKENS, ids=lambda token: token[:8])
 def test_a_parameter_with_a_token_is_refused_before_anything_runs_and_the_error_names_it(client, token):
-    @pipeline
-    def one(where):
-        project.hand_over(token="x")
-
-    @pipeline
-    def two():
-        project.hand_over({"deep": ["x", token]})
-
+    one = pipeline_of(lambda where: project.hand_over(token="x"))
+    two = pipeline_of(lambda: project.hand_over({"deep": ["x", token]}), name="two")
     with pytest.raises(Refused, match="where of pipeline one looks like a"):
         one.run(client=client, where=token)
     with pytest.raises(Refused, match="token of step hand_over looks like a") as caught:
@@ -73,12 +68,8 @@ def test_a_parameter_with_the_name_of_a_secret_is_refused(client, name):
     @step(name="one")
     def take(options: dict) -> None: ...
 
-    @pipeline
-    def one():
-        take({name: "hunter2"})
-
     with pytest.raises(Refused, match="by its name"):
-        one.run(client=client)
+        pipeline_of(lambda: take({name: "hunter2"})).run(client=client)
 
 
 def test_random_keys_are_recognized_as_credentials():
@@ -88,10 +79,7 @@ def test_random_keys_are_recognized_as_credentials():
 
 
 def test_a_secret_is_written_nowhere_when_its_step_fails(client, written, caplog):
-    @pipeline(model_config=DEMO)
-    def one(token):
-        project.betray(token)
-
+    one = pipeline_of(lambda token: project.betray(token), model_config=DEMO)
     for executor in ("in-order", "processes:1"):
         with pytest.raises(RunFailed, match=r"cannot log in with \(secret\)") as caught:
             one.run(client=client, executor=executor, token=Secret(VALUE))
@@ -101,42 +89,27 @@ def test_a_secret_is_written_nowhere_when_its_step_fails(client, written, caplog
 
 
 def test_a_secret_is_not_logged_as_metadata(client, written):
-    @pipeline(model_config=DEMO)
-    def one(token):
-        project.log_secret(token)
-
     with pytest.raises(RunFailed, match="holds the value of a Secret"):
-        one.run(client=client, token=Secret(VALUE))
+        pipeline_of(lambda token: project.log_secret(token), model_config=DEMO).run(client=client, token=Secret(VALUE))
     assert VALUE not in written()
 
 
 def test_the_record_of_a_run_shows_that_a_parameter_is_a_secret_but_not_its_value(client):
-    @pipeline
-    def one(token):
-        project.hand_over(token)
-
-    run = one.run(client=client, token=Secret(VALUE))
+    run = pipeline_of(lambda token: project.hand_over(token)).run(client=client, token=Secret(VALUE))
     assert run.steps[0].parameters == {"token": "(secret)"}
     assert client.get_run(run.id).record.parameters == {"token": "(secret)"}
 
 
 def test_a_step_with_a_secret_is_not_cached(client):
-    @pipeline
-    def one(token):
-        project.hand_over(token)
-
+    one = pipeline_of(lambda token: project.hand_over(token))
     for _ in range(2):
         assert one.run(client=client, token=Secret(VALUE)).steps[0].status == "succeeded"
     assert not (client.repository.common_dir / "gitmodel" / "steps").exists()
 
 
 def test_a_secret_within_a_table_is_refused(client):
-    @pipeline
-    def one():
-        project.hand_over({"token": Secret(VALUE)})
-
     with pytest.raises(UsageError, match="cannot be recorded"):
-        one.run(client=client)
+        pipeline_of(lambda: project.hand_over({"token": Secret(VALUE)})).run(client=client)
 
 
 @pytest.mark.parametrize(
@@ -157,13 +130,9 @@ def test_tokens_in_metadata_and_reasons_are_left_out_and_the_run_succeeds(client
         plan(token)
         log_model_metadata(accuracy=0.9)
 
-    @pipeline(model_config=DEMO)
-    def one():
-        planning()
-
     for status in ("succeeded", second):
         caplog.clear()
-        run = one.run(client=client)
+        run = pipeline_of(planning, model_config=DEMO).run(client=client)
         assert run.steps[0].status == status
         version = client.get_version(run.versions[0])
         assert version.metadata["accuracy"] == 0.9
@@ -186,10 +155,7 @@ def test_the_description_of_a_model_that_a_run_registers_has_no_secrets(client, 
 def test_a_token_in_an_error_is_not_kept_even_locally(client, written, set_rules):
     set_rules(record_traceback=True)
 
-    @pipeline
-    def one():
-        project.fail("cannot reach https://ada:" + "pw@example.com")
-
+    one = pipeline_of(lambda: project.fail("cannot reach https://ada:" + "pw@example.com"))
     with pytest.raises(Refused, match="message of step fail looks like a password in a URL"):
         one.run(client=client)
 
@@ -197,10 +163,7 @@ def test_a_token_in_an_error_is_not_kept_even_locally(client, written, set_rules
     def leak() -> None:
         raise RuntimeError("cannot reach https://ada:pw" + "@example.com")
 
-    @pipeline
-    def two():
-        leak()
-
+    two = pipeline_of(leak, name="two")
     with pytest.raises(RunFailed, match=r"cannot reach \(a password in a URL\)example.com"):
         two.run(client=client)
     assert "pw@example" not in written()
@@ -257,10 +220,7 @@ PARTS = {
 @pytest.mark.parametrize("body", PARTS)
 @pytest.mark.parametrize("executor", ["in-order", "threads", "processes:1"])
 def test_the_source_of_a_secret_is_not_recorded_as_a_parameter(client, written, caplog, body, executor):
-    @pipeline
-    def one(token, rate):
-        PARTS[body](token)
-
+    one = pipeline_of(lambda token, rate: PARTS[body](token))
     run = one.run(client=client, executor=executor, token=VALUE, rate=0.5)
     assert client.get_run(run.id).record.parameters == {"token": "(secret)", "rate": 0.5}
     assert VALUE not in written() + caplog.text
@@ -270,22 +230,14 @@ def test_the_source_of_a_secret_is_not_recorded_as_a_parameter(client, written, 
 def test_a_secret_made_in_a_step_is_not_in_its_error(client, written, caplog, set_rules, executor):
     set_rules(record_traceback=True)
 
-    @pipeline
-    def one(token):
-        fail_by(token)
-
     with pytest.raises(RunFailed, match=r"cannot log in with \(secret\)"):
-        one.run(client=client, executor=executor, token=VALUE)
+        pipeline_of(lambda token: fail_by(token)).run(client=client, executor=executor, token=VALUE)
     assert VALUE not in written() + caplog.text
 
 
 def test_a_secret_that_a_step_makes_cannot_be_logged_as_metadata(client, written):
-    @pipeline(model_config=DEMO)
-    def one(token):
-        tell_by(token)
-
     with pytest.raises(RunFailed, match="holds the value of a Secret"):
-        one.run(client=client, token=VALUE)
+        pipeline_of(lambda token: tell_by(token), model_config=DEMO).run(client=client, token=VALUE)
     assert VALUE not in written()
 
 
@@ -299,12 +251,8 @@ def test_metadata_of_an_earlier_step_is_refused_if_a_later_step_makes_a_secret_o
     def make(token: str, told: int) -> None:
         Secret(token)
 
-    @pipeline(model_config=DEMO)
-    def one(token):
-        make(token, tell(token))
-
     with pytest.raises(Refused, match="holds the value of a Secret"):
-        one.run(client=client, token=VALUE)
+        pipeline_of(lambda token: make(token, tell(token)), model_config=DEMO).run(client=client, token=VALUE)
     assert VALUE not in git(client.repository.common_dir, "log", "-p", "--all")
 
 
@@ -317,12 +265,7 @@ def test_a_dataclass_with_a_secret_in_it_is_recorded_without_its_value(client, w
     def log_in(login: Login) -> int:
         return len(login.token)
 
-    @pipeline
-    def one(token):
-        Secret(token)
-        log_in(Login(token))
-
-    run = one.run(client=client, token=VALUE)
+    run = pipeline_of(lambda token: (Secret(token), log_in(Login(token)))).run(client=client, token=VALUE)
     assert run.steps[0].parameters == {"login": "(secret)"}
     assert VALUE not in written()
 
@@ -333,42 +276,27 @@ class TestASecretMadeInTheBody:
     @pytest.mark.parametrize("body", BODIES)
     @pytest.mark.parametrize("executor", ["in-order", "processes:1"])
     def test_a_parameter_that_becomes_a_secret_is_in_no_record_or_log(self, client, written, caplog, body, executor):
-        @pipeline
-        def one(token):
-            BODIES[body](token)
-
         for _ in range(2):
-            run = one.run(client=client, executor=executor, token=VALUE)
+            run = pipeline_of(lambda token: BODIES[body](token)).run(client=client, executor=executor, token=VALUE)
             assert client.get_run(run.id).record.parameters == {"token": "(secret)"}
             assert all(step.status == "succeeded" for step in run.steps if "(secret)" in step.parameters.values())
         assert VALUE not in written() + caplog.text
 
     @pytest.mark.parametrize("value", [123456789, {"user": "ada", "password": VALUE}, ["x", VALUE], TOKENS[1]])
     def test_a_parameter_that_becomes_a_secret_is_not_recorded_whatever_its_value(self, client, written, value):
-        @pipeline
-        def one(given):
-            Secret(given)
-            project.noop()
-
-        run = one.run(client=client, given=value)
+        run = pipeline_of(lambda given: (Secret(given), project.noop())).run(client=client, given=value)
         assert client.get_run(run.id).record.parameters == {"given": "(secret)"}
         assert VALUE not in written()
         assert TOKENS[1] not in written()
 
     def test_parameters_beside_one_that_becomes_a_secret_are_recorded(self, client):
-        @pipeline
-        def one(token, rate, name):
-            project.hand_over(Secret(token))
-
+        one = pipeline_of(lambda token, rate, name: project.hand_over(Secret(token)))
         run = one.run(client=client, token=VALUE, rate=0.5, name="iris")
         parameters = {"token": "(secret)", "rate": 0.5, "name": "iris"}
         assert client.get_run(run.id).record.parameters == parameters
 
     def test_a_credential_is_accepted_if_the_body_makes_it_a_secret(self, client):
-        @pipeline
-        def one(password):
-            project.hand_over(Secret(password))
-
+        one = pipeline_of(lambda password: project.hand_over(Secret(password)))
         assert one.run(client=client, password=TOKENS[1]).status == "succeeded"
 
     def test_a_parameter_that_becomes_a_secret_is_not_printed_by_run_and_reproduce(
@@ -400,13 +328,8 @@ class TestASecretMadeInTheBody:
         def other() -> None:
             raise RuntimeError(f"cannot log in with {VALUE}")
 
-        @pipeline
-        def one(token):
-            project.hand_over(Secret(token))
-            other()
-
         with pytest.raises(RunFailed, match=r"cannot log in with \(secret\)") as caught:
-            one.run(client=client, token=VALUE)
+            pipeline_of(lambda token: (project.hand_over(Secret(token)), other())).run(client=client, token=VALUE)
         assert VALUE not in written() + caplog.text + caught.value.traceback
 
     def test_a_parameter_that_becomes_a_secret_is_not_logged_by_another_step(self, client, written):
@@ -414,11 +337,7 @@ class TestASecretMadeInTheBody:
         def other() -> None:
             log_model_metadata(note=f"with {VALUE}")
 
-        @pipeline(model_config=DEMO)
-        def one(token):
-            project.hand_over(Secret(token))
-            other()
-
+        one = pipeline_of(lambda token: (project.hand_over(Secret(token)), other()), model_config=DEMO)
         with pytest.raises(RunFailed, match="holds the value of a Secret"):
             one.run(client=client, token=VALUE)
         assert VALUE not in written()
@@ -440,12 +359,8 @@ def test_a_secret_is_not_kept_in_an_output(client, written, tmp_path, returned):
     def leak(token: str) -> Annotated[object, "leak"]:
         return returned(token, tmp_path)
 
-    @pipeline
-    def one(token):
-        leak(token)
-
     with pytest.raises(RunFailed, match="the output leak holds the value of a Secret"):
-        one.run(client=client, token=Secret(VALUE))
+        pipeline_of(lambda token: leak(token)).run(client=client, token=Secret(VALUE))
     assert VALUE not in written()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import project
 import pytest
+from project import pipeline_of
 from transcripts import ask
 from waiting import wait_for
 
@@ -94,15 +95,11 @@ def test_the_log_of_a_step_in_a_thread_has_only_the_output_of_this_step(client):
 
 
 def test_a_step_that_prints_100_mb_keeps_its_head_and_its_tail(client):
-    @pipeline
-    def drown():
-        project.flood(100_000)
-
     with open(os.devnull, "w") as nothing:
         before = os.dup(1)
         os.dup2(nothing.fileno(), 1)
         try:
-            run = drown.run(client=client)
+            run = pipeline_of(lambda: project.flood(100_000)).run(client=client)
         finally:
             os.dup2(before, 1)
             os.close(before)
@@ -131,10 +128,7 @@ def test_a_very_long_line_takes_limited_space_in_the_log(tmp_path):
 
 
 def test_the_log_has_the_output_and_the_traceback_of_each_attempt(client, tmp_path, capsys):
-    @pipeline
-    def again(token=TOKEN):
-        project.talk_and_fail(str(tmp_path / "count"))
-
+    again = pipeline_of(lambda token=TOKEN: project.talk_and_fail(str(tmp_path / "count")))
     run = again.run(client=client, token=Secret(TOKEN))
     first, second = client.get_logs(run.id, "talk_and_fail")
     assert first.lines[0].text == "attempt 1"
@@ -148,29 +142,18 @@ def test_the_log_has_the_output_and_the_traceback_of_each_attempt(client, tmp_pa
 
 @pytest.mark.parametrize("executor", ["processes:1", Elsewhere()], ids=["here", "elsewhere"])
 def test_the_log_has_what_a_step_printed_before_its_timeout(client, executor):
-    @pipeline
-    def hang():
-        project.talk_and_hang()
-
     with pytest.raises(RunFailed) as info:
-        hang.run(client=client, executor=executor)
+        pipeline_of(project.talk_and_hang).run(client=client, executor=executor)
     assert [line.text for line in client.get_logs(info.value.run)[0].lines] == ["before the end"]
 
 
 def test_a_secret_of_a_later_step_is_hidden_in_earlier_output(client, written):
-    @pipeline
-    def train():
-        project.make_secret(project.talk(TOKEN), TOKEN)
-
-    run = train.run(client=client)
+    run = pipeline_of(lambda: project.make_secret(project.talk(TOKEN), TOKEN)).run(client=client)
     assert lines_of(client, run, "talk")[0] == "(secret) begins with "
 
 
 def test_a_cached_step_names_the_run_that_made_its_output(client, capsys):
-    @pipeline
-    def twice():
-        project.talk("a")
-
+    twice = pipeline_of(lambda: project.talk("a"))
     first, second = twice.run(client=client), twice.run(client=client)
     (log,) = client.get_logs(second.id, "talk")
     assert (log.lines, log.made_by) == ((), f"{first.id} talk")
@@ -181,10 +164,7 @@ def test_a_cached_step_names_the_run_that_made_its_output(client, capsys):
 
 
 def test_runs_logs_shows_the_output_of_an_active_run(client, tmp_path):
-    @pipeline
-    def wait():
-        project.talk_and_wait(str(tmp_path / "flag"), str(tmp_path / "answer"))
-
+    wait = pipeline_of(lambda: project.talk_and_wait(str(tmp_path / "flag"), str(tmp_path / "answer")))
     thread = threading.Thread(target=wait.run, kwargs={"executor": "processes:1"})
     thread.start()
     try:

@@ -9,9 +9,10 @@ import sys
 
 import project
 import pytest
+from project import pipeline_of
 from waiting import wait_for
 
-from gitmodel import ModelConfig, RunFailed, UsageError, pipeline, step
+from gitmodel import ModelConfig, RunFailed, UsageError, step
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
 
@@ -25,23 +26,15 @@ def is_running(pid):
 
 
 def test_the_message_about_a_timeout_of_one_second_uses_the_singular(client):
-    @pipeline
-    def rest():
-        project.rest.with_options(timeout=1)(60)
-
     with pytest.raises(RunFailed, match="longer than its timeout of 1 second, and"):
-        rest.run(client=client, executor="processes:1")
+        pipeline_of(lambda: project.rest.with_options(timeout=1)(60)).run(client=client, executor="processes:1")
 
 
 def test_a_step_and_its_child_that_ignore_sigterm_are_killed(client, far_executor, tmp_path, last_run):
     pids = tmp_path / "pids"
 
-    @pipeline(model_config=DEMO)
-    def train():
-        project.hang(str(pids))
-
     with pytest.raises(RunFailed) as info:
-        train.run(client=client, executor=far_executor)
+        pipeline_of(lambda: project.hang(str(pids)), model_config=DEMO).run(client=client, executor=far_executor)
     assert "step hang failed: TimeoutError: it ran longer than its timeout of 5 seconds" in info.value.message
     found = pids.read_text().split()
     assert len(found) == 2
@@ -50,10 +43,7 @@ def test_a_step_and_its_child_that_ignore_sigterm_are_killed(client, far_executo
 
 
 def test_a_step_that_timed_out_is_retried(client, tmp_path):
-    @pipeline(model_config=DEMO)
-    def train():
-        project.hang_once(str(tmp_path / "count"))
-
+    train = pipeline_of(lambda: project.hang_once(str(tmp_path / "count")), model_config=DEMO)
     run = train.run(client=client, executor="processes:1")
     assert run.steps[0].failed_attempts == ("TimeoutError",)
     assert client.get_version("demo").get_artifact("attempt").load() == 2
@@ -62,10 +52,7 @@ def test_a_step_that_timed_out_is_retried(client, tmp_path):
 def test_a_worker_process_that_dies_is_replaced_once(client, far_executor, tmp_path):
     events = []
 
-    @pipeline
-    def train():
-        project.die_with_a_timeout(str(tmp_path / "count"))
-
+    train = pipeline_of(lambda: project.die_with_a_timeout(str(tmp_path / "count")))
     train.run(client=client, executor=far_executor, listener=lambda *event: events.append(event[0]))
     assert events == ["started", "again", "succeeded"]
 
@@ -93,11 +80,7 @@ def test_a_step_with_a_timeout_ends_when_the_process_of_the_run_is_killed(client
 
 @pytest.mark.parametrize("executor", ["in-order", "threads"])
 def test_executors_in_this_process_refuse_a_timeout_before_the_first_step(client, tmp_path, executor):
-    @pipeline
-    def train():
-        project.number(1)
-        project.hang_once(str(tmp_path / "count"))
-
+    train = pipeline_of(lambda: (project.number(1), project.hang_once(str(tmp_path / "count"))))
     with pytest.raises(UsageError, match=f"step hang_once has timeout=6, which the executor {executor} cannot") as info:
         train.run(client=client, executor=executor)
     assert "'processes' or 'dask'" in info.value.hint

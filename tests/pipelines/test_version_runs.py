@@ -6,6 +6,7 @@ from typing import Annotated
 
 import editing
 import pytest
+from project import pipeline_of
 
 from gitmodel import ExternalArtifact, ModelConfig, NotFound, Refused, UsageError, pipeline, step
 from gitmodel.cli import run
@@ -135,12 +136,8 @@ def test_equal_outputs_of_two_runs_are_found_without_naming_the_run(client):
 
 
 def test_an_artifact_of_the_version_is_not_hidden_by_an_output_of_a_run(client):
-    @pipeline(model_config=ModelConfig(name="demo", version=1))
-    def make_again():
-        make(5)
-
     train.run(client=client, x=3)
-    done = make_again.run(client=client)
+    done = pipeline_of(lambda: make(5), model_config=ModelConfig(name="demo", version=1)).run(client=client)
     version = client.get_version("demo@1")
     assert (version.get_artifact("made").load(), version.get_artifact("made", run=done.id).load()) == (3, 5)
 
@@ -148,14 +145,9 @@ def test_an_artifact_of_the_version_is_not_hidden_by_an_output_of_a_run(client):
 def test_each_version_of_a_run_on_two_versions_has_its_own_output(client):
     two = step(name="score_two", model_config=ModelConfig(name="demo", version=2))(score.function)
 
-    @pipeline(model_config=ModelConfig(name="demo", version=1))
-    def compare():
-        score(1)
-        two(2)
-
     train.run(client=client, x=3)
     train.run(client=client, x=4)
-    compare.run(client=client)
+    pipeline_of(lambda: (score(1), two(2)), model_config=ModelConfig(name="demo", version=1)).run(client=client)
     found = [client.get_version(f"demo@{number}").get_artifact("scores").load() for number in (1, 2)]
     assert found == [{"score": 1}, {"score": 2}]
 
@@ -200,11 +192,7 @@ def test_a_run_on_an_existing_version_raises_the_format_version_of_the_registry(
 def test_an_output_name_that_two_steps_of_a_run_use_is_found_only_with_the_step(client):
     again = step(name="again")(score.function)
 
-    @pipeline(model_config=ModelConfig(name="demo", version=1))
-    def both():
-        score(1)
-        again(2)
-
+    both = pipeline_of(lambda: (score(1), again(2)), model_config=ModelConfig(name="demo", version=1))
     train.run(client=client, x=3)
     done = both.run(client=client)
     version = client.get_version("demo@1")
@@ -232,10 +220,7 @@ def test_a_step_takes_an_output_of_a_run_by_name_as_get_does(client):
     train.run(client=client, x=3)
     first = evaluate.run(client=client, x=7)
 
-    @pipeline
-    def by_name():
-        compare("demo@1:scores", "demo@latest:score.scores")
-
+    by_name = pipeline_of(lambda: compare("demo@1:scores", "demo@latest:score.scores"), name="by_name")
     reader = by_name.run(client=client)
     (digest,) = reader.steps[0].outputs.values()
     with client.store.open(digest) as content:
@@ -247,10 +232,7 @@ def test_a_step_takes_an_output_of_a_run_by_name_as_get_does(client):
     chosen = f'ExternalArtifact("demo", "scores", 1, run="{second.id}")'
     assert chosen in caught.value.hint
 
-    @pipeline
-    def by_run():
-        compare(eval(chosen), ExternalArtifact("demo", "scores", run=first.id))
-
+    by_run = pipeline_of(lambda: compare(eval(chosen), ExternalArtifact("demo", "scores", run=first.id)), name="by_run")
     (digest,) = by_run.run(client=client).steps[0].outputs.values()
     with client.store.open(digest) as content:
         assert json.load(content) == [{"score": 8}, {"score": 7}]
@@ -260,17 +242,11 @@ def test_an_input_that_names_neither_artifact_nor_output_lists_the_available_one
     train.run(client=client, x=3)
     evaluate.run(client=client, x=7)
 
-    @pipeline
-    def wrong():
-        use("demo@1:scored")
-
+    wrong = pipeline_of(lambda: use("demo@1:scored"), name="wrong")
     with pytest.raises(NotFound) as caught:
         wrong.run(client=client)
     assert "scores" in f"{caught.value} {caught.value.hint}"
 
-    @pipeline
-    def wrong_run():
-        use(ExternalArtifact("demo", "scores", 1, run="nothing"))
-
+    wrong_run = pipeline_of(lambda: use(ExternalArtifact("demo", "scores", 1, run="nothing")), name="wrong_run")
     with pytest.raises(NotFound, match="no outputs of a run 'nothing'"):
         wrong_run.run(client=client)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from project import pipeline_of
 
 from gitmodel import (
     ArtifactConfig,
@@ -60,14 +61,10 @@ def test_an_unknown_option_is_refused_with_the_list_of_options(of):
     ],
 )
 def test_a_name_passed_instead_of_a_model_is_refused_and_the_error_shows_what_to_write(client, name, hint, far_or_near):
-    @pipeline(model_config=CONFIG)
-    def one():
-        use_model(name)
-
     with pytest.raises(
         RunFailed, match=f"get_step_context.*model is the name of the model, and has no {name}"
     ) as caught:
-        one.run(client=client, executor=far_or_near)
+        pipeline_of(lambda: use_model(name), model_config=CONFIG).run(client=client, executor=far_or_near)
     assert caught.value.hint.startswith(hint)
     assert "use_model" in caught.value.traceback
 
@@ -82,12 +79,8 @@ def test_an_attribute_error_that_is_not_about_zenml_is_not_changed(client):
     def other() -> None:
         "other".set_stage()  # type: ignore[attr-defined]
 
-    @pipeline(model_config=CONFIG)
-    def one():
-        other()
-
     with pytest.raises(RunFailed, match="AttributeError: 'str' object has no attribute 'set_stage'"):
-        one.run(client=client)
+        pipeline_of(other, model_config=CONFIG).run(client=client)
 
 
 @pytest.mark.parametrize("option", ["model=Model('demo')", "model_config=Model('demo')"])
@@ -131,12 +124,8 @@ def test_arguments_that_name_the_target_of_metadata_are_refused_and_not_recorded
 
 @pytest.mark.parametrize("keyword", FOREIGN)
 def test_arguments_that_name_the_target_of_metadata_are_refused_in_a_step(client, keyword, far_or_near):
-    @pipeline(model_config=CONFIG)
-    def one():
-        log_of(keyword)
-
     with pytest.raises(RunFailed, match=f"log_model_metadata has no argument {keyword}") as caught:
-        one.run(client=client, executor=far_or_near)
+        pipeline_of(lambda: log_of(keyword), model_config=CONFIG).run(client=client, executor=far_or_near)
     assert caught.value.hint.startswith('write version="demo@3"')
 
 
@@ -170,11 +159,7 @@ def test_an_attribute_of_zenmls_version_is_refused_and_the_error_shows_what_to_w
 
 
 def test_the_method_configure_is_refused_and_the_error_shows_what_to_write(client):
-    @pipeline
-    def one():
-        log_of("")
-
-    for of in (one, log_of):
+    for of in (pipeline_of(lambda: log_of("")), log_of):
         with pytest.raises(UsageError, match="has no configure") as caught:
             of.configure(enable_cache=False)
         assert caught.value.hint.startswith("write with_options(...)")
@@ -201,10 +186,7 @@ def test_an_attribute_of_zenmls_context_is_refused_and_the_error_shows_what_to_w
     def ask() -> None:
         getattr(get_step_context(), name)
 
-    @pipeline
-    def one():
-        ask()
-
+    one = pipeline_of(ask)
     with pytest.raises(RunFailed, match=f"StepContext has no {name}") as caught:
         one.run(client=client)
     assert caught.value.hint.startswith(form)
@@ -222,12 +204,8 @@ def test_an_attribute_that_only_a_finished_version_has_is_refused_in_a_step(clie
     def ask() -> None:
         getattr(get_step_context().model_version, name)
 
-    @pipeline(model_config=CONFIG)
-    def one():
-        ask()
-
     with pytest.raises(RunFailed, match=f"PlannedVersion has no {name}") as caught:
-        one.run(client=client)
+        pipeline_of(ask, model_config=CONFIG).run(client=client)
     assert caught.value.hint.startswith(form)
 
 
