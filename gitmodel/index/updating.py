@@ -103,7 +103,7 @@ class Update:
             if len(steps) >= _PIECE:
                 self._write(steps)
                 steps.clear()
-                self._files.trees.forget_records()  # all records of a large registry would not fit into the memory
+                self._files.trees.cached_records.clear()  # all records of a large registry would not fit into memory
                 self._save(self._database)
         self._write(steps)
 

@@ -42,17 +42,17 @@ class PartialCloneTrees(Trees):
         super().__init__(reader, facts)
         self._git = git
         self._fetch = fetch
-        self._lacks_folders = lacks_folders
+        self.lacks_folders = lacks_folders
         self._here: frozenset[Oid] = frozenset()
 
     def tree(self, id: Oid) -> Mapping[str, Entry]:
-        if self._lacks_folders:
+        if self.lacks_folders:
             self.ensure([id])
         return super().tree(id)
 
     def read_ahead(self, ids: Iterable[Oid]) -> None:
         wanted = list(ids)
-        if self._lacks_folders:
+        if self.lacks_folders:
             self.ensure(wanted)
         super().read_ahead(wanted)
 
@@ -65,32 +65,24 @@ class PartialCloneTrees(Trees):
 
     def ensure(self, ids: Iterable[Oid]) -> None:
         """Fetch those of the objects *ids* that the repository lacks, in one request. Raises Unreachable."""
-        cached = (self._blobs, self._trees)
-        missing = [id for id in dict.fromkeys(ids) if id not in self._here and not any(id in found for found in cached)]
+        missing = [id for id in dict.fromkeys(ids) if not self.has(id)]
         if not missing:
             return
         # The objects of the repository are listed again, because other processes also fetch into this repository.
-        self._here = self._list()
+        command = ("cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname)")
+        self._here = frozenset(self._git.oids(*command))
         missing = [id for id in missing if id not in self._here]
         if missing:
             self._fetch(missing)
             self._here |= frozenset(missing)
 
-    def has_blob(self, id: Oid) -> bool:
-        """Return True if the blob *id* need not be fetched. False can also mean that nobody has checked yet."""
-        return id in self._here or id in self._blobs
-
-    def has_tree(self, id: Oid) -> bool:
-        """Return True if the tree *id* need not be fetched. False can also mean that nobody has checked yet."""
-        return not self._lacks_folders or id in self._here or id in self._trees
+    def has(self, id: Oid) -> bool:
+        """Return True if the object *id* need not be fetched. False can also mean that nobody has checked yet."""
+        return id in self._here or id in self.cached_blobs or id in self.cached_trees
 
     def forget(self) -> None:
         """Forget which objects the repository has. Called after a damaged repository was deleted and created again."""
         self._here = frozenset()
-
-    def _list(self) -> frozenset[Oid]:
-        command = ("cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname)")
-        return frozenset(self._git.oids(*command))
 
 
 class PartialCloneFiles(CommitFiles):
@@ -99,9 +91,7 @@ class PartialCloneFiles(CommitFiles):
     Missing files that a caller reads together are fetched in one request.
     """
 
-    def __init__(self, trees: PartialCloneTrees, root: Oid | None) -> None:
-        super().__init__(trees, root)
-        self._lazy_trees = trees
+    trees: PartialCloneTrees
 
     def read(self, path: str) -> bytes | None:
         self._ensure_folder_of(path)
@@ -115,41 +105,33 @@ class PartialCloneFiles(CommitFiles):
         self, found: Iterable[tuple[str, Oid | None]], kind: type[R], *, newer: bool
     ) -> Iterator[R | Invalid]:
         found = list(found)
-        wanted = [path for path, _ in found]
-        self.ensure(wanted if len(wanted) <= _FEW else [*wanted, *self._beside(wanted)])
+        paths = [path for path, _ in found]
+        if len(paths) > _FEW:
+            # The caller usually reads all versions of the models, so they are fetched together.
+            folders = {path.partition("/versions/")[0] for path in paths if "/versions/" in path}
+            paths += [path for folder in folders for path, _ in self.walk(f"{folder}/versions")]
+        self.ensure(paths)
         return super().load_blobs(found, kind, newer=newer)
 
-    def ensure(self, wanted: Iterable[str]) -> None:
-        """Fetch the files at the paths *wanted*, and the trees of the folders above them, as far as they are missing.
+    def ensure(self, paths: Iterable[str]) -> None:
+        """Fetch the missing ones of the files at *paths* and of the trees of the folders above them.
 
         Takes one request for all missing objects of a level of folders.
         """
-        left = list(wanted)
+        left = list(paths)
         while left:
             found = [(path, *self._farthest(path)) for path in left]
-            self._lazy_trees.ensure(id for _, id, _ in found if id)
+            self.trees.ensure(id for _, id, _ in found if id)
             left = [path for path, _, is_file in found if not is_file]
 
     def _ensure_folder_of(self, path: str) -> None:
         """Fetch the file at *path* if it is missing, together with the other files of its folder if these are few."""
         entry = self.entry(path)
-        if self.root is None or entry is None or self._lazy_trees.has_blob(entry.id):
+        if entry is None or self.trees.has(entry.id):
             return
-        files = [
-            other.id
-            for other in self._lazy_trees.folder(self.root, path.rpartition("/")[0]).values()
-            if other.mode in FILE_MODES
-        ]
-        self._lazy_trees.ensure(files if entry.id in files and len(files) <= _FEW else [entry.id])
-
-    def _beside(self, wanted: Iterable[str]) -> Iterator[str]:
-        """Yield the paths of all versions of the models whose version files are in *wanted*.
-
-        The caller fetches them together, because it usually reads all versions of a model.
-        """
-        folders = {path.partition("/versions/")[0] for path in wanted if "/versions/" in path}
-        for folder in folders:
-            yield from (path for path, _ in self.walk(f"{folder}/versions"))
+        beside = self.entries(path.rpartition("/")[0]).values()
+        files = [other.id for other in beside if other.mode in FILE_MODES]
+        self.trees.ensure(files if entry.id in files and len(files) <= _FEW else [entry.id])
 
     def _farthest(self, path: str) -> tuple[Oid | None, bool]:
         """Return the id of the file at *path* and True, or the id of a missing folder above it and False.
@@ -158,10 +140,10 @@ class PartialCloneFiles(CommitFiles):
         """
         at = self.root
         for name in path.split("/"):
-            if at is None or not self._lazy_trees.has_tree(at):
+            if at is None or (self.trees.lacks_folders and not self.trees.has(at)):
                 return at, at is None
             try:
-                entry = self._lazy_trees.tree(at).get(name)
+                entry = self.trees.tree(at).get(name)
             except Invalid:  # the caller gets this error when it reads the file
                 return None, True
             at = entry.id if entry else None

@@ -56,23 +56,22 @@ class Trees:
     def __init__(self, reader: ObjectReader, facts: FactCache) -> None:
         self.reader = reader
         self.facts = facts
-        self._trees = BoundedCache(_TREES_KEPT)
-        self._records = BoundedCache(_RECORDS_KEPT)
-        self._blobs = BoundedCache(_BLOBS_KEPT)
-        self._folders = BoundedCache(_FOLDERS_KEPT)
+        # The caches: the entries of trees by id, and those of folders by the id of a top tree and the path; records by
+        # the arguments of `decoded` (id, kind, newer); the bytes of blobs by id.
+        self.cached_trees = BoundedCache(_TREES_KEPT)
+        self.cached_folders = BoundedCache(_FOLDERS_KEPT)
+        self.cached_records = BoundedCache(_RECORDS_KEPT)
+        self.cached_blobs = BoundedCache(_BLOBS_KEPT)
 
     def tree(self, id: Oid) -> Mapping[str, Entry]:
         """Return the entries of the tree *id* by name."""
-        found: Mapping[str, Entry] | None = self._trees.recall(id)
+        found: Mapping[str, Entry] | None = self.cached_trees.recall(id)
         return self._parsed(self.reader.get(id)) if found is None else found
 
     def read_ahead(self, ids: Iterable[Oid]) -> None:
-        """Read the trees *ids* into the cache, in one request.
-
-        Ignores errors: the later call that needs a tree raises them.
-        """
-        wanted = [id for id in dict.fromkeys(ids) if id not in self._trees]
-        for found in self.reader.get_many(wanted):
+        """Read the trees *ids* into the cache, in one request. Ignores errors: a later call of `tree` raises them."""
+        uncached = [id for id in dict.fromkeys(ids) if id not in self.cached_trees]
+        for found in self.reader.get_many(uncached):
             if not isinstance(found, Invalid):
                 with suppress(Invalid):
                     self._parsed(found)
@@ -82,7 +81,7 @@ class Trees:
         if read.type != "tree":
             raise Invalid(f"git object {read.id} is not a tree", hint="run `git fsck`")
         found = parse_tree(read.data)
-        self._trees.remember(read.id, found)
+        self.cached_trees.remember(read.id, found)
         return found
 
     def entry(self, root: Oid, path: str) -> Entry | None:
@@ -95,76 +94,56 @@ class Trees:
         if not path:
             return self.tree(root)
         key = (root, path)
-        found: Mapping[str, Entry] | None = self._folders.recall(key)
+        found: Mapping[str, Entry] | None = self.cached_folders.recall(key)
         if found is None:
             entry = self.entry(root, path)
             found = self.tree(entry.id) if entry is not None and entry.mode == FOLDER else {}
-            self._folders.remember(key, found)
+            self.cached_folders.remember(key, found)
         return found
 
     def read_folders(self, found: Iterable[tuple[Oid, str]]) -> None:
-        """Read folders into the cache, in few requests to git. *found* has a top tree and a path for each folder.
+        """Read folders into the cache, in few requests to git. *found* has the id of a top tree and a path for each.
 
         git follows the path, so that gitmodel does not parse large folders on the way. Ignores errors and missing
         folders: the later call that needs a folder raises them.
         """
-        wanted = iter(dict.fromkeys(found))
-        while batch := list(islice(wanted, _NAMED_BATCH)):
+        left = iter(dict.fromkeys(found))
+        while batch := list(islice(left, _NAMED_BATCH)):
             with suppress(Invalid):
                 read = self.reader.resolve_many([f"{root}:{path}" for root, path in batch])
                 for key, folder in zip(batch, read, strict=True):
                     if folder is not None and folder.type == "tree":
-                        self._folders.remember(key, self._parsed(folder))
-
-    def has_folder(self, root: Oid, path: str) -> bool:
-        """Return True if the folder at *path* in the tree *root* is cached."""
-        return (root, path) in self._folders
+                        self.cached_folders.remember(key, self._parsed(folder))
 
     def decoded(self, id: Oid, data: bytes | None, path: str, kind: type[R], newer: bool) -> R:
         """Return the record of the type *kind* in the blob *id*, from the cache or by decoding *data*, and cache it.
 
         *data* is the content of the blob; if it is None, this method reads the blob. *path* is only for error messages.
-        *newer* keeps keys that this gitmodel does not know.
+        If *newer* is True, the record keeps keys that this gitmodel does not know.
         """
         key = (id, kind, newer)
-        record: R | None = self._records.get(key)
+        record: R | None = self.cached_records.get(key)
         if record is None:
             bytes_ = self.blob(id, path) if data is None else data
             record = codec.decode(kind, bytes_, path, newer=newer)
-            self._records.remember(key, record)
+            self.cached_records.remember(key, record)
         return record
 
-    def remembered(self, id: Oid, kind: type[R], newer: bool) -> R | None:
-        """Return the decoded record of the blob *id* if it is cached, else None."""
-        found: R | None = self._records.get((id, kind, newer))
-        return found
-
     def blob(self, id: Oid, path: str) -> bytes:
-        """Return the bytes of the blob *id*.
-
-        Raises Invalid, which names *path*, for a blob longer than a record may be.
-        """
-        found: bytes | None = self._blobs.get(id)
+        """Return the bytes of the blob *id*. Raises Invalid, which names *path*, if it is too long for a record."""
+        found: bytes | None = self.cached_blobs.get(id)
         if found is None:
             try:
                 found = self.reader.get(id, limit=codec.MAX_BYTES).data
             except Invalid as error:
                 raise Invalid(f"{path}: {error.message} [record.size]", hint=error.hint) from None
             if len(found) <= _SHORT:
-                self._blobs.remember(id, found)
+                self.cached_blobs.remember(id, found)
         return found
 
     def files(self, root: Oid | None) -> CommitFiles:
         """Return the files below the tree *root* (None: no files)."""
         return CommitFiles(self, root)
-
-    def forget_records(self) -> None:
-        """Drop the decoded records from the cache."""
-        self._records.clear()
-
-    def remember_tree(self, id: Oid, entries: Mapping[str, Entry]) -> None:
-        """Cache the *entries* of the new tree *id*, so that the next change need not read the tree."""
-        self._trees.remember(id, entries)
 
 
 class CommitFiles:
@@ -257,7 +236,7 @@ class CommitFiles:
     def _entries(self, found: Iterable[tuple[str, Oid | None]]) -> list[tuple[str, Entry | Invalid | None]]:
         found = list(found)
         folders = dict.fromkeys(path.rpartition("/")[0] for path, blob in found if blob is None)
-        if len(folders) > 1 and not all(map(self._is_cached, folders)):
+        if len(folders) > 1 and not all((self.root, folder) in self.trees.cached_folders for folder in folders):
             with suppress(Invalid):  # a later read of a path in the damaged folder raises the error
                 self.read_ahead(folders)
         entries: list[tuple[str, Entry | Invalid | None]] = []
@@ -268,13 +247,10 @@ class CommitFiles:
                 entries.append((path, error))
         return entries
 
-    def _is_cached(self, folder: str) -> bool:
-        return self.root is not None and self.trees.has_folder(self.root, folder)
-
     def _unread(self, batch: list[tuple[str, Entry | Invalid | None]], kind: type[R], newer: bool) -> list[Oid]:
         """Return the ids of the blobs in *batch* whose decoded records are not cached, without duplicates."""
         ids = dict.fromkeys(entry.id for _, entry in batch if isinstance(entry, Entry))
-        return [id for id in ids if self.trees.remembered(id, kind, newer) is None]
+        return [id for id in ids if (id, kind, newer) not in self.trees.cached_records]
 
     def _decoded(
         self,
@@ -350,6 +326,5 @@ def _changed(trees: Trees, id: Oid | None, below: Mapping[str, Any], new: list[N
 def _written(trees: Trees, entries: Mapping[str, Entry], new: list[NewObject]) -> Oid:
     tree = NewObject("tree", format_tree(entries))
     new.append(tree)
-    id = tree.id
-    trees.remember_tree(id, entries)
-    return id
+    trees.cached_trees.remember(tree.id, entries)  # so that the next change need not read the tree
+    return tree.id
