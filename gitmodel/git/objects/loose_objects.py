@@ -37,9 +37,11 @@ class LooseObjects:
         pending: list[tuple[int, str, str]] = []
         try:
             for new in objects:
-                id = new.id
-                final = f"{self._folder}/{id[:2]}/{id[2:]}"
-                if not _refreshed(final):
+                final = f"{self._folder}/{new.id[:2]}/{new.id[2:]}"
+                try:
+                    os.utime(final)  # so that a running gc keeps an existing object
+                except (FileNotFoundError, PermissionError):
+                    # The time of another user's file cannot be set. Like git, gitmodel then writes a new file.
                     pending.append(self._begin(final, new.compressed()))
             self._flush([descriptor for descriptor, _, _ in pending])
             for _, temporary, final in pending:
@@ -112,17 +114,3 @@ class LooseObjects:
 def _unlink(path: str) -> None:
     with suppress(FileNotFoundError):
         os.unlink(path)
-
-
-def _refreshed(path: str) -> bool:
-    """Refresh the timestamp of the object file *path*, so that a running gc keeps it.
-
-    Return False if the caller must write the object.
-    """
-    try:
-        os.utime(path)
-    except FileNotFoundError:
-        return False
-    except PermissionError:  # Another user's file: its time cannot be set. Like git, write a new file.
-        return False
-    return True

@@ -19,11 +19,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid
-from gitmodel.errors import GitModelError, Unreachable
+from gitmodel.errors import GitModelError
 from gitmodel.git.refs.ref_commands import read_ref_file
 from gitmodel.git.refs.ref_locks import WriterMark, WriterMarks
 from gitmodel.git.refs.ref_move import RefMove
-from gitmodel.git.running.failures import GitError, Moved, translate
+from gitmodel.git.running.failures import GitError, Moved, not_started, translate
 from gitmodel.git.running.process import Git
 from gitmodel.git.running.silence_timeout import end_program
 
@@ -50,14 +50,16 @@ class RefTransactions:
         If Moved or Locked is raised, nothing was changed. *message* is for the reflogs; a kept process uses another
         one.
         """
+        lock = self._lock
         # If another thread uses the kept process, or this is a signal handler that interrupted its use, do not wait for
         # it but start another git.
-        if not self._lock.acquire(blocking=False):
+        if not lock.acquire(blocking=False):
             self._move_alone(moves, message, prepare)
             return
-        lock = self._lock
         try:
-            if time.monotonic() - self._last_write < _BURST and _has_ref_files(self._git):
+            # In the format `reftable` (`git help init`), refs have no files that gitmodel could read.
+            has_ref_files = not (self._git.common_dir / "reftable").exists()
+            if has_ref_files and time.monotonic() - self._last_write < _BURST:
                 self._move_kept(moves, prepare)
             else:
                 self.close()  # after a pause the kept process is too old to be used again
@@ -82,7 +84,7 @@ class RefTransactions:
     def _move_alone(self, moves: Sequence[RefMove], message: str, prepare: Callable[[], None]) -> None:
         def lines() -> bytes:
             prepare()
-            return _input(*_lines(moves), "commit")
+            return _input(moves, "commit")
 
         mark = self._marks().create()
         try:
@@ -123,13 +125,12 @@ class _KeptGit:
             )  # fmt: skip
         except OSError as error:
             mark.remove()
-            raise Unreachable(
-                f"git cannot be started: {error.strerror or error}", hint="free memory or processes, then try again"
-            ) from error
+            raise not_started(error) from error
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
+        # What git and its hooks have printed to stdout and stderr, by the descriptor.
         self._said = {pipe.fileno(): b"" for pipe in self._pipes[1:]}
         # gitmodel reads stdout and stderr whenever it waits for an answer: a hook may print at any time, and would hang
         # if a pipe is full.
@@ -150,7 +151,7 @@ class _KeptGit:
         """Make *moves* in one transaction. After an error, the caller must call `close`."""
         self._mark.write(moves)
         self._said = dict.fromkeys(self._said, b"")
-        self._tell(*_lines(moves), "prepare")
+        self._tell(_input(moves, "prepare"))
         self._expect("start: ok")
         self._expect("prepare: ok")
         files = _RefFiles(self._git.common_dir)
@@ -159,7 +160,7 @@ class _KeptGit:
                 raise Moved(
                     f"another process moved a ref first: {move.ref} is not at {move.old or NO_OBJECT}", hint="try again"
                 )
-        self._tell("commit")
+        self._tell(b"commit\n")
         self._expect("commit: ok")
         self._mark.rest()
 
@@ -195,8 +196,8 @@ class _KeptGit:
             with suppress(OSError):
                 pipe.close()
 
-    def _tell(self, *lines: str) -> None:
-        left = memoryview(_input(*lines))
+    def _tell(self, lines: bytes) -> None:
+        left = memoryview(lines)
         with suppress(BrokenPipeError):  # git has ended; `_expect` then reads and raises the reason
             while left:
                 left = left[self._pipes[0].write(left) :]
@@ -245,35 +246,24 @@ class _RefFiles:
         if held:
             return Oid(held[:40].decode("ascii", "replace"))
         if self._packed is None:
-            self._packed = _read_packed_refs(self._common_dir)
+            self._packed = b""
+            with suppress(FileNotFoundError):
+                self._packed = (self._common_dir / "packed-refs").read_bytes()
         found = self._packed.find(b" %s\n" % os.fsencode(ref))
         return None if found < 0 else Oid(self._packed[found - 40 : found].decode("ascii", "replace"))
 
 
-def _read_packed_refs(common_dir: Path) -> bytes:
-    try:
-        return (common_dir / "packed-refs").read_bytes()
-    except FileNotFoundError:
-        return b""
+def _input(moves: Sequence[RefMove], last: str) -> bytes:
+    """Return the input for git with *moves*, which ends with the line *last*.
 
-
-def _lines(moves: Sequence[RefMove]) -> list[str]:
-    """Return the line `start` and the lines of *moves*. Without `start`, git would execute an incomplete input."""
+    It begins with the line `start`. Without this line, git would execute an incomplete input.
+    """
     lines = ["start"]
     for move in moves:
         if not move.ref.startswith("refs/heads/"):
             lines.append("option no-deref")  # sets the ref itself if it is a symbolic ref, not its target
         lines.append(move.line)
-    return lines
-
-
-def _input(*lines: str) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _has_ref_files(git: Git) -> bool:
-    """Return True if refs are files, and not in the format `reftable` (`git help init`)."""
-    return not (git.common_dir / "reftable").exists()
+    return "".join(f"{line}\n" for line in (*lines, last)).encode()
 
 
 def _remove(mark: WriterMark, owner: int) -> None:

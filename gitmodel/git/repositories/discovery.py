@@ -19,7 +19,7 @@ from pathlib import Path
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.frozen import Frozen
 from gitmodel.git.running import process as git_process
-from gitmodel.git.running.failures import GONE, NO_REPOSITORY, BareRefused, no_repository
+from gitmodel.git.running.failures import GONE, NAME_REPOSITORY, NO_REPOSITORY, BareRefused
 from gitmodel.git.running.process import OBJECT_VARIABLES, Git, clean_environment
 from gitmodel.git.settings.configuration import parse_settings
 
@@ -133,7 +133,7 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
     if not git_dir and not work_tree and (ordinary := _find_ordinary(path, environ)):
         return ordinary
     if not git_dir and _is_outside(path):
-        raise no_repository()
+        raise NotFound(NO_REPOSITORY, hint=NAME_REPOSITORY)
     asked, told = dict(environ), dict(environ)
     if git_dir:
         # Without GIT_IMPLICIT_WORK_TREE=0, git would take the current folder for the work tree.

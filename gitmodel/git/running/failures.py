@@ -10,7 +10,7 @@ from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused,
 DAMAGED = "run `git fsck`, then `git model doctor`"
 NO_REPOSITORY = "there is no git repository here"
 GONE = "the current folder is gone, or you may not enter it"
-_NAME_REPOSITORY = "run `git init`, or name one with `--repo PATH` (in Python: Client(repo=PATH))"
+NAME_REPOSITORY = "run `git init`, or name one with `--repo PATH` (in Python: Client(repo=PATH))"
 # git's message if a new ref needs a folder where another ref is a file, as for refs/heads/a/b beside refs/heads/a.
 _BLOCKED = r"'(refs/[^']+)' exists; cannot create '(refs/[^']+)'"
 
@@ -128,7 +128,7 @@ _KNOWN: tuple[tuple[str, type[GitModelError], str, str], ...] = (
         "git could not write: {said}",
         "nothing was changed; free space on the disk or repair it, then try again",
     ),
-    ("not a git repository", NotFound, NO_REPOSITORY, _NAME_REPOSITORY),
+    ("not a git repository", NotFound, NO_REPOSITORY, NAME_REPOSITORY),
     (
         "empty ident name|[Tt]ell me who you are|unable to auto-detect email|no email was given",
         UsageError,
@@ -138,9 +138,11 @@ _KNOWN: tuple[tuple[str, type[GitModelError], str, str], ...] = (
 )
 
 
-def no_repository() -> NotFound:
-    """Return the NotFound error for a folder that is in no repository."""
-    return NotFound(NO_REPOSITORY, hint=_NAME_REPOSITORY)
+def not_started(error: OSError) -> Unreachable:
+    """Return the error for *error*, which the operating system gave at the start of git."""
+    return Unreachable(
+        f"git cannot be started: {error.strerror or error}", hint="free memory or processes, then try again"
+    )
 
 
 def translate(stderr: str, code: int) -> GitModelError:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import cast
 
 from gitmodel.domain.schema.object_ids import Oid
-from gitmodel.errors import NotFound, Unreachable, UsageError
+from gitmodel.errors import NotFound, UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.git.running.failures import translate
+from gitmodel.git.running.failures import not_started, translate
 from gitmodel.git.running.silence_timeout import end_program, run_until_silent, without_progress
 
 OLDEST = (2, 34)
@@ -154,9 +154,8 @@ class Git(Frozen):
             yield
         except NotFound as error:
             if self.read_only_reason and not self.read_only_hint and self.read_only_reason not in error.hint:
-                error.hint = "; ".join(
-                    filter(None, (error.hint, f"{self.read_only_reason}, which was read: {NAME_ONE}"))
-                )
+                why = f"{self.read_only_reason}, which was read: {NAME_ONE}"
+                error.hint = f"{error.hint}; {why}" if error.hint else why
             raise
 
     def command(self, *arguments: str) -> list[str]:
@@ -201,9 +200,7 @@ class Git(Frozen):
         try:
             said = run_until_silent(self.command(*arguments), self.environ, cwd=self.top, silence=silence)
         except OSError as error:
-            raise Unreachable(
-                f"git cannot be started: {error.strerror or error}", hint="free memory or processes, then try again"
-            ) from error
+            raise not_started(error) from error
         stderr = without_progress(said.stderr.decode("utf-8", "replace"))
         if said.silent:
             stderr += f"the remote sent nothing for {silence:g} seconds\n"
@@ -266,9 +263,7 @@ def run(
             "a name or text holds a NUL or an incomplete character (a lone surrogate)", hint="remove it"
         ) from None
     except OSError as error:
-        raise Unreachable(
-            f"git cannot be started: {error.strerror or error}", hint="free memory or processes, then try again"
-        ) from error
+        raise not_started(error) from error
     with process:
         try:
             stdout, stderr = process.communicate(input() if callable(input) else input)

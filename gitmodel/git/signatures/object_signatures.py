@@ -75,13 +75,6 @@ def of_tag(data: bytes) -> Signature | None:
     return Signature(data[: max(starts) + 1], data[max(starts) + 1 :])
 
 
-def signed_commit(data: bytes, armor: bytes) -> bytes:
-    """Return the bytes of the commit *data* with the signature *armor* in its header `gpgsig`."""
-    head, gap, message = data.partition(b"\n\n")
-    lines = armor.rstrip(b"\n").split(b"\n")
-    return head + b"\ngpgsig " + b"\n ".join(lines) + gap + message
-
-
 class SignatureVerifier:
     """Verifies signatures with `ssh-keygen` and `gpg`.
 

@@ -46,11 +46,13 @@ class Signer:
         return bool(self._config.get("user.signingkey") or self._config.get("gpg.ssh.defaultkeycommand"))
 
     def commit(self, commit: NewObject, who: str) -> NewObject:
-        """Return *commit* with a signature. *who* is its committer, as `Name <email> seconds zone`.
+        """Return *commit* with a signature in its header `gpgsig`. *who* is its committer, `Name <email> seconds zone`.
 
         Raises Unsigned if gitmodel cannot sign the commit.
         """
-        return NewObject("commit", object_signatures.signed_commit(commit.data, self._sign(commit.data, who)))
+        head, gap, message = commit.data.partition(b"\n\n")
+        lines = self._sign(commit.data, who).rstrip(b"\n").split(b"\n")
+        return NewObject("commit", head + b"\ngpgsig " + b"\n ".join(lines) + gap + message)
 
     def tag(self, tag: NewObject, who: str) -> NewObject:
         """Return *tag* with *who* (`Name <email> seconds zone`) as its tagger, and with a signature.
