@@ -7,11 +7,9 @@ flags. If `git status` was slow, git gets a refreshed copy next time (`index_cop
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -51,24 +49,22 @@ def inspect_worktree(git: Git, index_file: Path, ask: Callable[[Git], T]) -> T:
     used = refreshed_copy(git, index_file, stamp)
     git = replace(git, environ={**environ, "GIT_INDEX_FILE": str(used)})
     began = time.perf_counter()
-    if stamp is None or _without_marks.get(index_file) == stamp:
-        found, entries = ask(git), list[bytes]()
-    else:
-        with _listing(git) as read:
-            found = ask(git)
-            entries = _with_marks(read())
+    found = ask(git)
     if time.perf_counter() - began > SLOW:
         refresh_copy(git, index_file, stamp)
-    if stamp is None:
+    if stamp is None or _without_flags.get(index_file) == stamp:
         return found
-    if not entries:
-        _without_marks[index_file] = stamp
-    marked = _marked(git, entries)
-    if not marked:
+    # git lists an entry with a flag that makes it ignore the file with a lower-case letter or an `S`.
+    listed = git.run("ls-files", "-v", "-z").split(b"\0")
+    flagged = [entry for entry in listed if entry[:1].islower() or entry[:1] == b"S"]
+    if not flagged:
+        _without_flags[index_file] = stamp
+    hiding = _hiding(git, flagged)
+    if not hiding:
         return found
     with copied_index(git, used) as aside:
         for option in ("--no-assume-unchanged", "--no-skip-worktree"):
-            aside.run("update-index", option, "-z", "--stdin", input=b"".join(path + b"\0" for path in marked))
+            aside.run("update-index", option, "-z", "--stdin", input=b"".join(path + b"\0" for path in hiding))
         return ask(aside)
 
 
@@ -90,36 +86,11 @@ def submodules_changed(git: Git) -> bool:
 
 
 # The index files of which no entry has a flag that hides changes, with their stamps.
-_without_marks: dict[Path, Stamp] = {}
+_without_flags: dict[Path, Stamp] = {}
 
 
-@contextmanager
-def _listing(git: Git) -> Iterator[Callable[[], bytes]]:
-    """Start `git ls-files` at the beginning of the block. The yielded function waits for the list and returns it."""
-    with subprocess.Popen(
-        git.command("ls-files", "-v", "-z"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=git.environ,
-        cwd=git.top,
-    ) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.read
-        finally:
-            process.kill()
-
-
-def _with_marks(listed: bytes) -> list[bytes]:
-    """Return those entries of *listed* that have a flag that makes git ignore the file.
-
-    *listed* is the output of `git ls-files -v -z`.
-    """
-    return [entry for entry in listed.split(b"\0") if entry[:1].islower() or entry[:1] == b"S"]
-
-
-def _marked(git: Git, entries: list[bytes]) -> list[bytes]:
-    """Return the paths of those *entries* whose flag can hide a change, so that it must be removed."""
+def _hiding(git: Git, entries: list[bytes]) -> list[bytes]:
+    """Return the paths of those *entries* of the index whose flag can hide a change, so that it must be removed."""
     found = []
     for entry in entries:
         tag, path = entry[:1], entry[2:]
