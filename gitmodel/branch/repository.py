@@ -124,8 +124,8 @@ class Repository:
         self.reader = ObjectReader(git)
         self.facts = FactCache(git.common_dir / "gitmodel" / "notes")
         self.trees = trees(self) if trees else Trees(self.reader, self.facts)
-        self.commits = Commits(git, self.reader, self.facts, shallow=shallow)
-        self.tags = StageTags(git, self.trees, self.commits, lambda: self.signing.verifier)
+        self.commits = Commits(git, self.trees, shallow=shallow)
+        self.tags = StageTags(git, self.commits, lambda: self.signing.verifier)
         self.tips = Tips(git, self.reader, self.tags, self.files, branch=branch, config=config, shallow=shallow)
         self.renumbered = RenumberedRef(self.reader)
         self._objects_folder = objects_folder
@@ -155,7 +155,7 @@ class Repository:
     def rules(self) -> RulesInForce:
         from gitmodel.branch.stages.rules_in_force import RulesInForce  # imported here because only changes need it
 
-        return RulesInForce(self.trees, self.commits, self.branch)
+        return RulesInForce(self.commits, self.branch)
 
     @cached_property
     def signing(self) -> ChangeSigning:
@@ -282,7 +282,7 @@ class Repository:
 
     def files(self, commit: Oid | None) -> CommitFiles:
         """Return the files of *commit* (None: no files)."""
-        return self.trees.files(self.commits.read(commit).tree if commit else None)
+        return self.commits.files(commit) if commit else self.trees.files(None)
 
     def snapshot(self) -> Snapshot:
         """Return a snapshot of the current branch and stage tags."""

@@ -12,7 +12,7 @@ from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import MODELS, RUNS
 from gitmodel.errors import Invalid
-from gitmodel.git.history.tree_listing import list_tree
+from gitmodel.git.history.commits import list_tree
 from gitmodel.git.objects.object_reader import ObjectReader
 from gitmodel.git.running.process import Git
 

@@ -20,8 +20,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import DEFAULT_BRANCH, PROPOSALS, RULES_TAGS, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, UsageError
-from gitmodel.git.history.commits import commits_saying
-from gitmodel.git.history.tree_listing import list_changed_files, list_files
+from gitmodel.git.history.commits import commits_saying, differing_files
 from gitmodel.git.objects.partial_clone import PartialCloneTrees
 from gitmodel.git.refs.ref_commands import delete_ref, list_refs
 from gitmodel.git.repositories import remote_commands
@@ -38,7 +37,7 @@ T = TypeVar("T")
 # If more files than this have changed, gitmodel fetches only these kinds of files in advance: nearly every query reads
 # them, and there are few of them. The files of versions, names and runs are many.
 _FEW = 2_000
-_WANTED = frozenset({"registry", "model", "stage", "alias", "archived"})
+_KINDS_READ_OFTEN = frozenset({"registry", "model", "stage", "alias", "archived"})
 # git fetches the whole history if the option `--depth` has this value.
 _WHOLE_HISTORY = 2**31 - 1
 # The most ids on one command line: an id takes 41 bytes, and Linux allows 2 MiB.
@@ -198,10 +197,9 @@ class UrlServer:
 
         If *old* is None, all files of *new* count as different.
         """
-        git = self._whole.git
-        found = list_changed_files(git, old, new) if old else list_files(git, new)
+        found = differing_files(self._whole.git, old, new)
         assert isinstance(self._whole.trees, PartialCloneTrees)
-        self._whole.trees.ensure(id for _, id, path in found if len(found) <= _FEW or _is_wanted(path))
+        self._whole.trees.ensure(id for path, id in found if len(found) <= _FEW or _is_read_often(path))
 
     def retry_with_new_cache(self, work: Callable[[], T], is_done: Callable[[], bool] = lambda: False) -> T:
         """Call *work* and return its result. If it fails because the cache is damaged, call it again with a new cache.
@@ -325,6 +323,6 @@ def _may_be_signed(snapshot: Snapshot, ref: StageRef) -> bool:
     return rules.rule(ref.stage).signed or switched_off
 
 
-def _is_wanted(path: str) -> bool:
+def _is_read_often(path: str) -> bool:
     found = paths.parse_path(path)
-    return found is not None and found.kind in _WANTED
+    return found is not None and found.kind in _KINDS_READ_OFTEN

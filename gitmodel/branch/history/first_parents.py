@@ -19,9 +19,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
 from gitmodel.frozen import Frozen
 from gitmodel.git.history.commits import first_parents, raw_changes, read_edge, roots
-from gitmodel.git.objects.object_formats import FILE_MODES, Commit, parse_commit
+from gitmodel.git.objects.object_formats import FILE_MODES, Commit
 from gitmodel.git.objects.object_reader import GitObject
-from gitmodel.git.settings.configuration import list_remotes
 
 # The first call of git reads this many commits, and later calls read more. So a caller that needs only the newest
 # commits does not wait for all.
@@ -57,7 +56,7 @@ def walk_branch(repository: Repository, tip: Oid, *pathspecs: str, kinds: str = 
     stretch = _FIRST_STRETCH
     at: Oid | None = tip
     while at:
-        found = raw_changes(repository.git, at, stretch, pathspecs, kinds)
+        found = raw_changes(repository.git, at, *pathspecs, most=stretch, kinds=kinds)
         whole = len(found) < stretch
         at = None
         for entry in _read(repository, found):
@@ -98,11 +97,9 @@ def shallow_edge(repository: Repository) -> frozenset[Oid]:
 
 def too_shallow(repository: Repository, edge: str) -> Invalid:
     """Return the error which says that this clone has no history before the commit *edge*."""
-    remotes = list_remotes(repository.git)
-    remote = "origin" if "origin" in remotes or not remotes else remotes[0]
     return Invalid(
         f"this clone is shallow: it has no history of the metadata branch before {edge[:10]}",
-        hint=f"run `git fetch --unshallow {remote}` for the rest",
+        hint=f"run `git fetch --unshallow {repository.tips.remote_name() or 'origin'}` for the rest",
     )
 
 
@@ -146,36 +143,22 @@ def _has_filters(repository: Repository) -> bool:
 
 def _read(repository: Repository, found: list[tuple[Oid, list[str]]]) -> Iterator[BranchCommit]:
     """Yield each commit in *found*, the result of `raw_changes`, with its files. Read all of them in two requests."""
-    commits = repository.reader.get_many([id for id, _ in found])
-    blobs = {id for _, lines in found for line in lines[::2] for id in _sides(line) if id}
-    parsed = [parse_commit(id, _sound(commit).data) for (id, _), commit in zip(found, commits, strict=True)]
-    wanted = sorted(blobs)
-    read = dict(zip(wanted, repository.reader.get_many(wanted, limit=codec.MAX_BYTES), strict=True))
-    for commit, (_, lines) in zip(parsed, found, strict=True):
-        yield BranchCommit(
-            commit, tuple(_change(line, path, read) for line, path in zip(lines[::2], lines[1::2], strict=True))
-        )
+    repository.commits.read_ahead(id for id, _ in found)
+    ids = sorted({id for _, lines in found for line in lines[::2] for id in _files_of_change(line) if id})
+    read: dict[Oid | None, GitObject | Invalid] = {}
+    read.update(zip(ids, repository.reader.get_many(ids, limit=codec.MAX_BYTES), strict=True))
+    for id, lines in found:
+        changes = []
+        for line, path in zip(lines[::2], lines[1::2], strict=True):
+            sides = [read.get(file) for file in _files_of_change(line)]
+            changes.append(FileChange(path, *(side.data if isinstance(side, GitObject) else None for side in sides)))
+        yield BranchCommit(repository.commits.read(id), tuple(changes))
 
 
-def _change(line: str, path: str, read: dict[Oid, GitObject | Invalid]) -> FileChange:
-    before, after = (read.get(id) if id else None for id in _sides(line))
-    return FileChange(path, _data(before), _data(after))
-
-
-def _sides(line: str) -> tuple[Oid | None, Oid | None]:
+def _files_of_change(line: str) -> tuple[Oid | None, Oid | None]:
     """Return the ids of the file before and after the change, from a *line* of `git diff-tree --raw`.
 
     None instead of an id if there is no file, or if it is not a regular file.
     """
     old_mode, new_mode, old, new, _ = line.removeprefix(":").split(" ", 4)
     return Oid(old) if old_mode in FILE_MODES else None, Oid(new) if new_mode in FILE_MODES else None
-
-
-def _data(found: GitObject | Invalid | None) -> bytes | None:
-    return found.data if isinstance(found, GitObject) else None
-
-
-def _sound(found: GitObject | Invalid) -> GitObject:
-    if isinstance(found, Invalid):
-        raise found
-    return found

@@ -22,7 +22,7 @@ from gitmodel.domain.snapshots.commit_records import place_at
 from gitmodel.domain.snapshots.snapshot_sources import Refusal
 from gitmodel.errors import Invalid, NotFound
 from gitmodel.frozen import Frozen
-from gitmodel.git.history.commits import changed_files, commits_saying
+from gitmodel.git.history.commits import commits_saying, raw_changes
 
 
 class StageEvent(Frozen):
@@ -101,7 +101,7 @@ def changes_between(repository: Repository, old: Oid | None, new: Oid) -> list[t
 
     Leaves out the commits in the history of *old*.
     """
-    return changed_files(repository.git, new, without=old)[::-1]
+    return [(commit, lines[1::2]) for commit, lines in reversed(raw_changes(repository.git, new, excluding=old))]
 
 
 def _walks(repository: Repository, tip: Oid, ref: StageRef | None) -> Iterator[list[str]]:
@@ -143,7 +143,7 @@ def _events(repository: Repository, entry: BranchCommit, change: FileChange, fou
             return
         before = former or before
     commit = entry.commit
-    author, _, authored = parse_person(author_of(repository, entry, change.path))
+    author, _, authored = parse_person(repository.commits.author(commit, change.path))
     merger, _, _ = parse_person(commit.author)
     yield StageEvent(
         found.model,
@@ -159,22 +159,6 @@ def _events(repository: Repository, entry: BranchCommit, change: FileChange, fou
         merger if len(commit.parents) > 1 else "",
         messages.pull_request(commit.message),
     )
-
-
-def author_of(repository: Repository, entry: BranchCommit, path: str) -> str:
-    """Return the author of the change of *path* by *entry*, as `Name <email> seconds zone`.
-
-    If *entry* is a merge, this is the author of the merged commit. Does not run git for a merge of a single commit,
-    which is the usual case.
-    """
-    commit = entry.commit
-    if len(commit.parents) == 2:
-        merged = repository.commits.read(commit.parents[1])
-        if len(merged.parents) == 1:
-            id = repository.files(merged.id).id(path)
-            if id == repository.files(commit.id).id(path) != repository.files(merged.parents[0]).id(path):
-                return merged.author
-    return repository.commits.author(commit, path)
 
 
 def _carried_away(repository: Repository, entry: BranchCommit, model: str) -> bool:

@@ -22,7 +22,6 @@ from gitmodel.git.history.commit_chains import Commits
 from gitmodel.git.history.commits import PARENTS_BEFORE_WALK
 from gitmodel.git.objects.object_formats import NewObject, format_tag, parse_tag
 from gitmodel.git.objects.object_reader import GitObject
-from gitmodel.git.objects.trees import CommitFiles, Trees
 from gitmodel.git.refs.ref_move import RefMove
 
 # If a search takes more commits than this, gitmodel writes its result into the fact cache.
@@ -33,10 +32,9 @@ _RULES = "rules"
 class RulesInForce:
     """The rules in force of one repository, whose metadata branch is *branch*."""
 
-    def __init__(self, trees: Trees, commits: Commits, branch: str) -> None:
-        self._reader = trees.reader
-        self._trees = trees
-        self._facts = trees.facts
+    def __init__(self, commits: Commits, branch: str) -> None:
+        self._reader = commits.trees.reader
+        self._facts = commits.trees.facts
         self._commits = commits
         self._branch = branch.removeprefix("refs/heads/")
         self.ref = rules_ref(branch)
@@ -128,13 +126,13 @@ class RulesInForce:
 
     def other_registries(self, parent: Oid | None) -> tuple[RegistryRecord, ...]:
         """Return the record `gitmodel.toml` of each of `other_commits`. Raises Invalid if one cannot be read."""
-        return tuple(read_registry(self._files(commit)) for commit in self.other_commits(parent))
+        return tuple(read_registry(self._commits.files(commit)) for commit in self.other_commits(parent))
 
     def are_pending(self, tip: Oid) -> bool:
         """Return True if no rules are in force, or if further rules than those in *tip* count for a change on *tip*."""
-        now = self._files(tip)
+        now = self._commits.files(tip)
         return not self.commits_in_force() or any(
-            not have_same_rules(self._files(commit), now) for commit in self.other_commits(tip)
+            not have_same_rules(self._commits.files(commit), now) for commit in self.other_commits(tip)
         )
 
     def check_branch(self, tip: Oid) -> None:
@@ -212,11 +210,8 @@ class RulesInForce:
         return found
 
     def _ids(self, commit: Oid) -> tuple[Oid | None, Oid | None]:
-        files = self._files(commit)
+        files = self._commits.files(commit)
         return files.id(paths.REGISTRY), files.id(paths.SIGNERS)
-
-    def _files(self, commit: Oid) -> CommitFiles:
-        return CommitFiles(self._trees, self._commits.read(commit).tree)
 
     def _refusal(self, what: str) -> Refused:
         return Refused(

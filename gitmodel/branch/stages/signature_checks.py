@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from gitmodel.domain.schema import paths
@@ -14,7 +14,6 @@ from gitmodel.git.history.commit_chains import Commits
 from gitmodel.git.history.commits import PARENTS_BEFORE_WALK, commit_times, commits_changing
 from gitmodel.git.objects.object_formats import parse_commit, parse_tag
 from gitmodel.git.objects.object_reader import GitObject
-from gitmodel.git.objects.trees import CommitFiles, Trees
 from gitmodel.git.running.process import Git
 
 if TYPE_CHECKING:
@@ -36,13 +35,12 @@ class RequiredSignatures:
     that a signer cannot backdate a commit. If a method gets a time *now*, the key must be listed for this time, too.
     """
 
-    def __init__(self, git: Git, trees: Trees, verifier: Callable[[], SignatureVerifier], commits: Commits) -> None:
+    def __init__(self, git: Git, commits: Commits, verifier: Callable[[], SignatureVerifier]) -> None:
         self._git = git
-        self._trees = trees
-        self._reader = trees.reader
-        self._facts = trees.facts
-        self._verifier = verifier
         self._commits = commits
+        self._reader = commits.trees.reader
+        self._facts = commits.trees.facts
+        self._verifier = verifier
 
     def are_required(self, parents: tuple[Oid, ...], stage: str) -> bool:
         """Return True if the rules in the first of *parents* require a signature of a commit that changes *stage*.
@@ -169,7 +167,7 @@ class RequiredSignatures:
             return f"its parent has no file {paths.SIGNERS}"
         if not all(emails):
             return "it lacks the e-mail address of the person who made it"
-        when = min(max(claimed, *self._times(parent)), _LAST)
+        when = min(max(claimed, *(seconds for _, seconds in commit_times(self._git, parent))), _LAST)
         if now is not None and when > now + _AHEAD:
             return "it is dated in the future"
         moments = (when,) if now is None else (when, max(when, now))
@@ -219,17 +217,10 @@ class RequiredSignatures:
 
         Raises Invalid if the list is no file or too long.
         """
-        return (self._files(commit).read(paths.SIGNERS) or b"").decode("utf-8", "replace")
-
-    def _times(self, commit: Oid) -> Iterator[int]:
-        """Return the committer dates of *commit* and its chain of first parents, as seconds since 1970."""
-        return (seconds for _, seconds in commit_times(self._git, commit))
+        return (self._commits.files(commit).read(paths.SIGNERS) or b"").decode("utf-8", "replace")
 
     def _registry(self, commit: Oid) -> RegistryRecord:
-        return read_registry(self._files(commit))
-
-    def _files(self, commit: Oid) -> CommitFiles:
-        return CommitFiles(self._trees, self._commits.read(commit).tree)
+        return read_registry(self._commits.files(commit))
 
 
 def _header(payload: bytes, key: bytes) -> str:

@@ -6,9 +6,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
+from gitmodel.branch.stages.signature_checks import RequiredSignatures
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.digests import sha256
 from gitmodel.domain.schema.object_ids import Oid
@@ -21,13 +21,11 @@ from gitmodel.git.history.commit_chains import Commits
 from gitmodel.git.history.commits import commits_changing
 from gitmodel.git.objects.object_formats import FOLDER, NewObject, format_tag, parse_commit, parse_tag
 from gitmodel.git.objects.object_reader import GitObject
-from gitmodel.git.objects.trees import CommitFiles, Trees
 from gitmodel.git.refs.ref_commands import list_refs
 from gitmodel.git.running.failures import Moved
 from gitmodel.git.running.process import Git
 
 if TYPE_CHECKING:
-    from gitmodel.branch.stages.signature_checks import RequiredSignatures
     from gitmodel.git.signatures.object_signatures import SignatureVerifier
 
 _SIGNED = "signedby"
@@ -43,24 +41,17 @@ _OFF_BRANCH = "its commit is not on the metadata branch"
 class StageTags:
     """Reads and judges the stage tags of one repository, and makes new ones without writing them."""
 
-    def __init__(self, git: Git, trees: Trees, commits: Commits, verifier: Callable[[], SignatureVerifier]) -> None:
+    def __init__(self, git: Git, commits: Commits, verifier: Callable[[], SignatureVerifier]) -> None:
         self._git = git
-        self._reader = trees.reader
-        self._trees = trees
-        self._facts = trees.facts
+        self._reader = commits.trees.reader
+        self._trees = commits.trees
+        self._facts = commits.trees.facts
         self.commits = commits
         self._verifier = verifier
+        self.signatures = RequiredSignatures(git, commits, verifier)
         # If this user configured a list of signers of their own, this function is called with each judged tag, and
         # returns a forged tag if no signer in that list signed it.
         self.extra_check: Callable[[StageTag, GitObject], StageTag] | None = None
-
-    @cached_property
-    def signatures(self) -> RequiredSignatures:
-        """Verifies the signatures that the rules of stages require."""
-        # imported here: reading a version by its number needs no signature
-        from gitmodel.branch.stages.signature_checks import RequiredSignatures
-
-        return RequiredSignatures(self._git, self._trees, self._verifier, self.commits)
 
     def at(self, commit: Oid | None, tip: Callable[[], Oid | None]) -> SnapshotTags:
         """Return the stage tags of a snapshot at *commit*.
@@ -227,7 +218,7 @@ class StageTags:
 
     def _is_kept(self, merge: Oid, commit: Oid, places: Iterable[str]) -> bool:
         """Return True if *merge* and *commit* have the same files at the paths *places*, at least one of them."""
-        files, merged = self._files(commit), self._files(merge)
+        files, merged = self.commits.files(commit), self.commits.files(merge)
         ids = [(files.id(path), merged.id(path)) for path in places]
         return any(id is not None for id, _ in ids) and all(id == there for id, there in ids)
 
@@ -246,7 +237,7 @@ class StageTags:
         if tip is None:
             return None
         for path in self._places(tip, ref):
-            if self._files(tip).id(path) is None:
+            if self.commits.files(tip).id(path) is None:
                 continue
             commit = self.commits.changed_by(tip, path)
             assert commit is not None  # the file exists, so a commit changed it
@@ -256,7 +247,7 @@ class StageTags:
     def set_at(self, ref: StageRef, commit: Oid) -> NewObject | None:
         """Return the tag of *ref* at *commit*, which changed the stage's file; None if *commit* has no such file."""
         for path in self._places(commit, ref):
-            if self._files(commit).id(path) is not None:
+            if self.commits.files(commit).id(path) is not None:
                 return self._set_at(ref, commit, path)
         return None
 
@@ -293,21 +284,18 @@ class StageTags:
         """
         parent = self.commits.read(commit).parent
         for path in self._places(tip, ref):
-            id = self._files(commit).id(path)
-            if id is None or (parent and self._files(parent).id(path) == id):
+            id = self.commits.files(commit).id(path)
+            if id is None or (parent and self.commits.files(parent).id(path) == id):
                 continue
             return self._stage_record(commit, path)
         return None
 
     def _places(self, commit: Oid, ref: StageRef) -> tuple[str, ...]:
         """Return the paths of the files that may say which version is in *ref*, by the list of stages in *commit*."""
-        return place_files(read_registry(self._files(commit)), ref)
+        return place_files(read_registry(self.commits.files(commit)), ref)
 
     def _stage_record(self, commit: Oid, path: str) -> StageRecord | None:
-        return self._files(commit).load(path, records.StageRecord, newer=True)
-
-    def _files(self, commit: Oid) -> CommitFiles:
-        return CommitFiles(self._trees, self.commits.read(commit).tree)
+        return self.commits.files(commit).load(path, records.StageRecord, newer=True)
 
 
 class SnapshotTags:

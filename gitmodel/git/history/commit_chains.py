@@ -1,4 +1,4 @@
-"""Reading commits, and finding out if a commit is on the chain of first parents of another commit."""
+"""Reading commits and their files, and finding out if a commit is on the chain of first parents of another commit."""
 
 from __future__ import annotations
 
@@ -7,32 +7,23 @@ from collections.abc import Iterable
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
-from gitmodel.git.history.commits import (
-    PARENTS_BEFORE_WALK,
-    find_merge_of,
-    first_parents,
-    newest_changing,
-    newest_merged_changing,
-    read_edge,
-    roots,
-)
-from gitmodel.git.objects.fact_cache import FactCache
+from gitmodel.git.history.commits import PARENTS_BEFORE_WALK, commits_changing, first_parents, read_edge, roots
 from gitmodel.git.objects.object_formats import Commit, parse_commit
-from gitmodel.git.objects.object_reader import ObjectReader
-from gitmodel.git.objects.trees import BoundedCache
+from gitmodel.git.objects.trees import BoundedCache, CommitFiles, Trees
 from gitmodel.git.running.process import Git
 
-_COMMITS_KEPT = 4_000
+_COMMITS_KEPT = 5_000
 
 
 class Commits:
     """The commits of one repository, with caches. *shallow* is True in a shallow clone, which lacks older commits."""
 
-    def __init__(self, git: Git, reader: ObjectReader, facts: FactCache, *, shallow: bool) -> None:
-        self._git = git
-        self._reader = reader
-        self._facts = facts
+    def __init__(self, git: Git, trees: Trees, *, shallow: bool) -> None:
+        self.trees = trees
         self.shallow = shallow
+        self._git = git
+        self._reader = trees.reader
+        self._facts = trees.facts
         self._parsed = BoundedCache(_COMMITS_KEPT)
         self._chain_lock = threading.RLock()
         self._chain_tip: Oid | None = None
@@ -46,19 +37,25 @@ class Commits:
             self._parsed.remember(id, found)
         return found
 
+    def files(self, id: Oid) -> CommitFiles:
+        """Return the files of the commit *id*."""
+        return self.trees.files(self.read(id).tree)
+
     def read_ahead(self, ids: Iterable[Oid]) -> None:
         """Read the commits *ids* into the cache, in one request. Ignores errors: a later call of `read` raises them."""
-        wanted = [id for id in dict.fromkeys(ids) if id not in self._parsed]
-        for found in self._reader.get_many(wanted):
+        uncached = [id for id in dict.fromkeys(ids) if id not in self._parsed]
+        for found in self._reader.get_many(uncached):
             if not isinstance(found, Invalid):
                 self._parsed.remember(found.id, parse_commit(found.id, found.data))
 
     def merged_by(self, tip: Oid, commit: Oid) -> Oid | None:
         """Return the commit on the chain of first parents of *tip* that merged *commit*, or None."""
-        known = self._facts.get_oid("merged", commit)
-        if known and self.is_on_chain(tip, known):
-            return known
-        merge = find_merge_of(self._git, tip, commit)
+        cached = self._facts.get_oid("merged", commit)
+        if cached and self.is_on_chain(tip, cached):
+            return cached
+        after = set(self._git.oids("rev-list", "--ancestry-path", f"{commit}..{tip}"))
+        chain = self._git.oids("rev-list", "--first-parent", "--reverse", tip, f"^{commit}") if after else []
+        merge = next((id for id in chain if id in after), None)
         if merge:
             self._facts.put("merged", commit, merge)
         return merge
@@ -83,26 +80,34 @@ class Commits:
             self._follow(tip)
             self._on_chain.update(first_parents(self._git, tip))
 
-    def changed_by(self, tip: Oid, *found_at: str) -> Oid | None:
-        """Return the newest commit that changed one of the paths *found_at*, or None.
+    def changed_by(self, tip: Oid, *paths: str) -> Oid | None:
+        """Return the newest commit on the chain of first parents of *tip* that changed one of *paths*, or None.
 
-        Searches the chain of first parents of *tip*. Raises Invalid if the clone is shallow and may lack this commit.
+        Raises Invalid if the clone is shallow and may lack this commit.
         """
-        found = newest_changing(self._git, tip, *found_at)
+        found = next(iter(commits_changing(self._git, tip, *paths, most=1)), None)
         if self.is_hidden(found) if found else self.is_cut(tip):
             raise Invalid(
-                f"this clone is too shallow to tell who changed {found_at[0]}", hint="run `git fetch --unshallow`"
+                f"this clone is too shallow to tell who changed {paths[0]}", hint="run `git fetch --unshallow`"
             )
         return found
 
     def author(self, commit: Commit, path: str) -> str:
-        """Return the author of the change of *path* in *commit*.
+        """Return the author of the change of *path* in *commit*, as `Name <email> seconds zone`.
 
-        If *commit* is a merge, return the author of the newest merged commit that changed *path*.
+        If *commit* is a merge, this is the author of the newest merged commit that changed *path*.
         """
         if len(commit.parents) < 2:
             return commit.author
-        newest = newest_merged_changing(self._git, commit.id, commit.parents[0], path)
+        parent, *others = commit.parents
+        if len(others) == 1 and not self.shallow:
+            merged = self.read(others[0])
+            # If the merged branch is a single commit that changed *path*, which is the usual case, git need not search.
+            if len(merged.parents) == 1:
+                id = self.files(merged.id).id(path)
+                if id == self.files(commit.id).id(path) != self.files(merged.parents[0]).id(path):
+                    return merged.author
+        newest = self._git.oid("log", "-1", "--format=%H", commit.id, f"^{parent}", "--", path)
         return self.read(newest).author if newest else commit.author
 
     def is_hidden(self, commit: Oid) -> bool:
@@ -111,15 +116,11 @@ class Commits:
         git hides the parents of the commits in its file `shallow`. The clone can still have the object of a hidden
         commit.
         """
-        if not self.shallow:
-            return False
-        return commit in read_edge(self._git.common_dir) or not self.is_here(commit)
+        return self.shallow and (commit in read_edge(self._git.common_dir) or not self.is_here(commit))
 
     def is_cut(self, tip: Oid) -> bool:
         """Return True if the chain of first parents of *tip* ends at the edge of a shallow clone."""
-        if not self.shallow:
-            return False
-        return not read_edge(self._git.common_dir).isdisjoint(roots(self._git, tip))
+        return self.shallow and not read_edge(self._git.common_dir).isdisjoint(roots(self._git, tip))
 
     def is_here(self, id: Oid) -> bool:
         """Return True if the repository has the commit *id*, which a shallow clone may lack."""
@@ -130,10 +131,7 @@ class Commits:
         return True
 
     def _follow(self, tip: Oid) -> None:
-        """Make *tip* the tip of the cached chain.
-
-        Clear the cache first, unless the chain of *tip* contains the cached chain.
-        """
+        """Make *tip* the tip of the cached chain. Clear the cache first, unless the chain of *tip* contains it."""
         if tip == self._chain_tip:
             return
         if not (self._chain_tip and self.reaches(tip, self._chain_tip)):

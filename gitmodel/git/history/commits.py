@@ -1,4 +1,4 @@
-"""Asking git about commits: the commit that a name stands for, and the commits in the history of a commit.
+"""Asking git about commits: the commit that a name stands for, its history, and the files that changed.
 
 Here, the chain of first parents of *tip* includes *tip* itself.
 """
@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
-from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid
 from gitmodel.git.running.process import Git, run
 
 # To find a commit on a chain of first parents, gitmodel reads this many commits itself before it runs `git rev-list`.
 PARENTS_BEFORE_WALK = 32
+# The id of the empty tree, which git knows in every repository.
+_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
 def find_commit(git: Git, named: str) -> Oid | None:
@@ -96,15 +98,9 @@ def is_ancestor(git: Git, commit: Oid, tip: Oid) -> bool:
     return tip == commit or merge_base(git, tip, commit) == commit
 
 
-def count_first_parents(git: Git, tip: Oid, *, without: Oid | None = None) -> int:
-    """Count *tip* and its chain of first parents, except the commits in the history of the commit *without*."""
-    excluded = [f"^{without}"] if without else []
-    return int(git.lines("rev-list", "--count", "--first-parent", tip, *excluded)[0])
-
-
-def first_parents(git: Git, tip: Oid) -> list[Oid]:
-    """Return *tip* and its chain of first parents, newest first."""
-    return git.oids("rev-list", "--first-parent", tip)
+def first_parents(git: Git, tip: Oid, *, excluding: Oid | None = None) -> list[Oid]:
+    """Return *tip* and its chain of first parents, newest first, without the commits in the history of *excluding*."""
+    return git.oids("rev-list", "--first-parent", tip, *_excluded(excluding))
 
 
 def commits_saying(git: Git, tip: Oid, text: str) -> list[Oid]:
@@ -136,19 +132,12 @@ def commit_times(git: Git, tip: Oid, most: int = -1) -> list[tuple[Oid, int]]:
     return [(Oid(commit), int(stamp)) for stamp, commit in map(str.split, lines)]
 
 
-def commits_changing(git: Git, tip: Oid, *paths: str) -> list[Oid]:
-    """Return the commits on the chain of first parents of *tip* that changed one of *paths*, newest first."""
-    return git.oids("log", "--first-parent", "-m", "--format=%H", tip, "--", *paths)
+def commits_changing(git: Git, tip: Oid, *paths: str, most: int = -1) -> list[Oid]:
+    """Return the commits on the chain of first parents of *tip* that changed one of *paths*, newest first.
 
-
-def newest_changing(git: Git, tip: Oid, *paths: str) -> Oid | None:
-    """Return the newest commit on the chain of first parents of *tip* that changed one of *paths*, or None."""
-    return git.oid("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", *paths)
-
-
-def newest_merged_changing(git: Git, merge: Oid, parent: Oid, path: str) -> Oid | None:
-    """Return the newest commit that changed *path*, of those that *merge* merged into its first parent *parent*."""
-    return git.oid("log", "-1", "--format=%H", merge, f"^{parent}", "--", path)
+    Returns only the newest *most* commits; -1: all.
+    """
+    return git.oids("log", f"--max-count={most}", "--first-parent", "-m", "--format=%H", tip, "--", *paths)
 
 
 def author_of_addition(git: Git, tips: Iterable[Oid], without: Oid, path: str) -> str:
@@ -165,23 +154,19 @@ def commits_without_merges(git: Git, tip: Oid, base: Oid, most: int) -> list[Oid
     return git.oids("rev-list", f"--max-count={most}", "--no-merges", tip, f"^{base}", "--")
 
 
-def find_merge_of(git: Git, tip: Oid, commit: Oid) -> Oid | None:
-    """Return the commit on the chain of first parents of *tip* that merged *commit*, or None."""
-    after = set(git.oids("rev-list", "--ancestry-path", f"{commit}..{tip}"))
-    chain = git.oids("rev-list", "--first-parent", "--reverse", tip, f"^{commit}") if after else []
-    return next((id for id in chain if id in after), None)
+def raw_changes(
+    git: Git, tip: str, *pathspecs: str, most: int = -1, kinds: str = "", excluding: Oid | None = None
+) -> list[tuple[Oid, list[str]]]:
+    """Return the commits on the chain of first parents of *tip* that changed files in *pathspecs*, newest first.
 
-
-def raw_changes(git: Git, tip: str, count: int, pathspecs: Iterable[str], kinds: str) -> list[tuple[Oid, list[str]]]:
-    """Return the newest *count* commits on the chain of first parents of *tip* that changed files in *pathspecs*.
-
-    *kinds* are the letters of the kinds of changes, as in git's option `--diff-filter`; "" for all kinds. The list of
-    each commit has, for each changed file, its line of `git diff-tree --raw`, followed by its path.
+    Returns only the newest *most* commits (-1: all), and none in the history of the commit *excluding*. *kinds* are the
+    letters of the kinds of changes, as in git's option `--diff-filter`; "" for all kinds. The list of each commit has,
+    for each changed file, its line of `git diff-tree --raw`, followed by its path.
     """
     chosen = (f"--diff-filter={kinds}",) if kinds else ()
     said = git.run(
         "log", "--first-parent", "-m", "--root", "--raw", "--no-abbrev", "--no-renames", "-z", "--format=%x01%H",
-        *chosen, f"--max-count={count}", tip, "--", *pathspecs,
+        *chosen, f"--max-count={most}", tip, *_excluded(excluding), "--", *pathspecs,
     ).decode("utf-8", "surrogateescape")  # fmt: skip
     found: list[tuple[Oid, list[str]]] = []
     words = iter(said.split("\0"))
@@ -195,15 +180,21 @@ def raw_changes(git: Git, tip: str, count: int, pathspecs: Iterable[str], kinds:
     return found
 
 
-def changed_files(git: Git, tip: Oid, *, without: Oid | None = None) -> list[tuple[Oid, list[str]]]:
-    """Return *tip* and its chain of first parents, each commit with the paths that it changed.
+def list_tree(git: Git, commit: Oid, *folders: str) -> bytes:
+    """Return the files of *commit*, or only those in *folders*, as `git ls-tree -r -z` prints them."""
+    return git.run("ls-tree", "-r", "-z", commit, "--", *folders)
 
-    Leaves out the commits in the history of the commit *without*.
+
+def differing_files(git: Git, old: Oid | None, new: Oid) -> list[tuple[str, Oid]]:
+    """Return path and object id of each file of the commit *new* that *old* lacks or has with other content.
+
+    If *old* is None, returns all files of *new*.
     """
-    options = ("--first-parent", "-m", "--name-only", "--no-renames", "-z", "--format=%x01%H")
-    said = git.run("log", *options, tip, *([f"^{without}"] if without else []), "--").decode("utf-8", "surrogateescape")
-    blocks = ([part.strip("\n") for part in block.split("\0") if part.strip("\n")] for block in said.split("\x01")[1:])
-    return [(Oid(commit), files) for commit, *files in blocks]
+    said = git.run("diff-tree", "-r", "--raw", "--no-renames", "-z", old or _EMPTY_TREE, new)
+    words = said.decode("utf-8", "surrogateescape").split("\0")
+    # git prints ":<old mode> <new mode> <old id> <new id> <status>" and then the path, each ended by NUL.
+    found = ((path, Oid(line.split(" ")[3])) for line, path in zip(words[0::2], words[1::2], strict=False))
+    return [(path, id) for path, id in found if id != NO_OBJECT]
 
 
 def commit_adding(git: Git, tip: Oid, path: str) -> list[Oid]:
@@ -232,6 +223,11 @@ def read_edge(common_dir: Path) -> frozenset[Oid]:
     except OSError:
         return frozenset()
     return frozenset(cast("list[Oid]", text.split()))
+
+
+def _excluded(commit: Oid | None) -> list[str]:
+    """Return the arguments with which git leaves out the history of *commit*; none if *commit* is None."""
+    return [f"^{commit}"] if commit else []
 
 
 def _id_lines(ids: Iterable[Oid]) -> bytes:

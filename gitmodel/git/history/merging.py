@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.git.history.commits import merge_base
-from gitmodel.git.objects.object_formats import parse_commit
+from gitmodel.git.objects.object_formats import FILE_MODES, parse_commit
 from gitmodel.git.objects.object_reader import ObjectReader
 from gitmodel.git.running.failures import GitError
 from gitmodel.git.running.process import Git
 
-_FILE_MODES = ("100644", "100755")
 # With these settings, git merges as a git host does, whatever the user's configuration and attributes say.
 _AS_HOSTS_DO = (
     "-c", "merge.renames=true", "-c", "merge.directoryRenames=conflict", "-c", "merge.renormalize=false",
@@ -43,7 +41,10 @@ def merged_tree(git: Git, reader: ObjectReader, base: Oid, head: Oid) -> tuple[O
 
 
 def merge_by_files(git: Git, reader: ObjectReader, shared: Oid, ours: Oid, theirs: Oid) -> tuple[Oid | None, list[str]]:
-    """Do the same as `merged_tree` for git before 2.38, file by file and without following renames."""
+    """Do the same as `merged_tree` for git before 2.38, file by file and without following renames.
+
+    *shared* is the newest common ancestor of the commits *ours* and *theirs*.
+    """
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         git = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(folder / "index")})
@@ -57,8 +58,8 @@ def merge_by_files(git: Git, reader: ObjectReader, shared: Oid, ours: Oid, their
         conflicts = sorted(path for path, entry in merged.items() if entry is None)
         if conflicts:
             return None, conflicts
-        lines = _index_info((path, entry) for path, entry in merged.items() if entry is not None)
-        git.run("update-index", "-z", "--index-info", input=lines)
+        lines = "".join(f"{' '.join(entry)} 0\t{path}\0" for path, entry in merged.items() if entry)
+        git.run("update-index", "-z", "--index-info", input=lines.encode("utf-8", "surrogateescape"))
         (tree,) = git.oids("write-tree")
     reader.close()  # its running git process may not see the new objects
     return tree, []
@@ -70,7 +71,7 @@ def _merge_file(git: Git, folder: Path, sides: dict[str, tuple[str, str]]) -> tu
     *sides* has mode and blob id of the common ancestor ("1"), of our file ("2") and of their file ("3").
     """
     modes = {mode for mode, _ in sides.values()}
-    if not {"1", "2", "3"} <= sides.keys() or len(modes) > 1 or not modes <= {*_FILE_MODES}:
+    if not {"1", "2", "3"} <= sides.keys() or len(modes) > 1 or not modes <= FILE_MODES:
         return None
     for stage, (_, id) in sides.items():
         (folder / stage).write_bytes(git.run("cat-file", "blob", id))
@@ -81,8 +82,3 @@ def _merge_file(git: Git, folder: Path, sides: dict[str, tuple[str, str]]) -> tu
         return None
     (id,) = git.lines("hash-object", "-w", "--no-filters", str(folder / "2"))
     return modes.pop(), id
-
-
-def _index_info(entries: Iterable[tuple[str, tuple[str, str]]]) -> bytes:
-    text = "".join(f"{mode} {id} 0\t{path}\0" for path, (mode, id) in entries)
-    return text.encode("utf-8", "surrogateescape")

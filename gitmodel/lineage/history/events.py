@@ -13,7 +13,7 @@ from gitmodel.branch.history.first_parents import (
     walk_branch,
     walk_branch_by_path,
 )
-from gitmodel.branch.history.stage_history import author_of, stage_events
+from gitmodel.branch.history.stage_history import stage_events
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.stages import stage_states
 from gitmodel.domain.record_fields import changed_fields, fields_of
@@ -156,7 +156,7 @@ def _origin(repository: Repository, step: BranchCommit, path: str, field: str, v
 
 
 def _facts(repository: Repository, step: BranchCommit, path: str) -> tuple[str, datetime, str]:
-    author = parse_person(author_of(repository, step, path))[0]
+    author = parse_person(repository.commits.author(step.commit, path))[0]
     return author, parse_person(step.commit.committer)[2], messages.pull_request(step.commit.message)
 
 

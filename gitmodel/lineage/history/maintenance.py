@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gitmodel.branch.repository import Repository
 from gitmodel.frozen import Frozen
-from gitmodel.git.history.commits import count_first_parents
+from gitmodel.git.history.commits import first_parents
 from gitmodel.git.repositories.maintenance import pack_loose_objects, write_path_filters
 
 
@@ -26,4 +26,4 @@ def maintain(repository: Repository) -> Maintained:
         return Maintained(0, 0)
     packed = pack_loose_objects(repository.git)
     write_path_filters(repository.git, tip)
-    return Maintained(count_first_parents(repository.git, tip), packed)
+    return Maintained(len(first_parents(repository.git, tip)), packed)

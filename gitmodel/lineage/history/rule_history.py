@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from gitmodel.branch.history.first_parents import BranchCommit, parse_person, walk_branch
-from gitmodel.branch.history.stage_history import author_of
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.rule_changes import describe_rule_changes
 from gitmodel.domain.schema import messages, paths
@@ -38,7 +37,7 @@ def rule_history(repository: Repository) -> Iterator[RuleChange]:
     tip = repository.tip()
     for step in walk_branch(repository, tip, paths.REGISTRY, paths.SIGNERS) if tip else ():
         names = [change.path for change in step.changes]
-        author = parse_person(author_of(repository, step, names[0]))[0]
+        author = parse_person(repository.commits.author(step.commit, names[0]))[0]
         yield RuleChange(
             step.commit.id,
             author,

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from gitmodel.branch.history.first_parents import BranchCommit, FileChange, parse_person, walk_branch
-from gitmodel.branch.history.stage_history import author_of
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.record_fields import changed_fields, fields_of
 from gitmodel.domain.schema import messages, paths
@@ -79,7 +78,7 @@ class VersionChanges:
         before, after = fields_of(file.before, file.path), fields_of(file.after, file.path)
         return VersionChange(
             commit.id,
-            parse_person(author_of(self._repository, entry, file.path))[0],
+            parse_person(self._repository.commits.author(commit, file.path))[0],
             parse_person(commit.committer)[2],
             messages.prose(commit.message),
             messages.pull_request(commit.message),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gitmodel.branch.history.changed_paths import changed_paths
 from gitmodel.branch.history.first_parents import BranchCommit, FileChange, parse_person, shallow_edge, walk_branch
-from gitmodel.branch.history.stage_history import author_of, changes_between
+from gitmodel.branch.history.stage_history import changes_between
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.object_ids import Oid
@@ -155,10 +155,7 @@ class _News:
         for change, what in found:
             if what.model in moved and what.kind != "model":
                 continue  # a rename moves the files of all versions, but does not count as a change of a version
-            author = step.commit.author
-            if len(step.commit.parents) > 1:
-                author = author_of(self.repository, step, change.path)
-            person = author.rpartition("> ")[0] + ">"
+            person = self.repository.commits.author(step.commit, change.path).rpartition("> ")[0] + ">"
             model = self.names.get(what.model, what.model)
             is_new = change.before is None and what.model not in moved
             for number in _numbers(change, what):

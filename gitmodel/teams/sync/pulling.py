@@ -21,7 +21,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.domain.schema.registry_rules.rules_tag import extends
 from gitmodel.errors import Conflict, Refused, Unsigned
-from gitmodel.git.history.commits import count_first_parents, is_ancestor, merge_base, trailer_values
+from gitmodel.git.history.commits import first_parents, is_ancestor, merge_base, trailer_values
 from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.git.refs.ref_commands import delete_ref
 from gitmodel.git.refs.ref_move import RefMove
@@ -314,4 +314,4 @@ def _new_versions(repository: Repository, commit: Oid, changed: list[str]) -> di
 
 def count_commits(repository: Repository, old: Oid | None, new: Oid | None) -> int:
     """Return the number of commits on the chain of first parents of *new* that are not in the history of *old*."""
-    return count_first_parents(repository.git, new, without=old) if new else 0
+    return len(first_parents(repository.git, new, excluding=old)) if new else 0
