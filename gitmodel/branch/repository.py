@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gitmodel.branch.ref_moves.renumbered_ref import RenumberedRef
 from gitmodel.branch.retrying_ref_moves import ATTEMPTS
-from gitmodel.branch.stages.stage_tags import StageTags
+from gitmodel.branch.stages.stage_tags import SnapshotTags, StageTags
 from gitmodel.branch.tips import Tips
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
@@ -27,6 +26,7 @@ from gitmodel.git.objects.object_reader import ObjectReader
 from gitmodel.git.objects.trees import CommitFiles, Trees
 from gitmodel.git.running.failures import Moved
 from gitmodel.git.running.process import Git
+from gitmodel.git.settings.configuration import is_true
 
 if TYPE_CHECKING:
     from gitmodel.branch.ref_moves.local_ref_moves import LocalRefs, Refs
@@ -138,50 +138,50 @@ class Repository:
         # Called if a person used a reference whose version a pull has renumbered, with the renumbering.
         self.on_renumbered: Callable[[Renumbered], None] = lambda note: None
 
+    # The following properties import their modules when they are first used, because most reads need none of them.
+
     @cached_property
     def objects(self) -> LooseObjects:
         """Writes new objects into the repository."""
-        from gitmodel.git.objects.loose_objects import LooseObjects  # imported here because only writes need it
+        from gitmodel.git.objects.loose_objects import LooseObjects
 
-        return LooseObjects(self._objects_folder, self.config.get("core.sharedrepository", ""))
+        return LooseObjects(self._objects_folder, self.permissions)
 
     @cached_property
     def identity(self) -> Identity:
-        from gitmodel.git.settings.identity import Identity  # imported here because only writes need it
+        from gitmodel.git.settings.identity import Identity
 
         return Identity(self.git)
 
     @cached_property
     def rules(self) -> RulesInForce:
-        from gitmodel.branch.stages.rules_in_force import RulesInForce  # imported here because only changes need it
+        from gitmodel.branch.stages.rules_in_force import RulesInForce
 
         return RulesInForce(self.commits, self.branch)
 
     @cached_property
     def signing(self) -> ChangeSigning:
-        from gitmodel.branch.stages.signing_changes import ChangeSigning  # imported here: few registries need it
+        from gitmodel.branch.stages.signing_changes import ChangeSigning
 
         return ChangeSigning(self.git, self.config, self.reader, self.tags, self.identity, self.branch)
 
     @cached_property
     def refs(self) -> Refs:
-        from gitmodel.branch.ref_moves.local_ref_moves import LocalRefs  # imported here because only writes need it
+        from gitmodel.branch.ref_moves.local_ref_moves import LocalRefs
 
-        local = LocalRefs(
-            self.git, self.reader, self.objects, self.ref_transactions, lambda: self.writer_marks, self.share
-        )
+        local = LocalRefs(self.git, self.reader, self.objects, self.ref_transactions, self.writer_marks, self.share)
         return self.server.pushed(local) if self.server else local
 
     @cached_property
     def ref_transactions(self) -> RefTransactions:
-        from gitmodel.git.refs.ref_transactions import RefTransactions  # imported here because only writes need it
+        from gitmodel.git.refs.ref_transactions import RefTransactions
 
-        return RefTransactions(self.git, lambda: self.writer_marks)
+        return RefTransactions(self.git, self.writer_marks)
 
     @cached_property
     def reservations(self) -> Reservations:
         """The reservations of numbers and names for versions that are not created yet."""
-        from gitmodel.branch.ref_moves.reservations import Reservations  # imported here because only writes need it
+        from gitmodel.branch.ref_moves.reservations import Reservations
 
         return Reservations(self.git, self.reader, self.refs)
 
@@ -195,16 +195,16 @@ class Repository:
     @cached_property
     def permissions(self) -> SharedPermissions:
         """The permissions that `core.sharedRepository` grants to other users."""
-        from gitmodel.files.permissions import SharedPermissions  # imported here because only writes need it
+        from gitmodel.files.permissions import SharedPermissions
 
         return SharedPermissions(self.config.get("core.sharedrepository", ""))
 
     @property
     def allows_credentials(self) -> bool:
         """True if git's configuration allows to record text that looks like a credential."""
-        from gitmodel.domain.secrets import credentials  # imported here because only writes need it
+        from gitmodel.domain.secrets import credentials
 
-        return self.config.get(credentials.SETTING.lower(), "").lower() in ("true", "yes", "on", "1")
+        return is_true(self.config.get(credentials.SETTING.lower(), ""))
 
     @property
     def branch_name(self) -> str:
@@ -277,8 +277,8 @@ class Repository:
         return self.tips.writable()
 
     def latest(self) -> Oid | None:
-        """Return the commit that writes start from; None if there is none. If only a remote has it, fetch it first."""
-        return self.writable_tip() if self.server else self.tips.latest()
+        """Do the same as `writable_tip`. If only a remote has the branch, fetch it first."""
+        return self.writable_tip() or (None if self.server else self.tips.fetched())
 
     def files(self, commit: Oid | None) -> CommitFiles:
         """Return the files of *commit* (None: no files)."""
@@ -296,16 +296,13 @@ class Repository:
         def is_local(model: str, number: int) -> bool:
             return shared is not None and theirs.id(paths.version_file(model, number)) is None
 
-        def refusal(ref: StageRef) -> Refusal | None:
-            return self.refusal(found, ref)
-
         found = Snapshot(
-            commit, self.files(commit), self.tags.at(commit, self.tip), self._is_reserved,
-            shared=shared, is_local=is_local, refusal=refusal, missing_tags=self.tips.missing_tags,
-            read_renumberings=partial(self._renumberings_at, commit), warn=lambda note: self.on_renumbered(note),
+            commit, self.files(commit), SnapshotTags(self.tags, commit, self.tip), self._is_reserved,
+            shared=shared, is_local=is_local, refusal=lambda ref: self.refusal(found, ref),
+            missing_tags=self.tips.missing_tags, read_renumberings=partial(self._renumberings_at, commit),
+            warn=lambda note: self.on_renumbered(note), other_rules=lambda: self.rules.other_registries(commit),
             reserved_for=lambda model, name: self.reservations.run_reserving(model, name),
         )  # fmt: skip
-        found = replace(found, other_rules=lambda: self.rules.other_registries(commit))
         return found
 
     def recorded(self, commit: Oid | None) -> Snapshot:
@@ -355,9 +352,8 @@ class Repository:
         If *question* reads a stage tag nevertheless, it is called again with a complete snapshot.
         """
         if self.server is not None:
-            from gitmodel.branch.tip_without_history import (
-                WholeBranchNeeded,  # imported here because only reads by URL need it
-            )
+            # imported here because only reads by URL need it
+            from gitmodel.branch.tip_without_history import WholeBranchNeeded
 
             with suppress(WholeBranchNeeded):
                 return self.server.read_tip(question)

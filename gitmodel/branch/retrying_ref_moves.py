@@ -6,6 +6,7 @@ a comment says why.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -62,13 +63,9 @@ def retry(work: Callable[[], T], retries: Retries) -> T:
 
 
 class Retries:
-    """Counts the attempts of a transaction, pauses between them, and gives up after too many.
+    """Counts the attempts of a transaction, pauses between them, and gives up after too many."""
 
-    *marks* returns the writer marks of the repository. It is called only if a ref is locked, to remove locks of killed
-    writers.
-    """
-
-    def __init__(self, reader: ObjectReader, marks: Callable[[], WriterMarks]) -> None:
+    def __init__(self, reader: ObjectReader, marks: WriterMarks) -> None:
         self._reader = reader
         self._marks = marks
         self._moved = 0
@@ -83,8 +80,7 @@ class Retries:
         # packed-refs.
         self._reader.close()
         if isinstance(error, Locked):
-            removed = self._marks().remove_dead()
-            self._locked += not removed
+            self._locked += not self._marks.remove_dead()
             if self._locked >= _LOCKED_ATTEMPTS:
                 raise self._stuck(error)
         else:
@@ -96,11 +92,9 @@ class Retries:
         pause(min(_LONGEST_PAUSE, 0.002 * 2 ** min(self._moved, 6)))
 
     def _stuck(self, error: Locked) -> Conflict:
-        locks = self._marks().locks()
+        locks = self._marks.locks()
         if not locks:
             return Conflict(error.message, hint=error.hint)
-        import shlex
-
         oldest = max(locks, key=lambda lock: lock.age)
         return Conflict(
             f"{oldest.path} has been locked for {oldest.age:.0f} s",

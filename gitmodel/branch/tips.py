@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
 
@@ -15,7 +15,7 @@ from gitmodel.domain.snapshots.commit_records import holds_registry
 from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.git.objects.object_reader import ObjectReader
-from gitmodel.git.refs.ref_commands import list_refs, named_id
+from gitmodel.git.refs.ref_commands import list_refs
 from gitmodel.git.running.process import Git
 from gitmodel.git.settings.configuration import list_remotes, read_values
 
@@ -73,29 +73,17 @@ class Tips:
         """
         return self._registry_at(self.find(), Refused)
 
-    def latest(self) -> Oid | None:
-        """Return the commit that writes start from; None if there is none. If only a remote has it, fetch it first."""
-        found = self.writable()
-        if not found and list_remotes(self.git):
-            found = self._registry_at(self.ask_remote(), Refused)
-        return found
-
     def find(self) -> Oid | None:
         """Return the tip of the local branch or else of a remote-tracking branch, or None.
 
-        It need not have a registry.
+        The commit need not have a registry. Raises Invalid if the local branch exists, but its commit is missing.
         """
         found = self.reader.resolve(self.branch)
         if found is None:
-            self._refuse_broken()
-            tracking = self.tracking_branch()
+            refs = list_refs(self.git, self.branch, self.fetched_ref("*"))
+            self._refuse_lost_tip(refs.pop(self.branch, None))
+            tracking = self._first_tracking(refs)
             found = self.reader.resolve(tracking) if tracking else None
-        if found is None:
-            # `git cat-file` gives the same answer if there is no ref and if the object of the ref is missing. If this
-            # was taken for a missing branch, a new registry would hide the damage.
-            lost = self._lost_tip()
-            if lost and self.reader.resolve(self.branch) is None:
-                raise self._without_tip(lost)
         if found is not None and found.type != "commit":
             raise Invalid(f"{self.branch} is not a commit", hint="run `git fsck`")
         return found.id if found else None
@@ -116,8 +104,7 @@ class Tips:
 
         That of `origin` comes first.
         """
-        found = list_refs(self.git, f"refs/remotes/*/{self.name}")
-        return min(found, key=lambda ref: (ref != self.fetched_ref("origin"), ref), default=None)
+        return self._first_tracking(list_refs(self.git, self.fetched_ref("*")))
 
     def remote_name(self) -> str:
         """Return the name of the remote that `pull` and `push` use by default; "" if there is none."""
@@ -160,10 +147,10 @@ class Tips:
         found = "\n".join((str(self.find()), *(f"{ref} {id}" for ref, id in sorted(refs.items()))))
         return sha256(found.encode())
 
-    def ask_remote(self) -> Oid | None:
+    def fetched(self) -> Oid | None:
         """Fetch the metadata branch from the first remote that has it, and return its tip; None if no remote has it.
 
-        `origin` comes first. Raises Unreachable if a remote cannot be reached.
+        `origin` comes first. Raises Unreachable if a remote cannot be reached, Refused if the tip has no registry.
         """
         # imported here because most commands do not fetch
         from gitmodel.git.repositories.remote_commands import fetch_refs, has_remote_ref
@@ -180,7 +167,7 @@ class Tips:
             if there:
                 tags = (f"+{prefix}*:{prefix}*" for prefix in (STAGE_TAGS, RULES_TAGS))
                 fetch_refs(self.git, remote, f"+{self.branch}:{self.fetched_ref(remote)}", *tags, prune=False)
-                return self.find()
+                return self.writable()
         return None
 
     def _registry_at(self, commit: Oid | None, error: type[GitModelError]) -> Oid | None:
@@ -208,27 +195,27 @@ class Tips:
         sources = (spec.lstrip("+").partition(":")[0] for spec in specs if not spec.startswith("^"))
         return any(fnmatchcase(self.branch, source) for source in sources)
 
-    def _refuse_broken(self) -> None:
-        """Raise Invalid if the file of the branch's ref exists, but names no object that exists.
+    def _first_tracking(self, refs: Iterable[str]) -> str | None:
+        """Return the remote-tracking branch of `origin` in *refs*, or else the first remote-tracking branch, or None."""
+        tracking = (ref for ref in refs if ref.startswith("refs/remotes/"))
+        return min(tracking, key=lambda ref: (ref != self.fetched_ref("origin"), ref), default=None)
 
-        A power cut can leave an empty file. To git, the branch is then missing.
+    def _refuse_lost_tip(self, id: Oid | None) -> None:
+        """Raise Invalid if the local branch exists, but its commit *id* is missing or its file is damaged.
+
+        `git cat-file` takes such a branch for missing. Then a new registry would hide the damage. *id* is the commit to
+        which git lists the ref of the branch; None if git lists no such ref.
         """
         path = self.git.common_dir / self.branch
+        content = b"ref:"
         with suppress(OSError):
-            held = path.read_bytes()
-            if held.startswith(b"ref:") or self.reader.resolve(self.branch) is not None:
-                return
-            lost = self._lost_tip()
-            if lost:
-                raise self._without_tip(lost)
-            raise Invalid(
-                f"{path} is damaged: it names no commit",
-                hint=f"`git reflog {self.name}` shows what it was: write that id into the file",
-            )
-
-    def _lost_tip(self) -> Oid | None:
-        """Return the object id in the ref of the local branch, even if the object is missing; None without a ref."""
-        return named_id(self.git, self.branch)
-
-    def _without_tip(self, id: Oid) -> Invalid:
-        return Invalid(f"git object {id}, the tip of {self.branch}, is missing", hint="run `git fsck`")
+            content = path.read_bytes()
+        if (id is None and content.startswith(b"ref:")) or self.reader.resolve(self.branch) is not None:
+            return  # there is no branch, or another process has just created it
+        if id:
+            raise Invalid(f"git object {id}, the tip of {self.branch}, is missing", hint="run `git fsck`")
+        # A power cut can leave an empty file.
+        raise Invalid(
+            f"{path} is damaged: it names no commit",
+            hint=f"`git reflog {self.name}` shows what it was: write that id into the file",
+        )

@@ -553,6 +553,19 @@ def test_a_damaged_newest_commit_of_the_branch_is_reported(edited, registry, git
     assert (registry.repository.common_dir / BRANCH).read_text().strip() == before
 
 
+def test_readers_do_not_use_the_copy_of_a_remote_if_the_packed_local_branch_lost_its_newest_commit(
+    edited, registry, git, open_at
+):
+    lost = git(registry.path, "rev-parse", BRANCH)
+    git(registry.path, "update-ref", "refs/remotes/origin/gitmodel", f"{lost}~1")
+    git(registry.path, "pack-refs", "--all")
+    spoil(loose(registry, lost), "missing")
+    fresh = open_at(registry.path)
+    with pytest.raises(Invalid) as caught:
+        model_views.list_models(fresh.writer)
+    assert caught.value.message == f"git object {lost}, the tip of {BRANCH}, is missing"
+
+
 def test_a_damaged_stage_tag_object_is_reported_and_repaired(edited, registry, git, open_at):
     id = git(registry.path, "rev-parse", "refs/tags/model/iris/production")
     spoil(loose(registry, id), "missing")

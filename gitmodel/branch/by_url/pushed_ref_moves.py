@@ -150,7 +150,7 @@ class _UrlRetries(Retries):
     """
 
     def __init__(self, repository: Repository, fetch: Callable[[], None], timeout: float, ends: float) -> None:
-        super().__init__(repository.reader, lambda: repository.writer_marks)
+        super().__init__(repository.reader, repository.writer_marks)
         self._repository = repository
         self._fetch = fetch
         self._timeout = timeout

@@ -55,16 +55,13 @@ class Refs(Protocol):
 
 @dataclass(eq=False)
 class LocalRefs:
-    """`Refs` of the repository on this machine.
-
-    *marks* returns the writer marks of the repository, and *share* creates the folder for gitmodel's own files.
-    """
+    """`Refs` of the repository on this machine. *share* creates the folder for gitmodel's own files."""
 
     git: Git
     reader: ObjectReader
     objects: LooseObjects
     transactions: RefTransactions
-    marks: Callable[[], WriterMarks]
+    marks: WriterMarks
     share: Callable[[], None]
 
     def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:

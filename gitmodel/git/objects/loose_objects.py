@@ -26,9 +26,9 @@ _FOLDER_ATTEMPTS = 10
 class LooseObjects:
     """Writes new objects into the object folder *folder* (in a hook of a server, this is git's quarantine folder)."""
 
-    def __init__(self, folder: Path, shared: str) -> None:
+    def __init__(self, folder: Path, permissions: SharedPermissions) -> None:
         self._folder = os.fspath(folder)  # as text, because joining a `Path` takes as long as writing a small file
-        self._permissions = SharedPermissions(shared)
+        self._permissions = permissions
         self._flushers: ThreadPoolExecutor | None = None
         self._owner = 0
 

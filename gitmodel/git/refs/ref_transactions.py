@@ -36,7 +36,7 @@ _MESSAGE = "gitmodel: one of several changes within a second"
 class RefTransactions:
     """Makes the transactions of one repository on this machine. Several threads may use this object."""
 
-    def __init__(self, git: Git, marks: Callable[[], WriterMarks]) -> None:
+    def __init__(self, git: Git, marks: WriterMarks) -> None:
         self._git = git
         self._marks = marks
         self._lock = threading.Lock()
@@ -86,7 +86,7 @@ class RefTransactions:
             prepare()
             return _input(moves, "commit")
 
-        mark = self._marks().create()
+        mark = self._marks.create()
         try:
             mark.write(moves)
             self._git.run("update-ref", "-m", message, "--stdin", input=lines, inherit=(mark.descriptor,))
@@ -96,7 +96,7 @@ class RefTransactions:
     def _move_kept(self, moves: Sequence[RefMove], prepare: Callable[[], None]) -> None:
         if self._kept is None or not self._kept.is_usable:
             self.close()
-            self._kept = _KeptGit(self._git, self._marks().create())
+            self._kept = _KeptGit(self._git, self._marks.create())
         prepare()
         try:
             self._kept.move(moves)

@@ -77,6 +77,11 @@ def remove_value(git: Git, key: str, value: str) -> None:
     git.run("config", "--local", "--fixed-value", "--unset-all", key, value)
 
 
+def is_true(value: str) -> bool:
+    """Return True if git takes *value*, the value of a setting, for true."""
+    return value.lower() in ("true", "yes", "on") or (value.lstrip("-").isdigit() and int(value) != 0)
+
+
 def list_remotes(git: Git) -> list[str]:
     return git.lines("remote")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from gitmodel.errors import Unsigned
 from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.git.running.process import Git
-from gitmodel.git.settings.configuration import read_path
+from gitmodel.git.settings.configuration import is_true, read_path
 from gitmodel.git.signatures import object_signatures
 from gitmodel.git.signatures.object_signatures import Signature, SignatureVerifier
 
@@ -33,12 +33,12 @@ class Signer:
     @property
     def signs_commits(self) -> bool:
         """True if git is configured to sign every commit."""
-        return _is_set(self._config.get("commit.gpgsign", ""))
+        return is_true(self._config.get("commit.gpgsign", ""))
 
     @property
     def signs_tags(self) -> bool:
         """True if git is configured to sign every annotated tag."""
-        return any(_is_set(self._config.get(key, "")) for key in ("tag.gpgsign", "tag.forcesignannotated"))
+        return any(is_true(self._config.get(key, "")) for key in ("tag.gpgsign", "tag.forcesignannotated"))
 
     @property
     def has_key(self) -> bool:
@@ -122,7 +122,3 @@ class Signer:
             said = " ".join(line.strip() for line in lines if line.strip() and not line.startswith("[GNUPG:]"))
             raise Unsigned(f"this change could not be signed: {said or command[0]}; nothing was changed", hint=_HINT)
         return done.stdout
-
-
-def _is_set(value: str) -> bool:
-    return value.lower() in ("true", "yes", "on") or (value.lstrip("-").isdigit() and int(value) != 0)
