@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gitmodel.branch.ref_moves.renumbered_ref import RenumberedRef
-from gitmodel.branch.retrying_ref_moves import ATTEMPTS
+from gitmodel.branch.ref_moves.retrying import ATTEMPTS
 from gitmodel.branch.stages.stage_tags import SnapshotTags, StageTags
 from gitmodel.branch.tips import Tips
 from gitmodel.domain.schema import paths

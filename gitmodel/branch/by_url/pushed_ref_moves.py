@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from gitmodel.branch import remote_pushes
 from gitmodel.branch.by_url.url_cache import REMOTE, UrlCache
 from gitmodel.branch.ref_moves.local_ref_moves import Refs
+from gitmodel.branch.ref_moves.retrying import Retries, pause, retry
 from gitmodel.branch.remote_pushes import RemoteMoved
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.retrying_ref_moves import Retries, pause, retry
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RULES_TAGS, SEEN_RULES, STAGE_TAGS
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable

@@ -1,1 +1,1 @@
-"""Moving refs of the repository on this machine, and the refs for reservations and renumberings."""
+"""Moving refs of the repository on this machine and retrying; the refs for reservations and renumberings."""

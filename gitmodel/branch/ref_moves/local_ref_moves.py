@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from gitmodel.branch.retrying_ref_moves import Retries, half_done_error, retry
+from gitmodel.branch.ref_moves.retrying import Retries, half_done_error, retry
 from gitmodel.domain.schema import messages
 from gitmodel.errors import Conflict, Invalid, Refused, Unreachable
 from gitmodel.git.objects.loose_objects import LooseObjects

@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+from gitmodel.branch.ref_moves.retrying import half_done_error
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.retrying_ref_moves import half_done_error
 from gitmodel.branch.stages.rules_in_force import have_same_rules
 from gitmodel.branch.tip_without_history import WholeBranchNeeded, require_only_files
 from gitmodel.branch.transactions.foreign_tags import refuse_second_registry

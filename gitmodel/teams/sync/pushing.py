@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gitmodel.branch import remote_pushes, remotes
+from gitmodel.branch.ref_moves.retrying import pause
 from gitmodel.branch.remote_pushes import RemoteMoved
 from gitmodel.branch.remotes import RemoteState
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.retrying_ref_moves import pause
 from gitmodel.code.kept_commits import PushedCode
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef
