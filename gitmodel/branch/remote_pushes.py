@@ -90,9 +90,8 @@ def push(repository: Repository, remote: str, moves: Sequence[RefMove], options:
 def _took_all(listing: str) -> bool:
     """Return True if the server at one of the URLs in *listing* accepted every ref.
 
-    *listing* is the output of `git push --porcelain`.
-
-    For each URL git prints `To URL`, a line for each ref (`!` marks a refused ref), and `Done` if the server answered.
+    *listing* is the output of `git push --porcelain`. For each URL, git prints `To URL`, a line for each ref (`!` marks
+    a refused ref), and `Done` if the server answered.
     """
     refused = False
     for line in listing.splitlines():
@@ -128,10 +127,6 @@ def has_ref(repository: Repository, remote: str, ref: str, id: Oid) -> bool:
 
 def move_copies(repository: Repository, remote: str, moves: Sequence[RefMove]) -> None:
     """Set this clone's copies of the refs of *remote* to the new ids of *moves*, which were pushed."""
-    repository.refs.retry(lambda: _move_copies(repository, remote, moves))
-
-
-def _move_copies(repository: Repository, remote: str, moves: Sequence[RefMove]) -> None:
     new: dict[str, Oid | None] = {}
     for move in moves:
         if move.ref.startswith(STAGE_TAGS):
@@ -141,4 +136,4 @@ def _move_copies(repository: Repository, remote: str, moves: Sequence[RefMove]) 
         else:
             copy = remote_branch_ref(remote, repository.branch)
         new[copy] = move.new
-    set_refs(repository.git, new)
+    repository.refs.retry(lambda: set_refs(repository.git, new))

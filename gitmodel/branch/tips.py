@@ -181,7 +181,9 @@ class Tips:
     def _refuse_partial_clone(self) -> None:
         """Raise NotFound if the remote may have a registry that `git fetch` does not fetch into this clone."""
         remote = self.remote_name()
-        if not remote or not (self.shallow or not self._fetches(remote)):
+        specs = read_values(self.git, f"remote.{remote}.fetch") if remote else []
+        sources = [spec.lstrip("+").partition(":")[0] for spec in specs if not spec.startswith("^")]
+        if not remote or (not self.shallow and any(fnmatchcase(self.branch, source) for source in sources)):
             return
         raise NotFound(
             f"the registry is not in this clone: it has no branch {self.name}, and does not fetch all of {remote}",
@@ -189,14 +191,8 @@ class Tips:
             f"{_FETCHED_TAGS}`; if {remote} has none, begin one with `git model init`",
         )
 
-    def _fetches(self, remote: str) -> bool:
-        """Return True if a plain `git fetch` from *remote* also fetches its metadata branch."""
-        specs = read_values(self.git, f"remote.{remote}.fetch")
-        sources = (spec.lstrip("+").partition(":")[0] for spec in specs if not spec.startswith("^"))
-        return any(fnmatchcase(self.branch, source) for source in sources)
-
     def _first_tracking(self, refs: Iterable[str]) -> str | None:
-        """Return the remote-tracking branch of `origin` in *refs*, or else the first remote-tracking branch, or None."""
+        """Return the remote-tracking branch of `origin` in *refs*, or else the first one of a remote, or None."""
         tracking = (ref for ref in refs if ref.startswith("refs/remotes/"))
         return min(tracking, key=lambda ref: (ref != self.fetched_ref("origin"), ref), default=None)
 

@@ -61,17 +61,20 @@ class UrlServer:
         self._commits = SingleCommits(whole, single, cache)
         # True if the whole branch is as new as reads need: fetched, or found recent enough, after the last `renew`.
         self._current = False
+        self._pushes_single = False  # True if the refs of *single* are pushed before they move
         self._repaired = False
 
     def close(self) -> None:
         self._single.close()
 
     def pushed(self, local: LocalRefs) -> Refs:
+        return self._pushed(self._whole, local, ALL, self.fetch_all)
+
+    def _pushed(self, repository: Repository, local: Refs, question: str, fetch: Callable[[], None]) -> Refs:
         from gitmodel.branch.by_url.pushed_ref_moves import PushedRefs  # imported here because only writes need it
 
-        whole = self._whole
         return PushedRefs(
-            whole, local, self._cache, ALL, self.fetch_all, self._has_on_branch, self.retry_with_new_cache
+            repository, local, self._cache, question, fetch, self._has_on_branch, self.retry_with_new_cache
         )
 
     def renew(self) -> None:
@@ -89,13 +92,9 @@ class UrlServer:
         return self.retry_with_new_cache(ask)
 
     def change_tip(self, change: Callable[[Repository, Snapshot], T]) -> T:
-        from gitmodel.branch.by_url.pushed_ref_moves import PushedRefs  # imported here because only writes need it
-
-        single, fetch = self._single, self._fetch_tip
-        if not isinstance(single.refs, PushedRefs):
-            single.refs = PushedRefs(
-                single, single.refs, self._cache, HEAD, fetch, self._has_on_branch, self.retry_with_new_cache
-            )
+        single = self._single
+        if not self._pushes_single:
+            single.refs, self._pushes_single = self._pushed(single, single.refs, HEAD, self._fetch_tip), True
         done = single.refs.retry(lambda: change(single, without_rest(self._commits.tip())))
         if not self._current:
             self._commits.move_tip()
@@ -122,19 +121,14 @@ class UrlServer:
         return self._whole.commits.is_on_chain(self._whole.tips.find(), commit)
 
     def read_single_commit(self, about: VersionRef) -> Snapshot | None:
-        if self._has_whole(about):
-            return None
+        if self._current or (not self._commits.has_newer(about) and self._may_answer()):
+            return None  # the whole branch is cached, recent enough, and as new as the cached commit of *about*
         least = self._commits.read_single_commit(about)
-        # If the stage may be signed, the list of signers in the previous commit decides if the signature counts. If a
-        # change of the stage may be pending, its tag decides. In both cases, gitmodel needs the whole branch.
-        waits = least.frozen is None and _is_recorded(least, about)
-        return None if waits or (least.frozen is not None and _may_be_signed(least, least.frozen)) else least
-
-    def _has_whole(self, about: VersionRef) -> bool:
-        """Return True if the whole branch is cached, recent enough, and as new as the cached commit of *about*."""
-        if self._current:
-            return True
-        return not self._commits.has_newer(about) and self._may_answer()
+        # If a change of the stage may be pending, its tag decides. If the stage may be signed, the list of signers in
+        # the previous commit decides if the signature counts. In both cases, gitmodel needs the whole branch.
+        if least.frozen is None:
+            return None if _is_recorded(least, about) else least
+        return None if _may_be_signed(least, least.frozen) else least
 
     def _may_answer(self) -> bool:
         """Return True if the last fetch of the whole branch is recent enough, and the cache still has its commit."""

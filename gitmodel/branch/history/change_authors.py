@@ -54,8 +54,8 @@ class ChangeAuthors:
         """
         if path in self._changed and self._repository.files(self._base).id(path) is None:
             return self._author(self._first.get(path))
-        chain = self._chain
-        at = bisect_left(range(len(chain)), True, key=lambda number: self._has(chain[number], path))
+        files, chain = self._repository.files, self._chain
+        at = bisect_left(chain, True, key=lambda commit: files(commit).id(path) is not None)
         if at == len(chain):
             return ""
         commit = self._repository.commits.read(chain[at])
@@ -67,11 +67,9 @@ class ChangeAuthors:
     def _author(self, commit: Oid | None) -> str:
         return self._repository.commits.read(commit).author.partition(" <")[0] if commit else ""
 
-    def _has(self, commit: Oid, path: str) -> bool:
-        return self._repository.files(commit).id(path) is not None
-
     @cached_property
     def _chain(self) -> list[Oid]:
+        """The states of *base*, oldest first."""
         return first_parents(self._repository.git, self._base)[::-1]
 
     @cached_property

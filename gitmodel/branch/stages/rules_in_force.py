@@ -30,7 +30,11 @@ _RULES = "rules"
 
 
 class RulesInForce:
-    """The rules in force of one repository, whose metadata branch is *branch*."""
+    """The rules in force of one repository, whose metadata branch is *branch*.
+
+    *ref* is the ref of the rules tag, and *name* is *ref* without `refs/tags/`. *seen_ref* records the rules tag that
+    this clone saw last.
+    """
 
     def __init__(self, commits: Commits, branch: str) -> None:
         self._reader = commits.trees.reader
@@ -38,13 +42,9 @@ class RulesInForce:
         self._commits = commits
         self._branch = branch.removeprefix("refs/heads/")
         self.ref = rules_ref(branch)
+        self.name = self.ref.removeprefix("refs/tags/")
         self.seen_ref = seen_rules_ref(branch)
         self._assumed: Oid | None = None
-
-    @property
-    def name(self) -> str:
-        """The name of the rules tag without `refs/tags/`."""
-        return self.ref.removeprefix("refs/tags/")
 
     def id(self) -> Oid | None:
         """Return the id of the current object of the rules tag; None if there is no such tag."""

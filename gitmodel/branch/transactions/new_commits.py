@@ -32,15 +32,9 @@ def commit_on(repository: Repository, parent: Oid, change: Change[Any]) -> Oid:
 
     Signs the commit if git's configuration says so, or if the rules require a signature and git has a key.
     """
-    repository.git.refuse_read_only()
-    check_paths(change.files)
-    before = repository.snapshot_at(parent)
-    refuse_credentials(repository, before, change)
-    tree, new = changed_tree(repository.trees, repository.commits.read(parent).tree, change.files)
-    must_sign = repository.signing.signer.has_key and repository.signing.is_required(before, change.files)
-    made = made_commit(repository, parent, tree, change, sign=must_sign)
-    repository.objects.write([*new, made])
-    return made.id
+    refuse_credentials(repository, repository.snapshot_at(parent), change)
+    author, _ = repository.identity.now()
+    return add_commit(repository, parent, change.files, author, _message(change))
 
 
 def add_commit(
@@ -83,14 +77,21 @@ def made_commit(repository: Repository, parent: Oid | None, tree: Oid, change: C
     Signs the commit if *sign* is True or git's configuration says so.
     """
     author, committer = repository.identity.now()
-    # Each commit has a transaction id. A random one makes equal changes in two clones different commits. Only the first
-    # commit of a registry has a transaction id that depends on its content.
-    own = os.urandom(8).hex() if parent else messages.transaction_id(tree, author, committer, change.subject)
-    txn = change.txn or own
-    message = messages.commit_message(change.subject, change.reason, change.trailers, txn=txn)
+    # Only the first commit of a registry has a transaction id that depends on its content.
+    txn = "" if parent else messages.transaction_id(tree, author, committer, change.subject)
+    message = _message(change, txn)
     made = NewObject("commit", format_commit(tree, [parent] if parent else [], author, committer, message))
     signer = repository.signing.signer
     return signer.commit(made, committer) if sign or signer.signs_commits else made
+
+
+def _message(change: Change[Any], txn: str = "") -> str:
+    """Return the message of the commit of *change*, with the transaction id of *change*, or else *txn*.
+
+    If both are "", uses a random transaction id, which makes equal changes in two clones different commits.
+    """
+    txn = change.txn or txn or os.urandom(8).hex()
+    return messages.commit_message(change.subject, change.reason, change.trailers, txn=txn)
 
 
 def refuse_credentials(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from gitmodel.branch.ref_moves.retrying import half_done_error
+from gitmodel.branch.remotes import tags_prefix
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stages.rules_in_force import have_same_rules
 from gitmodel.branch.tip_without_history import WholeBranchNeeded, require_only_files
@@ -21,7 +22,6 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.recorded_renumberings import Renumberings
 from gitmodel.domain.schema.refs import (
-    REMOTES,
     remote_branch_ref,
     remote_rules_ref,
     reserved_name_ref,
@@ -157,7 +157,7 @@ def remember_remote(repository: Repository) -> None:
     if found is None or found.type != "commit":
         return
     tags = repository.tags.all()
-    seen = {f"{REMOTES}{remote}/model/{ref.model}/{ref.stage}": id for ref, id in tags.items()}
+    seen = {f"{tags_prefix(remote)}{ref.model}/{ref.stage}": id for ref, id in tags.items()}
     if rules := repository.rules.id():
         seen[remote_rules_ref(remote, repository.branch)] = rules
     seen = {copy: id for copy, id in seen.items() if repository.reader.resolve(copy) is None}
