@@ -27,8 +27,7 @@ def find_behind(repository: Repository) -> list[Path]:
 def is_behind(repository: Repository) -> bool:
     """Return True if the work tree of *repository* has the metadata branch checked out, but in an earlier state.
 
-    The index shows this: it has a file of an earlier commit. All other differences between the index and the branch are
-    changes that the user staged.
+    The index shows this: it has a file of an earlier commit. Other differences are changes that the user staged.
     """
     git = repository.git
     with suppress(OSError, ValueError):

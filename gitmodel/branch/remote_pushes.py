@@ -46,13 +46,12 @@ class PushResult(Frozen):
 
 
 def push(repository: Repository, remote: str, moves: Sequence[RefMove], options: Sequence[str] = ()) -> PushResult:
-    """Push *moves* to *remote* atomically.
+    """Push *moves* to *remote* atomically. A ref that already has its new id there counts as pushed.
 
-    If a ref already has its new id on the remote, it counts as pushed, and the result has it in *left*. *options* are
-    push options; a remote that does not support push options gets none. The push also sends the push options that the
-    user set for this command alone, as in `git -c push.pushOption=gitmodel.force model push`. Raises RemoteMoved if a
-    ref of the remote is not at its expected old id, Refused with the host's message if a rule of the host refuses the
-    push, Unreachable if the remote cannot be reached or its answer is lost.
+    *options* are push options; a remote that does not support push options gets none. The push also sends the push
+    options that the user set for this command alone, as in `git -c push.pushOption=gitmodel.force model push`. Raises
+    RemoteMoved if a ref of the remote is not at its expected old id, Refused with the host's message if a rule of the
+    host refuses the push, Unreachable if the remote cannot be reached or its answer is lost.
     """
     # The cache of a registry by URL lacks files. For a thin pack, git would first fetch some of them.
     unthinned = ["--no-thin"] if repository.url else []
@@ -118,10 +117,7 @@ def refuse_blocked(repository: Repository, remote: str, refs: Iterable[str]) -> 
 
 
 def has_ref(repository: Repository, remote: str, ref: str, id: Oid) -> bool:
-    """Return True if *ref* of *remote* is at the object *id*. Contacts *remote*.
-
-    Called after a push whose answer was lost.
-    """
+    """Return True if *ref* of *remote* is at the object *id*. Called after a push whose answer was lost."""
     return refs_in(ask_refs(repository.git, remote, ref, silence=silence_timeout(repository))).get(ref) == id
 
 

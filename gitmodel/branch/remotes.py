@@ -44,8 +44,7 @@ class RemoteState(Frozen):
 def choose_remote(repository: Repository, named: str = "") -> str:
     """Return the remote *named*, or else that of `git config gitmodel.remote`, else `origin`, else the only remote.
 
-    Raises NotFound if there is no such remote, or several to choose from. Raises UsageError for a registry by URL,
-    which has no remotes.
+    Raises NotFound if there is no such remote or no only one, UsageError for a registry by URL, which has no remotes.
     """
     if repository.url:
         raise UsageError(
@@ -89,7 +88,7 @@ def last_state(repository: Repository, remote: str) -> RemoteState:
 def fetch(repository: Repository, remote: str) -> RemoteState:
     """Fetch the metadata branch, the stage tags and the rules tag of *remote* into gitmodel's own refs.
 
-    Branch and rules tag go to separate refs, because the caller may refuse the fetched state. So the copies that
+    The caller may refuse the fetched state, so branch and rules tag go to separate refs, and the copies that
     `last_state` reads stay. Waits for a concurrent fetch in this clone. Raises Unreachable if the remote cannot be
     reached, Conflict if a ref stays locked.
     """
@@ -114,10 +113,7 @@ def _fetch(repository: Repository, remote: str) -> RemoteState:
 
 
 def remote_tags(repository: Repository, remote: str) -> dict[StageRef, Oid]:
-    """Return the last fetched stage tags of *remote*, with the ids of their tag objects.
-
-    Leaves out tags that are not named like stage tags.
-    """
+    """Return the stage tags of *remote* as last fetched, with the ids of their tag objects."""
     found = ((StageRef.parse(ref), id) for ref, id in _remote_tags(repository, remote))
     return {parsed: id for parsed, id in found if parsed is not None}
 
@@ -176,9 +172,9 @@ def _writes(refspec: str, ref: str) -> bool:
 
 
 def silence_timeout(repository: Repository) -> float:
-    """Return the seconds after which gitmodel ends a git process to which a remote sends nothing.
+    """Return the seconds after which gitmodel ends a git process to which a remote sends nothing (`gitmodel.silence`).
 
-    This is `git config gitmodel.silence`. Raises UsageError if it is no positive number.
+    Raises UsageError if this setting is no positive number.
     """
     asked = repository.config.get("gitmodel.silence", "")
     try:
@@ -226,7 +222,7 @@ def unreachable(remote: str, verb: str, answer: GitOutput) -> GitModelError:
 def remote_message(answer: GitOutput, reasons: list[str]) -> str:
     """Return the message of the remote in *answer* and *reasons*, on one line, without credentials.
 
-    *reasons* are git's reasons for refused refs. Without them, returns all of git's messages.
+    *reasons* are git's reasons for refused refs. If there are none, returns all of git's messages.
     """
     lines = [line.strip() for line in answer.stderr.splitlines()]
     theirs = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]

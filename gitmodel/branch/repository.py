@@ -61,10 +61,7 @@ class Server(Protocol):
         """Return a snapshot of the one commit that says which version *about* is; None if it takes the whole branch."""
 
     def retry_with_new_cache(self, work: Callable[[], T]) -> T:
-        """Call *work* and return its result.
-
-        If it fails because the cache is damaged, call it again with a new cache.
-        """
+        """Return the result of *work*. If it fails because the cache is damaged, call it again with a new cache."""
 
     def read_tip(self, question: Callable[[Snapshot], T]) -> T:
         """Call *question* with a snapshot of the tip of the branch alone, and return its result.
@@ -75,22 +72,18 @@ class Server(Protocol):
     def change_tip(self, change: Callable[[Repository, Snapshot], T]) -> T:
         """Call *change* with the repository to write to and a snapshot of the tip alone, and return its result.
 
-        Calls *change* again if the branch moves meanwhile. Raises WholeBranchNeeded, with nothing changed, if *change*
-        needs more than the tip, or if the whole branch is already cached.
+        Calls *change* again if the branch moves meanwhile. Raises WholeBranchNeeded as `read_tip` does, with nothing
+        changed.
         """
 
     def find_message(self, tip: Oid, text: str) -> tuple[Repository, list[Oid]]:
         """Return a repository, and the commits in the history of *tip* with *text* in their message, newest first.
 
-        The repository has these commits and their parents. Raises WholeBranchNeeded if a server cannot send these
-        commits alone.
+        The repository has these commits and their parents. Raises WholeBranchNeeded if a server cannot send them alone.
         """
 
     def pushed(self, local: LocalRefs) -> Refs:
-        """Return an object that moves refs on the server first, and then in the cache.
-
-        *local* moves refs of the cache only.
-        """
+        """Return an object that moves refs on the server, and then in the cache by *local*."""
 
     def close(self) -> None:
         """End every process that this object started."""
@@ -126,12 +119,12 @@ class Repository:
         self.trees = trees(self) if trees else Trees(self.reader, self.facts)
         self.commits = Commits(git, self.trees, shallow=shallow)
         self.tags = StageTags(git, self.commits, lambda: self.signing.verifier)
-        self.tips = Tips(git, self.reader, self.tags, self.files, branch=branch, config=config, shallow=shallow)
+        self.tips = Tips(git, self.tags, branch, config, shallow)
         self.renumbered = RenumberedRef(self.reader)
         self._objects_folder = objects_folder
         self.server = connect(self) if connect else None
-        # This function returns the reason why a rule forbids to put a recorded change of a stage in force, or None.
-        # `gitmodel.registry` sets it.
+        # `gitmodel.registry` sets this function. It returns the reason why a rule forbids to put a recorded change of a
+        # stage in force, or None.
         self.refusal: Callable[[Snapshot, StageRef], Refusal | None] = lambda snapshot, ref: None
         # Called by `close`: deletes the temporary folder of a repository that was unpacked from a bundle.
         self.on_close: Callable[[], object] = lambda: None
@@ -315,10 +308,7 @@ class Repository:
         return Renumberings() if self.server else self.renumbered.read()
 
     def at_one_numbering(self, read: Callable[[], T]) -> tuple[T, int]:
-        """Call *read*, and again if a pull renumbered versions meanwhile.
-
-        Return its result and the count of renumberings.
-        """
+        """Return the result of *read* and the count of renumberings. Read again if a pull renumbers meanwhile."""
         since = self.renumberings().count
         while True:
             found, before = read(), since

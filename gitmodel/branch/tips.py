@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from gitmodel.branch.stages.stage_tags import StageTags
@@ -14,7 +15,6 @@ from gitmodel.domain.schema.refs import RULES_TAGS, STAGE_TAGS, remote_branch_re
 from gitmodel.domain.snapshots.commit_records import holds_registry
 from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
-from gitmodel.git.objects.object_reader import ObjectReader
 from gitmodel.git.refs.ref_commands import list_refs
 from gitmodel.git.running.process import Git
 from gitmodel.git.settings.configuration import list_remotes, read_values
@@ -23,31 +23,19 @@ from gitmodel.git.settings.configuration import list_remotes, read_values
 _FETCHED_TAGS = " ".join(f"'+{prefix}*:{prefix}*'" for prefix in (STAGE_TAGS, RULES_TAGS))
 
 
+@dataclass(eq=False)
 class Tips:
-    """Finds the tip of the metadata branch *branch*, and the last known state of remotes.
+    """Finds the tip of the metadata branch *branch*, and the last known state of remotes."""
 
-    *files* returns the files of a commit.
-    """
+    git: Git
+    tags: StageTags
+    branch: str
+    config: Mapping[str, str]
+    shallow: bool
+    _last_with_registry: Oid | None = None  # the last commit in which `_registry_at` found a registry
 
-    def __init__(
-        self,
-        git: Git,
-        reader: ObjectReader,
-        tags: StageTags,
-        files: Callable[[Oid], Files],
-        *,
-        branch: str,
-        config: Mapping[str, str],
-        shallow: bool,
-    ) -> None:
-        self.git = git
-        self.reader = reader
-        self.tags = tags
-        self.files = files
-        self.branch = branch
-        self.config = config
-        self.shallow = shallow
-        self._known_registry: Oid | None = None
+    def __post_init__(self) -> None:
+        self.reader = self.tags.commits.trees.reader
 
     @property
     def name(self) -> str:
@@ -55,11 +43,10 @@ class Tips:
         return self.branch.removeprefix("refs/heads/")
 
     def readable(self) -> Oid | None:
-        """Return the commit that reads start from, or None.
+        """Return the commit that reads start from: of the local branch, or else of a remote-tracking branch, or None.
 
-        This is the tip of the local branch, or else of a remote-tracking branch. Raises NotFound if this commit has no
-        registry. Also raises NotFound if there is no such branch, but the remote may have one that this clone does not
-        fetch.
+        Raises NotFound if this commit has no registry. Also raises NotFound if there is no such branch, but the remote
+        may have one that this clone does not fetch.
         """
         found = self._registry_at(self.find(), NotFound)
         if not found:
@@ -67,10 +54,7 @@ class Tips:
         return found
 
     def writable(self) -> Oid | None:
-        """Return the commit that a write builds on: the same as `readable` returns; None if there is no branch.
-
-        Unlike `readable`, raises Refused if the commit has no registry.
-        """
+        """Return the commit that a write builds on, the same as `readable`. Raises Refused if it has no registry."""
         return self._registry_at(self.find(), Refused)
 
     def find(self) -> Oid | None:
@@ -100,10 +84,7 @@ class Tips:
             )
 
     def tracking_branch(self) -> str | None:
-        """Return the remote-tracking branch of the metadata branch, as a full name, or None.
-
-        That of `origin` comes first.
-        """
+        """Return the full name of the remote-tracking branch of the metadata branch, `origin` first; or None."""
         return self._first_tracking(list_refs(self.git, self.fetched_ref("*")))
 
     def remote_name(self) -> str:
@@ -172,10 +153,10 @@ class Tips:
 
     def _registry_at(self, commit: Oid | None, error: type[GitModelError]) -> Oid | None:
         """Return *commit* if it is None or has a registry. Otherwise raise an error of the type *error*."""
-        if commit and commit != self._known_registry:
+        if commit and commit != self._last_with_registry:
             with suppress(Invalid):  # the first read of the damaged file raises the error
-                self.require_registry(self.files(commit), error)
-            self._known_registry = commit
+                self.require_registry(self.tags.commits.files(commit), error)
+            self._last_with_registry = commit
         return commit
 
     def _refuse_partial_clone(self) -> None:

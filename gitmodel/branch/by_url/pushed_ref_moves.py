@@ -44,10 +44,9 @@ def check_push(repository: Repository) -> None:
 class PushedRefs:
     """`Refs` of a registry by URL, whose cache is *repository*; *local* moves the refs that are never pushed.
 
-    Before each attempt of a change, *fetch* fetches the refs from which the change is planned. The cache records the
-    time and result of this fetch under the name *question*. *has_on_branch* returns True if the server's branch has the
-    given commit. *retry_with_new_cache* takes two functions. It calls the first function. If that raises an error, the
-    cache is damaged and the second function returns False, it calls the first function again, with a new cache.
+    Before each attempt of a change, *fetch* fetches the refs from which the change is planned, and the cache records
+    the answer of the server as that to *question*. *has_on_branch* returns True if the server's branch has the given
+    commit. *retry_with_new_cache* is the method of `UrlServer`.
     """
 
     repository: Repository
@@ -103,10 +102,7 @@ class PushedRefs:
         return ref == self.repository.branch or ref.startswith((STAGE_TAGS, RULES_TAGS))
 
     def _push(self, moves: Sequence[RefMove]) -> frozenset[str]:
-        """Push *moves*, then make the same moves in the cache.
-
-        Return the refs that already had the new value on the server.
-        """
+        """Push *moves*, then make them in the cache. Return the refs that already had the new value on the server."""
         left: frozenset[str] = frozenset()
         try:
             left = remote_pushes.push(self.repository, REMOTE, moves).left
@@ -145,8 +141,8 @@ class PushedRefs:
 class _UrlRetries(Retries):
     """Retries a change until the time *ends* (of `time.monotonic`), and calls *fetch* before each further attempt.
 
-    The limit is a time and not a number, because an attempt takes milliseconds on one server and seconds on another.
-    The pauses grow with the duration of an attempt, because other writers also take long on a slow server.
+    The limit is a time, because an attempt takes milliseconds on one server and seconds on another. The pauses grow
+    with the duration of an attempt, because other writers also take long on a slow server.
     """
 
     def __init__(self, repository: Repository, fetch: Callable[[], None], timeout: float, ends: float) -> None:

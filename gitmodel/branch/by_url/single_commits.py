@@ -122,8 +122,8 @@ class SingleCommits:
         """Return the commits in the history of *tip* with *text* in their message, newest first.
 
         Fetches all commits without files for the search, then the found commits with their parents and folders. Raises
-        Unreachable if the server cannot be reached, WholeBranchNeeded if *tip* is no longer on the branch, or if the
-        server does not send single commits.
+        Unreachable if the server cannot be reached, WholeBranchNeeded if the server does not send single commits or no
+        longer has *tip* on the branch.
         """
         git, branch, silence = self._cache.git(COMMITS), self._whole.branch, remotes.silence_timeout(self._whole)
         with self._cache.lock():
@@ -168,8 +168,8 @@ class SingleCommits:
     def _find(self, question: str, ref: str, kind: str, what: str) -> Repository | None:
         """Return the repository of the cache that has *ref* as the server has it; None if the server has no such ref.
 
-        *question* is the name of the query in the cache. Asks the server and fetches the commit if the last answer is
-        not recent enough. *kind* is an option of `git ls-remote`, and *what* describes *ref* in an error.
+        If the cached answer to *question* is not recent enough, asks the server and fetches the commit. *kind* is an
+        option of `git ls-remote`, and *what* describes *ref* in an error.
         """
         known = self._cache.fresh(question)
         if known is not None and (known.id is None or self._has(ref, known.id)):

@@ -39,7 +39,7 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     """Return the user's folder for cached files, which may be deleted because gitmodel can fetch them again.
 
     This is the folder `gitmodel` in `XDG_CACHE_HOME`, if this variable is an absolute path (XDG Base Directory
-    Specification 0.8). Otherwise it is `~/Library/Caches/gitmodel` on macOS, and `~/.cache/gitmodel` elsewhere.
+    Specification 0.8), or else in the usual folder for caches.
     """
     named = environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(named):
@@ -58,8 +58,7 @@ class CachedAnswer(NamedTuple):
 class UrlCache:
     """The cache of the registry at one URL: up to three bare repositories, and the server's last answer to each query.
 
-    The cache may be deleted at any time. It contains no credentials: git gets those of the URL through environment
-    variables.
+    It may be deleted at any time, and contains no credentials: git gets those of the URL through environment variables.
     """
 
     def __init__(self, address: Address, environ: Mapping[str, str], terms: Terms) -> None:
@@ -83,10 +82,7 @@ class UrlCache:
         return Git(path, path, self._top, self._environ, fetches_nothing=True)
 
     def asked(self, question: str) -> CachedAnswer | None:
-        """Return the server's last answer to *question*, or None.
-
-        *question* is a name such as `ALL`, or that of a tag.
-        """
+        """Return the server's last answer to *question*, which is a name such as `ALL` or that of a tag; or None."""
         path = self.folder / "asked" / question
         try:
             text = path.read_text(encoding="ascii")
@@ -101,10 +97,7 @@ class UrlCache:
             replace_file(path, (id or "").encode())
 
     def fresh(self, question: str) -> CachedAnswer | None:
-        """Return the server's last answer to *question* if its age is at most the `max_age` of the terms, else None.
-
-        If the terms say `offline`, returns an answer of any age.
-        """
+        """Return the last answer to *question* if it is at most `max_age` old, else None. Offline, of any age."""
         found = self.asked(question) if self.terms.offline or self.terms.max_age else None
         if found is not None and (self.terms.offline or 0 <= time.time() - found.when < self.terms.max_age):
             return found
@@ -119,10 +112,7 @@ class UrlCache:
             )
 
     def out_of_reach(self, error: GitModelError, question: str) -> GitModelError:
-        """Return *error*.
-
-        If the cache has an answer to *question*, first set a hint that `--offline` uses this answer.
-        """
+        """Return *error*, with a hint that `--offline` uses the cache's answer to *question*, if there is one."""
         found = self.asked(question)
         if found is not None and isinstance(error, Unreachable):
             when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(found.when))
@@ -215,10 +205,7 @@ class UrlCache:
 
 
 def _environment(address: Address, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of git.
-
-    Its variables contain the URL with credentials, and settings (GIT_CONFIG_COUNT).
-    """
+    """Return the environment of git, with settings (GIT_CONFIG_COUNT) such as the URL with its credentials."""
     given = {
         f"remote.{REMOTE}.url": address.url,
         "protocol.version": "2",

@@ -145,10 +145,7 @@ class UrlServer:
         self._current = True
 
     def fetch_all(self) -> None:
-        """Fetch the branch and the stage tags, and of the files only those that most queries read.
-
-        Raises Unreachable.
-        """
+        """Fetch the branch and the stage tags, and only the files that most queries read. Raises Unreachable."""
         whole = self._whole
         before = whole.reader.resolve_id(whole.branch)
         tags = [f"+{prefix}*:{prefix}*" for prefix in (STAGE_TAGS, RULES_TAGS)]
@@ -265,10 +262,7 @@ def _open(cache: UrlCache, url: str, branch: str) -> Repository:
 
 
 def _partial_clone_trees(cache: UrlCache, url: str, repository: Repository) -> PartialCloneTrees:
-    """Return the trees of *repository*, which belongs to *cache*.
-
-    They fetch each missing object from *url* when it is read.
-    """
+    """Return the trees of *repository*, which is in *cache*. They fetch missing objects from *url* when read."""
 
     def fetch(ids: list[Oid]) -> None:
         cache.refuse_offline("a part")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import dataclass
 from functools import cached_property
 
 from gitmodel.branch.history.changed_paths import MOST_FILES, changed_paths
@@ -22,13 +23,13 @@ class ChangeSignature(Frozen):
     fault: str = ""
 
 
+@dataclass(eq=False)
 class ChangeAuthors:
     """The authors of the changes that a merge of the commit *head* into the commit *base* would bring."""
 
-    def __init__(self, repository: Repository, base: Oid, head: Oid) -> None:
-        self._repository = repository
-        self._base = base
-        self._head = head
+    repository: Repository
+    base: Oid
+    head: Oid
 
     def author_of_change(self, path: str) -> str:
         """Return the author of the newest commit that changed *path* on the branch *head*; "" if no commit did."""
@@ -42,35 +43,35 @@ class ChangeAuthors:
         from gitmodel.git.signatures import object_signatures  # imported here: most changes have no signature
 
         id = self._changed.get(path)
-        if id is None or object_signatures.of_commit(self._repository.reader.get(id).data) is None:
+        if id is None or object_signatures.of_commit(self.repository.reader.get(id).data) is None:
             return None
-        fault = self._repository.tags.signatures.commit_fault(id, before=self._base)
+        fault = self.repository.tags.signatures.commit_fault(id, before=self.base)
         return ChangeSignature(self._author(id), fault)
 
     def author_of_creation(self, path: str) -> str:
-        """Return the author of the commit, in the history of *base* or *head*, that created the file at *path*.
+        """Return the author of the commit in the history of *base* or *head* that created the file at *path*.
 
-        The search is only correct for files that no commit deletes, which the caller ensures.
+        Only correct for files that no commit deletes, which the caller ensures.
         """
-        if path in self._changed and self._repository.files(self._base).id(path) is None:
+        if path in self._changed and self.repository.files(self.base).id(path) is None:
             return self._author(self._first.get(path))
-        files, chain = self._repository.files, self._chain
+        files, chain = self.repository.files, self._chain
         at = bisect_left(chain, True, key=lambda commit: files(commit).id(path) is not None)
         if at == len(chain):
             return ""
-        commit = self._repository.commits.read(chain[at])
+        commit = self.repository.commits.read(chain[at])
         made = ""
         if len(commit.parents) > 1:
-            made = author_of_addition(self._repository.git, commit.parents[1:], commit.parents[0], path)
+            made = author_of_addition(self.repository.git, commit.parents[1:], commit.parents[0], path)
         return made or self._author(chain[at])
 
     def _author(self, commit: Oid | None) -> str:
-        return self._repository.commits.read(commit).author.partition(" <")[0] if commit else ""
+        return self.repository.commits.read(commit).author.partition(" <")[0] if commit else ""
 
     @cached_property
     def _chain(self) -> list[Oid]:
         """The states of *base*, oldest first."""
-        return first_parents(self._repository.git, self._base)[::-1]
+        return first_parents(self.repository.git, self.base)[::-1]
 
     @cached_property
     def _changed(self) -> dict[str, Oid]:
@@ -86,10 +87,10 @@ class ChangeAuthors:
     def _touched(self) -> list[tuple[str, Oid]]:
         """Each path that a commit of *head*, but not of *base*, changed, with the commit, newest first."""
         touched: list[tuple[str, Oid]] = []
-        for id in commits_without_merges(self._repository.git, self._head, self._base, _MOST_COMMITS):
-            commit = self._repository.commits.read(id)
+        for id in commits_without_merges(self.repository.git, self.head, self.base, _MOST_COMMITS):
+            commit = self.repository.commits.read(id)
             try:
-                paths = changed_paths(self._repository, commit.parent, id)
+                paths = changed_paths(self.repository, commit.parent, id)
             except Invalid:
                 continue  # a commit with too many changed files, which is not searched
             touched += [(path, id) for path in paths]

@@ -66,8 +66,8 @@ def stage_events(repository: Repository, tip: Oid | None, ref: StageRef | None =
     """Yield the changes of the stage or alias *ref* in the history of *tip*, newest first.
 
     If *ref* has no stage, yields the changes of all stages and aliases of its model; if *ref* is None, those of all
-    models. Includes changes under previous names of the model. Leaves out commits inside pull requests. In a shallow
-    clone, raises Invalid after the last change that it has.
+    models. Includes changes under previous names of the model. In a shallow clone, raises Invalid after the last change
+    that it has.
     """
     if not tip:
         return
@@ -85,8 +85,7 @@ def stage_events(repository: Repository, tip: Oid | None, ref: StageRef | None =
 def find_transaction(repository: Repository, tip: Oid | None, txn: str) -> tuple[Repository, Oid] | None:
     """Return the newest commit in the history of *tip* that has the transaction id *txn*, or None.
 
-    The commit comes with the repository to read it from. For a registry by URL, this repository may have only this
-    commit and its parents.
+    The commit comes with the repository to read it from, which may have only this commit and its parents.
     """
     if tip is None:
         return None
@@ -97,9 +96,9 @@ def find_transaction(repository: Repository, tip: Oid | None, txn: str) -> tuple
 
 
 def changes_between(repository: Repository, old: Oid | None, new: Oid) -> list[tuple[Oid, list[str]]]:
-    """Return the commits on the chain of first parents of *new* with the paths that each changed, oldest first.
+    """Return the commits on the chain of first parents of *new*, not in the history of *old*, oldest first.
 
-    Leaves out the commits in the history of *old*.
+    Each comes with the paths that it changed.
     """
     return [(commit, lines[1::2]) for commit, lines in reversed(raw_changes(repository.git, new, excluding=old))]
 
@@ -130,10 +129,7 @@ def _places(repository: Repository, tip: Oid, ref: StageRef) -> list[str]:
 
 
 def _events(repository: Repository, entry: BranchCommit, change: FileChange, found: RecordPath) -> Iterator[StageEvent]:
-    """Yield the event of the *change* in *entry* of the file *found*.
-
-    Yields nothing if *entry* only renamed the model.
-    """
+    """Yield the event of the *change* in *entry* of the file *found*, unless *entry* only renamed the model."""
     before, after = _record(change.before, change.path), _record(change.after, change.path)
     if change.after is None and _carried_away(repository, entry, found.model):
         return

@@ -34,10 +34,9 @@ class Refs(Protocol):
     """An object that moves the refs of a registry, on this machine or on the server of a registry by URL."""
 
     def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:
-        """Write the objects *new*, then make *moves*, all or nothing.
+        """Write the objects *new*, then make *moves*, all or nothing. Return the refs that already had the new value.
 
-        *message* is for the reflogs. Returns the refs that another process had already moved to the new value. If
-        Moved, Locked or Refused is raised, no ref has moved.
+        *message* is for the reflogs. If Moved, Locked or Refused is raised, no ref has moved.
         """
 
     def drop(self, drops: Iterable[RefMove]) -> frozenset[str]:
@@ -90,10 +89,7 @@ class LocalRefs:
         return retry(work, Retries(self.reader, self.marks))
 
     def _delete(self, drop: RefMove) -> bool:
-        """Delete the ref of *drop* and return True.
-
-        If another process moved the ref, return False without deleting it.
-        """
+        """Delete the ref of *drop*. If another process moved the ref, return False without deleting it."""
         try:
             delete_ref(self.git, drop.ref, old=drop.old)
         except Moved:

@@ -33,8 +33,8 @@ class RenumberedRef:
     def moves(self, change: Callable[[Renumberings], Renumberings]) -> tuple[list[RefMove], list[NewObject]]:
         """Apply *change* to the renumberings. Return the ref move that records the result, and the object to write.
 
-        Writes nothing. Returns empty lists if *change* has no effect. In a transaction, this move must come before the
-        move of the branch: a crash between both then leaves a needless renumbering, instead of losing one.
+        Returns empty lists if *change* has no effect. In a transaction, this move must come before the move of the
+        branch: a crash between both then leaves a needless renumbering, instead of losing one.
         """
         old, before = self._read()
         after = change(before)

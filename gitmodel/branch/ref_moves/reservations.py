@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 from gitmodel.branch.ref_moves.local_ref_moves import Refs
 from gitmodel.domain.schema.object_ids import Oid
@@ -18,28 +19,25 @@ from gitmodel.git.running.failures import Moved
 from gitmodel.git.running.process import Git
 
 
+@dataclass(eq=False)
 class Reservations:
-    """The reservations in one repository.
+    """Finds and deletes the reservations in one repository. `transaction.reserve` adds a reservation."""
 
-    `transaction.reserve` adds a reservation; this class finds and deletes them.
-    """
-
-    def __init__(self, git: Git, reader: ObjectReader, refs: Refs) -> None:
-        self._git = git
-        self._reader = reader
-        self._refs = refs
+    git: Git
+    reader: ObjectReader
+    refs: Refs
 
     def has_number(self, model: str, number: int) -> bool:
         """Return True if *number* is reserved for a version of *model*."""
-        return self._reader.resolve(reserved_ref(model, number)) is not None
+        return self.reader.resolve(reserved_ref(model, number)) is not None
 
     def run_reserving(self, model: str, name: str) -> str:
         """Return the id of the run that reserved *name* for a version of *model*; "" if none did or it has ended."""
         from gitmodel.branch.runs.run_journal import Journal  # imported here: only a new name needs it
 
-        found = self._reader.resolve(reserved_name_ref(model, name))
+        found = self.reader.resolve(reserved_name_ref(model, name))
         run = found.data.decode("ascii", "replace") if found is not None and found.type == "blob" else ""
-        return run if run and Journal(self._git.common_dir).is_running(run) else ""
+        return run if run and Journal(self.git.common_dir).is_running(run) else ""
 
     def numbers(self) -> list[tuple[str, int, Oid]]:
         """Return the model, the number and the object id of the ref of each reserved number."""
@@ -50,13 +48,13 @@ class Reservations:
         return [(model, last, id) for model, last, id in self._all() if not last.isdigit()]
 
     def abandoned_names(self) -> list[tuple[str, str, Oid]]:
-        """Return the entries of `names` whose runs have ended, so that the reservations are not needed."""
+        """Return the entries of `names` whose runs have ended, for example because they were killed."""
         return [found for found in self.names() if not self.run_reserving(*found[:2])]
 
     def used_up(self, snapshot: Snapshot) -> list[tuple[str, int]]:
-        """Return those reservations of `numbers` that are not needed, each as model and number.
+        """Return model and number of each reserved number that is not above the model's last number in *snapshot*.
 
-        Their numbers are not above the model's last number in *snapshot*, so no new version gets such a number.
+        No new version gets such a number, so that these reservations are not needed.
         """
         found = []
         for model, number, _ in self.numbers():
@@ -67,14 +65,11 @@ class Reservations:
 
     def release(self, model: str, number: int) -> None:
         """Delete the reservation of *number* of *model*, if there is one."""
-        if (found := self._reader.resolve(reserved_ref(model, number))) is not None:
+        if (found := self.reader.resolve(reserved_ref(model, number))) is not None:
             self._delete(reserved_ref(model, number), found.id)
 
     def release_names(self, run: str) -> None:
-        """Delete the reservations of names that the run with the id *run* made.
-
-        If a model was renamed, this includes the copies of the reservations under its new name.
-        """
+        """Delete the reservations of names that the run *run* made, including their copies for renamed models."""
         blob = NewObject("blob", run.encode()).id
         for model, name, id in self.names():
             if id == blob:
@@ -96,15 +91,15 @@ class Reservations:
         for model, name, id in self.names():
             with suppress(Invalid):
                 now = after.current_name(model)
-                if now != model and self._reader.resolve(reserved_name_ref(now, name)) is None:
+                if now != model and self.reader.resolve(reserved_name_ref(now, name)) is None:
                     carried[reserved_name_ref(now, name)] = id
         return [RefMove(ref, id, None) for ref, id in carried.items()]
 
     def _all(self) -> Iterator[tuple[str, str, Oid]]:
-        for ref, id in list_refs(self._git, RESERVED).items():
+        for ref, id in list_refs(self.git, RESERVED).items():
             model, _, last = ref.removeprefix(RESERVED).rpartition("/")
             yield model, last, id
 
     def _delete(self, ref: str, id: Oid) -> None:
         with suppress(Moved):
-            self._refs.move([RefMove(ref, None, id)], f"release {ref.removeprefix(RESERVED)}")
+            self.refs.move([RefMove(ref, None, id)], f"release {ref.removeprefix(RESERVED)}")

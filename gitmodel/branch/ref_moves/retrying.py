@@ -1,7 +1,6 @@
 """Retrying a change if another process moved a ref first: attempts, pauses, and the error after the last attempt.
 
-This policy applies to everything that reads or moves refs of a registry on this machine. If a loop has another policy,
-a comment says why.
+If a loop that reads or moves refs has another policy, a comment says why.
 """
 
 from __future__ import annotations
@@ -38,10 +37,7 @@ def pause(longest: float) -> None:
 
 
 def half_done_error(error: GitModelError) -> GitModelError:
-    """Return a copy of *error* whose message says that the branch records the change, and whose hint is to run `apply`.
-
-    Used if the branch has moved, but not all tags have.
-    """
+    """Return *error* for a change after which the branch has moved, but not all tags: its hint is to run `apply`."""
     said = f"the change is recorded, but not all of it is in force: {error.message}"
     if isinstance(error, Conflict):
         return Conflict(said, hint=f"{error.hint.removeprefix(_UNCHANGED)}; then run `git model apply`")
@@ -51,10 +47,7 @@ def half_done_error(error: GitModelError) -> GitModelError:
 
 
 def retry(work: Callable[[], T], retries: Retries) -> T:
-    """Call *work* and return its result. If *work* raises Moved or Locked, call it again.
-
-    Raises Conflict if *retries* allows no further attempt.
-    """
+    """Return the result of *work*. If it raises Moved or Locked, call it again, until *retries* raises Conflict."""
     while True:
         try:
             return work()

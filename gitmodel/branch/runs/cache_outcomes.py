@@ -24,8 +24,8 @@ _MOST_RUNS = 20
 class CacheOutcome(Frozen):
     """The reason why a step ran, or the run and step *made_by* whose outputs the cache gave instead.
 
-    The cache compares the code and the inputs of a step, for example. *parts* maps the name of each to its digest.
-    *not_kept* is the reason why the result of the step is not in the cache, or "".
+    *parts* maps what the cache compares, such as the code and the inputs, to digests. *not_kept* is the reason why the
+    result of the step is not in the cache, or "".
     """
 
     reason: str = ""

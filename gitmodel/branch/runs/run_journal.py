@@ -27,8 +27,8 @@ _KEPT_LOGS = 200
 class Journal:
     """The journals of runs and the results of cached steps, in files below the common git directory.
 
-    The files may be deleted at any time, because no record depends on them. Each run has a file with a line of JSON for
-    each event. If a crash cuts the last line off, the others stay readable.
+    No record depends on these files. Each run has a file with a line of JSON for each event. If a crash cuts the last
+    line off, the others stay readable.
     """
 
     def __init__(self, common_dir: Path) -> None:
@@ -40,8 +40,8 @@ class Journal:
     def open_run(self, name: Callable[[], str], facts: Mapping[str, Any]) -> Iterator[RunJournal]:
         """Create the journal of a new run that starts with *facts*, and keep it locked during the block.
 
-        *name* is called for an id until an id is new. The operating system releases the lock on the file (`man 2
-        flock`) when the process ends in any way, so that other processes see that a run was killed.
+        *name* is called until it returns a new id. The lock ends with the process, so other processes see that a run
+        was killed.
         """
         self._remove_oldest()
         remove_oldest(self._logs, _KEPT_LOGS - 1, self.is_running)
@@ -63,8 +63,8 @@ class Journal:
     def run(self, id: str) -> dict[str, Any] | None:
         """Return the facts in the journal of the run *id*; None if there is no such journal.
 
-        A run that was killed has the status "lost" and `since`, the time of the last change of its journal in seconds
-        since 1970.
+        A killed run has the status "lost" and `since`, the time of the last change of its journal in seconds since
+        1970.
         """
         return self._read(self._runs / f"{id}.jsonl") if "/" not in id else None
 
@@ -89,10 +89,7 @@ class Journal:
         return found if isinstance(found, dict) else None
 
     def keep_step(self, key: str, result: Mapping[str, Any]) -> None:
-        """Write the *result* of a step under its cache key *key*.
-
-        Writes nothing if the disk is full or JSON cannot express a value: then the step runs again next time.
-        """
+        """Write the *result* of a step under its cache key *key*. If that fails, the step runs again next time."""
         with suppress(OSError, TypeError):
             replace_file(self._steps / key[:2] / f"{key}.json", json.dumps(result).encode())
 
@@ -144,10 +141,7 @@ class RunJournal:
 
     @property
     def kept_values(self) -> Path:
-        """The folder for the kept values of the run: those that cannot be stored as artifacts.
-
-        Deleted with this journal.
-        """
+        """The folder for the values of the run that cannot be stored as artifacts. Deleted with this journal."""
         return _kept_values(self._path)
 
     def note(self, **facts: Any) -> None:
@@ -158,10 +152,7 @@ class RunJournal:
                 line = line[os.write(self._descriptor, line) :]
 
     def note_stored(self, outputs: Iterable[tuple[str, str]]) -> None:
-        """Append the digest and format of each of *outputs*, which the run stored.
-
-        `store gc` keeps these artifacts while the run is active.
-        """
+        """Note digest and format of each of *outputs*. `store gc` keeps these artifacts while the run is active."""
         self.note(outputs=[{"digest": digest, "format": format} for digest, format in outputs])
 
     def discard(self) -> None:

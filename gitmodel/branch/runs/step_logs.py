@@ -63,10 +63,7 @@ class LogWriter:
         self._broken = False
 
     def write(self, stream: int, data: bytes) -> None:
-        """Write *data* that the step printed to *stream* (1 or 2).
-
-        Keeps an incomplete last line in memory until the step prints the rest.
-        """
+        """Write *data* that the step printed to *stream* (1 or 2). A last line without an end waits for its rest."""
         with self._lock:
             data = self._parts[stream] + data
             end = _end_of_lines(data)
@@ -142,8 +139,7 @@ class LogWriter:
 def is_reachable(folder: Path) -> bool:
     """Return True if this process can write a step's log to *folder*: the folder above it, of the run, exists here.
 
-    A step may run on another machine. The name of the run's folder is the id of the run, so no other machine has such a
-    folder by chance.
+    A step may run on another machine, where no folder has the id of this run as its name.
     """
     return os.access(folder.parent, os.W_OK)
 
@@ -171,10 +167,7 @@ def read_files(folder: Path) -> tuple[tuple[str, bytes], ...]:
 
 
 def rewrite_logs(folder: Path, change: Callable[[str], str]) -> None:
-    """Replace the text of each log of a run by the result of *change*, for example without a secret.
-
-    *folder* has the logs.
-    """
+    """Replace the text of each log in *folder*, of a run, by the result of *change*, for example without a secret."""
     for path in folder.glob("*/*.*"):
         with suppress(OSError):
             text = path.read_text(errors="backslashreplace")
@@ -191,10 +184,7 @@ def remove_oldest(folder: Path, kept: int, is_running: Callable[[str], bool]) ->
 
 
 def _end_of_lines(data: bytes) -> int:
-    """Return the position after the last complete line in *data*.
-
-    If *data* has the beginning of a private key but not its end, returns the position before the key.
-    """
+    """Return the position after the last complete line in *data*, or before a private key that has no end yet."""
     end = data.rfind(b"\n") + 1
     if b"PRIVATE KEY" not in data:
         return end

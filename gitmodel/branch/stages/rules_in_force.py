@@ -65,8 +65,7 @@ class RulesInForce:
     def commits_in_force(self) -> tuple[Oid, ...]:
         """Return the commits that the rules tag lists: their rules came into force, newest first.
 
-        If the tag is missing, was set back or is malformed, returns the commits of the last tag that this clone saw; ()
-        if it saw none.
+        If the tag is missing, was set back or is malformed, returns those of the last tag that this clone saw, or ().
         """
         if self._assumed:
             return self.read(self._assumed)
@@ -138,8 +137,8 @@ class RulesInForce:
     def check_branch(self, tip: Oid) -> None:
         """Raise Refused if `check` does, or if the rules tag points at a commit that is not on the branch at *tip*.
 
-        Does not raise if another process has moved the branch and it has this commit now: then the write on *tip*
-        fails, and gitmodel retries it. Raises Invalid if a shallow clone lacks the commits to decide this.
+        Does not raise if another process has moved the branch, which has this commit now: then the write on *tip* fails
+        and is retried. Raises Invalid if a shallow clone lacks the commits to decide this.
         """
         positions = self.check()
         if positions and not self._commits.reaches(tip, positions[0]):
@@ -151,10 +150,9 @@ class RulesInForce:
             raise self._refusal(f"points at {positions[0][:10]}, which is not on the branch")
 
     def next_tag(self, data: bytes, id: Oid, *, kept: tuple[Oid, ...] | None = None) -> NewObject:
-        """Return the rules tag, not written yet, that puts the rules of the commit *id* in force.
+        """Return the rules tag, not written yet, that puts the rules of the commit *id* with the bytes *data* in force.
 
-        *data* are the bytes of this commit. *kept* are the commits that the tag lists after it, by default
-        `commits_in_force`.
+        *kept* are the commits that the tag lists after this one, by default `commits_in_force`.
         """
         before = self.commits_in_force() if kept is None else kept
         committer = next(line for line in data.decode("utf-8", "replace").split("\n") if line.startswith("committer "))

@@ -30,9 +30,9 @@ _NEVER_REQUIRED = "unasked"
 class RequiredSignatures:
     """Verifies the signatures of commits and stage tags in one repository.
 
-    The list of signers in the first parent of a commit decides if the signature of the commit counts. The key must be
-    listed for the time of the commit. This time is the latest date of the commit and its chain of first parents, so
-    that a signer cannot backdate a commit. If a method gets a time *now*, the key must be listed for this time, too.
+    The list of signers in the first parent of a commit decides if its signature counts. The key must be listed for the
+    latest date of the commit and its chain of first parents, so that a signer cannot backdate a commit. If a method
+    gets a time *now*, the key must be listed for this time, too.
     """
 
     def __init__(self, git: Git, commits: Commits, verifier: Callable[[], SignatureVerifier]) -> None:
@@ -54,10 +54,7 @@ class RequiredSignatures:
         return not self.never_required(parents[0]) and self._requires(self._trusted(parents[0])[0], stage)
 
     def never_required(self, tip: Oid) -> bool:
-        """Return True if no rule in the history of *tip* ever required signatures.
-
-        Writes the answer True into the fact cache for later calls.
-        """
+        """Return True if no rule in the history of *tip* ever required signatures. Caches this answer."""
         at, passed = tip, []
         for _ in range(PARENTS_BEFORE_WALK):
             if self._facts.get(_NEVER_REQUIRED, at):
@@ -131,8 +128,8 @@ class RequiredSignatures:
     def fault_by_list(self, tag: GitObject, target: GitObject, allowed: str) -> str:
         """Return the reason why the signature of *tag* does not count by the list of signers *allowed*, or "".
 
-        *allowed* is the text of this user's own list. The key must be listed in it for the later of the dates of the
-        tag and its *target*. The rules on the branch do not matter.
+        *allowed* is the text of this user's own list. The key must be listed for the later of the dates of the tag and
+        its *target*.
         """
         from gitmodel.git.signatures import object_signatures
 
@@ -177,9 +174,7 @@ class RequiredSignatures:
     def _rules_fault(self, commit: Oid) -> str:
         """Return the reason why the rules and the list of signers in *commit* do not count, or "".
 
-        If the rules require signatures for a stage and there is a list of signers, a change of the rules or of this
-        list must be signed, too. After an unsigned change, the rules do not count until a signed change sets them
-        again.
+        After an unsigned change of the rules or the list that had to be signed, they count again after a signed one.
         """
         why = self._trusted(commit)[1]
         return f"the rules were changed and {why}" if why else ""
@@ -213,10 +208,7 @@ class RequiredSignatures:
             return bool(self._allowed(commit))
 
     def _allowed(self, commit: Oid) -> str:
-        """Return the text of the list of signers in *commit*; "" if there is none.
-
-        Raises Invalid if the list is no file or too long.
-        """
+        """Return the text of the list of signers in *commit*, or "". Raises Invalid if it is no file or too long."""
         return (self._commits.files(commit).read(paths.SIGNERS) or b"").decode("utf-8", "replace")
 
     def _registry(self, commit: Oid) -> RegistryRecord:

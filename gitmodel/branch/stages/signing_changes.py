@@ -77,9 +77,8 @@ class ChangeSigning:
         """Return *tag*, with a signature if git's configuration or the rule of the stage *ref* requires one.
 
         *commit* is the commit that is tagged, if it is not written yet. If *new_registry* is True, no rules require a
-        signature.
-
-        Raises Unsigned if the signature does not count by the rules, for example because the key is not listed.
+        signature. Raises Unsigned if the signature does not count by the rules, for example because the key is not
+        listed.
         """
         target = parse_tag(tag.data).target
         own = commit if commit is not None and commit.id == target else None
@@ -101,8 +100,8 @@ class ChangeSigning:
     def judged_by_own_signers(self, tag: StageTag, found: GitObject) -> StageTag:
         """Return *tag*, which counts only if a signer in this user's own list signed the tag object *found*.
 
-        The list is the file that `git config gitmodel.allowedSigners` names. Without this setting, returns *tag*
-        unchanged. Raises UsageError if the file cannot be read.
+        The list is the file that `git config gitmodel.allowedSigners` names; without it, *tag* stays unchanged. Raises
+        UsageError if the file cannot be read.
         """
         if not self.config.get("gitmodel.allowedsigners"):
             return tag

@@ -62,19 +62,15 @@ class StageTags:
         return self._reader.resolve(ref.full)
 
     def all(self, *models: str) -> dict[StageRef, Oid]:
-        """Return the id of the tag object of each stage tag of *models*, by default of all models.
-
-        Leaves out refs that do not have the name of a stage tag.
-        """
+        """Return the id of the tag object of each stage tag of *models*, by default of all models."""
         prefixes = [f"{STAGE_TAGS}{model}/" for model in models] or [STAGE_TAGS]
         found = ((StageRef.parse(name), id) for name, id in list_refs(self._git, *prefixes).items())
         return {ref: id for ref, id in found if ref is not None}
 
     def read_ahead(self, refs: Iterable[StageRef]) -> None:
-        """Cache what `judge` reads about the tags of *refs*, in few requests to git.
+        """Cache what `judge` reads about the tags of *refs*, in few requests to git. Errors are left to `judge`.
 
-        Without this, `judge` would read the large folder of all models twice for each tag. Ignores errors: `judge`
-        raises them.
+        Without this, `judge` would read the large folder of all models twice for each tag.
         """
         wanted = list(refs)
         with suppress(Invalid):
@@ -97,8 +93,8 @@ class StageTags:
     def judge(self, ref: StageRef, found: GitObject, tip: Oid | None) -> StageTag:
         """Return the stage tag in the tag object *found* under *ref*. Judge if it counts on the branch at *tip*.
 
-        If the tag does not count and the stage is `signed`, the newest change with a required signature is in force.
-        Without this rule, anybody who may push a tag could empty the stage without the key of a signer.
+        If it does not count and the stage is `signed`, the newest change with a required signature is in force. Without
+        this rule, anybody who may push a tag could empty the stage.
         """
         judged = self._judge(ref, found, tip)
         if not judged.forged or judged.forged == TOO_SHALLOW:
@@ -108,7 +104,7 @@ class StageTags:
         return replace(judged, instead=self._stage_record(commit, path)) if commit else judged
 
     def signed_by(self, ref: StageRef, tip: Oid | None) -> Oid | None:
-        """Return the newest commit in the history of *tip* that changed the stage *ref* with the required signature.
+        """Return the newest commit that changed the stage *ref* with the required signature, in the history of *tip*.
 
         Returns None if there is no such commit, or if the stage is not `signed`.
         """
@@ -221,10 +217,9 @@ class StageTags:
         return any(id is not None for id, _ in ids) and all(id == there for id, there in ids)
 
     def recorded_at(self, tip: Oid | None, ref: StageRef) -> NewObject | None:
-        """Return the tag of *ref* that agrees with the branch at *tip*, not written yet.
+        """Return the tag of *ref* that agrees with the branch at *tip*, not written yet; None if the stage has no file.
 
-        It is at the newest commit on the chain of first parents that changed the file of the stage. Returns None if the
-        file does not exist. Raises Invalid if a shallow clone may lack this commit.
+        It is at the newest commit that changed the file. Raises Invalid if a shallow clone may lack this commit.
         """
         if tip is None:
             return None
@@ -251,10 +246,9 @@ class StageTags:
         return self._tag(ref, commit.id, self.commits.author(commit, path), commit.committer, before, after)
 
     def new_tag(self, ref: StageRef, id: Oid, data: bytes, before: StageRecord | None, after: StageRecord) -> NewObject:
-        """Return the tag of *ref* at the new commit *id*, which need not be written yet.
+        """Return the tag of *ref* at the new commit *id*, with the bytes *data*, which need not be written yet.
 
-        *data* are the bytes of this commit. *before* and *after* are the records of the stage before and in this
-        commit.
+        *before* and *after* are the records of the stage before and in this commit.
         """
         commit = parse_commit(id, data)
         return self._tag(ref, id, commit.author, commit.committer, before, after)
@@ -350,7 +344,7 @@ class SnapshotTags:
     def depend_on_objects_only(self) -> bool:
         """True if git objects alone decide which tags count, so that the answer can be cached by object ids.
 
-        False if this user has a list of signers of their own, or in a shallow clone.
+        Not so in a shallow clone, and if this user has a list of signers of their own.
         """
         return self._tags.extra_check is None and not self._tags.commits.shallow
 

@@ -66,10 +66,7 @@ def _refuse_moved(repository: Repository, tip: Oid | None) -> None:
 
 
 def _is_ours(repository: Repository, tip: Oid | None, ref: StageRef, found: GitObject) -> bool:
-    """Return True if the tag *found* of *ref* belongs to the branch at *tip*.
-
-    Also returns True if this clone is too shallow to decide this.
-    """
+    """Return True if the tag *found* of *ref* belongs to the branch at *tip*, or a shallow clone cannot decide this."""
     if not tip:
         return False
     judged = repository.tags.judge(ref, found, tip)

@@ -64,10 +64,7 @@ def _with_former(
 def _follow(
     repository: Repository, snapshot: Snapshot, change: Change[Any], commit: NewObject | None
 ) -> Iterator[tuple[StageRef, NewObject | None]]:
-    """Yield each stage whose tag *change* may change, with its new tag (None: delete the tag).
-
-    *commit* is the new commit.
-    """
+    """Yield each stage whose tag *change* with the new *commit* may change, with its new tag (None: delete the tag)."""
     followed = set()
     for path, data in change.files.items():
         found = paths.parse_path(path)

@@ -97,10 +97,7 @@ def begin(repository: Repository, registry: RegistryRecord) -> bool:
 
 
 def adopt(repository: Repository, commit: Oid) -> None:
-    """Create the local branch at *commit*, the tip that was fetched from a remote.
-
-    Does nothing if there is a local branch.
-    """
+    """Create the local branch at *commit*, the tip that was fetched from a remote, if there is no local branch."""
     try:
         repository.refs.move([RefMove(repository.branch, commit, None)], "gitmodel: adopt the registry of a remote")
     except Moved:
@@ -145,10 +142,9 @@ def reserve(
 
 
 def remember_remote(repository: Repository) -> None:
-    """If gitmodel has never fetched or pushed in this clone, record the refs that git fetched as the remote's state.
+    """If gitmodel never fetched or pushed in this clone, record the refs that git fetched as the remote's state.
 
-    Called before a change. Without this, the next pull could not distinguish tags that this clone moved from tags that
-    moved on the remote.
+    Without this, the next pull could not distinguish tags that this clone moved from tags that moved on the remote.
     """
     remote = repository.tips.remote_name()
     if not remote or repository.reader.resolve(remote_branch_ref(remote, repository.branch)) is not None:
@@ -225,11 +221,7 @@ def _new_commit(
 
 
 def _reservation_moves(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> list[RefMove]:
-    """Return the ref moves that concern reservations.
-
-    Moves verify that no writer has reserved the number of a new version meanwhile. Further moves copy the reservations
-    of a renamed model to its new name.
-    """
+    """Return the ref moves that verify that new numbers are not reserved, and copy reservations of renamed models."""
     moves = [RefMove(reserved_ref(model, number), None, None) for model, number in change.numbers]
     if any(what is not None and what.kind == "model" for what in map(paths.parse_path, change.files)):
         after = replace(snapshot, files=ChangedFiles(snapshot.files, change.files))
@@ -240,10 +232,7 @@ def _reservation_moves(repository: Repository, snapshot: Snapshot, change: Chang
 def _rules_moves(
     repository: Repository, snapshot: Snapshot, change: Change[Any], made: NewObject | None
 ) -> tuple[list[RefMove], list[NewObject]]:
-    """Return the ref moves that put the rules of the commit *made* in force, and the rules tag to write for them.
-
-    Returns empty lists if *change* does not change the rules.
-    """
+    """Return the ref moves that put changed rules of the commit *made* in force, and the rules tag for them."""
     if made is None or not _changes_rules(repository, snapshot, change):
         return [], []
     tag = repository.rules.next_tag(made.data, made.id)

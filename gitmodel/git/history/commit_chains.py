@@ -61,7 +61,7 @@ class Commits:
         return merge
 
     def is_on_chain(self, tip: Oid | None, commit: Oid) -> bool:
-        """Return True if *commit* is *tip* or on the chain of first parents of *tip*."""
+        """Return True if *commit* is *tip* or on its chain of first parents. Fast for many commits and the same tip."""
         if not tip:
             return False
         # The cache holds the chain of one tip, and another thread may ask about another tip at the same time.
@@ -111,11 +111,7 @@ class Commits:
         return self.read(newest).author if newest else commit.author
 
     def is_hidden(self, commit: Oid) -> bool:
-        """Return True if git does not show *commit* or does not show its parents, because the clone is shallow.
-
-        git hides the parents of the commits in its file `shallow`. The clone can still have the object of a hidden
-        commit.
-        """
+        """Return True if the clone is shallow, and git does not show *commit* or does not show its parents."""
         return self.shallow and (commit in read_edge(self._git.common_dir) or not self.is_here(commit))
 
     def is_cut(self, tip: Oid) -> bool:
@@ -140,10 +136,7 @@ class Commits:
         self._chain_tip = tip
 
     def reaches(self, tip: Oid, commit: Oid) -> bool:
-        """Return True if *commit* is *tip* or on the chain of first parents of *tip*, without reading the whole chain.
-
-        `is_on_chain` gives the same answer, and is faster for many commits and one tip.
-        """
+        """Do the same as `is_on_chain`, but without a cache of the chain: faster if each call has another *tip*."""
         # The cache maps *commit* to an earlier tip whose chain contains *commit*. Each chain with that tip contains
         # *commit*, too.
         earlier = self._facts.get_oid("chain", commit)

@@ -43,10 +43,7 @@ def descendants(git: Git, ancestor: Oid, commits: Iterable[Oid]) -> frozenset[Oi
 
 
 def contained(git: Git, commits: Iterable[Oid], tips: Iterable[Oid], patterns: Iterable[str] = ()) -> frozenset[Oid]:
-    """Return those of *commits* that are in the history of *tips* or of a ref that matches one of *patterns*.
-
-    The repository must have all *commits* and *tips*.
-    """
+    """Return those of *commits* that are in the history of *tips* or of a ref that matches one of *patterns*."""
     wanted = frozenset(commits)
     if not wanted:
         return frozenset()
@@ -78,12 +75,7 @@ def author_name(git: Git, named: str) -> str:
 
 
 def list_commits(git: Git, named: str) -> list[Oid]:
-    """Return the commits that *named* stands for: one commit, or several for BASE..HEAD.
-
-    BASE..HEAD stands for the chain of first parents of HEAD without the history of BASE.
-
-    Raises GitModelError if git does not find the commits.
-    """
+    """Return the commit *named*, or for BASE..HEAD the chain of first parents of HEAD without the history of BASE."""
     walk = "--first-parent" if ".." in named else "--max-count=1"
     return git.oids("rev-list", walk, "--end-of-options", named, "--")
 
@@ -99,7 +91,7 @@ def is_ancestor(git: Git, commit: Oid, tip: Oid) -> bool:
 
 
 def first_parents(git: Git, tip: Oid, *, excluding: Oid | None = None) -> list[Oid]:
-    """Return *tip* and its chain of first parents, newest first, without the commits in the history of *excluding*."""
+    """Return the chain of first parents of *tip*, newest first, without the commits in the history of *excluding*."""
     return git.oids("rev-list", "--first-parent", tip, *_excluded(excluding))
 
 
@@ -109,7 +101,7 @@ def commits_saying(git: Git, tip: Oid, text: str) -> list[Oid]:
 
 
 def has_merge(git: Git, tip: Oid) -> bool:
-    """Return True if *tip* or a commit on its chain of first parents is a merge."""
+    """Return True if a commit on the chain of first parents of *tip* is a merge."""
     return bool(git.lines("rev-list", "--first-parent", "--merges", "--max-count=1", tip))
 
 
@@ -124,26 +116,23 @@ def newest_before(git: Git, tip: Oid, seconds: int) -> Oid | None:
 
 
 def commit_times(git: Git, tip: Oid, most: int = -1) -> list[tuple[Oid, int]]:
-    """Return the commits on the chain of first parents of *tip*, each with its committer's time in seconds.
+    """Return the newest *most* commits (-1: all) on the chain of first parents of *tip*, each with its time of commit.
 
-    Returns only the newest *most* commits; -1: all.
+    The time is in seconds since 1970.
     """
     lines = git.lines("rev-list", "--first-parent", "--timestamp", f"--max-count={most}", tip)
     return [(Oid(commit), int(stamp)) for stamp, commit in map(str.split, lines)]
 
 
 def commits_changing(git: Git, tip: Oid, *paths: str, most: int = -1) -> list[Oid]:
-    """Return the commits on the chain of first parents of *tip* that changed one of *paths*, newest first.
-
-    Returns only the newest *most* commits; -1: all.
-    """
+    """Return the newest *most* commits (-1: all) on the chain of first parents of *tip* that changed one of *paths*."""
     return git.oids("log", f"--max-count={most}", "--first-parent", "-m", "--format=%H", tip, "--", *paths)
 
 
 def author_of_addition(git: Git, tips: Iterable[Oid], without: Oid, path: str) -> str:
-    """Return the author of the newest commit that added *path*, or "".
+    """Return the author of the newest commit in the history of *tips* that added *path*, or "".
 
-    Searches the history of *tips*, except the commits in the history of the commit *without*.
+    Leaves out the commits in the history of *without*.
     """
     asked = ("log", "-1", "--format=%an", "--diff-filter=A", *tips, f"^{without}", "--", path)
     return "".join(git.lines(*asked))
@@ -157,11 +146,11 @@ def commits_without_merges(git: Git, tip: Oid, base: Oid, most: int) -> list[Oid
 def raw_changes(
     git: Git, tip: str, *pathspecs: str, most: int = -1, kinds: str = "", excluding: Oid | None = None
 ) -> list[tuple[Oid, list[str]]]:
-    """Return the commits on the chain of first parents of *tip* that changed files in *pathspecs*, newest first.
+    """Return the newest *most* commits (-1: all) on the chain of first parents of *tip* that changed *pathspecs*.
 
-    Returns only the newest *most* commits (-1: all), and none in the history of the commit *excluding*. *kinds* are the
-    letters of the kinds of changes, as in git's option `--diff-filter`; "" for all kinds. The list of each commit has,
-    for each changed file, its line of `git diff-tree --raw`, followed by its path.
+    Leaves out the commits in the history of *excluding*. *kinds* are the letters of the kinds of changes, as in git's
+    option `--diff-filter`; "" for all kinds. The list of each commit has, for each changed file, its line of `git
+    diff-tree --raw`, followed by its path.
     """
     chosen = (f"--diff-filter={kinds}",) if kinds else ()
     said = git.run(
@@ -198,10 +187,7 @@ def differing_files(git: Git, old: Oid | None, new: Oid) -> list[tuple[str, Oid]
 
 
 def commit_adding(git: Git, tip: Oid, path: str) -> list[Oid]:
-    """Return the newest commit on the chain of first parents of *tip* that added the file *path*, or [].
-
-    The parents of this commit follow it in the list.
-    """
+    """Return the newest commit on the chain of first parents of *tip* that added *path*, then its parents; or []."""
     asked = ("log", "-1", "--first-parent", "-m", "--diff-filter=A", "--format=%H %P", tip, "--", path)
     return [Oid(id) for line in git.lines(*asked) for id in line.split()]
 

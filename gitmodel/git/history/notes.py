@@ -11,9 +11,7 @@ from gitmodel.git.running.process import Git
 def write_notes(git: Git, ref: str, texts: Mapping[Oid, str], author: str, message: str) -> None:
     """Replace all notes in *ref* by *texts*, one text for each commit, with a new commit of *ref*.
 
-    *author* is `Name <email> seconds zone`, and *message* is the message of the new commit.
-
-    The same texts, author and message give the same commit id.
+    *author* is `Name <email> seconds zone`. The same texts, author and message give the same commit id.
     """
     said = message.encode()
     stream = [b"feature done\ncommit %s\n" % ref.encode()]

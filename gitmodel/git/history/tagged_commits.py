@@ -12,10 +12,7 @@ _MISSING = 128
 
 
 class TaggedCommit(NamedTuple):
-    """A tag and the commit that it names.
-
-    Time and author are those of the tag if it is annotated, else of the commit.
-    """
+    """A tag and the commit that it names. Time and author are those of an annotated tag, or else of the commit."""
 
     tag: str
     commit: str
@@ -39,8 +36,5 @@ def read_file_at(git: Git, commit: str, path: str) -> bytes | None:
 
 
 def pack_files_at(git: Git, commit: str, path: str) -> bytes:
-    """Return the file or folder *path* of *commit* as a tar archive.
-
-    Raises a GitModelError if the path does not exist.
-    """
+    """Return the file or folder *path* of *commit* as a tar archive. Raises a GitModelError if there is none."""
     return git.run("archive", "--format=tar", commit, "--", path)

@@ -19,10 +19,10 @@ _LONGEST = 1 << 20
 class FactCache:
     """A file of facts about git objects, in lines `<kind> <object id> <value> <checksum>`.
 
-    If several lines have the same kind and id, the last one counts. The file can be deleted at any time. The cache is
-    never outdated, because objects do not change. It skips lines that do not match their checksums, such as damaged
-    lines. If the file cannot be written, new facts are only in memory. If the file has more than *longest* bytes, the
-    next write empties it first.
+    If several lines have the same kind and id, the last one counts. Lines that do not match their checksums are
+    skipped. The cache is never outdated, because objects do not change, and the file can be deleted at any time. If the
+    file cannot be written, new facts are only in memory. If it has more than *longest* bytes, the next write empties it
+    first.
     """
 
     def __init__(self, path: Path, *, longest: int = _LONGEST) -> None:

@@ -50,7 +50,7 @@ class ObjectReader:
     def resolve(self, ref: str) -> GitObject | None:
         """Return the current object of *ref* (a full ref name), or None if the ref does not exist.
 
-        Returns the last answer without asking git if the files of the repository show that *ref* has not moved since.
+        If the files of the repository show that *ref* has not moved since the last call, git is not asked again.
         """
         with self._lock:
             if self._is_unmoved(ref):
@@ -103,16 +103,13 @@ class ObjectReader:
         return found
 
     def get_many(self, ids: Iterable[Oid], *, limit: int | None = None) -> Iterator[GitObject | Invalid]:
-        """Return the objects *ids* in order.
-
-        Returns an error in place of an object that is missing, damaged or longer than *limit* bytes.
-        """
+        """Yield the objects *ids*, with an error in place of a missing, damaged or too long one (*limit* in bytes)."""
         left = iter(ids)
         while batch := list(islice(left, _WINDOW)):
             yield from self._get_batch(batch, limit)
 
     def get_soon(self, ids: Iterable[Oid]) -> None:
-        """Make git start to read the objects *ids*, because the caller will probably read them next with `get_many`.
+        """Make git start to read the objects *ids*, because the caller will probably call `get_many` with *ids* next.
 
         The next call may also be another one: it then skips these answers.
         """
@@ -157,8 +154,8 @@ class ObjectReader:
     def _is_unmoved(self, ref: str) -> bool:
         """Return True if git would give the same answer for *ref* as at the last `resolve`.
 
-        git reads the file of a ref, and packed-refs only if there is no file. This method does so in the same order,
-        because git writes a ref to packed-refs before it deletes the file.
+        Like git, reads the file of a ref first and then packed-refs, because git writes a ref to packed-refs before it
+        deletes the file.
         """
         common = os.fspath(self._git.common_dir)
         if ref not in self._known or not ref.startswith("refs/"):

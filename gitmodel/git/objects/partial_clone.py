@@ -1,7 +1,4 @@
-"""The files of a partial clone, which has the names of files, but not their contents.
-
-gitmodel fetches contents when a caller reads them, many in one request.
-"""
+"""The files of a partial clone, which lacks their contents. gitmodel fetches them when they are read, many at once."""
 
 from __future__ import annotations
 
@@ -26,8 +23,7 @@ class PartialCloneTrees(Trees):
     """`Trees` of a repository that was fetched without the contents of files.
 
     If *lacks_folders* is True, the repository may also lack the trees of folders. *fetch* fetches the objects with the
-    given ids in one request. git itself would fetch each missing object separately, with a process and one or two round
-    trips.
+    given ids in one request. git itself would fetch each missing object separately.
     """
 
     def __init__(
@@ -86,10 +82,7 @@ class PartialCloneTrees(Trees):
 
 
 class PartialCloneFiles(CommitFiles):
-    """The files of one commit in a partial clone.
-
-    Missing files that a caller reads together are fetched in one request.
-    """
+    """The files of one commit in a partial clone. Files that a caller reads together are fetched in one request."""
 
     trees: PartialCloneTrees
 
@@ -114,10 +107,7 @@ class PartialCloneFiles(CommitFiles):
         return super().load_blobs(found, kind, newer=newer)
 
     def ensure(self, paths: Iterable[str]) -> None:
-        """Fetch the missing ones of the files at *paths* and of the trees of the folders above them.
-
-        Takes one request for all missing objects of a level of folders.
-        """
+        """Fetch missing files at *paths* and trees above them, in one request for each level of folders."""
         left = list(paths)
         while left:
             found = [(path, *self._farthest(path)) for path in left]

@@ -105,7 +105,7 @@ class Trees:
         """Read folders into the cache, in few requests to git. *found* has the id of a top tree and a path for each.
 
         git follows the path, so that gitmodel does not parse large folders on the way. Ignores errors and missing
-        folders: the later call that needs a folder raises them.
+        folders.
         """
         left = iter(dict.fromkeys(found))
         while batch := list(islice(left, _NAMED_BATCH)):
@@ -118,8 +118,8 @@ class Trees:
     def decoded(self, id: Oid, data: bytes | None, path: str, kind: type[R], newer: bool) -> R:
         """Return the record of the type *kind* in the blob *id*, from the cache or by decoding *data*, and cache it.
 
-        *data* is the content of the blob; if it is None, this method reads the blob. *path* is only for error messages.
-        If *newer* is True, the record keeps keys that this gitmodel does not know.
+        If *data*, the content of the blob, is None, reads the blob. *path* is only for error messages. If *newer* is
+        True, the record keeps keys that this gitmodel does not know.
         """
         key = (id, kind, newer)
         record: R | None = self.cached_records.get(key)
@@ -167,10 +167,7 @@ class CommitFiles:
     def load_blobs(
         self, found: Iterable[tuple[str, Oid | None]], kind: type[R], *, newer: bool
     ) -> Iterator[R | Invalid]:
-        """Yield the record at each path, as `load_many` does. *found* has each path with the id of its blob.
-
-        If the id is None, this method finds it in the tree of the folder.
-        """
+        """Yield the records as `load_many` does. *found* has each path with the id of its blob; None: look it up."""
         left = iter(found)
         batch = self._entries(islice(left, _BATCH))
         while batch:
@@ -189,9 +186,9 @@ class CommitFiles:
         return self.trees.folder(self.root, folder) if self.root else {}
 
     def read_ahead(self, folders: Iterable[str]) -> None:
-        """Read the trees of the folders at the paths *folders* into the cache, in one request.
+        """Read the trees of the folders at the paths *folders* into the cache, in one request. Ignores errors.
 
-        The parents of *folders* should already be cached. Ignores errors: the later call that needs a tree raises them.
+        The parents of *folders* should already be cached.
         """
         found = []
         for folder in folders:
@@ -211,7 +208,7 @@ class CommitFiles:
     def walk(
         self, folder: str = "", depth: int = 0, *, into: Callable[[str], bool] | None = None
     ) -> Iterator[tuple[str, Entry | Invalid]]:
-        """Yield every path that is not a folder, with its entry, in git's order.
+        """Yield every path below *folder* that is not a folder, with its entry, in git's order.
 
         For a folder that git cannot read, yields an error instead of its files. For a folder that is too deep for
         records, or for whose path *into* returns False, yields the folder itself. *depth* is the level of *folder*.
@@ -283,7 +280,7 @@ class CommitFiles:
 
 
 def changed_tree(trees: Trees, root: Oid | None, files: Mapping[str, bytes | None]) -> tuple[Oid, list[NewObject]]:
-    """Return the id of the tree that results from *root* with *files*, and the new objects that the caller must write.
+    """Return the id of the tree *root* with the changes *files*, and the new objects that the caller must write.
 
     *files* maps paths to new contents; None deletes the file.
     """
@@ -299,9 +296,9 @@ def changed_tree(trees: Trees, root: Oid | None, files: Mapping[str, bytes | Non
 
 
 def _changed(trees: Trees, id: Oid | None, below: Mapping[str, Any], new: list[NewObject]) -> Oid | None:
-    """Return the id of the tree that results from the tree *id* with the changes *below*; None if that tree is empty.
+    """Return the id of the tree *id* with the changes *below*; None if it is empty. Add the objects to write to *new*.
 
-    *below* maps names to new contents (None: delete), or to such a mapping for a folder. Adds the new objects to *new*.
+    *below* maps names to new contents (None: delete), or to such a mapping for a folder.
     """
     entries = dict(trees.tree(id)) if id else {}
     for name, data in below.items():

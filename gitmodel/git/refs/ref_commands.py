@@ -13,10 +13,7 @@ _LONGEST_REF_FILE = 1 << 12
 
 
 def read_ref_file(common_dir: str, ref: str) -> bytes:
-    """Return the content of the file of *ref* in *common_dir*, without the line feed; b"" if *ref* has no file.
-
-    A ref without a file can be in packed-refs.
-    """
+    """Return the content of the file of *ref* in *common_dir*, without the line feed; b"" if *ref* has no such file."""
     try:
         descriptor = os.open(f"{common_dir}/{ref}", os.O_RDONLY | NONBLOCK | RAW)
     except (FileNotFoundError, NotADirectoryError):
@@ -67,9 +64,9 @@ def delete_ref(git: Git, ref: str, *, old: Oid | None = None) -> None:
 
 
 def set_refs(git: Git, new: Mapping[str, Oid | None], message: str = "") -> None:
-    """Set each ref in *new* to its object id (None: delete the ref), in one transaction.
+    """Set each ref in *new* to its object id (None: delete it), in one transaction, whatever its current value is.
 
-    Overwrites the current values of the refs without comparing. *message* is for the reflogs.
+    *message* is for the reflogs.
     """
     lines = (f"update {ref} {id}\n" if id else f"delete {ref}\n" for ref, id in new.items())
     noted = ("-m", message) if message else ()

@@ -33,10 +33,7 @@ class LockFile(Frozen):
 
 
 class WriterMark:
-    """The writer mark of this process: a file whose lock shows other processes that this process is alive.
-
-    The file stays locked while *descriptor* is open in this process or in a git process that inherited it.
-    """
+    """The writer mark of this process. It stays locked while *descriptor* is open, also in a git that inherited it."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -86,8 +83,8 @@ class WriterMark:
 class WriterMarks:
     """The writer marks of one repository: files that list ref moves, each locked by the process that makes the moves.
 
-    The operating system releases the lock on a mark (`man 2 flock`) when this process and its git have ended. So if
-    another process can lock a mark, the writer of the mark has ended without deleting it.
+    The operating system releases the lock when this process and its git have ended. So if another process can lock a
+    mark, the writer of the mark has ended without deleting it.
     """
 
     def __init__(self, common_dir: Path) -> None:
@@ -103,10 +100,7 @@ class WriterMarks:
         return self._judged(self._marks())
 
     def remove_dead(self) -> list[Path]:
-        """Delete all locks on refs of killed writers of gitmodel, and the marks of these writers.
-
-        Return the deleted locks.
-        """
+        """Delete the locks on refs that killed writers of gitmodel left, and their marks. Return the deleted locks."""
         try:
             folder = os.open(self._folder, os.O_RDONLY | FOLDER | RAW)
         except OSError:
@@ -164,10 +158,7 @@ class WriterMarks:
 
 
 def gc_runs(common_dir: Path) -> bool:
-    """Return True if a `git gc` is running, or may be running on another host.
-
-    The file `gc.pid` names its process and host.
-    """
+    """Return True if the `git gc` that the file `gc.pid` names is running, or may be running on another host."""
     try:
         process, _, host = (common_dir / "gc.pid").read_text().partition(" ")
         if host.strip() == os.uname().nodename:
@@ -186,7 +177,7 @@ class _Mark(Frozen):
 
 
 def _is_dead(ref: str, held: str, age: float, marks: list[_Mark]) -> bool:
-    """Return True if a lock on *ref* provably belongs to a writer in *marks* that has ended.
+    """Return True if the lock file of *ref* provably belongs to a writer in *marks* that has ended.
 
     *held* is the object id in the lock file, or "", and *age* is the age of the file in seconds.
     """

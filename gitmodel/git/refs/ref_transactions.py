@@ -47,8 +47,7 @@ class RefTransactions:
     def move(self, moves: Sequence[RefMove], message: str, prepare: Callable[[], None]) -> None:
         """Call *prepare* while git starts, then make *moves* in one transaction, all or nothing.
 
-        If Moved or Locked is raised, nothing was changed. *message* is for the reflogs; a kept process uses another
-        one.
+        If Moved or Locked is raised, nothing was changed. *message* is for the reflogs, if no kept process is used.
         """
         lock = self._lock
         # If another thread uses the kept process, or this is a signal handler that interrupted its use, do not wait for
@@ -169,7 +168,7 @@ class _KeptGit:
         end_program(self._process)
 
     def close(self) -> None:
-        """End git, and delete the writer mark. git rolls back a transaction that is not committed.
+        """End git, which rolls back an unfinished transaction, and delete the writer mark.
 
         If git was killed, the mark stays, so that other writers know that they may remove the locks that git left.
         """
@@ -229,10 +228,7 @@ class _KeptGit:
 
 
 class _RefFiles:
-    """Reads refs from the files of a repository.
-
-    The caller reads only refs that git has locked, so they do not change.
-    """
+    """Reads refs from the files of a repository, after git has locked these refs."""
 
     def __init__(self, common_dir: Path) -> None:
         self._common_dir = common_dir
@@ -254,9 +250,9 @@ class _RefFiles:
 
 
 def _input(moves: Sequence[RefMove], last: str) -> bytes:
-    """Return the input for git with *moves*, which ends with the line *last*.
+    """Return the lines of *moves* for git, after a line `start` and before the line *last*.
 
-    It begins with the line `start`. Without this line, git would execute an incomplete input.
+    Without the line `start`, git would execute an incomplete input.
     """
     lines = ["start"]
     for move in moves:

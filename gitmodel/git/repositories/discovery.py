@@ -193,8 +193,8 @@ def _find_ordinary(path: Path, environ: Mapping[str, str]) -> FoundRepository | 
 def _is_outside(path: Path) -> bool:
     """Return True if git would find no repository at *path*, because it and all folders above lack `.git` and `HEAD`.
 
-    A work tree has an entry `.git`, and a bare repository `HEAD`. Environment variables can only make git search fewer
-    folders. Returns False if this process may not look into one of the folders.
+    Environment variables can only make git search fewer folders. Returns False if this process may not look into a
+    folder.
     """
     here = Path(os.path.realpath(path))
     for folder in (here, *here.parents):
@@ -210,10 +210,7 @@ def _is_outside(path: Path) -> bool:
 
 
 def _has_usual_parts(git_dir: Path) -> bool:
-    """Return True if git accepts *git_dir* as a repository, and its refs and objects are inside it.
-
-    If git did not accept it, git would search for a repository further up.
-    """
+    """Return True if git accepts *git_dir* as a repository, and its refs and objects are inside it."""
     head = git_dir / "HEAD"
     try:
         content = head.read_bytes()
@@ -279,10 +276,7 @@ def _contradiction(repository: FoundRepository, path: Path, environ: Mapping[str
 
 
 def _is_same(repository: FoundRepository, git_dir: str, environ: Mapping[str, str]) -> bool:
-    """Return True if the git folder *git_dir* belongs to *repository* or to one of its work trees.
-
-    A relative *git_dir* starts at the current folder.
-    """
+    """Return True if the git folder *git_dir* belongs to *repository* or to one of its work trees."""
     if any(_is_at(Path(git_dir), known) for known in (repository.git.git_dir, repository.git.common_dir)):
         return True
     try:

@@ -35,8 +35,7 @@ class Hook(Frozen):
 def install(git: Git, name: str, program: Path) -> Hook:
     """Write the hook *name*, which calls *program*, unless the file has this content already.
 
-    Raises Conflict if there is a hook *name* that gitmodel did not write, Refused if `core.hooksPath` names a folder
-    for all repositories.
+    Raises Conflict if another program wrote the hook, and the errors of `hooks_folder`.
     """
     git.refuse_read_only()
     folder = hooks_folder(git)
@@ -90,11 +89,10 @@ def hooks_folder(git: Git) -> Path:
 
 
 def find_program(called: str, python: str) -> Path:
-    """Return the path of the program `git-model`, which hooks call.
+    """Return the path of the program `git-model`, which hooks call. Raises NotFound if it is not installed.
 
-    This is *called*, the path of the running program, if it is `git-model`, or else the path beside *python*. Raises
-    NotFound if neither exists. Hooks cannot call `python -m gitmodel`, because it would import modules from the folder
-    in which the hook runs.
+    This is *called*, the path of the running program, if it is `git-model`, or else the path beside *python*. Hooks
+    cannot call `python -m gitmodel`, because it would import modules from the folder in which the hook runs.
     """
     for path in (Path(called), Path(python).with_name("git-model")):
         if path.is_absolute() and path.name in ("git-model", "gitmodel") and os.access(path, os.X_OK):

@@ -21,10 +21,7 @@ _SAMPLE, _LOOSE_LIMIT = "17", 6_700
 
 
 def pack_loose_objects(git: Git) -> int:
-    """If there are many loose objects, pack those that refs and reflogs reach.
-
-    Return the number of objects that are no longer loose.
-    """
+    """If there are many loose objects, pack those that refs and reflogs reach. Return how many are no longer loose."""
     before = _count_loose(git)
     if before < _FEW_LOOSE:
         return 0
@@ -35,8 +32,8 @@ def pack_loose_objects(git: Git) -> int:
 def pack_in_background(git: Git, config: Mapping[str, str], lock: Path) -> bool:
     """If many loose objects are newer than the file *lock*, start a process that packs objects, and return True.
 
-    The limit is `gc.auto` in *config*, as for git's own maintenance. The process locks the file *lock* until it ends,
-    so that no second process packs at the same time. Each start sets the time of this file.
+    The limit is `gc.auto` in *config*, as for git's own maintenance. The process locks *lock* until it ends, so that no
+    second process packs at the same time. Each start sets the time of *lock*.
     """
     limit = _loose_limit(config)
     if not limit or not _has_many_loose(git.common_dir / "objects" / _SAMPLE, limit, lock):
@@ -72,10 +69,7 @@ def check_objects(git: Git) -> None:
 
 
 def write_pack(git: Git, objects: Sequence[NewObject]) -> None:
-    """Write *objects* as a pack.
-
-    A running `git gc` may delete new loose objects that no ref names, but not a new pack.
-    """
+    """Write *objects* as a pack. `git gc` may delete new loose objects that no ref names, but not a new pack."""
     git.run("index-pack", "--stdin", input=format_pack(objects))
 
 

@@ -15,10 +15,7 @@ _SILENT_HTTP = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=120")
 
 
 def clone(url: str, target: Path, environ: Mapping[str, str]) -> str:
-    """Clone the repository at *url* into the folder *target*, and return the name of its remote.
-
-    Checks out no files and no submodules.
-    """
+    """Clone *url* into the folder *target* without files and submodules, and return the name of the clone's remote."""
     clean = clean_environment(environ)
     named = process.run(["git", "config", "--get", "clone.defaultRemoteName"], clean, answers=(0, 1)).decode().strip()
     remote = named or "origin"
@@ -28,11 +25,7 @@ def clone(url: str, target: Path, environ: Mapping[str, str]) -> str:
 
 
 def check_out(git: Git, *, only_top: bool) -> None:
-    """Check out the files of HEAD in a clone that `clone` has made.
-
-    If *only_top* is True, makes a sparse checkout of only the files that are in no folder. Does nothing if HEAD names a
-    branch without commits.
-    """
+    """Check out the files of HEAD in a new clone, if there is a commit; *only_top*: only the files in no folder."""
     if named_id(git, "HEAD") is None:
         return
     if only_top:
@@ -42,10 +35,7 @@ def check_out(git: Git, *, only_top: bool) -> None:
 
 
 def init(path: Path, environ: Mapping[str, str]) -> None:
-    """Create a repository at *path* with the branch `main`.
-
-    It signs nothing, whatever the user's configuration says.
-    """
+    """Create a repository at *path* with the branch `main`, which signs nothing, whatever the user's settings say."""
     clean = clean_environment(environ)
     process.run(["git", "init", "--quiet", "--template=", "--initial-branch=main", str(path)], clean)
     for key in ("commit.gpgSign", "tag.gpgSign"):

@@ -29,10 +29,7 @@ def ask_refs(git: Git, remote: str, *patterns: str, options: Iterable[str] = (),
 
 
 def refs_in(answer: GitOutput) -> dict[str, Oid]:
-    """Map the refs in the output of `ask_refs` to their object ids.
-
-    For a pattern such as `main`, git also lists refs of which the pattern is the end, such as `refs/heads/x/main`.
-    """
+    """Map the refs in the output of `ask_refs` to their object ids. git also lists refs that only end in a pattern."""
     lines = (line.partition("\t") for line in answer.stdout.splitlines())
     return {ref: Oid(id) for id, _, ref in lines if is_oid(id)}
 
@@ -40,8 +37,8 @@ def refs_in(answer: GitOutput) -> dict[str, Oid]:
 def published_commits(git: Git, commits: Iterable[Oid], remote: str, silence: float) -> frozenset[Oid]:
     """Return those of *commits* that are in the history of a branch of *remote*, as it is now or was at the last fetch.
 
-    Contacts *remote* only if this repository does not record all its branches in remote-tracking refs, as in a mirror
-    or the clone of a single branch, and if these refs do not contain all *commits*.
+    Contacts *remote* only if its remote-tracking refs in this repository do not contain all *commits* and are
+    incomplete, as in a mirror or the clone of a single branch.
     """
     patterns, complete = _recorded_branches(git, remote)
     known = contained(git, commits, (), patterns)
@@ -55,8 +52,8 @@ def published_commits(git: Git, commits: Iterable[Oid], remote: str, silence: fl
 def _recorded_branches(git: Git, remote: str) -> tuple[list[str], bool]:
     """Return patterns of the local refs that record branches of *remote*. The bool is True if they record all branches.
 
-    The setting `remote.<name>.fetch` names these refs: see "CONFIGURED REMOTE-TRACKING BRANCHES" in the manual of
-    git-fetch. Refs below `refs/heads/` are left out, because a local branch can have commits that the remote lacks.
+    The setting `remote.<name>.fetch` names these refs (`git help fetch`). Refs below `refs/heads/` are left out,
+    because a local branch can have commits that the remote lacks.
     """
     patterns: list[str] = []
     complete = False
@@ -93,10 +90,7 @@ def fetch_objects(git: Git, remote: str, ids: Iterable[str], *options: str, sile
 
 
 def fetch_refs(git: Git, remote: str, *refspecs: str, prune: bool) -> None:
-    """Fetch *refspecs*, without a time limit. Raises a GitModelError if git fails.
-
-    If *prune* is True, deletes the local refs to which *refspecs* map and that *remote* no longer has.
-    """
+    """Fetch *refspecs* without a time limit. *prune* deletes local refs of *refspecs* that *remote* no longer has."""
     options = ("--quiet", "--prune" if prune else "--no-prune", "--no-auto-maintenance", "--end-of-options")
     git.run(*_FETCH, *options, remote, *refspecs)
 
@@ -115,8 +109,7 @@ def push_moves(
 ) -> GitOutput:
     """Push *moves* atomically, each only if the remote's ref is at the old value of the move. Runs no hook of the user.
 
-    Sends *push_options*, and the push options that the user set for this command alone, by `git -c` or the environment.
-    *options* are further options of `git push`.
+    Sends *push_options* and those that `_outlet` returns. *options* are further options of `git push`.
     """
     outlet, given = _outlet(git, remote)
     leases = (f"--force-with-lease={move.ref}:{move.old or ''}" for move in moves)
@@ -126,11 +119,10 @@ def push_moves(
 
 
 def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
-    """Return a Git with a remote `_OUTLET`, and the push options of the user.
+    """Return a Git with a remote `_OUTLET`, and the push options that the user set by `git -c` or the environment.
 
-    The remote `_OUTLET` has the URLs of *remote* and the settings to reach them, but no fetch refspecs. The push
-    options are those that the user set for this command alone, by `git -c` or the environment. With the fetch refspecs
-    of *remote*, a push would also update local refs: in a mirror it would undo a concurrent local commit.
+    The remote has the URLs of *remote* and the settings to reach them, but no fetch refspecs. With them, a push would
+    also update local refs: in a mirror it would undo a concurrent local commit.
     """
     names = {f"remote.{remote}.{part}": f"remote.{_OUTLET}.{part}" for part in _REACHING}
     settings: list[tuple[str, str]] = []

@@ -146,10 +146,7 @@ def not_started(error: OSError) -> Unreachable:
 
 
 def translate(stderr: str, code: int) -> GitModelError:
-    """Return the error for a git process that printed *stderr* and ended with the exit code *code*.
-
-    If gitmodel does not know the message in *stderr*, the error contains the whole message.
-    """
+    """Return the error for a git process that printed *stderr* and ended with the exit code *code*."""
     said = hide_credentials(" ".join(line.strip() for line in stderr.splitlines() if line.strip()))
     if blocked := re.search(_BLOCKED, said):
         return Conflict(

@@ -93,10 +93,9 @@ def _is_harmless(name: str, value: str) -> bool:
 
 
 def with_settings(environ: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return *environ* with the keys and values *settings* as settings of git (GIT_CONFIG_COUNT, `git help config`).
+    """Return *environ* with the settings *settings* of git, by variables such as GIT_CONFIG_COUNT (`git help config`).
 
-    Settings can contain a password in a URL. Unlike arguments of git, variables are not visible to other users in the
-    list of processes.
+    Settings can contain a password in a URL, and other users can see the arguments of a process, but not its variables.
     """
     changed = dict(environ)
     count = changed.get("GIT_CONFIG_COUNT", "")
@@ -121,8 +120,7 @@ class Git(Frozen):
 
     *top* is git's current folder, from which the relative paths of remotes start. If gitmodel must not write,
     *read_only_reason* is the reason (a variable names another repository, or this is a bundle) and *read_only_hint*
-    says what the user can do. If *fetches_nothing* is True, git reports a missing object of a partial clone instead of
-    fetching it.
+    says what the user can do. If *fetches_nothing* is True, git never fetches missing objects of a partial clone.
     """
 
     git_dir: Path
@@ -146,10 +144,7 @@ class Git(Frozen):
 
     @contextmanager
     def explaining_not_found(self) -> Iterator[None]:
-        """Extend the hint of a NotFound that the block raises, if an environment variable names another repository.
-
-        The hint then says which repository gitmodel read and which one the variable names.
-        """
+        """If the block raises NotFound and an environment variable names another repository, say so in the hint."""
         try:
             yield
         except NotFound as error:
@@ -181,8 +176,7 @@ class Git(Frozen):
     ) -> bytes:
         """Run git and return its stdout. Raises a GitModelError if the exit code is not in *answers*.
 
-        If *input* is a function, it is called while git starts. *inherit* are descriptors of open files that git
-        inherits.
+        If *input* is a function, it is called while git starts. git inherits the open files *inherit* (descriptors).
         """
         return run(
             self.command(*arguments), self.local_environ, cwd=self.top, input=input, answers=answers, inherit=inherit
@@ -195,7 +189,7 @@ class Git(Frozen):
     def run_remote(self, *arguments: str, silence: float) -> GitOutput:
         """Run a git command that contacts a remote, and return the output, whatever the exit code.
 
-        Terminates git if it prints nothing for *silence* seconds. Then the returned stderr says so.
+        Ends git if it prints nothing for *silence* seconds; the returned stderr says so.
         """
         try:
             said = run_until_silent(self.command(*arguments), self.environ, cwd=self.top, silence=silence)
@@ -220,10 +214,7 @@ class Git(Frozen):
         return next(iter(self.oids(*arguments, answers=answers)), None)
 
     def path(self, *arguments: str) -> Path:
-        """Run git, and return the path that it prints, which may contain line feeds.
-
-        A relative path starts at `top`.
-        """
+        """Run git and return the path that it prints, in which line feeds may be. A relative path starts at `top`."""
         return self.top / os.fsdecode(self.run(*arguments).removesuffix(b"\n"))
 
 
@@ -245,10 +236,7 @@ def run(
     answers: tuple[int, ...] = (0,),
     inherit: tuple[int, ...] = (),
 ) -> bytes:
-    """Run *command* as `Git.run` runs git, in the folder *cwd*, and return its stdout.
-
-    Raises a GitModelError if git fails.
-    """
+    """Run *command* as `Git.run` runs git, in the folder *cwd*, and return its stdout."""
     pipe = subprocess.PIPE
     try:
         process = subprocess.Popen(
@@ -279,10 +267,7 @@ _versions: dict[str | None, str] = {}
 
 
 def check_git(environ: Mapping[str, str]) -> str:
-    """Return the version of git. Raises UsageError if it is too old for gitmodel.
-
-    Cached, so that each value of `PATH` in *environ* runs git only once.
-    """
+    """Return the version of git, cached for each `PATH` in *environ*. Raises UsageError if it is too old."""
     path = environ.get("PATH")
     if path not in _versions:
         said = run(["git", "version"], clean_environment(environ)).decode().strip()

@@ -33,10 +33,7 @@ class ProgramOutput(Frozen):
 
 
 def run_until_silent(command: list[str], environ: Mapping[str, str], *, cwd: Path, silence: float) -> ProgramOutput:
-    """Run *command* in the folder *cwd* and return its output.
-
-    Ends the process after *silence* seconds without output. Raises OSError if the program cannot be started.
-    """
+    """Run *command* in *cwd* and return its output. End it after *silence* seconds without output. Raises OSError."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ, cwd=cwd
     ) as process:
@@ -94,10 +91,7 @@ def _read_until_silent(process: subprocess.Popen[bytes], silence: float) -> tupl
 
 
 def end_program(process: subprocess.Popen[bytes]) -> None:
-    """Terminate *process* with SIGTERM, so that it can remove its locks.
-
-    Kill it if it does not end within 2 seconds.
-    """
+    """Terminate *process* with SIGTERM, so that it can remove its locks. Kill it if it still runs after 2 seconds."""
     process.terminate()
     try:
         process.wait(_GRACE)

@@ -76,10 +76,7 @@ def of_tag(data: bytes) -> Signature | None:
 
 
 class SignatureVerifier:
-    """Verifies signatures with `ssh-keygen` and `gpg`.
-
-    *config* are git's settings, which may name another program for gpg.
-    """
+    """Verifies signatures with `ssh-keygen` and the `gpg` that *config*, git's settings, may name."""
 
     def __init__(self, environ: Mapping[str, str], config: Mapping[str, str]) -> None:
         # With this TZ, `ssh-keygen` reads times without a zone in the list of signers as UTC.
@@ -99,10 +96,7 @@ class SignatureVerifier:
         return "its signature has a format that gitmodel does not know (it knows SSH and OpenPGP)"
 
     def signer(self, found: Signature) -> str:
-        """Return the fingerprint of the key that made the signature *found*, or "".
-
-        Returns "" if the signature is invalid, or if gpg does not have the key.
-        """
+        """Return the fingerprint of the key that made *found*, or "" if *found* is invalid or gpg lacks the key."""
         with scratch_folder() as folder:
             armor = _file(folder, "signature", found.armor)
             if found.armor.startswith(SSH_BEGIN):

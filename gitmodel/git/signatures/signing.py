@@ -46,18 +46,15 @@ class Signer:
         return bool(self._config.get("user.signingkey") or self._config.get("gpg.ssh.defaultkeycommand"))
 
     def commit(self, commit: NewObject, who: str) -> NewObject:
-        """Return *commit* with a signature in its header `gpgsig`. *who* is its committer, `Name <email> seconds zone`.
-
-        Raises Unsigned if gitmodel cannot sign the commit.
-        """
+        """Return *commit* with a signature by its committer *who*. Raises Unsigned if it cannot be signed."""
         head, gap, message = commit.data.partition(b"\n\n")
         lines = self._sign(commit.data, who).rstrip(b"\n").split(b"\n")
         return NewObject("commit", head + b"\ngpgsig " + b"\n ".join(lines) + gap + message)
 
     def tag(self, tag: NewObject, who: str) -> NewObject:
-        """Return *tag* with *who* (`Name <email> seconds zone`) as its tagger, and with a signature.
+        """Return *tag* with the tagger *who* and a signature. Raises Unsigned if it cannot be signed.
 
-        Raises Unsigned if gitmodel cannot sign the tag.
+        *who* is `Name <email> seconds zone`.
         """
         head, gap, message = tag.data.partition(b"\n\n")
         lines = [line for line in head.split(b"\n") if not line.startswith(b"tagger ")]

@@ -32,10 +32,7 @@ def staged_tree(git: Git, reader: ObjectReader, index: Path | None = None) -> Oi
 
 
 def tree_with_changes(git: Git, paths: Iterable[str]) -> Oid:
-    """Write the tree that a commit would have after `git add` of the changed or deleted files at *paths*.
-
-    Return its id.
-    """
+    """Write the tree that a commit would have after `git add` of the files *paths*, and return its id."""
     listed = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
     no_hooks = ("-c", f"core.hooksPath={os.devnull}")
     with copied_index(git, Path(git.environ["GIT_INDEX_FILE"])) as aside:

@@ -14,10 +14,7 @@ _MOST_COMPARED = 50
 
 
 def worktrees_on(git: Git, branch: str) -> Iterator[Path]:
-    """Yield the paths of the work trees that have *branch* (a full ref name) checked out.
-
-    A path with a line feed is read correctly only with git 2.36 or newer.
-    """
+    """Yield the work trees that have *branch* (a full ref name) checked out. Line feeds in paths need git 2.36."""
     command = ("worktree", "list", "--porcelain")
     said = git.run(*command, "-z", answers=(0, 129))
     folder = Path()
