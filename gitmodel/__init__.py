@@ -89,36 +89,8 @@ if TYPE_CHECKING:
     )
     from gitmodel.pipelines.reproduction.reproducing import reproduce
 
-_HOMES = {
-    "gitmodel.domain.changes.rule_edits": ("AddGate", "AddStage", "RemoveGate", "RemoveStage", "UpdateStage"),
-    "gitmodel.client": ("Artifact", "Client", "Model", "ModelStages", "ModelVersion"),
-    "gitmodel.pipelines": (
-        "ArtifactConfig",
-        "DeploymentArtifactConfig",
-        "ExternalArtifact",
-        "ModelArtifactConfig",
-        "ModelConfig",
-        "RunFailed",
-        "Secret",
-        "get_step_context",
-        "log_artifact_metadata",
-        "log_model_metadata",
-        "pipeline",
-        "step",
-    ),
-    "gitmodel.pipelines.reproduction.reproducing": ("reproduce",),
-    "gitmodel.errors": (
-        "Conflict",
-        "GateRefused",
-        "GitModelError",
-        "Invalid",
-        "NotFound",
-        "Refused",
-        "RenumberedWarning",
-        "Unreachable",
-        "UsageError",
-    ),
-}
+# The modules in which a public name is searched, in this order. Modules that take long to import are last.
+_HOMES = ("errors", "client", "domain.changes.rule_edits", "pipelines", "pipelines.reproduction.reproducing")
 
 __all__ = [
     "AddGate",
@@ -155,7 +127,6 @@ __all__ = [
     "step",
 ]
 
-
 _MODULES = ("formats", "pipelines")
 
 # Names of ZenML and MLflow that gitmodel does not have, each with the code to write in gitmodel. Errors show this code.
@@ -186,20 +157,19 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    # Imported here, so that importing this package is fast: `git model --version` needs nothing of what is imported
-    # below.
+    # Imported here, so that importing this package is fast: `git model --version` needs none of the modules below.
     import importlib
     import sys
 
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(home), name)
     if name in _MODULES:
         return importlib.import_module(f"gitmodel.{name}")
+    if name in __all__:
+        homes = (importlib.import_module(f"gitmodel.{home}") for home in _HOMES)
+        return next(getattr(home, name) for home in homes if hasattr(home, name))
     if name not in _OTHER_NAMES:
         raise AttributeError(f"module 'gitmodel' has no attribute {name!r}")
     said = f"gitmodel has no {name}: {_OTHER_NAMES[name]}"
-    # `from gitmodel import NAME` replaces an AttributeError by an ImportError without its message, so raise that here
+    # Python replaces an AttributeError in `from gitmodel import NAME` by an ImportError without the message above.
     if sys._getframe(1).f_code.co_name == "_handle_fromlist":
         raise ImportError(said, name="gitmodel")
     raise AttributeError(said)

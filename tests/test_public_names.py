@@ -51,11 +51,6 @@ def test_every_public_function_and_class_that_a_user_calls_has_an_example(module
         assert is_error or ">>>" in (inspect.getdoc(found) or ""), f"the docstring of {name} has no example"
 
 
-def test_every_public_name_is_in_one_module_only():
-    homes = [name for names in gitmodel._HOMES.values() for name in names]
-    assert sorted(homes) == sorted(gitmodel.__all__)
-
-
 @pytest.mark.parametrize(
     "cls", [gitmodel.Client, gitmodel.Model, gitmodel.ModelVersion, gitmodel.Artifact, ScriptRun, RunVersion]
 )
