@@ -85,7 +85,7 @@ class Invocation:
         from gitmodel.client.administration import find_state  # imported here: only --at needs it
 
         try:
-            state = find_state(client, moment)
+            state = find_state(client.repository, moment)
         except BaseException:
             client.close()
             raise

@@ -1,48 +1,70 @@
-"""Functions that administer a registry, this clone of it and its stores.
+"""Functions with which commands administer a registry, this clone of it and its stores.
 
-Only the command line calls these functions; a program that serves models does not need them.
-
-Each function imports the modules that it needs only when it is called, so that commands start fast.
+A program that serves models does not need them. Most belong to the layers below, and are only named here. Each is
+imported when a command uses it, so that commands start fast.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from gitmodel.errors import GitModelError, NotFound, UsageError
 
 if TYPE_CHECKING:
     from gitmodel.client.client import Client
-    from gitmodel.domain.pushed_refs import Update
-    from gitmodel.domain.schema.object_ids import Oid
-    from gitmodel.lineage.history.past_states import State
+    from gitmodel.lineage.history.holdings import broken_tags as broken_tags
+    from gitmodel.lineage.history.past_states import find_state as find_state
+    from gitmodel.registry.health.doctor import ABOUTS as ABOUTS
     from gitmodel.registry.health.doctor import Finding
-    from gitmodel.registry.named_stores.copying import Copied
-    from gitmodel.registry.named_stores.purging import Purged
+    from gitmodel.registry.lists.model_views import count_models as count_models
+    from gitmodel.registry.named_stores.copying import check_copied as check_copied
     from gitmodel.registry.named_stores.store_access import NamedStore
-    from gitmodel.registry.promotion.put_in_force import Merged
-    from gitmodel.registry.setup import Beginning, Setting
+    from gitmodel.registry.named_stores.store_maintenance import plan_purge as plan_purge
+    from gitmodel.registry.named_stores.stores import list_users as list_users
+    from gitmodel.registry.promotion.put_in_force import merged_tags as merged_tags
+    from gitmodel.registry.setup import begin as begin
+    from gitmodel.registry.setup import change_setting as change_setting
+    from gitmodel.registry.setup import choose_registry as choose_registry
+    from gitmodel.registry.setup import settings as settings
     from gitmodel.stores.interface import ArtifactStore
-    from gitmodel.teams.checks.range_checks import RangeCheck
+    from gitmodel.teams.checks.commit_ranges import current_states as current_states
+    from gitmodel.teams.checks.received_pushes import judge_push as judge_push
     from gitmodel.teams.plans.planning import Plan
-    from gitmodel.teams.sync.cloning import RemoteView
+    from gitmodel.teams.sync.cloning import clone as clone
+    from gitmodel.teams.sync.cloning import describe_remote as describe_remote
+    from gitmodel.teams.sync.pulling import had_before as had_before
     from gitmodel.teams.sync.pushing import LeftOut
 
 T = TypeVar("T")
 
+# The modules of the names above that are imported on first use.
+_HOMES = {
+    "lineage.history.holdings": ("broken_tags",),
+    "lineage.history.past_states": ("find_state",),
+    "registry.health.doctor": ("ABOUTS",),
+    "registry.lists.model_views": ("count_models",),
+    "registry.named_stores.copying": ("check_copied",),
+    "registry.named_stores.store_maintenance": ("plan_purge",),
+    "registry.named_stores.stores": ("list_users",),
+    "registry.promotion.put_in_force": ("merged_tags",),
+    "registry.setup": ("begin", "change_setting", "choose_registry", "settings"),
+    "teams.checks.commit_ranges": ("current_states",),
+    "teams.checks.received_pushes": ("judge_push",),
+    "teams.sync.cloning": ("clone", "describe_remote"),
+    "teams.sync.pulling": ("had_before",),
+}
 _SAMPLE = 8  # the number of artifacts that `lacks_artifacts` looks for
 
-# Setting up
 
+def __getattr__(name: str) -> Any:
+    import importlib
 
-def begin(client: Client, *, store: str, new: bool) -> Beginning:
-    """Create a registry in the client's repository, or adopt the registry of a remote; see `registry.setup.begin`."""
-    from gitmodel.registry import setup
-
-    return setup.begin(client.repository, store=store, new=new)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"gitmodel.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def adopt(client: Client, url: str, *, new: bool) -> str:
@@ -63,73 +85,13 @@ def adopt(client: Client, url: str, *, new: bool) -> str:
     return name if client.pull(name).tip else ""
 
 
-def clone(url: str, folder: str | None, *, environ: Mapping[str, str]) -> Path:
-    """Clone the code and the registry at *url* into *folder*, and return the folder (default: the name in *url*).
-
-    Raises UsageError if *folder* exists and is not empty, Unreachable if *url* cannot be cloned.
-    """
-    from gitmodel.teams.sync import cloning
-
-    return cloning.clone(url, Path(folder) if folder else None, environ=environ)
-
-
-def count_models(client: Client) -> int:
-    """Return the number of models whose records can be read. Reads no versions and stages."""
-    from gitmodel.registry.lists.model_views import count_models
-
-    return count_models(client.writer)
-
-
-def describe_remote(client: Client, name: str = "") -> RemoteView:
-    """Return the remote *name* ("": the one that pulls and pushes use), without contacting it.
-
-    Raises NotFound if there is no such remote.
-    """
-    from gitmodel.teams.sync import cloning
-
-    return cloning.describe_remote(client.repository, name)
-
-
-def list_settings(client: Client, environ: Mapping[str, str], *, repo: str) -> list[Setting]:
-    """Return the settings in effect, each with the source of its value, such as an environment variable in *environ*.
-
-    *repo* is the path or URL of the registry with which the client was opened, or "".
-    """
-    from gitmodel.registry import setup
-
-    return setup.settings(client.repository, environ, repo=repo)
-
-
-def change_setting(client: Client, key: str, value: str) -> str:
-    """Set `git config gitmodel.KEY` of the registry's repository to *value*, and return *value*.
-
-    Raises UsageError if gitmodel does not have the setting *key* or *value* is invalid for it.
-    """
-    from gitmodel.registry import setup
-
-    return setup.change_setting(client.repository, key, value)
-
-
-def choose_registry(folder: str, value: str, *, environ: Mapping[str, str]) -> str:
-    """Set `git config gitmodel.repo` of the repository that contains *folder*, and return the value that was set.
-
-    *value* is the path or URL of the registry that the folder will use.
-    """
-    from gitmodel.registry import setup
-
-    return setup.choose_registry(Path(folder), value, environ=environ, named=folder != ".")
-
-
-# The clone
-
-
 def examine(client: Client) -> list[Finding]:
     """Return the problems of this clone, such as old locks, and of its default artifact store."""
     from gitmodel.registry.health import doctor
 
-    store, faults = _find_store(client)
+    store, error = _find_store(client)
     found = doctor.examine(client.repository, store)
-    return [*found, *(doctor.Finding("store", error.message, error.hint) for error in faults)]
+    return found if error is None else [*found, doctor.Finding("store", error.message, error.hint)]
 
 
 def repair(client: Client) -> list[Finding]:
@@ -139,29 +101,12 @@ def repair(client: Client) -> list[Finding]:
     return doctor.repair(client.repository, _find_store(client)[0])
 
 
-def _find_store(client: Client) -> tuple[ArtifactStore | None, list[GitModelError]]:
+def _find_store(client: Client) -> tuple[ArtifactStore | None, GitModelError | None]:
     """Return the default artifact store, or None and the error why it cannot be used, such as missing trust."""
     try:
-        return client.store, []
+        return client.store, None
     except GitModelError as error:
-        return None, [error]
-
-
-def find_broken_tags(client: Client, model: str, stage: str) -> list[str]:
-    """Return a sentence for each stage tag of *model* that does not agree with the branch.
-
-    If *stage* is not "", only for the tag of this stage or alias.
-    """
-    from gitmodel.lineage.history.holdings import broken_tags
-
-    return broken_tags(client.repository, model, stage)
-
-
-def find_merged_tags(client: Client) -> list[Merged]:
-    """Return the merge commits that plain git made on the branch and that brought in commits with stage tags."""
-    from gitmodel.registry.promotion.put_in_force import merged_tags
-
-    return merged_tags(client.repository)
+        return None, error
 
 
 def is_cut_off(client: Client, plan: Plan) -> bool:
@@ -171,57 +116,6 @@ def is_cut_off(client: Client, plan: Plan) -> bool:
     from gitmodel.branch.history.first_parents import shallow_edge
 
     return not shallow_edge(client.repository).isdisjoint((plan.base, plan.head))
-
-
-def find_state(client: Client, moment: str) -> State:
-    """Return the state of the metadata branch at *moment*: a date, a time or a commit.
-
-    Raises NotFound if the branch had no commit then, or never had this commit.
-    """
-    from gitmodel.lineage.history.past_states import find_state
-
-    return find_state(client.repository, moment)
-
-
-def list_checked_commits(client: Client) -> list[Oid]:
-    """Return the commits that `Client.check` examines if it is called without a commit."""
-    from gitmodel.teams.checks.commit_ranges import current_states
-
-    return current_states(client.repository)
-
-
-def list_finding_kinds() -> tuple[str, ...]:
-    """Return the kinds of problems that `examine` finds."""
-    from gitmodel.registry.health.doctor import ABOUTS
-
-    return ABOUTS
-
-
-def list_rules() -> tuple[str, ...]:
-    """Return the names of the rules by which gitmodel checks a whole branch, and of those for a change of it."""
-    from gitmodel.domain.rules import change_rules, invariants
-
-    return (*invariants.RULES, *change_rules.RULES)
-
-
-def judge_push(client: Client, updates: Iterable[Update], *, force: bool) -> RangeCheck:
-    """Return the problems of a push to this repository that would move refs as *updates* says.
-
-    If *force* is True, leaves out the problems that a person may override.
-    """
-    from gitmodel.teams.checks import received_pushes
-
-    return received_pushes.judge_push(client.repository, updates, force=force)
-
-
-# Stores
-
-
-def list_store_users(client: Client) -> dict[str, list[str]]:
-    """Return the names of the models that use each named store, by the name of the store."""
-    from gitmodel.registry.named_stores import stores
-
-    return stores.list_users(client.writer)
 
 
 def distrust_store(client: Client, which: str) -> NamedStore:
@@ -251,32 +145,8 @@ def lacks_artifacts(client: Client) -> bool:
     return any(not client.store.origin.holds(digest) for digest in sample)
 
 
-def plan_purge(client: Client, digest: str) -> Purged:
-    """Return the effects that a purge of the artifact *digest* would have. Changes nothing.
-
-    Raises NotFound if no record names *digest*, UsageError if it is not a digest, Unreachable if a store cannot be
-    reached.
-    """
-    from gitmodel.registry.named_stores.store_maintenance import plan_purge
-
-    return plan_purge(client.writer, client.access, digest)
-
-
-def check_copied(done: Copied) -> None:
-    """Raise Invalid if *done* says that some objects could not be copied.
-
-    The error names the first of these objects.
-    """
-    from gitmodel.registry.named_stores.copying import check_copied
-
-    check_copied(done)
-
-
-# Changes that a pull left out
-
-
 def done_or_left_out(call: Callable[[], T]) -> tuple[T, LeftOut | None]:
-    """Call *call*, which pushes or applies changes. Return its result, and the error LeftOut if it raised that.
+    """Call *call*, which pushes or applies changes. Return its result, and the error LeftOut if it raised that error.
 
     LeftOut means that *call* succeeded, but a pull before it could not keep some local changes.
     """
@@ -286,13 +156,3 @@ def done_or_left_out(call: Callable[[], T]) -> tuple[T, LeftOut | None]:
         return call(), None
     except LeftOut as error:
         return cast("T", error.done), error
-
-
-def hint_of_left_out(commit: Oid | None) -> str:
-    """Return the hint that says how to find the local changes that a pull left out.
-
-    *commit* is the newest commit of the local branch before the pull.
-    """
-    from gitmodel.teams.sync.pulling import had_before
-
-    return had_before(commit)

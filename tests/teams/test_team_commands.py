@@ -113,7 +113,7 @@ def test_a_clone_of_a_remote_whose_default_branch_is_the_registry_checks_out_no_
     ada.get_version("iris@1").set_stage("staging")
     ada.push()
     git(bare, "symbolic-ref", "HEAD", "refs/heads/gitmodel")
-    carol = administration.clone(str(bare), str(team.folder / "carol"), environ=team.environ("carol"))
+    carol = administration.clone(str(bare), team.folder / "carol", environ=team.environ("carol"))
     assert {path.name for path in carol.iterdir()} == {".git", "README.md", "gitmodel.toml"}
     assert git(carol, "status", "--porcelain") == ""
     assert refs(carol) == refs(bare)
@@ -126,7 +126,7 @@ def test_a_clone_of_a_remote_whose_default_branch_is_the_registry_checks_out_no_
 def test_a_clone_checks_out_the_code_of_the_default_branch(team, ada, bare, git, head):
     git(bare, "symbolic-ref", "HEAD", head)
     git(bare, "branch", "main", git(bare, "commit-tree", "-m", "Code", "gitmodel^{tree}"))
-    carol = administration.clone(str(bare), str(team.folder / "carol"), environ=team.environ("carol"))
+    carol = administration.clone(str(bare), team.folder / "carol", environ=team.environ("carol"))
     tracked = git(carol, "ls-tree", "-r", "--name-only", "HEAD").split() if head.endswith("main") else []
     assert [name for name in tracked if not (carol / name).is_file()] == []
     assert git(carol, "status", "--porcelain") == ""

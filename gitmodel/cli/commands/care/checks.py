@@ -46,7 +46,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
     may override. With --staged, as in a git hook, it checks the staged files; if no file of the registry is staged, it
     checks the branch.
     """
-    from gitmodel.client import administration
+    from gitmodel.domain.rules import change_rules, invariants  # imported here: other commands need no rules
 
     repository = invocation.client.repository
     if staged and commit is not None:
@@ -56,7 +56,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
     options.refuse_alone("--force", force, "BASE..HEAD or --staged", staged or ".." in (commit or ""))
     between = _find_change(invocation, commit, force, staged)
     every = _warn_of_change(invocation, between) if between is not None else invocation.client.check(commit or "")
-    found = options.matching(every, filter, vars, shapes.PROBLEM, rule=Words(administration.list_rules()))
+    found = options.matching(every, filter, vars, shapes.PROBLEM, rule=Words((*invariants.RULES, *change_rules.RULES)))
     invocation.output.listing(
         found,
         shapes.PROBLEM,
@@ -137,9 +137,7 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
         return {**vars(finding), "fixed": finding in repaired}
 
     def matching(findings: Iterable[Finding]) -> list[Finding]:
-        return options.matching(
-            findings, filter, fields, shapes.FINDING, about=Words(administration.list_finding_kinds())
-        )
+        return options.matching(findings, filter, fields, shapes.FINDING, about=Words(administration.ABOUTS))
 
     # The keys of these dictionaries are findings, so that looking one up is fast even if there are very many.
     repaired: dict[Finding, None] = {}
@@ -234,7 +232,7 @@ def _warn_of_merges(invocation: Invocation) -> None:
 
     repository = invocation.client.repository
     push = " --push" if not repository.url and list_remotes(repository.git) else ""
-    for merge in administration.find_merged_tags(invocation.client):
+    for merge in administration.merged_tags(repository):
         invocation.output.warn(str(merge), f"run `git model apply{push}` to set the tags again")
 
 
@@ -267,7 +265,7 @@ def _checked_names(client: Client) -> list[str]:
     from gitmodel.client import administration
 
     tip, branch = client.repository.writable_tip(), client.repository.branch
-    commits = administration.list_checked_commits(client)
+    commits = administration.current_states(client.repository)
     return [branch if commit == tip else f"HEAD {commit[:10]}" for commit in commits]
 
 

@@ -111,7 +111,7 @@ def purge(invocation: Invocation, digest: str, reason: str, yes: bool) -> None:
     from gitmodel.client import administration
 
     client = invocation.client
-    plan = administration.plan_purge(client, digest)
+    plan = administration.plan_purge(client.writer, client.access, digest)
     needed = (
         f", which {cell_text.commas(plan.versions[:5])} need{'s' if len(plan.versions) == 1 else ''},"
         if plan.versions

@@ -33,7 +33,7 @@ def list_stores(invocation: Invocation) -> None:
     credentials there.
     """
     client = invocation.client
-    users = administration.list_store_users(client)
+    users = administration.list_users(client.writer)
     invocation.output.listing(
         client.list_stores(),
         shapes.STORE,
@@ -112,7 +112,7 @@ def trust(invocation: Invocation, which: str, take_back: bool) -> None:
 
 
 def _print(invocation: Invocation, named: NamedStore, said: str) -> None:
-    users = administration.list_store_users(invocation.client)
+    users = administration.list_users(invocation.client.writer)
     invocation.output.outcome(said, shapes.STORE, _fields(invocation, named, users), name=named.name or named.url)
 
 

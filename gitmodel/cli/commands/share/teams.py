@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -32,10 +33,10 @@ def clone(invocation: Invocation, url: str, folder: str | None) -> None:
     """
     from gitmodel.client import Client, administration
 
-    made = administration.clone(url, folder, environ=os.environ)
+    made = administration.clone(url, Path(folder) if folder else None, environ=os.environ)
     with Client(made, repo=made) as client:
-        view = administration.describe_remote(client)
-        models = administration.count_models(client)
+        view = administration.describe_remote(client.repository)
+        models = administration.count_models(client.writer)
         untrusted = [named for named in client.list_stores() if not named.trusted]
     said = f"cloned into {made}: {models} {'model' if models == 1 else 'models'}"
     invocation.output.outcome(said, shapes.REMOTE, vars(view), name=str(made))
@@ -53,7 +54,7 @@ def remote(invocation: Invocation, name: str | None) -> None:
     """
     from gitmodel.client import administration
 
-    view = administration.describe_remote(invocation.client, name or "")
+    view = administration.describe_remote(invocation.client.repository, name or "")
     lines = [
         ("Remote", view.name),
         ("URL", view.url),
@@ -81,7 +82,7 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
     from gitmodel.client import administration
 
     done = invocation.client.pull(name or "", rewound=rewound)
-    _warn_of_pull(invocation, done, administration.hint_of_left_out(done.before))
+    _warn_of_pull(invocation, done, administration.had_before(done.before))
     fetched = 0
     if artifacts:
         with invocation.output.progress("fetching") as progress:

@@ -85,7 +85,7 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
     client = invocation.client
     if not any(pushed_refs.concerns(update, client.repository.branch) for update in updates):
         return
-    found = administration.judge_push(client, updates, force=_is_forced(os.environ))
+    found = administration.judge_push(client.repository, updates, force=_is_forced(os.environ))
     for path in found.rules:
         invocation.output.warn(f"{path} is changed; this file controls permissions")
     for problem in found.problems[:_MOST_SHOWN]:

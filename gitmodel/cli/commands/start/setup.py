@@ -110,7 +110,7 @@ def init(
     joined = administration.adopt(client, source, new=new) if source else ""
     if ci is not None:
         workflows.check(client.repository, wanted, ask=not new)
-    done = administration.begin(client, store=url_of(store), new=new)
+    done = administration.begin(client.repository, store=url_of(store), new=new)
     done = replace(done, adopted=joined or done.adopted)
     fields: dict[str, Any] = {
         "registry": client.repository.url or str(client.repository.common_dir),
@@ -183,7 +183,7 @@ def config(invocation: Invocation, key: str | None, value: str | None) -> None:
         _set(invocation, key, value)
         return
     client = invocation.client
-    found = administration.list_settings(client, os.environ, repo=invocation.repo or "")
+    found = administration.settings(client.repository, os.environ, repo=invocation.repo or "")
     chosen = [setting for setting in found if key in (None, setting.key)]
     if not chosen:
         keys = ", ".join(setting.key for setting in found)
@@ -223,9 +223,11 @@ def _set(invocation: Invocation, key: str, value: str) -> None:
 
         choose_executor(value)
     if key == "repo":  # says where the registry is, so it is written to the current repository
-        now = administration.choose_registry(invocation.folder, value, environ=os.environ)
+        folder = invocation.folder
+        now = administration.choose_registry(Path(folder), value, environ=os.environ, named=folder != ".")
     else:
-        now = administration.change_setting(invocation.client, key, url_of(value) if key == "store" else value)
+        value = url_of(value) if key == "store" else value
+        now = administration.change_setting(invocation.client.repository, key, value)
     fields = {"key": key, "value": now, "source": f"git config gitmodel.{key}"}
     invocation.output.outcome(f"{key} is {now} now", shapes.SETTING, fields, name=now)
 

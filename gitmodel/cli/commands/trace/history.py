@@ -112,7 +112,7 @@ def history(invocation: Invocation, model: str | None, stage: str, asked: option
     kind = _holdings({"MODEL": model, "STAGE": stage}, found)
     print_rows(invocation.output, kind, rows, asked, otherwise="nothing has happened")
     if model is not None:
-        for fault in administration.find_broken_tags(invocation.client, model, stage):
+        for fault in administration.broken_tags(invocation.client.repository, model, stage):
             invocation.output.warn(fault, "run `git model doctor --fix` to set it again from the branch")
 
 
