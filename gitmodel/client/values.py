@@ -3,7 +3,7 @@
 from gitmodel.branch.history.stage_history import StageEvent as StageEvent
 from gitmodel.branch.repository import Repository as Repository
 from gitmodel.client.handles.run_handle import Run as Run
-from gitmodel.client.tables.version_diff import VersionDiff as VersionDiff
+from gitmodel.client.tables import VersionDiff as VersionDiff
 from gitmodel.domain.changes.rule_edits import ChangedRules as ChangedRules
 from gitmodel.domain.views.authorship import Authorship as Authorship
 from gitmodel.domain.views.comparison import Compared as Compared

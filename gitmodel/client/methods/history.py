@@ -13,8 +13,7 @@ from gitmodel.errors import UsageError
 if TYPE_CHECKING:
     from gitmodel.branch.history.stage_history import StageEvent
     from gitmodel.client.model_stages import ModelStages
-    from gitmodel.client.tables.history_table import HistoryTable
-    from gitmodel.client.tables.version_diff import VersionDiff
+    from gitmodel.client.tables import HistoryTable, VersionDiff
     from gitmodel.domain.views.lineage import Lineage
     from gitmodel.lineage.history.events import Event, FieldOrigin
     from gitmodel.lineage.history.maintenance import Maintained
@@ -66,7 +65,7 @@ class HistoryMethods(OpenedClient):
         Raises the errors of `history`, and UsageError for an invalid filter or if no searched version has the key in
         *sort*.
         """
-        from gitmodel.client.tables.history_table import HistoryTable
+        from gitmodel.client.tables import HistoryTable
         from gitmodel.lineage.history.holdings import view_history
 
         with self.repository.git.explaining_not_found():
@@ -202,7 +201,7 @@ class HistoryMethods(OpenedClient):
         ...     print(row.name, row.values)
         >>> found.to_pandas()                                           # doctest: +SKIP
         """
-        from gitmodel.client.tables.version_diff import VersionDiff
+        from gitmodel.client.tables import VersionDiff
         from gitmodel.lineage import comparing
 
         refs = [DatedRef.parse(reference) for reference in references]

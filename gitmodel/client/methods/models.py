@@ -11,7 +11,7 @@ from gitmodel.errors import UsageError
 
 if TYPE_CHECKING:
     from gitmodel.client.handles.models_and_versions import Model, Models
-    from gitmodel.client.tables.model_table import ModelTable
+    from gitmodel.client.tables import ModelTable
     from gitmodel.domain.views.record_views import ModelView
 
 
@@ -121,7 +121,7 @@ class ModelMethods(OpenedClient):
 
         >>> client.view_models(sort="-created").to_pandas()                              # doctest: +SKIP
         """
-        from gitmodel.client.tables.model_table import ModelTable
+        from gitmodel.client.tables import ModelTable
         from gitmodel.registry.lists import model_views
 
         self.repository.renew()

@@ -12,7 +12,7 @@ from gitmodel.client.methods.opened import OpenedClient, version_ref
 if TYPE_CHECKING:
     from gitmodel.client.handles.run_handle import Run
     from gitmodel.client.script_runs.script_run import ScriptRun
-    from gitmodel.client.tables.run_table import RunTable
+    from gitmodel.client.tables import RunTable
     from gitmodel.domain.schema.object_ids import Oid
     from gitmodel.domain.secrets.notebook_cells import Cell
     from gitmodel.registry.recorded_runs.run_logs import StepLog
@@ -60,7 +60,7 @@ class RunMethods(OpenedClient):
         >>> client.list_runs().to_pandas()                                               # doctest: +SKIP
         """
         from gitmodel.client.handles.run_handle import Run
-        from gitmodel.client.tables.run_table import RunTable
+        from gitmodel.client.tables import RunTable
         from gitmodel.registry.recorded_runs.runs import list_runs
 
         self.repository.renew()

@@ -9,7 +9,7 @@ from gitmodel.domain.schema.references import VersionRef
 
 if TYPE_CHECKING:
     from gitmodel.client.model_stages import ModelStages
-    from gitmodel.client.tables.version_table import VersionTable
+    from gitmodel.client.tables import VersionTable
     from gitmodel.domain.changes.stages import Promotion
 
 
@@ -38,7 +38,7 @@ class StageMethods(OpenedClient):
 
         Raises UsageError if the registry has no such stage, and the errors of `find_versions`.
         """
-        from gitmodel.client.tables.version_table import VersionTable
+        from gitmodel.client.tables import VersionTable
         from gitmodel.registry.lists.version_search import (
             list_holders,
         )  # imported here: it imports the expressions

@@ -12,7 +12,7 @@ from gitmodel.domain.schema.references import VersionRef
 
 if TYPE_CHECKING:
     from gitmodel.client.handles.models_and_versions import ModelVersion
-    from gitmodel.client.tables.version_table import VersionTable
+    from gitmodel.client.tables import VersionTable
     from gitmodel.domain.schema.records import VersionRecord
     from gitmodel.domain.views.authorship import Authorship
     from gitmodel.domain.views.record_views import VersionView
@@ -119,7 +119,7 @@ class VersionMethods(OpenedClient):
         Raises NotFound if the model does not exist, UsageError for an invalid filter, a key that no version has, or a
         negative *limit* or *offset*.
         """
-        from gitmodel.client.tables.version_table import VersionTable
+        from gitmodel.client.tables import VersionTable
 
         # imported here because only searches need the expressions
         from gitmodel.registry.lists.version_search import find_versions

@@ -1,1 +1,0 @@
-"""The results of searches: tuples that notebooks show as tables, and that convert to data frames."""
