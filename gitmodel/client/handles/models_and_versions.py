@@ -203,18 +203,13 @@ class Model(ModelHandle):
         no format can store an object without changing it, or for a picture of more than 100 MB.
         """
         from gitmodel.client import storing
+        from gitmodel.client.handles.version_creation import create_version
 
-        opened, chosen = self._registered(), self._to_change()
+        opened, ref = self._registered(), self._to_change()
         draft = versions.Draft(name, description, tags, metadata, number)
         given = storing.artifacts_by_kind(data, model_objects, deployments, formats, jobs, progress, warn, follow_links)
-        made = storing.create_version(
-            opened,
-            chosen,
-            self.name,
-            draft,
-            given,
-            key=idempotency_key,
-            origin=storing.MadeElsewhere(code, runs, imported),
+        made = create_version(
+            opened, ref, self.name, draft, given, key=idempotency_key, code=code, runs=runs, imported=imported
         )
         return ModelVersion._of(opened, made.ref, is_new=made.new)
 

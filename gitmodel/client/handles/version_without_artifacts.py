@@ -427,12 +427,14 @@ class VersionHandle:
         from gitmodel.registry.linked_artifacts import linking
 
         self._require_confirmed()
+        opened = self._opened
+        linking.check_links(opened.writer, self._ref, given.kinds, metadata=given.metadata)
         if external:
-            links = storing.describe_links(self._opened, self._ref, given, provider_digest=provider_digest)
+            links = storing.describe_external_links(opened, given, provider_digest=provider_digest)
         elif by_digest:
-            links = storing.describe_stored_links(self._opened, self._ref, self._model, given, file)
+            links = storing.describe_stored_links(opened, self._model, given, file)
         else:
-            links = storing.store_links(self._opened, self._ref, self._model, given)
+            links = storing.store_given(opened, self._model, given)
         self._change(lambda writer: linking.link_artifacts(writer, self._ref, links))
 
     def _attach(self, given: GivenArtifacts) -> None:
@@ -440,7 +442,9 @@ class VersionHandle:
         from gitmodel.registry.linked_artifacts import linking
 
         self._require_confirmed()
-        links = storing.store_attachments(self._opened, self._ref, self._model, given)
+        opened, names = self._opened, [name for name, _ in given.kinds]
+        linking.check_attachments(opened.writer, self._ref, names, metadata=given.metadata)
+        links = storing.store_given(opened, self._model, given)
         self._change(lambda writer: linking.attach(writer, self._ref, links))
 
     def _record(self) -> VersionRecord:

@@ -218,15 +218,6 @@ class OpenRegistry:
         limit = snapshot_limit({**self.repository.config, **self._code_config})
         return record_code(self.find_kept(), self.read_code(), dirty=dirty, limit=limit)
 
-    def keep_code(self, code: Code) -> Code:
-        """Return *code*, the code of a version that was made elsewhere.
-
-        If the code repository has the commit of *code*, creates a ref that keeps it.
-        """
-        from gitmodel.lineage.code.recorded_code import keep_given
-
-        return keep_given(self.find_kept(), code)
-
     def allows_pickle(self) -> bool:
         """Return True if `[formats] pickle` in `gitmodel.toml` allows pickle for values that no other format stores."""
         rules = self.writer.read_records(lambda snapshot: snapshot.registry().require("formats").formats)

@@ -183,7 +183,7 @@ class ScriptRun(RunPart):
             described = model if isinstance(model, Model) else Model(model)
             self._run.check_text("description", description)
             draft = Draft(name, description, tuple(tags), self._run.read_metadata(metadata or {}))
-            chosen, register = self._check_version(described, draft, [(key, kind) for key, _, kind in given.sources])
+            chosen, register = self._check_version(described, draft, given.kinds)
             self._run.store(given, model=chosen.model)
         self._run.version = NewVersion(chosen, draft, register)
         self._version = RunVersion(self._run, self._run.version)
