@@ -24,6 +24,7 @@ from gitmodel.client.opening.open_registry import OpenRegistry
 from gitmodel.client.opening.url_settings import read_terms
 from gitmodel.domain.arguments.checking import checked_arguments
 from gitmodel.domain.arguments.names_of_other_tools import shows_our_form
+from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.stores.transfer import JOBS, Progress, Transfer
 
@@ -171,7 +172,6 @@ class Client(
         >>> client.copy_version("iris@3", "https://git.example.org/production.git").reference     # doctest: +SKIP
         'iris@3'
         """
-        from gitmodel.domain.changes.planned_change import Justification
         from gitmodel.teams.proposing.version_copies import CopySide, WantedCopy, copy_version
 
         ref, wanted = version_ref(reference), WantedCopy(model, str(stage), Justification(reason, force), propose)

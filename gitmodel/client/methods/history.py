@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gitmodel.client.methods.opened import OpenedClient
+from gitmodel.domain.schema.object_ids import is_oid
 from gitmodel.domain.schema.references import DatedRef, VersionRef
 from gitmodel.errors import UsageError
 
@@ -88,7 +89,6 @@ class HistoryMethods(OpenedClient):
         Raises UsageError for a text that is not a full commit id, and Invalid if a commit does not exist or a shallow
         clone lacks the list of signers before it.
         """
-        from gitmodel.domain.schema.object_ids import is_oid
         from gitmodel.lineage.history.holdings import signature_faults
 
         ids = []

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gitmodel.client.methods.opened import OpenedClient, model_ref
+from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,7 +102,6 @@ class ModelMethods(OpenedClient):
         *renumbered* is as in `get_model`. Raises Refused if one of its versions is in a stage or has an alias, unless
         *force* is True; NotFound if there is no such model.
         """
-        from gitmodel.domain.changes.planned_change import Justification
         from gitmodel.registry.records import models
 
         models.delete_model(self.writer, model_ref(name, renumbered), why=Justification(reason, force))

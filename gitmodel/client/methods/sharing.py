@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gitmodel.client.methods.opened import OpenedClient, version_ref
+from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import UsageError
+from gitmodel.registry.writing.transacting import pack_when_many
 from gitmodel.stores.transfer import JOBS, Progress, Transfer
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ class SharingMethods(OpenedClient):
         replay would lose the signature of a local commit; Unreachable if the remote cannot be reached.
         """
         from gitmodel.branch import remotes
-        from gitmodel.registry.writing.transacting import pack_when_many
         from gitmodel.teams.sync import pulling
 
         self._opened.require_branch("pull")
@@ -140,7 +141,6 @@ class SharingMethods(OpenedClient):
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """
-        from gitmodel.domain.changes.planned_change import Justification
 
         self._opened.require_branch("propose")
         from gitmodel.teams.proposing import proposals, proposed_changes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gitmodel.client.methods.opened import OpenedClient, model_ref, version_ref
+from gitmodel.domain.changes.planned_change import Justification
 from gitmodel.domain.schema.references import VersionRef
 
 if TYPE_CHECKING:
@@ -39,12 +40,12 @@ class StageMethods(OpenedClient):
         Raises UsageError if the registry has no such stage, and the errors of `find_versions`.
         """
         from gitmodel.client.tables import VersionTable
-        from gitmodel.registry.lists.version_search import (
-            list_holders,
-        )  # imported here: it imports the expressions
+        from gitmodel.registry.lists import version_search  # imported here: it imports the expressions
 
         self.repository.renew()
-        found, damaged = list_holders(self.writer, str(stage), filter=filter, sort=sort, limit=limit, offset=offset)
+        found, damaged = version_search.list_holders(
+            self.writer, str(stage), filter=filter, sort=sort, limit=limit, offset=offset
+        )
         return VersionTable(found, damaged=damaged)
 
     def promote(
@@ -65,7 +66,6 @@ class StageMethods(OpenedClient):
         >>> client.promote("iris@3", "production", reason="beats the baseline").previous      # doctest: +SKIP
         2
         """
-        from gitmodel.domain.changes.planned_change import Justification
         from gitmodel.registry.promotion import stages
 
         ref = version_ref(reference, renumbered).required("promote")
@@ -88,7 +88,6 @@ class StageMethods(OpenedClient):
         renumbered: bool = False,
     ) -> Promotion:
         """Put the previous version of *stage* of *model* back into the stage; see `Model.rollback`."""
-        from gitmodel.domain.changes.planned_change import Justification
         from gitmodel.registry.promotion import stages
 
         ref, why = model_ref(model, renumbered), Justification(reason, force)

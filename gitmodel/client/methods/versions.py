@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gitmodel.client.methods.opened import OpenedClient, version_ref
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.registry.records import finding
 
 if TYPE_CHECKING:
     from gitmodel.client.handles.models_and_versions import ModelVersion
@@ -55,8 +56,6 @@ class VersionMethods(OpenedClient):
         >>> client.resolve("iris@production").reference                # doctest: +SKIP
         'iris@3'
         """
-        from gitmodel.registry.records import finding
-
         self.repository.renew()
         return finding.find(self.writer, version_ref(reference))
 
