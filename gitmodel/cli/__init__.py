@@ -39,7 +39,7 @@ COMMANDS = {
     "list": Entry("record.models:list_models", "List the models.", "Look"),
     "show": Entry("record.models:show", "Show a model, or a version if one is named.", "Look"),
     "diff": Entry("look.diff:diff", "Compare two or more versions.", "Look"),
-    "card": Entry("look.card:card", "Print the model card of a version.", "Look"),
+    "card": Entry("record.versions:card", "Print the model card of a version.", "Look"),
     "resolve": Entry("look.resolve:resolve", "Print the version that a reference stands for.", "Look"),
     "get": Entry("record.artifacts:get", "Download an artifact or attachment and verify it.", "Look"),
     "ui": Entry("look.site:ui", "Show the registry in a browser.", "Look"),
@@ -56,7 +56,7 @@ COMMANDS = {
     "history": Entry("trace.history:history", "Show the history of stages and aliases.", "Trace"),
     "log": Entry("trace.history:log", "Show all changes of a model or version.", "Trace"),
     "blame": Entry("trace.history:blame", "Show which commit set each field of a version.", "Trace"),
-    "lineage": Entry("trace.lineage:lineage", "Show how something was made, and what was made from it.", "Trace"),
+    "lineage": Entry("trace.history:lineage", "Show how something was made, and what was made from it.", "Trace"),
     "runs": Entry("trace.runs:runs", "List and show runs of pipelines.", "Trace"),
     "checkout": Entry("trace.reproduction:checkout", "Check out the code and artifacts of a version.", "Trace"),
     "reproduce": Entry("trace.reproduction:reproduce", "Run the pipeline of a version again and compare.", "Trace"),
@@ -71,7 +71,7 @@ COMMANDS = {
     "doctor": Entry("care.checks:doctor", "Find problems of this clone, and fix them.", "Care"),
     "store": Entry("care.stores:store", "Manage artifact stores.", "Care"),
     "formats": Entry("care.formats:formats", "List the formats of artifacts, and trust names.", "Care"),
-    "maintenance": Entry("care.maintenance:maintenance", "Make commands that read the history faster.", "Care"),
+    "maintenance": Entry("care.checks:maintenance", "Make commands that read the history faster.", "Care"),
 }
 ALSO = {"versions": "version"}
 # Words that are no commands, but that a person may type, each with the command that gitmodel suggests instead.

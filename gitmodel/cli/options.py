@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gitmodel.domain.schema.names import ARCHIVED, NONE
 from gitmodel.domain.schema.records import DESCRIPTIVE, DESCRIPTIVE_TEXTS
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.errors import UsageError
+from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.frozen import Frozen
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from gitmodel.cli.invocation import Invocation
+    from gitmodel.cli.output import Column, Output
     from gitmodel.cli.shapes.shape import Shape
     from gitmodel.domain.views.filter_names import Names, Words
 
@@ -184,6 +186,27 @@ class Part(Frozen):
 
         return matching(items, self.filter, fields, shape, **words)[read_page(self.limit, self.offset)]
 
+    def print(
+        self,
+        output: Output,
+        items: Iterable[T],
+        shape: Shape,
+        *,
+        fields: Callable[[T], Mapping[str, Any]] | None = None,
+        name: Callable[[T], str],
+        columns: Sequence[Column[T]],
+        empty: str,
+        noun: str = "",
+        **words: Words,
+    ) -> None:
+        """Print this part of the list *items*, with the arguments of `Output.listing` and of `matching`.
+
+        *noun* is the noun for an item (default: the name of *shape*), and *empty* the line for a list without items.
+        """
+        rows = self.of(items, fields or shape.of, shape, **words)
+        empty = self.empty(empty, noun or shape.name)
+        output.listing(rows, shape, fields=fields, name=name, columns=columns, empty=empty)
+
     @property
     def is_whole(self) -> bool:
         """True if no option leaves out a row of the list."""
@@ -285,17 +308,48 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
 
 
 def complete_model(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return completions of *incomplete*, the start of a reference: models, or after `@` versions of the model."""
-    from gitmodel.cli.shells import references
+    """Return completions of *incomplete*, the start of a reference.
 
-    return references(ctx, incomplete)
+    These are models; or, if *incomplete* has an `@`, the stages, the aliases, `latest` and the newest versions of the
+    model before it.
+    """
+    return _complete(ctx, incomplete, lambda invocation: _references(invocation, incomplete))
 
 
 def complete_stage(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the stages that begin with *incomplete*, and the words `archived` and `none`."""
-    from gitmodel.cli.shells import stages
+    return _complete(ctx, incomplete, lambda invocation: [*invocation.client.stage_names, ARCHIVED, NONE])
 
-    return stages(ctx, incomplete)
+
+def _complete(
+    ctx: click.Context, incomplete: str, names: Callable[[Invocation], Iterable[str]]
+) -> list[CompletionItem]:
+    """Return the names that the function *names* reads and that begin with *incomplete*; [] if it raises an error."""
+    from click.shell_completion import CompletionItem
+
+    found = ctx.find_root()
+    invocation: Invocation = found.obj
+    for folder in found.params.get("folders") or ():
+        invocation.enter(folder)
+    invocation.repo = found.params.get("repo")
+    try:
+        return [CompletionItem(name) for name in names(invocation) if name.startswith(incomplete)]
+    except (GitModelError, OSError):
+        return []
+
+
+def _references(invocation: Invocation, incomplete: str) -> list[str]:
+    model, at, _ = incomplete.partition("@")
+    if not at:
+        return [view.name for view in invocation.client.view_models()]
+    VersionRef.of(model)
+    invocation.client.repository.on_renumbered = lambda note: None  # a warning would disturb the line in the shell
+    states = invocation.client.view_model(model).stages
+    selectors = [state.name for state in states if state.in_force is not None]
+    newest = [view.record for view in invocation.client.view_versions(model, limit=20) if not isinstance(view, Invalid)]
+    selectors += ["latest", *(str(record.number) for record in newest)]
+    selectors += [record.name for record in newest if record.name]
+    return [f"{model}@{selector}" for selector in selectors]
 
 
 def complete_model_and_stage(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -1,21 +1,11 @@
-"""Completion in shells: the scripts that a shell loads, and the answers that the scripts request."""
+"""The scripts with which shells complete commands, and the answer to a script. `options` completes the arguments."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 import click
-
-from gitmodel.errors import GitModelError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from click.shell_completion import CompletionItem
-
-    from gitmodel.cli.invocation import Invocation
 
 # bash splits words at @ and =, and replaces only the part after the last of them. So the script splits the line itself,
 # and leaves out the part of each answer that bash keeps.
@@ -120,53 +110,3 @@ def complete(program: click.Command) -> int:
     finally:
         invocation.close()
         sys.stdout.flush()
-
-
-def references(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-    """Return completions of *incomplete*, the start of a reference.
-
-    These are models; or, if *incomplete* has an `@`, the stages, the aliases, `latest` and the newest versions of the
-    model before it.
-    """
-    return _complete(ctx, incomplete, lambda invocation: _references(invocation, incomplete))
-
-
-def stages(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-    """Return the stages that begin with *incomplete*, and the words `archived` and `none`."""
-    from gitmodel.domain.schema.names import ARCHIVED, NONE
-
-    return _complete(ctx, incomplete, lambda invocation: [*invocation.client.stage_names, ARCHIVED, NONE])
-
-
-def _complete(
-    ctx: click.Context, incomplete: str, names: Callable[[Invocation], Iterable[str]]
-) -> list[CompletionItem]:
-    """Return those of the names that *names* reads which begin with *incomplete*; an empty list after an error."""
-    from click.shell_completion import CompletionItem
-
-    found = ctx.find_root()
-    invocation: Invocation = found.obj
-    for folder in found.params.get("folders") or ():
-        invocation.enter(folder)
-    invocation.repo = found.params.get("repo")
-    try:
-        return [CompletionItem(name) for name in names(invocation) if name.startswith(incomplete)]
-    except (GitModelError, OSError):
-        return []
-
-
-def _references(invocation: Invocation, incomplete: str) -> list[str]:
-    from gitmodel.domain.schema.references import VersionRef
-    from gitmodel.domain.views.record_views import VersionView
-
-    model, at, _ = incomplete.partition("@")
-    if not at:
-        return [view.name for view in invocation.client.view_models()]
-    VersionRef.of(model)
-    invocation.client.repository.on_renumbered = lambda note: None  # a warning would disturb the line in the shell
-    states = invocation.client.view_model(model).stages
-    selectors = [state.name for state in states if state.in_force is not None]
-    newest = [view for view in invocation.client.view_versions(model, limit=20) if isinstance(view, VersionView)]
-    selectors += ["latest", *(str(view.record.number) for view in newest)]
-    selectors += [view.record.name for view in newest if view.record.name]
-    return [f"{model}@{selector}" for selector in selectors]

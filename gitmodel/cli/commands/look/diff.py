@@ -76,9 +76,9 @@ def _fields(found: VersionDiff) -> dict[str, Any]:
         {
             "old": code.old or None,
             "new": code.new or None,
-            "changed": list(code.changed),
-            "commits": [dict(vars(commit)) for commit in code.commits],
-            "left": [dict(vars(commit)) for commit in code.left],
+            "changed": code.changed,
+            "commits": code.commits,
+            "left": code.left,
         }
         for code in found.code
     ]

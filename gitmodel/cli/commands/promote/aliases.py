@@ -59,8 +59,9 @@ def list_aliases(invocation: Invocation, model: str, part: options.Part) -> None
         return shapes.ALIAS.of(state, model=model, alias=state.name, version=state.in_force)
 
     states = [state for state in invocation.client.view_model(model).stages if state.alias]
-    invocation.output.listing(
-        part.of(states, fields, shapes.ALIAS),
+    part.print(
+        invocation.output,
+        states,
         shapes.ALIAS,
         fields=fields,
         name=lambda state: state.name,
@@ -68,5 +69,5 @@ def list_aliases(invocation: Invocation, model: str, part: options.Part) -> None
             ("ALIAS", lambda state: state.name),
             ("VERSION", lambda state: f"{state.in_force or '-'}{cell_text.pending_suffix(state)}"),
         ),
-        empty=part.empty(f"{model} has no aliases", "alias"),
+        empty=f"{model} has no aliases",
     )

@@ -17,7 +17,7 @@ from gitmodel.domain.views import cell_text, lineage_drawing
 from gitmodel.errors import GitModelError, Invalid, Refused
 
 if TYPE_CHECKING:
-    from gitmodel.client.values import Plan, PlannedChange, Proposal, Trend
+    from gitmodel.client.values import PlannedChange, Proposal
     from gitmodel.domain.views.comparison import Compared
 
 
@@ -54,7 +54,7 @@ def propose(invocation: Invocation, /, words: tuple[str, ...], **given: Any) -> 
 def print_proposal(invocation: Invocation, made: Proposal) -> None:
     """Print a new proposal, with the next commands and the URL."""
     said = _proposal_text(made, invocation.client.repository.branch_name)
-    invocation.output.outcome(said, shapes.PROPOSAL, fields(made), name=made.branch)
+    invocation.output.outcome(said, shapes.PROPOSAL, _proposal_fields(made), name=made.branch)
 
 
 @command("proposals", example="git model proposals")
@@ -65,10 +65,11 @@ def list_proposals(invocation: Invocation, remote: str, part: options.Part) -> N
 
     The list has the local proposals and those at the remote. Each is checked against the current rules of its stages.
     """
-    invocation.output.listing(
-        part.of(invocation.client.list_proposals(remote), fields, shapes.PROPOSAL),
+    part.print(
+        invocation.output,
+        invocation.client.list_proposals(remote),
         shapes.PROPOSAL,
-        fields=fields,
+        fields=_proposal_fields,
         name=lambda one: one.branch,
         columns=(
             ("BRANCH", lambda one: one.branch),
@@ -76,7 +77,7 @@ def list_proposals(invocation: Invocation, remote: str, part: options.Part) -> N
             ("WHO", lambda one: one.author),
             ("RULES", _verdict),
         ),
-        empty=part.empty("no proposal is open", "proposal"),
+        empty="no proposal is open",
     )
 
 
@@ -112,8 +113,11 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
     if markdown:
         output.text(page)
     else:
+        renamed = [{"model": old, "to": new} for old, new in made.renamed]
+        changes = [_change_fields(change) for change in made.changes]
+        fields = shapes.PLAN.of(made, changes=changes, renamed=renamed)
         named = "\n".join(f"{change.model}@{change.place}" for change in made.changes)
-        output.outcome(plan_texts.text(made), shapes.PLAN, _plan_fields(made), name=named)
+        output.outcome(plan_texts.text(made), shapes.PLAN, fields, name=named)
     if administration.is_cut_off(invocation.client, made):
         output.warn(
             "this clone is shallow: changes in commits that it lacks are missing from this plan",
@@ -155,12 +159,8 @@ def _write_comment(invocation: Invocation, text: str, marker: str) -> None:
         invocation.output.warn(f"the comment is not written: {error.message}", error.hint)
 
 
-def _plan_fields(made: Plan) -> dict[str, Any]:
-    renamed = [{"model": old, "to": new} for old, new in made.renamed]
-    return shapes.PLAN.of(made, changes=[_change_fields(change) for change in made.changes], renamed=renamed)
-
-
 def _change_fields(change: PlannedChange) -> dict[str, Any]:
+    trend = change.trend
     return {
         "model": change.model,
         "alias" if change.alias else "stage": change.place,
@@ -172,30 +172,29 @@ def _change_fields(change: PlannedChange) -> dict[str, Any]:
         "owners": change.owners,
         "reviewed": change.reviewed,
         "signed": change.signed,
-        "signature": {"by": change.signature.by, "fault": change.signature.fault} if change.signature else None,
+        "signature": change.signature,
         "approvers": change.approvers,
         "code": change.code,
         "metadata": row_fields(change.metadata),
         "artifacts": [_digests(row) for row in change.artifacts],
         "datasets": [_digests(row) for row in change.datasets],
         "packages": [{"name": row.name, "old": row.old, "new": row.new} for row in change.packages],
-        "texts": [{"name": text.name, "kind": text.kind, "diff": text.diff} for text in change.texts],
+        "texts": change.texts,
         "sources": lineage_drawing.fields(change.sources) if change.sources else None,
         "gates": [shapes.GATE.of(outcome) for outcome in change.outcomes],
-        "trend": _trend_fields(change.trend),
+        "trend": trend
+        and {
+            "metric": trend.metric,
+            "points": [{"version": number, "value": value} for number, value in trend.points],
+        },
     }
-
-
-def _trend_fields(trend: Trend | None) -> dict[str, Any] | None:
-    points = [{"version": number, "value": value} for number, value in trend.points] if trend else []
-    return {"metric": trend.metric, "points": points} if trend else None
 
 
 def _digests(row: Compared) -> dict[str, Any]:
     return {"name": row.name, "kind": row.kind, "old": row.old, "new": row.new}
 
 
-def fields(one: Proposal) -> dict[str, Any]:
+def _proposal_fields(one: Proposal) -> dict[str, Any]:
     models = sorted({*(change.model for change in one.plan.changes), *(old for old, _ in one.plan.renamed)})
     changes = [_change_fields(change) for change in one.plan.changes]
     rules = one.plan.rule_changes

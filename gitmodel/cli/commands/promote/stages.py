@@ -19,7 +19,7 @@ from gitmodel.domain.views.record_views import VersionView
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 
 if TYPE_CHECKING:
-    from gitmodel.client.values import Applied, InForce
+    from gitmodel.client.values import Applied
 
 
 _ON_RULES = {
@@ -136,8 +136,8 @@ def apply(
     done, dropped = administration.done_or_left_out(apply)
     for conflict in dropped.conflicts if dropped is not None else ():
         invocation.output.warn(conflict)
-    rows = [_applied_fields(change) for change in done.changes]
-    rows += [_refused_fields(ref, why) for ref, why in done.refused]
+    rows = [_row(**vars(change)) for change in done.changes]
+    rows += [_row(ref, refusal=reason) for ref, reason in done.refused]
     invocation.output.listing(
         rows,
         shapes.APPLIED,
@@ -200,18 +200,12 @@ def _refuse_partly_applied(invocation: Invocation, done: Applied) -> None:
     )
 
 
-def _applied_fields(change: InForce) -> dict[str, Any]:
-    ref = change.ref
+def _row(
+    ref: StageRef, *, version: int | None = None, previous: int | None = None, pushed: bool = False, refusal: str = ""
+) -> dict[str, Any]:
     return {
-        "model": ref.model, "stage": ref.stage, "version": change.version, "applied": True, "reason": "",
-        "previous": change.previous, "tag": ref.name, "pushed": change.pushed,
-    }  # fmt: skip
-
-
-def _refused_fields(ref: StageRef, why: str) -> dict[str, Any]:
-    return {
-        "model": ref.model, "stage": ref.stage, "version": None, "applied": False, "reason": why,
-        "previous": None, "tag": ref.name, "pushed": False,
+        "model": ref.model, "stage": ref.stage, "version": version, "applied": not refusal, "reason": refusal,
+        "previous": previous, "tag": ref.name, "pushed": pushed,
     }  # fmt: skip
 
 

@@ -1,8 +1,8 @@
-"""Commands on versions: create, list, show, update, delete, their artifacts and runs."""
+"""Commands on versions: create, list, show, card, update, delete, their artifacts and runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import chain
@@ -23,7 +23,7 @@ from gitmodel.domain.views.filter_names import Words
 from gitmodel.errors import Invalid, UsageError
 
 if TYPE_CHECKING:
-    from gitmodel.client.values import VersionArtifact, VersionRun
+    from gitmodel.client.values import VersionRun
     from gitmodel.domain.views.record_views import VersionView
     from gitmodel.domain.views.version_summaries import VersionRow
 
@@ -156,6 +156,24 @@ def show(invocation: Invocation, ref: VersionRef) -> None:
     show_version(invocation, ref)
 
 
+@command(example="git model card iris@production")
+@options.reference()
+def card(invocation: Invocation, ref: VersionRef) -> None:
+    """Print the model card of a version.
+
+    A model card is Markdown with the YAML header that model hubs read: license, tags, datasets, metrics, base model.
+    The card is generated only from the records of the model and the version, so the same version always gives the same
+    bytes.
+    """
+    version = invocation.client.get_version(ref)
+    text = version.card()
+    if invocation.output.format == "table" and not invocation.output.quiet:
+        invocation.output.text(text)
+    else:
+        fields = {"reference": version.reference, "card": text}
+        invocation.output.outcome(text, record_shapes.CARD, fields, name=version.reference)
+
+
 @command(group=version, example="git model version update iris 1 --stage production --reason 'beats the baseline'")
 @options.reference()
 @click.option(
@@ -269,9 +287,9 @@ def runs(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
     A run has read a version if a step took one of its artifacts as an input. Default: the latest version.
     """
     view, used = invocation.client.view_version_runs(ref)
-    rows = [_run_fields(run) for run in used]
-    invocation.output.listing(
-        part.of(rows, dict, trace_shapes.RUN, status=Words((*ALL_RUN_STATUSES, _UNKNOWN))),
+    part.print(
+        invocation.output,
+        [_run_fields(run) for run in used],
         trace_shapes.RUN,
         fields=dict,
         name=lambda row: str(row["id"]),
@@ -282,41 +300,41 @@ def runs(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
             ("STARTED (UTC)", lambda row: cell_text.utc_time(row["started"]) if row["started"] else ""),
             ("USE", lambda row: "read only" if row["only_read"] else ""),
         ),
-        empty=part.empty(f"{view} has no runs", "run"),
+        empty=f"{view} has no runs",
+        status=Words((*ALL_RUN_STATUSES, _UNKNOWN)),
     )
 
 
 def _list_files(invocation: Invocation, ref: VersionRef, name: str, part: options.Part) -> None:
     found = invocation.client.get_version(ref).get_artifact(name).list_files()
-    invocation.output.listing(
-        part.of(found, record_shapes.FILE.of, record_shapes.FILE),
+    part.print(
+        invocation.output,
+        found,
         record_shapes.FILE,
-        fields=record_shapes.FILE.of,
         name=lambda entry: entry.path,
         columns=(
             ("FILE", lambda entry: entry.path),
             ("SIZE", lambda entry: cell_text.size(entry.size)),
             ("DIGEST", lambda entry: entry.digest),
         ),
-        empty=part.empty(f"{name} has no files", "file"),
+        empty=f"{name} has no files",
     )
 
 
 def _list_artifacts(invocation: Invocation, ref: VersionRef, kind: str, what: str, part: options.Part) -> None:
     view, every = invocation.client.view_artifacts(ref)
     rows = [row for row in every if kind in ("", row.link.kind)]
-    words_of = {"kind": Words(KINDS), "digest_by": Words(DIGEST_SOURCES)}
-
-    def fields(row: VersionArtifact) -> Mapping[str, Any]:
-        return artifact_fields(row.link, row.run)
-
-    invocation.output.listing(
-        part.of(rows, fields, record_shapes.ARTIFACT, **words_of),
+    part.print(
+        invocation.output,
+        rows,
         record_shapes.ARTIFACT,
-        fields=fields,
+        fields=lambda row: artifact_fields(row.link, row.run),
         name=lambda row: row.link.name,
         columns=ARTIFACT_COLUMNS,
-        empty=part.empty(f"{view} has no {what}", what.removesuffix("s")),
+        empty=f"{view} has no {what}",
+        noun=what.removesuffix("s"),
+        kind=Words(KINDS),
+        digest_by=Words(DIGEST_SOURCES),
     )
 
 

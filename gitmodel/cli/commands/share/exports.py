@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gitmodel.cli import options
-from gitmodel.cli.import_report import print_report
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.shapes import share_shapes as shapes
 from gitmodel.domain.schema.references import VersionRef
@@ -18,6 +18,12 @@ from gitmodel.errors import UsageError
 
 if TYPE_CHECKING:
     from gitmodel.client.values import CopiedVersion
+    from gitmodel.interop.import_plan import Note
+    from gitmodel.interop.importing import ImportedModel, ImportReport
+
+# In the report of an import: the numbers of a model, and the most names in a row about what was renamed or left out.
+_COUNTS = ("versions", "deleted", "known", "runs", "artifacts")
+_MOST_SUBJECTS = 3
 
 
 @command(example="git model export iris@production iris.gitmodel")
@@ -111,7 +117,7 @@ def _import_from(
         report = import_models(
             invocation.client, reader, choices, with_artifacts=with_artifacts, dry_run=dry_run, progress=progress
         )
-    print_report(invocation, report, dry_run=dry_run)
+    _print_report(invocation, report, dry_run=dry_run)
 
 
 def _read_word(given: str) -> tuple[str, str]:
@@ -119,6 +125,62 @@ def _read_word(given: str) -> tuple[str, str]:
     if not (word and equals and stage):
         raise UsageError(f"--map takes WORD=STAGE, not {given!a}", hint="for example --map champion=production")
     return word, stage
+
+
+def _print_report(invocation: Invocation, report: ImportReport, *, dry_run: bool) -> None:
+    """Print *report*: a table of the models, a table of everything renamed or left out, and the number of versions.
+
+    As JSON or TSV, prints a row for each model and each note; if the output is quiet, the names of the models.
+    """
+    output = invocation.output
+    if not output.is_table:
+        notes = () if output.quiet else report.notes
+        rows = [*map(_model_fields, report.models), *map(_note_fields, notes)]
+        output.listing(rows, shapes.IMPORT_ROW, fields=dict, name=lambda row: row["model"], columns=(), empty="")
+        return
+    heads = ("MODEL", "FROM", *map(str.upper, _COUNTS), "STAGES", "ALIASES")
+    cells = [_model_cells(model) for model in report.models]
+    output.table(heads, [list(column) for column in zip(*cells, strict=True)] or [[]], "the source has no models")
+    if report.notes:
+        subjects_of: dict[tuple[str, str], list[str]] = {}
+        for note in report.notes:
+            subjects_of.setdefault((note.outcome, note.reason), []).append(note.subject)
+        grouped = []
+        for (outcome, reason), subjects in subjects_of.items():
+            more = f" and {len(subjects) - _MOST_SUBJECTS} more" if len(subjects) > _MOST_SUBJECTS else ""
+            grouped.append((outcome, cell_text.commas(subjects[:_MOST_SUBJECTS]) + more, reason))
+        output.table(("OUTCOME", "WHAT", "WHY"), [list(column) for column in zip(*grouped, strict=True)], "")
+    total = sum(model.versions for model in report.models)
+    known = sum(model.known for model in report.models)
+    said = "would import" if dry_run else "imported"
+    output.note(
+        f"{said} {_count(total, 'version')} of {_count(len(report.models), 'model')}; {known} were here already"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def _model_cells(model: ImportedModel) -> tuple[str, ...]:
+    counts = (str(getattr(model, name) or "") for name in _COUNTS)
+    source = "" if model.source == model.name else model.source
+    return (model.name, source, *counts, _numbered(model.stages), _numbered(model.aliases))
+
+
+def _numbered(places: Mapping[str, int]) -> str:
+    return cell_text.commas([f"{place} {number}" for place, number in places.items()])
+
+
+def _model_fields(model: ImportedModel) -> dict[str, Any]:
+    counts = {name: getattr(model, name) for name in _COUNTS}
+    places = {"stages": dict(model.stages), "aliases": dict(model.aliases)}
+    return {"outcome": "imported", "subject": model.source, "model": model.name, **counts, **places, "reason": ""}
+
+
+def _note_fields(note: Note) -> dict[str, Any]:
+    nothing = {"model": None, **dict.fromkeys(_COUNTS), "stages": None, "aliases": None}
+    return {"outcome": note.outcome, "subject": note.subject, **nothing, "reason": note.reason}
 
 
 @command(example="git model copy iris@production --to https://example.com/team/models.git")

@@ -1,4 +1,4 @@
-"""Commands on the past: history, log, blame."""
+"""Commands on the past of versions and artifacts: history, log, blame, lineage."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 import click
 
 from gitmodel.cli import options
-from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.invocation import TREE, Invocation, command
 from gitmodel.cli.list_columns import RowKind, print_rows
 from gitmodel.cli.output import PROSE
 from gitmodel.cli.shapes import trace_shapes as shapes
 from gitmodel.domain.arguments.paging import read_page
+from gitmodel.domain.schema.paths import run_file
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import cell_text
+from gitmodel.errors import UsageError
 
 if TYPE_CHECKING:
     from gitmodel.cli.output import Column
-    from gitmodel.client.values import Event, FieldOrigin, Holding, StageEvent
+    from gitmodel.client.values import Event, Holding, StageEvent
     from gitmodel.errors import Invalid
 
 _SHORT = 10
@@ -148,14 +150,59 @@ def blame(invocation: Invocation, ref: VersionRef, part: options.Part) -> None:
 
     The fields include the stage and the aliases. Default: the latest version.
     """
-    found: list[FieldOrigin] = part.of(invocation.client.blame(str(ref)), vars, shapes.ORIGIN)
-    invocation.output.listing(
-        found,
+    part.print(
+        invocation.output,
+        invocation.client.blame(str(ref)),
         shapes.ORIGIN,
         name=lambda origin: f"{origin.field} {origin.commit}",
         columns=BLAME_COLUMNS,
         empty="no field matches",
+        noun="field",
     )
+
+
+@command(example="git model lineage iris@production --up", formats=(TREE, "mermaid", "dot", "json"))
+@click.argument("subject", metavar="REF|DIGEST|RUN", shell_complete=options.complete_model)
+@click.option("--up", is_flag=True, help="Show only the sources, not the results.")
+@click.option("--down", is_flag=True, help="Show only the results, not the sources.")
+@click.option("--depth", type=click.IntRange(0), metavar="N", help="Follow at most N runs.")
+def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: int | None) -> None:
+    """Show how something was made, and what was made from it.
+
+    The start is a version, an artifact by its digest (sha256: and at least 7 digits), or a run. Upwards, the command
+    shows the runs that made the start, their inputs, the runs that made these, and so on. Downwards, the command shows
+    everything that was made from the start, and which results are in a stage. Items are connected by digests, across
+    pipelines and models. -q prints only the versions, runs and digests.
+    """
+    from gitmodel.domain.views import lineage_drawing as drawing
+    from gitmodel.domain.views.lineage import find_cycle
+
+    if up and down:
+        raise UsageError("--up and --down cannot be combined", hint="leave both out to show both")
+    found = invocation.client.lineage(subject, up=not down, down=not up, depth=depth)
+    output = invocation.output
+    if output.quiet:
+        output.listing(found.nodes, shapes.LINEAGE, fields=vars, name=lambda node: node.id, columns=(), empty="")
+    elif output.format in ("mermaid", "dot"):
+        output.text(drawing.mermaid(found) if output.format == "mermaid" else drawing.dot(found))
+    else:
+        told = "\n".join([*drawing.tree(found), *(f"in use: {held}" for held in drawing.in_stages(found))])
+        output.outcome(told, shapes.LINEAGE, drawing.fields(found), name=found.root)
+    for path, why in found.unread:
+        output.warn(
+            f"{path}: {why}; its part of the lineage is missing here", "run `git model check` and `git model verify`"
+        )
+    for node in found.nodes:
+        if node.kind == "run" and node.missing and not node.facts:
+            branch = invocation.client.repository.branch_name
+            hint = f"`git log --diff-filter=D --oneline {branch} -- {run_file(node.id)}` shows who deleted it"
+            output.warn(f"the lineage ends at run {node.id}: {node.missing}", hint)
+    if cycle := find_cycle(found):
+        output.warn(
+            f"the lineage goes round in a circle: {' -> '.join(cycle)}", "`git model runs show` shows each of the runs"
+        )
+    if any(node.more for node in found.nodes):
+        output.note(f"items that end in ... have more below; --depth {depth} stops there")
 
 
 def _first_fields(fields: tuple[str, ...]) -> str:

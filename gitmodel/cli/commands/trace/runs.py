@@ -25,7 +25,7 @@ from gitmodel.errors import Invalid, NotFound, UsageError
 
 if TYPE_CHECKING:
     from gitmodel.client import Client
-    from gitmodel.client.values import Run, RunView, StepLog
+    from gitmodel.client.values import RunView, StepLog
 
 
 def _fields(view: RunView, wanted: Set[str]) -> Mapping[str, Any]:
@@ -207,7 +207,7 @@ def logs(invocation: Invocation, id: str | None, step: str | None, times: bool, 
         for log in logged:
             _print_log(invocation, log, times=times, alone=len(logged) == 1)
     else:
-        output.listing(logged, shapes.STEP_LOG, fields=_log_fields, name=lambda log: log.step, columns=(), empty="")
+        output.listing(logged, shapes.STEP_LOG, name=lambda log: log.step, columns=(), empty="")
 
 
 def _print_log(invocation: Invocation, log: StepLog, *, times: bool, alone: bool) -> None:
@@ -226,11 +226,6 @@ def _moment(at: float) -> str:
     return datetime.fromtimestamp(at, timezone.utc).isoformat(" ", "milliseconds")[:23]
 
 
-def _log_fields(log: StepLog) -> Mapping[str, Any]:
-    lines = [{"at": line.at, "stream": line.stream, "text": line.text} for line in log.lines]
-    return shapes.STEP_LOG.of(log, lines=lines)
-
-
 def _newest(client: Client) -> str:
     """Return the id of the newest run. Raises NotFound if there is none."""
     newest = client.list_runs(limit=1)
@@ -247,15 +242,16 @@ def packages(invocation: Invocation, id: str | None, part: options.Part) -> None
 
     Default: the newest run.
     """
-    found = _run(invocation, id)
-    rows = [{"name": name, "version": version} for name, version in found.packages.items()]
-    invocation.output.listing(
-        part.of(rows, dict, shapes.PACKAGE),
+    client = invocation.client
+    found = client.get_run(id or _newest(client))
+    part.print(
+        invocation.output,
+        [{"name": name, "version": version} for name, version in found.packages.items()],
         shapes.PACKAGE,
         fields=dict,
         name=itemgetter("name"),
         columns=(("PACKAGE", itemgetter("name")), ("VERSION", itemgetter("version"))),
-        empty=part.empty(f"{found.id} has no packages on record", "package"),
+        empty=f"{found.id} has no packages on record",
     )
 
 
@@ -277,17 +273,6 @@ def _prints_to_stderr(invocation: Invocation) -> Iterator[None]:
     finally:
         os.dup2(before, 1)
         os.close(before)
-
-
-def _run(invocation: Invocation, id: str | None) -> Run:
-    """Return the run with the id *id* (None: the newest run). Raises NotFound if there is no run."""
-    client = invocation.client
-    if id is None:
-        newest = client.list_runs(limit=1)
-        if not newest:
-            raise NotFound("there are no runs yet", hint="run `git model run SCRIPT`")
-        id = newest[0].id
-    return client.get_run(id)
 
 
 def _status(view: RunView) -> str:
