@@ -522,7 +522,7 @@ def test_a_server_that_always_fails_is_unreachable(client, monkeypatch):
 @pytest.mark.parametrize(
     ("login", "environ"),
     [
-        ("Bearer abc", {"MLFLOW_TRACKING_TOKEN": "abc"}),
+        ("Bearer t0ken-of-ada", {"MLFLOW_TRACKING_TOKEN": "t0ken-of-ada"}),
         (
             f"Basic {base64.b64encode(b'ada:secret').decode()}",
             {"MLFLOW_TRACKING_USERNAME": "ada", "MLFLOW_TRACKING_PASSWORD": "secret"},
