@@ -128,6 +128,12 @@ def proposal_only(code_repo):
 
 
 @pytest.fixture
+def repo(client, code_repo):
+    """The repository of the fixture `client`, which most modules define."""
+    return code_repo
+
+
+@pytest.fixture
 def iris(client):
     return client.get_model("iris")
 

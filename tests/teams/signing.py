@@ -51,14 +51,18 @@ def stage_file(client, number):
     return stage_text(client.get_model("iris"), number)
 
 
-def commit_by_hand(repo, keys, files, *, key="", author="ada", when="2026-11-23T10:12:13Z"):
-    """Commit *files* with plain git as *author* at *when*, signed with *key* ("": not signed)."""
+def commit_by_hand(repo, keys, files, *, key="", author="ada", when="2026-11-23T10:12:13Z", **environ):
+    """Commit *files* with plain git as *author* at *when*, signed with *key* ("": not signed).
+
+    *environ* are more environment variables for git. Returns the commit.
+    """
     tip = run(repo, "rev-parse", BRANCH)
     made = edit(repo, files)
     run(repo, "update-ref", BRANCH, tip)
     signing = ["-c", "gpg.format=ssh", "-c", f"user.signingKey={keys / key}", "commit-tree", "-S"] if key else []
     command = ["git", *(signing or ["commit-tree"]), "-p", tip, "-m", "By hand", f"{made}^{{tree}}"]
-    done = subprocess.run(command, cwd=repo, env=person(author, when), capture_output=True, text=True, check=True)
+    environ = {**person(author, when), **environ}
+    done = subprocess.run(command, cwd=repo, env=environ, capture_output=True, text=True, check=True)
     run(repo, "update-ref", BRANCH, done.stdout.strip())
     return done.stdout.strip()
 

@@ -10,17 +10,18 @@ from functools import partial
 
 import editing
 import pytest
-from hosting import merge_within, write_hook
+from hosting import merge_commit, merge_within, write_hook
+from stage_rules import TWO_STAGES
 from teamwork import BRANCH, assert_sound, refs
+from transcripts import ask
 
 from gitmodel import Client, Conflict, Refused
 from gitmodel.branch import remote_pushes
-from gitmodel.cli import run as run_program
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.registry.promotion.put_in_force import InForce
 
-TAG = "refs/tags/model/iris/production"
+TAG, TOPIC = "refs/tags/model/iris/production", "refs/heads/topic"
 PRODUCTION, STAGING = StageRef("iris", "production"), StageRef("iris", "staging")
 GATED = '\n[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy >= 0.3"\n'
 
@@ -36,8 +37,14 @@ def state_of(bare):
     return editing.run(bare, "for-each-ref")
 
 
-def test_apply_with_push_puts_a_merged_change_in_force_and_a_second_apply_changes_nothing(ada, bob, bare, merge):
+@pytest.mark.parametrize("pulled", [False, True])
+def test_apply_with_push_puts_a_merged_change_in_force_and_a_second_apply_changes_nothing(
+    ada, bob, bare, merge, pulled
+):
     merge(bob.propose(("iris@3", "production"), ("iris@1", "staging"), push=True))
+    if pulled:  # both clones fetch the old tag, so the push of the second clone expects the old tag at the remote
+        ada.pull()
+        bob.pull()
     before = refs(bare)
     done = ada.apply(push=True)
     assert done.changes == (InForce(PRODUCTION, 3, 2, pushed=True), InForce(STAGING, 1, None, pushed=True))
@@ -92,42 +99,25 @@ def test_apply_with_push_pushes_stage_tags_but_no_local_commits(ada, bob, bare, 
     assert "refs/tags/model/iris/staging" not in refs(bare)
 
 
-def test_a_stage_whose_gate_fails_keeps_its_version_and_does_not_block_other_stages(
-    ada, bob, bare, merge, monkeypatch, capsys
-):
-    edited = editing.read(bare, "gitmodel.toml")
-    rules = (
-        edited
-        if "[[stages]]" in edited
-        else 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n'
-    )
-    editing.edit(bare, {"gitmodel.toml": rules + GATED})
+def test_a_stage_whose_gate_fails_keeps_its_version_and_does_not_block_other_stages(ada, bob, bare, merge, capsys):
+    editing.edit(bare, {"gitmodel.toml": TWO_STAGES + GATED})
     bob.pull()
     forced = bob.propose(("iris@1", "production"), ("iris@3", "staging"), force=True, reason="x", push=True)
     merge(forced)
     # acts as a person who removes the key `forced` from the stage file when they merge the proposal
     stage = editing.read(bare, paths.stage_file("iris", "production"))
-    head = stage.partition("reason")[0]
     editing.run(bare, "update-ref", BRANCH, f"{BRANCH}^1")
-    whole = editing.edit(bare, {paths.stage_file("iris", "production"): head}, onto=_topic(bare, forced.commit))
-    tree = editing.run(bare, "rev-parse", f"{whole}^{{tree}}")
-    made = editing.run(bare, "commit-tree", tree, "-p", BRANCH, "-m", "Squashed")
-    editing.run(bare, "update-ref", BRANCH, made)
+    editing.run(bare, "update-ref", TOPIC, forced.commit)
+    editing.edit(bare, {paths.stage_file("iris", "production"): stage.partition("reason")[0]}, onto=TOPIC)
+    merge_commit(bare, TOPIC, "Squashed", squash=True)
     before = refs(bare)
-    monkeypatch.chdir(ada.repository.git.top)
-    assert run_program(["apply", "--push", "--format", "json"]) == 6
-    said = capsys.readouterr()
-    rows = [json.loads(line) for line in said.out.splitlines()] if said.out.startswith("{") else json.loads(said.out)
+    code, out, err = ask(capsys, "-C", ada.repository.git.top, "apply", "--push", "--format", "json")
+    rows = json.loads(out)
     told = {(row["stage"], row["applied"], row["version"], row["previous"], row["pushed"]) for row in rows}
     assert told == {("staging", True, 3, None, True), ("production", False, None, None, False)}
     assert "good" in next(row["reason"] for row in rows if not row["applied"])
     assert refs(bare)[TAG] == before[TAG]
-    assert "1 pending change was not put in force" in said.err
-
-
-def _topic(repo, commit):
-    editing.run(repo, "update-ref", "refs/heads/topic", commit)
-    return "refs/heads/topic"
+    assert (code, "1 pending change was not put in force" in err) == (6, True)
 
 
 def test_apply_with_push_completes_an_interrupted_push(ada, bob, bare, merge):
@@ -146,16 +136,6 @@ def test_apply_with_push_moves_all_tags_or_none(ada, bob, bare, merge):
     with pytest.raises(Refused, match="not you"):
         ada.apply(push=True)
     assert state_of(bare) == before
-
-
-def test_a_second_apply_changes_nothing(ada, bob, bare, merge):
-    merge(bob.propose(("iris@3", "production"), push=True))
-    # Both clones fetched the old tag, so the push of the second clone expects the old tag at the remote.
-    ada.pull()
-    bob.pull()
-    ada.apply(push=True)
-    assert bob.apply(push=True).refused == ()
-    assert refs(bob.repository.common_dir) == refs(ada.repository.common_dir) == refs(bare)
 
 
 class TestTwoConcurrentApplies:
@@ -192,18 +172,13 @@ class TestTwoConcurrentApplies:
 
     def test_an_apply_that_another_apply_overtakes_changes_nothing(self, team, ada, bob, bare, change, tmp_path):
         said, flag = tmp_path / "said", tmp_path / "flag"
-        hook = bare / "hooks" / "pre-receive"
         other = f"{sys.executable} -m gitmodel -C {bob.repository.git.top} apply --push --format json"
         environ = " ".join(f"{name}='{value}'" for name, value in team.environ("bob").items() if name.isidentifier())
-        hook.write_text(
-            f"#!/bin/sh\ntest -e {flag} && exit 0\ntouch {flag}\nenv -i {environ} {other} > {said} 2>&1\n",
-            encoding="utf-8",
-        )
-        hook.chmod(0o755)
+        script = f"test -e {flag} && exit 0\ntouch {flag}\nenv -i {environ} {other} > {said} 2>&1"
+        write_hook(bare, "pre-receive", script)
         second = ada.apply(push=True)
-        assert [(row["version"], row["applied"], row["pushed"]) for row in json.loads(said.read_text())] == [
-            (change.version, True, True)
-        ]
+        (row,) = json.loads(said.read_text())
+        assert (row["version"], row["applied"], row["pushed"]) == (change.version, True, True)
         assert second.changes == ()
         assert refs(ada.repository.common_dir) == refs(bob.repository.common_dir) == refs(bare)
 
@@ -246,11 +221,10 @@ class TestRewoundBranches:
         assert "model/iris/production" in refused.value.message
         assert "git model doctor --fix" in refused.value.hint
         assert editing.state(repo) == before
-        monkeypatch.chdir(ada.repository.git.top)
         monkeypatch.setenv("GITMODEL_STORE", team.store)
-        assert run_program(["apply"]) == 6
-        assert "does not descend" in capsys.readouterr().err
-        assert run_program(["doctor", "--fix"]) == 0
+        code, _, err = ask(capsys, "-C", repo, "apply")
+        assert (code, "does not descend" in err) == (6, True)
+        assert ask(capsys, "-C", repo, "doctor", "--fix")[0] == 0
         assert ada.apply().moved == ()
         assert ada.get_version("iris@production").number == 2
 

@@ -9,9 +9,9 @@ from itertools import pairwise
 import editing
 import pytest
 from editing import BRANCH, edit, read
+from transcripts import ask
 
 from gitmodel import Client
-from gitmodel.cli import run as run_program
 from gitmodel.domain.rules.change_rules import RULES
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.git.history.merging import merged_tree
@@ -37,11 +37,6 @@ def client(code_repo):
 
 
 @pytest.fixture
-def repo(client, code_repo):
-    return code_repo
-
-
-@pytest.fixture
 def topic(repo):
     """Create the branch `topic` at the tip of the metadata branch. Return a function that commits files to `topic`."""
     editing.run(repo, "update-ref", TOPIC, BRANCH)
@@ -64,12 +59,8 @@ def rules(client, **more):
     return {problem.rule for problem in found(client, **more).problems}
 
 
-def text(repo, path):
-    return read(repo, path)
-
-
 def test_check_of_an_allowed_change_finds_no_problem(client, repo, topic):
-    topic({VERSION: text(repo, VERSION).replace("0.9", "0.91")})
+    topic({VERSION: read(repo, VERSION).replace("0.9", "0.91")})
     assert found(client).problems == ()
 
 
@@ -90,28 +81,25 @@ def test_check_of_changes_that_gitmodel_made_finds_no_problem(client, repo, topi
     assert check_between(client.repository, head, editing.run(repo, "rev-parse", BRANCH), force=True).problems == ()
 
 
-STONE = 'number = 1\nname = "1.0"\ncreated = {created}\ndeleted = 2026-11-23T10:12:13Z\n'
-
-
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
         (lambda r: {VERSION: None, paths.name_file("iris", "1.0"): None, STAGE: None}, "change.gone"),
-        (lambda r: {VERSION: text(r, VERSION).replace("2026-11-23", "2025-01-01")}, "change.version"),
-        (lambda r: {VERSION: text(r, VERSION).replace('name = "1.0"\n', 'name = "1.1"\n')}, "change.version"),
-        (lambda r: {VERSION: text(r, VERSION).replace("dirty = false", "dirty = true")}, "change.version"),
-        (lambda r: {VERSION: text(r, VERSION).replace("\n[code]", "failed = true\n\n[code]")}, "change.version"),
-        (lambda r: {VERSION: text(r, VERSION) + LINK}, "change.version"),
+        (lambda r: {VERSION: read(r, VERSION).replace("2026-11-23", "2025-01-01")}, "change.version"),
+        (lambda r: {VERSION: read(r, VERSION).replace('name = "1.0"\n', 'name = "1.1"\n')}, "change.version"),
+        (lambda r: {VERSION: read(r, VERSION).replace("dirty = false", "dirty = true")}, "change.version"),
+        (lambda r: {VERSION: read(r, VERSION).replace("\n[code]", "failed = true\n\n[code]")}, "change.version"),
+        (lambda r: {VERSION: read(r, VERSION) + LINK}, "change.version"),
         (lambda r: with_runs(r), "change.version"),
         (lambda r: {VERSION: deleted(r), STAGE: None}, "change.held"),
         (lambda r: {"models/iris/model.toml": gone(r)}, "change.held"),
         (lambda r: {"models/iris/model.toml": None}, "change.gone"),
-        (lambda r: {"models/iris/model.toml": text(r, "models/iris/model.toml").replace("11-23", "11-22")},
+        (lambda r: {"models/iris/model.toml": read(r, "models/iris/model.toml").replace("11-23", "11-22")},
          "change.model"),
         (lambda r: {paths.name_file("iris", "1.0"): "version = 2\n"}, "change.name"),
         (lambda r: {paths.name_file("iris", "1.0"): None}, "change.name"),
-        (lambda r: {"gitmodel.toml": text(r, "gitmodel.toml").replace("1.2", "0.9")}, "change.format"),
-        (lambda r: {STAGE: text(r, STAGE).replace("version = 1", "version = 7")}, "stage.version"),
+        (lambda r: {"gitmodel.toml": read(r, "gitmodel.toml").replace("1.2", "0.9")}, "change.format"),
+        (lambda r: {STAGE: read(r, STAGE).replace("version = 1", "version = 7")}, "stage.version"),
     ],
 )  # fmt: skip
 def test_check_reports_each_kind_of_forbidden_change(client, repo, topic, change, rule):
@@ -124,12 +112,12 @@ LINK = '\n[[artifacts]]\nname = "m"\nkind = "model"\ndigest = "sha256:' + "0" * 
 
 
 def deleted(repo):
-    head, _, _ = text(repo, VERSION).partition("\n[")
+    head, _, _ = read(repo, VERSION).partition("\n[")
     return head.rstrip() + "\ndeleted = 2026-11-23T10:12:13Z\n"
 
 
 def gone(repo):
-    created = text(repo, "models/iris/model.toml")
+    created = read(repo, "models/iris/model.toml")
     return created + "deleted = 2026-11-23T10:12:13Z\nlast_number = 2\n"
 
 
@@ -148,10 +136,10 @@ def test_check_refuses_a_new_version_with_the_number_of_a_deleted_version(client
 
 def test_check_judges_a_promotion_by_the_rules_that_its_own_branch_loosens(client, repo, topic):
     gate = '\n[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy > 0.99"\n'
-    edit(repo, {"gitmodel.toml": text(repo, "gitmodel.toml") + gate})
+    edit(repo, {"gitmodel.toml": read(repo, "gitmodel.toml") + gate})
     editing.run(repo, "update-ref", TOPIC, BRANCH)
-    stage = text(repo, STAGE).replace("version = 1", "version = 2")
-    topic({"gitmodel.toml": text(repo, "gitmodel.toml").replace(gate, ""), STAGE: stage})
+    stage = read(repo, STAGE).replace("version = 1", "version = 2")
+    topic({"gitmodel.toml": read(repo, "gitmodel.toml").replace(gate, ""), STAGE: stage})
     assert rules(client) == {"change.gate"}
     assert found(client).rules == ("gitmodel.toml",)
 
@@ -164,21 +152,21 @@ def test_check_reports_changes_of_files_that_decide_who_may_do_what(client, repo
 
 def test_check_finds_an_invalid_result_of_a_merge_without_conflict(client, repo, topic):
     client.get_version("iris@2").delete(reason="trained on the wrong data")
-    topic({STAGE: text(repo, STAGE).replace("version = 1", "version = 2")})
+    topic({STAGE: read(repo, STAGE).replace("version = 1", "version = 2")})
     assert "stage.usable" in rules(client)
 
 
 def test_check_reports_two_promotions_into_one_stage_as_a_merge_conflict(client, repo, topic):
-    topic({STAGE: text(repo, STAGE).replace("version = 1", "version = 2")})
+    topic({STAGE: read(repo, STAGE).replace("version = 1", "version = 2")})
     client.get_model("iris").create_version().set_stage("production")
     assert [(p.path, p.rule) for p in found(client).problems] == [(STAGE, "change.conflict")]
 
 
 def test_check_of_a_branch_ignores_problems_that_its_base_already_has(client, repo, topic):
-    edit(repo, {paths.alias_file("iris", "champion"): text(repo, STAGE).replace("version = 1", "version = 9")})
+    edit(repo, {paths.alias_file("iris", "champion"): read(repo, STAGE).replace("version = 1", "version = 9")})
     assert check(client.repository) != []
     editing.run(repo, "update-ref", TOPIC, BRANCH)
-    topic({VERSION: text(repo, VERSION).replace("0.9", "0.91")})
+    topic({VERSION: read(repo, VERSION).replace("0.9", "0.91")})
     assert found(client).problems == ()
 
 
@@ -186,13 +174,13 @@ def test_check_refuses_a_branch_that_deletes_or_changes_very_many_records_withou
     for number in range(25):
         client.register_model(f"m{number}")
     editing.run(repo, "update-ref", TOPIC, BRANCH)
-    stones = {f"models/m{n}/model.toml": gone(repo).replace("last_number = 2", "last_number = 0") for n in range(2)}
-    topic(stones)
+    stone = gone(repo).replace("last_number = 2", "last_number = 0")
+    topic({f"models/m{n}/model.toml": stone for n in range(2)})
     assert rules(client) == {"change.size"}
     assert rules(client, force=True) == set()
     editing.run(repo, "update-ref", TOPIC, BRANCH)
-    titled = {f"models/m{n}/model.toml": 'title = "T"\n' + text(repo, "models/m0/model.toml") for n in range(25)}
-    topic(titled)
+    titled = 'title = "T"\n' + read(repo, "models/m0/model.toml")
+    topic({f"models/m{n}/model.toml": titled for n in range(25)})
     assert rules(client) == {"change.size"}
 
 
@@ -202,19 +190,19 @@ def test_check_refuses_a_branch_that_shares_no_history_with_its_base(client, rep
     assert rules(client) == {"change.lineage"}
 
 
-def test_the_exit_code_of_check_says_if_a_record_is_invalid_or_a_rule_is_broken(
-    client, repo, topic, monkeypatch, capsys
-):
-    monkeypatch.chdir(client.repository.git.top)
-    topic({VERSION: text(repo, VERSION).replace("0.9", "0.91"), "CODEOWNERS": "* @eve\n"})
-    assert run_program(["check", "gitmodel..topic"]) == 0
-    assert "CODEOWNERS is changed" in capsys.readouterr().err
+def test_the_exit_code_of_check_says_if_a_record_is_invalid_or_a_rule_is_broken(repo, topic, capsys):
+    def checked(words):
+        return ask(capsys, "-C", repo, "check", words)
+
+    topic({VERSION: read(repo, VERSION).replace("0.9", "0.91"), "CODEOWNERS": "* @eve\n"})
+    code, _, err = checked("gitmodel..topic")
+    assert (code, "CODEOWNERS is changed" in err) == (0, True)
     topic({VERSION: deleted(repo), STAGE: None})
-    assert run_program(["check", "..topic"]) == 6
-    assert "change.held" in capsys.readouterr().out
+    code, out, _ = checked("..topic")
+    assert (code, "change.held" in out) == (6, True)
     topic({"gitmodel.toml": None})
-    assert run_program(["check", "gitmodel..topic"]) == 5
-    assert run_program(["check", "nowhere..topic"]) == 3
+    assert checked("gitmodel..topic")[0] == 5
+    assert checked("nowhere..topic")[0] == 3
 
 
 def test_names_of_rules_for_changes_begin_with_the_word_change():

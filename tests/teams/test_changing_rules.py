@@ -14,6 +14,7 @@ from gitmodel.errors import Conflict, GateRefused, NotFound, Refused, UsageError
 from gitmodel.registry.health.checking import check
 
 RULES = "refs/tags/gitmodel-rules/gitmodel"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFnD54EkcNVBCEE5byUMhHFxEA8eayurXtciuQojHUiy"
 TEXT = """\
 # Our rules
 format = "1.2"
@@ -243,8 +244,7 @@ def test_the_first_change_of_rules_creates_the_registry_and_a_refused_change_doe
 
 
 def test_only_the_rule_signed_raises_the_format_version_of_a_registry(client, repo):
-    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFnD54EkcNVBCEE5byUMhHFxEA8eayurXtciuQojHUiy"
-    editing.edit(repo, {"gitmodel.toml": TEXT.replace("1.2", "1.0"), "allowed_signers": f"ada@example.com {key}\n"})
+    editing.edit(repo, {"gitmodel.toml": TEXT.replace("1.2", "1.0"), "allowed_signers": f"ada@example.com {KEY}\n"})
     client.update_stage("staging", after=["none"])
     assert 'format = "1.0"' in toml(repo)
     client.update_stage("production", signed=True)
@@ -360,12 +360,8 @@ def test_a_client_of_a_past_commit_shows_the_rules_and_cannot_change_them(client
 def test_the_steps_in_the_refusal_repair_rules_that_contradict_each_other(client, repo, capsys, tmp_path):
     editing.edit(repo, {"gitmodel.toml": TEXT + '\n[[stages]]\nname = "production"\n'})
     before = editing.state(repo)
-    for words in (
-        "update production --direct-rollback",
-        "remove production",
-        "gate add staging good 'number > 0'",
-        "add x",
-    ):
+    commands = "update production --direct-rollback", "remove production", "gate add staging good 'number > 0'", "add x"
+    for words in commands:
         code, _, err = ask(capsys, "stage", *shlex.split(words))
         assert (code, "production is listed already, as stages[1]: keep one of the two" in err) == (5, True)
         assert "in a work tree of the metadata branch (`git worktree add DIR BRANCH`), commit it" in err
@@ -379,8 +375,7 @@ def test_the_steps_in_the_refusal_repair_rules_that_contradict_each_other(client
 
 
 def test_a_change_of_the_rules_of_a_signed_stage_must_be_signed(client, repo, capsys):
-    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFnD54EkcNVBCEE5byUMhHFxEA8eayurXtciuQojHUiy"
-    editing.edit(repo, {"allowed_signers": f"grace@example.com {key}\n"})
+    editing.edit(repo, {"allowed_signers": f"grace@example.com {KEY}\n"})
     client.update_stage("production", signed=True)
     before = editing.state(repo)
     code, _, err = ask(capsys, "stage", "update", "production", "--no-signed")

@@ -21,7 +21,8 @@ import pytest
 import yaml
 from editing import BRANCH, edit, read
 from fake_host import fake_host
-from hosting import write_hook
+from hosting import merge_commit, write_hook
+from stage_rules import TWO_STAGES
 
 from gitmodel import Client
 from gitmodel.domain.schema import paths, records
@@ -34,16 +35,7 @@ HOSTS = ROOT / "gitmodel/hosts/templates"
 SEARCHED = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
 ACT = shutil.which("act", path=SEARCHED)
 GITLAB = ROOT / ".nox/npm/node_modules/.bin/gitlab-ci-local"
-RULES = """\
-format = "1.2"
-store = "{store}"
-
-[[stages]]
-name = "staging"
-
-[[stages]]
-name = "production"
-"""
+RULES = TWO_STAGES.replace("\n\n", '\nstore = "{store}"\n\n', 1)
 SPEC = "git+https://git.example.org/tools/gitmodel@" + "1a2b" * 10
 # Run only this job. Otherwise act fails, because it also reads the matrix of a job that this event does not start.
 CHECK = ("--job", "check")
@@ -95,12 +87,15 @@ class Site:
 
     def merge(self, commit):
         """Merge *commit* as the merge button of a host does. Returns the merge commit."""
-        tip = editing.run(self.clone, "rev-parse", BRANCH)
-        tree = editing.run(self.clone, "rev-parse", f"{commit}^{{tree}}")
-        made = editing.run(self.clone, "commit-tree", tree, "-p", tip, "-p", commit, "-m", "Merge pull request 5")
-        editing.run(self.clone, "update-ref", BRANCH, made)
+        made = merge_commit(self.clone, commit, "Merge pull request 5")
         editing.run(self.clone, "push", "-q", "origin", BRANCH)
         return made
+
+    def merge_approved(self):
+        """Merge an approved pull request that promotes version 3. Returns the merge commit."""
+        merged = self.merge(self.propose(self.promotion(3)))
+        self.host.approve(merged)
+        return merged
 
     def in_production(self):
         """Return the version that is in force in production at the remote."""
@@ -110,6 +105,7 @@ class Site:
     def machine(self, name, commit):
         """Return a new clone at *commit*, as in a job, and environment variables without a name and e-mail for git."""
         path = self.folder / name
+        shutil.rmtree(path, ignore_errors=True)
         editing.run(self.folder, "clone", "-q", "--branch", "gitmodel", str(self.remote), str(path))
         editing.run(path, "fetch", "-q", "origin", f"{commit}:refs/pull/5/head")
         editing.run(path, "checkout", "-q", "-B", "gitmodel", commit)
@@ -209,15 +205,14 @@ def pipelines(team, ada):
 
 
 def test_the_job_for_a_pull_request_posts_the_plan_and_checks_the_change(actions):
-    site = actions
-    code, said = act(site, "pull_request", site.propose(site.promotion(3)), *CHECK)
+    code, said = act(actions, "pull_request", actions.propose(actions.promotion(3)), *CHECK)
     assert code == 0, said
-    assert "iris\\: production 2 → 3" in site.host.comments[1].replace("\u200b", "")
-    code, said = act(site, "pull_request", site.propose({"models/iris/README": "x"}), *CHECK)
+    assert "iris\\: production 2 → 3" in actions.host.comments[1].replace("\u200b", "")
+    code, said = act(actions, "pull_request", actions.propose({"models/iris/README": "x"}), *CHECK)
     assert code != 0
     assert "tree.path" in said
-    assert "tree" in site.host.comments[1]
-    assert len(site.host.comments) == 1
+    assert "tree" in actions.host.comments[1]
+    assert len(actions.host.comments) == 1
 
 
 def test_the_job_for_a_merge_queue_checks_the_merged_commit(site):
@@ -233,12 +228,10 @@ def test_the_job_for_a_merge_queue_checks_the_merged_commit(site):
 
 def test_the_job_pushes_the_tags_with_the_deploy_key(site, ssh, tmp_path):
     """Only the step that runs `apply` has the deploy key. The remote refuses pushes that do not come by ssh."""
-    merged = site.merge(site.propose(site.promotion(3)))
-    site.host.approve(merged)
+    merged = site.merge_approved()
     write_hook(site.remote, "pre-receive", 'test -n "$SSH_CONNECTION" || { echo "read only" >&2; exit 1; }')
     code, said = act(site, "push", merged)
     assert (code != 0, "read only" in said, site.in_production()) == (True, True, 2), said
-    shutil.rmtree(site.folder / f"machine-push-{merged[:7]}")
     folder = tmp_path / "ssh"
     port = ssh.rpartition(":")[2].strip("/")
     known = f"[127.0.0.1]:{port} " + (folder / "host.pub").read_text()
@@ -253,66 +246,59 @@ def test_the_job_pushes_the_tags_with_the_deploy_key(site, ssh, tmp_path):
 
 
 def test_the_github_job_applies_and_starts_deployments(actions):
-    site = actions
-    merged = site.merge(site.propose(site.promotion(3)))
-    code, said = act(site, "push", merged)
+    merged = actions.merge(actions.propose(actions.promotion(3)))
+    code, said = act(actions, "push", merged)
     assert code != 0
     assert "the host knows of no approved pull request" in said
-    assert site.in_production() == 2
-    site.host.approve(merged)
-    subprocess.run(["rm", "-rf", str(site.folder / f"machine-push-{merged[:7]}")], check=True)
-    code, said = act(site, "push", merged)
+    assert actions.in_production() == 2
+    actions.host.approve(merged)
+    code, said = act(actions, "push", merged)
     assert code == 0, said
-    assert site.in_production() == 3
+    assert actions.in_production() == 3
     assert handed_on(said) == {("iris", "production", 3)}
-    assert site.kind == "forgejo" or "iris 3 is in production now" in said
+    assert actions.kind == "forgejo" or "iris 3 is in production now" in said
 
 
 def test_deploy_jobs_run_although_another_stage_was_refused(actions):
     """Production is refused, because nobody approved the commit that put version 3 there. Staging needs no approval."""
-    site = actions
-    edit(site.clone, site.promotion(3))
-    site.ada.get_version("iris@1").set_stage("staging")
-    editing.run(site.clone, "push", "-q", "origin", BRANCH)
-    code, said = act(site, "push", editing.run(site.clone, "rev-parse", BRANCH))
+    edit(actions.clone, actions.promotion(3))
+    actions.ada.get_version("iris@1").set_stage("staging")
+    editing.run(actions.clone, "push", "-q", "origin", BRANCH)
+    code, said = act(actions, "push", editing.run(actions.clone, "rev-parse", BRANCH))
     assert code != 0
     assert handed_on(said) == {("iris", "staging", 1)}
-    assert site.kind == "forgejo" or "iris 1 is in staging now" in said
+    assert actions.kind == "forgejo" or "iris 1 is in staging now" in said
     tags = ["gitmodel-rules/gitmodel", "model/iris/production", "model/iris/staging"]
-    assert editing.run(site.remote, "tag").split() == tags
-    assert site.in_production() == 2
+    assert editing.run(actions.remote, "tag").split() == tags
+    assert actions.in_production() == 2
 
 
 def test_the_gitlab_job_posts_the_plan_of_a_merge_request_and_checks_it(pipelines):
-    site = pipelines
-    code, said = gitlab(site, "merge_request_event", site.propose(site.promotion(3)))
+    code, said = gitlab(pipelines, "merge_request_event", pipelines.propose(pipelines.promotion(3)))
     assert code == 0, said
-    assert "production 2 → 3" in site.host.comments[1].replace("\u200b", "")
-    code, said = gitlab(site, "merge_request_event", site.propose({"models/iris/README": "x"}))
+    assert "production 2 → 3" in pipelines.host.comments[1].replace("\u200b", "")
+    code, said = gitlab(pipelines, "merge_request_event", pipelines.propose({"models/iris/README": "x"}))
     assert code != 0
     assert "tree.path" in said
 
 
 def test_the_gitlab_job_applies_and_starts_deployments(pipelines):
-    site = pipelines
-    merged = site.merge(site.propose(site.promotion(3)))
-    site.host.approve(merged)
-    code, said = gitlab(site, "push", merged)
+    merged = pipelines.merge_approved()
+    code, said = gitlab(pipelines, "push", merged)
     assert code == 0, said
-    assert site.in_production() == 3
+    assert pipelines.in_production() == 3
     assert handed_on(said, "deploy") == {("iris", "production", 3)}
 
 
 def test_the_gitlab_job_deploys_other_stages_although_one_stage_was_refused(pipelines):
-    site = pipelines
-    edit(site.clone, site.promotion(3))
-    site.ada.get_version("iris@1").set_stage("staging")
-    editing.run(site.clone, "push", "-q", "origin", BRANCH)
-    code, said = gitlab(site, "push", editing.run(site.clone, "rev-parse", BRANCH))
+    edit(pipelines.clone, pipelines.promotion(3))
+    pipelines.ada.get_version("iris@1").set_stage("staging")
+    editing.run(pipelines.clone, "push", "-q", "origin", BRANCH)
+    code, said = gitlab(pipelines, "push", editing.run(pipelines.clone, "rev-parse", BRANCH))
     assert code == 0, said  # in this job, exit code 6 of `apply` is only a warning
     assert "the host knows of no approved pull request" in said
     assert handed_on(said, "deploy") == {("iris", "staging", 1)}
-    assert site.in_production() == 2
+    assert pipelines.in_production() == 2
 
 
 # The job that builds the pages of the registry
@@ -345,12 +331,10 @@ def stored_pages(site):
 
 
 def test_the_job_for_pages_stores_the_pages_as_an_artifact(actions):
-    site = actions
-    site.add_pages()
-    options, kept = stored_pages(site)
-    merged = site.merge(site.propose(site.promotion(3)))
-    site.host.approve(merged)
-    code, said = act(site, "push", merged, *options)
+    actions.add_pages()
+    options, kept = stored_pages(actions)
+    merged = actions.merge_approved()
+    code, said = act(actions, "push", merged, *options)
     assert code == 0, said
     assert "iris" in (kept / "gitmodel-site" / "index.html").read_text(encoding="utf-8")
     assert [path.name for path in kept.iterdir()] == ["gitmodel-site"]
@@ -359,8 +343,7 @@ def test_the_job_for_pages_stores_the_pages_as_an_artifact(actions):
 def test_the_github_job_with_the_option_publish_publishes_pages_without_e_mail_addresses(site):
     site.add_pages("publish")
     options, kept = stored_pages(site)
-    merged = site.merge(site.propose(site.promotion(3)))
-    site.host.approve(merged)
+    merged = site.merge_approved()
     code, said = act(site, "push", merged, *options)
     assert code == 0, said
     pages = {path.relative_to(kept / "published"): path.read_text() for path in (kept / "published").rglob("*.html")}
@@ -370,35 +353,31 @@ def test_the_github_job_with_the_option_publish_publishes_pages_without_e_mail_a
 
 @pytest.mark.parametrize("source", ["org/models", "eve/models"])
 def test_no_pages_are_built_for_a_pull_request_of_a_fork(actions, source):
-    site = actions
-    site.add_pages()
-    options, kept = stored_pages(site)
-    commit = site.propose(site.promotion(3))
-    code, said = act(site, "pull_request", commit, "--job", "site", *options, head={"repo": {"full_name": source}})
+    actions.add_pages()
+    options, kept = stored_pages(actions)
+    commit = actions.propose(actions.promotion(3))
+    code, said = act(actions, "pull_request", commit, "--job", "site", *options, head={"repo": {"full_name": source}})
     assert code == 0, said
     assert (kept / "gitmodel-site").exists() == (source == "org/models")
 
 
 @pytest.mark.parametrize("where", ["artifact", "publish"])
 def test_the_gitlab_job_builds_pages_and_publishes_them_if_asked(pipelines, where):
-    site = pipelines
-    site.add_pages(where)
-    merged = site.merge(site.propose(site.promotion(3)))
-    site.host.approve(merged)
-    code, said = gitlab(site, "push", merged)
+    pipelines.add_pages(where)
+    merged = pipelines.merge_approved()
+    code, said = gitlab(pipelines, "push", merged)
     assert code == 0, said
-    machine = site.folder / f"machine-push-{merged[:7]}"
+    machine = pipelines.folder / f"machine-push-{merged[:7]}"
     found = {path.parent.name for path in machine.rglob("index.html")} & {"site", "public"}
     assert found == ({"site"} if where == "artifact" else {"site", "public"})
 
 
 @pytest.mark.parametrize("project", ["1", "2"])
 def test_no_pages_are_built_for_a_merge_request_of_a_fork(pipelines, project):
-    site = pipelines
-    site.add_pages()
+    pipelines.add_pages()
     variables = {"CI_PROJECT_ID": "1", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": project}
     words = [word for name, value in variables.items() for word in ("--variable", f"{name}={value}")]
-    code, said = gitlab(site, "merge_request_event", site.propose(site.promotion(3)), *words)
+    code, said = gitlab(pipelines, "merge_request_event", pipelines.propose(pipelines.promotion(3)), *words)
     assert code == 0, said
     assert ("gitmodel-site" in said) == (project == "1")
 
@@ -429,29 +408,26 @@ def sign_for(site):
 
 
 def test_a_job_signs_the_tag_of_a_stage_that_requires_signatures(actions):
-    site = actions
-    key = sign_for(site)
-    commit = editing.run(site.clone, "rev-parse", BRANCH)
+    key = sign_for(actions)
+    commit = editing.run(actions.clone, "rev-parse", BRANCH)
     given = ("--secret", f"GITMODEL_SIGNING_KEY={key.read_text()}", "--var", "GITMODEL_SIGNER=job@example.com")
-    code, said = act(site, "push", commit, *given)
+    code, said = act(actions, "push", commit, *given)
     assert code == 0, said
-    assert site.in_production() == 3
-    assert "-----BEGIN SSH SIGNATURE-----" in editing.run(site.remote, "cat-file", "tag", PRODUCTION)
+    assert actions.in_production() == 3
+    assert "-----BEGIN SSH SIGNATURE-----" in editing.run(actions.remote, "cat-file", "tag", PRODUCTION)
     assert "PRIVATE KEY" not in said
 
 
 def test_a_gitlab_job_signs_the_stage_tag_or_reports_that_it_has_no_key(pipelines):
-    site = pipelines
-    key = sign_for(site)
-    commit = editing.run(site.clone, "rev-parse", BRANCH)
-    code, said = gitlab(site, "push", commit)
-    assert (code, site.in_production()) == (0, 2), said
+    key = sign_for(pipelines)
+    commit = editing.run(pipelines.clone, "rev-parse", BRANCH)
+    code, said = gitlab(pipelines, "push", commit)
+    assert (code, pipelines.in_production()) == (0, 2), said
     assert '"applied": false' in said
-    shutil.rmtree(site.folder / f"machine-push-{commit[:7]}")
     given = ("--variable", f"GITMODEL_SIGNING_KEY={key}", "--variable", "GITMODEL_SIGNER=job@example.com")
-    code, said = gitlab(site, "push", commit, *given)
+    code, said = gitlab(pipelines, "push", commit, *given)
     assert code == 0, said
-    assert site.in_production() == 3
+    assert pipelines.in_production() == 3
 
 
 # The action for GitHub and Forgejo, and the component for GitLab
@@ -502,8 +478,7 @@ def test_the_action_checks_a_merge_group(site):
 
 def test_the_action_applies_and_outputs_the_moved_stages(site):
     more = use_action(site, "apply")
-    merged = site.merge(site.propose(site.promotion(3)))
-    site.host.approve(merged)
+    merged = site.merge_approved()
     code, said = act(site, "push", merged, *more)
     assert code == 0, said
     assert handed_on(said, "it moved") == {("iris", "production", 3)}
@@ -617,6 +592,8 @@ class TestInstalling:
         ("github-actions", ROOT / "action.yml"),
         ("gitlab-ci", HOSTS / "gitlab-ci.yml"),
         ("gitlab-ci", HOSTS / "gitlab.yml"),
+        ("github-workflows", ROOT / "examples/nightly/github.yml"),
+        ("gitlab-ci", ROOT / "examples/nightly/gitlab-ci.yml"),
     ],
 )
 def test_the_workflow_files_match_the_json_schemas_of_the_hosts(schema, path, tmp_path):
@@ -626,13 +603,6 @@ def test_the_workflow_files_match_the_json_schemas_of_the_hosts(schema, path, tm
     """
     *_, jobs = yaml.safe_load_all(path.read_text(encoding="utf-8"))
     (tmp_path / "jobs.json").write_text(json.dumps({str(key).replace("True", "on"): jobs[key] for key in jobs}))
-    command = [
-        sys.executable,
-        "-m",
-        "check_jsonschema",
-        "--builtin-schema",
-        f"vendor.{schema}",
-        str(tmp_path / "jobs.json"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    program = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
+    done = subprocess.run([*program, str(tmp_path / "jobs.json")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -2,7 +2,7 @@
 
 import editing
 import pytest
-from stage_rules import TWO_STAGES
+from stage_rules import GOOD, TWO_STAGES
 
 from gitmodel import Client
 from gitmodel.domain.changes.planned_change import Justification
@@ -10,18 +10,12 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.pipelines.execution import run_changes
 from gitmodel.pipelines.step_context.step_results import StagePlan
 
-GATED = f"""{TWO_STAGES}
-[[stages.gates]]
-name = "good"
-expression = "metadata.accuracy >= 0.9"
-"""
-
 
 @pytest.fixture
 def snapshot(code_repo) -> Snapshot:
     with Client(code_repo) as client:
         client.register_model("iris").create_version(metadata={"accuracy": 0.5})
-        editing.edit(code_repo, {"gitmodel.toml": GATED})
+        editing.edit(code_repo, {"gitmodel.toml": f"{TWO_STAGES}\n{GOOD}"})
         yield client.repository.snapshot()
 
 

@@ -32,11 +32,6 @@ def iris(client):
     return register_iris(client, None, 0.8, 0.91, 0.95, 0.97, owners=["ada"])
 
 
-@pytest.fixture
-def repo(client):
-    return client.repository.common_dir
-
-
 class TestRefusals:
     def test_the_message_of_a_gate_is_shown_in_full_although_it_has_a_semicolon(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD.replace("production needs 0.9", "needs 0.9; ask ada; not reviewed")))

@@ -100,7 +100,6 @@ def test_no_global_setting_changes_a_registry_by_url(team, ada, bare, hermetic, 
 def test_a_push_from_a_mirror_keeps_a_commit_made_meanwhile(team, ada, bare):
     """In a mirror, git sets the local branch to the pushed commit after a push, because of the fetch refspec."""
     set_all(team.folder / "ada", MIRROR)
-    hook = bare / "hooks" / "pre-receive"
     program = (
         f"import os\nfrom gitmodel import Client\n"
         f"kept = ('GIT_CONFIG', 'GIT_AUTHOR', 'GIT_COMMITTER')\n"
@@ -109,8 +108,7 @@ def test_a_push_from_a_mirror_keeps_a_commit_made_meanwhile(team, ada, bare):
         f"    c.get_model('iris').create_version('meanwhile')\n"
     )
     (team.folder / "hook.py").write_text(program)
-    hook.write_text(f"#!/bin/sh\nrm -f '{hook}'\nexec {sys.executable} {team.folder / 'hook.py'} >&2\n")
-    hook.chmod(0o755)
+    hook = write_hook(bare, "pre-receive", f'rm -f "$0"\nexec {sys.executable} {team.folder / "hook.py"} >&2')
     ada = team.open("ada")
     ada.get_model("iris").create_version("first")
     ada.push()
@@ -148,12 +146,8 @@ def test_the_command_clone_gives_the_remote_the_name_in_the_git_setting(team, ad
 def test_a_pull_names_the_hook_that_refused_a_ref(team, ada, bob):
     ada.get_model("iris").create_version()
     ada.push()
-    hooks = team.folder / "hooks"
-    hooks.mkdir()
-    hook = hooks / "reference-transaction"
-    hook.write_text("#!/bin/sh\n[ $1 != prepared ] || { echo no refs today >&2; exit 1; }\n")
-    hook.chmod(0o755)
-    set_all(team.folder / "bob", [f"core.hooksPath={hooks}"])
+    hook = write_hook(team.folder, "reference-transaction", "[ $1 != prepared ] || { echo no refs today >&2; exit 1; }")
+    set_all(team.folder / "bob", [f"core.hooksPath={hook.parent}"])
     before = refs(team.folder / "bob")
     with pytest.raises(Refused, match="a hook of this repository refused"):
         team.open("bob").pull()
@@ -217,22 +211,17 @@ def test_messages_do_not_contain_the_advice_of_git_about_grafts(ada):
     assert "graft" not in caught.value.message
 
 
-def test_push_names_the_url_of_a_remote_that_refused_the_push(team, ada, bare):
+def test_push_names_the_url_of_a_remote_that_refused_the_push(team, ada, bare, git):
     """git pushes to each `remote.<name>.url`. If a URL refuses, the push has failed."""
-    subprocess.run(["git", "init", "-q", "--bare", str(team.folder / "copy.git")], check=True)
-    subprocess.run(
-        ["git", "-C", str(team.folder / "ada"), "remote", "set-url", "--add", "origin", str(team.folder / "copy.git")],
-        check=True,
-    )
+    copy = str(team.folder / "copy.git")
+    git(team.folder, "init", "-q", "--bare", copy)
+    git(team.folder / "ada", "remote", "set-url", "--add", "origin", copy)
     ada = team.open("ada")
     ada.get_model("iris").create_version()
     with pytest.raises(Refused, match="not all push URLs of origin took the push"):
         ada.push()
     assert refs(bare)["refs/heads/gitmodel"] == ada.repository.tip()
-    subprocess.run(
-        ["git", "-C", str(team.folder / "ada"), "push", "-q", str(team.folder / "copy.git"), "gitmodel", "refs/tags/*"],
-        check=True,
-    )
+    git(team.folder / "ada", "push", "-q", copy, "gitmodel", "refs/tags/*")
     ada.get_model("iris").create_version()
     assert ada.push().commits == 1
-    assert refs(bare)["refs/heads/gitmodel"] == refs(team.folder / "copy.git")["refs/heads/gitmodel"]
+    assert refs(bare)["refs/heads/gitmodel"] == refs(copy)["refs/heads/gitmodel"]

@@ -34,11 +34,6 @@ def client(code_repo):
         yield client
 
 
-@pytest.fixture
-def repo(client, code_repo):
-    return code_repo
-
-
 def ends(client):
     client.repository.reader.close()
     return (client.repository.git.lines("rev-parse", ref)[0] for ref in (BRANCH, TOPIC))

@@ -14,6 +14,8 @@ import editing
 import pytest
 import yaml
 from editing import BRANCH, edit, read
+from hosting import write_hook
+from stage_rules import GOOD, TWO_STAGES
 from teamwork import refs
 from transcripts import ask
 
@@ -175,8 +177,7 @@ def test_the_server_hook_refuses_a_tag_of_a_signed_stage_without_a_signature_of_
     key = team.folder / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     signer = "ada@example.com " + " ".join(key.with_suffix(".pub").read_text().split()[:2]) + "\n"
-    rules = 'format = "1.2"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nsigned = true\n'
-    edit(clone, {"gitmodel.toml": rules, "allowed_signers": signer})
+    edit(clone, {"gitmodel.toml": f"{TWO_STAGES}signed = true\n", "allowed_signers": signer})
     code, said = push(clone, BRANCH)
     assert (code, "warning: allowed_signers is changed; this file controls permissions" in said) == (0, True)
     editing.run(clone, "config", "gpg.format", "ssh")
@@ -195,24 +196,13 @@ def named(clone, commit, name):
     return editing.run(clone, "mktag", input=text.encode())
 
 
-GATED = """format = "1.2"
-
-[[stages]]
-name = "production"
-
-[[stages.gates]]
-name = "accurate"
-expression = "metadata.accuracy > 0.25"
-"""
-
-
 def test_the_push_option_force_lets_a_push_delete_a_version_in_use_but_not_pass_a_failing_gate(ada, clone, server):
-    edit(clone, {"gitmodel.toml": GATED})
+    edit(clone, {"gitmodel.toml": f"{TWO_STAGES}\n{GOOD.replace('0.9', '0.25')}"})
     code, said = push(clone, BRANCH)
     assert (code, "warning: gitmodel.toml is changed; this file controls permissions" in said) == (0, True)
     edit(clone, {STAGE: read(clone, STAGE).replace("version = 2", "version = 1")})
     code, said = push(clone, BRANCH, options=[FORCE_OPTION])
-    assert (code, "version 1 fails accurate" in said, "[stage.artifacts]" in said) == (1, True, True)
+    assert (code, "version 1 fails good" in said, "[stage.artifacts]" in said) == (1, True, True)
     editing.run(clone, "update-ref", BRANCH, f"{BRANCH}~1")
     ada.delete_model("iris", force=True)
     code, said = push(clone, BRANCH)
@@ -275,6 +265,13 @@ def test_the_hook_in_a_clone_checks_a_plain_git_push_before_it_is_sent(ada, caps
 MANIFEST = Path(__file__).parents[2] / ".pre-commit-hooks.yaml"
 
 
+def manifest_hook():
+    """Return the hook in the manifest, with the path of the program in the environment of the tests."""
+    (hook,) = yaml.safe_load(MANIFEST.read_text())
+    program, _, words = hook["entry"].partition(" ")
+    return {**hook, "language": "system", "entry": f"{Path(sys.executable).with_name(program)} {words}"}
+
+
 def pre_commit(folder, *arguments):
     return subprocess.run(
         [sys.executable, "-m", "pre_commit", *arguments], cwd=folder, capture_output=True, text=True, check=False
@@ -284,9 +281,7 @@ def pre_commit(folder, *arguments):
 def test_pre_commit_runs_the_hook_that_the_manifest_defines(clone, tmp_path):
     """Here pre-commit runs the hook in the environment of the tests. Another test lets it create one by pip."""
     assert pre_commit(tmp_path, "validate-manifest", str(MANIFEST)).returncode == 0
-    (hook,) = yaml.safe_load(MANIFEST.read_text())
-    program, _, words = hook["entry"].partition(" ")
-    hook |= {"language": "system", "entry": f"{Path(sys.executable).with_name(program)} {words}"}
+    hook = manifest_hook()
     (clone / ".pre-commit-config.yaml").write_text(yaml.safe_dump({"repos": [{"repo": "local", "hooks": [hook]}]}))
     editing.run(clone, "add", ".pre-commit-config.yaml")
     done = pre_commit(clone, "run")
@@ -302,11 +297,7 @@ def rules(clone, tmp_path):
     """A work tree of the metadata branch. Its pre-commit hook is the command in the manifest for pre-commit."""
     folder = tmp_path / "rules"
     editing.run(clone, "worktree", "add", "-q", str(folder), "gitmodel")
-    (hook,) = yaml.safe_load(MANIFEST.read_text())
-    program, _, words = hook["entry"].partition(" ")
-    path = clone / ".git/hooks/pre-commit"
-    path.write_text(f"#!/bin/sh\nexec {Path(sys.executable).with_name(program)} {words}\n")
-    path.chmod(0o755)
+    write_hook(clone / ".git", "pre-commit", f"exec {manifest_hook()['entry']}")
     return folder
 
 
@@ -382,10 +373,8 @@ def test_installing_a_hook_twice_changes_nothing_and_uninstalling_removes_it(cod
     assert (path.read_text(), os.access(path, os.X_OK)) == (text, True)
     path.chmod(0o644)
     code, out, _ = ask(capsys, "-C", code_repo, "hook", "install", "--format", "json")
-    assert (code, json.loads(out)) == (
-        0,
-        {"hook": "pre-push", "path": str(path), "installed": True, "changed": True},
-    )
+    assert code == 0
+    assert json.loads(out) == {"hook": "pre-push", "path": str(path), "installed": True, "changed": True}
     assert ask(capsys, "-C", code_repo, "hook", "uninstall") == (0, f"pre-push is gone: {path}\n", "")
     assert ask(capsys, "-C", code_repo, "hook", "uninstall") == (0, f"pre-push was not there: {path}\n", "")
 

@@ -51,11 +51,6 @@ def client(code_repo):
         yield client
 
 
-@pytest.fixture
-def repo(client, code_repo):
-    return code_repo
-
-
 def tip(repo):
     return editing.run(repo, "rev-parse", BRANCH)
 

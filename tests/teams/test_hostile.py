@@ -9,9 +9,9 @@ import editing
 import pytest
 from editing import BRANCH, edit
 from teamwork import refs
+from transcripts import ask
 
 from gitmodel import Client, Conflict, Invalid, Refused
-from gitmodel.cli import run as run_program
 from gitmodel.domain.schema import paths
 from gitmodel.registry.health.checking import MOST_PROBLEMS, check
 
@@ -114,27 +114,21 @@ def test_a_link_program_or_submodule_in_place_of_a_record_is_reported_and_not_fo
 
 @pytest.mark.parametrize("name", ["..", ".git", "...", "-x", "--upload-pack=touch pwned", "a\\b", "con"])
 def test_file_names_that_look_like_paths_or_options_write_nothing_outside_of_the_repository(
-    team, bob, bare, name, monkeypatch, capsys
+    team, bob, bare, name, capsys
 ):
     blob = editing.run(bare, "hash-object", "-w", "--stdin", input=b"version = 1\n")
     tree = _raw_tree(bare, name, blob)
     plant(bare, TOPIC, ("models/iris/stages", ("040000", "tree", tree)))
-    before = sorted(
-        path for path in team.folder.rglob("*") if ".git" not in path.parts and "remote.git" not in path.parts
-    )
+    before = outside(team.folder)
     (found,) = bob.list_proposals()
     assert not found.ready
-    monkeypatch.chdir(bob.repository.git.top)
-    assert run_program(["plan", f"gitmodel..{found.commit}"]) == 5
-    assert run_program(["check", found.commit]) == 5
-    capsys.readouterr()
-    after = sorted(
-        path for path in team.folder.rglob("*") if ".git" not in path.parts and "remote.git" not in path.parts
-    )
-    assert after == before
+    for words in (("plan", f"gitmodel..{found.commit}"), ("check", found.commit)):
+        assert ask(capsys, "-C", bob.repository.git.top, *words)[0] == 5
+    assert outside(team.folder) == before
 
 
 def outside(folder):
+    """Return the paths of all files and folders below *folder* that are not in a git repository."""
     return sorted(path for path in folder.rglob("*") if not {".git", "remote.git"} & {*path.parts})
 
 
@@ -156,18 +150,14 @@ def _raw_tree(repo, name, blob):
         "refs/tags/model/iris/-f",
     ],
 )
-def test_ref_names_that_look_like_options_are_not_used_as_options(team, bob, bare, ref, monkeypatch, capsys):
-    commit = edit(
-        bare, {STAGE: editing.read(bare, STAGE).replace("version = 2", "version = 3")}, onto=_copy(bare, TOPIC)
-    )
+def test_ref_names_that_look_like_options_are_not_used_as_options(team, bob, bare, ref, capsys):
+    stage = editing.read(bare, STAGE).replace("version = 2", "version = 3")
+    commit = edit(bare, {STAGE: stage}, onto=_copy(bare, TOPIC))
     (bare / ref).parent.mkdir(parents=True, exist_ok=True)
     (bare / ref).write_text(f"{commit}\n", encoding="utf-8")
-    monkeypatch.chdir(bob.repository.git.top)
-    assert run_program(["pull"]) == 0
-    assert run_program(["proposals"]) == 0
-    assert run_program(["list"]) == 0
-    said = capsys.readouterr().out
-    assert said.replace("\n", "").isprintable()
+    for command in ("pull", "proposals", "list"):
+        code, out, _ = ask(capsys, "-C", bob.repository.git.top, command)
+        assert (code, out.replace("\n", "").isprintable()) == (0, True)
     assert not list(team.folder.rglob("pwned*"))
     assert bob.get_version("iris@production").number == 2
 
@@ -177,17 +167,14 @@ def _copy(repo, ref):
     return ref
 
 
-def test_terminal_escapes_in_a_proposal_are_printed_as_visible_text(bob, bare, monkeypatch, capsys):
+def test_terminal_escapes_in_a_proposal_are_printed_as_visible_text(bob, bare, capsys):
     text = "\x1b]0;owned\x07\x1b[2J"
     stage = editing.read(bare, STAGE).replace("version = 2", "version = 3")
     tip = edit(bare, {STAGE: stage + 'reason = "\\u001b]0;owned\\u0007"\n'}, f"Promote {text}", onto=_copy(bare, TOPIC))
-    monkeypatch.chdir(bob.repository.git.top)
-    assert run_program(["proposals"]) == 0
-    run_program(["plan", f"gitmodel..{tip}"])
-    run_program(["plan", f"gitmodel..{tip}", "--markdown"])
-    said = capsys.readouterr()
-    assert "\x1b" not in said.out + said.err
-    assert "\x07" not in said.out + said.err
+    for words in (("proposals",), ("plan", f"gitmodel..{tip}"), ("plan", f"gitmodel..{tip}", "--markdown")):
+        _, out, err = ask(capsys, "-C", bob.repository.git.top, *words)
+        assert "\x1b" not in out + err
+        assert "\x07" not in out + err
 
 
 def test_a_hostile_proposal_does_not_hide_other_proposals(ada, bob, bare):

@@ -45,75 +45,62 @@ def edit(ada, bob):
     return edit_both
 
 
+def with_stage(text, name, keys):
+    """Return *text* with the lines *keys* in the stage *name*."""
+    return changed(text, f'name = "{name}"\n', f'name = "{name}"\n{keys}')
+
+
+def with_qa(text, before="The one"):
+    return changed(text, f"\n# {before}", f"{QA}\n# {before}")
+
+
+# the file of Ada, that of Bob, and the merged file
+UNGATED = TEXT[: TEXT.index("\n[[stages.gates]]")]
+REVIEWED = with_stage(TEXT, "staging", "proposal_only = true # at last\n")
+POOR = changed(TEXT, "# low\n", '# low\nmessage = "poor"\n')
+STILL = changed(TEXT, "# low", "# still low")
+REWORDED = changed(STILL, "The one that", "What")
+DIRECT = 'rollback = "direct"\n'
 CLEAN = {
-    "different stages": (
-        lambda text: changed(text, 'name = "staging"\n', 'name = "staging"\nproposal_only = true # at last\n'),
-        lambda text: changed(text, 'name = "production"\n', 'name = "production"\nrollback = "direct"\n'),
-        lambda text: changed(
-            changed(text, 'name = "staging"\n', 'name = "staging"\nproposal_only = true # at last\n'),
-            'name = "production"\n',
-            'name = "production"\nrollback = "direct"\n',
-        ),
-    ),
-    "a gate and a message": (
-        lambda text: text + SIZE,
-        lambda text: changed(text, "# low\n", '# low\nmessage = "poor"\n'),
-        lambda text: changed(text, "# low\n", '# low\nmessage = "poor"\n') + SIZE,
-    ),
-    "a new stage and a comment": (
-        lambda text: changed(text, "# low", "# still low"),
-        lambda text: changed(text, "\n# The one", f"{QA}\n# The one"),
-        lambda text: changed(changed(text, "# low", "# still low"), "\n# The one", f"{QA}\n# The one"),
-    ),
-    "a comment and a new stage": (
-        lambda text: changed(text, "\n# The one", f"{QA}\n# The one"),
-        lambda text: changed(changed(text, "# low", "# still low"), "The one that", "What"),
-        lambda text: changed(
-            changed(changed(text, "# low", "# still low"), "The one that", "What"), "\n# What", f"{QA}\n# What"
-        ),
-    ),
+    "different stages": (REVIEWED, with_stage(TEXT, "production", DIRECT), with_stage(REVIEWED, "production", DIRECT)),
+    "a gate and a message": (TEXT + SIZE, POOR, POOR + SIZE),
+    "a new stage and a comment": (STILL, with_qa(TEXT), with_qa(STILL)),
+    "a comment and a new stage": (with_qa(TEXT), REWORDED, with_qa(REWORDED, "What")),
     "a removed gate": (
-        lambda text: text[: text.index("\n[[stages.gates]]")],
-        lambda text: changed(text, 'name = "staging"\n', 'name = "staging"\nafter = ["none"]\n'),
-        lambda text: changed(
-            text[: text.index("\n[[stages.gates]]")],
-            'name = "staging"\n',
-            'name = "staging"\nafter = [\n    "none",\n]\n',
-        ),
+        UNGATED,
+        with_stage(TEXT, "staging", 'after = ["none"]\n'),
+        with_stage(UNGATED, "staging", 'after = [\n    "none",\n]\n'),
     ),
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize("case", CLEAN.values(), ids=CLEAN)
-def test_a_pull_keeps_rule_changes_of_both_sides_and_their_comments(edit, case):
-    hers, his, both = (change(TEXT) for change in case)
+@pytest.mark.parametrize(("hers", "his", "both"), CLEAN.values(), ids=CLEAN)
+def test_a_pull_keeps_rule_changes_of_both_sides_and_their_comments(edit, hers, his, both):
     assert edit(hers, his) == (both, [])
 
 
 LOST = {
     "one expression": (
-        lambda text: changed(text, "> 0.1", "> 0.2"),
-        lambda text: changed(text, "> 0.1", "> 0.3"),
+        changed(TEXT, "> 0.1", "> 0.2"),
+        changed(TEXT, "> 0.1", "> 0.3"),
         "key stages.production.gates.good.expression: was changed on both sides; the remote's was kept",
     ),
     "a changed and a removed gate": (
-        lambda text: changed(text, "> 0.1", "> 0.2"),
-        lambda text: text[: text.index("\n[[stages.gates]]")],
+        changed(TEXT, "> 0.1", "> 0.2"),
+        UNGATED,
         "key stages.production.gates.good: was changed on both sides; the remote's was kept",
     ),
     "a stage that the other side needs": (
-        lambda text: changed(text, 'name = "production"\n', 'name = "production"\nafter = ["staging"]\n'),
-        lambda text: changed(text, '[[stages]]\nname = "staging"\n\n', ""),
+        with_stage(TEXT, "production", 'after = ["staging"]\n'),
+        changed(TEXT, '[[stages]]\nname = "staging"\n\n', ""),
         "the rules of both sides contradict each other (gitmodel.toml, key stages[0].after: names 'staging', which is "
         "no stage: the places are production, archived, none [registry.rules]); the remote's were kept",
     ),
 }
 
 
-@pytest.mark.parametrize("case", LOST.values(), ids=LOST)
-def test_a_pull_names_a_rule_change_that_it_leaves_out(edit, case):
-    hers, his, said = case
-    text, conflicts = edit(hers(TEXT), his(TEXT))
-    assert text == hers(TEXT)
-    assert len(conflicts) == 1
-    assert said in conflicts[0]
+@pytest.mark.parametrize(("hers", "his", "said"), LOST.values(), ids=LOST)
+def test_a_pull_names_a_rule_change_that_it_leaves_out(edit, hers, his, said):
+    text, (conflict,) = edit(hers, his)
+    assert text == hers
+    assert said in conflict

@@ -143,12 +143,9 @@ def test_cron_prints_only_errors_and_runs_one_job_at_a_time(site):
     assert "created iris@1" in log.read_text()
     os.utime(log, (0, 0))
     code, out, err = site.run("bad", "cron.sh", "production", worse=True, NIGHTLY_LOGS=str(logs))
-    assert (code, out, "nightly: exit code 6; the end of" in err, "cannot enter production: accuracy" in err) == (
-        6,
-        "",
-        True,
-        True,
-    )
+    assert (code, out) == (6, "")
+    assert "nightly: exit code 6; the end of" in err
+    assert "cannot enter production: accuracy" in err
     assert len(list(logs.glob("*.log"))) == 1
     assert (site.versions(), site.proposals()) == ([1, 2], ["iris/production/1"])
 
@@ -187,10 +184,3 @@ def test_the_nightly_job_runs_on_gitlab(site, worse):
     said = done.stdout + done.stderr
     assert (done.returncode, "cannot enter production: accuracy" in said) == (0, worse), said
     assert (site.versions(), site.proposals()) == ([1], [] if worse else ["iris/production/1"]), said
-
-
-@pytest.mark.parametrize(("schema", "file"), [("github-workflows", "github.yml"), ("gitlab-ci", "gitlab-ci.yml")])
-def test_the_workflow_files_match_the_json_schemas_of_the_hosts(schema, file):
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", str(EXAMPLE / file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -3,23 +3,18 @@
 Such a merge breaks the chain of first parents that the stage tags are on, so gitmodel must repair it.
 """
 
-import subprocess
+import json
 
 import pytest
+from hosting import git
 from teamwork import BRANCH, assert_sound, refs
+from transcripts import ask
 
 from gitmodel import Client, Invalid
-from gitmodel.cli import run
 from gitmodel.registry.health import doctor
 from gitmodel.registry.promotion.put_in_force import merged_tags
 
 PRODUCTION = "model/iris/production"
-
-
-def git(folder, *arguments):
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def pull_and_push_by_git(folder, *strategy):
@@ -45,7 +40,7 @@ def test_after_a_merge_by_plain_git_every_reader_uses_the_version_that_was_in_fo
     ada.pull()
     assert ada.get_version("iris@production").number == 3
     assert [state.in_force for state in ada.get_model("iris").stages] == [3]
-    subprocess.run(["git", "clone", "-q", str(bare), str(team.folder / "cloned")], check=True)
+    git(team.folder, "clone", "-q", str(bare), "cloned")
     carol = team.open("cloned")
     assert carol.get_version("iris@production").number == 3
     assert team.by_url("dan", bare.as_uri()).get_version("iris@production").number == 3
@@ -55,40 +50,29 @@ def test_after_a_merge_by_plain_git_every_reader_uses_the_version_that_was_in_fo
     assert ada.check() == []
 
 
-def test_pull_and_check_name_the_merge_by_plain_git_and_apply_repairs_it(
-    team, ada, bob, bare, merge, capsys, monkeypatch
-):
-    monkeypatch.chdir(team.folder / "ada")
-    assert run(["pull"]) == 0
+def test_pull_and_check_name_the_merge_by_plain_git_and_apply_repairs_it(team, ada, bob, bare, merge, capsys):
     warning = (
         f"the merge {merge[:10]} was made by plain git, and the first parents of the branch no longer lead to where "
         f"{PRODUCTION} points"
     )
-    err = capsys.readouterr().err
-    assert warning in err
-    assert "git model apply --push" in err
-    assert run(["check"]) == 0
-    err = capsys.readouterr().err
-    assert warning in err
-    assert "git model apply --push" in err
+    for command in ("pull", "check"):
+        code, _, err = ask(capsys, "-C", team.folder / "ada", command)
+        assert (code, warning in err, "git model apply --push" in err) == (0, True, True)
     (finding,) = [one for one in doctor.examine(ada.repository, None) if one.about == "tag"]
     assert (finding.hint, finding.grave) == ("run `git model apply --push`", False)
-    assert run(["apply", "--push"]) == 0
+    assert ask(capsys, "-C", team.folder / "ada", "apply", "--push")[0] == 0
     assert git(bare, "rev-parse", f"{PRODUCTION}^{{commit}}") == merge
-    assert run(["check"]) == 0
-    assert "merge" not in capsys.readouterr().err
+    code, _, err = ask(capsys, "-C", team.folder / "ada", "check")
+    assert (code, "merge" in err) == (0, False)
     bob.pull()
     assert refs(team.folder / "ada") == refs(team.folder / "bob") == refs(bare)
     assert merged_tags(ada.repository) == []
     assert_sound(bare, store=team.store)
 
 
-def test_the_json_of_a_pull_names_the_merge_by_plain_git(team, ada, merge, capsys, monkeypatch):
-    import json
-
-    monkeypatch.chdir(team.folder / "ada")
-    assert run(["pull", "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out)["merged"] == [merge]
+def test_the_json_of_a_pull_names_the_merge_by_plain_git(team, ada, merge, capsys):
+    code, out, _ = ask(capsys, "-C", team.folder / "ada", "pull", "--format", "json")
+    assert (code, json.loads(out)["merged"]) == (0, [merge])
 
 
 def test_the_next_write_of_gitmodel_repairs_a_merge_by_plain_git(team, ada, bob, bare, merge):
@@ -149,9 +133,7 @@ def test_a_stage_tag_on_a_commit_that_was_never_merged_is_refused(team, ada, bob
         team.open("bob").get_version("iris@production")
 
 
-def test_a_fast_forward_of_a_proposal_updated_by_a_merge_keeps_the_stages_in_force(
-    team, ada, bob, bare, capsys, monkeypatch
-):
+def test_a_fast_forward_of_a_proposal_updated_by_a_merge_keeps_the_stages_in_force(team, ada, bob, bare, capsys):
     """The button "Update branch" of a host merges the branch into the proposal. Then the branch is fast-forwarded."""
     proposal = ada.propose(("iris@1", "staging"))
     git(team.folder / "ada", "push", "-q", "origin", f"{proposal.commit}:refs/heads/{proposal.branch}")
@@ -162,9 +144,8 @@ def test_a_fast_forward_of_a_proposal_updated_by_a_merge_keeps_the_stages_in_for
     git(team.folder / "ada", "worktree", "add", "-q", str(tree), proposal.branch)
     git(tree, "merge", "-q", "--no-edit", "gitmodel")
     merge = git(tree, "rev-parse", "HEAD")
-    monkeypatch.chdir(team.folder / "ada")
-    assert run(["check", f"gitmodel..{merge}"]) == 0
-    err = capsys.readouterr().err
+    code, _, err = ask(capsys, "-C", team.folder / "ada", "check", f"gitmodel..{merge}")
+    assert code == 0
     assert (
         f"the change contains a merge of the branch, {merge[:10]}: if the branch is fast-forwarded to the change" in err
     )

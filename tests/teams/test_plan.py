@@ -9,9 +9,9 @@ import editing
 import pytest
 from editing import BRANCH, edit, read
 from stage_rules import STAGE, stage_text
+from transcripts import ask
 
 from gitmodel import Client
-from gitmodel.cli import run as run_program
 from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.schema import paths
 from gitmodel.domain.views.comparison import compare_values
@@ -44,17 +44,14 @@ def client(code_repo, git):
         yield client
 
 
-@pytest.fixture
-def repo(client, code_repo):
-    return code_repo
-
-
 def planned(client):
     base, head = (client.repository.git.lines("rev-parse", ref)[0] for ref in (BRANCH, TOPIC))
     return plan(client.repository, base, head)
 
 
 def propose(repo, number, client, extra=""):
+    """Commit to `topic`, on top of the metadata branch, that version *number* is in production."""
+    editing.run(repo, "update-ref", TOPIC, BRANCH)
     edit(repo, {STAGE: stage_text(client.get_model("iris"), number, extra)}, onto=TOPIC)
 
 
@@ -76,25 +73,24 @@ def test_a_plan_shows_the_old_and_the_new_version_side_by_side(client, repo, git
     assert change.code.comparison == f"https://github.com/org/code/compare/{old}...{new}"
 
 
-def test_a_plan_shows_a_gate_that_fails_and_ends_with_exit_code_6(client, repo, monkeypatch, capsys):
-    monkeypatch.chdir(repo)
+def test_a_plan_shows_a_gate_that_fails_and_ends_with_exit_code_6(client, repo, capsys):
     edit(repo, {paths.version_file("iris", 2): read(repo, paths.version_file("iris", 2)).replace("0.95", "0.5")})
-    editing.run(repo, "update-ref", TOPIC, BRANCH)
     propose(repo, 2, client)
-    assert run_program(["plan", "gitmodel..topic"]) == 6
-    said = capsys.readouterr().out
-    assert "iris: production 1 -> 2" in said
+    code, said, _ = ask(capsys, "-C", repo, "plan", "gitmodel..topic")
+    assert (code, "iris: production 1 -> 2" in said) == (6, True)
     assert "FAILED good: needs 0.9 (metadata.accuracy >= 0.9; metadata.accuracy is 0.5)" in said
 
 
-def test_the_plan_as_json_has_the_same_content_as_text(client, repo, monkeypatch, capsys):
-    monkeypatch.chdir(repo)
+def test_the_plan_as_json_has_the_same_content_as_text(client, repo, capsys):
     propose(repo, 2, client)
-    assert run_program(["plan", "gitmodel..topic", "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["changes"][0]["version"] == 2
-    assert found["changes"][0]["gates"][0]["passed"] is True
-    assert found["problems"] == []
+    code, out, _ = ask(capsys, "-C", repo, "plan", "gitmodel..topic", "--format", "json")
+    found = json.loads(out)
+    (change,) = found["changes"]
+    assert (code, found["problems"]) == (0, [])
+    assert (change["version"], change["gates"][0]["passed"]) == (2, True)
+    points = [{"version": 1, "value": 0.9}, {"version": 2, "value": 0.95}]
+    assert change["trend"] == {"metric": "accuracy", "points": points}
+    assert (change["reviewed"], change["signed"]) == (False, False)
 
 
 def test_the_markdown_of_a_plan_has_its_hidden_marker_and_escapes_markup_in_records(client, repo):
@@ -144,7 +140,6 @@ def test_a_plan_says_which_number_that_a_gate_reads_becomes_worse(client, repo):
     iris = client.get_model("iris")
     iris.get_version(2).set_stage("production")
     worse = iris.create_version(metadata={"accuracy": 0.91})
-    editing.run(repo, "update-ref", TOPIC, BRANCH)
     propose(repo, worse.number, client)
     made = planned(client)
     assert "  worse than version 2: accuracy\n" in plan_texts.text(made)
@@ -161,7 +156,6 @@ class TestTrend:
             version = iris.create_version(metadata={"accuracy": 0.9 + number / 1000})
             version.set_stage("production")
         entering = iris.create_version(metadata={"accuracy": 0.99})
-        editing.run(repo, "update-ref", TOPIC, BRANCH)
         propose(repo, entering.number, client)
         made = planned(client)
         trend = made.changes[0].trend
@@ -182,7 +176,6 @@ class TestTrend:
         client.get_version("iris@3").set_stage("production", force=True, reason="trial")
         failing = iris.create_version(metadata={"accuracy": 0.1})
         edit(repo, {STAGE: stage_text(iris, failing.number)})
-        editing.run(repo, "update-ref", TOPIC, BRANCH)
         propose(repo, 2, client)
         assert planned(client).changes[0].trend == Trend("accuracy", ((1, 0.9), (2, 0.95)))
 
@@ -193,7 +186,6 @@ class TestTrend:
     def test_the_chart_shows_the_headline_of_the_registry_if_it_is_a_number(self, client, repo, site, metric):
         edit(repo, {"gitmodel.toml": f"{read(repo, 'gitmodel.toml')}\n[site]\n{site}\n"})
         version = client.get_model("iris").create_version(metadata={"accuracy": 0.95, "loss": {"test": 1}, "note": "x"})
-        editing.run(repo, "update-ref", TOPIC, BRANCH)
         propose(repo, version.number, client)
         (change,) = planned(client).changes
         assert change.trend.metric == metric
@@ -203,7 +195,6 @@ class TestTrend:
     def test_a_plan_has_no_chart_if_no_earlier_version_has_the_number(self, client, repo):
         client.get_model("iris").demote("production")
         edit(repo, {paths.version_file("iris", 1): read(repo, paths.version_file("iris", 1)).replace("0.9", "nan")})
-        editing.run(repo, "update-ref", TOPIC, BRANCH)
         propose(repo, 2, client)
         assert planned(client).changes[0].trend is None
 
@@ -220,15 +211,6 @@ class TestTrend:
         if drawn:
             assert f"    line [{drawn}, 0]" in page
             assert '    title "production: x___ evil _ by version"' in page
-
-    def test_the_json_of_a_plan_has_the_numbers_of_the_chart(self, client, repo, monkeypatch, capsys):
-        monkeypatch.chdir(repo)
-        propose(repo, 2, client)
-        assert run_program(["plan", "gitmodel..topic", "--format", "json"]) == 0
-        (change,) = json.loads(capsys.readouterr().out)["changes"]
-        points = [{"version": 1, "value": 0.9}, {"version": 2, "value": 0.95}]
-        assert change["trend"] == {"metric": "accuracy", "points": points}
-        assert (change["reviewed"], change["signed"]) == (False, False)
 
 
 def test_the_markdown_of_a_plan_with_hostile_metadata_fits_into_a_comment(client, repo):
@@ -266,7 +248,6 @@ class TestContents:
             for data in (old, new):
                 iris.create_version(**{kind: {"config": write("config", data)} for kind in kinds or {"deployments": 1}})
             iris.get_version(3).set_stage("production", force=True, reason="trial")
-            editing.run(repo, "update-ref", TOPIC, BRANCH)
             propose(repo, 4, client)
             return client.plan(f"{BRANCH}..{TOPIC}")
 
@@ -334,7 +315,6 @@ def test_a_plan_shows_the_newest_code_commits_and_says_if_the_new_version_has_ol
     for number in range(14):
         git(repo, "commit", "-q", "--allow-empty", "-m", f"Change {number}")
     made = client.get_model("iris").create_version()
-    editing.run(repo, "update-ref", TOPIC, BRANCH)
     propose(repo, made.number, client)
     (change,) = planned(client).changes
     assert (change.code.count, len(change.code.commits)) == (15, 10)
@@ -346,7 +326,6 @@ def test_a_plan_shows_the_newest_code_commits_and_says_if_the_new_version_has_ol
     told = plan_texts.text(planned(client))
     assert "(back to an earlier commit)" in told
     assert ", back to an earlier commit" in markdown(planned(client))
-    editing.run(repo, "update-ref", TOPIC, BRANCH)
     propose(repo, client.get_model("iris").create_version().number, client)
     assert ", as before" in plan_texts.text(planned(client))
 

@@ -3,10 +3,10 @@
 import editing
 import pytest
 from hosting import Host, git
-from stage_rules import PROPOSAL_ONLY
-from teamwork import BRANCH, refs
+from stage_rules import BETTER, PROPOSAL_ONLY
+from teamwork import BRANCH, refs, states
+from transcripts import ask
 
-from gitmodel.cli import run as run_program
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import GateRefused, NotFound, Refused
@@ -15,11 +15,7 @@ from gitmodel.registry.health.checking import check
 from gitmodel.teams.proposing.open_proposals import list_proposals
 
 TAG = "refs/tags/model/iris/production"
-RULED = f"""{PROPOSAL_ONLY}
-[[stages.gates]]
-name = "better"
-expression = "metadata.accuracy > holder.metadata.accuracy"
-"""
+RULED = f"{PROPOSAL_ONLY}\n{BETTER}"
 
 
 @pytest.fixture
@@ -41,14 +37,10 @@ def faults(proposal):
     return [(problem.rule, problem.message) for problem in proposal.plan.problems]
 
 
-def held(client, name="iris"):
-    return {state.name: (state.recorded, state.in_force) for state in client.get_model(name).stages}
-
-
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
 def test_apply_creates_the_same_stage_tag_in_each_clone_after_each_kind_of_merge(ada, bob, host, bare, how):
     proposal = promote(bob, "iris@3", reason="better on virginica")
-    assert held(bob) == {"production": (2, 2)}
+    assert states(bob.get_model("iris")) == {"production": (2, 2)}
     assert git(bare, "diff", "--name-status", "gitmodel", proposal.branch).split() == [
         "A", "models/iris/stages/archived/2.toml", "M", "models/iris/stages/production.toml",
     ]  # fmt: skip
@@ -57,12 +49,12 @@ def test_apply_creates_the_same_stage_tag_in_each_clone_after_each_kind_of_merge
     ada.push()
     assert host.merge(proposal.branch, how)
     ada.pull()
-    assert held(ada) == {"production": (3, 2)}
+    assert states(ada.get_model("iris")) == {"production": (3, 2)}
     assert ada.apply().moved == (StageRef("iris", "production"),)
     assert ada.apply().moved == ()
     ada.push()
     bob.pull()
-    assert held(bob) == {"production": (3, 3)}
+    assert states(bob.get_model("iris")) == {"production": (3, 3)}
     tag = refs(bare)[TAG]
     editing.run(bob.repository.common_dir, "update-ref", "-d", TAG)
     bob.apply()
@@ -164,14 +156,14 @@ class TestRules:
     def test_a_direct_change_of_a_proposal_only_stage_is_not_put_in_force(self, ada, bob, host):
         with pytest.raises(Refused, match="a change of iris production needs a reviewed proposal"):
             ada.get_version("iris@3").set_stage("production")
-        assert held(ada) == {"production": (2, 2)}
+        assert states(ada.get_model("iris")) == {"production": (2, 2)}
         path = paths.stage_file("iris", "production")
         text = editing.read(ada.repository.common_dir, path)
         editing.edit(ada.repository.common_dir, {path: text.replace("version = 2", "version = 3")})
-        assert held(ada) == {"production": (3, 2)}
+        assert states(ada.get_model("iris")) == {"production": (3, 2)}
         editing.run(ada.repository.git.top, "push", "-q", "origin", "gitmodel")
         bob.pull()
-        assert held(bob) == {"production": (3, 2)}
+        assert states(bob.get_model("iris")) == {"production": (3, 2)}
         assert [ref.stage for ref, _ in bob.apply().refused] == ["production"]
 
     @pytest.mark.parametrize(("how", "seen"), [("merge", True), ("squash", False), ("rebase", False)])
@@ -185,14 +177,14 @@ class TestRules:
         assert ada.apply(reviewed=() if seen else commits).moved == (StageRef("iris", "production"),)
 
 
-def test_the_command_propose_prints_the_url_that_opens_the_pull_request(bob, monkeypatch, capsys):
-    monkeypatch.chdir(bob.repository.git.top)
-    assert run_program(["propose", "iris@3", "production", "--push"]) == 0
-    said = capsys.readouterr().out
-    assert "Promote iris 3 to production: proposed on the branch propose/iris/production/3-" in said
-    assert "at your host" in said
-    assert run_program(["proposals", "--format", "tsv"]) == 0
-    assert "propose/iris/production/3-" in capsys.readouterr().out
+def test_the_command_propose_prints_the_url_that_opens_the_pull_request(bob, capsys):
+    here = bob.repository.git.top
+    code, out, _ = ask(capsys, "-C", here, "propose", "iris@3", "production", "--push")
+    assert code == 0
+    assert "Promote iris 3 to production: proposed on the branch propose/iris/production/3-" in out
+    assert "at your host" in out
+    code, out, _ = ask(capsys, "-C", here, "proposals", "--format", "tsv")
+    assert (code, "propose/iris/production/3-" in out) == (0, True)
 
 
 @pytest.mark.parametrize(

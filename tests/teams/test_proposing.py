@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hosting import git, merge_within, write_hook
 from teamwork import BRANCH, refs
+from transcripts import ask
 
 from gitmodel import Client, UsageError
-from gitmodel.cli import run as run_program
 from gitmodel.errors import Conflict, NotFound, Refused, Unreachable
 
 GITHUB = "https://github.com/org/models.git"
@@ -52,9 +52,8 @@ def programs(tmp_path):
     folder.mkdir()
 
     def install(name, answer):
-        path = folder / name
-        path.write_text(RECORDER.format(folder=folder, answer=answer), encoding="utf-8")
-        path.chmod(0o755)
+        (folder / name).write_text(RECORDER.format(folder=folder, answer=answer), encoding="utf-8")
+        (folder / name).chmod(0o755)
         return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
     install.arguments = lambda: (folder / "arguments").read_text(encoding="utf-8").split("\0")[:-1]
@@ -207,13 +206,8 @@ class TestCommand:
     def within(self, bob, monkeypatch):
         monkeypatch.chdir(bob.repository.git.top)
 
-    def run(self, capsys, *words):
-        code = run_program([*words])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
     def test_the_command_propose_takes_several_promotions(self, capsys):
-        code, out, _ = self.run(
+        code, out, _ = ask(
             capsys, "propose", "iris@3", "production", "iris", "1", "staging", "--reason", "why", "--format", "json"
         )
         assert code == 0
@@ -225,7 +219,7 @@ class TestCommand:
         assert (made["ready"], made["pushed"], made["models"], made["request"]) == (True, False, ["iris"], "")
 
     def test_the_output_of_propose_shows_the_next_steps(self, capsys):
-        code, out, _ = self.run(capsys, "propose", "--demote", "iris", "production")
+        code, out, _ = ask(capsys, "propose", "--demote", "iris", "production")
         first, second, third = out.splitlines()
         assert code == 0
         assert first.startswith("Demote iris 2 from production: proposed on the branch propose/iris/production/none-")
@@ -233,8 +227,8 @@ class TestCommand:
         assert third.startswith("its text is in: ")
 
     def test_the_list_of_proposals_has_a_line_for_each_proposal(self, capsys):
-        self.run(capsys, "propose", "iris@3", "production", "iris@1", "staging")
-        code, out, _ = self.run(capsys, "proposals", "--format", "tsv", "--filter", '"iris" in models && ready')
+        ask(capsys, "propose", "iris@3", "production", "iris@1", "staging")
+        code, out, _ = ask(capsys, "proposals", "--format", "tsv", "--filter", '"iris" in models && ready')
         assert code == 0
         assert len(out.splitlines()) == 2
 
@@ -254,7 +248,7 @@ class TestCommand:
         ],
     )
     def test_an_invalid_proposal_is_refused_with_the_reason(self, capsys, words, code, said):
-        found, out, err = self.run(capsys, "propose", *words)
+        found, out, err = ask(capsys, "propose", *words)
         assert (found, out) == (code, "")
         assert said in err
 
@@ -306,9 +300,8 @@ def told(capsys, bob, *words):
 
     Ids of commits are replaced, because they vary.
     """
-    code = run_program([*words])
-    said = capsys.readouterr()
-    shown = said.out + "".join(f"! {line}\n" for line in said.err.splitlines())
+    code, out, err = ask(capsys, *words)
+    shown = out + "".join(f"! {line}\n" for line in err.splitlines())
     shown = shown.replace(str(bob.repository.common_dir), "<git>")
     shown = re.sub(r"\b[0-9a-f]{12,40}\b", "<digest>", re.sub(r"-[0-9a-f]{7}\b", "-<id>", shown))
     return f"{shown}[{code}]\n"

@@ -8,9 +8,9 @@ import pytest
 from hosting import write_hook
 from stage_rules import GOOD, rules
 from teamwork import assert_sound, refs, states
+from transcripts import ask
 
 from gitmodel import Refused
-from gitmodel.cli import run as run_program
 
 PRODUCTION = "refs/tags/model/iris/production"
 # An `update` hook that refuses pushes to one tag, as a host does that protects this tag.
@@ -62,20 +62,20 @@ def test_a_push_moves_other_tags_if_the_host_refuses_one_tag(protected, bob):
 
 
 def test_a_push_prints_the_refusal_of_a_tag_but_the_promotion_stays_recorded(protected, bob, capsys):
-    folder = str(bob.repository.git.top)
-    assert run_program(["-C", folder, "promote", "iris@3", "production"]) == 0
-    capsys.readouterr()
-    assert run_program(["-C", folder, "push"]) == 6
-    _, err = capsys.readouterr()
+    here = ("-C", bob.repository.git.top)
+    assert ask(capsys, *here, "promote", "iris@3", "production")[0] == 0
+    code, _, err = ask(capsys, *here, "push")
+    assert code == 6
     assert err.splitlines()[-1].startswith("hint: an identity that may move model/iris/production must run")
-    assert run_program(["-C", folder, "register", "other"]) == 0
-    assert run_program(["-C", folder, "push"]) == 0
+    assert ask(capsys, *here, "register", "other")[0] == 0
+    assert ask(capsys, *here, "push")[0] == 0
 
 
 def test_a_push_that_may_not_move_the_tag_undoes_a_local_apply(protected, bob, ada):
     """Bob may not move the tag. His first push after `apply` reports the refusal, and his second push succeeds."""
+    ada.get_version("iris@3").set_stage("production")
     with pytest.raises(Refused):
-        promote_and_push(ada)
+        ada.push()
     bob.pull()
     bob.apply()
     assert states(bob.get_model("iris"))["production"] == (3, 3)
@@ -84,11 +84,6 @@ def test_a_push_that_may_not_move_the_tag_undoes_a_local_apply(protected, bob, a
     assert states(bob.get_model("iris"))["production"] == (3, 2)
     bob.register_model("other")
     bob.push()
-
-
-def promote_and_push(client):
-    client.get_version("iris@3").set_stage("production")
-    client.push()
 
 
 def test_a_push_whose_branch_is_refused_keeps_the_local_promotion(bare, bob):
@@ -100,8 +95,7 @@ def test_a_push_whose_branch_is_refused_keeps_the_local_promotion(bare, bob):
 
 
 def test_a_push_that_may_not_move_the_rules_tag_undoes_rules_applied_only_locally(protected, bob, ada):
-    hook = protected / "hooks" / "update"
-    hook.write_text(PROTECTED.replace("refs/tags/model/*/production", "refs/tags/gitmodel-rules/*"), encoding="utf-8")
+    write_hook(protected, "update", PROTECTED.replace("refs/tags/model/*/production", "refs/tags/gitmodel-rules/*"))
     editing.edit(bob.repository.common_dir, rules(production=GOOD))
     bob.apply()
     with pytest.raises(Refused, match=r"only release may move") as refused:

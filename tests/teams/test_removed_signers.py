@@ -10,9 +10,9 @@ from editing import BRANCH, edit, run
 from signing import RULES, TAG, commit_by_hand, line, make_repo, person, promote, sign_as, stage_file, tag_by_hand
 from stage_rules import STAGE
 from teamwork import states
+from transcripts import ask
 
 from gitmodel import Client, NotFound
-from gitmodel.cli import run as run_program
 from gitmodel.registry.health import doctor
 from gitmodel.registry.lists import index_access
 
@@ -61,14 +61,10 @@ def by_mallory(ada, folder, keys, *, key, signer="mallory", sign_tag=True, when=
 
 
 ATTACKS = {
-    "removed signer": lambda ada, folder, keys: by_mallory(ada, folder, keys, key="mallory"),
-    "key of somebody who never was listed": lambda ada, folder, keys: by_mallory(
-        ada, folder, keys, key="bob", signer="bob"
-    ),
-    "own key in the name of a signer": lambda ada, folder, keys: by_mallory(
-        ada, folder, keys, key="mallory", signer="ada"
-    ),
-    "no signature at all": lambda ada, folder, keys: by_mallory(ada, folder, keys, key=""),
+    "removed signer": lambda *given: by_mallory(*given, key="mallory"),
+    "key of somebody who never was listed": lambda *given: by_mallory(*given, key="bob", signer="bob"),
+    "own key in the name of a signer": lambda *given: by_mallory(*given, key="mallory", signer="ada"),
+    "no signature at all": lambda *given: by_mallory(*given, key=""),
     "tag without a signature": lambda ada, folder, keys: (
         tag_by_hand(folder, keys, run(folder, "rev-parse", f"{TAG}^{{}}")),
         push(folder, TAG),
@@ -102,9 +98,7 @@ def test_a_signed_change_stays_in_force_after_a_push_of_a_removed_signer(
     reader.pull()
     assert reader.get_version("iris@production").number == 2
     assert in_list(reader) == in_list(reader) == 2
-    subprocess.run(
-        ["git", "clone", "-q", run(mallory, "remote", "get-url", "origin"), str(tmp_path / "new")], check=True
-    )
+    run(tmp_path, "clone", "-q", str(bare), "new")
     with Client(tmp_path / "new", environ=person("new")) as fresh:
         assert fresh.get_version("iris@production").number == 2
         assert in_list(fresh) == in_list(fresh) == 2
@@ -134,17 +128,14 @@ def test_commands_in_a_fresh_clone_say_that_the_stage_tag_may_have_been_deleted(
         by_mallory(ada, mallory, keys, key="mallory")
     push(mallory, f":{TAG}")
     subprocess.run(["git", "clone", "-q", str(bare), str(tmp_path / "new")], check=True)
-    words = ("-C", str(tmp_path / "new"))
-    assert run_program([*words, "resolve", "iris@production"]) == 3
-    err = capsys.readouterr().err
+    code, _, err = ask(capsys, "-C", tmp_path / "new", "resolve", "iris@production")
+    assert code == 3
     assert "needs a signed tag, and this clone has none" in err
     assert "somebody deleted the tag" in err
     assert "git model push" in err
     for command in (("list",), ("show", "iris"), ("version", "list", "iris")):
-        capsys.readouterr()
-        assert run_program([*words, *command]) == 0
-        out, err = capsys.readouterr()
-        assert "pending" not in out
+        code, out, err = ask(capsys, "-C", tmp_path / "new", *command)
+        assert (code, "pending" in out) == (0, False)
         assert err.count("somebody deleted the tag") == 1
     ada.push()
     with Client(tmp_path / "new", environ=person("new")) as fresh:
@@ -181,8 +172,7 @@ def test_the_commands_that_doctor_names_repair_the_registry(
             if not found:
                 break
             command = found[0].hint.split("`")[1].split()[2:]
-            capsys.readouterr()
-            assert run_program(["-C", str(folder), *command]) in (0, 6)
+            assert ask(capsys, "-C", folder, *command)[0] in (0, 6)
         assert [one for one in doctor.examine(signer.repository, None) if one.about == "tag"] == []
         assert states(signer.get_model("iris"))["production"] == (2, 2)
         signer.push()

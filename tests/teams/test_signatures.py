@@ -3,10 +3,13 @@
 A signature counts if `allowed_signers` on the metadata branch lists its key. git itself verifies the same signatures.
 """
 
+import base64
 import os
 import re
 import shutil
 import subprocess
+import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import editing
@@ -15,13 +18,14 @@ from editing import BRANCH, edit, run, state
 from signing import RULES, TAG, commit_by_hand, line, make_repo, person, promote, sign_as, stage_file, tag_by_hand
 from stage_rules import STAGE, TWO_STAGES
 from teamwork import Team, refs, states
+from transcripts import ask
 from url_caches import objects
 
 from gitmodel import Client, GitModelError, Invalid, Refused, UsageError
-from gitmodel.cli import run as run_program
 from gitmodel.domain.schema.records import links_digest
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.registry.health import checking, doctor
+from gitmodel.teams.checks.range_checks import check_between
 from gitmodel.teams.plans import plan_texts
 from gitmodel.teams.plans.plan_markdown import markdown
 
@@ -119,10 +123,8 @@ class TestSigning:
         before = state(repo)
         for name, value in person("ada").items():
             monkeypatch.setenv(name, value)
-        capsys.readouterr()
-        assert run_program(["-C", str(repo), "promote", "iris@2", "production"]) == 6
-        out, err = capsys.readouterr()
-        assert (out, err) == (
+        assert ask(capsys, "-C", repo, "promote", "iris@2", "production") == (
+            6,
             "",
             "error: this change must be signed, and git has no key to sign with\n"
             "hint: run `git config gpg.format ssh` and `git config user.signingKey ~/.ssh/id_ed25519.pub`\n",
@@ -198,8 +200,8 @@ class TestForgedSignatures:
         assert ada.get_version("iris@production").number == 2
 
     def test_a_signed_tag_of_another_stage_is_refused(self, ada, repo, keys):
-        edit(repo, {"gitmodel.toml": RULES.replace('"staging"\n', '"staging"\nsigned = true\n')})
-        edit_signed(repo, keys)
+        rules = RULES.replace('"staging"\n', '"staging"\nsigned = true\n')
+        commit_by_hand(repo, keys, {"gitmodel.toml": rules}, key="ada")
         promote(ada, 3, "staging")
         tag = run(repo, "rev-parse", "refs/tags/model/iris/staging")
         run(repo, "update-ref", TAG, tag)
@@ -229,13 +231,8 @@ class TestForgedSignatures:
         run(repo, "read-tree", BRANCH)
         listed = {"allowed_signers": line(keys, "ada") + line(keys, "mallory")}
         commit_by_hand(repo, keys, listed, key="ada")
-        tip = run(repo, "rev-parse", BRANCH)
-        tree = edit(repo, {STAGE: stage_file(ada, 3)})
-        environ = {**person("mallory"), f"GIT_{what.upper()}_EMAIL": "ada@example.com"}
-        signing = ["-c", "gpg.format=ssh", "-c", f"user.signingKey={keys / 'mallory'}", "commit-tree", "-S"]
-        command = ["git", *signing, "-p", tip, "-m", "Forged", f"{tree}^{{tree}}"]
-        made = subprocess.run(command, cwd=repo, env=environ, capture_output=True, text=True, check=True).stdout
-        run(repo, "update-ref", BRANCH, made.strip())
+        environ = {f"GIT_{what.upper()}_EMAIL": "ada@example.com"}
+        commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)}, key="mallory", author="mallory", **environ)
         ((_, why),) = ada.apply().refused
         assert "is not listed for ada@example.com" in why
 
@@ -294,12 +291,7 @@ class TestForgedSignatures:
                     promote(mallory, 3)
 
     def test_only_the_last_signers_may_change_a_list_of_signers_that_was_emptied(self, ada, repo, keys, someone):
-        tip = run(repo, "rev-parse", BRANCH)
-        made = edit(repo, {"allowed_signers": ""})
-        signing = ["git", "-c", "gpg.format=ssh", "-c", f"user.signingKey={keys / 'ada'}", "commit-tree", "-S"]
-        command = [*signing, "-p", tip, "-m", "Nobody", f"{made}^{{tree}}"]
-        emptied = subprocess.run(command, cwd=repo, env=person("ada"), capture_output=True, text=True, check=True)
-        run(repo, "update-ref", BRANCH, emptied.stdout.strip())
+        commit_by_hand(repo, keys, {"allowed_signers": ""}, key="ada")
         edit(repo, {"allowed_signers": line(keys, "mallory")})
         with pytest.raises(Refused, match="the rules were changed and commit"):
             promote(someone("mallory"))
@@ -310,14 +302,6 @@ class TestForgedSignatures:
             someone("mallory").update_model("iris", new_name="flower")
         someone("ada").update_model("iris", new_name="flower")
         assert ada.get_version("flower@production").number == 2
-
-
-def edit_signed(repo, keys):
-    """Replace the newest commit by a signed commit with the same gitmodel.toml."""
-    text = run(repo, "show", f"{BRANCH}:gitmodel.toml") + "\n"
-    tip = run(repo, "rev-parse", BRANCH)
-    run(repo, "update-ref", BRANCH, f"{tip}~1")
-    commit_by_hand(repo, keys, {"gitmodel.toml": text}, key="ada")
 
 
 class TestMergesByGit:
@@ -349,9 +333,7 @@ class TestMergesByGit:
         tip = run(repo, "rev-parse", BRANCH)
         edit(repo, {"allowed_signers": line(keys, "mallory"), "gitmodel.toml": RULES.replace("signed = true\n", "")})
         theirs = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)}, key="mallory", author="mallory")
-        signing = ["-c", "gpg.format=ssh", "-c", f"user.signingKey={keys / 'mallory'}"]
-        command = ["git", *signing, "tag", "-s", "-f", "-m", "iris 3", TAG.removeprefix("refs/tags/"), theirs]
-        subprocess.run(command, cwd=repo, env=person("mallory"), check=True, capture_output=True)
+        tag_by_hand(repo, keys, theirs, key="mallory", tagger="mallory")
         self.merge(repo, tip, theirs, {STAGE: stage_file(ada, 3)})
         assert ada.get_version("iris@production").number == 2
 
@@ -363,10 +345,15 @@ class TestTimes:
     """
 
     @pytest.fixture
-    def until(self, repo, keys):
-        """List Bob as a signer whose key is valid until the end of November 24."""
+    def until(self, ada, repo, keys):
+        """List Bob as a signer whose key is valid until the end of November 24.
+
+        Returns a function that commits at that day, as Bob by plain git, that version 3 is in production.
+        """
         signers = line(keys, "ada") + line(keys, "bob", options='valid-before="20261125"')
         commit_by_hand(repo, keys, {"allowed_signers": signers}, key="ada")
+        by_bob = {"key": "bob", "author": "bob", "when": "2026-11-24T10:00:00Z"}
+        return lambda: commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)}, **by_bob)
 
     def test_signatures_that_a_key_made_while_it_was_valid_still_count_after_it_expired(self, repo, until, someone):
         promote(someone("bob", when="2026-11-24T10:00:00Z"))
@@ -381,19 +368,12 @@ class TestTimes:
 
     def test_a_commit_dated_before_its_parent_does_not_make_an_expired_key_count(self, ada, repo, until, keys, someone):
         someone("ada", when="2026-11-27T10:00:00Z").get_model("iris").create_version()
-        commit = commit_by_hand(
-            repo, keys, {STAGE: stage_file(ada, 3)}, key="bob", author="bob", when="2026-11-24T10:00:00Z"
-        )
-        tag_by_hand(repo, keys, commit, key="bob", tagger="bob", when="2026-11-24T10:00:00Z")
+        tag_by_hand(repo, keys, until(), key="bob", tagger="bob", when="2026-11-24T10:00:00Z")
         with pytest.raises(Invalid, match="key has expired"):
             ada.get_version("iris@production")
 
-    def test_apply_compares_the_date_of_a_commit_with_the_clock_and_detects_a_false_date(
-        self, ada, repo, until, keys, someone
-    ):
-        commit = commit_by_hand(
-            repo, keys, {STAGE: stage_file(ada, 3)}, key="bob", author="bob", when="2026-11-24T10:00:00Z"
-        )
+    def test_apply_compares_the_date_of_a_commit_with_the_clock_and_detects_a_false_date(self, until, someone):
+        commit = until()
         release = someone("ada", when="2026-12-01T10:00:00Z")
         ((_, why),) = release.apply().refused
         assert "key has expired" in why
@@ -413,8 +393,6 @@ class TestTeam:
     @pytest.fixture
     def team(self, tmp_path, keys, repo):
         """The clones of Ada, who is a signer, and of Bob, whose key is not listed, and their remote."""
-        from contextlib import ExitStack
-
         bare = tmp_path / "remote.git"
         subprocess.run(["git", "init", "-q", "--bare", str(bare)], check=True)
         run(repo, "remote", "add", "origin", str(bare))
@@ -597,8 +575,6 @@ class TestCheck:
         assert {rule for rule, _ in found} == {"registry.signers"}
 
     def test_check_reports_a_change_of_the_list_of_signers_as_a_change_of_rules(self, ada, repo):
-        from gitmodel.teams.checks.range_checks import check_between
-
         base = run(repo, "rev-parse", BRANCH)
         edit(repo, {"allowed_signers": editing.read(repo, "allowed_signers") + "# more\n"})
         assert check_between(ada.repository, base, run(repo, "rev-parse", BRANCH)).rules == ("allowed_signers",)
@@ -611,8 +587,6 @@ class TestOpenPGP:
         if shutil.which("gpg") is None:
             assert not os.environ.get("CI"), "CI has no gpg: apt-get install gnupg"
             pytest.skip("there is no gpg: apt-get install gnupg")
-        import tempfile
-
         # in /tmp, because the path of the socket of gpg-agent must be short
         home = tempfile.mkdtemp(prefix="gpg-", dir="/tmp")
         monkeypatch.setenv("GNUPGHOME", home)
@@ -622,8 +596,6 @@ class TestOpenPGP:
             [*make, *frozen, "Ada <ada@example.com>", "ed25519", "sign", "60d"], check=True, capture_output=True
         )
         exported = subprocess.run(["gpg", "--export", "ada@example.com"], check=True, capture_output=True).stdout
-        import base64
-
         yield f"ada@example.com openpgp {base64.b64encode(exported).decode()}\n"
         subprocess.run(["gpgconf", "--kill", "all"], check=False, capture_output=True)
         shutil.rmtree(home, ignore_errors=True)

@@ -4,27 +4,26 @@ The tests cover numbers and names used twice, conflicts, failed pushes, remotes 
 """
 
 import subprocess
+from datetime import datetime, timezone
 
 import editing
 import pytest
 from hosting import write_hook
 from teamwork import assert_sound, held, refs, source
+from transcripts import ask
 
 from gitmodel import Client, Conflict, Invalid, NotFound, Refused, Unreachable
-from gitmodel.cli import run
+from gitmodel.branch import remote_pushes
+from gitmodel.domain.changes.planned_change import Change
+from gitmodel.domain.schema import codec, paths
+from gitmodel.domain.schema.records import RunRecord
+from gitmodel.registry import setup
 from gitmodel.registry.writing.transacting import transact
 
 
 def log(client, *arguments):
-    command = [
-        "git",
-        f"--git-dir={client.repository.git.git_dir}",
-        "log",
-        "--reverse",
-        *arguments,
-        "refs/heads/gitmodel",
-    ]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
+    """Return the lines of `git log` for the metadata branch, oldest commit first."""
+    return editing.run(client.repository.git.git_dir, "log", "--reverse", *arguments, editing.BRANCH).split("\n")
 
 
 def numbers(client, model="iris"):
@@ -76,24 +75,12 @@ def test_renumbered_versions_of_one_commit_keep_their_order(ada, bob):
 
 
 def test_the_record_of_a_run_names_the_new_number_of_its_version(ada, bob):
-    from datetime import datetime, timezone
-
-    from gitmodel.domain.changes.planned_change import Change
-    from gitmodel.domain.schema import codec, paths
-    from gitmodel.domain.schema.records import RunRecord
-
     ada.get_model("iris").create_version()
     ada.push()
     bob.get_model("iris").create_version()
     moment = datetime(2026, 11, 23, tzinfo=timezone.utc)
-    run = RunRecord(
-        id="20261123T101112Z-train-7f3a",
-        pipeline="train",
-        status="succeeded",
-        started=moment,
-        finished=moment,
-        versions=("iris@4",),
-    )
+    id, times = "20261123T101112Z-train-7f3a", {"started": moment, "finished": moment}
+    run = RunRecord(id=id, pipeline="train", status="succeeded", versions=("iris@4",), **times)
     files = {paths.run_file(run.id): codec.encode(run)}
     transact(bob.repository, lambda _: Change(None, subject="Record a run", files=files))
     bob.push()
@@ -346,10 +333,9 @@ def test_a_remote_that_was_rewound_is_reported_and_local_commits_are_kept(team, 
         with pytest.raises(Conflict, match="was rewound"):
             verb()
         assert refs(bob.repository.common_dir) == mine
-    here = str(team.folder / "bob")
-    assert run(["-C", here, "pull"]) == 4
-    assert "git model pull --rewound" in capsys.readouterr().err
-    assert run(["-C", here, "pull", "--rewound"]) == 0
+    code, _, err = ask(capsys, "-C", team.folder / "bob", "pull")
+    assert (code, "git model pull --rewound" in err) == (4, True)
+    assert ask(capsys, "-C", team.folder / "bob", "pull", "--rewound")[0] == 0
     assert numbers(bob) == [1, 2, 3, 4]
     bob.push()
     assert_sound(bare)
@@ -369,8 +355,6 @@ def test_a_push_to_a_remote_whose_branch_was_deleted_is_refused_until_confirmed(
 
 def test_a_pull_of_a_registry_with_another_root_is_refused_with_the_steps_to_repair(team, ada, bare):
     eve = team.clone("eve")
-    from gitmodel.registry import setup
-
     setup.begin(eve.repository, new=True)
     eve.register_model("mine")
     mine, theirs = refs(eve.repository.common_dir), refs(bare)
@@ -415,8 +399,6 @@ def test_a_push_without_a_shared_store_is_refused_with_the_command_to_set_one(te
     assert refused.value.exit_code == 7
     assert "git model init --store" in refused.value.hint
     assert refs(bare) == {}
-    from gitmodel.registry import setup
-
     setup.begin(client.repository, store=(tmp_path / "store").as_uri())
     assert team.open("eve").push().artifacts == 1
     assert_sound(bare, store=(tmp_path / "store").as_uri())
@@ -446,27 +428,17 @@ def test_the_message_of_a_server_hook_is_shown_and_no_ref_moves(bob, bare):
 
 
 def test_a_push_sends_the_branch_although_an_update_hook_refuses_a_tag(bob, bare):
-    hook = bare / "hooks" / "update"
-    hook.write_text(
-        '#!/bin/sh\ncase "$1" in refs/tags/*) echo "only release may promote" >&2; exit 1;; esac\n', encoding="utf-8"
-    )
-    hook.chmod(0o755)
+    write_hook(bare, "update", 'case "$1" in refs/tags/*) echo "only release may promote" >&2; exit 1;; esac')
     bob.get_version("iris@3").set_stage("production")
     theirs = refs(bare)
     with pytest.raises(Refused, match="only release may promote") as refused:
         bob.push()
     assert "`git model apply --push`" in refused.value.hint
-    now = refs(bare)
-    branch = "refs/heads/gitmodel"
-    assert now[branch] == bob.repository.tip() != theirs[branch]
-    assert {ref: id for ref, id in now.items() if ref != branch} == {
-        ref: id for ref, id in theirs.items() if ref != branch
-    }
+    assert bob.repository.tip() != theirs[editing.BRANCH]
+    assert refs(bare) == {**theirs, editing.BRANCH: bob.repository.tip()}
 
 
 def test_a_push_that_another_push_overtook_pulls_and_retries(ada, bob, bare, monkeypatch):
-    from gitmodel.branch import remote_pushes
-
     real, overtaken = remote_pushes.push, []
 
     def push(repository, remote, moves):
@@ -485,8 +457,6 @@ def test_a_push_that_another_push_overtook_pulls_and_retries(ada, bob, bare, mon
 
 
 def test_a_push_that_other_pushes_always_overtake_ends_after_its_timeout(bob, monkeypatch):
-    from gitmodel.branch import remote_pushes
-
     def push(repository, remote, moves):
         raise remote_pushes.RemoteMoved("somebody was faster")
 
@@ -708,22 +678,20 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN.values(), ids=BROKEN)
-def test_a_push_of_a_record_that_check_refuses_is_refused_and_pushes_nothing(ada, bare, capsys, monkeypatch, case):
+def test_a_push_of_a_record_that_check_refuses_is_refused_and_pushes_nothing(ada, bare, capsys, case):
     path, old, new, said = case
     folder = ada.repository.git.top
     before = refs(bare)
     text = editing.read(folder, path) if old else None
     editing.edit(folder, {path: text.replace(old, new, 1) if text else new})
     assert ada.check()
-    monkeypatch.chdir(folder)
-    assert run(["push"]) == 5
-    err = capsys.readouterr().err
-    assert said in err
+    code, _, err = ask(capsys, "-C", folder, "push")
+    assert (code, said in err) == (5, True)
     assert "is not TOML" in said or "the push would publish records that break the format: " in err
     assert "is not TOML" in said or "git worktree add ../registry gitmodel" in err
     assert refs(bare) == before
     editing.edit(folder, {path: text})
-    assert run(["push"]) == 0
+    assert ask(capsys, "-C", folder, "push")[0] == 0
 
 
 def test_the_records_of_a_first_push_are_checked(team, bare):
