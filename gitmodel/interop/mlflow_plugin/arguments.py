@@ -8,7 +8,7 @@ from typing import Any
 
 from mlflow.utils import validation
 
-from gitmodel.interop.mlflow_plugin.failures import invalid
+from gitmodel.errors import UsageError
 
 _ALIAS = re.compile(r"[\w-]{1,255}")
 _RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
@@ -18,9 +18,9 @@ check_tag_key: Callable[[str], None] = validation._validate_tag_name
 
 
 def check_new_name(name: Any) -> None:
-    """Raise MlflowException if a model cannot be renamed to *name*."""
+    """Raise an error if a model cannot be renamed to *name*: UsageError if it is blank, else MlflowException."""
     if name is None or not str(name).strip():
-        raise invalid("Missing value for required parameter 'new_name'")
+        raise UsageError("Missing value for required parameter 'new_name'")
     check_name(name)
 
 
@@ -41,30 +41,28 @@ def read_version_tags(tags: Iterable[Any] | None) -> dict[str, str]:
 
 
 def check_alias(alias: str) -> None:
-    """Raise MlflowException if *alias* cannot be the name of an alias in MLflow."""
+    """Raise UsageError if *alias* cannot be the name of an alias in MLflow."""
     if not alias:
-        raise invalid("Registered model alias name cannot be empty.")
+        raise UsageError("Registered model alias name cannot be empty.")
     if not _ALIAS.fullmatch(alias):
-        raise invalid(f"Invalid alias name: '{alias}'. Use 1 to 255 letters, digits, underscores (_) and dashes (-).")
+        raise UsageError(
+            f"Invalid alias name: '{alias}'. Use 1 to 255 letters, digits, underscores (_) and dashes (-)."
+        )
 
 
 def check_new_alias(alias: str) -> None:
-    """Raise MlflowException if MLflow does not allow to set *alias*, for example because it is reserved."""
+    """Raise UsageError if MLflow does not allow to set *alias*, for example because it is reserved."""
     check_alias(alias)
     if _RESERVED_ALIAS.fullmatch(alias):
-        raise invalid(f"'{alias}' is reserved and cannot be set as an alias.")
+        raise UsageError(f"'{alias}' is reserved and cannot be set as an alias.")
 
 
-def check_positive(size: Any) -> None:
-    """Raise MlflowException if *size*, the requested number of results, is no positive integer."""
+def check_size(size: Any, most: int) -> None:
+    """Raise UsageError if *size*, the requested number of results, is no integer from 1 to *most*."""
     if not isinstance(size, int) or size < 1:
-        raise invalid(f"Invalid value for max_results. It must be a positive integer, but got {size}")
-
-
-def check_at_most(size: Any, most: int) -> None:
-    """Raise MlflowException if *size*, the requested number of results, is greater than *most*."""
+        raise UsageError(f"Invalid value for max_results. It must be a positive integer, but got {size}")
     if size > most:
-        raise invalid(
+        raise UsageError(
             f"Invalid value for request parameter max_results. It must be at most {most}, but got value {size}"
         )
 

@@ -13,8 +13,9 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.utils.file_utils import create_tmp_dir
 
 from gitmodel.client import Artifact, Client
+from gitmodel.errors import UsageError
 from gitmodel.interop.mlflow_plugin.addresses import ArtifactAddress
-from gitmodel.interop.mlflow_plugin.failures import invalid, raises_mlflow_errors
+from gitmodel.interop.mlflow_plugin.failures import raises_mlflow_errors
 
 
 class GitmodelArtifacts(ArtifactRepository):  # type: ignore[misc]
@@ -65,11 +66,12 @@ class GitmodelArtifacts(ArtifactRepository):  # type: ignore[misc]
         else:
             artifact.download(local_path)
 
+    @raises_mlflow_errors
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
         """Raise MlflowException: the artifacts of a version do not change."""
-        raise invalid(
-            f"{self._uri} is a version in gitmodel, whose artifacts do not change\n"
-            "hint: log the file to a run, and register a new version"
+        raise UsageError(
+            f"{self._uri} is a version in gitmodel, whose artifacts do not change",
+            hint="log the file to a run, and register a new version",
         )
 
     def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
@@ -80,7 +82,7 @@ class GitmodelArtifacts(ArtifactRepository):  # type: ignore[misc]
         """Return the artifact that this object's URI and *path* name together, and the rest of *path* inside it."""
         address = ArtifactAddress.parse(self._uri, path or "")
         if not address.artifact:
-            raise invalid(f"{self._uri} names no artifact\nhint: write gitmodel:PATH/-/MODEL@NUMBER/ARTIFACT")
+            raise UsageError(f"{self._uri} names no artifact", hint="write gitmodel:PATH/-/MODEL@NUMBER/ARTIFACT")
         if self._client is None:
             self._client = Client(repo=address.registry)
             weakref.finalize(self, self._client.close)  # MLflow does not close objects of this class

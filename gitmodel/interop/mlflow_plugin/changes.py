@@ -11,9 +11,8 @@ from mlflow.utils.time import get_current_time_millis
 from gitmodel.client import Client, Model, ModelVersion
 from gitmodel.domain.schema.names import ARCHIVED, NONE
 from gitmodel.domain.views.record_views import VersionView
-from gitmodel.errors import NotFound, Refused
+from gitmodel.errors import NotFound, Refused, UsageError
 from gitmodel.interop.mlflow_plugin import entities
-from gitmodel.interop.mlflow_plugin.failures import invalid, refused
 
 # The reason that is recorded for a change, because MLflow's calls have none.
 REASON = "through MLflow"
@@ -44,14 +43,14 @@ def remove_tag(handle: Model | ModelVersion, key: str, metadata: Mapping[str, An
 def read_stage(client: Client, word: str) -> str:
     """Return the registry's stage for *word*, which is a stage of MLflow such as "Production", or a stage itself.
 
-    Raises MlflowException if the registry has no such stage.
+    Raises UsageError if the registry has no such stage.
     """
     known = (*client.stage_names, ARCHIVED, NONE)
     if word in known:
         return word
     wanted = str(get_canonical_stage(word)).lower()
     if wanted not in known:
-        raise invalid(f"Invalid Model Version stage: {word}. The stages of this registry: {', '.join(known)}.")
+        raise UsageError(f"Invalid Model Version stage: {word}. The stages of this registry: {', '.join(known)}.")
     return wanted
 
 
@@ -59,20 +58,21 @@ def change_stage(client: Client, view: VersionView, stage: str, *, opens_proposa
     """Put the version *view* into *stage* in one commit. For "none", it leaves its stage.
 
     Raises Refused if a rule of a stage refuses the change. If *opens_proposals* is True and the change needs a review,
-    proposes the change instead and raises MlflowException, because the stage of the version has not changed.
+    proposes the change instead and still raises Refused, because the stage of the version has not changed.
     """
     try:
         _change_directly(client, view, stage)
     except Refused as error:
-        if not opens_proposals or not _needs_review(client, {stage, view.stage}):
+        stages = [one for one in client.list_stages() if one.name in (stage, view.stage)]
+        if not opens_proposals or not any(one.rule.proposal_only for one in stages):
             raise
         # A proposal has no stage "none": it demotes the version instead.
         demoted = [(view.model, str(view.stage))] if stage == NONE else []
         promoted = [] if demoted else [(str(view), stage)]
         proposal = client.propose(*promoted, demote=demoted, reason=REASON, leave=True)
-        raise refused(
-            f"{view} is not in {stage} yet: the change needs a review, and waits in the branch {proposal.branch}\n"
-            f"hint: {proposal.address or 'push the branch, and open a pull request'}"
+        raise Refused(
+            f"{view} is not in {stage} yet: the change needs a review, and waits in the branch {proposal.branch}",
+            hint=proposal.address or "push the branch, and open a pull request",
         ) from error
 
 
@@ -85,7 +85,3 @@ def _change_directly(client: Client, view: VersionView, stage: str) -> None:
         touch(change.get_model(view.model), now)
         if done.archived is not None and done.archived != view.record.number:
             touch(change.get_version(f"{view.model}@{done.archived}"), now)
-
-
-def _needs_review(client: Client, stages: set[str | None]) -> bool:
-    return any(stage.rule.proposal_only for stage in client.list_stages() if stage.name in stages)

@@ -132,7 +132,8 @@ def version_entity(name: str, view: VersionView, authorship: Authorship | None) 
         run_id=facts.get("run_id"),
         run_link=facts.get("run_link"),
         tags=[ModelVersionTag(key, value) for key, value in read_tags(metadata).items()],
-        aliases=aliases_of(view),
+        # the stage, too, because MLflow's pages show only aliases
+        aliases=[*view.aliases, *([view.stage] if view.stage and view.stage != ARCHIVED else [])],
         **ids,
     )
 
@@ -160,11 +161,6 @@ def model_entity(name: str, view: ModelView, versions: Iterable[ModelVersion]) -
         tags=[RegisteredModelTag(key, value) for key, value in read_tags(metadata).items()],
         aliases=[RegisteredModelAlias(alias, number) for alias, number in numbers.items()],
     )
-
-
-def aliases_of(view: VersionView) -> list[str]:
-    """Return the aliases of the version *view* and its stage, because MLflow's pages show only aliases."""
-    return [*view.aliases, *([view.stage] if view.stage and view.stage != ARCHIVED else [])]
 
 
 def milliseconds(moment: datetime) -> int:

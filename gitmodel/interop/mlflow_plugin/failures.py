@@ -24,26 +24,6 @@ _CODES: dict[type[GitModelError], int] = {
 }
 
 
-def invalid(message: str) -> MlflowException:
-    """Return the MlflowException for an invalid value."""
-    return MlflowException(message, error_code=codes.INVALID_PARAMETER_VALUE)
-
-
-def missing(message: str) -> MlflowException:
-    """Return the MlflowException for a model or version that does not exist."""
-    return MlflowException(message, error_code=codes.RESOURCE_DOES_NOT_EXIST)
-
-
-def taken(message: str) -> MlflowException:
-    """Return the MlflowException for a name that another model has."""
-    return MlflowException(message, error_code=codes.RESOURCE_ALREADY_EXISTS)
-
-
-def refused(message: str) -> MlflowException:
-    """Return the MlflowException for a change that the rules of the registry do not allow."""
-    return MlflowException(message, error_code=codes.PERMISSION_DENIED)
-
-
 def raises_mlflow_errors(method: Callable[P, T]) -> Callable[P, T]:
     """Decorate *method*: convert each error of gitmodel to an MlflowException with the same message and hint."""
 

@@ -14,6 +14,7 @@ from mlflow.utils.time import get_current_time_millis
 from gitmodel.client import Client, ModelVersion
 from gitmodel.domain.schema.records import Code
 from gitmodel.domain.views.record_views import VersionView
+from gitmodel.errors import NotFound
 from gitmodel.interop.mlflow_plugin import entities
 from gitmodel.interop.mlflow_plugin.runs import RunFacts, read_run
 from gitmodel.interop.mlflow_plugin.server import is_server
@@ -56,8 +57,8 @@ class VersionMaker:
     def create(self, model: str, new: NewVersion) -> ModelVersion:
         """Create a version of *model* for the arguments *new*.
 
-        If `new.source` is a version of this registry, the new version is a copy of it. Raises MlflowException if the
-        files or the source cannot be read.
+        If `new.source` is a version of this registry, the new version is a copy of it. Raises MlflowException if there
+        is no such version, UsageError if the files cannot be read.
         """
         copied = self._copied(new.source)
         if copied is not None:
@@ -106,7 +107,7 @@ class VersionMaker:
         try:
             parsed = _parse_model_uri(source)
             return None if parsed.name is None else self._find(parsed.name, parsed.version)
-        except MlflowException as error:
+        except (MlflowException, NotFound) as error:
             raise _no_source(source, error) from error
 
     def _origin(self, new: NewVersion) -> tuple[str | None, str | None]:

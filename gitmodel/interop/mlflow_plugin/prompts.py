@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
-from mlflow.exceptions import MlflowException
 
-from gitmodel.interop.mlflow_plugin.failures import invalid, taken
+from gitmodel.errors import Conflict, UsageError
 
 _TAG = "mlflow.prompt.is_prompt"
 T = TypeVar("T", ModelVersion, RegisteredModel)
@@ -23,11 +22,11 @@ def is_prompt(tags: Mapping[str, str]) -> bool:
 
 
 def check_prompt(tags: Mapping[str, str], *, allowed: bool) -> None:
-    """Raise MlflowException if *tags* are those of a prompt and *allowed* is False."""
+    """Raise UsageError if *tags* are those of a prompt and *allowed* is False."""
     if is_prompt(tags) and not allowed:
-        raise invalid(
-            "gitmodel does not store prompts\n"
-            "hint: keep prompts in MLflow's own registry, or add ?prompts=store to the URI of the registry"
+        raise UsageError(
+            "gitmodel does not store prompts",
+            hint="keep prompts in MLflow's own registry, or add ?prompts=store to the URI of the registry",
         )
 
 
@@ -38,14 +37,14 @@ def without_prompts(found: list[T], filter_string: str | None) -> list[T]:
     return [one for one in found if _TAG not in one._tags or not is_prompt(one._tags)]
 
 
-def name_taken(name: str, *, by_prompt: bool, for_prompt: bool) -> MlflowException:
+def name_taken(name: str, *, by_prompt: bool, for_prompt: bool) -> Conflict:
     """Return the error for a new model whose *name* another model has.
 
     *by_prompt* is True if the other model is a prompt, *for_prompt* if the new one is.
     """
     old, new = ("Prompt" if is_one else "Registered Model" for is_one in (by_prompt, for_prompt))
     if old == new:
-        return taken(f"{new} (name={name}) already exists.")
-    return taken(
+        return Conflict(f"{new} (name={name}) already exists.")
+    return Conflict(
         f"Tried to create a {new.lower()} with name {name!r}, but the name is already taken by a {old.lower()}."
     )

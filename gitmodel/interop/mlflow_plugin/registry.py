@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 from mlflow.utils.search_utils import SearchModelVersionUtils
 
 from gitmodel.client import Client
@@ -20,7 +19,6 @@ from gitmodel.errors import Conflict, GitModelError, NotFound, UsageError
 from gitmodel.interop.foreign_names import candidate_names, is_plain, original_name
 from gitmodel.interop.mlflow_plugin.addresses import ArtifactAddress, RegistryAddress
 from gitmodel.interop.mlflow_plugin.entities import read_tags, version_entity
-from gitmodel.interop.mlflow_plugin.failures import missing, taken
 from gitmodel.interop.mlflow_plugin.prompts import is_prompt, name_taken
 
 T = TypeVar("T")
@@ -85,7 +83,7 @@ class Registry:
     def find_model(self, name: str) -> str:
         """Return the name in gitmodel of the model that is called *name* in MLflow.
 
-        Raises MlflowException if there is no such model.
+        Raises NotFound if there is no such model.
         """
         if is_plain(name):
             with suppress(NotFound):
@@ -93,19 +91,17 @@ class Registry:
                     return name
         found = self._mapped_names().get(name)
         if found is None:
-            raise missing(f"Registered Model with name={name} not found")
+            raise NotFound(f"Registered Model with name={name} not found")
         return found
 
     def view_model(self, name: str) -> ModelView:
-        """Return a view of the model that is called *name* in MLflow. Raises MlflowException if there is none."""
+        """Return a view of the model that is called *name* in MLflow. Raises NotFound if there is none."""
         return self.client.view_model(self.find_model(name))
 
     def view_version(self, name: str, selector: str) -> VersionView | None:
         """Return a view of a version of the model that is called *name* in MLflow; None if there is no such version.
 
-        *selector* is a number, a stage or an alias.
-
-        Raises MlflowException if there is no such model.
+        *selector* is a number, a stage or an alias. Raises NotFound if there is no such model.
         """
         if is_plain(name):
             with suppress(NotFound, UsageError):
@@ -140,16 +136,15 @@ class Registry:
     def with_free_name(self, name: str, create: Callable[[str, str], T], *, for_prompt: bool = False) -> T:
         """Call *create* with a free name and a title for a new model that MLflow calls *name*, and return its result.
 
-        If *create* finds that a name was used before, it is called with the next name. Raises MlflowException if a
-        model already has *name* in MLflow. *for_prompt* is True if the new model is a prompt.
+        If *create* raises Conflict, because a model has or had the name, it is called with the next name. Raises
+        Conflict if a model already has *name* in MLflow. *for_prompt* is True if the new model is a prompt.
         """
-        # A name is not free if a model has it or had it before. Then *create* raises Conflict.
         for candidate, _ in zip(candidate_names(name), range(_MOST_NAMES), strict=False):
             try:
                 return create(candidate, "" if candidate == name else name)
             except Conflict:
                 self._refuse_existing(name, for_prompt=for_prompt)
-        raise taken(f"Registered Model (name={name}) already exists: its name was used {_MOST_NAMES} times.")
+        raise Conflict(f"Registered Model (name={name}) already exists: its name was used {_MOST_NAMES} times.")
 
     def entity(self, view: VersionView) -> ModelVersion:
         """Return MLflow's entity of the version *view*."""
@@ -184,16 +179,15 @@ class Registry:
         return original_name(view.name, view.record.title)
 
     def _refuse_existing(self, name: str, *, for_prompt: bool) -> None:
-        """Raise MlflowException if a model is already called *name* in MLflow.
+        """Raise Conflict if a model is already called *name* in MLflow.
 
         *for_prompt* is True if the new model is a prompt, which changes the message.
         """
         try:
             there = self.view_model(name)
-        except MlflowException:
+        except NotFound:
             return
-        by_prompt = is_prompt(read_tags(there.record.metadata))
-        raise name_taken(name, by_prompt=by_prompt, for_prompt=for_prompt)
+        raise name_taken(name, by_prompt=is_prompt(read_tags(there.record.metadata)), for_prompt=for_prompt)
 
     def _entity(self, view: VersionView, authorships: Mapping[str, Authorship]) -> ModelVersion:
         name = view.model if is_plain(view.model) else self.name_of(self.client.view_model(view.model))

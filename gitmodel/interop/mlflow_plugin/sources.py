@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 
-from gitmodel.interop.mlflow_plugin.failures import invalid
+from gitmodel.errors import UsageError
 from gitmodel.interop.mlflow_plugin.server import served_location
 
 
@@ -28,10 +28,12 @@ def fetched_files(location: str | None, local: str | None, tracking_uri: str | N
     """Yield a path on this machine with the files at *location*; None if *location* is None.
 
     Yields *local*, the path of a copy, if it exists. Files that are not on this machine are fetched into a temporary
-    folder. Raises MlflowException if they cannot be read.
+    folder. Raises UsageError if they cannot be read.
     """
     location = location and served_location(location)
-    here = local or _local_path(location)
+    here = local
+    if not here and location and is_local_uri(location):
+        here = str(local_file_uri_to_path(location))
     if here and os.path.exists(here):
         yield here
     elif not location:
@@ -41,19 +43,12 @@ def fetched_files(location: str | None, local: str | None, tracking_uri: str | N
             yield _fetch(location, folder, tracking_uri)
 
 
-def _local_path(location: str | None) -> str | None:
-    """Return the path of *location* if it is on this machine, else None."""
-    if location and is_local_uri(location):
-        return str(local_file_uri_to_path(location))
-    return None
-
-
 def _fetch(location: str, folder: str, tracking_uri: str | None) -> str:
     try:
         return str(download_artifacts(artifact_uri=location, dst_path=folder, tracking_uri=tracking_uri))
     except (MlflowException, OSError) as error:
-        raise invalid(
-            f"the files of the version cannot be read from {location}: {error}\n"
-            "hint: log the model first, or let gitmodel record only the location: add ?artifacts=link to the URI of "
-            "the registry"
+        raise UsageError(
+            f"the files of the version cannot be read from {location}: {error}",
+            hint="log the model first, or let gitmodel record only the location: add ?artifacts=link to the URI of the "
+            "registry",
         ) from error

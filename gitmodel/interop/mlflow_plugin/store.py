@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from mlflow.entities import model_registry as mlflow_entities
@@ -15,11 +16,11 @@ from mlflow.utils.time import get_current_time_millis
 from gitmodel.client import Client
 from gitmodel.domain.schema.names import NONE
 from gitmodel.domain.views.record_views import VersionView
-from gitmodel.errors import NotFound
+from gitmodel.errors import NotFound, UsageError
 from gitmodel.interop.mlflow_plugin import arguments, entities, prompts
 from gitmodel.interop.mlflow_plugin.addresses import RegistryAddress
 from gitmodel.interop.mlflow_plugin.changes import REASON, change_stage, read_stage, remove_tag, set_tags, touch
-from gitmodel.interop.mlflow_plugin.failures import invalid, missing, raises_mlflow_errors
+from gitmodel.interop.mlflow_plugin.failures import raises_mlflow_errors
 from gitmodel.interop.mlflow_plugin.new_versions import NewVersion, VersionMaker
 from gitmodel.interop.mlflow_plugin.registry import Registry
 from gitmodel.interop.mlflow_plugin.server import is_server
@@ -113,8 +114,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
         page_token: str | None = None,
     ) -> PagedList:
         """Return a page of the models that match MLflow's filter *filter_string*."""
-        arguments.check_at_most(max_results, 1000)
-        arguments.check_positive(max_results)
+        arguments.check_size(max_results, 1000)
         versions: dict[str, list[mlflow_entities.ModelVersion]] = {}
         for version in self._registry.versions():
             versions.setdefault(version.name, []).append(version)
@@ -217,15 +217,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
     @raises_mlflow_errors
     def get_model_version(self, name: str, version: Any) -> mlflow_entities.ModelVersion:
         """Return a version by its number."""
-        arguments.check_name(name)
-        number = arguments.read_number(version)
-        try:
-            found = self._registry.find_version(name, str(number))
-        except MlflowException as error:
-            raise missing(f"Model Version (name={name}, version={version}) not found") from error
-        if found is None:
-            raise missing(f"Model Version (name={name}, version={version}) not found")
-        return _copied(found)
+        return _copied(self._find(self._registry.find_version, name, version))
 
     @raises_mlflow_errors
     def get_model_version_download_uri(self, name: str, version: Any) -> str | None:
@@ -248,8 +240,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
         page_token: str | None = None,
     ) -> PagedList:
         """Return a page of the versions that match MLflow's filter *filter_string*."""
-        arguments.check_positive(max_results)
-        arguments.check_at_most(max_results, 200_000)
+        arguments.check_size(max_results, 200_000)
         found = prompts.without_prompts(self._matching(filter_string), filter_string)
         if order_by:
             found = SearchModelVersionUtils.sort(found, list(order_by))
@@ -301,9 +292,9 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
         is_latest = alias.lower() == "latest"
         found = self._registry.find_version(name, "latest" if is_latest else alias)
         if found is None and is_latest:
-            raise missing(f"Latest version not found for model {name}.")
+            raise NotFound(f"Latest version not found for model {name}.")
         if found is None or not (is_latest or alias in found.aliases):
-            raise invalid(f"Registered model alias {alias} not found.")
+            raise UsageError(f"Registered model alias {alias} not found.")
         return _copied(found)
 
     # Webhooks. MLflow's server lists them after each change, so listing must work.
@@ -316,11 +307,12 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
         """Return an empty page: gitmodel has no webhooks of MLflow."""
         return PagedList([], None)
 
+    @raises_mlflow_errors
     def create_webhook(self, *_: Any, **__: Any) -> Any:
         """Raise MlflowException: gitmodel has no webhooks of MLflow."""
-        raise invalid(
-            "gitmodel has no webhooks of MLflow\n"
-            "hint: use the webhooks of your git host, or the notice that `git model apply` posts"
+        raise UsageError(
+            "gitmodel has no webhooks of MLflow",
+            hint="use the webhooks of your git host, or the notice that `git model apply` posts",
         )
 
     def _model(self, name: str) -> mlflow_entities.RegisteredModel:
@@ -328,15 +320,17 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
         return entities.model_entity(self._registry.name_of(view), view, self._registry.versions(view.name))
 
     def _version(self, name: str, version: Any) -> VersionView:
+        return self._find(self._registry.view_version, name, version)
+
+    def _find(self, find: Callable[[str, str], T | None], name: str, version: Any) -> T:
+        """Return the result of *find* for the model *name* and the number *version*. Raises NotFound if it is None."""
         arguments.check_name(name)
         number = arguments.read_number(version)
-        try:
-            view = self._registry.view_version(name, str(number))
-        except MlflowException:
-            view = None
-        if view is None or view.record.deleted is not None:
-            raise missing(f"Model Version (name={name}, version={version}) not found")
-        return view
+        with suppress(NotFound):
+            found = find(name, str(number))
+            if found is not None:
+                return found
+        raise NotFound(f"Model Version (name={name}, version={version}) not found")
 
     def _entity(self, name: str, version: Any) -> mlflow_entities.ModelVersion:
         return self._registry.entity(self._version(name, version))
@@ -356,7 +350,7 @@ class GitmodelStore(AbstractStore):  # type: ignore[misc]
             others += not is_name
         try:
             model = self._registry.find_model(names[0]) if names else None
-        except MlflowException:
+        except NotFound:
             return []
         found = self._registry.versions(model)
         return SearchModelVersionUtils.filter(found, filter_string) if others or len(names) > 1 else found
