@@ -56,7 +56,7 @@ def draft_version(model: SourceModel, version: SourceVersion, run: SourceRun | N
         if key in values:
             notes.append(Note("renamed", f"{subject} {key}", f"the metric is {key}.metric here"))
         values[f"{key}.metric" if key in values else key] = value
-    kept, unfit = _fitting(values, subject, notes)
+    kept, unfit = fit_values(values, subject, notes)
     if run is None and version.run:
         notes.append(Note("left out", f"{subject} run", f"the run {version.run} does not exist in the source"))
     elif run is not None and run.is_deleted:
@@ -76,14 +76,6 @@ def draft_version(model: SourceModel, version: SourceVersion, run: SourceRun | N
         unfit=json.dumps(unfit, indent=1, sort_keys=True).encode() if unfit else b"",
         notes=tuple(notes),
     )
-
-
-def fitting_metadata(values: Mapping[str, Any], subject: str, notes: list[Note]) -> dict[str, Any]:
-    """Return those of *values* that fit into a record and hold no credentials.
-
-    Add notes about the others to *notes*.
-    """
-    return _fitting(values, subject, notes)[0]
 
 
 def curves_file(points: Iterable[Point]) -> bytes:
@@ -108,8 +100,8 @@ def _draft_run(
     pipeline = (suggest(run.experiment)[:_LONGEST_PIPELINE].strip("-._")) or system.lower()
     facts = {"source": url, "id": run.id, "name": run.name, "author": run.author, "experiment": run.experiment}
     values = {**run.metrics, TAGS: dict(run.tags), "imported": {key: value for key, value in facts.items() if value}}
-    metadata, left = _fitting(values, f"{subject} run", notes)
-    parameters, more = _fitting(dict(run.parameters), f"{subject} run", [])
+    metadata, left = fit_values(values, f"{subject} run", notes)
+    parameters, more = fit_values(dict(run.parameters), f"{subject} run", [])
     unfit.update({"run": {**left, **({PARAMETERS: more} if more else {})}} if left or more else {})
     return RunRecord(
         id=run_id(pipeline, run.started, run.id[:12]),
@@ -124,10 +116,10 @@ def _draft_run(
     )
 
 
-def _fitting(values: Mapping[str, Any], subject: str, notes: list[Note]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return those of *values* that fit into a record, and those that are too long.
+def fit_values(values: Mapping[str, Any], subject: str, notes: list[Note]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return those of *values* that fit into a record, and those that are too long, without values like credentials.
 
-    Leaves out values that look like credentials. Adds a note about each value of the last two kinds to *notes*.
+    Adds notes about the values that are too long or look like credentials to *notes*.
     """
     clean, secrets = without_credentials(values)
     notes += [Note("left out", f"{subject} {key}", f"it looks like {form}") for key, form in secrets]

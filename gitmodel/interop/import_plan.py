@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -133,7 +133,8 @@ def plan_import(models: Iterable[SourceModel], target: Target, choices: Choices)
             continue
         taken.add(fold(name))
         planned.append(_plan_model(model, name, target, choices))
-    known = {fold(word) for model in models for word in _words_of(model)}
+    known = {fold(word) for model in models for word in model.aliases}
+    known |= {fold(word) for model in models for version in model.versions for word in version.stages}
     notes += [
         Note("left out", f"--map {word}={stage}", f"the source has no stage or alias {word!a}")
         for word, stage in choices.words.items()
@@ -153,12 +154,6 @@ def _check_choices(choices: Choices, models: Sequence[SourceModel], target: Targ
         if stage not in stages:
             hint = f"the stages are {', '.join(target.stages)}, archived and none; add one with `git model stage add`"
             raise UsageError(f"--map {word}={stage}: there is no stage {stage!a} here", hint=hint)
-
-
-def _words_of(model: SourceModel) -> Iterator[str]:
-    yield from model.aliases
-    for version in model.versions:
-        yield from version.stages
 
 
 def _free_name(name: str, target: Target, taken: Collection[str]) -> str | None:
@@ -217,7 +212,6 @@ def _plan_model(model: SourceModel, name: str, target: Target, choices: Choices)
         for number in missing
     ]
     numbers = frozenset(version.number for version in new)
-    first = max(held.versions, default=0) + 1
     one = _ModelImport(source=model, name=name, held=held, target=target, choices=choices, new=numbers)
     stages, of_stages = _plan_stages(one)
     aliases, of_aliases = _plan_aliases(one)
@@ -226,7 +220,7 @@ def _plan_model(model: SourceModel, name: str, target: Target, choices: Choices)
         name=name,
         is_new=not held.exists,
         new=new,
-        gaps=tuple(number for number in range(first, max(numbers, default=0)) if number not in numbers),
+        gaps=tuple(sorted({*range(max(held.versions, default=0) + 1, max(numbers, default=0))} - numbers)),
         known=known,
         stages=stages,
         aliases=aliases,
@@ -270,24 +264,17 @@ def _sort_versions(
         there = held.versions.get(version.number)
         if there is not None and there.id == source_id(model.name, version):
             if version.is_deleted or there.created != version.created:
-                what = (
-                    "deleted the version"
-                    if version.is_deleted
-                    else f"gave the number to a version of {version.created}"
-                )
-                notes.append(
-                    Note("changed", subject, f"since the last import, the source {what}; {name}@{version.number} stays")
-                )
+                other = f"gave the number to a version of {version.created}"
+                what = "deleted the version" if version.is_deleted else other
+                why = f"since the last import, the source {what}; {name}@{version.number} stays"
+                notes.append(Note("changed", subject, why))
             else:
                 known.append(version)
         elif there is not None and version.is_deleted:
             continue  # the version was already deleted at the last import
         elif version.number <= last:
-            why = (
-                "is taken by a version that was not imported from this source"
-                if there
-                else f"is below {last}, the last number"
-            )
+            taken = "is taken by a version that was not imported from this source"
+            why = taken if there else f"is below {last}, the last number"
             notes.append(Note("left out", subject, f"the number {version.number} of {name} {why}"))
         elif version.number > paths.MOST_SKIPPED + (new[-1].number if new else last) + 1:
             notes.append(Note("left out", subject, f"more than {paths.MOST_SKIPPED:,} numbers are missing before it"))
@@ -361,13 +348,8 @@ def _plan_aliases(one: _ModelImport) -> tuple[tuple[tuple[str, int], ...], list[
             found.append((alias, number))
         elif number in one.held.versions and now != number:
             here = f"names {one.name}@{now}" if now else "does not exist"
-            notes.append(
-                Note(
-                    "left out",
-                    subject,
-                    f"the alias names {number} in the source; here it {here}, which does not change",
-                )
-            )
+            why = f"the alias names {number} in the source; here it {here}, which does not change"
+            notes.append(Note("left out", subject, why))
     return tuple(found), notes
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, Refused, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.interop.content_digest import content_digest
-from gitmodel.interop.drafts import UNFIT, Draft, curves_file, draft_version, fitting_metadata
+from gitmodel.interop.drafts import UNFIT, Draft, curves_file, draft_version, fit_values
 from gitmodel.interop.import_plan import (
     ARCHIVED,
     Choices,
@@ -81,20 +81,20 @@ def import_models(
     *reader* and of writing. Versions that were committed before the error stay, and a second import continues after
     them.
     """
-    plan = plan_import(reader.models(), client.writer.read(_read_target), choices)
+    plan = plan_import(reader.models(), client.writer.read(_target_in), choices)
     work = _Import(client, reader, with_artifacts, progress, sum(len(model.new) for model in plan.models))
     done = tuple(work.describe(model) if dry_run else work.write(model) for model in plan.models)
     notes = (*plan.notes, *(note for model in plan.models for note in model.notes), *work.notes)
     return ImportReport(models=done, notes=tuple(dict.fromkeys(notes)))
 
 
-def _read_target(snapshot: Snapshot) -> Target:
+def _target_in(snapshot: Snapshot) -> Target:
     registry = snapshot.registry()
-    models = {name: _read_held(snapshot, registry, name) for name in snapshot.model_names()}
+    models = {name: _model_in(snapshot, registry, name) for name in snapshot.model_names()}
     return Target(models=models, stages=registry.stage_names, alias_fault=registry.alias_fault)
 
 
-def _read_held(snapshot: Snapshot, registry: RegistryRecord, name: str) -> HeldModel:
+def _model_in(snapshot: Snapshot, registry: RegistryRecord, name: str) -> HeldModel:
     record = snapshot.load(paths.model_file(name), ModelRecord)
     if record is None or not record.exists:
         return HeldModel(exists=False)
@@ -112,10 +112,7 @@ def _read_held(snapshot: Snapshot, registry: RegistryRecord, name: str) -> HeldM
 
 @dataclass
 class _Tally:
-    """Counts what an import has written for one model.
-
-    *refused* is the number of versions that could not be created.
-    """
+    """The records that an import has written for one model. *refused* versions could not be created."""
 
     runs: int = 0
     artifacts: int = 0
@@ -125,10 +122,7 @@ class _Tally:
 
 
 class _Import:
-    """One import.
-
-    *notes* has the notes that its plan could not have, because they are about reading runs and writing.
-    """
+    """One import. *notes* are about reading runs and writing, so the plan of the import cannot have them."""
 
     def __init__(
         self, client: Client, reader: Reader, with_artifacts: bool, progress: Progress | None, total: int
@@ -197,7 +191,7 @@ class _Import:
         source, title = plan.source, "" if plan.name == plan.source.name else plan.source.name
         claims = {"source": self._reader.url, "id": source.name, "created": source.created}
         values = {**({"tags": dict(source.tags)} if source.tags else {}), "imported": claims}
-        metadata = fitting_metadata(values, source.name, self.notes)
+        metadata, _ = fit_values(values, source.name, self.notes)
         return client.register_model(plan.name, title=title, description=source.description, metadata=metadata)
 
     def _create(self, client: Client, model: Model, plan: ModelPlan, version: SourceVersion, tally: _Tally) -> None:
@@ -268,20 +262,14 @@ class _Import:
 
         Adds a note if they cannot be read.
         """
-        if not self._with_artifacts or not version.location:
-            yield None
-            return
-        try:
-            found = self._reader.files(version)
-            path = found.__enter__()
-        except FilesUnavailable as error:
-            self.notes.append(Note("left out", f"{plan.source.name} {version.number} artifact", str(error)))
-            yield None
-            return
-        try:
+        path = None
+        with ExitStack() as opened:
+            if self._with_artifacts and version.location:
+                try:
+                    path = opened.enter_context(self._reader.files(version))
+                except FilesUnavailable as error:
+                    self.notes.append(Note("left out", f"{plan.source.name} {version.number} artifact", str(error)))
             yield path
-        finally:
-            found.__exit__(None, None, None)
 
     def _place(self, client: Client, plan: ModelPlan, tally: _Tally) -> list[tuple[str, int]]:
         """Set the stages and aliases of *plan*, except stages that only proposals may change.

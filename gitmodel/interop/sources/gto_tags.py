@@ -138,8 +138,7 @@ class GtoRepository:
         for stage, version in holders.items():
             if not made[version].is_deleted:
                 made[version] = replace(made[version], stages=(*made[version].stages, stage))
-        last = next((event.commit for event in reversed(events)), "")
-        fields = self._description(name, last)
+        fields = self._description(name, events[-1].commit)
         tags = {**about, **{key: str(fields[key]) for key in ("type", "path") if fields.get(key)}}
         labels = fields.get("labels")
         if isinstance(labels, list):

@@ -57,10 +57,9 @@ class MlflowServer:
         found.update((item["name"], item) for item in self._prompts())
         versions: dict[str, dict[int, SourceVersion]] = {name: {} for name in found}
         for name, model in found.items():
-            prompts = {"filter": f"name={_quoted(name)} AND {_PROMPTS}"} if _is_prompt(model) else None
-            for item in self._pages(
-                "model-versions/search", "model_versions", prompts or {"filter": f"name={_quoted(name)}"}
-            ):
+            is_prompt = mlflow_values.is_prompt(_pairs(model, "tags"))
+            wanted = f"name={_quoted(name)}" + (f" AND {_PROMPTS}" if is_prompt else "")
+            for item in self._pages("model-versions/search", "model_versions", {"filter": wanted}):
                 version = mlflow_values.read_version(item, _pairs(item, "tags"), created=item.get("creation_timestamp"))
                 # The version is of a logged model of MLflow 3: `files` asks the server for the location of its files.
                 if version.location.startswith(_MODEL_URI):
@@ -237,9 +236,7 @@ class MlflowServer:
                     raise self._unreachable(error) from error
                 continue
             except ValueError:
-                raise Invalid(
-                    f"{self.url} does not answer as an MLflow server does", hint="check that the address is right"
-                ) from None
+                found = None
             if not isinstance(found, dict):
                 raise Invalid(
                     f"{self.url} does not answer as an MLflow server does", hint="check that the address is right"
@@ -303,10 +300,6 @@ def _login(environ: Mapping[str, str]) -> dict[str, str]:
 def _pairs(item: Mapping[str, Any], key: str) -> dict[str, str]:
     found: Sequence[Mapping[str, str]] = item.get(key, ())
     return {pair["key"]: pair.get("value", "") for pair in sorted(found, key=lambda pair: pair["key"])}
-
-
-def _is_prompt(item: Mapping[str, Any]) -> bool:
-    return mlflow_values.is_prompt(_pairs(item, "tags"))
 
 
 def _join(folder: str, name: str) -> str:

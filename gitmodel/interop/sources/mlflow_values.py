@@ -62,12 +62,6 @@ def number(value: Any) -> float:
     return float(value)
 
 
-def commit_of(tags: Mapping[str, str]) -> str | None:
-    """Return the full id of the git commit in *tags* of a run, or None."""
-    found = tags.get(COMMIT_TAG, "")
-    return found if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", found) else None
-
-
 def is_prompt(tags: Mapping[str, str]) -> bool:
     """Return True if a registered model with these tags is a prompt."""
     return tags.get(PROMPT_TAG, "").lower() == "true"
@@ -82,8 +76,7 @@ def read_run(
     tags: Mapping[str, str],
 ) -> SourceRun:
     """Return the run with the fields *info*, which are those of a run in any of MLflow's stores."""
-    started = at(info["start_time"])
-    ended = info.get("end_time")
+    started, ended, commit = at(info["start_time"]), info.get("end_time"), tags.get(COMMIT_TAG, "")
     return SourceRun(
         id=str(info.get("run_id") or info.get("run_uuid")),
         name=str(tags.get(RUN_NAME_TAG) or info.get("run_name") or info.get("name") or ""),
@@ -96,7 +89,7 @@ def read_run(
         parameters=dict(sorted(parameters.items())),
         tags=dict(sorted(tags.items())),
         artifacts=str(info.get("artifact_uri") or ""),
-        commit=commit_of(tags),
+        commit=commit if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit) else None,
         is_deleted=info.get("lifecycle_stage") == "deleted",
     )
 
