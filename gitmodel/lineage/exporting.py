@@ -96,7 +96,7 @@ def import_export(
     """
     with open_archive(path) as archive:
         export = read_export(archive.records)
-        chosen = ModelRef(check_name(model or export.model, "model"), renumbered)
+        chosen = ModelRef(check_name(model or export.model, "model"), renumbered=renumbered)
         writer.read(lambda snapshot: plan_import(snapshot, export, chosen))  # raises before artifacts are stored
         _check(archive, export)
         for digest, size in archive.sizes.items():

@@ -64,7 +64,7 @@ def model_ref(name: str, renumbered: bool) -> ModelRef:
 
     *renumbered* is as in `Client.get_model`.
     """
-    return ModelRef(check_name(name, "model"), renumbered)
+    return ModelRef(check_name(name, "model"), renumbered=renumbered)
 
 
 def version_ref(reference: str | VersionRef, renumbered: bool = False) -> VersionRef:

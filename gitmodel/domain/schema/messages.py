@@ -62,16 +62,12 @@ def keyed_transaction(model: str, key: str) -> str:
 
 
 def carries_transaction(message: str, txn: str) -> bool:
-    """Return True if *message* has the transaction id *txn*; the message of a squashed commit has several.
-
-    >>> carries_transaction("Add iris 4\\n\\nModel: iris\\nTxn: 5f\\n", "5f")
-    True
-    """
+    """Return True if *message* has the transaction id *txn*; the message of a squashed commit has several."""
     return f"Txn: {txn}" in message.splitlines()
 
 
 def tag_message(ref: StageRef, old: int | None, new: int, reason: str) -> str:
-    """Return the message of the stage tag *ref*, which moves from version *old* (None: no version) to version *new*.
+    """Return the message of the stage tag *ref* when it moves from version *old* (None: no version) to version *new*.
 
     >>> tag_message(StageRef("iris", "production"), 3, 4, "")
     'iris 3 -> 4 in production\\n'

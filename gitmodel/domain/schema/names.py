@@ -74,22 +74,15 @@ def is_full_name(name: str) -> bool:
 
 
 def check_name(name: str, what: str) -> str:
-    """Return *name* if it is valid. *what* says for the message what it names: "model", "stage", "alias" or "artifact".
+    """Return *name* if it is valid; else raise UsageError, with the reason and a valid name.
 
-    Raises UsageError with the reason and a valid name.
-
-    >>> check_name("iris", "model")
-    'iris'
+    *what* is the kind of object with this name, for the message: "model", "stage", "alias" or "artifact".
     """
     return _checked(name, what, fault_in(name))
 
 
 def check_version_name(name: str) -> str:
-    """Return *name* if it can be the name of a version: it may contain `+`, but is not all digits or a stage word.
-
-    >>> check_version_name("1.2.3+cpu")
-    '1.2.3+cpu'
-    """
+    """Return *name* if it can be the name of a version: it may contain `+`, but is not all digits or a stage word."""
     return _checked(name, "version", version_name_fault(name), version=True)
 
 
@@ -103,11 +96,7 @@ def version_name_fault(name: str) -> str | None:
 
 
 def check_alias(name: str) -> str:
-    """Return *name* if it can be an alias: not all digits, and not a word for a stage.
-
-    >>> check_alias("champion")
-    'champion'
-    """
+    """Return *name* if it can be an alias: not all digits, and not a word for a stage."""
     return _checked(name, "alias", alias_fault(name), version=True)
 
 
@@ -166,16 +155,12 @@ def _bad_character(name: str, pattern: re.Pattern[str]) -> str:
     for position, character in enumerate(name):
         inner = "a" + character + "a"
         if not pattern.fullmatch(inner):
-            return f"holds {_told(character)}"
+            # the code point, if the character can be confused with another one
+            number = "" if character.isascii() or not character.isprintable() else f" (U+{ord(character):04X})"
+            return f"holds {character!r}{number}"
         if position == 0 and not character.isalnum():
             return f"begins with {character!r}"
     return f"ends in {name[-1]!r}"
-
-
-def _told(character: str) -> str:
-    """Return *character*, with its code point if it can be confused with another character."""
-    number = "" if character.isascii() or not character.isprintable() else f" (U+{ord(character):04X})"
-    return f"{character!r}{number}"
 
 
 def _checked(name: str, what: str, fault: str | None, *, version: bool = False) -> str:

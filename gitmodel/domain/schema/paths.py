@@ -1,4 +1,12 @@
-"""The path of each record on the metadata branch, and parsing paths. Pure."""
+"""The path of each record on the metadata branch, and parsing paths. Pure.
+
+>>> model_file("iris"), stage_file("iris", "production"), alias_file("iris", "champion")
+('models/iris/model.toml', 'models/iris/stages/production.toml', 'models/iris/aliases/champion.toml')
+>>> version_file("iris", 7), version_file("iris", 412)
+('models/iris/versions/7.toml', 'models/iris/versions/4xx/412.toml')
+>>> archived_file("iris", 412), name_file("iris", "1.2.3")
+('models/iris/stages/archived/4xx/412.toml', 'models/iris/names/c4/1.2.3.toml')
+"""
 
 from __future__ import annotations
 
@@ -43,26 +51,14 @@ def model_folder(model: str) -> str:
 
 
 def model_file(model: str) -> str:
-    """
-    >>> model_file("iris")
-    'models/iris/model.toml'
-    """
     return f"{MODELS}/{model}/model.toml"
 
 
 def version_file(model: str, number: int) -> str:
-    """
-    >>> version_file("iris", 7), version_file("iris", 412)
-    ('models/iris/versions/7.toml', 'models/iris/versions/4xx/412.toml')
-    """
     return f"{MODELS}/{model}/versions/{_in_hundreds(number)}"
 
 
 def name_file(model: str, name: str) -> str:
-    """
-    >>> name_file("iris", "1.2.3")
-    'models/iris/names/c4/1.2.3.toml'
-    """
     return f"{name_folder(model, name)}/{name}.toml"
 
 
@@ -73,26 +69,14 @@ def name_folder(model: str, name: str) -> str:
 
 
 def stage_file(model: str, stage: str) -> str:
-    """
-    >>> stage_file("iris", "production")
-    'models/iris/stages/production.toml'
-    """
     return f"{MODELS}/{model}/stages/{stage}.toml"
 
 
 def archived_file(model: str, number: int) -> str:
-    """
-    >>> archived_file("iris", 412)
-    'models/iris/stages/archived/4xx/412.toml'
-    """
     return f"{MODELS}/{model}/stages/archived/{_in_hundreds(number)}"
 
 
 def alias_file(model: str, alias: str) -> str:
-    """
-    >>> alias_file("iris", "champion")
-    'models/iris/aliases/champion.toml'
-    """
     return f"{MODELS}/{model}/aliases/{alias}.toml"
 
 

@@ -46,9 +46,8 @@ def is_git_name(part: str) -> bool:
 def git_paths(paths: Sequence[str]) -> list[str]:
     """Return those *paths* that make a folder a git repository: with a part `.git`, or the HEAD of a bare repository.
 
-    A bare repository is a folder with `HEAD`, `objects` and `refs`, or with `HEAD` and a `commondir` file.
-    `packed-refs` counts like `refs`: in a clone with packed refs, the folders in `refs` are empty, and an artifact has
-    no empty folders.
+    A bare repository is a folder with `HEAD`, `objects` and `refs` or `packed-refs`, or with `HEAD` and a `commondir`
+    file. `packed-refs` counts because folders in `refs` may then be empty, and an artifact has no empty folders.
 
     >>> git_paths(["config", "HEAD", "objects/ab/cd", "refs/heads/main", "sub/.git/config", "weights.bin"])
     ['HEAD', 'sub/.git/config']
@@ -93,9 +92,7 @@ def unportable_paths(paths: Iterable[str]) -> list[str]:
 
 
 def file_name_fault(name: str) -> str:
-    """Return the reason why an artifact cannot have *name* as the name of its file or folder, or "".
-
-    A name is one part of a path that every system can write, and that is not hidden.
+    """Return the reason why not every system can write a file or folder called *name*, or why it is hidden; else "".
 
     >>> [file_name_fault(name) for name in ("model.onnx", "epoch=1 (best).ckpt", "modèle.pt")]
     ['', '', '']

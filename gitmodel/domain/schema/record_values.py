@@ -28,10 +28,7 @@ NO_DIGEST = "sha256:" + "0" * 64
 
 
 def matching(pattern: str, what: str) -> Callable[[Any], str]:
-    """Return a function that reads a text from TOML, and raises Wrong unless all of the text matches *pattern*.
-
-    *what* describes valid texts in the error.
-    """
+    """Return a function that reads a text from TOML, and raises Wrong unless all of it matches *pattern*: *what*."""
 
     def read(value: Any) -> str:
         found = toml_values.text(value)

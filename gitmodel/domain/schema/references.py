@@ -13,19 +13,24 @@ from gitmodel.frozen import Frozen
 _MAX_DIGITS = 18
 
 
-class ModelRef(Frozen):
-    """A reference to a model by its name.
+class _Reference(Frozen, kw_only=True):
+    """A reference to a model or version, whose number or name a pull may have changed (see `recorded_renumberings`).
 
-    With *renumbered*, the user confirms that the reference means the model that has the name now, although another
-    model had the name before a pull. *since* is None for a name that a person wrote. For a handle, it is the number of
-    the last pull when the handle got its name: gitmodel follows renames by later pulls (see `recorded_renumberings`).
-    *settles* are old references: the first change by the handle deletes the notes about their renumbering.
+    With *renumbered*, the user confirms that the reference means the model or version that has this name or number now,
+    although another one had it before a pull. *since* is None if a person wrote the reference. For a handle, it is the
+    number of the last pull before the handle was created: gitmodel follows the changes by later pulls. *settles* are
+    old references: the first change by the handle deletes the notes about their renumbering.
     """
 
-    model: str
     renumbered: bool = field(default=False, repr=False)
     since: int | None = field(default=None, repr=False)
     settles: frozenset[Numbered] = field(default=frozenset(), repr=False)
+
+
+class ModelRef(_Reference):
+    """A reference to a model by its name."""
+
+    model: str
 
     @classmethod
     def of(cls, model: str | ModelRef) -> ModelRef:
@@ -40,14 +45,8 @@ class ModelRef(Frozen):
         return self.model
 
 
-class VersionRef(Frozen):
+class VersionRef(_Reference):
     """A reference to a version; *selector* is a number, name, stage, alias, "latest" or "" (left out).
-
-    With *renumbered*, the user confirms that the reference means the version that has the number now, although another
-    version had the number before a pull. *since* is None for a reference that a person wrote. For a handle, it is the
-    number of the last pull when the handle got its version: gitmodel follows renumbering by later pulls (see
-    `recorded_renumberings`). *settles* are old references: the first change by the handle deletes the notes about their
-    renumbering.
 
     >>> VersionRef.parse("iris@production")
     VersionRef(model='iris', selector='production')
@@ -57,9 +56,6 @@ class VersionRef(Frozen):
 
     model: str
     selector: str = ""
-    renumbered: bool = field(default=False, repr=False)
-    since: int | None = field(default=None, repr=False)
-    settles: frozenset[Numbered] = field(default=frozenset(), repr=False)
 
     @classmethod
     def parse(cls, text: str) -> VersionRef:
@@ -151,11 +147,9 @@ def _selector(version: str | int) -> str:
         if len(text) > _MAX_DIGITS or int(text) < 1:
             raise UsageError(f"{text[:40]} is not a version number", hint="numbers begin at 1")
         return str(int(text))
-    if text == LATEST:
-        return text
     if text in ("archived", "none"):
         raise UsageError(
             f"'{text}' does not name one version: any number of versions can be {text}",
             hint="name the version by its number, for example MODEL@3",
         )
-    return check_version_name(text)
+    return text if text == LATEST else check_version_name(text)

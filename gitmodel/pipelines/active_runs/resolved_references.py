@@ -102,7 +102,7 @@ def _resolve(
             model, number, found.settled[key] = _existing_version(snapshot, config, written)
             found.versions[key] = snapshot.version(model, number)
             continue
-        _, settled = snapshot.model_to_change(ModelRef(written, config.renumbered))
+        _, settled = snapshot.model_to_change(ModelRef(written, renumbered=config.renumbered))
         found.settled[key] = found.settled.get(key, frozenset()) | settled
         _check_agreement(
             config, [other for _, other in givers if other.create_new_model_version and version_key(other) == key]

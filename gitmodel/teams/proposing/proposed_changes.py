@@ -130,7 +130,7 @@ def _find_model(
     Raises Refused if *base* and the local branch have different models of this name, and the errors of
     `Snapshot.model_to_change`.
     """
-    ref = ModelRef(check_name(model, "model"), model in wanted.meant)
+    ref = ModelRef(check_name(model, "model"), renumbered=model in wanted.meant)
 
     def question(snapshot: Snapshot) -> tuple[frozenset[Numbered], str | None]:
         known_as, settled = snapshot.model_to_change(ref)
