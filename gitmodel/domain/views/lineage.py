@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, ClassVar, Literal, Protocol
@@ -97,7 +96,7 @@ class Known(Protocol):
 def inputs_of(run: RunRecord) -> dict[str, list[str]]:
     """Return the digests that *run* took as inputs, each with `step.parameter` for every use.
 
-    Omits outputs of earlier steps of the run, unless a step used the same digest before a step made it.
+    Leaves out uses of a digest after a step of the run made it.
     """
     given: set[str] = set()
     found: dict[str, list[str]] = {}
@@ -130,8 +129,7 @@ def makers(digest: str, runs: Iterable[RunRecord]) -> list[RunRecord]:
 
 def made_version(run: RunRecord, record: VersionRecord) -> bool:
     """Return True if *run* created the version, or made one of its artifacts."""
-    digests = outputs_of(run)
-    return any(link.digest in digests for link in record.artifacts) or record.runs[:1] == (run.id,)
+    return bool(_links_of(run, record)) or record.runs[:1] == (run.id,)
 
 
 def trace(known: Known, root: str, kind: Kind, *, up: bool, down: bool, depth: int | None = None) -> Lineage:
@@ -213,8 +211,8 @@ def find_cycle(lineage: Lineage) -> list[str]:
     return []
 
 
-class _Walk(ABC):
-    """A breadth-first walk of the lineage in one direction, which visits each node once."""
+class _Walk:
+    """A breadth-first walk of the lineage in the direction *way*, which visits each node once."""
 
     way: ClassVar[Way]
 
@@ -222,54 +220,40 @@ class _Walk(ABC):
         self.known = known
         self.nodes = nodes
         self.depth = depth
-        self.edges: dict[Edge, None] = {}
-        self._seen: set[str] = set()
-        self._left: deque[tuple[str, Kind, int]] = deque()
 
     def go(self, root: str, kind: Kind) -> tuple[Edge, ...]:
-        """Walk from *root* until no new node is found, and return the edges."""
-        self._meet(root, kind, 0)
-        while self._left:
-            id, kind, runs = self._left.popleft()
-            if kind == VERSION:
-                self.at_version(id, runs, is_root=id == root)
-            elif kind == RUN:
-                self.at_run(id, runs)
-            else:
-                self.at_artifact(id, runs)
-        return tuple(self.edges)
+        """Walk from *root* until no new node is found. Add the nodes to `nodes`, and return the edges.
 
-    def step(self, here: str, edges: Iterable[Edge], kind: Kind, runs: int) -> None:
-        """Continue from the node *here* along *edges* to the nodes at their other ends.
-
-        *runs* is the number of runs between the root and these nodes. If it exceeds the limit for the depth, does not
-        continue, but adds the direction of the walk to `more` of the node *here*.
+        Where the walk stops because of the limit for the depth, adds its direction to `more` of the node.
         """
-        for edge in edges:
-            if self.depth is not None and runs > self.depth:
-                self.nodes[here] = replace(self.nodes[here], more=self.nodes[here].more | {self.way})
-                return
-            self.edges[edge] = None
-            self._meet(edge.source if edge.target == here else edge.target, kind, runs)
+        found: dict[Edge, None] = {}
+        seen: set[str] = set()
+        left: deque[tuple[str, Kind, int]] = deque()
 
-    @abstractmethod
-    def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
-        """Continue from the version *id*."""
+        def meet(id: str, kind: Kind, runs: int) -> None:
+            """Continue later from the node *id*; *runs* is the number of runs between the root and it."""
+            if id not in seen:
+                seen.add(id)
+                left.append((id, kind, runs))
+                if id not in self.nodes:
+                    self.nodes[id] = _described(self.known, id, kind)
 
-    @abstractmethod
-    def at_run(self, id: str, runs: int) -> None:
-        """Continue from the run *id*."""
+        meet(root, kind, 0)
+        while left:
+            here, kind, before = left.popleft()
+            for edges, other in self.onward(here, kind, is_root=here == root):
+                runs = before + (other == RUN)
+                if edges and self.depth is not None and runs > self.depth:
+                    self.nodes[here] = replace(self.nodes[here], more=self.nodes[here].more | {self.way})
+                    continue
+                for edge in edges:
+                    found[edge] = None
+                    meet(edge.source if edge.target == here else edge.target, other, runs)
+        return tuple(found)
 
-    @abstractmethod
-    def at_artifact(self, id: str, runs: int) -> None:
-        """Continue from the artifact *id*."""
-
-    def _meet(self, id: str, kind: Kind, runs: int) -> None:
-        if id not in self._seen:
-            self._seen.add(id)
-            self._left.append((id, kind, runs))
-            if id not in self.nodes:
-                self.nodes[id] = _described(self.known, id, kind)
+    def onward(self, id: str, kind: Kind, *, is_root: bool) -> Iterator[tuple[list[Edge], Kind]]:
+        """Yield edges of the node *id*, which is of the kind *kind*, and the kind of the nodes at their other ends."""
+        raise NotImplementedError
 
 
 class _Up(_Walk):
@@ -281,59 +265,47 @@ class _Up(_Walk):
         # follow other runs that made the same bytes.
         self._makers: dict[str, list[RunRecord]] = {}
 
-    def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
-        record = self.known.version(id)
-        if record is None:
-            return
-        for name in record.runs:
-            run = self.known.run(name)
-            if run is None or (made_version(run, record) and not _links_of(run, record)):
-                self.step(id, [Edge(name, id)], RUN, runs + 1)
-                continue
-            digests = outputs_of(run)
-            for digest in dict.fromkeys(link.digest for link in record.artifacts if link.digest in digests):
-                self._makers.setdefault(digest, []).append(run)
-        for link in record.artifacts:
-            self.step(id, [Edge(link.digest, id, link.name)], ARTIFACT, runs)
-
-    def at_run(self, id: str, runs: int) -> None:
-        run = self.known.run(id)
-        for digest, labels in inputs_of(run).items() if run else ():
-            self.step(id, [Edge(digest, id, label) for label in labels], ARTIFACT, runs)
-
-    def at_artifact(self, id: str, runs: int) -> None:
-        for run in self._makers.get(id) or makers(id, self.known.runs_with(id)):
-            self.step(id, [Edge(run.id, id, label) for label in outputs_of(run)[id]], RUN, runs + 1)
+    def onward(self, id: str, kind: Kind, *, is_root: bool) -> Iterator[tuple[list[Edge], Kind]]:
+        if kind == ARTIFACT:
+            for run in self._makers.get(id) or makers(id, self.known.runs_with(id)):
+                yield [Edge(run.id, id, label) for label in outputs_of(run)[id]], RUN
+        elif kind == RUN:
+            made_by = self.known.run(id)
+            for digest, labels in inputs_of(made_by).items() if made_by else ():
+                yield [Edge(digest, id, label) for label in labels], ARTIFACT
+        elif (record := self.known.version(id)) is not None:
+            for name in record.runs:
+                found = self.known.run(name)
+                if found is None or (made_version(found, record) and not _links_of(found, record)):
+                    yield [Edge(name, id)], RUN
+                    continue
+                for digest in dict.fromkeys(_links_of(found, record).values()):
+                    self._makers.setdefault(digest, []).append(found)
+            for link in record.artifacts:
+                yield [Edge(link.digest, id, link.name)], ARTIFACT
 
 
 class _Down(_Walk):
     way = DOWN
 
-    def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
+    def onward(self, id: str, kind: Kind, *, is_root: bool) -> Iterator[tuple[list[Edge], Kind]]:
+        if kind == ARTIFACT:
+            for reference, record in self.known.versions_with(id):
+                yield [Edge(id, reference, link.name) for link in record.artifacts if link.digest == id], VERSION
+            for reader in self.known.runs_with(id):
+                yield [Edge(id, reader.id, label) for label in inputs_of(reader).get(id, [])], RUN
+        elif kind == RUN and (run := self.known.run(id)) is not None:
+            for digest, labels in outputs_of(run).items():
+                yield [Edge(id, digest, label) for label in labels], ARTIFACT
+            for reference in run.versions:
+                version = self.known.version(reference)
+                if version is not None and made_version(run, version) and not _links_of(run, version):
+                    yield [Edge(id, reference)], VERSION
         # The walk ends at a version that it reached from one of its artifacts: what was made from other artifacts of
         # the version was not made from this one.
-        record = self.known.version(id) if is_root else None
-        for link in record.artifacts if record else ():
-            self.step(id, [Edge(link.digest, id, link.name)], ARTIFACT, runs)
-
-    def at_run(self, id: str, runs: int) -> None:
-        run = self.known.run(id)
-        if run is None:
-            return
-        for digest, labels in outputs_of(run).items():
-            self.step(id, [Edge(id, digest, label) for label in labels], ARTIFACT, runs)
-        for reference in run.versions:
-            record = self.known.version(reference)
-            if record is not None and made_version(run, record) and not _links_of(run, record):
-                self.step(id, [Edge(id, reference)], VERSION, runs)
-
-    def at_artifact(self, id: str, runs: int) -> None:
-        for reference, record in self.known.versions_with(id):
-            labels = [link.name for link in record.artifacts if link.digest == id]
-            self.step(id, [Edge(id, reference, label) for label in labels], VERSION, runs)
-        for run in self.known.runs_with(id):
-            labels = inputs_of(run).get(id, [])
-            self.step(id, [Edge(id, run.id, label) for label in labels], RUN, runs + 1)
+        elif kind == VERSION and is_root and (version := self.known.version(id)) is not None:
+            for link in version.artifacts:
+                yield [Edge(link.digest, id, link.name)], ARTIFACT
 
 
 def _with_few_versions(node: Node) -> Node:
@@ -344,10 +316,10 @@ def _with_few_versions(node: Node) -> Node:
     return replace(node, facts={**node.facts, **few})
 
 
-def _links_of(run: RunRecord, record: VersionRecord) -> list[str]:
-    """Return the names of those artifacts of the version *record* that *run* made."""
+def _links_of(run: RunRecord, record: VersionRecord) -> dict[str, str]:
+    """Return those artifacts of the version *record* that *run* made: their digests by name."""
     digests = outputs_of(run)
-    return [link.name for link in record.artifacts if link.digest in digests]
+    return {link.name: link.digest for link in record.artifacts if link.digest in digests}
 
 
 def _described(known: Known, id: str, kind: Kind) -> Node:
@@ -355,23 +327,15 @@ def _described(known: Known, id: str, kind: Kind) -> Node:
         return Node(id, kind, known.artifact_facts(id))
     if kind == RUN:
         run = known.run(id)
-        return Node(id, kind, _run_facts(run) if run else {}, known.why_missing(id))
+        facts = {name: getattr(run, name) for name in ("pipeline", "status", "started")} if run else {}
+        facts |= {"versions": list(run.versions), "code": code_fields(run.code)} if run else {}
+        return Node(id, kind, facts, known.why_missing(id))
     record = known.version(id)
     if record is None:
         return Node(id, kind, {}, known.why_missing(id))
     stage, aliases = known.places(id)
     facts = {"stage": stage, "aliases": list(aliases), "created": record.created, "code": code_fields(record.code)}
     return Node(id, kind, facts)
-
-
-def _run_facts(run: RunRecord) -> dict[str, Any]:
-    return {
-        "pipeline": run.pipeline,
-        "status": run.status,
-        "started": run.started,
-        "versions": list(run.versions),
-        "code": code_fields(run.code),
-    }
 
 
 def artifact_facts(digest: str, versions: Iterable[tuple[str, VersionRecord]]) -> dict[str, Any]:
