@@ -25,11 +25,7 @@ OBJECTS = "sha256"
 
 
 class Export(Frozen):
-    """The records in an export: of a version, of its model and of its runs.
-
-    *version* is the record of the version, *described* that of the model with the name *model*, and *runs* are those of
-    the runs that created the version.
-    """
+    """The records in an export: of a *version*, of its model (*described*) with the name *model*, and of its *runs*."""
 
     model: str
     described: ModelRecord
@@ -43,10 +39,7 @@ class Export(Frozen):
 
 
 class Imported(Frozen):
-    """The result of an import: *reference* names the version in this registry.
-
-    *new* is False if the registry had the version already.
-    """
+    """The result of an import: the *reference* of the version here. If the registry had it already, *new* is False."""
 
     reference: str
     new: bool
@@ -152,19 +145,15 @@ def _over(snapshot: Snapshot, files: Mapping[str, bytes | None]) -> Snapshot:
 
 
 def needed(export: Export) -> Iterable[str]:
-    """Return the digests of the objects that an import needs.
+    """Return the digests of the version's artifacts and attachments, except external ones, which an import needs.
 
-    They are those of the version's artifacts and attachments, except external ones. For a folder, this is the digest of
-    its manifest.
+    For a folder, this is the digest of its manifest.
     """
     return dict.fromkeys(link.digest for link in export.version.links if not link.is_external)
 
 
 def mentioned(export: Export) -> set[str]:
-    """Return all digests in the records of *export*.
-
-    An import refuses an export with objects other than those with these digests and the files in such folders.
-    """
+    """Return all digests in the records of *export*. An import refuses other objects, except files of these folders."""
     steps = [step for run in export.runs for step in run.steps]
     found = {link.digest for link in export.version.links}
     found.update(digest for step in steps for digest in (*step.inputs.values(), *step.outputs.values()))

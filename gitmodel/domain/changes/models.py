@@ -117,10 +117,7 @@ def left_behind(snapshot: Snapshot) -> dict[str, StageRef | None]:
 
 
 def plan_clearance(snapshot: Snapshot) -> Change[tuple[str, ...]]:
-    """Remove the files that `left_behind` finds.
-
-    Keeps the file of a stage or alias if its tag still exists under the former name of the model.
-    """
+    """Remove the files that `left_behind` finds, except those whose tag exists under the former name of the model."""
     found = left_behind(snapshot)
     gone = {path: ref for path, ref in found.items() if ref is None or snapshot.tags.get(ref) is None}
     return Change(
@@ -176,9 +173,7 @@ def read_words(given: Iterable[str]) -> tuple[str, ...]:
 
 
 class TagChanges(NamedTuple):
-    """Changes of tags. First the tags *whole* replace all tags (None: keep them).
-
-    Then the tags in *remove* are removed, and those in *add* are added.
+    """Changes of tags: *whole* replaces all tags (None: keep them), then *remove* and *add* remove and add tags.
 
     >>> TagChanges(add=("c",), remove=("a",)).of("iris@1", ("a", "b"))
     ('b', 'c')
@@ -190,11 +185,7 @@ class TagChanges(NamedTuple):
 
     @classmethod
     def read(cls, whole: Iterable[str] | None, add: Iterable[str], remove: Iterable[str]) -> TagChanges:
-        """Read changes of tags.
-
-        Raises UsageError if a tag is in both *add* and *remove*, or if *whole* is given together with *add* or
-        *remove*.
-        """
+        """Return these changes. Raises UsageError if two of the arguments contradict each other."""
         read = cls(whole, read_words(add), read_words(remove))
         for name, words in (("add_tags", read.add), ("remove_tags", read.remove)):
             if whole is not None and words:
@@ -208,10 +199,7 @@ class TagChanges(NamedTuple):
         return read
 
     def of(self, owner: str, tags: Iterable[str]) -> tuple[str, ...]:
-        """Return the result of these changes for an object with the *tags*.
-
-        *owner* names the object in the message of the error. Raises NotFound for a tag to remove that is not in *tags*.
-        """
+        """Return the *tags* of *owner* after these changes. Raises NotFound if one to remove is not there."""
         refuse_absent("tag", owner, self.remove, tags)
         return tuple(sorted((set(tags if self.whole is None else self.whole) - set(self.remove)) | set(self.add)))
 
@@ -247,10 +235,9 @@ def changed_metadata(
 
 
 def refuse_absent(what: str, of: str, remove: Iterable[str], there: Iterable[str]) -> None:
-    """Raise NotFound if one of the tags or metadata keys in *remove* is not in *there*.
+    """Raise NotFound if one of the words in *remove* is not in *there*, the tags or metadata keys of the object *of*.
 
-    *there* are the tags or keys that the object *of* has. *what* says in the message what they are: "tag" or
-    "metadata".
+    *what* says in the message what the words are: "tag" or "metadata".
 
     >>> refuse_absent("tag", "iris@1", ["basline"], ["baseline"])
     Traceback (most recent call last):

@@ -16,10 +16,7 @@ from gitmodel.errors import Refused
 
 
 class _Entry(NamedTuple):
-    """A stage whose file a change writes, and the numbers of its version before (*old*) and after the change (*new*).
-
-    A number is None if the stage has no file.
-    """
+    """A stage whose file a change writes, and its version before and after the change (None: the stage is empty)."""
 
     ref: StageRef
     old: int | None
@@ -33,10 +30,9 @@ def check_stage_changes(snapshot: Snapshot, change: Change[Any]) -> None:
 
 
 def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
-    """Raise Refused if *change* changes a `proposal_only` stage without a proposal.
+    """Raise Refused if *change* changes a `proposal_only` stage, with the `git model propose` command for this change.
 
-    The hint is the `git model propose` command for the same change. Allows every change on the branch of a proposal,
-    and the stages in `change.admitted`.
+    Allows every change on the branch of a proposal, and changes of the stages in `change.admitted`.
     """
     entries = list(_entries(snapshot, change))
     if snapshot.proposed or not (entries or change.apply or change.drop):
@@ -111,9 +107,9 @@ def _named(refs: list[StageRef]) -> str:
 
 
 def _proposal(snapshot: Snapshot, change: Change[Any], entries: list[_Entry], changed: list[StageRef]) -> str:
-    """Return the arguments of `git model propose` that make the same changes as *change* in a proposal.
+    """Return the arguments of `git model propose` for those of *entries* that are of a model of a stage in *changed*.
 
-    *entries* are all stages whose files *change* writes. The arguments name only the models of the stages in *changed*.
+    *entries* are all stages whose files *change* writes.
     """
     models = {ref.model for ref in changed}
     words = []

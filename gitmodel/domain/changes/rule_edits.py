@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from gitmodel.domain.arguments.checking import checked_arguments
 from gitmodel.domain.changes.planned_change import Change, registry_file
@@ -40,11 +41,12 @@ class RulesEdit(ABC):
     """A change of the rules of one stage."""
 
     stage: str
+    _subject: ClassVar[str]
 
     @property
-    @abstractmethod
     def subject(self) -> str:
         """The subject of the commit."""
+        return self._subject.format_map(vars(self))
 
     @abstractmethod
     def edited(self, registry: RegistryRecord) -> tuple[StageRule, ...]:
@@ -115,10 +117,7 @@ class AddStage(Settings, RulesEdit):
     """
 
     stage: str
-
-    @property
-    def subject(self) -> str:
-        return f"Add the stage {self.stage}"
+    _subject = "Add the stage {stage}"
 
     def edited(self, registry: RegistryRecord) -> tuple[StageRule, ...]:
         name = check_name(self.stage, "stage")
@@ -151,10 +150,7 @@ class UpdateStage(Settings, RulesEdit):
     """
 
     stage: str
-
-    @property
-    def subject(self) -> str:
-        return f"Change the rules of {self.stage}"
+    _subject = "Change the rules of {stage}"
 
     def edited(self, registry: RegistryRecord) -> tuple[StageRule, ...]:
         check_stage(self.stage, registry)
@@ -173,10 +169,7 @@ class RemoveStage(RulesEdit):
     """
 
     stage: str
-
-    @property
-    def subject(self) -> str:
-        return f"Remove the stage {self.stage}"
+    _subject = "Remove the stage {stage}"
 
     def edited(self, registry: RegistryRecord) -> tuple[StageRule, ...]:
         check_stage(self.stage, registry)
@@ -212,10 +205,7 @@ class AddGate(RulesEdit):
     expression: str
     message: str = ""
     again: bool = False
-
-    @property
-    def subject(self) -> str:
-        return f"Add the gate {self.gate} of {self.stage}"
+    _subject = "Add the gate {gate} of {stage}"
 
     def edited(self, registry: RegistryRecord) -> tuple[StageRule, ...]:
         check_stage(self.stage, registry)
@@ -244,10 +234,7 @@ class RemoveGate(RulesEdit):
 
     stage: str
     gate: str
-
-    @property
-    def subject(self) -> str:
-        return f"Remove the gate {self.gate} of {self.stage}"
+    _subject = "Remove the gate {gate} of {stage}"
 
     def edited(self, registry: RegistryRecord) -> tuple[StageRule, ...]:
         check_stage(self.stage, registry)
@@ -308,10 +295,7 @@ def _refuse_direct(snapshot: Snapshot, edit: RulesEdit) -> None:
 
 
 def _check_names(snapshot: Snapshot, before: RegistryRecord, after: RegistryRecord) -> None:
-    """Compare the stages in the records *before* and *after* a change.
-
-    Raises Refused if a removed stage is in use, Conflict if a version or alias has the name of a new stage.
-    """
+    """Raise Refused if the change removes a stage in use, Conflict if a version or alias has a new stage's name."""
     for stage in before.stage_names:
         if stage not in after.stage_names:
             held = next(_holders(snapshot, stage), None)

@@ -74,10 +74,7 @@ class RecordedPlaces(NamedTuple):
 
     @classmethod
     def read(cls, snapshot: Snapshot, model: str) -> RecordedPlaces:
-        """Return the versions that the branch records for the stages and aliases of *model*.
-
-        Raises Invalid for a damaged record.
-        """
+        """Read the records of the stages and aliases of *model*. Raises Invalid for a damaged record."""
         stages = recorded_places(snapshot, model)
         found = ((alias, snapshot.recorded_alias(model, alias)) for alias in snapshot.recorded_aliases(model))
         return cls(stages, {alias: record.version for alias, record in found if record is not None})
@@ -113,18 +110,16 @@ def leftovers(snapshot: Snapshot, model: str) -> list[str]:
 
 
 def without_leftovers(snapshot: Snapshot, model: str, files: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
-    """Return *files*, the changes of files by path, together with the deletion of the `leftovers` of *model*.
+    """Return *files*, the new contents of files by path, together with the deletion of the `leftovers` of *model*.
 
-    A path in *files* keeps its change. Leftovers in a `proposal_only` stage are not deleted, because only a proposal
-    may change this stage. Raises Invalid for a damaged stage or alias, because then the current state is unknown.
+    A path in *files* keeps its content. Files of `proposal_only` stages stay, because only a proposal may change them.
+    Raises Invalid for a damaged stage or alias, because then the current state is unknown.
     """
     for alias in snapshot.recorded_aliases(model):
         snapshot.recorded_alias(model, alias)
     found = leftovers(snapshot, model)
-    if found:
-        closed = {paths.stage_file(model, stage) for stage in snapshot.closed_stages}
-        found = [path for path in found if path not in closed]
-    return {**dict.fromkeys(found), **files}
+    closed = {paths.stage_file(model, stage) for stage in snapshot.closed_stages} if found else ()
+    return {**dict.fromkeys(path for path in found if path not in closed), **files}
 
 
 def stage_states(
@@ -230,10 +225,9 @@ def plan_promotion(
 
 
 def _still_in_force(snapshot: Snapshot, model: str, number: int, *, to: str, leave: bool) -> Iterator[StageRef]:
-    """Yield the stages whose tags must be deleted when version *number* enters the stage *to*.
+    """Yield the stages, except *to*, whose tags still name version *number* after the branch emptied the stage.
 
-    In these stages a tag still puts *number* in force, although the branch has already emptied the stage: a demotion is
-    pending. Omits stages that only a proposal may change. If *leave* is False, also omits stages after *to*.
+    Leaves out the stages that only a proposal may change and, if *leave* is False, those after *to*.
     """
     stages = snapshot.registry().stage_names
     closed = snapshot.closed_stages
@@ -246,10 +240,7 @@ def _still_in_force(snapshot: Snapshot, model: str, number: int, *, to: str, lea
 
 
 def plan_demotion(snapshot: Snapshot, model: str, stage: str, *, reason: str = "") -> Change[Promotion]:
-    """Empty the exclusive stage *stage* of *model*, which may be a former name.
-
-    Raises NotFound if the stage is empty.
-    """
+    """Empty the exclusive stage *stage* of *model*, which may be a former name. Raises NotFound if it is empty."""
     check_stage(stage, snapshot.registry())
     model = snapshot.current_name(model)
     snapshot.model(model)
@@ -269,10 +260,10 @@ def plan_demotion(snapshot: Snapshot, model: str, stage: str, *, reason: str = "
 
 
 def plan_alias(snapshot: Snapshot, model: str, number: int, alias: str, *, reason: str = "") -> Change[Promotion]:
-    """Point *alias* at version *number*; nothing is archived.
+    """Point *alias* at version *number*; nothing is archived. Raises the errors of `promotable`.
 
-    Raises UsageError if *alias* is invalid or a stage; Conflict if a version of *model* has this name, a run reserved
-    it, or another alias differs from it only in case. Raises the errors of `promotable`.
+    Raises UsageError if *alias* is invalid or a stage; Conflict if a version of *model* has this name, if a run
+    reserved it, or if another alias differs from it only in case.
     """
     _check_free_alias(snapshot, model, alias)
     version = promotable(snapshot, model, number)
@@ -337,10 +328,7 @@ def promotable(snapshot: Snapshot, model: str, number: int) -> VersionRecord:
 
 
 def places_of(snapshot: Snapshot, model: str, number: int) -> list[str]:
-    """Return the stages and aliases in which version *number* is recorded or in force.
-
-    Adds "archived" if the version has the archived marker.
-    """
+    """Return the stages and aliases in which version *number* is recorded or in force, and "archived" if it is."""
     found = [state.name for state in stage_states(snapshot, model) if number in (state.recorded, state.in_force)]
     return [*found, ARCHIVED] if snapshot.is_archived(model, number) else found
 
@@ -385,10 +373,7 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
 
 
 def _applied(snapshot: Snapshot, ref: StageRef, result: Promotion) -> Change[Promotion]:
-    """Return a change without files, which moves the tag of *ref* to the version in *result*.
-
-    If a valid tag names this version already, nothing changes.
-    """
+    """Return a change that only moves the tag of *ref* to the version in *result*, unless the tag names it already."""
     tag = snapshot.tags.get(ref)
     current = tag is not None and not tag.forged and tag.record is not None and tag.record.version == result.version
     return Change(replace(result, changed=not current), apply=() if current else (ref,))

@@ -35,11 +35,8 @@ def plan_version(
     """Create the version that *draft* describes.
 
     Its number is *reserved*, which the caller reserved before, or *wanted*, which the user chose, or the next free one.
-
     Unused numbers below *wanted* become deleted versions, except reserved numbers. *txn* is the transaction id of the
-    commit; by default a new id.
-
-    Raises NotFound if there is no such model, Conflict if the version's name or the number *wanted* is taken.
+    commit; by default a new id. Raises Conflict if the version's name or the number *wanted* is taken.
     """
     snapshot.model(model)
     skipped = _skipped_numbers(snapshot, model, wanted) if wanted is not None else ()
@@ -72,8 +69,7 @@ def plan_version(
 def _skipped_numbers(snapshot: Snapshot, model: str, wanted: int) -> Sequence[int]:
     """Return the numbers between the last version of *model* and *wanted* that nobody has reserved.
 
-    Raises Conflict if *wanted* is reserved or not above the last number; UsageError if no version can have the number
-    *wanted*, or if it skips too many numbers.
+    Raises Conflict or UsageError if the next version cannot have the number *wanted*.
     """
     last = snapshot.last_number(model)
     if not 1 <= wanted <= paths.HIGHEST_NUMBER:
@@ -105,10 +101,7 @@ def _skipped_numbers(snapshot: Snapshot, model: str, wanted: int) -> Sequence[in
 def plan_change(
     snapshot: Snapshot, model: str, number: int, change: Callable[[VersionRecord], VersionRecord], *, what: str
 ) -> Change[int]:
-    """Replace the record of version *number* by the result of *change*.
-
-    *what* is the subject of the commit, such as "Set rows of iris 4".
-    """
+    """Replace the record of version *number* by the result of *change*. *what* is the subject of the commit."""
     snapshot.model(model)
     old = snapshot.present_version(model, number)
     new = change(old)
@@ -191,8 +184,8 @@ def plan_version_deletion(
 def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[ArtifactLink]) -> Change[int]:
     """Add artifact links to a version.
 
-    Raises Conflict if the version has other content under the name of a link; Refused if a stage or alias has the
-    version.
+    Raises Conflict if the version has an artifact of the same name with other content, or an attachment of this name;
+    Refused if a stage or alias has the version.
     """
     new = tuple(links)
 
@@ -202,16 +195,17 @@ def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[Arti
         for link in new:
             there = links.get(link.name)
             if there is not None and records.links_digest([there]) == records.links_digest([link]):
-                # the version keeps its recorded file name, because scripts may use the name
-                moved = (link.uri, link.version_id, link.digest_by)
+                # An external artifact with the same bytes changes its location.
+                at = link if (link.uri, link.version_id, link.digest_by) != (None, None, None) else there
+                # The recorded file name stays, because scripts may use it.
                 links[link.name] = replace(
                     there,
                     metadata={**there.metadata, **link.metadata},
                     needs_trust=link.needs_trust or there.needs_trust,
+                    uri=at.uri,
+                    version_id=at.version_id,
+                    digest_by=at.digest_by,
                 )
-                if moved != (None, None, None):  # an external artifact with the same bytes: only its location changes
-                    uri, version_id, digest_by = moved
-                    links[link.name] = replace(links[link.name], uri=uri, version_id=version_id, digest_by=digest_by)
             else:
                 added.append(link)
         check_artifacts((*links.values(), *added), f"{model} {number}")
@@ -223,10 +217,7 @@ def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[Arti
 
 
 def plan_unlink(snapshot: Snapshot, model: str, number: int, name: str) -> Change[int]:
-    """Remove an artifact link from a version.
-
-    Raises NotFound if the version has no artifact *name*, Refused if a stage or alias has the version.
-    """
+    """Remove an artifact link. Raises NotFound if there is no artifact *name*, Refused if a stage has the version."""
 
     def change(old: VersionRecord) -> VersionRecord:
         artifact(old, model, name)
@@ -238,8 +229,7 @@ def plan_unlink(snapshot: Snapshot, model: str, number: int, name: str) -> Chang
 def plan_attachments(snapshot: Snapshot, model: str, number: int, attachments: Iterable[Attachment]) -> Change[int]:
     """Add attachments to a version, even if a stage or alias has the version.
 
-    Raises Conflict if the version has an artifact of the same name, or an attachment of the same name with other
-    content.
+    Raises Conflict if the version has an artifact of the same name, or another attachment of this name.
     """
     new = tuple(attachments)
 
@@ -262,10 +252,7 @@ def plan_attachments(snapshot: Snapshot, model: str, number: int, attachments: I
 
 
 def plan_detachment(snapshot: Snapshot, model: str, number: int, name: str) -> Change[int]:
-    """Remove an attachment from a version, even if a stage or alias has the version.
-
-    Raises NotFound if the version has no attachment *name*.
-    """
+    """Remove an attachment, even if a stage has the version. Raises NotFound if there is no attachment *name*."""
 
     def change(old: VersionRecord) -> VersionRecord:
         gone = attachment(old, model, name)
@@ -287,11 +274,10 @@ def plan_metadata(
 ) -> Change[int]:
     """Set metadata of a version, of its artifact *on*, or of its attachment *attached*.
 
-    *values* maps keys to new values. Keys with the value None and the keys in *remove* are removed. With *table*, these
-    are the keys of the inner table with this name.
-
-    A version in a stage can be changed, too. Raises NotFound for a missing key in *remove*; UsageError for a key that
-    is both set and removed, and if both *on* and *attached* are given.
+    *values* maps keys to new values. Keys with the value None and the keys in *remove* are removed. If *table* is not
+    "", these are the keys of the inner table with this name. A version in a stage can be changed, too. Raises NotFound
+    for a missing key in *remove*; UsageError for a key that is both set and removed, and if both *on* and *attached*
+    are given.
     """
     if on is not None and attached is not None:
         raise UsageError(
@@ -347,9 +333,9 @@ def attachment(record: VersionRecord, model: str, name: str) -> Attachment:
 
 
 def missing_artifact(reference: str, name: str, record: VersionRecord, outputs: Sequence[str] = ()) -> NotFound:
-    """Return the error for an artifact *name* that the version *reference* does not have. *record* is its record.
+    """Return the error for an artifact *name* that the version *reference* with the record *record* does not have.
 
-    The error lists the artifacts of the version, and *outputs*, the names of the outputs of its runs.
+    It lists the artifacts of the version, and *outputs*, the names of the outputs of its runs.
     """
     if any(each.name == name for each in record.attachments):
         return NotFound(
@@ -408,10 +394,7 @@ def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:
 
 
 def _check_apart(new: Iterable[ArtifactLink], others: Iterable[ArtifactLink], of: str) -> None:
-    """Raise Conflict if a link in *new* has the same name as one in *others*.
-
-    One of the two lists has artifacts, the other has attachments of the version *of*.
-    """
+    """Raise Conflict if a link in *new*, an artifact or attachment of *of*, has the name of one in *others*."""
     taken = {fold(link.name): link for link in others}
     for link in new:
         if there := taken.get(fold(link.name)):

@@ -260,7 +260,7 @@ def encode(record: Record) -> bytes:
 def canonical(record: Record) -> bytes:
     """Return the canonical bytes of *record*: keys in the order of its fields, one array item a line, lines with LF.
 
-    Raises UsageError for a record that would be too long to be read again, or text that is not Unicode.
+    Raises UsageError for a record that would be too long, or text that is not Unicode.
     """
     try:
         data = _encode_table(record, "").lstrip("\n").encode()

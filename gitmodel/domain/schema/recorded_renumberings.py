@@ -1,4 +1,4 @@
-"""The versions whose references changed in a pull, which a clone remembers. Pure.
+"""The versions that pulls renumbered in a clone, with their old and new references. Pure.
 
 An old reference means another version now. So gitmodel warns a user who reads by an old reference, and refuses a write.
 """
@@ -18,8 +18,7 @@ Numbered = tuple[str, int]
 
 _HEAD = "gitmodel-renumbered 1"
 _LINE = r"([1-9][0-9]*) (\S+) ([0-9]+) (\S+) ([0-9]+)( noted)?"
-# The number of renumberings that a clone remembers. gitmodel forgets earlier ones, and then follows no handle or
-# reference from before them.
+# The most renumberings that a clone keeps. gitmodel does not notice references from before the oldest of them.
 _MOST = 20_000
 
 
@@ -70,9 +69,9 @@ class Renumberings(Frozen):
         return now
 
     def noted(self, number: int) -> list[Renumbered]:
-        """Return the renumberings with a note whose old reference has *number*, newest first.
+        """Return the renumberings with a note whose old reference has *number* (0: those of models), newest first.
 
-        Their `new` is the current reference. The number 0 stands for models, and returns the notes on their names.
+        Their `new` is the reference after all later pulls.
         """
         found = [move for move in self.moves if move.noted and move.old[1] == number]
         return [replace(move, new=self.follow(move.new, since=move.event)) for move in reversed(found)]
@@ -87,10 +86,7 @@ class Renumberings(Frozen):
         return frozenset(old for old in self.noted_references if old[0] == model)
 
     def with_pull(self, moves: Mapping[Numbered, Numbered]) -> Renumberings:
-        """Return a copy with the renumberings of another pull, each with a note.
-
-        *moves* maps old references to new ones.
-        """
+        """Return a copy with the renumberings of another pull, old to new references in *moves*, each with a note."""
         event = self.count + 1
         new = tuple(Renumbered(event, old, now) for old, now in sorted(moves.items()))
         return Renumberings((*self.moves, *new)[-_MOST:])

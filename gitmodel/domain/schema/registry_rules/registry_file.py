@@ -45,18 +45,12 @@ def decode_registry(data: bytes, path: str) -> RegistryRecord:
     inspected = codec.inspect(RegistryRecord, {**table, "stages": []} if listed else table, path, newer=True)
     unread = {problem.key.partition(".")[0]: problem for problem in reversed(inspected[1])}
     lost = unread.pop("stages", None)
-    record = inspected[0] or _without(table, unread, path)
+    record = inspected[0]
+    if record is None:  # only the invalid values are left out, except an invalid `format`, which raises Invalid
+        readable = {key: value for key, value in table.items() if key not in unread or key == "format"}
+        record = codec.decode_table(RegistryRecord, {**readable, "stages": []}, path, newer=True)
+        record = replace(record, unread=unread)
     return _nothing_enters(record, lost) if lost else _with_stages(record, tables or (), path)
-
-
-def _without(table: Mapping[str, Any], unread: Mapping[str, Problem], path: str) -> RegistryRecord:
-    """Return the record in *table* without its stages, and without the keys in *unread*, whose values are invalid.
-
-    Raises Invalid for an invalid `format`.
-    """
-    readable = {key: value for key, value in table.items() if key not in unread or key == "format"}
-    record = codec.decode_table(RegistryRecord, {**readable, "stages": []}, path, newer=True)
-    return replace(record, unread=unread)
 
 
 def without_rules(path: str) -> RegistryRecord:
@@ -119,10 +113,7 @@ def check_rules(registry: RegistryRecord, stage: str) -> None:
 
 
 def unreadable_gate(registry: RegistryRecord, stage: str, gate: GateRule, why: str) -> GateRefused:
-    """Return the error for a *gate* of *stage* whose expression is invalid. *why* is the problem of the expression.
-
-    The user cannot override this error by force.
-    """
+    """Return the error for a *gate* of *stage* whose expression is invalid: *why*. Force does not override it."""
     gates = {one.name: number for number, one in enumerate(registry.rule(stage).gates)}
     at = registry.stage_names.index(stage) if stage in registry.stage_names else 0
     key = f"stages[{at}].gates[{gates.get(gate.name, 0)}].expression"
@@ -161,7 +152,8 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
     nameless = [entry for entry in entries if not entry.named]
     stages: dict[str, StageRule] = {}
     for entry in entries:
-        same = [other for other in entries if other.named and _same(entry, other)]
+        name = names.fold(entry.rule.name)
+        same = [other for other in entries if other.named and names.fold(other.rule.name) == name]
         if entry.named:
             stages[entry.rule.name] = _together(entry.rule, [*same, *nameless])
     faults = tuple(fault for entry in entries for fault in entry.faults)
@@ -169,10 +161,7 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
 
 
 def _misspelt(word: str, path: str) -> _Entry:
-    """Return an entry for *word*, a misspelling of the key `stages`.
-
-    gitmodel does not read the rules under this key, so the entry lets no version into any stage.
-    """
+    """Return an entry for *word*, a misspelling of the key `stages`, with a problem that closes all stages."""
     key = toml_values.shown(word)
     fault = Problem(
         path, key, "registry.rules", "is no key, so gitmodel does not read the rules in it: write [[stages]]"
@@ -209,9 +198,9 @@ def _unknown(rule: StageRule, path: str, key: str) -> Iterable[Problem]:
 def _contradictions(
     entry: _Entry, named: Mapping[str, _Entry], places: tuple[str, ...], path: str
 ) -> Iterable[Problem]:
-    """Yield the contradictions within *entry*, and between *entry* and the entry that lists the same stage first.
+    """Yield the contradictions within *entry*, and between *entry* and the first entry of its stage, by *named*.
 
-    *named* are the first entries of all stages by folded name. *places* are the names that `after` can have.
+    *places* are the names that `after` can have.
     """
     first = named.get(names.fold(entry.rule.name)) if entry.named else None
     if first is not None and first.key != entry.key:
@@ -225,10 +214,6 @@ def _contradictions(
     if len(set(gates)) < len(gates) or AFTER in gates:
         message = "two gates have the same name, or a gate has the name after: give each gate another name"
         yield Problem(path, f"{entry.key}.gates", "registry.rules", message)
-
-
-def _same(entry: _Entry, other: _Entry) -> bool:
-    return names.fold(entry.rule.name) == names.fold(other.rule.name)
 
 
 def _together(rule: StageRule, entries: list[_Entry]) -> StageRule:

@@ -16,9 +16,7 @@ _LINE = r"Before: ([0-9a-f]{40})"
 
 
 def rules_message(branch: str, before: tuple[Oid, ...]) -> str:
-    """Return the message of the rules tag for the metadata branch *branch*.
-
-    *before* are the commits whose rules were in force earlier, newest first.
+    """Return the message of the rules tag of the metadata branch *branch*, with the commits *before*, newest first.
 
     >>> print(rules_message("gitmodel", ("1" * 40,)), end="")
     Rules of gitmodel in force
@@ -30,11 +28,9 @@ def rules_message(branch: str, before: tuple[Oid, ...]) -> str:
 
 
 def read_before(message: str) -> tuple[Oid, ...] | None:
-    """Return the commits in *message*, or None if `rules_message` did not write it.
+    """Return the commits that `rules_message` wrote into *message*; None for any other message.
 
     >>> read_before(rules_message("gitmodel", ("1" * 40, "2" * 40))) == ("1" * 40, "2" * 40)
-    True
-    >>> read_before("anything") is None
     True
     """
     subject, _, body = message.partition("\n\n")
@@ -45,7 +41,7 @@ def read_before(message: str) -> tuple[Oid, ...] | None:
 
 
 def extends(new: tuple[Oid, ...], old: tuple[Oid, ...]) -> bool:
-    """Return True if *new* is *old*, possibly with newer commits before it.
+    """Return True if the list of commits *new* is *old*, possibly with newer commits before it.
 
     >>> extends(("c", "b", "a"), ("b", "a")), extends(("b", "a"), ("c", "b", "a")), extends(("c", "a"), ("b", "a"))
     (True, False, False)

@@ -113,11 +113,8 @@ def _edit_items(
     was: Sequence[Mapping[str, Any]],
     now: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Edit the array of tables at *path* in *document*, which has the tables *was*, so that it has the tables *now*.
-
-    Tables are matched by their `name`. *source* is the document with the new tables.
-    """
-    names = [item.get("name") for item in now]
+    """Edit the array at *path* in *document*, whose tables are *was*, to have the tables *now*, as in *source*."""
+    names = [item.get("name") for item in now]  # by which the tables are matched
     for number in reversed(range(len(was))):
         if was[number].get("name") not in names:
             document.remove((*path, number))
@@ -153,17 +150,13 @@ class _Document:
             yield from ((statement.path, statement) for statement in section.statements)
 
     def named_parts(self) -> dict[Path, _Section | _Statement]:
-        """Return each table and key by its path.
-
-        In paths, tables of an array have their name instead of their position.
-        """
+        """Return each table and key by its path, in which a table of an array has its name, not its position."""
         parts = list(self.parts())
         keys = ((path, part) for path, part in parts if path[-1:] == ("name",) and isinstance(part, _Statement))
         names = {path[:-1]: part.value.strip("\"'") for path, part in keys}
         return {tuple(names.get(path[: n + 1], step) for n, step in enumerate(path)): part for path, part in parts}
 
     def has_header(self, path: Path) -> bool:
-        """Return True if the table at *path* has a header."""
         return any(section.path == path for section in self.sections)
 
     def sections_of(self, path: Path) -> list[_Section]:
@@ -197,10 +190,7 @@ class _Document:
         self.sections = [section for section in self.sections if section.path[: len(path)] != path]
 
     def set(self, wanted: _Statement, source: _Document) -> None:
-        """Set the key of *wanted* to the value of *wanted*.
-
-        If the document lacks the key, adds it where *source*, the document with the new values, has it.
-        """
+        """Set the key of *wanted* to its value. If the document lacks the key, add it where *source* has it."""
         value = self._text(wanted.value)
         for section in self.sections:
             for statement in section.statements:
@@ -233,7 +223,10 @@ class _Document:
         if at is not None:
             self._insert(at, added)
         elif number:
-            self._insert(self._end_of((*path, number - 1)), added)
+            before = (*path, number - 1)
+            self._insert(
+                max(n + 1 for n, found in enumerate(self.sections) if found.path[: len(before)] == before), added
+            )
         else:
             self.add_sections(path, added, source)
         self._renumber(path)
@@ -246,10 +239,6 @@ class _Document:
         self._end_line(moved[-1], len(moved[-1].statements))
         self.sections[at:at] = moved
         self._renumber(path)
-
-    def _end_of(self, path: Path) -> int:
-        """Return the position in `sections` after the last section of the table at *path*."""
-        return max((n + 1 for n, found in enumerate(self.sections) if found.path[: len(path)] == path), default=1)
 
     def _insert(self, at: int, added: Sequence[_Section]) -> None:
         last = self.sections[at - 1]
@@ -299,8 +288,10 @@ def _parse(text: str) -> list[_Section]:
             line += token
         elif token == "[":
             header = line + token + "".join(_until_line_feed(tokens))
-            sections[-1].rest, own = _split_lead(lead)
-            sections.append(_Section(_header_path(header, counts), own, header))
+            # the comments directly above the header, and the empty lines above these, belong to the new table
+            above = _without_last(_without_last(lead, _is_comment), lambda line: not line.strip())
+            sections[-1].rest = above
+            sections.append(_Section(_header_path(header, counts), lead[len(above) :], header))
             lead, line = "", ""
         else:
             sections[-1].statements.append(_statement(sections[-1].path, lead, line + token, tokens))
@@ -345,11 +336,7 @@ def _key_path(key: str) -> Iterator[str]:
 
 
 def _header_path(header: str, counts: dict[Path, int]) -> Path:
-    """Return the path of the table with this *header*.
-
-    *counts* are the numbers of items so far, by path of an array of tables. If *header* begins an item, counts this
-    item.
-    """
+    """Return the path of the table with this *header*. *counts* has the items so far of each array, and is updated."""
     many = header.lstrip().startswith("[[")
     found: Any = rtoml.loads(header)
     path: Path = ()
@@ -366,12 +353,6 @@ def _header_path(header: str, counts: dict[Path, int]) -> Path:
     return path
 
 
-def _split_lead(lines: str) -> tuple[str, str]:
-    """Split the lines before a header into lines of the table above, and lines of the header."""
-    above = _without_last(_without_last(lines, _is_comment), _is_blank)
-    return above, lines[len(above) :]
-
-
 def _without_last(text: str, unwanted: Callable[[str], bool]) -> str:
     """Return *text* without the lines at its end for which *unwanted* returns True."""
     lines = text.split("\n")[:-1]
@@ -384,15 +365,8 @@ def _is_comment(line: str) -> bool:
     return line.lstrip(" \t").startswith("#")
 
 
-def _is_blank(line: str) -> bool:
-    return not line.strip()
-
-
 def _give(section: _Section, at: int, lines: str) -> None:
-    """Put *lines*, which were above a removed key, above the key of *section* that is now at position *at*.
-
-    If there is no such key, puts them at the end of the keys.
-    """
+    """Put *lines* above the key at position *at* of *section*, or after the last key if there is no such key."""
     if at < len(section.statements):
         section.statements[at].lead = lines + section.statements[at].lead
     else:
