@@ -13,7 +13,6 @@ from gitmodel.lineage.history.events import Event as Event
 from gitmodel.lineage.history.events import FieldOrigin as FieldOrigin
 from gitmodel.lineage.history.holdings import Holding as Holding
 from gitmodel.lineage.history.past_states import State as State
-from gitmodel.lineage.version_runs import VersionRun as VersionRun
 from gitmodel.registry.health.doctor import Finding as Finding
 from gitmodel.registry.linked_artifacts.verifying import Verified as Verified
 from gitmodel.registry.named_stores.garbage import Garbage as Garbage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from heapq import nsmallest
@@ -17,16 +18,28 @@ from gitmodel.domain.schema.records import RunRecord, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.lineage import ARTIFACT, MOST_VERSIONS, RUN, VERSION, Kind, Lineage, artifact_facts, trace
-from gitmodel.domain.views.record_views import view_version
+from gitmodel.domain.views.record_views import VersionView, view_version
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
+from gitmodel.frozen import Frozen
 from gitmodel.index.digests import DigestIndex, RecordsByDigest
 from gitmodel.registry.recorded_runs.run_details import load_details
 from gitmodel.registry.recorded_runs.run_outputs import outputs_in
-from gitmodel.registry.recorded_runs.runs import run_ids
+from gitmodel.registry.recorded_runs.runs import RunView, get_run, run_ids
 from gitmodel.stores.interface import ArtifactStore
 
 _SHORTEST = 7
 _HEX = frozenset("0123456789abcdef")
+
+
+class VersionRun(Frozen):
+    """A run of a version. *only_read* is True if the run only read artifacts of the version.
+
+    *view* is None if the record of the run is missing or unreadable.
+    """
+
+    id: str
+    view: RunView | None
+    only_read: bool
 
 
 class AtCommit:
@@ -60,39 +73,50 @@ def lineage(
     call takes the results of earlier calls at the same commit, and to which it adds its own. Raises NotFound if
     *subject* names no recorded version, run or artifact, UsageError if several digests begin with the given digits.
     """
-    return repository.read(
-        lambda snapshot: _lineage(_Records(repository, snapshot, store, kept, few_from), subject, up, down, depth)
-    )
+
+    def question(snapshot: Snapshot) -> Lineage:
+        known = _Records(repository, snapshot, store, kept, few_from)
+        found = trace(known, *_root(known, subject), up=up, down=down, depth=depth)
+        return replace(found, unread=known.unread)
+
+    return repository.read(question)
+
+
+def version_runs(
+    repository: Repository, version: VersionView, *, store: Callable[[], ArtifactStore]
+) -> list[VersionRun]:
+    """Return the runs that made *version* or worked on it, then the runs that only read its artifacts."""
+    only_read = readers(repository, version.model, version.record.number, store=store)
+    found = []
+    for id in (*version.record.runs, *only_read):
+        view = None
+        with suppress(NotFound, Invalid):
+            view = get_run(repository, id)
+        found.append(VersionRun(id, view, id in only_read))
+    return found
 
 
 def readers(repository: Repository, model: str, number: int, *, store: Callable[[], ArtifactStore]) -> list[str]:
     """Return the ids of the runs that only read an artifact of the version *number* of *model*, oldest first.
 
-    Leaves out the runs that the record of the version names, because those made the version or worked on it.
-
-    Runs are found by the digests of their inputs. So the result includes a run that read the same content from another
-    version. It does not include a run that has the content among its outputs, too.
+    Leaves out the runs in the record of the version, which made it or worked on it, and runs that have the content
+    among their outputs, too. A run counts that read the same content from another version, because runs record only
+    the digests of their inputs.
     """
 
     def question(snapshot: Snapshot) -> list[str]:
         known = _Records(repository, snapshot, store)
         version = snapshot.version(model, number)
-        found: set[str] = set()
         links = [*version.artifacts, *(one.link for one in outputs_in(snapshot, model, number, store))]
-        for digest in {link.digest for link in links}:
-            for run in known.runs_with(digest):
-                taken = any(digest in step.inputs.values() for step in run.steps)
-                made = any(digest in step.outputs.values() for step in run.steps)
-                found |= {run.id} if taken and not made else set()
+        found = {
+            run.id
+            for digest in {link.digest for link in links}
+            for run in known.runs_with(digest)
+            if not any(digest in step.outputs.values() for step in run.steps)  # so it is an input
+        }
         return sorted(found - set(version.runs))
 
     return repository.read(question)
-
-
-def _lineage(known: _Records, subject: str, up: bool, down: bool, depth: int | None) -> Lineage:
-    root, kind = _root(known, subject)
-    found = trace(known, root, kind, up=up, down=down, depth=depth)
-    return replace(found, unread=known.unread)
 
 
 def _root(known: _Records, subject: str) -> tuple[str, Kind]:
@@ -147,8 +171,7 @@ class _Records:
     def digest(self, given: str) -> str:
         """Return the full digest that begins with *given*: `sha256:` and 7 or more hex digits.
 
-        Raises UsageError if *given* is not the beginning of a digest or if several digests begin with it, NotFound if
-        none does.
+        Raises UsageError if *given* has another form or if several digests begin with it, NotFound if none does.
         """
         digits = given.removeprefix("sha256:")
         if not _SHORTEST <= len(digits) <= 64 or not _HEX.issuperset(digits):
@@ -164,10 +187,7 @@ class _Records:
 
     @property
     def unread(self) -> tuple[tuple[str, str], ...]:
-        """The paths of the records that cannot be read, each with the reason.
-
-        The lineage lacks what these records say.
-        """
+        """The paths of the records that cannot be read and are missing in the lineage, each with the reason."""
         return tuple(sorted({**self._mentioned.unread, **self._damaged}.items()))
 
     def version(self, reference: str) -> VersionRecord | None:
@@ -215,10 +235,7 @@ class _Records:
         return found
 
     def _first_versions(self, digest: str) -> Mapping[str, Any] | None:
-        """Return the facts of the artifact *digest* with only the first of the versions that have it.
-
-        Returns None if at most `few_from` versions have the artifact.
-        """
+        """Return the facts of the artifact *digest* with only the first of its versions; None if they are few."""
         having = [path for path in self._paths(digest) if "/versions/" in path]
         if self._few_from is None or len(having) <= self._few_from:
             return None
@@ -281,10 +298,9 @@ class _Records:
         return found
 
     def _more(self, path: str, data: bytes) -> Iterable[str] | None:
-        """Return the digests that the details of the run at *path* mention; None if the store lacks the details.
+        """Return the digests in the details of the run at *path*; () if it has none, None if the store lacks them.
 
-        The record *data* of a long run names an object in the artifact store that has its details. Returns () for other
-        records.
+        The record *data* of a long run names an object in the artifact store that has its details.
         """
         if b"\ndetails = " not in data:
             return ()

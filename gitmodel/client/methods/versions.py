@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gitmodel.domain.views.record_views import VersionView
     from gitmodel.domain.views.version_summaries import VersionRow
     from gitmodel.errors import Invalid
-    from gitmodel.lineage.version_runs import VersionRun
+    from gitmodel.lineage.graph import VersionRun
     from gitmodel.registry.lists.version_lists import VersionIds
     from gitmodel.registry.recorded_runs.run_outputs import VersionArtifact
     from gitmodel.registry.records.finding import Found
@@ -175,7 +175,7 @@ class VersionMethods(OpenedClient):
 
     def view_version_runs(self, reference: str | VersionRef) -> tuple[VersionView, list[VersionRun]]:
         """Return the version *reference*, and the runs that made it, worked on it, or read its artifacts."""
-        from gitmodel.lineage.version_runs import version_runs
+        from gitmodel.lineage.graph import version_runs
 
         view = self.view_version(reference)
         return view, version_runs(self.repository, view, store=lambda: self.store)
