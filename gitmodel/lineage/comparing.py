@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from gitmodel.branch.repository import Repository
@@ -99,21 +99,22 @@ def compare(
     _check_references(refs)
     sides = _read_sides(repository, writer, refs, store)
     packages, missing = _compared_packages(sides, store)
-    ranges, unknown = _code_between(sides, code)
+    ranges = [_code_range(before, after, code) for before, after in pairwise(sides)]
     rows = (*_compared_records(sides), *packages, *_compared_code(sides))
     fields = [row for row in rows if len(row.known) > 1]
+    gaps = chain(*(side.gaps for side in sides), missing, *(gaps for _, gaps in ranges))
     return Comparison(
         tuple(side.version for side in sides),
         tuple(sorted(fields, key=lambda row: row.same)),
-        ranges,
-        tuple(dict.fromkeys([*(gap for side in sides for gap in side.gaps), *missing, *unknown])),
+        tuple(range_ for range_, _ in ranges),
+        tuple(dict.fromkeys(gaps)),
     )
 
 
 def making_run(snapshot: Snapshot, record: VersionRecord) -> RunRecord | None:
     """Return the last run that created the version of *record* or one of its artifacts; None if no run did.
 
-    Raises NotFound if the record of one of the version's runs is missing, Invalid if it is damaged.
+    Raises NotFound if the record of a run is missing, Invalid if it is damaged.
     """
     for id in reversed(record.runs):
         run = find_run(snapshot, id)
@@ -131,10 +132,7 @@ def recorded_run(snapshot: Snapshot, record: VersionRecord) -> RunRecord | None:
 
 
 def read_packages(store: ArtifactStore, run: RunRecord) -> dict[str, str]:
-    """Return the versions of the packages that were installed for *run*, by name; {} if they were not recorded.
-
-    Raises NotFound if the store does not have the list of packages.
-    """
+    """Return the versions of the packages that were installed for *run*, by name; {} if they were not recorded."""
     if run.packages is None:
         return {}
     content = read_object(store, run.packages, _PACKAGES_LIMIT, "a list of packages")
@@ -245,9 +243,9 @@ def run_parameters(run: RunRecord | None) -> dict[str, Any]:
 def _compared_packages(
     sides: Sequence[_Side], store: Callable[[], ArtifactStore]
 ) -> tuple[list[Compared], list[tuple[str, str]]]:
-    """Return comparisons of the Python versions and the package lists of the runs, and the lists that cannot be read.
+    """Compare the Python versions of the runs, their package lists and, if these differ, each package.
 
-    If the digests of the package lists differ, each package is compared too.
+    Also returns a message with advice for each list that cannot be read.
     """
     runs = [side.run for side in sides]
     without_run = frozenset(place for place, run in enumerate(runs) if run is None)
@@ -271,7 +269,7 @@ def _package_lists(
 ) -> tuple[list[dict[str, str]], frozenset[int]]:
     """Return the packages for each of *sides*, and the positions in *sides* whose package list cannot be read.
 
-    Appends a message and advice to *gaps* for each list that cannot be read.
+    For each of these lists, appends a message and advice to *gaps*.
     """
     lists: list[dict[str, str]] = []
     known: dict[str | None, dict[str, str]] = {}
@@ -289,30 +287,16 @@ def _package_lists(
 
 
 def _compared_code(sides: Sequence[_Side]) -> Iterator[Compared]:
-    codes = [side.view.record.code for side in sides]
-    commits = tuple(code.commit if code else None for code in codes)
-    if any(commits):
-        yield Compared("code.commit", commits)
-    dirty = tuple(code.dirty if code else None for code in codes)
-    if any(dirty):
-        yield Compared("code.dirty", dirty)
-
-
-def _code_between(
-    sides: Sequence[_Side], code: Callable[[], CodeRepository]
-) -> tuple[tuple[CodeRange, ...], list[tuple[str, str]]]:
-    """Return the code commits between each version and the next, and a message with advice for those not readable."""
-    found, gaps = [], []
-    for before, after in pairwise(sides):
-        range_, missing = _code_range(before, after, code)
-        found.append(range_)
-        gaps += missing
-    return tuple(found), gaps
+    for name in ("commit", "dirty"):
+        values = tuple(getattr(side.view.record.code, name, None) for side in sides)
+        if any(values):
+            yield Compared(f"code.{name}", values)
 
 
 def _code_range(
     before: _Side, after: _Side, code: Callable[[], CodeRepository]
 ) -> tuple[CodeRange, list[tuple[str, str]]]:
+    """Return the code commits between two versions, and a message with advice if they cannot be read."""
     codes = (before.view.record.code, after.view.record.code)
     old, new = (found.commit if found else None for found in codes)
     changed = tuple(bool(found and found.dirty) for found in codes)

@@ -14,7 +14,6 @@ from gitmodel.domain.schema.manifest import parse_manifest
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import RunRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.lineage import ARTIFACT, RUN, Lineage
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.frozen import Frozen
@@ -69,15 +68,18 @@ class ReadVersion(NamedTuple):
 
 
 def read_version(repository: Repository, ref: VersionRef, *, store: ArtifactStore) -> ReadVersion:
-    """Return the records of the version *ref*, of its model, and of all runs in its lineage, with the lineage itself.
-
-    Raises NotFound if the version does not exist, Invalid if its record cannot be read.
-    """
+    """Return the records of the version *ref*, of its model, and of all runs in its lineage, and this lineage."""
     model, number = repository.read(lambda snapshot: snapshot.resolve(ref))
     graph = lineage(repository, f"{model}@{number}", store=lambda: store, down=False)
     snapshot = repository.snapshot()
     missing = [(f"{path}: {why}", "run `git model check`") for path, why in graph.unread]
-    runs = list(_runs(snapshot, graph, missing))
+    runs: list[RunRecord] = []
+    for node in graph.nodes:
+        if node.kind == RUN:
+            try:
+                runs.append(find_run(snapshot, node.id))
+            except GitModelError as error:
+                missing.append((f"run {node.id} is not in the export: {error.message}", error.hint))
     places = [paths.model_file(model), paths.version_file(model, number), *(paths.run_file(run.id) for run in runs)]
     records = {path: data for path in places if (data := snapshot.files.read(path)) is not None}
     export = Export(model, snapshot.model(model), snapshot.version(model, number), tuple(runs))
@@ -106,15 +108,6 @@ def import_export(
     return writer.transact(lambda snapshot: plan_import(snapshot, export, chosen))
 
 
-def _runs(snapshot: Snapshot, graph: Lineage, missing: list[tuple[str, str]]) -> Iterator[RunRecord]:
-    for node in graph.nodes:
-        if node.kind == RUN:
-            try:
-                yield find_run(snapshot, node.id)
-            except GitModelError as error:
-                missing.append((f"run {node.id} is not in the export: {error.message}", error.hint))
-
-
 def _own(store: ArtifactStore, record: VersionRecord, reference: str) -> Iterator[tuple[str, int]]:
     for link in record.links:
         if link.is_external:
@@ -134,10 +127,9 @@ def _own(store: ArtifactStore, record: VersionRecord, reference: str) -> Iterato
 def _beside(
     store: ArtifactStore, runs: Iterable[RunRecord], graph: Lineage | None, missing: list[tuple[str, str]]
 ) -> Iterator[tuple[str, int]]:
-    """Yield the digests and sizes of further objects of an export: those that the records of *runs* name.
+    """Yield the digests and sizes of the objects in *store* that *runs* name, and of the artifacts in *graph*, if any.
 
-    If *graph* is not None, also those of the artifacts in this lineage. For each object that *store* lacks, appends a
-    message and advice to *missing*.
+    For each object that *store* lacks, appends a message and advice to *missing*.
     """
     wanted = {digest: False for run in runs for digest in run.stored}
     for node in graph.nodes if graph else ():
@@ -161,10 +153,7 @@ def _record_digests(archive: Archive) -> set[str]:
 
 
 def _check(archive: Archive, export: Export) -> None:
-    """Raise Invalid if *archive* lacks an object that the records of *export* need.
-
-    Also raises Invalid if *archive* has an object that none of these records names.
-    """
+    """Raise Invalid unless *archive* has all objects that the records of *export* need, and only those they name."""
     folders = {link.digest: link for link in export.version.links if link.is_folder}
     allowed, files = mentioned(export), set(needed(export))
     for digest in folders.keys() & archive.sizes.keys():
@@ -187,9 +176,9 @@ def _check(archive: Archive, export: Export) -> None:
 
 
 def _entries(archive: Archive, digest: str, *, strict: bool = True) -> Mapping[str, int]:
-    """Return the digests and sizes of the files in a folder; *digest* is that of the folder's manifest in *archive*.
+    """Return the digests and sizes of the files in the folder whose manifest in *archive* has this *digest*.
 
-    If the object with this digest is not a manifest, raises Invalid if *strict* is True, else returns {}.
+    If this object is not a manifest, raises Invalid if *strict* is True, else returns {}.
     """
     try:
         if archive.sizes[digest] > MANIFEST_LIMIT:

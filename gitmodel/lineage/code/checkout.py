@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
@@ -54,25 +54,33 @@ def checkout(
     """Create a work tree at *target* with the code of the version *reference*, and the version's artifacts in *folder*.
 
     *record* is the version's record. *folder* and *attachments* are paths of folders below *target*. An artifact is
-    written to ARTIFACT/FILE in *folder*: ARTIFACT is its name, FILE its recorded file name. If no file name is
-    recorded, the artifact is written to ARTIFACT. Attachments are written to the folder *attachments* in the same way;
-    if it is None, they are not written. *source* returns the store that has an artifact.
+    written to NAME/FILE in *folder*, or to NAME if no file name is recorded. Attachments are written to the folder
+    *attachments* in the same way; if it is None, they are not written. *source* returns the store that has an artifact.
 
-    If the repository *code* lacks the commit, the commit is fetched from the remote to which a push copied it. If
-    *submodules* is True, submodules are checked out too. No branch, no index and no other work tree changes. If an
-    error is raised, the new work tree is removed. Raises NotFound for a missing commit or artifact, with a hint that
-    says how to get it; UsageError if *target* exists and is not an empty folder, or if the code already contains
-    *folder*.
+    If the repository *code* lacks the commit, it is fetched from the remote to which a push copied it. If *submodules*
+    is True, submodules are checked out too. No branch, no index and no other work tree changes. If an error is raised,
+    the new work tree is removed. Raises NotFound for a missing commit or artifact; UsageError if *target* exists and is
+    not an empty folder, or if the code already contains *folder*.
     """
     wanted: list[tuple[str, str, Sequence[ArtifactLink]]] = [("--artifacts", folder, record.artifacts)]
     if attachments is not None:
         wanted.append(("--attachments", attachments, record.attachments))
-        _refuse_nested(folder, attachments)
+        one, other = (f"{name.casefold()}/" for name in (folder, attachments))
+        if one.startswith(other) or other.startswith(one):
+            raise UsageError(
+                f"artifacts in {folder} and attachments in {attachments} could meet",
+                hint="name two folders, such as artifacts and attachments",
+            )
     for _, name, _ in wanted:
         if fault := fault_of_path(name) or ("it is .git" if name.split("/")[0].casefold() == ".git" else ""):
             raise UsageError(f"{name!a} is not a folder in a work tree: {fault}", hint="name one such as artifacts")
     commit = exact_code(code, record.code, reference)
-    _refuse_lost(reference, [link for _, _, links in wanted for link in links], source)
+    for link in (link for _, _, links in wanted for link in links):
+        if not link.is_external and not source(link).holds(link.digest):
+            raise NotFound(
+                f"the artifact store does not have {link.name} of {reference} ({link.digest})",
+                hint="`git model config store` shows which store this is; `git model verify` says what is missing",
+            )
     add_code(code, commit, target, submodules=submodules)
     try:
         for option, name, _ in wanted:
@@ -127,10 +135,7 @@ def is_changed(code: Code | None, commit: Oid) -> bool:
 
 
 def _is_taken(target: Path, folder: str) -> bool:
-    """Return True if *folder* cannot be created in the work tree *target*.
-
-    This is so if it exists, or if its path leads through a file or symbolic link.
-    """
+    """Return True if *folder* exists in the work tree *target*, or if its path leads through a file or link."""
     *above, last = folder.split("/")
     place = target
     for part in above:
@@ -143,39 +148,14 @@ def _is_taken(target: Path, folder: str) -> bool:
 def _write(
     links: Sequence[ArtifactLink], place: Path, source: Callable[[ArtifactLink], ArtifactStore]
 ) -> dict[str, Path]:
-    """Write the artifacts *links* to the new folder *place*, and return their paths by name.
-
-    *source* returns the store of each.
-
-    The folder gets a file `.gitignore`, so that git ignores the folder.
-    """
+    """Write the artifacts *links* from the stores *source* to the new folder *place*. Return their paths by name."""
     # each artifact gets a folder with its own name, because two artifacts may have the same file name
     found = {link.name: place / link.name / (link.file or "") for link in links}
     if found:
         place.mkdir(parents=True)
-        # Without this file, git would report the work tree as changed.
+        # without this file, git would report the work tree as changed
         (place / ".gitignore").write_text("*\n", encoding="ascii")
     for link in links:
         found[link.name].parent.mkdir(exist_ok=True)
         fetch_artifact(source(link), link, found[link.name])
     return found
-
-
-def _refuse_nested(artifacts: str, attachments: str) -> None:
-    one, other = (f"{name.casefold()}/" for name in (artifacts, attachments))
-    if one.startswith(other) or other.startswith(one):
-        raise UsageError(
-            f"artifacts in {artifacts} and attachments in {attachments} could meet",
-            hint="name two folders, such as artifacts and attachments",
-        )
-
-
-def _refuse_lost(
-    reference: str, links: Iterable[ArtifactLink], source: Callable[[ArtifactLink], ArtifactStore]
-) -> None:
-    for link in links:
-        if not link.is_external and not source(link).holds(link.digest):
-            raise NotFound(
-                f"the artifact store does not have {link.name} of {reference} ({link.digest})",
-                hint="`git model config store` shows which store this is; `git model verify` says what is missing",
-            )

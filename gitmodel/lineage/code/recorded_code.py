@@ -21,10 +21,10 @@ _TOLD = 3
 
 
 def choose_dirty(policy: str, mine: str) -> str:
-    """Return the stricter of two rules for uncommitted changes: *policy* of the registry and *mine* of the user.
+    """Return the stricter of the rules *policy* of the registry and *mine* of the user ("": none).
 
-    *mine* is "" if the user set no rule. Raises UsageError if *mine* is not "record", "snapshot" or "refuse", from the
-    least to the most strict.
+    The rules, for uncommitted changes, are "record", "snapshot" and "refuse", from the least to the most strict.
+    Raises UsageError for another word.
 
     >>> choose_dirty("refuse", "record"), choose_dirty("record", "snapshot")
     ('refuse', 'snapshot')
@@ -39,8 +39,6 @@ def choose_dirty(policy: str, mine: str) -> str:
 
 def snapshot_limit(config: Mapping[str, str]) -> int:
     """Return the maximum size in bytes of a snapshot of uncommitted changes, from `git config gitmodel.snapshotLimit`.
-
-    Raises UsageError if the setting is not a number of bytes.
 
     >>> snapshot_limit({"gitmodel.snapshotlimit": "2m"})
     2097152
@@ -93,10 +91,9 @@ def _refuse_credentials(code: CodeRepository, paths: list[str]) -> None:
 
 
 def given_code(code: Code | str) -> Code:
-    """Return *code*, which a caller gives as the code of a version that was made elsewhere, as a `Code`.
+    """Return *code*, the code or full commit id of a version that was made elsewhere, as a `Code`.
 
-    *code* may be a full commit id. In the result, the URL of the repository has no credentials. Raises UsageError if a
-    commit in *code* is not a full commit id.
+    Removes credentials from the URL of the repository. Raises UsageError if a commit is not a full commit id.
     """
     found = Code(commit=Oid(code)) if isinstance(code, str) else code
     for commit in (found.commit, found.snapshot):
@@ -141,10 +138,7 @@ def record_code(keeping: KeptCommits | None, code: Code, *, dirty: str, limit: i
 
 
 def choose_pushed(config: Mapping[str, str]) -> str:
-    """Return which code commits a push publishes, from `git config gitmodel.pushCode`: a word of `PUSHED`.
-
-    Raises UsageError for another word. `push_code` explains the words.
-    """
+    """Return the word of `PUSHED` in `git config gitmodel.pushCode`, which says what `push_code` pushes."""
     word = config.get("gitmodel.pushcode", "published")
     if word not in PUSHED:
         raise UsageError(

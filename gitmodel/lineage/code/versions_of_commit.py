@@ -24,8 +24,8 @@ _NOTES_AUTHOR = "gitmodel"
 class Containing(Frozen):
     """The answer for one version of `containing`: *contains* is True if the version's code contains the commit.
 
-    *contains* is None if this is unknown, and *why* is then the reason. *exact* is True if the version was made from
-    exactly this commit.
+    *contains* is None if this is unknown, for the reason *why*. *exact* is True if the version was made from exactly
+    this commit.
     """
 
     view: VersionView
@@ -37,8 +37,8 @@ class Containing(Frozen):
 class WrittenNotes(Frozen):
     """The result of `write_notes`: *commit* is the commit at the ref of the notes, "" if there are no notes.
 
-    *notes* is the number of code commits that have a note now. *missing* is the number of recorded code commits that
-    the code repository lacks, which therefore have no note.
+    *notes* is the number of code commits with a note. *missing* is the number of recorded code commits that have no
+    note because the code repository lacks them.
     """
 
     commit: str
@@ -112,14 +112,12 @@ def _check_owner(code: CodeRepository) -> None:
 
 
 def _views(writer: Writer, model: str) -> Iterator[VersionView]:
-    found = [ModelRef.of(model)] if model else _all_models(writer)
+    found = [ModelRef.of(model)] if model else []
+    if not model:
+        since = writer.read(lambda snapshot: snapshot.renumberings.count)
+        found = [ModelRef(view.name, since=since) for view in model_views.list_models(writer)[0]]
     for chosen in found:
         yield from version_lists.list_versions(writer, chosen)[0]
-
-
-def _all_models(writer: Writer) -> list[ModelRef]:
-    since = writer.read(lambda snapshot: snapshot.renumberings.count)
-    return [ModelRef(view.name, since=since) for view in model_views.list_models(writer)[0]]
 
 
 def _commit(view: VersionView) -> Oid | None:

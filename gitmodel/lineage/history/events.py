@@ -28,6 +28,8 @@ from gitmodel.frozen import Frozen
 from gitmodel.registry.promotion import judging
 
 _CREATED = "created"
+# An event: the number of the version (None: of the model itself), what happened, and the changed fields.
+_Told = tuple["int | None", str, tuple[str, ...]]
 
 
 class Event(Frozen):
@@ -102,10 +104,7 @@ def blame(repository: Repository, ref: VersionRef) -> list[FieldOrigin]:
 
 
 def _number(snapshot: Snapshot, ref: VersionRef) -> tuple[str, int]:
-    """Return the model name and the number of the version that *ref* names.
-
-    A *ref* with a number may name a deleted version.
-    """
+    """Return the model and number of the version that *ref* names; if *ref* has a number, even of a deleted version."""
     name = snapshot.current_name(ref.model)
     if ref.number is not None:
         snapshot.version(name, ref.number)
@@ -117,9 +116,9 @@ def _number(snapshot: Snapshot, ref: VersionRef) -> tuple[str, int]:
 def _set_origins(
     repository: Repository, tip: Oid, model: str, number: int, now: dict[str, Any], origins: dict[str, FieldOrigin]
 ) -> None:
-    """Add to *origins* the commits that last set fields of *now* while the model had the name *model*.
+    """Add to *origins* the commits that last set fields of the version while the model had the name *model*.
 
-    *now* has the current values of the version's fields. Fields that are in *origins* already are left as they are.
+    *now* has the current values of the fields. Fields that are in *origins* already stay.
     """
     path = paths.version_file(model, number)
     for step in walk_branch(repository, tip, path):
@@ -197,25 +196,28 @@ def _all_events(
                 names[found.model] = _other_name(repository, step, found.model)
             if carried and names[found.model]:
                 # Renaming a model removes and adds each of its files. It is reported as one event, under the new name.
-                if found.kind == "model" and change.before is None and number is None:
-                    yield _event(repository, step, change, found, None, f"renamed from {names[found.model]}", ())
-                continue
-            for version, what, fields in _told(change, found):
+                is_new_name = found.kind == "model" and change.before is None and number is None
+                told: Iterable[_Told] = [(None, f"renamed from {names[found.model]}", ())] if is_new_name else []
+            else:
+                told = _told(change, found)
+            for version, what, fields in told:
                 if number not in (None, version):
                     continue
                 made = made or what == _CREATED
                 if judged and found.kind in ("stage", "archived"):
                     what += _never(repository, step, found, version)
-                yield _event(repository, step, change, found, version, what, fields)
+                author, when, request = _facts(repository, step, change.path)
+                reason = messages.prose(step.commit.message)
+                yield Event(found.model, version, what, fields, step.commit.id, author, when, reason, request)
         if made and number is not None:
             return  # a version has no events before its creation
 
 
 def _never(repository: Repository, step: BranchCommit, found: RecordPath, version: int | None) -> str:
-    """Return the text to append to an event about a stage if the commit *step* never came into force; else "".
+    """Return a text for an event about a stage if the change by the commit *step* never came into force; else "".
 
-    *found* is the changed file: that of a stage, or the archived marker of *version*. An archived marker belongs to the
-    change of the stage that *version* left.
+    *found* is the changed file: that of a stage, or the archived marker of *version*, which belongs to the change of
+    the stage that *version* left.
     """
     stages: Iterable[str] = [found.key]
     if found.kind == "archived":
@@ -230,22 +232,15 @@ def _never(repository: Repository, step: BranchCommit, found: RecordPath, versio
 
 
 def _can_concern(change: FileChange, found: RecordPath, number: int) -> bool:
-    """Return True if *change*, of the file *found*, may concern the version *number*.
-
-    This test does not parse the file, so that only a few files are parsed. It may return True for a change of another
-    version.
-    """
+    """Return False if *change*, of the file *found*, cannot concern the version *number*. Fast: parses no file."""
     if found.kind in ("version", "archived"):
         return int(found.key) == number
     digits = str(number).encode()
     return found.kind == "model" or digits in (change.before or b"") or digits in (change.after or b"")
 
 
-def _told(change: FileChange, found: RecordPath) -> Iterator[tuple[int | None, str, tuple[str, ...]]]:
-    """Yield the events in *change*, of the file *found*: number of the version, the event in words, changed fields.
-
-    The number is None for an event of the model itself.
-    """
+def _told(change: FileChange, found: RecordPath) -> Iterator[_Told]:
+    """Yield the events in *change* of the file *found*."""
     before, after = fields_of(change.before, change.path), fields_of(change.after, change.path)
     fields = changed_fields(before, after)
     if found.kind in ("stage", "alias"):
@@ -264,20 +259,6 @@ def _told(change: FileChange, found: RecordPath) -> Iterator[tuple[int | None, s
         yield version, "deleted", ()
     elif fields:
         yield version, "changed", fields
-
-
-def _event(
-    repository: Repository,
-    step: BranchCommit,
-    change: FileChange,
-    found: RecordPath,
-    version: int | None,
-    what: str,
-    fields: tuple[str, ...],
-) -> Event:
-    author, when, request = _facts(repository, step, change.path)
-    reason = messages.prose(step.commit.message)
-    return Event(found.model, version, what, fields, step.commit.id, author, when, reason, request)
 
 
 def _other_name(repository: Repository, step: BranchCommit, model: str) -> str:

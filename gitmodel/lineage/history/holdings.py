@@ -56,7 +56,7 @@ def history(repository: Repository, model: str | ModelRef | None = None, stage: 
 
 
 class Holding(Frozen):
-    """A change of a stage or alias (*event*), and the *record* of the version that got the stage or alias by it.
+    """A change of a stage or alias (*event*), and the *record* of the version that it put there.
 
     *record* is the current record, with metadata that was added after the change. For a deleted version, it is the
     record at the time of the change. It is None if the stage became empty, or if the record cannot be read.
@@ -118,10 +118,7 @@ def view_history(
 def _with_records(
     repository: Repository, snapshot: Snapshot, events: Iterator[StageEvent]
 ) -> Iterator[Holding | Invalid]:
-    """Yield each of *events* with the record of its version, and an error for each record that cannot be read.
-
-    The error of a record is yielded only once, even if several events have the same version.
-    """
+    """Yield each of *events* with the record of its version, and once the error of each record that is damaged."""
     known: dict[tuple[str, int], VersionRecord | Invalid] = {}
     while batch := list(islice(events, _BATCH)):
         keys = [(snapshot.current_name(event.model), event.version or 0) for event in batch]
@@ -155,7 +152,7 @@ def signature_faults(repository: Repository, commits: Sequence[Oid]) -> dict[str
     A signature counts if its signer is in the list of signers in the first parent of the commit. Raises Invalid if one
     of *commits* is missing.
     """
-    # imported here because few callers need it: only web pages show signatures that no rule requires
+    # imported here: only web pages show signatures that no rule requires
     from gitmodel.git.signatures.object_signatures import is_signed
 
     found: dict[str, str | None] = {}
@@ -171,22 +168,16 @@ def broken_tags(repository: Repository, model: str, stage: str = "") -> list[str
 
     If *stage* is not "", only for the tag of this stage or alias.
     """
-
-    def question(snapshot: Snapshot) -> list[str]:
-        tags = snapshot.tags.of(snapshot.current_name(model))
-        return [f"the tag {tag.ref.name} does not count: {tag.forged}" for tag in tags.values()
-                if tag.forged and stage in ("", tag.ref.stage)]  # fmt: skip
-
-    return repository.read(question)
+    tags = repository.read(lambda snapshot: snapshot.tags.of(snapshot.current_name(model))).values()
+    return [f"the tag {t.ref.name} does not count: {t.forged}" for t in tags if t.forged and stage in ("", t.ref.stage)]
 
 
 def _judged(repository: Repository, snapshot: Snapshot, events: Iterator[StageEvent]) -> Iterator[StageEvent]:
     """Yield *events* (newest first) with `refusal` set for those that were never in force.
 
-    `previous` of each event becomes the version that was in force before this event. If no stage has a rule that can
-    prevent a change from coming into force, the events are yielded unchanged.
+    `previous` of each event becomes the version that was in force before the event.
     """
-    if not judging.is_guarded(snapshot):
+    if not judging.is_guarded(snapshot):  # no stage has a rule that can keep a change from coming into force
         yield from events
         return
     found: list[StageEvent] = []
@@ -211,9 +202,9 @@ def _judged(repository: Repository, snapshot: Snapshot, events: Iterator[StageEv
 
 
 def _with_ends(snapshot: Snapshot, events: Iterator[StageEvent]) -> Iterator[StageEvent]:
-    """Yield *events*, newest first, each with the time and commit of the next event of the same stage or alias.
+    """Yield *events*, newest first, each with the time and commit of the event that ended it: `until` and `ended_by`.
 
-    These are `until` and `ended_by`. Events that were never in force end no other event, and get no end.
+    Events that were never in force end no other event, and get no end.
     """
     later: dict[tuple[str, str], StageEvent] = {}
     for event in events:

@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from gitmodel.branch.history.first_parents import parse_person, refuse_edge, shallow_edge, too_shallow
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.changes.stages import recorded_places
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
@@ -52,9 +51,9 @@ class State(Frozen):
 class Past:
     """A `Writer` that reads the registry at one past *state* of the branch, and refuses to write.
 
-    The stages and aliases that are recorded in the commit of *state* count as in force, because past positions of stage
-    tags are unknown. But a change that does not count by the rules of its stage, such as one without a required review,
-    is treated as never in force.
+    The stages and aliases that the commit of *state* records count as in force, because nobody knows where the stage
+    tags were then. But a change that the rules of its stage do not allow, such as one without a required review, counts
+    as never in force.
     """
 
     def __init__(self, repository: Repository, state: State) -> None:
@@ -74,17 +73,12 @@ class Past:
         found, _ = judging.newest_counting(self.repository, snapshot.commit, ref)
         return found.record if found is not None else None
 
-    def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
-        raise self.refusal()
+    def _refuse(self, *args: Any, **options: Any) -> NoReturn:
+        raise UsageError(
+            f"the state at {self.state} cannot be changed", hint="leave out --at to change the present state"
+        )
 
-    def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
-        raise self.refusal()
-
-    def check(self, plan: Callable[[Snapshot], Change[T]]) -> T:
-        raise self.refusal()
-
-    def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
-        raise self.refusal()
+    transact = find_made = check = take_number = _refuse
 
     def moment(self) -> datetime:
         return self.repository.identity.moment()
@@ -92,12 +86,6 @@ class Past:
     @property
     def index_folder(self) -> None:
         return None
-
-    def refusal(self) -> UsageError:
-        """Return the error that all methods that would change the registry raise."""
-        return UsageError(
-            f"the state at {self.state} cannot be changed", hint="leave out --at to change the present state"
-        )
 
 
 class _RecordedTags:
@@ -138,11 +126,10 @@ class _RecordedTags:
 def find_state(repository: Repository, named: str | datetime) -> State:
     """Return the state of the metadata branch at *named*: a date or time, or a git revision such as a commit id.
 
-    For a date, this is the first commit, from the newest along the first parents, whose committer date is not later
-    than *named*. So a commit with a date that is too late is passed over, and one with a date that is too early hides
-    the commits before it. `ahead` of the result is set if dates of commits disagree with their order. Raises NotFound
-    for a date before the registry was created and for a commit that was never the newest of the metadata branch,
-    UsageError for an invalid date, Invalid if a shallow clone lacks the commit.
+    For a date, this is the newest commit on the chain of first parents whose committer date is not later than *named*.
+    If the committer dates disagree with the order of the commits, `ahead` of the result names a commit that shows this.
+    Raises NotFound for a date before the registry was created and for a commit that was never the newest of the
+    metadata branch, UsageError for an invalid date, Invalid if a shallow clone lacks the commit.
     """
     tip = repository.tip()
     if not tip:
@@ -206,10 +193,7 @@ def _before_the_beginning(repository: Repository, tip: Oid, moment: datetime) ->
 
 
 def _named_commit(repository: Repository, tip: Oid, named: str) -> Oid:
-    """Return the commit that the git revision *named* names, if it is on the chain of first parents of *tip*.
-
-    Raises NotFound if it is not, Invalid if a shallow clone cannot know.
-    """
+    """Return the commit *named*, a git revision; raise NotFound unless it is on the first-parent chain of *tip*."""
     branch = repository.branch_name
     hint = f"name one as `git log --first-parent {branch}` shows it, or a date such as 2026-10-01"
     commit = commits.find_commit(repository.git, named)

@@ -16,10 +16,7 @@ from gitmodel.frozen import Frozen
 
 
 class FieldChange(Frozen):
-    """A change of a *field* (a dotted name): its values *before* and *after* a commit.
-
-    None means that it was not set.
-    """
+    """A change of a *field* (a dotted name): its values *before* and *after* a commit (None: not set)."""
 
     field: str
     before: Any
@@ -27,10 +24,7 @@ class FieldChange(Frozen):
 
 
 class VersionChange(Frozen):
-    """A *commit* that changed the record of a version.
-
-    *author* made the change, and it came to the branch at *when*.
-    """
+    """A *commit* that changed the record of a version. The change of *author* came to the branch at *when*."""
 
     commit: Oid
     author: str
@@ -42,8 +36,6 @@ class VersionChange(Frozen):
 
 class VersionChanges:
     """The changes of the records of all versions. Creating this object walks through the history once.
-
-    The records before and after a change are compared only when `of` yields the change.
 
     *fault* is the reason why older changes are missing, such as a shallow clone; "" if none are missing.
     """
