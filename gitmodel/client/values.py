@@ -9,6 +9,7 @@ from gitmodel.domain.views.authorship import Authorship as Authorship
 from gitmodel.domain.views.comparison import Compared as Compared
 from gitmodel.lineage.code.versions_of_commit import Containing as Containing
 from gitmodel.lineage.comparing import CodeRange as CodeRange
+from gitmodel.lineage.graph import VersionRun as VersionRun
 from gitmodel.lineage.history.events import Event as Event
 from gitmodel.lineage.history.events import FieldOrigin as FieldOrigin
 from gitmodel.lineage.history.holdings import Holding as Holding
