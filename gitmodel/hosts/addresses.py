@@ -1,4 +1,4 @@
-"""Recognizes a git host by the URL of a remote, and returns addresses of the host's pages. Pure: text in, text out."""
+"""Git hosts, recognized by the URLs of remotes, and the URLs of their pages. Pure: text in, text out."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ _WORDS = {
     "gitea": "forgejo",
     "codeberg": "forgejo",
 }
+# The field for the description in the form for a new pull request, which the page fills in from its URL.
+_DESCRIPTIONS = {"github": "body", "forgejo": "body", "gitlab": "description"}
 _URL = re.compile(r"(?P<scheme>https?|ssh|git)://(?:[^/@]*@)?(?P<host>[^/:@]+)(?P<port>:[0-9]+)?/(?P<path>.+)")
 _NAME = re.compile(r"[a-z0-9.-]+")
 _SCP = re.compile(r"(?:[^/:@]+@)?(?P<host>[^/:@]+):(?!/)(?P<path>.+)")
 
 
 class Host(Frozen):
-    """A repository on a git host: the host's *kind* (one of `KINDS`), its URL *site*, the repository's *path* there."""
+    """A repository on a git host: the host's *kind* (one of `KINDS`) and URL *site*, and the *path* below this URL."""
 
     kind: str
     site: str
@@ -41,15 +43,16 @@ class Host(Frozen):
         >>> find_host("git@github.com:org/models.git").new_pull_request("gitmodel", "propose/iris/production/4-1a2b3c4")
         'https://github.com/org/models/compare/gitmodel...propose/iris/production/4-1a2b3c4?expand=1'
         """
-        said = {"title": title} if title else {}
-        whole = self._new_request(base, branch, said, text)
-        return whole if len(whole) <= LONGEST_ADDRESS else self._new_request(base, branch, said, "")
+        short = {"title": title} if title else {}
+        field = _DESCRIPTIONS.get(self.kind) if text else None
+        address = self._new_request(base, branch, {**short, field: text} if field else short)
+        return address if len(address) <= LONGEST_ADDRESS else self._new_request(base, branch, short)
 
     def push_options(self, base: str, title: str, text: str) -> tuple[str, ...]:
         r"""Return options of `git push` that make GitLab open a merge request into *base*; () for other hosts.
 
-        *text* is the description of the merge request. An option of `git push` cannot contain line breaks. Each line
-        break of *text* is replaced by a backslash and an n, which GitLab reads as a line break.
+        *text* is the description of the merge request. Its line breaks become a backslash and an n, which GitLab reads
+        as a line break, because an option of `git push` cannot contain line breaks.
 
         >>> find_host("https://gitlab.com/org/models").push_options("gitmodel", "Promote it", "a\nb")[-1]
         'merge_request.description=a\\nb'
@@ -60,20 +63,17 @@ class Host(Frozen):
         options = ["create", f"target={base}", f"title={title}", "description=" + "\\n".join(text.splitlines())]
         return tuple(f"merge_request.{option}" for option in options)
 
-    def _new_request(self, base: str, branch: str, said: dict[str, str], text: str) -> str:
+    def _new_request(self, base: str, branch: str, fields: dict[str, str]) -> str:
+        """Return the URL of the page with the form for a new pull request, in which *fields* are filled in."""
         if self.kind == "github":
-            body = {"body": text} if text else {}
-            return f"{self._compared(base, branch)}?{urlencode({'expand': '1', **said, **body})}"
+            return f"{self._compared(base, branch)}?{urlencode({'expand': '1', **fields})}"
         if self.kind == "forgejo":
-            body = {"body": text} if text else {}
-            return self._compared(base, branch) + (f"?{urlencode({**said, **body})}" if said or body else "")
+            return self._compared(base, branch) + (f"?{urlencode(fields)}" if fields else "")
         if self.kind == "gitlab":
-            body = {"description": text} if text else {}
-            asked = {"source_branch": branch, "target_branch": base, **said, **body}
-            fields = {f"merge_request[{key}]": value for key, value in asked.items()}
-            return f"{self.site}/{self.path}/-/merge_requests/new?{urlencode(fields)}"
-        asked = {"source": branch, "dest": base, **said}
-        return f"{self.site}/{self.path}/pull-requests/new?{urlencode(asked)}"
+            fields = {"source_branch": branch, "target_branch": base, **fields}
+            query = urlencode({f"merge_request[{key}]": value for key, value in fields.items()})
+            return f"{self.site}/{self.path}/-/merge_requests/new?{query}"
+        return f"{self.site}/{self.path}/pull-requests/new?{urlencode({'source': branch, 'dest': base, **fields})}"
 
     def comparison(self, old: str, new: str) -> str:
         """Return the URL of the page that compares the commits *old* and *new*.
@@ -112,10 +112,8 @@ class Host(Frozen):
 def find_host(url: str, kind: str = "") -> Host | None:
     """Return the git host and repository at *url*, the URL of a remote.
 
-    *kind*, one of `KINDS`, says what kind of host it is; "" means that the host's name reveals the kind.
-
-    Returns None if *url* is a path, or if neither *kind* nor the host's name says what kind of host it is. The result
-    does not contain the user name and password in *url*.
+    *kind* is the kind of the host, one of `KINDS`; "": the kind that the host's name reveals, such as "gitlab". Returns
+    None if *url* is a path or the kind is unknown. The result leaves out a user name and password in *url*.
 
     >>> find_host("https://ada:secret@git.example.org:8443/org/models.git", kind="forgejo")
     Host(kind='forgejo', site='https://git.example.org:8443', path='org/models')

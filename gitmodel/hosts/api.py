@@ -1,4 +1,4 @@
-"""Requests of a CI job to its git host: writing a comment on a pull request, and checking if a commit was approved.
+"""Requests of a CI job to its git host: writing a comment on a pull request, and asking if a commit was approved.
 
 The interfaces are GitHub's REST API (2022-11-28), which Forgejo follows below `/api/v1`, and GitLab's API v4.
 """
@@ -22,8 +22,7 @@ from gitmodel.hosts.requests import open_without_redirects
 _TIMEOUT = 30
 _PAGE = 100
 _MOST_PAGES = 30
-# The maximum length of a comment. GitHub allows 65,536 characters; the rest is for the sentence at the end of a
-# shortened one.
+# The maximum length of a comment, before the sentence that ends a shortened comment. GitHub allows 65,536 characters.
 _LONGEST = 60_000
 
 
@@ -42,9 +41,9 @@ class CiJob(Frozen):
 
 
 def read_job(environ: Mapping[str, str]) -> CiJob:
-    """Return the current job, from the variables that GitLab or GitHub sets in *environ*. Forgejo sets those of GitHub.
+    """Return the current CI job, from the variables in *environ*: Forgejo sets the same variables as GitHub.
 
-    The token is `GITMODEL_HOST_TOKEN`, or else `GITHUB_TOKEN`. Raises UsageError outside of a job.
+    The token is `GITMODEL_HOST_TOKEN`, or else `GITHUB_TOKEN`. Raises UsageError if *environ* is not that of a job.
     """
     token = environ.get("GITMODEL_HOST_TOKEN", "")
     if environ.get("GITLAB_CI") and environ.get("CI_API_V4_URL"):
@@ -64,9 +63,9 @@ def read_job(environ: Mapping[str, str]) -> CiJob:
 
 
 def put_comment(job: CiJob, text: str, marker: str) -> None:
-    """Write *text*, which starts with *marker*, as a comment on the job's pull request.
+    """Write *text*, which starts with *marker*, as a comment on the job's pull request. Shortens a long *text*.
 
-    If a comment that starts with *marker* exists, its text is replaced. A *text* that is too long is shortened.
+    If the pull request already has a comment that starts with *marker*, replaces this comment.
 
     Raises UsageError if the job does not run for a pull request, Refused if the host refuses the comment, and
     Unreachable if the host does not answer.
@@ -77,8 +76,7 @@ def put_comment(job: CiJob, text: str, marker: str) -> None:
         text = text[:_LONGEST] + "\n\n... and more: `git model plan` prints the whole text\n"
     gitlab = job.kind == "gitlab"
     inside = f"merge_requests/{job.pull_request}/notes" if gitlab else f"issues/{job.pull_request}/comments"
-    ours = (one for one in _list(job, inside) if str(one.get("body", "")).startswith(marker))
-    old = next(ours, None)
+    old = next((one for one in _list(job, inside) if str(one.get("body", "")).startswith(marker)), None)
     if old is None:
         _ask(job, "POST", inside, {"body": text})
     elif gitlab:
@@ -95,55 +93,45 @@ def is_approved(job: CiJob, commit: Oid, branch: str) -> bool:
 
     Raises Refused if the host refuses to answer, Unreachable if it cannot be reached.
     """
-    find = {"github": _github_requests, "forgejo": _forgejo_requests, "gitlab": _gitlab_requests}[job.kind]
-    return any(find(job, commit, branch))
+    if job.kind == "gitlab":
+        requests = _list(job, f"repository/commits/{quote(commit)}/merge_requests")
+        merged = [one for one in requests if one.get("state") == "merged" and one.get("target_branch") == branch]
+        return any(_is_merge_request_approved(job, one) for one in merged)
+    if job.kind == "forgejo":
+        requests = [_ask(job, "GET", f"commits/{quote(commit)}/pull", missing={})]
+    else:
+        requests = _list(job, f"commits/{quote(commit)}/pulls")
+    merged = [one for one in requests if one.get("merged_at") and one.get("base", {}).get("ref") == branch]
+    return any(_is_pull_request_approved(job, one) for one in merged)
 
 
-def _github_requests(job: CiJob, commit: Oid, branch: str) -> list[bool]:
-    found = _list(job, f"commits/{quote(commit)}/pulls")
-    return [_is_reviewed(job, one) for one in found if one.get("merged_at") and _base(one) == branch]
+def _is_merge_request_approved(job: CiJob, request: Mapping[str, Any]) -> bool:
+    """Return True if a user other than the author approved the merge request *request* of GitLab."""
+    answer = _ask(job, "GET", f"merge_requests/{request['iid']}/approvals")
+    users = {str(one.get("user", {}).get("username")) for one in answer.get("approved_by", [])}
+    return bool(users - {str(request.get("author", {}).get("username"))})
 
 
-def _forgejo_requests(job: CiJob, commit: Oid, branch: str) -> list[bool]:
-    one = _ask(job, "GET", f"commits/{quote(commit)}/pull", missing={})
-    return [_is_reviewed(job, one)] if one.get("merged") and _base(one) == branch else []
-
-
-def _gitlab_requests(job: CiJob, commit: Oid, branch: str) -> list[bool]:
-    found = []
-    for one in _list(job, f"repository/commits/{quote(commit)}/merge_requests"):
-        if one.get("state") == "merged" and one.get("target_branch") == branch:
-            said = _ask(job, "GET", f"merge_requests/{one['iid']}/approvals")
-            by = {str(who.get("user", {}).get("username")) for who in said.get("approved_by", [])}
-            found.append(bool(by - {str(one.get("author", {}).get("username"))}))
-    return found
-
-
-def _is_reviewed(job: CiJob, request: Mapping[str, Any]) -> bool:
+def _is_pull_request_approved(job: CiJob, request: Mapping[str, Any]) -> bool:
     """Return True if a user other than the author approved the last commit of the pull request *request*.
 
     Only the newest review of each user counts. Returns False if one of these reviews requests changes.
     """
     head, author = request.get("head", {}).get("sha"), request.get("user", {}).get("login")
-    words: dict[str, Mapping[str, Any]] = {}
+    newest: dict[str, Mapping[str, Any]] = {}  # by user
     for review in _list(job, f"pulls/{request['number']}/reviews"):
         if review.get("state") in ("APPROVED", "CHANGES_REQUESTED", "REQUEST_CHANGES", "DISMISSED"):
-            words[str((review.get("user") or {}).get("login"))] = review
+            newest[str((review.get("user") or {}).get("login"))] = review
     approving = [
-        who
-        for who, review in words.items()
-        if review["state"] == "APPROVED" and review.get("commit_id") == head and who != author
-        # Only Forgejo sends these keys: `official` means that the reviewer is authorized, `dismissed` that the review
-        # was withdrawn, `stale` that it is of an earlier commit.
+        user
+        for user, review in newest.items()
+        if review["state"] == "APPROVED" and review.get("commit_id") == head and user != author
+        # Only Forgejo sends these keys: `official` means that the reviewer may approve, `dismissed` that somebody
+        # withdrew the review, and `stale` that the review is of an earlier commit.
         and review.get("official", True) and not review.get("dismissed") and not review.get("stale")
     ]  # fmt: skip
-    return bool(approving) and not any(
-        one["state"] in ("CHANGES_REQUESTED", "REQUEST_CHANGES") for one in words.values()
-    )
-
-
-def _base(request: Mapping[str, Any]) -> str:
-    return str(request.get("base", {}).get("ref", ""))
+    states = {review["state"] for review in newest.values()}
+    return bool(approving) and states.isdisjoint(("CHANGES_REQUESTED", "REQUEST_CHANGES"))
 
 
 def _list(job: CiJob, path: str) -> list[dict[str, Any]]:
@@ -152,17 +140,16 @@ def _list(job: CiJob, path: str) -> list[dict[str, Any]]:
     for page in range(1, _MOST_PAGES + 1):
         found = _ask(job, "GET", f"{path}?per_page={_PAGE}&limit={_PAGE}&page={page}", missing=[])
         items += found
-        # Read until a page is empty: a page with fewer items than requested may not be the last, because hosts limit
-        # pages.
+        # Only an empty page is certainly after the last: a host may limit pages to fewer items than requested.
         if not found:
             break
     return items
 
 
 def _ask(job: CiJob, method: str, path: str, body: Mapping[str, Any] | None = None, *, missing: Any = None) -> Any:
-    """Send a request for *path*, below the repository in the API, to the host and return the decoded answer.
+    """Send a request for *path*, below the repository in the API, to the host, and return the decoded answer.
 
-    If the host answers 404 (not found), returns *missing*; raises Refused if *missing* is None.
+    If the host answers 404 (not found), returns *missing*, or raises Refused if *missing* is None.
     """
     gitlab = job.kind == "gitlab"
     where = f"projects/{quote(job.repository, safe='')}" if gitlab else f"repos/{quote(job.repository)}"

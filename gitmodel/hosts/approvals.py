@@ -1,4 +1,4 @@
-"""Asks the git host which commits were reviewed. A merge commit proves no review: all who may push can make one."""
+"""Reviews that the git host confirms. Merge commits prove no review, because everybody who may push can make one."""
 
 from __future__ import annotations
 
@@ -23,39 +23,37 @@ Objection = Callable[[Snapshot, StageRef], Refusal | None]
 
 
 class HostApprovals(Collection[str]):
-    """The ids of approved commits: those in *vouched*, and those that the git host of *job* reports as approved.
+    """The ids of approved commits: those in *vouched*, and the commits that the git host of *job* reports as approved.
 
-    `commit in approvals` asks the host about a commit once, and remembers the answer. It raises Unreachable if the host
-    cannot be reached, Refused if the host refuses to answer. Iteration yields only commits that are known to be
-    approved.
+    `commit in approvals` asks the host once for each commit, and raises Unreachable or Refused if the host does not
+    tell. Iteration yields the commits *vouched* and those that the host has reported as approved so far.
     """
 
     def __init__(self, repository: Repository, job: CiJob, vouched: Collection[str] = ()) -> None:
         self._branch = repository.branch_name
         self._job = job
-        self._said = dict.fromkeys(vouched, True)
+        self._answers = dict.fromkeys(vouched, True)
 
     def __contains__(self, commit: object) -> bool:
         id = cast("Oid", commit)
-        said = self._said.get(id)
-        if said is None:
-            said = self._said[id] = api.is_approved(self._job, id, self._branch)
-        return said
+        if id not in self._answers:
+            self._answers[id] = api.is_approved(self._job, id, self._branch)
+        return self._answers[id]
 
     def __iter__(self) -> Iterator[str]:
-        return (commit for commit, said in self._said.items() if said)
+        return (commit for commit, approved in self._answers.items() if approved)
 
     def __len__(self) -> int:
-        return sum(self._said.values())
+        return sum(self._answers.values())
 
 
 def objection_by(repository: Repository, approved: HostApprovals) -> Objection:
-    """Return a function that says why the host does not confirm the newest change of a `proposal_only` stage.
+    """Return a function that `apply` calls for each pending stage: it returns a reason not to move the tag, or None.
 
-    That function returns None if there is no objection: if the commit of the change is in *approved*, if it is signed
-    by a signer who is listed in its first parent, or if it is a rollback that the rules allow without a review. It also
-    objects if a commit changed the rules of the stage while the stage was `proposal_only` or `signed`, and no later
-    change of the rules is approved or signed in this way.
+    If the stage is `proposal_only` and not `signed`, the commit that changed it last must be confirmed: in *approved*,
+    or signed by a signer whom its first parent lists. Only a rollback that the rules of the stage allow without a
+    review needs no confirmation. For every stage, a commit that changed the rules of the stage while it was
+    `proposal_only` or `signed` must be confirmed, too, unless a later commit that changed these rules is confirmed.
     """
 
     def objection(snapshot: Snapshot, ref: StageRef) -> Refusal | None:
@@ -69,9 +67,9 @@ def objection_by(repository: Repository, approved: HostApprovals) -> Objection:
             rule = repository.snapshot_at(parents[0]).registry().rule(place.stage)
             if why:
                 return Refusal(why)
-            if not rule.proposal_only or rule.signed or _is_seen(repository, commit, approved):
+            if not rule.proposal_only or rule.signed or _is_confirmed(repository, commit, approved):
                 return None
-            if _returns(repository, commit, place, rule, approved):
+            if _is_free_rollback(repository, commit, place, rule, approved):
                 return None
             return Refusal(f"the host knows of no approved pull request that brought {commit[:10]}")
         except (Refused, Unreachable) as error:
@@ -80,12 +78,16 @@ def objection_by(repository: Repository, approved: HostApprovals) -> Objection:
     return objection
 
 
-def _is_seen(repository: Repository, commit: Oid, approved: HostApprovals) -> bool:
+def _is_confirmed(repository: Repository, commit: Oid, approved: HostApprovals) -> bool:
+    """Return True if a signer whom the first parent of *commit* lists signed *commit*, or if it is in *approved*."""
     return not repository.tags.signatures.commit_fault(commit) or commit in approved
 
 
 def _rules_fault(repository: Repository, tip: Oid, stage: str, approved: HostApprovals) -> str:
-    """Return why the rules of *stage* at *tip* may have been loosened without approval; "" if they were not."""
+    """Return the reason if an unconfirmed commit in the history of *tip* changed the rules of *stage*; "" otherwise.
+
+    Only rules that required proposals or signatures are protected, and only changes after the last confirmed one.
+    """
     for commit in commits_changing(repository.git, tip, paths.REGISTRY):
         parents = repository.commits.read(commit).parents
         if not parents:
@@ -93,18 +95,19 @@ def _rules_fault(repository: Repository, tip: Oid, stage: str, approved: HostApp
         before = repository.snapshot_at(parents[0]).registry().rule(stage)
         if before == repository.snapshot_at(commit).registry().rule(stage):
             continue
-        if _is_seen(repository, commit, approved):
+        if _is_confirmed(repository, commit, approved):
             return ""
         if before.proposal_only or before.signed:
             return f"{commit[:10]} changed the rules of {stage}, and the host knows of no approved pull request"
     return ""
 
 
-def _returns(repository: Repository, commit: Oid, ref: StageRef, rule: StageRule, approved: HostApprovals) -> bool:
-    """Return True if *commit* rolls the stage *ref* back and *rule* allows this without a review.
+def _is_free_rollback(
+    repository: Repository, commit: Oid, ref: StageRef, rule: StageRule, approved: HostApprovals
+) -> bool:
+    """Return True if *rule* allows direct rollbacks of the stage *ref*, and *commit* is one.
 
-    The rule must allow direct rollbacks, and an earlier change that is in *approved* or signed must have put the same
-    version with the same artifacts into the stage.
+    It is one if an earlier, confirmed commit put the same version with the same artifacts into the stage.
     """
     record = repository.snapshot_at(commit).recorded(ref.model, ref.stage)
     if rule.rollback != "direct" or record is None:
@@ -112,6 +115,6 @@ def _returns(repository: Repository, commit: Oid, ref: StageRef, rule: StageRule
     for event in stage_events(repository, repository.commits.read(commit).parents[0], ref):
         then = repository.snapshot_at(event.commit).recorded(event.model, ref.stage)
         same = then is not None and (then.version, then.artifacts) == (record.version, record.artifacts)
-        if same and _is_seen(repository, event.commit, approved):
+        if same and _is_confirmed(repository, event.commit, approved):
             return True
     return False

@@ -11,8 +11,8 @@ HOSTS = ("github", "gitlab", "forgejo")
 # ("publish") on the host's own web pages, which Forgejo does not have.
 NO_SITE, ARTIFACT, PUBLISHED = SITES = ("none", "artifact", "publish")
 CODEOWNERS = "CODEOWNERS"
-# When gitmodel generates a file again, it keeps the text below this line. The line is the last part of the file,
-# because hosts use the last line of CODEOWNERS that matches a path.
+# When gitmodel generates a file again, it keeps the text below this line. This text is at the end, because hosts use
+# the last line of CODEOWNERS that matches a path.
 OWN_PART = "# What follows is yours, and stays as it is.\n"
 _MARK = re.compile(r"# Made by `git model init --ci ([a-z]+)`, sha256:([0-9a-f]{64})\.\n")
 # Patterns of the package that pip installs in CI jobs. `_INSTALL` allows only a full commit id or a version with
@@ -29,9 +29,9 @@ _MAIL = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 
 
 def marked(kind: str, text: str) -> str:
-    r"""Return *text* below a line that says that gitmodel generated it for the host *kind*, and that has its digest.
+    r"""Return *text* after a line that says that gitmodel generated it for the host *kind*, with the digest of *text*.
 
-    By the digest, `is_untouched` detects that people changed the text.
+    `is_untouched` compares this digest to detect that people changed the text.
 
     >>> is_untouched(marked("github", "on: push\n")), is_untouched(marked("github", "on: push\n") + "# mine\n")
     (True, False)
@@ -52,9 +52,8 @@ def is_untouched(text: str) -> bool:
 
 
 def keep_own_part(new: str, old: str) -> str:
-    """Return the text *new* with the part of the text *old* that people added below the line `OWN_PART`."""
-    _, line, own = old.partition(OWN_PART)
-    return new + (own if line else "")
+    """Return the text *new*, followed by the part of the text *old* that people added below the line `OWN_PART`."""
+    return new + old.partition(OWN_PART)[2]
 
 
 def is_pinned(install: str) -> bool:
@@ -106,11 +105,11 @@ def accounts_in(owner: str) -> tuple[str, ...]:
 def code_owners(
     kind: str, rules: Iterable[str], owners: Iterable[str], by_model: Mapping[str, Iterable[str]], stages: Iterable[str]
 ) -> str:
-    """Return the text of CODEOWNERS for the host *kind*: the list of accounts that must approve changes, by path.
+    """Return the text of CODEOWNERS for the host *kind*, which lists who must approve changes of each path.
 
-    The accounts *owners* approve changes of the files and folders at the paths *rules*, and of the stages and aliases
-    of each model that is not in *by_model*. *by_model* maps the name of a model to the accounts that approve changes of
-    its *stages*, its aliases and its description. *stages* are the names of all stages.
+    The accounts *owners* approve the paths *rules*, and the stages and aliases of models that *by_model* lacks.
+    *by_model* maps the name of a model to the accounts that approve its stages, aliases and description. *stages* are
+    the names of all stages.
     """
     of_all = tuple(owners)
     lines = [
@@ -142,8 +141,8 @@ def rule_owners(text: str) -> tuple[str, ...]:
 def owners_of(text: str, path: str) -> tuple[str, ...]:
     """Return the accounts in the last line of the CODEOWNERS *text* whose pattern matches *path*.
 
-    Understands the patterns that `code_owners` writes, and other patterns in the syntax of gitignore if they have at
-    most 4 wildcards. Skips lines with other patterns, and the headings of GitLab's sections.
+    Understands the patterns that `code_owners` writes, and patterns of gitignore with at most 4 wildcards. Skips other
+    lines, such as the headings of GitLab's sections.
 
     >>> owners_of("* @org/all\\n/models/*/stages/ @org/ml # they decide", "models/iris/stages/production.toml")
     ('@org/ml',)
@@ -173,12 +172,10 @@ def _matches(pattern: str, path: str) -> bool:
 
 
 def _line(kind: str, path: str, accounts: tuple[str, ...]) -> str:
-    """Return the line of CODEOWNERS by which changes of *path* need an approval of *accounts*.
-
-    The pattern in the line is as in gitignore for GitHub and GitLab, a regular expression for Forgejo.
-    """
+    """Return the line of CODEOWNERS that makes *accounts* approve changes of *path*."""
     if kind != "forgejo":
         return " ".join((f"/{path}", *accounts))
+    # Forgejo reads patterns as regular expressions, GitHub and GitLab as gitignore does.
     pattern = re.escape(path).replace(r"\*", "[^/]+").replace(r"\-", "-")
     return " ".join((pattern + (".*" if path.endswith("/") else ""), *accounts))
 

@@ -28,10 +28,9 @@ _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class Receiver(Frozen):
-    """The URL to which notices are sent, and the secret with which they are signed ("" means no signature).
+    """The URL to which gitmodel posts notices, and the secret with which it signs them ("": notices are not signed).
 
-    An attempt to send waits *timeout* seconds for an answer. All attempts for one notice together take at most *limit*
-    seconds.
+    Each attempt to post a notice waits *timeout* seconds for an answer. All attempts together take *limit* seconds.
     """
 
     url: str = field(repr=False)
@@ -41,14 +40,14 @@ class Receiver(Frozen):
 
     @property
     def shown(self) -> str:
-        """The host name in the URL, for messages. The rest of the URL is not shown, because it may contain a token."""
+        """The host name in the URL. Messages leave out the rest of the URL, because it may contain a token."""
         return urlsplit(self.url).hostname or "the address"
 
 
 def read_receiver(environ: Mapping[str, str], config: Mapping[str, str]) -> Receiver | None:
-    """Return the receiver of notices, from environment variables or the git settings of this machine; None if not set.
+    """Return the receiver that the environment variables or git settings of this machine name; None if they name none.
 
-    Raises UsageError if the address is not a URL of http or https, or if it contains a user name or a password.
+    Raises UsageError if its address is not a URL of http or https, or if the URL contains a user name or a password.
     """
     url = environ.get("GITMODEL_NOTIFY_URL") or config.get("gitmodel.notify.url", "")
     if not url:
@@ -71,43 +70,26 @@ def read_receiver(environ: Mapping[str, str], config: Mapping[str, str]) -> Rece
 def send(receiver: Receiver, body: bytes) -> None:
     """Post *body*, which is JSON, to *receiver*, and retry after a temporary failure. Raises Unreachable if this fails.
 
-    Returns or raises after `receiver.limit` seconds at the latest: a daemon thread sends *body*, and is not waited for
-    longer.
+    A daemon thread posts *body*. `send` waits for this thread for at most `receiver.limit` seconds.
     """
-    problems: list[str] = ["no answer"]
-    delivered = threading.Event()
-    ended = threading.Event()
-
-    def work() -> None:
-        try:
-            _send(receiver, body, problems)
-            delivered.set()
-        except _NotDelivered:
-            pass
-        finally:
-            ended.set()
-
-    threading.Thread(target=work, name="gitmodel-notice", daemon=True).start()
-    in_time = ended.wait(receiver.limit)
-    if not delivered.is_set():
-        problem = problems[-1] if in_time else f"{problems[-1]} within {receiver.limit:g} seconds"
-        raise Unreachable(f"the notice to {receiver.shown} was not delivered: {problem}")
+    problems = ["no answer"]
+    thread = threading.Thread(target=_post, args=(receiver, body, problems), name="gitmodel-notice", daemon=True)
+    thread.start()
+    thread.join(receiver.limit)
+    in_time = not thread.is_alive()
+    for problem in problems[-1:]:
+        why = problem if in_time else f"{problem} within {receiver.limit:g} seconds"
+        raise Unreachable(f"the notice to {receiver.shown} was not delivered: {why}")
 
 
-class _NotDelivered(Exception):
-    """No attempt to post a notice succeeded."""
-
-
-def _send(receiver: Receiver, body: bytes, problems: list[str]) -> None:
-    """Post *body* to *receiver*, and append the message of each failed attempt to *problems*.
-
-    Raises _NotDelivered if no attempt succeeded.
-    """
+def _post(receiver: Receiver, body: bytes, problems: list[str]) -> None:
+    """Post *body* to *receiver*. Append the message of each failed attempt to *problems*; clear it after a success."""
     for attempt in range(_ATTEMPTS):
         if attempt:
             time.sleep(_PAUSE * 2 ** (attempt - 1))
         try:
             with open_without_redirects(_request(receiver, body), timeout=receiver.timeout):
+                problems.clear()
                 return
         except urllib.error.HTTPError as error:
             error.close()
@@ -119,7 +101,6 @@ def _send(receiver: Receiver, body: bytes, problems: list[str]) -> None:
             problems.append("no answer" if isinstance(reason, TimeoutError) else str(reason) or type(reason).__name__)
             if isinstance(reason, ssl.SSLCertVerificationError):
                 break
-    raise _NotDelivered
 
 
 def _request(receiver: Receiver, body: bytes) -> urllib.request.Request:

@@ -17,22 +17,21 @@ from gitmodel.hosts.codeowners import ARTIFACT, CODEOWNERS, HOSTS, NO_SITE, PUBL
 from gitmodel.registry.writing.transacting import transact
 
 NAMES = {"github": "GitHub", "gitlab": "GitLab", "forgejo": "Forgejo"}
-# The files that each `git model init --ci` generates again: for each kind of host, the path and the template of each
-# file.
-_KEPT = {
-    "github": {".github/workflows/gitmodel.yml": "github.yml"},
-    "gitlab": {".gitlab/gitmodel.yml": "gitlab.yml"},
-    "forgejo": {".forgejo/workflows/gitmodel.yml": "forgejo.yml"},
+# The workflow file for each kind of host, from the template KIND.yml. Each `git model init --ci` generates it again.
+_WORKFLOWS = {
+    "github": ".github/workflows/gitmodel.yml",
+    "gitlab": ".gitlab/gitmodel.yml",
+    "forgejo": ".forgejo/workflows/gitmodel.yml",
 }
-# The files that `git model init --ci` writes only if they do not exist, because the team edits them.
-_BEGUN = {
-    "github": {".github/workflows/gitmodel-deploy.yml": "github-deploy.yml"},
-    "gitlab": {".gitlab-ci.yml": "gitlab-ci.yml"},
-    "forgejo": {".forgejo/gitmodel-deploy.sh": "forgejo-deploy.sh"},
+# A second file for each kind of host, and its template. `git model init --ci` writes it only if it does not exist,
+# because the team edits it.
+_TEAM_FILES = {
+    "github": (".github/workflows/gitmodel-deploy.yml", "github-deploy.yml"),
+    "gitlab": (".gitlab-ci.yml", "gitlab-ci.yml"),
+    "forgejo": (".forgejo/gitmodel-deploy.sh", "forgejo-deploy.sh"),
 }
 _SITE_PARTS = {NO_SITE: (), ARTIFACT: ("site",), PUBLISHED: ("site", "publish")}
-# The maximum size in bytes of a file that is read from the branch. CODEOWNERS can be large, because it has lines for
-# each model; hosts read no larger one.
+# The maximum size in bytes of a file that is read from the branch, and of the CODEOWNERS that hosts read.
 _LONGEST = 3 << 20
 _SPEC = (
     'name a full commit, --install "git+https://HOST/OWNER/gitmodel@COMMIT", or a version with its hash, '
@@ -42,10 +41,10 @@ _RULES = {"github": (".github/",), "gitlab": (".gitlab-ci.yml", ".gitlab/"), "fo
 
 
 class HostSetUp(Frozen):
-    """The result of `set_up`: the paths of new files (*written*) and of *changed* files, and the *unknown* owners.
+    """The result of `set_up`: the paths of new files (*written*) and of *changed* files.
 
-    An unknown owner is an owner of a model whose text contains no account of a git host. *advice* is a text for the
-    user: the settings to enable on the host, and the two identities to create there.
+    *unknown* has a text "MODEL: OWNER" for each owner without an account of a git host. *advice* tells the user which
+    settings to enable on the host, and which two identities to create there.
     """
 
     written: tuple[str, ...]
@@ -57,11 +56,9 @@ class HostSetUp(Frozen):
 class HostFiles(Frozen):
     """The files that `set_up` should write for the host *kind*.
 
-    *owners* are the accounts that are responsible for the registry.
-
-    *install* is the pinned package that pip installs in CI jobs (see `codeowners.is_pinned`). *site* is one of `SITES`.
-    If *owners*, *install* or *site* is empty, its value in the existing files is used. If *force* is True, files that
-    people changed or wrote are replaced.
+    *owners* are the accounts that must approve changes of the registry's rules. *install* is the pinned package that
+    pip installs in CI jobs (see `codeowners.is_pinned`). *site* is one of `SITES`. For an empty value, `set_up` uses
+    the value in the existing files. If *force*, it replaces files that people changed or wrote.
     """
 
     kind: str
@@ -72,11 +69,10 @@ class HostFiles(Frozen):
 
 
 def set_up(repository: Repository, wanted: HostFiles) -> HostSetUp:
-    """Commit the files that *wanted* describes to the metadata branch. No commit is made if they are up to date.
+    """Commit the files that *wanted* describes to the metadata branch. Makes no commit if they are up to date.
 
-    Raises UsageError if *owners* or *install* of *wanted* is empty and the existing files do not have it either, or if
-    *site* is "publish" and the host cannot publish pages. Raises Conflict if people changed or wrote one of the files,
-    unless *force* of *wanted* is True.
+    Raises UsageError if neither *wanted* nor the existing files have *owners* or *install*, or if *site* is "publish"
+    and the host cannot publish pages; Conflict if people changed or wrote a file and *force* of *wanted* is False.
     """
     return transact(repository, _planned(repository, wanted))
 
@@ -91,21 +87,15 @@ def check(repository: Repository, wanted: HostFiles, *, ask: bool) -> None:
 
 
 def check_given(owners: Collection[str], install: str) -> None:
-    """Raise UsageError if the package *install* is given but not pinned.
-
-    The message also reports if *owners* is empty.
-    """
+    """Raise UsageError if the package *install* is given but not pinned. The message also reports empty *owners*."""
     if install and not codeowners.is_pinned(install):
         _refuse_missing(owners, install)
 
 
-def _refuse_missing(in_charge: Collection[str], install: str) -> None:
-    """Raise UsageError if *in_charge* (the registry's owners) is empty, or if the package *install* is not pinned.
-
-    If both are wrong, the message reports both.
-    """
+def _refuse_missing(owners: Collection[str], install: str) -> None:
+    """Raise UsageError if the registry has no *owners*, or if the package *install* is not pinned."""
     why, hints = [], []
-    if not in_charge:
+    if not owners:
         why.append("no owner of the registry is named")
         hints.append("name one or more: --owner @org/team")
     if not install:
@@ -118,39 +108,40 @@ def _refuse_missing(in_charge: Collection[str], install: str) -> None:
         raise UsageError(", and ".join(why), hint="; and ".join(hints))
 
 
-def _planned(repository: Repository, asked: HostFiles) -> Callable[[Snapshot], Change[HostSetUp]]:
-    kind = asked.kind
-    given = [account for owner in asked.owners for account in _accounts(owner)]
-    if kind == "forgejo" and asked.site == PUBLISHED:
+def _planned(repository: Repository, wanted: HostFiles) -> Callable[[Snapshot], Change[HostSetUp]]:
+    kind = wanted.kind
+    given = [account for owner in wanted.owners for account in _accounts(owner)]
+    if kind == "forgejo" and wanted.site == PUBLISHED:
         raise UsageError("Forgejo has no pages of its own", hint="--site keeps them as an artifact of the job")
+    workflow, (team_file, team_template) = _WORKFLOWS[kind], _TEAM_FILES[kind]
 
     def plan(snapshot: Snapshot) -> Change[HostSetUp]:
-        now = {path: _text(repository, snapshot, path) for path in (*_KEPT[kind], *_BEGUN[kind], CODEOWNERS)}
-        in_charge = given or codeowners.rule_owners(now[CODEOWNERS] or "")
-        before = "".join(now[path] or "" for path in _KEPT[kind])
-        spec = asked.install or codeowners.installed_by(before)
-        site = asked.site or _kept_site(kind, before)
-        _refuse_missing(in_charge, spec)
-        wanted = {
-            path: codeowners.marked(kind, _with_site(repository, name, spec, site))
-            for path, name in _KEPT[kind].items()
+        now = {path: _text(repository, snapshot, path) for path in (workflow, team_file, CODEOWNERS)}
+        owners = given or codeowners.rule_owners(now[CODEOWNERS] or "")
+        install = wanted.install or codeowners.installed_by(now[workflow] or "")
+        site = wanted.site or _kept_site(kind, now[workflow] or "")
+        _refuse_missing(owners, install)
+        accounts, unknown = _model_accounts(snapshot)
+        texts = {
+            workflow: codeowners.marked(kind, _with_site(repository, f"{kind}.yml", install, site)),
+            CODEOWNERS: _code_owners(snapshot, kind, owners, accounts),
         }
-        owned, unknown = _owned(snapshot)
-        wanted[CODEOWNERS] = _code_owners(snapshot, kind, in_charge, owned)
-        for path, text in wanted.items():
+        for path, text in texts.items():
             old = now[path]
-            if old is not None and not codeowners.is_untouched(old) and not asked.force:
-                raise _by_hand(path, old, repository.branch_name)
-            wanted[path] = codeowners.keep_own_part(text, old or "")
-        wanted |= {path: _template(repository, name, spec) for path, name in _BEGUN[kind].items() if now[path] is None}
-        files = {path: text.encode() for path, text in wanted.items() if text != now[path]}
+            if old is not None and not codeowners.is_untouched(old) and not wanted.force:
+                what = "was changed by hand" if codeowners.made_for(old) else "was made by somebody else"
+                raise Conflict(
+                    f"{path} on {repository.branch_name} {what}; nothing was written",
+                    hint=f"see it: git show {repository.branch_name}:{path}; --force replaces it",
+                )
+            texts[path] = codeowners.keep_own_part(text, old or "")
+        if now[team_file] is None:
+            texts[team_file] = _template(repository, team_template, install)
+        files = {path: text.encode() for path, text in texts.items() if text != now[path]}
         new = tuple(path for path in files if now[path] is None)
-        done = HostSetUp(
-            new,
-            tuple(path for path in files if path not in new),
-            unknown,
-            _with_site(repository, f"{kind}.txt", spec, site).rstrip("\n"),
-        )
+        changed = tuple(path for path in files if path not in new)
+        advice = _with_site(repository, f"{kind}.txt", install, site).rstrip("\n")
+        done = HostSetUp(new, changed, unknown, advice)
         verb = "Update" if any(now.values()) else "Add"
         return Change(done, subject=f"{verb} the files that {NAMES[kind]} reads", files=files)
 
@@ -158,10 +149,9 @@ def _planned(repository: Repository, asked: HostFiles) -> Callable[[Snapshot], C
 
 
 def is_stale(repository: Repository) -> str:
-    """Return the kind of host for which CODEOWNERS should be generated again; "" if it is up to date.
+    """Return the kind of host for which CODEOWNERS lacks current models, owners or stages; "" if it is up to date.
 
-    It is out of date if it does not have the current models, owners and stages. Returns "" also if there is no
-    CODEOWNERS, or if people changed the generated part.
+    Also returns "" if there is no CODEOWNERS, or if people changed the generated part.
     """
     snapshot = repository.snapshot()
     try:
@@ -169,22 +159,22 @@ def is_stale(repository: Repository) -> str:
         kind = codeowners.made_for(now or "")
         if now is None or kind not in HOSTS or not codeowners.is_untouched(now):
             return ""
-        wanted = _code_owners(snapshot, kind, codeowners.rule_owners(now), _owned(snapshot)[0])
+        current = _code_owners(snapshot, kind, codeowners.rule_owners(now), _model_accounts(snapshot)[0])
     except GitModelError:
         return ""  # `check` reports damaged records
-    return "" if codeowners.keep_own_part(wanted, now) == now else kind
+    return "" if codeowners.keep_own_part(current, now) == now else kind
 
 
-def _code_owners(snapshot: Snapshot, kind: str, owners: Iterable[str], owned: Mapping[str, tuple[str, ...]]) -> str:
+def _code_owners(snapshot: Snapshot, kind: str, owners: Iterable[str], by_model: Mapping[str, tuple[str, ...]]) -> str:
     rules = (paths.REGISTRY, paths.SIGNERS, CODEOWNERS, *_RULES[kind])
-    text = codeowners.code_owners(kind, rules, owners, owned, snapshot.registry().stage_names)
+    text = codeowners.code_owners(kind, rules, owners, by_model, snapshot.registry().stage_names)
     head, line, own = text.partition(codeowners.OWN_PART)
     return codeowners.marked(kind, head) + line + own
 
 
-def _owned(snapshot: Snapshot) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """Return the accounts of the owners by model, and "MODEL: OWNER" for each owner without an account."""
-    owned, unknown = {}, []
+def _model_accounts(snapshot: Snapshot) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Return the accounts of each model's owners, by model, and "MODEL: OWNER" for each owner without an account."""
+    by_model, unknown = {}, []
     for model in snapshot.model_names():
         try:
             owners = snapshot.model(model).owners
@@ -193,8 +183,8 @@ def _owned(snapshot: Snapshot) -> tuple[dict[str, tuple[str, ...]], tuple[str, .
         accounts = tuple(dict.fromkeys(account for owner in owners for account in codeowners.accounts_in(owner)))
         unknown += [f"{model}: {owner}" for owner in owners if not codeowners.accounts_in(owner)]
         if accounts:
-            owned[model] = accounts
-    return owned, tuple(unknown)
+            by_model[model] = accounts
+    return by_model, tuple(unknown)
 
 
 def _accounts(owner: str) -> tuple[str, ...]:
@@ -202,14 +192,6 @@ def _accounts(owner: str) -> tuple[str, ...]:
     if not found:
         raise UsageError(f"{owner!a} is not an account of a host", hint="write @user, @org/team or an e-mail address")
     return found
-
-
-def _by_hand(path: str, text: str, branch: str) -> Conflict:
-    what = "was changed by hand" if codeowners.made_for(text) else "was made by somebody else"
-    return Conflict(
-        f"{path} on {branch} {what}; nothing was written",
-        hint=f"see it: git show {branch}:{path}; --force replaces it",
-    )
 
 
 def _text(repository: Repository, snapshot: Snapshot, path: str) -> str | None:
@@ -221,10 +203,7 @@ def _text(repository: Repository, snapshot: Snapshot, path: str) -> str | None:
 
 
 def _with_site(repository: Repository, name: str, install: str, site: str) -> str:
-    """Return the text of the template *name*, such as `github.yml`, and of the templates that *site* adds.
-
-    Those for publishing pages are named like `github-site.yml`.
-    """
+    """Return the text of the template *name*, such as `github.yml`, with those for *site*, such as `github-site.yml`."""
     kind, _, extension = name.partition(".")
     names = (name, *(f"{kind}-{part}.{extension}" for part in _SITE_PARTS[site]))
     return "".join(_template(repository, each, install, site) for each in names)

@@ -377,12 +377,12 @@ def test_the_printed_advice_on_host_settings_fits_in_80_columns(kind):
 
 def test_the_package_contains_exactly_the_templates_that_init_ci_writes():
     names = {path.name for path in (resources.files("gitmodel.hosts") / "templates").iterdir()}
-    made = (*workflows._KEPT.values(), *workflows._BEGUN.values())
+    team_files = {template for _, template in workflows._TEAM_FILES.values()}
     parts = [
         f"{kind}-{part}" for kind in FILES for part in ("site", "publish") if (kind, part) != ("forgejo", "publish")
     ]
     of_sites = {f"{part}.{extension}" for part in parts for extension in ("yml", "txt")}
-    assert names == {name for files in made for name in files.values()} | {f"{kind}.txt" for kind in FILES} | of_sites
+    assert names == team_files | {f"{kind}.{extension}" for kind in FILES for extension in ("yml", "txt")} | of_sites
 
 
 class TestSite:
