@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gitmodel.registry.health.doctor import Finding
     from gitmodel.registry.lists.model_views import count_models as count_models
     from gitmodel.registry.named_stores.copying import check_copied as check_copied
+    from gitmodel.registry.named_stores.purging import plan_purge as plan_purge
     from gitmodel.registry.named_stores.store_access import NamedStore
-    from gitmodel.registry.named_stores.store_maintenance import plan_purge as plan_purge
     from gitmodel.registry.named_stores.stores import list_users as list_users
     from gitmodel.registry.promotion.put_in_force import merged_tags as merged_tags
     from gitmodel.registry.setup import begin as begin
@@ -46,7 +46,7 @@ _HOMES = {
     "registry.health.doctor": ("ABOUTS",),
     "registry.lists.model_views": ("count_models",),
     "registry.named_stores.copying": ("check_copied",),
-    "registry.named_stores.store_maintenance": ("plan_purge",),
+    "registry.named_stores.purging": ("plan_purge",),
     "registry.named_stores.stores": ("list_users",),
     "registry.promotion.put_in_force": ("merged_tags",),
     "registry.setup": ("begin", "change_setting", "choose_registry", "settings"),

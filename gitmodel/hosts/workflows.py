@@ -203,7 +203,7 @@ def _text(repository: Repository, snapshot: Snapshot, path: str) -> str | None:
 
 
 def _with_site(repository: Repository, name: str, install: str, site: str) -> str:
-    """Return the text of the template *name*, such as `github.yml`, with those for *site*, such as `github-site.yml`."""
+    """Return the text of the template *name*, such as `github.yml`, and of those for *site* (`github-site.yml`)."""
     kind, _, extension = name.partition(".")
     names = (name, *(f"{kind}-{part}.{extension}" for part in _SITE_PARTS[site]))
     return "".join(_template(repository, each, install, site) for each in names)

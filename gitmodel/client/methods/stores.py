@@ -149,9 +149,9 @@ class StoreMethods(OpenedClient):
         same, Unreachable if one of them cannot be reached, and Invalid if *to* lacks an object at the end that is not
         in `failed`.
         """
-        from gitmodel.registry.named_stores import store_maintenance
+        from gitmodel.registry.named_stores import copying
 
-        return store_maintenance.copy(
+        return copying.copy(
             self.writer, self.access, to, source=source, repair=repair, transfer=Transfer(jobs, progress)
         )
 
@@ -165,13 +165,13 @@ class StoreMethods(OpenedClient):
         first, to know the versions of others. Raises Unreachable if the store or the remote cannot be reached, and
         Invalid if a record cannot be read, because then it is unknown which objects it needs.
         """
-        from gitmodel.registry.named_stores import store_maintenance
+        from gitmodel.registry.named_stores import garbage
 
         with ExitStack() as opened:
             others = [open_repository(Path(path), environ=self._opened.environ) for path in also]
             for other in others:
                 opened.callback(other.close)
-            return store_maintenance.find_garbage(
+            return garbage.find_garbage(
                 self.repository, self.access, store, now=time.time(), grace_days=grace_days, also=others
             )
 
@@ -196,7 +196,7 @@ class StoreMethods(OpenedClient):
         store is read-only, and UsageError if *reason* is empty. Raises Unreachable, and records nothing, if a store or
         the remote cannot be reached.
         """
-        from gitmodel.registry.named_stores import store_maintenance
+        from gitmodel.registry.named_stores import purging
 
         self._opened.require_branch("purge")
-        return store_maintenance.purge(self.writer, self.repository, self.access, digest, reason)
+        return purging.purge(self.writer, self.repository, self.access, digest, reason)

@@ -80,9 +80,6 @@ class Past:
 
     transact = find_made = check = take_number = _refuse
 
-    def moment(self) -> datetime:
-        return self.repository.identity.moment()
-
     @property
     def index_folder(self) -> None:
         return None

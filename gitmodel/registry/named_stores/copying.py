@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import field
+from pathlib import Path
 
+from gitmodel.domain.changes.purging import purges
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.frozen import Frozen
+from gitmodel.registry.named_stores.needed_artifacts import folders
+from gitmodel.registry.named_stores.store_access import Access
+from gitmodel.registry.writing.writer import Writer
 from gitmodel.stores.artifacts.parallel_transfers import Tally
 from gitmodel.stores.artifacts.verifying import verify_file
 from gitmodel.stores.interface import ArtifactStore, StoredObject
+from gitmodel.stores.opening import open_store
 from gitmodel.stores.transfer import Transfer
 
 
 class Copied(Frozen):
     """The result of `copy_store` from the store at the URL *source* to the store at the URL *target*.
 
-    *copied* is the number of copied objects, *size* their length in bytes, *there* the number of objects that the
-    target already had. *failed* has the errors of the other objects, by digest.
+    *copied* is the number of copied objects, *size* the sum of their bytes, and *there* the number of objects that the
+    target already had. *failed* has the error messages of the other objects, by digest.
     """
 
     source: str
@@ -27,6 +33,15 @@ class Copied(Frozen):
     size: int
     there: int
     failed: dict[str, str] = field(default_factory=dict)
+
+
+def copy(writer: Writer, access: Access, to: str, *, source: str, repair: bool, transfer: Transfer) -> Copied:
+    """Copy all objects of the store *source* to *to*, the name or URL of a store, as `copy_store` does."""
+    target = open_store(to, default_root=Path()) if ":" in to or "/" in to else access.open(to)
+    manifests, purged = writer.read(lambda snapshot: (folders(snapshot), purges(snapshot)))
+    return copy_store(
+        access.open(source), target, manifests=manifests, without=purged, repair=repair, transfer=transfer
+    )
 
 
 def copy_store(
@@ -38,15 +53,13 @@ def copy_store(
     repair: bool = False,
     transfer: Transfer = Transfer(),
 ) -> Copied:
-    """Copy every object of *source* that *target* lacks.
+    """Copy every object that *target* lacks from *source*, except objects whose digests are in *without*.
 
-    The objects with the digests *manifests* are copied last, after the files that they list. Each object is hashed
-    while it is read, and the target verifies it. At the end the target is listed again. Damaged objects of the source
-    are not copied, but returned as failed. After an interruption, a second call copies the rest. Objects whose digests
-    are in *without* are not copied. If *repair* is True, the objects that both stores have are read, too: if the object
-    in *target* is damaged and that in *source* is intact, the damaged one is replaced.
+    Both stores verify each object. Objects that are damaged in *source* are not copied, but listed as failed. Copies
+    the objects with the digests *manifests* last, after the files that they list. If *repair*, also replaces objects
+    that are damaged in *target* and intact in *source*. After an interruption, a second call copies the rest.
 
-    Raises UsageError if both are the same store, Invalid if the target lacks objects at the end, Unreachable.
+    Raises UsageError if both are the same store, Invalid if *target* lacks copied objects at the end, Unreachable.
     """
     if source.url == target.url:
         raise UsageError(f"{source.url} would be copied into itself", hint="name another store")
@@ -54,7 +67,7 @@ def copy_store(
     there = {found.digest: found.size for found in target.origin.objects()}
     every = [found for found in source.origin.objects() if found.digest not in without]
     both = [found for found in every if found.digest in there]
-    damaged = _find_damaged(source, target, both, transfer.jobs) if repair else set()
+    damaged = _find_repairable(source, target, both, transfer.jobs) if repair else set()
     left = [found for found in every if there.get(found.digest) != found.size or found.digest in damaged]
     sent, failed = Tally(transfer.progress, sum(found.size for found in left)), dict[str, str]()
 
@@ -69,21 +82,21 @@ def copy_store(
     for part in ([one for one in left if one.digest not in last], [one for one in left if one.digest in last]):
         with ThreadPoolExecutor(max(transfer.jobs, 1)) as pool:
             list(pool.map(copy, part))
-    _check_arrival(target, (found for found in every if found.digest not in failed))
+    _check_all_are_in(target, (found for found in every if found.digest not in failed))
     copied = [found for found in left if found.digest not in failed]
     return Copied(
         source.url, target.url, len(copied), sum(found.size for found in copied), len(every) - len(left), failed
     )
 
 
-def _find_damaged(source: ArtifactStore, target: ArtifactStore, both: Sequence[StoredObject], jobs: int) -> set[str]:
+def _find_repairable(source: ArtifactStore, target: ArtifactStore, both: Sequence[StoredObject], jobs: int) -> set[str]:
     """Return the digests of those objects in *both* stores that are damaged in *target* and intact in *source*."""
 
-    def is_repairable(found: StoredObject) -> bool:
-        return not _is_whole(target, found.digest) and _is_whole(source, found.digest)
+    def repairable(found: StoredObject) -> str | None:
+        return found.digest if not _is_whole(target, found.digest) and _is_whole(source, found.digest) else None
 
     with ThreadPoolExecutor(max(jobs, 1)) as pool:
-        return {one.digest for one, repairs in zip(both, pool.map(is_repairable, both), strict=True) if repairs}
+        return {digest for digest in pool.map(repairable, both) if digest is not None}
 
 
 def _is_whole(store: ArtifactStore, digest: str) -> bool:
@@ -94,9 +107,9 @@ def _is_whole(store: ArtifactStore, digest: str) -> bool:
     return True
 
 
-def _check_arrival(target: ArtifactStore, wanted: Iterable[StoredObject]) -> None:
+def _check_all_are_in(target: ArtifactStore, objects: Iterable[StoredObject]) -> None:
     there = {found.digest: found.size for found in target.origin.objects()}
-    lost = [found.digest for found in wanted if there.get(found.digest) != found.size]
+    lost = [found.digest for found in objects if there.get(found.digest) != found.size]
     if lost:
         raise Invalid(
             f"{target.url} lacks {len(lost)} objects that were copied to it, for example {lost[0]}",
@@ -105,7 +118,7 @@ def _check_arrival(target: ArtifactStore, wanted: Iterable[StoredObject]) -> Non
 
 
 def check_copied(done: Copied) -> None:
-    """If some objects could not be copied, raise Invalid, which names the first of them."""
+    """Raise Invalid if some objects could not be copied. The error names the first of them."""
     for digest, why in done.failed.items():
         raise Invalid(
             f"{len(done.failed)} of the objects could not be copied: {digest}: {why}",

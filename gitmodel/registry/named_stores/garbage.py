@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from gitmodel.branch import remotes
 from gitmodel.branch.repository import Repository
-from gitmodel.errors import Invalid
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.registry.named_stores.needed_artifacts import find_needs
+from gitmodel.registry.named_stores.store_access import Access
 from gitmodel.stores.interface import ArtifactStore, Leftover, StoredObject
 
-GRACE_DAYS = 14.0
 _DAY = 86_400.0
 
 
 class Garbage(Frozen):
-    """Removable *objects* and *leftovers* of uploads; *purged* are the digests of purged objects among them.
+    """Removable *objects* of the store at the URL *store*, and removable *leftovers* of interrupted uploads.
 
-    *needed* is the number of objects that a version, run or tag needs. *recent* is the number of objects that nothing
-    needs, and that are kept because they are recent.
+    *purged* are the digests of the purged objects among *objects*. *needed* is the number of objects that a version,
+    run or tag needs. *recent* is the number of objects that nothing needs, but that are too recent to be removed.
     """
 
     store: str
@@ -36,24 +38,30 @@ class Garbage(Frozen):
 
 
 def find_garbage(
-    repositories: Iterable[Repository],
-    store: ArtifactStore,
-    readers: ArtifactStore,
+    repository: Repository,
+    access: Access,
+    name: str,
     *,
     now: float,
-    grace_days: float = GRACE_DAYS,
+    grace_days: float,
+    also: Iterable[Repository] = (),
 ) -> Garbage:
-    """Find objects in *store* that no registry in *repositories* needs and that are older than *grace_days*.
+    """Find objects in the store *name* that are older than *grace_days* and that no registry needs.
 
-    *readers* is the store from which manifests of folders are read, because *store* can lack some. *now* is in seconds
-    since 1970. Purged objects are garbage even if they are recent. Raises Invalid if a record cannot be read, because
-    that record could need any object.
+    The registries are that of *repository* and those in *also*. If others can reach the store, fetches the remote
+    first, so that new versions on the remote count. *now* is in seconds since 1970. Purged objects are garbage even if
+    they are recent or another registry needs them. Raises Invalid if a record cannot be read, because that record could
+    need any object.
     """
+    require_clone(repository)
+    store = access.open(name)
+    if store.shared:
+        fetch_remote_tip(repository)
+    readers = access.every()  # the store can lack manifests of folders that other stores have
     # The store is listed first, so that objects that are uploaded while the records are read are never removed.
     objects = list(store.origin.objects())
     leftovers = store.origin.leftovers()
-    # A purged object is garbage even if another of the registries needs it.
-    needs = find_needs(repositories, readers)
+    needs = find_needs((repository, *also), readers)
     if needs.damaged:
         more = f", and {len(needs.damaged) - 1} more" if len(needs.damaged) > 1 else ""
         raise Invalid(
@@ -77,22 +85,36 @@ def find_garbage(
     )
 
 
+def require_clone(repository: Repository) -> None:
+    """Raise UsageError for a registry by URL, because only a clone has all branches whose records can need objects."""
+    if repository.url:
+        raise UsageError(
+            "objects of a store can be deleted only in a clone, which has all branches",
+            hint=f"git model clone {repository.url}",
+        )
+
+
+def fetch_remote_tip(repository: Repository) -> Oid | None:
+    """Fetch the remote's branch and return its commit; None if there is no remote, or if it has no registry."""
+    try:
+        remote = remotes.choose_remote(repository)
+    except NotFound:
+        return None
+    return remotes.fetch(repository, remote).tip
+
+
 def remove_garbage(store: ArtifactStore, found: Garbage) -> Garbage:
     """Remove the garbage *found*, with the copies of its objects on this machine. Return the removed garbage.
 
-    An object that was stored again in the meantime stays, because the process that stored it is about to commit a
-    version that needs it. Raises Unreachable if the store fails; a part of the garbage may be removed by then.
+    An object that a process stored again after `find_garbage` stays, because the process is about to commit a version
+    that needs it. Raises Unreachable if the store fails; by then, a part of the garbage may be removed.
     """
     gone = []
     for one in found.objects:
-        if one.digest in found.purged or not _is_stored_again(store.origin, one):
+        now = None if one.digest in found.purged else store.origin.stat(one.digest)
+        if now is None or now.modified <= one.modified:
             store.remove(one.digest)
             gone.append(one)
     for left in found.leftovers:
         store.remove_leftover(left)
     return replace(found, objects=tuple(gone), recent=found.recent + len(found.objects) - len(gone))
-
-
-def _is_stored_again(store: ArtifactStore, found: StoredObject) -> bool:
-    there = store.stat(found.digest)
-    return there is not None and there.modified > found.modified

@@ -32,8 +32,8 @@ class StoreState(Frozen):
 class ModelState:
     """The artifacts of a model: their number and total size, each digest counted once, and their number in each store.
 
-    *missing* is the number of artifacts that no store has completely. *unknown* artifacts may be in a store that could
-    not be listed. *external* artifacts are not stored, and *purged* artifacts were erased.
+    The other fields are numbers of artifacts, too: *missing* ones are complete in no store, *unknown* ones may be in a
+    store that could not be listed, *external* ones are not stored, and *purged* ones were erased.
     """
 
     model: str
@@ -48,10 +48,9 @@ class ModelState:
 
 
 class Missing(Frozen):
-    """An artifact that no store has completely.
+    """An artifact that is complete in no store.
 
-    *digest* is the first object that no store has: the artifact itself, or a file of the folder. *files* is the number
-    of these objects.
+    *digest* is the first of the *files* objects that no store has: the artifact itself, or a file of the folder.
     """
 
     digest: str
@@ -62,10 +61,7 @@ class Missing(Frozen):
 
 
 class Inventory(Frozen):
-    """The artifacts by store and by model, and the *missing* artifacts.
-
-    *damaged* are the errors of records that could not be read.
-    """
+    """The artifacts by store and by model, the *missing* artifacts, and an error for each *damaged* record."""
 
     stores: tuple[StoreState, ...]
     models: tuple[ModelState, ...]
@@ -74,9 +70,9 @@ class Inventory(Frozen):
 
 
 def take_inventory(writer: Writer, access: Access) -> Inventory:
-    """Find the stores that have the artifacts of all versions, and the artifacts that no store has.
+    """Find out which stores have the artifacts of the versions, and which artifacts no store has.
 
-    Lists each store once. Reads no objects except the manifests of folders.
+    Lists each store once, and reads no objects except the manifests of folders.
     """
     states, held, readers = _list_stores(access)
     return writer.read(lambda snapshot: _compare(snapshot, states, held, readers))
@@ -146,10 +142,9 @@ def _compare(
 def _places(
     link: ArtifactLink, held: _Held, readers: Mapping[str, ArtifactStore], gone: Mapping[str, object]
 ) -> tuple[list[str], list[str]]:
-    """Return the names of the stores that have the whole artifact, and the digests of its objects that no store has.
+    """Return the names of the stores that have the whole artifact, or else the digests of its objects that none has.
 
-    If a store has the whole artifact, there are no such digests. *held* has the digests in each store, *readers* the
-    stores by name, *gone* the purged digests.
+    *held* has the digests in each store, *readers* the stores by name, *gone* the purged digests.
     """
     wanted = [link.digest]
     if link.is_folder:

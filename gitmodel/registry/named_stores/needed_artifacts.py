@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.domain.changes.purging import Purge, purges
-from gitmodel.domain.schema import paths, record_values, records
+from gitmodel.domain.schema import paths, record_values
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecord
 from gitmodel.domain.schema.refs import REMOTES, STAGE_TAGS, StageRef
@@ -25,9 +26,9 @@ MANIFEST = b"gitmodel-manifest "
 
 @dataclass
 class Needs:
-    """The digests of all objects that a registry needs: files, and *manifests* of folders.
+    """The digests of all objects that registries need, and of the *manifests* of folders among them.
 
-    *damaged* are errors of records that could not be read, and *purged* the purges by digest.
+    *damaged* has an error for each record that could not be read, and *purged* has the purges by digest.
     """
 
     digests: set[str] = field(default_factory=set)
@@ -56,7 +57,7 @@ def find_needs(repositories: Iterable[Repository], store: ArtifactStore) -> Need
 
 
 class _NeedsSearch:
-    """Collects the needed artifacts. Reads each tree and each record once, even if many commits have it."""
+    """Collects the needed artifacts. Reads each folder and record once, even if many commits have the same."""
 
     def __init__(self, store: ArtifactStore) -> None:
         self.needs = Needs()
@@ -78,7 +79,7 @@ class _NeedsSearch:
                 self._seen.add(tree)
                 for reference, record in every_version(snapshot, model):
                     self._read_version(reference, record)
-        for run in _runs(snapshot, paths.RUNS, self._seen):
+        for run in self._new_runs(snapshot, paths.RUNS):
             self._read_run(run)
 
     def read_tag(self, snapshot: Snapshot, ref: StageRef) -> None:
@@ -97,14 +98,23 @@ class _NeedsSearch:
         Reads the first bytes of every output of a run, because records of runs do not say if an output is a folder.
         """
         for digest in sorted(self._unknown - self.needs.digests):
-            self.add(digest, folder=self._is_manifest(digest))
+            self.needs.digests.add(digest)
+            with suppress(NotFound):
+                if first_bytes(self._store, digest, len(MANIFEST)) == MANIFEST:
+                    self.needs.manifests.add(digest)
         for digest in sorted(self.needs.manifests):
-            try:
+            with self._collecting(digest):  # if no store has the manifest, its files are unknown
                 self.needs.digests.update(entry.digest for entry in manifest_of(self._store, digest))
-            except NotFound:  # no store has the manifest, so its files are unknown
-                continue
-            except GitModelError as error:
-                self.needs.damaged.append(f"{digest}: {error.message}")
+
+    @contextmanager
+    def _collecting(self, what: str) -> Iterator[None]:
+        """If the block raises an error other than NotFound, add it to the damaged records, as an error of *what*."""
+        try:
+            yield
+        except NotFound:
+            pass
+        except GitModelError as error:
+            self.needs.damaged.append(f"{what}: {error.message}")
 
     def _read_version(self, reference: str, record: VersionRecord | Invalid) -> None:
         if isinstance(record, Invalid):
@@ -121,20 +131,27 @@ class _NeedsSearch:
         steps = record.steps
         self.needs.digests.update(record.stored)
         if record.details is not None:
-            try:
+            with self._collecting(f"run {record.id}"):
                 steps = load_details(record, self._store).steps
-            except NotFound:
-                pass
-            except GitModelError as error:
-                self.needs.damaged.append(f"run {record.id}: {error.message}")
         for step in steps:
             self._unknown.update((*step.inputs.values(), *step.outputs.values()))
 
-    def _is_manifest(self, digest: str) -> bool:
+    def _new_runs(self, snapshot: Snapshot, folder: str) -> Iterator[RunRecord | Invalid]:
+        """Yield the records of the runs below *folder*, without those in folders that were read before."""
+        tree = _tree_of(snapshot, folder)
+        if tree in self._seen:
+            return
+        self._seen.add(tree)
         try:
-            return first_bytes(self._store, digest, len(MANIFEST)) == MANIFEST
-        except NotFound:
-            return False
+            inside = [f"{folder}/{name}" for name in snapshot.files.names(folder)]
+        except Invalid as error:
+            yield Invalid(f"{folder}: {error.message}", hint=error.hint)
+            return
+        runs = [path for path in inside if (what := paths.parse_path(path)) is not None and what.kind == "run"]
+        yield from snapshot.files.load_many(runs, RunRecord, newer=snapshot.newer)
+        for path in inside:
+            if not path.endswith(".toml"):
+                yield from self._new_runs(snapshot, path)
 
 
 def first_bytes(store: ArtifactStore, digest: str, count: int) -> bytes:
@@ -147,9 +164,9 @@ def first_bytes(store: ArtifactStore, digest: str, count: int) -> bytes:
 
 
 def version_links(snapshot: Snapshot, found: Callable[[str, ArtifactLink], None]) -> list[str]:
-    """Call *found* with the reference of the version and the link, for each link of each version.
+    """Call *found* for each link of each version, with the reference of the version and the link.
 
-    Returns the errors of records that cannot be read.
+    Returns an error for each record that cannot be read.
     """
     damaged = []
     for model in snapshot.model_names():
@@ -170,7 +187,7 @@ def folders(snapshot: Snapshot) -> set[str]:
 
 
 def _tips(repository: Repository) -> list[Oid]:
-    """Return the tips of the branch, of remotes' branches as last fetched, and of proposals."""
+    """Return the newest commits of the branch, of remotes' branches as last fetched, and of proposals."""
     name = repository.branch_name
     patterns = (
         repository.branch, f"refs/remotes/*/{name}", f"{REMOTES}*/branches/**", f"{REMOTES}*/incoming",
@@ -187,25 +204,7 @@ def _tags(repository: Repository) -> Iterator[tuple[StageRef, Oid]]:
             yield parsed, commit
 
 
-def _runs(snapshot: Snapshot, folder: str, seen: set[object]) -> Iterator[RunRecord | Invalid]:
-    tree = _tree_of(snapshot, folder)
-    if tree in seen:
-        return
-    seen.add(tree)
-    try:
-        names = snapshot.files.names(folder)
-    except Invalid as error:
-        yield Invalid(f"{folder}: {error.message}", hint=error.hint)
-        return
-    inside = [f"{folder}/{name}" for name in names]
-    found = [path for path in inside if (what := paths.parse_path(path)) is not None and what.kind == "run"]
-    yield from snapshot.files.load_many(found, records.RunRecord, newer=snapshot.newer)
-    for path in inside:
-        if not path.endswith(".toml"):
-            yield from _runs(snapshot, path, seen)
-
-
 def _tree_of(snapshot: Snapshot, folder: str) -> object:
-    """Return a key that identifies the content of *folder*: for files of a commit, the git object id of the folder."""
+    """Return a value that is equal for equal contents of *folder*, such as the git object id of the folder."""
     find = getattr(snapshot.files, "id", None)
     return (folder, find(folder) if find else snapshot.commit)

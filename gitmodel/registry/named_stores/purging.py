@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from gitmodel.branch.repository import Repository
+from gitmodel.domain.changes.purging import plan_purge as plan_tombstones
 from gitmodel.domain.changes.purging import purge_of
 from gitmodel.domain.schema.digests import parse_digest
 from gitmodel.domain.schema.manifest import ManifestEntry
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
+from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
 from gitmodel.frozen import Frozen
+from gitmodel.registry.named_stores.garbage import fetch_remote_tip, require_clone
 from gitmodel.registry.named_stores.needed_artifacts import MANIFEST, first_bytes, version_links
+from gitmodel.registry.named_stores.store_access import Access
+from gitmodel.registry.writing.writer import Writer
 from gitmodel.stores.artifacts.manifests import manifest_of
 from gitmodel.stores.interface import ArtifactStore
 
@@ -19,9 +25,8 @@ from gitmodel.stores.interface import ArtifactStore
 class Purged(Frozen):
     """The result of a purge, or the plan of one: the *digests* to erase, and the *versions* that name them.
 
-    *removed* are the URLs of the stores that had erased objects. *kept* are digests of files of the folder that stay,
-    because other artifacts need them. *pending* is True until the bytes are erased: the tombstone must first be where
-    other clones can see it.
+    *removed* are the URLs of the stores from which objects were erased. *kept* are digests of files of the folder that
+    stay, because other artifacts need them. *pending* is True until the bytes are erased.
     """
 
     digests: tuple[str, ...]
@@ -31,14 +36,18 @@ class Purged(Frozen):
     pending: bool
 
 
-def plan_erasure(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purged:
-    """Plan the purge of the artifact *digest*.
+def plan_purge(writer: Writer, access: Access, digest: str) -> Purged:
+    """Return the effects that `purge` would have for the artifact *digest*. Changes nothing.
 
-    Of a folder, plan to erase the manifest and the files that no other artifact needs. Raises UsageError if *digest* is
-    not a digest or belongs to an external artifact, NotFound if no version names it, it was never purged, and no store
-    has it.
+    A purge of a folder erases the manifest and the files that no other artifact needs. Raises UsageError if *digest* is
+    not a digest or belongs to an external artifact; NotFound if no version names it, it was never purged, and no store
+    has it; Unreachable.
     """
-    check_digest(digest)
+    return writer.read(lambda snapshot: _plan(snapshot, access.every(), digest))
+
+
+def _plan(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purged:
+    _check_digest(digest)
     versions: list[str] = []
     external: list[str] = []
     others: set[str] = set()
@@ -75,12 +84,37 @@ def plan_erasure(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purg
     return Purged(erased, tuple(dict.fromkeys(versions)), (), kept, pending=True)
 
 
-def erase(stores: Sequence[ArtifactStore], digests: Iterable[str]) -> tuple[str, ...]:
-    """Remove the objects with *digests* from all *stores*, and from the caches of these stores on this machine.
+def purge(writer: Writer, repository: Repository, access: Access, digest: str, reason: str) -> Purged:
+    """Record the tombstone of the artifact *digest*, and erase its bytes in all stores of the registry.
 
-    Returns the URLs of the stores that had one of these objects.
+    If others can reach one of the stores, erases the bytes only when the remote's branch has the tombstone, where other
+    clones see it. Until then the purge is pending, and a second call completes it. If a store cannot be opened, records
+    nothing.
     """
-    wanted = list(digests)[::-1]  # manifest last: an interrupted purge needs it to continue
+    require_clone(repository)
+    _check_digest(digest)
+    places = access.places()
+    stores = [access.open(named.name) for named in places]
+    for named, store in zip(places, stores, strict=True):
+        store.origin.holds(digest)
+        if named.read_only:
+            raise Refused(
+                f"the artifact store {store.url} is read-only on this machine, and cannot be purged",
+                hint="run this command on a machine that may write to the store",
+            )
+    tip = fetch_remote_tip(repository) if any(store.shared for store in stores) else None
+    plan, now = plan_purge(writer, access, digest), repository.identity.moment()
+    writer.transact(lambda snapshot: plan_tombstones(snapshot, plan.digests, reason, now))
+    if tip:
+        remote = repository.snapshot_at(tip)
+        if any(purge_of(remote, each) is None for each in plan.digests):
+            return plan
+    return replace(plan, removed=_erase(stores, plan.digests), pending=False)
+
+
+def _erase(stores: Sequence[ArtifactStore], digests: Iterable[str]) -> tuple[str, ...]:
+    """Remove the objects with *digests* from *stores* and their caches. Return the URLs of the stores that had any."""
+    wanted = list(digests)[::-1]  # the manifest comes last, because an interrupted purge needs it to continue
     removed = []
     for store in stores:
         there = [digest for digest in wanted if store.holds(digest)]
@@ -91,8 +125,7 @@ def erase(stores: Sequence[ArtifactStore], digests: Iterable[str]) -> tuple[str,
     return tuple(removed)
 
 
-def check_digest(digest: str) -> None:
-    """Raise UsageError if *digest* is not a digest."""
+def _check_digest(digest: str) -> None:
     try:
         parse_digest(digest)
     except Invalid as error:

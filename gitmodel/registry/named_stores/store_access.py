@@ -29,10 +29,10 @@ _YES = frozenset({"1", "true", "yes", "on"})
 
 
 class NamedStore(Frozen):
-    """A store of the registry: its *name* ("default"), its *url* on this machine, and the *source* of this URL.
+    """A store of the registry: its *name*, such as "default", its *url* on this machine, and the *source* of this URL.
 
-    The store is opened only if *trusted* is True: its URL was given on this machine or is that of a folder, or the user
-    trusted it.
+    gitmodel opens the store only if *trusted* is True: if somebody set its URL on this machine, if it is a folder, or
+    if the user trusted it.
     """
 
     name: str
@@ -43,10 +43,9 @@ class NamedStore(Frozen):
 
 
 class StorePlace(Frozen):
-    """The place from which another process reads an artifact.
+    """The place from which another process reads an artifact: a store at *urls*, or the external artifact *external*.
 
-    This is one of the stores at *urls*, or the file of the external artifact *external*. A web server may redirect the
-    request for the file to URLs that are *trusted*.
+    A web server may redirect the request for an external artifact to URLs that are *trusted*.
     """
 
     urls: tuple[str, ...]
@@ -58,9 +57,9 @@ class Access:
     """Opens the stores of a registry, and knows which of their URLs this machine trusts.
 
     *given* is the URL that the caller chose for the default store, *root* the folder of the clone's own store.
-    A URL that a person gave on this machine (an argument, a variable, git's configuration) is used as it is. A URL that
-    only the branch names is used if it is a folder, which needs no credentials; other URLs must be trusted first.
-    Otherwise anybody who can push to the branch could redirect uploads, and obtain the credentials.
+    gitmodel opens the URL that an argument, a variable or git's configuration of this machine names, and every folder.
+    The user must first trust another URL that only the branch names: otherwise anybody who can push to the branch could
+    redirect uploads to a server of their own, and obtain the credentials.
     """
 
     def __init__(self, repository: Repository, environ: Mapping[str, str], root: Path, given: str = "") -> None:
@@ -100,10 +99,8 @@ class Access:
         ):
             if url:
                 return NamedStore(name, url, source, read_only=self._read_only)
-        if not recorded:
-            return NamedStore(name, "", "default", read_only=self._read_only)
-        source = f"gitmodel.toml on {self._repository.branch}"
-        return NamedStore(name, recorded, source, self.is_trusted(recorded), self._read_only)
+        source = f"gitmodel.toml on {self._repository.branch}" if recorded else "default"
+        return NamedStore(name, recorded, source, not recorded or self.is_trusted(recorded), self._read_only)
 
     def is_trusted(self, url: str) -> bool:
         """Return True if this clone may use its credentials for *url*, which the branch names."""
@@ -132,7 +129,12 @@ class Access:
         """
         found = self.named(name)
         if not found.trusted:
-            raise _untrusted(found)
+            which = "" if name == DEFAULT else f" {name}"
+            raise Refused(
+                f"the registry names the artifact store {shown_url(found.url)}, which this machine does not trust yet",
+                hint="`git log -p gitmodel -- gitmodel.toml` shows who added it; "
+                f"to trust it: git model store trust{which}",
+            )
         if not found.url and self._repository.url:
             raise Unreachable(
                 f"{self._repository.url} has no artifact store that others can reach",
@@ -149,14 +151,13 @@ class Access:
         return self._opened[key]
 
     def default(self) -> ArtifactStore:
-        """Open the default store; purged artifacts are hidden. Raises the errors of `open`."""
+        """Open the default store, without its purged artifacts. Raises the errors of `open`."""
         return self._without_purged(self.open())
 
     def of_model(self, model: str) -> ArtifactStore:
-        """Return the store for new artifacts of *model*.
+        """Return the store for new artifacts of *model*, which also reads from the other stores of the registry.
 
-        This store reads from the model's own store, then from the other stores. It neither returns a purged artifact
-        nor stores one again.
+        It neither returns a purged artifact nor stores one again.
         """
         snapshot = self._repository.head()
         registry = snapshot.registry().require(*KEYS)
@@ -168,10 +169,7 @@ class Access:
         return self._without_purged(SeveralStores(self.open(own), [partial(self.open, name) for name in others]))
 
     def for_writing(self, model: str = "") -> ArtifactStore:
-        """Open the store for new artifacts of *model*, which need not exist yet.
-
-        If *model* is "", opens the default store.
-        """
+        """Open the store for new artifacts of *model*, which need not exist yet ("": the default store)."""
         return self.open(self._own(self._repository.head(), model) if model else DEFAULT)
 
     def everywhere(self) -> ArtifactStore:
@@ -184,8 +182,8 @@ class Access:
     def urls(self, model: str = "") -> list[str]:
         """Return the URLs of the stores that `of_model` uses; if *model* is "", of those that `everywhere` uses.
 
-        Another process opens these URLs with `open_urls`. Raises the errors of `of_model`, except NotFound: a new model
-        keeps its artifacts in the default store.
+        Another process opens these URLs with `open_urls`. If *model* does not exist yet, its store is the default
+        store. Raises the errors of `open`.
         """
         own = self._own(self._repository.head(), model) if model else DEFAULT
         self.open(own)
@@ -193,10 +191,7 @@ class Access:
         return [named.url for named in (self.named(own), *others)]
 
     def every(self) -> ArtifactStore:
-        """Return a store that reads from all stores of the registry and of the clone, the default store first.
-
-        This store also returns purged artifacts.
-        """
+        """Return a store that reads from all `places`, also purged artifacts, the default store first."""
         others = [named.name for named in self.places() if named.name != DEFAULT]
         return SeveralStores(self.open(), [partial(self.open, name) for name in others])
 
@@ -205,10 +200,7 @@ class Access:
         return WithoutPurged(store, gone) if gone else store
 
     def source(self, model: str, link: ArtifactLink) -> ArtifactStore:
-        """Return the store from which an artifact of *model* is read.
-
-        Raises Refused if the URL of the store is not trusted.
-        """
+        """Return the store from which the artifact *link* of *model* is read. Raises Refused if it is not trusted."""
         if link.uri is None:
             return self.of_model(model)
         if not self.is_trusted(link.uri):
@@ -222,9 +214,9 @@ class Access:
         return ExternalStore(link.uri, link.version_id or "", link.digest, link.size, trusted=trusted)
 
     def place(self, model: str, link: ArtifactLink) -> StorePlace | None:
-        """Describe the store that `source` returns, so that another process can open it with `open_place`.
+        """Return the place that another process opens with `open_place` to get the store that `source` returns.
 
-        Returns None if it is the default store.
+        Returns None for the default store.
         """
         self.source(model, link)
         if link.uri is not None:
@@ -254,10 +246,7 @@ class Access:
 
 
 def open_place(place: StorePlace | None, store: ArtifactStore, root: Path) -> ArtifactStore:
-    """Open the store that `Access.place` described.
-
-    *store* is the default store, *root* the folder of the clone's own store.
-    """
+    """Open the store at *place*. *store* is the default store, *root* the folder of the clone's own store."""
     if place is None:
         return store
     if place.external is not None:
@@ -273,7 +262,7 @@ def open_urls(urls: Sequence[str], root: Path) -> ArtifactStore:
 
 
 def trust(repository: Repository, url: str) -> bool:
-    """Let this clone use its credentials for *url*; if *url* ends in `/`, for all URLs below it.
+    """Let this clone use its credentials for *url* and, if *url* ends in `/`, for all URLs below it.
 
     Returns False if this clone trusted *url* already.
     """
@@ -281,11 +270,3 @@ def trust(repository: Repository, url: str) -> bool:
         return False
     add_value(repository.git, TRUSTED, url)
     return True
-
-
-def _untrusted(store: NamedStore) -> Refused:
-    which = "" if store.name == DEFAULT else f" {store.name}"
-    return Refused(
-        f"the registry names the artifact store {shown_url(store.url)}, which this machine does not trust yet",
-        hint=f"`git log -p gitmodel -- gitmodel.toml` shows who added it; to trust it: git model store trust{which}",
-    )

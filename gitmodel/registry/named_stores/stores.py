@@ -47,7 +47,7 @@ def use_store(writer: Writer, model: str | ModelRef, name: str) -> str:
 
 
 def list_users(writer: Writer) -> dict[str, list[str]]:
-    """Return the models that use each store, by the store's name; damaged models are skipped."""
+    """Return the models that use each store, by the store's name, without damaged models."""
 
     def question(snapshot: Snapshot) -> dict[str, list[str]]:
         users: dict[str, list[str]] = {}
@@ -74,8 +74,5 @@ def trust_store(access: Access, which: str = DEFAULT) -> NamedStore:
 
 
 def distrust_store(access: Access, which: str = DEFAULT) -> bool:
-    """Revoke the trust in the store *which*, given by name or URL.
-
-    Returns False if this clone did not trust the store.
-    """
+    """Revoke the trust in the store with the name or URL *which*. Return False if this clone did not trust it."""
     return access.distrust(which if ":" in which else access.named(which).url)

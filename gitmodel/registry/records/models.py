@@ -24,7 +24,7 @@ def register_model(writer: Writer, name: str, given: Mapping[str, Any], *, exist
     If *exist_ok* is True, a model that exists already stays unchanged. Raises UsageError for a bad name or field,
     Conflict if the name is or was in use.
     """
-    now, read = writer.moment(), _read_description(given)
+    now, read = writer.repository.identity.moment(), _read_description(given)
     return writer.transact(
         lambda snapshot: planning.plan_registration(snapshot, name, read, now=now, exist_ok=exist_ok)
     )
@@ -92,7 +92,7 @@ def rename_model(writer: Writer, old: str | ModelRef, new: str) -> str:
 
 def delete_model(writer: Writer, model: str | ModelRef, *, why: Justification = Justification()) -> str:
     """Delete a model. Raises Refused if a stage or alias names one of its versions, unless *why* has `force`."""
-    return change_model(writer, model, planning.plan_deletion, now=writer.moment(), why=why)
+    return change_model(writer, model, planning.plan_deletion, now=writer.repository.identity.moment(), why=why)
 
 
 def _read_description(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -157,7 +157,7 @@ def delete_version(writer: Writer, ref: VersionRef, *, why: Justification = Just
 
     Raises Refused if a stage or alias names the version, unless *why* has `force`.
     """
-    return change_version(writer, ref, planning.plan_version_deletion, now=writer.moment(), why=why)
+    return change_version(writer, ref, planning.plan_version_deletion, now=writer.repository.identity.moment(), why=why)
 
 
 def set_metadata(
@@ -191,7 +191,7 @@ def _record(
     planning.check_artifacts(links, f"the new version of {model}")
     return VersionRecord(
         number=1,
-        created=writer.moment(),
+        created=writer.repository.identity.moment(),
         name=None if draft.name is None else check_version_name(draft.name),
         description=_text(draft.description),
         tags=tuple(sorted(set(read_words(draft.tags)))),

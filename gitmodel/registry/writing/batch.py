@@ -1,23 +1,22 @@
-"""A writer that collects changes, which become one commit."""
+"""Several changes that become one commit: planned together, or collected by a writer."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gitmodel.branch.repository import Repository
+from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import UsageError
 from gitmodel.git.running.failures import Moved
-from gitmodel.registry.writing.joined_changes import join, overlaid
 from gitmodel.registry.writing.transacting import refusing_credentials, transact
 
 T = TypeVar("T")
@@ -26,8 +25,8 @@ T = TypeVar("T")
 class Batch:
     """A `Writer` that collects changes, which become one commit when `commit` is called.
 
-    Every plan runs immediately, on the results of the plans before it. When the batch is committed, all plans run again
-    on the newest snapshot. Version numbers are reserved, so that numbers that the caller got stay valid. Threads may
+    `transact` calls a plan immediately, on the results of the plans before it, and `commit` calls all plans again on
+    the newest snapshot. Version numbers are reserved, so that the numbers that callers got stay valid. Threads may
     share a batch.
     """
 
@@ -40,7 +39,7 @@ class Batch:
         # imported here because only writes need it
         from gitmodel.branch.transactions.new_commits import refuse_credentials
 
-        # The message is checked before the first change, because a refusal at the end would leave reserved numbers.
+        # Check the message before the first change: a refusal at the end would leave reserved numbers.
         refuse_credentials(repository, self._base, Change(None, subject=message))
         self._plans: list[Callable[[Snapshot], Change[Any]]] = []
         self._change: Change[None] = Change(None)
@@ -51,7 +50,7 @@ class Batch:
             if not self.is_open:
                 return self.repository.read(question, about=about)
             try:
-                return question(overlaid(self._base, self._change))
+                return question(_overlaid(self._base, self._change))
             except Moved:
                 return self.repository.read(lambda snapshot: self._read_again(snapshot, question))
 
@@ -62,7 +61,7 @@ class Batch:
         with self._lock:
             self._require_open()
             change = self.read(refusing_credentials(self.repository, plan))
-            self._change = join(self._change, change)
+            self._change = _join(self._change, change)
             self._plans.append(plan)
             return change.result
 
@@ -97,23 +96,19 @@ class Batch:
         self._numbers.append((model, number))
         return number
 
-    def moment(self) -> datetime:
-        return self.repository.identity.moment()
-
     @property
     def index_folder(self) -> Path:
         return self.repository.own_folder
 
     def planned_files(self) -> Mapping[str, bytes | None]:
-        """Return the files that the changes so far write or delete."""
+        """Return the content of each file that the changes so far write, and None for each that they delete."""
         with self._lock:
             return self._change.files
 
     def commit(self) -> None:
-        """Write all changes as one commit, and end the batch.
+        """Plan all changes again on the newest snapshot, write them as one commit, and end the batch.
 
-        The changes are planned again on the newest snapshot. Raises the errors of these plans, and Conflict if other
-        writers move the branch too often.
+        Raises the errors of these plans, and Conflict if other writers move the branch too often.
         """
         with self._lock:
             self._require_open()
@@ -138,21 +133,15 @@ class Batch:
             )
 
     def _read_again(self, snapshot: Snapshot, question: Callable[[Snapshot], T]) -> T:
-        """Plan the changes of this batch again on *snapshot*, and return the result of *question*.
-
-        *snapshot* has the changes that others made in the meantime. *question* is called with *snapshot* and the
-        planned changes.
-        """
+        """Plan the changes of this batch again on the newer *snapshot*, and return the result of *question* on both."""
         change = self._replay(snapshot)
-        answer = question(overlaid(snapshot, change))
+        answer = question(_overlaid(snapshot, change))
         self._base, self._change = snapshot, change
         return answer
 
     def _replay(self, snapshot: Snapshot) -> Change[None]:
-        joined: Change[None] = Change(None)
-        for plan in self._plans:
-            joined = join(joined, plan(overlaid(snapshot, joined)))
-        return replace(joined, subject=self.message.strip() or joined.subject)
+        joined = plan_together(snapshot, self._plans)
+        return replace(joined, result=None, subject=self.message.strip() or joined.subject)  # type: ignore[arg-type, return-value]
 
 
 entered_batches: ContextVar[tuple[Batch, ...]] = ContextVar("gitmodel_entered_transactions", default=())
@@ -173,3 +162,42 @@ def entered_batch(repository: Repository, message: str) -> Iterator[Batch]:
     finally:
         batch.abandon()
         entered_batches.set(tuple(other for other in entered_batches.get() if other is not batch))
+
+
+def plan_together(snapshot: Snapshot, plans: Iterable[Callable[[Snapshot], Change[T]]]) -> Change[list[T]]:
+    """Combine the changes of *plans* into one change, whose result is the list of their results.
+
+    Each plan is called on *snapshot* with the changes of the plans before it. The subject of the commit is that of the
+    last plan.
+    """
+    joined: Change[None] = Change(None)
+    results = []
+    for plan in plans:
+        change = plan(_overlaid(snapshot, joined))
+        joined = _join(joined, change)
+        results.append(change.result)
+    return replace(joined, result=results)  # type: ignore[arg-type, return-value]
+
+
+def _join(first: Change[Any], second: Change[Any]) -> Change[None]:
+    reasons = [reason for reason in (first.reason, second.reason) if reason]
+    return Change(
+        None,
+        subject=second.subject,
+        reason="\n".join(dict.fromkeys(reasons)),
+        files={**first.files, **second.files},
+        trailers=tuple(dict.fromkeys((*first.trailers, *second.trailers))),
+        apply=tuple(dict.fromkeys((*first.apply, *second.apply))),
+        drop=tuple(dict.fromkeys((*first.drop, *second.drop))),
+        admitted=first.admitted | second.admitted,
+        may_empty=first.may_empty | second.may_empty,
+        numbers=(*first.numbers, *second.numbers),
+        settled=first.settled | second.settled,
+        renumbered={**first.renumbered, **second.renumbered},
+    )
+
+
+def _overlaid(base: Snapshot, change: Change[None]) -> Snapshot:
+    if not change.files and not change.settled:
+        return base
+    return replace(base, files=ChangedFiles(base.files, change.files), committed=base, settled=change.settled)

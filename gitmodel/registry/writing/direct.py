@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -83,9 +82,6 @@ class Direct:
 
     def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
         return None
-
-    def moment(self) -> datetime:
-        return self.repository.identity.moment()
 
     @property
     def index_folder(self) -> Path:

@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T:
-    """Write the change that *plan* returns for a snapshot, as `branch.transaction.transact` does.
+    """Commit the change that *plan* returns for a snapshot, as `branch.transactions.transaction.transact` does.
 
-    Raises Refused for a change of a stage that must not be made directly or needs a confirmation.
+    Raises Refused if it changes a stage that needs a proposal, or empties a later stage.
     """
     # imported here because only writes need them
     from gitmodel.branch.transactions import transaction
@@ -32,8 +32,11 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
 
 
 def pack_when_many(repository: Repository) -> None:
-    """Start to pack loose objects in the background, if many were written to this repository since the last time."""
-    if repository.server is None:  # only the cache of a registry by URL has a server, and it can be deleted at any time
+    """Start to pack loose objects in the background, if there are many new ones since the last packing.
+
+    The cache of a registry by URL, the only repository that has a server, is not packed: it can be deleted any time.
+    """
+    if repository.server is None:
         # imported here because only writes need it
         from gitmodel.git.repositories.maintenance import pack_in_background
 
@@ -43,10 +46,7 @@ def pack_when_many(repository: Repository) -> None:
 def refusing_credentials(
     repository: Repository, plan: Callable[[Snapshot], Change[T]]
 ) -> Callable[[Snapshot], Change[T]]:
-    """Return a plan that calls *plan* and then `refuse_credentials`.
-
-    So a call that would record a credential is refused.
-    """
+    """Return a plan that calls *plan*, and raises Refused if the change of *plan* would record a credential."""
     from gitmodel.branch.transactions.new_commits import refuse_credentials  # imported here because only writes need it
 
     def checked(snapshot: Snapshot) -> Change[T]:

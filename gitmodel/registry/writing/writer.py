@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -21,35 +20,28 @@ class Writer(Protocol):
     """The operations by which the functions of this layer read and change a registry."""
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
-        """Call *question* with a snapshot whose branch and tags match, and return its result.
-
-        For *about* see `Repository.read`.
-        """
+        """Call *question* with a snapshot whose branch and tags match, and return its result. See `Repository.read`."""
 
     def read_records(self, question: Callable[[Snapshot], T]) -> T:
-        """Do the same as `read`, for a *question* that seldom needs stage tags. By URL, this fetches less."""
+        """Do the same as `read`. From a registry by URL, this fetches stage tags only if *question* reads them."""
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         """Commit the change that *plan* returns for a snapshot."""
 
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
-        """Return the version of *model* that the transaction *txn* created on the branch of *snapshot*, or None."""
+        """Return the version of *model* that the commit with the transaction id *txn* created; None if it is absent."""
 
     def check(self, plan: Callable[[Snapshot], Change[T]]) -> T:
-        """Return the result that `transact` would have for *plan*, or raise its error. Changes nothing.
+        """Return the result that `transact` would return for *plan*, or raise its error. Writes nothing.
 
-        Callers use this before they store artifacts, so that a refused change stores nothing.
+        Callers call it before they store artifacts, so that a refused change stores nothing.
         """
 
     def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
-        """Reserve a number for the next version of *model*, and return the number.
+        """Reserve a number for the next version of *model*, and return it; None if this writer reserves no numbers.
 
-        Return None if this writer reserves no numbers: then *plan* chooses the number. Nothing is reserved if *plan*,
-        which creates the version, raises.
+        *plan* is the plan that creates the version. If it raises an error, nothing is reserved.
         """
-
-    def moment(self) -> datetime:
-        """The time now, in UTC, to the second."""
 
     @property
     def repository(self) -> Repository:
@@ -57,7 +49,7 @@ class Writer(Protocol):
 
     @property
     def index_folder(self) -> Path | None:
-        """The folder of the index, which may not exist; None for an earlier state, which is read without the index."""
+        """The folder of the index, which may not exist; None if this writer reads an earlier state of the branch."""
 
 
 def change_version(
@@ -69,8 +61,8 @@ def change_version(
 ) -> T:
     """Call *plan* with a snapshot, the model and number that *ref* names, and *args*, and commit the change it returns.
 
-    Raises NotFound if the version does not exist; Refused for a number that a pull gave to another version, unless
-    *ref* confirms that it means the version that has the number now.
+    Raises NotFound if the version does not exist; Refused if a pull gave the number in *ref* to another version, unless
+    *ref* confirms that it means this other version.
     """
 
     def planned(snapshot: Snapshot) -> Change[T]:
@@ -91,7 +83,7 @@ def change_model(
     """Call *plan* with a snapshot, the current name of *model* and *args*, and commit the change that it returns.
 
     *model* may be a former name. Raises Refused if a pull gave the name *model* to another model, unless *model* is a
-    reference that confirms that it means the model that has the name now.
+    reference that confirms that it means this other model.
     """
     ref = ModelRef.of(model)
 

@@ -23,7 +23,7 @@ from gitmodel.git.refs.ref_move import RefMove
 from gitmodel.git.settings.configuration import list_remotes, remote_urls
 from gitmodel.hosts import pull_requests
 from gitmodel.hosts.addresses import Host, find_host
-from gitmodel.registry.writing.joined_changes import plan_together
+from gitmodel.registry.writing.batch import plan_together
 from gitmodel.teams.plans.plan_markdown import markdown
 from gitmodel.teams.plans.planning import Plan, plan
 from gitmodel.teams.proposing.proposed_changes import ProposedChanges, confirm_renumbered, plan_proposed

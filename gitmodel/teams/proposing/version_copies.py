@@ -28,7 +28,7 @@ from gitmodel.git.settings.configuration import list_remotes, remote_urls
 from gitmodel.lineage.exporting import read_version
 from gitmodel.registry.named_stores.store_access import Access
 from gitmodel.registry.promotion import judging
-from gitmodel.registry.writing.joined_changes import plan_together
+from gitmodel.registry.writing.batch import plan_together
 from gitmodel.registry.writing.writer import Writer
 from gitmodel.stores.artifacts.copying import copy_artifacts, keep_artifact
 from gitmodel.stores.interface import ArtifactStore, where_else
