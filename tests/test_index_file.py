@@ -58,7 +58,8 @@ QUESTIONS = [
     lambda client: [str(view) for view in client.find_versions("iris", filter="metadata.a == 3")],
     lambda client: [str(view) for view in client.find_versions(filter='metadata.key >= ""', sort="-key", limit=9)],
     lambda client: [
-        (row.record.number, dict(row.record.metadata)) for row in version_lists.each_row(client.writer, "iris")
+        (row.record.number, dict(row.record.metadata))
+        for row in version_lists.VersionListing(client.writer, "iris").rows()
     ],
     lambda client: version_lists.count_versions(client.writer, "iris"),
     lambda client: [(view.name, view.latest, view.stages) for view in model_views.list_models(client.writer)[0]],

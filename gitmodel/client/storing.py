@@ -159,15 +159,12 @@ def describe_stored_links(opened: OpenRegistry, model: str, given: GivenArtifact
 
     *file* is the file name to record. Raises UsageError if a source is not text.
     """
-    # imported here because few artifacts are linked by digest
-    from gitmodel.registry.linked_artifacts.stored_links import describe_stored
-
     for name, digest, _ in given.sources:
         if not isinstance(digest, str):
             raise UsageError(f"the artifact {name} needs a digest, not an object", hint="digests are sha256:...")
     store = opened.access.of_model(model)
     return [
-        describe_stored(
+        new_artifacts.describe_stored(
             store,
             name,
             digest,

@@ -28,10 +28,7 @@ SETTINGS = ("repo", "branch", "store", "remote", "executor")
 
 
 class Beginning(Frozen):
-    """The result of `begin`.
-
-    *begun* is True if `begin` created the registry. *adopted* is the remote whose registry `begin` adopted, or "".
-    """
+    """The result of `begin`: *begun* is True if it created a registry; *adopted* is the remote with the adopted one."""
 
     begun: bool
     adopted: str = ""
@@ -48,12 +45,12 @@ class Setting(Frozen):
 def begin(repository: Repository, *, store: str = "", new: bool = False) -> Beginning:
     """If this repository has no registry, adopt the registry of a remote, or create one if no remote has a registry.
 
-    Create, record and trust the store *store* ("": none). If *new* is True, does not contact remotes that were never
-    fetched, and raises Conflict if a remote is known to have a registry. Raises Unreachable if a remote cannot be
-    contacted, UsageError for a bad URL.
+    Also creates, records and trusts the store at the URL *store* ("": none). If *new*, contacts no remote, and raises
+    Conflict if a remote had a registry when it was fetched last. Raises Unreachable if a remote cannot be contacted,
+    UsageError for a bad URL.
     """
     if store:
-        _make_store(store)
+        open_store(store, default_root=Path()).create()
         if not is_local(store):
             trust(repository, store)
     known = repository.writable_tip()
@@ -78,41 +75,39 @@ def begin(repository: Repository, *, store: str = "", new: bool = False) -> Begi
 def settings(repository: Repository, environ: Mapping[str, str], *, repo: str = "") -> list[Setting]:
     """Return the registry, branch, store, remote and executor in effect, each with the source of its value.
 
-    *repo* is the path or URL of the registry with which the client was opened, or "".
+    *repo* is the path or URL of the registry that the caller named, or "".
     """
     recorded = None
     with suppress(NotFound):  # shown without a registry, too: the user may have to set another branch first
         recorded = repository.head().registry().require("store").store
-    store, says = _first(
-        (environ.get("GITMODEL_STORE"), "GITMODEL_STORE"),
-        (repository.config.get("gitmodel.store"), "git config gitmodel.store"),
-        (recorded, f"gitmodel.toml on {repository.branch}"),
-        ("" if repository.url else (repository.common_dir / "gitmodel" / "store").as_uri(), "default"),
-    )
-    branch_source = _first(
-        (environ.get("GITMODEL_BRANCH"), "GITMODEL_BRANCH"),
-        (repository.config.get("gitmodel.branch"), "git config gitmodel.branch"),
-        ("", "default"),
-    )[1]
-    executor, executor_source = _first(
-        (environ.get("GITMODEL_EXECUTOR"), "GITMODEL_EXECUTOR"),
-        (repository.config.get("gitmodel.executor"), "git config gitmodel.executor"),
-        ("", "default"),
-    )
+
+    def find(key: str, default: str, recorded: str | None = None) -> Setting:
+        variable, setting = f"GITMODEL_{key.upper()}", f"gitmodel.{key}"
+        for value, source in (
+            (environ.get(variable), variable),
+            (repository.config.get(setting), f"git config {setting}"),
+            (recorded, f"gitmodel.toml on {repository.branch}"),
+        ):
+            if value:
+                return Setting(key, value, source)
+        return Setting(key, default, "default")
+
+    own_store = "" if repository.url else (repository.common_dir / "gitmodel" / "store").as_uri()
+    store = find("store", own_store, recorded)
     return [
         Setting("repo", repository.url or str(repository.common_dir), _registry_source(environ, repo)),
-        Setting("branch", repository.branch, branch_source),
-        Setting("store", shown_url(store), says),
+        replace(find("branch", ""), value=repository.branch),
+        replace(store, value=shown_url(store.value)),
         _remote(repository),
-        Setting("executor", executor or "in-order", executor_source),
+        find("executor", "in-order"),
     ]
 
 
 def change_setting(repository: Repository, key: str, value: str) -> str:
-    """Set `git config gitmodel.KEY` of *repository*, where KEY is one of SETTINGS. Return *value*.
+    """Set `git config gitmodel.KEY` of *repository* to *value*, where *key* is one of SETTINGS. Return *value*.
 
-    Does not contact the URL of a registry. Raises UsageError for another key, an invalid value, or a URL with
-    credentials, which would be stored; NotFound for a remote that does not exist.
+    Raises UsageError for another key, an invalid value, or a URL with credentials, which would be stored; NotFound for
+    a remote that does not exist.
     """
     if key not in SETTINGS:
         raise UsageError(f"{key!a} cannot be set", hint=f"set one of {', '.join(SETTINGS)}")
@@ -123,7 +118,7 @@ def change_setting(repository: Repository, key: str, value: str) -> str:
             "or for everyone: git model init --store",
         )
     if key == "store":
-        _make_store(value)
+        open_store(value, default_root=Path()).create()
     elif key == "remote":
         choose_remote(repository, value)
     elif key == "branch":
@@ -133,11 +128,10 @@ def change_setting(repository: Repository, key: str, value: str) -> str:
 
 
 def choose_registry(folder: Path, value: str, *, environ: Mapping[str, str], named: bool) -> str:
-    """Set `git config gitmodel.repo` of the repository that contains *folder* to a path or URL.
+    """Set `git config gitmodel.repo` of the repository that contains *folder* to the path or URL *value*. Return it.
 
-    Return the path or URL that was set. The repository of *folder* may be one that cannot hold a registry. For *named*
-    see `find_repository`. Raises NotFound or UsageError if *value* is a path that cannot hold a registry, UsageError
-    for a URL with credentials.
+    For *named* see `find_repository`. Raises NotFound or UsageError if *value* is a path at which no registry can be,
+    UsageError for a URL with credentials.
     """
     git = find_repository(folder, environ=environ, named=named).git
     git.refuse_read_only()
@@ -172,10 +166,6 @@ def _url_to_keep(text: str) -> str:
     return text
 
 
-def _make_store(url: str) -> None:
-    open_store(url, default_root=Path()).create()
-
-
 def _record_store(repository: Repository, store: str) -> None:
     """Record *store* in the registry, unless it is "" or recorded already."""
 
@@ -196,7 +186,3 @@ def _registry_source(environ: Mapping[str, str], repo: str) -> str:
     if configured_registry(Path(), environ=environ, named=False):
         return "git config gitmodel.repo"
     return "the repository you stand in"
-
-
-def _first(*choices: tuple[str | None, str]) -> tuple[str, str]:
-    return next((value or "", source) for value, source in choices if value or source == "default")

@@ -104,7 +104,7 @@ class Model(ModelHandle):
         >>> next(model.each_version(filter="metadata.auc > 0.9"))                              # doctest: +SKIP
         ModelVersion('iris@57')
         """
-        found = version_lists.each_version(self._writer(), self._ref, filter=filter)
+        found = version_lists.VersionListing(self._writer(), self._ref, filter=filter)
         for view in found:
             if isinstance(view, VersionView):
                 yield ModelVersion._listed_as(self._registered(), view, found.since)

@@ -81,7 +81,7 @@ class VersionMethods(OpenedClient):
         from gitmodel.registry.lists import version_lists
 
         self.repository.renew()
-        return iter(version_lists.each_version(self.writer, model, filter=filter, limit=limit, offset=offset))
+        return iter(version_lists.VersionListing(self.writer, model, filter=filter, limit=limit, offset=offset))
 
     def view_version_rows(
         self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
@@ -90,7 +90,7 @@ class VersionMethods(OpenedClient):
         from gitmodel.registry.lists import version_lists
 
         self.repository.renew()
-        return version_lists.each_row(self.writer, model, filter=filter, limit=limit, offset=offset)
+        return version_lists.VersionListing(self.writer, model, filter=filter, limit=limit, offset=offset).rows()
 
     def find_versions(
         self,

@@ -18,7 +18,7 @@ from gitmodel.errors import Invalid
 from gitmodel.git.objects.object_formats import FILE_MODES, FOLDER, Entry
 from gitmodel.git.objects.trees import CommitFiles
 from gitmodel.registry.health.files_to_check import every_file, files_at
-from gitmodel.registry.promotion.gate_expression_faults import expression_fault
+from gitmodel.registry.promotion.judging import expression_fault
 
 # The greatest number of problems that `check` reports. A branch can have more.
 MOST_PROBLEMS = 10_000

@@ -23,10 +23,10 @@ def fetch_artifact(
     transfer: Transfer = Transfer(),
     warn: Warn | None = None,
 ) -> None:
-    """Verify the artifact and write it to *target*.
+    """Verify the artifact *link* and write it to *target*.
 
     Leaves out files that would make the folder *target* a git repository, and calls *warn* with a warning that names
-    them. Raises Invalid if the bytes are wrong, NotFound if the store lacks the artifact, Unreachable.
+    them. Raises Invalid if the bytes do not match the digest, NotFound if the store lacks the artifact, Unreachable.
     """
     if link.is_folder:
         left_out = fetching.get_folder(store, link.digest, target, size=link.size, transfer=transfer)
@@ -40,11 +40,10 @@ def fetch_artifact(
 
 
 def target_of(link: ArtifactLink, target: Path) -> Path:
-    """Return the path to which an artifact is written.
+    """Return the path to which the artifact *link* is written: *target*, or a file in the existing folder *target*.
 
-    This is *target*, except that one file is written into an existing folder *target* under its recorded file name.
-    Raises UsageError if the folder has a file of this name: the record and not the user chose the name, so the file
-    must not be overwritten.
+    The file gets the file name in the record. Raises UsageError if the folder already has a file of this name, because
+    the record and not the user chose to overwrite it.
     """
     if link.is_folder or not target.is_dir():
         return target
@@ -59,8 +58,8 @@ def fetch_file(
 ) -> ManifestEntry:
     """Verify the file at the path *name* of a folder artifact and write it to *target*. Fetches no other files.
 
-    Raises UsageError if the artifact is not a folder, NotFound if the folder has no such file, and the errors of
-    `fetch_artifact`.
+    Raises UsageError if the artifact is not a folder, NotFound if the folder has no file at this path, and the errors
+    of `fetch_artifact`.
     """
     if not link.is_folder:
         raise UsageError(f"{link.name} is one file, not a folder of files", hint="leave --file out")
@@ -75,10 +74,10 @@ def list_files(store: ArtifactStore, link: ArtifactLink) -> tuple[ManifestEntry,
 
 
 def open_file(store: ArtifactStore, link: ArtifactLink, file: str) -> BinaryIO:
-    """Open an artifact that is one file, if *file* is "", or else the file at the path *file* of a folder artifact.
+    """Open the file at the path *file* of a folder artifact, or if *file* is "", an artifact that is one file.
 
-    The reader verifies the bytes. Raises UsageError if *file* is "" although the artifact is a folder, or is a path
-    although the artifact is one file; NotFound if the folder has no file at this path.
+    The reader verifies the bytes. Raises UsageError if *file* is "" and the artifact is a folder, or if *file* is a
+    path and the artifact is one file; NotFound if the folder has no file at this path.
     """
     if not file and not link.is_folder:
         return store.open(link.digest, link.size)

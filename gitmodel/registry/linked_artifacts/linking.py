@@ -20,16 +20,12 @@ T = TypeVar("T", bound=ArtifactLink)
 
 
 def check_links(
-    writer: Writer,
-    ref: VersionRef,
-    artifacts: Iterable[tuple[str, str]],
-    *,
-    metadata: Mapping[str, Any] | None = None,
+    writer: Writer, ref: VersionRef, artifacts: Iterable[tuple[str, str]], *, metadata: Mapping[str, Any] | None
 ) -> None:
     """Check that `link_artifacts` would accept new *artifacts*, which are pairs of a name and a kind.
 
-    Callers do this before they store the artifacts. An artifact whose name the version already has is not checked,
-    because a version accepts the same content again. Raises the errors of `link_artifacts`.
+    Callers call this before they store the artifacts. Ignores artifacts whose names the version already has, because a
+    version accepts the same content again. Raises the errors of `link_artifacts`.
     """
     found, read = list(artifacts), read_values(metadata or {})
     for name, kind in found:
@@ -60,13 +56,9 @@ def unlink_artifact(writer: Writer, ref: VersionRef, name: str) -> int:
 
 
 def check_attachments(
-    writer: Writer, ref: VersionRef, names: Iterable[str], *, metadata: Mapping[str, Any] | None = None
+    writer: Writer, ref: VersionRef, names: Iterable[str], *, metadata: Mapping[str, Any] | None
 ) -> None:
-    """Check that `attach` would accept new attachments with these *names*. Callers do this before they store them.
-
-    A name that an attachment of the version already has is not checked, because a version accepts the same content
-    again.
-    """
+    """Check that `attach` would accept new attachments with these *names*, as `check_links` does for artifacts."""
     found, read = list(names), read_values(metadata or {})
     for name in found:
         check_name(name, "attachment")
@@ -77,10 +69,7 @@ def check_attachments(
 def _check_new(
     writer: Writer, ref: VersionRef, new: list[T], plan: Callable[[Snapshot, str, int, list[T]], Change[int]]
 ) -> None:
-    """Check that *plan* would add those links in *new* to the version *ref* whose names the version lacks.
-
-    Raises the errors of *plan*.
-    """
+    """Raise the errors that *plan* raises for those links in *new* whose names the version *ref* lacks."""
 
     def planned(snapshot: Snapshot) -> Change[int]:
         model, number, _ = snapshot.resolve_to_change(ref)
@@ -109,11 +98,10 @@ def detach(writer: Writer, ref: VersionRef, name: str) -> int:
 
 
 def only_artifact(record: VersionRecord, model: str, name: str | None) -> ArtifactLink:
-    """Return the artifact *name* of the version that has *record*.
+    """Return the artifact *name* of the version of *model* that has *record*.
 
-    If *name* is None, returns the only artifact of the kind `model`, or if there is none of this kind, the only
-    artifact. Raises NotFound if there is no artifact *name*; UsageError if *name* is None and there is no artifact, or
-    several.
+    If *name* is None, returns the only artifact of the kind `model`, or the only artifact if none has this kind. Raises
+    NotFound if there is no artifact *name*, UsageError if *name* is None and there are no or several such artifacts.
     """
     if name is not None:
         return planning.artifact(record, model, name)

@@ -1,4 +1,4 @@
-"""Storing a file or folder, and describing an external file, before a version links it."""
+"""Links to new artifacts of a version: stored files and folders, external files, and objects that a store has."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gitmodel.domain.arguments.plain_values import read_values
+from gitmodel.domain.schema.digests import parse_digest
 from gitmodel.domain.schema.names import check_name, shown
 from gitmodel.domain.schema.portable_paths import file_name_fault
 from gitmodel.domain.schema.record_values import FOLDER_FORMAT, check_kind
 from gitmodel.domain.schema.records import ArtifactLink
-from gitmodel.errors import UsageError
-from gitmodel.registry.linked_artifacts.artifact_warnings import Warn, log_warning, told_needs_trust, told_unportable
+from gitmodel.errors import Invalid, NotFound, UsageError
+from gitmodel.registry.linked_artifacts.artifact_warnings import Warn, first_paths, log_warning
 from gitmodel.stores.artifacts import storing
+from gitmodel.stores.artifacts.copying import keep_artifact
+from gitmodel.stores.artifacts.manifests import manifest_of
 from gitmodel.stores.external import external_store as external
-from gitmodel.stores.interface import ArtifactStore, External
+from gitmodel.stores.interface import ArtifactStore, where_else
 from gitmodel.stores.sources import source_files
 from gitmodel.stores.sources.source_credentials import refuse_credentials
 from gitmodel.stores.sources.source_pictures import refuse_large_picture
 from gitmodel.stores.transfer import Progress, Transfer
+
+_HEAD = 1 << 16  # the number of bytes from which the format of a file is detected
 
 
 class LocalArtifact(NamedTuple):
@@ -50,11 +55,11 @@ def store_artifact(
 ) -> ArtifactLink:
     """Store the file or folder *given*, and return a link to it for the record of a version.
 
-    If a symbolic link leads to a file in the folder *follow_links*, the content of that file is stored. *warn* is
-    called with each warning, for example about file names that Windows does not support. Raises NotFound if the path
-    does not exist, UsageError if the file cannot be stored, Conflict if a file changed while it was read, Unreachable;
-    Refused if the path is or contains a git repository or, unless *allow_credentials* is True, text that looks like a
-    credential.
+    For a symbolic link to a file in the folder *follow_links*, stores the content of this file. Calls *warn* with each
+    warning, for example about file names that Windows does not support. Raises NotFound if the path does not exist,
+    UsageError if the file cannot be stored, Conflict if a file changed while it was read, Unreachable; Refused if the
+    path is or contains a git repository, or contains text that looks like a credential and *allow_credentials* is
+    False.
     """
     from gitmodel import formats
 
@@ -69,10 +74,10 @@ def store_artifact(
         allow_credentials=allow_credentials, follow_links=follow_links, transfer=transfer,
     )  # fmt: skip
     if stored.unportable:
-        warn(told_unportable(name, stored.unportable))
+        warn(f"Windows does not support some names in {name}: {first_paths(stored.unportable)}")
     detected = FOLDER_FORMAT if stored.folder else format or formats.detect_format(path)
     if needs_trust:
-        warn(told_needs_trust(name, needs_trust))
+        warn(f"{name} loads only after `git model formats trust {' '.join(needs_trust)}`, in each clone that loads it")
     return ArtifactLink(
         name=name,
         kind=kind,
@@ -80,15 +85,15 @@ def store_artifact(
         size=stored.size,
         format=detected,
         needs_trust=tuple(needs_trust),
-        file=kept_file_name(name, file or own_name(path), warn),
+        file=_kept_file_name(name, file or os.path.basename(os.path.abspath(path)), warn),  # path can be "."
         metadata=read,
     )
 
 
 def check_format(format: str, *, folder: bool) -> None:
-    """Raise UsageError if *format* is unknown, or does not suit the file, or the folder if *folder* is True.
+    """Raise UsageError if *format* is unknown, or is not a format of folders (if *folder*) or files (if not).
 
-    The format "" is always accepted: gitmodel detects the format later.
+    Accepts the format "", which means that gitmodel detects the format.
     """
     from gitmodel.formats.catalogue import plugins
 
@@ -99,10 +104,10 @@ def check_format(format: str, *, folder: bool) -> None:
 
 
 def check_sources(given: Sequence[LocalArtifact], *, allow_credentials: bool, follow_links: Path | None) -> None:
-    """Check the names, kinds and paths of all artifacts *given*. Callers do this before they store the first of them.
+    """Raise the errors of `store_artifact` for wrong names, kinds and paths of all artifacts *given*.
 
-    If there are several artifacts and *allow_credentials* is False, also searches all of them for credentials. Links
-    may lead to the folder *follow_links*. Raises the errors of `store_artifact`.
+    Callers call this before they store the first of them. If there are several and *allow_credentials* is False, also
+    searches their content for credentials. Symbolic links may lead to the folder *follow_links*.
     """
     for each in given:
         check_name(each.name, "artifact")
@@ -119,19 +124,18 @@ def describe_external(
     uri: str,
     *,
     kind: str,
-    format: str = "",
-    metadata: Mapping[str, Any] | None = None,
-    provider_digest: bool = False,
-    trusted: Sequence[str] = (),
-    progress: Progress | None = None,
+    format: str,
+    metadata: Mapping[str, Any] | None,
+    provider_digest: bool,
+    trusted: Sequence[str],
+    progress: Progress | None,
 ) -> ArtifactLink:
-    """Read the file at *uri* once and return a link to it, with its digest; the file stays where it is.
+    """Return a link to the external file at *uri* with its digest, for which this function reads the file once.
 
-    A web server may redirect to its own host and to URLs that are *trusted*.
-
-    If *provider_digest* is True, the file is not read: the link has the SHA-256 that the store of the file reports.
-    Raises NotFound if there is no file, UsageError for invalid arguments or if the store reports no SHA-256, Conflict
-    if the file changed while it was read, Refused if a server denies access or redirects to another URL, Unreachable.
+    If *provider_digest* is True, does not read the file: the link has the SHA-256 that the server of the file reports.
+    A web server may redirect to its own host and to URLs that are *trusted*. Raises NotFound if there is no file,
+    UsageError for invalid arguments or if the server reports no SHA-256, Conflict if the file changed while it was
+    read, Refused if a server denies access or redirects to another URL, Unreachable.
     """
     from gitmodel.formats.catalogue import detection
 
@@ -141,17 +145,22 @@ def describe_external(
     read = read_values(metadata or {})
     place = external.absolute_uri(uri)
     found = external.look_up(place, trusted=trusted)
-    if provider_digest:
-        digest, head = _provider_digest(found, place), None
-    else:
+    if not provider_digest:
         digest, _, head = external.read_once(found, trusted=trusted, progress=progress)
+    elif found.digest:
+        digest, head = found.digest, None
+    else:
+        raise UsageError(
+            f"the store has no SHA-256 of the whole object {place}",
+            hint="leave the option out, so that the object is read and hashed",
+        )
     return ArtifactLink(
         name=name,
         kind=kind,
         digest=digest,
         size=found.size,
         format=format or detection.detect_format_of(head, place),
-        file=kept_file_name(name, external.file_name_of(place), log_warning),
+        file=_kept_file_name(name, external.file_name_of(place), log_warning),
         metadata=read,
         uri=place,
         version_id=found.version_id or None,
@@ -159,28 +168,63 @@ def describe_external(
     )
 
 
-def _provider_digest(found: External, place: str) -> str:
-    """Return the SHA-256 that the store of the file at *place* reports. Raises UsageError if it reports none."""
-    if not found.digest:
-        raise UsageError(
-            f"the store has no SHA-256 of the whole object {place}",
-            hint="leave the option out, so that the object is read and hashed",
-        )
-    return found.digest
+def describe_stored(
+    store: ArtifactStore,
+    name: str,
+    digest: str,
+    *,
+    kind: str,
+    format: str,
+    file: str,
+    metadata: Mapping[str, Any] | None,
+) -> ArtifactLink:
+    """Return a link to the object *digest*, which *store* has. The object is a folder only if *format* is "folder".
 
-
-def own_name(path: Path) -> str:
-    """Return the name of the file or folder at *path*, even for a path like `.`.
-
-    For a symbolic link, this is the name of the link, not the name of its target.
+    Renews the timestamp of an old object, so that `store gc` keeps it until a commit names it. *file* is the file name
+    to record, or "". Raises NotFound if the store lacks the object or a file of the folder, UsageError for an invalid
+    digest, name, kind or format.
     """
-    return os.path.basename(os.path.abspath(path))
+    from gitmodel.formats.catalogue.detection import detect_format_of
+
+    check_name(name, "artifact")
+    check_kind(kind)
+    is_folder = format == FOLDER_FORMAT
+    check_format(format, folder=is_folder)
+    try:
+        parse_digest(digest)
+    except Invalid as error:
+        raise UsageError(error.message, hint="`git model version artifacts MODEL@VERSION` shows digests") from None
+    if not keep_artifact(store, digest, folder=is_folder):
+        raise NotFound(f"the artifact store does not have {digest}", hint=where_else(store.url, shared=store.shared))
+    if is_folder:
+        entries = manifest_of(store, digest)
+        for entry in entries:
+            if not store.holds(entry.digest):
+                raise NotFound(
+                    f"the artifact store does not have {entry.digest}, which the folder {digest} needs",
+                    hint=where_else(store.url, shared=store.shared),
+                )
+        size = sum(entry.size for entry in entries)
+    else:
+        size = store.size(digest)
+        if not format:
+            with store.open(digest) as reader:
+                format = detect_format_of(reader.read(_HEAD), file)
+    return ArtifactLink(
+        name=name,
+        kind=kind,
+        digest=digest,
+        size=size,
+        format=format,
+        file=_kept_file_name(name, file, log_warning) if file else None,
+        metadata=read_values(metadata or {}),
+    )
 
 
-def kept_file_name(name: str, file: str, warn: Warn) -> str | None:
-    """Return *file*, the file name to record for the artifact *name*.
+def _kept_file_name(name: str, file: str, warn: Warn) -> str | None:
+    """Return *file* to record it as the file name of the artifact *name*.
 
-    If some systems do not support *file* as a name, calls *warn* and returns None: then no file name is recorded.
+    If some systems do not support this name, calls *warn* and returns None, so that no file name is recorded.
     """
     fault = file_name_fault(file)
     if not fault:

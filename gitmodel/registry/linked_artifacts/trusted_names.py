@@ -14,17 +14,14 @@ VARIABLE = "GITMODEL_TRUST"
 
 
 def trusted_names(repository: Repository, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the full names that this machine trusts.
-
-    They are listed in git's configuration, and in the variable `GITMODEL_TRUST`, separated by spaces.
-    """
+    """Return the full names that this machine trusts, from git's configuration and the variable `GITMODEL_TRUST`."""
     return tuple(sorted({*read_values(repository.git, SETTING), *environ.get(VARIABLE, "").replace(",", " ").split()}))
 
 
 def suggested_names(repository: Repository) -> tuple[str, ...]:
-    """Return the names that the registry suggests to trust (`[formats] trust`).
+    """Return the names that the registry suggests to trust (`[formats] trust`). A suggestion alone trusts nothing.
 
-    No machine trusts a name only because it is suggested. Raises Invalid if `gitmodel.toml` cannot be read.
+    Raises Invalid if `gitmodel.toml` cannot be read.
     """
     rules = repository.read(lambda snapshot: snapshot.registry().require("formats").formats)
     return rules.trust if rules is not None else ()
@@ -50,10 +47,7 @@ def trust_names(repository: Repository, names: Iterable[str]) -> None:
 
 
 def distrust_names(repository: Repository, names: Iterable[str]) -> None:
-    """Remove *names* from the trusted names of this clone.
-
-    If one of *names* is not among them, raises NotFound and changes nothing.
-    """
+    """Remove *names* from the trusted names of this clone; if this clone does not trust one of them, raise NotFound."""
     wanted = list(dict.fromkeys(names))
     have = read_values(repository.git, SETTING, local=True)
     for name in wanted:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from gitmodel.domain.changes.purging import Purge, purges
 from gitmodel.domain.schema.records import ArtifactLink, VersionRecord
@@ -22,12 +23,11 @@ Source = Callable[[str, ArtifactLink], ArtifactStore]
 
 
 class Verified(Frozen):
-    """The result of verifying an artifact; *versions* are the references of the versions that need it.
+    """The result of verifying an artifact that the *versions* need, given as references.
 
-    *error* is "" if the artifact is intact. If the store does not answer, *unreachable* is True, and the state of the
-    artifact is unknown. If the record of a version cannot be read, its artifacts are unknown, and *digest* is "". *uri*
-    is the location of an external artifact. *purged* names the files of the artifact that were purged, with the
-    reasons. A purged file is not an error.
+    *error* is "" if the artifact is intact. If *unreachable*, the store did not answer, and the state of the artifact
+    is unknown. If *digest* is "", the record of the version cannot be read, so its artifacts are unknown. *uri* is the
+    location of an external artifact. *purged* is a text with the purged files and the reasons, which are no error.
     """
 
     digest: str
@@ -46,13 +46,13 @@ def verify(
     *,
     transfer: Transfer = Transfer(),
 ) -> Iterator[Verified]:
-    """Read and hash every artifact that the versions *refs* need, each once, and yield the results.
+    """Read and hash each artifact that the versions *refs* (none: all versions) need once, and yield the results.
 
-    If *refs* is empty, verifies the artifacts of all versions of all models. *source* returns the store of an artifact.
-    Versions whose records cannot be read come first, without a digest, because their artifacts are unknown.
+    *source* returns the store of an artifact. The first results, without a digest, are for versions whose records
+    cannot be read.
     """
-    asked = tuple(refs)
-    needed, damaged, gone = writer.read(lambda snapshot: (*_needed(snapshot, asked), purges(snapshot)))
+    chosen = tuple(refs)
+    needed, damaged, gone = writer.read(lambda snapshot: (*_needed(snapshot, chosen), purges(snapshot)))
     yield from damaged
     for link, versions in needed.values():
         found = Verified(link.digest, link.size, tuple(versions), uri=link.uri or "")
@@ -73,8 +73,7 @@ def verify(
 def _verify(place: ArtifactStore, link: ArtifactLink, gone: Mapping[str, Purge], transfer: Transfer) -> str:
     """Read the artifact *link* from the store *place*, and raise an error if its bytes do not match its digest.
 
-    Skips files that were purged: *gone* are the purges by digest. Returns the paths of these files and the reasons as
-    text.
+    Skips files that were purged, and returns a text with these files and the reasons. *gone* are the purges by digest.
     """
     if not link.is_folder:
         verifying.verify_file(place, link.digest, size=link.size, progress=transfer.progress)
@@ -87,10 +86,18 @@ def _verify(place: ArtifactStore, link: ArtifactLink, gone: Mapping[str, Purge],
 _Needed = dict[tuple[object, ...], tuple[ArtifactLink, list[str]]]
 
 
-def _needed(snapshot: Snapshot, asked: Iterable[VersionRef]) -> tuple[_Needed, list[Verified]]:
+def _needed(snapshot: Snapshot, refs: Sequence[VersionRef]) -> tuple[_Needed, list[Verified]]:
+    """Return the artifacts of the versions *refs* (none: all), and a result for each damaged record."""
     needed: _Needed = {}
     damaged: list[Verified] = []
-    for reference, record in _asked(snapshot, asked):
+    found: Iterable[tuple[str, VersionRecord | Invalid]]
+    if refs:
+        found = [
+            (f"{model}@{number}", snapshot.version(model, number)) for model, number in map(snapshot.resolve, refs)
+        ]
+    else:
+        found = chain.from_iterable(every_version(snapshot, model) for model in snapshot.model_names())
+    for reference, record in found:
         if isinstance(record, Invalid):
             damaged.append(Verified("", 0, (reference,), record.message))
             continue
@@ -98,13 +105,3 @@ def _needed(snapshot: Snapshot, asked: Iterable[VersionRef]) -> tuple[_Needed, l
             key = (link.digest, link.is_folder, link.uri, link.version_id)
             needed.setdefault(key, (link, []))[1].append(reference)
     return needed, damaged
-
-
-def _asked(snapshot: Snapshot, asked: Iterable[VersionRef]) -> Iterator[tuple[str, VersionRecord | Invalid]]:
-    refs = tuple(asked)
-    for ref in refs:
-        model, number = snapshot.resolve(ref)
-        yield f"{model}@{number}", snapshot.version(model, number)
-    if not refs:
-        for model in snapshot.model_names():
-            yield from every_version(snapshot, model)

@@ -1,4 +1,4 @@
-"""The numbers of versions that charts show first: `[site] headline` of the registry, and numbers that gates read."""
+"""The keys of the metadata that charts show: `[site] headline` of the registry, and the keys that gates read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _METADATA = "metadata."
 
 
 def headline_keys(registry: RegistryRecord) -> tuple[str, ...]:
-    """Return metadata keys; a chart shows the first of them whose value is a number.
+    """Return the keys of the metadata from which a chart takes the first that has a number as its value.
 
-    Keys of inner tables are joined by dots. The key in `[site] headline` comes first, then the keys that gates read, in
-    the order of the stages.
+    The key in `[site] headline` comes first, then the keys that gates read, in the order of the stages. Dots separate
+    the keys of inner tables.
 
     >>> from gitmodel.domain.schema.registry_rules.registry_record import GateRule, SiteRules, StageRule
     >>> gate = GateRule(name="good", expression="metadata.accuracy > 0.9 && metadata.test.loss < 1")

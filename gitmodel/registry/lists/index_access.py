@@ -22,17 +22,14 @@ _MODELS_FOR_INDEX = 50
 
 
 def count_present(snapshot: Snapshot, folder: Path | None, model: str) -> tuple[int, bool]:
-    """Return the same as `Snapshot.count_present` of *model*, from the index in *folder* if that is faster."""
+    """Return the same as `Snapshot.count_present`, from the index in *folder* if that is faster than the records."""
     index = open_index(snapshot, folder, (model,))
     found = None if index is None else index.count_versions(model)
     return snapshot.count_present(model) if found is None else (found, True)
 
 
 def open_index(snapshot: Snapshot, folder: Path | None, models: Iterable[str]) -> Index | None:
-    """Return the index in *folder* for a list of *models*, or None.
-
-    None if the index cannot search *snapshot*, or if reading the records of *models* is faster.
-    """
+    """Return the index in *folder*; None if it cannot search *snapshot*, or is slower than the records of *models*."""
     files, models = snapshot.files, tuple(models)
     if folder is None or not isinstance(files, CommitFiles):
         return None

@@ -1,4 +1,4 @@
-"""The states of many stage tags. A tag is not judged if the index says that it counts."""
+"""The states of many stage tags: the index has those of tags that count, and the other tags are judged."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class KnownTags:
         self._lists, self._tip, self._tags = lists, tip, tags
 
     def read(self, models: Collection[str]) -> None:
-        """List the stage tags of *models*, and take those of their states that the index has."""
+        """List the stage tags of *models*, and read the states that the index has."""
         if self._lists is None:
             self._all.models()
             return

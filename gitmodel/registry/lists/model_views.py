@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,10 +34,10 @@ from gitmodel.registry.writing.writer import Writer
 if TYPE_CHECKING:
     from gitmodel.index.model_lists import ModelLists
 
-# The number of models that are read together. Their trees and records fit into the caches.
+# The number of models that are read together, because their trees and records fit into the caches of `ObjectReader`.
 _TOGETHER = 100
-# If a model has more versions than this, only the record of its newest version is read in advance. The others would
-# only be needed to count the versions, and the index may know the count.
+# If a model has more versions than this, only the record of the newest is read in advance: the other records would be
+# read to count the versions, and the index may have this number.
 _FEW_VERSIONS = 100
 
 SORT_KEYS = ("name", "created", "latest", "versions", "updated")
@@ -47,8 +48,8 @@ def get_model(writer: Writer, model: str | ModelRef) -> ModelView:
 
     def question(snapshot: Snapshot) -> ModelView:
         name = snapshot.model_to_read(model)
-        summary = summarize(snapshot, name, snapshot.model(name), _counter(snapshot, writer.index_folder))
-        return view_model(snapshot, name, summary)
+        count = partial(count_present, snapshot, writer.index_folder)
+        return view_model(snapshot, name, summarize(snapshot, name, snapshot.model(name), count))
 
     return writer.read(question)
 
@@ -59,8 +60,8 @@ def list_models(
     """Return the models that match *filter* (CEL), and an error for each damaged model.
 
     *sort* is one of SORT_KEYS, "" for "name", or a key of the metadata; "-" before it reverses the order. Raises
-    UsageError for a key that no model has. If the models are sorted by name and *filter* is "", models after the page
-    are not read, and their damage is not reported.
+    UsageError for a key that no model has. If the models are sorted by name and *filter* is "", does not read the
+    models after the page, and reports no errors of them.
     """
     page = read_page(limit, offset)
 
@@ -102,10 +103,7 @@ def count_models(writer: Writer) -> int:
 
 
 def _by_last_change(writer: Writer, snapshot: Snapshot, views: list[ModelView], *, reverse: bool) -> list[ModelView]:
-    """Return *views* sorted by the time of their last change, then by name.
-
-    Models whose last change is unknown come last.
-    """
+    """Return *views* sorted by the time of their last change, then by name. Those without a known time come last."""
     from gitmodel.registry.lists.authorship import read_authorships  # imported here: few lists need it
 
     found = read_authorships(writer.repository, snapshot.commit, writer.index_folder)
@@ -115,10 +113,14 @@ def _by_last_change(writer: Writer, snapshot: Snapshot, views: list[ModelView], 
 
 
 def _sorted(views: list[ModelView], sort: str) -> list[ModelView]:
-    """Return *views* sorted by *sort*; see `list_models`."""
+    """Return *views* sorted by *sort*, which is neither a name nor "updated"; see `list_models`."""
     key = sort.removeprefix("-")
     if key in SORT_KEYS:
-        return sorted(views, key=lambda view: _sort_value(view, key), reverse=sort.startswith("-"))
+
+        def value(view: ModelView) -> Any:
+            return {"created": view.record.created, "latest": view.latest or 0, "versions": view.count}[key]
+
+        return sorted(views, key=lambda view: (value(view), view.name), reverse=sort.startswith("-"))
     from gitmodel.expressions.fields import read_order  # imported here because few lists are sorted by metadata
 
     order = read_order(sort, {"metadata": RECORDED})
@@ -134,7 +136,7 @@ class _Lister:
 
     def __init__(self, snapshot: Snapshot, folder: Path | None) -> None:
         self._snapshot = snapshot
-        self._count = _counter(snapshot, folder)
+        self._count = partial(count_present, snapshot, folder)
         index = open_index(snapshot, folder, snapshot.model_names())
         self._lists = index.lists if index is not None else None
         self._tags = KnownTags(snapshot, self._lists)
@@ -210,12 +212,3 @@ def find_wrong(snapshot: Snapshot, lists: ModelLists) -> list[str]:
         if tag is None or (tag.id, tag.state) != (id, state):
             wrong.add(ref.model)
     return sorted(wrong)
-
-
-def _counter(snapshot: Snapshot, folder: Path | None) -> Callable[[str], tuple[int, bool]]:
-    return lambda name: count_present(snapshot, folder, name)
-
-
-def _sort_value(view: ModelView, key: str) -> Any:
-    values = {"name": view.name, "created": view.record.created, "latest": view.latest or 0, "versions": view.count}
-    return values[key], view.name

@@ -13,17 +13,16 @@ from gitmodel.domain.views.filter_names import RECORDED_FIELDS, Names
 from gitmodel.errors import Invalid
 
 if TYPE_CHECKING:
-    from gitmodel.expressions.fields import Order
     from gitmodel.expressions.filter import Filter
 
 T = TypeVar("T")
 
 
 class Selection:
-    """A filter, an order and a page for a list of rows; *known* are the fields that a row can have.
+    """A filter, an order and a page for a list of rows. *known* are the fields that a row can have.
 
-    Raises UsageError for invalid arguments. *sort* is a field or a key of the metadata; "-" before it reverses the
-    order, and "" keeps the order of the rows.
+    *sort* is a field or a key of the metadata; "-" before it reverses the order, and "" keeps the order of the rows.
+    Raises UsageError for invalid arguments.
     """
 
     def __init__(
@@ -37,15 +36,19 @@ class Selection:
     ) -> None:
         self._page = read_page(limit, offset)
         self._wanted = parse_filter(filter, known)
-        self._order = _read_order(sort, known) if sort else None
+        self._order = None
+        if sort:
+            from gitmodel.expressions.fields import read_order  # imported here: few lists are sorted
+
+            self._order = read_order(sort, known)
 
     def of(
         self, rows: Iterable[T | Invalid], fields: Callable[[T], Mapping[str, Any]], *, nothing: str
     ) -> tuple[list[T], list[Invalid]]:
         """Return the *rows* of the page that match the filter, and the errors among the rows that were read.
 
-        *fields* returns the fields of a row. If there is no order, rows after the page are not read. Otherwise rows
-        without a value for the order come last. *nothing* is the subject of messages, such as "no run". Raises
+        *fields* returns the fields of a row. If there is no order, does not read the rows after the page. Otherwise
+        rows without a value for the order come last. *nothing* is the subject of messages, such as "no run". Raises
         UsageError if the filter uses a name or a type of value, or the order a key, that no row has.
         """
         found: list[T] = []
@@ -76,18 +79,9 @@ class Selection:
 
 
 def parse_filter(text: str, known: Names) -> Filter | None:
-    """Return the filter with the expression *text*, for records with the fields *known*; None if *text* is "".
-
-    Raises UsageError.
-    """
+    """Return the filter *text* of records with the fields *known*; None if *text* is "". Raises UsageError."""
     if not text:
         return None
     from gitmodel.expressions.filter import Filter  # imported here because a list without a filter does not need it
 
     return Filter(text, known)
-
-
-def _read_order(text: str, known: Mapping[str, Names]) -> Order | None:
-    from gitmodel.expressions.fields import read_order  # imported here: few lists are sorted
-
-    return read_order(text, known)

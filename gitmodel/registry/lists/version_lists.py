@@ -1,13 +1,11 @@
-"""Lists of the versions of a model, which read few records with the help of the index."""
+"""Lists of the versions of a model. The index finds the few records that must be read."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.arguments.paging import read_page
@@ -29,9 +27,6 @@ from gitmodel.registry.lists.selecting import parse_filter
 from gitmodel.registry.records.finding import existing_model
 from gitmodel.registry.writing.writer import Writer
 
-if TYPE_CHECKING:
-    from gitmodel.index.searching import Candidate, Index
-
 # Versions are read newest first, in pieces that double. So a page of the newest matches needs few reads.
 _FIRST_PIECE, _PIECE = 20, 500
 
@@ -40,11 +35,10 @@ def list_versions(
     writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[VersionView], list[Invalid]]:
     """Return the versions of *model* that match *filter* (CEL), newest first, and an error for each damaged version."""
-    listing = _Listing(writer, model, filter, limit, offset)
     views: list[VersionView] = []
     damaged: list[Invalid] = []
     with _without_collector():
-        for found in listing:
+        for found in VersionListing(writer, model, filter=filter, limit=limit, offset=offset):
             if isinstance(found, Invalid):
                 damaged.append(found)
             else:
@@ -91,7 +85,7 @@ def _ids_below(files: CommitFiles, folder: str) -> dict[int, Oid]:
 def read_records(
     repository: Repository, model: str | ModelRef, numbers: Iterable[int]
 ) -> list[VersionRecord | Invalid]:
-    """Return the records of the versions of *model* with *numbers*. A damaged record is returned as its error.
+    """Return the records, or the errors of damaged records, of the versions of *model* with *numbers*.
 
     Raises NotFound if the model does not exist.
     """
@@ -109,26 +103,6 @@ def read_records(
 def count_versions(writer: Writer, model: str | ModelRef) -> int:
     """Count the versions of *model* that are not deleted. Raises NotFound."""
     return writer.read(lambda snapshot: count_present(snapshot, writer.index_folder, snapshot.model_to_read(model))[0])
-
-
-def each_version(
-    writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
-) -> _Listing:
-    """Iterate over the versions that `list_versions` returns, without a list in memory.
-
-    For a damaged version, yields the error.
-    """
-    return _Listing(writer, model, filter, limit, offset)
-
-
-def each_row(
-    writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
-) -> Iterator[VersionView | VersionRow | Invalid]:
-    """Iterate over the versions of `each_version` for a table.
-
-    Reads few records, because the index has the values that a table shows.
-    """
-    return _Listing(writer, model, filter, limit, offset).rows()
 
 
 @contextmanager
@@ -154,18 +128,31 @@ def _without_collector() -> Iterator[None]:
 _Reader = Callable[[int | None], Iterator[VersionRecord | Invalid]]
 
 
-def _read_next(index: Index, left: Iterator[Candidate], most: int | None) -> Iterator[VersionRecord | Invalid]:
-    return index.read(islice(left, most))
+class VersionListing:
+    """The versions that `list_versions` returns, as an iterable that reads them when needed, without a list in memory.
 
+    They are those at the commit, and in the stages, that the branch and the tags have when this object is created. For
+    a damaged version, yields the error.
+    """
 
-class _Listing:
-    """The versions of a model at one commit, with the stages that are in force when this object is created."""
+    def __init__(
+        self,
+        writer: Writer,
+        model: str | ModelRef,
+        *,
+        filter: str = "",
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> None:
+        def question(snapshot: Snapshot) -> tuple[Snapshot, str, list[StageState]]:
+            name = existing_model(snapshot, model)
+            return snapshot, name, list(stage_states(snapshot, name))
 
-    def __init__(self, writer: Writer, model: str | ModelRef, filter: str, limit: int | None, offset: int) -> None:
         self._page = read_page(limit, offset)
         self._index_folder = writer.index_folder
-        self.snapshot, self.model, self.states, self.since = writer.read(lambda snapshot: _stages_of(snapshot, model))
-        self._places = Places(self.snapshot, self.model, self.states)
+        self.snapshot, self.model, states = writer.read(question)
+        self.since = self.snapshot.renumberings.count
+        self._places = Places(self.snapshot, self.model, states)
         names = searched_names(self.snapshot.registry().stage_names) if filter else {}
         self._wanted = parse_filter(filter, names)
         self._authors: Mapping[str, Authorship] = {}
@@ -175,10 +162,7 @@ class _Listing:
             self._authors = read_authorships(writer.repository, self.snapshot.commit, self._index_folder)
 
     def rows(self) -> Iterator[VersionView | VersionRow | Invalid]:
-        """Iterate over the versions of this listing.
-
-        A version is yielded as a `VersionRow` if the index has its summary.
-        """
+        """Yield the versions for a table: as a `VersionRow`, without reading records, if the index has its values."""
         if self._wanted is None and self._page == slice(0, None):
             index = open_index(self.snapshot, self._index_folder, (self.model,))
             found = index.list_versions(self.model) if index else None
@@ -211,17 +195,17 @@ class _Listing:
         self._wanted.check_searched(nothing)
 
     def _reader(self) -> _Reader:
-        """Return a function that reads the records of the versions that may match the filter, newest first.
+        """Return a function that reads the records of the next versions that may match the filter, newest first.
 
-        If the index can be used, these are only the versions that it names; otherwise all versions.
+        Those are the versions that the index finds, or all versions if the index cannot be used.
         """
         if self._wanted is not None and self._wanted.expression.conditions:
             index = open_index(self.snapshot, self._index_folder, (self.model,))
             found = index.find_versions(self.model, self._wanted) if index else None
             if index is not None and found is not None:
                 self._wanted.accept_terms()
-                named = iter(sorted((*found.versions, *found.damaged), key=lambda one: -one.number))
-                return partial(_read_next, index, named)
+                candidates = iter(sorted((*found.versions, *found.damaged), key=lambda one: -one.number))
+                return lambda most: index.read(islice(candidates, most))
         numbers = self.snapshot.newest_numbers(self.model)
         return lambda most: self.snapshot.versions(self.model, islice(numbers, most))
 
@@ -254,11 +238,6 @@ class _Listing:
     def _is_searching(self) -> bool:
         """Return True while the filter uses a name or type that no version read so far has.
 
-        Such a filter is an error only if no version has the name or type, not even a deleted version.
+        At the end this is an error, so deleted versions and those after the page are read, too.
         """
         return self._wanted is not None and self._wanted.unseen
-
-
-def _stages_of(snapshot: Snapshot, model: str | ModelRef) -> tuple[Snapshot, str, tuple[StageState, ...], int]:
-    name = existing_model(snapshot, model)
-    return snapshot, name, tuple(stage_states(snapshot, name)), snapshot.renumberings.count

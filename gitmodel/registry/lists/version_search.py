@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gitmodel.branch.stages.stage_tags import SnapshotTags
 from gitmodel.domain.arguments.paging import read_page
@@ -35,7 +35,7 @@ from gitmodel.registry.records.finding import existing_model
 from gitmodel.registry.writing.writer import Writer
 
 if TYPE_CHECKING:
-    from gitmodel.index.searching import Candidate, Candidates
+    from gitmodel.index.searching import Candidate, Candidates, Index
 
 
 def find_versions(
@@ -50,9 +50,9 @@ def find_versions(
     """Return the versions of *model* (None: of all models) that match *filter*, and an error for each damaged record.
 
     *sort* is a field or a key of the metadata; "-" before it sorts in descending order (see `read_order`). Versions
-    without a value of *sort* come last. Versions with equal values, and all versions without *sort*, are sorted by
-    model, the newest version first. Raises NotFound if *model* does not exist, UsageError if no version has a key that
-    *filter* or *sort* uses.
+    without a value of *sort* come last. Equal versions are sorted by model, the newest first, and so are all versions
+    if *sort* is "". Raises NotFound if *model* does not exist, UsageError if no version has a key that *filter* or
+    *sort* uses.
     """
     page, order = read_page(limit, offset), read_order(sort, {**VERSION_NAMES, **AUTHORSHIP_NAMES})
 
@@ -64,13 +64,13 @@ def find_versions(
 
 
 def list_holders(
-    writer: Writer, stage: str = "", *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0
+    writer: Writer, stage: str, *, filter: str, sort: str, limit: int | None, offset: int
 ) -> tuple[list[VersionView], list[Invalid]]:
-    """Return the versions that are in force in *stage* ("": in any stage), and an error for each damaged record.
+    """Return the versions of all models in force in *stage* ("": in any), and an error for each damaged record.
 
-    The versions are those of all models. *filter* and *sort* work as in `find_versions`. Without *sort*, versions are
-    in the order of the stages, then of the models. Raises UsageError if there is no such stage, or if *filter* or
-    *sort* uses a name that none of these versions has.
+    *filter* and *sort* are as in `find_versions`; if *sort* is "", the versions are in the order of the stages, then of
+    the models. Raises UsageError if there is no such stage, or if *filter* or *sort* uses a name that none of these
+    versions has.
     """
 
     def question(snapshot: Snapshot) -> tuple[list[VersionView], list[Invalid]]:
@@ -98,18 +98,18 @@ class _Search:
         self._snapshot = snapshot
         self._wanted = wanted
         self._order = order
-        # The fields of versions that the filter and the order read.
+        # The names of the fields of versions that the filter and the order read.
         self._names = (wanted.names if wanted else frozenset()) | {str(order.field.steps[0]) if order else ""}
         self._damaged: list[Invalid] = []
         self._model = None if model is None else existing_model(snapshot, model)
-        self._models = self._existing() if self._model is None else (self._model,)
+        self._models = (self._model,) if self._model is not None else self._existing()
         self._index = open_index(snapshot, writer.index_folder, self._models)
         self._authors: Mapping[str, Authorship] = {}
         if not self._names.isdisjoint(AUTHORSHIP_NAMES):
             self._authors = read_authorships(writer.repository, snapshot.commit, writer.index_folder)
         self._states: dict[str, tuple[StageState, ...] | None] = {}
-        # True until a version has the metadata key of the order. Until then, the keys of the versions are collected:
-        # the error for an unknown key suggests some of them.
+        # True until a version has the metadata key of the order. Until then, `_beside` collects the keys of versions,
+        # because the error for a key that no version has suggests some of them.
         self._misses_order = order is not None and order.field.steps[0] == "metadata"
         self._beside: dict[str, None] = {}
         self._any_searched = False
@@ -117,13 +117,13 @@ class _Search:
     def page(self, page: slice) -> tuple[list[VersionView], list[Invalid]]:
         """Return the part *page* of the versions found, and the errors of damaged records."""
         most = page.stop if self._wanted is None or not self._wanted.expression.can_raise else None
-        while (candidates := self._candidates(most)) is not None:
+        while self._index is not None and (candidates := self._candidates(self._index, most)) is not None:
             self._misses_order = False
             if self._wanted is not None:
                 self._wanted.accept_terms()
-            found = self._read_found(candidates.versions)
+            found = self._read_candidates(self._index, candidates.versions)
             if candidates.complete or len(found) >= page.stop:
-                self._read_found(candidates.damaged)
+                self._read_candidates(self._index, candidates.damaged)
                 return self._sorted(found)[page], self._sorted_errors()
             most = 10 * page.stop if most == page.stop else None
         found = self._read((model, number) for model in self._models for number in self._snapshot.newest_numbers(model))
@@ -135,10 +135,7 @@ class _Search:
 
     def _sorted(self, found: list[VersionView]) -> list[VersionView]:
         found.sort(key=lambda view: (view.model, -view.record.number))
-        return found if self._order is None else self._order.sort(found, self._fields_of)
-
-    def _fields_of(self, view: VersionView) -> dict[str, Any]:
-        return view.filtered_fields(self._names)
+        return found if self._order is None else self._order.sort(found, lambda view: view.filtered_fields(self._names))
 
     def _sorted_errors(self) -> list[Invalid]:
         return sorted(self._damaged, key=lambda error: error.message)
@@ -147,32 +144,26 @@ class _Search:
         """Return the versions in force in *stages*, and the errors of damaged records."""
         tags = KnownTags(self._snapshot, self._index.lists if self._index is not None else None)
         tags.read(self._models)
-        read = {model: self._read_states(model, tags.of(model)) for model in self._models}
-        self._states = read
+        self._states = {model: self._read_states(model, tags.of(model)) for model in self._models}
         tags.write()
-        held = {(model, state.name): state.in_force for model, states in read.items() for state in states or ()}
-        wanted = [(model, held.get((model, stage))) for stage in stages for model in self._models]
-        return self._read((model, number) for model, number in wanted if number is not None), self._sorted_errors()
+        held = {(model, state.name): state.in_force for model, states in self._states.items() for state in states or ()}
+        places = [(model, held.get((model, stage))) for stage in stages for model in self._models]
+        return self._read((model, number) for model, number in places if number is not None), self._sorted_errors()
 
     @property
     def _nothing(self) -> str:
         return "no version" if self._model is None else f"no version of {self._model}"
 
     def _existing(self) -> tuple[str, ...]:
-        """Return the models that exist, sorted by name.
-
-        Adds the errors of damaged models to the errors of this search.
-        """
+        """Return the models that exist, sorted by name. Adds the errors of damaged models to those of this search."""
         found = list(existing_models(self._snapshot))
         self._damaged += [record for _, record in found if isinstance(record, Invalid)]
         return tuple(name for name, record in found if not isinstance(record, Invalid))
 
-    def _candidates(self, most: int | None) -> Candidates | None:
-        """Return the first *most* versions that may match, from the index; None if the index cannot be used."""
-        if self._index is None:
-            return None
+    def _candidates(self, index: Index, most: int | None) -> Candidates | None:
+        """Return the first *most* versions that may match, from *index*; None if *index* cannot answer."""
         is_known = self._order is None or self._order.field.steps[0] == "metadata"
-        return self._index.find_versions(
+        return index.find_versions(
             self._models if self._model is None else self._model,
             self._wanted,
             order=self._order if is_known else None,
@@ -180,30 +171,20 @@ class _Search:
         )
 
     def _read(self, versions: Iterable[tuple[str, int]]) -> list[VersionView]:
-        """Read the records of *versions*, given as model and number, and return the versions that match.
-
-        Treats the records as `_matching` does.
-        """
+        """Read the records of *versions*, given as model and number, and return the versions that match."""
         versions = list(versions)
         self._list_tags({model for model, _ in versions})
         files = (paths.version_file(*version) for version in versions)
         read = self._snapshot.files.load_many(files, VersionRecord, newer=self._snapshot.newer)
         return self._matching((model for model, _ in versions), read)
 
-    def _read_found(self, found: list[Candidate]) -> list[VersionView]:
-        """Read the records of the versions *found* in the index, and return the versions that match.
-
-        Treats the records as `_matching` does.
-        """
-        assert self._index is not None
+    def _read_candidates(self, index: Index, found: list[Candidate]) -> list[VersionView]:
+        """Read the records of the versions *found* in *index*, and return the versions that match."""
         self._list_tags({one.model for one in found})
-        return self._matching((one.model for one in found), self._index.read(found))
+        return self._matching((one.model for one in found), index.read(found))
 
     def _matching(self, models: Iterable[str], records: Iterable[VersionRecord | Invalid]) -> list[VersionView]:
-        """Return the versions whose *records* match the filter. *models* has the model of each record.
-
-        Adds the errors of damaged records to the errors of this search.
-        """
+        """Return the versions whose *records*, of *models*, match the filter. Adds errors to those of this search."""
         found = []
         for model, record in zip(models, records, strict=True):
             if isinstance(record, Invalid):
@@ -212,13 +193,14 @@ class _Search:
             searching = self._misses_order or (self._wanted is not None and self._wanted.unseen)
             if record.deleted is not None and not searching:
                 continue
-            states = self._states_of(model)
-            if states is None:
+            if model not in self._states:
+                self._states[model] = self._read_states(model)
+            if (states := self._states[model]) is None:
                 continue
             view = view_version(self._snapshot, model, record, states)
             if self._authors:
                 view = replace(view, authorship=self._authors.get(str(view)))
-            fields = self._fields_of(view)
+            fields = view.filtered_fields(self._names)
             if self._order is not None and self._misses_order:
                 self._any_searched = True
                 self._misses_order = self._order.field.value(fields) is None
@@ -236,17 +218,10 @@ class _Search:
         if isinstance(tags, SnapshotTags) and len(models) > 1:
             tags.list_of(models)
 
-    def _states_of(self, model: str) -> tuple[StageState, ...] | None:
-        """Return the stages of *model*, which are read only once; see `_read_states`."""
-        if model not in self._states:
-            self._states[model] = self._read_states(model)
-        return self._states[model]
-
     def _read_states(self, model: str, tags: Mapping[str, TagState] | None = None) -> tuple[StageState, ...] | None:
-        """Return the stages of *model*.
+        """Return the stages of *model*. If the record of a stage is damaged, raises Invalid in a search of one model.
 
-        If the record of a stage is damaged, a search of all models adds the error to its errors, gets None, and
-        continues with the other models. A search of this model alone raises Invalid.
+        In a search of all models, adds this error to those of the search and returns None, to leave out the model.
         """
         try:
             return tuple(stage_states(self._snapshot, model, tags=tags))

@@ -19,10 +19,10 @@ from gitmodel.git.refs.ref_move import RefMove
 
 
 class TagAim(Frozen):
-    """A planned change of the stage tag *ref*: move it to *commit*, or delete it (*goes*).
+    """A planned change of the stage tag *ref*: move it to *commit* (None: to the newest change of its stage).
 
-    If *commit* is None, the tag moves to the newest change of its stage. If *commit* counts only because the user
-    vouches for it, *vouched* is this commit, and a second tag records that the user vouched for it.
+    If *goes*, delete the tag instead. *vouched* is the commit if it counts only because the user says that it was
+    reviewed: then a second tag records this.
     """
 
     ref: StageRef
@@ -34,37 +34,35 @@ class TagAim(Frozen):
 def set_tags(
     repository: Repository, choose: Callable[[Snapshot], Iterable[TagAim]], *, rules: bool = False
 ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
-    """Set and delete stage tags as *choose* plans it for the current snapshot.
+    """Set and delete the stage tags that *choose* plans for the current snapshot, in one transaction.
 
-    If *rules* is True, the rules on the branch also come into force, for later changes. Returns the stages whose tags
-    moved, and the stages whose tags this user may not move or cannot sign, each with the reason. *choose* is called
-    again if another writer moves a ref first.
+    If *rules*, also puts the rules on the branch in force, for later changes. Returns the stages whose tags moved, and
+    the stages whose tags this user may not move or cannot sign, each with the reason. Calls *choose* again if another
+    writer moves a ref first.
     """
     repository.git.refuse_read_only()
 
     def once() -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
         snapshot = repository.snapshot()
         aims = list(choose(snapshot))
-        new: list[NewObject] = []
-        rules_moves = _rules_moves(repository, snapshot, snapshot.commit, new) if rules and snapshot.commit else []
-        tags = _TagMoves(repository, snapshot, new)
+        tags = _TagMoves(repository, snapshot)
+        if rules and snapshot.commit:
+            tags.add_rules(snapshot.commit)
         for aim in aims:
             tags.add(aim)
-        return tags.write(rules_moves), tags.refused
+        return tags.write(), tags.refused
 
     return repository.refs.retry(once)
 
 
 class _TagMoves:
-    """Collects the ref moves that carry out a list of `TagAim`. Adds the tag objects to write to *new*.
+    """Collects ref moves for `TagAim` values. *refused* are the stages whose tags this user may not move, and why."""
 
-    *refused* are the stages whose tags this user may not move, with the reasons.
-    """
-
-    def __init__(self, repository: Repository, snapshot: Snapshot, new: list[NewObject]) -> None:
+    def __init__(self, repository: Repository, snapshot: Snapshot) -> None:
         self._repository = repository
         self._snapshot = snapshot
-        self._new = new
+        self._new: list[NewObject] = []
+        self._rules_moves: list[RefMove] = []
         self._moves: list[RefMove] = []
         self._drops: list[RefMove] = []
         self._set: list[StageRef] = []
@@ -72,10 +70,7 @@ class _TagMoves:
         self.refused: list[tuple[StageRef, str]] = []
 
     def add(self, aim: TagAim) -> None:
-        """Add the ref moves for *aim*, unless the tag is as planned already.
-
-        If this user may not move the tag, adds the reason to `refused`.
-        """
+        """Add the ref moves for *aim*, or the reason why this user may not make them to `refused`."""
         tag, wanted = self._repository.tags.read(aim.ref), self._wanted(aim)
         try:
             if wanted is not None:
@@ -107,31 +102,25 @@ class _TagMoves:
             return recorded_tag(self._repository, self._snapshot, aim.ref)
         return self._repository.tags.set_at(aim.ref, aim.commit)
 
-    def write(self, rules_moves: list[RefMove]) -> list[StageRef]:
-        """Execute the collected ref moves and *rules_moves*, those of the rules tag.
+    def add_rules(self, commit: Oid) -> None:
+        """Add the moves that put the rules at *commit* in force. Raises Refused if it is unknown which are in force."""
+        rules = self._repository.rules
+        rules.check_branch(commit)
+        if rules.are_pending(commit) and (rules.id() or not self._snapshot.registry().is_open):
+            tag = rules.next_tag(self._repository.reader.get(commit).data, commit)
+            self._new.append(tag)
+            self._rules_moves = rules.moves(tag.id)
+        else:
+            self._rules_moves = rules.moves_to_remember()
 
-        Return the stages whose tags were set or deleted.
-        """
+    def write(self) -> list[StageRef]:
+        """Execute the collected ref moves, and return the stages whose tags were set or deleted."""
         repository, left = self._repository, frozenset[str]()
-        if self._moves or rules_moves:
+        if self._moves or self._rules_moves:
             remember_remote(repository)
             # If only a remote has the branch, this transaction creates the local branch.
             held = self._snapshot.commit if repository.reader.resolve(repository.branch) else None
             branch = RefMove(repository.branch, self._snapshot.commit, held)
-            left = repository.refs.move([branch, *rules_moves, *self._moves], "gitmodel: apply", self._new)
+            left = repository.refs.move([branch, *self._rules_moves, *self._moves], "gitmodel: apply", self._new)
         left |= repository.refs.drop(self._drops)
         return [ref for ref in (*self._set, *self._deleted) if ref.full not in left]
-
-
-def _rules_moves(repository: Repository, snapshot: Snapshot, commit: Oid, new: list[NewObject]) -> list[RefMove]:
-    """Return the ref moves that put the rules at *commit*, the commit of *snapshot*, in force.
-
-    Adds the rules tag, if it must be written, to *new*. Raises Refused if it is unknown which rules are in force.
-    """
-    rules = repository.rules
-    rules.check_branch(commit)
-    if not rules.are_pending(commit) or not (rules.id() or not snapshot.registry().is_open):
-        return rules.moves_to_remember()
-    tag = rules.next_tag(repository.reader.get(commit).data, commit)
-    new.append(tag)
-    return rules.moves(tag.id)

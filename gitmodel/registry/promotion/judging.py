@@ -1,4 +1,4 @@
-"""Deciding if a recorded change of a stage may be in force, by the gates of the stage, reviews and previous holders."""
+"""Deciding if a recorded change of a stage may be in force: by its gates, signatures, reviews and earlier holders."""
 
 from __future__ import annotations
 
@@ -24,16 +24,13 @@ from gitmodel.git.refs.ref_commands import list_refs
 if TYPE_CHECKING:
     from gitmodel.expressions.expression import Verdict
 
-# Part of the error for an expression that cannot be judged on this machine.
+# A part of the error for an expression that this machine cannot evaluate.
 NEEDS_CEL = "needs the CEL library"
 _MOST_CHANGES = 1_000
 
 
 def judge(expression: str, record: Mapping[str, object]) -> Verdict:
-    """Evaluate a gate's *expression* on *record*.
-
-    The gate fails if the expression is malformed or needs a missing library.
-    """
+    """Evaluate a gate's *expression* on *record*. The gate fails if the expression is malformed or needs a library."""
     from gitmodel.expressions.expression import Verdict, parse  # imported here: only gates need it
 
     try:
@@ -43,11 +40,25 @@ def judge(expression: str, record: Mapping[str, object]) -> Verdict:
         return Verdict(False, expression, error.message, unreadable=malformed)
 
 
-def judge_commit(repository: Repository, commit: Oid, ref: StageRef) -> tuple[Outcome, ...]:
-    """Judge the version that *commit* put into the stage *ref*, and return the outcome of each gate.
+def expression_fault(text: str) -> str:
+    """Return the fault of the gate expression *text*, such as a name that no record has; "" if there is none."""
+    from gitmodel.expressions.expression import parse  # imported here because few commands check expressions
+    from gitmodel.expressions.filter import check_names
 
-    The rules are those in the first parent of *commit*.
-    """
+    try:
+        parse(text)
+    except UsageError as error:
+        if NEEDS_CEL not in error.message:  # a missing library says nothing about the expression
+            return error.message
+    try:
+        check_names(text, gates.GATE_NAMES)
+    except UsageError as error:
+        return f"{error.message}; {error.hint}"
+    return ""
+
+
+def judge_commit(repository: Repository, commit: Oid, ref: StageRef) -> tuple[Outcome, ...]:
+    """Judge the version that *commit* put into *ref* by the rules in its first parent; return the outcome of each."""
     parents = repository.commits.read(commit).parents
     after = repository.snapshot_at(commit)
     record = after.recorded(ref.model, ref.stage)
@@ -61,10 +72,9 @@ def entry_refusal(
 ) -> Refusal | None:
     """Return the reason why the recorded change of the stage *ref* must not be in force, or None if it may.
 
-    The change is the newest commit that changed the stage's file. This change is judged by the rules in its first
-    parent and by the rules that were in force at that time. *reviewed* are commits that the caller vouches for. For
-    other commits, a required signature must also be valid now. Raises Invalid if a shallow clone lacks the commit of
-    the change.
+    Judges the newest commit that changed the stage, by the rules in its first parent and those that were in force at
+    that time. *reviewed* are commits that the caller knows to be reviewed. If a signature is required and the commit is
+    not in *reviewed*, the signature must also be valid now. Raises Invalid if a shallow clone lacks the commit.
     """
     found = changed_by(repository, snapshot.commit, ref)
     if found is None:
@@ -79,8 +89,7 @@ def entry_refusal(
 def alias_refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
     """Return the reason why the recorded change of the alias *ref* must not be in force, or None if it may.
 
-    The reason is that the rules at the time of the change did not allow the name of the alias, for example because a
-    stage had this name.
+    It must not if the rules at the time of the change did not allow its name, for example because a stage had it.
     """
     if snapshot.commit is None:
         return None
@@ -106,9 +115,9 @@ class StageChange(Frozen):
 
 
 def refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
-    """Return the reason why a rule keeps the recorded change of the stage *ref* out of force.
+    """Return the reason why a rule keeps the recorded change of the stage *ref* out of force; None if none does.
 
-    Returns None if no rule does, or if an error prevents judging the change.
+    Also returns None if an error prevents judging the change.
     """
     try:
         return entry_refusal(repository, snapshot, ref) if is_guarded(snapshot) else None
@@ -132,8 +141,8 @@ def change_refusal(
 ) -> Refusal | None:
     """Return the reason why the change of the stage *ref* by *commit* does not count, or None if it counts.
 
-    The rules at the time of *commit* decide. A promotion counts only as a whole: if the version left or entered other
-    stages in the same commit, those changes must count, too.
+    The rules at the time of *commit* decide. If the version left or entered other stages in the same commit, the
+    changes of those stages must count, too.
     """
     for tied in (ref, *_tied(repository, commit, ref)):
         found = _own_refusal(repository, commit, tied, reviewed)
@@ -150,10 +159,9 @@ def change_refusal(
 def newest_counting(
     repository: Repository, tip: Oid | None, ref: StageRef, reviewed: Collection[str] = ()
 ) -> tuple[StageChange | None, list[StageChange]]:
-    """Return the newest change of the stage *ref* up to *tip* that counts, or None, and the later changes.
+    """Return the newest change of the stage *ref* up to *tip* that counts (or None), and the later ones, newest first.
 
-    The later changes, which do not count, are ordered newest first. Reads at most the newest thousand changes. Raises
-    Invalid if a shallow clone lacks one of these changes.
+    Reads at most the newest thousand changes. Raises Invalid if a shallow clone lacks one of them.
     """
     later: list[StageChange] = []
     for change in _changes(repository, tip, ref):
@@ -164,7 +172,7 @@ def newest_counting(
 
 
 def vouched_for(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed: Collection[str]) -> Oid | None:
-    """Return the commit that changed the stage *ref* if it counts only because the caller vouches for it; else None."""
+    """Return the commit that changed *ref* if it counts only because it is in *reviewed*; None otherwise."""
     found = changed_by(repository, snapshot.commit, ref) if reviewed else None
     if found is None or found.ref != ref or found.commit not in reviewed:
         return None
@@ -183,10 +191,10 @@ def was_set_by(repository: Repository, commit: Oid, ref: StageRef) -> bool:
 def may_return(
     repository: Repository, before: Snapshot, ref: StageRef, record: StageRecord, reviewed: Collection[str] = ()
 ) -> bool:
-    """Return True if *record* puts an earlier holder back into the stage *ref*, and the stage's rule allows this.
+    """Return True if *record* puts an earlier holder back into the stage *ref*, and the stage allows direct rollbacks.
 
-    A version is an earlier holder if the history of *before* has a commit that put it into the stage with the same
-    artifacts, and if the rules of that time allowed this.
+    An earlier holder is a version that a commit in the history of *before* put into the stage with the same artifacts,
+    as the rules of that time allowed.
     """
     if any(rule.rollback != "direct" or rule.faults for rule in before.rules(ref.stage)):
         return False
@@ -215,35 +223,26 @@ def came_by_merge(repository: Repository, commit: Oid, path: str) -> bool:
 
 
 def _way_out(repository: Repository, commit: Oid, ref: StageRef) -> str:
-    """Return advice for the user, if *commit* changed the stage *ref* directly.
-
-    The advice does not mention a rollback if *commit* renamed the model, because a rename cannot be rolled back.
-    """
+    """Return advice for the user if *commit* changed the stage *ref* without a review."""
+    advice = f"if it was reviewed, `git model apply --reviewed {commit[:10]}` puts it in force"
     if repository.snapshot_at(commit).current_name(ref.model) != ref.model:
-        return f"if it was reviewed, `git model apply --reviewed {commit[:10]}` puts it in force"
-    return (
-        f"`git model rollback {ref.model} {ref.stage}` reverts it; if it was reviewed, "
-        f"`git model apply --reviewed {commit[:10]}` puts it in force"
-    )
+        return advice  # *commit* renamed the model, which cannot be rolled back
+    return f"`git model rollback {ref.model} {ref.stage}` reverts it; {advice}"
 
 
 def _gate_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> Refusal | None:
-    """Return the reason why the rules refuse the change of the stage *ref* by *commit*, or None if they allow it.
-
-    The rules are those in the first parent of *commit*.
-    """
+    """Return the reason why the rules in the first parent of *commit* refuse its change of *ref*, or None."""
     parents = repository.commits.read(commit).parents
     if not parents:
         return None
     try:
         rules = repository.snapshot_at(parents[0]).rules(ref.stage)
-        path = paths.stage_file(ref.model, ref.stage)
         signed = any(rule.signed for rule in rules)
         unsigned = repository.tags.signatures.commit_fault(commit) if signed else ""
         if unsigned:
             return Refusal(unsigned)
-        guarded = any(rule.proposal_only for rule in rules) and not signed
-        if guarded and not _came_through_review(repository, commit, path, reviewed):
+        needs_review = any(rule.proposal_only for rule in rules) and not signed
+        if needs_review and not _is_reviewed(repository, commit, ref, reviewed):
             return Refusal(
                 f"recorded, not reviewed: {commit[:10]} changed it directly, and {ref.stage} accepts only reviewed "
                 "changes",
@@ -257,10 +256,7 @@ def _gate_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: 
 
 
 def _own_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> Refusal | None:
-    """Return the reason why the change of the stage *ref* by *commit* does not count, or None if it counts.
-
-    Ignores the other stages that *commit* changed.
-    """
+    """Return the same as `change_refusal`, but ignore the other stages that *commit* changed."""
     parents = repository.commits.read(commit).parents
     if not parents:
         return None
@@ -275,10 +271,9 @@ def _own_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: C
 
 
 def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> bool:
-    """Return True if *commit* reverts changes of the stage *ref* that do not count.
+    """Return True if *commit* reverts changes of the stage *ref* that do not count, to the last change that counts.
 
-    Then *commit* restores the record that was written by the last change that counts. Returns False in a stage that
-    requires signatures, where such a commit must be signed like every other.
+    Returns False in a stage that requires signatures, because there such a commit must be signed like any other.
     """
     parents = repository.commits.read(commit).parents
     if not parents or repository.tags.signatures.are_required(parents, ref.stage):
@@ -301,13 +296,13 @@ def _tied(repository: Repository, commit: Oid, ref: StageRef) -> list[StageRef]:
         sides = {stage: tuple(snapshot.recorded(ref.model, stage) for snapshot in (before, after)) for stage in stages}
     except Invalid:
         return []
-    moved = {stage: _versions(*side) for stage, side in sides.items() if side[0] != side[1]}
+    moved = {
+        stage: {record.version for record in side if record is not None}
+        for stage, side in sides.items()
+        if side[0] != side[1]
+    }
     own = moved.get(ref.stage, set())
     return [StageRef(ref.model, stage) for stage, versions in moved.items() if stage != ref.stage and versions & own]
-
-
-def _versions(*records: StageRecord | None) -> set[int]:
-    return {record.version for record in records if record is not None}
 
 
 def _changes(repository: Repository, tip: Oid | None, ref: StageRef) -> Iterator[StageChange]:
@@ -323,16 +318,14 @@ def _changes(repository: Repository, tip: Oid | None, ref: StageRef) -> Iterator
         tip = next(iter(repository.commits.read(commit).parents), None)
 
 
-def _came_through_review(repository: Repository, commit: Oid, path: str, reviewed: Collection[str]) -> bool:
-    """Return True if the change of the file at *path* by *commit* was reviewed.
+def _is_reviewed(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> bool:
+    """Return True if the change of the stage *ref* by *commit* was reviewed.
 
-    It was reviewed if the user vouches for *commit* or a tag records this, if a merge brought the file in, or if a
-    person who is a signer in the first parent of *commit* signed *commit*.
+    It was reviewed if *commit* is in *reviewed* or a tag records this, if a merge brought the change in, or if a signer
+    whom the first parent of *commit* lists signed *commit*.
     """
-    what = paths.parse_path(path)
-    if commit in reviewed or came_by_merge(repository, commit, path):
-        return True
-    if what is not None and was_set_by(repository, commit, StageRef(what.model, what.key)):
+    path = paths.stage_file(ref.model, ref.stage)
+    if commit in reviewed or came_by_merge(repository, commit, path) or was_set_by(repository, commit, ref):
         return True
     signatures, (parent, *_) = repository.tags.signatures, repository.commits.read(commit).parents
     return not signatures.commit_fault(commit) and not signatures.lists_fault(
@@ -341,7 +334,7 @@ def _came_through_review(repository: Repository, commit: Oid, path: str, reviewe
 
 
 def _signature_fault(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> str:
-    """Return why *commit* lacks a valid signature that the stage *ref* requires, or ""."""
+    """Return the fault of the signature of *commit* if the stage *ref* requires a valid one; "" if there is none."""
     signatures = repository.tags.signatures
     try:
         if not signatures.are_required(repository.commits.read(commit).parents, ref.stage):
@@ -381,10 +374,7 @@ def changed_by(repository: Repository, tip: Oid | None, ref: StageRef) -> Change
 
 
 def _carried_from(repository: Repository, commit: Oid, parent: Oid, ref: StageRef) -> StageRef | None:
-    """Return the stage, under a former name of the model, that a rename in *commit* moved to *ref*.
-
-    Returns None if *commit* is no such rename, or changed the content of the stage's file.
-    """
+    """Return the stage *ref* under the former name of its model, if *commit* only renamed the model; None otherwise."""
     files, before = repository.files(commit), repository.files(parent)
     id = files.id(paths.stage_file(ref.model, ref.stage))
     if id is None or before.id(paths.model_file(ref.model)) is not None:

@@ -22,7 +22,7 @@ from gitmodel.registry.promotion.applied_tags import TagAim, set_tags
 class InForce(Frozen):
     """A stage tag that moved: *version* is in force now, *previous* was in force before (None: the stage was empty).
 
-    *pushed* is True if the tag moved on the remote, too.
+    *pushed* is True if the tag moved at the remote, too.
     """
 
     ref: StageRef
@@ -34,9 +34,9 @@ class InForce(Frozen):
 class Applied(Frozen):
     """The result of `apply`: *changes* are the tags that it moved, *refused* the other pending tags with the reasons.
 
-    *rules* is the new tag of the rules, "" if the rules in force are unchanged. *unguarded* is True if this clone had
-    never seen which rules are in force: then each change was judged only by the rules in the first parent of its
-    commit. If a notification of the changes was sent and not delivered, *notice* is the error, else "".
+    *rules* is the id of the new rules tag; "" if the rules in force are unchanged. If *unguarded*, this clone did not
+    know which rules were in force, so each change was judged only by the rules in the first parent of its commit.
+    *notice* is the error of the notice about the changes; "" if there was none.
     """
 
     changes: tuple[InForce, ...] = ()
@@ -52,10 +52,7 @@ class Applied(Frozen):
 
 
 class Merged(Frozen):
-    """A merge by plain git whose first parent was the local branch.
-
-    *tags* are the names of the stage tags that point at commits which only the other parents of the merge contain.
-    """
+    """A merge by plain git. Only its second and later parents contain the commits to which the stage *tags* point."""
 
     commit: Oid
     tags: tuple[str, ...]
@@ -79,7 +76,7 @@ def merged_tags(repository: Repository) -> list[Merged]:
                     found.setdefault(tag.merged_by, []).append(tag.ref.name)
         return [Merged(commit, tuple(names)) for commit, names in found.items()]
 
-    # The tags are read only if the branch has a merge on its chain of first parents, because reading all takes long.
+    # Reading all tags takes long, and only a merge on the chain of first parents can have brought them in.
     tip = repository.tip()
     return repository.read(question) if tip and has_merge(repository.git, tip) else []
 
@@ -94,14 +91,13 @@ def apply(
 ) -> Applied:
     """Put recorded changes in force: set every pending stage tag that may move, in one transaction.
 
-    Each change is judged by the rules in the parent of its commit and by the rules in force at that time. *reviewed*
+    Judges each change by the rules in the first parent of its commit and by the rules in force at that time. *reviewed*
     are commits that the caller knows to be reviewed, although the history does not show it. *objection* is called for
-    each change, and can return another reason against it. If *models* is empty, the changes of all models are put in
-    force, and the rules on the branch also come into force, for later changes.
+    each pending stage, and can return another reason not to move its tag. If *models* is empty, applies the changes of
+    all models, and puts the rules on the branch in force for later changes.
 
-    Raises NotFound if there is no registry or one of *models* does not exist. Raises Refused, with nothing moved, if it
-    is not known which rules are in force. Raises Refused also if the branch no longer contains the commit of a tag,
-    unless *rewound* allows this.
+    Raises NotFound if there is no registry or one of *models* does not exist. Raises Refused, and moves nothing, if it
+    is unknown which rules are in force, or if the branch no longer contains the commit of a tag and *rewound* is False.
     """
     fetch = repository.tips.lacks_tags()
     if fetch:
@@ -129,10 +125,9 @@ def apply(
 
 
 def _names_to_apply(snapshot: Snapshot, models: tuple[str, ...]) -> list[str]:
-    """Return the names of *models*, or of all models, with their former names.
+    """Return the current names of *models*, or of all models, and then their former names. Raises NotFound.
 
-    Current names come first, because the tag under a former name is deleted only if the tag under the current name is
-    set. Raises NotFound.
+    Former names come last because a tag under a former name is deleted only if the tag under the current name is set.
     """
     tagged = snapshot.tags.models()
     names = [snapshot.model_to_read(model) for model in models]
@@ -145,10 +140,9 @@ def _names_to_apply(snapshot: Snapshot, models: tuple[str, ...]) -> list[str]:
 
 
 class _Choice:
-    """Chooses from one snapshot the stage tags to set.
+    """Chooses the stage tags to set or delete (*ready*), from one snapshot.
 
-    *ready* are the tags to set or delete, *changes* the changes that they put in force. *refused* are the other pending
-    tags, with the reasons.
+    *changes* are the changes that these tags put in force, *refused* the other pending tags with the reasons.
     """
 
     def __init__(
@@ -173,9 +167,9 @@ class _Choice:
         return self._snapshot.current_name(ref.model, tolerant=True) != ref.model
 
     def add_model(self, name: str, *, tolerant: bool) -> None:
-        """Add the pending tags of the model *name*.
+        """Add the pending tags of the model *name*. If it is damaged, add it to `refused`, or raise Invalid.
 
-        If the model is damaged, adds it to *refused* if *tolerant* is True, else raises Invalid.
+        It is added to `refused` if *tolerant* is True.
         """
         try:
             states = planning.stage_states(self._snapshot, name)
@@ -189,12 +183,12 @@ class _Choice:
         for state in states:
             ref = StageRef(name, state.name)
             has_to_move = state.pending or state.forged or state.merged_by or state.former
-            if has_to_move and not _stands_in(self._snapshot, ref, self.ready):
+            if has_to_move and not self._stands_in(ref):
                 self._add_stage(ref, state)
 
     def _add_stage(self, ref: StageRef, state: StageState) -> None:
         if not self._rewound:
-            _check_descent(self._repository, self._snapshot, ref)
+            self._check_descent(ref)
         refusal = self._refusal(ref, state)
         if refusal is None:
             vouched = None
@@ -204,13 +198,13 @@ class _Choice:
             return
         self.refused.append((ref, str(refusal)))
         if self._objection is None and not state.alias:
-            counting = _counting(self._repository, self._snapshot, ref, state, self._reviewed)
+            counting = self._counting(ref, state)
             if counting is not None:
                 self._add(*counting, state.in_force)
 
     def _refusal(self, ref: StageRef, state: StageState) -> Refusal | None:
         """Return the reason why the recorded change of the stage or alias *ref* must not be in force, or None."""
-        unfit = _unfit(self._snapshot, ref, state)
+        unfit = self._unfit(ref, state)
         if unfit is not None:
             return unfit
         if state.alias:
@@ -222,74 +216,65 @@ class _Choice:
         self.ready.append(aim)
         self.changes[aim.ref] = InForce(aim.ref, version, previous)
 
+    def _stands_in(self, ref: StageRef) -> bool:
+        """Return True if the tag *ref* has a former name of its model, and no tag has or gets the current name."""
+        own = StageRef(self._snapshot.current_name(ref.model, tolerant=True), ref.stage)
+        if own == ref or self._snapshot.tags.get(own) is not None or any(aim.ref == own for aim in self.ready):
+            return False
+        return self._snapshot.recorded_place(own) is not None
 
-def _stands_in(snapshot: Snapshot, ref: StageRef, ready: Collection[TagAim]) -> bool:
-    """Return True if the tag *ref* has a former name of its model and must stay.
+    def _counting(self, ref: StageRef, state: StageState) -> tuple[TagAim, int | None] | None:
+        """If the newest change of the stage *ref* does not count, plan to move its tag to the newest that counts.
 
-    It must stay until a tag with the current name exists or is in *ready*.
-    """
-    own = StageRef(snapshot.current_name(ref.model, tolerant=True), ref.stage)
-    if own == ref or snapshot.tags.get(own) is not None or any(aim.ref == own for aim in ready):
-        return False
-    return snapshot.recorded_place(own) is not None
+        Returns the plan and the version that it puts in force. If no change counts, plans to delete a tag that does not
+        count. Returns None if the tag stays.
+        """
+        try:
+            found, later = judging.newest_counting(self._repository, self._snapshot.commit, ref, self._reviewed)
+        except GitModelError:
+            return None
+        if not later:
+            return None  # the newest change meets its rules, but cannot be in force for another reason
+        tag = self._snapshot.tags.get(ref)
+        if found is None or found.ref != ref:
+            return (TagAim(ref, goes=True), None) if state.forged and state.forged != TOO_SHALLOW else None
+        if tag is not None and not tag.forged and tag.record == found.record:
+            return None
+        if found.record is None:
+            return (TagAim(ref, goes=True), None) if tag is not None else None
+        if self._unusable(ref, found.record):
+            return None
+        return TagAim(ref, found.commit), found.record.version
 
-
-def _counting(
-    repository: Repository, snapshot: Snapshot, ref: StageRef, state: StageState, reviewed: Collection[str]
-) -> tuple[TagAim, int | None] | None:
-    """Return the planned change of the tag of the stage *ref*, if the newest change of the stage does not count.
-
-    Also returns the version that this puts in force. The tag is planned to move to the newest change that counts, if
-    the tag does not count or is older. If no change counts, a tag that does not count is planned to be deleted. Returns
-    None if the tag stays.
-    """
-    try:
-        found, later = judging.newest_counting(repository, snapshot.commit, ref, reviewed)
-    except GitModelError:
+    def _unusable(self, ref: StageRef, record: StageRecord) -> Refusal | None:
+        """Return the reason why the version in *record* must not be in force, or None if it may."""
+        try:
+            version = planning.promotable(self._snapshot, ref.model, record.version)
+        except GitModelError as error:
+            return Refusal(error.message)
+        if not record.promoted(version):
+            return Refusal(f"the artifacts of {ref.model} {record.version} are not those that were promoted")
         return None
-    if not later:
-        return None  # the newest change meets its rules, but cannot be in force for another reason
-    tag = snapshot.tags.get(ref)
-    if found is None or found.ref != ref:
-        return (TagAim(ref, goes=True), None) if state.forged and state.forged != TOO_SHALLOW else None
-    if tag is not None and not tag.forged and tag.record == found.record:
-        return None
-    if found.record is None:
-        return (TagAim(ref, goes=True), None) if tag is not None else None
-    if _unusable(snapshot, ref, found.record):
-        return None
-    return TagAim(ref, found.commit), found.record.version
 
+    def _check_descent(self, ref: StageRef) -> None:
+        """Raise Refused if the branch does not contain the commit of the stage's tag."""
+        tag = self._snapshot.tags.get(ref)
+        if tag is None or tag.record is None or tag.merged_by:
+            return
+        if not self._repository.commits.is_on_chain(self._snapshot.commit, tag.target):
+            raise Refused(
+                f"the metadata branch does not descend from {tag.target[:10]}, from which {ref.name} was applied",
+                hint="somebody rewound the branch or moved the tag by hand; find out who did it; "
+                "`git model doctor --fix` sets every tag to match the branch",
+            )
 
-def _unusable(snapshot: Snapshot, ref: StageRef, record: StageRecord) -> Refusal | None:
-    """Return the reason why the version in *record* must not be in force, or None if it may."""
-    try:
-        version = planning.promotable(snapshot, ref.model, record.version)
-    except GitModelError as error:
-        return Refusal(error.message)
-    if not record.promoted(version):
-        return Refusal(f"the artifacts of {ref.model} {record.version} are not those that were promoted")
-    return None
-
-
-def _check_descent(repository: Repository, snapshot: Snapshot, ref: StageRef) -> None:
-    """Raise Refused if the branch does not contain the commit of the stage's tag."""
-    tag = snapshot.tags.get(ref)
-    if tag is None or tag.record is None or tag.merged_by:
-        return
-    if not repository.commits.is_on_chain(snapshot.commit, tag.target):
-        raise Refused(
-            f"the metadata branch does not descend from {tag.target[:10]}, from which {ref.name} was applied",
-            hint="somebody rewound the branch or moved the tag by hand; find out who did it; "
-            "`git model doctor --fix` sets every tag to match the branch",
-        )
-
-
-def _unfit(snapshot: Snapshot, ref: StageRef, state: StageState) -> Refusal | None:
-    """Return the reason, apart from rules, why the recorded change of a pending stage cannot be in force; or None."""
-    if state.recorded is None:
-        leftover = snapshot.recorded(ref.model, ref.stage)
-        double = leftover is not None and state.in_force is None
-        return Refusal(f"{ref.model} {leftover.version} is in another stage too") if leftover and double else None
-    record = snapshot.recorded_alias(ref.model, ref.stage) if state.alias else snapshot.recorded(ref.model, ref.stage)
-    return _unusable(snapshot, ref, record) if record is not None else None
+    def _unfit(self, ref: StageRef, state: StageState) -> Refusal | None:
+        """Return the reason, apart from rules, why the recorded change of *ref* cannot be in force; or None."""
+        recorded = self._snapshot.recorded(ref.model, ref.stage)
+        if state.recorded is None:
+            is_double = recorded is not None and state.in_force is None
+            return (
+                Refusal(f"{ref.model} {recorded.version} is in another stage too") if recorded and is_double else None
+            )
+        record = self._snapshot.recorded_alias(ref.model, ref.stage) if state.alias else recorded
+        return self._unusable(ref, record) if record is not None else None

@@ -31,9 +31,9 @@ def plan_rollback(
     why: Justification = Justification(),
     leave: bool = False,
 ) -> Change[Promotion]:
-    """Plan to put the previous holder of *stage* back. Raises the errors of `rollback`.
+    """Plan to put the previous holder of *stage* back, or to revert its last change if this change does not count.
 
-    If the last change of the stage does not count, the plan undoes that change instead.
+    Raises the errors of `rollback`.
     """
     name = snapshot.current_name(model)
     undone = _plan_undoing(repository, snapshot, name, stage, why.reason)
@@ -51,10 +51,10 @@ def plan_rollback(
 def _plan_undoing(
     repository: Repository, snapshot: Snapshot, name: str, stage: str, reason: str
 ) -> Change[Promotion] | None:
-    """Plan to revert the recorded changes of a stage that do not count, such as direct changes.
+    """Plan to revert the newest changes of a stage that do not count, such as direct changes; None if there are none.
 
-    Returns None if all changes count. Also reverts the other stages and the archived markers of the model that the same
-    commits changed, unless a later commit changed them again.
+    Also reverts the other stages and the archived markers of the model that the same commits changed, unless a later
+    commit changed them again.
     """
     ref, base = StageRef(name, stage), snapshot.committed or snapshot
     if not base.commit or not judging.is_guarded(snapshot):
@@ -74,10 +74,12 @@ def _plan_undoing(
     if record is not None:
         planning.promotable(snapshot, name, record.version)
     places = (what for what in map(paths.parse_path, files) if what is not None and what.kind == "stage")
-    number = record.version if record else None
-    trailers = (("Model", name), ("Version", str(number or "")), ("Stage", stage), ("Previous-Version", _number(held)))
+    number, previous = (one.version if one else None for one in (record, held))
+    trailers = (
+        ("Model", name), ("Version", str(number or "")), ("Stage", stage), ("Previous-Version", str(previous or "")),
+    )  # fmt: skip
     return Change(
-        Promotion(name, number, stage, held.version if held else None),
+        Promotion(name, number, stage, previous),
         subject=f"Take back what {later[0].commit[:10]} did to {name} {stage}",
         reason=reason,
         files=files,
@@ -90,10 +92,10 @@ def _plan_undoing(
 def _reverted_files(
     repository: Repository, snapshot: Snapshot, name: str, stage: str, later: list[judging.StageChange]
 ) -> dict[str, bytes | None]:
-    """Return the files of stages and the archived markers of a model with their content before the changes *later*.
+    """Return the stage files and archived markers that the changes *later* wrote, with their content before.
 
-    *later* is ordered newest first. Contains the files that these changes wrote. A file that another commit wrote again
-    afterwards keeps its content, except the file of *stage*.
+    *later* is ordered newest first. If another commit wrote a file again afterwards, the file keeps its present
+    content, except the file of *stage*.
     """
     before = repository.files(repository.commits.read(later[-1].commit).parents[0])
     files: dict[str, bytes | None] = {}
@@ -109,15 +111,11 @@ def _reverted_files(
     return files
 
 
-def _number(record: StageRecord | None) -> str:
-    return str(record.version) if record else ""
-
-
 def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stage: str) -> int:
     """Return the newest version that was in *stage* before the current holder, or before the stage became empty.
 
-    A deleted version is skipped if its deletion left the stage empty, or if the stage is empty now. If another version
-    replaced the deleted version and is still in the stage, the deleted version is returned, and the caller refuses it.
+    Skips a deleted version if its deletion left the stage empty, or if the stage is empty now. If another version
+    replaced the deleted version and is still in the stage, returns the deleted version, which the caller refuses.
     """
     snapshot.model(name)
     check_stage(stage, snapshot.registry())

@@ -8,15 +8,12 @@ from gitmodel.domain.changes.rule_edits import ChangedRules, RulesEdit, plan_rul
 from gitmodel.domain.schema.registry_rules.registry_record import StageRule
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.frozen import Frozen
+from gitmodel.registry.promotion.judging import expression_fault
 from gitmodel.registry.writing.writer import Writer
 
 
 class StageRules(Frozen):
-    """The *rule* of a stage on the branch.
-
-    *in_force* is False if the rules in force differ from *rule*: then a promotion must meet both until `git model
-    apply`.
-    """
+    """The *rule* of a stage on the branch. If *in_force* is False, other rules are in force until `git model apply`."""
 
     rule: StageRule
     in_force: bool
@@ -37,7 +34,4 @@ def list_rules(writer: Writer) -> list[StageRules]:
 
 def change_rules(writer: Writer, edit: RulesEdit, *, reason: str = "") -> ChangedRules:
     """Make the change *edit* to the rules of a stage, and put the rules in force. Raises the errors of `plan_rules`."""
-    # imported here: it imports the parser of expressions, which only changes of rules need
-    from gitmodel.registry.promotion.gate_expression_faults import expression_fault
-
     return writer.transact(partial(plan_rules, edit=edit, expression_fault=expression_fault, reason=reason))

@@ -20,9 +20,9 @@ def promote(
 ) -> Promotion:
     """Put the version *ref* into *stage* (which can be "archived" or "none"), and archive the previous holder.
 
-    *why* can override failed rules of the stage; the override is recorded. *leave* lets the version move to an earlier
-    stage although the later stage becomes empty. Raises NotFound if the version does not exist, UsageError for an
-    unknown stage, GateRefused if the version fails a rule, Refused if its run failed or if a later stage would become
+    *why* can override failed rules of the stage; the override is recorded. If *leave*, the version may move to an
+    earlier stage, which empties the later stage. Raises NotFound if the version does not exist, UsageError for an
+    unknown stage, GateRefused if the version fails a rule, Refused if its run failed or a later stage would become
     empty.
     """
     plan = gates.plan_gated_promotion
@@ -46,11 +46,11 @@ def rollback(
     """Put the previous holder of *stage* back. A second rollback undoes the first.
 
     The rules of the stage apply as for a promotion, unless they allow a direct rollback. Skips versions whose deletion
-    left the stage empty. Raises NotFound if there is no previous holder, or if the previous holder was replaced and
-    then deleted; GateRefused if it fails a rule; Refused if its run failed, or if a later stage would become empty and
-    *leave* is False.
+    left the stage empty. Raises NotFound if there is no previous holder, or if it was replaced and then deleted;
+    GateRefused if it fails a rule; Refused if its run failed, or if a later stage would become empty and *leave* is
+    False.
     """
-    # imported here: only a rollback searches the history
+    # imported here because only a rollback searches the history
     from gitmodel.registry.promotion.rolling_back import plan_rollback
 
     return change_model(writer, model, partial(plan_rollback, repository), stage, why=why, leave=leave)

@@ -13,10 +13,10 @@ from gitmodel.registry.writing.writer import Writer
 class Found(Frozen):
     """The version that a reference stands for, and its record.
 
-    *frozen* is the stage tag at whose commit the record was read ("": it was read on the branch). *since* is the number
-    of the last pull that renumbered versions before the read. If a pull gave the number in the reference to another
-    version, *note* is this renumbering. *settles* are the references of renumberings that gitmodel no longer warns
-    about after the version is changed.
+    *frozen* is the stage tag at whose commit the record was read; "": it was read on the branch. *since* is the number
+    of pulls that had renumbered versions when the record was read. If a pull gave the number in the reference to
+    another version, *note* describes this. *settles* are the renumberings about which gitmodel stops to warn when the
+    version is changed.
     """
 
     model: str
@@ -33,10 +33,7 @@ class Found(Frozen):
 
     @property
     def ref(self) -> VersionRef:
-        """A reference that names this version even after a pull renumbers it.
-
-        The first change with the reference ends the warnings about the renumberings in *settles*.
-        """
+        """A reference that names this version even after a pull renumbers it."""
         return VersionRef(self.model, str(self.record.number), since=self.since, settles=self.settles)
 
 
@@ -53,10 +50,10 @@ def find(writer: Writer, ref: VersionRef) -> Found:
 
 
 def find_to_change(writer: Writer, ref: VersionRef) -> Found:
-    """Return the version that *ref* names, for a caller that changes the version.
+    """Return the version that *ref* names, for a caller that changes the version. Raises the errors of `find`.
 
-    Raises the errors of `find`. Raises Refused for a number that a pull gave to another version, unless *ref* confirms
-    that it means the version that has the number now.
+    Raises Refused if a pull gave the number in *ref* to another version, unless *ref* confirms that it means this other
+    version.
     """
 
     def question(snapshot: Snapshot) -> Found:

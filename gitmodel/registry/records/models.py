@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gitmodel.domain.changes import models as planning
 from gitmodel.domain.changes.models import TagChanges
@@ -14,15 +14,12 @@ from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.registry.writing.writer import Writer, change_model
 
-if TYPE_CHECKING:
-    pass
-
 
 def register_model(writer: Writer, name: str, given: Mapping[str, Any], *, exist_ok: bool = False) -> str:
-    """Create the model *name* with the descriptive fields *given*. Return its name.
+    """Create the model *name* with the descriptive fields *given*, and return its name.
 
-    If *exist_ok* is True, a model that exists already stays unchanged. Raises UsageError for a bad name or field,
-    Conflict if the name is or was in use.
+    If *exist_ok*, leaves an existing model unchanged. Raises UsageError for a bad name or field, Conflict if a model
+    has or had this name.
     """
     now, read = writer.repository.identity.moment(), _read_description(given)
     return writer.transact(
@@ -33,7 +30,7 @@ def register_model(writer: Writer, name: str, given: Mapping[str, Any], *, exist
 def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
     """Return a reference to *model* that follows renames, and True if a pull gave the name *model* to another model.
 
-    Raises NotFound if the model does not exist, Invalid if its record or that of one of its stages is damaged.
+    Raises NotFound if the model does not exist, Invalid if its record or the record of one of its stages is damaged.
     """
     ref = ModelRef.of(model)
 
@@ -48,10 +45,10 @@ def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
 
 
 def find_to_change(writer: Writer, model: str | ModelRef) -> ModelRef:
-    """Return a reference to *model*, by its current name, for functions that change the model. Raises NotFound.
+    """Return a reference to *model*, by its current name, for functions that change the model.
 
-    Raises Refused for a name that a pull gave to another model, unless *model* confirms that it means the model that
-    has the name now.
+    Raises NotFound if it does not exist; Refused if a pull gave the name to another model, unless *model* confirms that
+    it means this other model.
     """
     return writer.read_records(partial(choose_to_change, ref=ModelRef.of(model)))
 
@@ -73,10 +70,10 @@ def update_model(
     remove_metadata: Iterable[str] = (),
     table: str = "",
 ) -> str:
-    """Change descriptive fields, tags and metadata of a model.
+    """Change descriptive fields (*given*), tags and metadata of a model, and return its name.
 
-    If *table* is given, the keys of the metadata are those of this inner table. Returns the name of the model. Raises
-    UsageError for invalid values, and the errors of `change_model`.
+    *table* is the inner table of the metadata whose keys change; "": the metadata itself. Raises UsageError for invalid
+    values, and the errors of `change_model`.
     """
     read = _read_description(given)
     read.pop("metadata", None)  # taken from *given*, where None as the value of a key removes the key
@@ -86,7 +83,7 @@ def update_model(
 
 
 def rename_model(writer: Writer, old: str | ModelRef, new: str) -> str:
-    """Rename a model. The old name still leads to the model, and is never given to another model."""
+    """Rename the model *old* to *new*. The old name still finds the model, and no other model can get it."""
     return change_model(writer, old, planning.plan_rename, new)
 
 
@@ -96,7 +93,7 @@ def delete_model(writer: Writer, model: str | ModelRef, *, why: Justification = 
 
 
 def _read_description(given: Mapping[str, Any]) -> dict[str, Any]:
-    # imported here: it loads pydantic, which takes longer than `git model list`
+    # imported here because it loads pydantic, which takes longer than `git model list`
     from gitmodel.domain.arguments.description import read_description
 
     return read_description(given)

@@ -30,7 +30,7 @@ from gitmodel.registry.writing.writer import Writer, change_model, change_versio
 class Draft(NamedTuple):
     """The values that a person gives a new version: its own name, if it has one, description, tags and metadata.
 
-    *number* is the number that the version must get; None: the next free number.
+    *number* is the number of the version (None: the next free number).
     """
 
     name: str | None = None
@@ -41,10 +41,7 @@ class Draft(NamedTuple):
 
 
 class Made(NamedTuple):
-    """The result of `make_version`: *ref* names the version even after a pull renumbers it.
-
-    *new* is False if a version with the idempotency key existed already.
-    """
+    """The result of `make_version`. *new* is False if a version with the idempotency key existed already."""
 
     ref: VersionRef
     new: bool
@@ -53,26 +50,26 @@ class Made(NamedTuple):
 def make_version(
     writer: Writer,
     model: str | ModelRef,
-    draft: Draft = Draft(),
+    draft: Draft,
     *,
-    artifacts: Iterable[ArtifactLink] = (),
-    code: Code | None = None,
-    runs: Iterable[str] = (),
+    artifacts: Iterable[ArtifactLink],
+    code: Code | None,
+    runs: Iterable[str],
     new_runs: Sequence[RunRecord] = (),
     imported: Imported | None = None,
     key: str = "",
 ) -> Made:
     """Create a version of *model*, and return a reference that names this version even after a pull renumbers it.
 
-    *runs* are the ids of the runs that made the version. *new_runs* made it, too; their records are written in the same
-    commit. *imported* are the claims of the registry from which the version is imported. If a version was already
-    created with the idempotency *key* ("": none), on any machine, that version is returned. Raises NotFound if the
-    model does not exist, Conflict if the name or number is taken, UsageError for bad input.
+    *runs* are the ids of recorded runs that made the version. *new_runs* made it, too, and this commit also writes
+    their records. *imported* has what another registry says about the version, if it is imported. If any machine
+    already created a version with the idempotency *key* ("": none), returns that version. Raises NotFound if the model
+    does not exist, Conflict if another version has the name or number, UsageError for bad input.
     """
     is_found = isinstance(model, ModelRef) and model.since is not None
     chosen = ModelRef.of(model) if is_found else models.find_to_change(writer, model)
-    record = _record(writer, chosen.model, draft, artifacts, code, (*runs, *(run.id for run in new_runs)))
-    record = replace(record, imported=imported)
+    runs = (*runs, *(run.id for run in new_runs))
+    record = replace(_record(writer, chosen.model, draft, artifacts), code=code, runs=runs, imported=imported)
     reserved = None
     if not key and draft.number is None:
         current = chosen.model
@@ -98,11 +95,11 @@ def make_version(
 
 
 def check_creation(
-    writer: Writer, model: str | ModelRef, draft: Draft, *, artifacts: Iterable[tuple[str, str]] = ()
+    writer: Writer, model: str | ModelRef, draft: Draft, *, artifacts: Iterable[tuple[str, str]]
 ) -> ModelRef:
-    """Check, before artifacts are stored, that `make_version` would accept these values.
+    """Raise the errors that `make_version` would raise, before artifacts are stored. Return a reference to the model.
 
-    Return a reference to the model. *artifacts* are pairs of a name and a kind. Raises the errors of `make_version`.
+    *artifacts* are pairs of a name and a kind.
     """
     links = [ArtifactLink(name=link, kind=kind, digest=NO_DIGEST, size=0, format="json") for link, kind in artifacts]
 
@@ -116,10 +113,9 @@ def check_creation(
 
 
 def find_keyed(writer: Writer, model: str | ModelRef, key: str) -> int | None:
-    """Return the version of *model* that was created with the idempotency *key*, or None.
+    """Return the number of the version of *model* that was created with the idempotency *key*, or None.
 
-    Raises NotFound if the model does not exist, Conflict if the commit with this key did not create exactly one
-    version.
+    Raises NotFound if the model does not exist, Conflict if the commit with this key created no version or several.
     """
     return writer.read_records(lambda snapshot: _find_keyed(writer, snapshot, existing_model(snapshot, model), key))
 
@@ -142,14 +138,10 @@ def update_version(
     description: str | None = None,
     tags: TagChanges = TagChanges(),
 ) -> int:
-    """Change the description and tags of a version, or give a name to a version without a name.
-
-    Return the number of the version.
-    """
-    said = None if description is None else _text(description)
-    whole = None if tags.whole is None else read_words(tags.whole)
-    tags = tags._replace(whole=whole)
-    return change_version(writer, ref, planning.plan_version_update, name=name, description=said, tags=tags)
+    """Change the description and tags of a version, or name a version without a name. Return its number."""
+    description = None if description is None else _text(description)
+    tags = tags._replace(whole=None if tags.whole is None else read_words(tags.whole))
+    return change_version(writer, ref, planning.plan_version_update, name=name, description=description, tags=tags)
 
 
 def delete_version(writer: Writer, ref: VersionRef, *, why: Justification = Justification()) -> int:
@@ -170,23 +162,17 @@ def set_metadata(
     remove: Iterable[str] = (),
     table: str = "",
 ) -> int:
-    """Set metadata of a version, or of its artifact *on* or attachment *attached*. Remove the keys *remove*.
+    """Set metadata of a version, or of its artifact *on* or attachment *attached*, and remove the keys *remove*.
 
-    If *table* is given, the keys are those of this inner table. Returns the version's number.
+    *table* is the inner table of the metadata that has these keys; "": the metadata itself. Returns the version's
+    number.
     """
-    plan, gone = planning.plan_metadata, tuple(remove)
-    return change_version(writer, ref, plan, values, on=on, attached=attached, remove=gone, table=table)
+    plan, remove = planning.plan_metadata, tuple(remove)
+    return change_version(writer, ref, plan, values, on=on, attached=attached, remove=remove, table=table)
 
 
-def _record(
-    writer: Writer,
-    model: str,
-    draft: Draft,
-    artifacts: Iterable[ArtifactLink],
-    code: Code | None = None,
-    runs: Iterable[str] = (),
-) -> VersionRecord:
-    """Return the record of a new version, without its number, which the plan sets. Raises UsageError, Conflict."""
+def _record(writer: Writer, model: str, draft: Draft, artifacts: Iterable[ArtifactLink]) -> VersionRecord:
+    """Return the record of a new version; the plan sets its number. Raises UsageError, Conflict."""
     links = tuple(artifacts)
     planning.check_artifacts(links, f"the new version of {model}")
     return VersionRecord(
@@ -195,8 +181,6 @@ def _record(
         name=None if draft.name is None else check_version_name(draft.name),
         description=_text(draft.description),
         tags=tuple(sorted(set(read_words(draft.tags)))),
-        runs=tuple(runs),
-        code=code,
         metadata=read_values(draft.metadata or {}),
         artifacts=links,
     )

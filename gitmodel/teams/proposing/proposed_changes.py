@@ -21,7 +21,6 @@ from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, Refused
 from gitmodel.frozen import Frozen
 from gitmodel.registry.promotion import judging
-from gitmodel.registry.promotion.gate_expression_faults import expression_fault
 from gitmodel.registry.promotion.rolling_back import plan_rollback
 
 
@@ -115,7 +114,7 @@ def _plan_rename(base: Snapshot, name: str, *, new: str) -> Change[Promotion]:
 
 
 def _plan_rules(wanted: ProposedChanges, edit: RulesEdit, base: Snapshot) -> Change[Promotion]:
-    change = plan_rules(base, edit, expression_fault, reason=wanted.why.reason)
+    change = plan_rules(base, edit, judging.expression_fault, reason=wanted.why.reason)
     if not change.result.changed:
         raise Conflict(f"{edit.stage} has these rules already", hint="`git model stage list` shows them")
     # proposals recognize a change of rules by a result without a model
