@@ -281,7 +281,7 @@ class TestVersions:
         assert len({named, iris.get_version(4), iris.get_version(1)}) == 2
 
     def test_model_versions_has_the_newest_fifty_versions_oldest_first(self, client, iris):
-        created = client.writer.moment()
+        created = client.repository.identity.moment()
         files = {
             paths.version_file("iris", number): codec.encode(VersionRecord(number=number, created=created))
             for number in range(4, 1001)
@@ -323,7 +323,7 @@ class TestVersions:
         assert iris.create_version().number == 4
 
     def test_a_failed_version_is_never_latest_and_never_promoted(self, client, iris):
-        failed = codec.encode(VersionRecord(number=4, created=client.writer.moment(), failed=True))
+        failed = codec.encode(VersionRecord(number=4, created=client.repository.identity.moment(), failed=True))
         transact(
             client.repository, lambda snapshot: Change(None, subject="x", files={paths.version_file("iris", 4): failed})
         )

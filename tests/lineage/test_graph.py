@@ -30,7 +30,7 @@ def write_runs(client, *runs):
     files = {}
     for number, (pipeline, inputs, outputs) in enumerate(runs):
         id = f"20261101T00000{number}Z-{pipeline}-0000"
-        now = client.writer.moment()
+        now = client.repository.identity.moment()
         step = StepRecord(name="work", status="succeeded", seconds=1.0, inputs=inputs, outputs=outputs)
         record = RunRecord(id=id, pipeline=pipeline, status="succeeded", started=now, finished=now, steps=(step,))
         files[paths.run_file(id)] = codec.encode(record)
@@ -274,7 +274,7 @@ def test_an_input_that_a_step_returns_unchanged_is_still_an_input(client):
 def test_a_run_that_took_an_output_from_the_cache_is_not_a_source_of_this_output(client):
     write_runs(client, ("make", {"x": A}, {"y": B}), ("other", {"x": C}, {"y": B}))
     assert {node.id for node in client.lineage(B, down=False).nodes} >= {A, C}
-    now = client.writer.moment()
+    now = client.repository.identity.moment()
     id = "20261102T000000Z-again-0000"
     cached = StepRecord(name="work", status="cached", inputs={"x": D}, outputs={"y": B})
     record = RunRecord(id=id, pipeline="again", status="succeeded", started=now, finished=now, steps=(cached,))
@@ -333,7 +333,7 @@ def test_lineage_of_an_artifact_of_many_models_runs_git_once_for_all_their_tags(
 def test_lineage_follows_a_long_run_with_steps_in_the_store_or_names_the_run(client, capsys):
     from gitmodel.registry.recorded_runs.run_details import store_details
 
-    now = client.writer.moment()
+    now = client.repository.identity.moment()
     id = "20261103T000000Z-long-0000"
     steps = tuple(
         StepRecord(
@@ -377,7 +377,7 @@ def test_lineage_in_a_shallow_clone_is_complete(past, story, tmp_path, git):
 def test_lineage_shows_a_chain_of_a_thousand_runs(client, capsys):
     digests = [f"sha256:{number:064x}" for number in range(1200)]
     files = {}
-    now = client.writer.moment()
+    now = client.repository.identity.moment()
     for number in range(len(digests) - 1):
         id = f"20261104T000000Z-day-{number:05}"
         step = StepRecord(

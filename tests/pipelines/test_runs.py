@@ -397,7 +397,7 @@ class TestManyRuns:
 
         @step
         def pull() -> None:
-            draft = VersionRecord(number=1, created=client.writer.moment(), description="from elsewhere")
+            draft = VersionRecord(number=1, created=client.repository.identity.moment(), description="from elsewhere")
             client.writer.transact(lambda snapshot: plan_version(snapshot, "demo", draft, reserved=1))
 
         @pipeline(model_config=DEMO, enable_cache=False)

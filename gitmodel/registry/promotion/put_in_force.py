@@ -270,11 +270,9 @@ class _Choice:
 
     def _unfit(self, ref: StageRef, state: StageState) -> Refusal | None:
         """Return the reason, apart from rules, why the recorded change of *ref* cannot be in force; or None."""
-        recorded = self._snapshot.recorded(ref.model, ref.stage)
+        snapshot = self._snapshot
         if state.recorded is None:
-            is_double = recorded is not None and state.in_force is None
-            return (
-                Refusal(f"{ref.model} {recorded.version} is in another stage too") if recorded and is_double else None
-            )
-        record = self._snapshot.recorded_alias(ref.model, ref.stage) if state.alias else recorded
+            leftover = snapshot.recorded(ref.model, ref.stage) if state.in_force is None else None
+            return Refusal(f"{ref.model} {leftover.version} is in another stage too") if leftover else None
+        record = (snapshot.recorded_alias if state.alias else snapshot.recorded)(ref.model, ref.stage)
         return self._unusable(ref, record) if record is not None else None
