@@ -186,7 +186,7 @@ def _record(
         pipeline=start.name,
         status=status,
         started=start.started,
-        finished=max(start.started, run.opened.writer.repository.identity.moment()),
+        finished=max(start.started, run.opened.repository.identity.moment()),
         script=start.script,
         module=start.module,
         python=platform.python_version(),

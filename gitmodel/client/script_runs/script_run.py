@@ -256,7 +256,7 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
     """Start the run *name* of a script, and commit it with its version when the block ends; see `Client.start_run`."""
     _check_start(opened, name)
     repository = opened.repository
-    started = opened.writer.repository.identity.moment()
+    started = opened.repository.identity.moment()
     code = opened.record_code()
     packages = keep_packages(opened.store)
     repository.share()

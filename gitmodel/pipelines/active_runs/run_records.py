@@ -109,7 +109,7 @@ def run_record(
         pipeline=active.job.pipeline,
         status=active.status,
         started=active.started,
-        finished=max(active.started, client.writer.repository.identity.moment()),
+        finished=max(active.started, client.repository.identity.moment()),
         script=active.job.source.script,
         module=active.job.source.module,
         executor=redacted(executor),

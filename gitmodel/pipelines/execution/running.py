@@ -85,7 +85,7 @@ def _begin(
     needs: dict[str, set[str]],
 ) -> Run:
     """Write the start of the run to the journal, reserve its versions, and run its steps on *executor*."""
-    moment = client.writer.repository.identity.moment()
+    moment = client.repository.identity.moment()
     code = client.record_code()
     packages = keep_packages(client.store)
     client.repository.share()
