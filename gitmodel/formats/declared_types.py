@@ -65,7 +65,8 @@ def _without_format(hint: Any) -> str:
     if kind in _CONTAINERS:
         inside = get_args(hint)[-1:] if kind is dict else get_args(hint)
         return next((name for one in inside if (name := _misfit_inside(one, in_dict=kind is dict))), "")
-    return "" if any(map(_may_be_kept, _with_subclasses(kind))) else _name_of(kind)
+    kinds = _with_subclasses(kind)
+    return "" if any(_is_open(one) or is_path(one) or format_of_type(one) for one in kinds) else _name_of(kind)
 
 
 def _misfit_inside(hint: Any, *, in_dict: bool) -> str:
@@ -83,10 +84,6 @@ def _misfit_inside(hint: Any, *, in_dict: bool) -> str:
             fits = any(_is_open(each) or is_type(each) for each in _with_subclasses(kind))
             found.append("" if fits else _name_of(kind))
     return found[0] if found and all(found) else ""
-
-
-def _may_be_kept(kind: type) -> bool:
-    return _is_open(kind) or is_path(kind) or bool(format_of_type(kind))
 
 
 def _is_open(kind: type) -> bool:

@@ -85,16 +85,13 @@ def load_with(
         if not trusted:
             raise _unsafe(path, "pickle")
         raise Invalid(f"{path} is recorded as {format_name}, but it is a pickle", hint='load it in the format "pickle"')
-    token = _loading.set(True)
-    try:
-        with (
-            _named(script_names.loading(), format_name),
-            trust.loading(str(path), trusted),
-            explaining(Invalid, f"{path} cannot be loaded as {format_name}"),
-        ):
-            return loader(path)
-    finally:
-        _loading.reset(token)
+    with (
+        trust.setting((_loading, True)),
+        _named(script_names.loading(), format_name),
+        trust.loading(str(path), trusted),
+        explaining(Invalid, f"{path} cannot be loaded as {format_name}"),
+    ):
+        return loader(path)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from gitmodel.formats.catalogue.plugins import find_format, other_materializers
 from gitmodel.formats.encoding import frames, numpy_files, values
 from gitmodel.formats.loading import explaining, load_with, save_with
 from gitmodel.formats.shipped import tables
+from gitmodel.formats.shipped.polars_tables import load_polars
 from gitmodel.formats.shipped.torch_files import is_state_dict, load_state_dict
 from gitmodel.frozen import Frozen
 
@@ -204,12 +205,6 @@ def _load_array(path: Path) -> Any:
         return found[()] if getattr(found, "ndim", None) == 0 and file.read(1) == b"\x93" else found
 
 
-def _load_polars(path: Path) -> Any:
-    from gitmodel.formats.shipped.polars_tables import load_polars  # imported here because few values need it
-
-    return load_polars(path)
-
-
 def _load_series(path: Path) -> Any:
     found = formats.load(path, "parquet")
     # earlier releases saved a Series as a table of one column without gitmodel's metadata, which loads as a frame
@@ -239,7 +234,7 @@ _BUILT_IN = (
     ),
     Materializer("onnx", _OfType(lambda kind: _is_from(kind, "onnx")), "onnx", "model"),
     Materializer("polars", _OfType(lambda kind: _is_from(kind, "polars")), "polars"),
-    Materializer("polars-of-parquet", lambda value: False, "parquet", "data", None, _load_polars, "polars"),
+    Materializer("polars-of-parquet", lambda value: False, "parquet", "data", None, load_polars, "polars"),
     Materializer("pandas-of-polars", lambda value: False, "polars", "data", None, tables.load_pandas, "pandas"),
     Materializer("picture", _OfType(lambda kind: is_of_library(kind, "matplotlib", "PIL")), "png"),
     Materializer("scikit-learn", _OfType(lambda kind: is_of_library(kind, "sklearn")), "skops"),

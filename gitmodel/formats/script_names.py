@@ -75,13 +75,14 @@ def adopt(module: ModuleType) -> None:
 def module_of(member: Any) -> str:
     """Return the name of the module of a class or function; `__main__` for one of the script, even inside `saving`."""
     name = str(member.__module__)
-    return "__main__" if name.startswith(_NOWHERE.partition("{")[0]) or sys.modules.get(name) is _main() else name
+    is_of_script = sys.modules.get(name) is sys.modules.get("__main__")
+    return "__main__" if is_of_script or name.startswith(_NOWHERE.partition("{")[0]) else name
 
 
 @contextmanager
 def loading() -> Iterator[None]:
     """Inside the `with` block, let files that name the script by its importable name use the running script."""
-    main = _main()
+    main = sys.modules.get("__main__")
     name = None if main is None else _name_of(main)
     if main is None or name is None or not _members(main):
         yield
@@ -150,10 +151,6 @@ def _refuse(path: Path, nowhere: list[Any]) -> None:
 def _place(member: Any) -> str:
     file = getattr(sys.modules.get(str(member.__module__)), "__file__", None)
     return os.path.basename(file) if file else "a notebook or at a prompt"
-
-
-def _main() -> ModuleType | None:
-    return sys.modules.get("__main__")
 
 
 def _name_of(module: ModuleType) -> str | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from importlib import import_module
@@ -37,39 +37,35 @@ def shipped() -> frozenset[str]:
 
 
 @contextmanager
-def trusting(read: Callable[[], Iterable[str]], read_suggested: Callable[[], Iterable[str]] = tuple) -> Iterator[None]:
+def setting(*values: tuple[ContextVar[Any], Any]) -> Iterator[None]:
+    """Inside the `with` block, each of the context variables in *values* has the value in its pair."""
+    tokens = [(variable, variable.set(value)) for variable, value in values]
+    try:
+        yield
+    finally:
+        for variable, token in tokens:
+            variable.reset(token)
+
+
+def trusting(
+    read: Callable[[], Iterable[str]], read_suggested: Callable[[], Iterable[str]] = tuple
+) -> AbstractContextManager[None]:
     """Inside the `with` block, also trust the names that *read* returns.
 
     *read* is called only if a file needs names that gitmodel does not ship. *read_suggested* returns the names that the
     registry suggests to trust. It is called only for the message of a refusal, which marks these names.
     """
-    token, suggested = _trusted_here.set(read), _suggested.set(read_suggested)
-    try:
-        yield
-    finally:
-        _trusted_here.reset(token)
-        _suggested.reset(suggested)
+    return setting((_trusted_here, read), (_suggested, read_suggested))
 
 
-@contextmanager
-def trusting_all() -> Iterator[None]:
+def trusting_all() -> AbstractContextManager[None]:
     """Inside the `with` block, trust every name. Only for loading a file that this process just saved."""
-    token = _all.set(True)
-    try:
-        yield
-    finally:
-        _all.reset(token)
+    return setting((_all, True))
 
 
-@contextmanager
-def loading(file: str, trusted: bool) -> Iterator[None]:
+def loading(file: str, trusted: bool) -> AbstractContextManager[None]:
     """Inside the `with` block, refusals name *file*. If *trusted* is True, every name is trusted."""
-    tokens = _file.set(file), _all.set(trusted)
-    try:
-        yield
-    finally:
-        _file.reset(tokens[0])
-        _all.reset(tokens[1])
+    return setting((_file, file), (_all, trusted))
 
 
 @contextmanager
@@ -79,11 +75,8 @@ def noting() -> Iterator[Callable[[], list[str]]]:
     Yields a function that returns those of the names that gitmodel does not ship, sorted.
     """
     noted: set[str] = set()
-    token = _noted.set(noted)
-    try:
+    with setting((_noted, noted)):
         yield lambda: sorted(name for name in noted if not _is_shipped_class(name))
-    finally:
-        _noted.reset(token)
 
 
 def note(names: Iterable[str]) -> None:

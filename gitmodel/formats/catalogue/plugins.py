@@ -232,19 +232,19 @@ def has_other_materializers() -> bool:
 def _installed_materializers() -> tuple[Materializer, ...]:
     found, unusable = [], []
     for point in _entry_points(MATERIALIZERS):
+        message = f"{point.value} is not a gitmodel.pipelines.Materializer"
+        refused = UsageError(message, hint="report this to the authors of the package")
         try:
             loaded = point.load()
         except Exception as error:
+            loaded = None
             message = f"the materializer {point.name} cannot be imported from {point.value}: {first_line(error)}"
-            refuse = _raising(UnusableFormat(message, hint="repair or remove the package that provides it"))
-            unusable.append(Materializer(point.name, refuse, _UNUSABLE, load=refuse))
-            continue
+            refused = UnusableFormat(message, hint="repair or remove the package that provides it")
         if isinstance(loaded, Materializer):
             found.append(loaded)
-            continue
-        message = f"{point.value} is not a gitmodel.pipelines.Materializer"
-        refuse = _raising(UsageError(message, hint="report this to the authors of the package"))
-        unusable.append(Materializer(point.name, refuse, _UNUSABLE, load=refuse))
+        else:
+            refuse = _raising(refused)
+            unusable.append(Materializer(point.name, refuse, _UNUSABLE, load=refuse))
     return (*found, *unusable)
 
 

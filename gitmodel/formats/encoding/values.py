@@ -132,7 +132,7 @@ def encode(value: Any) -> Any:
             return {f"$numpy.{value.dtype.name}": encode(plain(value))}
         file = io.BytesIO()
         numpy_files.write(value, file, CELLS)
-        return {"$numpy": base64.b64encode(file.getvalue()).decode()}
+        return {"$numpy": _b64(file.getvalue())}
     raise UsageError(f"{misfit(value)}, which gitmodel cannot write as JSON", hint="convert it")
 
 
@@ -155,8 +155,7 @@ def _decode_special(name: str, held: Any) -> Any:
     if name in own_types.TAGS:
         return own_types.build(name, held[0], decode(held[1]))
     if name.startswith("$numpy."):
-        numpy = library("numpy", install="gitmodel[numpy]")
-        return numpy.dtype(name.removeprefix("$numpy.")).type(decode(held))
+        return _numpy().dtype(name.removeprefix("$numpy.")).type(decode(held))
     raise ValueError(f"it holds {name[:40]!a}, which this version of gitmodel does not know")
 
 
@@ -217,10 +216,6 @@ def _b64(value: bytes | bytearray) -> str:
     return base64.b64encode(value).decode()
 
 
-def _read_complex(held: Any) -> complex:
-    return complex(float(held[0]), float(held[1]))
-
-
 _ENCODERS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     bytes: ("$bytes", _b64),
     bytearray: ("$bytearray", _b64),
@@ -239,6 +234,10 @@ _ENCODERS: dict[type, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
+def _numpy() -> Any:
+    return library("numpy", install="gitmodel[numpy]")
+
+
 def _pandas() -> Any:
     return library("pandas", install="gitmodel[parquet]")
 
@@ -249,15 +248,9 @@ def _count(value: Any) -> list[Any]:
 
 
 def _read_timestamp(held: Any) -> Any:
-    numpy = library("numpy", install="gitmodel[numpy]")
     count, unit, zone = held
-    found = _pandas().Timestamp(numpy.datetime64(count, unit))
+    found = _pandas().Timestamp(_numpy().datetime64(count, unit))
     return found if zone is None else found.tz_localize("UTC").tz_convert(decode_zone(zone))
-
-
-def _read_timedelta(held: Any) -> Any:
-    numpy = library("numpy", install="gitmodel[numpy]")
-    return _pandas().Timedelta(numpy.timedelta64(*held))
 
 
 _PANDAS: dict[str, Callable[[Any], Any]] = {
@@ -270,14 +263,10 @@ _PANDAS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _read_numpy(held: str) -> Any:
-    return numpy_files.read(io.BytesIO(base64.b64decode(held)), CELLS)
-
-
 _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$bytearray": lambda held: bytearray(base64.b64decode(held)),
     "$bytes": base64.b64decode,
-    "$complex": _read_complex,
+    "$complex": lambda held: complex(float(held[0]), float(held[1])),
     "$date": datetime.date.fromisoformat,
     "$datetime": partial(_read_time, datetime.datetime),
     "$decimal": Decimal,
@@ -286,12 +275,12 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$float": float,
     "$fraction": lambda held: Fraction(int(held[0]), int(held[1])),
     "$frozenset": lambda held: frozenset(map(decode, held)),
-    "$numpy": _read_numpy,
+    "$numpy": lambda held: numpy_files.read(io.BytesIO(base64.b64decode(held)), CELLS),
     "$pandas.Interval": lambda held: _pandas().Interval(decode(held[0]), decode(held[1]), closed=held[2]),
     "$pandas.NAType": lambda held: _pandas().NA,
     "$pandas.NaTType": lambda held: _pandas().NaT,
     "$pandas.Period": lambda held: _pandas().Period(ordinal=held[0], freq=held[1]),
-    "$pandas.Timedelta": _read_timedelta,
+    "$pandas.Timedelta": lambda held: _pandas().Timedelta(_numpy().timedelta64(*held)),
     "$pandas.Timestamp": _read_timestamp,
     "$range": lambda held: range(*held),
     "$set": lambda held: set(map(decode, held)),
@@ -303,4 +292,4 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
 }
 
 # the functions for cells of tables and arrays, in which enums, dataclasses and pydantic models are not supported
-CELLS = Cells(partial(misfit, classes=False), encode, decode)
+CELLS: Cells = Cells(partial(misfit, classes=False), encode, decode)

@@ -209,10 +209,16 @@ def _restored(torch: Any, item: Any) -> Any:
 def _difference(saved: Any, loaded: Any) -> str:
     if type(saved) is not type(loaded) or repr(saved) != repr(loaded):
         return "it would have other modules"
+    more = [name for name in loaded.state_dict() if name not in saved.state_dict()]
+    return difference_of_tensors(saved, loaded) or (f"its tensor {more[0]}" if more else "")
+
+
+def difference_of_tensors(saved: Any, loaded: Any) -> str:
+    """Return the first tensor of the module *saved* that is missing or different in the module *loaded*; "" if none."""
     one, other = saved.state_dict(), loaded.state_dict()
     torch = library("torch", install=_INSTALL)
     changed = [name for name in one if name not in other or not _same(torch, one[name], other[name])]
-    return f"its tensor {changed[0]}" if changed or len(one) != len(other) else ""
+    return f"its tensor {changed[0]}" if changed else ""
 
 
 def _same(torch: Any, one: Any, other: Any) -> bool:

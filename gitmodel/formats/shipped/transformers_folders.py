@@ -9,6 +9,7 @@ from typing import Any
 from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
 from gitmodel.formats.catalogue.format import Format, library, type_name
+from gitmodel.formats.shipped.torch_files import difference_of_tensors
 
 _MODEL, _TOKENIZER = "config.json", "tokenizer_config.json"
 _SAFE = {"local_files_only": True, "trust_remote_code": False}
@@ -57,14 +58,7 @@ def _difference(saved: Any, loaded: Any) -> str:
         return f"it would be {with_article(type_name(loaded))}"
     if not hasattr(saved, "state_dict"):
         return "" if saved.get_vocab() == loaded.get_vocab() else "its vocabulary"
-    torch = library("torch", install="torch")
-    one, other = saved.state_dict(), loaded.state_dict()
-    changed = [
-        name
-        for name in one
-        if name not in other or one[name].dtype != other[name].dtype or not torch.equal(one[name].cpu(), other[name])
-    ]
-    return f"its tensor {changed[0]}" if changed else ""
+    return difference_of_tensors(saved, loaded)
 
 
 TRANSFORMERS = Format("transformers", _load, _save, difference=_difference, is_folder=_is_folder)
