@@ -29,6 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils._bunch import Bunch
+from skops_files import with_schema
 
 from gitmodel.errors import GitModelError, Invalid, Refused
 from gitmodel.formats import load, trust
@@ -229,22 +230,17 @@ def test_a_tree_whose_indices_lead_out_of_its_arrays_is_refused(model, record, v
 
 def narrowed(model, *path, key="n_features_in_", value="1"):
     """Return a skops file of *model* with the value *value* for *key* of the object at *path*, or without *key*."""
-    source = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model)))
-    schema = json.loads(source.read("schema.json"))
-    node = schema
-    for step in path:
-        content = node["content"]
-        node = content[step] if isinstance(content, list) else content.get(step) or content["content"][step]
-    held = node["__reduce__"]["args"]["content"] if isinstance(key, int) else node["content"]["content"]
-    if value is None:
-        del held[key]
-    else:
-        held[key] = {**held[key], "content": value, "__id__": 7}
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as target:
-        for name in source.namelist():
-            target.writestr(name, json.dumps(schema) if name == "schema.json" else source.read(name))
-    return content.getvalue()
+
+    def change(node):
+        for step in path:
+            node = node["content"]["content"][step]
+        held = node["__reduce__"]["args"]["content"] if isinstance(key, int) else node["content"]["content"]
+        if value is None:
+            del held[key]
+        else:
+            held[key] = {**held[key], "content": value, "__id__": 7}
+
+    return with_schema(model, change)
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,12 @@
-"""Fixtures for the tests of all frameworks: they save and load a value, also in another process.
+"""Fixtures for the tests of all frameworks: training data, and a function that saves and loads a value.
 
 A test module skips itself if its framework is not installed. The nox session `formats` installs one framework at a
 time.
 """
 
-import subprocess
-import sys
-
 import numpy
 import pytest
 
-from gitmodel import Client
 from gitmodel.formats import detect_format, load, materializers
 
 FEATURES = numpy.random.RandomState(0).rand(80, 3)
@@ -40,27 +36,3 @@ def kept(tmp_path):
         return load(one, format, trusted=trusted)
 
     return keep
-
-
-@pytest.fixture
-def promoted(code_repo, monkeypatch):
-    """A function that stores a value in a version and promotes it. Another process loads the value and runs a script.
-
-    The function returns what the script prints.
-    """
-
-    def promote(value, script, *, trusted=False, names=()):
-        monkeypatch.chdir(code_repo)
-        with Client() as client:
-            version = client.register_model("demo").create_version(model_objects={"it": value})
-            version.set_stage("production")
-        start = (
-            "from gitmodel import Client\n"
-            f"with Client(environ={{'GITMODEL_TRUST': {' '.join(names)!r}}}) as client:\n"
-            "    artifact = client.get_version('demo@production').get_artifact('it')\n"
-            f"    value = artifact.load(trusted={trusted})\n"
-        )
-        command = [sys.executable, "-c", start + script]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-    return promote

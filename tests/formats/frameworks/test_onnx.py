@@ -25,16 +25,6 @@ def test_a_loaded_model_equals_the_saved_one(model, kept, tmp_path):
     onnx.checker.check_model(tmp_path / "model.onnx")
 
 
-def test_an_onnx_model_predicts_in_another_process(model, promoted):
-    pytest.importorskip("onnxruntime")
-    script = (
-        "    import onnxruntime\n"
-        "    session = onnxruntime.InferenceSession(artifact.path(), providers=['CPUExecutionProvider'])\n"
-        "    print(session.run(None, {'x': [[1.0, 1.0]]})[0].tolist(), value.graph.name)"
-    )
-    assert promoted(model, script) == "[[2.0, 3.0]] double"
-
-
 def test_a_model_with_weights_in_another_file_is_refused_and_the_file_is_not_read(model, tmp_path):
     tensor = model.graph.initializer[0]
     (tmp_path / "secret").write_bytes(b"\0" * 8)

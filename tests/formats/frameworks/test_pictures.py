@@ -34,10 +34,6 @@ def test_equal_figures_give_equal_files(kept, tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_a_picture_is_loaded_in_another_process(promoted):
-    assert promoted(figure(figsize=(2, 1), dpi=50), "    print(value.size)") == "(100, 50)"
-
-
 def test_a_picture_in_a_mode_that_png_does_not_have_is_refused(tmp_path):
     with pytest.raises(UsageError, match="cannot be saved as png: cannot write mode CMYK as PNG"):
         materializers.save(image.new("CMYK", (2, 2)), tmp_path / "x", "output x", "")
@@ -47,9 +43,8 @@ def test_a_picture_of_200_mb_is_refused_before_it_is_written(tmp_path):
     for value in (image.new("L", (20_000, 10_000)), figure(figsize=(200, 100), dpi=100)):
         with pytest.raises(UsageError, match=r"20,000 x 10,000 pixels, more than the limit of 50,000,000"):
             materializers.save(value, tmp_path / "x", "output x", "")
-        with pytest.raises(
-            UsageError, match="more than the limit"
-        ) as caught:  # the limit also applies if pickle is allowed
+        # the limit also applies if pickle is allowed
+        with pytest.raises(UsageError, match="more than the limit") as caught:
             materializers.save(value, tmp_path / "x", "output x", "", pickle=True)
         assert "pickle" not in caught.value.hint
     assert list(tmp_path.iterdir()) == []

@@ -29,10 +29,6 @@ def test_a_polars_frame_is_loaded_with_its_types(kept):
     assert found.equals(FRAME)
 
 
-def test_a_polars_frame_is_loaded_in_another_process(promoted):
-    assert promoted(FRAME, "    print(type(value).__name__, value.height)") == "DataFrame 3"
-
-
 def test_a_lazy_frame_is_refused_and_the_hint_names_collect(tmp_path):
     with pytest.raises(UsageError, match="polars holds a DataFrame or a Series") as caught:
         materializers.save(FRAME.lazy(), tmp_path / "x", "output x", "")

@@ -61,12 +61,6 @@ def test_modules_of_torch_itself_need_no_trust(kept):
     assert torch.equal(kept(value, "torch", kind="model")(torch.ones(1, 2, 2))[0], value(torch.ones(1, 2, 2))[0])
 
 
-def test_a_module_predicts_in_another_process(promoted):
-    value = nn.Sequential(nn.Linear(2, 1))
-    expected = value(torch.ones(1, 2)).item()
-    assert promoted(value, "    import torch\n    print(value(torch.ones(1, 2)).item())") == str(expected)
-
-
 def test_a_state_dict_is_loaded_as_tensors_from_an_artifact_and_a_file(kept, tmp_path):
     value = {"weight": torch.ones(2, 3, dtype=torch.bfloat16).T, "bias": torch.zeros(2)}
     save(value, tmp_path / "by-format", "safetensors")

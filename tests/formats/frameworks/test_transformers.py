@@ -26,11 +26,6 @@ def test_a_model_is_loaded_from_a_folder_without_trust(model, kept):
     assert torch.equal(found(ids).logits, model(ids).logits)
 
 
-def test_a_transformers_model_predicts_in_another_process(model, promoted):
-    script = "    import torch\n    print(value(torch.tensor([[1, 2]])).logits.tolist(), artifact.path().is_dir())"
-    assert promoted(model, script) == f"{model(torch.tensor([[1, 2]])).logits.tolist()} True"
-
-
 def test_steps_can_return_and_take_transformers_models(model, code_repo, monkeypatch):
     monkeypatch.chdir(code_repo)
 

@@ -1,0 +1,18 @@
+"""Changing skops files by hand, as an attacker would."""
+
+import io
+import json
+import zipfile
+
+import skops.io
+
+
+def with_schema(model, change):
+    """Return a skops file of *model* in which *change* changed the schema. *change* gets the schema."""
+    source, content = zipfile.ZipFile(io.BytesIO(skops.io.dumps(model))), io.BytesIO()
+    schema = json.loads(source.read("schema.json"))
+    change(schema)
+    with zipfile.ZipFile(content, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, json.dumps(schema) if name == "schema.json" else source.read(name))
+    return content.getvalue()
