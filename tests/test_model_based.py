@@ -4,10 +4,11 @@
 """
 
 import itertools
-import subprocess
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import pytest
+from editing import run
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -92,6 +93,11 @@ class Expected:
         self.deleted.add(number)
 
 
+def raises_if(refused, error, message=None):
+    """Return a context manager that fails unless the block raises *error*, or one without effect if not *refused*."""
+    return pytest.raises(error, match=message) if refused else nullcontext()
+
+
 class Registry(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
@@ -102,7 +108,7 @@ class Registry(RuleBasedStateMachine):
     @initialize()
     def begin(self):
         folder = next(FOLDERS)
-        subprocess.run(["git", "init", "-q", str(folder)], check=True)
+        run(folder.parent, "init", "-q", folder)
         self.clients = [Client(folder), Client(folder)]
         self.folder = folder
 
@@ -115,23 +121,26 @@ class Registry(RuleBasedStateMachine):
         pairs = [(name, version) for name, model in sorted(self.models.items()) for version in model.numbers]
         return pairs[number % len(pairs)] if pairs else (None, None)
 
+    def pick_model(self, number):
+        """Return the name and the expected state of a model, chosen by the random *number*."""
+        name = sorted(self.models)[number % len(self.models)]
+        return name, self.models[name]
+
     def handle(self, client, model, version):
         return self.clients[client].get_model(model).get_version(version)
 
     @rule(client=CLIENTS, name=NAMES)
     def register(self, client, name):
-        if name in self.models or name in self.gone:
-            with pytest.raises(Conflict):
-                self.clients[client].register_model(name)
-        else:
+        taken = name in self.models or name in self.gone
+        with raises_if(taken, Conflict):
             self.clients[client].register_model(name)
+        if not taken:
             self.models[name] = Expected()
 
     @precondition(lambda self: self.models)
     @rule(client=CLIENTS, pick=PICKS, name=st.none() | st.sampled_from(["1.0", "1.1", "rc"]))
     def create(self, client, pick, name):
-        model = sorted(self.models)[pick % len(self.models)]
-        expected = self.models[model]
+        model, expected = self.pick_model(pick)
         handle = self.clients[client].get_model(model)
         if name in expected.named:
             with pytest.raises(Conflict):
@@ -147,46 +156,32 @@ class Registry(RuleBasedStateMachine):
         model, version = self.pick(pick)
         if not model:
             return
-        handle = self.handle(client, model, version)
-        if self.models[model].empties(version, stage) and not leave:
-            with pytest.raises(Refused, match="would leave production empty"):
-                handle.set_stage(stage)
-            return
-        handle.set_stage(stage, leave=leave)
-        self.models[model].enter(version, stage)
+        refused = self.models[model].empties(version, stage) and not leave
+        with raises_if(refused, Refused, "would leave production empty"):
+            self.handle(client, model, version).set_stage(stage, leave=leave)
+        if not refused:
+            self.models[model].enter(version, stage)
 
     @precondition(lambda self: self.models)
     @rule(client=CLIENTS, pick=PICKS, stage=st.sampled_from(EXCLUSIVE))
     def demote(self, client, pick, stage):
-        model = sorted(self.models)[pick % len(self.models)]
-        handle = self.clients[client].get_model(model)
-        if stage in self.models[model].held:
-            handle.demote(stage)
-            del self.models[model].held[stage]
-        else:
-            with pytest.raises(NotFound):
-                handle.demote(stage)
+        model, expected = self.pick_model(pick)
+        with raises_if(stage not in expected.held, NotFound):
+            self.clients[client].get_model(model).demote(stage)
+        expected.held.pop(stage, None)
 
     @precondition(lambda self: self.models)
     @rule(client=CLIENTS, pick=PICKS, stage=st.sampled_from(EXCLUSIVE), leave=st.booleans())
     def roll_back(self, client, pick, stage, leave):
-        model = sorted(self.models)[pick % len(self.models)]
-        expected = self.models[model]
-        handle = self.clients[client].get_model(model)
-        other = expected.previous(stage)
-        if other is None:
-            with pytest.raises(NotFound):
-                handle.rollback(stage)
-            return
-        if expected.empties(other, stage) and not leave:
-            with pytest.raises(Refused, match="would leave production empty"):
-                handle.rollback(stage)
-            return
-        assert handle.rollback(stage, leave=leave).number == other
-        expected.enter(other, stage)
+        model, expected = self.pick_model(pick)
+        previous = expected.previous(stage)
+        refused = previous is not None and expected.empties(previous, stage) and not leave
+        with raises_if(previous is None, NotFound), raises_if(refused, Refused, "would leave production empty"):
+            assert self.clients[client].get_model(model).rollback(stage, leave=leave).number == previous
+            expected.enter(previous, stage)
 
     @rule(client=CLIENTS, pick=PICKS, alias=WORDS)
-    def give_alias(self, client, pick, alias):
+    def add_alias(self, client, pick, alias):
         model, version = self.pick(pick)
         if model:
             self.handle(client, model, version).add_alias(alias)
@@ -194,26 +189,18 @@ class Registry(RuleBasedStateMachine):
 
     @precondition(lambda self: self.models)
     @rule(client=CLIENTS, pick=PICKS, alias=WORDS)
-    def take_alias(self, client, pick, alias):
-        model = sorted(self.models)[pick % len(self.models)]
-        handle = self.clients[client].get_model(model)
-        if self.models[model].aliases.pop(alias, None) is None:
-            with pytest.raises(NotFound):
-                handle.remove_alias(alias)
-        else:
-            handle.remove_alias(alias)
+    def remove_alias(self, client, pick, alias):
+        model, expected = self.pick_model(pick)
+        with raises_if(expected.aliases.pop(alias, None) is None, NotFound):
+            self.clients[client].get_model(model).remove_alias(alias)
 
     @rule(client=CLIENTS, pick=PICKS, force=st.booleans())
     def delete_version(self, client, pick, force):
         model, version = self.pick(pick)
         if not model:
             return
-        handle = self.handle(client, model, version)
-        if self.models[model].in_use(version) and not force:
-            with pytest.raises(Refused):
-                handle.delete()
-        else:
-            handle.delete(force=force)
+        with raises_if(self.models[model].in_use(version) and not force, Refused):
+            self.handle(client, model, version).delete(force=force)
             self.models[model].delete(version)
 
     @rule(client=CLIENTS, pick=PICKS, value=st.integers(0, 9))
@@ -226,20 +213,16 @@ class Registry(RuleBasedStateMachine):
     @precondition(lambda self: self.models)
     @rule(client=CLIENTS, pick=PICKS, name=NAMES)
     def rename(self, client, pick, name):
-        model = sorted(self.models)[pick % len(self.models)]
-        handle = self.clients[client].get_model(model)
-        if name in self.models or name in self.gone:
-            with pytest.raises(Conflict):
-                handle.rename(name)
-            return
-        handle.rename(name)
-        self.models[name] = self.models.pop(model)
-        self.gone[model] = name
+        model, _ = self.pick_model(pick)
+        with raises_if(name in self.models or name in self.gone, Conflict):
+            self.clients[client].get_model(model).rename(name)
+            self.models[name] = self.models.pop(model)
+            self.gone[model] = name
 
     @precondition(lambda self: len(self.models) > 1)
     @rule(client=CLIENTS, pick=PICKS)
     def delete_model(self, client, pick):
-        model = sorted(self.models)[pick % len(self.models)]
+        model, _ = self.pick_model(pick)
         self.clients[client].delete_model(model, force=True)
         del self.models[model]
         self.gone[model] = None
@@ -256,8 +239,7 @@ class Registry(RuleBasedStateMachine):
 
         Meanwhile, the other client creates a version. If *fail* is true, the transaction ends with an error.
         """
-        model = sorted(self.models)[pick % len(self.models)]
-        expected = self.models[model]
+        model, expected = self.pick_model(pick)
         mine, other = self.clients[client], self.clients[1 - client]
         made = []
 
@@ -272,10 +254,7 @@ class Registry(RuleBasedStateMachine):
                 if fail:
                     batch.get_model(model).get_version(made[0][0]).set_stage("nonsense")
 
-        if fail:
-            with pytest.raises(UsageError):
-                change()
-        else:
+        with raises_if(fail, UsageError):
             change()
         assert [number for number, _ in made] == list(range(expected.last + 1, expected.last + len(made) + 1))
         committed = [(number, stage) for number, stage in made if stage is None or not fail]
@@ -288,20 +267,15 @@ class Registry(RuleBasedStateMachine):
 
     @rule(tags=st.booleans())
     def lose_tags_and_apply(self, tags):
-        listed = subprocess.run(
-            ["git", "tag"], cwd=self.folder, capture_output=True, text=True, check=True
-        ).stdout.split()
+        listed = run(self.folder, "tag").split()
         if tags and listed:
-            subprocess.run(["git", "tag", "-d", *listed], cwd=self.folder, capture_output=True, check=True)
-        if self.models or self.gone:
+            run(self.folder, "tag", "-d", *listed)
+        with raises_if(not self.models and not self.gone, NotFound, "there is no registry yet"):
             self.clients[0].apply()
-        else:
-            with pytest.raises(NotFound, match="there is no registry yet"):
-                self.clients[0].apply()
 
     @rule(command=st.sampled_from([["pack-refs", "--all"], ["gc", "-q"]]))
-    def keep_house(self, command):
-        subprocess.run(["git", *command], cwd=self.folder, check=True)
+    def run_git_maintenance(self, command):
+        run(self.folder, *command)
 
     @invariant()
     def both_clients_agree_with_the_model(self):
@@ -343,7 +317,8 @@ class Registry(RuleBasedStateMachine):
 FOLDERS = iter(())
 
 
-def run(tmp_path, examples, steps):
+@pytest.mark.parametrize(("examples", "steps"), [(8, 20), pytest.param(200, 60, marks=pytest.mark.soak)])
+def test_random_operations_of_two_clients_lead_to_the_expected_registry(tmp_path, examples, steps):
     global FOLDERS
     FOLDERS = (tmp_path / str(number) for number in itertools.count())
     Registry.TestCase.settings = settings(
@@ -355,12 +330,3 @@ def run(tmp_path, examples, steps):
         suppress_health_check=list(HealthCheck),
     )
     Registry.TestCase("runTest").runTest()
-
-
-def test_random_operations_of_two_clients_lead_to_the_expected_registry(tmp_path):
-    run(tmp_path, examples=8, steps=20)
-
-
-@pytest.mark.soak
-def test_many_random_operations_of_two_clients_lead_to_the_expected_registry(tmp_path):
-    run(tmp_path, examples=200, steps=60)

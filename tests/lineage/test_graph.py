@@ -3,6 +3,7 @@
 It also says which parts are unknown, for example because a record is damaged.
 """
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -25,16 +26,26 @@ from gitmodel.registry.writing.transacting import transact
 A, B, C, D = (f"sha256:{letter * 64}" for letter in "abcd")
 
 
-def write_runs(client, *runs):
-    """Write the records of *runs* (id, inputs, outputs) to the branch, without gitmodel's checks."""
-    files = {}
-    for number, (pipeline, inputs, outputs) in enumerate(runs):
-        id = f"20261101T00000{number}Z-{pipeline}-0000"
-        now = client.repository.identity.moment()
-        step = StepRecord(name="work", status="succeeded", seconds=1.0, inputs=inputs, outputs=outputs)
-        record = RunRecord(id=id, pipeline=pipeline, status="succeeded", started=now, finished=now, steps=(step,))
-        files[paths.run_file(id)] = codec.encode(record)
+def run_of(client, id, *steps):
+    """Return the record of a run of *steps* that succeeded. The second part of *id* is the name of its pipeline."""
+    now = client.repository.identity.moment()
+    times = {"started": now, "finished": now}
+    return RunRecord(id=id, pipeline=id.split("-")[1], status="succeeded", **times, steps=steps)
+
+
+def write(client, *records):
+    """Write the records of runs to the branch, without gitmodel's checks."""
+    files = {paths.run_file(record.id): codec.encode(record) for record in records}
     transact(client.repository, lambda snapshot: Change(None, "Write runs by hand", files=files))
+
+
+def write_runs(client, *runs):
+    """Write the records of *runs* of one step: for each, the pipeline, its inputs and its outputs."""
+    made = []
+    for number, (pipeline, inputs, outputs) in enumerate(runs):
+        step = StepRecord(name="work", status="succeeded", seconds=1.0, inputs=inputs, outputs=outputs)
+        made.append(run_of(client, f"20261101T00000{number}Z-{pipeline}-0000", step))
+    write(client, *made)
 
 
 @pytest.fixture
@@ -274,12 +285,9 @@ def test_an_input_that_a_step_returns_unchanged_is_still_an_input(client):
 def test_a_run_that_took_an_output_from_the_cache_is_not_a_source_of_this_output(client):
     write_runs(client, ("make", {"x": A}, {"y": B}), ("other", {"x": C}, {"y": B}))
     assert {node.id for node in client.lineage(B, down=False).nodes} >= {A, C}
-    now = client.repository.identity.moment()
     id = "20261102T000000Z-again-0000"
     cached = StepRecord(name="work", status="cached", inputs={"x": D}, outputs={"y": B})
-    record = RunRecord(id=id, pipeline="again", status="succeeded", started=now, finished=now, steps=(cached,))
-    files = {paths.run_file(id): codec.encode(record)}
-    transact(client.repository, lambda snapshot: Change(None, "Write a cached run", files=files))
+    write(client, run_of(client, id, cached))
     assert id not in {node.id for node in client.lineage(B, down=False).nodes}
     assert id in {node.id for node in client.lineage(D).nodes}
 
@@ -300,11 +308,7 @@ def test_a_second_lineage_of_a_client_reuses_artifacts_and_equals_that_of_a_new_
     subject, bad = "iris@production", "runs/2026/11/03/20261103T000000Z-bad-0000.toml"
     first = past.lineage(subject)
     with monkeypatch.context() as patch:
-        patch.setattr(
-            graph,
-            "artifact_facts",
-            lambda digest, versions: pytest.fail(f"the client described {digest} a second time"),
-        )
+        patch.setattr(graph, "artifact_facts", lambda digest, _: pytest.fail(f"{digest} was described a second time"))
         assert past.lineage(subject) == first
     data = f'id = "{first.nodes[1].id}"\nnot toml'.encode()
     transact(past.repository, lambda snapshot: Change(None, "Break a record", files={bad: data}))
@@ -333,24 +337,12 @@ def test_lineage_of_an_artifact_of_many_models_runs_git_once_for_all_their_tags(
 def test_lineage_follows_a_long_run_with_steps_in_the_store_or_names_the_run(client, capsys):
     from gitmodel.registry.recorded_runs.run_details import store_details
 
-    now = client.repository.identity.moment()
     id = "20261103T000000Z-long-0000"
-    steps = tuple(
-        StepRecord(
-            name=f"step{number}",
-            status="succeeded",
-            parameters={"note": "x" * 200},
-            inputs={"x": A},
-            outputs={f"y{number}": B},
-        )
-        for number in range(300)
-    )
-    record = store_details(
-        RunRecord(id=id, pipeline="long", status="succeeded", started=now, finished=now, steps=steps), client.store
-    )
+    given = {"status": "succeeded", "parameters": {"note": "x" * 200}, "inputs": {"x": A}}
+    steps = [StepRecord(name=f"step{number}", outputs={f"y{number}": B}, **given) for number in range(300)]
+    record = store_details(run_of(client, id, *steps), client.store)
     assert record.details
-    files = {paths.run_file(id): codec.encode(replace(record))}
-    transact(client.repository, lambda snapshot: Change(None, "Write a long run", files=files))
+    write(client, record)
     assert id in {node.id for node in client.lineage(A).nodes}
     for path in client.repository.own_folder.glob("index-*"):
         path.unlink()
@@ -376,21 +368,11 @@ def test_lineage_in_a_shallow_clone_is_complete(past, story, tmp_path, git):
 
 def test_lineage_shows_a_chain_of_a_thousand_runs(client, capsys):
     digests = [f"sha256:{number:064x}" for number in range(1200)]
-    files = {}
-    now = client.repository.identity.moment()
-    for number in range(len(digests) - 1):
-        id = f"20261104T000000Z-day-{number:05}"
-        step = StepRecord(
-            name="go",
-            status="succeeded",
-            seconds=1.0,
-            inputs={"x": digests[number]},
-            outputs={"y": digests[number + 1]},
-        )
-        files[paths.run_file(id)] = codec.encode(
-            RunRecord(id=id, pipeline="day", status="succeeded", started=now, finished=now, steps=(step,))
-        )
-    transact(client.repository, lambda snapshot: Change(None, "Write a chain", files=files))
+    made = []
+    for number, (before, after) in enumerate(itertools.pairwise(digests)):
+        step = StepRecord(name="go", status="succeeded", seconds=1.0, inputs={"x": before}, outputs={"y": after})
+        made.append(run_of(client, f"20261104T000000Z-day-{number:05}", step))
+    write(client, *made)
     found = client.lineage(digests[-1], down=False)
     assert len(found.nodes) == 2 * len(digests) - 1
     assert not find_cycle(found)

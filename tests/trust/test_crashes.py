@@ -82,8 +82,7 @@ def write_under_strace(path, request, *options, log):
         os.killpg(running.pid, signal.SIGKILL)
         stdout, stderr = running.communicate()
         # The writer may wait forever only if strace let a write to a pipe fail, so that an answer of git was lost. A
-        # real
-        # disk cannot cause this.
+        # real disk cannot cause this.
         injected = [line for line in log.read_text().splitlines() if "(INJECTED)" in line]
         assert injected, stderr
         assert any("<pipe:" in line for line in injected), injected
