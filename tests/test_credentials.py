@@ -8,9 +8,9 @@ from dataclasses import replace
 import editing
 import pytest
 from editing import BRANCH
+from transcripts import ask
 
 from gitmodel import Client, Refused
-from gitmodel.cli import run
 from gitmodel.domain.schema.codec import encode
 from gitmodel.domain.secrets.credentials import credential_in, redacted, without_credentials
 
@@ -190,12 +190,6 @@ def test_a_credential_in_metadata_is_refused_before_a_file_is_stored(client, tmp
             data={"train": tmp_path / "a.txt"}, metadata={"db": {"password": "hunter2"}}
         )
     assert not [path for path in client.store_root.rglob("*") if path.is_file()]
-
-
-def ask(capsys, *words):
-    capsys.readouterr()
-    code = run([str(word) for word in words])
-    return code, *capsys.readouterr()
 
 
 def test_the_command_line_refuses_a_credential_unless_a_setting_allows_it(client, capsys, git, code_repo):

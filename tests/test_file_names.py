@@ -13,7 +13,7 @@ import editing
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transcripts import ask
+from transcripts import ask, fail
 
 from gitmodel import Client
 from gitmodel.domain.schema import codec, paths, record_values, records
@@ -103,8 +103,7 @@ def test_an_existing_file_is_overwritten_only_if_the_user_names_the_file(version
         version.get_artifact("clf").download(tmp_path)
     for words in (["-o", str(tmp_path)], []):
         Path("model.onnx").write_text("mine")
-        code, _, err = ask(capsys, "get", "iris@1", "clf", *words)
-        assert (code, "model.onnx already exists" in err) == (2, True)
+        assert "model.onnx already exists" in fail(capsys, 2, "get", "iris@1", "clf", *words)
     assert (mine.read_text(), Path("model.onnx").read_text()) == ("mine", "mine")
     assert ask(capsys, "get", "iris@1", "clf", "-o", str(mine))[0] == 0
     assert mine.read_bytes() == ONNX
@@ -180,8 +179,7 @@ def test_a_record_whose_file_name_is_unsafe_on_some_system_is_refused(name, why)
 def test_a_record_whose_file_name_leads_to_another_folder_is_refused_and_nothing_is_written(client, version, capsys):
     replace_text("model.onnx", "../../out")
     for words in (["get", "iris@1", "clf"], ["checkout", "iris@1", "out"], ["version", "artifacts", "iris@1"]):
-        code, _, err = ask(capsys, *words)
-        assert (code, "takes the name of a file" in err) == (5, True)
+        assert "takes the name of a file" in fail(capsys, 5, *words)
     assert not Path("out").exists()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from expected_errors import error_with_hint
-from transcripts import ask
+from transcripts import ask, fail
 
 from gitmodel import Client, Secret
 from gitmodel.errors import Conflict, Refused, UsageError
@@ -99,8 +99,7 @@ def test_commands_follow_a_link_to_a_file_and_the_links_in_a_folder(client, caps
         version = client.get_version("net")
         assert version.get_artifact("one").link.file == "model.safetensors"
         assert version.get_artifact("one").path().read_bytes() == b"weights"
-    code, _, err = ask(capsys, "link", "net", *sources, "--external")
-    assert (code, "--external and --follow-links cannot be combined" in err) == (2, True)
+    assert "--external and --follow-links cannot be combined" in fail(capsys, 2, "link", "net", *sources, "--external")
     with client.start_run("train") as run:
         run.create_version("net", model_objects={"net": folder}, follow_links=root)
     assert client.get_version("net").get_artifact("net").size == version.get_artifact("net").size

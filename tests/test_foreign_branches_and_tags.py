@@ -113,8 +113,7 @@ class TestCodeOnTheBranch:
         git(tmp_path / "mine", "remote", "add", "origin", str(code_branch))
         before = git(code_branch, "rev-parse", "gitmodel")
         for command in ("pull", "push", "propose iris@2 production"):
-            code, _, err = ask(capsys, *command.split())
-            assert (code, "the branch gitmodel of origin holds no registry" in err) == (6, True)
+            assert "the branch gitmodel of origin holds no registry" in fail(capsys, 6, *command.split())
         assert git(code_branch, "rev-parse", "gitmodel") == before
 
     def test_commands_on_a_url_are_refused_if_the_branch_contains_code(self, code_branch, capsys, git, tmp_path):
@@ -156,8 +155,8 @@ class TestForeignTags:
         git(repo, *FOREIGN[kind])
         before = git(repo, "for-each-ref")
         for command in ("promote iris@2 staging", "version update iris 2 --stage staging", "demote iris staging"):
-            code, _, err = ask(capsys, *command.split())
-            assert (code, "model/iris/staging" in err) == (6, True), command
+            err = fail(capsys, 6, *command.split())
+            assert "model/iris/staging" in err, command
             assert "git tag -d model/iris/staging" in err
         assert git(repo, "for-each-ref") == before
         git(repo, "tag", "-d", "model/iris/staging")
@@ -220,8 +219,8 @@ class TestForeignTags:
         git(tmp_path, "clone", "-q", "--mirror", str(repo), "bare.git")
         git(tmp_path / "bare.git", "tag", "model/iris/staging", "main")
         before = git(tmp_path / "bare.git", "for-each-ref")
-        code, _, err = ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), "promote", "iris@2", "staging")
-        assert (code, "model/iris/staging" in err) == (6, True)
+        err = fail(capsys, 6, "--repo", (tmp_path / "bare.git").as_uri(), "promote", "iris@2", "staging")
+        assert "model/iris/staging" in err
         assert git(tmp_path / "bare.git", "for-each-ref") == before
         # The hint shows the command that deletes the tag in the remote repository.
         deleting = f"git push {(tmp_path / 'bare.git').as_uri()} :refs/tags/model/iris/staging"
@@ -267,8 +266,8 @@ class TestTwoRegistries:
         before = git(repo, "for-each-ref")
         monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
         for command in ("register iris", "init", "init --new", "register other"):
-            code, _, err = ask(capsys, *command.split())
-            assert (code, "model/iris/production belongs to a registry on the branch gitmodel" in err) == (6, True)
+            err = fail(capsys, 6, *command.split())
+            assert "model/iris/production belongs to a registry on the branch gitmodel" in err
             assert "GITMODEL_BRANCH=gitmodel" in err
         assert git(repo, "for-each-ref") == before
 
@@ -287,8 +286,7 @@ class TestTwoRegistries:
         before = git(both, "for-each-ref")
         monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
         for command in (f"promote {model}@1 production", f"alias set {model}@1 champion"):
-            code, _, err = ask(capsys, *command.split())
-            assert (code, "belongs to a registry on the branch gitmodel" in err) == (6, True), command
+            assert "belongs to a registry on the branch gitmodel" in fail(capsys, 6, *command.split()), command
         for command in ("apply", "doctor --fix", "demote iris production", "delete iris --yes --force"):
             assert ask(capsys, *command.split())[0] != 0
         monkeypatch.delenv("GITMODEL_BRANCH")
@@ -339,8 +337,7 @@ class TestTwoRegistries:
         before = git(repo, "for-each-ref")
         code, out, err = ask(capsys, "resolve", "iris@production")
         assert (code, out, "git model doctor" in err) == (5, "", True)
-        code, _, err = ask(capsys, "promote", "iris@2", "production")
-        assert (code, "if copy is a copy that nobody needs, delete it" in err) == (6, True)
+        assert "if copy is a copy that nobody needs, delete it" in fail(capsys, 6, "promote", "iris@2", "production")
         assert git(repo, "for-each-ref") == before
         git(repo, "branch", "-D", "copy")
         assert ask(capsys, "doctor", "--fix")[0] == 0

@@ -66,17 +66,12 @@ def test_init_with_a_new_store_shows_the_command_that_copies_the_artifacts_into_
 
 
 def test_messages_of_doctor_and_verify_are_not_cut_on_a_narrow_terminal(bob, capsys):
-    for command in ("doctor", "verify"):
-        columns = [[row[key] for key in keys] for row, keys in _rows(capsys, command)]
+    for command, keys in (("doctor", ("message", "hint")), ("verify", ("digest", "error"))):
+        rows = json.loads(ask(capsys, command, "--format", "json")[1])
         _, shown = on_terminal(command, env={"NO_COLOR": "1"})
         assert "…" not in shown
         words = " ".join(shown.split())
-        assert all(cell in words for row in columns for cell in row)
-
-
-def _rows(capsys, command):
-    keys = {"doctor": ("message", "hint"), "verify": ("digest", "error")}[command]
-    return [(row, keys) for row in json.loads(ask(capsys, command, "--format", "json")[1])]
+        assert all(row[key] in words for row in rows for key in keys)
 
 
 def test_store_trust_says_that_a_store_in_a_folder_needs_no_trust(iris, transcript):

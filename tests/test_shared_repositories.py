@@ -21,8 +21,10 @@ from gitmodel.errors import Unreachable
 from gitmodel.files.failures import writing
 from gitmodel.files.permissions import SharedPermissions
 from gitmodel.registry.health import doctor
+from gitmodel.stores.local_store import LocalStore
 
 GROUP = 23456
+PROGRAM = str(Path(sys.executable).with_name("git-model"))
 needs_strace = pytest.mark.skipif(
     shutil.which("strace") is None, reason="strace is not installed (on Debian and Ubuntu: apt install strace)"
 )
@@ -161,26 +163,11 @@ def test_doctor_reports_files_that_others_cannot_use_and_their_owner_can_repair_
 
 
 def test_the_values_of_core_shared_repository_have_the_same_meaning_as_in_git(tmp_path, git, code_repo):
-    for said in (
-        "group",
-        "true",
-        "1",
-        "yes",
-        "all",
-        "world",
-        "everybody",
-        "2",
-        "0660",
-        "0640",
-        "660",
-        "umask",
-        "false",
-        "0",
-    ):
+    words = ["group", "true", "yes", "all", "world", "everybody", "umask", "false"]
+    for said in [*words, "0", "1", "2", "660", "0640", "0660"]:
         repo = tmp_path / f"r{said}"
-        git(tmp_path, "init", "-q", f"--shared={said}", str(repo)) if said not in ("yes",) else git(
-            tmp_path, "-c", "core.sharedRepository=yes", "init", "-q", str(repo)
-        )
+        # `git init --shared` does not accept "yes"
+        git(tmp_path, "-c", f"core.sharedRepository={said}", "init", "-q", str(repo))
         git(repo, "config", "core.sharedRepository", said)
         (repo / "file").write_text("x")
         blob = git(repo, "hash-object", "-w", "file")
@@ -218,21 +205,14 @@ for text in sys.argv[2:]:
 """
 
 
+def run_with_faults(inject, *command, cwd=None):
+    """Run *command* and its child processes under strace, which injects these faults into their system calls."""
+    strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={inject}"]
+    return subprocess.run([*strace, *command], cwd=cwd, capture_output=True, text=True)
+
+
 def put(store, *texts, inject):
-    command = [
-        "strace",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        f"inject={inject}",
-        sys.executable,
-        "-c",
-        PUT,
-        str(store),
-        *texts,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = run_with_faults(inject, sys.executable, "-c", PUT, store, *texts)
     return done.returncode, done.stdout.split(), done.stderr
 
 
@@ -254,8 +234,6 @@ def test_a_store_works_on_a_limited_file_system_and_warns_once(tmp_path, inject,
     code, digests, err = put(tmp_path / "store", "one", "two", "one", inject=inject)
     assert (code, len(digests)) == (0, 3), err
     assert err.count(f"has no {what} (") == 1, err
-    from gitmodel.stores.local_store import LocalStore
-
     store = LocalStore(tmp_path / "store", shared=True)
     assert store.open(digests[1]).read() == b"two"
     assert store.leftovers() == []
@@ -286,17 +264,13 @@ def test_disk_errors_are_not_treated_as_limits_of_the_file_system(tmp_path):
 @needs_strace
 def test_a_command_with_a_store_on_a_limited_file_system_warns_once_and_succeeds(code_repo, tmp_path, monkeypatch):
     (tmp_path / "share").mkdir()
-    program = str(Path(sys.executable).with_name("git-model"))
     monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "share").as_uri())
     (code_repo / "data").mkdir()
     for number in range(3):
         (code_repo / "data" / f"{number}").write_text(str(number))
-    subprocess.run([program, "register", "iris"], cwd=code_repo, check=True, capture_output=True)
-    done = subprocess.run(
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=fchmod:error=EPERM",
-         program, "version", "create", "iris", "-q", "--data", "data=data"],
-        cwd=code_repo, capture_output=True, text=True,
-    )  # fmt: skip
+    subprocess.run([PROGRAM, "register", "iris"], cwd=code_repo, check=True, capture_output=True)
+    command = [PROGRAM, "version", "create", "iris", "-q", "--data", "data=data"]
+    done = run_with_faults("fchmod:error=EPERM", *command, cwd=code_repo)
     assert (done.returncode, done.stdout) == (0, "iris@1\n"), done.stderr
     assert done.stderr.count("has no permissions (chmod)") == 1
     assert done.stderr.startswith("warning: the file system of the artifact store")
@@ -305,12 +279,8 @@ def test_a_command_with_a_store_on_a_limited_file_system_warns_once_and_succeeds
 @needs_strace
 @pytest.mark.parametrize("fault", ["ENOLCK", "EOPNOTSUPP"])
 def test_a_write_to_a_repository_on_a_disk_without_locks_is_refused_with_advice(code_repo, git, fault):
-    program = str(Path(sys.executable).with_name("git-model"))
     before = git(code_repo, "for-each-ref")
-    done = subprocess.run(
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject=flock:error={fault}", program, "register", "iris"],
-        cwd=code_repo, capture_output=True, text=True,
-    )  # fmt: skip
+    done = run_with_faults(f"flock:error={fault}", PROGRAM, "register", "iris", cwd=code_repo)
     assert done.returncode == 7, done.stderr
     assert "does not support locks (flock: " in done.stderr
     assert "move the repository to a local disk" in done.stderr
@@ -320,19 +290,14 @@ def test_a_write_to_a_repository_on_a_disk_without_locks_is_refused_with_advice(
 
 @needs_strace
 def test_an_export_to_a_file_system_without_hard_links_replaces_no_existing_file(code_repo, tmp_path):
-    program = str(Path(sys.executable).with_name("git-model"))
-    for words in (["register", "iris"], ["version", "create", "iris"]):
-        subprocess.run([program, *words], cwd=code_repo, check=True, capture_output=True)
+    with Client(code_repo) as client:
+        client.register_model("iris").create_version()
     target = tmp_path / "iris.gitmodel"
-    for _ in range(2):
-        done = subprocess.run(
-            ["strace", "-qq", "-o", "/dev/null", "-e", "inject=link,linkat:error=EPERM",
-             program, "export", "iris@1", str(target)],
-            cwd=code_repo, capture_output=True, text=True,
-        )  # fmt: skip
-        if not _:
-            assert done.returncode == 0, done.stderr
-            first = target.read_bytes()
+    export = ("link,linkat:error=EPERM", PROGRAM, "export", "iris@1", target)
+    done = run_with_faults(*export, cwd=code_repo)
+    assert done.returncode == 0, done.stderr
+    first = target.read_bytes()
+    done = run_with_faults(*export, cwd=code_repo)
     assert (done.returncode, " already exists" in done.stderr) == (2, True)
     assert target.read_bytes() == first
     assert not list(tmp_path.glob(".gitmodel-*"))

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from editing import edit
-from transcripts import ask
+from transcripts import ask, fail
 
 from gitmodel import Client
 from gitmodel.errors import Conflict, NotFound, Refused, UsageError
@@ -168,8 +168,7 @@ def test_a_setting_of_this_machine_overrides_the_url_of_a_named_store(iris, git,
 def test_a_store_that_is_read_only_on_this_machine_can_be_read_but_not_written(iris, capsys, monkeypatch):
     assert ask(capsys, "version", "create", "iris", "--data", "train=train.csv")[0] == 0
     monkeypatch.setenv("GITMODEL_STORE_READ_ONLY", "1")
-    code, _, err = ask(capsys, "version", "create", "iris", "--data", "other=train.csv")
-    assert (code, "is read-only on this machine" in err) == (6, True)
+    assert "is read-only on this machine" in fail(capsys, 6, "version", "create", "iris", "--data", "other=train.csv")
     assert ask(capsys, "verify")[0] == 0
     with Client(iris) as client:
         artifact = client.get_version("iris@1").get_artifact("train")

@@ -26,10 +26,7 @@ class Block:
 
     @property
     def file(self) -> str:
-        """The name of the file as which the reader saves the block.
-
-        It is in a comment in the first line; "" if missing.
-        """
+        """The name in the comment in the first line, under which the reader saves the block; "" if there is none."""
         found = _SAVED_AS.match(self.text)
         return found[1] if found else ""
 

@@ -1,8 +1,9 @@
-"""Checks of all pages: no repeated sentences, no paths of one machine, complete lists of decisions and files."""
+"""Checks of all pages: no repeated sentences, no paths of one machine, complete lists, current drawings."""
 
 import re
 from itertools import pairwise
 
+import pictures
 import pytest
 from pages import GENERATED, ROOT, all_pages, read
 
@@ -43,3 +44,9 @@ def test_the_page_on_settings_lists_every_file_that_gitmodel_writes_to_a_clone()
     written = set(re.findall(r'common_dir / "gitmodel" / "([\w-]+)"', sources))
     assert {"notes", "store", "writers"} <= written
     assert written <= listed
+
+
+@pytest.mark.parametrize("name", sorted(pictures.drawings()))
+def test_a_drawing_of_the_documentation_is_up_to_date(name: str) -> None:
+    written = (pictures.PICTURES / name).read_text(encoding="utf-8")
+    assert written == pictures.drawings()[name], "run `python3 noxfile.py -s pictures`"

@@ -3,21 +3,17 @@
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-import rtoml
+from pages import ROOT, read
+from pictures import layers
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+PAGE = read("docs/explanation/architecture.md")
 
 
 def test_the_page_lists_the_layers_that_the_build_enforces() -> None:
     table = PAGE.partition("| layer |")[2].partition("\n\n")[0]
     rows = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in table.splitlines()[2:]]
-    config = rtoml.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    contracts = config["tool"]["importlinter"]["contracts"]
-    (layers,) = [contract["layers"] for contract in contracts if contract.get("containers") == ["gitmodel"]]
-    assert list(map(sorted, rows)) == [sorted(layer.split(" | ")) for layer in layers]
+    assert list(map(sorted, rows)) == [sorted(layer.split(" | ")) for layer in layers()]
 
 
 def test_every_module_that_the_page_names_exists() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -45,19 +46,11 @@ def records_in(kind: type[Record]) -> list[type[Record]]:
     return [kind, *(found for kinds in below for found in kinds)]
 
 
-def test_the_page_lists_the_rules_that_check_knows() -> None:
-    rows = dict(re.findall(r"^\| `([a-z.-]+)` \| (.*) \|$", section("Invariants"), re.MULTILINE))
-    assert rows == dict(RULES)
-
-
-def test_the_page_lists_the_rules_of_changes_that_the_program_knows() -> None:
-    rows = dict(re.findall(r"^\| `([a-z.-]+)` \| (.*) \|$", section("Changes"), re.MULTILINE))
-    assert rows == dict(change_rules.RULES)
-
-
-def test_the_page_lists_the_rules_of_pushes_that_the_program_knows() -> None:
-    rows = dict(re.findall(r"^\| `([a-z.-]+)` \| (.*) \|$", section("Pushes"), re.MULTILINE))
-    assert rows == dict(received_pushes.RULES)
+@pytest.mark.parametrize(
+    ("title", "rules"), [("Invariants", RULES), ("Changes", change_rules.RULES), ("Pushes", received_pushes.RULES)]
+)
+def test_the_page_lists_the_rules_that_the_program_knows(title: str, rules: Mapping[str, str]) -> None:
+    assert dict(re.findall(r"^\| `([a-z.-]+)` \| (.*) \|$", section(title), re.MULTILINE)) == dict(rules)
 
 
 def test_every_rule_that_the_page_or_the_program_names_is_in_the_table() -> None:

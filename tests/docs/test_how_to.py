@@ -6,14 +6,13 @@ import sys
 import pytest
 from pages import Folder, all_pages, blocks, steps
 
-# Other tests run these pages. The pages on frameworks and MLflow need libraries: tests/formats/frameworks/test_page.py
-# and
-# tests/interop/mlflow/test_plugin_end_to_end.py run them.
+# Other tests run these pages: tests/formats/frameworks/test_page.py, tests/interop/mlflow/test_plugin_end_to_end.py and
+# test_problems.py.
 ELSEWHERE = (
     "docs/how-to/frameworks.md",
     "docs/how-to/mlflow-on-gitmodel.md",
     "docs/how-to/solve-problems-of-model-config.md",
-)  # test_problems.py runs the last page
+)
 PAGES = [page for page in all_pages() if page.startswith("docs/how-to/") and page not in ELSEWHERE]
 MADE = r"""
 git init -q .

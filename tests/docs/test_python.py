@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pages import Folder, blocks
+from pages import blocks
 from python_reference import PAGE, render
+
+from gitmodel import Client, Model, ModelStages
 
 Git = Callable[..., str]
 
@@ -26,8 +28,6 @@ def test_the_documented_python_calls_run_unchanged(
     code_repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(code_repo)
-    from gitmodel import Client, Model, ModelStages
-
     client = Client()
     client.register_model(
         Model(
@@ -58,35 +58,9 @@ def test_the_documented_python_calls_run_unchanged(
 
 
 def test_entering_an_occupied_stage_archives_its_holder_with_and_without_force(code_repo: Path) -> None:
-    from gitmodel import Client
-
     with Client(code_repo) as client:
         model = client.register_model("iris")
         for force in (False, True, False):
             version = model.create_version()
             version.set_stage("production", force=force, reason="to see who leaves")
         assert [found.stage for found in model.versions] == ["archived", "archived", "production"]
-
-
-def test_metadata_is_attached_from_anywhere_at_any_time(code_repo: Path) -> None:
-    from gitmodel import Client
-
-    with Client(code_repo) as client:
-        version = client.register_model("iris").create_version(data={"train": code_repo / "train.py"})
-        version.set_stage("production")
-        version.log_metadata(accuracy=0.97)
-        client.get_version("iris@production").get_artifact("train").log_metadata({"rows": 150})
-        assert version.metadata == {"accuracy": 0.97}
-        assert version.get_artifact("train").metadata == {"rows": 150}
-
-
-def test_the_newest_fifty_versions_are_listed_oldest_first(folder: Folder, git: Git) -> None:
-    from gitmodel import Client
-
-    git(folder.place, "init", "-q")
-    with Client(folder.place) as client:
-        model = client.register_model("iris")
-        for _ in range(60):
-            model.create_version()
-        assert [version.number for version in model.versions] == list(range(11, 61))
-        assert model.versions[-1].number == model.get_version().number == 60

@@ -16,6 +16,9 @@ import web_pages
 from editing import write_script
 
 from gitmodel import Client
+from gitmodel.domain.schema.records import ArtifactLink
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.registry.linked_artifacts import linking
 from gitmodel.stores.local_store import LocalStore
 
 SLOW = r"""
@@ -102,15 +105,9 @@ def test_a_download_from_a_stalled_server_ends_on_a_signal_and_leaves_no_files(i
     ended = threading.Event()
     with web_pages.running(web_pages.QuietServer(Stalling)) as server:
         with Client(iris) as client:
-            from gitmodel.domain.schema.records import ArtifactLink
-            from gitmodel.domain.schema.references import VersionRef
-            from gitmodel.registry.linked_artifacts import linking
-
-            url = f"{server.url}/raw"
             client.trust_store(f"{server.url}/")
-            link = ArtifactLink(
-                name="raw", kind="data", digest=f"sha256:{'0' * 64}", size=100_000, format="bytes", uri=url
-            )
+            found = {"digest": f"sha256:{'0' * 64}", "size": 100_000, "uri": f"{server.url}/raw"}
+            link = ArtifactLink(name="raw", kind="data", format="bytes", **found)
             linking.link_artifacts(client.writer, VersionRef.parse("iris@1"), [link])
         before = everything(tmp_path, iris)
         command = [sys.executable, "-m", "gitmodel", "get", "iris@1", "raw", "-o", str(tmp_path / "raw")]

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from transcripts import ask, fail, succeed
 
 from gitmodel import Client, GitModelError
-from gitmodel.cli import run
 
 TRACES = [
     "GIT_TRACE", "GIT_TRACE_SETUP", "GIT_TRACE_PACKET", "GIT_TRACE_PERFORMANCE", "GIT_TRACE_REFS", "GIT_TRACE_CURL",
@@ -22,15 +22,13 @@ COMMANDS = [
 
 
 def use(folder, git, monkeypatch, capsys):
-    """Run `COMMANDS` in the new repository *folder* and return their output."""
+    """Run `COMMANDS` in the new repository *folder*; return the exit code, stdout and stderr of each."""
     git(folder.parent, "init", "-q", "--bare", f"{folder.name}.git")
     git(folder, "init", "-q")
     git(folder, "remote", "add", "origin", f"../{folder.name}.git")
     monkeypatch.chdir(folder)
-    printed = []
-    for command in COMMANDS:
-        assert run(command) == 0, capsys.readouterr().err
-        printed.append(capsys.readouterr())
+    printed = [ask(capsys, *command) for command in COMMANDS]
+    assert [err for code, _, err in printed if code] == []
     return printed
 
 
@@ -40,10 +38,10 @@ def test_gitmodel_does_not_read_git_traces_as_output_of_git(tmp_path, git, monke
         monkeypatch.setenv(name, value)
     (tmp_path / "repo").mkdir()
     printed = use(tmp_path / "repo", git, monkeypatch, capsys)
-    assert printed[3].out == "MODEL  LATEST  VERSIONS  STAGES\niris   1       1         production 1\n"
-    assert printed[4].out == "iris@1\n"
-    assert printed[8].out == "pushed 4 commits, 1 tag to origin\n"
-    assert [one.err for one in printed if "git.c" in one.err or "{" in one.err] == []
+    assert printed[3][1] == "MODEL  LATEST  VERSIONS  STAGES\niris   1       1         production 1\n"
+    assert printed[4][1] == "iris@1\n"
+    assert printed[8][1] == "pushed 4 commits, 1 tag to origin\n"
+    assert [err for _, _, err in printed if "git.c" in err or "{" in err] == []
 
 
 def test_gitmodel_does_not_read_traces_that_the_git_configuration_enables(tmp_path, git):
@@ -155,7 +153,7 @@ def read_only(small_disk, git):
 @pytest.mark.parametrize("command", [["doctor"], ["list"], ["check"], ["verify"], ["resolve", "iris@production"]])
 def test_reading_works_on_a_read_only_disk(read_only, monkeypatch, capsys, command):
     monkeypatch.chdir(read_only)
-    assert run(command) == 0, capsys.readouterr().err
+    succeed(capsys, *command)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +161,7 @@ def test_reading_works_on_a_read_only_disk(read_only, monkeypatch, capsys, comma
 )
 def test_writing_reports_a_read_only_disk(read_only, monkeypatch, capsys, command):
     monkeypatch.chdir(read_only)
-    code = run(command)
-    err = capsys.readouterr().err
+    code, _, err = ask(capsys, *command)
     assert code in ((0, 7) if command[0] in ("apply", "doctor") else (7,)), err
     assert "please report" not in err
     assert "Traceback" not in err
@@ -189,8 +186,7 @@ def test_an_invalid_git_configuration_is_reported_with_a_hint(code_repo, monkeyp
         file.write(text)
     monkeypatch.chdir(code_repo)
     for command in (["list"], ["register", "rose"], ["doctor"]):
-        found = run(command)
-        err = capsys.readouterr().err
+        found, _, err = ask(capsys, *command)
         assert found == code, err
         assert "please report" not in err
         assert "hint:" in err
@@ -207,9 +203,8 @@ def test_a_damaged_file_of_the_branch_is_reported_as_damaged_and_not_as_a_missin
     monkeypatch.chdir(code_repo)
     (code_repo / ".git" / "refs" / "heads" / "gitmodel").write_text(held)
     for command in (["list"], ["register", "rose"], ["check"], ["resolve", "iris"], ["push"]):
-        found = run(command)
-        err = capsys.readouterr().err
-        assert found == 5, (command, err)
+        code, _, err = ask(capsys, *command)
+        assert code == 5, (command, err)
         assert "is damaged: it names no commit" in err
         assert "please report" not in err
 
@@ -217,8 +212,7 @@ def test_a_damaged_file_of_the_branch_is_reported_as_damaged_and_not_as_a_missin
 def test_an_invalid_file_in_place_of_the_git_folder_is_reported(tmp_path, monkeypatch, capsys):
     (tmp_path / ".git").write_text("nonsense\n")
     monkeypatch.chdir(tmp_path)
-    assert run(["list"]) == 5
-    err = capsys.readouterr().err
+    err = fail(capsys, 5, "list")
     assert "invalid gitfile format" in err
     assert "please report" not in err
 
