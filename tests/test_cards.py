@@ -5,6 +5,7 @@ library of the hub. Hostile text contains HTML, Markdown or characters that cont
 """
 
 import json
+import re
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -158,22 +159,18 @@ def rendered(text):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_escaped_in_a_card(text):
-    import re
-
     fields = dict.fromkeys(("description", "audience", "use_cases", "limitations", "trade_offs", "ethics"), text)
     described = ModelRecord(created=NOW, title=text, license=text, owners=(text,), tags=(text,), **fields)
     metadata = {"m " + text: 0.5, "dataset": text, text: {"auc": 0.5}, "datasets": [text], "base_model": [text]}
     code = Code(commit="9" * 40, dirty=True, repository=f"https://git.example.com/{text}")
-    found = card(
-        "iris", described, VersionRecord(number=1, created=NOW, description=text, code=code, metadata=metadata)
-    )
+    version = VersionRecord(number=1, created=NOW, description=text, code=code, metadata=metadata)
+    found = card("iris", described, version)
     words = dict.fromkeys(fields, "words")
     described = ModelRecord(created=NOW, title="t", license="l", owners=("o",), **words)
     code = Code(commit="9" * 40, dirty=True, repository="https://git.example.com/r")
     metadata = {"m": 0.5, "dataset": "d", "t": {"auc": 0.5}}
-    plain = card(
-        "iris", described, VersionRecord(number=1, created=NOW, description="words", code=code, metadata=metadata)
-    )
+    version = VersionRecord(number=1, created=NOW, description="words", code=code, metadata=metadata)
+    plain = card("iris", described, version)
 
     def tags(html):
         return [tag for tag in re.findall(r"<\w+", html) if tag not in ("<p", "<ul", "<li", "<ol")]

@@ -12,6 +12,7 @@ import subprocess
 from contextlib import suppress
 
 import pytest
+from editing import edit
 from transcripts import PROGRAM, ask, on_terminal
 
 from gitmodel.cli import output, program
@@ -47,12 +48,10 @@ def test_hostile_text_is_escaped_wherever_it_is_printed(repo, capsys):
 
 
 def test_hostile_text_in_a_record_that_is_damaged_is_escaped(repo, capsys):
-    from editing import edit
-
     ask(capsys, "register", "iris")
     edit(repo, {"models/iris/model.toml": 'created = 2026-11-23T10:12:13Z\n"\\u001b[2J\\n" = 1\n'})
     for command in ("list", "check", "show iris"):
-        _, out, err = ask(capsys, command.split()[0], *command.split()[1:])
+        _, out, err = ask(capsys, *command.split())
         assert all(character.isprintable() for character in (out + err).replace("\n", ""))
 
 
@@ -133,13 +132,8 @@ def test_a_command_that_cannot_write_its_output_reports_an_error(repo, capsys):
 
 
 def test_output_to_a_terminal_has_colour_and_lines_that_fit(repo, capsys):
-    ask(
-        capsys,
-        "register",
-        "iris",
-        "--title",
-        "A title that is much too long for what a terminal of this width can show",
-    )
+    title = "A title that is much too long for what a terminal of this width can show"
+    ask(capsys, "register", "iris", "--title", title)
     ask(capsys, "register", "a-model-with-a-name-that-is-rather-long-but-still-allowed-here")
     code, shown = on_terminal("list")
     assert code == 0
@@ -275,11 +269,8 @@ def test_a_metadata_value_on_the_command_line_is_read_as_toml_if_it_is_valid_tom
 
 
 def test_a_reference_can_be_written_as_one_argument_or_two():
-    assert [str(read_reference(words, usage="")[0]) for words in (["iris"], ["iris", "3"], ["iris@3"])] == [
-        "iris",
-        "iris@3",
-        "iris@3",
-    ]
+    for words, reference in ((["iris"], "iris"), (["iris", "3"], "iris@3"), (["iris@3"], "iris@3")):
+        assert str(read_reference(words, usage="")[0]) == reference
     for words in (["iris@3", "4"], ["iris", "3", "4"], [], ["iris", ""]):
         with pytest.raises(UsageError):
             read_reference(words, usage="MODEL@VERSION")

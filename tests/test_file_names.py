@@ -73,11 +73,8 @@ def version(client):
 
 
 def test_a_file_a_folder_and_a_python_object_are_written_under_their_file_names(client, version, capsys, tmp_path):
-    assert [(found.name, found.link.file) for found in version.artifacts] == [
-        ("clf", "model.onnx"),
-        ("net", "bert"),
-        ("rows", "rows.json"),
-    ]
+    names = {found.name: found.link.file for found in version.artifacts}
+    assert names == {"clf": "model.onnx", "net": "bert", "rows": "rows.json"}
     shown = json.loads(ask(capsys, "version", "artifacts", "iris", "--format", "json")[1])
     assert [row["file"] for row in shown] == ["model.onnx", "bert", "rows.json"]
     file, folder = (version.get_artifact(name).path() for name in ("clf", "net"))
@@ -153,24 +150,19 @@ def test_checkout_writes_attachments_only_with_the_option_attachments(client, co
     assert Path("all/reports/more/cm/model.onnx").read_bytes() == ONNX
     assert Path("all/reports/more/net/bert/config.json").read_text() == "{}"
     assert not git("all", "status", "--porcelain")
-    for folder, said in (
-        ("in", "contains a folder in itself"),
-        ("Artifacts/a", "could meet"),
-        ("../x", "not a folder"),
-    ):
-        code, _, err = ask(capsys, "checkout", "two@1", "bad", "--attachments", folder)
-        assert (code, said in err, Path("bad").exists()) == (2, True, False)
+    wrong = {"in": "contains a folder in itself", "Artifacts/a": "could meet", "../x": "not a folder"}
+    for folder, said in wrong.items():
+        assert said in fail(capsys, 2, "checkout", "two@1", "bad", "--attachments", folder)
+        assert not Path("bad").exists()
 
 
 @pytest.mark.parametrize(("name", "why"), HOSTILE.items(), ids=lambda text: ascii(text)[:20])
 def test_a_record_whose_file_name_is_unsafe_on_some_system_is_refused(name, why):
     assert why in file_name_fault(name)
-    link = ArtifactLink(
-        name="clf", kind="model", digest=record_values.NO_DIGEST, size=0, format="onnx", file="model.onnx"
-    )
-    data = codec.encode(
-        records.VersionRecord(number=1, created=datetime(2026, 11, 23, tzinfo=timezone.utc), artifacts=(link,))
-    )
+    given = {"kind": "model", "digest": record_values.NO_DIGEST, "size": 0, "format": "onnx"}
+    link = ArtifactLink(name="clf", file="model.onnx", **given)
+    created = datetime(2026, 11, 23, tzinfo=timezone.utc)
+    data = codec.encode(records.VersionRecord(number=1, created=created, artifacts=(link,)))
     data = data.replace(b'"model.onnx"', json.dumps(name).encode())
     with pytest.raises(Invalid, match="takes the name of a file, and not this one"):
         codec.decode(records.VersionRecord, data, "here", newer=False)

@@ -41,18 +41,7 @@ SPELLINGS = [
     ".git\uf03a\uf03a$INDEX_ALLOCATION",
     ".git\uf028\uf029",
 ]
-PLAIN = [
-    ".gitignore",
-    ".gitattributes",
-    ".gitmodules",
-    ".gitkeep",
-    "git",
-    "x.git",
-    ".git-old",
-    "git~",
-    "digit~1",
-    ".gitä",
-]
+GIT_FILES = [".gitignore", ".gitattributes", ".gitmodules", ".gitkeep"]
 
 
 def put_old(client, files, name="weights"):
@@ -76,7 +65,7 @@ def test_every_name_that_some_file_system_reads_as_dot_git_is_recognized(name):
     assert git_paths([f"sub/{name}/config", "a"]) == [f"sub/{name}/config"]
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", [*GIT_FILES, "git", "x.git", ".git-old", "git~", "digit~1", ".gitä"])
 def test_names_that_only_resemble_dot_git_are_accepted(name):
     assert not is_git_name(name)
 
@@ -128,44 +117,23 @@ def test_a_folder_with_a_bare_repository_is_not_stored(client, folder, git, refs
         client.get_version("iris@1").link_artifact("weights", folder)
 
 
-def make_fresh(root, git):
-    git(root.parent, "init", "-q", "--bare", root.name)
+# Shell commands that create a git repository, or files that git takes for one, in the folder `mirror`.
+REPOSITORIES = {
+    "new": "git init -q --bare mirror",
+    "refs in a reftable": "git init -q --bare mirror; echo 'ref: refs/heads/.invalid' >mirror/HEAD",
+    "git folder of another work tree": 'git init -q --separate-git-dir="$PWD/mirror" ../elsewhere',
+    "only config and HEAD": "mkdir mirror; echo 'ref: refs/heads/main' >mirror/HEAD; echo '[http]' >mirror/config",
+    "detached HEAD": f"mkdir mirror; echo {'0123456789' * 4} >mirror/head; echo '[http]' >mirror/Config",
+    "git folder of a linked work tree": (
+        "mkdir mirror; cd mirror; echo 'ref: refs/heads/main' >HEAD; echo ../.. >commondir; echo /away/.git >gitdir"
+    ),
+}
 
 
-def make_with_reftable(root, git):
-    make_fresh(root, git)
-    (root / "HEAD").write_text("ref: refs/heads/.invalid\n")
-
-
-def make_separate(root, git):
-    git(root.parent, "init", "-q", f"--separate-git-dir={root}", root.parent.parent / "elsewhere")
-
-
-def make_config_and_head(root, git):
-    root.mkdir()
-    (root / "HEAD").write_text("ref: refs/heads/main\n")
-    (root / "config").write_text("[http]\n\textraHeader = token\n")
-
-
-def make_detached(root, git):
-    root.mkdir()
-    (root / "head").write_text("0123456789" * 4 + "\n")
-    (root / "Config").write_text("[http]\n\textraHeader = token\n")
-
-
-def make_of_linked_worktree(root, git):
-    root.mkdir()
-    for name, text in (("HEAD", "ref: refs/heads/main"), ("commondir", "../.."), ("gitdir", "/elsewhere/.git")):
-        (root / name).write_text(f"{text}\n")
-
-
-@pytest.mark.parametrize(
-    "make",
-    [make_fresh, make_with_reftable, make_separate, make_config_and_head, make_detached, make_of_linked_worktree],
-)
+@pytest.mark.parametrize("commands", REPOSITORIES.values(), ids=REPOSITORIES)
 @pytest.mark.parametrize("below", [True, False])
-def test_a_folder_with_a_git_repository_of_any_name_is_not_stored(client, folder, git, make, below):
-    make(folder / "mirror", git)
+def test_a_folder_with_a_git_repository_of_any_name_is_not_stored(client, folder, commands, below):
+    subprocess.run(["sh", "-ec", commands], cwd=folder, check=True)
     before = list(client.store.digests())
     stored = folder if below else folder / "mirror"
     for store in (
@@ -213,7 +181,7 @@ def test_a_folder_with_a_file_named_head_that_is_no_repository_is_stored(client,
 
 
 def test_gitignore_and_gitattributes_files_are_stored(client, folder, tmp_path):
-    for name in (".gitignore", ".gitattributes", ".gitmodules", ".gitkeep"):
+    for name in GIT_FILES:
         (folder / name).write_text("*.bin\n")
     artifact = client.get_version("iris@1").link_artifact("weights", folder)
     assert files(artifact.download(tmp_path / "copy")) == files(folder)

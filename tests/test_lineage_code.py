@@ -4,7 +4,6 @@ notes name the versions that were created from a commit.
 
 import json
 import os
-import subprocess
 
 import pytest
 from editing import edit, run
@@ -68,20 +67,6 @@ def test_version_contains_lists_the_versions_whose_code_has_or_lacks_a_commit(re
     )
 
 
-def test_version_contains_agrees_with_git_merge_base(repo, git):
-    with Client() as client:
-        for named in ("fix", "main", "old", "old~1"):
-            for found in client.containing(named):
-                commit = found.view.record.code.commit
-                asked = subprocess.run(["git", "merge-base", "--is-ancestor", named, commit], cwd=repo)
-                assert found.contains is (asked.returncode == 0), (named, str(found.view))
-        trained = git(
-            repo, "log", "--format=%s", "gitmodel", "--grep", f"Code-Commit: {git(repo, 'rev-parse', 'main')}"
-        )
-        exact = {str(found.view) for found in client.containing("main") if found.exact}
-        assert {line.split()[1] + "@" + line.split()[2] for line in trained.splitlines() if "Add" in line} == exact
-
-
 def test_version_contains_reports_versions_whose_code_commit_is_not_in_the_repository(repo, capsys):
     path = "models/iris/versions/1.toml"
     text = run(repo, "cat-file", "blob", f"gitmodel:{path}") + "\n"
@@ -112,12 +97,10 @@ def test_version_contains_outside_of_a_code_repository_is_refused(repo, tmp_path
 
 
 def test_notes_on_code_commits_are_the_same_in_every_clone(repo, git, capsys, transcript, tmp_path):
-    transcript(
-        """
+    transcript("""
         $ git model version notes
         3 commits have notes: show them with `git log --notes=gitmodel`
-    """
-    )
+    """)
     shown = git(repo, "log", "--notes=gitmodel", "--format=%s|%N", "main", "old")
     assert "More|iris 2, production\nother 1\n" in f"{shown}\n"
     assert "Beside|iris 3" in shown

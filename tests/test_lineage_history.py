@@ -1,14 +1,13 @@
 """`git model history`: which version was in a stage, from when to when, by whom and why."""
 
 import os
-import subprocess
 
 import pytest
 from editing import BRANCH, edit, read, run
 from transcripts import ask, fail, succeed
 
 from gitmodel import Client, Invalid, NotFound
-from gitmodel.branch.history.first_parents import walk_branch
+from gitmodel.branch.history import first_parents
 from gitmodel.domain.schema.messages import pull_request
 
 PRODUCTION = "models/iris/stages/production.toml"
@@ -88,15 +87,12 @@ def merge_by_hand(repo, name, message):
     """Merge a proposal of the person *name*, of two commits: the first promotes version 1, and the second version 3."""
     side = "refs/heads/propose/iris"
     run(repo, "update-ref", side, BRANCH)
-    who = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_DATE": "2026-11-10T00:00:00Z"}
     text = read(repo, PRODUCTION)
-    before = dict(os.environ)
-    os.environ.update(who)
-    edit(repo, {PRODUCTION: text.replace("version = 2", "version = 1")}, "Think of 1", onto=side)
-    edit(repo, {PRODUCTION: text.replace("version = 2", "version = 3")}, "Promote iris 3", onto=side)
-    os.environ.update(before)
-    for key in who.keys() - before.keys():
-        del os.environ[key]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIT_AUTHOR_NAME", name)
+        patch.setenv("GIT_AUTHOR_DATE", "2026-11-10T00:00:00Z")
+        edit(repo, {PRODUCTION: text.replace("version = 2", "version = 1")}, "Think of 1", onto=side)
+        edit(repo, {PRODUCTION: text.replace("version = 2", "version = 3")}, "Promote iris 3", onto=side)
     tip = run(repo, "rev-parse", BRANCH)
     return edit(repo, {PRODUCTION: text.replace("version = 2", "version = 3")}, message, parents=[tip, side])
 
@@ -132,21 +128,20 @@ def test_git_settings_of_the_user_do_not_change_the_history(iris, code_repo, git
 
 
 def test_history_has_all_changes_although_it_reads_the_commits_in_portions(iris, code_repo, monkeypatch):
-    import gitmodel.branch.history.first_parents as walking
-
-    monkeypatch.setattr(walking, "_FIRST_STRETCH", 1)
+    monkeypatch.setattr(first_parents, "_FIRST_STRETCH", 1)
     assert [event.version for event in iris.history("production")] == [2, 1]
     repository = iris._registered().repository
-    found = [step.commit.message.split("\n")[0] for step in walk_branch(repository, repository.tip(), "models/iris")]
+    found = [
+        step.commit.message.split("\n")[0]
+        for step in first_parents.walk_branch(repository, repository.tip(), "models/iris")
+    ]
     assert len(found) == 6
     assert found[-1] == "Register iris"
 
 
 def test_history_in_a_shallow_clone_says_how_to_deepen_the_clone(iris, code_repo, tmp_path, git, capsys, monkeypatch):
     shallow = tmp_path / "shallow"
-    subprocess.run(
-        ["git", "clone", "-q", "--depth=2", "--no-single-branch", code_repo.as_uri(), str(shallow)], check=True
-    )
+    git(tmp_path, "clone", "-q", "--depth=2", "--no-single-branch", code_repo.as_uri(), "shallow")
     monkeypatch.chdir(shallow)
     edge = git(shallow, "rev-parse", "origin/gitmodel~1")
     err = fail(capsys, 5, "history", "iris", "production")

@@ -71,21 +71,6 @@ def test_show_list_and_resolve_with_at_read_the_past_state_of_the_branch(repo, t
     )
 
 
-def test_show_with_at_and_git_show_find_the_same_version_in_production(repo):
-    for day in ("2026-09-30", "2026-10-01", "2026-10-31", "2026-11-01", "2026-11-05"):
-        commit = run(repo, "log", "-1", "--first-parent", f"--before={day}T23:59:59Z", "--format=%H", "gitmodel")
-        with Client(repo) as client:
-            past = client.at(day)
-            assert past.writer.state.commit == commit
-            text = run(repo, "ls-tree", "-r", "--name-only", commit, PRODUCTION)
-            if text:
-                number = past.get_version("iris@production").number
-                assert f"version = {number}\n" in read(repo, PRODUCTION, commit)
-            else:
-                with pytest.raises(NotFound):
-                    past.get_version("iris@production")
-
-
 def test_json_with_at_has_the_fields_of_the_past_state(repo, capsys):
     code, out, err = ask(capsys, "--format", "json", "version", "show", "iris@production", "--at", "2026-10-02")
     found = json.loads(out)
@@ -100,15 +85,8 @@ def test_json_and_tsv_with_at_contain_the_commit(repo, capsys, tmp_path):
     commit = run(repo, "rev-parse", BRANCH)
     with open_at(repo, "2026-12-02T00:00:00") as client:
         client.get_version("iris@latest").log_metadata(later=True)
-    asked = (
-        "list",
-        "show iris",
-        "show iris@latest",
-        "version list iris",
-        "version show iris@latest",
-        "resolve iris@latest",
-    )
-    for words in (*asked, f"get iris@latest train -o {tmp_path / 'then'}"):
+    reading = ("list", "show iris", "show iris@latest", "version list iris", "version show iris@latest")
+    for words in (*reading, "resolve iris@latest", f"get iris@latest train -o {tmp_path / 'then'}"):
         for moment, at in ((["--at", "2026-12-01"], commit), ([], None)):
             found = json.loads(ask(capsys, *words.split(), *moment, "--format", "json")[1])
             assert {one["at"] for one in (found if isinstance(found, list) else [found])} == {at}

@@ -76,12 +76,8 @@ def test_threads_that_open_a_folder_at_the_same_time_get_the_complete_folder(art
     assert unpacked.members_of is members_of
     monkeypatch.setattr(fetching, "members_of", wait)
 
-    def read(_):
-        path = artifact.path()
-        return content(path) == FILES
-
     with ThreadPoolExecutor(4, thread_name_prefix="reader") as pool:
-        assert list(pool.map(read, range(4))) == [True] * 4
+        assert list(pool.map(lambda _: content(artifact.path()), range(4))) == [FILES] * 4
     assert beside(artifact.path()) == []
 
 
@@ -118,15 +114,16 @@ with Client(sys.argv[1]) as client:
 """
 
 
+def start_reader(script, repo):
+    """Start a process that runs *script*, a form of `READER`, and return it when it waits for a line on stdin."""
+    command = [sys.executable, "-c", script, str(repo)]
+    reader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert reader.stdout.readline() == "ready\n"
+    return reader
+
+
 def test_processes_that_open_a_folder_at_the_same_time_get_the_complete_folder(code_repo, artifact):
-    readers = [
-        subprocess.Popen(
-            [sys.executable, "-c", READER, str(code_repo)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(3)
-    ]
-    for reader in readers:
-        assert reader.stdout.readline() == "ready\n"
+    readers = [start_reader(READER, code_repo) for _ in range(3)]
     for reader in readers:
         reader.stdin.write("go\n")
         reader.stdin.flush()
@@ -136,79 +133,29 @@ def test_processes_that_open_a_folder_at_the_same_time_get_the_complete_folder(c
         assert reader.returncode == 0
 
 
-def edit(path):
-    file = path / "part-1/file-1.bin"
-    file.chmod(0o644)
-    file.write_bytes(b"?" * 500)
+# Shell commands that change the folder in the cache, run in this folder. $1 is one of its files.
+CHANGES = {
+    "changed file": 'chmod 644 "$1"; head -c 500 /dev/zero >"$1"',
+    "empty file": 'chmod 644 "$1"; : >"$1"',
+    "link to a copy of a file": 'cp "$1" ../secret; rm -f "$1"; ln -s "$PWD/../secret" "$1"',
+    "link to a folder": 'mv part-2 ../elsewhere; ln -s "$PWD/../elsewhere" part-2',
+    "folder in place of a file": 'rm -f "$1"; mkdir -p "$1/deep"',
+    "file in place of a folder": "mv part-2 ../elsewhere; echo text >part-2",
+    "more files": "mkdir -p new/deeper; echo text >new/deeper/file.py; echo text >part-1/other.bin",
+    "no files": "rm -f part-*/*.bin",
+    "file in place of all": 'all="$PWD"; mv "$all" ../elsewhere; echo text >"$all"',
+    "link in place of all": 'all="$PWD"; mv "$all" ../elsewhere; ln -s "${all%/*}/elsewhere" "$all"',
+}
 
 
-def cut(path):
-    file = path / "part-1/file-1.bin"
-    file.chmod(0o644)
-    file.write_bytes(b"")
+def change(folder, how):
+    subprocess.run(["sh", "-ec", CHANGES[how], "sh", "part-1/file-1.bin"], cwd=folder.resolve(), check=True)
 
 
-def link_elsewhere(path):
-    secret = path.parent / "secret"
-    secret.write_bytes(FILES["part-1/file-1.bin"])
-    (path / "part-1/file-1.bin").unlink()
-    (path / "part-1/file-1.bin").symlink_to(secret)
-
-
-def link_folder(path):
-    os.rename(path / "part-2", path.parent / "elsewhere")
-    (path / "part-2").symlink_to(path.parent / "elsewhere")
-
-
-def put_folder_for_file(path):
-    (path / "part-1/file-1.bin").unlink()
-    (path / "part-1/file-1.bin/deep").mkdir(parents=True)
-
-
-def put_file_for_folder(path):
-    os.rename(path / "part-2", path.parent / "elsewhere")
-    (path / "part-2").write_bytes(b"a file")
-
-
-def add_files(path):
-    (path / "new/deeper").mkdir(parents=True)
-    (path / "new/deeper/file.py").write_text("print('not of the artifact')")
-    (path / "part-1/other.bin").write_bytes(b"x")
-
-
-def empty(path):
-    for file in path.rglob("*.bin"):
-        file.unlink()
-
-
-def replace_by_file(path):
-    os.rename(path, path.parent / "elsewhere")
-    path.write_bytes(b"not a folder")
-
-
-def replace_by_link(path):
-    os.rename(path, path.parent / "elsewhere")
-    path.symlink_to(path.parent / "elsewhere")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        edit,
-        cut,
-        link_elsewhere,
-        link_folder,
-        put_folder_for_file,
-        put_file_for_folder,
-        add_files,
-        empty,
-        replace_by_file,
-        replace_by_link,
-    ],
-)
-def test_a_changed_folder_in_the_cache_is_repaired(artifact, change):
+@pytest.mark.parametrize("how", CHANGES)
+def test_a_changed_folder_in_the_cache_is_repaired(artifact, how):
     path = artifact.path()
-    change(path)
+    change(path, how)
     assert artifact.path() == path
     assert content(path) == FILES
     assert not any(found.is_symlink() for found in path.rglob("*"))
@@ -219,7 +166,7 @@ def test_a_changed_folder_in_the_cache_is_repaired(artifact, change):
 def test_repairing_one_file_of_a_folder_in_the_cache_does_not_rewrite_the_other_files(artifact):
     path = artifact.path()
     before = {name: (path / name).stat().st_ino for name in FILES}
-    edit(path)
+    change(path, "changed file")
     artifact.path()
     changed = {name for name in FILES if (path / name).stat().st_ino != before[name]}
     assert changed == {"part-1/file-1.bin"}
@@ -241,10 +188,7 @@ def test_the_next_reader_removes_temporary_folders_of_a_killed_reader(artifact, 
         "def hang(*_, **__):\n    os.write(1, b'unpacking\\n')\n    sys.stdin.readline()\n"
         "fetching.fetch_entry = hang",
     )
-    reader = subprocess.Popen(
-        [sys.executable, "-c", script, str(code_repo)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert reader.stdout.readline() == "ready\n"
+    reader = start_reader(script, code_repo)
     reader.stdin.write("go\n")
     reader.stdin.flush()
     assert reader.stdout.readline() == "unpacking\n"

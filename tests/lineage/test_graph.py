@@ -135,16 +135,6 @@ def test_lineage_accepts_the_first_digits_of_a_digest(past):
         past.lineage("sha256:ab")
 
 
-def test_git_grep_and_lineage_find_the_same_runs_of_a_digest(past, git, story):
-    (readings,) = past.get_version("measurements@3").artifacts
-    said = git(story, "grep", "-l", readings.digest, "gitmodel", "--", "models", "runs").splitlines()
-    by_git = {line.rpartition("/")[2].removesuffix(".toml") for line in said if ":runs/" in line}
-    found = past.lineage(readings.digest, depth=1)
-    assert by_git == {node.id for node in found.nodes if node.kind == "run"}
-    holders = {edge.target for edge in found.down if edge.source == readings.digest and "@" in edge.target}
-    assert len(holders) == sum(":models/" in line for line in said) == 2
-
-
 def test_lineage_is_the_same_with_a_missing_damaged_or_outdated_index(past, story):
     first = past.lineage("measurements@3")
     (path,) = (story / ".git" / "gitmodel").glob("index-*.sqlite")

@@ -1,11 +1,24 @@
-"""For each question about the past, a command of gitmodel gives the same answer as commands of plain git."""
+"""For each question about the past, a command of gitmodel gives the same answer as commands of plain git.
+
+Among them are all questions of docs/explanation/lineage-with-plain-git.md.
+"""
 
 import json
 import re
+from pathlib import Path
 
 from transcripts import ask
 
 from gitmodel import Client
+
+PAGE = Path(__file__).parents[2] / "docs/explanation/lineage-with-plain-git.md"
+ANSWERED = set()
+
+
+def answers(question):
+    """Mark a test that compares the two answers to a question of the page."""
+    ANSWERED.add(question)
+    return lambda test: test
 
 
 def asked(capsys, *arguments):
@@ -21,6 +34,7 @@ def test_the_repository_of_the_tests_has_the_expected_size(past):
     assert len(past.list_runs(limit=None)) == 100
 
 
+@answers("Who put what into production, when and why?")
 def test_history_and_git_log_agree_on_the_versions_of_a_stage_and_their_times(story, git, capsys):
     path = "models/iris/stages/production.toml"
     said = git(story, "log", "--first-parent", "-m", "--format=%H %aI %an", "gitmodel", "--", path).splitlines()
@@ -34,7 +48,8 @@ def test_history_and_git_log_agree_on_the_versions_of_a_stage_and_their_times(st
         assert (event["until"], event["ended_by"]) == ((later["when"], later["commit"]) if later else (None, ""))
 
 
-def test_the_option_at_and_git_log_before_give_the_same_version_for_a_date(story, git, capsys):
+@answers("What was in production at a commit, or on a day?")
+def test_the_option_at_names_the_version_at_the_commit_that_git_log_finds_before_a_date(story, git, capsys):
     for day in range(2, 11):
         commit = git(
             story, "log", "-1", "--first-parent", f"--before=2026-10-{day}T23:59:59Z", "--format=%H", "gitmodel"
@@ -45,6 +60,8 @@ def test_the_option_at_and_git_log_before_give_the_same_version_for_a_date(story
         assert asked(capsys, "show", "iris@production", "--at", commit)["number"] == found["number"]
 
 
+@answers("What happened to a model?")
+@answers("Did anybody change the artifacts of a version later?")
 def test_log_and_git_log_list_the_same_commits_of_a_model_and_a_version(story, git, capsys):
     walk = ("log", "--first-parent", "-m", "--format=%H", "gitmodel", "--")
     ours = dict.fromkeys(event["commit"] for event in asked(capsys, "log", "iris"))
@@ -53,6 +70,7 @@ def test_log_and_git_log_list_the_same_commits_of_a_model_and_a_version(story, g
     assert ours == git(story, *walk, "models/iris/versions/7.toml").splitlines()
 
 
+@answers("Which commit set each field of a version?")
 def test_blame_and_git_blame_name_the_same_commits(story, past, git, capsys):
     past.get_version("iris@7").log_metadata(checked=True)
     said = git(story, "blame", "--first-parent", "-l", "-s", "gitmodel", "--", "models/iris/versions/7.toml")
@@ -62,7 +80,8 @@ def test_blame_and_git_blame_name_the_same_commits(story, past, git, capsys):
     assert {commit for field, commit in ours.items() if field != "stage"} == set(lines.values())
 
 
-def test_contains_and_git_log_list_the_same_versions_with_and_from_a_commit(story, git, capsys):
+@answers("Which code made the version?")
+def test_version_contains_and_git_log_list_the_same_versions_created_from_or_after_a_commit(story, git, capsys):
     commits = git(story, "log", "--format=%H", "main").splitlines()
     made = {}
     for commit in commits:
@@ -83,6 +102,7 @@ def test_contains_and_git_log_list_the_same_versions_with_and_from_a_commit(stor
         assert {"@".join(re.split("[ ,]", line)[:2]) for line in notes if line} == made[commit]
 
 
+@answers("Which versions use this file?")
 def test_lineage_and_git_grep_find_the_same_uses_of_a_digest(story, git, capsys):
     with Client() as client:
         (data,) = client.get_version("measurements@3").artifacts
@@ -125,6 +145,7 @@ def test_lineage_and_stage_tags_give_the_same_versions_in_stages(story, git, cap
     assert stages == {"iris@19": 19, "iris@20": 20}
 
 
+@answers("What differs between two versions?")
 def test_diff_and_git_diff_show_the_same_changed_fields(story, git, capsys):
     paths = [f"gitmodel:models/iris/versions/{number}.toml" for number in (18, 20)]
     said = git(story, "diff", "--unified=0", *paths)
@@ -149,6 +170,7 @@ def test_diff_and_git_log_list_the_same_commits_between_two_versions(story, git,
     assert found["left"] == back["commits"]
 
 
+@answers("How can I check out its code?")
 def test_checkout_and_git_worktree_give_the_same_code(story, git, capsys, tmp_path):
     ours, gits = tmp_path / "ours", tmp_path / "gits"
     record = git(story, "show", "gitmodel:models/iris/versions/7.toml")
@@ -161,3 +183,23 @@ def test_checkout_and_git_worktree_give_the_same_code(story, git, capsys, tmp_pa
 
 def test_the_version_in_production_can_be_reproduced(story, capsys):
     assert asked(capsys, "reproduce", "iris@production")["identical"]
+
+
+@answers("Which promotions were there?")
+def test_history_and_the_trailers_in_git_log_list_the_same_promotions(story, git, capsys):
+    form = "--format=%H %(trailers:key=Model,valueonly,separator=)@%(trailers:key=Version,valueonly,separator=)"
+    said = git(story, "log", "--first-parent", "--grep", "^Stage: production", form, "gitmodel").splitlines()
+    found = [event for event in asked(capsys, "history") if event["stage"] == "production"]
+    assert [f"{event['commit']} {event['model']}@{event['version']}" for event in found] == said
+
+
+@answers("What does a consumer need?")
+def test_a_consumer_gets_the_version_in_production_by_fetching_one_tag(story, git, tmp_path):
+    git(tmp_path, "init", "-q", "consumer")
+    git(tmp_path / "consumer", "fetch", "-q", "--depth", "1", str(story), "tag", "model/iris/production")
+    found = git(tmp_path / "consumer", "show", "model/iris/production:models/iris/stages/production.toml")
+    assert found.startswith("version = 19\n")
+
+
+def test_every_question_of_the_page_has_a_test():
+    assert set(re.findall(r"^## (.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)) == ANSWERED
