@@ -66,8 +66,8 @@ class KeptCommits:
         Returns "" if there is no such remote.
         """
         remotes = list_remotes(self._git)
-        wanted = named or ("origin" if "origin" in remotes or len(remotes) != 1 else remotes[0])
-        return wanted if wanted in remotes else ""
+        name = named or ("origin" if "origin" in remotes or len(remotes) != 1 else remotes[0])
+        return name if name in remotes else ""
 
     def not_pushed(self, commits: Iterable[Oid], remote: str) -> list[Oid]:
         """Return those of *commits* that this clone has not pushed to the current URL of *remote* yet."""
@@ -88,6 +88,7 @@ class KeptCommits:
         Refused with the message of the host or the hook if one of them refuses the push, and Unreachable if *remote*
         does not answer.
         """
+        from gitmodel.git.repositories.hooks import hooks_folder
         from gitmodel.git.repositories.remote_commands import push
 
         address = self._address(remote)
@@ -97,7 +98,8 @@ class KeptCommits:
         # gitmodel ends a push that prints nothing for long. Without this variable, Git LFS prints its progress only to
         # a terminal.
         git = replace(self._git, environ={**self._git.environ, "GIT_LFS_FORCE_PROGRESS": "1"})
-        silence = _HOOK_SILENCE if self._has_hook() else SILENCE
+        has_hook = os.access(hooks_folder(self._git) / "pre-push", os.X_OK)
+        silence = _HOOK_SILENCE if has_hook else SILENCE
         whole = len(commits) > 1 and set(commits) >= set(self.kept())
         for start in range(0, len(commits), len(commits) if whole else _REFS_AT_ONCE):
             some = commits if whole else commits[start : start + _REFS_AT_ONCE]
@@ -130,11 +132,6 @@ class KeptCommits:
             return False
         self.keep(commit)
         return True
-
-    def _has_hook(self) -> bool:
-        from gitmodel.git.repositories.hooks import hooks_folder
-
-        return os.access(hooks_folder(self._git) / "pre-push", os.X_OK)
 
     def _address(self, remote: str) -> str:
         url = "".join(push_urls(self._git, remote)[:1])

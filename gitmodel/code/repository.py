@@ -1,30 +1,31 @@
-"""The code repository: the commits that versions name, and the submodules of its work trees."""
+"""The code repository: the commits that versions name, its current state, and the submodules of its work trees."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.records import Code
-from gitmodel.errors import NotFound, Refused
+from gitmodel.domain.secrets.credentials import recordable_url
+from gitmodel.errors import GitModelError, NotFound, Refused, Unreachable
 from gitmodel.frozen import Frozen
-from gitmodel.git.history.commits import (
-    commits_of_either,
-    find_commit,
-    log_fields,
-    missing_commits,
-    read_edge,
-)
+from gitmodel.git.history.commits import commits_of_either, find_commit, log_fields, missing_commits, read_edge
+from gitmodel.git.refs.ref_commands import named_id
 from gitmodel.git.repositories.discovery import find_repository
 from gitmodel.git.running.failures import BareRefused
 from gitmodel.git.running.process import Git
 from gitmodel.git.settings.configuration import read_setting
+from gitmodel.git.worktrees.worktree_state import inspect_worktree, submodules_changed
 
 # gitmodel ends a git command that talks to a remote if it prints nothing for this number of seconds.
 SILENCE = 120.0
+_STATUS = (
+    "status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--untracked-files=normal", "--ignore-submodules=none",
+)  # fmt: skip
 
 
 class CodeCommit(Frozen):
@@ -124,6 +125,32 @@ class CodeRepository:
 
     def _edge(self) -> frozenset[Oid]:
         return read_edge(self.git.common_dir)
+
+    def read_state(self) -> Code:
+        """Return the state of the code for a record. Raises Unreachable if the repository cannot be read."""
+        head: str | None
+        try:
+            if self.worktree:
+                head, changed = inspect_worktree(self.git, self.index_file, _read_worktree)
+            else:
+                head, changed = named_id(self.git, "HEAD"), None
+        except GitModelError as error:
+            raise Unreachable(f"the code repository cannot be read: {error.message}", hint="run `git status`") from None
+        commit = head if head and is_code_oid(head) else None
+        dirty = None if changed is None else bool(changed)
+        return Code(commit=commit, dirty=dirty, repository=recordable_url(self.origin), changed=changed)
+
+
+def _read_worktree(git: Git) -> tuple[str, int]:
+    """Return the current commit ("(initial)" if there is none), and the number of files that differ from the commit.
+
+    A new folder counts as one file. If only submodules have changes that `git status` does not show, returns 1.
+    """
+    git_at_top = replace(git, environ={**git.environ, "GIT_WORK_TREE": str(git.top)})
+    # `git status` prints the commit as `# branch.oid COMMIT`, and then a line for each file, so one process is enough.
+    first, *lines = git_at_top.lines(*_STATUS)
+    changed = sum(not line.startswith("#") for line in lines)
+    return first.rpartition(" ")[2], changed or int(submodules_changed(git))
 
 
 def open_code(path: Path, *, environ: Mapping[str, str], named: bool = True) -> CodeRepository | None:

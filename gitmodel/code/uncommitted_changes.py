@@ -35,7 +35,10 @@ def list_changes(code: CodeRepository) -> list[UncommittedChange]:
 
     Raises Refused for a submodule with changes and for a nested repository, because a commit cannot contain them.
     """
-    return worktree_state.inspect_worktree(code.git, code.index_file, _changes) if code.worktree else []
+    if not code.worktree:
+        return []
+    changes = worktree_state.inspect_worktree(code.git, code.index_file, _changes)
+    return [change for _, change in changes]
 
 
 def snapshot(code: CodeRepository, limit: int) -> Oid | None:
@@ -51,27 +54,21 @@ def snapshot(code: CodeRepository, limit: int) -> Oid | None:
     return worktree_state.inspect_worktree(code.git, code.index_file, partial(_snapshot, limit=limit))
 
 
-def _changes(git: Git) -> list[UncommittedChange]:
-    return [_change(git, line) for line in worktree_state.list_changes(git)]
+def _changes(git: Git) -> list[tuple[str, UncommittedChange]]:
+    """Return each line of `git status` with its change."""
+    return [(line, _change(git, line)) for line in worktree_state.list_changes(git)]
 
 
 def _snapshot(git: Git, limit: int) -> Oid | None:
-    from gitmodel.git.worktrees.staged_tree import tree_with_changes  # imported here: few versions have a snapshot
+    from gitmodel.git.worktrees.staged_tree import commit_tree, tree_with_changes  # imported here: rarely needed
 
-    lines = worktree_state.list_changes(git)
-    found = [_change(git, line) for line in lines]
-    if not found:
+    changes = _changes(git)
+    if not changes:
         return None
-    _check_size(found, limit)
+    _check_size([change for _, change in changes], limit)
     # Leave out files whose deletion is staged: the index lacks them, and git refuses such a path if it is a folder now.
-    paths = [change.path for line, change in zip(lines, found, strict=True) if not line.startswith("1 D. ")]
-    tree = tree_with_changes(git, paths)
-    return _commit(git, tree, named_id(git, "HEAD"))
-
-
-def _commit(git: Git, tree: Oid, head: Oid | None) -> Oid | None:
-    from gitmodel.git.worktrees.staged_tree import commit_tree
-
+    tree = tree_with_changes(git, [change.path for line, change in changes if not line.startswith("1 D. ")])
+    head = named_id(git, "HEAD")
     if head and named_id(git, f"{head}^{{tree}}") == tree:
         return None
     message = f"Work tree as it was when a version was made\n\nOn: {head or 'no commit yet'}\n"
@@ -90,8 +87,7 @@ def _change(git: Git, line: str) -> UncommittedChange:
         raise Refused(f"the submodule {path} has changes of its own", hint="commit them in the submodule first")
     if path.endswith("/"):
         raise Refused(
-            f"{path} is another repository inside this one",
-            hint="add it to .gitignore, or make it a submodule",
+            f"{path} is another repository inside this one", hint="add it to .gitignore, or make it a submodule"
         )
     try:
         return UncommittedChange(path, os.lstat(git.top / path).st_size)

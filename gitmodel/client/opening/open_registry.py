@@ -19,6 +19,7 @@ from gitmodel.client.opening.url_settings import local_file, names_url
 from gitmodel.domain.addresses import Terms
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema.recorded_renumberings import Renumbered
+from gitmodel.domain.schema.records import Code
 from gitmodel.errors import GitModelError, Invalid, NotFound, RenumberedWarning, UsageError
 from gitmodel.git.running.process import check_git
 from gitmodel.git.settings.configuration import read_config
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from gitmodel.code.kept_commits import KeptCommits
     from gitmodel.code.repository import CodeRepository
     from gitmodel.domain.schema.object_ids import Oid
-    from gitmodel.domain.schema.records import Code
     from gitmodel.domain.schema.refs import StageRef
     from gitmodel.domain.snapshots.snapshot import Snapshot
     from gitmodel.domain.snapshots.snapshot_sources import Refusal
@@ -193,9 +193,8 @@ class OpenRegistry:
 
     def read_code(self) -> Code:
         """Return the state of the code repository: its commit, uncommitted changes and URL. Writes nothing."""
-        from gitmodel.code.current_commit import read_code
-
-        return read_code(self.find_code())
+        code = self.find_code()
+        return code.read_state() if code else Code(outside=True)
 
     def check_code(self) -> None:
         """Raise Refused if the settings forbid creating a version from the current code.
