@@ -59,7 +59,6 @@ class LogWriter:
         self._turn = 0  # 0 while the file of the first lines is written, then counts the files of newest lines
         self._written = 0
         self._lines = 0
-        self._pending: list[bytes] = []
         self._broken = False
 
     def write(self, stream: int, data: bytes) -> None:
@@ -100,28 +99,17 @@ class LogWriter:
             if len(line) > _LONGEST_LINE:
                 line = f"{line[:_LONGEST_LINE]} [{len(line) - _LONGEST_LINE} more characters]"
             self._append(f"{moment}{line}\n".encode(errors="backslashreplace"))
-        self._write_pending()
 
     def _append(self, line: bytes) -> None:
-        if self._file < 0 or self._written + len(line) > (_TAIL if self._turn else _HEAD):
-            self._write_pending()
-            try:
-                if not self._broken:
-                    self._open_next()
-            except OSError:
-                self._broken = True
-        self._pending.append(line)
-        self._written += len(line)
-        self._lines += 1
-
-    def _write_pending(self) -> None:
-        """Write the collected lines for the current file in one call of the operating system."""
         try:
-            if self._pending and not self._broken:
-                os.write(self._file, b"".join(self._pending))
+            if self._broken:
+                return
+            if self._file < 0 or self._written + len(line) > (_TAIL if self._turn else _HEAD):
+                self._open_next()
+            self._written += os.write(self._file, line)
+            self._lines += 1
         except OSError:
             self._broken = True
-        self._pending.clear()
 
     def _open_next(self) -> None:
         if self._file >= 0:
