@@ -5,14 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from gitmodel.branch.remotes import (
-    checked,
-    remote_message,
-    removal_command,
-    silence_timeout,
-    tags_prefix,
-    unreachable,
-)
+from gitmodel.branch.remotes import checked, remote_message, removal_command, silence_timeout, tags_prefix, unreachable
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import STAGE_TAGS, remote_branch_ref, remote_rules_ref

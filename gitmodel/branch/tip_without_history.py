@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import paths
-from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshots.snapshot import Snapshot
-from gitmodel.domain.snapshots.snapshot_sources import StageTag
 
 # To change files of these kinds, gitmodel needs neither the stage tags nor earlier commits.
 _KINDS = frozenset({"model", "version", "name", "run"})
@@ -20,19 +17,15 @@ class WholeBranchNeeded(Exception):
     """A read or a change needs the history of the branch or its stage tags, but only the tip was fetched."""
 
 
+def _needed(*_: object) -> NoReturn:
+    raise WholeBranchNeeded
+
+
 class UnfetchedTags:
     """The `domain.snapshots.snapshot_sources.Tags` of a snapshot without tags: every read raises WholeBranchNeeded."""
 
     all_known = False
-
-    def get(self, ref: StageRef) -> StageTag | None:
-        raise WholeBranchNeeded
-
-    def of(self, model: str) -> Mapping[str, StageTag]:
-        raise WholeBranchNeeded
-
-    def models(self) -> frozenset[str]:
-        raise WholeBranchNeeded
+    get = of = models = _needed
 
 
 def without_rest(tip: Snapshot) -> Snapshot:
@@ -50,7 +43,3 @@ def require_only_files(change: Change[Any]) -> None:
     found = map(paths.parse_path, change.files)
     if change.apply or change.drop or not all(what is not None and what.kind in _KINDS for what in found):
         raise WholeBranchNeeded
-
-
-def _needed(*_: object) -> NoReturn:
-    raise WholeBranchNeeded

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,40 +38,38 @@ def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> 
     Raises UsageError if commits of the bundle have parents that are not in the bundle, Invalid if the bundle is
     damaged, NotFound if it has no branch *branch*.
     """
-    folder = tempfile.mkdtemp(prefix="gitmodel-bundle-")
-    try:
-        unpack_bundle(path, Path(folder), [f"+refs/{kind}/*:refs/{kind}/*" for kind in _REFS], environ)
-        found = find_repository(Path(folder), environ=environ, named=True)
-        git = replace(
-            found.git,
-            read_only_reason=f"{path} is a git bundle, which is read-only; nothing was written",
-            read_only_hint=f"make a repository of it, and write there: `git clone --mirror {path} FOLDER`",
-        )
-        config = read_config(git)
-        name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)
-        repository = Repository(git, branch=name, config=config, objects_folder=found.objects, shallow=found.shallow)
-    except GitModelError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        if "prerequisite" in error.message:
-            raise UsageError(
-                f"the bundle {path} is incomplete: its first commits build on commits that it does not contain",
-                hint=f"create a complete bundle: `git bundle create {path.name} gitmodel --tags`",
+    with ExitStack() as undo:
+        folder = tempfile.mkdtemp(prefix="gitmodel-bundle-")
+        undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            unpack_bundle(path, Path(folder), [f"+refs/{kind}/*:refs/{kind}/*" for kind in _REFS], environ)
+            found = find_repository(Path(folder), environ=environ)
+            git = replace(
+                found.git,
+                read_only_reason=f"{path} is a git bundle, which is read-only; nothing was written",
+                read_only_hint=f"make a repository of it, and write there: `git clone --mirror {path} FOLDER`",
+            )
+            config = read_config(git)
+            name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)
+            repository = Repository(
+                git, branch=name, config=config, objects_folder=found.objects, shallow=found.shallow
+            )
+        except GitModelError as error:
+            if "prerequisite" in error.message:
+                raise UsageError(
+                    f"the bundle {path} is incomplete: its first commits build on commits that it does not contain",
+                    hint=f"create a complete bundle: `git bundle create {path.name} gitmodel --tags`",
+                ) from None
+            raise Invalid(
+                f"the bundle {path} cannot be read: {error.message}", hint=f"run `git bundle verify {path}`"
             ) from None
-        raise Invalid(
-            f"the bundle {path} cannot be read: {error.message}", hint=f"run `git bundle verify {path}`"
-        ) from None
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    # Deletes the folder when the repository is closed, or when Python deletes the object *repository*.
-    repository.on_close = weakref.finalize(repository, shutil.rmtree, folder, ignore_errors=True)
-    try:
+        undo.callback(repository.close)
+        # Deletes the folder when the repository is closed, or when Python deletes the object *repository*.
+        repository.on_close = weakref.finalize(repository, shutil.rmtree, folder, ignore_errors=True)
         if not repository.tip():
             raise NotFound(
                 f"the bundle {path} has no branch {name}, or is cut short",
                 hint=f"see what it has: `git bundle list-heads {path}`",
             )
-    except BaseException:
-        repository.close()
-        raise
+        undo.pop_all()
     return repository

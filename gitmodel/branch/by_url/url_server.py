@@ -225,11 +225,7 @@ class UrlServer:
 
 
 def open_url(
-    address: Address,
-    *,
-    environ: Mapping[str, str],
-    branch: str = "",
-    terms: Terms | None = None,
+    address: Address, *, environ: Mapping[str, str], branch: str = "", terms: Terms | None = None
 ) -> Repository:
     """Open the registry at *address*, without contacting the server. If its cache is damaged, create the cache again.
 

@@ -49,9 +49,10 @@ class RequiredSignatures:
         """
         if not parents:
             return False
-        if self._requires(parents[0], stage):
+        if self._registry(parents[0]).rule(stage).signed:
             return True
-        return not self.never_required(parents[0]) and self._requires(self._trusted(parents[0])[0], stage)
+        trusted = None if self.never_required(parents[0]) else self._trusted(parents[0])[0]
+        return trusted is not None and self._registry(trusted).rule(stage).signed
 
     def never_required(self, tip: Oid) -> bool:
         """Return True if no rule in the history of *tip* ever required signatures. Caches this answer."""
@@ -193,9 +194,6 @@ class RequiredSignatures:
             if not why:
                 trusted, allowed = id, self._allowed(id) or (allowed if asked else "")
         return trusted, why
-
-    def _requires(self, commit: Oid | None, stage: str) -> bool:
-        return commit is not None and self._registry(commit).rule(stage).signed
 
     def requires_any(self, commit: Oid) -> bool:
         """Return True if a rule in *commit* requires signatures.

@@ -21,12 +21,7 @@ from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.recorded_renumberings import Renumberings
-from gitmodel.domain.schema.refs import (
-    remote_branch_ref,
-    remote_rules_ref,
-    reserved_name_ref,
-    reserved_ref,
-)
+from gitmodel.domain.schema.refs import remote_branch_ref, remote_rules_ref, reserved_name_ref, reserved_ref
 from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.domain.snapshots.commit_records import read_registry
 from gitmodel.domain.snapshots.snapshot import Snapshot
@@ -56,7 +51,8 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
         snapshot = repository.snapshot_at(repository.latest())
         change = plan(snapshot)
         refuse_credentials(repository, snapshot, change)
-        if snapshot.commit and _touches_stages(change):
+        kinds = {what.kind for what in map(paths.parse_path, change.files) if what is not None}
+        if snapshot.commit and (change.apply or not kinds.isdisjoint({"stage", "registry"})):
             repository.rules.check_branch(snapshot.commit)
         _make(repository, snapshot, change)
         return change.result
@@ -268,12 +264,6 @@ def _base(repository: Repository, snapshot: Snapshot) -> tuple[Oid, Oid, list[Ne
     refuse_second_registry(repository, None)
     first, new = first_commit(repository, RegistryRecord())
     return first.id, parse_commit(first.id, first.data).tree, [*new, first]
-
-
-def _touches_stages(change: Change[Any]) -> bool:
-    """Return True if *change* changes a stage, or changes the rules of stages."""
-    found = map(paths.parse_path, change.files)
-    return bool(change.apply) or any(what is not None and what.kind in ("stage", "registry") for what in found)
 
 
 def _changes_rules(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> bool:
