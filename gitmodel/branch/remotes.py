@@ -16,7 +16,7 @@ from gitmodel.git.refs.ref_commands import list_refs
 from gitmodel.git.repositories import remote_commands
 from gitmodel.git.repositories.remote_commands import ask_refs, refs_in
 from gitmodel.git.running.failures import translate
-from gitmodel.git.running.process import GitOutput
+from gitmodel.git.running.silence_timeout import GitOutput
 from gitmodel.git.settings.configuration import find_settings, list_remotes
 
 # The seconds without output after which gitmodel ends git. A working server sends data every few seconds
@@ -28,8 +28,8 @@ _HOW_LONG = "run `git config gitmodel.silence 120`"
 class RemoteState(Frozen):
     """The state of a remote: its metadata branch, its stage tags and its rules tag.
 
-    *tip* is the commit of the branch (None: no branch). *tags* and *rules* are ids of tag objects. *last_seen*,
-    *last_tags* and *last_rules* are the commit, stage tags and rules tag that this clone knew before the fetch.
+    *tip* is the commit of the branch, or None. *tags* and *rules* are ids of tag objects. *last_seen*, *last_tags* and
+    *last_rules* are what this clone knew before the fetch.
     """
 
     remote: str
@@ -44,7 +44,8 @@ class RemoteState(Frozen):
 def choose_remote(repository: Repository, named: str = "") -> str:
     """Return the remote *named*, or else that of `git config gitmodel.remote`, else `origin`, else the only remote.
 
-    Raises NotFound if there is no such remote or no only one, UsageError for a registry by URL, which has no remotes.
+    Raises NotFound if there is no such remote, or several to choose from. Raises UsageError for a registry by URL,
+    which has no remotes.
     """
     if repository.url:
         raise UsageError(
@@ -201,8 +202,7 @@ def unreachable(remote: str, verb: str, answer: GitOutput) -> GitModelError:
     said = remote_message(answer, [])
     here = "\n".join(line for line in answer.stderr.splitlines() if not line.startswith("remote:"))
     error = translate(here, answer.code)
-    # The cause of these errors is not the remote, but on this machine: a ref, hook or owner of this repository, or a
-    # date in the environment.
+    # These errors have their cause on this machine, such as a ref, a hook or a date in the environment.
     if isinstance(error, (Conflict, Refused)) or "invalid date format" in said:
         return error
     if "does not support --atomic" in said:

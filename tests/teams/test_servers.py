@@ -165,4 +165,4 @@ def test_output_that_git_prints_just_before_it_ends_is_not_lost(tmp_path, monkey
         silence_timeout.run_until_silent(["sh", "-c", "printf words"], os.environ, cwd=tmp_path, silence=60)
         for _ in range(50)
     ]
-    assert [one.stdout for one in said] == [b"words"] * 50
+    assert [one.stdout for one in said] == ["words"] * 50

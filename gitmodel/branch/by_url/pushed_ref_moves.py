@@ -44,9 +44,9 @@ def check_push(repository: Repository) -> None:
 class PushedRefs:
     """`Refs` of a registry by URL, whose cache is *repository*; *local* moves the refs that are never pushed.
 
-    Before each attempt of a change, *fetch* fetches the refs from which the change is planned, and the cache records
-    the answer of the server as that to *question*. *has_on_branch* returns True if the server's branch has the given
-    commit. *retry_with_new_cache* is the method of `UrlServer`.
+    Before each attempt of a change, *fetch* fetches the refs from which the change is planned. The cache records the
+    time and result of this fetch under the name *question*. *has_on_branch* returns True if the server's branch has the
+    given commit. *retry_with_new_cache* is the method of `UrlServer`.
     """
 
     repository: Repository

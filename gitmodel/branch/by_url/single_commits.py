@@ -24,7 +24,7 @@ from gitmodel.git.history.commits import commits_saying, first_parents
 from gitmodel.git.objects.partial_clone import PartialCloneFiles
 from gitmodel.git.refs.ref_commands import named_id, set_refs
 from gitmodel.git.repositories.remote_commands import ask_refs, fetch, refs_in
-from gitmodel.git.running.process import GitOutput
+from gitmodel.git.running.silence_timeout import GitOutput
 
 FILTER = "--filter=blob:none"
 # With this filter, git fetches the trees of folders down to `models/NAME/versions`, and no files. The folders in
@@ -58,7 +58,7 @@ class SingleCommits:
     """Reads single commits of a registry by URL, from the repositories of its cache.
 
     *whole* may have the whole branch. Commits that it lacks are fetched one by one into the repository *single*,
-    without their history. This object keeps the server's answers until `renew` is called.
+    without their history. The server's answers are cached until a call of `renew`.
     """
 
     def __init__(self, whole: Repository, single: Repository, cache: UrlCache) -> None:
@@ -156,8 +156,7 @@ class SingleCommits:
             here, tag = self.tip(), StageTag(ref, found.id, commit, None, fault)
             return Snapshot(here.commit, here.files, SingleStageTag(tag), here.is_reserved, frozen=ref)
         files = files_of(at, commit)
-        # The number in the tag's message is only a hint which file to fetch. If it is wrong, gitmodel fetches a file
-        # that it does not need.
+        # The number in the tag's message is only a hint which file to fetch. If it is wrong, no harm is done.
         guess = _GUESS.search(found.data)
         version = [paths.version_file(ref.model, int(guess[1]))] if guess else []
         stage = [paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)]

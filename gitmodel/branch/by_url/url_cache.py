@@ -20,8 +20,7 @@ from gitmodel.files.open_flags import RAW
 from gitmodel.files.permissions import replace_file
 from gitmodel.git.running.process import Git, clean_environment, with_settings
 
-# The name of the registry's server as a remote in the cache. The user's settings for a remote such as `origin` do not
-# apply to it.
+# The server's name as a remote in the cache. The user's settings for a remote such as `origin` do not apply to it.
 REMOTE = "gitmodel"
 # The repositories of the cache: one for the whole branch with its history, one for single commits without history, and
 # one for the commits of the branch without folders and files.
@@ -29,8 +28,7 @@ BRANCH, SINGLE, COMMITS = "branch.git", "single.git", "commits.git"
 # The names under which the cache records the server's answers: about the branch with all stage tags, about the tip of
 # the branch alone, and about proposals.
 ALL, HEAD, PROPOSED = "all", "head", "proposals"
-# Seconds between two attempts to lock the cache. They need not grow, because a process holds the lock only while it
-# fetches or writes.
+# Seconds between two attempts to lock the cache, which is locked only while a process fetches or writes.
 _POLL = 0.02
 _ANOTHER_FOLDER = "name another folder with XDG_CACHE_HOME"
 
@@ -77,8 +75,7 @@ class UrlCache:
             with self.lock():
                 if not (path / "HEAD").is_file():  # otherwise another process has created the repository
                     self._make(path)
-        # If a damaged cache lacks objects, git 2.34 would fetch them, and this fetch would start another one, without
-        # end.
+        # If a damaged cache lacked objects, git 2.34 would fetch them, and start another fetch in it, without end.
         return Git(path, path, self._top, self._environ, fetches_nothing=True)
 
     def asked(self, question: str) -> CachedAnswer | None:
@@ -97,7 +94,7 @@ class UrlCache:
             replace_file(path, (id or "").encode())
 
     def fresh(self, question: str) -> CachedAnswer | None:
-        """Return the last answer to *question* if it is at most `max_age` old, else None. Offline, of any age."""
+        """Return the last answer to *question*; None if it is older than `max_age`, unless the terms say `offline`."""
         found = self.asked(question) if self.terms.offline or self.terms.max_age else None
         if found is not None and (self.terms.offline or 0 <= time.time() - found.when < self.terms.max_age):
             return found

@@ -26,7 +26,8 @@ from gitmodel.git.refs.ref_commands import delete_ref, list_refs
 from gitmodel.git.repositories import remote_commands
 from gitmodel.git.repositories.remote_commands import fetch_objects
 from gitmodel.git.running.failures import GitError, Locked, Moved
-from gitmodel.git.running.process import GitOutput, check_git
+from gitmodel.git.running.process import check_git
+from gitmodel.git.running.silence_timeout import GitOutput
 from gitmodel.git.settings.configuration import read_config
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ class UrlServer:
 
     The cache consists of three bare repositories. *whole* has the branch and the stage tags, and fetches contents of
     files when they are read. *single* has single commits without history, which suffice for some reads and writes. A
-    third has all commits without files, for searches. The refs of each repository have the server's last known values.
-    In the cache, a ref moves to a new commit only after the server has accepted it.
+    third has all commits without files, for searches. Refs have the server's last known values: in the cache, a ref
+    moves to a new commit only after the server has accepted it.
     """
 
     def __init__(self, whole: Repository, single: Repository, cache: UrlCache, url: str) -> None:

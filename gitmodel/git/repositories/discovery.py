@@ -150,8 +150,7 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
         raise
     said = os.fsdecode(answer).split(f"{_BETWEEN}\n")
     found, common, objects, object_format, shallow, up = (one.removesuffix("\n") for one in said)
-    # The last answer is the path to the top of the work tree: an empty line in the top folder itself, no line in a bare
-    # repository.
+    # The last answer is the path up to the top of the work tree; in a bare repository, git prints no line.
     worktree = bool(said[-1])
     top = (path / up).resolve() if worktree or not git_dir else Path(found)
     git = Git(Path(found), (path / common).resolve(), top, told)

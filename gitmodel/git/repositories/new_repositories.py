@@ -25,7 +25,7 @@ def clone(url: str, target: Path, environ: Mapping[str, str]) -> str:
 
 
 def check_out(git: Git, *, only_top: bool) -> None:
-    """Check out the files of HEAD in a new clone, if there is a commit; *only_top*: only the files in no folder."""
+    """Check out the files of HEAD in a new clone. If *only_top* is True, only those that are in no folder."""
     if named_id(git, "HEAD") is None:
         return
     if only_top:

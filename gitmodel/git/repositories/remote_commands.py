@@ -9,7 +9,8 @@ from dataclasses import replace
 from gitmodel.domain.schema.object_ids import Oid, is_oid
 from gitmodel.git.history.commits import contained, missing_commits
 from gitmodel.git.refs.ref_move import RefMove
-from gitmodel.git.running.process import Git, GitOutput, with_settings
+from gitmodel.git.running.process import Git, with_settings
+from gitmodel.git.running.silence_timeout import GitOutput
 from gitmodel.git.settings.configuration import find_settings
 
 # These options fetch only the given refspecs. Without `--refmap=`, git would also update the refs that the setting
@@ -29,7 +30,7 @@ def ask_refs(git: Git, remote: str, *patterns: str, options: Iterable[str] = (),
 
 
 def refs_in(answer: GitOutput) -> dict[str, Oid]:
-    """Map the refs in the output of `ask_refs` to their object ids. git also lists refs that only end in a pattern."""
+    """Map the refs in the output of `ask_refs` to their object ids. git lists each ref that ends with a pattern."""
     lines = (line.partition("\t") for line in answer.stdout.splitlines())
     return {ref: Oid(id) for id, _, ref in lines if is_oid(id)}
 
@@ -90,15 +91,17 @@ def fetch_objects(git: Git, remote: str, ids: Iterable[str], *options: str, sile
 
 
 def fetch_refs(git: Git, remote: str, *refspecs: str, prune: bool) -> None:
-    """Fetch *refspecs* without a time limit. *prune* deletes local refs of *refspecs* that *remote* no longer has."""
+    """Fetch *refspecs*, without a time limit. Raises a GitModelError if git fails.
+
+    If *prune* is True, deletes the local refs to which *refspecs* map and that *remote* no longer has.
+    """
     options = ("--quiet", "--prune" if prune else "--no-prune", "--no-auto-maintenance", "--end-of-options")
     git.run(*_FETCH, *options, remote, *refspecs)
 
 
 def push(git: Git, remote: str, refspecs: Iterable[str], *options: str, silence: float) -> GitOutput:
     """Run `git push` with *options* for *refspecs*, and push no other refs."""
-    # These settings override the user's: git refuses refspecs for a mirror, and would send the push options in the
-    # user's configuration.
+    # Otherwise git refuses refspecs for a mirror, and sends the push options in the user's configuration.
     settings = ("-c", f"remote.{remote}.mirror=false", "-c", "push.pushOption=")
     words = ("--progress", "--no-follow-tags", "--recurse-submodules=no", *options, "--end-of-options", remote)
     return git.run_remote(*settings, "push", *words, *refspecs, silence=silence)

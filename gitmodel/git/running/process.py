@@ -13,7 +13,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.git.running.failures import not_started, translate
-from gitmodel.git.running.silence_timeout import end_program, run_until_silent, without_progress
+from gitmodel.git.running.silence_timeout import GitOutput, end_program, run_until_silent
 
 OLDEST = (2, 34)
 # git does not inherit these variables from the user, because gitmodel chooses the repository:
@@ -22,8 +22,7 @@ _LOCATING = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
 )  # fmt: skip
-# These variables locate objects. git inherits them only if they name objects of the repository in use, which
-# `git/repositories/discovery.py` checks.
+# These variables locate objects. `discovery.py` passes them to git only if they name the repository's own objects.
 OBJECT_VARIABLES = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
 # git does not inherit these variables. They make git trace to stderr, change the meaning of paths, or name the file
 # that `git config` reads.
@@ -53,8 +52,7 @@ _SETTINGS = (
     "diff.orderFile=/dev/null",
     "diff.relative=false",
 )
-# git commands that change a repository or a remote. `config` and `remote` are not here: `_writes` looks at their
-# arguments.
+# git commands that change a repository or a remote. `_writes` decides about `config` and `remote`.
 _WRITING = frozenset({"update-ref", "fetch", "push", "index-pack", "fast-import", "commit-graph", "repack"})
 NAME_ONE = "name the repository: `git model --repo PATH ...`, or unset the variable"
 
@@ -71,14 +69,12 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
         LC_ALL="C",
         GIT_TERMINAL_PROMPT="0",
         GIT_OPTIONAL_LOCKS="0",
-        # If replace refs were enabled, git would read packed-refs before it locks a ref, and could compare the ref with
-        # an outdated value.
+        # With replace refs, git would read packed-refs before it locks a ref, and could see an outdated value.
         GIT_NO_REPLACE_OBJECTS="1",
         # Disables the file `grafts`, which would replace the parents of commits.
         GIT_GRAFT_FILE=os.devnull,
     )
-    # Without a value for the variables of `_TRACES2`, the user's configuration could enable traces
-    # (`trace2.normalTarget`).
+    # Without these values, the user's configuration could enable traces (`trace2.normalTarget`).
     return {**dict.fromkeys(_TRACES2, "0"), **kept}
 
 
@@ -105,14 +101,6 @@ def with_settings(environ: Mapping[str, str], settings: Iterable[tuple[str, str]
         end += 1
     changed["GIT_CONFIG_COUNT"] = str(end)
     return changed
-
-
-class GitOutput(Frozen):
-    """The exit code and output of a git process. *stderr* includes the messages that a remote sent."""
-
-    code: int
-    stdout: str
-    stderr: str
 
 
 class Git(Frozen):
@@ -144,7 +132,7 @@ class Git(Frozen):
 
     @contextmanager
     def explaining_not_found(self) -> Iterator[None]:
-        """If the block raises NotFound and an environment variable names another repository, say so in the hint."""
+        """If the block raises NotFound and a variable names another repository, the hint says which one was read."""
         try:
             yield
         except NotFound as error:
@@ -192,13 +180,9 @@ class Git(Frozen):
         Ends git if it prints nothing for *silence* seconds; the returned stderr says so.
         """
         try:
-            said = run_until_silent(self.command(*arguments), self.environ, cwd=self.top, silence=silence)
+            return run_until_silent(self.command(*arguments), self.environ, cwd=self.top, silence=silence)
         except OSError as error:
             raise not_started(error) from error
-        stderr = without_progress(said.stderr.decode("utf-8", "replace"))
-        if said.silent:
-            stderr += f"the remote sent nothing for {silence:g} seconds\n"
-        return GitOutput(said.code, said.stdout.decode("utf-8", "replace"), stderr)
 
     def lines(self, *arguments: str, input: bytes = b"", answers: tuple[int, ...] = (0,)) -> list[str]:
         """Run git as `run` does, and return the lines that it prints. Only a line feed ends a line."""
@@ -214,7 +198,7 @@ class Git(Frozen):
         return next(iter(self.oids(*arguments, answers=answers)), None)
 
     def path(self, *arguments: str) -> Path:
-        """Run git and return the path that it prints, in which line feeds may be. A relative path starts at `top`."""
+        """Run git and return the path that it prints, even with line feeds in it. A relative path starts at `top`."""
         return self.top / os.fsdecode(self.run(*arguments).removesuffix(b"\n"))
 
 

@@ -14,8 +14,7 @@ from gitmodel.frozen import Frozen
 
 # Seconds that a terminated program has to end before gitmodel kills it.
 _GRACE = 2.0
-# The most seconds between two checks whether the program has ended. The end of its output does not show this, because a
-# child of the program can keep the pipes open.
+# Seconds between checks whether the program has ended. A child of it can keep its output open after that.
 _LOOK = 0.5
 _PROGRESS = (
     r"(?:remote: )?[A-Z][a-z]+(?: [a-z]+)*: +(?:\d+% \(\d+/\d+\)|\d+)(?:, .*)?"
@@ -23,17 +22,20 @@ _PROGRESS = (
 )
 
 
-class ProgramOutput(Frozen):
-    """The exit code and output of a program. *silent* is True if gitmodel terminated it because it printed nothing."""
+class GitOutput(Frozen):
+    """The exit code and output of a git process. *stderr* includes the messages that a remote sent."""
 
     code: int
-    stdout: bytes
-    stderr: bytes
-    silent: bool
+    stdout: str
+    stderr: str
 
 
-def run_until_silent(command: list[str], environ: Mapping[str, str], *, cwd: Path, silence: float) -> ProgramOutput:
-    """Run *command* in *cwd* and return its output. End it after *silence* seconds without output. Raises OSError."""
+def run_until_silent(command: list[str], environ: Mapping[str, str], *, cwd: Path, silence: float) -> GitOutput:
+    """Run *command* in the folder *cwd*, and return its output without git's progress messages.
+
+    Terminates the program if it prints nothing for *silence* seconds; the returned stderr says so. Raises OSError if it
+    cannot be started.
+    """
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ, cwd=cwd
     ) as process:
@@ -46,8 +48,10 @@ def run_until_silent(command: list[str], environ: Mapping[str, str], *, cwd: Pat
             end_program(process)
         assert process.stdout is not None
         assert process.stderr is not None
-        stdout, stderr = (heard[pipe.fileno()] for pipe in (process.stdout, process.stderr))
-    return ProgramOutput(process.returncode, stdout, stderr, silent)
+        pipes = (process.stdout, process.stderr)
+        stdout, stderr = (heard[pipe.fileno()].decode("utf-8", "replace") for pipe in pipes)
+    notice = f"the remote sent nothing for {silence:g} seconds\n" if silent else ""
+    return GitOutput(process.returncode, stdout, without_progress(stderr) + notice)
 
 
 def without_progress(text: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +79,11 @@ def refresh_copy(git: Git, index_file: Path, stamp: Stamp | None) -> None:
                 _fresh[index_file] = stamp
                 return
             os.replace(copied, target)
-        _delete(path for path in target.parent.glob(f"{_prefix()}*") if path != target)
+        for path in target.parent.glob(f"{_prefix()}*"):
+            if path.is_dir():  # the temporary folder of a killed process
+                shutil.rmtree(path, ignore_errors=True)
+            elif path != target:
+                path.unlink(missing_ok=True)
 
 
 def _copy_of(git: Git, stamp: Stamp) -> Path:
@@ -88,11 +92,3 @@ def _copy_of(git: Git, stamp: Stamp) -> Path:
 
 def _prefix() -> str:
     return f"code-index-{user_id()}-"
-
-
-def _delete(paths: Iterable[Path]) -> None:
-    for path in paths:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)

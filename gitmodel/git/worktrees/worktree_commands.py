@@ -8,7 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from gitmodel.domain.schema.object_ids import Oid
-from gitmodel.git.running.process import Git, GitOutput
+from gitmodel.git.running.process import Git
+from gitmodel.git.running.silence_timeout import GitOutput
 
 _MOST_COMPARED = 50
 
