@@ -69,21 +69,17 @@ class RulesInForce:
         """
         if self._assumed:
             return self.read(self._assumed)
-        now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
-        known = self.seen() if seen is not None and (now is None or now.id != seen.id) else ()
         try:
-            found = self._read(now) if now is not None else ()
+            return self.check()
         except Refused:
-            return known
-        return found if extends(found, known) else known
+            return self.seen()
 
     def check(self) -> tuple[Oid, ...]:
         """Return the commits that the rules tag lists, newest first; () if there is no tag.
 
         Raises Refused if the tag is malformed, or if this clone saw it before and it is now missing or set back.
         """
-        # `seen_ref` is read first: other processes move `ref` before `seen_ref`, so what was seen is never newer than
-        # the tag.
+        # `seen_ref` is read first, because processes move it last: so it is never newer than the tag.
         seen, now = self._reader.resolve_many([self.seen_ref, self.ref])
         if now is None:
             if seen is not None:

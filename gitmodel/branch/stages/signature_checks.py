@@ -55,7 +55,7 @@ class RequiredSignatures:
         return trusted is not None and self._registry(trusted).rule(stage).signed
 
     def never_required(self, tip: Oid) -> bool:
-        """Return True if no rule in the history of *tip* ever required signatures. Caches this answer."""
+        """Return True if no rule in the history of *tip* ever required signatures. Caches the answer True."""
         at, passed = tip, []
         for _ in range(PARENTS_BEFORE_WALK):
             if self._facts.get(_NEVER_REQUIRED, at):
@@ -175,7 +175,7 @@ class RequiredSignatures:
     def _rules_fault(self, commit: Oid) -> str:
         """Return the reason why the rules and the list of signers in *commit* do not count, or "".
 
-        After an unsigned change of the rules or the list that had to be signed, they count again after a signed one.
+        If a change of the rules or of the list had to be signed and was not, they do not count until a signed change.
         """
         why = self._trusted(commit)[1]
         return f"the rules were changed and {why}" if why else ""

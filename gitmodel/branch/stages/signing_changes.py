@@ -98,7 +98,7 @@ class ChangeSigning:
         self._check(self.tags.signatures.commit_fault(commit.id, commit.data))
 
     def judged_by_own_signers(self, tag: StageTag, found: GitObject) -> StageTag:
-        """Return *tag*, which counts only if a signer in this user's own list signed the tag object *found*.
+        """Return *tag*, as a forged tag if no signer in this user's own list signed the tag object *found*.
 
         The list is the file that `git config gitmodel.allowedSigners` names; without it, *tag* stays unchanged. Raises
         UsageError if the file cannot be read.

@@ -157,11 +157,10 @@ class StageTags:
         target, fault = target_of(ref, found)
         if fault:
             return StageTag(ref, found.id, target, None, fault)
-        for path in self._places(target, ref):
-            record = self._stage_record(target, path)
-            if record is not None:
-                return StageTag(ref, found.id, target, record)
-        return StageTag(ref, found.id, target, None, f"its commit {target[:10]} has no {ref.stage} of {ref.model}")
+        path = self._recorded_path(target, ref)
+        if path is None:
+            return StageTag(ref, found.id, target, None, f"its commit {target[:10]} has no {ref.stage} of {ref.model}")
+        return StageTag(ref, found.id, target, self._stage_record(target, path))
 
     def is_of_registry(self, ref: StageRef, found: GitObject) -> bool:
         """Return True if the tag object *found* under *ref* points at a commit, of any branch, with this stage."""
@@ -221,22 +220,17 @@ class StageTags:
 
         It is at the newest commit that changed the file. Raises Invalid if a shallow clone may lack this commit.
         """
-        if tip is None:
+        path = self._recorded_path(tip, ref) if tip else None
+        if tip is None or path is None:
             return None
-        for path in self._places(tip, ref):
-            if self.commits.files(tip).id(path) is None:
-                continue
-            commit = self.commits.changed_by(tip, path)
-            assert commit is not None  # the file exists, so a commit changed it
-            return self._set_at(ref, commit, path)
-        return None
+        commit = self.commits.changed_by(tip, path)
+        assert commit is not None  # the file exists, so a commit changed it
+        return self._set_at(ref, commit, path)
 
     def set_at(self, ref: StageRef, commit: Oid) -> NewObject | None:
         """Return the tag of *ref* at *commit*, which changed the stage's file; None if *commit* has no such file."""
-        for path in self._places(commit, ref):
-            if self.commits.files(commit).id(path) is not None:
-                return self._set_at(ref, commit, path)
-        return None
+        path = self._recorded_path(commit, ref)
+        return None if path is None else self._set_at(ref, commit, path)
 
     def _set_at(self, ref: StageRef, id: Oid, path: str) -> NewObject:
         commit = self.commits.read(id)
@@ -279,6 +273,11 @@ class StageTags:
     def _places(self, commit: Oid, ref: StageRef) -> tuple[str, ...]:
         """Return the paths of the files that may say which version is in *ref*, by the list of stages in *commit*."""
         return place_files(read_registry(self.commits.files(commit)), ref)
+
+    def _recorded_path(self, commit: Oid, ref: StageRef) -> str | None:
+        """Return the path of the file in *commit* that says which version is in *ref*, or None."""
+        files = self.commits.files(commit)
+        return next((path for path in self._places(commit, ref) if files.id(path) is not None), None)
 
     def _stage_record(self, commit: Oid, path: str) -> StageRecord | None:
         return self.commits.files(commit).load(path, records.StageRecord, newer=True)
