@@ -43,7 +43,7 @@ class Tips:
         return self.branch.removeprefix("refs/heads/")
 
     def readable(self) -> Oid | None:
-        """Return the commit that reads start from: of the local branch, or else of a remote-tracking branch, or None.
+        """Return the tip of the local branch, or else of a remote-tracking branch, from which reads start; or None.
 
         Raises NotFound if this commit has no registry. Also raises NotFound if there is no such branch, but the remote
         may have one that this clone does not fetch.

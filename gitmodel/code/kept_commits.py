@@ -29,10 +29,10 @@ _LONGEST_CACHE = 1 << 26
 
 
 class PushedCode(Frozen):
-    """The result of pushing code.
+    """The result of pushing code: in *pushed*, the commits that the remote keeps now.
 
-    *pushed* has the commits that the remote keeps now. *unpublished* has commits that gitmodel did not push, because
-    they were never on a branch of the remote. *fault* is the reason why the push failed, or "".
+    *unpublished* has commits that gitmodel did not push, because they were never on a branch of the remote. *fault* is
+    the reason why the push failed, or "".
     """
 
     pushed: tuple[Oid, ...] = ()
@@ -85,8 +85,8 @@ class KeptCommits:
         """Push a ref to each of *commits* to *remote*, so that *remote* keeps the commits, too.
 
         git first runs the user's `pre-push` hook, which may send more data, such as the files of Git LFS. Raises
-        Refused with the message of the host or the hook if one of them refuses the push, and Unreachable if *remote*
-        does not answer.
+        Refused with the message of the host or the hook if one of them refuses the push, Unreachable if *remote* does
+        not answer.
         """
         from gitmodel.git.repositories.hooks import hooks_folder
         from gitmodel.git.repositories.remote_commands import push
@@ -95,8 +95,7 @@ class KeptCommits:
         shared = read_setting(self._git, "core.sharedRepository")
         with suppress(OSError):
             SharedPermissions(shared).make_folder(self._git.common_dir / "gitmodel")
-        # gitmodel ends a push that prints nothing for long. Without this variable, Git LFS prints its progress only to
-        # a terminal.
+        # A push that prints nothing is ended. By default, Git LFS prints its progress only to a terminal.
         git = replace(self._git, environ={**self._git.environ, "GIT_LFS_FORCE_PROGRESS": "1"})
         has_hook = os.access(hooks_folder(self._git) / "pre-push", os.X_OK)
         silence = _HOOK_SILENCE if has_hook else SILENCE
@@ -115,9 +114,9 @@ class KeptCommits:
                 self._facts.put("pushed", commit, address)
 
     def fetch(self, commit: Oid) -> bool:
-        """If the remote that `remote()` returns keeps *commit*, fetch it, and create the ref that keeps it here, too.
+        """If the remote keeps *commit*, fetch it, and create the ref that keeps it here, too.
 
-        Returns False if this repository still lacks the commit.
+        The remote is the one that `remote()` returns. Returns False if this repository still lacks the commit.
         """
         remote = self.remote()
         if not remote or not is_code_oid(commit):

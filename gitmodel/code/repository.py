@@ -40,8 +40,8 @@ class CodeCommit(Frozen):
 class CodeRepository:
     """A git repository with code; open it with `open_code`.
 
-    *worktree* is True if the repository has a work tree, which is at `git.top`. *index_file* is the file of the
-    repository's index, by default `index` in the git directory.
+    *worktree* is True if the repository has a work tree, which is at `git.top`. *index_file* is the file of its index,
+    by default `index` in the git directory.
     """
 
     def __init__(self, git: Git, *, worktree: bool, index_file: Path | None = None) -> None:
@@ -102,9 +102,7 @@ class CodeRepository:
         return bool(edge) and not edge.isdisjoint(commits_of_either(self.git, old, new))
 
     def add_submodules(self, target: Path) -> None:
-        """Check out the submodules of the work tree at *target*, and their submodules.
-
-        Each submodule is checked out at the commit that is recorded in the repository that contains the submodule.
+        """Check out the submodules of the work tree at *target*, and their submodules, at their recorded commits.
 
         git decides which transports are allowed (`protocol.allow`), as for every submodule. Raises Refused if a
         submodule cannot be fetched.

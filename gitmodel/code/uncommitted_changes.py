@@ -1,7 +1,4 @@
-"""Uncommitted changes: listing them, and storing them as a commit.
-
-Writes only git objects, and uses a temporary index, so that the user's index stays unchanged.
-"""
+"""Uncommitted changes: listing them, and storing them as a commit. Writes only git objects, with a temporary index."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ _LARGEST_TOLD = 3
 class UncommittedChange(Frozen):
     """A file of the work tree that differs from the current commit.
 
-    *path* begins at the top of the work tree. *size* is in bytes, or 0 if the file was deleted.
+    *path* starts at the top of the work tree. *size* is in bytes, or 0 if the file was deleted.
     """
 
     path: str
@@ -42,12 +39,11 @@ def list_changes(code: CodeRepository) -> list[UncommittedChange]:
 
 
 def snapshot(code: CodeRepository, limit: int) -> Oid | None:
-    """Commit the files of the work tree on top of the current commit. Return the id of the new commit.
+    """Commit the files of the work tree on top of the current commit, without ignored files. Return the commit's id.
 
-    Returns None if no file has changed, or if there is no work tree. Leaves out ignored files. Writes only git objects,
-    and runs no hook. The same files on the same current commit always give the same id. Raises Refused if the changed
-    files have more than *limit* bytes, and for a path that a commit cannot contain, such as a nested repository or a
-    submodule with changes.
+    Returns None if no file has changed, or if there is no work tree. Writes only git objects, and runs no hook. The
+    same files on the same current commit always give the same id. Raises Refused if the changed files have more than
+    *limit* bytes, and for a path that a commit cannot contain, such as a nested repository or a submodule with changes.
     """
     if not code.worktree:
         return None

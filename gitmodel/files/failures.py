@@ -22,8 +22,8 @@ _REMEDIES = {
 def writing(path: Path, *, outcome: str = "", or_else: str = "") -> Iterator[None]:
     """If the block raises OSError, raise Unreachable instead, with a message that *path* cannot be written.
 
-    The hint names a remedy for the error. If they are given, the hint begins with *outcome*, such as "nothing was
-    changed", and ends with *or_else*, another remedy.
+    The hint names a remedy for the error. It begins with *outcome*, such as "nothing was changed", and ends with
+    *or_else*, another remedy, unless they are "".
     """
     try:
         yield

@@ -1,7 +1,7 @@
 """Locks on files and folders, each held by one process at a time (`man 2 flock`).
 
-The operating system unlocks a file when the locking process closes the file, at the latest when this process ends. So
-if another process can lock an existing lock file, the process that created the file has ended.
+The operating system unlocks a file when the process that locked it ends. So if another process can lock an existing
+lock file, the process that created the file has ended.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def create_locked(folder: Path, new_name: Callable[[], str], flags: int = os.O_R
     """Create and lock a file in *folder*, and return its path and descriptor. Creates the folder if it does not exist.
 
     Calls *new_name* until it returns a name that no file in *folder* has. *flags* are the flags of `os.open`. Raises
-    Unreachable if the file cannot be created or the file system does not support locks, and always on Windows.
+    Unreachable if the file cannot be created or locked, and always on Windows.
     """
     if not _WRITES:
         raise Unreachable(
@@ -86,7 +86,7 @@ def create_locked(folder: Path, new_name: Callable[[], str], flags: int = os.O_R
 def open_locked(path: Path) -> int | None:
     """Open and lock the file *path*, and return its descriptor. Creates the file and its folder if they are missing.
 
-    Returns None if the file cannot be opened or locked, for example because another process holds its lock.
+    Returns None if that fails, for example because another process holds the lock.
     """
     try:
         make_folder(path.parent)

@@ -1,7 +1,7 @@
 """Permissions of files that gitmodel creates in a shared repository: `core.sharedRepository`.
 
-The folder `gitmodel` in the common git directory gets the permissions that this setting asks for. Each file gets the
-permissions of its folder, so code that creates files does not need the setting.
+The folder `gitmodel` in the common git directory gets the permissions that this setting asks for, and each file those
+of its folder. So code that creates files does not need the setting.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from pathlib import Path
 
 from gitmodel.files.open_flags import NOFOLLOW, NONBLOCK, RAW
 
-# A folder with one of these bits is shared: gitmodel gives the files in it the permissions of the folder. git sets the
-# first bit on folders that a group may use.
+# A folder with one of these bits is shared. git sets the first bit on folders that a group may use.
 _SHARED = stat.S_ISGID | stat.S_IWGRP
 _DEEPEST = 3
 
@@ -98,10 +97,7 @@ def make_folder(folder: Path) -> None:
 
 
 def open_file(path: Path, flags: int, mode: int = 0o666) -> int:
-    """Open *path* like `os.open`. A new file gets the permissions of its folder.
-
-    Returns the descriptor, which child processes do not inherit.
-    """
+    """Open *path* like `os.open`, for this process only. A new file gets the permissions of its folder."""
     descriptor = os.open(path, flags | RAW, mode)
     if flags & os.O_CREAT:
         share(descriptor, path.parent)
@@ -118,9 +114,9 @@ def open_regular(path: Path) -> int:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Atomically replace the file *path* by a file with *content*, which gets the permissions of its folder.
+    """Atomically replace the file *path* by one with *content*, and create its folder if it is missing.
 
-    Creates the folder if it does not exist. If writing fails, deletes the temporary file and raises OSError.
+    If writing fails, deletes the temporary file and raises OSError.
     """
     make_folder(path.parent)
     temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}.tmp")
@@ -134,11 +130,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def open_to_lock(path: Path) -> int:
-    """Open *path* for locking, even if it is another user's read-only file.
-
-    Opens the file for writing if possible, because some network file systems cannot lock a file that is open only for
-    reading.
-    """
+    """Open *path* for locking: for writing if possible, because some network file systems cannot lock other files."""
     try:
         return os.open(path, os.O_RDWR | RAW)
     except PermissionError:
@@ -146,10 +138,7 @@ def open_to_lock(path: Path) -> int:
 
 
 def share(file: int | Path, folder: Path) -> None:
-    """If *folder* is shared (see `_SHARED`), give a file in it the permissions of *folder*.
-
-    *file* is the path or a descriptor of the file.
-    """
+    """If *folder* is shared (see `_SHARED`), give *file*, a path or descriptor in it, the permissions of *folder*."""
     try:
         above, state = os.stat(folder).st_mode, os.stat(file)
     except OSError:

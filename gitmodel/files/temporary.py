@@ -1,10 +1,8 @@
 """Temporary folders. `TemporaryFiles` creates one when the first file needs it, `folder_beside` beside a target.
 
-A file beside the target is on the same file system, so it can become the target by a rename.
-
-A process that creates a folder beside a target locks this folder. A folder without a lock is left over from a killed
-process. The next process that creates a folder beside the same target deletes the folder without a lock. Windows cannot
-lock a folder, so there no process deletes the folder of another process.
+A folder beside the target is on the same file system, so a file in it can become the target by a rename. The process
+that creates it locks it, and deletes such folders without a lock, which killed processes left beside the same target.
+Windows cannot lock a folder, so no process deletes the folder of another one there.
 """
 
 from __future__ import annotations
@@ -58,8 +56,7 @@ class TemporaryFiles:
 def folder_beside(target: Path) -> Iterator[Path]:
     """Create a temporary folder beside *target*, and delete the folder after the block.
 
-    First deletes the temporary folders beside *target* that killed processes left. Raises OSError if the folder cannot
-    be created.
+    First deletes those that killed processes left. Raises OSError if the folder cannot be created.
     """
     parent = target.absolute().parent
     if FOLDER:

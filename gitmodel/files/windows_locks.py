@@ -1,7 +1,6 @@
-"""Locks on files of Windows (`msvcrt.locking`), with the names of `fcntl`.
+"""Locks on files of Windows (`msvcrt.locking`), with the names of `fcntl`, for the files of caches.
 
-gitmodel locks only files of caches with them, because it refuses to write a registry on Windows
-(`locks.create_locked`).
+gitmodel refuses to write a registry on Windows (`locks.create_locked`).
 """
 
 from __future__ import annotations

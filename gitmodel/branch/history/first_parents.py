@@ -22,8 +22,7 @@ from gitmodel.git.history.commits import first_parents, raw_changes, read_edge, 
 from gitmodel.git.objects.object_formats import FILE_MODES, Commit
 from gitmodel.git.objects.object_reader import GitObject
 
-# The first call of git reads this many commits, and later calls read more. So a caller that needs only the newest
-# commits does not wait for all.
+# The first call of git reads this many commits, so that a caller gets the newest ones soon; later calls read more.
 _FIRST_STRETCH = 64
 _LONGEST_STRETCH = 4_096
 
@@ -73,8 +72,7 @@ def walk_branch_by_path(repository: Repository, tip: Oid, *pathspecs: str) -> It
     commits, three walks with filters take less than half the time of one walk for all three paths, and without filters
     twice as long.
     """
-    # In a shallow clone, a walk raises Invalid at its end. If it finds nothing, this would happen before the results of
-    # the other walks.
+    # In a shallow clone, a walk that finds nothing raises Invalid, perhaps before the results of the other walks.
     if repository.shallow or len(pathspecs) == 1 or not _has_filters(repository):
         yield from walk_branch(repository, tip, *pathspecs)
         return

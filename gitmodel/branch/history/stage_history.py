@@ -122,8 +122,7 @@ def _places(repository: Repository, tip: Oid, ref: StageRef) -> list[str]:
         folder = paths.model_folder(ref.model)
         return [f"{folder}/stages", f"{folder}/aliases"]
     stage, alias = paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)
-    # Returns only one path if possible, because git uses its changed-path filters only for a single path. Few names
-    # were both a stage and an alias.
+    # One path if possible, for git's changed-path filters: few names were both a stage and an alias.
     first, other = (stage, alias) if ref.stage in repository.recorded(tip).registry().stage_names else (alias, stage)
     return [first, other] if repository.shallow or any(walk_branch(repository, tip, other)) else [first]
 

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The number of attempts to write a pack. An attempt fails only if a gc deletes the unfinished pack, so no pauses are
-# needed.
+# Attempts to write a pack. One fails only if a gc deletes the unfinished pack, so no pauses are needed.
 _GC_ATTEMPTS = 10
 
 
@@ -74,8 +73,7 @@ class LocalRefs:
         return frozenset()
 
     def drop(self, drops: Iterable[RefMove]) -> frozenset[str]:
-        # Refs are deleted in transactions of their own: to delete a ref, git locks packed-refs. If the branch moved in
-        # the same transaction, a crash could lose this move.
+        # One by one: to delete a ref, git locks packed-refs, and a crash could lose other moves of the transaction.
         left = set()
         for drop in drops:
             try:

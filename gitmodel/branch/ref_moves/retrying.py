@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The most attempts of a change. While 8 processes write all the time, a change takes about 10 attempts. 200 attempts
-# take tens of seconds.
+# The most attempts, which take tens of seconds. If 8 processes write all the time, a change takes about 10.
 ATTEMPTS = 200
 _LONGEST_PAUSE = 0.1
-# The most attempts if a ref is locked. They are few, because in each attempt git itself waits for the lock
-# (`core.filesRefLockTimeout`).
+# Attempts if a ref is locked. In each one, git itself waits for the lock (`core.filesRefLockTimeout`).
 _LOCKED_ATTEMPTS = 3
 _UNCHANGED = "nothing was changed; "
 
@@ -37,7 +35,7 @@ def pause(longest: float) -> None:
 
 
 def half_done_error(error: GitModelError) -> GitModelError:
-    """Return *error* for a change after which the branch has moved, but not all tags: its hint is to run `apply`."""
+    """Return *error* for a change that moved the branch, but not all tags. The hint says to run `apply`."""
     said = f"the change is recorded, but not all of it is in force: {error.message}"
     if isinstance(error, Conflict):
         return Conflict(said, hint=f"{error.hint.removeprefix(_UNCHANGED)}; then run `git model apply`")
@@ -69,8 +67,7 @@ class Retries:
 
         If a ref is locked, first remove the locks of killed writers.
         """
-        # The next attempt reads the refs with a new git process, because the running process may still use an old
-        # packed-refs.
+        # The next attempt uses a new git process, because the running one may still use an old packed-refs.
         self._reader.close()
         if isinstance(error, Locked):
             self._locked += not self._marks.remove_dead()

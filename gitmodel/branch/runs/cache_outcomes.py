@@ -14,8 +14,7 @@ from gitmodel.frozen import Frozen
 
 # The folder of the run's logs has a folder for each step, and no step can have this name.
 _FILE = ".cache.json"
-# The id of a run begins with the time of its start, in 17 characters with a hyphen. The pipeline, a hyphen and a part
-# without hyphens follow.
+# A run's id is the time of its start in 17 characters, the pipeline, a hyphen, and a part without hyphens.
 _START = 17
 # The caller searches a step in this many earlier runs, because failed runs may have ended before the step.
 _MOST_RUNS = 20

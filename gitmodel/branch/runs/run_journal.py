@@ -17,8 +17,7 @@ from gitmodel.files.failures import writing
 from gitmodel.files.locks import NoLocks, create_locked, try_lock
 from gitmodel.files.permissions import make_folder, open_to_lock, replace_file
 
-# gitmodel keeps the journals of this many runs. From the journals of ended runs, it only shows the tracebacks and kept
-# values of failed runs.
+# The number of journals that are kept. Those of ended runs only show tracebacks and kept values.
 _KEPT = 500
 # gitmodel keeps the output of steps for fewer runs, because the output of each attempt takes up to 1 MiB.
 _KEPT_LOGS = 200

@@ -1,8 +1,7 @@
 """The files with the output of steps on this machine: writing them while a step runs, and reading them.
 
 Each attempt of a step has up to three files: one with the first lines, and two with the newest lines. If one of these
-two is full, gitmodel overwrites the other. So a log takes little space, and has the last lines even if the process was
-killed.
+two is full, gitmodel overwrites the other. So a log is small, and has the last lines even if the process was killed.
 """
 
 from __future__ import annotations

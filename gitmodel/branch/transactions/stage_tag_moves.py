@@ -73,8 +73,7 @@ def _follow(
             continue
         followed.add(ref)
         if data is not None and data == snapshot.files.read(path):
-            # *change* does not change the content of this file, so its tag belongs at the earlier commit that changed
-            # it.
+            # *change* does not change this file, so its tag belongs at the earlier commit that changed the file.
             yield ref, repository.tags.recorded_at(snapshot.commit, ref)
             continue
         if data is None:

@@ -61,7 +61,7 @@ class Commits:
         return merge
 
     def is_on_chain(self, tip: Oid | None, commit: Oid) -> bool:
-        """Return True if *commit* is *tip* or on its chain of first parents. Fast for many commits and the same tip."""
+        """Return True if *commit* is *tip* or on its chain of first parents. Caches the chain of the last *tip*."""
         if not tip:
             return False
         # The cache holds the chain of one tip, and another thread may ask about another tip at the same time.
@@ -127,7 +127,7 @@ class Commits:
         return True
 
     def _follow(self, tip: Oid) -> None:
-        """Make *tip* the tip of the cached chain. Clear the cache first, unless the chain of *tip* contains it."""
+        """Make *tip* the tip of the cached chain. Clear the cache first, unless the chain of *tip* continues it."""
         if tip == self._chain_tip:
             return
         if not (self._chain_tip and self.reaches(tip, self._chain_tip)):
@@ -136,9 +136,8 @@ class Commits:
         self._chain_tip = tip
 
     def reaches(self, tip: Oid, commit: Oid) -> bool:
-        """Do the same as `is_on_chain`, but without a cache of the chain: faster if each call has another *tip*."""
-        # The cache maps *commit* to an earlier tip whose chain contains *commit*. Each chain with that tip contains
-        # *commit*, too.
+        """Give the same answer as `is_on_chain` without its cache: faster if each call is about another *tip*."""
+        # The cache maps *commit* to an earlier tip whose chain, and so each chain with that tip, contains *commit*.
         earlier = self._facts.get_oid("chain", commit)
         at = tip
         for _ in range(PARENTS_BEFORE_WALK):

@@ -75,7 +75,7 @@ def author_name(git: Git, named: str) -> str:
 
 
 def list_commits(git: Git, named: str) -> list[Oid]:
-    """Return the commit *named*, or for BASE..HEAD the chain of first parents of HEAD without the history of BASE."""
+    """Return the commit that *named* names, or for BASE..HEAD the first parents of HEAD without the history of BASE."""
     walk = "--first-parent" if ".." in named else "--max-count=1"
     return git.oids("rev-list", walk, "--end-of-options", named, "--")
 

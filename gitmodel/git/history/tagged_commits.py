@@ -36,5 +36,5 @@ def read_file_at(git: Git, commit: str, path: str) -> bytes | None:
 
 
 def pack_files_at(git: Git, commit: str, path: str) -> bytes:
-    """Return the file or folder *path* of *commit* as a tar archive. Raises a GitModelError if there is none."""
+    """Return the file or folder *path* of *commit* as a tar archive. Raises GitModelError if it does not exist."""
     return git.run("archive", "--format=tar", commit, "--", path)

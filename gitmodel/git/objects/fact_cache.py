@@ -31,7 +31,7 @@ class FactCache:
         self._read: dict[str, str] | None = None
 
     def get(self, kind: str, id: str) -> str | None:
-        """Return the cached fact *kind* about the object *id*, as hexadecimal digits, or None."""
+        """Return the cached fact of the kind *kind* about the object *id*, as hexadecimal digits, or None."""
         return self._lines().get(f"{kind} {id}")
 
     def get_oid(self, kind: str, id: str) -> Oid | None:

@@ -111,7 +111,7 @@ class ObjectReader:
     def get_soon(self, ids: Iterable[Oid]) -> None:
         """Make git start to read the objects *ids*, because the caller will probably call `get_many` with *ids* next.
 
-        The next call may also be another one: it then skips these answers.
+        If the next call asks for other objects, it skips these answers.
         """
         wanted = list(islice(ids, _WINDOW))
         with self._lock:
@@ -167,8 +167,7 @@ class ObjectReader:
             return False
         if known is not None:
             return held == known.id.encode()
-        # The ref did not exist. With the format `reftable` (`git help init`), refs have no files that could show a new
-        # ref.
+        # The ref did not exist. In the format `reftable` (`git help init`), no file would show that it exists now.
         return not held and not os.path.exists(f"{common}/reftable") and self._signature() == self._packed
 
     def _get_batch(self, ids: list[Oid], limit: int | None) -> list[GitObject | Invalid]:
@@ -245,8 +244,7 @@ class ObjectReader:
     def _unreadable(self, id: str) -> Invalid:
         self._git.check_settings()
         said = f"git cannot read object {id}"
-        # Only the packs of a partial clone, made with `git clone --filter`, have a file `.promisor` (`git help
-        # partial-clone`).
+        # Only the packs of a partial clone have a file `.promisor` (`git help partial-clone`).
         if any((self._git.common_dir / "objects" / "pack").glob("*.promisor")):
             hint = "check that the remote of this partial clone can be reached, or fetch all objects with"
             return Invalid(f"{said}, and cannot fetch it", hint=f"{hint} `git fetch --refetch --no-filter`")

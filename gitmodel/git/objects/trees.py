@@ -167,7 +167,7 @@ class CommitFiles:
     def load_blobs(
         self, found: Iterable[tuple[str, Oid | None]], kind: type[R], *, newer: bool
     ) -> Iterator[R | Invalid]:
-        """Yield the records as `load_many` does. *found* has each path with the id of its blob; None: look it up."""
+        """Yield the records as `load_many` does. *found* has each path with its blob's id, or None to look it up."""
         left = iter(found)
         batch = self._entries(islice(left, _BATCH))
         while batch:
@@ -280,7 +280,7 @@ class CommitFiles:
 
 
 def changed_tree(trees: Trees, root: Oid | None, files: Mapping[str, bytes | None]) -> tuple[Oid, list[NewObject]]:
-    """Return the id of the tree *root* with the changes *files*, and the new objects that the caller must write.
+    """Return the id of the tree that *root* becomes by the changes *files*, and the new objects that must be written.
 
     *files* maps paths to new contents; None deletes the file.
     """
@@ -296,9 +296,9 @@ def changed_tree(trees: Trees, root: Oid | None, files: Mapping[str, bytes | Non
 
 
 def _changed(trees: Trees, id: Oid | None, below: Mapping[str, Any], new: list[NewObject]) -> Oid | None:
-    """Return the id of the tree *id* with the changes *below*; None if it is empty. Add the objects to write to *new*.
+    """Return the id of the tree that the tree *id* becomes by the changes *below*; None if it becomes empty.
 
-    *below* maps names to new contents (None: delete), or to such a mapping for a folder.
+    *below* maps names to new contents (None: delete), or to such a mapping for a folder. Adds the new objects to *new*.
     """
     entries = dict(trees.tree(id)) if id else {}
     for name, data in below.items():

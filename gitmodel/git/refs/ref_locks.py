@@ -184,6 +184,5 @@ def _is_dead(ref: str, held: str, age: float, marks: list[_Mark]) -> bool:
     if not held and age < _EMPTY_AGE and not ref.startswith(RESERVED):
         return False
     makers = [mark.dead for mark in marks if ref in mark.moves and held in ("", mark.moves[ref])]
-    # Two writers can create the same commit and move the same ref to it. If one of them is alive, the lock may be its
-    # own.
+    # Two writers can move a ref to the same commit. If one of them is alive, the lock may be its own.
     return bool(makers) and all(makers)

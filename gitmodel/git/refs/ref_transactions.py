@@ -1,8 +1,8 @@
 """Transactions of refs. Each uses a new git process, or one that gitmodel keeps for writes in quick succession.
 
-With a kept process (`git update-ref --stdin`), gitmodel need not start git for each write. The kept process may still
-use the packed-refs that it read earlier, so gitmodel reads each ref itself after git has locked the ref. In reflogs,
-git writes the time at which the process started, so gitmodel uses a process for at most a second.
+The kept process (`git update-ref --stdin`) may still use the packed-refs that it read earlier, so gitmodel reads each
+ref itself after git has locked the ref. In reflogs, git writes the time at which the process started, so gitmodel uses
+a process for at most a second.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from gitmodel.git.running.failures import GitError, Moved, not_started, translat
 from gitmodel.git.running.process import Git
 from gitmodel.git.running.silence_timeout import end_program
 
-# If a write follows another within this many seconds, gitmodel keeps the git process of the second write for further
-# writes, for at most the same time.
+# If writes follow each other within this many seconds, they share a git process, which is kept no longer.
 _BURST = 1.0
 _MESSAGE = "gitmodel: one of several changes within a second"
 
@@ -50,8 +49,7 @@ class RefTransactions:
         If Moved or Locked is raised, nothing was changed. *message* is for the reflogs, if no kept process is used.
         """
         lock = self._lock
-        # If another thread uses the kept process, or this is a signal handler that interrupted its use, do not wait for
-        # it but start another git.
+        # If another thread, or the code that a signal handler interrupted, uses the kept process, start another git.
         if not lock.acquire(blocking=False):
             self._move_alone(moves, message, prepare)
             return
@@ -131,8 +129,7 @@ class _KeptGit:
         self._pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
         # What git and its hooks have printed to stdout and stderr, by the descriptor.
         self._said = {pipe.fileno(): b"" for pipe in self._pipes[1:]}
-        # gitmodel reads stdout and stderr whenever it waits for an answer: a hook may print at any time, and would hang
-        # if a pipe is full.
+        # gitmodel reads both while it waits for an answer: a hook that prints would hang if a pipe is full.
         self._output = select.poll()
         for descriptor in self._said:
             os.set_blocking(descriptor, False)

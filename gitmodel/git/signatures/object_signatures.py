@@ -50,8 +50,7 @@ def of_commit(data: bytes) -> Signature | None:
         if not line.startswith(b" "):
             taking = kept
             if line.startswith(_HEADERS):
-                # The second header has a signature of the commit's form with SHA-256 ids, so it is no signature of
-                # these bytes.
+                # The second header signs the commit's form with SHA-256 ids, so it is no signature of these bytes.
                 taking = found if line.startswith(_HEADERS[0]) else None
                 line = b" " + line.partition(b" ")[2]
         if taking is not None:
@@ -76,7 +75,7 @@ def of_tag(data: bytes) -> Signature | None:
 
 
 class SignatureVerifier:
-    """Verifies signatures with `ssh-keygen` and the `gpg` that *config*, git's settings, may name."""
+    """Verifies signatures with `ssh-keygen` and `gpg`, or the program that git's settings *config* name for `gpg`."""
 
     def __init__(self, environ: Mapping[str, str], config: Mapping[str, str]) -> None:
         # With this TZ, `ssh-keygen` reads times without a zone in the list of signers as UTC.
