@@ -60,13 +60,10 @@ def read_outcomes(folder: Path) -> dict[str, CacheOutcome]:
 def earlier_outcomes(folder: Path) -> Iterator[tuple[str, dict[str, CacheOutcome]]]:
     """Yield the ids and outcomes of runs of the same pipeline, newest first; *folder* has the current run's logs."""
     names = os.listdir(folder.parent) if folder.parent.is_dir() else []
-    same = [folder.parent / name for name in names if _pipeline(name) == _pipeline(folder.name)]
+    pipeline = folder.name[_START:].rpartition("-")[0]
+    same = [folder.parent / name for name in names if name[_START:].rpartition("-")[0] == pipeline]
     for one in sorted(same, key=_written, reverse=True)[:_MOST_RUNS]:
         yield one.name, read_outcomes(one)
-
-
-def _pipeline(id: str) -> str:
-    return id[_START:].rpartition("-")[0]
 
 
 def _written(folder: Path) -> int:

@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gitmodel.branch.runs.step_logs import remove_oldest
 from gitmodel.files.failures import writing
 from gitmodel.files.locks import NoLocks, create_locked, try_lock
 from gitmodel.files.permissions import make_folder, open_to_lock, replace_file
@@ -43,7 +42,6 @@ class Journal:
         was killed.
         """
         self._remove_oldest()
-        remove_oldest(self._logs, _KEPT_LOGS - 1, self.is_running)
         path, descriptor = create_locked(self._runs, lambda: f"{name()}.jsonl", os.O_APPEND | os.O_WRONLY)
         journal = RunJournal(path.name.removesuffix(".jsonl"), path, descriptor)
         with suppress(OSError):
@@ -119,14 +117,15 @@ class Journal:
         return facts or None
 
     def _remove_oldest(self) -> None:
-        paths = self._paths()
-        for path in paths[: max(0, len(paths) - _KEPT)]:
-            try:
+        for path in self._paths()[:-_KEPT]:
+            with suppress(OSError):
                 if not _is_locked(path):
                     shutil.rmtree(_kept_values(path), ignore_errors=True)
                     path.unlink()
-            except OSError:
-                continue
+        ids = sorted(os.listdir(self._logs)) if self._logs.is_dir() else []
+        for id in ids[: 1 - _KEPT_LOGS]:  # the new run will be one of those that are kept
+            if not self.is_running(id):
+                shutil.rmtree(self.logs(id), ignore_errors=True)
 
 
 class RunJournal:

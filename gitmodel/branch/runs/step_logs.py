@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -160,14 +159,6 @@ def rewrite_logs(folder: Path, change: Callable[[str], str]) -> None:
             text = path.read_text(errors="backslashreplace")
             if (changed := change(text)) != text:
                 path.write_text(changed)
-
-
-def remove_oldest(folder: Path, kept: int, is_running: Callable[[str], bool]) -> None:
-    """Delete the logs in *folder* of all runs except the newest *kept* runs and those that *is_running* names."""
-    names = sorted(os.listdir(folder)) if folder.is_dir() else []
-    for name in names[: max(0, len(names) - kept)]:
-        if not is_running(name):
-            shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _end_of_lines(data: bytes) -> int:

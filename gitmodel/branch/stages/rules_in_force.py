@@ -113,10 +113,8 @@ class RulesInForce:
         found = [since]
         while at and at != begin:
             found.append(at)
-            parents = self._commits.read(at).parents
-            if not parents:
-                break
-            at = self._changed(parents[0])
+            parent = self._commits.read(at).parent
+            at = self._changed(parent) if parent else None
         return tuple(found)
 
     def other_registries(self, parent: Oid | None) -> tuple[RegistryRecord, ...]:
