@@ -56,7 +56,7 @@ def _changes(git: Git) -> list[tuple[str, UncommittedChange]]:
 
 
 def _snapshot(git: Git, limit: int) -> Oid | None:
-    from gitmodel.git.worktrees.staged_tree import commit_tree, tree_with_changes  # imported here: rarely needed
+    from gitmodel.git.worktrees.index_copies import commit_tree, tree_with_changes  # imported here: rarely needed
 
     changes = _changes(git)
     if not changes:
