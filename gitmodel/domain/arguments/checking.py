@@ -30,10 +30,9 @@ class WrongCall(UsageError, TypeError):
 
 
 class _Check:
-    """The check of an argument: *fits* tells if a value is valid, *expected* describes valid values in errors.
+    """The check of an argument: *fits* tells if a value is valid, *expected* describes valid values in errors."""
 
-    Not `Frozen`, because each command creates 30 checks at its start, and a plain class is faster.
-    """
+    # Not `Frozen`, because each command creates 30 checks at its start, and a plain class is faster.
 
     __slots__ = ("expected", "fits", "hint", "is_list")
 
@@ -118,10 +117,7 @@ class _Parameters(Frozen):
 
 @functools.cache
 def _parameters_of(function: Callable[..., Any]) -> _Parameters:
-    """Return the parameters of *function*.
-
-    Their checks are looked up when *function* is first called, because a command calls few functions.
-    """
+    """Return the parameters of *function*, when it is first called: a command calls few functions."""
     parameters = inspect.signature(function).parameters.values()
     found = {
         one.name: _JOBS if one.name == "jobs" else _check_of(one.annotation)
@@ -142,10 +138,7 @@ def _is_text(value: object) -> bool:
 
 
 def _is_path(value: object) -> bool:
-    """Return True for text or a path object that can name a file: not empty, without NUL, no name over 255 bytes.
-
-    The parts of a URL may be longer.
-    """
+    """Return True for text or a path object that can name a file, and for a URL, whose parts may be longer."""
     try:
         named = os.fsencode(value)  # type: ignore[arg-type]
     except (TypeError, UnicodeEncodeError):
@@ -182,10 +175,7 @@ def _is_flag(value: object) -> bool:
 
 
 def _list_of(items: str, of: Callable[[Any], bool], hint: str = "") -> _Check:
-    """Return the check of a list or another collection.
-
-    Each item must pass *of*; *items* describes the items in errors.
-    """
+    """Return the check of a list or another collection whose items pass *of*; *items* describes them in errors."""
 
     def fits(value: object) -> bool:
         if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):

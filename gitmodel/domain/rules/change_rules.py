@@ -198,10 +198,7 @@ def _stage_problems(branch: ChangedBranch, path: str, what: RecordPath) -> Itera
 
 
 def _is_carried(before: Snapshot, after: Snapshot, path: str, what: RecordPath) -> bool:
-    """Return True if a rename of the model only moved the file *path* of a stage here, with the same content.
-
-    Then no version entered the stage, and the gates need not be checked.
-    """
+    """Return True if a rename of the model moved the stage file *path* here unchanged, so that no version entered."""
     if before.load(paths.model_file(what.model), records.ModelRecord) is not None:
         return False
     data, former = after.files.read(path), after.former_names(what.model)

@@ -252,7 +252,9 @@ def plan_gated_promotion(
     refuse_direct(before, planned)
     if to in (ARCHIVED, NONE) or not (planned.files or planned.apply):
         return planned
-    if planned.apply and not (again if snapshot.proposed else _can_refuse(before, to)):
+    # A current or earlier rule can keep the recorded version from coming into force.
+    can_refuse = bool(before.other_rules()) or not all(rule.is_open for rule in before.rules(to))
+    if planned.apply and not (again if snapshot.proposed else can_refuse):
         return planned
     outcomes = judge_entry(before, snapshot, StageRef(model, to), number, judge)
     failed = tuple(outcome.gate for outcome in outcomes if outcome.stops)
@@ -266,15 +268,17 @@ def plan_gated_promotion(
         )
     if not failed and not planned.apply:
         return planned
-    anew = bool(planned.apply)
     return plan_promotion(
-        snapshot, model, number, to=to, reason=why.reason, leave=leave, verb=verb, forced=failed, again=anew
+        snapshot,
+        model,
+        number,
+        to=to,
+        reason=why.reason,
+        leave=leave,
+        verb=verb,
+        forced=failed,
+        again=bool(planned.apply),
     )
-
-
-def _can_refuse(snapshot: Snapshot, stage: str) -> bool:
-    """Return True if a current or earlier rule can keep a recorded version of *stage* from coming into force."""
-    return bool(snapshot.other_rules()) or not all(rule.is_open for rule in snapshot.rules(stage))
 
 
 def refusal(

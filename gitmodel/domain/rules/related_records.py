@@ -71,10 +71,7 @@ class _Related:
             self._add_names(record.name)
 
     def _add_names(self, name: str) -> None:
-        """Add the file of *name*, and the files of names that differ from *name* by case only.
-
-        Also adds the versions that these files name.
-        """
+        """Add the files of *name* and of names that differ only in case, and the versions that these files name."""
         folder = paths.name_folder(self.model, name)
         for file in self.files.names(folder):
             path = f"{folder}/{file}"

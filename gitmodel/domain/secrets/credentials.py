@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from typing import Any
 
@@ -195,26 +195,22 @@ def without_credentials(values: Mapping[str, Any]) -> tuple[dict[str, Any], list
     return (kept if isinstance(kept, dict) else {}), left_out
 
 
-def redacted(text: str) -> str:
+def redacted(text: str, *, is_python: bool = False) -> str:
     """Return *text* with each part that looks like a credential replaced by its kind.
+
+    If *is_python* is True, *text* is Python source, in which expressions such as `password=getpass()` stay.
 
     >>> redacted("cannot reach https://ada:pw@example.com")
     'cannot reach (a password in a URL)example.com'
-    """
-    if not _HINTS.search(text):
-        return text
-    return _redacted_by(text, _whole_searches())
-
-
-def redacted_in_expressions(text: str) -> str:
-    """Return Python source without credentials, as `redacted` does, but keep expressions such as `password=getpass()`.
-
-    >>> redacted_in_expressions("connect(password=getpass(), api_key=api_key)")
+    >>> redacted("connect(password=getpass(), api_key=api_key)", is_python=True)
     'connect(password=getpass(), api_key=api_key)'
     """
     if not _HINTS.search(text):
         return text
-    return _redacted_by(text, _searches_in_expressions())
+    text = re.sub(_KEY_BLOCK, "(a private key)", text)
+    for what, pattern in _whole_searches(is_python):
+        text = pattern.sub(f"({what})", text)
+    return text
 
 
 def recordable_url(url: str) -> str | None:
@@ -326,10 +322,7 @@ def _kept(value: Any, name: str) -> tuple[Any, list[tuple[str, str]]]:
 
 
 def _named(name: str, value: Any) -> str:
-    """Return the kind of credential that *value* is because of the *name* of its field.
-
-    Returns "" if the name is not that of a secret, or if *value* cannot be one.
-    """
+    """Return the kind of credential that *value* is because of the *name* of its field, or ""."""
     if isinstance(value, bool) or not isinstance(value, (str, int)) or not name:
         return ""
     folded = name.casefold()
@@ -355,13 +348,8 @@ def _form_of(text: str, name: str = "") -> str:
                 return what
     if name.rpartition(".")[2].casefold() == "token" and re.fullmatch(_RANDOM_TOKEN, text):
         return "a token"
-    if len(text) == 40 and not name.endswith(_IDS) and _is_random(text):
-        return "a secret key"
-    return ""
-
-
-def _is_random(text: str) -> bool:
-    return re.fullmatch(_RANDOM, text) is not None and len(set(text)) >= _RANDOM_LETTERS
+    is_random = len(text) == 40 and len(set(text)) >= _RANDOM_LETTERS and re.fullmatch(_RANDOM, text)
+    return "a secret key" if is_random and not name.endswith(_IDS) else ""
 
 
 @cache
@@ -371,18 +359,9 @@ def _searches() -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 
 @cache
-def _whole_searches() -> tuple[tuple[str, re.Pattern[str]], ...]:
+def _whole_searches(is_python: bool) -> list[tuple[str, re.Pattern[str]]]:
     """Compile the forms, each with the pattern for the rest of a credential, to hide all of it."""
-    return tuple((what, re.compile(pattern + _REST)) for what, pattern in _FORMS)
-
-
-@cache
-def _searches_in_expressions() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return (*_whole_searches()[:-1], ("a password", re.compile(_IN_EXPRESSIONS)))
-
-
-def _redacted_by(text: str, searches: Iterable[tuple[str, re.Pattern[str]]]) -> str:
-    text = re.sub(_KEY_BLOCK, "(a private key)", text)
-    for what, pattern in searches:
-        text = pattern.sub(f"({what})", text)
-    return text
+    forms = [(what, pattern + _REST) for what, pattern in _FORMS]
+    if is_python:
+        forms[-1] = ("a password", _IN_EXPRESSIONS)
+    return [(what, re.compile(pattern)) for what, pattern in forms]

@@ -137,13 +137,9 @@ def _published(text: str) -> Iterator[tuple[str, int]]:
     """Yield the first credential of each published form in *text*: its kind and its position."""
     for what, pattern in dict.fromkeys([form for mark, form in _MARKS if mark in text]):
         for match in _compiled(pattern).finditer(text):
-            if not _is_example(match[0]):
+            if not _IN_EXAMPLE.search(match[0]) and not _WORDS.fullmatch(match[0]):
                 yield what, match.start()
                 break
-
-
-def _is_example(found: str) -> bool:
-    return _IN_EXAMPLE.search(found) is not None or _WORDS.fullmatch(found) is not None
 
 
 def _is_shared(lowered: str) -> bool:

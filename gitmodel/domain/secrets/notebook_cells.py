@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import accumulate
 
-from gitmodel.domain.secrets.credentials import credential_in, redacted, redacted_in_expressions
+from gitmodel.domain.secrets.credentials import credential_in, redacted
 from gitmodel.domain.secrets.credentials_in_files import credentials_in_file
 from gitmodel.domain.secrets.secret_values import HIDDEN, SecretValues
 from gitmodel.errors import Invalid
@@ -46,8 +46,8 @@ class Cell(Frozen):
 def cells_without_secrets(cells: Iterable[Cell], secrets: SecretValues) -> list[Cell]:
     """Return *cells* with *secrets*, and other texts that look like credentials, replaced.
 
-    If a cell still has a text that looks like a credential, a comment replaces the source of the cell. Comments also
-    replace the sources of all cells after the first `LONGEST_CELLS` characters.
+    A comment replaces a cell that still has a text that looks like a credential, and all cells after the first
+    `LONGEST_CELLS` characters.
     """
     cells = list(cells)
     lengths = accumulate(len(cell.source) for cell in cells)
@@ -70,7 +70,7 @@ def hide_in_code(source: str, secrets: SecretValues) -> str:
     text = _NAMED_LITERAL.sub(_without_value, secrets.hide(source))
     if _TEXT_CELL.match(text):
         return redacted(text)
-    return redacted_in_expressions(_TEXT_LINE.sub(lambda line: redacted(line[0]), text))
+    return redacted(_TEXT_LINE.sub(lambda line: redacted(line[0]), text), is_python=True)
 
 
 def _without_value(found: re.Match[str]) -> str:

@@ -16,8 +16,8 @@ from gitmodel.domain.schema.records import ModelRecord, StageRecord, VersionReco
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.registry_rules.registry_file import decode_registry, without_rules
 from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord, StageRule
-from gitmodel.domain.snapshots import version_numbers
 from gitmodel.domain.snapshots.snapshot_sources import Files, Refusal, StageTag, Tags
+from gitmodel.domain.snapshots.version_numbers import check_number, hundred_of, number_of
 from gitmodel.errors import Conflict, Invalid, NotFound, UsageError
 from gitmodel.frozen import Frozen
 
@@ -185,10 +185,7 @@ class CommitRecords(Frozen, eq=False):
         return record is not None and record.exists
 
     def _model_record(self, name: str, *, tolerant: bool) -> ModelRecord | None:
-        """Return the record of the model *name*, or None if there is none.
-
-        If the record cannot be read, raises Invalid, or returns None if *tolerant* is True.
-        """
+        """Return the record of the model *name*, or None; if it is damaged, raise Invalid unless *tolerant* is True."""
         try:
             return self.load(paths.model_file(name), records.ModelRecord)
         except Invalid:
@@ -255,16 +252,32 @@ class CommitRecords(Frozen, eq=False):
         return sorted(self.newest_numbers(model))
 
     def newest_numbers(self, model: str) -> Iterator[int]:
-        """Yield the numbers of all versions of *model*, the newest first, and read folders only as far as needed."""
-        return version_numbers.newest_numbers(self.files, model)
+        """Yield the numbers of all versions of *model*, the newest first.
+
+        Reads, sorts and parses a folder only when its numbers are needed, because every write asks for the newest one.
+        """
+        folder = f"{paths.model_folder(model)}/versions"
+        found = self.files.names(folder)
+        # *found* is sorted as text. Among names of the same length, this is the order of their numbers.
+        hundreds = sorted((name for name in reversed(found) if name.endswith("xx")), key=len, reverse=True)
+        for name in hundreds:
+            hundred = hundred_of(name)
+            numbers = map(number_of, reversed(self.files.names(f"{folder}/{name}"))) if hundred else ()
+            yield from (number for number in numbers if number // 100 == hundred)
+        yield from sorted(filter(None, map(number_of, found)), reverse=True)
 
     def count_present(self, model: str) -> tuple[int, bool]:
-        """Count the versions of *model* that are not deleted; see `version_numbers.count_present`."""
-        return version_numbers.count_present(self.files, model, newer=self.newer)
+        """Count the versions of *model* that are not deleted, including damaged ones, and tell if none is damaged."""
+        found = (paths.version_file(model, number) for number in self.newest_numbers(model))
+        present, whole = 0, True
+        for record in self.files.load_many(found, records.VersionRecord, newer=self.newer):
+            whole = whole and not isinstance(record, Invalid)
+            present += isinstance(record, Invalid) or record.deleted is None
+        return present, whole
 
     def last_number(self, model: str) -> int:
         """Return the highest number that *model* ever used, or 0."""
-        return version_numbers.last_number(self.files, model)
+        return next(self.newest_numbers(model), 0)
 
     def check_not_reserved(self, model: str, name: str, *, runs: Iterable[str] = ()) -> None:
         """Raise Conflict if a running run reserved *name* for a version of *model*.
@@ -287,7 +300,7 @@ class CommitRecords(Frozen, eq=False):
         number = last + 1
         while self.is_reserved(model, number):
             number += 1
-        version_numbers.check_number(model, number, last)
+        check_number(model, number, last)
         return number
 
     def version(self, model: str, number: int) -> VersionRecord:

@@ -85,10 +85,9 @@ class Snapshot(CommitRecords, eq=False):
         return model, number, self._settled_by(ref, notes, f"{model}@{number}")
 
     def _settled_by(self, ref: VersionRef | ModelRef, notes: list[Renumbered], now: str) -> frozenset[Numbered]:
-        """Return the old references whose notes on renumberings a change of *ref* deletes.
+        """Return the old references whose *notes* on renumberings a change of *ref* deletes, or raise an error.
 
-        *notes* are the notes on *ref*, and *now* is the version that *ref* means now, for the message. Raises Refused
-        and UsageError as `resolve_to_change` does.
+        *now* is the version that *ref* means now, for the message of the errors, which `resolve_to_change` describes.
         """
         if ref.since is not None:
             return ref.settles & self.renumberings.noted_references
@@ -117,7 +116,7 @@ class Snapshot(CommitRecords, eq=False):
     def _notes_on(self, ref: VersionRef | ModelRef) -> list[Renumbered]:
         """Return the notes on renumberings of *ref*, the newest first; none if the model does not exist.
 
-        If the model was renamed since a note on a number, the note also counts for the new name.
+        A note on a version also counts for later names of its model.
         """
         found = [
             note
@@ -204,15 +203,12 @@ class Snapshot(CommitRecords, eq=False):
             return NotFound(f"{said}, {UNTAGGED}", hint=hint)
         return NotFound(f"{said}, but not in force yet", hint="run `git model apply` to put it in force")
 
-    def _recorded_names(self, model: str) -> set[str]:
-        files = self.files.names(f"{paths.model_folder(model)}/stages")
-        held = {stage for stage in self.registry().stage_names if f"{stage}.toml" in files}
-        return held.union(self.recorded_aliases(model))
-
     def _missing_selector_hint(self, model: str, wanted: str = "") -> str:
         stages = self.registry().stage_names
-        # if only one tag was fetched, use the records on the branch
-        known = self.tags.of(model) if self.tags.all_known else self._recorded_names(model)
+        known = {*self.tags.of(model)}
+        if not self.tags.all_known:  # only one tag was fetched, so use the records on the branch
+            files = self.files.names(f"{paths.model_folder(model)}/stages")
+            known = {*(stage for stage in stages if f"{stage}.toml" in files), *self.recorded_aliases(model)}
         tagged = [name for name in sorted(known) if name in stages or not self.registry().alias_fault(name)]
         held = [f"{model}@{name}" for name in tagged]
         meant = nearest(wanted, sorted({*tagged, *stages})) if wanted else ""

@@ -1,30 +1,11 @@
-"""The numbers of the versions of a model, read from the names of their files. Pure: files are read through `Files`."""
+"""The numbers of versions in the names of their files and folders, and the highest number. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from gitmodel.domain.schema import paths, records
-from gitmodel.domain.snapshots.snapshot_sources import Files
+from gitmodel.domain.schema import paths
 from gitmodel.errors import Invalid
 
 _MOST_DIGITS = 18
-
-
-def newest_numbers(files: Files, model: str) -> Iterator[int]:
-    """Yield the numbers of all versions of *model*, the newest first.
-
-    Reads, sorts and parses a folder only when its numbers are needed, because every write asks for the newest number.
-    """
-    folder = _folder(model)
-    found = files.names(folder)
-    # *found* is sorted as text. Among names of the same length, this is the order of their numbers.
-    hundreds = sorted((name for name in reversed(found) if name.endswith("xx")), key=len, reverse=True)
-    for name in hundreds:
-        hundred = hundred_of(name)
-        numbers = map(number_of, reversed(files.names(f"{folder}/{name}"))) if hundred else ()
-        yield from (number for number in numbers if number // 100 == hundred)
-    yield from sorted(filter(None, map(number_of, found)), reverse=True)
 
 
 def number_of(name: str) -> int:
@@ -47,25 +28,6 @@ def _number_before(suffix: str, name: str) -> int:
     return int(digits) if is_number and len(digits) < len(name) else 0
 
 
-def count_present(files: Files, model: str, *, newer: bool) -> tuple[int, bool]:
-    """Count the versions of *model* that are not deleted, including damaged versions.
-
-    The second value is True if no version is damaged. With *newer*, an unknown key is no damage.
-    """
-    found = (paths.version_file(model, number) for number in newest_numbers(files, model))
-    present, whole = 0, True
-    for record in files.load_many(found, records.VersionRecord, newer=newer):
-        if isinstance(record, Invalid):
-            whole = False
-        present += isinstance(record, Invalid) or record.deleted is None
-    return present, whole
-
-
-def last_number(files: Files, model: str) -> int:
-    """Return the highest number that *model* ever used, or 0."""
-    return next(newest_numbers(files, model), 0)
-
-
 def check_number(model: str, number: int, last: int) -> None:
     """Raise Invalid if *number* is too large for a new version of *model*. *last* is the highest number so far."""
     if number <= paths.HIGHEST_NUMBER:
@@ -76,7 +38,3 @@ def check_number(model: str, number: int, last: int) -> None:
         hint="if that number was a mistake, remove its file from the metadata branch with git; "
         "otherwise, continue with a new model",
     )
-
-
-def _folder(model: str) -> str:
-    return f"{paths.model_folder(model)}/versions"

@@ -69,10 +69,8 @@ def card(
 def metrics(version: VersionRecord) -> list[tuple[str, str, float]]:
     """Return measurements in the metadata of a version, as (dataset, name, value).
 
-    If the metadata has a list of names with the key `metrics`, these are the finite numbers with these names; otherwise
-    all finite floats.
-
-    A table of numbers contains measurements on the dataset with the table's name.
+    These are the finite numbers whose names the metadata lists under the key `metrics`; without this key, all finite
+    floats. Numbers in an inner table are measurements on the dataset with the table's name.
     """
     named = _texts(version.metadata.get("metrics"))
     found = []
@@ -114,23 +112,13 @@ def _license(text: str) -> dict[str, str]:
 
 
 def _results(model: str, task: str, measured: Sequence[tuple[str, str, float]], declared: Sequence[str]) -> list[Any]:
-    def dataset_of(name: str) -> dict[str, str]:
-        """Return the entry of the header for the dataset *name*.
-
-        A hub shows an id in `type` as a link, so `type` is an id only if it is in *declared*, the datasets of the
-        header.
-        """
-        linked = name in declared or not _DATASET.fullmatch(name)
-        return {"type": name if linked else _UNKNOWN_DATASET, "name": name}
-
-    results = [
-        {
-            "task": {"type": task},
-            "dataset": dataset_of(dataset),
-            "metrics": [{"type": name, "value": value} for of, name, value in measured if of == dataset],
-        }
-        for dataset in dict.fromkeys(dataset for dataset, _, _ in measured)
-    ]
+    results = []
+    for dataset in dict.fromkeys(dataset for dataset, _, _ in measured):
+        # A hub shows an id in `type` as a link, so `type` is an id only if the header declares this dataset.
+        is_shown = dataset in declared or not _DATASET.fullmatch(dataset)
+        values = [{"type": name, "value": value} for of, name, value in measured if of == dataset]
+        about = {"type": dataset if is_shown else _UNKNOWN_DATASET, "name": dataset}
+        results.append({"task": {"type": task}, "dataset": about, "metrics": values})
     return [{"name": model, "results": results}] if results else []
 
 
@@ -186,10 +174,7 @@ def _making(model: str, version: VersionRecord, repeatable: bool) -> Iterator[st
 
 
 def _picture(reference: str, link: ArtifactLink) -> str:
-    """Return the Markdown that shows the picture *link* of the version *reference*.
-
-    The card shows it from a file in its own folder, so the text also has the command that downloads this file.
-    """
+    """Return the Markdown that shows the picture *link* from a file, and the command that downloads this file."""
     file = link.file_name if _FILE.fullmatch(link.file_name) else f"{link.name}.{_suffix(link)}"
     name = f"--attachment {link.name}" if link.kind == ATTACHMENT else link.name
     command = f"git model get {reference} {name} -o {shlex.quote(file)}"

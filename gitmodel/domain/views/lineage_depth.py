@@ -61,10 +61,7 @@ def _steps(lineage: Lineage, way: Way, edges: Iterable[Edge]) -> list[_Step]:
 
 
 def _counts(root: str, steps: Iterable[_Step], runs: set[str]) -> dict[str, int]:
-    """Return, by node, the smallest number of runs on a walk from *root* to the node, including the node itself.
-
-    *runs* are the ids of the nodes that are runs.
-    """
+    """Return, by node, the smallest number of nodes in *runs* on a walk from *root* to the node, included."""
     onward: dict[str, list[str]] = {}
     for here, there in steps:
         onward.setdefault(here, []).append(there)

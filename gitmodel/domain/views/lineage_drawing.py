@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from gitmodel.domain.views.lineage import ARTIFACT, DOWN, RUN, UP, VERSION, Edge, Lineage, Node, held_places, nearest
+from gitmodel.domain.views.lineage import ARTIFACT, DOWN, RUN, UP, VERSION, Lineage, Node, held_places, nearest
 
 SHORT_DIGEST = len("sha256:") + 12
 _SHORT_COMMIT = 10
@@ -22,7 +22,10 @@ def fields(lineage: Lineage) -> dict[str, Any]:
         "root": lineage.root,
         "up": lineage.up is not None,
         "down": lineage.down is not None,
-        "nodes": [_node_fields(node) for node in lineage.nodes],
+        "nodes": [
+            {"id": node.id, "kind": node.kind, **node.facts, "missing": node.missing, "more": bool(node.more)}
+            for node in lineage.nodes
+        ],
         "edges": [{"source": edge.source, "target": edge.target, "label": edge.label} for edge in lineage.edges],
         "in_stages": in_stages(lineage),
         "unread": [path for path, _ in lineage.unread],
@@ -47,7 +50,7 @@ def tree(lineage: Lineage) -> Iterator[str]:
     both = lineage.up is not None and lineage.down is not None
     if lineage.up is not None:
         yield from ["made from:"] if both else []
-        yield from _branches(lineage.root, upward, _above(lineage.up))
+        yield from _branches(lineage.root, upward, _below((e.target, e.source, e.label) for e in lineage.up))
     if lineage.down is not None:
         yield from ["went into:"] if both else []
         # The versions that have an artifact are its children in this tree, so its label need not list them.
@@ -55,7 +58,12 @@ def tree(lineage: Lineage) -> Iterator[str]:
             node.id: replace(node, more=node.more & {DOWN}, facts={**node.facts, "versions": (), "more_versions": 0})
             for node in lineage.nodes
         }
-        yield from _branches(lineage.root, downward, _beneath(lineage, lineage.down))
+        # A version at the root is above its artifacts in the tree, although the edges lead from them to it.
+        turned = lineage.root if "@" in lineage.root else None
+        steps = [
+            (e.target, e.source, e.label) if e.target == turned else (e.source, e.target, e.label) for e in lineage.down
+        ]
+        yield from _branches(lineage.root, downward, _below(steps))
 
 
 def mermaid(lineage: Lineage, most: int | None = None) -> str:
@@ -95,20 +103,11 @@ def dot(lineage: Lineage) -> str:
     return "\n".join(["digraph lineage {", *lines, "}"]) + "\n"
 
 
-def _above(edges: tuple[Edge, ...]) -> _Below:
+def _below(steps: Iterable[tuple[str, str, str]]) -> _Below:
+    """Return the tree of *steps*, each from a node to its child, with the label of the edge."""
     found: dict[str, dict[str, list[str]]] = {}
-    for edge in edges:
-        found.setdefault(edge.target, {}).setdefault(edge.source, []).append(edge.label)
-    return found
-
-
-def _beneath(lineage: Lineage, edges: tuple[Edge, ...]) -> _Below:
-    found: dict[str, dict[str, list[str]]] = {}
-    for edge in edges:
-        # A version at the root is above its artifacts in the tree, although the edges lead from them to it.
-        turned = edge.target == lineage.root and "@" in lineage.root
-        here, there = (edge.target, edge.source) if turned else (edge.source, edge.target)
-        found.setdefault(here, {}).setdefault(there, []).append(edge.label)
+    for here, there, label in steps:
+        found.setdefault(here, {}).setdefault(there, []).append(label)
     return found
 
 
@@ -150,10 +149,6 @@ def _told(node: Node) -> str:
         links = ", ".join([*facts.get("versions", ()), *more])
         parts = [node.id[:SHORT_DIGEST], str(facts.get("kind_of_artifact", "")), links]
     return "  ".join([*filter(None, parts), *([f"({node.missing})"] if node.missing else [])])
-
-
-def _node_fields(node: Node) -> dict[str, Any]:
-    return {"id": node.id, "kind": node.kind, **node.facts, "missing": node.missing, "more": bool(node.more)}
 
 
 def _quoted(text: str) -> str:

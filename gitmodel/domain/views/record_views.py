@@ -99,10 +99,7 @@ class VersionView(Frozen):
         return {name: read(self) for name, read in _VERSION_FIELDS.items()}
 
     def filtered_fields(self, names: Iterable[str] = VERSION_NAMES) -> dict[str, Any]:
-        """Return the fields of the version that are in *names*, for filters.
-
-        A version in no stage is in the stage "none".
-        """
+        """Return the fields of the version that are in *names*, for filters: `stage` is "none" for no stage."""
         found = {name: _VERSION_FIELDS[name](self) for name in names if name in _VERSION_FIELDS}
         found.update({name: getattr(self.authorship, name, None) for name in names if name in AUTHORSHIP_NAMES})
         return {**found, "stage": self.stage or NONE} if "stage" in found else found
@@ -124,7 +121,7 @@ _VERSION_FIELDS: dict[str, Callable[[VersionView], Any]] = {
     "attachments": lambda view: [artifact_fields(link) for link in view.record.attachments],
     "runs": lambda view: list(view.record.runs),
     "code": lambda view: code_fields(view.record.code),
-    "origin": lambda view: origin_fields(view.record.origin),
+    "origin": lambda view: _values(view.record.origin, ORIGIN_NAMES),
     "imported": lambda view: imported_fields(view.record.imported),
     "failed": lambda view: view.record.failed,
     "deleted": lambda view: view.record.deleted,
@@ -227,10 +224,9 @@ class ModelSummary(Frozen):
 def summarize(
     snapshot: Snapshot, name: str, record: ModelRecord, count: Callable[[str], tuple[int, bool]] | None = None
 ) -> ModelSummary:
-    """Return the summary of the model *name*.
+    """Return the summary of the model *name*. Raises Invalid for a damaged stage or alias.
 
-    *count* counts the versions of a model; the default is `Snapshot.count_present`. Raises Invalid for a damaged stage
-    or alias.
+    *count* counts the versions of a model; the default is `Snapshot.count_present`.
     """
     latest = latest_usable(snapshot, name)
     counted, is_sound = (count or snapshot.count_present)(name)
@@ -239,10 +235,7 @@ def summarize(
 
 
 def latest_usable(snapshot: Snapshot, name: str) -> int | None:
-    """Return the highest number of a version of the model *name* that is neither deleted nor failed.
-
-    Returns None if there is none, or if a version is damaged.
-    """
+    """Return the highest number of a usable version of *name*; None if there is none, or if a version is damaged."""
     try:
         return snapshot.latest(name)
     except (NotFound, Invalid):
@@ -252,10 +245,7 @@ def latest_usable(snapshot: Snapshot, name: str) -> int | None:
 def view_model(
     snapshot: Snapshot, name: str, summary: ModelSummary, tags: Mapping[str, TagState] | None = None
 ) -> ModelView:
-    """Return the view of the model *name* from its *summary*.
-
-    *tags* are the states of its stage tags (None: read them).
-    """
+    """Return the view of the model *name* from its *summary* and the states of its stage *tags* (None: read them)."""
     local = summary.latest is not None and snapshot.is_local(name, summary.latest)
     states = tuple(stage_states(snapshot, name, summary.recorded, tags))
     return ModelView(name, summary.record, summary.latest, summary.count, states, local)
@@ -297,24 +287,16 @@ def usable(found: Iterable[VersionRecord | Invalid]) -> Iterator[VersionRecord]:
 
 def code_fields(code: Code | None) -> dict[str, Any] | None:
     """Return the code of a version for JSON; *outside* is True if there was no code repository."""
-    if code is None:
-        return None
-    return {name: getattr(code, name) for name in CODE_NAMES}
-
-
-def origin_fields(origin: Origin | None) -> dict[str, Any] | None:
-    """Return the origin of a copied version for JSON."""
-    return None if origin is None else {name: getattr(origin, name) for name in ORIGIN_NAMES}
+    return _values(code, CODE_NAMES)
 
 
 def imported_fields(imported: Imported | None) -> dict[str, Any] | None:
-    """Return another registry's claims about an imported version for JSON.
+    """Return another registry's claims about an imported version for JSON. Filters and gates cannot use them."""
+    return _values(imported, ("source", "id", "author", "created"))
 
-    Filters and gates cannot use these claims.
-    """
-    if imported is None:
-        return None
-    return {name: getattr(imported, name) for name in ("source", "id", "author", "created")}
+
+def _values(record: Code | Imported | Origin | None, names: Iterable[str]) -> dict[str, Any] | None:
+    return None if record is None else {name: getattr(record, name) for name in names}
 
 
 def pending_fields(state: StageState) -> dict[str, Any]:
