@@ -32,9 +32,9 @@ _HEX = frozenset("0123456789abcdef")
 
 
 class VersionRun(Frozen):
-    """A run of a version. *only_read* is True if the run only read artifacts of the version.
+    """A run of a version, with its *view* (None: its record is missing or damaged).
 
-    *view* is None if the record of the run is missing or unreadable.
+    *only_read* is True if the run only read artifacts of the version.
     """
 
     id: str
@@ -43,10 +43,7 @@ class VersionRun(Frozen):
 
 
 class AtCommit:
-    """A cache of what searches found in the records of one commit, for later searches at the same commit.
-
-    It never becomes stale, because the records of a commit never change.
-    """
+    """A cache of what searches found in the records of one commit, which never change."""
 
     def __init__(self) -> None:
         self.mentioned: RecordsByDigest | None = None

@@ -46,10 +46,7 @@ class Imported(Frozen):
 
 
 def read_export(found: Mapping[str, bytes]) -> Export:
-    """Parse the files of an export. *found* maps their paths to their contents.
-
-    Raises Invalid unless the files are the records of one version that was not deleted.
-    """
+    """Return the records in *found*, the files of an export by path. Raises Invalid unless they are of one version."""
     model: tuple[str, ModelRecord] | None = None
     version: tuple[str, VersionRecord] | None = None
     runs = []
@@ -145,10 +142,7 @@ def _over(snapshot: Snapshot, files: Mapping[str, bytes | None]) -> Snapshot:
 
 
 def needed(export: Export) -> Iterable[str]:
-    """Return the digests of the version's artifacts and attachments, except external ones, which an import needs.
-
-    For a folder, this is the digest of its manifest.
-    """
+    """Return the digests of the version's artifacts and attachments, except external ones, which an import needs."""
     return dict.fromkeys(link.digest for link in export.version.links if not link.is_external)
 
 

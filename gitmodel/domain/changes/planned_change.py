@@ -65,18 +65,15 @@ class Change(Frozen, Generic[T], eq=False):
 
 
 def record_files(snapshot: Snapshot, path: str, record: Record) -> dict[str, bytes | None]:
-    """Return the new contents of files by path: the file *path* gets *record*.
-
-    Includes gitmodel.toml with a newer format if *record* needs one.
-    """
+    """Return the changes of files that write *record* to *path*, with a newer format in gitmodel.toml if needed."""
     return {path: codec.encode(record), **registry_file(snapshot, snapshot.registry(), record)}
 
 
 def registry_file(snapshot: Snapshot, registry: RegistryRecord, written: Record) -> dict[str, bytes | None]:
-    """Return the path and new content of gitmodel.toml for the record *registry*; {} if the file does not change.
+    """Return the new content of gitmodel.toml, by its path, for the record *registry*; {} if the file does not change.
 
-    The file gets a newer format if *written*, another record in the same change, needs it. Comments and layout of the
-    current file are kept. Raises Invalid if the current file has faults.
+    The file gets a newer format if *written*, another record in the same change, needs it. Its comments and layout
+    stay. Raises Invalid if the current file has faults.
     """
     needed = records.format_of(written)
     if record_values.format_version(registry.format) < needed:

@@ -22,10 +22,7 @@ from gitmodel.frozen import Frozen
 
 
 class ChangedRules(Frozen):
-    """The rules of *stage* after a change: *rule* is None if the stage was removed.
-
-    *changes* describe the changes, each in one line; () if the rules did not change.
-    """
+    """The rules of *stage* after a change (*rule* is None: it was removed), and *changes* in words, a line each."""
 
     stage: str
     rule: StageRule | None

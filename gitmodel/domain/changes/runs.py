@@ -56,10 +56,7 @@ def with_runs(snapshot: Snapshot, change: Change[T], runs: Iterable[RunRecord]) 
 
 
 def with_versions(record: RunRecord, now: Callable[[str], str | None]) -> RunRecord:
-    """Return *record* with changed references to versions.
-
-    *now* is a function that gets an old reference and returns the new one, or None to remove the reference.
-    """
+    """Return *record* with each reference to a version replaced by *now* of it, or removed if this is None."""
     versions = sorted(found for found in map(now, record.versions) if found is not None)
     steps = (replace(step, version=now(step.version)) if step.version else step for step in record.steps)
     return replace(record, versions=tuple(versions), steps=tuple(steps))
@@ -89,10 +86,7 @@ def named_run(given: str, known: Iterable[str]) -> str | None:
 
 
 def check_run(record: RunRecord) -> RunRecord:
-    """Return *record* in the form in which gitmodel would read it from its file.
-
-    Raises UsageError if a value has a wrong type or form.
-    """
+    """Return *record* as gitmodel would read it from its file. Raises UsageError if a value is invalid."""
     try:
         if not paths.run_file(record.id):
             raise Invalid(f"{record.id!a} is not the id of a run")

@@ -39,10 +39,7 @@ def plan_store(snapshot: Snapshot, name: str, url: str) -> Change[str]:
 
 
 def plan_store_removal(snapshot: Snapshot, name: str) -> Change[str]:
-    """Remove the store *name* from the registry; the objects in the store are kept.
-
-    Raises NotFound if the registry has no such store, Refused if a model uses it.
-    """
+    """Remove the store *name* from the registry; its objects are kept. Raises Refused if a model uses the store."""
     registry = snapshot.registry()
     check_store(registry, name)
     users = []
@@ -62,10 +59,7 @@ def plan_store_removal(snapshot: Snapshot, name: str) -> Change[str]:
 
 
 def plan_use(snapshot: Snapshot, model: str, name: str) -> Change[str]:
-    """Set the store for new artifacts of *model* to the store *name* ("default": the default store of the registry).
-
-    Raises NotFound if the model or the store does not exist.
-    """
+    """Set the store for new artifacts of *model* to the store *name* ("default": the default store of the registry)."""
     model = snapshot.current_name(model)
     old = snapshot.model(model)
     if name != DEFAULT:

@@ -377,10 +377,7 @@ def _check_name_allowed(snapshot: Snapshot, model: str, name: str) -> None:
 
 
 def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:
-    """Raise UsageError if a link has an invalid name or kind, Conflict if two links have the same name.
-
-    *of* is the version with the links, for the messages.
-    """
+    """Raise UsageError if a link of the version *of* has an invalid name or kind, Conflict if two have one name."""
     seen: dict[str, str] = {}
     for link in links:
         check_name(link.name, "artifact")

@@ -35,10 +35,7 @@ def merged(base: Any, ours: Any, theirs: Any) -> Any:
 
 
 def lost_keys(base: Any, ours: Any, now: Any) -> Iterator[str]:
-    """Yield the keys that the local commit changed, and that have other values in *now*, the record after the merge.
-
-    *base* and *ours* are the record before and after the local commit. *base* is None if the commit created the record.
-    """
+    """Yield the keys that a local commit changed from *base* (None: no record) to *ours*, and the merge *now* lost."""
     for entry in fields(ours):
         yield from _lost(entry.name, _before(base, entry), getattr(ours, entry.name), getattr(now, entry.name))
 

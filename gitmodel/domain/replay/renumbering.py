@@ -63,9 +63,9 @@ class ReplayState:
         return paths.model_folder(model) + path.removeprefix(paths.model_folder(what.model))
 
     def record(self, what: RecordPath | None, data: bytes | None) -> bytes | None:
-        """Return *data*, a local file, with local numbers and names replaced by those on the remote's branch.
+        """Return *data*, the local file at the parsed path *what*, with the numbers and names of the remote's branch.
 
-        *what* is the parsed path of the file. A file that is not a record is returned unchanged.
+        A file that is not a record is returned unchanged.
         """
         if data is None or what is None or what.kind not in records.RECORDS:
             return data

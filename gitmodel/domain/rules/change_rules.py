@@ -60,10 +60,7 @@ class ChangedBranch(Frozen):
         return cache(self.before.last_number)
 
     def problems(self, changed: Sequence[str]) -> Iterator[Problem]:
-        """Yield a problem for each rule that the change of the paths *changed* breaks.
-
-        Ignores records that cannot be read.
-        """
+        """Yield a problem for each rule that the change of the paths *changed* breaks. Ignores damaged records."""
         for path in changed:
             what = paths.parse_path(path)
             if what is not None:

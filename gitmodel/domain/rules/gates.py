@@ -146,9 +146,9 @@ def judge_entry(
 def judge_recorded(
     before: Snapshot, after: Snapshot, ref: StageRef, record: StageRecord, judge: Judge
 ) -> tuple[Outcome, ...]:
-    """Judge the entry into the stage *ref* that *record*, the record of the stage, describes; see `judge_entry`.
+    """Judge the entry into the stage *ref* that the stage's *record* describes, with `judge_entry`.
 
-    If *record* has no reason, the gates that it lists as overridden count as not overridden.
+    Overridden gates that *record* lists count only if it has a reason.
     """
     forced = record.forced if record.reason.strip() else ()
     return judge_entry(before, after, ref, record.version, judge, forced=forced)

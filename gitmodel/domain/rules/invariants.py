@@ -74,10 +74,7 @@ class ModelRecords:
     archived: set[int] = field(default_factory=set)
 
     def add(self, path: str, what: RecordPath, record: Any) -> None:
-        """Add the *record* that was read from *path*, or None for a file that cannot be read.
-
-        *what* is the parsed path.
-        """
+        """Add the *record* that was read from *path* (None: it cannot be read). *what* is the parsed path."""
         self.files[path] = what
         if what.kind == "archived":
             self.archived.add(int(what.key))
@@ -139,10 +136,7 @@ def purge_faults(registry: RegistryRecord, path: str, hex: str, data: bytes) -> 
 
 
 def model_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> Iterator[Problem]:
-    """Yield the contradictions between the records *holds* of *model*.
-
-    An example is a stage with a version that does not exist.
-    """
+    """Yield the contradictions between the records *holds* of *model*, such as a stage with a missing version."""
     folder = paths.model_folder(model)
     if paths.model_file(model) not in holds.files:
         yield Problem(folder, "", "model.record", "has no model.toml")
@@ -165,9 +159,9 @@ def model_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> I
 def file_faults(
     registry: RegistryRecord, path: str, what: RecordPath, data: bytes | Invalid, holds: ModelRecords
 ) -> Iterator[Problem]:
-    """Yield the problems within the record at *path*, and add the record to *holds*.
+    """Yield the problems in the record at *path*, whose parsed path is *what*, and add the record to *holds*.
 
-    *what* is the parsed path. *data* is the content of the file, or the error if the file cannot be read.
+    *data* is the content of the file, or the error if the file cannot be read.
     """
     record = None
     try:

@@ -71,7 +71,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Key(Frozen):
-    """A key of a record. *read* converts its TOML value. For a key with a table, *table* is the kind of record in it.
+    """A key of a record. *read* converts its TOML value; for a key with a table, *table* is the kind of record in it.
 
     *many* is True for an array of tables. *since* is the format that introduced the key.
     """
@@ -101,10 +101,7 @@ class Schema:
         return self._defaults.get(name, {})
 
     def make(self, values: dict[str, Any]) -> Any:
-        """Create a record from *values*, each already converted by `Key.read`.
-
-        Three times as fast as the record's own `__init__`.
-        """
+        """Create a record from converted *values*. Three times as fast as the record's own `__init__`."""
         record = object.__new__(self.kind)
         fields = record.__dict__
         fields.update(self._defaults)
@@ -165,8 +162,7 @@ def parse_table(data: bytes, path: str) -> dict[str, Any]:
 def decode(kind: type[R], data: bytes, path: str, *, newer: bool = False) -> R:
     """Decode the record in *data*, the file at *path*. Raises Invalid with the first problem.
 
-    If *newer* is True, `extra` of the record has the keys that this gitmodel does not know; otherwise they are
-    problems.
+    Keys that this gitmodel does not know are problems, or go to `extra` of the record if *newer* is True.
     """
     return decode_table(kind, parse_table(data, path), path, newer=newer)
 

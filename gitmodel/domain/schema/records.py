@@ -182,10 +182,7 @@ class Imported(Record, kw_only=True):
 
 
 class VersionRecord(Record, kw_only=True):
-    """The file of a version: its metadata, code, artifacts and attachments.
-
-    *imported* is set for a version that was imported from another registry.
-    """
+    """The file of a version: its metadata, code, artifacts and attachments."""
 
     number: Number
     name: VersionName | None = None

@@ -102,10 +102,7 @@ def rules_ref(branch: str) -> str:
 
 
 def seen_rules_ref(branch: str) -> str:
-    """Return the local ref with the rules tag that this clone saw last.
-
-    With it, the clone notices if somebody moved the rules tag back to earlier rules.
-    """
+    """Return the local ref of the rules tag that this clone saw last, to notice if somebody moves the tag back."""
     return f"{SEEN_RULES}{branch.removeprefix('refs/heads/')}"
 
 

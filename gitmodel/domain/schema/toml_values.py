@@ -23,10 +23,7 @@ class Wrong(ValueError):
     path = ""
 
     def below(self, step: str) -> Wrong:
-        """Put *step* before the path, and return this error, which then is about the table or list around the value.
-
-        *step* is the key or position of the value in this table or list, such as `.layers` or `[2]`.
-        """
+        """Put *step*, the key or position of the value in a table or list, before the path, and return this error."""
         self.path = step + self.path
         return self
 
@@ -94,10 +91,9 @@ def word_set(value: Any) -> tuple[str, ...]:
 
 
 def metadata(value: Any) -> dict[str, Any]:
-    """Return *value*, a table that can be metadata, as a dict.
+    """Return *value*, a table that can be metadata, as a dict. The error has the path of the invalid value.
 
     It may hold numbers, text, booleans, times, tables, and lists, at most 8 deep; a list with tables holds only tables.
-    The error has the path of the invalid value.
     """
     if not isinstance(value, (dict, Mapping)):  # dict comes first, because checking for Mapping is slow
         raise Wrong(f"takes a table, not {_kind(value)}")

@@ -157,10 +157,7 @@ def credential_in(value: Any) -> str:
 
 
 def credentials_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each field in *value* that looks like a credential: its dotted name and the kind of credential.
-
-    *name* is the dotted name of *value* itself.
-    """
+    """Yield each field in *value* that looks like a credential: its dotted name below *name*, and the kind."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             what = _form_of(str(key))
@@ -176,10 +173,7 @@ def credentials_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def refuse_credentials(values: Mapping[str, Any], where: str, hint: str) -> None:
-    """Raise Refused with the *hint* if one of *values* looks like a credential.
-
-    *values* are fields by name of the object *where*, which the message names.
-    """
+    """Raise Refused with the *hint* if one of *values*, the fields of the object *where*, looks like a credential."""
     for name, value in values.items():
         if what := credential_in({name: value}):
             raise Refused(f"{'a name' if _form_of(name) else name} of {where} looks like {what}", hint=hint)

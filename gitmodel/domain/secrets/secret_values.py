@@ -31,10 +31,9 @@ _collecting = threading.Lock()
 
 @contextmanager
 def collecting_secrets(secrets: list[Secret]) -> Iterator[None]:
-    """Add each Secret that any thread of this process creates during the block to *secrets*.
+    """Add each Secret that any thread of this process creates during the block to *secrets*, which a run then hides.
 
-    A run hides the values of these secrets in its records. Some may be from threads of other runs; hiding them does no
-    harm.
+    Some may be from threads of other runs; hiding them does no harm.
     """
     with _collecting:
         _collectors.append(secrets)

@@ -34,8 +34,7 @@ _decode_registry = lru_cache(maxsize=8)(decode_registry)
 def read_registry(files: Files) -> RegistryRecord:
     """Return the record in `gitmodel.toml`; the default record if there are no files at all.
 
-    If only `gitmodel.toml` is missing, no version may enter a stage. Raises Invalid if the file is not that of a
-    registry.
+    If only `gitmodel.toml` is missing, no version may enter a stage. Raises Invalid for another kind of file.
     """
     data = files.read(paths.REGISTRY)
     if data is None:
@@ -46,8 +45,7 @@ def read_registry(files: Files) -> RegistryRecord:
 def place_files(registry: RegistryRecord, ref: StageRef) -> tuple[str, ...]:
     """Return the paths of the files from which readers take the version of the stage or alias *ref*.
 
-    The first of these files that exists counts. If *ref* is a stage, this is the file of the stage. If *ref* is neither
-    a stage nor a valid alias, there is none.
+    The first of these files that exists counts. If *ref* is neither a stage nor a valid alias, there is none.
     """
     stage, alias = paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)
     if ref.stage in registry.stage_names:
@@ -58,10 +56,7 @@ def place_files(registry: RegistryRecord, ref: StageRef) -> tuple[str, ...]:
 
 
 def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | None:
-    """Return the stage or alias that the record *what* is about.
-
-    Returns None for a record of another kind, and for one that readers ignore.
-    """
+    """Return the stage or alias that the record *what* is about; None for another record or one without effect."""
     if what is None or what.kind not in ("stage", "alias"):
         return None
     if what.key in registry.stage_names:
@@ -112,10 +107,9 @@ class CommitRecords(Frozen, eq=False):
 
     @cached_property
     def registries(self) -> tuple[RegistryRecord, ...]:
-        """The registry's record in the commit, and the records that `other_rules` returns.
+        """The records of the rules that a change on this commit must satisfy: its own, and those of `other_rules`.
 
-        A change on this commit must satisfy the rules in all of these records. Raises Invalid if a record cannot be
-        read.
+        Raises Invalid if a record cannot be read.
         """
         others = (record for record in self.other_rules() if record.stages != self.registry().stages)
         return (self.registry(), *others)
@@ -126,10 +120,7 @@ class CommitRecords(Frozen, eq=False):
         return frozenset(rule.name for record in self.registries for rule in record.stages if rule.proposal_only)
 
     def rules(self, stage: str) -> tuple[StageRule, ...]:
-        """Return the rules of *stage* that a change on this commit must satisfy, the rules in the commit first.
-
-        They are the different rules of *stage* in `registries`.
-        """
+        """Return the different rules of *stage* in `registries`. A change on this commit must satisfy all of them."""
         found: list[StageRule] = []
         for rule in (record.rule(stage) for record in self.registries):
             if rule not in found:
@@ -161,11 +152,7 @@ class CommitRecords(Frozen, eq=False):
         return self.files.names(paths.MODELS)
 
     def model(self, name: str) -> ModelRecord:
-        """Return the record of the model *name*.
-
-        Raises NotFound if the model does not exist, was deleted or was renamed. The hint has the new name or similar
-        names.
-        """
+        """Return the record of the model *name*. Raises NotFound if it does not exist, was deleted or was renamed."""
         record = self.load(paths.model_file(name), records.ModelRecord)
         if record is not None and record.exists:
             return record
@@ -179,7 +166,7 @@ class CommitRecords(Frozen, eq=False):
     def has_model(self, name: str, *, tolerant: bool = False) -> bool:
         """Return True if a model has exactly this name and is neither deleted nor renamed.
 
-        If the record of the model cannot be read, raises Invalid, or returns False if *tolerant* is True.
+        A damaged record raises Invalid, or counts as no model if *tolerant* is True.
         """
         record = self._model_record(name, tolerant=tolerant)
         return record is not None and record.exists
@@ -196,8 +183,8 @@ class CommitRecords(Frozen, eq=False):
     def current_name(self, name: str, *, tolerant: bool = False) -> str:
         """Return the current name of the model *name*, which may have been renamed.
 
-        Raises Invalid if a record cannot be read, or if the renames form a cycle. If *tolerant* is True, a model whose
-        record cannot be read counts as not renamed, and the result for a cycle is *name*.
+        Raises Invalid if a record cannot be read, or if the renames form a cycle. If *tolerant* is True, a model with a
+        damaged record counts as not renamed instead, and the result for a cycle is *name*.
         """
         now = name
         for count, now in enumerate(self._names_since(name, tolerant=tolerant)):
@@ -280,10 +267,7 @@ class CommitRecords(Frozen, eq=False):
         return next(self.newest_numbers(model), 0)
 
     def check_not_reserved(self, model: str, name: str, *, runs: Iterable[str] = ()) -> None:
-        """Raise Conflict if a running run reserved *name* for a version of *model*.
-
-        Reservations of the runs with the ids *runs* do not count.
-        """
+        """Raise Conflict if a running run, except *runs*, reserved *name* for a version of *model*."""
         run = self.reserved_for(model, name)
         if run and run not in runs:
             raise Conflict(
@@ -304,10 +288,7 @@ class CommitRecords(Frozen, eq=False):
         return number
 
     def version(self, model: str, number: int) -> VersionRecord:
-        """Return the record of a version, or the tombstone of a deleted version.
-
-        Raises NotFound if there is neither.
-        """
+        """Return the record of a version, or its tombstone if it was deleted. Raises NotFound if there is neither."""
         path = paths.version_file(model, number)
         record = self.load(path, records.VersionRecord)
         if record is None:
@@ -339,10 +320,7 @@ class CommitRecords(Frozen, eq=False):
         return self.files.load_many(found, records.VersionRecord, newer=self.newer)
 
     def latest(self, model: str) -> int:
-        """Return the highest number of a version that is neither deleted nor failed.
-
-        Raises NotFound if there is none.
-        """
+        """Return the highest number of a version that is neither deleted nor failed. Raises NotFound if none is."""
         for number in self.newest_numbers(model):
             if self.version(model, number).usable:
                 return number

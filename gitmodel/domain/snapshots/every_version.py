@@ -11,9 +11,9 @@ from gitmodel.errors import Invalid
 
 
 def every_version(snapshot: Snapshot, model: str) -> Iterator[tuple[str, VersionRecord | Invalid]]:
-    """Yield the reference `MODEL@NUMBER` of every version of *model*, with its record, or the error if this is damaged.
+    """Yield the reference `MODEL@NUMBER` of each version of *model*, ascending, with its record or its error.
 
-    The numbers ascend. For a folder of versions that cannot be read, yields *model* and the error.
+    For a folder of versions that cannot be read, yields *model* and the error.
     """
     folder = f"{paths.model_folder(model)}/versions"
     folders = [folder]

@@ -17,10 +17,7 @@ from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageErro
 
 
 class Snapshot(CommitRecords, eq=False):
-    """The registry at one commit, on which gitmodel plans a change: its records, and the versions that references mean.
-
-    The fields are those of `CommitRecords`.
-    """
+    """The records of one commit, on which gitmodel plans a change, and the versions that references mean in it."""
 
     def resolve(self, ref: VersionRef) -> tuple[str, int]:
         """Return the model's current name and the number of the version that *ref* names, for reading.
@@ -34,10 +31,9 @@ class Snapshot(CommitRecords, eq=False):
         return self._resolve(ref, self.note_on(ref))
 
     def model_to_read(self, model: str | ModelRef) -> str:
-        """Return the current name of *model*, for reading.
+        """Return the current name of *model*, for reading. Raises UsageError for a text that is not a name.
 
-        Calls `warn` if *model* was the name of a local model until a pull renamed that model, because the name belongs
-        to another model now. Raises UsageError for a text that is not a name.
+        Calls `warn` if a pull renamed the local model that had the name, so that another model has it now.
         """
         ref = ModelRef.of(model)
         self.warn_of(ref)
@@ -56,10 +52,7 @@ class Snapshot(CommitRecords, eq=False):
         return self.follow(ref)[0], self._settled_by(ref, self._notes_on(ref), "")
 
     def follow(self, ref: VersionRef | ModelRef) -> Numbered:
-        """Return the model and number (0: none) that *ref* names.
-
-        For a handle, these are the current ones: later pulls may have renumbered the version or renamed the model.
-        """
+        """Return the model and number (0: none) that *ref* names; for a handle, those after later pulls."""
         named = ref.model, ref.number or 0
         return named if ref.since is None else self.renumberings.follow(named, since=ref.since)
 
@@ -160,10 +153,9 @@ class Snapshot(CommitRecords, eq=False):
         return name, self.present_version(name, number).number
 
     def in_force(self, ref: StageRef) -> VersionRecord:
-        """Return the version that the tag of a stage or alias names.
+        """Return the version that the tag of the stage or alias *ref* puts in force. Raises NotFound if there is none.
 
-        Raises NotFound if no version is in force; Invalid if the tag is forged, or if the version's artifacts are not
-        those that were promoted.
+        Raises Invalid if the tag is forged, or if the version's artifacts are not those that were promoted.
         """
         tag = self.tags.get(ref)
         if tag is None and self.recorded_place(ref) is not None:

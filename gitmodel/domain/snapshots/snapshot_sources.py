@@ -37,16 +37,13 @@ class Files(Protocol):
         """Return the bytes of the file at *path*, or None. Raises Invalid if *path* is not a file."""
 
     def load(self, path: str, kind: type[R], *, newer: bool) -> R | None:
-        """Return the record of the type *kind* at *path*, or None if there is no file.
+        """Return the record at *path*, or None if there is no file. Raises Invalid for a damaged record.
 
-        *newer* allows keys that this gitmodel does not know. Raises Invalid for a damaged record.
+        *newer* allows keys that this gitmodel does not know.
         """
 
     def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
-        """Yield the record at each of the paths *found*, in their order.
-
-        If a record is missing or damaged, yields the error instead.
-        """
+        """Yield the record at each of the paths *found*, in their order, or the error if it is missing or damaged."""
 
     def names(self, folder: str) -> tuple[str, ...]:
         """Return the names of the files and folders in *folder*, sorted as git sorts them; () if it does not exist."""

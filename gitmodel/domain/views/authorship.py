@@ -26,11 +26,7 @@ class Authorship(Frozen):
 
 
 class AuthorshipRow(NamedTuple):
-    """An `Authorship` in the form in which the index stores it.
-
-    Persons are written as in git: `Name <e-mail>`. *author* is None if unknown. *updated* is in seconds
-    since 1970.
-    """
+    """An `Authorship` as the index stores it, with persons as `Name <e-mail>` and *updated* in seconds since 1970."""
 
     author: str | None
     updated: int

@@ -12,8 +12,8 @@ from gitmodel.frozen import Frozen
 class Compared(Frozen):
     """A field, such as a key of metadata or an artifact, in several versions.
 
-    *values* are in the order of the versions (None: the version does not have the field). *unknown* are the positions
-    of the versions whose value is not known.
+    *values* are in the order of the versions (None: not set). *unknown* are the positions of the versions whose value
+    is not known.
     """
 
     name: str
@@ -49,10 +49,7 @@ class Compared(Frozen):
 
     @property
     def change(self) -> float | None:
-        """The difference between the values in the first and the last version; None unless both are numbers.
-
-        The difference of whole numbers is exact.
-        """
+        """The difference between two numbers in the first and the last version, exact for whole numbers; else None."""
         old, new = self.old, self.new
         if not (_is_number(old) and _is_number(new)):
             return None

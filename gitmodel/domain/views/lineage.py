@@ -84,10 +84,7 @@ class Known(Protocol):
         """Return the facts of an artifact: the result of the function `artifact_facts`, possibly cached."""
 
     def places(self, reference: str) -> tuple[str | None, tuple[str, ...]]:
-        """Return the stage in which a version is in force, and the aliases that are in force for the version.
-
-        The stage is "archived" for an archived version, and None for a version in no stage.
-        """
+        """Return the stage in which a version is in force (None: in no stage), and the aliases in force for it."""
 
     def why_missing(self, id: str) -> str:
         """Return the reason why a run or version is unknown or incomplete; "" if no reason is known."""
@@ -118,10 +115,7 @@ def outputs_of(run: RunRecord) -> dict[str, list[str]]:
 
 
 def makers(digest: str, runs: Iterable[RunRecord]) -> list[RunRecord]:
-    """Return the *runs* in which a step made *digest*.
-
-    If all runs with this output took it from the cache, returns all of them.
-    """
+    """Return the *runs* in which a step made *digest*; if all of them took it from the cache, all of them."""
     all_ = [run for run in runs if digest in outputs_of(run)]
     ran = [run for run in all_ if any(s.status != "cached" and digest in s.outputs.values() for s in run.steps)]
     return ran or all_

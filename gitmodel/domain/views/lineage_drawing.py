@@ -33,9 +33,9 @@ def fields(lineage: Lineage) -> dict[str, Any]:
 
 
 def in_stages(lineage: Lineage) -> list[str]:
-    """Return each version that was made from the root and is in a stage or has an alias, followed by these names.
+    """Return each version that was made from the root, or is the root, and has a stage or alias, with these names.
 
-    The root itself counts as made from the root. Leaves out the stage "archived".
+    The stage "archived" does not count.
     """
     if lineage.down is None:
         return []
@@ -69,8 +69,7 @@ def tree(lineage: Lineage) -> Iterator[str]:
 def mermaid(lineage: Lineage, most: int | None = None) -> str:
     """Return the graph as [Mermaid](https://mermaid.js.org/syntax/flowchart.html), which git hosts draw in Markdown.
 
-    If *most* is given, shows only so many nodes, those nearest to the root, and a last node with the number of the
-    others.
+    If *most* is given, shows the *most* nodes that are nearest to the root, and the number of the others.
     """
     part = lineage if most is None else nearest(lineage, most)
     ids = {node.id: f"n{number}" for number, node in enumerate(part.nodes)}

@@ -209,7 +209,7 @@ def places_in_force(states: Iterable[StageState], number: int) -> tuple[str | No
 
 
 class ModelSummary(Frozen):
-    """The part of a `ModelView` that depends only on the files of the model and on the stages of the registry.
+    """The part of a `ModelView` that depends only on the model's files and the stages of the registry.
 
     *is_sound* is False if a version is damaged.
     """
@@ -254,10 +254,7 @@ def view_model(
 def existing_models(
     snapshot: Snapshot, names: Iterable[str] | None = None
 ) -> Iterator[tuple[str, ModelRecord | Invalid]]:
-    """Yield each model that is neither deleted nor renamed, with its record, or its error if the record cannot be read.
-
-    *names* are the names of the models to read; None: all.
-    """
+    """Yield each model of *names* (None: all) that is neither deleted nor renamed, with its record or its error."""
     known = snapshot.model_names() if names is None else tuple(names)
     read = snapshot.files.load_many(map(paths.model_file, known), ModelRecord, newer=snapshot.newer)
     for name, record in zip(known, read, strict=True):

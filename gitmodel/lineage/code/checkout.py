@@ -102,8 +102,8 @@ def checkout(
 def exact_code(repository: CodeRepository, code: Code | None, whose: str) -> Oid:
     """Return the commit to check out for *code*: its snapshot of uncommitted changes if available, else its commit.
 
-    A commit that the repository lacks is fetched from the remote, if a push copied it there. *whose* names the version
-    in the message of NotFound, which is raised if no commit is available.
+    A commit that the repository lacks is fetched from the remote, if a push copied it there. Raises NotFound, which
+    names the version *whose*, if no commit is available.
     """
     for commit in (code.snapshot, code.commit) if code else ():
         if commit and (repository.holds(commit) or KeptCommits(repository).fetch(commit)):

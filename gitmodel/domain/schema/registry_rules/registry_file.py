@@ -198,10 +198,7 @@ def _unknown(rule: StageRule, path: str, key: str) -> Iterable[Problem]:
 def _contradictions(
     entry: _Entry, named: Mapping[str, _Entry], places: tuple[str, ...], path: str
 ) -> Iterable[Problem]:
-    """Yield the contradictions within *entry*, and between *entry* and the first entry of its stage, by *named*.
-
-    *places* are the names that `after` can have.
-    """
+    """Yield the contradictions within *entry*, and between *entry* and the first entry of its stage, by *named*."""
     first = named.get(names.fold(entry.rule.name)) if entry.named else None
     if first is not None and first.key != entry.key:
         message = f"{entry.rule.name} is listed already, as {first.key}: keep one of the two"

@@ -69,10 +69,7 @@ def edited(text: str, old: str, new: str) -> str:
 
 
 def with_comments(base: str, ours: str, theirs: str) -> str:
-    """Return the document *theirs* with each comment of *ours* that differs from *base*.
-
-    A comment that *theirs* changed, too, stays as in *theirs*.
-    """
+    """Return the document *theirs* with each comment of *ours* that differs from *base*, unless *theirs* changed it."""
     document = _Document(theirs)
     before, mine = (_Document(text).named_parts() for text in (base, ours))
     for path, part in document.named_parts().items():
