@@ -25,10 +25,7 @@ MOST_PROBLEMS = 10_000
 
 
 def check(repository: Repository, commit: Oid | None = None) -> list[Problem]:
-    """Return the problems of the files at *commit* (None: the newest commit of the branch).
-
-    Each problem has its file, key and rule.
-    """
+    """Return the problems of the files at *commit* (None: the newest commit of the branch)."""
     at = repository.tip() if commit is None else commit
     return check_files(repository.files(at)) if at else []
 
@@ -36,9 +33,8 @@ def check(repository: Repository, commit: Oid | None = None) -> list[Problem]:
 def check_files(files: CommitFiles, wanted: Collection[str] | None = None) -> list[Problem]:
     """Return the problems of `gitmodel.toml` and of all other *files*, or only of those at the paths *wanted*.
 
-    If there are more than `MOST_PROBLEMS`, the last element of the list says so. A contradiction between several
-    records is found only if *wanted* has the paths of all these records; `domain.rules.related_records` finds these
-    paths.
+    If there are more than `MOST_PROBLEMS`, the last element of the list says so. Finds a contradiction between records
+    only if *wanted* has the paths of all of them, as `domain.rules.related_records` returns them.
     """
     found = list(islice(_check_files(files, wanted), MOST_PROBLEMS + 1))
     more = Problem("", "", "tree.path", f"there are more than {MOST_PROBLEMS:,} problems")

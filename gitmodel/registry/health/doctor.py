@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 class Finding(Frozen):
     """A problem or other fact that `examine` found in this clone.
 
-    *about* is the kind of the finding, one of `ABOUTS`, and *hint* says what the user can do. *fixable* is True if
-    `doctor --fix` removes the problem. A *grave* finding makes commands fail; the other findings are for information.
+    *about* is its kind, one of `ABOUTS`, and *hint* says what the user can do. If *fixable*, `doctor --fix` removes the
+    problem. A *grave* finding makes commands fail; the other findings are for information.
     """
 
     about: str
@@ -53,10 +53,9 @@ class Finding(Frozen):
 
 
 def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
-    """Find the problems of this clone, such as old locks, wrong stage tags and missing artifacts, and return them.
+    """Return the problems of this clone, such as old locks, wrong stage tags and artifacts that *store* lacks.
 
-    If *store* is None, artifacts are not examined. Raises the error of git if a setting makes git refuse to read the
-    repository.
+    Raises the error of git if a setting makes git refuse to read the repository.
     """
     repository.git.check_settings()
     found = []
@@ -84,10 +83,10 @@ def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding
 def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
     """Repair the problems of this clone that `examine` calls fixable, and return the findings that were repaired.
 
-    Removes locks and temporary files that killed processes of gitmodel left, and reservations that are no longer
-    needed. Deletes an index with wrong values. Sets every stage tag to the version that the branch records, unless the
-    rules of the stage refuse that version. Commits the deletion of files that the rename of a model left under its
-    former name. Never deletes anything that a version needs.
+    Removes locks and temporary files of killed processes of gitmodel, reservations that are no longer needed, and an
+    index with wrong values. Sets every stage tag to the version that the branch records, unless the rules of the stage
+    refuse it. Commits the deletion of files that the rename of a model left under its former name. Never deletes
+    anything that a version needs.
     """
     repaired = [finding for finding in examine(repository, store) if finding.fixable]
     abouts = {finding.about for finding in repaired}
@@ -115,10 +114,7 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
 
 
 def _safely(about: str, look: Callable[[Repository], Iterable[Finding]], repository: Repository) -> list[Finding]:
-    """Call *look*, one of the checks, and return its findings.
-
-    If the check raises an error, return the error as a finding of the kind *about*, so that the other checks still run.
-    """
+    """Return the findings of the check *look*. An error becomes a finding *about*, so that other checks still run."""
     try:
         return list(look(repository))
     except GitModelError as error:
@@ -129,11 +125,7 @@ def _safely(about: str, look: Callable[[Repository], Iterable[Finding]], reposit
 
 
 def _permissions(repository: Repository) -> Iterator[Finding]:
-    """Find files that users cannot use.
-
-    These are folders that this user cannot write to, and files that `core.sharedRepository` shares but other users
-    cannot use.
-    """
+    """Find folders to which this user cannot write, and files of a shared repository that other users cannot use."""
     own = repository.own_folder
     faults = list(repository.permissions.faults(own))
     for fixable in (True, False):
@@ -144,7 +136,7 @@ def _permissions(repository: Repository) -> Iterator[Finding]:
             hint = f"its owner can run `git model doctor --fix`, or: chmod -R g+rwX {shlex.quote(str(own))}"
             yield Finding("permissions", message, _FIX if fixable else hint, fixable)
     closed = [path for path in (own, *(own / name for name in _WRITTEN)) if _is_closed(path)]
-    # In a shared repository, it can be intended that this user may only read.
+    # In a shared repository, its owner may want this user only to read.
     if closed and not faults and not repository.permissions:
         message = f"{closed[0]} belongs to another user, and you may not write to it"
         hint = "to share the repository: git config core.sharedRepository group; then its owner: git model doctor --fix"
@@ -231,9 +223,9 @@ def _rules(repository: Repository) -> Iterator[Finding]:
 
 
 def _restore_rules(repository: Repository) -> None:
-    """Set the rules tag back to the rules that this clone saw in force last.
+    """Set the rules tag back to the commits that this clone saw in force last and that the branch still contains.
 
-    Leaves out commits that the branch no longer contains. If none remains, uses the newest commit of the branch.
+    If there are none, sets it to the newest commit of the branch.
     """
     rules, tip = repository.rules, repository.existing_tip()
     kept = tuple(commit for commit in rules.seen() if repository.commits.reaches(tip, commit)) or (tip,)
@@ -246,13 +238,15 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
     for model in sorted({*snapshot.model_names(), *tagged}):
         try:
             for tag in planning.stray_tags(snapshot, model):
-                yield _stray(repository, snapshot, tag.ref)
+                fault = snapshot.registry().alias_fault(tag.ref.stage)
+                why = f"{tag.ref.stage} is no alias, because it {fault}"
+                yield _uncounted(repository, snapshot, tag.ref, why, None)
             for state in planning.stage_states(snapshot, model):
                 ref = StageRef(model, state.name)
                 if state.forged == TOO_SHALLOW:
                     yield Finding("tag", f"{ref.name}: {TOO_SHALLOW}", "run `git fetch --unshallow`")
                 elif state.forged:
-                    yield _forged(repository, snapshot, ref, state)
+                    yield _uncounted(repository, snapshot, ref, state.forged, state)
                 elif state.merged_by:
                     merge = f"the merge {state.merged_by[:10]}, which was made with plain git"
                     message = f"{ref.name} points at a commit that came in by {merge}"
@@ -273,23 +267,21 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
             yield Finding("model", f"{model}: {error.message}", error.hint or "run `git model check`")
 
 
-def _stray(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Finding:
+def _uncounted(
+    repository: Repository, snapshot: Snapshot, ref: StageRef, why: str, state: StageState | None
+) -> Finding:
+    """Return the finding that the tag *ref* does not count, for the reason *why*.
+
+    *state* is the state of its stage or alias; None if the registry has no stage or alias of this name.
+    """
+    repairs = state is not None and state.recorded is not None
     try:
-        refuse_foreign(repository, snapshot.commit, ref, repository.tags.read(ref), repairs=False)
+        refuse_foreign(repository, snapshot.commit, ref, repository.tags.read(ref), repairs=repairs)
     except Refused as error:
         return Finding("foreign tag", error.message, error.hint)
-    why = snapshot.registry().alias_fault(ref.stage)
-    message = f"the tag {ref.name} does not count: {ref.stage} is no alias, because it {why}"
-    return Finding("tag", message, _FIX, True)
-
-
-def _forged(repository: Repository, snapshot: Snapshot, ref: StageRef, state: StageState) -> Finding:
-    try:
-        refuse_foreign(repository, snapshot.commit, ref, repository.tags.read(ref), repairs=state.recorded is not None)
-    except Refused as error:
-        return Finding("foreign tag", error.message, error.hint)
-    message = f"the tag {ref.name} does not count: {state.forged}"
-    if not state.alias and repository.tags.signed_by(ref, snapshot.commit) and not repository.signing.signer.has_key:
+    message = f"the tag {ref.name} does not count: {why}"
+    is_stage = state is not None and not state.alias
+    if is_stage and repository.tags.signed_by(ref, snapshot.commit) and not repository.signing.signer.has_key:
         branch = repository.branch_name
         ask = f"ask a signer (`git show {branch}:{paths.SIGNERS}`) to run `git model doctor --fix` and push"
         return Finding("tag", message, ask)
@@ -303,9 +295,9 @@ def _records(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _artifacts(snapshot: Snapshot, store: ArtifactStore | None) -> Iterator[Finding]:
+    if store is None:
+        return
     for model in snapshot.model_names():
-        if store is None:
-            return
         try:
             found = list(usable(snapshot.versions(model, snapshot.numbers(model))))
         except Invalid as error:
@@ -327,16 +319,16 @@ def _artifacts(snapshot: Snapshot, store: ArtifactStore | None) -> Iterator[Find
 
 def _index(repository: Repository) -> Iterator[Finding]:
     index = _open_index(repository)
+    if index is None:
+        return
     try:
-        wrong = index.find_wrong() if index is not None else []
-        if index is not None:
-            lists = find_wrong(repository.snapshot(), index.lists)
-            wrong = sorted({*wrong, *lists, *find_wrong_authors(repository, repository.own_folder)})
+        wrong = {*index.find_wrong(), *find_wrong(repository.snapshot(), index.lists)}
+        wrong |= find_wrong_authors(repository, repository.own_folder)
     except Invalid as error:
         yield Finding("index", f"the index is damaged: {error.message}", _FIX, True, grave=False)
         return
     if wrong:
-        message = f"the index has wrong values for {', '.join(wrong)}: searches and lists may be wrong"
+        message = f"the index has wrong values for {', '.join(sorted(wrong))}: searches and lists may be wrong"
         yield Finding("index", message, _FIX, True)
 
 

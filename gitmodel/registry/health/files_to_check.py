@@ -17,7 +17,7 @@ _MOST_HOST_FILES = 10_000
 def every_file(files: CommitFiles) -> Iterator[tuple[str, Entry | Invalid]]:
     """Yield the path and the entry of every file, except files for the git host after the first 10,000.
 
-    If a folder can hold neither records nor files for the git host, yields the folder itself instead of its files.
+    Yields a folder instead of its files if it can hold neither records nor files for the git host.
     """
     host_files = 0
 
@@ -33,9 +33,9 @@ def every_file(files: CommitFiles) -> Iterator[tuple[str, Entry | Invalid]]:
 
 
 def files_at(files: CommitFiles, wanted: Collection[str]) -> Iterator[tuple[str, Entry | Invalid]]:
-    """Yield the path and the entry of each file at the paths *wanted*, with the files of a model after each other.
+    """Yield the path and the entry of each file at the paths *wanted*, model by model.
 
-    If one of these files belongs to a deleted model, yields all files that the model still has.
+    If one of these files belongs to a deleted model, yields all files that this model still has.
     """
     gone = {what.model for what in map(paths.parse_path, wanted) if what is not None and _is_gone(files, what.model)}
     for model in sorted(gone):

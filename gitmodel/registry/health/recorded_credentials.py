@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 
 from gitmodel.branch.history.changed_paths import changed_paths
@@ -26,8 +26,9 @@ def find_credentials(
     If *before* is given, searches only records that changed between that commit and *commit*. If *most* is given,
     searches at most that number of records.
     """
-    found: Iterable[str] = changed_paths(repository, before, commit) if before else _all(repository, commit)
-    return credentials_in(repository.files(commit), islice(filter(paths.parse_path, found), most))
+    files = repository.files(commit)
+    found = changed_paths(repository, before, commit) if before else (path for path, _ in every_file(files))
+    return credentials_in(files, islice(filter(paths.parse_path, found), most))
 
 
 def credentials_in(files: Files, wanted: Iterable[str]) -> list[str]:
@@ -39,7 +40,3 @@ def credentials_in(files: Files, wanted: Iterable[str]) -> list[str]:
         except Invalid:
             continue  # `check` reports damaged records
     return seen
-
-
-def _all(repository: Repository, commit: Oid) -> Iterator[str]:
-    return (path for path, _ in every_file(repository.files(commit)))

@@ -19,7 +19,7 @@ from gitmodel.stores.interface import ArtifactStore
 
 
 def new_run_id(name: str, started: datetime) -> str:
-    """Return a new id for a run of *name*. Sorting puts it after the ids of earlier runs."""
+    """Return a new id for a run of *name*, which is sorted after the ids of earlier runs."""
     return run_id(name, started, _unique())
 
 
@@ -51,10 +51,10 @@ def refuse_inside_run(what: str) -> None:
 
 
 def is_recorded(rules: RunRules, record: RunRecord, *, changes: bool, has_journal: bool) -> bool:
-    """Return True if *rules* let the run *record* be recorded. *changes* is True if the run also changes other records.
+    """Return True if *rules* say that the run *record* is recorded. If *changes*, the run also changes other records.
 
-    *has_journal* is False on a temporary machine, whose journal of runs will be lost. So if *has_journal* is False,
-    failed runs are recorded, too.
+    If *has_journal* is False, this is a temporary machine, whose journal of runs will be lost. Then failed runs are
+    recorded, too.
     """
     if rules.record == "versioned":
         return bool(record.versions) or changes
@@ -82,7 +82,7 @@ def _installed_packages() -> bytes:
 
 
 def told_stored(outputs: Iterable[tuple[str, str]]) -> str:
-    """Return the end of a message that lists stored *outputs* which no commit names; "" if there are no outputs.
+    """Return the end of a message about stored *outputs* that no commit names; "" if there are none.
 
     >>> told_stored([("clf", "sha256:0d83a2")])
     '; what it stored stays in the artifact store until `git model store gc`: clf sha256:0d83a2'

@@ -1,7 +1,4 @@
-"""The inputs and outputs of the steps of a long run.
-
-They are in an object in the artifact store, whose digest is in the record of the run.
-"""
+"""The inputs and outputs of the steps of a long run: the record of the run has the digest of an object with them."""
 
 from __future__ import annotations
 
@@ -23,10 +20,7 @@ _DETAILS_LIMIT = 256 << 20  # bytes, enough for some hundred thousand steps
 
 
 def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
-    """Return *record* in a form that fits into a file on the branch.
-
-    If the record is too long, stores the inputs and outputs of its steps in *store*, and removes them from the record.
-    """
+    """Return *record*. If it is too long for a file on the branch, move the inputs and outputs of its steps to *store*."""
     if _fits(record):
         return record
     steps = json.dumps([step_fields(step) for step in record.steps], default=str, ensure_ascii=False, indent=1)
@@ -42,9 +36,9 @@ def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
 
 
 def load_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
-    """Return *record* with the inputs and outputs of its steps. For a long run, the steps are read from *store*.
+    """Return *record* with the inputs and outputs of its steps, which for a long run are read from *store*.
 
-    Raises NotFound if *store* lacks the list of steps, Invalid if the stored object is no list of steps.
+    Raises NotFound if *store* lacks this object, Invalid if the object is no list of steps.
     """
     if record.details is None:
         return record

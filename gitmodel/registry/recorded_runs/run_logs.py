@@ -15,10 +15,9 @@ from gitmodel.registry.recorded_runs.runs import RunView, get_run, list_runs
 
 
 class StepLog(Frozen):
-    """The output of one attempt of a step. For a step that printed nothing or did not run, attempt 1 has no lines.
+    """The lines that one attempt of a step printed. For a step that did not run, attempt 1 has no lines.
 
-    If the outputs of the step came from the cache, *made_by* is the id of the run and the name of the step that made
-    them.
+    If the outputs of the step came from the cache, *made_by* names the run and the step that made them.
     """
 
     step: str
@@ -45,13 +44,14 @@ def text_of(logs: Iterable[StepLog]) -> str:
 def get_logs(repository: Repository, id: str, step: str | None = None) -> list[StepLog]:
     """Return the output of each attempt of each step, or only of *step*, in the run *id*, which may be abbreviated.
 
-    Raises NotFound for an unknown run or step, and if this machine does not have the output of the run.
+    Raises NotFound if there is no such run or step, or if this machine does not have the output of the run.
     """
     try:
         view = get_run(repository, id)
     except NotFound as error:
-        if newest := _newest_run_with_step(repository, id):
-            error.hint = f"for the step {id} of the newest run: git model runs logs {newest} {id}"
+        for newest in list_runs(repository, limit=1)[0]:
+            if id in _steps(newest, Journal(repository.common_dir).logs(newest.id)):
+                error.hint = f"for the step {id} of the newest run: git model runs logs {newest.id} {id}"
         raise
     folder = Journal(repository.common_dir).logs(view.id)
     if not folder.is_dir():
@@ -72,16 +72,8 @@ def get_logs(repository: Repository, id: str, step: str | None = None) -> list[S
     return found
 
 
-def _newest_run_with_step(repository: Repository, step: str) -> str | None:
-    """Return the id of the newest run if it has *step*."""
-    for view in list_runs(repository, limit=1)[0]:
-        if step in _steps(view, Journal(repository.common_dir).logs(view.id)):
-            return view.id
-    return None
-
-
 def _steps(view: RunView, folder: Path) -> list[str]:
-    """Return the names of the steps of a run. The output of the run is in *folder*."""
+    """Return the names of the steps of a run, from its record or from the names of the logs in *folder*."""
     if view.record:
         return [one.name for one in view.record.steps]
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []

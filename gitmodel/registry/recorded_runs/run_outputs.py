@@ -1,7 +1,4 @@
-"""Outputs of runs that worked on an existing version.
-
-The records of the runs list these outputs, the record of the version does not.
-"""
+"""Outputs of runs that worked on an existing version: the records of the runs list them, that of the version does not."""
 
 from __future__ import annotations
 
@@ -23,29 +20,22 @@ from gitmodel.stores.interface import ArtifactStore
 
 
 class VersionArtifact(Frozen):
-    """An artifact of a version.
-
-    If *run* is a run id, the artifact is an output of that run, which worked on the version.
-    """
+    """An artifact of a version, or an output of the run with the id *run*, which worked on the version."""
 
     link: ArtifactLink
     run: str | None = None
 
     @property
     def names(self) -> tuple[str, str]:
-        """The names by which `find_artifact` finds the artifact: its own name and STEP.NAME.
-
-        STEP.NAME is needed if several steps have an output NAME.
-        """
+        """The names by which `find_artifact` finds the artifact: NAME and, for outputs of equal name, STEP.NAME."""
         return self.link.name, f"{self.link.step}.{self.link.name}"
 
 
 def list_outputs(writer: Writer, ref: VersionRef, *, store: Callable[[], ArtifactStore]) -> list[VersionArtifact]:
     """Return the outputs of the runs that worked on the existing version *ref*, the oldest run first.
 
-    Records that cannot be read are left out. The steps of a long run are read from the *store*.
+    Leaves out records that cannot be read. *store* opens the store that has the steps of long runs.
     """
-
     return writer.read(lambda snapshot: outputs_in(snapshot, *snapshot.resolve(ref), store))
 
 
@@ -54,8 +44,8 @@ def find_artifact(
 ) -> VersionArtifact:
     """Return the artifact *name* of a version, or else the output *name* of a run that worked on the version.
 
-    If *run* is given, only the outputs of this run are searched. If *name* is None, the only artifact or output is
-    returned. Raises NotFound if there is none, UsageError if there are several.
+    If *run* is given, searches only the outputs of this run. If *name* is None, returns the only artifact or output.
+    Raises NotFound if there is none, UsageError if there are several.
     """
     return _choose(found, name, run, lambda: list_outputs(writer, found.ref, store=store))
 
@@ -63,10 +53,7 @@ def find_artifact(
 def artifact_of(
     snapshot: Snapshot, ref: VersionRef, name: str, *, run: str | None, store: Callable[[], ArtifactStore]
 ) -> tuple[str, ArtifactLink]:
-    """Return the current name of the model in *ref*, and the link of the artifact that `find_artifact` finds.
-
-    Raises the errors of `find_artifact`.
-    """
+    """Return the current name of the model in *ref*, and the link of the artifact that `find_artifact` finds."""
     model, number = snapshot.resolve(ref)
     found = Found(model, snapshot.version(model, number))
     return model, _choose(found, name, run, lambda: outputs_in(snapshot, model, number, store)).link

@@ -51,9 +51,9 @@ class RunView(Frozen):
     """A run, recorded on the branch (*record*) or only in the journal of this machine.
 
     *status* is "succeeded", "failed" or "cancelled"; for a run that is not recorded, "running" or "lost". *since* is
-    the time of the last event of a lost run. *error* and *traceback* are those of the failing step, if this machine has
-    them. *cache* says for each step why it ran, or which run and step made its outputs; only `get_run` on the machine
-    that ran the steps has it.
+    the time of the last event of a lost run. *error* and *traceback* are those of the failing step, if known. *cache*
+    has a text for each step: why it ran, or which run and step made its outputs. Only `get_run`, on the machine that
+    ran the steps, returns it.
     """
 
     id: str
@@ -125,8 +125,8 @@ def list_runs(
 
     The runs are those on the branch and in the journal of this machine. *sort* is a field such as "seconds", a
     parameter such as "parameters.lr" or a key of the metadata, after "-" for descending order. Runs without a value
-    come last. Runs with equal values, and all runs without *sort*, are in order of time, newest first. Raises
-    UsageError for a parameter or key that no matching run has.
+    come last. Equal runs, and all runs if *sort* is "", are sorted by time, newest first. Raises UsageError for a
+    parameter or key that no matching run has.
     """
     selection = Selection(RUN_NAMES, filter=filter, sort=sort, limit=limit, offset=offset)
 
@@ -147,8 +147,8 @@ def list_runs(
 def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStore] | None = None) -> RunView:
     """Return the run *id*, with the traceback of the failing step if this machine has it.
 
-    *id* may be abbreviated to its beginning or end. The steps of a long run are read from *store*, if it is given and
-    has them. Raises NotFound if there is no such run, UsageError if several runs match *id*.
+    *id* may be abbreviated to its beginning or end. If *store* is given, reads the steps of a long run from the store
+    that it opens. Raises NotFound if there is no such run, UsageError if several runs match *id*.
     """
     journal = Journal(repository.common_dir)
     noted = journal.run(id) if paths.run_file(id) else None
@@ -178,7 +178,7 @@ def get_cells(repository: Repository, id: str, store: ArtifactStore) -> tuple[Ce
 
 
 def _merged(snapshot: Snapshot, journal: dict[str, dict[str, Any]]) -> Iterator[RunView | Invalid]:
-    """Yield the runs that are recorded or in the journal, newest first: their ids begin with the time."""
+    """Yield the runs on the branch and in the *journal*, newest first: their ids begin with the time."""
     left = sorted(journal, reverse=True)
     for path in _run_paths(snapshot):
         id = path.rpartition("/")[2].removesuffix(".toml")
@@ -214,7 +214,7 @@ def run_ids(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _run_paths(snapshot: Snapshot, folder: str = paths.RUNS, depth: int = 3) -> Iterator[str]:
-    """Yield the paths of all runs, newest first. Reads each folder only when the caller gets to it."""
+    """Yield the paths of all runs, newest first. Reads each folder only when the caller asks for its first path."""
     for name in sorted(snapshot.files.names(folder), reverse=True):
         if depth:
             yield from _run_paths(snapshot, f"{folder}/{name}", depth - 1)
