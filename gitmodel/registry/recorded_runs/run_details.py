@@ -20,7 +20,7 @@ _DETAILS_LIMIT = 256 << 20  # bytes, enough for some hundred thousand steps
 
 
 def store_details(record: RunRecord, store: ArtifactStore) -> RunRecord:
-    """Return *record*. If it is too long for a file on the branch, move the inputs and outputs of its steps to *store*."""
+    """Return *record*; if it is too long for a file on the branch, move the inputs and outputs of steps to *store*."""
     if _fits(record):
         return record
     steps = json.dumps([step_fields(step) for step in record.steps], default=str, ensure_ascii=False, indent=1)

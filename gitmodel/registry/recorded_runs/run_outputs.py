@@ -1,4 +1,4 @@
-"""Outputs of runs that worked on an existing version: the records of the runs list them, that of the version does not."""
+"""Outputs of runs that worked on an existing version, which only the records of these runs list."""
 
 from __future__ import annotations
 

@@ -27,9 +27,9 @@ def read_range(repository: Repository, named: str) -> tuple[Oid, Oid]:
 def default_range(repository: Repository) -> tuple[Oid, Oid]:
     """Return the default base and head of a plan, as commit ids.
 
-    The base is the metadata branch of the remote at the last contact; without a remote, the local metadata branch. The
-    head is the checked-out commit, if it is a proposal or merge that the base does not contain; else the only local
-    proposal that the base does not contain; else the local metadata branch with its unpushed commits.
+    The base is the metadata branch of the remote at the last contact or, if there is no remote, the local metadata
+    branch. The head is the checked-out commit if it is a proposal or merge that the base does not contain; otherwise
+    the only local proposal that the base does not contain; otherwise the local metadata branch.
 
     Raises UsageError if there are several proposals and none is checked out, NotFound if there is no registry.
     """
@@ -49,10 +49,10 @@ def default_range(repository: Repository) -> tuple[Oid, Oid]:
 
 
 def current_states(repository: Repository) -> list[Oid]:
-    """Return the commits that `check` examines by default: the tip of the metadata branch, and the checked-out commit.
+    """Return the commits that `check` examines by default: the newest of the metadata branch, and the checked-out one.
 
-    Leaves out the checked-out commit if it contains no registry, or if it is in the history of the tip. Raises NotFound
-    if there is neither a metadata branch nor a registry in the checked-out commit.
+    Leaves out the checked-out commit if it contains no registry, or if it is in the history of the metadata branch.
+    Raises NotFound if no commit is left.
     """
     try:
         tip = repository.existing_tip()
@@ -66,10 +66,7 @@ def current_states(repository: Repository) -> list[Oid]:
 
 
 def checked_out(repository: Repository, base: Oid | None) -> Oid | None:
-    """Return the checked-out commit if it contains a registry and is not in the history of the commit *base*.
-
-    Returns None otherwise, and for a registry by URL.
-    """
+    """Return the checked-out commit if it has a registry and is not in the history of *base*, otherwise None."""
     head = None if repository.url else commits.find_commit(repository.git, "HEAD")
     if not head or not holds_registry(repository.files(head)):
         return None
@@ -77,10 +74,7 @@ def checked_out(repository: Repository, base: Oid | None) -> Oid | None:
 
 
 def upstream(repository: Repository) -> Oid | None:
-    """Return the commit of the remote's metadata branch at the last contact.
-
-    Returns None if there is no remote, or if this repository has not contacted the remote yet.
-    """
+    """Return the commit of the remote's metadata branch at the last contact; None if there was none."""
     try:
         remote = remotes.choose_remote(repository)
     except (NotFound, UsageError):  # there is no remote, or the registry is by URL
@@ -89,10 +83,7 @@ def upstream(repository: Repository) -> Oid | None:
 
 
 def find_commit(repository: Repository, named: str) -> Oid:
-    """Return the id of the commit that git finds under the name *named*, such as a branch or the start of an id.
-
-    Raises NotFound if there is none.
-    """
+    """Return the id of the commit *named*, such as a branch or the start of an id. Raises NotFound if there is none."""
     found = commits.find_commit(repository.git, named)
     if not found:
         raise NotFound(f"there is no commit {named!a}", hint="name one as `git log` shows it")

@@ -28,8 +28,8 @@ from gitmodel.registry.promotion import judging
 from gitmodel.version import __version__
 
 _SHOWN = 3
-# The kind of the entries in the fact cache that mark a commit as free of problems. Their value is the release that
-# checked the commit, because another release may find other problems.
+# The kind of the entries in the fact cache that mark a commit as free of problems. Their value is a hash of the release
+# that checked the commit, because another release may find other problems.
 _VALID = "valid"
 _RULES_NOW = hashlib.sha256(__version__.encode()).hexdigest()[:16]
 _MOST_COMMITS = 256
@@ -39,11 +39,10 @@ class RangeCheck(Frozen):
     """The problems of merging a head commit into a base commit.
 
     *rules* are the paths of the changed files that control permissions and gates. *tree* is the id of the merged folder
-    (None: the commits cannot be merged), and *changed* are the paths in *tree* that differ from the base.
-    *not_to_forward* is a commit of the head that merged the base into it, as hosts make it to update a branch, or None.
-    The metadata branch must not be fast-forwarded to such a head, because its first parents do not lead to the base.
-    *credentials* has a text for each changed field that looks like a credential, such as "metadata.password of iris@4
-    looks like ...".
+    (None: the commits cannot be merged), and *changed* are the paths in *tree* that differ from the base. If the head
+    contains a commit that merged the base into it, as hosts make it to update a branch, *not_to_forward* is this
+    commit: the metadata branch must not be fast-forwarded to the head, whose first parents do not lead to the base.
+    *credentials* has a text for each changed field that looks like a credential.
     """
 
     problems: tuple[Problem, ...]
@@ -55,10 +54,9 @@ class RangeCheck(Frozen):
 
 
 def check_between(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -> RangeCheck:
-    """Find the problems of merging the commit *head* into the commit *base*.
+    """Find the problems of merging the commit *head* into *base*: new problems of records, and broken rules of changes.
 
-    These are problems of records that *base* does not have, and rules for changes that the merge breaks. If *force*,
-    the merge may delete versions in use, and many records at once.
+    If *force*, the merge may delete versions in use, and many records at once.
     """
     shared = merge_base(repository.git, base, head)
     if not shared:
@@ -79,10 +77,10 @@ def check_between(repository: Repository, base: Oid, head: Oid, *, force: bool =
 
 
 def check_staged(repository: Repository, index: Path | None = None, *, force: bool = False) -> RangeCheck | None:
-    """Find the problems of committing the files staged in the file *index* (default: the index of the work tree).
+    """Find the problems of committing the files that are staged in the file *index* (None: the index of the work tree).
 
     Returns None if nothing is staged, or if the checked-out commit belongs neither to the metadata branch nor to a
-    proposal. *force* has the same effect as in `check_between`.
+    proposal. *force* is as in `check_between`.
     """
     head, tip = find_commit(repository.git, "HEAD"), repository.tip()
     if not head or not tip or not merge_base(repository.git, head, tip):
@@ -94,9 +92,9 @@ def check_staged(repository: Repository, index: Path | None = None, *, force: bo
 
 
 def refuse_invalid(repository: Repository, base: Oid | None, tip: Oid) -> None:
-    """Raise Invalid if records at the commit *tip* have problems that they do not have at the remote's commit *base*.
+    """Raise Invalid if the commit *tip* has problems that the remote's commit *base* (None: no commit) does not have.
 
-    If *base* is None, raises Invalid for all problems at *tip*. A push calls this before it sends *tip*.
+    A push calls this before it sends *tip*.
     """
     try:
         changed = changed_paths(repository, base, tip)
@@ -114,10 +112,10 @@ def refuse_invalid(repository: Repository, base: Oid | None, tip: Oid) -> None:
 
 
 def list_problems(repository: Repository) -> list[Problem]:
-    """Return the problems of the metadata branch, as `checking.check` does. If it has none, caches this for its tip.
+    """Return the problems of the metadata branch, as `check` does. If it has none, note this in the fact cache.
 
-    The fact cache on disk keeps this result. If it has the result for one of the newest commits, reads only the files
-    that changed after that commit, and the records related to these files.
+    If the fact cache says that one of the newest commits has no problems, reads only the files that changed after this
+    commit, and the records related to them.
     """
     tip = repository.tip()
     if not tip:
@@ -132,10 +130,7 @@ def list_problems(repository: Repository) -> list[Problem]:
 
 
 def _newest_valid(repository: Repository, tip: Oid) -> Oid | None:
-    """Return the newest commit up to *tip* that the fact cache marks as free of problems; None if there is none.
-
-    Looks only at the last commits on the chain of first parents.
-    """
+    """Return the newest commit that the fact cache marks as free of problems, of the last 256 up to *tip*; or None."""
     at: Oid | None = tip
     for _ in range(_MOST_COMMITS):
         if at is None or not repository.commits.is_here(at):
@@ -183,10 +178,7 @@ def _new_problems(before: Snapshot, after: Snapshot, changed: list[str]) -> list
 
 
 def _same_for_all(before: Snapshot, after: Snapshot) -> bool:
-    """Return True if both snapshots have the same format and stages in `gitmodel.toml`.
-
-    If they differ, records that did not change may have new problems.
-    """
+    """Return True if both have the same format and stages. Otherwise unchanged records may have new problems."""
     try:
         old, new = before.registry(), after.registry()
     except Invalid:

@@ -29,10 +29,7 @@ RULES: Mapping[str, str] = {
 
 
 class _Anything(frozenset[str]):
-    """The set of all commits, passed as the reviewed commits.
-
-    The check of a push treats every commit as reviewed, because the host decides who may move stage tags.
-    """
+    """The set of all commits: here they count as reviewed, because the host decides who may move stage tags."""
 
     def __contains__(self, _: object) -> bool:
         return True
@@ -41,7 +38,7 @@ class _Anything(frozenset[str]):
 def judge_push(repository: Repository, updates: Iterable[Update], *, force: bool = False) -> RangeCheck:
     """Find the problems of the ref moves *updates*: wrong records, broken rules for changes, and wrong tags.
 
-    Ignores moves of other refs than the metadata branch, the rules tag and stage tags. If *force*, leaves out the
+    Ignores moves of refs other than the metadata branch, the rules tag and stage tags. If *force*, leaves out the
     problems that a person may override (see `Problem.overridable`).
     """
     mine = [update for update in updates if concerns(update, repository.branch)]
@@ -125,10 +122,7 @@ def _tag_faults(repository: Repository, tip: Oid | None, ref: StageRef, update: 
 
 
 def _is_newest_counting(repository: Repository, tip: Oid | None, ref: StageRef, commit: Oid) -> bool:
-    """Return True if *commit* is the newest change of the stage *ref* that counts, and later changes do not count.
-
-    Returns False if there are no later changes. *tip* is the commit of the metadata branch.
-    """
+    """Return True if *commit* is the newest change of the stage *ref* up to *tip* that counts, but not the newest."""
     try:
         found, later = judging.newest_counting(repository, tip, ref)
     except GitModelError:

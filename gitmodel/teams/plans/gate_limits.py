@@ -24,9 +24,7 @@ class Limit(Frozen):
 
 
 def gate_limits(outcomes: Iterable[Outcome]) -> tuple[Limit, ...]:
-    """Return the limits with which the gates in *outcomes* compare numbers of the metadata.
-
-    Leaves out comparisons for equality, because they have no direction in which a number gets worse.
+    """Return the limits with which the gates in *outcomes* compare numbers of the metadata, except by "==".
 
     >>> gate_limits([Outcome("good", passed=True, expression="metadata.test.loss < 1 && metadata.rows == 3")])
     (Limit(gate='good', key='test.loss', sign='<', number=1.0),)
@@ -38,7 +36,7 @@ def gate_limits(outcomes: Iterable[Outcome]) -> tuple[Limit, ...]:
 def gate_movements(limits: Iterable[Limit], metadata: Iterable[Compared]) -> dict[str, str]:
     """Map the key of each number in *metadata* that changed and has a limit to "worse" or "better".
 
-    A number is "worse" if it moved in the direction in which a gate fails, and "better" if in the opposite direction.
+    A number is "worse" if it changed in the direction in which a gate fails.
 
     >>> limits = gate_limits([Outcome("good", passed=True, expression="metadata.accuracy >= 0.87")])
     >>> gate_movements(limits, [Compared("accuracy", (0.88, 0.9)), Compared("rows", (20, 10))])

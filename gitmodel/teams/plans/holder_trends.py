@@ -24,10 +24,9 @@ _MOST_HOLDERS = 12
 
 
 class Trend(Frozen):
-    """The number under the metadata key *metric* of the versions that were in a stage, oldest first.
+    """The numbers under the metadata key *metric* of the versions that were in a stage, and of the version that enters.
 
-    The *points* are pairs of a version's number and its value of *metric*. The last pair is that of the version that
-    enters the stage. Versions without such a value are left out.
+    *points* are pairs of a version's number and its value of *metric*, oldest first, for the versions that have one.
     """
 
     metric: str
@@ -37,11 +36,10 @@ class Trend(Frozen):
 def find_trend(
     repository: Repository, before: Snapshot, ref: StageRef, new: VersionRecord, outcomes: Iterable[Outcome]
 ) -> Trend | None:
-    """Return the trend of the stage *ref*, which the version *new* enters.
+    """Return the trend of the stage *ref* over the last 12 versions in force, and the version *new* that enters it.
 
-    Its metric is the key in `[site] headline`, or the first key that a gate in *outcomes* reads, if *new* has a number
-    there. The points are those of *new* and of the last 12 versions in force. Returns None if *new* has no number under
-    any of these keys, or if none of the earlier versions has a number under the chosen key.
+    Its metric is the first key under which *new* has a number: the key in `[site] headline`, or a key that a gate in
+    *outcomes* reads. Returns None if there is no such key, or no earlier version has a number under it.
     """
     site = before.registry().site
     keys = [*((site.headline,) if site and site.headline else ()), *gate_keys(outcomes)]
@@ -65,10 +63,7 @@ def gate_keys(outcomes: Iterable[Outcome]) -> list[str]:
 
 
 def _holders(repository: Repository, before: Snapshot, ref: StageRef) -> Iterator[int]:
-    """Yield the versions that were in force in the stage *ref*, newest first.
-
-    In a shallow clone, the oldest may be missing.
-    """
+    """Yield the versions that were in force in the stage *ref*, newest first, as far as the clone has the history."""
     guarded = judging.is_guarded(before)
     with suppress(GitModelError):
         for event in stage_events(repository, before.commit, ref):

@@ -29,7 +29,7 @@ from gitmodel.teams.plans.plan_texts import (
 from gitmodel.teams.plans.planning import CodeRange, Plan, PlannedChange
 from gitmodel.teams.plans.stored_contents import TextChange
 
-# The first line of a comment with a plan. By this line, a CI job finds its earlier comment and replaces it.
+# The first, invisible line of a comment with a plan.
 MARKER = "<!-- gitmodel plan -->"
 _LONGEST = 200
 # The limit of characters for the text of one change. Hosts allow about 65,000 for a comment. Most changes need a few
@@ -50,9 +50,7 @@ _NONE = "–"  # noqa: RUF001
 
 
 def markdown(plan: Plan, *, brief: bool = False) -> str:
-    """Return the plan as Markdown.
-
-    A CI job finds and edits its earlier comment by the hidden line `MARKER`, which is part of the text.
+    """Return the plan as Markdown. It begins with `MARKER`, by which a CI job finds its earlier comment.
 
     If *brief*, the text has only the verdicts and tables, for a host that neither draws Mermaid nor folds sections.
     """
@@ -96,7 +94,7 @@ def escape(text: str) -> str:
 
 
 def _bounded(change: PlannedChange, *, brief: bool) -> str:
-    """Return *change* as Markdown. If the text is too long, its tables have fewer rows. *brief* as in `markdown`."""
+    """Return *change* as Markdown, with fewer rows in its tables if the text would be too long."""
     text = ""
     for most in _FEWER_ROWS:
         text = "\n".join(_first_screen(change, most, brief=brief))
@@ -113,7 +111,9 @@ def _first_screen(change: PlannedChange, most: int, *, brief: bool) -> Iterator[
     *most* is the limit of rows for each table.
     """
     yield f"## {escape(place_text(change, '→'))}"
-    yield from ("", _verdict(change), "", _effect(change))
+    empty = ", which is empty now" if change.old is None and change.new is not None else ""
+    effect = f"After the merge and `git model apply`, **{escape(effect_text(change))}**{empty}."
+    yield from ("", _verdict(change), "", effect)
     if brief or any(not outcome.passed for outcome in change.outcomes):
         yield from _rules_table(change, most)
     yield from _metadata_table(change, _first_metrics(change, most, brief=brief), most)
@@ -131,9 +131,20 @@ def _first_screen(change: PlannedChange, most: int, *, brief: bool) -> Iterator[
 
 def _verdict(change: PlannedChange) -> str:
     """Return sentences in Markdown: the results of rules, worse numbers, the signature and the required approval."""
-    said = worse_text(change)
-    worse = f"⚠️ **{escape(said[:1].upper() + said[1:])}.**" if said else ""
-    return " ".join(filter(None, (_rules_verdict(change), worse, _signature_verdict(change), _approval(change))))
+    worse, signature, approval = worse_text(change), signature_text(change), approval_text(change, escape)
+    is_signed = change.signature is not None and not change.signature.fault
+    sentences = [
+        _rules_verdict(change),
+        f"⚠️ **{escape(_capitalized(worse))}.**" if worse else "",
+        f"❌ **{escape(_capitalized(signature))}.**" if signature and not is_signed else "",
+        f"{escape(_capitalized(signature))}." if signature and is_signed else "",
+        f"{_capitalized(approval)}." if approval else "",
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _rules_verdict(change: PlannedChange) -> str:
@@ -150,23 +161,6 @@ def _rules_verdict(change: PlannedChange) -> str:
     return f"**{'; '.join(said)}.**"
 
 
-def _signature_verdict(change: PlannedChange) -> str:
-    said = signature_text(change)
-    lacks = change.signed and not (change.signature and not change.signature.fault)
-    return (f"❌ **{escape(said[:1].upper() + said[1:])}.**" if lacks else f"S{escape(said[1:])}.") if said else ""
-
-
-def _approval(change: PlannedChange) -> str:
-    said = approval_text(change, escape)
-    return f"{said[:1].upper()}{said[1:]}." if said else ""
-
-
-def _effect(change: PlannedChange) -> str:
-    """Return the effect of the merge, in a sentence of Markdown."""
-    empty = ", which is empty now" if change.old is None and change.new is not None else ""
-    return f"After the merge and `git model apply`, **{escape(effect_text(change))}**{empty}."
-
-
 def _rules_table(change: PlannedChange, most: int) -> Iterator[str]:
     if change.outcomes:
         yield from ("", "| rule | | expression | found | message |", "|---|---|---|---|---|")
@@ -176,10 +170,7 @@ def _rules_table(change: PlannedChange, most: int) -> Iterator[str]:
 
 
 def _differing_metadata(change: PlannedChange) -> list[Compared]:
-    """Return the metadata that differs or that a gate reads.
-
-    The order is: keys that a gate reads, other numbers, other values.
-    """
+    """Return the metadata that differs or that a gate reads: first keys that a gate reads, then other numbers."""
     read = gate_keys(change.outcomes)
     rows = [row for row in change.metadata if row.name in read or not row.same]
     return sorted(rows, key=lambda row: (row.name not in read, row.change is None))
@@ -207,10 +198,9 @@ def _metadata_table(change: PlannedChange, rows: Sequence[Compared], most: int) 
 
 
 def _chart(change: PlannedChange, trend: Trend) -> Iterator[str]:
-    """Yield the chart of *trend*, in the part of Mermaid's `xychart-beta` that versions 10.7 to 12 draw.
+    """Yield the chart of *trend* for Mermaid 10.7 to 12; nothing if a number can only be written with an exponent.
 
-    See <https://mermaid.js.org/syntax/xyChart.html>: a number has no exponent, and a title has no markup. Yields
-    nothing if a number is too large or too small to be written without an exponent.
+    See <https://mermaid.js.org/syntax/xyChart.html>: a number has no exponent, and a title has no markup.
     """
     values = [value for _, value in trend.points]
     if len(values) < 2 or not all(value == 0 or _LEAST <= abs(value) < _LARGEST for value in values):

@@ -12,30 +12,26 @@ from gitmodel.teams.plans.planning import CodeRange, Plan, PlannedChange
 
 
 def text(plan: Plan) -> str:
-    """Return the plan as lines of text.
-
-    The caller must escape control characters before it prints them to a terminal.
-    """
+    """Return the plan as lines of text, in which the caller must escape control characters for a terminal."""
     blocks = []
     for change in plan.changes:
-        block = [
-            place_text(change, "->"),
-            f"  {_becomes_empty(change)}" if _becomes_empty(change) else "",
-            f"  by {change.who}" if change.who else "",
-            f"  reason: {change.reason}" if change.reason else "",
-            f"  version {change.new} by {change.maker}" if change.maker else "",
-            f"  owners: {', '.join(change.owners)}" if change.owners else "",
-            f"  {worse_text(change)}" if worse_text(change) else "",
-            f"  {signature_text(change)}" if signature_text(change) else "",
-            f"  {approval_text(change)}" if approval_text(change) else "",
-            *_code_text(change.code),
-        ]
+        facts = (
+            f"{change.place} becomes empty" if change.new is None and not change.alias else "",
+            f"by {change.who}" if change.who else "",
+            f"reason: {change.reason}" if change.reason else "",
+            f"version {change.new} by {change.maker}" if change.maker else "",
+            f"owners: {', '.join(change.owners)}" if change.owners else "",
+            worse_text(change),
+            signature_text(change),
+            approval_text(change),
+        )
+        block = [place_text(change, "->"), *(f"  {fact}" for fact in facts if fact), *_code_text(change.code)]
         block += [f"  {row.name}: {' -> '.join(pair(row))}{difference(row)}" for row in change.metadata]
         digests = (*change.artifacts, *change.datasets)
         block += [f"  {row.kind} {row.name}: {short_digest(row.old)} -> {short_digest(row.new)}" for row in digests]
         block += [f"  package {row.name}: {row.old or '-'} -> {row.new or '-'}" for row in change.packages]
         block += [f"  {mark(outcome)} {outcome}" for outcome in change.outcomes]
-        blocks.append("\n".join(line for line in block if line))
+        blocks.append("\n".join(block))
     blocks[:0] = [f"{old} is renamed to {new}; its stages do not change" for old, new in plan.renamed]
     blocks += [f"new versions: {', '.join(plan.versions)}"] if plan.versions else []
     blocks += [f"rule of a stage: {said}" for said in plan.rule_changes]
@@ -70,10 +66,9 @@ def signature_text(change: PlannedChange) -> str:
 
 
 def approval_text(change: PlannedChange, shown: Callable[[str], str] = str) -> str:
-    """Return a text with the accounts that CODEOWNERS names, and whether the stage requires their approval.
+    """Return a text with the accounts that CODEOWNERS names, which says if the stage requires their approval.
 
-    Returns "" if CODEOWNERS names nobody and the stage requires no review. *shown* converts each name for display;
-    names that it converts to "" are left out.
+    Returns "" if CODEOWNERS names nobody and the stage requires no review. *shown* escapes each name.
     """
     names = " or ".join(filter(None, map(shown, change.approvers)))
     if change.reviewed:
@@ -90,10 +85,6 @@ def effect_text(change: PlannedChange) -> str:
     return f"{new} enters {place}" if change.old is None else f"{new} replaces {change.model}@{change.old} in {place}"
 
 
-def _becomes_empty(change: PlannedChange) -> str:
-    return f"{change.place} becomes empty" if change.new is None and not change.alias else ""
-
-
 def mark(outcome: Outcome) -> str:
     """Return the result of a rule: "passed", "forced" or "FAILED"."""
     return "passed" if outcome.passed else "forced" if outcome.forced else "FAILED"
@@ -108,10 +99,7 @@ def _code_text(code: CodeRange) -> Iterator[str]:
 
 
 def code_range(code: CodeRange, none: str, arrow: str) -> str:
-    """Return the first digits of both commit ids, with *arrow* between them.
-
-    *none* is the text for an unrecorded commit.
-    """
+    """Return the first digits of both commit ids, with *arrow* between them. *none* is shown for a missing id."""
     same = f"{code.new[:10]}, as before"
     return same if code.old == code.new else f"{code.old[:10] or none} {arrow} {code.new[:10] or none}"
 
@@ -123,11 +111,8 @@ def left_out(code: CodeRange) -> list[str]:
 
 
 def count_of_commits(code: CodeRange) -> str:
-    """Return the number of commits between the code of the two versions as a text, such as "2 commits".
-
-    For 0, returns "back to an earlier commit", because the two commits differ.
-    """
-    if not code.count:
+    """Return the number of commits between the code of the two versions as a text, such as "2 commits"."""
+    if not code.count:  # the two commits differ, and the new one is in the history of the old one
         return "back to an earlier commit"
     return "1 commit" if code.count == 1 else f"{code.count} commits"
 

@@ -18,7 +18,6 @@ from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.records import ArtifactLink, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.schema.registry_rules import registry_record
 from gitmodel.domain.snapshots.commit_records import place_at
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.domain.views.comparison import Compared, compare_artifacts, compare_values
@@ -42,11 +41,11 @@ _ID_DIGITS = 12
 
 
 class CodeRange(Frozen):
-    """The commits between the code of two versions.
+    """The commits between the code commits *old* and *new* of two versions ("": the version records none).
 
-    *old* and *new* are the code commits of the two versions ("": not recorded). *count* is the number of commits
-    between them (None: unknown, because this repository lacks one). *commits* are the newest of these, as "1a2b3c4d5e
-    subject". *comparison* is the URL at which the host compares *old* and *new*, "" if the host is unknown.
+    *count* is the number of commits between them (None: unknown, because this repository lacks one). *commits* are the
+    newest of these, as "1a2b3c4d5e subject". *comparison* is the URL at which the host compares *old* and *new*, ""
+    if the host is unknown.
     """
 
     old: str = ""
@@ -60,14 +59,14 @@ class PlannedChange(Frozen):
     """The planned change of the stage or alias *place*: version *new* replaces version *old* (None: empty).
 
     *alias* is True if *place* is an alias. *who* is the author of the change, and *owners* are the owners in the record
-    of the model. *reviewed* is True if the stage changes only by a reviewed proposal, *signed* is True if the stage
-    requires signatures. *signature* is the signature of the newest commit that changes the place, and *approvers* are
-    the accounts that CODEOWNERS names for it. *outcomes* are the results of the stage's rules.
+    of the model. The stage changes only by a reviewed proposal if *reviewed*, and requires signatures if *signed*.
+    *signature* is that of the newest commit that changes *place*, and *approvers* are the accounts that CODEOWNERS
+    names for its file. *outcomes* are the results of the stage's rules.
 
     The other fields describe a version that enters: *maker* is the person who created it, *sources* is its lineage, and
     *code* has the commits since the replaced version. *metadata* has the values of both versions side by side. The
-    *artifacts*, *datasets*, *packages* and *texts* are those that differ. *trend* has the headlines of the last
-    versions in the stage. Datasets are artifacts of the kind `data` and external inputs of runs.
+    *artifacts*, *datasets* (artifacts of the kind `data` and external inputs of runs), *packages* and *texts* are those
+    that differ. *trend* has the headlines of the last versions in the stage.
     """
 
     model: str
@@ -97,9 +96,9 @@ class PlannedChange(Frozen):
 class Plan(Frozen):
     """The effect of merging the commit *head* into the commit *base*.
 
-    *changes* are the changes of stages and aliases. *versions* are the new versions, such as "iris@4". *problems* are
-    the reasons against the merge. *rules* are the paths of the changed files that control permissions. *renamed* are
-    pairs of the old and new name of a model. *rule_changes* has a text for each changed rule of a stage. *page* is the
+    *changes* are the changes of stages and aliases, *versions* the new versions, such as "iris@4", and *problems* the
+    reasons against the merge. *rules* are the paths of the changed files that control permissions. *renamed* are pairs
+    of the old and new name of a model. *rule_changes* has a text for each changed rule of a stage. *page* is the
     address of the page of the proposal, "" if the registry has no published pages.
     """
 
@@ -151,18 +150,16 @@ def plan(
                 changes.append(_planned(merge, path, ref, alias=what.kind == "alias"))
             except Invalid:
                 continue  # `check_between` already reported an unreadable record as a problem
+    # If the rules of the base are missing or unreadable, the plan shows no changes of rules.
+    rule_changes = _or_none(lambda: tuple(describe_rule_changes(merge.before.registry().stages, registry.stages))) or ()
     return Plan(
         base, head, tuple(changes), tuple(versions), found.problems, found.rules, tuple(sorted(merge.renamed.items())),
-        _rule_changes(merge, registry), _page(merge),
+        rule_changes, _page(merge),
     )  # fmt: skip
 
 
 class _Merge(Frozen):
-    """The merge of the commit *head* into the commit *base*.
-
-    *before* and *after* are the registry before and after the merge, and *changed* are the paths that differ between
-    them. *contents* reads stores (None: no store is read).
-    """
+    """The merge of *head* into *base*: the registry *before* and *after*, and the paths that the merge *changed*."""
 
     repository: Repository
     before: Snapshot
@@ -182,10 +179,7 @@ class _Merge(Frozen):
         return {old: new for old, new in found.items() if old != new and not before.has_model(new, tolerant=True)}
 
     def before_rename(self, model: str) -> str:
-        """Return the name that *model* has before the merge.
-
-        *model* is its name after the merge, which may rename it.
-        """
+        """Return the name that the model with the name *model* after the merge has before the merge."""
         return next((old for old, new in self.renamed.items() if new == model), model)
 
     @cached_property
@@ -203,23 +197,13 @@ class _Merge(Frozen):
 
 
 def _page(merge: _Merge) -> str:
-    """Return the address of the proposal's page, "" if the registry has no published pages.
-
-    It begins with the address that `gitmodel.toml` gives the pages before the merge, because the merge may change it.
-    """
-    site = merge.before.registry().site
+    """Return the address of the proposal's page; "" if the registry has no published pages."""
+    site = merge.before.registry().site  # before the merge, because the merge may change the address of the pages
     return f"{site.url.rstrip('/')}/proposals/{merge.head[:_ID_DIGITS]}.html" if site and site.url else ""
 
 
-def _rule_changes(merge: _Merge, registry: registry_record.RegistryRecord) -> tuple[str, ...]:
-    try:
-        return tuple(describe_rule_changes(merge.before.registry().stages, registry.stages))
-    except Invalid:
-        return ()  # the rules of the base are missing or unreadable
-
-
 def _is_carried(merge: _Merge, model: str, path: str) -> bool:
-    """Return True if the file at *path* keeps its content, and only moves because the merge renames *model*."""
+    """Return True if the file at *path* only moves, with the same content, because the merge renames *model*."""
     if model in merge.renamed:
         new = paths.model_folder(merge.renamed[model]) + path.removeprefix(paths.model_folder(model))
         return merge.after.files.read(path) is None and merge.after.files.read(new) is not None
@@ -289,12 +273,12 @@ def _links(version: VersionRecord | None, *, data: bool) -> list[ArtifactLink]:
 
 def _inputs(merge: _Merge, old: VersionRecord | None, new: VersionRecord | None) -> Iterator[Compared]:
     """Yield the external inputs of the runs that made *old* and *new*, as "step.input" and the digests in both runs."""
-    before, after = _taken(merge.before, old), _taken(merge.after, new)
+    before, after = _external_inputs(merge.before, old), _external_inputs(merge.after, new)
     for name in sorted({*before, *after}):
         yield Compared(name, (before.get(name), after.get(name)), "input")
 
 
-def _taken(snapshot: Snapshot, version: VersionRecord | None) -> dict[str, str]:
+def _external_inputs(snapshot: Snapshot, version: VersionRecord | None) -> dict[str, str]:
     path = paths.run_file(version.runs[-1]) if version and version.runs else ""
     run = _or_none(lambda: snapshot.load(path, records.RunRecord)) if path else None
     steps = run.steps if run else ()
@@ -308,7 +292,7 @@ def _version(snapshot: Snapshot, model: str, number: int | None) -> VersionRecor
 
 
 def _or_none(read: Callable[[], T]) -> T | None:
-    """Return the result of *read*; None if it raises an error, because the plan lists damaged records as problems."""
+    """Return the result of *read*; None if it raises an error: the plan lists damaged records as problems."""
     try:
         return read()
     except GitModelError:

@@ -25,7 +25,7 @@ _DATA = "data"
 class TextChange(Frozen):
     """A text artifact or attachment that differs between two versions. *kind* is the kind of the artifact.
 
-    *diff* are the lines of the unified diff, without the two header lines and without line breaks at their ends.
+    *diff* are the lines of the unified diff, without its two header lines and without line breaks.
     """
 
     name: str
@@ -34,10 +34,10 @@ class TextChange(Frozen):
 
 
 class StoredContents:
-    """Reads the artifacts and lists of packages of versions from stores. It skips those that this machine cannot read.
+    """Reads the artifacts of versions, and the lists of packages of runs, if this machine can read them.
 
-    *store* opens the store with the lists of packages of runs, *source* returns the store that has an artifact of a
-    model. After a store did not answer, reads nothing more from any store.
+    *store* opens the store with the lists of packages, *source* returns the store that has an artifact of a model.
+    After a store did not answer, this object reads nothing more from any store.
     """
 
     def __init__(self, store: Callable[[], ArtifactStore], source: Source) -> None:

@@ -16,9 +16,8 @@ from gitmodel.errors import GitModelError
 def find_sources(snapshot: Snapshot, model: str, record: VersionRecord) -> Lineage | None:
     """Return the lineage of a version of *model*, up to the inputs of its runs; None if the version has no run.
 
-    The lineage shows the version in the stages and aliases that *snapshot* records, also if they are not in force yet.
-    It needs no index, because it reads only the records of the version and its runs, and no other records with the same
-    digests.
+    Shows the version in the stages and aliases that *snapshot* records, also if they are not in force yet. Reads only
+    the records of the version and its runs, and needs no index.
     """
     if not record.runs:
         return None
@@ -27,10 +26,7 @@ def find_sources(snapshot: Snapshot, model: str, record: VersionRecord) -> Linea
 
 
 class _Records:
-    """The records of one version and of its runs, from which `trace` makes the lineage.
-
-    Implements `domain.views.lineage.Known`.
-    """
+    """The records of one version and of its runs. Implements `domain.views.lineage.Known`."""
 
     def __init__(self, snapshot: Snapshot, reference: str, record: VersionRecord) -> None:
         self._snapshot = snapshot

@@ -21,8 +21,8 @@ from gitmodel.teams.proposing.proposals import Proposal, address_of, choose_remo
 def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
     """Return the open proposals of this repository and of *remote*, sorted by branch, each with its plan.
 
-    Fetches the proposals of *remote* ("": the remote that pushes use). A proposal is open until the metadata branch
-    records its changes. Raises Unreachable if the remote cannot be reached.
+    Fetches the proposals of *remote* ("": the remote for pushes). A proposal is open until the metadata branch records
+    its changes. Raises Unreachable if the remote cannot be reached.
     """
     chosen = choose_remote(repository, remote)
     repository.renew_branches()
@@ -37,10 +37,7 @@ def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
 
 
 def known_proposals(repository: Repository) -> list[Proposal]:
-    """Return the same as `list_proposals`, but without contacting a remote.
-
-    The proposals of the remote are those that the last `git fetch` or `list_proposals` fetched.
-    """
+    """Return the same as `list_proposals`, but with the proposals of the remote as last fetched; contact no remote."""
     try:
         chosen = choose_remote(repository, "")
     except GitModelError:  # there are several remotes, and no setting names one
@@ -60,7 +57,7 @@ def _open_proposals(
 ) -> Iterator[Proposal]:
     """Yield the proposals of the branches *found* whose merge into the commit *base* would change something.
 
-    *found* maps the name of each branch to its commit, and to True if *remote* has the branch.
+    *found* maps the name of each branch to a pair: its commit, and True if *remote* has the branch.
     """
     for branch, (commit, pushed) in sorted(found.items()):
         planned = _planned(repository, base, commit) if base else None
@@ -70,10 +67,7 @@ def _open_proposals(
 
 
 def _planned(repository: Repository, base: Oid, commit: Oid) -> Plan:
-    """Plan the merge of *commit* into *base*.
-
-    An error becomes a problem of the plan, so that one damaged proposal does not prevent the list of the others.
-    """
+    """Plan the merge of *commit* into *base*. An error becomes a problem of the plan, so that others are listed."""
     try:
         return plan(repository, base, commit)
     except GitModelError as error:

@@ -35,10 +35,10 @@ _LONGEST_SUBJECT = 72
 class Proposal(Frozen):
     """Changes of stages on a *branch* with one *commit*, for a pull request to the metadata branch.
 
-    *plan* has the changes and problems of merging the proposal now. *created* is the time of the commit. *pushed* is
-    True if the remote named *remote* has the branch. *address* is the URL at which a person opens the pull request ("":
-    the host of the remote is unknown). *text* is the path of a file with the text of the pull request, "" if *address*
-    contains the text. *request* is the URL of the pull request that gitmodel opened, "" if it opened none.
+    *plan* has the changes and problems of a merge now. *created* is the time of the commit. *pushed* is True if the
+    remote named *remote* has the branch. *address* is the URL at which a person opens the pull request ("": the host of
+    the remote is unknown). *text* is the path of a file with the text of the pull request, "" if *address* contains the
+    text. *request* is the URL of the pull request that gitmodel opened, "" if it opened none.
     """
 
     branch: str
@@ -97,10 +97,10 @@ def _propose(repository: Repository, wanted: ProposedChanges, chosen: str) -> Pr
 def propose_change(
     repository: Repository, plan: Callable[[Snapshot], Change[T]], branch: Callable[[T], str]
 ) -> tuple[T, Proposal]:
-    """Call *plan* with the tip of the metadata branch, and commit the planned change on a new branch.
+    """Call *plan* with a snapshot of the metadata branch, and commit the planned change on a new branch.
 
-    *branch* returns the name of the new branch from the result of the change; the first digits of the commit are added.
-    In a registry by URL, only `publish` creates the branch. Raises NotFound if there is no registry.
+    *branch* returns the name of this branch from the result of the change, to which the first digits of the commit are
+    added. In a registry by URL, only `publish` creates the branch. Raises NotFound if there is no registry.
     """
 
     def make() -> tuple[T, Proposal]:
@@ -118,10 +118,7 @@ def propose_change(
 def _commit(
     repository: Repository, base: Oid, change: Change[Any], name: Callable[[Oid], str], remote: str
 ) -> Proposal:
-    """Commit *change* with the parent *base*, and create the branch that *name* returns for the id of the new commit.
-
-    In a registry by URL, creates no branch: `publish` creates it on the server.
-    """
+    """Commit *change* with the parent *base*, and create the branch that *name* returns for the new commit."""
     commit = commit_on(repository, base, change)
     branch = name(commit)
     settling, notes = repository.renumbered.moves(lambda found: found.without_notes(change.settled))
@@ -135,12 +132,12 @@ def _commit(
 
 
 def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -> Proposal:
-    """Push the branch of *proposal*. If *open*, also open a pull request to the metadata branch.
+    """Push the branch of *proposal*. If *open*, open a pull request to the metadata branch, with the plan as text.
 
-    The text of the pull request is the plan. The programs `gh` (GitHub) and `glab` (GitLab) open the pull request if
-    they are installed. If `glab` is not installed, gitmodel pushes with options that make GitLab open it. On other
-    hosts, a person opens the pull request at the address of the returned proposal. Raises NotFound if there is no
-    remote, Refused if the host refuses the push, Unreachable.
+    The programs `gh` (GitHub) and `glab` (GitLab) open the pull request if they are installed. If `glab` is not
+    installed, gitmodel pushes with options that make GitLab open it. On other hosts, a person opens the pull request at
+    the address of the returned proposal. Raises NotFound if there is no remote, Refused if the host refuses the push,
+    Unreachable.
     """
     if not proposal.remote:
         raise NotFound(
@@ -172,10 +169,9 @@ def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -
 
 
 def _subject(done: list[Promotion], last: str) -> str:
-    """Return the subject of the commit with the changes *done*.
+    """Return a subject that names the changes *done*, or only their number if they do not fit in a line.
 
-    It has all changes, or only their number if they do not fit. If there is only one change, returns its subject
-    *last*.
+    *last* is the subject of the last change, which is returned if there is no other change.
     """
     if len(done) == 1:
         return last
@@ -212,8 +208,8 @@ def read_proposal(repository: Repository, branch: str, commit: Oid, planned: Pla
 def _with_text(repository: Repository, proposal: Proposal) -> Proposal:
     """Return *proposal* with the URL at which a person opens its pull request.
 
-    The URL contains the text of the pull request, or the brief text if the whole text is too long for a URL. If the
-    brief text is too long, too, writes the whole text to a file.
+    The URL contains the text of the pull request, or its brief form if the text is too long for a URL. If the brief
+    form is too long, too, writes the whole text to a file.
     """
     text, bare = markdown(proposal.plan), address_of(repository, proposal, "")
     for said in (text, markdown(proposal.plan, brief=True)):
@@ -241,8 +237,8 @@ def _host(repository: Repository, remote: str) -> Host | None:
     if not remote:
         return None
     kind = repository.config.get("gitmodel.host", "")
-    # try the URL before and after git applies `url.X.insteadOf`, which replaces a host by a mirror, or an abbreviation
-    # by the host's name
+    # `remote_urls` returns the URL before and after git applies `url.X.insteadOf`, which can replace a host by a
+    # mirror, or an abbreviation by the host's name.
     return next(filter(None, (find_host(url, kind) for url in remote_urls(repository.git, remote))), None)
 
 

@@ -25,13 +25,13 @@ from gitmodel.registry.promotion.rolling_back import plan_rollback
 
 
 class ProposedChanges(Frozen):
-    """The changes to propose: versions to *promote*, each with its stage; models and stages to *demote* and
-    *roll_back*; models to *rename*, each with its new name; changes of *rules* of stages.
+    """The changes to propose: versions to *promote*, each with its stage; stages of models to *demote* and *roll_back*;
+    models to *rename*, each with its new name; changes of *rules* of stages.
 
     *why* has the reason of the changes, and can override rules of a stage that a version fails. If *leave*, a version
     may move out of a later stage, which becomes empty. A pull can give the number or name in a reference to another
-    version or model: *renumbered* is the user's confirmation that the references mean the current version or model.
-    *meant* are the names of the models that `confirm_renumbered` marks as confirmed.
+    version or model: if *renumbered*, the user confirms that the references mean the version or model that has it now.
+    *meant* are the names of models that `confirm_renumbered` marks as confirmed.
     """
 
     promote: tuple[tuple[VersionRef, str], ...] = ()
@@ -72,22 +72,17 @@ def plan_proposed(repository: Repository, wanted: ProposedChanges) -> Iterator[C
 
 
 def confirm_renumbered(repository: Repository, wanted: ProposedChanges) -> ProposedChanges:
-    """Return *wanted*, with a mark on each renumbered reference if the user confirmed them (`wanted.renumbered`).
+    """Return *wanted*; if the user confirmed renumbered references (`wanted.renumbered`), with a mark on each of them.
 
-    If the user confirmed although a pull renumbered none of the references, marks all of them, so that planning raises
-    UsageError.
+    If a pull renumbered none of the references, marks all, so that planning raises UsageError.
     """
     if not wanted.renumbered:
         return wanted
-    names = [*map(ModelRef.of, wanted.models)]
-    references: list[VersionRef | ModelRef] = [*(ref for ref, _ in wanted.promote), *names]
-
-    def question(snapshot: Snapshot) -> set[VersionRef | ModelRef]:
-        return {ref for ref in references if snapshot.note_on(ref)}
-
-    noted = repository.read(question)
+    models = [*map(ModelRef.of, wanted.models)]
+    references: list[VersionRef | ModelRef] = [*(ref for ref, _ in wanted.promote), *models]
+    noted = repository.read(lambda snapshot: {ref for ref in references if snapshot.note_on(ref)})
     promote = ((replace(ref, renumbered=ref in noted or not noted), stage) for ref, stage in wanted.promote)
-    meant = frozenset(ref.model for ref in names if ref in noted or not noted)
+    meant = frozenset(ref.model for ref in models if ref in noted or not noted)
     return replace(wanted, promote=tuple(promote), meant=meant)
 
 
@@ -124,7 +119,7 @@ def _plan_rules(wanted: ProposedChanges, edit: RulesEdit, base: Snapshot) -> Cha
 def _find_model(
     repository: Repository, wanted: ProposedChanges, model: str, base: Snapshot
 ) -> tuple[str, frozenset[Numbered]]:
-    """Return the name of *model* on *base*, and the local notes on renumberings that a change of the model deletes.
+    """Return the name of *model* on *base*, and the renumberings about which gitmodel stops to warn after the change.
 
     Raises Refused if *base* and the local branch have different models of this name, and the errors of
     `Snapshot.model_to_change`.
@@ -163,10 +158,7 @@ def _changing(change: Change[Promotion]) -> Change[Promotion]:
 
 
 def _check_held(repository: Repository, base: Snapshot, model: str, number: int) -> None:
-    """Raise Refused if *base* lacks version *number* of *model* or has another record for it.
-
-    Nobody else could review a proposal with this version.
-    """
+    """Raise Refused if *base* lacks version *number* of *model* or has another record for it."""
     path = paths.version_file(model, number)
     here, there = repository.snapshot().files.read(path), base.files.read(path)
     if here == there:

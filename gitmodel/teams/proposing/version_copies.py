@@ -31,7 +31,7 @@ from gitmodel.registry.promotion import judging
 from gitmodel.registry.writing.batch import plan_together
 from gitmodel.registry.writing.writer import Writer
 from gitmodel.stores.artifacts.copying import copy_artifacts, keep_artifact
-from gitmodel.stores.interface import ArtifactStore, where_else
+from gitmodel.stores.interface import where_else
 from gitmodel.stores.transfer import Transfer
 from gitmodel.teams.proposing.proposals import Proposal, propose_change, publish
 
@@ -48,10 +48,10 @@ class CopySide(NamedTuple):
 
 
 class WantedCopy(NamedTuple):
-    """The target *model* of a copy ("": the same name) and the *stage* that the copy enters ("": none).
+    """The target *model* of a copy ("": the same name), and the *stage* that the copy enters ("": none).
 
-    *why* has the reason, and can override rules of the stage. If *propose*, the copy is written as a proposal, even if
-    the target would accept the change on its metadata branch.
+    *why* has the reason, and can override rules of the stage. If *propose*, the copy becomes a proposal, even if the
+    target would accept it on its metadata branch.
     """
 
     model: str = ""
@@ -64,9 +64,9 @@ class CopiedVersion(Frozen):
     """The result of a copy: *source* is the reference of the version, *reference* that of its copy in the target.
 
     *new* is False if the target already had the copy. *stage* is the stage that the copy entered, or None. *sent* is
-    the number of bytes of the artifacts that were uploaded. If the copy waits for review, *branch* is the branch of the
-    proposal, and *address* is the URL at which a person opens the pull request, if the host is known. *missing* has a
-    text for each record or file of the version's runs that could not be copied.
+    the number of uploaded bytes of artifacts. If the copy is a proposal, *branch* is its branch, and *address* the URL
+    at which a person opens the pull request, if the host is known. *missing* has a text for each record or file of the
+    version's runs that could not be copied.
     """
 
     source: str
@@ -82,7 +82,7 @@ class CopiedVersion(Frozen):
 def copy_version(
     source: CopySide, target: CopySide, ref: VersionRef, wanted: WantedCopy, *, transfer: Transfer
 ) -> CopiedVersion:
-    """Copy the version *ref* of *source* to *target*: first the artifacts that *target* lacks, then one commit.
+    """Copy the version *ref* of *source* to *target*: upload the artifacts that *target* lacks, then make one commit.
 
     If *target* is a registry by URL and its server refuses the push, pushes a proposal instead. If *target* or an open
     proposal already has a copy of the version, returns that copy. Raises NotFound if the version does not exist,
@@ -91,7 +91,9 @@ def copy_version(
     """
     store = source.access.everywhere()
     found = read_version(source.repository, ref, store=store)
-    export = replace(found.export, version=replace(found.export.version, origin=_origin(source, found.export)))
+    export = replace(
+        found.export, version=replace(found.export.version, origin=_origin(source.repository, found.export))
+    )
     chosen = ModelRef(check_name(wanted.model or export.model, "model"))
     plan = partial(_plan, export, chosen, wanted)
     reference = export.reference
@@ -118,13 +120,11 @@ def copy_version(
     return replace(done, source=reference, sent=sent, missing=missing)
 
 
-def _origin(source: CopySide, export: Export) -> Origin:
-    """Return the origin to write in the record of the copy: the registry, model, version and commit of *source*."""
-    repository = source.repository
+def _origin(repository: Repository, export: Export) -> Origin:
+    """Return the origin to write in the record of the copy: the registry, model, version and commit of the source."""
     urls = (url for remote in list_remotes(repository.git)[:1] for url in remote_urls(repository.git, remote))
     registry = next((url for url in map(recordable_url, urls) if url), None)
-    tip = repository.tip()
-    return Origin(registry=registry, model=export.model, version=export.version.number, commit=tip)
+    return Origin(registry=registry, model=export.model, version=export.version.number, commit=repository.tip())
 
 
 def _plan(export: Export, chosen: ModelRef, wanted: WantedCopy, snapshot: Snapshot) -> Change[CopiedVersion]:
@@ -176,7 +176,8 @@ def _send(
     Returns the number of uploaded bytes of artifacts, and a text for each file of a run that could not be copied, such
     as its list of packages. Raises an error if an artifact of the version cannot be copied.
     """
-    store = _store_of(target, chosen)
+    exists = target.writer.read_records(lambda snapshot: snapshot.has_model(snapshot.current_name(chosen.model)))
+    store = target.access.of_model(chosen.model) if exists else target.access.default()
     total, missing = 0, []
     done = 0
 
@@ -192,7 +193,10 @@ def _send(
     for link in lacking:
         origin = source.access.source(export.model, link)
         if origin.url == store.url:
-            raise _absent(store, link.digest)
+            raise NotFound(
+                f"the store of both registries does not have {link.digest}, which the version needs",
+                hint=where_else(store.url, shared=store.shared),
+            )
         copy_artifacts(origin, store, [(link.digest, link.format == FOLDER_FORMAT, link.size)], jobs=transfer.jobs,
                        sent=count)  # fmt: skip
     for digest in dict.fromkeys(digest for run in export.runs for digest in run.stored):
@@ -204,22 +208,10 @@ def _send(
     return done, tuple(missing)
 
 
-def _store_of(side: CopySide, chosen: ModelRef) -> ArtifactStore:
-    """Return the store for artifacts of the model *chosen*; the default store if the model does not exist yet."""
-    exists = side.writer.read_records(lambda snapshot: snapshot.has_model(snapshot.current_name(chosen.model)))
-    return side.access.of_model(chosen.model) if exists else side.access.default()
-
-
-def _absent(store: ArtifactStore, digest: str) -> NotFound:
-    hint = where_else(store.url, shared=store.shared)
-    return NotFound(f"the store of both registries does not have {digest}, which the version needs", hint=hint)
-
-
 def _propose_instead(
     repository: Repository, plan: partial[Change[CopiedVersion]], refusal: Refused
 ) -> tuple[CopiedVersion, Proposal]:
-    """Push the planned copy as a proposal, after the server refused the copy itself. *refusal* is the error that says
-    so.
+    """Push the planned copy as a proposal, after the server refused the copy itself with the error *refusal*.
 
     If the server refuses the proposal, too, raises Refused with both messages.
     """

@@ -1,7 +1,4 @@
-"""`apply --push`: put the changes that a remote's metadata branch records in force at the remote.
-
-Pushes only tags, either all or none.
-"""
+"""`apply --push`: put the changes that a remote's metadata branch records in force there. Pushes all tags or none."""
 
 from __future__ import annotations
 
@@ -27,20 +24,18 @@ def apply_at_remote(
     apply: Callable[[], Applied],
     pulled: list[Pulled],
     *,
-    models: tuple[str, ...] = (),
-    timeout: float = 60.0,
+    models: tuple[str, ...],
+    timeout: float,
 ) -> Applied:
-    """Pull from *remote*, call *apply*, which moves local stage tags, and push the stage tags that differ at the
-    remote.
+    """Pull from *remote*, call *apply*, which moves local stage tags, and push the tags that differ at the remote.
 
-    Pushes only the tags of *models*; an empty tuple means all models and also the rules tag. Does not push local
-    commits and their tags. Adds the result of each pull to *pulled*. If the remote refuses a tag, moves the local tags
-    back. If the remote changes before the push, repeats all steps, for at most *timeout* seconds. After an
-    interruption, a second call pushes the remaining tags.
+    Pushes only the tags of *models*; if it is (), those of all models and the rules tag. Pushes no local commits. Adds
+    the result of each pull to *pulled*. If the remote refuses a tag, moves the local tags back. If the remote changes
+    before the push, repeats all steps, for at most *timeout* seconds. After an interruption, a second call pushes the
+    remaining tags.
 
-    Returns the changes that this call put in force, without the changes that another apply made at the same time.
-    Raises the errors of *apply* and `pulling.pull`, and Refused with the host's message if a rule of the host forbids
-    the tags.
+    Returns the changes that this call put in force, without those that another apply made at the same time. Raises the
+    errors of *apply* and `pulling.pull`, and Refused with the host's message if a rule of the host forbids the tags.
     """
     ends = time.monotonic() + timeout
     local: dict[StageRef, InForce] = {}
@@ -56,7 +51,9 @@ def apply_at_remote(
         ours, unguarded = repository.rules.id(), unguarded or done.unguarded
         local.update({change.ref: change for change in done.changes})
         state = remotes.last_state(repository, remote)
-        moves = _moves_of(repository, state, models)
+        names = {repository.snapshot().current_name(name) for name in models}
+        moves = synced_tag_moves.tag_moves(repository, state, state.tip)
+        moves = {ref: move for ref, move in moves.items() if not names or ref.model in names}
         last = time.monotonic() > ends
         try:
             pushed = [*moves.values(), *synced_tag_moves.vouched_moves(repository, state)]
@@ -73,13 +70,6 @@ def apply_at_remote(
         )
 
 
-def _moves_of(repository: Repository, state: RemoteState, models: tuple[str, ...]) -> dict[StageRef, RefMove]:
-    """Return the moves that give the remote the local stage tags of *models* (an empty tuple: of all models)."""
-    names = {repository.snapshot().current_name(name) for name in models}
-    moves = synced_tag_moves.tag_moves(repository, state, state.tip)
-    return {ref: move for ref, move in moves.items() if not names or ref.model in names}
-
-
 def _changes(
     repository: Repository,
     state: RemoteState,
@@ -94,24 +84,15 @@ def _changes(
     """
     now = {**state.tags, **{ref: move.new for ref, move in moves.items()}}
     changes = {ref: change for ref, change in local.items() if now.get(ref) != repository.tags.id(ref)}
-    changes |= _pushed(repository, state, {ref: move for ref, move in moves.items() if ref.full in sent})
+    for ref, move in moves.items():
+        if ref.full in sent:
+            new, old = (_version(repository, state, ref, id) for id in (move.new, move.old))
+            changes[ref] = InForce(ref, new, old, pushed=True)
     return tuple(change for _, change in sorted(changes.items()))
 
 
-def _pushed(repository: Repository, state: RemoteState, moves: Mapping[StageRef, RefMove]) -> dict[StageRef, InForce]:
-    """Map each stage tag in *moves* to the versions that are in force at the remote after and before its move."""
-    return {
-        ref: InForce(
-            ref,
-            _version(repository, state, ref, move.new),
-            _version(repository, state, ref, move.old),
-            pushed=True,
-        )
-        for ref, move in moves.items()
-    }
-
-
 def _version(repository: Repository, state: RemoteState, ref: StageRef, id: Oid | None) -> int | None:
+    """Return the version that the tag object *id* puts into the stage *ref*, if the tag counts at the remote."""
     try:
         judged = repository.tags.judge(ref, repository.reader.get(id), state.tip) if id else None
     except Invalid:

@@ -21,8 +21,8 @@ from gitmodel.teams.sync.pulling import count_commits, pull
 class RemoteView(Frozen):
     """The remote that pull and push use. *url* is its URL without credentials.
 
-    *seen* is the commit of its metadata branch at the last contact, "" if there was none. *ahead* is the number of
-    local commits that this commit lacks, and *behind* is the number of its commits that the local branch lacks.
+    *seen* is the commit of its metadata branch at the last contact ("": none). *ahead* is the number of local commits
+    that the remote lacked then, and *behind* is the number of its commits that the local branch lacks.
     """
 
     name: str
@@ -33,10 +33,10 @@ class RemoteView(Frozen):
 
 
 def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
-    """Clone the code and the registry at *url* into *folder* (default: the name in the URL), and return the folder.
+    """Clone the code and the registry at *url* into *folder* (None: the name in the URL), and return the folder.
 
-    If the metadata branch is the default branch of the remote, checks out only the files in its top folder. If the
-    clone is interrupted, `git model pull` in *folder* completes it. Raises UsageError if *folder* exists and is not
+    If the metadata branch is the default branch of the remote, checks out only the files in its top folder. After an
+    interruption, `git model pull` in *folder* completes the clone. Raises UsageError if *folder* exists and is not
     empty, Unreachable if *url* cannot be cloned.
     """
     target = folder or Path(folder_of(url))

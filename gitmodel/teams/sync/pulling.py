@@ -35,13 +35,12 @@ from gitmodel.teams.sync import synced_tag_moves
 class Pulled:
     """The result of a pull: the local metadata branch moved from the commit *before* (None: no branch) to *tip*.
 
-    *commits* is the number of fetched commits, and *replayed* is the number of replayed local commits. *renumbered* has
-    a text for each version that got another number ("iris 4 -> 5"). *conflicts* has a text for each local change that
-    the pull left out, because the remote changed the same record. *moved* are the stages whose local tags moved.
-    *set_back* are the names of the remote's stage tags that somebody moved since the last fetch, and that no longer
-    agree with the remote's branch. *merged* are merges that a user made with plain git, and after which `apply` must
-    set stage tags again; it is empty if neither the local nor the remote branch moved. *credentials* has a text for
-    each fetched field that looks like a credential.
+    *commits* is the number of fetched commits, *replayed* that of replayed local commits. *renumbered* has a text for
+    each version that got another number ("iris 4 -> 5"), *conflicts* for each local change that the pull left out
+    because the remote changed the same record, and *credentials* for each fetched field that looks like a credential.
+    *moved* are the stages whose local tags moved. *set_back* are the names of the remote's stage tags that somebody
+    moved since the last fetch, so that they no longer agree with the remote's branch. *merged* are merges by plain git
+    after which `apply` must set stage tags again; it is empty if neither the local nor the remote branch moved.
     """
 
     remote: str
@@ -65,10 +64,9 @@ class Pulled:
 def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulled:
     """Combine the metadata branch and the stage tags of *remote* with the local branch and tags. Pushes nothing.
 
-    Replays local commits that the remote lacks on the remote's tip, record by record. Raises Conflict if the remote's
-    branch does not descend from its commit at the last contact, unless *rewound* allows this; Unreachable if the remote
-    cannot be reached; Refused if the two histories have no common commit, or if a replay would lose the signature of a
-    local commit.
+    Replays local commits that the remote lacks on the remote's branch, record by record. Raises Conflict if this branch
+    does not descend from its commit at the last contact and *rewound* is False; Refused if the two histories have no
+    common commit, or if a replay would lose the signature of a local commit; Unreachable.
     """
 
     def attempt() -> Pulled:
@@ -84,7 +82,7 @@ def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulle
 
 
 def left_out(pulled: Sequence[Pulled]) -> list[str]:
-    """Return a text for each local change that the pulls with the results *pulled* left out, without duplicates."""
+    """Return a text for each local change that the pulls *pulled* left out, without duplicates."""
     return list(dict.fromkeys(conflict for one in pulled for conflict in one.conflicts))
 
 
@@ -109,10 +107,7 @@ def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
 
 
 def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: bool) -> None:
-    """Raise Conflict if the remote's rules tag is unreadable, or if it was deleted or set back since the last fetch.
-
-    If *rewound*, accepts a tag that was deleted or set back.
-    """
+    """Raise Conflict if the remote's rules tag is unreadable or, unless *rewound*, was deleted or set back."""
     rules = repository.rules
     what, takes_it = "was set back" if state.rules else "was deleted", "; `git model pull --rewound` takes it as it is"
     try:
@@ -194,7 +189,7 @@ def _rules_moves(repository: Repository, state: RemoteState, rules: Oid | None) 
 def _note_renumbered(
     repository: Repository, ours: Oid | None, tip: Oid | None, replay_state: ReplayState
 ) -> tuple[list[RefMove], list[NewObject]]:
-    """Return the ref move and the object that record the names and numbers that the pull gives to other things.
+    """Return the ref move and the object that record which names and numbers the pull gives to others.
 
     Such a name or number means one model or version at the local commit *ours*, and another at the new commit *tip*.
     """
@@ -214,13 +209,16 @@ def _replay_all(repository: Repository, ours: Oid, theirs: Oid, done: Pulled, re
         )
     changed_there = (paths.parse_path(path) for path in changed_paths(repository, base, theirs))
     replay_state.changed_there = frozenset(what.model for what in changed_there if what is not None)
-    landed = _transactions(repository, theirs, base)
+    # By the transaction id, find local commits that the remote has under another commit id. Squashed commits have
+    # several transaction ids, and do not show the result of one local commit.
+    ids = trailer_values(repository.git, theirs, base, "Txn")
+    landed = {values[0]: commit for commit, values in ids.items() if len(values) == 1}
     onto = theirs
     for id, changed in changes_between(repository, theirs, ours):
         commit = repository.commits.read(id)
         twin = landed.get(_transaction(commit.message))
         if twin:
-            _learn_numbers(repository, id, twin, changed, replay_state)
+            _learn_numbers(repository, id, twin, replay_state)
             continue
         before = repository.recorded(commit.parents[0] if commit.parents else None)
         again = replay(before, repository.files(id), changed, repository.recorded(onto), replay_state)
@@ -238,8 +236,8 @@ def _add(
 ) -> Oid:
     """Create a commit with the parent *onto* that replaces the local commit *id*, and return its id.
 
-    *files* are the contents of the files that it changes (None: deleted), by path. If *id* is signed, the new commit is
-    signed, too; raises Refused if this machine has no key or another key.
+    *files* has the content of each file that it changes (None: deleted). If *id* is signed, signs the new commit, too;
+    raises Refused if this machine does not have the same key.
     """
     author = repository.commits.read(id).author
     if not object_signatures.is_signed(repository.reader.get(id).data):
@@ -266,46 +264,30 @@ def _signer(repository: Repository, commit: Oid) -> str:
     return repository.signing.verifier.signer(found) if found else ""
 
 
-def _transactions(repository: Repository, tip: Oid, base: Oid) -> dict[str, Oid]:
-    """Map the transaction ids in the remote's commit messages to the commits, from *base* to *tip*.
-
-    By its transaction id, a pull finds a local commit that the remote has under another commit id.
-    """
-    found = trailer_values(repository.git, tip, base, "Txn")
-    # leaves out squashed commits, which have several transaction ids: they do not show the result of one local commit
-    return {values[0]: commit for commit, values in found.items() if len(values) == 1}
-
-
 def _transaction(message: str) -> str:
     last = message.rstrip().rpartition("\n")[2]
     return last.removeprefix("Txn: ") if last.startswith("Txn: ") else ""
 
 
-def _learn_numbers(
-    repository: Repository, ours: Oid, theirs: Oid, changed: list[str], replay_state: ReplayState
-) -> None:
+def _learn_numbers(repository: Repository, ours: Oid, theirs: Oid, replay_state: ReplayState) -> None:
     """Add to *replay_state* the new numbers of the versions that the local commit *ours* created.
 
     The commit *theirs* is the form of *ours* that the remote already has, with its own numbers for these versions.
     """
-    there = _new_versions(repository, theirs, _changed_by(repository, theirs))
-    for model, numbers in _new_versions(repository, ours, changed).items():
+    there = _new_versions(repository, theirs)
+    for model, numbers in _new_versions(repository, ours).items():
         found = there.get(replay_state.model(model), [])
         if len(found) == len(numbers):
             pairs = zip(numbers, found, strict=True)
             replay_state.numbers.update({(model, old): new for old, new in pairs if old != new})
 
 
-def _changed_by(repository: Repository, commit: Oid) -> list[str]:
-    parents = repository.commits.read(commit).parents
-    return changed_paths(repository, parents[0], commit) if parents else []
-
-
-def _new_versions(repository: Repository, commit: Oid, changed: list[str]) -> dict[str, list[int]]:
-    parents = repository.commits.read(commit).parents
-    before = repository.files(parents[0] if parents else None)
+def _new_versions(repository: Repository, commit: Oid) -> dict[str, list[int]]:
+    """Return the numbers of the versions that *commit* created, by model."""
+    parent = repository.commits.read(commit).parent
+    before = repository.files(parent)
     made: dict[str, list[int]] = {}
-    for path in changed:
+    for path in changed_paths(repository, parent, commit):
         what = paths.parse_path(path)
         if what is not None and what.kind == "version" and before.id(path) is None:
             made.setdefault(what.model, []).append(int(what.key))

@@ -27,8 +27,8 @@ from gitmodel.teams.sync import synced_tag_moves
 from gitmodel.teams.sync.pulling import Pulled, count_commits, had_before, left_out, pull
 from gitmodel.teams.sync.transfers import upload
 
-# A push ends before its timeout if the remote refused the same moves this often, and each fetch between the attempts
-# found nothing new: the remote will never accept these moves.
+# A push ends before its timeout if the remote refused the same moves this often, and each pull in between found nothing
+# new: the remote will never accept these moves.
 _SAME_TRIES = 20
 
 
@@ -36,8 +36,8 @@ _SAME_TRIES = 20
 class Pushed:
     """The result of a push: the numbers of pushed *commits* and uploaded *artifacts*, and the stage tags that *moved*.
 
-    *tip* is the commit of the local metadata branch that was pushed. *pulled* are the results of the pulls before the
-    push that changed something. *code* is the result of pushing the code commits of the versions.
+    *tip* is the pushed commit of the local metadata branch. *pulled* are the results of those pulls before the push
+    that changed something. *code* is the result of pushing the code commits of the versions.
     """
 
     remote: str
@@ -52,8 +52,8 @@ class Pushed:
 class LeftOut(Conflict):
     """Raised after a push or apply succeeded, if its pulls left out local changes. The message names these changes.
 
-    *done* is the result that the call would have returned. *conflicts* has a text for each change that was left out.
-    The commit *before* still has these changes. *brief* is an error with a message that gives only their number.
+    *done* is the result of the push or apply. *conflicts* has a text for each change that was left out. The commit
+    *before* still has these changes. *brief* is an error whose message gives only their number.
     """
 
     def __init__(self, done: Pushed | Applied, remote: str, pulled: Sequence[Pulled]) -> None:
@@ -70,7 +70,7 @@ class LeftOut(Conflict):
 
 
 class Uploads(Frozen):
-    """The stores of a push, which copies artifacts from *local* to the store that *store_of* opens for each model."""
+    """The stores of a push: *local*, and *store_of*, which opens the store for the artifacts of a model."""
 
     local: ArtifactStore
     store_of: Callable[[str], ArtifactStore]
@@ -139,9 +139,9 @@ def _push(repository: Repository, remote: str, uploads: Uploads, done: Pushed, e
 def send(repository: Repository, remote: str, moves: Sequence[RefMove], *, last: bool) -> frozenset[str] | None:
     """Push *moves*. If the connection is lost during the push, fetch to find out if the remote made the moves.
 
-    Returns the refs that this push moved, without those that another process had already moved to the same id. If the
-    remote has other ids than *moves* expect, because another process pushed first, the remote moves nothing: returns
-    None after a short pause, or raises RemoteMoved if *last*. Raises Refused if the host refuses the push, Unreachable.
+    Returns the refs that this push moved, without those that another process had moved to the same ids. If another
+    process moved a ref to another id first, the remote makes none of *moves*: returns None after a short pause, or
+    raises RemoteMoved if *last*. Raises Refused if the host refuses the push, Unreachable.
     """
     left: frozenset[str] = frozenset()
     try:
@@ -160,10 +160,10 @@ def send(repository: Repository, remote: str, moves: Sequence[RefMove], *, last:
 
 
 def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefMove], error: Refused) -> None:
-    """Push the branch, then each tag separately. *error* is the refusal of the remote to move all of them together.
+    """Push the branch, then each tag separately, after the remote refused all *moves* together with *error*.
 
     Moves each local tag that the remote refuses back to the remote's value: the change is recorded, but not in force.
-    Raises *error* if the remote refuses the branch, otherwise Refused with the names of the tags that it refuses.
+    Raises *error* if the remote refuses the branch, Refused with their names if it refuses tags.
     """
     branch = [move for move in moves if move.ref == repository.branch]
     try:

@@ -25,8 +25,8 @@ from gitmodel.registry.promotion import judging
 class LocalMoves(Frozen):
     """The moves of local stage tags by a pull: *moves* are part of its transaction, *drops* are deletions after it.
 
-    *moved* are the stages of all these tags. *kept* are the stages whose local tags stay although the remote has other
-    tags, because the remote's tags do not count.
+    *moved* are the stages of all these tags. *kept* are the stages whose local tags stay because the different tags of
+    the remote do not count.
     """
 
     moves: tuple[RefMove, ...]
@@ -38,10 +38,9 @@ class LocalMoves(Frozen):
 def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> LocalMoves:
     """Return the ref moves that give local stage tags the remote's values.
 
-    *tip* is the local branch after the pull. If unpushed commits changed a stage, its tag moves to the change at *tip*
-    instead, unless the rules of the stage refuse this change. A tag that was set here, and that did not move at the
-    remote, stays for the next push. In a `signed` stage, a local tag that counts stays if the remote's tag does not
-    count.
+    *tip* is the commit of the local branch after the pull. If unpushed commits changed a stage, its tag moves to the
+    change at *tip* instead, unless the rules of the stage refuse this change. A tag that was set here, and did not move
+    at the remote, stays for the next push. In a `signed` stage, a local tag that counts stays if the remote's does not.
     """
     ours = repository.tags.all()
     changed = _changed_stages(repository, state.tip, tip)
@@ -52,7 +51,9 @@ def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> 
         if ref not in changed and old == there:
             continue
         wanted = repository.tags.recorded_at(tip, ref)
-        recorded = _as_good(repository, ref, wanted, (there, old)) if wanted else None
+        recorded = wanted and next(  # a tag that may stay in place of *wanted*, such as a signed one, or else *wanted*
+            (id for id in (there, old) if id and repository.tags.agrees(ref, id, wanted)), wanted.id
+        )
         applied = old == recorded and there == state.last_tags.get(ref)
         new = recorded if ref in changed or applied else there
         if new == recorded != old and judging.entry_refusal(repository, after, ref):
@@ -83,7 +84,7 @@ def _stays(repository: Repository, ref: StageRef, tip: Oid | None, old: Oid, the
 def tag_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> dict[StageRef, RefMove]:
     """Return the moves that give the remote's stage tags the local values, if the remote's branch will be at *tip*.
 
-    Leaves out tags of commits that *tip* lacks. Raises Invalid if a local tag does not count.
+    Leaves out tags of commits after *tip*. Raises Invalid if a local tag does not count.
     """
     ours = {ref: repository.tags.read(ref) for ref in repository.tags.all()}
     moves = {}
@@ -97,8 +98,8 @@ def tag_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> di
                 raise Invalid(
                     f"the tag {ref.name} does not count: {judged.forged}", hint="run `git model doctor --fix`"
                 )
-            if judged.forged:
-                continue  # the tag belongs to a commit after *tip*
+            if judged.forged:  # the tag belongs to a commit after *tip*
+                continue
         moves[ref] = RefMove(ref.full, found.id if found else None, there)
     return moves
 
@@ -108,9 +109,8 @@ def rules_after(
 ) -> tuple[Oid | None, tuple[NewObject, ...]]:
     """Return the id of the rules tag after a pull, and the objects to write for it. *tip* is the branch after the pull.
 
-    Rules that are in force here, but not yet at the remote, stay in force if *tip* still contains their commit, even if
-    a replay gave the commit another id. If this repository and the remote put different rules in force, the remote's
-    rules count.
+    Rules that are in force here, but not yet at the remote, stay in force if *tip* contains their commit or, after a
+    replay, the same rules. If this repository and the remote put different rules in force, those of the remote count.
     """
     rules = repository.rules
     ours = rules.id()
@@ -156,10 +156,7 @@ def reset_tags(repository: Repository, old: Mapping[StageRef, Oid | None], rules
 
 
 def vouched_moves(repository: Repository, state: RemoteState) -> list[RefMove]:
-    """Return the moves that create the tags for vouched commits that the remote lacks.
-
-    Such a tag records that a user accepted a commit as a valid change of a stage (see `vouched_ref`).
-    """
+    """Return the moves that create the remote's missing tags for commits that a user vouched for (`vouched_ref`)."""
     here, there = (
         {ref.removeprefix(prefix): id for ref, id in list_refs(repository.git, f"{prefix}*@*/*").items()}
         for prefix in (STAGE_TAGS, tags_prefix(state.remote))
@@ -170,12 +167,12 @@ def vouched_moves(repository: Repository, state: RemoteState) -> list[RefMove]:
 def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:
     """Yield the names of the remote's stage tags that agreed with its branch at the last fetch and do not agree now.
 
-    Ignores tags whose stage the branch changed since then. This finds tags that somebody reset to an earlier tag, whose
-    signature is still valid.
+    Ignores tags whose stage the branch changed since then. This finds tags that somebody set back to an earlier tag,
+    whose signature is still valid.
     """
     for ref, last in state.last_tags.items():
         now = state.tags.get(ref)
-        if now == last or not state.tip or not _is_due(repository, ref, last, state.tip):
+        if now == last or not state.tip or not _has_same_record(repository, ref, last, state.tip):
             continue
         wanted = repository.tags.recorded_at(state.tip, ref)
         was, still = (wanted is not None and repository.tags.agrees(ref, id, wanted) for id in (last, now))
@@ -183,7 +180,7 @@ def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:
             yield ref.name
 
 
-def _is_due(repository: Repository, ref: StageRef, tag: Oid, tip: Oid) -> bool:
+def _has_same_record(repository: Repository, ref: StageRef, tag: Oid, tip: Oid) -> bool:
     """Return True if the stage's file at *tip* is the same as at the commit that *tag* names."""
     try:
         target = target_of(ref, repository.reader.get(tag))[0]
@@ -194,19 +191,8 @@ def _is_due(repository: Repository, ref: StageRef, tag: Oid, tip: Oid) -> bool:
         return False
 
 
-def _as_good(repository: Repository, ref: StageRef, wanted: NewObject, known: tuple[Oid | None, ...]) -> Oid:
-    """Return the id of the first tag in *known* that may stay in place of *wanted*, such as a signed tag.
-
-    If there is none, returns the id of *wanted*.
-    """
-    return next((id for id in known if id and repository.tags.agrees(ref, id, wanted)), wanted.id)
-
-
 def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> Oid | None:
-    """Write the tag object *wanted*, signed if necessary, and return its id.
-
-    Returns None if this user cannot sign it: then a signer must run `apply`.
-    """
+    """Write the tag object *wanted*, signed if necessary, and return its id; None if this user cannot sign it."""
     try:
         made = repository.signing.tag(ref, wanted)
     except Unsigned:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from gitmodel.branch.history.changed_paths import changed_paths
 from gitmodel.branch.repository import Repository
@@ -32,9 +32,9 @@ def upload(
 ) -> int:
     """Copy artifacts from the store *local* to the stores that *store_of* opens for their models, if these lack them.
 
-    Copies the artifacts of the versions whose records differ between the commits *old* and *new* (*old* is None: all
-    versions at *new*). Returns the number of copied artifacts. Raises Unreachable if others cannot reach a store, or if
-    an artifact is neither in *local* nor in the store of its model.
+    The artifacts are those of versions whose records differ between the commits *old* (None: no versions) and *new*.
+    Returns the number of copied artifacts. Raises Unreachable if others cannot reach a store, or if an artifact is
+    neither in *local* nor in the store of its model.
     """
     stores: dict[str, ArtifactStore] = {}
     missing: dict[str, dict[str, ArtifactLink]] = {}
@@ -56,11 +56,7 @@ def upload(
                 hint=f"run `git model unlink {version} {link.name}`, or link the file again",
             )
         missing.setdefault(model, {})[link.digest] = link
-    told = Tally(transfer.progress, sum(link.size for links in missing.values() for link in links.values()))
-    for model, links in missing.items():
-        wanted = [(link.digest, link.is_folder, link.size) for link in links.values()]
-        copy_artifacts(local, stores[model], wanted, jobs=transfer.jobs, sent=told.add)
-    return len({digest for links in missing.values() for digest in links})
+    return _copy(missing, lambda model: (local, stores[model]), transfer)
 
 
 def download(
@@ -82,11 +78,24 @@ def download(
             missing.setdefault(model, {})[link.digest] = link
     stores = {model: store_of(model) for model in missing}
     away = {model: links for model, links in missing.items() if not is_local(stores[model].url)}
-    told = Tally(transfer.progress, sum(link.size for links in away.values() for link in links.values()))
-    for model, links in away.items():
+    return _copy(away, lambda model: (stores[model].origin, local), transfer)
+
+
+def _copy(
+    missing: Mapping[str, Mapping[str, ArtifactLink]],
+    ends: Callable[[str], tuple[ArtifactStore, ArtifactStore]],
+    transfer: Transfer,
+) -> int:
+    """Copy the artifacts *missing*, given by model and digest, and return their number.
+
+    *ends* returns the source and the target store for a model.
+    """
+    sent = Tally(transfer.progress, sum(link.size for links in missing.values() for link in links.values()))
+    for model, links in missing.items():
+        source, target = ends(model)
         wanted = [(link.digest, link.is_folder, link.size) for link in links.values()]
-        copy_artifacts(stores[model].origin, local, wanted, jobs=transfer.jobs, sent=told.add)
-    return len({digest for links in away.values() for digest in links})
+        copy_artifacts(source, target, wanted, jobs=transfer.jobs, sent=sent.add)
+    return len({digest for links in missing.values() for digest in links})
 
 
 def _in_use(snapshot: Snapshot) -> Iterator[tuple[str, ArtifactLink]]:
