@@ -34,10 +34,8 @@ def models_table(views: Iterable[ModelView]) -> str:
 def versions_table(views: Sequence[VersionView], total: int | None) -> str:
     """Return the HTML of a chart and a table of versions.
 
-    The chart shows the key of the metadata under which most versions have a number.
-
-    *total* is the number of all versions of the model, or None. If *views* does not have all of them, a line below the
-    table says so.
+    The chart shows the key of the metadata under which most versions have a number. *total* is the number of all
+    versions of the model, or None. If *views* does not have all of them, a line below the table says so.
     """
     numbers = numbers_by_key((view.record.number, finite_numbers(view.record.metadata)) for view in views)
     keys = list(numbers)[:_MOST_NUMBERS]

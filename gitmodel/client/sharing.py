@@ -61,10 +61,8 @@ def apply_at_remote(
 def push(opened: OpenRegistry, remote: str, *, timeout: float, transfer: Transfer, code: bool) -> Pushed:
     """Push code commits, artifacts, the branch and stage tags to *remote*.
 
-    If *code* is True, push all kept code commits.
-
-    If others have pushed, pulls first; repeats this for at most *timeout* seconds. Raises LeftOut at the end if a pull
-    could not keep some local changes.
+    If *code* is True, push all kept code commits. If others have pushed, pulls first; repeats this for at most
+    *timeout* seconds. Raises LeftOut at the end if a pull could not keep some local changes.
     """
     from gitmodel.lineage.code.recorded_code import choose_pushed, push_code
 

@@ -146,9 +146,7 @@ class ArtifactHandle:
     def list_files(self) -> tuple[ManifestEntry, ...]:
         """Return the path, size and digest of each file in a folder artifact, sorted by path.
 
-        Fetches only the manifest.
-
-        Raises UsageError if the artifact is one file.
+        Fetches only the manifest. Raises UsageError if the artifact is one file.
 
         >>> [file.path for file in version.get_artifact("net").list_files()]  # doctest: +SKIP
         ['config.json', 'weights/layer-1.bin']
@@ -161,10 +159,8 @@ class ArtifactHandle:
     def open(self, file: str = "") -> BinaryIO:
         """Open the artifact, or one file of a folder artifact, for reading bytes.
 
-        Reading raises Invalid at the end of the file if its digest does not match.
-
-        If the artifact is a folder, *file* is the path of the file in it. Raises NotFound if the folder has no such
-        file.
+        Reading raises Invalid at the end of the file if its digest does not match. If the artifact is a folder, *file*
+        is the path of the file in it. Raises NotFound if the folder has no such file.
         """
         from gitmodel.registry.linked_artifacts import fetching
 

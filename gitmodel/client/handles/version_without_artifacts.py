@@ -192,11 +192,10 @@ class VersionHandle:
     ) -> Promotion:
         """Put this version into *stage*, and archive the version that was in *stage*.
 
-        "none" removes this version from its stage.
-
-        If the version fails a rule of the stage, raises GateRefused, unless *force* overrides the rule, which needs a
-        *reason*. If the version is in a later stage, the move would empty that stage: raises Refused unless *leave* is
-        True. Raises UsageError for an unknown stage, and Refused if the version belongs to a failed run.
+        "none" removes this version from its stage. If the version fails a rule of the stage, raises GateRefused, unless
+        *force* overrides the rule, which needs a *reason*. If the version is in a later stage, the move would empty
+        that stage: raises Refused unless *leave* is True. Raises UsageError for an unknown stage, and Refused if the
+        version belongs to a failed run.
         """
         why = Justification(reason, force)
         return self._change(lambda writer: stages.promote(writer, self._ref, str(stage), why=why, leave=leave))
@@ -405,9 +404,8 @@ class VersionHandle:
     def _change(self, change: Callable[[Writer], T]) -> T:
         """Call *change* with the writer of the registry, and return its result.
 
-        Afterwards the handle reads the version from the branch, even if it was read from a stage tag before.
-
-        Raises the error of `_require_confirmed`.
+        Afterwards the handle reads the version from the branch, even if it was read from a stage tag before. Raises the
+        error of `_require_confirmed`.
         """
         self._require_confirmed()
         done = change(self._opened.writer)

@@ -38,9 +38,8 @@ class CheckMethods(OpenedClient):
     def list_problems(self) -> list[Problem]:
         """Return the problems that `check` finds on the branch now.
 
-        Faster than `check` if a program calls it repeatedly.
-
-        gitmodel remembers in this clone which commits had no problems, and checks only later changes.
+        Faster than `check` if a program calls it repeatedly. gitmodel remembers in this clone which commits had no
+        problems, and checks only later changes.
         """
         from gitmodel.teams.checks.range_checks import list_problems
 

@@ -187,7 +187,6 @@ class SharingMethods(OpenedClient):
         *commits* is the text "BASE..HEAD": the commit HEAD is merged into the commit BASE. By default, HEAD is the
         proposal that is checked out, else the only open proposal, else the newest local commit of the metadata branch.
         If *force* is True, the merge may delete versions that are in a stage or have an alias, and many models at once.
-
         To show differences of packages and of text artifacts, reads them from stores on this machine.
 
         Raises NotFound if a commit does not exist, UsageError if *commits* is not such a text.

@@ -113,10 +113,9 @@ class StoreMethods(OpenedClient):
     def headline_keys(self) -> tuple[str, ...]:
         """Return the keys of metadata that charts can show.
 
-        A chart shows the first of them under which a version has a number.
-
-        The first key is `[site] headline` in `gitmodel.toml`, if it is set. The keys that gates of stages read follow.
-        A key in an inner table is written with dots, such as `test.accuracy`.
+        A chart shows the first of them under which a version has a number. The first key is `[site] headline` in
+        `gitmodel.toml`, if it is set. The keys that gates of stages read follow. A key in an inner table is written
+        with dots, such as `test.accuracy`.
 
         >>> client.headline_keys()  # doctest: +SKIP
         ('accuracy',)

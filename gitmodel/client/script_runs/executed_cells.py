@@ -21,10 +21,9 @@ _OFF = ("false", "no", "off", "0", "")  # the values of a setting that git reads
 def store_cells(config: Mapping[str, str], rules: RunRules, store: ArtifactStore, secrets: SecretValues) -> str | None:
     """Store the cells that this process has executed so far in *store*, and return the digest of the stored object.
 
-    The values of *secrets* are replaced in the cells.
-
-    Stores nothing and returns None in a script, and if *rules* or `gitmodel.recordCells` in *config* exclude cells. If
-    the store cannot be written, logs a warning and returns None, so that the run is recorded without the cells.
+    The values of *secrets* are replaced in the cells. Stores nothing and returns None in a script, and if *rules* or
+    `gitmodel.recordCells` in *config* exclude cells. If the store cannot be written, logs a warning and returns None,
+    so that the run is recorded without the cells.
     """
     if not rules.record_cells or config.get("gitmodel.recordcells", "true").lower() in _OFF:
         return None

@@ -93,10 +93,9 @@ class ScriptRun(RunPart):
     def log_parameters(self, parameters: Mapping[str, Any] | None = None, **values: Any) -> None:
         """Record parameters of the run, such as hyperparameters.
 
-        A value replaces an earlier value of the same parameter.
-
-        A value may have the types of metadata, or be a `gitmodel.Secret`, which is recorded as "(secret)". Raises
-        UsageError for a value that cannot be recorded, Refused for a value that looks like a credential.
+        A value replaces an earlier value of the same parameter. A value may have the types of metadata, or be a
+        `gitmodel.Secret`, which is recorded as "(secret)". Raises UsageError for a value that cannot be recorded,
+        Refused for a value that looks like a credential.
 
         >>> run.log_parameters(max_depth=3, learning_rate=0.1)                             # doctest: +SKIP
         """
@@ -232,10 +231,8 @@ class ScriptRun(RunPart):
     ) -> tuple[ModelRef, dict[str, Any] | None]:
         """Raise an error if a version with *draft* and *artifacts* cannot be created.
 
-        Return its model, and a description.
-
-        *artifacts* are pairs of a name and a kind. The description is that of the model if the commit must register it,
-        else None.
+        Return its model, and a description. *artifacts* are pairs of a name and a kind. The description is that of the
+        model if the commit must register it, else None.
         """
         repository = self._run.opened.repository
         exists = repository.read(lambda snapshot: snapshot.has_model(model.name))
