@@ -15,8 +15,16 @@ import click
 from gitmodel import __version__
 from gitmodel.cli import program
 from gitmodel.cli.invocation import Command, Invocation, LazyGroup, usage_of
-from gitmodel.cli.shapes import every_shape as shapes
+from gitmodel.cli.shapes import care_shapes, promote_shapes, record_shapes, share_shapes, start_shapes, trace_shapes
+from gitmodel.cli.shapes.shape import Shape
 
+# Found in the modules instead of listed by hand, so that the reference describes every shape.
+SHAPES = [
+    value
+    for module in (record_shapes, promote_shapes, trace_shapes, share_shapes, care_shapes, start_shapes)
+    for value in vars(module).values()
+    if isinstance(value, Shape)
+]
 SYNOPSES = ("git model", "git-model", "gitmodel")
 REFERENCES = """\
 A version is written as MODEL@VERSION in one word or MODEL VERSION in two. VERSION is its number (`iris@3`), its name
@@ -121,7 +129,7 @@ An object is `key=value`, separated by commas, and deeper values are JSON. Contr
 The `--filter` of a list command uses the same fields, without null values.
 """
     )
-    for shape in shapes.ALL:
+    for shape in SHAPES:
         lines += ["", f"## {shape.name}", "", *_paragraphs(shape.about), "", "| field | value |", "|---|---|"]
         lines += [f"| `{name}` | {holds} |" for name, holds in shape.fields.items()]
     return "\n".join(lines) + "\n"

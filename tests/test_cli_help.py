@@ -16,15 +16,7 @@ from transcripts import ask, make_registry, succeed
 
 from gitmodel.cli import COMMANDS
 from gitmodel.cli.invocation import Command, LazyGroup, first_line
-from gitmodel.cli.shapes import (
-    care_shapes,
-    every_shape,
-    promote_shapes,
-    record_shapes,
-    share_shapes,
-    start_shapes,
-    trace_shapes,
-)
+from gitmodel.cli.shapes import care_shapes, promote_shapes, record_shapes, share_shapes, start_shapes, trace_shapes
 from gitmodel.cli.shells import SCRIPTS
 from gitmodel.client.script_runs import executed_cells
 from gitmodel.domain.schema.digests import digest_of
@@ -446,9 +438,9 @@ def test_the_script_of_git_model_completion_has_no_syntax_error_in_its_shell(she
 def test_the_json_reference_describes_every_shape_that_a_command_prints():
     page = (ROOT / "docs/reference/json.md").read_text(encoding="utf-8")
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "gitmodel").rglob("*.py"))
-    used = set(re.findall(r"shapes\.([A-Z_]+)\b", code)) - {"ALL"}
+    used = set(re.findall(r"shapes\.([A-Z_]+)\b", code))
     modules = (care_shapes, promote_shapes, record_shapes, share_shapes, start_shapes, trace_shapes)
     known = {name: shape for module in modules for name, shape in vars(module).items()}
-    assert all(known[name] in every_shape.ALL for name in used)
-    for shape in every_shape.ALL:
+    assert all(known[name] in command_reference.SHAPES for name in used)
+    for shape in command_reference.SHAPES:
         assert f"## {shape.name}\n" in page

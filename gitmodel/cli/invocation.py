@@ -47,11 +47,9 @@ class Invocation:
 
     @cached_property
     def client(self) -> Client:
-        from gitmodel.client.client import Client
-
+        found = self._open(self.repo)
         gc.freeze()  # without this, each garbage collection during a long list searches all imported objects
         gc.enable()
-        found = Client(self.folder, repo=self.repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout)
         found.repository.on_renumbered = self._warn_of_renumbering
         return found if self.moment is None else self._in_the_past(found, self.moment)
 
@@ -64,17 +62,13 @@ class Invocation:
         if not repos:
             yield [self.client]
             return
+        with ExitStack() as opened:
+            yield [opened.enter_context(self._open(repo)) for repo in repos]
+
+    def _open(self, repo: str | None) -> Client:
         from gitmodel.client.client import Client
 
-        with ExitStack() as opened:
-            found = []
-            for repo in repos:
-                client = Client(
-                    self.folder, repo=repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout
-                )
-                opened.callback(client.close)
-                found.append(client)
-            yield found
+        return Client(self.folder, repo=repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout)
 
     @property
     def folder(self) -> str:
@@ -129,14 +123,11 @@ class Invocation:
 
         The better error names both repositories, because the user may have meant the other one.
         """
-        if not isinstance(error, NotFound) or "client" not in self.__dict__ or self.client.repository.url:
+        if not (isinstance(error, NotFound) and self._contested):
             return error
         from gitmodel.git.running.process import NAME_ONE
 
-        git = self.client.repository.git
-        if not git.read_only_reason or git.read_only_hint:
-            return error
-        return UsageError(f"{error.message}; {git.read_only_reason}, which was read", hint=NAME_ONE)
+        return UsageError(f"{error.message}; {self._contested}, which was read", hint=NAME_ONE)
 
     def warn_at_end(self) -> None:
         """Warn if an environment variable names another repository, or if the metadata branch is checked out here."""
@@ -145,16 +136,22 @@ class Invocation:
         from gitmodel.branch.checked_out import is_behind
         from gitmodel.git.running.process import NAME_ONE
 
-        git = self.client.repository.git
-        if git.read_only_reason and not git.read_only_hint:
-            self.output.warn(f"{git.read_only_reason}, which was read", NAME_ONE)
-
+        if self._contested:
+            self.output.warn(f"{self._contested}, which was read", NAME_ONE)
         if is_behind(self.client.repository):
             self.output.warn(
                 f"the branch {self.client.repository.branch_name} is checked out here with files of an earlier commit: "
                 "a commit now would revert what was recorded since",
                 "if `git status` shows none of your changes, type: git reset --hard",
             )
+
+    @property
+    def _contested(self) -> str:
+        """A sentence that names the repository that was read and the one in an environment variable, if they differ."""
+        if "client" not in self.__dict__ or self.client.repository.url:
+            return ""
+        git = self.client.repository.git
+        return "" if git.read_only_hint else git.read_only_reason
 
     def close(self) -> None:
         """Close the client, and return to the folder in which the program was started."""

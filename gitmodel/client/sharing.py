@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import cast
 
 from gitmodel.branch import remotes
 from gitmodel.branch.repository import Repository
@@ -21,49 +19,8 @@ from gitmodel.teams.sync.pulling import Pulled
 from gitmodel.teams.sync.pushing import Pushed
 
 
-def plan_apply(
-    opened: OpenRegistry, names: tuple[str, ...], *, reviewed: frozenset[str], ask_host: bool
-) -> Callable[[], Applied]:
-    """Return a function that puts recorded changes in force: of the models *names*, or of all models if it is ().
-
-    *reviewed* are ids of commits that the caller knows to be reviewed. For other commits, the git host says whether
-    they were reviewed if *ask_host* is True, else the history of the branch.
-    """
-    if not ask_host:
-        return partial(put_in_force.apply, opened.repository, names, reviewed=reviewed)
-    from gitmodel.hosts.api import read_job  # imported here: few calls ask the git host
-    from gitmodel.hosts.approvals import HostApprovals, objection_by
-
-    approved = HostApprovals(opened.repository, read_job(opened.environ), reviewed)
-    objection = objection_by(opened.repository, approved)
-    return partial(put_in_force.apply, opened.repository, names, reviewed=approved, objection=objection)
-
-
-def apply_at_remote(
-    opened: OpenRegistry, remote: str, apply: Callable[[], Applied], names: tuple[str, ...], *, timeout: float
-) -> Applied:
-    """Pull from *remote*, call *apply*, which moves local stage tags, and push these tags to *remote*.
-
-    The tags are those of the models *names*, or of all models if it is (). While others push, repeats all steps for at
-    most *timeout* seconds. Raises LeftOut at the end if a pull could not keep some local changes.
-    """
-    from gitmodel.teams.sync import applying
-
-    chosen = remotes.choose_remote(opened.repository, remote)
-    pulled: list[Pulled] = []
-    with pushing.telling_left_out(pulled):
-        done = applying.apply_at_remote(opened.repository, chosen, apply, pulled, models=names, timeout=timeout)
-    if pulling.left_out(pulled):
-        raise pushing.LeftOut(done, chosen, pulled)
-    return done
-
-
 def push(opened: OpenRegistry, remote: str, *, timeout: float, transfer: Transfer, code: bool) -> Pushed:
-    """Push code commits, artifacts, the branch and stage tags to *remote*.
-
-    If *code* is True, push all kept code commits. If others have pushed, pulls first; repeats this for at most
-    *timeout* seconds. Raises LeftOut at the end if a pull could not keep some local changes.
-    """
+    """Push code commits, artifacts, the branch and stage tags to *remote*, as `Client.push` describes."""
     from gitmodel.lineage.code.recorded_code import choose_pushed, push_code
 
     repository = opened.repository
@@ -90,19 +47,32 @@ def apply(
     remote: str | None,
     timeout: float,
 ) -> Applied:
-    """Put recorded changes in force: in this clone and, if *remote* is not None, at *remote* ("": the default).
+    """Put recorded changes in force in this clone and, if *remote* is not None, at *remote* ("": the default remote).
 
-    *names*, *reviewed* and *ask_host* are as in `plan_apply`. Sends a notice afterwards if the settings of this machine
-    name a URL for notices. Raises LeftOut at the end if a pull could not keep some local changes.
+    The other arguments and the errors are those of `Client.apply`.
     """
-    apply = plan_apply(opened, names, reviewed=reviewed, ask_host=ask_host)
+    repository = opened.repository
+    if ask_host:
+        from gitmodel.hosts.api import read_job  # imported here: few calls ask the git host
+        from gitmodel.hosts.approvals import HostApprovals, objection_by
+
+        approved = HostApprovals(repository, read_job(opened.environ), reviewed)
+        objection = objection_by(repository, approved)
+        apply = partial(put_in_force.apply, repository, names, reviewed=approved, objection=objection)
+    else:
+        apply = partial(put_in_force.apply, repository, names, reviewed=reviewed)
     if remote is None:
         return _with_notice(opened, apply())
-    try:
-        return _with_notice(opened, apply_at_remote(opened, remote, apply, names, timeout=timeout))
-    except pushing.LeftOut as error:
-        error.done = _with_notice(opened, cast("Applied", error.done))
-        raise
+    from gitmodel.teams.sync import applying
+
+    chosen = remotes.choose_remote(repository, remote)
+    pulled: list[Pulled] = []
+    with pushing.telling_left_out(pulled):
+        done = applying.apply_at_remote(repository, chosen, apply, pulled, models=names, timeout=timeout)
+    done = _with_notice(opened, done)
+    if pulling.left_out(pulled):
+        raise pushing.LeftOut(done, chosen, pulled)
+    return done
 
 
 def _with_notice(opened: OpenRegistry, done: Applied) -> Applied:

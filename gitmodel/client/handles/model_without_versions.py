@@ -54,8 +54,7 @@ class ModelHandle:
     @classmethod
     def _from_ref(cls, opened: OpenRegistry, ref: ModelRef, *, unconfirmed: ModelRef | None = None) -> Self:
         model = cls.__new__(cls)
-        model._ref, model._unconfirmed, model._given, model._origin = ref, unconfirmed, {}, opened
-        model._listed = None
+        model._ref, model._unconfirmed, model._given, model._origin, model._listed = ref, unconfirmed, {}, opened, None
         return model
 
     @classmethod

@@ -67,11 +67,9 @@ class Run(RunView):
         A run that failed has the outputs that were stored before the failure. Looking up an unknown name raises
         NotFound.
         """
-        from gitmodel.client.handles.run_outputs import (
-            outputs_of,  # imported here: showing runs needs no other handles
-        )
+        from gitmodel.client.handles import run_outputs  # imported here: showing runs needs no other handles
 
-        return outputs_of(self, self.steps, self._registry)
+        return run_outputs.outputs_of(self, self.steps, self._registry)
 
     @property
     def packages(self) -> dict[str, str]:

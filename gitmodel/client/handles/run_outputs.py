@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,30 +20,6 @@ if TYPE_CHECKING:
 
 class MissingOutput(NotFound, KeyError):
     """A run has no output with the name that was looked up."""
-
-
-class Outputs(Mapping[str, "RunOutput"]):
-    """The outputs of a run by their names."""
-
-    def __init__(self, run: str, outputs: Mapping[str, RunOutput]) -> None:
-        self._run = run
-        self._outputs = outputs
-
-    def __getitem__(self, name: str) -> RunOutput:
-        if name not in self._outputs:
-            raise MissingOutput(
-                f"run {self._run} has no output {name!a}", hint=f"its outputs: {', '.join(self._outputs) or 'none'}"
-            )
-        return self._outputs[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._outputs)
-
-    def __len__(self) -> int:
-        return len(self._outputs)
-
-    def __repr__(self) -> str:
-        return f"Outputs({', '.join(self._outputs)})"
 
 
 @checked_arguments
@@ -111,9 +87,29 @@ class RunOutput(Artifact):
         return f"RunOutput({self._of_run.id!r}, {self._name!r})"
 
 
+class Outputs(dict[str, RunOutput]):
+    """The outputs of a run by their names. Looking up another name raises `MissingOutput`."""
+
+    def __init__(self, run: str, outputs: Mapping[str, RunOutput]) -> None:
+        super().__init__(outputs)
+        self._run = run
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise MissingOutput(f"run {self._run} has no output {name!a}", hint=f"its outputs: {', '.join(self) or 'none'}")
+
+    def __repr__(self) -> str:
+        return f"Outputs({', '.join(self)})"
+
+
 def outputs_of(run: RunView, steps: Sequence[StepRecord], opened: OpenRegistry) -> Outputs:
     """Return handles of the outputs of *steps*, the steps of *run*, in the open registry *opened*."""
-    links = {(link.step, link.name, link.digest): link for link in _version_links(run, steps, opened)}
+    links: dict[tuple[str | None, str, str], ArtifactLink] = {}
+    if any(step.outputs and not step.formats for step in steps):
+        # An old release did not record the formats of the outputs. The artifacts of the run's versions have them.
+        for reference in run.versions:
+            with suppress(NotFound):  # ignored: the version was deleted
+                artifacts = ModelVersion._find(opened, VersionRef.parse(reference))._record().artifacts
+                links.update({(link.step, link.name, link.digest): link for link in artifacts})
     names = [name for step in steps for name in step.outputs]
     found = {}
     for step in steps:
@@ -122,16 +118,6 @@ def outputs_of(run: RunView, steps: Sequence[StepRecord], opened: OpenRegistry) 
             key = f"{step.name}.{name}" if names.count(name) > 1 else name
             found[key] = RunOutput._made_by(run, opened, step, name, link)
     return Outputs(run.id, found)
-
-
-def _version_links(run: RunView, steps: Sequence[StepRecord], opened: OpenRegistry) -> Iterator[ArtifactLink]:
-    """Yield the artifacts of the versions of *run*, if one of *steps* does not record the formats of its outputs.
-
-    These artifacts then have the formats.
-    """
-    for reference in run.versions if any(step.outputs and not step.formats for step in steps) else ():
-        with suppress(NotFound):  # ignored: the version was deleted
-            yield from ModelVersion._find(opened, VersionRef.parse(reference))._record().artifacts
 
 
 def _link_of(step: StepRecord, name: str) -> ArtifactLink | None:

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -57,6 +57,7 @@ class RunStart(Frozen):
     clock: float = field(default_factory=time.perf_counter)
 
 
+@dataclass
 class NewVersion:
     """The version that a run creates at its end. *draft* has its name, description, tags and metadata.
 
@@ -65,12 +66,11 @@ class NewVersion:
     version.
     """
 
-    def __init__(self, model: ModelRef, draft: Draft, register: dict[str, Any] | None) -> None:
-        self.model = model
-        self.draft = draft
-        self.register = register
-        self.changes: list[tuple[str, Callable[[ModelVersion], object]]] = []
-        self.made: ModelVersion | None = None
+    model: ModelRef
+    draft: Draft
+    register: dict[str, Any] | None
+    changes: list[tuple[str, Callable[[ModelVersion], object]]] = field(default_factory=list)
+    made: ModelVersion | None = None
 
     @property
     def model_name(self) -> str:

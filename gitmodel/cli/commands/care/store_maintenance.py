@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -89,7 +89,9 @@ def gc(invocation: Invocation, store: str, delete: bool, days: float, also: tupl
         found = client.remove_garbage(store, grace_days=days, also=also)
     said = f"{'removed' if delete else 'would remove'} {_found(found)} from {found.store}"
     said += f"; {found.needed} needed, {found.recent} recent"
-    invocation.output.outcome(said, shapes.GARBAGE, _garbage(found, delete), name=found.store)
+    counts = {"leftovers": len(found.leftovers), "purged": len(found.purged)}
+    fields = shapes.GARBAGE.of(found, digests=[one.digest for one in found.objects], removed=delete, **counts)
+    invocation.output.outcome(said, shapes.GARBAGE, fields, name=found.store)
     if not delete and (found.objects or found.leftovers):
         named = "" if store == "default" else f" {store}"
         invocation.output.note(f"to remove it: git model store gc{named} --delete")
@@ -157,11 +159,6 @@ def _found(found: Garbage) -> str:
     uploads = f" and {count(len(found.leftovers), 'upload')} that did not end" if found.leftovers else ""
     purged = f", {len(found.purged)} of them purged" if found.purged else ""
     return f"{count(len(found.objects), 'object')}{uploads} ({cell_text.size(found.size)}{purged})"
-
-
-def _garbage(found: Garbage, removed: bool) -> dict[str, Any]:
-    counts = {"leftovers": len(found.leftovers), "purged": len(found.purged)}
-    return shapes.GARBAGE.of(found, digests=[one.digest for one in found.objects], removed=removed, **counts)
 
 
 def _purged(done: Purged) -> str:

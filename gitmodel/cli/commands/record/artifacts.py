@@ -16,7 +16,6 @@ from gitmodel.cli.shapes import record_shapes as shapes
 from gitmodel.cli.version_view import note_frozen, print_version
 from gitmodel.domain.changes.versions import artifact
 from gitmodel.domain.schema.paths import run_file
-from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import cell_text
 from gitmodel.errors import NotFound, UsageError
 
@@ -195,7 +194,9 @@ def _artifact(
     *attachment* is the name of an attachment to return instead. *run* is the id of the run that made the artifact, if
     several runs made different outputs of this name. Raises UsageError if *attachment* is combined with an artifact.
     """
-    ref, name = _read_artifact(words)
+    has_name = len(words) > (1 if "@" in words[0] else 2)
+    ref, rest = options.read_reference(words, after=int(has_name), usage="git model get MODEL@VERSION ARTIFACT -o PATH")
+    name = rest[0] if rest else None
     try:
         version = invocation.client.get_version(ref)
     except NotFound as error:
@@ -229,10 +230,3 @@ def _output(
         names = ", ".join(found.outputs) or "none"
         raise UsageError(f"run {found.id} has {len(found.outputs)} outputs", hint=f"name one of: {names}")
     return found, found.outputs[words[1] if len(words) == 2 else next(iter(found.outputs))]
-
-
-def _read_artifact(words: tuple[str, ...]) -> tuple[VersionRef, str | None]:
-    usage = "git model get MODEL@VERSION ARTIFACT -o PATH"
-    named = len(words) > (1 if "@" in words[0] else 2)
-    ref, rest = options.read_reference(words, after=1 if named else 0, usage=usage)
-    return ref, rest[0] if rest else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -22,12 +22,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def on_file(function: F) -> F:
     """Add the options --artifact and --attachment, which select a file of the version instead of the version."""
-    function = click.option("--attachment", metavar="NAME", help="Use the metadata of this attachment of the version.")(
-        function
-    )
-    return click.option("--artifact", metavar="NAME", help="Use the metadata of this artifact of the version.")(
-        function
-    )
+    for kind in ("attachment", "artifact"):
+        text = f"Use the metadata of this {kind} of the version."
+        function = click.option(f"--{kind}", metavar="NAME", help=text)(function)
+    return function
 
 
 @click.group(cls=LazyGroup, meant=dict.fromkeys(("remove", "delete", "unset"), "set --remove"))
@@ -55,8 +53,10 @@ def set_metadata(
     version.
     """
     options.refuse_both("--artifact", artifact, "--attachment", attachment)
-    ref, pairs = _split(words)
-    values = options.read_metadata(pairs)
+    # A second word without `=` is the version of the model in the first word.
+    count = 2 if len(words) > 1 and "@" not in words[0] and "=" not in words[1] else 1
+    ref, _ = options.read_reference(words[:count], usage="git model metadata set MODEL@VERSION KEY=VALUE")
+    values = options.read_metadata(words[count:])
     if not values and not remove:
         raise UsageError(
             "there is nothing to set", hint=f"for example: git model metadata set {ref.model} accuracy=0.97"
@@ -93,13 +93,3 @@ def show_metadata(invocation: Invocation, ref: VersionRef, artifact: str | None,
         empty=f"{found.reference} has no metadata"
         + (f" on {artifact or attachment}" if artifact or attachment else ""),
     )
-
-
-def _split(words: Sequence[str]) -> tuple[VersionRef, Sequence[str]]:
-    """Return the reference at the start of *words*, and the KEY=VALUE words after it.
-
-    A second word without `=` is the version of the model in the first word.
-    """
-    count = 2 if len(words) > 1 and "@" not in words[0] and "=" not in words[1] else 1
-    ref, _ = options.read_reference(words[:count], usage="git model metadata set MODEL@VERSION KEY=VALUE")
-    return ref, words[count:]

@@ -42,8 +42,12 @@ def contains(invocation: Invocation, commit: str, model: str, without: bool, exa
     wanted = [found for found in every if found.contains is not None and found.contains is not without]
     chosen = [one for one in wanted if one.exact or not exact]
     words = {"stage": options.stage_words(invocation)} if part.filter else {}
+
+    def filtered(found: Containing) -> Mapping[str, Any]:  # for --filter, the stage of a version in no stage is "none"
+        return {**_fields(found), "stage": found.view.stage or NONE}
+
     invocation.output.listing(
-        part.of(chosen, _filtered_fields, shapes.CONTAINING, **words),
+        part.of(chosen, filtered, shapes.CONTAINING, **words),
         shapes.CONTAINING,
         fields=_fields,
         name=lambda found: str(found.view),
@@ -100,14 +104,6 @@ def _fields(found: Containing) -> Mapping[str, Any]:
         "contains": found.contains,
         "exact": found.exact,
     }
-
-
-def _filtered_fields(found: Containing) -> Mapping[str, Any]:
-    """Return the fields that --filter reads of the version *found*.
-
-    If the version is in no stage, its stage is "none".
-    """
-    return {**_fields(found), "stage": found.view.stage or NONE}
 
 
 def _short(found: Containing) -> str:

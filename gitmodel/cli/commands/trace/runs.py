@@ -315,8 +315,7 @@ def _lines(view: RunView) -> list[tuple[str, str]]:
     return lines
 
 
-def _pairs(values: object) -> str:
-    assert isinstance(values, dict)
+def _pairs(values: Mapping[str, Any]) -> str:
     return "\n".join(f"{key} = {cell_text.tsv_cell(value)}" for key, value in values.items())
 
 
