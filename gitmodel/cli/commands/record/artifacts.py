@@ -128,9 +128,10 @@ def link(
     With --by-digest, write NAME=sha256:... for an object that the store has; --as-format NAME=folder for a folder.
 
     With --follow-links, a symbolic link to a file or folder in ROOT is stored as that file or folder. Folders of
-    Hugging Face, DVC and git-annex need this option, because their files are links into a cache. With --attachment, a
-    picture, report or other file is added apart from the artifacts, at any time. Promotions do not cover attachments.
-    The name of an attachment must differ from the names of the artifacts.
+    Hugging Face, DVC and git-annex need this option, because their files are links into a cache.
+
+    With --attachment, a picture, report or other file is added apart from the artifacts, at any time. Promotions do not
+    cover attachments. The name of an attachment must differ from the names of the artifacts.
     """
     usage = "git model link MODEL@VERSION --data NAME=PATH` or `git model link MODEL@VERSION --attachment NAME=PATH"
     ref, _ = options.read_reference(words, usage=usage)

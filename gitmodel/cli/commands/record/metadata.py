@@ -73,7 +73,10 @@ def set_metadata(
 @options.reference()
 @on_file
 def show_metadata(invocation: Invocation, ref: VersionRef, artifact: str | None, attachment: str | None) -> None:
-    """Show the metadata of a version, artifact or attachment. Default: the latest version."""
+    """Show the metadata of a version, artifact or attachment.
+
+    Default: the latest version.
+    """
     options.refuse_both("--artifact", artifact, "--attachment", attachment)
     found = invocation.client.resolve(ref)
     of: Mapping[str, Any] = found.record.metadata

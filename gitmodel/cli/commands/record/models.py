@@ -57,8 +57,9 @@ def list_models(invocation: Invocation, asked: options.TableOptions) -> None:
 
     The table has columns for the keys of the metadata that most models have, as many as fit on the terminal. With
     --columns, JSON and TSV have the name of the model and a field for each column. --sort accepts name (the default),
-    created, updated, latest, versions and the keys of the metadata. If a model cannot be read, a warning is printed on
-    stderr; `git model check` shows the problem.
+    created, updated, latest, versions and the keys of the metadata.
+
+    If a model cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
     from gitmodel.cli.list_columns import RowKind, print_rows  # imported here: other commands need no columns
 
@@ -84,7 +85,10 @@ def list_models(invocation: Invocation, asked: options.TableOptions) -> None:
 @options.reference()
 @options.at
 def show(invocation: Invocation, ref: VersionRef) -> None:
-    """Show a model, or a version if one is named. REF is MODEL, MODEL@VERSION or MODEL VERSION."""
+    """Show a model, or a version if one is named.
+
+    REF is MODEL, MODEL@VERSION or MODEL VERSION.
+    """
     if ref.selector:
         show_version(invocation, ref)
         return

@@ -92,9 +92,10 @@ def create(
     """Create a version of a model from files and folders.
 
     The current commit of the code is recorded with the version. For a version that was made elsewhere, give its --code
-    and --number; the code repository need not have the commit. Numbers that are skipped become deleted versions. With
-    --follow-links, a symbolic link to a file or folder in ROOT is stored as that file or folder. Folders of Hugging
-    Face, DVC and git-annex need this option, because their files are links into a cache.
+    and --number; the code repository need not have the commit. Numbers that are skipped become deleted versions.
+
+    With --follow-links, a symbolic link to a file or folder in ROOT is stored as that file or folder. Folders of
+    Hugging Face, DVC and git-annex need this option, because their files are links into a cache.
 
     A VALUE is a number, true, false, a list or a time in TOML syntax; anything else is text.
     """
@@ -126,8 +127,9 @@ def list_versions(invocation: Invocation, model: str | None, asked: options.Tabl
 
     By default, the table has columns for the key of --sort and for the keys of the metadata that most versions have, as
     many as fit on the terminal, with rounded numbers. With --columns, JSON and TSV have the model, the number and a
-    field for each column, with exact values. Versions without the key of --sort come last. If a version cannot be read,
-    a warning is printed on stderr; `git model check` shows the problem.
+    field for each column, with exact values. Versions without the key of --sort come last.
+
+    If a version cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
     from gitmodel.cli import version_rows  # imported here: other commands need no columns
 

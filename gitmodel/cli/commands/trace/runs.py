@@ -72,9 +72,10 @@ def run(
     """Run a pipeline of a Python script or module.
 
     PIPELINE is required if the script has several pipelines. A call of a pipeline in the script itself is ignored. With
-    -m, the current folder is searched first, as with `python -m`, and relative imports work. The options of a pipeline,
-    such as its model and its cache, are those of @pipeline; in Python, Pipeline.with_options changes them for a call.
-    For a nightly job, see docs/how-to/train-every-night.md.
+    -m, the current folder is searched first, as with `python -m`, and relative imports work.
+
+    The options of a pipeline, such as its model and its cache, are those of @pipeline; in Python,
+    Pipeline.with_options changes them for a call. For a nightly job, see docs/how-to/train-every-night.md.
 
     Parameters are checked by the annotations of the pipeline, and an unknown parameter is an error. --param takes
     precedence over --params. A VALUE in TOML syntax (a number, true, false, a list, a table or a time) is read as such
@@ -151,9 +152,10 @@ def list_all(invocation: Invocation, asked: options.TableOptions) -> None:
 def show(invocation: Invocation, id: str | None) -> None:
     """Show a run. Default: the newest.
 
-    RUN is the id of a run, or the beginning or end of it, as in every command. The output has the steps, the
-    parameters, and the digests of inputs and outputs. On the machine that ran the steps, it also says why a step ran
-    and did not come from the cache, and has the traceback of a failed step.
+    RUN is the id of a run, or the beginning or end of it, as in every command.
+
+    The output has the steps, the parameters, and the digests of inputs and outputs. On the machine that ran the steps,
+    it also says why a step ran and did not come from the cache, and has the traceback of a failed step.
     """
     client = invocation.client
     view = client.get_run(id or _newest(client))
@@ -236,7 +238,10 @@ def _newest(client: Client) -> str:
 @click.argument("id", metavar="[RUN]", required=False)
 @options.listed
 def packages(invocation: Invocation, id: str | None, part: options.Part) -> None:
-    """List the packages that were installed when a run began. Default: the newest run."""
+    """List the packages that were installed when a run began.
+
+    Default: the newest run.
+    """
     client = invocation.client
     found = client.get_run(id or _newest(client))
     part.print(
