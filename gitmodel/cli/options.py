@@ -115,9 +115,7 @@ def read_artifacts(*, stored: bool = True, **given: Iterable[str]) -> dict[str, 
     for kind, pairs in given.items():
         option = f"--{kind.rstrip('s').replace('_', '-')}"
         for pair in pairs:
-            name, sign, path = pair.partition("=")
-            if not sign or not name or not path:
-                raise UsageError(f"{pair!a} is not NAME=PATH", hint=f"for example: {option} train=train.csv")
+            name, path = split_pair(pair, "NAME=PATH", f"{option} train=train.csv")
             if any(name in paths for paths in found.values()):
                 raise UsageError(f"two artifacts are named {name!a}", hint="give each a different name")
             if stored and "://" in path:
@@ -130,18 +128,20 @@ def read_artifacts(*, stored: bool = True, **given: Iterable[str]) -> dict[str, 
     return found
 
 
-def read_formats(pairs: Iterable[str]) -> dict[str, str]:
-    """Return the formats by the name of the artifact, from the values NAME=FORMAT of --as-format in *pairs*.
+def split_pair(text: str, form: str, example: str) -> tuple[str, str]:
+    """Return the parts of *text* before and after `=`. Raises UsageError if one is missing.
 
-    Raises UsageError if a value has another form.
+    The message of the error has the *form*, such as "NAME=FORMAT", and an *example* of an option with its value.
     """
-    found = {}
-    for pair in pairs:
-        name, sign, format = pair.partition("=")
-        if not sign or not name or not format:
-            raise UsageError(f"{pair!a} is not NAME=FORMAT", hint="for example: --as-format model=onnx")
-        found[name] = format
-    return found
+    first, _, second = text.partition("=")
+    if not (first and second):
+        raise UsageError(f"{text!a} is not {form}", hint=f"for example: {example}")
+    return first, second
+
+
+def read_formats(pairs: Iterable[str]) -> dict[str, str]:
+    """Return the formats by the name of the artifact, from the values NAME=FORMAT of --as-format in *pairs*."""
+    return dict(split_pair(pair, "NAME=FORMAT", "--as-format model=onnx") for pair in pairs)
 
 
 def matching(
@@ -161,13 +161,6 @@ def matching(
     found = [item for item in items if wanted.matches(fields(item))]
     wanted.check_searched(f"no {shape.name} that was searched")
     return found
-
-
-def stage_words(invocation: Invocation) -> Words:
-    """Return the values that the field for the stage of a version can have in this registry, for `matching`."""
-    from gitmodel.domain.views import record_views as views
-
-    return views.stage_words(invocation.client.stage_names)
 
 
 class Part(Frozen):

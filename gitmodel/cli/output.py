@@ -401,7 +401,7 @@ def _table(heads: Sequence[str], columns: Sequence[Sequence[str]], stream: TextI
             below = ([line for text in row if text for line in _wrapped(text, left)] for row in texts)
             heads, columns, widths = heads[:beside], columns[:beside], widths[:beside]
         _narrow(widths, room, {place for place, head in enumerate(heads) if head.endswith(_FIRM)})
-    yield f"{_coloured('  '.join(map(_pad, heads, widths)).rstrip(), '1', stream)}\n"
+    yield f"{_coloured(_row(heads, widths), '1', stream)}\n"
     rows = zip(*(map(_pad, column, repeat(room)) for column, room in zip(columns, widths, strict=True)), strict=True)
     for row, said in zip(rows, below, strict=False):
         yield f"{'  '.join(row).rstrip()}\n"
@@ -441,6 +441,10 @@ def _listed(name: str, cells: Sequence[tuple[str, str]], room: int) -> str:
     fold = partial(textwrap.wrap, width=beside, break_on_hyphens=False, max_lines=_MOST_LINES, placeholder=" …")
     lines = [(f"{_INDENT}{head}", "\n".join(fold(escape(cell)))) for head, cell in cells if cell]
     return f"{_coloured(escape(name), '1', sys.stdout)}\n{_labelled(lines, sys.stdout)}"
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(map(_pad, cells, widths)).rstrip()
 
 
 def _pad(text: str, room: int) -> str:

@@ -43,8 +43,7 @@ class CheckMethods(OpenedClient):
         """
         from gitmodel.teams.checks.range_checks import list_problems
 
-        self.repository.renew()
-        return list_problems(self.repository)
+        return list_problems(self._renewed().repository)
 
     def find_credentials(self, commit: str = "") -> list[str]:
         """Return a message for each recorded value that looks like a credential.

@@ -147,8 +147,7 @@ class HistoryMethods(OpenedClient):
         """
         from gitmodel.lineage.history.version_changes import VersionChanges
 
-        self.repository.renew()
-        return VersionChanges(self.repository)
+        return VersionChanges(self._renewed().repository)
 
     def blame(self, reference: str) -> list[FieldOrigin]:
         """Return the commit that last set each field of a version, also its stage and its aliases.

@@ -56,8 +56,7 @@ class ModelMethods(OpenedClient):
         wanted = name if name is not None else model_name
         if wanted is None:
             raise UsageError("get_model needs the name of a model", hint="write client.get_model('iris')")
-        self.repository.renew()
-        return Model._find(self._opened, model_ref(wanted, renumbered), for_change=for_change)
+        return Model._find(self._renewed(), model_ref(wanted, renumbered), for_change=for_change)
 
     def list_models(self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0) -> Models:
         """Return the models that match *filter* (see `docs/reference/expressions.md`).
@@ -113,8 +112,7 @@ class ModelMethods(OpenedClient):
         """
         from gitmodel.registry.lists import model_views
 
-        self.repository.renew()
-        return model_views.get_model(self.writer, name)
+        return model_views.get_model(self._renewed().writer, name)
 
     def view_models(self, *, filter: str = "", sort: str = "", limit: int | None = None, offset: int = 0) -> ModelTable:
         """Return the models that `list_models` finds, as immutable values.
@@ -124,6 +122,6 @@ class ModelMethods(OpenedClient):
         from gitmodel.client.tables import ModelTable
         from gitmodel.registry.lists import model_views
 
-        self.repository.renew()
-        found, damaged = model_views.list_models(self.writer, filter=filter, sort=sort, limit=limit, offset=offset)
+        writer = self._renewed().writer
+        found, damaged = model_views.list_models(writer, filter=filter, sort=sort, limit=limit, offset=offset)
         return ModelTable(found, damaged=damaged)

@@ -58,6 +58,11 @@ class OpenedClient:
         """The folder of artifacts in the repository, which is the default artifact store if no other is set."""
         return self._opened.store_root
 
+    def _renewed(self) -> OpenRegistry:
+        """Return the open registry. Its next read contacts the server, unless the last answer is recent enough."""
+        self.repository.renew()
+        return self._opened
+
 
 def model_ref(name: str, renumbered: bool) -> ModelRef:
     """Return the reference that means the model *name*, which a person wrote. Raises UsageError for an invalid name.

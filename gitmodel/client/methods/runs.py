@@ -63,16 +63,14 @@ class RunMethods(OpenedClient):
         from gitmodel.client.tables import RunTable
         from gitmodel.registry.recorded_runs.runs import list_runs
 
-        self.repository.renew()
-        found, damaged = list_runs(self.repository, filter=filter, sort=sort, limit=limit, offset=offset)
+        found, damaged = list_runs(self._renewed().repository, filter=filter, sort=sort, limit=limit, offset=offset)
         return RunTable((Run._of(view, self._opened) for view in found), damaged=damaged)
 
     def run_record_ids(self) -> dict[str, Oid]:
         """Return the git object id of the record of each run on the branch, by the run's id, newest run first."""
         from gitmodel.registry.recorded_runs import runs
 
-        self.repository.renew()
-        return runs.run_record_ids(self.repository)
+        return runs.run_record_ids(self._renewed().repository)
 
     def get_run(self, id: str) -> Run:
         """Return a handle of the run with the id *id*, whose outputs can be loaded.
@@ -87,8 +85,7 @@ class RunMethods(OpenedClient):
         from gitmodel.client.handles.run_handle import Run
         from gitmodel.registry.recorded_runs import runs
 
-        self.repository.renew()
-        return Run._of(runs.get_run(self.repository, id, store=lambda: self.store), self._opened)
+        return Run._of(runs.get_run(self._renewed().repository, id, store=lambda: self.store), self._opened)
 
     def get_cells(self, run: str) -> tuple[Cell, ...]:
         """Return the cells that the notebook had executed when the run with the id *run* ended.
@@ -100,8 +97,7 @@ class RunMethods(OpenedClient):
         """
         from gitmodel.registry.recorded_runs import runs
 
-        self.repository.renew()
-        return runs.get_cells(self.repository, run, self.store)
+        return runs.get_cells(self._renewed().repository, run, self.store)
 
     def get_logs(self, run: str, step: str | None = None) -> list[StepLog]:
         """Return what the steps of the run *run* printed, or only its step *step*: a value for each attempt.
@@ -114,8 +110,7 @@ class RunMethods(OpenedClient):
         """
         from gitmodel.registry.recorded_runs import run_logs
 
-        self.repository.renew()
-        return run_logs.get_logs(self.repository, run, step)
+        return run_logs.get_logs(self._renewed().repository, run, step)
 
     def attach_logs(self, run: str, version: str, *, step: str | None = None) -> str:
         """Attach to *version* a text file with what the steps of the run *run*, or only its step *step*, printed.
@@ -136,6 +131,5 @@ class RunMethods(OpenedClient):
         with TemporaryDirectory(prefix="gitmodel-log-") as folder:
             file = Path(folder, "log.txt")
             file.write_text(text_of(self.get_logs(run, step)), encoding="utf-8")
-            self.repository.renew()
-            ModelVersion._find(self._opened, version_ref(version)).attach(name, file)
+            ModelVersion._find(self._renewed(), version_ref(version)).attach(name, file)
         return name

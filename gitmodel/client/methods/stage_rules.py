@@ -23,8 +23,7 @@ class StageRuleMethods(OpenedClient):
         """
         from gitmodel.registry.promotion import stage_rules
 
-        self.repository.renew()
-        return stage_rules.list_rules(self.writer)
+        return stage_rules.list_rules(self._renewed().writer)
 
     def add_stage(
         self,

@@ -42,9 +42,8 @@ class StageMethods(OpenedClient):
         from gitmodel.client.tables import VersionTable
         from gitmodel.registry.lists import version_search  # imported here: it imports the expressions
 
-        self.repository.renew()
         found, damaged = version_search.list_holders(
-            self.writer, str(stage), filter=filter, sort=sort, limit=limit, offset=offset
+            self._renewed().writer, str(stage), filter=filter, sort=sort, limit=limit, offset=offset
         )
         return VersionTable(found, damaged=damaged)
 

@@ -45,8 +45,7 @@ class VersionMethods(OpenedClient):
         """
         from gitmodel.client.handles.models_and_versions import ModelVersion
 
-        self.repository.renew()
-        return ModelVersion._find(self._opened, version_ref(reference, renumbered), for_change=for_change)
+        return ModelVersion._find(self._renewed(), version_ref(reference, renumbered), for_change=for_change)
 
     def resolve(self, reference: str | VersionRef) -> Found:
         """Return the version that *reference* names, such as `"iris@production"`, as an immutable value.
@@ -56,8 +55,7 @@ class VersionMethods(OpenedClient):
         >>> client.resolve("iris@production").reference                # doctest: +SKIP
         'iris@3'
         """
-        self.repository.renew()
-        return finding.find(self.writer, version_ref(reference))
+        return finding.find(self._renewed().writer, version_ref(reference))
 
     def view_version(self, reference: str | VersionRef) -> VersionView:
         """Return the record, stage and aliases of the version *reference*, as an immutable value.
@@ -66,8 +64,7 @@ class VersionMethods(OpenedClient):
         """
         from gitmodel.registry.records import versions
 
-        self.repository.renew()
-        return versions.get_version(self.writer, version_ref(reference))
+        return versions.get_version(self._renewed().writer, version_ref(reference))
 
     def view_versions(
         self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
@@ -80,8 +77,8 @@ class VersionMethods(OpenedClient):
         """
         from gitmodel.registry.lists import version_lists
 
-        self.repository.renew()
-        return iter(version_lists.VersionListing(self.writer, model, filter=filter, limit=limit, offset=offset))
+        writer = self._renewed().writer
+        return iter(version_lists.VersionListing(writer, model, filter=filter, limit=limit, offset=offset))
 
     def view_version_rows(
         self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
@@ -89,8 +86,8 @@ class VersionMethods(OpenedClient):
         """Yield the same versions as `view_versions`, but faster: most have only the fields that a table shows."""
         from gitmodel.registry.lists import version_lists
 
-        self.repository.renew()
-        return version_lists.VersionListing(self.writer, model, filter=filter, limit=limit, offset=offset).rows()
+        writer = self._renewed().writer
+        return version_lists.VersionListing(writer, model, filter=filter, limit=limit, offset=offset).rows()
 
     def find_versions(
         self,
@@ -123,8 +120,8 @@ class VersionMethods(OpenedClient):
         # imported here because only searches need the expressions
         from gitmodel.registry.lists.version_search import find_versions
 
-        self.repository.renew()
-        found, damaged = find_versions(self.writer, model, filter=filter, sort=sort, limit=limit, offset=offset)
+        writer = self._renewed().writer
+        found, damaged = find_versions(writer, model, filter=filter, sort=sort, limit=limit, offset=offset)
         return VersionTable(found, damaged=damaged)
 
     def authorships(self) -> dict[str, Authorship]:
@@ -139,8 +136,7 @@ class VersionMethods(OpenedClient):
         """
         from gitmodel.registry.lists.authorship import read_authorships  # imported here: few programs need SQLite
 
-        self.repository.renew()
-        at = self.writer.read_records(lambda snapshot: snapshot.commit)
+        at = self._renewed().writer.read_records(lambda snapshot: snapshot.commit)
         return read_authorships(self.repository, at, self.writer.index_folder)
 
     def read_records(self, model: str, numbers: Iterable[int]) -> list[VersionRecord | Invalid]:
@@ -151,8 +147,7 @@ class VersionMethods(OpenedClient):
         """
         from gitmodel.registry.lists import version_lists
 
-        self.repository.renew()
-        return version_lists.read_records(self.repository, model, numbers)
+        return version_lists.read_records(self._renewed().repository, model, numbers)
 
     def version_ids(self, model: str) -> dict[int, VersionIds]:
         """Return the git object ids of the files of each version of *model*, by its number, newest version first.
@@ -162,8 +157,7 @@ class VersionMethods(OpenedClient):
         """
         from gitmodel.registry.lists import version_lists
 
-        self.repository.renew()
-        return version_lists.version_ids(self.repository, model)
+        return version_lists.version_ids(self._renewed().repository, model)
 
     def view_artifacts(self, reference: str | VersionRef) -> tuple[VersionView, list[VersionArtifact]]:
         """Return a version, its artifacts, and the outputs of runs that worked on it after it was created."""

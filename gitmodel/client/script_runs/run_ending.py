@@ -64,9 +64,9 @@ def succeed(run: RunRecording) -> None:
     if leave_out:
         log.warning("%s; the run is recorded without it", leave_out)
     run.status = "succeeded"
-    run.notes.note(status="succeeded")
+    run.journal.note(status="succeeded")
     if written:
-        run.notes.discard()
+        run.journal.discard()
 
 
 def fail(run: RunRecording, error: BaseException) -> None:
@@ -78,15 +78,15 @@ def fail(run: RunRecording, error: BaseException) -> None:
     repository = run.opened.repository
     repository.reader.close()  # Ctrl-C also ends the git process that reads objects; this starts a new one
     frames = error.__traceback__.tb_next if error.__traceback__ is not None else None
-    text = ErrorText.with_frames(error, frames).hidden(run.known.values())
+    text = ErrorText.with_frames(error, frames).hidden(run.secrets.values())
     run.status = status
     try:
-        run.notes.note(error=asdict(text))
+        run.journal.note(error=asdict(text))
         rules = read_rules(run.opened)
         record = _record(run, status, rules, error=text)
         if _is_recorded(run, rules, record):
             transact(repository, lambda snapshot: plan_run(snapshot, record))
-        run.notes.note(status=status)
+        run.journal.note(status=status)
         log.warning("run %s %s; `git model runs show %s` shows it", run.start.id, status, run.start.id)
     except Exception as second:
         files = run.stored_files()
@@ -96,7 +96,7 @@ def fail(run: RunRecording, error: BaseException) -> None:
         said = "; ".join(filter(None, (f"{second}{told}", hint)))
         log.error("run %s, which %s, could not be recorded: %s", run.start.id, status, said)
         with suppress(GitModelError):
-            run.notes.note(status=status)
+            run.journal.note(status=status)
 
 
 def _refuse_removed(run: RunRecording) -> None:
@@ -157,7 +157,7 @@ def _create(run: RunRecording, inside: OpenRegistry, version: NewVersion) -> Mod
 
 def _refuse_secrets_in(run: RunRecording, batch: Batch) -> None:
     files = [content for content in batch.planned_files().values() if content]
-    if run.known.values().are_in_bytes(files):
+    if run.secrets.values().are_in_bytes(files):
         raise Refused(
             f"the records of run {run.start.name} hold the value of a Secret",
             hint="leave it out of names, metadata and reasons: the history is permanent",
@@ -191,7 +191,7 @@ def _record(
         module=start.module,
         python=platform.python_version(),
         packages=start.packages,
-        cells=store_cells(run.opened.repository.config, rules, run.opened.store, run.known.values()),
+        cells=store_cells(run.opened.repository.config, rules, run.opened.store, run.secrets.values()),
         error=error.line(rules) if error else "",
         traceback=error.recorded_traceback(rules) if error else "",
         versions=(made.reference,) if made is not None else (),

@@ -78,27 +78,27 @@ class NewVersion:
         return self.made.model.name if self.made is not None else self.model.model
 
 
+@dataclass
 class RunRecording:
     """The values, artifacts and status of a run of a script, from its start to its end."""
 
-    def __init__(self, opened: OpenRegistry, start: RunStart, known: RunSecrets, notes: RunJournal) -> None:
-        self.opened = opened
-        self.notes = notes
-        self.start = start
-        self.known = known
-        self.status: str = "running"
-        self.parameters: dict[str, Any] = {}
-        self.metadata: dict[str, Any] = {}
-        self.inputs: dict[str, str] = {}
-        self.links: dict[str, ArtifactLink] = {}
-        self.version: NewVersion | None = None
-        self.incomplete = False  # True if a SystemExit was raised while values were stored
-        self._tries: Counter[str] = Counter()  # how many values were kept in files, by file name
+    opened: OpenRegistry
+    start: RunStart
+    secrets: RunSecrets
+    journal: RunJournal
+    status: str = "running"
+    parameters: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    links: dict[str, ArtifactLink] = field(default_factory=dict)
+    version: NewVersion | None = None
+    incomplete: bool = False  # True if a SystemExit was raised while values were stored
+    _kept_files: Counter[str] = field(default_factory=Counter)  # the number of values that were kept, by file name
 
     @property
     def shown_parameters(self) -> dict[str, Any]:
         """The logged parameters. Values of secrets are replaced by "(secret)"."""
-        return self.known.values().hide_parameters(self.parameters)
+        return self.secrets.values().hide_parameters(self.parameters)
 
     def log_parameters(self, given: Mapping[str, Any]) -> None:
         """Log the parameters *given*.
@@ -110,12 +110,12 @@ class RunRecording:
         secret = {name: value for name, value in given.items() if isinstance(value, Secret)}
         open_values = {name: value for name, value in given.items() if name not in secret}
         read = read_values(open_values, f"a parameter of run {self.start.name}")
-        known = RunSecrets([*self.known.secrets, *secret.values()], [*self.known.given, *read.values()])
-        refuse_credentials(known.values().hide_parameters(read), f"run {self.start.name}", AS_SECRET)
+        secrets = RunSecrets([*self.secrets.secrets, *secret.values()], [*self.secrets.given, *read.values()])
+        refuse_credentials(secrets.values().hide_parameters(read), f"run {self.start.name}", AS_SECRET)
         whole = {**self.parameters, **read, **dict.fromkeys(secret, HIDDEN)}
         self._check_length(whole, "parameters")
-        self.known.secrets += secret.values()
-        self.known.given += read.values()
+        self.secrets.secrets += secret.values()
+        self.secrets.given += read.values()
         self.parameters = whole
 
     def log_metadata(self, given: Mapping[str, Any]) -> None:
@@ -143,9 +143,9 @@ class RunRecording:
 
     def check_stage(self, stage: str) -> None:
         """Raise UsageError if *stage* is not a stage of the registry."""
-        known = (*self.opened.writer.read(lambda snapshot: snapshot.registry().stage_names), ARCHIVED, NONE)
-        if stage not in known:
-            raise UsageError(f"there is no stage {stage!a} to set", hint=f"the stages are {', '.join(known)}")
+        stages = (*self.opened.writer.read(lambda snapshot: snapshot.registry().stage_names), ARCHIVED, NONE)
+        if stage not in stages:
+            raise UsageError(f"there is no stage {stage!a} to set", hint=f"the stages are {', '.join(stages)}")
 
     def check_text(self, what: str, text: str) -> None:
         """Raise Refused if *text* contains the value of a Secret or looks like a credential.
@@ -190,13 +190,13 @@ class RunRecording:
             check_artifacts([*self.links.values(), planned], f"run {self.start.name}")
         given = given._replace(metadata=self.read_metadata(given.metadata or {}))
         model = model or (self.version.model_name if self.version is not None else "")
-        secrets = self.known.values()
+        secrets = self.secrets.values()
 
         def check(each: LocalArtifact, value: Any, root: Path | None) -> None:
             refuse_secrets(f"the artifact {each.name}", value, each.path, secrets, follow_links=root)
 
         found = storing.store_given(self.opened, model, given, check)
-        self.notes.note_stored([(link.digest, link.format) for link in found])
+        self.journal.note_stored([(link.digest, link.format) for link in found])
         self.links.update({link.name: replace(link, pipeline=self.start.name) for link in found})
 
     @contextmanager
@@ -209,16 +209,16 @@ class RunRecording:
             yield
         except BaseException as error:
             self.incomplete |= isinstance(error, SystemExit)
-            secrets, kept = self.known.values(), []
+            secrets, kept = self.secrets.values(), []
             for index, (name, value, _) in enumerate(given):
                 if storing.is_path(value) or secrets.holds(value):
                     continue
                 file = f"value-{index}" if fault_in(str(name)) else name
-                self._tries[file] += 1
-                if self._tries[file] > 1:  # an earlier value was saved under this name
-                    file = f"{file}-{self._tries[file]}"
+                self._kept_files[file] += 1
+                if self._kept_files[file] > 1:  # an earlier value was saved under this name
+                    file = f"{file}-{self._kept_files[file]}"
                 holds = partial(holds_secret, secrets)
-                kept.append(keep_value(file, value, self.notes.kept_values, holds_secret=holds))
+                kept.append(keep_value(file, value, self.journal.kept_values, holds_secret=holds))
             files = [found for found in kept if found is not None]
             told, hint = told_kept(files)
             if files and isinstance(error, GitModelError):
@@ -243,7 +243,7 @@ class RunRecording:
     def _refuse_secrets(self, values: Mapping[str, Any], of: str) -> None:
         hint = "leave it out: the history is permanent"
         refuse_credentials(values, of, hint)
-        if self.known.values().holds(values):
+        if self.secrets.values().holds(values):
             raise Refused("the metadata, description or reason holds the value of a Secret", hint=hint)
 
     def _check_length(self, values: Mapping[str, Any], what: str) -> None:

@@ -257,18 +257,18 @@ def start_run(opened: OpenRegistry, name: str) -> Iterator[ScriptRun]:
     code = opened.record_code()
     packages = keep_packages(opened.store)
     repository.share()
-    journal = Journal(repository.common_dir)
+    journals = Journal(repository.common_dir)
     facts = {"pipeline": name, "started": started.isoformat(), "pid": os.getpid(), "executor": ""}
-    known = RunSecrets()
+    secrets = RunSecrets()
     with (
         cleaning_up_when_terminated(),
-        journal.open_run(lambda: new_run_id(name, started), facts) as notes,
-        collecting_secrets(known.secrets),
+        journals.open_run(lambda: new_run_id(name, started), facts) as journal,
+        collecting_secrets(secrets.secrets),
         inside_run(f"run {name}"),
     ):
-        notes.note_stored([(packages, "text")])
-        start = RunStart(name, notes.id, started, code, packages, *_find_script(opened))
-        run = RunRecording(opened, start, known, notes)
+        journal.note_stored([(packages, "text")])
+        start = RunStart(name, journal.id, started, code, packages, *_find_script(opened))
+        run = RunRecording(opened, start, secrets, journal)
         leaving: SystemExit | None = None
         try:
             try:

@@ -109,7 +109,8 @@ def _import_from(
     from gitmodel.interop.importing import import_models
     from gitmodel.interop.sources.opening import open_source
 
-    choices = Choices(models, dict(map(_read_word, words)), prompts)
+    stages = dict(options.split_pair(word, "WORD=STAGE", "--map champion=production") for word in words)
+    choices = Choices(models, stages, prompts)
     with (
         closing(open_source(kind, source, os.environ)) as reader,
         invocation.output.progress("planning" if dry_run else "importing", unit="versions") as progress,
@@ -118,13 +119,6 @@ def _import_from(
             invocation.client, reader, choices, with_artifacts=with_artifacts, dry_run=dry_run, progress=progress
         )
     _print_report(invocation, report, dry_run=dry_run)
-
-
-def _read_word(given: str) -> tuple[str, str]:
-    word, equals, stage = given.partition("=")
-    if not (word and equals and stage):
-        raise UsageError(f"--map takes WORD=STAGE, not {given!a}", hint="for example --map champion=production")
-    return word, stage
 
 
 def _print_report(invocation: Invocation, report: ImportReport, *, dry_run: bool) -> None:

@@ -12,6 +12,7 @@ from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.shapes import trace_shapes as shapes
 from gitmodel.domain.schema.names import NONE
 from gitmodel.domain.views import cell_text
+from gitmodel.domain.views.record_views import stage_words
 
 if TYPE_CHECKING:
     from gitmodel.client.values import Containing
@@ -41,7 +42,7 @@ def contains(invocation: Invocation, commit: str, model: str, without: bool, exa
     every = invocation.client.containing(commit, model)
     wanted = [found for found in every if found.contains is not None and found.contains is not without]
     chosen = [one for one in wanted if one.exact or not exact]
-    words = {"stage": options.stage_words(invocation)} if part.filter else {}
+    words = {"stage": stage_words(invocation.client.stage_names)} if part.filter else {}
 
     def filtered(found: Containing) -> Mapping[str, Any]:  # for --filter, the stage of a version in no stage is "none"
         return {**_fields(found), "stage": found.view.stage or NONE}
