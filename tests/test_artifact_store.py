@@ -68,6 +68,9 @@ class Failing(io.RawIOBase):
     def readable(self):
         return True
 
+    def seek(self, offset, whence=os.SEEK_SET):
+        return 0
+
     def readinto(self, buffer):
         if not self.left:
             raise ConnectionResetError("gone")
@@ -98,14 +101,14 @@ class TestEveryStore:
         assert list(store.digests()) == [digest]
 
     def test_put_reads_a_source_that_returns_fewer_bytes_than_requested_to_its_end(self, store):
-        class Plain:
-            def __init__(self, content):
-                self.stream = io.BytesIO(content)
-
+        class Slow(io.BytesIO):
             def read(self, size=-1):
-                return self.stream.read(min(size, 1000))
+                return super().read(min(size, 1000))
 
-        assert read(store, store.put_stream(Plain(BIG))[0]) == BIG
+            def readinto(self, buffer):
+                return super().readinto(memoryview(buffer)[:1000])
+
+        assert read(store, store.put_stream(Slow(BIG))[0]) == BIG
 
     def test_an_object_can_be_read_in_pieces(self, store):
         with store.open(put(store, BIG)) as reader:

@@ -78,7 +78,7 @@ class ArtifactStore(Protocol):
         """Create the store if it does not exist, or check cheaply that it is writable."""
 
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
-        """Store all bytes of *source* atomically; return digest and length in bytes."""
+        """Store all bytes of *source*, which can be rewound, atomically; return digest and length in bytes."""
 
     def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
         """Store *source*, which has *size* bytes, as the object *digest*. Some stores resume an interrupted upload.

@@ -11,22 +11,17 @@ from gitmodel.stores.interface import ArtifactStore, Leftover, StoredObject, Unw
 from gitmodel.stores.transfer import Sent
 
 
-class SeveralStores:
-    """A store that writes to *first*, and reads from *first* and from other stores.
+class ForwardingStore:
+    """A store whose methods call those of *first*. Each subclass replaces some of them."""
 
-    *others* are functions that open the other stores; each is called when its store is needed. A store that cannot be
-    used is skipped if another store has the object.
-    """
-
-    def __init__(self, first: ArtifactStore, others: Sequence[Callable[[], ArtifactStore]]) -> None:
+    def __init__(self, first: ArtifactStore) -> None:
         self._first = first
-        self._others = others
         self.url = first.url
         self.shared = first.shared
 
     @property
     def origin(self) -> ArtifactStore:
-        return SeveralStores(self._first.origin, [_origin(open_other) for open_other in self._others])
+        return self._first.origin
 
     def create(self) -> None:
         self._first.create()
@@ -37,12 +32,58 @@ class SeveralStores:
     def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
         self._first.put_known(digest, size, source, sent=sent)
 
+    def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
+        return self._first.open(digest, size)
+
+    def holds(self, digest: Digest) -> bool:
+        return self._first.holds(digest)
+
+    def stat(self, digest: Digest) -> StoredObject | None:
+        return self._first.stat(digest)
+
+    def size(self, digest: Digest) -> int:
+        return self._first.size(digest)
+
+    def renew(self, digest: Digest) -> None:
+        self._first.renew(digest)
+
+    def digests(self) -> Iterator[Digest]:
+        return self._first.digests()
+
+    def objects(self) -> Iterator[StoredObject]:
+        return self._first.objects()
+
+    def remove(self, digest: Digest) -> None:
+        self._first.remove(digest)
+
+    def leftovers(self) -> list[Leftover]:
+        return self._first.leftovers()
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        self._first.remove_leftover(leftover)
+
+
+class SeveralStores(ForwardingStore):
+    """A store that writes to *first*, and reads from *first* and from other stores.
+
+    *others* are functions that open the other stores; each is called when its store is needed. A store that cannot be
+    used is skipped if another store has the object.
+    """
+
+    def __init__(self, first: ArtifactStore, others: Sequence[Callable[[], ArtifactStore]] = ()) -> None:
+        super().__init__(first)
+        self._others = others
+
+    @property
+    def origin(self) -> ArtifactStore:
+        return SeveralStores(self._first.origin, [_origin(open_other) for open_other in self._others])
+
     def holder(self, digest: Digest) -> ArtifactStore:
         """Return the store that has the object, or else the first store.
 
         If no store has the object, and one of the stores cannot be used, raises the error of that store.
         """
-        if self._first.holds(digest):
+        if not self._others or self._first.holds(digest):
             return self._first
         failure: GitModelError | None = None
         for open_other in self._others:
@@ -71,21 +112,6 @@ class SeveralStores:
     def renew(self, digest: Digest) -> None:
         self.holder(digest).renew(digest)
 
-    def digests(self) -> Iterator[Digest]:
-        return self._first.digests()
-
-    def objects(self) -> Iterator[StoredObject]:
-        return self._first.objects()
-
-    def remove(self, digest: Digest) -> None:
-        self._first.remove(digest)
-
-    def leftovers(self) -> list[Leftover]:
-        return self._first.leftovers()
-
-    def remove_leftover(self, leftover: Leftover) -> None:
-        self._first.remove_leftover(leftover)
-
 
 class ReadOnlyStore(Unwritable, SeveralStores):
     """A store that this machine only reads.
@@ -94,16 +120,13 @@ class ReadOnlyStore(Unwritable, SeveralStores):
     """
 
     def __init__(self, store: ArtifactStore, reason: str = "", hint: str = "") -> None:
-        super().__init__(store, ())
+        super().__init__(store)
         self._reason = reason
         self._hint = hint
 
     @property
     def origin(self) -> ArtifactStore:
         return ReadOnlyStore(self._first.origin, self._reason, self._hint)
-
-    def holder(self, digest: Digest) -> ArtifactStore:
-        return self._first.holder(digest) if isinstance(self._first, SeveralStores) else self._first
 
     def refusal(self) -> GitModelError:
         if self._reason:
@@ -122,7 +145,7 @@ class WithoutPurged(SeveralStores):
     """A store that neither shows nor accepts purged objects. *gone* has the reason of each purge by digest."""
 
     def __init__(self, store: ArtifactStore, gone: Mapping[str, object]) -> None:
-        super().__init__(store, ())
+        super().__init__(store)
         self._gone = gone
 
     @property
@@ -151,7 +174,7 @@ class WithoutPurged(SeveralStores):
 
     def holder(self, digest: Digest) -> ArtifactStore:
         self.refuse_purged(digest)
-        return self._first.holder(digest) if isinstance(self._first, SeveralStores) else self._first
+        return self._first
 
     def holds(self, digest: Digest) -> bool:
         return digest not in self._gone and self._first.holds(digest)

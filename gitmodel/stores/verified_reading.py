@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
-import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from gitmodel.domain.schema.digests import PREFIX, Digest
 
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from gitmodel.errors import GitModelError
 
 CHUNK = 1 << 20
-_Result = TypeVar("_Result")
 
 
 class RawReader(io.RawIOBase):
@@ -40,12 +37,10 @@ def buffered(raw: io.RawIOBase, size: int = 1 << 16) -> BinaryIO:
 
 
 class VerifyingReader(RawReader):
-    """Reads *size* bytes. *fill* puts the next bytes into a buffer and returns their number.
-
-    When the reader is closed, it calls *close*.
+    """Reads *size* bytes by *fill*, which puts the next bytes into a buffer and returns their number.
 
     If the bytes do not match *digest* or have another length, raises the error that *wrong* returns instead of
-    returning the last bytes.
+    returning the last bytes. When the reader is closed, it calls *close*.
     """
 
     def __init__(
@@ -83,10 +78,10 @@ class VerifyingReader(RawReader):
 
 
 def chunks(source: BinaryIO) -> Iterator[memoryview]:
-    """Yield *source* to its end in pieces.
+    """Yield the bytes of *source* in pieces, whose memory this function uses again for later pieces.
 
-    The memory of pieces is used again. A piece is valid until the next piece is requested; from the first piece of
-    `CHUNK` bytes on, until the second piece after it is requested.
+    A piece is valid until the next piece is requested; from the first piece of `CHUNK` bytes on, until the second piece
+    after it is requested.
     """
     buffer = other = memoryview(bytearray(1 << 16))  # enough for most files, and fast to allocate
     while count := read_into(buffer, source):
@@ -103,25 +98,11 @@ def read_to_end(source: BinaryIO) -> None:
         pass
 
 
-def rewinds(source: BinaryIO) -> bool:
-    """Return True if *source* can be read twice."""
-    seekable = getattr(source, "seekable", None)
-    return seekable is not None and seekable() and hasattr(source, "readinto")
-
-
-def bytes_left(source: BinaryIO) -> int:
-    """Return the number of bytes left in *source*, which can be rewound."""
-    start = source.tell()
-    size = source.seek(0, os.SEEK_END)
-    source.seek(start)
-    return size - start
-
-
 def read_up_to(source: BinaryIO, count: int) -> bytes | bytearray:
     """Return the next *count* bytes of *source*, fewer only at its end."""
     # First a small read: most files are small, and a raw file allocates as many bytes as it is asked for.
-    first = _taken(source.read(min(count, 1 << 16)))
-    second = _taken(source.read(min(count - len(first), 1 << 16))) if first else b""
+    first = source.read(min(count, 1 << 16))
+    second = source.read(min(count - len(first), 1 << 16)) if first else b""
     if not second:
         return first
     content = bytearray(count)
@@ -135,19 +116,5 @@ def read_up_to(source: BinaryIO, count: int) -> bytes | bytearray:
 
 
 def read_into(view: memoryview, source: BinaryIO) -> int:
-    """Read bytes of *source* into *view* and return their number; 0 at the end.
-
-    Raises BlockingIOError for a pipe that has no data yet.
-    """
-    if hasattr(source, "readinto"):
-        count: int | None = cast(io.RawIOBase, source).readinto(view)
-        return _taken(count)
-    content = _taken(source.read(len(view)))
-    view[: len(content)] = content
-    return len(content)
-
-
-def _taken(found: _Result | None) -> _Result:
-    if found is None:
-        raise BlockingIOError(errno.EAGAIN, "the source to store has no data yet, and does not wait for it")
-    return found
+    """Read bytes of *source* into *view* and return their number; 0 at the end."""
+    return cast(io.BufferedReader, source).readinto(view)

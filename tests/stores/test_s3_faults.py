@@ -53,19 +53,6 @@ def put(store, content):
     return store.put_stream(io.BytesIO(content))[0]
 
 
-class Once(io.RawIOBase):
-    """A stream that can be read only once."""
-
-    def __init__(self, content):
-        self._source = io.BytesIO(content)
-
-    def readable(self):
-        return True
-
-    def readinto(self, buffer):
-        return self._source.readinto(buffer)
-
-
 def alter(store, digest, content, *, disguised=False):
     """Replace an object by *content*, as another program could.
 
@@ -273,23 +260,6 @@ class TestAccess:
 
 
 class TestDisk:
-    def test_a_full_cache_disk_is_reported_when_a_large_stream_is_put(self, store, monkeypatch):
-        real = os.write
-
-        def full(descriptor, content):
-            if len(content) > 1000:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            return real(descriptor, content)
-
-        monkeypatch.setattr(local_store.os, "write", full)
-        with pytest.raises(Unreachable, match=r"copies cannot be written: .*No space left") as caught:
-            store.put_stream(Once(LARGE))
-        assert "free space" in caught.value.hint
-        assert list(store.objects()) == []
-        put(store, b"small" * 1000)  # succeeds, because a small stream is not written to the disk of the cache
-        put(store, LARGE)  # succeeds, because a source that can be read twice is not written there either
-        assert len(list(store.objects())) == 2
-
     def test_get_succeeds_if_the_disk_of_the_cache_is_full(self, store, tmp_path, monkeypatch):
         large, small = put(store.origin, LARGE), put(store.origin, b"small")
 

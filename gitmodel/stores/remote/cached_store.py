@@ -10,70 +10,28 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
-from gitmodel.errors import GitModelError, Invalid, Unreachable
+from gitmodel.domain.schema.digests import Digest, hex_of
+from gitmodel.errors import GitModelError, Invalid
 from gitmodel.files.locks import open_locked
 from gitmodel.files.permissions import make_folder, share
-from gitmodel.stores.interface import Leftover, StoredObject
 from gitmodel.stores.local_store import LocalStore
 from gitmodel.stores.remote.remote_reading import RemoteReader
-from gitmodel.stores.remote.remote_store import SMALL, RemoteStore
-from gitmodel.stores.transfer import Sent
-from gitmodel.stores.verified_reading import RawReader, buffered, read_to_end, read_up_to, rewinds
+from gitmodel.stores.remote.remote_store import RemoteStore
+from gitmodel.stores.several_stores import ForwardingStore
+from gitmodel.stores.verified_reading import RawReader, buffered, read_to_end
 
 
-class CachedStore:
+class CachedStore(ForwardingStore):
     """The *origin* on a server, with copies in *cache*. Only the origin decides if an object exists."""
 
-    shared = True
-
     def __init__(self, origin: RemoteStore, cache: LocalStore) -> None:
+        super().__init__(origin)
         self._origin = origin
         self.cache = cache
-
-    def __repr__(self) -> str:
-        return f"CachedStore({self._origin!r}, {self.cache!r})"
-
-    @property
-    def url(self) -> str:
-        return self._origin.url
-
-    @property
-    def origin(self) -> RemoteStore:
-        return self._origin
-
-    def create(self) -> None:
-        self._origin.create()
-
-    def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
-        """Store the bytes of *source* in the origin.
-
-        If a large source can be read only once, its bytes are written to the cache first: the digest must be known
-        before they are sent.
-        """
-        if rewinds(source):
-            return self._origin.put_stream(source, sent=sent)
-        content = read_up_to(source, SMALL + 1)
-        if len(content) <= SMALL:
-            digest = PREFIX + hashlib.sha256(content).hexdigest()
-            self._origin.put_known(digest, len(content), io.BytesIO(content), sent=sent)
-            return digest, len(content)
-        try:
-            digest, size = self.cache.put_stream(cast(BinaryIO, _Joined(content, source)))
-        except Unreachable as error:
-            raise self._full(error) from error
-        with self.cache.open(digest) as copy:
-            self._origin.put_known(digest, size, copy, sent=sent)
-        return digest, size
-
-    def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
-        """Store the object in the origin."""
-        self._origin.put_known(digest, size, source, sent=sent)
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
         """Return a verifying reader of the cached copy.
@@ -126,40 +84,13 @@ class CachedStore:
         there = self.cache.stat(digest)
         return there is not None and (size is None or there.size <= size)
 
-    def holds(self, digest: Digest) -> bool:
-        return self._origin.holds(digest)
-
-    def stat(self, digest: Digest) -> StoredObject | None:
-        return self._origin.stat(digest)
-
-    def renew(self, digest: Digest) -> None:
-        self._origin.renew(digest)
-
     def size(self, digest: Digest) -> int:
         """Return the length of the copy; if there is no copy, of the object on the server."""
         return self.cache.size(digest) if self.cache.holds(digest) else self._origin.size(digest)
 
-    def digests(self) -> Iterator[Digest]:
-        return self._origin.digests()
-
-    def objects(self) -> Iterator[StoredObject]:
-        return self._origin.objects()
-
     def remove(self, digest: Digest) -> None:
         self._origin.remove(digest)
         self.cache.remove(digest)
-
-    def leftovers(self) -> list[Leftover]:
-        return self._origin.leftovers()
-
-    def remove_leftover(self, leftover: Leftover) -> None:
-        self._origin.remove_leftover(leftover)
-
-    def _full(self, error: Unreachable) -> Unreachable:
-        return Unreachable(
-            f"the local copies cannot be written: {error.message}",
-            hint=f"free space on the disk of {self.cache.root}; you may delete copies that are also in {self.url}",
-        )
 
 
 class _Partial:
@@ -318,17 +249,3 @@ class _CopyReader(RawReader):
         if not self.closed:
             self._reader.close()
         super().close()
-
-
-class _Joined(RawReader):
-    """Reads *content*, which was already taken from *source*, and then the rest of *source*."""
-
-    def __init__(self, content: bytes | bytearray, source: BinaryIO) -> None:
-        self._left = memoryview(content)
-        self._source = source
-
-    def fill(self, view: memoryview) -> int:
-        content = self._left[: len(view)] if self._left else memoryview(self._source.read(len(view)))
-        view[: len(content)] = content
-        self._left = self._left[len(content) :] if self._left else self._left
-        return len(content)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import BinaryIO, cast
 
-from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
+from gitmodel.domain.schema.digests import PREFIX, Digest
 from gitmodel.errors import Conflict, Invalid
 from gitmodel.stores.backend import Backend, Upload, size_of
 from gitmodel.stores.interface import Leftover, StoredObject, is_old
@@ -16,16 +17,7 @@ from gitmodel.stores.remote import transfer_lanes
 from gitmodel.stores.remote.damaged_objects import DamagedObjects
 from gitmodel.stores.remote.remote_reading import RemoteReader
 from gitmodel.stores.transfer import Sent
-from gitmodel.stores.verified_reading import (
-    VerifyingReader,
-    buffered,
-    bytes_left,
-    chunks,
-    read_into,
-    read_to_end,
-    read_up_to,
-    rewinds,
-)
+from gitmodel.stores.verified_reading import VerifyingReader, buffered, chunks, read_into, read_to_end, read_up_to
 
 SMALL = 8 << 20
 """Objects of at most this many bytes are kept in memory and sent in one request."""
@@ -44,9 +36,6 @@ class RemoteStore:
         self.backend = backend
         self.damaged = damaged or DamagedObjects(backend.url)
 
-    def __repr__(self) -> str:
-        return f"RemoteStore({self.url!r})"
-
     @property
     def url(self) -> str:
         return self.backend.url
@@ -59,27 +48,19 @@ class RemoteStore:
         self.backend.create()
 
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
-        """Store all bytes of *source*; return digest and length in bytes.
+        """Store all bytes of *source*, which can be rewound; return digest and length in bytes.
 
-        A source longer than `SMALL` is read twice, because its digest is known only at its end. The bytes of a source
-        that can be read only once are first written to a temporary file.
+        A source longer than `SMALL` is read twice, because its digest is known only at its end.
         """
-        import tempfile
-
-        if rewinds(source) and bytes_left(source) > SMALL:
-            return self._put_large(source, sent)
-        content = read_up_to(source, SMALL + 1)
-        if len(content) <= SMALL:
+        start = source.tell()
+        is_small = source.seek(0, os.SEEK_END) - start <= SMALL
+        source.seek(start)
+        if is_small and len(content := read_up_to(source, SMALL + 1)) <= SMALL:
             digest = PREFIX + hashlib.sha256(content).hexdigest()
             self._write(digest, content, sent)
             return digest, len(content)
-        with tempfile.TemporaryFile(prefix="gitmodel-", buffering=0) as spool:
-            spool.write(content)
-            del content
-            for chunk in chunks(source):
-                spool.write(chunk)
-            spool.seek(0)
-            return self._put_large(cast(BinaryIO, spool), sent)
+        source.seek(start)  # the source was too long, or became too long while it was read
+        return self._put_large(source, start, sent)
 
     def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
         """Store *source*, which has *size* bytes, as the object *digest*.
@@ -87,11 +68,12 @@ class RemoteStore:
         Parts that an earlier attempt sent are not sent again. The object appears only if *source* ends without an
         error.
         """
-        hex_of(digest)
         if size <= SMALL:
             content = read_up_to(source, SMALL + 1)
             if PREFIX + hashlib.sha256(content).hexdigest() != digest:
-                raise _not_itself(digest)
+                raise Invalid(
+                    f"the bytes to store as {digest} do not match this digest", hint="copy it from another store"
+                )
             self._write(digest, content, sent)
             return
         there = self.backend.has(digest, size)
@@ -130,15 +112,12 @@ class RemoteStore:
 
         Raises the errors of `open`.
         """
-        hex_of(digest)
         return RemoteReader(self.backend, self.damaged, digest, size, start, hashed or hashlib.sha256())
 
     def holds(self, digest: Digest) -> bool:
-        hex_of(digest)
         return self.backend.stat(digest) is not None
 
     def stat(self, digest: Digest) -> StoredObject | None:
-        hex_of(digest)
         return self.backend.stat(digest)
 
     def is_whole(self, there: StoredObject, *, read: bool) -> bool:
@@ -156,7 +135,6 @@ class RemoteStore:
         self.backend.renew(digest, self.size(digest))
 
     def size(self, digest: Digest) -> int:
-        hex_of(digest)
         return size_of(self.backend, digest)
 
     def digests(self) -> Iterator[Digest]:
@@ -166,7 +144,6 @@ class RemoteStore:
         return self.backend.objects()
 
     def remove(self, digest: Digest) -> None:
-        hex_of(digest)
         self.backend.remove(digest)
         self.damaged.forget(digest)
 
@@ -176,8 +153,7 @@ class RemoteStore:
     def remove_leftover(self, leftover: Leftover) -> None:
         self.backend.remove_leftover(leftover)
 
-    def _put_large(self, source: BinaryIO, sent: Sent | None) -> tuple[Digest, int]:
-        start = source.tell()
+    def _put_large(self, source: BinaryIO, start: int, sent: Sent | None) -> tuple[Digest, int]:
         hashed, size = hashlib.sha256(), 0
         for chunk in chunks(source):
             hashed.update(chunk)
@@ -237,7 +213,3 @@ def _changed() -> Conflict:
         "the file changed while it was being read; nothing was recorded",
         hint="wait until its writer is done and try again",
     )
-
-
-def _not_itself(digest: Digest) -> Invalid:
-    return Invalid(f"the bytes to store as {digest} do not match this digest", hint="copy it from another store")
