@@ -8,22 +8,16 @@ from typing import TYPE_CHECKING
 
 from gitmodel.domain.schema.records import ATTACHMENT
 from gitmodel.errors import GitModelError
-from gitmodel.web.options import SiteOptions
 from gitmodel.web.registry_data.artifact_content import may_be_shown, picture_file
 from gitmodel.web.registry_data.history_data import HistoryData
-from gitmodel.web.registry_data.version_facts import Facts
+from gitmodel.web.registry_data.version_data import remembered
 
 if TYPE_CHECKING:
-    from gitmodel.client.client import Client
     from gitmodel.registry.recorded_runs.runs import RunView
 
 
 class ArtifactData(HistoryData):
     """The models and versions of a registry, their changes, runs and artifacts."""
-
-    def __init__(self, client: Client, options: SiteOptions, known: Facts | None = None) -> None:
-        super().__init__(client, options, known)
-        self._packages: dict[str, Mapping[str, str]] = {}
 
     @cached_property
     def runs(self) -> Mapping[str, RunView]:
@@ -71,16 +65,18 @@ class ArtifactData(HistoryData):
         The list of packages is in the artifact store. Returns {} if the site may not show artifacts, or if this machine
         neither has the list nor can fetch it.
         """
-        run = self.runs[id]
-        digest = run.record.packages if run.record is not None else None
-        if digest is None or not self.options.artifacts:
+        record = self.runs[id].record
+        if record is None or record.packages is None or not self.options.artifacts:
             return {}
-        if digest not in self._packages:
-            try:
-                self._packages[digest] = self.client.get_run(id).packages
-            except GitModelError:
-                self._packages[digest] = {}
-        return self._packages[digest]
+        first = self.package_runs(id)[1].id  # most runs have the same packages as the run before
+        return self._read_packages(first)
+
+    @remembered
+    def _read_packages(self, id: str) -> Mapping[str, str]:
+        try:
+            return self.client.get_run(id).packages
+        except GitModelError:
+            return {}
 
     def holders_of(self, digest: str) -> Sequence[tuple[str, int]]:
         """Return model and number of each version that has an artifact or attachment with *digest*, oldest first."""

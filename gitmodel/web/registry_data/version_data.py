@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, wraps
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from gitmodel.domain.schema.names import ARCHIVED
 from gitmodel.domain.schema.registry_rules.registry_record import StageRule
@@ -33,6 +33,26 @@ _NUMBER = re.compile("[1-9][0-9]{0,17}")
 MOST_METRICS = 40
 # After this number of reads of single versions, gitmodel reads all versions of the model at once, which is faster.
 _FEW = 20
+
+_Arguments = ParamSpec("_Arguments")
+_Answer = TypeVar("_Answer")
+
+
+def remembered(
+    method: Callable[Concatenate[Any, _Arguments], _Answer],
+) -> Callable[Concatenate[Any, _Arguments], _Answer]:
+    """Make *method* of an object compute each answer once: it keeps its answers in the object, by their arguments."""
+    name = f"answers of {method.__name__}"
+
+    @wraps(method)
+    def ask(self: Any, /, *arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Answer:
+        answers = vars(self).setdefault(name, {})
+        if arguments not in answers:
+            answers[arguments] = method(self, *arguments, **named)
+        answer: _Answer = answers[arguments]
+        return answer
+
+    return ask
 
 
 class Places(NamedTuple):
@@ -62,19 +82,12 @@ class VersionData:
         self.commit = client.repository.existing_tip()
         self.fingerprint = client.fingerprint()
         self.private = private_paths(client)
-        self._states_by_number: dict[str, dict[int, list[StageState]]] = {}
         self._known = known or {}
-        self._ids: dict[str, Mapping[int, VersionIds]] = {}
-        self._records_ids: dict[str, str] = {}
-        self._facts: dict[str, Mapping[int, VersionFacts]] = {}
-        self._places: dict[str, Mapping[int, Places]] = {}
         self._records: dict[str, dict[int, VersionRecord | Invalid]] = {}
-        self._numbers: dict[str, Mapping[str, Mapping[int, float]]] = {}
+        self._reads: dict[str, int] = {}
         # True if a record was read whose facts the previous export did not keep, or if that export kept facts of a
         # version that is gone.
         self.has_new_facts = False
-        self._existing: dict[str, Sequence[int]] = {}
-        self._reads: dict[str, int] = {}
         self.rules_of_text = self.text_rules(self.is_version)
 
     def text_rules(self, is_version: Callable[[str, str], bool]) -> TextRules:
@@ -105,13 +118,15 @@ class VersionData:
 
     def states_of(self, model: str, number: int) -> Sequence[StageState]:
         """Return the states of the stages and aliases that a version of *model* has, in force or only recorded."""
-        if model not in self._states_by_number:
-            found: dict[int, list[StageState]] = {}
-            for state in self.model(model).stages:
-                for one in {state.in_force, state.recorded} - {None}:
-                    found.setdefault(one, []).append(state)  # type: ignore[arg-type]
-            self._states_by_number[model] = found
-        return self._states_by_number[model].get(number, ())
+        return self._states_by_number(model).get(number, ())
+
+    @remembered
+    def _states_by_number(self, model: str) -> Mapping[int, list[StageState]]:
+        found: dict[int, list[StageState]] = {}
+        for state in self.model(model).stages:
+            for one in {state.in_force, state.recorded} - {None}:
+                found.setdefault(one, []).append(state)  # type: ignore[arg-type]
+        return found
 
     def is_version(self, model: str, word: str) -> bool:
         """Return True if MODEL@WORD can be a reference of the registry."""
@@ -135,18 +150,17 @@ class VersionData:
         states = self.models[model].stages if model in self.models else ()
         return next((state for state in states if state.name == stage), None)
 
+    @remembered
     def places(self, model: str) -> Mapping[int, Places]:
         """Return the stage and aliases of each version of *model* that has one of these, by number."""
-        if model not in self._places:
-            found: dict[int, Places] = {}
-            for number, ids in self.ids(model).items():
-                states = self.states_of(model, number)
-                if states or ids.archived is not None:
-                    stage, aliases = places_in_force(states, number)
-                    stage = stage or (ARCHIVED if ids.archived is not None else None)
-                    found[number] = Places(stage, aliases, tuple(state for state in states if state.pending))
-            self._places[model] = found
-        return self._places[model]
+        found: dict[int, Places] = {}
+        for number, ids in self.ids(model).items():
+            states = self.states_of(model, number)
+            if states or ids.archived is not None:
+                stage, aliases = places_in_force(states, number)
+                stage = stage or (ARCHIVED if ids.archived is not None else None)
+                found[number] = Places(stage, aliases, tuple(state for state in states if state.pending))
+        return found
 
     def has_production(self, model: str) -> bool:
         """Return True if a version of *model* is in the stage called production."""
@@ -159,48 +173,38 @@ class VersionData:
         faults = sorted(facts.fault for model in self.models for facts in self.facts(model).values() if facts.fault)
         return [*of_models, *(Invalid(fault, hint="run `git model check`") for fault in faults)]
 
+    @remembered
     def ids(self, model: str) -> Mapping[int, VersionIds]:
         """Return the object ids of the files of each version of *model*, newest first, also of deleted versions."""
-        if model not in self._ids:
-            self._ids[model] = self.client.version_ids(model)
-        return self._ids[model]
+        return self.client.version_ids(model)
 
+    @remembered
     def records_id(self, model: str) -> str:
-        """Return a text that is another one whenever the record of a version of *model* has changed."""
-        if model not in self._records_ids:
-            found = "\n".join(f"{number} {ids.record}" for number, ids in self.ids(model).items())
-            self._records_ids[model] = hashlib.sha256(found.encode()).hexdigest()
-        return self._records_ids[model]
+        """Return a text that changes whenever the record of a version of *model* changes."""
+        found = "\n".join(f"{number} {ids.record}" for number, ids in self.ids(model).items())
+        return hashlib.sha256(found.encode()).hexdigest()
 
+    @remembered
     def facts(self, model: str) -> Mapping[int, VersionFacts]:
         """Return the facts of each version of *model*, newest first, also of deleted and damaged versions."""
-        if model not in self._facts:
-            known, ids = self._known.get(model, {}), self.ids(model)
-            found = {
-                number: known[number] for number in ids if number in known and known[number].id == ids[number].record
-            }
-            left = [number for number in ids if number not in found]
-            self.has_new_facts = self.has_new_facts or len(left) > 0 or len(found) < len(known)
-            for number, record in zip(left, self._read(model, left), strict=True):
-                id = ids[number].record
-                if isinstance(record, Invalid):
-                    found[number] = VersionFacts(id, record.message)
-                else:
-                    found[number] = facts_of(id, record)
-            self._facts[model] = {number: found[number] for number in ids}
-        return self._facts[model]
+        known, ids = self._known.get(model, {}), self.ids(model)
+        found = {number: known[number] for number in ids if number in known and known[number].id == ids[number].record}
+        left = [number for number in ids if number not in found]
+        self.has_new_facts = self.has_new_facts or len(left) > 0 or len(found) < len(known)
+        for number, record in zip(left, self._read(model, left), strict=True):
+            id = ids[number].record
+            found[number] = VersionFacts(id, record.message) if isinstance(record, Invalid) else facts_of(id, record)
+        return {number: found[number] for number in ids}
 
     def facts_to_keep(self, model: str) -> Mapping[int, VersionFacts]:
         """Return the `facts` to save in the folder of the site: those whose text the site would not change."""
         clean = self.rules_of_text.value
         return {number: facts for number, facts in self.facts(model).items() if clean(facts.texts) == facts.texts}
 
+    @remembered
     def existing(self, model: str) -> Sequence[int]:
         """Return the numbers of the versions of *model* that are not deleted or damaged, newest first."""
-        if model not in self._existing:
-            facts = self.facts(model).items()
-            self._existing[model] = [number for number, each in facts if not each.deleted and not each.fault]
-        return self._existing[model]
+        return [number for number, each in self.facts(model).items() if not each.deleted and not each.fault]
 
     def _read(self, model: str, numbers: Sequence[int]) -> Iterator[VersionRecord | Invalid]:
         """Yield the records of the versions *numbers* of *model*, and an error for each damaged record."""
@@ -245,17 +249,16 @@ class VersionData:
         """Return the numbers of the versions of *model* that were deleted, in ascending order."""
         return tuple(sorted(number for number, facts in self.facts(model).items() if facts.deleted))
 
+    @remembered
     def numbers(self, model: str) -> Mapping[str, Mapping[int, float]]:
         """Return the numbers in the metadata of the versions of *model*, by key and then by version.
 
-        At most 40 keys: the keys of `headline_keys` first, then the most frequent ones. A version without a finite
-        number for a key is left out there.
+        At most 40 keys: the keys of `headline_keys` first, then the most frequent keys. The mapping of a key has only
+        the versions with a finite number for this key.
         """
-        if model not in self._numbers:
-            facts = self.facts(model)
-            found = numbers_by_key(((each, facts[each].numbers) for each in self.existing(model)), self.headline_keys)
-            self._numbers[model] = dict(islice(found.items(), MOST_METRICS))
-        return self._numbers[model]
+        facts = self.facts(model)
+        found = numbers_by_key(((each, facts[each].numbers) for each in self.existing(model)), self.headline_keys)
+        return dict(islice(found.items(), MOST_METRICS))
 
     def headline(self, model: str) -> str:
         """Return the key of the number to show first for *model*; "" if no version has a number."""
