@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from gitmodel.domain.schema.digests import Digest
-from gitmodel.errors import GitModelError, NotFound
+from gitmodel.errors import NotFound, Unreachable
 from gitmodel.stores.interface import Leftover, StoredObject, where_else
 
 PART = 8 << 20
@@ -91,14 +91,36 @@ class Backend(Protocol):
         """Delete an unfinished upload. A missing upload is ignored."""
 
 
+class ExpiringUploads:
+    """A part of a `Backend` for a server that does not list unfinished uploads, and deletes them itself."""
+
+    def leftovers(self) -> list[Leftover]:
+        return []
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        return None
+
+
 def part_size(size: int, most: int) -> int:
     """Return the length of the parts of an object of *size* bytes. The server allows at most *most* parts."""
     return max(PART, -(-size // (most << 20)) << 20)
 
 
-def missing(url: str, digest: Digest) -> GitModelError:
+def missing(url: str, digest: Digest) -> NotFound:
     """Return the error for an object that the store does not have."""
     return NotFound(f"the artifact store has no {digest}", hint=where_else(url, shared=True))
+
+
+def require_stored(backend: Backend, digest: Digest, size: int) -> None:
+    """Raise Unreachable unless the server has the object *digest* with *size* bytes.
+
+    The caller found that the upload of the object no longer exists: another writer of the object may have completed it.
+    """
+    there = backend.stat(digest)
+    if there is None or there.size != size:
+        raise Unreachable(
+            f"the upload of {digest} to {backend.url} was aborted by somebody else", hint="run the same command again"
+        )
 
 
 def size_of(backend: Backend, digest: Digest) -> int:

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from gitmodel.stores.interface import ArtifactStore, Leftover, StoredObject
 
 HEAD = 1 << 16
-OBJECT_STORES = {
-    "s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure", "sftp": "sftp",
-}  # fmt: skip
+OBJECT_STORES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "sftp")
 _TIMEOUT = 60.0
 
 

@@ -231,8 +231,15 @@ class _Coming:
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """The headers of the answer; complete only when all header lines have arrived."""
-        return _headers(self.lines)
+        """The headers of the answer, which must not be read before all header lines have arrived."""
+        found: dict[str, str] = {}
+        for line in self.lines:
+            if line.startswith(b"HTTP/"):  # forget the headers of an earlier answer, such as "100 Continue"
+                found.clear()
+            name, colon, value = line.partition(b":")
+            if colon:
+                found[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
+        return found
 
     def take(self, piece: bytes) -> None:
         if self._buffer is None:
@@ -282,17 +289,6 @@ def _interruptible(work: Callable[[], Answer]) -> Answer:
     return found[0]
 
 
-def _headers(lines: list[bytes]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for line in lines:
-        if line.startswith(b"HTTP/"):  # forget the headers of an earlier answer, such as "100 Continue"
-            found.clear()
-        name, colon, value = line.partition(b":")
-        if colon:
-            found[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
-    return found
-
-
 def _trusted() -> dict[str, str]:
     """Return curl's settings for the certificate authorities that OpenSSL trusts on this machine."""
     paths = ssl.get_default_verify_paths()
@@ -300,7 +296,7 @@ def _trusted() -> dict[str, str]:
 
 
 def _proxy(url: str) -> str:
-    from urllib.parse import urlsplit
+    """Return the address of the proxy that the settings of this machine name for *url*; "" for no proxy."""
     from urllib.request import getproxies, proxy_bypass
 
     parts = urlsplit(url)

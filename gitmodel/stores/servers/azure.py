@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_path
 from gitmodel.errors import Unreachable, UsageError
-from gitmodel.stores.backend import OWN, missing, part_size, size_of
-from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
+from gitmodel.stores.backend import OWN, ExpiringUploads, missing, part_size, require_stored, size_of
+from gitmodel.stores.interface import StoredObject, is_old, library
 from gitmodel.stores.requests.server_attempts import PASSING, attempts
 
 PARTS = 40_000  # Azure allows 50,000
@@ -125,7 +125,7 @@ class Container:
         return str(self._opened.url).partition("?")[0].rpartition("/")[0] if self._opened is not None else "Azure"
 
 
-class AzureBackend:
+class AzureBackend(ExpiringUploads):
     """Objects under *prefix* in *container*."""
 
     def __init__(self, container: str, prefix: str, *, timeout: float = 60.0, attempts: int = 6) -> None:
@@ -139,13 +139,12 @@ class AzureBackend:
 
     def stat(self, digest: Digest) -> StoredObject | None:
         found = self._properties(digest)
-        return None if found is None else StoredObject(digest, int(found.size), found.last_modified.timestamp())
+        return None if found is None else _stored(digest, found)
 
     def has(self, digest: Digest, size: int) -> StoredObject | None:
         found = self._properties(digest)
-        if found is None or found.size != size or found.metadata.get(OWN) != hex_of(digest):
-            return None
-        return StoredObject(digest, size, found.last_modified.timestamp())
+        is_own = found is not None and found.size == size and found.metadata.get(OWN) == hex_of(digest)
+        return _stored(digest, found) if is_own else None
 
     def renew(self, digest: Digest, size: int) -> None:
         """Set the object's metadata again, which updates its timestamp."""
@@ -194,20 +193,13 @@ class AzureBackend:
             for found in page:
                 digest = digest_at(found.name.removeprefix(self._prefix))
                 if digest is not None:
-                    yield StoredObject(digest, int(found.size), found.last_modified.timestamp())
+                    yield _stored(digest, found)
 
     def remove(self, digest: Digest) -> None:
         try:
             self._do(lambda: self._blob(digest).delete_blob(delete_snapshots="include"), digest)
         except FileNotFoundError:
             return
-
-    def leftovers(self) -> list[Leftover]:
-        """Return nothing: Azure itself deletes the blocks of an upload a week after the last block."""
-        return []
-
-    def remove_leftover(self, leftover: Leftover) -> None:
-        return None
 
     def blocks(self, digest: Digest) -> dict[str, int]:
         """Return the lengths of uncommitted blocks by name."""
@@ -272,18 +264,18 @@ class AzureUpload:
 
     def finish(self) -> None:
         if not self._backend.commit(self._digest, [self._names[number] for number in sorted(self._names)]):
-            # Another writer of the same object committed its blocks. Azure then deletes all other blocks.
-            there = self._backend.stat(self._digest)
-            if there is None or there.size != self._size:
-                raise Unreachable(
-                    f"{self._backend.url} has lost parts of {self._digest}", hint="run the same command again"
-                )
+            # When another writer of the object commits its blocks, Azure deletes the blocks of this upload.
+            require_stored(self._backend, self._digest, self._size)
 
     def abort(self) -> None:
         """Do nothing: Azure deletes uncommitted blocks."""
 
     def pause(self) -> None:
         """Do nothing: the blocks stay for a later attempt."""
+
+
+def _stored(digest: Digest, found: Any) -> StoredObject:
+    return StoredObject(digest, int(found.size), found.last_modified.timestamp())
 
 
 def _name_of(number: int, content: bytes | bytearray) -> str:

@@ -20,8 +20,8 @@ from urllib.parse import quote, urlencode
 
 from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_path
 from gitmodel.errors import Invalid, Unreachable, UsageError
-from gitmodel.stores.backend import OWN, PART, missing, size_of
-from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
+from gitmodel.stores.backend import OWN, PART, ExpiringUploads, missing, size_of
+from gitmodel.stores.interface import StoredObject, is_old, library
 from gitmodel.stores.requests.http import Answer, Server
 from gitmodel.stores.requests.resumable_uploads import ResumableUpload, ResumableUploads
 
@@ -45,11 +45,11 @@ class Bucket:
         self._credentials: Any = None
         self._signer: Any = None
         self._signing_in = threading.Lock()
-        emulator = os.environ.get(
-            "STORAGE_EMULATOR_HOST", ""
-        )  # names an emulator of Google's store, which needs no credentials
+        # The variable names an emulator of Google's store, which needs no credentials.
+        emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
         self._open_to_all = bool(emulator)
-        base = emulator if "://" in emulator else f"http://{emulator}" if emulator else _google()
+        google = f"https://storage.{os.environ.get('GOOGLE_CLOUD_UNIVERSE_DOMAIN') or 'googleapis.com'}"
+        base = emulator if "://" in emulator else f"http://{emulator}" if emulator else google
         self.server = Server(base.rstrip("/"), name, timeout=timeout, attempts=attempts, extra="gcs")
 
     def request(
@@ -138,7 +138,7 @@ class Bucket:
         return str(who or "who is signed in here")
 
 
-class GcsBackend:
+class GcsBackend(ExpiringUploads):
     """Objects with *prefix* in *bucket*. *begun* are the uploads started on this machine."""
 
     def __init__(
@@ -224,13 +224,6 @@ class GcsBackend:
 
     def remove(self, digest: Digest) -> None:
         self._bucket.request("DELETE", self._bucket.path_of(self._key(digest)), about=digest, allowed=(404,))
-
-    def leftovers(self) -> list[Leftover]:
-        """Return nothing: Google does not list unfinished uploads, and deletes them after a week."""
-        return []
-
-    def remove_leftover(self, leftover: Leftover) -> None:
-        return None
 
     def begin(self, digest: Digest, size: int) -> str:
         """Start an upload of an object in parts; return the address of the session."""
@@ -368,10 +361,6 @@ class GcsUpload:
 
 
 _TYPE = "application/octet-stream"
-
-
-def _google() -> str:
-    return f"https://storage.{os.environ.get('GOOGLE_CLOUD_UNIVERSE_DOMAIN') or 'googleapis.com'}"
 
 
 def _received(answer: Answer) -> int:

@@ -1,7 +1,8 @@
 """The artifact store in an OCI registry, which serves container images and can store other content.
 
 An object is a blob, named by its digest, and a manifest with the tag `sha256-<64 hex digits>`. The manifest lists the
-blob, so that the registry does not delete it. gitmodel writes the manifest last. The protocol is
+blob, so that the registry does not delete it. gitmodel writes the manifest last. Registries delete unfinished uploads
+themselves; Docker's does so after a week. The protocol is
 https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md.
 """
 
@@ -16,8 +17,8 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from gitmodel.domain.schema.digests import PREFIX, Digest, digest_of, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
-from gitmodel.stores.backend import PART, missing, size_of
-from gitmodel.stores.interface import Leftover, StoredObject, is_old
+from gitmodel.stores.backend import PART, ExpiringUploads, missing, size_of
+from gitmodel.stores.interface import StoredObject, is_old
 from gitmodel.stores.requests.http import Answer, Server
 from gitmodel.stores.requests.resumable_uploads import ResumableUpload, ResumableUploads
 from gitmodel.stores.requests.server_attempts import attempts
@@ -35,7 +36,7 @@ _NEXT_PAGE = re.compile(r'\s*<([^>]+)>\s*;\s*rel="?next"?')
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
-class OciBackend:
+class OciBackend(ExpiringUploads):
     """Objects in the repository *name* of the registry at *host*; *secure* is True if it uses TLS.
 
     *begun* are the uploads started on this machine.
@@ -95,14 +96,14 @@ class OciBackend:
             return b"", size_of(self, digest)
         if answer.status == 200:  # a registry may ignore ranges
             return answer.body[start : start + length], len(answer.body)
-        return answer.body, int(answer.headers["content-range"].rpartition("/")[2])
+        return answer.body, answer.total
 
     def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
         there = self.has(digest, len(content)) if not replace else None
         if there is not None and not is_old(there):
             return
         if there is None:
-            self._put_blob(digest, content)
+            self._finish_blob(self.begin(digest), digest, content)
         self._put_manifest(digest, len(content))
 
     def upload(self, digest: Digest, size: int) -> OciUpload:
@@ -130,13 +131,6 @@ class OciBackend:
         )
         self._request("DELETE", self._blob(digest), about=digest, missing=True, allowed=(405,))
 
-    def leftovers(self) -> list[Leftover]:
-        """Return nothing: registries delete unfinished uploads themselves; Docker's does so after a week."""
-        return []
-
-    def remove_leftover(self, leftover: Leftover) -> None:
-        return None
-
     def begin(self, digest: Digest) -> str:
         """Start the upload of a blob, and return the address for its first part."""
         answer = self._request("POST", f"/v2/{self._name}/blobs/uploads/", about=digest)
@@ -152,14 +146,19 @@ class OciBackend:
         answer = self._request(
             "PATCH", where, headers=headers, body=content, about=digest, missing=True, allowed=(416,)
         )
-        if answer.status == 404:
-            raise self.lost(digest)
-        return self._located(answer) if answer.status != 416 else self._after(where, start + len(content), digest)
+        if answer.status == 416:
+            where, had = self.reached(where, digest)
+            if had == start + len(content):
+                return where
+        if answer.status in (404, 416):
+            raise Unreachable(
+                f"{self.url} has aborted the upload of {digest}", hint="try again: the upload starts from its beginning"
+            )
+        return self._located(answer)
 
     def complete(self, where: str, digest: Digest, size: int) -> None:
         """Create a blob from the sent bytes, which the registry verifies, and then the manifest of the object."""
-        joined = f"{where}{'&' if '?' in where else '?'}{urlencode({'digest': digest})}"
-        self._finish_blob(joined, digest, b"")
+        self._finish_blob(where, digest, b"")
         self._put_manifest(digest, size)
 
     def cancel(self, where: str, digest: Digest) -> None:
@@ -177,25 +176,11 @@ class OciBackend:
         # "0-0" means one byte, but registries also send it for no bytes. gitmodel never sends a single byte.
         return self._located(answer), int(last) + 1 if last.isdigit() and last != "0" else 0
 
-    def _after(self, where: str, end: int, digest: Digest) -> str:
-        where, had = self.reached(where, digest)
-        if had != end:
-            raise self.lost(digest)
-        return where
-
-    def lost(self, digest: Digest) -> Unreachable:
-        return Unreachable(
-            f"{self.url} has aborted the upload of {digest}", hint="try again: the upload starts from its beginning"
-        )
-
-    def _put_blob(self, digest: Digest, content: bytes | bytearray) -> None:
-        where = self.begin(digest)
-        joined = f"{where}{'&' if '?' in where else '?'}{urlencode({'digest': digest})}"
-        self._finish_blob(joined, digest, content)
-
     def _finish_blob(self, where: str, digest: Digest, content: bytes | bytearray) -> None:
+        """Send *content*, the last bytes of a blob, to the address *where* of its upload."""
         headers = {"content-type": "application/octet-stream"}
-        answer = self._request("PUT", where, headers=headers, body=content, about=digest, allowed=(400, 404, 500))
+        address = f"{where}{'&' if '?' in where else '?'}{urlencode({'digest': digest})}"
+        answer = self._request("PUT", address, headers=headers, body=content, about=digest, allowed=(400, 404, 500))
         # These three failures are harmless if the blob exists: a repeated request can arrive after the upload has
         # ended, and of several equal requests at the same time some can fail.
         if answer.status >= 300 and self._request("HEAD", self._blob(digest), about=digest, missing=True).status != 200:
@@ -210,7 +195,7 @@ class OciBackend:
             if not self._config_sent:
                 answer = self._request("HEAD", self._blob(digest_of(EMPTY)), about=digest, missing=True)
                 if answer.status == 404:
-                    self._put_blob(digest_of(EMPTY), EMPTY)
+                    self._finish_blob(self.begin(digest_of(EMPTY)), digest_of(EMPTY), EMPTY)
                 self._config_sent = True
         now = self._request("HEAD", self._blob(digest), about=digest).headers.get("date", "")
         manifest = {
@@ -279,7 +264,10 @@ class OciBackend:
         basic = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}" if user or password else ""
         if not challenge.lower().startswith("bearer "):
             if not basic:
-                raise self._unknown()
+                raise Unreachable(
+                    f"there are no credentials for the registry {self._host}",
+                    hint=f"set them with `docker login {self._host}`, `podman login` or `oras login`",
+                )
             return basic
         told = dict(_CHALLENGE.findall(challenge))
         query = {"service": told.get("service", ""), "scope": f"repository:{self._name}:pull,push,delete"}
@@ -289,12 +277,6 @@ class OciBackend:
             raise self._refusal(found, "GET of a token", "")
         token = found.json()
         return f"Bearer {token.get('token') or token.get('access_token')}"
-
-    def _unknown(self) -> Unreachable:
-        return Unreachable(
-            f"there are no credentials for the registry {self._host}",
-            hint=f"set them with `docker login {self._host}`, `podman login` or `oras login`",
-        )
 
     def _refusal(self, answer: Answer, method: str, about: str) -> Exception:
         errors = answer.json().get("errors") or [{}]

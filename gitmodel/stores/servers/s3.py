@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 from xml.etree import ElementTree
 
 from gitmodel.domain.schema.digests import PREFIX, Digest, digest_at, hex_of, object_path
 from gitmodel.errors import Invalid, Unreachable, UsageError
-from gitmodel.stores.backend import missing, part_size, size_of
+from gitmodel.stores.backend import missing, part_size, require_stored, size_of
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
 from gitmodel.stores.requests.http import Answer, Key, Server
 
@@ -105,17 +105,17 @@ class S3Backend:
         key, length = self._key(digest), part_size(size, PARTS)
         begun = [(started, id) for found, id, started in self._uploads(key) if found == key]
         if begun:
-            upload = S3Upload(self, digest, size, length, max(begun)[1])
-            upload.look()
-            return upload
-        return S3Upload(self, digest, size, length, self._begin(digest))
+            id = max(begun)[1]
+            sent = {number: (tag, size) for number, tag, size, _ in self._parts(key, id)}
+            return S3Upload(self, digest, size, length, id, sent)
+        return S3Upload(self, digest, size, length, self._begin(digest), {})
 
     def objects(self) -> Iterator[StoredObject]:
         query = {"list-type": "2", "prefix": f"{self.prefix}sha256/", "encoding-type": "url", "max-keys": PAGE}
         while True:
             page = _parse(self._request("GET", "", query=query, about=""))
             for found in _all(page, "Contents"):
-                digest = digest_at(_unquoted(_text(found, "Key")).removeprefix(self.prefix))
+                digest = digest_at(unquote_plus(_text(found, "Key")).removeprefix(self.prefix))
                 if digest is not None:
                     yield StoredObject(digest, int(_text(found, "Size")), _time(_text(found, "LastModified")))
             if _text(page, "IsTruncated") != "true":
@@ -166,10 +166,6 @@ class S3Backend:
             raise self._refusal(answer, "POST", digest)
         return True
 
-    def parts(self, digest: Digest, id: str) -> list[tuple[int, str, int]]:
-        """Return the number, entity tag and length of each part of an upload that the server has."""
-        return [(number, tag, size) for number, tag, size, _ in self._parts(self._key(digest), id)]
-
     def abort(self, digest: Digest, id: str) -> None:
         self._request("DELETE", self._key(digest), query={"uploadId": id}, about=digest, allowed=(404,))
 
@@ -217,10 +213,10 @@ class S3Backend:
         while True:
             page = _parse(self._request("GET", "", query=query, about=""))
             for found in _all(page, "Upload"):
-                yield _unquoted(_text(found, "Key")), _text(found, "UploadId"), _time(_text(found, "Initiated"))
+                yield unquote_plus(_text(found, "Key")), _text(found, "UploadId"), _time(_text(found, "Initiated"))
             if _text(page, "IsTruncated") != "true":
                 return
-            query["key-marker"] = _unquoted(_text(page, "NextKeyMarker"))
+            query["key-marker"] = unquote_plus(_text(page, "NextKeyMarker"))
             query["upload-id-marker"] = _text(page, "NextUploadIdMarker")
 
     def _parts(self, key: str, id: str) -> Iterator[tuple[int, str, int, float]]:
@@ -262,9 +258,14 @@ class S3Backend:
             session = {"x-amz-security-token": token} if token else {}
             return {**(headers or {}), **session, "x-amz-content-sha256": hashed}
 
+        def signing_key() -> Key:
+            frozen = self._principal().get_frozen_credentials()
+            return Key(self._region, frozen.access_key, frozen.secret_key)
+
         def ask() -> Answer:
-            what = about or self.bucket
-            return self._server.request(method, path, headers=made, body=body, key=self._signing_key, what=what)
+            return self._server.request(
+                method, path, headers=made, body=body, key=signing_key, what=about or self.bucket
+            )
 
         answer = ask()
         if answer.status < 300 or answer.status in allowed:
@@ -275,10 +276,6 @@ class S3Backend:
             if answer.status < 300 or answer.status in allowed:
                 return answer
         raise self._refusal(answer, method, about)
-
-    def _signing_key(self) -> Key:
-        frozen = self._principal().get_frozen_credentials()
-        return Key(self._region, frozen.access_key, frozen.secret_key)
 
     def _principal(self) -> Credentials:
         with self._settings:
@@ -338,7 +335,10 @@ class S3Backend:
             )
         if code == "BadDigest" or code == "XAmzContentSHA256Mismatch":
             return Invalid(f"{about} changed on its way to {at}", hint="try again")
-        return Unreachable(f"the artifact store {at} fails at {method} of {about or self.bucket}: {said}", hint=_LATER)
+        return Unreachable(
+            f"the artifact store {at} fails at {method} of {about or self.bucket}: {said}",
+            hint="check the server, and run the same command again: it resumes",
+        )
 
     def _who(self) -> str:
         credentials = self._principal()
@@ -346,26 +346,27 @@ class S3Backend:
 
 
 class S3Upload:
-    """A multipart upload. It has no effect before it is finished."""
+    """The multipart upload *id*, which has no effect before it is finished.
+
+    *sent* has the entity tag and the length of each part that an earlier attempt sent, by the number of the part.
+    """
 
     ordered = False
 
-    def __init__(self, backend: S3Backend, digest: Digest, size: int, part_size: int, id: str) -> None:
+    def __init__(
+        self, backend: S3Backend, digest: Digest, size: int, part_size: int, id: str, sent: dict[int, tuple[str, int]]
+    ) -> None:
         self.part_size = part_size
         self._backend = backend
         self._digest = digest
         self._size = size
         self._id = id
         self._tags: dict[int, str] = {}
-        self._found: dict[int, tuple[str, int]] = {}
+        self._sent = sent
         self._gone = False
 
-    def look(self) -> None:
-        """Ask the server which parts an earlier attempt has sent."""
-        self._found = {number: (tag, size) for number, tag, size in self._backend.parts(self._digest, self._id)}
-
     def holds(self, number: int, content: bytes | bytearray) -> bool:
-        tag, size = self._found.get(number + 1, ("", -1))
+        tag, size = self._sent.get(number + 1, ("", -1))
         # The entity tag of a part is its MD5. A server that encrypts parts uses other tags: then the part is sent
         # again.
         if size != len(content) or hashlib.md5(content, usedforsecurity=False).hexdigest() != tag.strip('"'):
@@ -394,15 +395,8 @@ class S3Upload:
 
     def _ended(self) -> None:
         """Handle a missing upload: another writer has stored the object, or somebody aborted the upload."""
-        there = self._backend.stat(self._digest)
-        if there is None or there.size != self._size:
-            raise Unreachable(
-                f"the upload of {self._digest} to {self._backend.url} was aborted by somebody else", hint="try again"
-            )
+        require_stored(self._backend, self._digest, self._size)
         self._gone = True
-
-
-_LATER = "check the server, and run the same command again: it resumes"
 
 
 def _calling(work: Any) -> Any:
@@ -437,12 +431,6 @@ def _all(element: ElementTree.Element, name: str) -> Iterator[ElementTree.Elemen
 
 def _text(element: ElementTree.Element, name: str) -> str:
     return next((child.text or "" for child in _all(element, name)), "")
-
-
-def _unquoted(text: str) -> str:
-    from urllib.parse import unquote_plus
-
-    return unquote_plus(text)
 
 
 def _modified(answer: Answer) -> float:

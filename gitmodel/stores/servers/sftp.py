@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_path
 from gitmodel.errors import GitModelError, Invalid, Unreachable
-from gitmodel.stores.backend import PART, missing, size_of
+from gitmodel.stores.backend import PART, missing, require_stored, size_of
 from gitmodel.stores.interface import Leftover, StoredObject, library
 from gitmodel.stores.requests.server_attempts import attempts
 
@@ -284,10 +284,7 @@ class SftpUpload:
 
     def _ended(self) -> None:
         """Handle a missing file: another writer of the same object has renamed it, or somebody deleted it."""
-        if not self._backend.has(self._digest, self._size):
-            raise Unreachable(
-                f"the upload of {self._digest} to {self._backend.url} was removed by somebody else", hint="try again"
-            )
+        require_stored(self._backend, self._digest, self._size)
         self._gone = True
 
 
