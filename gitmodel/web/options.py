@@ -1,9 +1,31 @@
-"""The options of a site, which the export and the server share."""
+"""The options of a site, which the export and the server share. One is the result of `git model verify`."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+from gitmodel.errors import NotFound, UsageError
 from gitmodel.frozen import Frozen
-from gitmodel.web.verified import VerifiedArtifacts
+
+
+class FaultyArtifact(Frozen):
+    """An artifact with an *error*, and the versions that have this artifact.
+
+    *unreachable*: its store could not be reached.
+    """
+
+    digest: str
+    versions: tuple[str, ...]
+    error: str
+    unreachable: bool
+
+
+class VerifiedArtifacts(Frozen):
+    """The number of artifacts that `git model verify` read, and those of them with an error."""
+
+    count: int
+    faulty: tuple[FaultyArtifact, ...]
 
 
 class SiteOptions(Frozen, kw_only=True):
@@ -21,3 +43,26 @@ class SiteOptions(Frozen, kw_only=True):
     only_staged: bool = False
     artifacts: bool = False
     verified: VerifiedArtifacts | None = None
+
+
+def read_verified(path: Path) -> VerifiedArtifacts:
+    """Return the result in the file *path*. Raises NotFound if it cannot be read, UsageError for other content."""
+    try:
+        found = json.loads(path.read_bytes())
+        faulty = tuple(
+            FaultyArtifact(
+                str(one["digest"]), tuple(map(str, one["versions"])), str(one["error"]), one["unreachable"] is True
+            )
+            for one in found
+            if one["error"]
+        )
+        return VerifiedArtifacts(len(found), faulty)
+    except OSError as error:
+        raise NotFound(
+            f"{path} cannot be read: {error.strerror}", hint="`git model site -h` shows the command that writes it"
+        ) from None
+    except (ValueError, TypeError, KeyError):
+        raise UsageError(
+            f"{path} is not the result of a verification",
+            hint=f"write it with: git model verify --format json > {path}",
+        ) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.pages.of_model import compare, data, history, lineage, model, releases, version
+from gitmodel.web.pages.of_model import compare, data, history, lineage, model, version
 from gitmodel.web.pages.of_registry import feed, health, models, picture, proposals, rules, runs, search, stages
 
 PAGES: tuple[Page, ...] = (
@@ -23,7 +23,7 @@ PAGES: tuple[Page, ...] = (
     compare.PAGE,
     data.PAGE,
     data.SCRIPT,
-    releases.PAGE,
+    data.RELEASES,
     runs.RUNS,
     runs.RUN,
     rules.PAGE,

@@ -20,7 +20,7 @@ from gitmodel.web import routes
 from gitmodel.web.export import site
 from gitmodel.web.export.site import Exported, export_site
 from gitmodel.web.options import SiteOptions
-from gitmodel.web.pages.of_model import releases
+from gitmodel.web.pages.of_model import data
 from gitmodel.web.rendering import markdown
 from gitmodel.web.rendering import renderer as rendering
 from gitmodel.web.rendering.renderer import Renderer
@@ -199,8 +199,8 @@ def test_a_page_whose_answers_cannot_be_compared_is_always_rendered_again(
 ) -> None:
     """If the export cannot know whether the data of a page changed, it renders the page again, so it is never wrong."""
     now = count(1)
-    page = replace(releases.PAGE, read=lambda registry, model, stage: f"{registry.client} {next(now)}"[-1:])
-    monkeypatch.setattr(routes, "PAGES", tuple(page if each is releases.PAGE else each for each in routes.PAGES))
+    page = replace(data.RELEASES, read=lambda registry, model, stage: f"{registry.client} {next(now)}"[-1:])
+    monkeypatch.setattr(routes, "PAGES", tuple(page if each is data.RELEASES else each for each in routes.PAGES))
     found = []
     for _ in "12":
         export_site(client, tmp_path / "site", SiteOptions())

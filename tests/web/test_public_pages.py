@@ -9,9 +9,8 @@ import pytest
 
 from gitmodel import Client, RunFailed, pipeline, step
 from gitmodel.web.export.site import export_board, export_site
-from gitmodel.web.options import SiteOptions
+from gitmodel.web.options import FaultyArtifact, SiteOptions, VerifiedArtifacts
 from gitmodel.web.shown_text import TextRules
-from gitmodel.web.verified import FaultyArtifact, VerifiedArtifacts
 
 ADDRESSES = (
     "ada@laptop, <bob@desk>, cleo@example.com, o'neil+x@a-b.example.org, dan%40example.com, "

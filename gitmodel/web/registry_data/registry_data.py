@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from gitmodel.frozen import Frozen
+from gitmodel.teams.plans import plan_texts
 from gitmodel.web.registry_data.artifact_data import ArtifactData
-from gitmodel.web.registry_data.open_proposals import OpenProposal, find_open
 
 if TYPE_CHECKING:
     from gitmodel.domain.schema.codec import Problem
@@ -16,9 +17,15 @@ if TYPE_CHECKING:
     from gitmodel.teams.plans.planning import Plan
     from gitmodel.teams.proposing.proposals import Proposal
 
-
 # If more versions than this have the same artifact, the page of a lineage shows only what the version was made from.
 MOST_SHARED = 1_000
+
+
+class OpenProposal(Frozen):
+    """An open proposal: the *id* in the address of its page, and its *changes* in words."""
+
+    id: str
+    changes: str
 
 
 class RegistryData(ArtifactData):
@@ -34,8 +41,17 @@ class RegistryData(ArtifactData):
         return {found.plan.id: found for found in self.client.known_proposals()}
 
     def open_proposals(self, model: str, number: int | None = None) -> tuple[OpenProposal, ...]:
-        """Return the open proposals that change stages of *model*; with *number*, only those that move this version."""
-        return find_open(self.proposals, model, number)
+        """Return the open proposals that change stages or aliases of *model*.
+
+        If *number* is given, only the proposals that move this version into a stage or out of it.
+        """
+        found = []
+        for id, proposal in self.proposals.items():
+            changes = [each for each in proposal.plan.changes if each.model == model]
+            texts = [plan_texts.place_text(each, "→") for each in changes if number in (None, each.old, each.new)]
+            if texts:
+                found.append(OpenProposal(id, ", ".join(text.removeprefix(f"{model}: ") for text in texts)))
+        return tuple(found)
 
     def lineage(self, model: str, number: int, down: bool) -> Lineage:
         """Return the lineage of the version *number* of *model*, and what was made from it only if *down*."""

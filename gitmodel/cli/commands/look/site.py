@@ -54,8 +54,7 @@ def site(
     options.refuse_stdout(folder, "site writes a folder")
     _require_extra()
     from gitmodel.web.export.site import export_board, export_site
-    from gitmodel.web.options import SiteOptions
-    from gitmodel.web.verified import read_verified
+    from gitmodel.web.options import SiteOptions, read_verified
 
     result = read_verified(Path(verified)) if verified is not None else None
     chosen = SiteOptions(

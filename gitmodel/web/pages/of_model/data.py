@@ -1,11 +1,18 @@
-"""The data file of a model: its versions by column, as JSON for programs, and as a script for pages."""
+"""The data files of a model.
+
+Its versions by column are JSON for programs, and a script for pages. The version in each stage is JSON for bots that
+update dependencies, in the form of Renovate's custom datasources
+(https://docs.renovatebot.com/modules/datasource/custom/).
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from gitmodel.errors import NotFound
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
-from gitmodel.web.pages.of_model.model import list_models
-from gitmodel.web.pages.parts.gate_lines import gate_lines
+from gitmodel.web.pages.of_model.model import gate_lines, list_models
 from gitmodel.web.registry_data.registry_data import RegistryData
 
 
@@ -70,5 +77,36 @@ def read(registry: RegistryData, model: str) -> DataFile:
     )
 
 
+class Release(Frozen):
+    """The version in force as text, such as "3", and the time when the version entered the stage; None if unknown."""
+
+    version: str
+    releaseTimestamp: datetime | None
+
+
+class Releases(Frozen):
+    """The releases for a bot: the version in force alone, so that the bot follows a rollback; () if there is none."""
+
+    releases: tuple[Release, ...]
+
+
+def read_releases(registry: RegistryData, model: str, stage: str) -> Releases:
+    """Return the releases for *stage* of *model*. Raises NotFound if there is no such model or stage."""
+    states = registry.model(model).stages
+    if stage not in {one.name for one in registry.stages}:
+        raise NotFound(f"there is no stage {stage!a}", hint="`git model stage list` lists the stages")
+    held = next((state.in_force for state in states if state.name == stage), None)
+    if held is None:
+        return Releases(())
+    event = registry.entered(model, stage, held)
+    return Releases((Release(str(held), event.when if event else None),))
+
+
 PAGE = Page("data", "/data/{model}.json", read, list_models)
 SCRIPT = Page("data script", "/data/{model}.js", read, list_models)
+RELEASES = Page(
+    "releases",
+    "/data/{model}/{stage}.json",
+    read_releases,
+    lambda registry: ({"model": model, "stage": one.name} for model in registry.models for one in registry.stages),
+)

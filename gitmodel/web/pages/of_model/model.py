@@ -9,11 +9,11 @@ from typing import Any
 from gitmodel.domain.schema.records import HEADINGS
 from gitmodel.domain.views.record_views import VersionView
 from gitmodel.frozen import Frozen
+from gitmodel.svg.line_chart import near_limits
+from gitmodel.svg.scales import number_text
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.pages.parts.gate_lines import gate_lines
 from gitmodel.web.pages.parts.stage_pills import StagePill, stage_pills
-from gitmodel.web.registry_data.open_proposals import OpenProposal
-from gitmodel.web.registry_data.registry_data import RegistryData
+from gitmodel.web.registry_data.registry_data import OpenProposal, RegistryData
 
 # The greatest number of versions in the table of the page; a script reads the other versions from the data file.
 MOST_ROWS = 100
@@ -37,9 +37,9 @@ class VersionLine(Frozen):
 
 
 class Chart(Frozen):
-    """The numbers of the versions under the key *metric*, oldest first, and with *marks* those that are in stages.
+    """The numbers of versions under the key *metric*, oldest first. *marks* has versions with names of their stages.
 
-    *limits* has the limits that gates set for *metric*, each with a label. Limits far from the numbers are left out.
+    *limits* has the limits that gates set for *metric*, each with a label.
     """
 
     metric: str
@@ -111,6 +111,18 @@ def _chart(registry: RegistryData, model: str) -> Chart | None:
     held = ((state.in_force, state.name) for state in registry.model(model).stages)
     marks = tuple((number, name) for number, name in held if number is not None)
     return Chart(metric, points, marks, gate_lines(registry, model).get(metric, ())) if len(points) > 1 else None
+
+
+def gate_lines(registry: RegistryData, model: str) -> dict[str, tuple[tuple[str, float], ...]]:
+    """Return the limits that current gates set for numbers of *model*, with labels, by key. Far limits are left out."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    for stage in registry.stages:
+        for limit in registry.limits(stage.name):
+            label = f"gate of {stage.name}: {limit.sign} {number_text(limit.number)}"
+            found.setdefault(limit.key, []).append((label, limit.number))
+    numbers = registry.numbers(model)
+    near = {key: near_limits(lines, [*numbers[key].values()]) for key, lines in found.items() if key in numbers}
+    return {key: tuple(lines) for key, lines in near.items() if lines}
 
 
 def _line(registry: RegistryData, view: VersionView, columns: tuple[str, ...]) -> VersionLine:

@@ -16,8 +16,7 @@ from gitmodel.web.page import Page, Parameters
 from gitmodel.web.pages.parts.code_state import CodeState, code_state
 from gitmodel.web.pages.parts.stage_pills import GateResult, StagePill, gate_results, pills_of
 from gitmodel.web.registry_data.artifact_content import picture_file, read_text
-from gitmodel.web.registry_data.open_proposals import OpenProposal
-from gitmodel.web.registry_data.registry_data import RegistryData
+from gitmodel.web.registry_data.registry_data import OpenProposal, RegistryData
 from gitmodel.web.shown_text import safe_url
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from gitmodel.errors import GitModelError
 from gitmodel.frozen import Frozen
+from gitmodel.web.options import VerifiedArtifacts
 from gitmodel.web.page import Page
 from gitmodel.web.pages.parts.stage_pills import state_words
 from gitmodel.web.registry_data.registry_data import RegistryData
-from gitmodel.web.verified import VerifiedArtifacts
 
 # The greatest number of problems in the table; `git model check` shows all problems.
 MOST_ROWS = 500

@@ -8,8 +8,7 @@ from datetime import datetime
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page
 from gitmodel.web.pages.parts.stage_pills import StagePill, stage_pills
-from gitmodel.web.registry_data.open_proposals import OpenProposal
-from gitmodel.web.registry_data.registry_data import RegistryData
+from gitmodel.web.registry_data.registry_data import OpenProposal, RegistryData
 
 # The greatest number of versions in the small chart of each model.
 _MOST_POINTS = 60

@@ -5,10 +5,8 @@ Only sites that may show artifacts have these files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from gitmodel.errors import NotFound
-from gitmodel.web.page import Page, Parameters
+from gitmodel.web.page import Page
 from gitmodel.web.registry_data.registry_data import RegistryData
 
 
@@ -20,9 +18,4 @@ def read(registry: RegistryData, file: str) -> bytes:
     return data
 
 
-def list_pictures(registry: RegistryData) -> Iterable[Parameters]:
-    """Yield the parameters of each picture of a version that has a page."""
-    return ({"file": file} for file in registry.pictures)
-
-
-PAGE = Page("picture", "/assets/{file}", read, list_pictures)
+PAGE = Page("picture", "/assets/{file}", read, lambda registry: ({"file": file} for file in registry.pictures))

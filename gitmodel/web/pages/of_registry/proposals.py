@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -20,8 +20,10 @@ from gitmodel.teams.plans import plan_texts
 from gitmodel.teams.plans.gate_limits import gate_limits, worse_numbers
 from gitmodel.teams.plans.holder_trends import gate_keys
 from gitmodel.teams.plans.planning import CodeRange, Plan, PlannedChange
+from gitmodel.teams.plans.stored_contents import TextChange
 from gitmodel.teams.proposing.proposals import Proposal
-from gitmodel.web.page import Page, Parameters
+from gitmodel.web.page import Page
+from gitmodel.web.pages.of_model.model import Chart
 from gitmodel.web.registry_data.registry_data import RegistryData
 from gitmodel.web.shown_text import safe_url
 
@@ -89,35 +91,15 @@ class Differences(Frozen):
     more: int
 
 
-class TextDifference(Frozen):
-    """A text artifact that differs between the old and the new version, and the lines of the diff."""
-
-    name: str
-    kind: str
-    diff: tuple[str, ...]
-
-
-class Chart(Frozen):
-    """The headline numbers of the new version and of the versions that were in the stage most recently.
-
-    *marks* labels the new version and the current version of the stage. *limits* has the limits that gates set for the
-    number, each with its label.
-    """
-
-    metric: str
-    points: tuple[tuple[int, float], ...]
-    marks: tuple[tuple[int, str], ...]
-    limits: tuple[tuple[str, float], ...]
-
-
 class StageChange(Frozen):
     """The change of one stage or alias, as `git model plan` describes it.
 
     *effect* is the effect of the merge, in words. *verdict* is the result of the rules in words, and *state* colours
     it. *worse* has, in words, the numbers that gates read and that would become worse, or "". *better* has other
     versions that have a better number than *new*. *approval* says who must approve; "" if nobody must. *signature* says
-    who signed, or why no signature counts. *dependents* are the versions in a stage or with an alias whose run read an
-    artifact of *old*.
+    who signed, or why no signature counts. *chart* has the headline numbers of *new* and of the versions that were in
+    the stage most recently. *dependents* are the versions in a stage or with an alias whose run read an artifact of
+    *old*.
     """
 
     model: str
@@ -145,7 +127,7 @@ class StageChange(Frozen):
     chart: Chart | None
     sources: Lineage | None
     differences: tuple[Differences, ...]
-    texts: tuple[TextDifference, ...]
+    texts: tuple[TextChange, ...]
     dependents: tuple[str, ...]
 
 
@@ -172,11 +154,6 @@ class ProposalPage(Frozen):
 def read_all(registry: RegistryData) -> ProposalsPage:
     """Return the value of the page of all proposals."""
     return ProposalsPage(tuple(_row(registry, proposal) for proposal in registry.proposals.values()))
-
-
-def list_ids(registry: RegistryData) -> Iterable[Parameters]:
-    """Return the parameters of the page of each proposal."""
-    return [{"id": id} for id in registry.proposals]
 
 
 def read(registry: RegistryData, id: str) -> ProposalPage:
@@ -252,7 +229,7 @@ def _change(registry: RegistryData, change: PlannedChange) -> StageChange:
         tuple(_metrics(change)),
         _chart(change), _named(registry, change.sources) if change.sources else None,
         tuple(_differences(title, rows) for title, rows in kinds if rows),
-        tuple(TextDifference(text.name, text.kind, text.diff) for text in change.texts),
+        change.texts,
         tuple(_dependents(registry, change)),
     )  # fmt: skip
 
@@ -347,4 +324,6 @@ def _short(value: str | None) -> str:
 
 
 PROPOSALS = Page("proposals", "/proposals/", read_all, template="proposals.html", label="Proposals")
-PROPOSAL = Page("proposal", "/proposals/{id}", read, list_ids, "proposal.html")
+PROPOSAL = Page(
+    "proposal", "/proposals/{id}", read, lambda registry: ({"id": id} for id in registry.proposals), "proposal.html"
+)

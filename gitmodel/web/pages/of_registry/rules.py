@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gitmodel.frozen import Frozen
@@ -12,6 +11,7 @@ from gitmodel.web.registry_data.registry_data import RegistryData
 
 if TYPE_CHECKING:
     from gitmodel.domain.schema.registry_rules.registry_record import StageRule
+    from gitmodel.lineage.history.rule_history import RuleChange
 
 # The greatest number of changes in the table; the JSON has all changes.
 MOST_ROWS = 200
@@ -39,17 +39,6 @@ class StageLine(Frozen):
     faults: tuple[str, ...]
 
 
-class RuleChangeRow(Frozen):
-    """A commit that changed rules of the registry, with the changes in words."""
-
-    commit: str
-    author: str
-    when: datetime
-    changes: tuple[str, ...]
-    reason: str
-    pull_request: str
-
-
 class RulesPage(Frozen):
     """The rules at *commit* of the metadata branch. *incomplete* is the reason why older changes are missing, or "".
 
@@ -59,17 +48,13 @@ class RulesPage(Frozen):
     commit: str
     stages: tuple[StageLine, ...]
     signers: tuple[str, ...]
-    changes: tuple[RuleChangeRow, ...]
+    changes: tuple[RuleChange, ...]
     incomplete: str
     unknown: str = ""
 
 
 def read(registry: RegistryData) -> RulesPage:
     """Return the value of the page."""
-    changes = tuple(
-        RuleChangeRow(one.commit, one.author, one.when, one.changes, one.reason, one.pull_request)
-        for one in registry.rule_changes
-    )
     stages = tuple(
         StageLine(
             stage.name,
@@ -81,7 +66,7 @@ def read(registry: RegistryData) -> RulesPage:
         for stage in registry.stages
     )
     unknown = registry.rules_fault
-    incomplete = registry.rule_changes_fault
+    changes, incomplete = tuple(registry.rule_changes), registry.rule_changes_fault
     return RulesPage(registry.commit, () if unknown else stages, registry.signers, changes, incomplete, unknown)
 
 

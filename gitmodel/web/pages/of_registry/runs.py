@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gitmodel.errors import NotFound
 from gitmodel.frozen import Frozen
-from gitmodel.web.page import Page, Parameters
+from gitmodel.web.page import Page
 from gitmodel.web.pages.parts.code_state import CodeState, code_state
 from gitmodel.web.registry_data.registry_data import RegistryData
 
@@ -136,15 +137,15 @@ def read_all(registry: RegistryData) -> RunsPage:
         for id, run in registry.runs.items()
         if run.record is not None
     )
-    statuses: dict[str, int] = {}
-    for row in rows:
-        statuses[row.status] = statuses.get(row.status, 0) + 1
-    return RunsPage(statuses, rows)
+    return RunsPage(Counter(row.status for row in rows), rows)
 
 
 def read(registry: RegistryData, id: str) -> RunPage:
     """Return the value of the page of the run *id*. Raises NotFound."""
-    run, record = _run(registry, id)
+    run = registry.run(id)
+    if run is None or run.record is None:
+        raise NotFound(f"there is no run {id!a}", hint="`git model runs list` lists the runs")
+    record = run.record
     return RunPage(
         id=id,
         pipeline=record.pipeline,
@@ -175,13 +176,6 @@ def _seconds(record: RunRecord) -> float:
     """
     whole = (record.finished - record.started).total_seconds()
     return whole or round(sum(step.seconds for step in record.steps), 3)
-
-
-def _run(registry: RegistryData, id: str) -> tuple[RunView, RunRecord]:
-    run = registry.run(id)
-    if run is None or run.record is None:
-        raise NotFound(f"there is no run {id!a}", hint="`git model runs list` lists the runs")
-    return run, run.record
 
 
 def _packages(registry: RegistryData, run: RunView) -> Packages | None:
@@ -220,10 +214,5 @@ def _versions(references: Iterable[str]) -> tuple[Version, ...]:
     return tuple((model, int(number)) for model, _, number in (one.partition("@") for one in references))
 
 
-def list_runs(registry: RegistryData) -> Iterator[Parameters]:
-    """Yield the parameters of the page of each run."""
-    return ({"id": id} for id in registry.runs)
-
-
 RUNS = Page("runs", "/runs/", read_all, template="runs.html", label="Runs")
-RUN = Page("run", "/runs/{id}", read, list_runs, "run.html")
+RUN = Page("run", "/runs/{id}", read, lambda registry: ({"id": id} for id in registry.runs), "run.html")
