@@ -48,8 +48,7 @@ class Bucket:
         # The variable names an emulator of Google's store, which needs no credentials.
         emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
         self._open_to_all = bool(emulator)
-        google = f"https://storage.{os.environ.get('GOOGLE_CLOUD_UNIVERSE_DOMAIN') or 'googleapis.com'}"
-        base = emulator if "://" in emulator else f"http://{emulator}" if emulator else google
+        base = emulator if "://" in emulator else f"http://{emulator}" if emulator else _google()
         self.server = Server(base.rstrip("/"), name, timeout=timeout, attempts=attempts, extra="gcs")
 
     def request(
@@ -361,6 +360,10 @@ class GcsUpload:
 
 
 _TYPE = "application/octet-stream"
+
+
+def _google() -> str:
+    return f"https://storage.{os.environ.get('GOOGLE_CLOUD_UNIVERSE_DOMAIN') or 'googleapis.com'}"
 
 
 def _received(answer: Answer) -> int:

@@ -32,7 +32,6 @@ PAGE = "1000"  # names that S3 lists at a time
 OWN = "x-amz-meta-sha256"  # `backend.OWN` as S3 names it
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_NO_BODY = hashlib.sha256(b"").hexdigest()
 
 
 class S3Backend:
@@ -251,7 +250,7 @@ class S3Backend:
         path = f"{self._path}/{quote(key, safe='/~')}" if key else self._path or "/"
         if query:
             path += f"?{urlencode(sorted(query.items()), quote_via=quote, safe='~')}"
-        hashed = hashed or (hashlib.sha256(body).hexdigest() if body else _NO_BODY)
+        hashed = hashed or hashlib.sha256(body).hexdigest()
 
         def made() -> dict[str, str]:
             token = self._principal().get_frozen_credentials().token
@@ -268,13 +267,11 @@ class S3Backend:
             )
 
         answer = ask()
-        if answer.status < 300 or answer.status in allowed:
-            return answer
         if answer.status in (301, 400) and answer.headers.get("x-amz-bucket-region", self._region) != self._region:
             self._region = answer.headers["x-amz-bucket-region"]
             answer = ask()
-            if answer.status < 300 or answer.status in allowed:
-                return answer
+        if answer.status < 300 or answer.status in allowed:
+            return answer
         raise self._refusal(answer, method, about)
 
     def _principal(self) -> Credentials:
