@@ -59,25 +59,24 @@ class LocalStore:
         return self
 
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
-        """Store all bytes of *source*; return digest and length in bytes.
+        """Store all bytes of *source*, and return digest and length when they are on disk.
 
-        The object appears atomically, and is on disk when this returns. Replaces an existing object, because the
-        existing one may be damaged. If *source* raises an error, nothing is stored.
+        Replaces an existing object, which may be damaged. If *source* raises an error, stores nothing.
         """
-        return self._put(source, "", sent)
+        return self._put(source, None, sent)
 
     def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
         """Store *source* as the object *digest*. Raises Invalid and stores nothing if *source* has other bytes."""
         hex_of(digest)
         self._put(source, digest, sent)
 
-    def _put(self, source: BinaryIO, wanted: str, sent: Sent | None) -> tuple[Digest, int]:
+    def _put(self, source: BinaryIO, expected: Digest | None, sent: Sent | None) -> tuple[Digest, int]:
         descriptor, temporary = self._folder.begin()
         try:
             digest, size = _copy(source, descriptor, temporary, sent)
-            if wanted not in ("", digest):
+            if expected not in (None, digest):
                 raise Invalid(
-                    f"the bytes to store as {wanted} have the digest {digest}", hint="copy it from another store"
+                    f"the bytes to store as {expected} have the digest {digest}", hint="copy it from another store"
                 )
             with reaching(temporary):
                 self._folder.protect(descriptor)
@@ -112,11 +111,9 @@ class LocalStore:
             raise
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
-        """Open the object for reading once, from start to end.
+        """Open the object for reading once, from start to end, as `ArtifactStore.open` describes.
 
-        Raises NotFound if there is no such object, Invalid if the object is not a regular file or is longer than
-        *size*. The reader raises Invalid instead of returning the last bytes if the bytes of the object do not match
-        *digest*.
+        Also raises Invalid if the object is not a regular file.
         """
         return self._reader(digest, *self._open(digest, size))
 
@@ -131,10 +128,7 @@ class LocalStore:
         return buffered(VerifyingReader(fill, digest, found, wrong=wrong, close=close))
 
     def path(self, digest: Digest, size: int | None = None) -> Path:
-        """Return the object's file for mapping into memory, after verifying it.
-
-        The caller must never write to this file.
-        """
+        """Verify the object and return its file, to which the caller must not write."""
         with self.held(digest, size):
             return self.place(digest)
 

@@ -24,7 +24,7 @@ from gitmodel.files.permissions import make_folder, share
 # Errors of a file system that lacks a feature.
 _NOT_ABLE = frozenset({errno.EINVAL, errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
 _NOT_SYNCED = "a power failure may lose the objects that were stored last"
-_told: set[tuple[Path, str]] = set()
+_told: set[tuple[Path, str]] = set()  # the folders of stores with the missing features of which users were warned
 _TEMPORARY = re.compile(r"[0-9]+-[0-9a-f]{32}")
 _LEFT_FOR_GOOD = 3600.0  # seconds; a younger unlocked file may be in use, because writers of cached copies take no lock
 
@@ -79,10 +79,7 @@ class StoreFolder:
                 os.close(descriptor)  # another process deleted the file as a leftover before this one locked it
 
     def _sweep(self) -> None:
-        """Delete files that killed processes left more than an hour ago.
-
-        Only the first call in a process does anything.
-        """
+        """At the first call, delete the temporary files that killed processes left more than an hour ago."""
         if self._swept:
             return
         self._swept = True
@@ -92,7 +89,10 @@ class StoreFolder:
                     os.unlink(path)
 
     def dead(self) -> Iterator[tuple[Path, os.stat_result]]:
-        """Yield the temporary files of killed writers. Each is locked until the next is requested."""
+        """Yield the path and state of each temporary file of a killed writer.
+
+        Each file is locked until the caller requests the next one.
+        """
         for name in self.names(self.temporary, _TEMPORARY):
             path = self.temporary / name
             try:
@@ -132,12 +132,11 @@ class StoreFolder:
                 os.fsync(descriptor)
 
     def make_folder(self, folder: Path) -> None:
-        """Create *folder* with the permissions of the root, if it does not exist."""
+        """Create *folder*, if it does not exist, with the permissions of the root, such as those of a group."""
         try:
             folder.mkdir()
         except FileExistsError:
             return
-        # permissions of the root (such as those of a group) apply to everything below it
         with suppress(OSError):
             os.chmod(folder, stat.S_IMODE(os.stat(self.root).st_mode))
         self.sync_folder(folder.parent)
@@ -175,20 +174,18 @@ class StoreFolder:
                 os.close(descriptor)
 
     @contextmanager
-    def _tolerating(self, what: str, without: str) -> Iterator[None]:
-        """Ignore errors of a file system without the feature *what*.
-
-        Warns once; the warning ends with the consequence *without*.
-        """
+    def _tolerating(self, feature: str, consequence: str) -> Iterator[None]:
+        """Ignore an OSError that says that the file system has no *feature*, and warn once of the *consequence*."""
         try:
             yield
         except OSError as error:
             if error.errno not in _NOT_ABLE:
                 raise
-            if (self.root, what) not in _told:
-                _told.add((self.root, what))
+            if (self.root, feature) not in _told:
+                _told.add((self.root, feature))
                 warn(
-                    f"the file system of the artifact store {self.root} has no {what} ({error.strerror}): {without}",
+                    f"the file system of the artifact store {self.root} has no {feature} ({error.strerror}): "
+                    f"{consequence}",
                     hint="keep the store on another file system if that matters",
                 )
 

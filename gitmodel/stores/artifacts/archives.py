@@ -95,7 +95,7 @@ class Archive:
         name, length = self._header()
         if name != INDEX or length > _LONGEST_INDEX:
             raise Invalid("this is not an export of gitmodel", hint=f"{_HINT}{_OTHERS}")
-        self.entries = parse_manifest(self._content(length))
+        self.entries = parse_manifest(b"".join(self._chunks(length)))
         self.sizes = _sizes_of(self.entries)
         expected = _padded(length) + sum(map(_padded, self.sizes.values())) + 2 * _BLOCK
         if size != expected:
@@ -109,8 +109,8 @@ class Archive:
 
     def _verified(self) -> dict[str, bytes]:
         """Read and verify all objects, which are in the order of their digests, and return the records by path."""
-        wanted = {entry.digest: entry.path for entry in self.entries if not entry.path.startswith(f"{OBJECTS}/")}
-        if sum(self.sizes[digest] for digest in wanted) > _MOST_RECORDS:
+        of_records = {entry.digest for entry in self.entries if not entry.path.startswith(f"{OBJECTS}/")}
+        if sum(self.sizes[digest] for digest in of_records) > _MOST_RECORDS:
             raise Invalid("the records of the export are too long", hint=_HINT)
         found = {}
         for digest in sorted(self.sizes):
@@ -120,11 +120,11 @@ class Archive:
             sha, kept = hashlib.sha256(), bytearray()
             for chunk in self._chunks(self.sizes[digest]):
                 sha.update(chunk)
-                if digest in wanted:
+                if digest in of_records:
                     kept += chunk
             if sha.hexdigest() != digest.removeprefix("sha256:"):
                 raise Invalid(f"the bytes in the export do not match {digest}", hint=_HINT)
-            if digest in wanted:
+            if digest in of_records:
                 found[digest] = bytes(kept)
         if self._file.read(2 * _BLOCK) != bytes(2 * _BLOCK):
             raise Invalid("the export has data after its end", hint=_HINT)
@@ -140,9 +140,6 @@ class Archive:
         if block != _tar_header(member.name, member.size):
             raise Invalid(f"the export holds {member.name[:100]!a} in an unexpected form", hint=_HINT)
         return member.name, member.size
-
-    def _content(self, length: int) -> bytes:
-        return b"".join(self._chunks(length))
 
     def _chunks(self, length: int) -> Iterator[bytes]:
         left = length

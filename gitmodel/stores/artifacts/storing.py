@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,8 +59,9 @@ def put_path(
     place = find_source(path, follow_links)
     if place.is_dir():
         return _put_folder(store, place, follow_links, transfer)
-    count = Tally(transfer.progress, _size_of(place))
     with open_source(place, str(path), linked=path.is_symlink()) as source:
+        count = Tally(transfer.progress, source.seek(0, os.SEEK_END))
+        source.seek(0)
         digest, size = store.put_stream(source, sent=count.add)
     return StoredArtifact(digest, size, folder=False)
 
@@ -87,9 +87,3 @@ def _put_folder(store: ArtifactStore, root: Path, follow_links: Path | None, tra
     digest, _ = store.put_stream(io.BytesIO(manifest))
     unportable = unportable_paths(entry.path for entry in entries)
     return StoredArtifact(digest, sum(entry.size for entry in entries), True, tuple(unportable))
-
-
-def _size_of(path: Path) -> int:
-    with suppress(OSError):
-        return os.stat(path).st_size
-    return 0  # the caller opens the file next, and reports the error then

@@ -31,8 +31,7 @@ def verified_path(store: ArtifactStore, digest: Digest, size: int) -> Path | Non
     """
     holder = _holder_of(store, digest)
     if isinstance(holder, ExternalStore):
-        path = holder.local_path()
-        if path is not None:
+        if (path := holder.local_path()) is not None:
             verify_file(holder, digest)
         return path
     has_paths: Callable[[Digest, int], Path] | None = getattr(holder, "path", None)
@@ -107,11 +106,7 @@ def verify_file(
     Raises Invalid if the object does not match *digest* or the recorded *size*, NotFound if it is missing.
     """
     count = Tally(progress, store.size(digest) if progress else 0)
-    with store.origin.open(digest, size) as reader:
-        read = sum(map(len, count.counted(chunks(reader))))
-    if size is not None and read != size:
-        raise wrong_size(digest, size, read)
-    return StoredArtifact(digest, read, folder=False)
+    return StoredArtifact(digest, _verify(store.origin, digest, size, count), folder=False)
 
 
 def verify_folder(
@@ -135,7 +130,15 @@ def verify_folder(
 
 
 def verify_entry(store: ArtifactStore, entry: ManifestEntry, count: Tally) -> None:
-    with naming(entry), store.open(entry.digest, entry.size) as reader:
+    """Read and hash the file *entry* of a folder. Raises the errors of `verify_file`, which name the file."""
+    with naming(entry):
+        _verify(store, entry.digest, entry.size, count)
+
+
+def _verify(store: ArtifactStore, digest: Digest, size: int | None, count: Tally) -> int:
+    """Read and hash the object, add its bytes to *count*, and return its length. Raises Invalid for a wrong length."""
+    with store.open(digest, size) as reader:
         read = sum(map(len, count.counted(chunks(reader))))
-        if read != entry.size:
-            raise wrong_size(entry.digest, entry.size, read)
+    if size is not None and read != size:
+        raise wrong_size(digest, size, read)
+    return read

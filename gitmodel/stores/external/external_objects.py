@@ -47,14 +47,10 @@ def _object(bucket: str, key: str, version_id: str) -> dict[str, str]:
     return {"Bucket": bucket, "Key": key, **({"VersionId": version_id} if version_id else {})}
 
 
-def _s3_client() -> Any:
-    return library("botocore.session", extra="s3").get_session().create_client("s3")
-
-
 def _ask_s3(operation: str, uri: str, **arguments: str) -> Any:
     exceptions = library("botocore.exceptions", extra="s3")
     try:
-        client = _s3_client()
+        client = library("botocore.session", extra="s3").get_session().create_client("s3")
         return getattr(client, operation)(**arguments)
     except exceptions.ClientError as error:
         raise _s3_refusal(client, arguments, error.response) from None

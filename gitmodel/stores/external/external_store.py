@@ -229,7 +229,10 @@ def _path_of(uri: str) -> Path:
 def _look_up_file(uri: str, version_id: str) -> External:
     place = find_source(_path_of(uri))
     if place.is_dir():
-        raise _folder(uri)
+        raise UsageError(
+            f"{shown_url(uri)} is a folder, and only single files can be linked without storing them",
+            hint="pack it into an archive, or store it without --external",
+        )
     state = place.stat()
     return External(uri, state.st_size, mark=f"{state.st_ino} {state.st_mtime_ns}")
 
@@ -237,13 +240,6 @@ def _look_up_file(uri: str, version_id: str) -> External:
 def _open_file(uri: str, version_id: str) -> BinaryIO:
     path = _path_of(uri)
     return open_source(find_source(path), str(path))
-
-
-def _folder(uri: str) -> UsageError:
-    return UsageError(
-        f"{shown_url(uri)} is a folder, and only single files can be linked without storing them",
-        hint="pack it into an archive, or store it without --external",
-    )
 
 
 # Files on web servers, fetched without credentials.

@@ -59,15 +59,12 @@ class CachedStore(ForwardingStore):
             raise
 
     def path(self, digest: Digest, size: int | None = None) -> Path:
-        """Return the verified file of the cached copy, for mapping into memory. Fetches the object if there is no copy.
-
-        The caller must never write to this file.
-        """
+        """Verify the cached copy, fetched if necessary, and return its file, to which the caller must not write."""
         with self.held(digest, size):
             return self.cache.place(digest)
 
     def held(self, digest: Digest, size: int | None = None) -> AbstractContextManager[Path]:
-        """Return a context manager with the path of the verified copy, as `LocalStore` does.
+        """Return a context manager with the path of the verified copy, as `LocalStore.held` does.
 
         Fetches the object if there is no copy.
         """

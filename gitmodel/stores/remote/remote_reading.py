@@ -7,7 +7,6 @@ from collections import deque
 from concurrent.futures import Future
 
 from gitmodel.domain.schema.digests import PREFIX, Digest
-from gitmodel.errors import Invalid
 from gitmodel.stores.backend import Backend
 from gitmodel.stores.interface import damaged_object, wrong_size
 from gitmodel.stores.remote import transfer_lanes
@@ -48,7 +47,7 @@ class RemoteReader(RawReader):
 
     @property
     def whole(self) -> bytes | None:
-        """Return the verified bytes of an object of a single range; None for a longer object."""
+        """The verified bytes of an object that is not longer than a range; None for a longer object."""
         return bytes(self._chunk) if len(self._chunk) == self.total else None
 
     def fill(self, view: memoryview) -> int:
@@ -84,16 +83,14 @@ class RemoteReader(RawReader):
         self._received += len(content)
         self._hash.update(content)
         ended = self._received >= self.total
-        if total != self.total or len(content) != expected or (ended and self._wrong()):
+        is_wrong = ended and PREFIX + self._hash.hexdigest() != self._digest
+        if total != self.total or len(content) != expected or is_wrong:
             self._damaged.note(self._digest)
-            raise damaged_error(self._digest, self._backend.url)
+            raise damaged_object(self._digest, f"its bytes in {self._backend.url} do not hash to its name")
         if ended and self._from_start:
             self._damaged.forget(self._digest)
         self._chunk = memoryview(content)
         self._read_ahead()
-
-    def _wrong(self) -> bool:
-        return PREFIX + self._hash.hexdigest() != self._digest
 
     def _read_ahead(self) -> None:
         self._asked = max(self._asked, self._received)
@@ -109,8 +106,3 @@ class RemoteReader(RawReader):
 def _length(start: int) -> int:
     """Return the length of the range at *start*. It ends at a multiple of `RANGE`."""
     return RANGE - start % RANGE
-
-
-def damaged_error(digest: Digest, url: str) -> Invalid:
-    """Return the error for an object whose bytes do not match its digest."""
-    return damaged_object(digest, f"its bytes in {url} do not hash to its name")

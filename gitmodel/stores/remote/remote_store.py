@@ -98,11 +98,7 @@ class RemoteStore:
             self._read_back(digest)
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
-        """Open the object for reading once, from start to end. Raises Invalid for an object that is longer than *size*.
-
-        The reader fetches ahead, and raises Invalid instead of returning the last bytes if the bytes of the object do
-        not match *digest*.
-        """
+        """Open the object for reading once, as `ArtifactStore.open` describes. The reader fetches ranges in advance."""
         return buffered(self.reader(digest, size))
 
     def reader(

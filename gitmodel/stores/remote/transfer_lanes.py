@@ -20,9 +20,9 @@ _Result = TypeVar("_Result")
 class Lanes:
     """The threads for parts and ranges of large objects, limited for the whole process.
 
-    There is a fixed number of places. A part to send, or a range to read, occupies a place until its bytes are no
-    longer needed. So the number of places also limits memory. Parts to send do not use the places of ranges to read.
-    Otherwise a thread that copies an object from server to server could wait for a place that its own ranges occupy.
+    A part to send, or a range to read, occupies one of a fixed number of places until its bytes are no longer needed,
+    so the number of places also limits memory. Parts and ranges have separate places. Otherwise a thread that copies
+    an object from server to server could wait for a place that its own ranges occupy.
     """
 
     def __init__(self) -> None:

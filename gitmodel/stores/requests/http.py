@@ -66,9 +66,9 @@ class Request(NamedTuple):
 
 
 class Server:
-    """The server at *base* (scheme and host), for many threads. *name* is its name in messages.
+    """The server at *base* (scheme and host), for many threads. *name* is the subject of messages about it.
 
-    *timeout*: seconds that the server may be silent.
+    *timeout* is the number of seconds that the server may send nothing.
     """
 
     def __init__(self, base: str, name: str, *, timeout: float, attempts: int, extra: str) -> None:
@@ -128,7 +128,7 @@ class Server:
             except _Failure as failure:
                 if last or failure.final:
                     raise Unreachable(
-                        f"the artifact store {self._name} cannot be reached at {self.base} ({what}): {failure}",
+                        f"{self._name} cannot be reached at {self.base} ({what}): {failure}",
                         hint="see that the server runs and that its address is right, then run the same command again: "
                         "what was sent already is not sent again",
                     ) from failure

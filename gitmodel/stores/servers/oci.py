@@ -53,7 +53,8 @@ class OciBackend(ExpiringUploads):
         self._host = host
         self._name = name
         base = f"http{'s' if secure else ''}://{host}"
-        self._server = Server(base, self.url, timeout=timeout, attempts=attempts, extra="oci")
+        name = f"the artifact store {self.url}"
+        self._server = Server(base, name, timeout=timeout, attempts=attempts, extra="oci")
         self._begun = begun
         self._token = ""
         self._signing_in = threading.Lock()

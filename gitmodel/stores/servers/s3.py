@@ -53,9 +53,8 @@ class S3Backend:
         base, self._region = self._endpoint()
         parts = urlsplit(base)
         self._path = parts.path.rstrip("/")
-        self._server = Server(
-            f"{parts.scheme}://{parts.netloc}", self.url, timeout=timeout, attempts=attempts, extra="s3"
-        )
+        base, name = f"{parts.scheme}://{parts.netloc}", f"the artifact store {self.url}"
+        self._server = Server(base, name, timeout=timeout, attempts=attempts, extra="s3")
         self._seen = False  # True if the bucket was checked
 
     @property
