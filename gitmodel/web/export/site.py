@@ -123,7 +123,8 @@ class _Export:
         }
         self._old = read_state(target.own)
         self._stats = _stats_below(str(target.site))
-        self._new = SiteState(_key(self._registries, options))
+        private = [(prefix, registry.private) for prefix, registry in self._registries.items()]
+        self._new = SiteState(hashlib.sha256(f"{renderer_id()}\n{options!r}\n{private!r}".encode()).hexdigest())
         self._new.begin_after(self._old)
         self._folders: set[str] = set()
         self._written: list[str] = []
@@ -167,10 +168,8 @@ class _Export:
         self._has_changed = True
         with self._dependencies.recording() as questions:
             if planned is None:
-                prefix, rendered = (
-                    "",
-                    render_board({key[:-1]: each for key, each in self._renderers.items()}, self._options),
-                )
+                by_name = {key[:-1]: each for key, each in self._renderers.items()}
+                prefix, rendered = "", render_board(by_name, self._options)
             else:
                 renderer, page, parameters = planned
                 prefix, rendered = renderer.prefix, renderer.render(page, parameters)
@@ -265,15 +264,15 @@ def _stats_below(folder: str) -> dict[str, Stat]:
     return found
 
 
-def _key(registries: Mapping[str, RegistryData], options: SiteOptions) -> str:
-    """Return a digest of what decides the content of pages besides records: gitmodel, templates, options, privacy."""
-    private = [(prefix, registry.private) for prefix, registry in registries.items()]
-    return hashlib.sha256(f"{renderer_id()}\n{options!r}\n{private!r}".encode()).hexdigest()
-
-
 def renderer_id() -> str:
     """Return a text that changes with the templates, the assets and the version of gitmodel."""
-    return f"{__version__} {_resources_digest()}"
+    digest = hashlib.sha256()
+    templates = resources.files("gitmodel.web") / "templates"
+    for each in sorted(templates.iterdir(), key=lambda each: each.name):
+        digest.update(each.read_bytes())
+    for data in asset_files().values():
+        digest.update(data)
+    return f"{__version__} {digest.hexdigest()}"
 
 
 def _create(path: str, data: bytes) -> Stat:
@@ -377,13 +376,3 @@ def _shorter(name: str, text: str) -> bytes:
     elif name.endswith(".css"):
         text = _SPACES_OF_STYLES.sub(lambda found: found[1] or found[2] or ":", text)
     return re.sub(r"(?<=[;{},])\n", "", text).replace(";}", "}").encode()
-
-
-def _resources_digest() -> str:
-    digest = hashlib.sha256()
-    templates = resources.files("gitmodel.web") / "templates"
-    for each in sorted(templates.iterdir(), key=lambda each: each.name):
-        digest.update(each.read_bytes())
-    for data in asset_files().values():
-        digest.update(data)
-    return digest.hexdigest()

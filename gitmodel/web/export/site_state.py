@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gitmodel.web.registry_data.version_facts import VersionFacts
 from gitmodel.web.rendering.dependencies import Question
@@ -44,11 +44,11 @@ class Written(NamedTuple):
 class SiteState:
     """The state that an export leaves to the next one.
 
-    *key* is a digest of the options, the templates and the version of gitmodel. If the next export has another key, it
-    renders all pages again. *files* has each file that an export wrote, by path. The value is None if an export was
-    killed while it added the file. *questions* maps each question that a page asked the registry (see
-    `rendering/dependencies.py`) to the fingerprint of the answer. *pages* maps the file of each page to the page's
-    questions, as positions in *questions*.
+    *key* is a digest of what decides the content of pages besides the records: the options, the private paths, the
+    templates and the version of gitmodel. If the next export has another key, it renders all pages again. *files* has
+    each file that an export wrote, by path. The value is None if an export was killed while it added the file.
+    *questions* maps each question that a page asked the registry (see `rendering/dependencies.py`) to the fingerprint
+    of the answer. *pages* maps the file of each page to the page's questions, as positions in *questions*.
     """
 
     def __init__(self, key: str = "") -> None:
@@ -89,16 +89,16 @@ def read_state(folder: Path) -> SiteState:
         found = json.loads((folder / _STATE).read_bytes())
         state.files = {path: each and Written(*each) for path, each in found["files"].items()}
         state.pages, state.key = found["pages"], found["key"]
-        state.questions = {_question(question): mark for mark, *question in found["questions"]}
+        # JSON has lists instead of the tuples in questions
+        state.questions = {
+            tuple([tuple(each) if type(each) is list else each for each in question]): mark
+            for mark, *question in found["questions"]
+        }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         state = SiteState()
     state.files.update(dict.fromkeys(_read_new(folder)))
     is_safe = not any(path.startswith("/") or ".." in path.split("/") for path in state.files)
     return state if is_safe else SiteState()
-
-
-def _question(found: list[Any]) -> Question:
-    return tuple([tuple(each) if type(each) is list else each for each in found])
 
 
 def _read_new(folder: Path) -> Iterable[str]:

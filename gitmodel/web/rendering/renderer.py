@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import is_dataclass
 from datetime import date, datetime, timezone
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,6 @@ class Renderer:
         self.prefix = prefix
         self._watched = dependencies.watch(prefix, registry) if dependencies is not None else registry
         self._options = registry.rules_of_text.value(registry.options)
-        self._last: tuple[object, bytes] | None = None
         self._files: dict[str, set[str]] = {}
         self._addresses: dict[tuple[object, ...], tuple[str, bool]] = {}
         self._parameters: dict[str, list[Parameters]] = {}
@@ -82,21 +81,14 @@ class Renderer:
         """
         value = page.read(self._watched, **parameters)
         file = page.file(parameters)
-        if page.template is None:
-            return {file: self._file(file, value)}
+        if page.template is None and isinstance(value, (bytes, str)):
+            return {file: value if isinstance(value, bytes) else value.encode()}
         value = self._watched.rules_of_text.value(value)
+        if page.template is None:
+            data = twin(value)
+            return {file: b"gitmodelData(" + data.strip() + b");\n" if file.endswith(".js") else data}
         html = render_template(page.template, {**self._surroundings(page, parameters, file), "page": value})
         return {file: html, routes.twin_of(file): twin(value)}
-
-    def _file(self, file: str, value: object) -> bytes:
-        """Return the bytes of *file*, the file of a page without a template, from the *value* of the page."""
-        if isinstance(value, (bytes, str)):
-            return value if isinstance(value, bytes) else value.encode()
-        # kept for the next call, because a data file and its script have the same value
-        if self._last is None or self._last[0] != value:
-            self._last = value, twin(self._watched.rules_of_text.value(value))
-        data = self._last[1]
-        return b"gitmodelData(" + data.strip() + b");\n" if file.endswith(".js") else data
 
     def address(self, name: str, parameters: Mapping[str, object]) -> str:
         """Return the path of the file of the page of kind *name* with *parameters*; "" if there is no such page."""
@@ -266,7 +258,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         when=_when,
-        day=_day,
+        day=partial(_when, shown="%Y-%m-%d"),
         number=_number,
         value=_shown,
         size=cell_text.size,
@@ -287,20 +279,12 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _when(moment: datetime | None) -> Markup | str:
-    """Return *moment* as an HTML element `time`, to the minute."""
+def _when(moment: datetime | None, shown: str = "%Y-%m-%d %H:%M") -> Markup | str:
+    """Return *moment* as an HTML element `time`, whose text has the format *shown*."""
     if moment is None:
         return ""
     utc = moment.astimezone(timezone.utc)
-    return Markup(f'<time datetime="{utc:%Y-%m-%dT%H:%M:%SZ}">{utc:%Y-%m-%d %H:%M}</time>')
-
-
-def _day(moment: datetime | None) -> Markup | str:
-    """Return the day of *moment* as an HTML element `time`."""
-    if moment is None:
-        return ""
-    utc = moment.astimezone(timezone.utc)
-    return Markup(f'<time datetime="{utc:%Y-%m-%dT%H:%M:%SZ}">{utc:%Y-%m-%d}</time>')
+    return Markup(f'<time datetime="{utc:%Y-%m-%dT%H:%M:%SZ}">{utc:{shown}}</time>')
 
 
 def _number(value: Any) -> str:

@@ -80,16 +80,6 @@ def read(registry: RegistryData, model: str) -> HistoryPage:
     return _page(registry, model, title, lanes, events)
 
 
-def read_all_csv(registry: RegistryData) -> str:
-    """Return the changes of all models as CSV."""
-    return _csv(registry.rules_of_text.value(read_all(registry)))
-
-
-def read_csv(registry: RegistryData, model: str) -> str:
-    """Return the changes of *model* as CSV. Raises NotFound."""
-    return _csv(registry.rules_of_text.value(read(registry, model)))
-
-
 def _page(
     registry: RegistryData, model: str, title: str, lanes: tuple[str, ...], events: tuple[HistoryEvent, ...]
 ) -> HistoryPage:
@@ -139,11 +129,12 @@ def _state(registry: RegistryData, event: StageEvent) -> tuple[str, str]:
     return "in force", ""
 
 
-def _csv(page: HistoryPage) -> str:
-    """Return the events of *page* as CSV, newest first.
+def read_csv(registry: RegistryData, model: str | None = None) -> str:
+    """Return the changes of *model*, or of all models, as CSV, newest first. Raises NotFound.
 
     A cell that a spreadsheet could take for a formula begins with an apostrophe.
     """
+    page = registry.rules_of_text.value(read_all(registry) if model is None else read(registry, model))
     names = list(HistoryEvent.__dataclass_fields__)
     written = io.StringIO()
     rows = csv.writer(written, lineterminator="\n")
@@ -165,5 +156,5 @@ def _cell(value: object) -> str:
 
 HISTORIES = Page("histories", "/history", read_all, template="history.html", label="History")
 HISTORY = Page("history", "/m/{model}/history", read, list_models, "history.html", label="History")
-HISTORIES_CSV = Page("histories_csv", "/history.csv", read_all_csv)
+HISTORIES_CSV = Page("histories_csv", "/history.csv", read_csv)
 HISTORY_CSV = Page("history_csv", "/m/{model}/history.csv", read_csv, list_models)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from gitmodel.domain.schema.records import ATTACHMENT, ArtifactLink
+from gitmodel.domain.schema.records import ATTACHMENT, ArtifactLink, VersionRecord
 from gitmodel.domain.views.comparison import compare_values, flat_values
 from gitmodel.domain.views.record_views import VersionView, imported_fields
 from gitmodel.frozen import Frozen
@@ -166,6 +166,7 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
     newer, older = registry.neighbours(model, record.number)
     runs = [run for id in record.runs if (run := registry.run(id)) is not None]
     values = list(flat_values(record.metadata))
+    replaced = _replaced(registry, view)
     return VersionPage(
         model=model,
         title=registry.title(model),
@@ -183,7 +184,7 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
         failed=record.failed,
         metadata=tuple(values[:_MOST_VALUES]),
         more_metadata=max(len(values) - _MOST_VALUES, 0),
-        artifacts=tuple(_artifacts(registry, view)),
+        artifacts=tuple(_artifacts(registry, view, replaced)),
         code=code_state(record.code),
         imported=imported_fields(record.imported),
         runs=tuple(_run(registry, id) for id in record.runs),
@@ -193,15 +194,17 @@ def read(registry: RegistryData, model: str, number: str) -> VersionPage:
         used_by=tuple(registry.used_by(model, record.number)[:_MOST_VALUES]),
         history=tuple(_history(registry, view)),
         history_fault=registry.changes_fault,
-        predecessor=_predecessor(registry, view),
+        predecessor=_predecessor(registry, record, *replaced) if replaced is not None else None,
         has_production=registry.has_production(model),
         newer=newer,
         older=older,
     )
 
 
-def _artifacts(registry: RegistryData, view: VersionView) -> Iterator[ArtifactRow]:
-    before = _digests_before(registry, view)
+def _artifacts(
+    registry: RegistryData, view: VersionView, replaced: tuple[StageEvent, VersionRecord] | None
+) -> Iterator[ArtifactRow]:
+    before = {link.name: link.digest for link in replaced[1].links} if replaced is not None else {}
     for link in view.record.links:
         yield _artifact(registry, view, link, before.get(link.name, ""))
 
@@ -280,8 +283,8 @@ def _stage_line(event: StageEvent, number: int) -> HistoryLine:
 
 
 def _change_line(change: VersionChange) -> HistoryLine:
-    fields = list(_field_lines(change.fields))
-    shown, more = tuple(fields[:_MOST_VALUES]), max(len(fields) - _MOST_VALUES, 0)
+    fields = tuple(_field_lines(change.fields))
+    shown, more = fields[:_MOST_VALUES], max(len(fields) - _MOST_VALUES, 0)
     return HistoryLine(change.when, "changed", change.author, "", change.pull_request, change.reason, shown, more)
 
 
@@ -312,16 +315,8 @@ def _signatures(registry: RegistryData, view: VersionView) -> dict[str, str]:
     return {name: words[event.commit] for name, event in entered.items()}
 
 
-def _predecessor(registry: RegistryData, view: VersionView) -> Predecessor | None:
-    """Return the version that this version replaced in its highest stage, with the differences.
-
-    Returns None if there was none.
-    """
-    event = _replacement(registry, view)
-    before = registry.versions(view.model).get(event.previous or 0) if event is not None else None
-    if event is None or before is None:
-        return None
-    old, new = before.record, view.record
+def _predecessor(registry: RegistryData, new: VersionRecord, event: StageEvent, old: VersionRecord) -> Predecessor:
+    """Return the differences between the version *new* and the version *old*, which it replaced by *event*."""
     rows = compare_values(old.metadata, new.metadata)
     differing = [row for row in rows if not row.same]
     moved = gate_movements(registry.limits(event.stage), differing)
@@ -334,20 +329,18 @@ def _predecessor(registry: RegistryData, view: VersionView) -> Predecessor | Non
     return Predecessor(old.number, event.stage, tuple(changes), len(rows) - len(differing), removed)
 
 
-def _digests_before(registry: RegistryData, view: VersionView) -> Mapping[str, str]:
-    """Return the digests of the artifacts and attachments of the version that this version replaced, by name."""
-    event = _replacement(registry, view)
-    before = registry.versions(view.model).get(event.previous or 0) if event is not None else None
-    return {link.name: link.digest for link in before.record.links} if before is not None else {}
+def _replaced(registry: RegistryData, view: VersionView) -> tuple[StageEvent, VersionRecord] | None:
+    """Return the change by which the version replaced another one in its highest stage, and the record of that one.
 
-
-def _replacement(registry: RegistryData, view: VersionView) -> StageEvent | None:
-    """Return the change by which the version replaced another one in a stage: in the highest stage, if in several."""
+    Returns None if the version replaced none, or if the other version is deleted or damaged.
+    """
     number = view.record.number
     order = {stage.name: place for place, stage in enumerate(registry.stages)}
     entered = (event for event in registry.events_of(view.model, number) if event.version == number and event.previous)
     known = (event for event in entered if event.stage in order)
-    return max(known, key=lambda event: (order[event.stage], event.when), default=None)
+    event = max(known, key=lambda event: (order[event.stage], event.when), default=None)
+    before = registry.versions(view.model).get(event.previous or 0) if event is not None else None
+    return (event, before.record) if event is not None and before is not None else None
 
 
 def list_versions(registry: RegistryData) -> Iterable[Parameters]:

@@ -19,9 +19,10 @@ _MOST_ENTRIES = 100
 
 
 def read(registry: RegistryData) -> str:
-    """Return the feed of the newest changes of stages and aliases."""
+    """Return the feed of the newest changes of stages and aliases. Its links are relative if the site has no URL."""
     events = [event for event in registry.events() if event.refusal is None][:_MOST_ENTRIES]
-    clean, base = registry.rules_of_text.text, _base(registry)
+    clean, url = registry.rules_of_text.text, registry.options.base_url
+    base = f"{url.rstrip('/')}/" if url else ""
     updated = events[0].when if events else datetime(1970, 1, 1, tzinfo=timezone.utc)
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
@@ -42,7 +43,9 @@ def _entry(registry: RegistryData, event: StageEvent, base: str) -> list[str]:
     what = f"{event.model} {event.stage}: {event.previous or 'empty'} -> {event.version or 'empty'}"
     who = event.author + (f", merged by {event.merged_by}" if event.merged_by not in ("", event.author) else "")
     said = event.reason + (f" (overridden: {', '.join(event.forced)})" if event.forced else "")
-    target = _page_of(registry, event)
+    target = "index.html"  # if the stage became empty, or the version that entered it has no page
+    if event.version is not None and registry.has_page(event.model, event.version):
+        target = version.PAGE.file({"model": event.model, "number": event.version})
     return [
         "<entry>",
         f"<title>{escape(clean(what))}</title>",
@@ -53,25 +56,6 @@ def _entry(registry: RegistryData, event: StageEvent, base: str) -> list[str]:
         f"<summary>{escape(clean(said))}</summary>",
         "</entry>",
     ]
-
-
-def _page_of(registry: RegistryData, event: StageEvent) -> str:
-    """Return the file of the page of the version that entered a stage.
-
-    Returns the file of the list of models if the version has no page, or if the stage became empty.
-    """
-    if event.version is None or not registry.has_page(event.model, event.version):
-        return "index.html"
-    return version.PAGE.file({"model": event.model, "number": event.version})
-
-
-def _base(registry: RegistryData) -> str:
-    """Return the URL of the site with a slash at its end. Returns "" if the options give no URL.
-
-    The links of the feed are then relative.
-    """
-    url = registry.options.base_url
-    return f"{url.rstrip('/')}/" if url else ""
 
 
 def _id(name: str) -> str:

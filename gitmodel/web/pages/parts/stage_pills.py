@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from gitmodel.domain.changes.stages import StageState
@@ -73,29 +74,18 @@ def pills_of(registry: RegistryData, model: str, number: int) -> tuple[StagePill
 
 
 def _pill(registry: RegistryData, model: str, state: StageState) -> StagePill:
-    word, note = state_words(state)
+    pill = StagePill(state.name, state.alias, state.in_force, state.recorded, *state_words(state))
     if state.in_force is None:
-        return StagePill(state.name, state.alias, None, state.recorded, word, note)
+        return pill
     judged = registry.judged_again(model, state.name, state.in_force)
     failing = tuple(outcome.gate for outcome in judged if _result(outcome) == "fails")
     event = registry.entered(model, state.name, state.in_force)
     if event is None:
-        return StagePill(state.name, state.alias, state.in_force, state.recorded, word, note, failing=failing)
-    return StagePill(
-        state.name,
-        state.alias,
-        state.in_force,
-        state.recorded,
-        word,
-        note,
-        event.when,
-        event.author,
-        event.merged_by,
-        event.reason,
-        event.pull_request,
-        event.forced,
-        failing,
-    )
+        return replace(pill, failing=failing)
+    return replace(
+        pill, since=event.when, author=event.author, merged_by=event.merged_by, reason=event.reason,
+        pull_request=event.pull_request, forced=event.forced, failing=failing,
+    )  # fmt: skip
 
 
 def state_words(state: StageState) -> tuple[str, str]:
