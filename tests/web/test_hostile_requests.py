@@ -87,8 +87,10 @@ def test_paths_with_additional_slashes_or_dots_are_not_found(ask, path: str) -> 
         ("127.0.0.1:1", 200),  # another port, as after port forwarding
         ("localhost:8765", 200),
         ("", 421),
+        ("evil.example", 421),
         ("evil.example:8765", 421),
         ("127.0.0.1.evil.example", 421),
+        ("localhost.x:80", 421),
         ("evil@127.0.0.1:8765", 421),
         ("127.0.0.1:8765@evil.example", 421),
         ("127.0.0.1:x", 421),
@@ -104,6 +106,7 @@ def test_only_requests_to_names_of_this_machine_are_answered(ask, method: str, h
     status, _, body = ask(f"{method} / HTTP/1.1", f"Host: {host}")
     assert status == (405 if method == "POST" and expected == 200 else expected)
     assert bool(body) == (method != "HEAD")
+    assert (b"iris" in body) == (method == "GET" and expected == 200)
 
 
 @pytest.mark.parametrize(
