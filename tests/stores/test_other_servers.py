@@ -43,11 +43,6 @@ class TestRegistry:
         url = f"oci://{registry}/models/{os.urandom(8).hex()}"
         return open_store(url, default_root=tmp_path / "copies")
 
-    def test_a_large_object_is_uploaded_in_parts_and_read_in_ranges(self, store):
-        digest = put(store.origin, LARGE)
-        assert read(store.origin, digest) == LARGE
-        assert store.size(digest) == len(LARGE)
-
     def test_the_error_for_an_unauthenticated_user_says_how_to_log_in(self, store, hermetic):
         (hermetic / ".docker" / "config.json").unlink()
         with pytest.raises(Unreachable, match="no credentials for the registry") as caught:
@@ -150,51 +145,16 @@ class TestSftp:
             open_store(url, default_root=tmp_path).create()
         assert "ssh HOST" in caught.value.hint
 
-    def test_an_upload_that_was_cut_off_resumes_where_it_stopped(self, store, monkeypatch):
-        digest = digest_of(LARGE)
-        upload = store.origin.backend.upload(digest, len(LARGE))
-        upload.send(0, LARGE[: over_sftp.PART])
-        upload.send(1, LARGE[over_sftp.PART : 2 * over_sftp.PART])
-        assert not store.holds(digest)
-        (left,) = store.leftovers()
-        assert left.size == 2 * over_sftp.PART
-        sent = []
-        real = over_sftp.SftpUpload.send
-
-        def told(self, number, content):
-            sent.append(number)
-            real(self, number, content)
-
-        monkeypatch.setattr(over_sftp.SftpUpload, "send", told)
-        put(store, LARGE)
-        assert sent == [2, 3]
-        assert store.leftovers() == []
-        assert read(store.origin, digest) == LARGE
-
     def test_a_damaged_partial_upload_is_sent_again(self, store, tmp_path):
         (tmp_path / "store" / "tmp" / hex_of(digest_of(LARGE))).write_bytes(b"?" * len(LARGE) + b"more")
         digest = put(store, LARGE)
         assert read(store.origin, digest) == LARGE
-
-    def test_a_leftover_of_an_upload_over_sftp_can_be_removed(self, store):
-        store.origin.backend.upload(digest_of(LARGE), len(LARGE)).send(0, b"begun")
-        (left,) = store.leftovers()
-        store.remove_leftover(left)
-        store.remove_leftover(left)
-        assert store.leftovers() == []
 
     def test_a_store_whose_folder_is_missing_is_unreachable_and_not_empty(self, sftp, tmp_path):
         store = open_store(f"sftp://{sftp}{tmp_path}/nowhere", default_root=tmp_path).origin
         for ask_for in (lambda: store.holds(digest_of(b"a")), lambda: list(store.objects()), store.leftovers):
             with pytest.raises(Unreachable, match="does not exist"):
                 ask_for()
-
-    def test_an_object_changed_by_another_program_is_detected(self, store, tmp_path):
-        digest = put(store.origin, b"a model")
-        name = hex_of(digest)
-        (tmp_path / "store" / "sha256" / name[:2] / name[2:]).write_bytes(b"A model")
-        with pytest.raises(Invalid, match="damaged"):
-            read(store, digest)
 
 
 @pytest.mark.parametrize(("scheme", "extra"), [("gs", "gcs"), ("az", "azure")])
