@@ -12,7 +12,7 @@ from gitmodel.stores.interface import Leftover, StoredObject, where_else
 PART = 8 << 20
 """The length in bytes of the parts of an upload; of a very large object they are longer."""
 OWN = "sha256"
-"""Metadata that gitmodel sets on each object it stores. Another program stored an object without it."""
+"""The key of metadata that gitmodel sets on each object it stores. An object without it is from another program."""
 
 
 class Upload(Protocol):

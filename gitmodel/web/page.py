@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 Parameters = Mapping[str, str]
 
 
-def _only_one(registry: RegistryData) -> Iterable[Parameters]:
-    return [{}]
-
-
 class Page(Frozen, eq=False):
     """A kind of page. *path* is the form of its addresses: parameters are in braces, such as "/m/{model}/v/{number}".
 
@@ -36,7 +32,7 @@ class Page(Frozen, eq=False):
     name: str
     path: str
     read: Callable[..., object]
-    list: Callable[[RegistryData], Iterable[Parameters]] = _only_one
+    list: Callable[[RegistryData], Iterable[Parameters]] = lambda registry: [{}]
     template: str | None = None
     label: str = ""
     takes_query: bool = False
@@ -61,13 +57,13 @@ class Page(Frozen, eq=False):
 
     @cached_property
     def _file(self) -> str:
-        """The form of the result of `file`, with parameters in braces."""
+        """The path that `file` returns, with the names of the parameters in braces instead of their values."""
         if self.template is None:
             return self.path[1:]
         return f"{self.path[1:]}index.html" if self.path.endswith("/") else f"{self.path[1:]}.html"
 
     def find(self, path: str) -> Parameters | None:
-        """Return the parameters in *path*, an address or the path of a file; None if it is no page of this kind.
+        """Return the parameters in *path*, the address or the file of a page; None for a page of another kind.
 
         >>> Page("models", "/m/{model}/", read=str, template="model.html").find("/m/iris/index.html")
         {'model': 'iris'}

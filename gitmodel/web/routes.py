@@ -34,7 +34,7 @@ PAGES: tuple[Page, ...] = (
 
 
 class Found(Frozen):
-    """The page that an address or file names, its parameters, and True if the JSON twin of the page is meant."""
+    """The page that a path names, and its parameters. *is_twin* is True if the path names the JSON twin of the page."""
 
     page: Page
     parameters: Parameters

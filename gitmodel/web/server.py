@@ -135,13 +135,12 @@ def _render(pages: Renderer, path: str, query: str) -> bytes:
 
 
 def _file(request: Request, path: str, etag: str, read: Callable[[], bytes]) -> Response:
-    """Return a response with the result of *read*; 304 without calling *read* if the browser has the file *etag*."""
+    """Return a response with the result of *read*, or 304 if the browser already has the file with this *etag*."""
     headers = {**_HEADERS, "ETag": etag}
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     ending = path.rpartition("/")[2].rpartition(".")[2]
-    kind = _TYPES.get(ending, _TYPES["html"])
-    return Response(read(), headers=headers, media_type=kind)
+    return Response(read(), headers=headers, media_type=_TYPES.get(ending, _TYPES["html"]))
 
 
 def _text(status: int, message: str, headers: dict[str, str] | None = None) -> Response:

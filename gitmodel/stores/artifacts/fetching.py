@@ -28,8 +28,8 @@ def get_file(
 ) -> None:
     """Write the object's bytes to *target*, which is created or replaced only after they are verified.
 
-    Raises UsageError if *target* is a folder, NotFound if the folder above *target* does not exist, Invalid before
-    anything is written if the object does not have its recorded *size*, and the errors of the store.
+    Raises UsageError if *target* is not a regular file, NotFound if the folder above *target* does not exist, Invalid
+    if the object is damaged or does not have its recorded *size*, and the errors of the store.
     """
     if target.is_dir():
         raise UsageError(f"{target} is a folder", hint=f"name a file in it, such as {target / 'model'}")

@@ -81,7 +81,11 @@ def unpack_folder(store: ArtifactStore, digest: Digest, size: int, place: Path) 
 def _differences(place: Path, entries: Sequence[ManifestEntry]) -> tuple[list[ManifestEntry], list[str]]:
     """Return the *entries* that are missing or wrong at *place*, and the paths that do not belong to the artifact."""
     found = _look(place)
-    good = in_parallel(lambda entry: _is_whole(place, entry, found), entries, JOBS)
+
+    def is_whole(entry: ManifestEntry) -> bool:
+        return found.files.get(entry.path) == entry.size and _is_file(place / entry.path, entry.digest, entry.size)
+
+    good = in_parallel(is_whole, entries, JOBS)
     return [entry for entry, whole in zip(entries, good, strict=True) if not whole], _extra(found, entries)
 
 
@@ -143,10 +147,6 @@ def _extra(found: _FolderContent, entries: Iterable[ManifestEntry]) -> list[str]
     extra |= {name for name in found.folders if name not in folders}
     extra |= {*found.others}
     return sorted(name for name in extra if not any(str(parent) in extra for parent in PurePosixPath(name).parents))
-
-
-def _is_whole(root: Path, entry: ManifestEntry, found: _FolderContent) -> bool:
-    return found.files.get(entry.path) == entry.size and _is_file(root / entry.path, entry.digest, entry.size)
 
 
 def _is_file(path: Path, digest: Digest, size: int) -> bool:

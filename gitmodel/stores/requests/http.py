@@ -11,6 +11,7 @@ import os
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -272,21 +273,16 @@ class _Body:
 
 
 def _interruptible(work: Callable[[], Answer]) -> Answer:
-    found: list[Answer] = []
-    failed: list[BaseException] = []
+    found: Future[Answer] = Future()
 
     def run() -> None:
         try:
-            found.append(work())
+            found.set_result(work())
         except BaseException as error:
-            failed.append(error)
+            found.set_exception(error)
 
-    thread = threading.Thread(target=run, name="gitmodel-request", daemon=True)
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return found[0]
+    threading.Thread(target=run, name="gitmodel-request", daemon=True).start()
+    return found.result()
 
 
 def _trusted() -> dict[str, str]:

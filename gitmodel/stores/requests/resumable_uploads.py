@@ -19,7 +19,10 @@ LONGEST = 16 << 10
 
 
 class ResumableUpload:
-    """An upload that can continue at the address *where* ("": a new upload). If *path* is None, no file is written."""
+    """An upload that continues at the address *where*, or a new upload if *where* is "".
+
+    The address is read from the locked file *path*, which is open as *descriptor*. If *path* is None, there is no file.
+    """
 
     def __init__(self, path: Path | None, descriptor: int) -> None:
         self._path = path
@@ -47,6 +50,7 @@ class ResumableUpload:
         self.pause()
 
     def pause(self) -> None:
+        """Close the file, which stays for a later attempt."""
         if self._path is not None:
             os.close(self._descriptor)
             self._path = None

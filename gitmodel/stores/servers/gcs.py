@@ -327,6 +327,7 @@ class GcsUpload:
         self._begun.pause()
 
     def _look(self) -> None:
+        """Ask Google how many bytes it has of the upload that an earlier attempt began."""
         answer = self._backend.send_range(self._begun.where, self._digest, f"*/{self._size}")
         had = _received(answer)
         if answer.status == 308 and had < self._size:

@@ -396,6 +396,7 @@ class S3Upload:
 
 
 def _calling(work: Any) -> Any:
+    """Return the result of *work*, which reads botocore's settings. Raises Unreachable if the settings are wrong."""
     from botocore.exceptions import BotoCoreError
 
     try:

@@ -136,9 +136,6 @@ class _WatchedFile(RawReader):
         self._before = before
         self._count = 0
 
-    def seekable(self) -> bool:
-        return True
-
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         self._count = os.lseek(self._descriptor, offset, whence)
         return self._count

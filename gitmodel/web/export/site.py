@@ -47,8 +47,8 @@ Report = Callable[[int, int], None]
 
 # The folder in the site for files that only the export reads.
 _OWN = ".gitmodel-site"
-# The name under which the state of an export has the ids of all records. They are recorded like a question of a page,
-# but no page has this name.
+# The name of a page that the state of an export has, but not the site. Its only question is for the ids of all records,
+# so the next export knows whether any record has changed.
 _RECORDS = "records"
 _ATTEMPTS = 5
 
@@ -178,7 +178,7 @@ class _Export:
         self._new.add_page(file, questions)
 
     def _keep(self, path: str) -> bool:
-        """Return True if the file at *path* is still as an export wrote it. It then stays part of the site."""
+        """If the file at *path* is still as an earlier export wrote it, keep it in the site, and return True."""
         known, stat = self._old.files.get(path), self._stats.get(path)
         if known is None or stat is None:
             return False

@@ -153,7 +153,10 @@ def _labelled(parameters: tuple[str, ...]) -> tuple[Page, ...]:
 
 
 def _current(item: Page, page: Page, of: Parameters) -> str:
-    """Return `aria-current` of the entry *item* of the navigation on *page*; *of* is {} in the bar of the site."""
+    """Return `aria-current` of the entry *item* on *page*. *of* are the parameters of the navigation that has *item*.
+
+    The bar of the site has no parameters; the navigation below the name of a model has the model.
+    """
     if item is page:
         return "page"
     if of:

@@ -28,7 +28,7 @@ class VersionLineage(Frozen):
     *in_use* are other versions that were made from this version or have one of its artifacts, if they are in a stage or
     have an alias. *fault* is the reason why *lineage* is None. A reader of the page can limit the drawing to a number
     of runs in each direction; *depths* are these numbers. If an artifact of the version is in more than 1,000 versions,
-    *shared* is how many, and *lineage* has only sources: what the version was made from.
+    *shared* is the number of these versions, and *lineage* has only what the version was made from.
     """
 
     number: int

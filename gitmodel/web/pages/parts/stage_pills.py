@@ -1,4 +1,4 @@
-"""The stages and aliases of a model as pages show them: the version, who put it there and when, and if it counts."""
+"""The stages and aliases of a model as coloured labels (pills): the version, its state, who put it there, and when."""
 
 from __future__ import annotations
 
