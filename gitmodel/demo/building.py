@@ -10,21 +10,8 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from gitmodel.client import Client
-from gitmodel.client.handles.models_and_versions import ModelVersion
 from gitmodel.demo import story
-from gitmodel.demo.story import (
-    Commit,
-    Describe,
-    Event,
-    Person,
-    Promote,
-    Propose,
-    Register,
-    RollBack,
-    SetAlias,
-    SetGate,
-    Train,
-)
+from gitmodel.demo.story import Event
 from gitmodel.errors import UsageError
 from gitmodel.frozen import Frozen
 from gitmodel.git.repositories.new_repositories import commit_files, init
@@ -35,7 +22,7 @@ PROJECT = Path(__file__).with_name("project")
 
 
 class Demo(Frozen):
-    """The demo in *folder*: its branch and store, and its numbers of versions by model, runs and open proposals."""
+    """The demo in *folder*: its branch and store, its number of *versions* by model, of *runs* and open *proposals*."""
 
     folder: Path
     branch: str
@@ -70,17 +57,14 @@ class _Builder:
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._folder = folder
-        # Without the user's settings, which would name another registry, branch or store.
+        # The settings of the user are left out, because they would name another registry, branch or store.
         self._environ = {name: value for name, value in environ.items() if not name.startswith("GITMODEL_")}
 
     def environ_of(self, event: Event) -> dict[str, str]:
         """Return an environment in which git uses the author and the time of *event*."""
-        return {
-            **self._environ,
-            **_identity(event.who),
-            "GIT_AUTHOR_DATE": event.when,
-            "GIT_COMMITTER_DATE": event.when,
-        }
+        values = {"NAME": event.who.name, "EMAIL": event.who.email, "DATE": event.when}
+        of_git = {f"GIT_{who}_{key}": value for who in ("AUTHOR", "COMMITTER") for key, value in values.items()}
+        return {**self._environ, **of_git}
 
     def client(self, event: Event) -> Client:
         """Return a client for *event*, with a store in the repository. Ignores the store in the user's settings."""
@@ -89,12 +73,12 @@ class _Builder:
 
     def make(self, event: Event) -> str:
         """Make *event* happen, and return a line that describes the event."""
-        if isinstance(event.deed, Commit):
+        if isinstance(event.deed, story.Commit):
             return self._commit(event, event.deed)
         with self.client(event) as client:
             return self._write(client, event)
 
-    def _commit(self, event: Event, deed: Commit) -> str:
+    def _commit(self, event: Event, deed: story.Commit) -> str:
         scripts = [file for file in PROJECT.iterdir() if file.is_file()] if deed.scripts else []
         texts = {file.name: file.read_text(encoding="utf-8") for file in scripts}
         for name, text in {**texts, **deed.files}.items():
@@ -104,43 +88,39 @@ class _Builder:
 
     def _write(self, client: Client, event: Event) -> str:
         match event.deed:
-            case Register(model, card):
+            case story.Register(model, card):
                 client.register_model(model, **card)
                 return f"registers {model}: {card['title']}"
-            case Train() as deed:
+            case story.Train() as deed:
                 return self._train(client, deed)
-            case Describe(version, description, tags, note):
+            case story.Describe(version, description, tags, note):
                 chosen = client.get_version(version)
                 chosen.update(description=description, add_tags=tags)
                 if note:
-                    self._attach(chosen, note)
+                    with tempfile.TemporaryDirectory(prefix="gitmodel-demo-") as folder:
+                        file = Path(folder, "review.txt")
+                        file.write_text(note, encoding="utf-8")
+                        chosen.attach("review", file)
                 return f"describes {version}: {description}"
-            case Promote(version, stage, reason, force):
+            case story.Promote(version, stage, reason, force):
                 client.promote(version, stage, reason=reason, force=force)
                 return f"promotes {version} to {stage}{', although a gate fails' if force else ''}: {reason}"
-            case RollBack(model, stage, reason):
+            case story.RollBack(model, stage, reason):
                 done = client.rollback(model, stage, reason=reason)
                 return f"rolls {model} {stage} back to {done.version}: {reason}"
-            case SetAlias(version, alias, reason):
+            case story.SetAlias(version, alias, reason):
                 client.set_alias(version, alias, reason=reason)
                 return f"names {version} {alias}: {reason}"
-            case SetGate(stage, name, expression, message, reason):
+            case story.SetGate(stage, name, expression, message, reason):
                 client.add_gate(stage, name, expression, message=message, replace=True, reason=reason)
                 return f"requires {expression} for {stage}: {reason}"
-            case Propose(version, stage, reason):
+            case story.Propose(version, stage, reason):
                 client.propose((version, stage), reason=reason)
                 return f"proposes {version} for {stage}: {reason}"
             case other:
                 raise AssertionError(f"no way to make {other}")
 
-    @staticmethod
-    def _attach(version: ModelVersion, note: str) -> None:
-        with tempfile.TemporaryDirectory(prefix="gitmodel-demo-") as folder:
-            file = Path(folder, "review.txt")
-            file.write_text(note, encoding="utf-8")
-            version.attach("review", file)
-
-    def _train(self, client: Client, deed: Train) -> str:
+    def _train(self, client: Client, deed: story.Train) -> str:
         pipeline = pipeline_of_script(str(self._folder / f"{deed.model}.py"))
         given = {**pipeline.read_parameters(self._folder / f"{deed.model}.toml"), **deed.parameters}
         try:
@@ -165,8 +145,3 @@ def _silent_steps() -> Iterator[None]:
             yield
     finally:
         log.disabled = before
-
-
-def _identity(who: Person) -> dict[str, str]:
-    names = dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), who.name)
-    return {**names, **dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), who.email)}

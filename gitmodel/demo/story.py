@@ -16,7 +16,7 @@ class Person(Frozen):
 
 
 class Commit(Frozen):
-    """Commit *files*, which maps names to texts. With *scripts*, also commit the scripts that train the models."""
+    """Commit *files*, which maps names to texts. If *scripts* is True, also commit the scripts that train models."""
 
     subject: str
     files: Mapping[str, str]
@@ -31,10 +31,7 @@ class Register(Frozen):
 
 
 class Train(Frozen):
-    """Run the pipeline of *model* with the parameters in its file and with *parameters*.
-
-    *fails* is True if a step of this run fails.
-    """
+    """Run the pipeline of *model* with the parameters in its file and *parameters*. *fails* is True if a step fails."""
 
     model: str
     parameters: Mapping[str, Any]
@@ -51,7 +48,7 @@ class Describe(Frozen):
 
 
 class Promote(Frozen):
-    """Put *version* into *stage*. With *force*, do this although a gate of the stage fails."""
+    """Put *version* into *stage*. If *force* is True, do this although a gate of the stage fails."""
 
     version: str
     stage: str
