@@ -46,7 +46,7 @@ def open_store(url: str, *, default_root: Path) -> ArtifactStore:
     if "@" in parts.netloc or (not parts.netloc and "@" in url and not parts.path.startswith("/")):
         raise UsageError(
             "the URL of the artifact store holds credentials, which must not be recorded",
-            hint="leave them out; they are taken from the environment of the store",
+            hint="leave them out; gitmodel finds them where the tools of the store do, such as in the environment",
         )
     if parts.scheme not in ("", "file"):
         return _open_remote(parts, default_root)

@@ -201,5 +201,5 @@ def reaching(path: Path) -> Iterator[None]:
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             hint = "ask for access to it, or name another store with `git config gitmodel.store`"
         else:
-            hint = "see that its disk is mounted and sound, then try again"
+            hint = "check that its disk is mounted and works, then try again"
         raise Unreachable(f"the artifact store fails at {path}: {error.strerror or error}", hint=hint) from error

@@ -43,7 +43,7 @@ def absolute_uri(given: str) -> str:
     if holds_credentials(given):
         raise UsageError(
             "the URI holds credentials, which must not be recorded",
-            hint="leave them out; they are taken from the environment of the store",
+            hint="leave them out; gitmodel finds them where the tools of the store do, such as in the environment",
         )
     scheme = scheme_of(given)
     if not scheme:

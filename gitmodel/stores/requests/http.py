@@ -130,8 +130,8 @@ class Server:
                 if last or failure.final:
                     raise Unreachable(
                         f"{self._name} cannot be reached at {self.base} ({what}): {failure}",
-                        hint="see that the server runs and that its address is right, then run the same command again: "
-                        "what was sent already is not sent again",
+                        hint="check that the server runs and that its address is right, then run the same command "
+                        "again: gitmodel does not send again what the server already has",
                     ) from failure
         raise AssertionError("the loop returns or raises")
 

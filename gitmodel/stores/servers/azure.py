@@ -148,15 +148,15 @@ class AzureBackend(ExpiringUploads):
 
     def renew(self, digest: Digest, size: int) -> None:
         """Set the object's metadata again, which updates its timestamp."""
-        self._do(lambda: self._blob(digest).set_blob_metadata({OWN: hex_of(digest)}), digest)
+        self.ask(digest, lambda blob: blob.set_blob_metadata({OWN: hex_of(digest)}))
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
-        def read() -> tuple[bytes, int]:
-            found = self._blob(digest).download_blob(offset=start, length=length)
+        def read(blob: Any) -> tuple[bytes, int]:
+            found = blob.download_blob(offset=start, length=length)
             return bytes(found.readall()), int(found.properties.content_range.rpartition("/")[2])
 
         try:
-            return self._do(read, digest)
+            return self.ask(digest, read)
         except FileNotFoundError:
             raise missing(self.url, digest) from None
         except Unreachable as error:
@@ -167,20 +167,20 @@ class AzureBackend(ExpiringUploads):
     def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
         exists = library("azure.core.exceptions", extra="azure").ResourceExistsError
 
-        def put(*, overwrite: bool) -> bool:
+        def put(blob: Any, overwrite: bool) -> bool:
             try:
-                self._blob(digest).upload_blob(
+                blob.upload_blob(
                     bytes(content), overwrite=overwrite, metadata={OWN: hex_of(digest)}, validate_content=True
                 )
             except exists:
                 return False
             return True
 
-        if self._do(lambda: put(overwrite=replace), digest):
+        if self.ask(digest, lambda blob: put(blob, replace)):
             return
         there = self.has(digest, len(content))
         if there is None or is_old(there):  # another program wrote the object, or its timestamp is old
-            self._do(lambda: put(overwrite=True), digest)
+            self.ask(digest, lambda blob: put(blob, True))
 
     def upload(self, digest: Digest, size: int) -> AzureUpload:
         return AzureUpload(self, digest, size, part_size(size, PARTS))
@@ -197,40 +197,17 @@ class AzureBackend(ExpiringUploads):
 
     def remove(self, digest: Digest) -> None:
         try:
-            self._do(lambda: self._blob(digest).delete_blob(delete_snapshots="include"), digest)
+            self.ask(digest, lambda blob: blob.delete_blob(delete_snapshots="include"))
         except FileNotFoundError:
             return
 
-    def blocks(self, digest: Digest) -> dict[str, int]:
-        """Return the lengths of uncommitted blocks by name."""
-        try:
-            _, waiting = self._do(lambda: self._blob(digest).get_block_list("uncommitted"), digest)
-        except FileNotFoundError:
-            return {}
-        return {block.id: block.size for block in waiting}
-
-    def stage(self, digest: Digest, name: str, content: bytes | bytearray) -> None:
-        self._do(lambda: self._blob(digest).stage_block(name, bytes(content), validate_content=True), digest)
-
-    def commit(self, digest: Digest, names: list[str]) -> bool:
-        """Create the object from its blocks. Return False if a block no longer exists."""
-        block = library("azure.storage.blob", extra="azure").BlobBlock
-
-        def commit() -> None:
-            listed = [block(block_id=name) for name in names]
-            self._blob(digest).commit_block_list(listed, metadata={OWN: hex_of(digest)})
-
-        try:
-            self._do(commit, digest)
-        except Unreachable as error:
-            if getattr(error.__cause__, "error_code", "") != "InvalidBlockList":
-                raise
-            return False
-        return True
+    def ask(self, digest: Digest, operation: Callable[[Any], _Result]) -> _Result:
+        """Return the result of *operation* with Microsoft's client of the object. Raises FileNotFoundError."""
+        return self._do(lambda: operation(self._blob(digest)), digest)
 
     def _properties(self, digest: Digest) -> Any:
         try:
-            return self._do(lambda: self._blob(digest).get_blob_properties(), digest)
+            return self.ask(digest, lambda blob: blob.get_blob_properties())
         except FileNotFoundError:
             return None
 
@@ -251,19 +228,29 @@ class AzureUpload:
         self._backend = backend
         self._digest = digest
         self._size = size
-        self._found = backend.blocks(digest)
         self._names: dict[int, str] = {}
+        try:
+            _, sent = backend.ask(digest, lambda blob: blob.get_block_list("uncommitted"))
+        except FileNotFoundError:
+            sent = []
+        self._sent = {block.id: block.size for block in sent}
 
     def holds(self, number: int, content: bytes | bytearray) -> bool:
         name = self._names[number] = _name_of(number, content)
-        return self._found.get(name) == len(content)
+        return self._sent.get(name) == len(content)
 
     def send(self, number: int, content: bytes | bytearray) -> None:
         name = self._names[number] = _name_of(number, content)
-        self._backend.stage(self._digest, name, content)
+        self._backend.ask(self._digest, lambda blob: blob.stage_block(name, bytes(content), validate_content=True))
 
     def finish(self) -> None:
-        if not self._backend.commit(self._digest, [self._names[number] for number in sorted(self._names)]):
+        block, metadata = library("azure.storage.blob", extra="azure").BlobBlock, {OWN: hex_of(self._digest)}
+        blocks = [block(block_id=self._names[number]) for number in sorted(self._names)]
+        try:
+            self._backend.ask(self._digest, lambda blob: blob.commit_block_list(blocks, metadata=metadata))
+        except Unreachable as error:
+            if getattr(error.__cause__, "error_code", "") != "InvalidBlockList":
+                raise
             # When another writer of the object commits its blocks, Azure deletes the blocks of this upload.
             require_stored(self._backend, self._digest, self._size)
 
