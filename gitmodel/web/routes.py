@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gitmodel.frozen import Frozen
 from gitmodel.web.page import Page, Parameters
-from gitmodel.web.pages.of_model import compare, data, history, lineage, model, version
+from gitmodel.web.pages.of_model import data, history, lineage, model, version
 from gitmodel.web.pages.of_registry import feed, health, models, picture, proposals, rules, runs, search, stages
 
 PAGES: tuple[Page, ...] = (
@@ -20,7 +20,7 @@ PAGES: tuple[Page, ...] = (
     history.HISTORY,
     history.HISTORY_CSV,
     lineage.PAGE,
-    compare.PAGE,
+    model.COMPARISON,
     data.PAGE,
     data.SCRIPT,
     data.RELEASES,

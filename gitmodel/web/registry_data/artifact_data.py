@@ -101,9 +101,9 @@ class ArtifactData(HistoryData):
         return next(iter(self.holders_of(digest)), None)
 
     def readers_of(self, digest: str) -> Sequence[tuple[str, int]]:
-        """Return the model and number of each version whose run read an object with *digest* that the run did not make.
+        """Return model and number of each version whose run read an object with *digest*, from the newest run on.
 
-        The versions of the newest run are first.
+        A run that made an object itself does not count as its reader.
         """
         return self._readers.get(digest, ())
 

@@ -113,7 +113,10 @@ class HistoryData(VersionData):
 
     @remembered
     def judged_again(self, model: str, stage: str, number: int) -> Sequence[Outcome]:
-        """Return the results of the current gates of *stage* for the version *number* of *model*, which is in it."""
+        """Return the results of the current gates of *stage* for the version *number* of *model*, which is in *stage*.
+
+        Returns () if *stage* is an alias, or if the version is deleted or damaged.
+        """
         rule = next((found.rule for found in self.stages if found.name == stage), None)
         version, event = self.versions(model).get(number), self.entered(model, stage, number)
         replaced = self.versions(model).get(event.previous or 0) if event else None

@@ -54,7 +54,7 @@ class RegistryData(ArtifactData):
         return tuple(found)
 
     def lineage(self, model: str, number: int, down: bool) -> Lineage:
-        """Return the lineage of the version *number* of *model*, and what was made from it only if *down*."""
+        """Return the lineage of the version *number* of *model*; only what it was made from if *down* is False."""
         return self.client.lineage(f"{model}@{number}", down=down, few_from=MOST_SHARED)
 
     @property

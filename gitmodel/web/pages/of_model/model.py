@@ -1,4 +1,7 @@
-"""The page of a model."""
+"""The page of a model, and the page on which a script compares versions of the model.
+
+The script reads the data file of the model and the JSON twins of the versions.
+"""
 
 from __future__ import annotations
 
@@ -142,9 +145,24 @@ def _line(registry: RegistryData, view: VersionView, columns: tuple[str, ...]) -
     )
 
 
+class ComparePage(Frozen):
+    """The model whose versions are compared, and two versions as an example, or () if it has fewer."""
+
+    model: str
+    title: str
+    example: tuple[int, ...]
+
+
+def read_comparison(registry: RegistryData, model: str) -> ComparePage:
+    """Return the value of the page that compares versions of *model*. Raises NotFound if there is no such model."""
+    example = tuple(sorted(registry.existing(model)[:2]))
+    return ComparePage(model, registry.title(model), example if len(example) == 2 else ())
+
+
 def list_models(registry: RegistryData) -> Iterable[Parameters]:
     """Yield the parameters of a page for each model, such as {"model": "iris"}."""
     return ({"model": name} for name in registry.models)
 
 
 PAGE = Page("model", "/m/{model}/", read, list_models, "model.html", label="Overview")
+COMPARISON = Page("compare", "/m/{model}/compare", read_comparison, list_models, "compare.html", label="Compare")
