@@ -53,12 +53,11 @@ def choose_remote(repository: Repository, named: str = "") -> str:
             hint="every command reads and writes there; for a registry of your own: git model clone URL",
         )
     remotes = list_remotes(repository.git)
-    wanted = named or repository.config.get("gitmodel.remote", "")
-    if wanted:
-        if wanted not in remotes:
-            known = f"the remotes are {', '.join(remotes)}" if remotes else "run `git remote add origin URL`"
-            raise NotFound(f"there is no remote {wanted!a}", hint=known)
-        return wanted
+    if chosen := named or repository.config.get("gitmodel.remote", ""):
+        if chosen not in remotes:
+            hint = f"the remotes are {', '.join(remotes)}" if remotes else "run `git remote add origin URL`"
+            raise NotFound(f"there is no remote {chosen!a}", hint=hint)
+        return chosen
     if "origin" in remotes:
         return "origin"
     if len(remotes) == 1:
@@ -101,12 +100,13 @@ def _fetch(repository: Repository, remote: str) -> RemoteState:
     incoming = f"{REMOTES}{remote}/incoming"
     name = repository.branch_name
     git, silence = repository.git, silence_timeout(repository)
-    there = repository.branch in refs_in(checked(remote, ask_refs(git, remote, repository.branch, silence=silence)))
-    branch = [f"+{repository.branch}:{incoming}", f"+{repository.branch}:refs/remotes/{remote}/{name}"] if there else []
+    answer = checked(remote, ask_refs(git, remote, repository.branch, silence=silence))
+    targets = (incoming, f"refs/remotes/{remote}/{name}") if repository.branch in refs_in(answer) else ()
+    branch = [f"+{repository.branch}:{target}" for target in targets]
     refspecs = (*branch, f"+{STAGE_TAGS}*:{tags_prefix(remote)}*", f"+{RULES_TAGS}*:{incoming}-rules/*")
     checked(remote, remote_commands.fetch(git, remote, refspecs, "--prune", "--no-auto-maintenance", silence=silence))
     repository.reader.close()
-    tip = repository.reader.resolve_id(incoming) if there else None
+    tip = repository.reader.resolve_id(incoming) if targets else None
     if tip:
         repository.tips.require_registry(repository.files(tip), Refused, f" of {remote}")
     rules = repository.reader.resolve_id(f"{incoming}-rules/{name}")

@@ -61,10 +61,7 @@ class KeptCommits:
         return [commit for commit in found if is_code_oid(commit)]
 
     def remote(self, named: str = "") -> str:
-        """Return *named*. If *named* is "", return "origin" or, if that does not exist, the name of the only remote.
-
-        Returns "" if there is no such remote.
-        """
+        """Return the remote *named*, or by default "origin" or else the only remote; "" if it does not exist."""
         remotes = list_remotes(self._git)
         name = named or ("origin" if "origin" in remotes or len(remotes) != 1 else remotes[0])
         return name if name in remotes else ""

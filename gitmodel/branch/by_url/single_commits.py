@@ -131,8 +131,7 @@ class SingleCommits:
             if answer.code:
                 raise self._cache.out_of_reach(remotes.unreachable(self._whole.url, "fetched", answer), HEAD)
             newest = named_id(git, branch)
-            # *tip* is searched in the list of first parents: any git command that names a missing commit would fetch it
-            # with its whole history.
+            # A git command that names a missing commit would fetch it with its history, so *tip* is searched here.
             if newest is None or (tip != newest and tip not in first_parents(git, newest)):
                 raise WholeBranchNeeded
             found = commits_saying(git, tip, text)

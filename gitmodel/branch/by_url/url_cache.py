@@ -75,8 +75,7 @@ class UrlCache:
             with self.lock():
                 if not (path / "HEAD").is_file():  # otherwise another process has created the repository
                     self._make(path)
-        # If a damaged cache lacked objects, git 2.34 would fetch them, and start another fetch in it, without end.
-        return Git(path, path, self._top, self._environ, fetches_nothing=True)
+        return self._git_at(path)
 
     def asked(self, question: str) -> CachedAnswer | None:
         """Return the server's last answer to *question*, which is a name such as `ALL` or that of a tag; or None."""
@@ -143,9 +142,8 @@ class UrlCache:
                 return False
             for name in (BRANCH, SINGLE, COMMITS):
                 try:
-                    git = Git(self.folder / name, self.folder / name, self._top, self._environ, fetches_nothing=True)
-                    if name != COMMITS or git.git_dir.exists():
-                        check_objects(git)
+                    if name != COMMITS or (self.folder / name).exists():
+                        check_objects(self._git_at(self.folder / name))
                 except GitModelError:
                     return False
             return True
@@ -158,6 +156,10 @@ class UrlCache:
         with self.lock(), suppress(OSError):
             os.rename(self.folder, aside)
         shutil.rmtree(aside, ignore_errors=True)
+
+    def _git_at(self, path: Path) -> Git:
+        # If a damaged cache lacked objects, git 2.34 would fetch them, and start another fetch in it, without end.
+        return Git(path, path, self._top, self._environ, fetches_nothing=True)
 
     def _make(self, path: Path) -> None:
         import shutil  # imported here: only a new cache needs it

@@ -56,21 +56,20 @@ class RequiredSignatures:
 
     def never_required(self, tip: Oid) -> bool:
         """Return True if no rule in the history of *tip* ever required signatures. Caches the answer True."""
-        at, passed = tip, []
+        at = tip
         for _ in range(PARENTS_BEFORE_WALK):
             if self._facts.get(_NEVER_REQUIRED, at):
                 break
             if self.requires_any(at):
                 return False
-            passed.append(at)
-            parents = self._commits.read(at).parents
-            if not parents or not self._commits.is_here(parents[0]):
+            parent = self._commits.read(at).parent
+            if parent is None or not self._commits.is_here(parent):
                 break
-            at = parents[0]
+            at = parent
         else:
             if any(self.requires_any(id) for id in commits_changing(self._git, at, paths.REGISTRY)):
                 return False
-        if passed:
+        if not self._facts.get(_NEVER_REQUIRED, tip):
             self._facts.put(_NEVER_REQUIRED, tip, "1")
         return True
 

@@ -66,8 +66,7 @@ def _recorded_branches(git: Git, remote: str) -> tuple[list[str], bool]:
         if not target or refspec.startswith("^") or f"{target}/".startswith("refs/heads/"):
             continue
         if source.startswith("refs/heads/") or not source.startswith("refs/"):
-            # Without a wildcard, git would take the pattern for the name of a folder. So the last letter gets brackets:
-            # `[x]` matches only `x`.
+            # For git, a pattern without a wildcard is a folder. `[x]` matches only `x`: the last letter gets brackets.
             patterns.append(target if "*" in target else f"{target[:-1]}[{target[-1]}]")
             complete = complete or source == "refs/heads/*"
     return patterns, complete
