@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gitmodel import Client
 from gitmodel.errors import Invalid, Unreachable
+from gitmodel.files.permissions import SharedPermissions
 from gitmodel.git.objects.loose_objects import LooseObjects
 from gitmodel.git.objects.object_formats import (
     FILE,
@@ -41,7 +42,7 @@ def bare(tmp_path, git):
 
 
 def written(bare, *new, shared=""):
-    objects = LooseObjects(bare / "objects", shared)
+    objects = LooseObjects(bare / "objects", SharedPermissions(shared))
     try:
         objects.write(new)
     finally:
@@ -190,7 +191,7 @@ def test_a_git_object_that_one_change_contains_twice_is_written_once(bare):
 
 def test_a_file_in_place_of_the_folder_for_objects_is_reported_by_a_write(tmp_path):
     (tmp_path / "objects").write_bytes(b"a file where the folder belongs")
-    objects = LooseObjects(tmp_path / "objects", "")
+    objects = LooseObjects(tmp_path / "objects", SharedPermissions(""))
     with error_with_hint(Unreachable, "git objects cannot be written", "nothing was changed"):
         objects.write([NewObject("blob", b"x")])
 

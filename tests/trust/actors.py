@@ -69,7 +69,7 @@ def register(registry, *, model="iris", content=None):
         source.flush()
         stored = put_path(store, Path(source.name))
     link = ArtifactLink(name="weights", kind="model", digest=stored.digest, size=stored.size)
-    number = versions.make_version(writer, model, artifacts=[link]).ref.number
+    number = versions.make_version(writer, model, versions.Draft(), artifacts=[link], code=None, runs=()).ref.number
     return {"number": number, "digest": stored.digest}
 
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from expected_errors import error_with_hint
@@ -602,15 +603,16 @@ TEXTS = {
 def test_a_hostile_text_in_one_field_changes_no_other_field(registry, git, assert_whole, what):
     text = TEXTS[what]
     draft = versions.Draft(description=text, metadata={"note": text}, tags=[text])
+    create = partial(versions.make_version, registry.writer, "iris", artifacts=(), code=None, runs=())
     if what == "half a character":
         with pytest.raises(UsageError):
             models.update_model(registry.writer, "iris", {"description": text})
         with pytest.raises(UsageError):
-            versions.make_version(registry.writer, "iris", draft)
-        number = versions.make_version(registry.writer, "iris").ref.number
+            create(draft)
+        number = create(versions.Draft()).ref.number
     else:
         models.update_model(registry.writer, "iris", {"description": text})
-        number = versions.make_version(registry.writer, "iris", draft).ref.number
+        number = create(draft).ref.number
         record = finding.find(registry.writer, VersionRef("iris", str(number))).record
         assert (record.description, record.metadata, record.tags) == (text, {"note": text}, (text,))
     for change in (

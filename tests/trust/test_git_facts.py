@@ -22,6 +22,7 @@ from gitmodel.branch.opening import open_repository
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.object_ids import NO_OBJECT
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.files.permissions import SharedPermissions
 from gitmodel.git.objects import loose_objects
 from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.git.refs import ref_locks
@@ -160,7 +161,7 @@ def test_success_is_reported_only_when_the_branch_has_moved(registry, git, monke
     repository = open_repository(registry.path, environ=os.environ)
     try:
         with pytest.raises(Invalid, match="did not"):
-            versions.make_version(Direct(repository), "iris")
+            versions.make_version(Direct(repository), "iris", versions.Draft(), artifacts=(), code=None, runs=())
     finally:
         repository.close()
     assert git(registry.path, "for-each-ref") == before
@@ -338,7 +339,7 @@ def test_the_next_write_succeeds_after_a_writer_whose_git_held_locks_was_killed(
 
 
 def test_a_forked_process_flushes_objects_with_its_own_threads(tmp_path):
-    written = loose_objects.LooseObjects(tmp_path, "")
+    written = loose_objects.LooseObjects(tmp_path, SharedPermissions(""))
     written.write([NewObject("blob", b"%d" % number) for number in range(4)])
     child = os.fork()
     if not child:
@@ -354,7 +355,7 @@ def test_a_forked_process_flushes_objects_with_its_own_threads(tmp_path):
 
 
 def test_an_object_folder_that_gc_removes_is_created_again(tmp_path, monkeypatch):
-    store = loose_objects.LooseObjects(tmp_path, "")
+    store = loose_objects.LooseObjects(tmp_path, SharedPermissions(""))
     new = NewObject("blob", b"content")
     real = os.replace
     tried = []
