@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 
 from gitmodel.code.repository import CodeRepository
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.errors import Invalid, Refused
-from gitmodel.frozen import Frozen
 from gitmodel.git.history.commits import commit_times
 from gitmodel.git.refs.ref_commands import named_id
 from gitmodel.git.running.process import Git
@@ -17,25 +18,15 @@ from gitmodel.git.worktrees import worktree_state
 _LARGEST_TOLD = 3
 
 
-class UncommittedChange(Frozen):
-    """A file of the work tree that differs from the current commit.
+def list_changes(code: CodeRepository) -> list[str]:
+    """Return the paths of the files that differ from the current commit, including new files that git does not ignore.
 
-    *path* starts at the top of the work tree. *size* is in bytes, or 0 if the file was deleted.
-    """
-
-    path: str
-    size: int
-
-
-def list_changes(code: CodeRepository) -> list[UncommittedChange]:
-    """Return the files that differ from the current commit, including new files that git does not ignore.
-
-    Raises Refused for a submodule with changes and for a nested repository, because a commit cannot contain them.
+    The paths start at the top of the work tree. Raises Refused for a submodule with changes and for a nested
+    repository, because a commit cannot contain them.
     """
     if not code.worktree:
         return []
-    changes = worktree_state.inspect_worktree(code.git, code.index_file, _changes)
-    return [change for _, change in changes]
+    return list(worktree_state.inspect_worktree(code.git, code.index_file, _changes).values())
 
 
 def snapshot(code: CodeRepository, limit: int) -> Oid | None:
@@ -50,9 +41,9 @@ def snapshot(code: CodeRepository, limit: int) -> Oid | None:
     return worktree_state.inspect_worktree(code.git, code.index_file, partial(_snapshot, limit=limit))
 
 
-def _changes(git: Git) -> list[tuple[str, UncommittedChange]]:
-    """Return each line of `git status` with its change."""
-    return [(line, _change(git, line)) for line in worktree_state.list_changes(git)]
+def _changes(git: Git) -> dict[str, str]:
+    """Map the line of `git status` for each change to the path of the changed file."""
+    return {line: _path_in(line) for line in worktree_state.list_changes(git)}
 
 
 def _snapshot(git: Git, limit: int) -> Oid | None:
@@ -61,9 +52,9 @@ def _snapshot(git: Git, limit: int) -> Oid | None:
     changes = _changes(git)
     if not changes:
         return None
-    _check_size([change for _, change in changes], limit)
+    _check_size(git, changes.values(), limit)
     # Leave out files whose deletion is staged: the index lacks them, and git refuses such a path if it is a folder now.
-    tree = tree_with_changes(git, [change.path for line, change in changes if not line.startswith("1 D. ")])
+    tree = tree_with_changes(git, [path for line, path in changes.items() if not line.startswith("1 D. ")])
     head = named_id(git, "HEAD")
     if head and named_id(git, f"{head}^{{tree}}") == tree:
         return None
@@ -74,7 +65,7 @@ def _snapshot(git: Git, limit: int) -> Oid | None:
     return made
 
 
-def _change(git: Git, line: str) -> UncommittedChange:
+def _path_in(line: str) -> str:
     kind, _, rest = line.partition(" ")
     before = {"1": 7, "2": 8, "u": 9}.get(kind, 0)
     words = rest.split(" ", before)
@@ -85,19 +76,20 @@ def _change(git: Git, line: str) -> UncommittedChange:
         raise Refused(
             f"{path} is another repository inside this one", hint="add it to .gitignore, or make it a submodule"
         )
-    try:
-        return UncommittedChange(path, os.lstat(git.top / path).st_size)
-    except OSError:
-        return UncommittedChange(path, 0)
+    return path
 
 
-def _check_size(changes: list[UncommittedChange], limit: int) -> None:
-    size = sum(change.size for change in changes)
-    if size <= limit:
+def _check_size(git: Git, paths: Iterable[str], limit: int) -> None:
+    sizes = {}
+    for path in paths:
+        with suppress(OSError):  # a deleted file
+            sizes[path] = os.lstat(git.top / path).st_size
+    total = sum(sizes.values())
+    if total <= limit:
         return
-    largest = sorted(changes, key=lambda change: -change.size)[:_LARGEST_TOLD]
-    told = ", ".join(f"{change.path} ({change.size:,} bytes)" for change in largest)
+    largest = sorted(sizes, key=lambda path: -sizes[path])[:_LARGEST_TOLD]
+    told = ", ".join(f"{path} ({sizes[path]:,} bytes)" for path in largest)
     raise Refused(
-        f"the uncommitted changes have {size:,} bytes, more than the limit of a snapshot ({limit:,}): {told}",
+        f"the uncommitted changes have {total:,} bytes, more than the limit of a snapshot ({limit:,}): {told}",
         hint="add files that are not code to .gitignore, or run `git config gitmodel.snapshotLimit BYTES`",
     )

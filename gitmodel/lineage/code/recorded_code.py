@@ -63,7 +63,7 @@ def check_code(code: CodeRepository | None, *, dirty: str, allow_credentials: bo
     """
     if code is None or dirty == "record" or (dirty == "snapshot" and allow_credentials):
         return
-    paths = [change.path for change in list_changes(code)]
+    paths = list_changes(code)
     if dirty == "snapshot":
         _refuse_credentials(code, paths)
     elif paths:
