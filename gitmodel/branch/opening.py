@@ -33,7 +33,7 @@ def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "",
     )
 
 
-def open_chosen(path: Path, *, environ: Mapping[str, str], branch: str = "", named: bool = True) -> Repository | str:
+def open_chosen(path: Path, *, environ: Mapping[str, str], branch: str, named: bool) -> Repository | str:
     """Return the value of `git config gitmodel.repo`, a path or URL, or else the repository that contains *path*.
 
     Raises the errors of `open_repository` if this setting is missing.
@@ -48,7 +48,7 @@ def open_chosen(path: Path, *, environ: Mapping[str, str], branch: str = "", nam
     return (other if is_url(other) else str(found.git.top / Path(other).expanduser())) if other else found
 
 
-def configured_registry(path: Path, *, environ: Mapping[str, str], named: bool = True) -> str:
+def configured_registry(path: Path, *, environ: Mapping[str, str], named: bool) -> str:
     """Return the path or URL that `git config gitmodel.repo` gives in the folder *path*; "" if it is not set.
 
     In the setting, a relative path starts at the top of the work tree, and `~` is the user's home.

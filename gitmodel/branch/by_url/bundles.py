@@ -32,11 +32,11 @@ def is_bundle(path: Path) -> bool:
         return False
 
 
-def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> Repository:
+def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str) -> Repository:
     """Unpack the bundle at *path* into a read-only repository in a temporary folder, and return this repository.
 
     Raises UsageError if commits of the bundle have parents that are not in the bundle, Invalid if the bundle is
-    damaged, NotFound if it has no branch *branch*.
+    damaged, NotFound if it has no branch *branch* ("": the default).
     """
     with ExitStack() as undo:
         folder = tempfile.mkdtemp(prefix="gitmodel-bundle-")

@@ -225,9 +225,7 @@ class UrlServer:
         self.renew()
 
 
-def open_url(
-    address: Address, *, environ: Mapping[str, str], branch: str = "", terms: Terms | None = None
-) -> Repository:
+def open_url(address: Address, *, environ: Mapping[str, str], branch: str, terms: Terms | None) -> Repository:
     """Open the registry at *address*, without contacting the server. If its cache is damaged, create the cache again.
 
     Raises UsageError if git is too old, Unreachable if the cache cannot be written.

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.recorded_renumberings import Renumberings
 from gitmodel.domain.schema.refs import RENUMBERED
 from gitmodel.git.objects.object_formats import NewObject
 from gitmodel.git.objects.object_reader import ObjectReader
-
-if TYPE_CHECKING:
-    from gitmodel.git.refs.ref_move import RefMove
+from gitmodel.git.refs.ref_move import RefMove
 
 
 class RenumberedRef:
@@ -40,8 +37,6 @@ class RenumberedRef:
         after = change(before)
         if after == before:
             return [], []
-        from gitmodel.git.refs.ref_move import RefMove  # imported here because only writes need it
-
         blob = NewObject("blob", after.encode())
         return [RefMove(RENUMBERED, blob.id, old)], [blob]
 
