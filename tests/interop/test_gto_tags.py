@@ -7,12 +7,11 @@ from datetime import datetime, timezone
 from itertools import count
 
 import pytest
+from imports import import_from, notes_of
 from transcripts import ask
 
-from gitmodel import Client
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.interop.import_plan import Choices
-from gitmodel.interop.importing import import_models
 from gitmodel.interop.sources.opening import open_source
 
 
@@ -33,20 +32,8 @@ def tag(code_repo, git, monkeypatch):
     return write
 
 
-@pytest.fixture
-def client(code_repo, monkeypatch):
-    monkeypatch.chdir(code_repo)
-    with Client() as found:
-        yield found
-
-
 def run_import(client, choices=None, **options):
-    reader = open_source("gto", ".", {})
-    return import_models(client, reader, choices or Choices(words={"prod": "production"}), **options)
-
-
-def notes_of(report):
-    return [f"{note.outcome}: {note.subject}: {note.reason}" for note in report.notes]
+    return import_from("gto", ".", client, choices or Choices(words={"prod": "production"}), **options)
 
 
 def test_imported_versions_have_the_names_commits_and_messages_of_the_gto_tags(client, tag, git, code_repo):

@@ -3,6 +3,7 @@
 from datetime import datetime, timezone
 
 import pytest
+from imports import notes_of
 
 from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.errors import NotFound, UsageError
@@ -35,10 +36,6 @@ def plan_one(model, held=None, choices=None):
     return plan
 
 
-def said(plan):
-    return [f"{note.outcome}: {note.subject}: {note.reason}" for note in plan.notes]
-
-
 def test_missing_numbers_and_deleted_last_versions_become_deleted_versions():
     plan = plan_one(source(2, 5, 6, deleted=(6,)))
     assert ([version.number for version in plan.new], plan.gaps) == ([2, 5, 6], (1, 3, 4))
@@ -55,7 +52,7 @@ def test_a_version_whose_number_a_local_version_has_is_left_out():
     held = HeldModel(exists=True, versions={1: HeldVersion("iris/1", MADE), 2: HeldVersion(None, None)})
     plan = plan_one(source(1, 2, 3), target(iris=held))
     assert [version.number for version in plan.new] == [3]
-    assert said(plan) == [
+    assert notes_of(plan) == [
         "left out: iris 2: the number 2 of iris is taken by a version that was not imported from this source"
     ]
 
@@ -92,7 +89,7 @@ def test_a_model_that_was_deleted_here_is_left_out():
 def test_of_two_versions_in_one_stage_the_higher_number_keeps_the_stage():
     plan = plan_one(source(1, 2, 3, stages={1: ("Production",), 3: ("Production",), 2: ("Staging",)}))
     assert plan.stages == (("archived", 1), ("staging", 2), ("production", 3))
-    assert said(plan) == ["changed: iris 1: 3, the highest number in production, keeps the stage; 1 is archived"]
+    assert notes_of(plan) == ["changed: iris 1: 3, the highest number in production, keeps the stage; 1 is archived"]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +103,7 @@ def test_of_two_versions_in_one_stage_the_higher_number_keeps_the_stage():
 def test_aliases_with_invalid_names_are_left_out(alias, reason):
     plan = plan_one(source(1, aliases={alias: 1, "champion": 1}))
     assert plan.aliases == (("champion", 1),)
-    assert said(plan) == [f"left out: iris {alias}: {alias!a} {reason}"]
+    assert notes_of(plan) == [f"left out: iris {alias}: {alias!a} {reason}"]
 
 
 def test_a_mapped_alias_becomes_a_stage_and_replaces_its_holder():
@@ -125,7 +122,7 @@ def test_a_stage_or_alias_that_moved_between_known_versions_is_reported_and_stay
     held = target(iris=imported(1, 2, stages={"production": 1}, aliases={"champion": 1}))
     plan = plan_one(source(1, 2, stages={2: ("Production",)}, aliases={"champion": 2}), held)
     assert (plan.stages, plan.aliases) == ((), ())
-    assert said(plan) == [
+    assert notes_of(plan) == [
         "left out: iris 2 production: the version is in production in the source; "
         "here iris@1 is in production, which does not change",
         "left out: iris champion: the alias names 2 in the source; here it names iris@1, which does not change",

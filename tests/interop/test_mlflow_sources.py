@@ -15,14 +15,13 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from imports import import_from, notes_of
 from mlflow_tables import TABLES, insert
 from transcripts import ask, said
 
 from gitmodel import Client
 from gitmodel.errors import Conflict, GateRefused, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.interop import importing
-from gitmodel.interop.import_plan import Choices
-from gitmodel.interop.importing import import_models
 from gitmodel.interop.sources import mlflow_server
 from gitmodel.interop.sources.opening import open_source
 
@@ -72,23 +71,8 @@ def store(tmp_path):
     made.rows.close()
 
 
-@pytest.fixture
-def client(code_repo, monkeypatch):
-    monkeypatch.chdir(code_repo)
-    with Client() as found:
-        yield found
-
-
-def run_import(store, client, choices=None, **options):
-    reader = open_source("mlflow", f"sqlite:///{store.path}", {})
-    try:
-        return import_models(client, reader, choices or Choices(), **options)
-    finally:
-        reader.close()
-
-
-def notes_of(report):
-    return [f"{note.outcome}: {note.subject}: {note.reason}" for note in report.notes]
+def run_import(store, client, **options):
+    return import_from("mlflow", f"sqlite:///{store.path}", client, **options)
 
 
 def test_an_imported_version_has_the_values_of_its_run_and_what_the_source_says_about_it(store, client):
@@ -372,9 +356,8 @@ def test_a_file_store_with_an_impossible_value_is_refused(client, tmp_path, file
         path = tmp_path / "mlruns" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
-    reader = open_source("mlflow", str(tmp_path / "mlruns"), {})
     with pytest.raises(Invalid, match="has a value that MLflow does not write"):
-        import_models(client, reader, Choices())
+        import_from("mlflow", tmp_path / "mlruns", client)
 
 
 @pytest.mark.parametrize(
@@ -491,8 +474,7 @@ def no_pauses(monkeypatch):
 
 
 def import_from_server(url, client, environ=None):
-    reader = open_source("mlflow", url, environ or {})
-    return import_models(client, reader, Choices(), with_artifacts=True)
+    return import_from("mlflow", url, client, environ=environ, with_artifacts=True)
 
 
 def test_a_server_that_fails_every_third_request_is_read_completely(client):

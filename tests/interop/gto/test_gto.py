@@ -8,13 +8,12 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from imports import import_from
 from transcripts import check_transcript
 
 from gitmodel import Client
 from gitmodel.interop.foreign_names import original_name
 from gitmodel.interop.import_plan import Choices
-from gitmodel.interop.importing import import_models
-from gitmodel.interop.sources.opening import open_source
 
 pytest.importorskip("gto.tag")
 MAKE = Path(__file__).with_name("tag_artifacts.py")
@@ -33,7 +32,7 @@ def source(tmp_path):
 
 
 def run_import(folder, client):
-    return import_models(client, open_source("gto", str(folder), {}), Choices(words=WORDS), with_artifacts=True)
+    return import_from("gto", folder, client, Choices(words=WORDS), with_artifacts=True)
 
 
 def test_every_field_of_the_models_and_versions_in_the_source_is_imported(source, monkeypatch):

@@ -14,13 +14,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from imports import import_from
 
-from gitmodel import Client
 from gitmodel.interop.content_digest import content_digest
 from gitmodel.interop.foreign_names import original_name
-from gitmodel.interop.import_plan import Choices
-from gitmodel.interop.importing import import_models
-from gitmodel.interop.sources.opening import open_source
 
 pytest.importorskip("mlflow.version")
 from mlflow.version import VERSION
@@ -95,32 +92,17 @@ def server(tmp_path_factory):
         yield url, said
 
 
-def run_import(source: str, client: Client, **options):
-    reader = open_source("mlflow", source, {})
-    try:
-        return import_models(client, reader, options.pop("choices", Choices()), **options)
-    finally:
-        reader.close()
-
-
-@pytest.fixture
-def client(code_repo, monkeypatch):
-    monkeypatch.chdir(code_repo)
-    with Client() as found:
-        yield found
-
-
 @pytest.mark.parametrize("kind", ["database", "file_store", "server"])
 def test_every_field_of_the_models_and_versions_in_the_source_is_imported(kind, client, request, tmp_path):
     source, said = request.getfixturevalue(kind)
     began = time.monotonic()
-    report = run_import(source, client, with_artifacts=True)
+    report = import_from("mlflow", source, client, with_artifacts=True)
     print(f"{sum(model.versions for model in report.models)} versions in {time.monotonic() - began:.1f} s")
     found = {original_name(model.name, model.title): model for model in client.list_models()}
     assert sorted(found) == sorted(model["name"] for model in said)
     for model in said:
         compare_model(model, found[model["name"]], client, tmp_path)
-    again = run_import(source, client, with_artifacts=True)
+    again = import_from("mlflow", source, client, with_artifacts=True)
     assert [model.versions for model in again.models] == [0] * len(said)
     assert {model.source: model.known for model in again.models} == {m["name"]: len(m["versions"]) for m in said}
     assert client.check() == []
