@@ -1,5 +1,6 @@
-"""Merge proposals with plain git, as a git host does: by a merge commit, a squash or a rebase."""
+"""What a git host and its machine do: merging proposals with plain git, hooks, and programs in place of others."""
 
+import os
 import subprocess
 
 
@@ -16,6 +17,14 @@ def write_hook(repository, name, script):
     hook.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     hook.chmod(0o755)
     return hook
+
+
+def write_program(folder, name, script):
+    """Write the program *name*, a shell script, into *folder*. Return a PATH on which *folder* is the first folder."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    (folder / name).chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
 class Host:

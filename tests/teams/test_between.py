@@ -9,6 +9,7 @@ from itertools import pairwise
 import editing
 import pytest
 from editing import BRANCH, edit, read
+from hosting import write_program
 from transcripts import ask
 
 from gitmodel import Client
@@ -211,15 +212,8 @@ def test_names_of_rules_for_changes_begin_with_the_word_change():
 
 def old_git(folder):
     """Return a PATH with a git that refuses `merge-tree --write-tree`, as git before 2.38 does."""
-    real = shutil.which("git")
-    folder.mkdir()
-    text = f"""#!/bin/sh
-for word in "$@"; do case "$word" in --write-tree) echo "usage: git merge-tree" >&2; exit 129;; esac; done
-exec {real} "$@"
-"""
-    (folder / "git").write_text(text, encoding="utf-8")
-    (folder / "git").chmod(0o755)
-    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+    refusing = 'case "$word" in --write-tree) echo "usage: git merge-tree" >&2; exit 129;; esac'
+    return write_program(folder, "git", f'for word in "$@"; do {refusing}; done\nexec {shutil.which("git")} "$@"')
 
 
 MERGED = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hosting import git, merge_within, write_hook
+from hosting import git, merge_within, write_hook, write_program
 from teamwork import BRANCH, refs
 from transcripts import ask
 
@@ -18,7 +18,6 @@ GITHUB = "https://github.com/org/models.git"
 GITLAB = "https://gitlab.example.org/team/models.git"
 # A fake of a host's program (`gh` or `glab`). It records its stdin and its arguments, with NUL after each argument.
 RECORDER = """\
-#!/bin/sh
 printf '%s\\0' "$@" > {folder}/arguments
 cat > {folder}/input
 echo 'Creating a pull request' >&2
@@ -49,12 +48,9 @@ def hosted(team, bob, bare):
 def programs(tmp_path):
     """A function that puts a fake of a host's program first on the PATH."""
     folder = tmp_path / "programs"
-    folder.mkdir()
 
     def install(name, answer):
-        (folder / name).write_text(RECORDER.format(folder=folder, answer=answer), encoding="utf-8")
-        (folder / name).chmod(0o755)
-        return f"{folder}{os.pathsep}{os.environ['PATH']}"
+        return write_program(folder, name, RECORDER.format(folder=folder, answer=answer))
 
     install.arguments = lambda: (folder / "arguments").read_text(encoding="utf-8").split("\0")[:-1]
     install.input = lambda: (folder / "input").read_text(encoding="utf-8")

@@ -1,27 +1,19 @@
 """Pulls and pushes while another program locks or moves refs, and refs whose names block the name of a stage tag."""
 
-import os
 import shutil
-import subprocess
 import time
 
 import editing
 import pytest
-from hosting import write_hook
+from hosting import git, write_hook, write_program
 from stage_rules import GOOD, rules
 from teamwork import BRANCH, refs, source
 
-from gitmodel import Conflict
+from gitmodel import Client, Conflict
 from gitmodel.registry.health import doctor
 
 STAGING = "refs/tags/model/iris/staging"
 COPIES = "refs/gitmodel/remotes/origin"
-
-
-def git(folder, *arguments):
-    return subprocess.run(
-        ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 def push_something(ada):
@@ -35,15 +27,15 @@ def test_a_pull_waits_for_the_lock_of_another_fetch_in_the_same_clone(team, ada,
     """A script in place of git-upload-pack creates the lock at the first fetch, and removes it at the second."""
     push_something(ada)
     lock = team.folder / "bob" / ".git" / f"{ref}.lock"
-    script = team.folder / "upload-pack"
     # The script runs three times: for ls-remote, for the fetch that finds the lock, and for the second fetch.
-    script.write_text(
-        f"#!/bin/sh\necho >>{team.folder}/asked\n"
+    write_program(
+        team.folder,
+        "upload-pack",
+        f"echo >>{team.folder}/asked\n"
         f"case $(wc -l <{team.folder}/asked) in 2) mkdir -p {lock.parent}; : >{lock};; 3) rm {lock};; esac\n"
-        'exec git-upload-pack "$@"\n'
+        'exec git-upload-pack "$@"',
     )
-    script.chmod(0o755)
-    git(team.folder / "bob", "config", "remote.origin.uploadpack", str(script))
+    git(team.folder / "bob", "config", "remote.origin.uploadpack", str(team.folder / "upload-pack"))
     team.open("bob").pull()
     assert not lock.exists()
     assert refs(team.folder / "bob") == refs(bare)
@@ -74,14 +66,11 @@ def test_a_push_succeeds_although_its_remote_tracking_refs_are_locked_meanwhile(
     lock.parent.mkdir(parents=True, exist_ok=True)
     write_hook(bare, "post-receive", f": >{lock}")
     moved = team.folder / "moved"
-    programs = team.folder / "programs"
-    programs.mkdir()
-    (programs / "git").write_text(
-        f'#!/bin/sh\ncase " $* " in *" update-ref --stdin "*) if [ -e {lock} ]; then echo >>{moved}\n'
-        f'[ $(wc -l <{moved}) -lt 2 ] || rm {lock}; fi;; esac\nexec {shutil.which("git")} "$@"\n'
+    script = (
+        f'case " $* " in *" update-ref --stdin "*) if [ -e {lock} ]; then echo >>{moved}\n'
+        f'[ $(wc -l <{moved}) -lt 2 ] || rm {lock}; fi;; esac\nexec {shutil.which("git")} "$@"'
     )
-    (programs / "git").chmod(0o755)
-    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    monkeypatch.setenv("PATH", write_program(team.folder / "programs", "git", script))
     assert team.open("ada").push().commits == 1
     assert moved.read_text().count("\n") == 2
     assert git(team.folder / "ada", "rev-parse", f"{COPIES}/branches/gitmodel") == refs(bare)["refs/heads/gitmodel"]
@@ -160,8 +149,6 @@ def test_a_promotion_names_a_local_tag_in_the_way_and_the_command_that_removes_i
 
 
 def test_creating_a_registry_names_a_branch_in_the_way_and_how_to_rename_it(code_repo):
-    from gitmodel import Client
-
     git(code_repo, "branch", "gitmodel/x")
     with Client(code_repo) as client, pytest.raises(Conflict) as caught:
         client.register_model("iris")
@@ -170,7 +157,7 @@ def test_creating_a_registry_names_a_branch_in_the_way_and_how_to_rename_it(code
 
 
 def test_a_push_names_a_remote_whose_push_url_differs_from_its_fetch_url(team, ada, bare, tmp_path):
-    subprocess.run(["git", "clone", "-q", "--mirror", str(bare), str(tmp_path / "fork.git")], check=True)
+    git(tmp_path, "clone", "-q", "--mirror", str(bare), "fork.git")
     ada.get_model("iris").create_version()
     ada.push()
     git(team.folder / "ada", "remote", "set-url", "--push", "origin", str(tmp_path / "fork.git"))

@@ -7,7 +7,7 @@ import editing
 import pytest
 from hosting import write_hook
 from servers import REQUESTS, http_server
-from stage_rules import STAGE, stage_text
+from stage_rules import PROPOSAL_ONLY, STAGE, stage_text
 from teamwork import assert_sound, refs
 
 from gitmodel import Client, Refused, Unreachable
@@ -106,10 +106,7 @@ esac
 
 def test_an_identity_that_may_not_move_the_tag_cannot_put_a_version_in_force(ada, team, bare, git, tmp_path):
     """The host protects the tag. The identity that trains models tries each way to put its version in force."""
-    rules = editing.read(tmp_path / "ada", "gitmodel.toml").replace(
-        'name = "production"\n', 'name = "production"\nproposal_only = true\n'
-    )
-    editing.edit(tmp_path / "ada", {"gitmodel.toml": rules})
+    editing.edit(tmp_path / "ada", {"gitmodel.toml": PROPOSAL_ONLY})
     ada.push()
     git(bare, "config", "http.receivepack", "true")
     write_hook(bare, "update", ONLY_RELEASE)

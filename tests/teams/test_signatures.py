@@ -15,6 +15,7 @@ from pathlib import Path
 import editing
 import pytest
 from editing import BRANCH, edit, run, state
+from hosting import write_program
 from signing import RULES, TAG, commit_by_hand, line, make_repo, person, promote, sign_as, stage_file, tag_by_hand
 from stage_rules import STAGE, TWO_STAGES
 from teamwork import Team, refs, states
@@ -151,10 +152,8 @@ class TestSigning:
     @pytest.mark.parametrize("script", ["exit 0", "echo no >&2; exit 1", "shift 6; echo rubbish > $1.sig"])
     def test_nothing_changes_if_the_signing_program_fails_with_any_exit_code(self, ada, repo, tmp_path, script):
         """If the program fails, git before 2.44 writes an unsigned tag and exits with 0."""
-        program = tmp_path / "sign"
-        program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-        program.chmod(0o755)
-        run(repo, "config", "gpg.ssh.program", str(program))
+        write_program(tmp_path, "sign", script)
+        run(repo, "config", "gpg.ssh.program", str(tmp_path / "sign"))
         before = state(repo)
         with Client(repo, environ=person("ada")) as client, pytest.raises(Refused, match="nothing was changed"):
             promote(client)

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from hosting import Host
 from teamwork import assert_sound, refs
+from transcripts import ask
 
 from gitmodel import ArtifactConfig, Client, ModelConfig, get_step_context, log_model_metadata, pipeline, step
-from gitmodel.cli import run as run_program
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import links_digest
 from gitmodel.domain.schema.refs import StageRef
@@ -30,7 +30,7 @@ def training(accuracy, stage=""):
     train(accuracy, stage)
 
 
-def test_a_team_trains_proposes_merges_applies_and_uses_a_version(team, remote, bare, tmp_path, monkeypatch, capsys):
+def test_a_team_trains_proposes_merges_applies_and_uses_a_version(team, remote, bare, tmp_path, capsys):
     team.url = remote
     ada, bob = team.clone("ada"), team.clone("bob")
     iris = ada.register_model("iris", owners=["grace"])
@@ -54,18 +54,12 @@ def test_a_team_trains_proposes_merges_applies_and_uses_a_version(team, remote, 
     for how, number, before in (("merge", 5, None), ("squash", 4, 5), ("rebase", 5, 4)):
         # Ada proposes the version, and the check prints the plan.
         proposal = ada.propose((f"iris@{number}", "production"), reason=f"{how} it", push=True)
-        monkeypatch.chdir(ada.repository.git.top)
-        assert run_program(["check", f"gitmodel..{proposal.branch}"]) == 0
-        capsys.readouterr()
-        assert run_program(["plan", f"gitmodel..{proposal.branch}", "--format", "json"]) == 0
-        plan = json.loads(capsys.readouterr().out)
-        (change,) = [change for change in plan["changes"] if change["stage"] == "production"]
-        assert (change["previous"], change["version"], change["maker"]) == (
-            before,
-            number,
-            {4: "ada", 5: "bob"}[number],
-        )
-        assert change["owners"] == ["grace"]
+        here, change = ("-C", ada.repository.git.top), f"gitmodel..{proposal.branch}"
+        assert ask(capsys, *here, "check", change)[0] == 0
+        code, out, _ = ask(capsys, *here, "plan", change, "--format", "json")
+        (change,) = [change for change in json.loads(out)["changes"] if change["stage"] == "production"]
+        assert (code, change["previous"], change["version"]) == (0, before, number)
+        assert (change["maker"], change["owners"]) == ({4: "ada", 5: "bob"}[number], ["grace"])
 
         # The proposal is merged by plain git, and `apply` moves the tag.
         assert host.merge(proposal.branch, how)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from hosting import write_program
 from stage_rules import PROPOSAL_ONLY
 from teamwork import assert_sound, refs, source
 from url_caches import entry, objects, trips
@@ -64,11 +65,8 @@ def test_each_write_at_the_tip_sends_four_requests_and_leaves_a_valid_repository
 
 
 def test_a_write_to_a_large_model_fetches_only_the_newest_folder_of_versions(ada, job):
-    old = (
-        paths.version_file("iris", 3),
-        ada.repository.files(ada.repository.tip()).read(paths.version_file("iris", 3)),
-    )
-    files = {paths.version_file("iris", n): old[1].replace(b"number = 3", b"number = %d" % n) for n in range(4, 350)}
+    old = ada.repository.files(ada.repository.tip()).read(paths.version_file("iris", 3))
+    files = {paths.version_file("iris", n): old.replace(b"number = 3", b"number = %d" % n) for n in range(4, 350)}
     transact(ada.repository, lambda _: Change(None, subject="Add many", files=files))
     ada.push()
     assert job.get_model("iris").create_version(metadata={"last": True}).number == 350
@@ -161,8 +159,6 @@ def test_a_write_at_the_tip_that_is_always_overtaken_changes_nothing(team, host,
 
 def test_a_write_whose_answer_was_lost_is_recognized_although_a_later_commit_followed(team, job, host, bare):
     iris, second = job.get_model("iris"), team.by_url("second", host.registry)
-    hook = bare / "hooks" / "post-receive"
-    hook.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
     host.cut = ("POST", "git-receive-pack", "after")
     fetch_all, landed = job.repository.server.fetch_all, []
 
@@ -224,24 +220,21 @@ def spoil_objects(folder):
         pack.write_bytes(pack.read_bytes()[:40])
 
 
-def remove_tip(folder):
-    (folder / "single.git" / "refs" / "heads" / "gitmodel").unlink()
-
-
-def remove_single(folder):
-    shutil.rmtree(folder / "single.git")
-
-
-def remove_commits(folder):
-    (folder / "commits.git" / "HEAD").unlink()
-
-
 def leave_locks(folder):
     for name in ("shallow.lock", "refs/heads/gitmodel.lock", "config.lock"):
         (folder / "single.git" / name).touch()
 
 
-@pytest.mark.parametrize("damage", [spoil_objects, remove_tip, remove_single, remove_commits, leave_locks])
+DAMAGES = {
+    "cut packs": spoil_objects,
+    "no tip": lambda folder: (folder / "single.git" / "refs" / "heads" / "gitmodel").unlink(),
+    "no single.git": lambda folder: shutil.rmtree(folder / "single.git"),
+    "no HEAD in commits.git": lambda folder: (folder / "commits.git" / "HEAD").unlink(),
+    "locks": leave_locks,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_job_that_only_writes_creates_its_damaged_cache_again(team, job, host, bare, damage):
     assert job.get_model("iris").create_version(idempotency_key="one").number == 4
     damage(entry(job))
@@ -256,15 +249,10 @@ def test_a_job_that_only_writes_creates_its_damaged_cache_again(team, job, host,
 @pytest.mark.parametrize("command", ["push", "fetch", "update-ref"])
 def test_a_job_that_is_killed_at_a_git_command_leaves_a_cache_that_works(team, job, host, bare, tmp_path, command):
     """A `git` that is first on the PATH runs the real git, and kills the job after it ran *command*."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
     real = shutil.which("git")
-    (folder / "git").write_text(
-        f'#!/bin/sh\ncase " $* " in *" {command} "*) {real} "$@"; kill -9 $PPID;; *) exec {real} "$@";; esac\n'
-    )
-    (folder / "git").chmod(0o755)
-    environ = {**team.environ("job"), "XDG_CACHE_HOME": str(tmp_path / "cache-job")}
-    environ["PATH"] = f"{folder}:{environ['PATH']}"
+    script = f'case " $* " in *" {command} "*) {real} "$@"; kill -9 $PPID;; *) exec {real} "$@";; esac'
+    path = write_program(tmp_path / "bin", "git", script)
+    environ = {**team.environ("job"), "XDG_CACHE_HOME": str(tmp_path / "cache-job"), "PATH": path}
     words = ["--repo", host.registry, "-q", "version", "create", "iris"]
     killed = subprocess.run([sys.executable, "-m", "gitmodel", *words], env=environ, cwd=tmp_path, capture_output=True)
     assert killed.returncode == -signal.SIGKILL
