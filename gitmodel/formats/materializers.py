@@ -171,7 +171,7 @@ def format_of_type(kind: type) -> str:
     for candidate in _BUILT_IN:
         if isinstance(candidate.handles, _OfType) and candidate.handles.accepts(kind):
             return candidate.format
-    if numpy_files.is_array_type(kind) or numpy_files.is_scalar_type(kind):
+    if numpy_files.is_type(kind):
         return "numpy"
     return "json" if values.is_type(kind) else ""
 
@@ -195,7 +195,7 @@ def _is_json(value: Any) -> bool:
 
 
 def _is_array(value: Any) -> bool:
-    return numpy_files.is_array(value) or numpy_files.is_scalar(value) or numpy_files.is_dict_of_arrays(value)
+    return numpy_files.is_type(type(value)) or numpy_files.is_dict_of_arrays(value)
 
 
 def _load_array(path: Path) -> Any:

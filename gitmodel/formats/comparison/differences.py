@@ -6,7 +6,7 @@ import ctypes
 import filecmp
 import mmap
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,7 @@ def is_comparable(value: Any) -> bool:
     return (
         frames.is_table(value)
         or tables.is_arrow_table(value)
-        or numpy_files.is_array(value)
-        or numpy_files.is_scalar(value)
+        or numpy_files.is_type(type(value))
         or numpy_files.is_dict_of_arrays(value)
         or torch_files.is_state_dict(value)
         or not values.misfit(value)
@@ -136,7 +135,7 @@ def difference(saved: Any, loaded: Any, where: str = "") -> str:
         return _difference_of_tables(saved, loaded, where)
     if tables.is_arrow_table(saved):
         return _difference_of_arrow(saved, loaded)
-    if numpy_files.is_array(saved) or numpy_files.is_scalar(saved):
+    if numpy_files.is_type(type(saved)):
         return _difference_of_arrays(saved, loaded, where)
     if torch_files.is_state_dict(saved):
         return _difference_of_tensors(saved, loaded)
@@ -156,12 +155,16 @@ def _difference_of_sequences(saved: Any, loaded: Any, where: str) -> str:
 
 
 def _difference_of_items(saved: Any, loaded: Any, where: Callable[[int], str]) -> str:
-    for place, (x, y) in enumerate(zip(saved, loaded, strict=True)):
-        if type(x) is not type(y) or type(x) not in _QUICK or x != y:
-            said = difference(x, y, where(place))
-            if said:
-                return said
-    return ""
+    return _first(
+        difference(x, y, where(place))
+        for place, (x, y) in enumerate(zip(saved, loaded, strict=True))
+        if type(x) is not type(y) or type(x) not in _QUICK or x != y
+    )
+
+
+def _first(differences: Iterable[str]) -> str:
+    """Return the first text that is not empty, or "". Later comparisons of a generator are not made."""
+    return next(filter(None, differences), "")
 
 
 def _is_equal(saved: Any, loaded: Any) -> bool:
@@ -192,32 +195,31 @@ def _said(where: str, saved: str, loaded: str) -> str:
 
 
 def _same(one: Any, other: Any) -> bool:
-    kind = type(one)
-    if kind is complex:
-        return not (difference(one.real, other.real) or difference(one.imag, other.imag))
-    if kind.__name__ in ("NaTType", "NAType"):
-        return True  # singletons
-    if kind.__name__ == "Decimal":
-        return str(one) == str(other)
-    if kind.__name__ == "Interval":
-        return (
-            one.closed == other.closed
-            and not difference(one.left, other.left)
-            and not difference(one.right, other.right)
-        )
-    if kind.__name__ == "Timestamp" and (one.unit, str(one.tz)) != (other.unit, str(other.tz)):
+    """Return True if two values of the same type are equal, including what `==` of this type ignores."""
+    kind = type(one).__name__
+    if kind in _PARTS:
+        return not difference(_PARTS[kind](one), _PARTS[kind](other))
+    if kind == "Timestamp" and (one.unit, str(one.tz)) != (other.unit, str(other.tz)):
         return False
-    if kind.__name__ in ("datetime", "time") and (one.fold, repr(one.tzinfo)) != (other.fold, repr(other.tzinfo)):
+    if kind in ("datetime", "time") and (one.fold, repr(one.tzinfo)) != (other.fold, repr(other.tzinfo)):
         return False
-    if kind.__name__ == "slice":
-        return not difference([one.start, one.stop, one.step], [other.start, other.stop, other.step])
     return bool(one == other)
+
+
+# By the name of a type, the function that returns the parts that are compared instead of the whole value.
+_PARTS: dict[str, Callable[[Any], list[Any]]] = {
+    "complex": lambda value: [value.real, value.imag],
+    "Decimal": lambda value: [str(value)],
+    "Interval": lambda value: [value.closed, value.left, value.right],
+    "NAType": lambda value: [],
+    "NaTType": lambda value: [],
+    "slice": lambda value: [value.start, value.stop, value.step],
+}
 
 
 def _difference_of_dicts(saved: dict[Any, Any], loaded: dict[Any, Any], where: str) -> str:
     keys = difference({*saved}, {*loaded}, f"the keys of {where or 'the dict'}")
-    pairs = ((key, saved[key], loaded[key]) for key in saved)
-    return keys or next((said for key, x, y in pairs if (said := difference(x, y, f"{where}[{key!a}]"[:200]))), "")
+    return keys or _first(difference(saved[key], loaded[key], f"{where}[{key!a}]"[:200]) for key in saved)
 
 
 def _difference_of_sets(saved: Any, loaded: Any, where: str) -> str:
@@ -247,25 +249,20 @@ def _difference_of_arrays(saved: Any, loaded: Any, where: str) -> str:
         )
     saved, loaded = numpy.asarray(saved), numpy.asarray(loaded)
     if saved.dtype.names:
-        parts = ((name, saved[name], loaded[name]) for name in saved.dtype.names)
-        return next(
-            (said for name, x, y in parts if (said := _difference_of_arrays(x, y, f"field {name!a} of {where}"))), ""
+        return _first(
+            _difference_of_arrays(saved[name], loaded[name], f"field {name!a} of {where}") for name in saved.dtype.names
         )
     if saved.dtype.kind in "OT":
         return _difference_of_cells(saved.reshape(-1), loaded.reshape(-1), f"{where}: element")
-    order = "F" if saved.flags.f_contiguous and not saved.flags.c_contiguous else "C"
-    if order == "F":
+    if saved.flags.f_contiguous and not saved.flags.c_contiguous:
         saved, loaded = saved.T, loaded.T
     if saved.ndim == 0 or saved.flags.c_contiguous:
         return _difference_of_flat(saved.reshape(-1), loaded.reshape(-1), where)
     rows = max(1, _CHUNK * len(saved) // max(1, saved.size))
-    for start in range(0, len(saved), rows):
-        said = _difference_of_flat(
-            saved[start : start + rows].reshape(-1), loaded[start : start + rows].reshape(-1), where
-        )
-        if said:
-            return said
-    return ""
+    return _first(
+        _difference_of_flat(saved[start : start + rows].reshape(-1), loaded[start : start + rows].reshape(-1), where)
+        for start in range(0, len(saved), rows)
+    )
 
 
 def _difference_of_flat(saved: Any, loaded: Any, where: str) -> str:
@@ -305,20 +302,15 @@ def _difference_of_tables(saved: Any, loaded: Any, where: str) -> str:
         said = _difference_of_indexes(saved.index, loaded.index, "the index")
         if said:
             return said
-    if not hasattr(saved, "columns"):
-        if hasattr(saved, "levels") or hasattr(saved, "get_level_values"):
-            return _difference_of_indexes(saved, loaded, where or "the index")
-        if hasattr(saved, "name"):
-            said = difference(saved.name, loaded.name, "the name")
-        return said if hasattr(saved, "name") and said else _difference_of_columns(saved, loaded, where or "the series")
-    said = _difference_of_indexes(saved.columns, loaded.columns, "the labels of the columns")
-    if said:
-        return said
-    for place, label in enumerate(saved.columns):
-        said = _difference_of_columns(saved.iloc[:, place], loaded.iloc[:, place], f"column {label!a}")
-        if said:
-            return said
-    return ""
+    if hasattr(saved, "columns"):
+        return _difference_of_indexes(saved.columns, loaded.columns, "the labels of the columns") or _first(
+            _difference_of_columns(saved.iloc[:, place], loaded.iloc[:, place], f"column {label!a}")
+            for place, label in enumerate(saved.columns)
+        )
+    if hasattr(saved, "get_level_values"):
+        return _difference_of_indexes(saved, loaded, where or "the index")
+    said = difference(saved.name, loaded.name, "the name") if hasattr(saved, "name") else ""
+    return said or _difference_of_columns(saved, loaded, where or "the series")
 
 
 def _difference_of_indexes(saved: Any, loaded: Any, where: str) -> str:
@@ -327,15 +319,11 @@ def _difference_of_indexes(saved: Any, loaded: Any, where: str) -> str:
     said = difference(list(saved.names), list(loaded.names), f"the name of {where}")
     if said:
         return said
-    if saved.nlevels > 1 or hasattr(saved, "levels"):
+    if hasattr(saved, "levels"):
         # without names, because pandas would take a number as a name for the position of a level
         one, other = (index.set_names([None] * index.nlevels) for index in (saved, loaded))
-        for level in range(saved.nlevels):
-            x, y = one.get_level_values(level), other.get_level_values(level)
-            said = _difference_of_columns(x, y, f"level {level} of {where}")
-            if said:
-                return said
-        return ""
+        levels = ((one.get_level_values(level), other.get_level_values(level)) for level in range(saved.nlevels))
+        return _first(_difference_of_columns(x, y, f"level {at} of {where}") for at, (x, y) in enumerate(levels))
     if type(saved).__name__ == "RangeIndex":
         x, y = ((index.start, index.stop, index.step) for index in (saved, loaded))
         return (

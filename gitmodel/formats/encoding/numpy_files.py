@@ -36,25 +36,24 @@ class Cells(NamedTuple):
     decode: Callable[[Any], Any]
 
 
+def is_type(kind: type) -> bool:
+    """Return True if files support *kind*: a type of arrays of NumPy, or of scalars of NumPy or ml_dtypes.
+
+    Imports nothing.
+    """
+    bases = [f"{base.__module__}.{base.__name__}" for base in kind.__mro__]
+    is_scalar_type = "numpy.generic" in bases and bases[0].split(".")[0] in ("numpy", "ml_dtypes")
+    return is_scalar_type or _name_in_numpy(kind) in (*_TYPES, "MaskedArray")
+
+
 def is_array(value: Any) -> bool:
-    """Return True if *value* is a NumPy array of a type that files support. Imports nothing."""
-    return is_array_type(type(value))
+    """Return True if *value* is a NumPy array of a type that files support."""
+    return _name_in_numpy(type(value)) in (*_TYPES, "MaskedArray")
 
 
 def is_scalar(value: Any) -> bool:
-    """Return True if *value* is a scalar of NumPy or ml_dtypes. Imports nothing."""
-    return is_scalar_type(type(value))
-
-
-def is_array_type(kind: type) -> bool:
-    """Return True if `is_array` returns True for values of the type *kind*."""
-    return _name_in_numpy(kind) in (*_TYPES, "MaskedArray")
-
-
-def is_scalar_type(kind: type) -> bool:
-    """Return True if `is_scalar` returns True for values of the type *kind*."""
-    bases = [f"{base.__module__}.{base.__name__}" for base in kind.__mro__]
-    return "numpy.generic" in bases and bases[0].split(".")[0] in ("numpy", "ml_dtypes")
+    """Return True if *value* is a scalar of NumPy or ml_dtypes."""
+    return is_type(type(value)) and not is_array(value)
 
 
 def is_dict_of_arrays(value: Any) -> bool:

@@ -85,7 +85,7 @@ def is_type(kind: type) -> bool:
         return "<locals>" not in kind.__qualname__
     if kind.__module__.split(".")[0] == "pandas":
         return kind.__name__ in _PANDAS
-    return numpy_files.is_scalar_type(kind) or numpy_files.is_array_type(kind)
+    return numpy_files.is_type(kind)
 
 
 def _is_leaf(value: Any) -> bool:
@@ -126,7 +126,7 @@ def encode(value: Any) -> Any:
         return {f"$pandas.{kind.__name__}": _PANDAS[kind.__name__](value)}
     if tag := own_types.tag_of(value):
         return {tag: [type_name(value), encode(own_types.state_of(value))]}
-    if numpy_files.is_scalar(value) or numpy_files.is_array(value):
+    if numpy_files.is_type(kind):
         plain = {"f": float, "i": int, "u": int, "b": bool, "U": str}.get(value.dtype.kind)
         if numpy_files.is_scalar(value) and plain and value.dtype.itemsize <= 8 and value.dtype.isbuiltin == 1:
             return {f"$numpy.{value.dtype.name}": encode(plain(value))}

@@ -9,7 +9,6 @@ from typing import Any
 from gitmodel.errors import UsageError
 from gitmodel.formats.catalogue.format import Format, library
 from gitmodel.formats.encoding import numpy_files
-from gitmodel.formats.encoding.numpy_files import is_array, is_scalar
 from gitmodel.formats.encoding.values import CELLS
 from gitmodel.formats.shipped import torch_files
 
@@ -25,7 +24,7 @@ def _load_numpy(path: Path, trusted: bool) -> Any:
 
 def _save_numpy(value: Any, path: Path) -> None:
     library("numpy", install="gitmodel[numpy]")
-    if not (is_array(value) or is_scalar(value) or _is_dict_of_arrays(value)):
+    if not (numpy_files.is_type(type(value)) or _is_dict_of_arrays(value)):
         raise _unfit(value, "numpy", "an array or a dict of arrays by name")
     with open(path, "wb") as file:  # an open file, because NumPy would add an extension to a path
         numpy_files.write(value, file, CELLS)
@@ -67,13 +66,13 @@ def _save_arrays(value: Any, path: Path) -> None:
         raise _unfit(value, "safetensors", "a dict of arrays or tensors by name")
     # Safetensors writes the memory of an array, so a transposed or strided array is copied first.
     ordered = {name: numpy.asarray(array, order="C") for name, array in value.items()}
-    scalars = sorted(name for name in value if is_scalar(value[name]))
+    scalars = sorted(name for name in value if numpy_files.is_scalar(value[name]))
     safetensors.save_file(ordered, path, {_SCALARS: json.dumps(scalars)} if scalars else None)
 
 
 def _is_dict_of_arrays(value: Any) -> bool:
     return type(value) is dict and all(
-        type(name) is str and (is_array(array) or is_scalar(array)) for name, array in value.items()
+        type(name) is str and numpy_files.is_type(type(array)) for name, array in value.items()
     )
 
 
