@@ -22,8 +22,11 @@ def model():
 
 def test_a_model_is_loaded_from_a_folder_without_trust(model, kept):
     found = kept(model, "transformers", kind="model")
+    weights = found.state_dict()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in model.state_dict().items())
     ids = torch.tensor([[1, 2, 3]])
-    assert torch.equal(found(ids).logits, model(ids).logits)
+    # not exactly equal: the place of weights in memory changes the order of additions, and so the last bits of a sum
+    assert torch.allclose(found(ids).logits, model(ids).logits)
 
 
 def test_steps_can_return_and_take_transformers_models(model, code_repo, monkeypatch):
