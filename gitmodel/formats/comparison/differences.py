@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import filecmp
 import mmap
 from array import array
@@ -138,7 +137,10 @@ def difference(saved: Any, loaded: Any, where: str = "") -> str:
     if numpy_files.is_type(type(saved)):
         return _difference_of_arrays(saved, loaded, where)
     if torch_files.is_state_dict(saved):
-        return _difference_of_tensors(saved, loaded)
+        if set(saved) != set(loaded):
+            return "the names of the tensors"
+        changed = torch_files.changed_tensors(saved, loaded)
+        return f"the tensor {changed[0]!a}" if changed else ""
     if isinstance(saved, dict):
         return _difference_of_dicts(saved, loaded, where)
     if isinstance(saved, set | frozenset):
@@ -392,27 +394,3 @@ def _dictionary(column: Any) -> list[Any]:
         return []
     chunks = column.unify_dictionaries().chunks if hasattr(column, "chunks") else [column]
     return list(chunks[0].dictionary.to_pylist()) if chunks else []
-
-
-def _difference_of_tensors(saved: Any, loaded: Any) -> str:
-    if list(saved) != list(loaded) and set(saved) != set(loaded):
-        return "the names of the tensors"
-    for name, tensor in saved.items():
-        x, y = tensor.detach().cpu().resolve_conj().resolve_neg(), loaded[name]
-        if x.dtype != y.dtype or x.shape != y.shape or not _has_bytes_of(x.contiguous(), y.contiguous()):
-            return f"the tensor {name!a}"
-    return ""
-
-
-def _has_bytes_of(one: Any, other: Any) -> bool:
-    """Return True if two contiguous tensors have equal bytes.
-
-    Used for all types of numbers, because torch cannot compare 8-bit floats.
-    """
-    size = one.numel() * one.element_size()
-    for start in range(0, size, _CHUNK):
-        length = min(_CHUNK, size - start)
-        x, y = (ctypes.string_at(tensor.data_ptr() + start, length) for tensor in (one, other))
-        if x != y:
-            return False
-    return True

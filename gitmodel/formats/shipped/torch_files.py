@@ -7,6 +7,7 @@ name, without calling their `__init__`.
 
 from __future__ import annotations
 
+import ctypes
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ _KEY = "gitmodel.module"
 # The metadata that marks a file as a state dict of torch. Tensors in a file without it are loaded as NumPy arrays.
 OF_TORCH = {"gitmodel.tensors": "torch"}
 _INSTALL = "torch"
+_CHUNK = 1 << 20  # the number of bytes of a tensor that are compared at a time
 # the last two are left out of the description, because they repeat the parameters of a recurrent layer
 _OWN = ("_parameters", "_buffers", "_modules", "_flat_weights", "_flat_weight_refs")
 
@@ -42,8 +44,7 @@ def save_state_dict(value: Mapping[str, Any], path: Path, metadata: Mapping[str,
         fault = _fault_of_tensor(name, tensor)
         if fault:
             raise UsageError(f"{fault}, which safetensors cannot hold", hint="convert it, or leave it out")
-        # resolved, because the memory of a conjugated or negated view does not have the values of the tensor
-        plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+        plain = _plain(tensor)
         place = plain.untyped_storage().data_ptr()
         # cloned, because safetensors refuses tensors that share memory, such as tied weights
         tensors[name] = plain.clone() if place in held else plain
@@ -209,23 +210,38 @@ def _restored(torch: Any, item: Any) -> Any:
 def _difference(saved: Any, loaded: Any) -> str:
     if type(saved) is not type(loaded) or repr(saved) != repr(loaded):
         return "it would have other modules"
-    more = [name for name in loaded.state_dict() if name not in saved.state_dict()]
-    return difference_of_tensors(saved, loaded) or (f"its tensor {more[0]}" if more else "")
-
-
-def difference_of_tensors(saved: Any, loaded: Any) -> str:
-    """Return the first tensor of the module *saved* that is missing or different in the module *loaded*; "" if none."""
     one, other = saved.state_dict(), loaded.state_dict()
-    torch = library("torch", install=_INSTALL)
-    changed = [name for name in one if name not in other or not _same(torch, one[name], other[name])]
+    changed = [*changed_tensors(one, other), *(name for name in other if name not in one)]
     return f"its tensor {changed[0]}" if changed else ""
 
 
-def _same(torch: Any, one: Any, other: Any) -> bool:
-    if not hasattr(one, "dtype"):  # an extra state
+def changed_tensors(saved: Mapping[str, Any], loaded: Mapping[str, Any]) -> list[str]:
+    """Return the names of the tensors of the state dict *saved* that are missing or different in *loaded*."""
+    return [name for name in saved if name not in loaded or not _is_same(saved[name], loaded[name])]
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Return True if two tensors have the same type, shape and bytes, or if two extra states of modules are equal.
+
+    Compares bytes, so that NaN is equal to NaN, and because torch cannot compare 8-bit floats.
+    """
+    if not hasattr(one, "dtype"):
         return bool(one == other)
-    same = one.dtype == other.dtype and one.shape == other.shape
-    return same and bool(torch.equal(one.cpu().nan_to_num(), other.cpu().nan_to_num()))
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    x, y = (_plain(tensor) for tensor in (one, other))
+    size = x.numel() * x.element_size()
+    for start in range(0, size, _CHUNK):
+        length = min(_CHUNK, size - start)
+        if ctypes.string_at(x.data_ptr() + start, length) != ctypes.string_at(y.data_ptr() + start, length):
+            return False
+    return True
+
+
+def _plain(tensor: Any) -> Any:
+    """Return *tensor* in the memory of this process, in which its values lie one after another."""
+    # resolved, because the memory of a conjugated or negated view does not have the values of the tensor
+    return tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
 
 
 def _load_pickle(path: Path, trusted: bool) -> Any:

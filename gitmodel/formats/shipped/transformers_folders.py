@@ -9,7 +9,7 @@ from typing import Any
 from gitmodel.domain.schema.names import with_article
 from gitmodel.errors import UsageError
 from gitmodel.formats.catalogue.format import Format, library, type_name
-from gitmodel.formats.shipped.torch_files import difference_of_tensors
+from gitmodel.formats.shipped.torch_files import changed_tensors
 
 _MODEL, _TOKENIZER = "config.json", "tokenizer_config.json"
 _SAFE = {"local_files_only": True, "trust_remote_code": False}
@@ -58,7 +58,8 @@ def _difference(saved: Any, loaded: Any) -> str:
         return f"it would be {with_article(type_name(loaded))}"
     if not hasattr(saved, "state_dict"):
         return "" if saved.get_vocab() == loaded.get_vocab() else "its vocabulary"
-    return difference_of_tensors(saved, loaded)
+    changed = changed_tensors(saved.state_dict(), loaded.state_dict())
+    return f"its tensor {changed[0]}" if changed else ""
 
 
 TRANSFORMERS = Format("transformers", _load, _save, difference=_difference, is_folder=_is_folder)

@@ -61,6 +61,14 @@ def test_modules_of_torch_itself_need_no_trust(kept):
     assert torch.equal(kept(value, "torch", kind="model")(torch.ones(1, 2, 2))[0], value(torch.ones(1, 2, 2))[0])
 
 
+def test_a_module_with_tensors_of_eight_bit_floats_is_loaded_unchanged(kept):
+    value = nn.Linear(1, 1)
+    value.register_buffer("small", torch.tensor([0.5, float("nan")]).to(torch.float8_e4m3fn))
+    found = kept(value, "torch", kind="model")
+    assert found.small.dtype == torch.float8_e4m3fn
+    assert found.small.to(torch.float32)[0] == 0.5
+
+
 def test_a_state_dict_is_loaded_as_tensors_from_an_artifact_and_a_file(kept, tmp_path):
     value = {"weight": torch.ones(2, 3, dtype=torch.bfloat16).T, "bias": torch.zeros(2)}
     save(value, tmp_path / "by-format", "safetensors")
