@@ -82,7 +82,9 @@ def covers(entry: str, url: str) -> bool:
         return True
     if not entry.endswith("/") or not url.startswith(entry):
         return False
-    return entry == place_of(url) or not _climbs(url[len(entry) :])
+    from urllib.parse import unquote
+
+    return entry == place_of(url) or ".." not in re.split(r"[/\\?#]", unquote(url[len(entry) :]))
 
 
 def _normal(url: str) -> str:
@@ -96,16 +98,8 @@ def _normal(url: str) -> str:
     return f"{scheme.lower()}{separator}{host.lower().removesuffix(port)}{tail if tail[:1] == '/' else f'/{tail}'}"
 
 
-def _climbs(path: str) -> bool:
-    from urllib.parse import unquote
-
-    return ".." in re.split(r"[/\\?#]", unquote(path))
-
-
 def path_of(quoted: str) -> str:
-    """Return the path of a `file:` URL from its *quoted* form.
-
-    Functions of `os` accept the result in any locale.
+    """Return the path of a `file:` URL from its *quoted* form, for functions of `os` in any locale.
 
     >>> path_of("/srv/our%20models")
     '/srv/our models'

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -130,10 +131,7 @@ def _key(key: Any) -> Any:
 
 def _array_items(value: Any) -> Any:
     """Return *value*, an array or a scalar of a library like NumPy, as lists and values of Python."""
-    shape = tuple(getattr(value, "shape", ()))
-    count = 1
-    for length in shape:
-        count *= length
+    count = math.prod(getattr(value, "shape", ()))
     if count > _MOST_ITEMS:
         raise toml_values.Wrong(
             f"holds an array of {count} items, more than a record can have; store it as an artifact"

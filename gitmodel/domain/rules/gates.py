@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
 from datetime import date
+from functools import partial
 from typing import Any, Protocol
 
 from gitmodel.domain.changes.planned_change import Change, Justification
@@ -248,7 +249,8 @@ def plan_gated_promotion(
     before = snapshot.committed or snapshot
     for registry in before.registries if to not in (ARCHIVED, NONE) else ():
         check_rules(registry, to)
-    planned = plan_promotion(snapshot, model, number, to=to, reason=why.reason, leave=leave, verb=verb)
+    plan = partial(plan_promotion, snapshot, model, number, to=to, reason=why.reason, leave=leave, verb=verb)
+    planned = plan()
     refuse_direct(before, planned)
     if to in (ARCHIVED, NONE) or not (planned.files or planned.apply):
         return planned
@@ -268,17 +270,7 @@ def plan_gated_promotion(
         )
     if not failed and not planned.apply:
         return planned
-    return plan_promotion(
-        snapshot,
-        model,
-        number,
-        to=to,
-        reason=why.reason,
-        leave=leave,
-        verb=verb,
-        forced=failed,
-        again=bool(planned.apply),
-    )
+    return plan(forced=failed, again=bool(planned.apply))
 
 
 def refusal(

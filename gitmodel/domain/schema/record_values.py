@@ -85,14 +85,6 @@ def full_names(value: Any) -> tuple[str, ...]:
     return found
 
 
-def web_address(value: Any) -> str:
-    """Return *value* if it is the address of a web site. Raises Wrong otherwise."""
-    found = toml_values.text(value)
-    if not re.fullmatch(r"https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9._~/-]*)?", found):
-        raise Wrong("takes the address of a site, such as https://models.example.org, without user, query or fragment")
-    return found
-
-
 def store_urls(value: Any) -> dict[str, str]:
     """Return *value*, a table of the URLs of artifact stores by name, as a dict. Raises Wrong for an invalid name."""
     return {_name(name): toml_values.text(url) for name, url in toml_values.metadata(value).items()}
@@ -109,6 +101,13 @@ FormatVersion = Annotated[str, matching(_FORMAT_VERSION, "MAJOR.MINOR")]
 FileName = Annotated[str, _file_name]
 MetadataKey = Annotated[
     str, matching(r"\S(.{0,198}\S)?", "a key of metadata, such as accuracy or test.loss, of at most 200 characters")
+]
+WebAddress = Annotated[
+    str,
+    matching(
+        r"https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9._~/-]*)?",
+        "the address of a site, such as https://models.example.org, without user, query or fragment",
+    ),
 ]
 RunId = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "a run id")]
 Kind = Annotated[str, one_of(*KINDS)]

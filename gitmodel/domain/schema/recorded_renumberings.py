@@ -106,25 +106,21 @@ class Renumberings(Frozen):
         ]
         return "".join(f"{line}\n" for line in [_HEAD, *lines]).encode()
 
-    @classmethod
-    def parse(cls, data: bytes) -> Renumberings:
+    @staticmethod
+    @lru_cache(maxsize=4)
+    def parse(data: bytes) -> Renumberings:
         """Parse the output of `encode`. Raises Invalid for other bytes."""
-        return _parse(data)
-
-
-@lru_cache(maxsize=4)
-def _parse(data: bytes) -> Renumberings:
-    head, *lines = data.decode("utf-8", "replace").splitlines()[:] or [""]
-    found = [re.fullmatch(_LINE, line) for line in lines]
-    if head != _HEAD or None in found:
-        raise Invalid(
-            "the record of renumbered versions in refs/gitmodel/renumbered cannot be read",
-            hint="a newer gitmodel may have written them; `git update-ref -d refs/gitmodel/renumbered` deletes it",
+        head, *lines = data.decode("utf-8", "replace").splitlines()[:] or [""]
+        found = [re.fullmatch(_LINE, line) for line in lines]
+        if head != _HEAD or None in found:
+            raise Invalid(
+                "the record of renumbered versions in refs/gitmodel/renumbered cannot be read",
+                hint="a newer gitmodel may have written them; `git update-ref -d refs/gitmodel/renumbered` deletes it",
+            )
+        moves = (match.groups() for match in found if match is not None)
+        return Renumberings(
+            tuple(
+                Renumbered(int(event), (model, int(number)), (now, int(now_number)), bool(noted))
+                for event, model, number, now, now_number, noted in moves
+            )
         )
-    moves = (match.groups() for match in found if match is not None)
-    return Renumberings(
-        tuple(
-            Renumbered(int(event), (model, int(number)), (now, int(now_number)), bool(noted))
-            for event, model, number, now, now_number, noted in moves
-        )
-    )

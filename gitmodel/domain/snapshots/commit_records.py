@@ -34,7 +34,8 @@ _decode_registry = lru_cache(maxsize=8)(decode_registry)
 def read_registry(files: Files) -> RegistryRecord:
     """Return the record in `gitmodel.toml`; the default record if there are no files at all.
 
-    If only `gitmodel.toml` is missing, no version may enter a stage. Raises Invalid for another kind of file.
+    If only `gitmodel.toml` is missing, no version may enter a stage. Raises Invalid if the file is not that of a
+    registry.
     """
     data = files.read(paths.REGISTRY)
     if data is None:

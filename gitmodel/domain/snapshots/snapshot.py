@@ -141,9 +141,8 @@ class Snapshot(CommitRecords, eq=False):
             return name, self.present_version(name, ref.number).number
         selector = ref.selector
         registry, place = self.registry(), StageRef(name, selector)
-        if place.stage in registry.stage_names:
-            return name, self.in_force(place).number
-        if not registry.alias_fault(selector) and self.tags.get(place) is not None:
+        is_stage = selector in registry.stage_names
+        if is_stage or (not registry.alias_fault(selector) and self.tags.get(place) is not None):
             return name, self.in_force(place).number
         number = self.number_named(name, selector)
         if number is None and selector in self.recorded_aliases(name):

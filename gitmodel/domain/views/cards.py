@@ -136,25 +136,21 @@ def _body(
         ("owners", _cell(", ".join(described.owners))),
     ]
     yield _table(("", ""), [row for row in about if row[1]])
-    if known := {key: value for key, value in described.metadata.items() if key not in _HEADER_KEYS}:
-        yield "## About the model\n\n" + _table(("", ""), [(_cell(key), _cell(_shown(known[key]))) for key in known])
+    known = {key: value for key, value in described.metadata.items() if key not in _HEADER_KEYS}
+    yield _section("About the model", ("", ""), [(_cell(key), _cell(_shown(value))) for key, value in known.items()])
     for field, title in HEADINGS.items():
         if text := _prose(getattr(described, field)):
             yield f"## {title}\n\n{text}"
-    if measured := metrics(version):
-        rows = [(_cell(name), _number(value), _cell(dataset)) for dataset, name, value in measured]
-        yield "## Evaluation\n\n" + _table(("metric", "value", "dataset"), rows)
+    measured = [(_cell(name), _number(value), _cell(dataset)) for dataset, name, value in metrics(version)]
+    yield _section("Evaluation", ("metric", "value", "dataset"), measured)
     if pictures := [link for link in version.links if _suffix(link) in PICTURES]:
         yield "## Pictures\n\n" + "\n\n".join(_picture(f"{model}@{version.number}", link) for link in pictures)
-    if parameters:
-        given = [(_cell(name), _cell(_shown(value))) for name, value in parameters.items()]
-        yield "## Parameters\n\n" + _table(("parameter", "value"), given)
-    if version.artifacts:
-        links = [(link.name, link.kind, link.format, str(link.size), f"`{link.digest}`") for link in version.artifacts]
-        yield "## Artifacts\n\n" + _table(("name", "kind", "format", "bytes", "digest"), links)
-    if version.attachments:
-        attached = [(each.name, each.format, str(each.size), f"`{each.digest}`") for each in version.attachments]
-        yield "## Attachments\n\n" + _table(("name", "format", "bytes", "digest"), attached)
+    given = [(_cell(name), _cell(_shown(value))) for name, value in parameters.items()]
+    yield _section("Parameters", ("parameter", "value"), given)
+    links = [(link.name, link.kind, link.format, str(link.size), f"`{link.digest}`") for link in version.artifacts]
+    yield _section("Artifacts", ("name", "kind", "format", "bytes", "digest"), links)
+    attached = [(each.name, each.format, str(each.size), f"`{each.digest}`") for each in version.attachments]
+    yield _section("Attachments", ("name", "format", "bytes", "digest"), attached)
     yield "\n".join(["## How it was made", "", *_making(model, version, repeatable)])
 
 
@@ -190,6 +186,10 @@ def _shown(value: Any) -> str:
     if isinstance(value, str):
         return value
     return _number(value) if type(value) in (int, float) else json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _section(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return f"## {title}\n\n{_table(heads, rows)}" if rows else ""
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from gitmodel.branch.history.first_parents import BranchCommit, parse_person, walk_branch
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.changes.rule_changes import describe_rule_changes
+from gitmodel.domain.changes.rule_edits import describe_rule_changes
 from gitmodel.domain.schema import messages, paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from gitmodel.branch.history.change_authors import ChangeAuthors, ChangeSignature
 from gitmodel.branch.repository import Repository
 from gitmodel.code.repository import CodeRepository
-from gitmodel.domain.changes.rule_changes import describe_rule_changes
+from gitmodel.domain.changes.rule_edits import describe_rule_changes
 from gitmodel.domain.rules import gates
 from gitmodel.domain.rules.gates import Outcome
 from gitmodel.domain.schema import paths, records

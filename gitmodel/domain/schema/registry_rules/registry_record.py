@@ -12,12 +12,12 @@ from gitmodel.domain.schema.record_values import (
     FormatVersion,
     MetadataKey,
     Name,
+    WebAddress,
     Words,
     full_names,
     is_newer,
     one_of,
     store_urls,
-    web_address,
 )
 from gitmodel.errors import Invalid
 
@@ -94,7 +94,7 @@ class SiteRules(Record, kw_only=True):
     """
 
     headline: MetadataKey = ""
-    url: Annotated[str, web_address] = ""
+    url: WebAddress = ""
 
 
 # The hint of errors about invalid values in `gitmodel.toml`, which a person must repair.
