@@ -35,8 +35,8 @@ class CodeRange(Frozen):
     """The code commits between two versions: *old* and *new* are the commit ids of their code ("": not recorded).
 
     *commits* are the commits in the history of *new* but not of *old*, and *left* those in the history of *old* but not
-    of *new*. *log* is the output of `git log OLD..NEW`. *changed* says whether the code of the old and of the new
-    version had uncommitted changes.
+    of *new*. *log* is the output of `git log OLD..NEW`. *changed* tells for both versions if their code had uncommitted
+    changes.
     """
 
     old: str = ""

@@ -69,11 +69,9 @@ def checked_arguments(cls: type[T]) -> type[T]:
 def checked(function: Callable[..., T], called: str = "") -> Callable[..., T]:
     """Return *function* with a check that raises UsageError if an argument does not match its annotation.
 
-    Errors name the function *called*; the default is its own name.
-
-    Only simple annotations are checked, such as `str`, `int | None` and `Iterable[str]`. If a caller passes an iterator
-    by keyword for a parameter that takes a list, *function* gets a list of its items, because *function* may read them
-    more than once. A call that does not match the parameters raises WrongCall.
+    Errors name the function *called*; the default is its own name. Only simple annotations are checked, such as `str`,
+    `int | None` and `Iterable[str]`. If an iterator is given by keyword for a list, *function* gets a list of its
+    items, so that it can read them more than once. A call that does not match the parameters raises WrongCall.
     """
 
     called = (called or function.__qualname__).removesuffix(".__init__")
@@ -296,9 +294,8 @@ def _wrong_call(
 ) -> WrongCall:
     """Return the error for a call that does not match *parameters*; *why* is Python's reason.
 
-    A class can have a table `_other_arguments` for arguments that other tools have. Its keys are NAME (an argument of
-    any method), METHOD.NAME (of one method) and METHOD (for too many arguments by position). Its values say what to
-    write in gitmodel.
+    The table `_other_arguments` of a class says what to write in gitmodel for arguments that other tools have. Its keys
+    are NAME (of an argument of any method), METHOD.NAME, and METHOD (for too many arguments by position).
     """
     method = called.rpartition(".")[2]
     shown_parameters = [one for one in parameters if one.name != "self"]

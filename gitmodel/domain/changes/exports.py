@@ -79,11 +79,10 @@ def read_export(found: Mapping[str, bytes]) -> Export:
 def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef, *, verb: str = "Import") -> Change[Imported]:
     """Import the version of *export* into *model*, which is created if it does not exist.
 
-    The version keeps its number if this number is higher than all numbers of *model*, is not reserved, and does not
-    skip too many numbers. Otherwise the version gets the next free number, which also replaces the old number in the
-    imported records of its runs. If *model* already has the exported version, nothing changes. *verb* begins the
-    subject of the commit. Raises Conflict if *model* has another version with the name of the version; NotFound if
-    *model* was deleted.
+    If *model* already has the exported version, nothing changes. The version keeps its number if this number is higher
+    than all numbers of *model*, is not reserved, and does not skip too many numbers. Otherwise it gets the next free
+    number, also in the imported records of its runs. *verb* begins the subject of the commit. Raises Conflict if
+    *model* has another version with the name of the version; NotFound if *model* was deleted.
     """
     known_as, settled = snapshot.model_to_change(model)
     name = snapshot.current_name(known_as)

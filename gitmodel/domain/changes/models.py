@@ -25,8 +25,7 @@ def plan_registration(
     """Create the model *name* with the descriptive fields *given* (see `read_description`).
 
     Raises Conflict if *name* is or was the name of a model. If *exist_ok* is True and the model exists, changes nothing
-    instead. If a pull renamed an earlier local model of this name, also deletes the note of this renaming in the clone,
-    because *name* means the new model now.
+    instead. Deletes the notes on local models of this name that a pull renamed, because *name* means the new model now.
     """
     check_name(name, "model")
     if exist_ok and snapshot.has_model(name):
@@ -54,9 +53,8 @@ def plan_update(
 ) -> Change[str]:
     """Change the descriptive fields *given*, the tags and the metadata of the model *name*, which may be a former name.
 
-    *metadata* maps keys to new values. Keys with the value None and the keys in *remove_metadata* are removed. With
-    *table*, these are the keys of the inner table with this name. *tags* apply to the tags in *given* if it has tags,
-    else to the current tags. Raises NotFound if the model does not exist, or does not have a tag or key to remove.
+    *tags* apply to the tags in *given* if it has tags, else to the current tags. For *metadata*, *remove_metadata* and
+    *table* see `changed_metadata`. Raises NotFound if the model, or a tag or key to remove, does not exist.
     """
     name = snapshot.current_name(name)
     old = snapshot.model(name)
@@ -209,7 +207,7 @@ def changed_metadata(
 ) -> dict[str, Any]:
     """Return the metadata *old* with the *values* set, and without the keys in *remove*.
 
-    A value of None also removes its key. With *table*, changes the keys of the inner table with this name in *old*.
+    A value of None also removes its key. If *table* is not "", changes the inner table with this name in *old*.
     *of* names the object with the metadata in messages of errors. Raises UsageError for a key that is both set and
     removed, and if the value of the key *table* in *old* is not a table; NotFound for a key in *remove* that *old* does
     not have.

@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 
 class Justification(Frozen):
-    """The reason for a change, and whether the change overrides rules that refuse it.
+    """The *reason* for a change, and whether the change overrides rules that refuse it: *force*.
 
-    With *force*, a version enters a stage although it fails the rules, for which a *reason* is required; and a model or
+    By force, a version enters a stage although it fails the rules, for which a reason is required; and a model or
     version can be deleted although a stage or alias names it.
     """
 

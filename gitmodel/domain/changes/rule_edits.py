@@ -191,7 +191,7 @@ class RemoveStage(RulesEdit):
 class AddGate(RulesEdit):
     """Add a gate to a stage: an *expression* that a version must satisfy, and the *message* if it does not.
 
-    With *again*, the new gate replaces an existing gate of this name.
+    If *again* is True, the new gate replaces an existing gate of this name.
 
     >>> client.propose(rules=[AddGate("production", "accuracy", "metadata.accuracy >= 0.9")])      # doctest: +SKIP
     """

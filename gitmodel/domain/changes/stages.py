@@ -22,9 +22,8 @@ from gitmodel.frozen import Frozen
 class Promotion(Frozen):
     """The result of changing a stage or alias: it now has *version* (None: it is empty), and had *previous* before.
 
-    *archived* is the version that the change archived. *left* are the stages that became empty because their version
-    moved or was demoted, and "archived" if the archived marker was removed. *changed* is False if there was nothing to
-    change.
+    *archived* is the version that the change archived. *left* are the stages from which the change removed the version,
+    perhaps "archived". *changed* is False if there was nothing to change.
     """
 
     model: str
@@ -39,10 +38,10 @@ class Promotion(Frozen):
 class StageState(Frozen):
     """A stage or alias of a model: the version *recorded* on the branch, and the version *in_force* by the tag.
 
-    *forged* is the reason why readers refuse the tag, or "". *refusal* is the reason why a rule refuses to put the
-    recorded change in force, or None. *merged_by* is the commit that merged the tag's commit, as in `StageTag`.
-    *former* is True if the tag still has a former name of the model. *untagged* is True if the stage is `signed` and
-    has no tag: its first promotion is pending, or somebody deleted the tag.
+    *forged* is the reason why readers refuse the tag, or "". *refusal* is the reason why a rule keeps the recorded
+    change from coming into force, or None. *merged_by* is that of the `StageTag`. *former* is True if the tag still has
+    a former name of the model. *untagged* is True if the stage is `signed` and has no tag: its first promotion is
+    pending, or somebody deleted the tag.
     """
 
     name: str
@@ -181,9 +180,9 @@ def plan_promotion(
     """Put version *number* into the stage *to* (or "archived" or "none"), and archive the version that was there.
 
     Does not check the rules of the stage; `gates.plan_gated_promotion` does. *leave* allows a later stage to become
-    empty because the version leaves it. If the branch already records the version for the stage, writes a new record
-    only if *again* is True or *forced* is not empty; the rules judge a new record as a new change. *forced* are the
-    names of the failed gates that the user overrides. Raises NotFound if the version does not exist, UsageError for an
+    empty because the version leaves it. *forced* are the names of the failed gates that the user overrides. If the
+    branch already records the version for the stage, writes a new record, which the rules judge as a new change, only
+    if *again* is True or *forced* is not empty. Raises NotFound if the version does not exist, UsageError for an
     unknown stage, Refused for a version from a failed run.
     """
     if to == LATEST:

@@ -272,12 +272,9 @@ def plan_metadata(
     remove: Iterable[str] = (),
     table: str = "",
 ) -> Change[int]:
-    """Set metadata of a version, of its artifact *on*, or of its attachment *attached*.
+    """Set metadata of a version, its artifact *on* or its attachment *attached*, even if the version is in a stage.
 
-    *values* maps keys to new values. Keys with the value None and the keys in *remove* are removed. If *table* is not
-    "", these are the keys of the inner table with this name. A version in a stage can be changed, too. Raises NotFound
-    for a missing key in *remove*; UsageError for a key that is both set and removed, and if both *on* and *attached*
-    are given.
+    For *values*, *remove* and *table* see `changed_metadata`. Raises UsageError if both *on* and *attached* are given.
     """
     if on is not None and attached is not None:
         raise UsageError(

@@ -18,8 +18,8 @@ class ReplayState:
     """The new numbers and names of local versions and models, from the commits that a pull has replayed so far.
 
     *numbers* maps each local version whose number the remote had given already, as (model, number), to its new number.
-    *models* maps names of models in local commits to the names on the remote's branch. *changed_there* are the models
-    that the remote changed.
+    *models* maps local names of models to those on the remote's branch. *changed_there* are the models that the remote
+    changed.
     """
 
     numbers: dict[Numbered, int] = field(default_factory=dict)

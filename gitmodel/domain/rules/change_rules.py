@@ -43,9 +43,9 @@ _MOST_CHANGED = 20
 class ChangedBranch(Frozen):
     """The branch *before* and *after* a change, with everything that is needed to judge the change.
 
-    *judge* evaluates the expression of a gate. *may_return* returns True if a stage may return to a record without a
-    check of its gates, because the version was in the stage before. With *force*, the change may delete versions in
-    use, delete several models, and change many models.
+    *judge* evaluates the expression of a gate. *may_return* tells if a record may return to a stage without a check of
+    the gates, because its version was there before. If *force* is True, the change may delete versions in use, delete
+    several models, and change many models.
     """
 
     before: Snapshot

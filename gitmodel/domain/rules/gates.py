@@ -61,9 +61,8 @@ class Outcome(Frozen):
     """The result of one rule for a version.
 
     *finding* is the reason if the version fails the rule. *message* is the text that the gate has for this case.
-    *forced* is True if the record of the stage says that a user overrode the rule. *values* are the values that the
-    gate's *expression* reads, by name (None: not set). *waits* is True if the branch has a looser rule that is not in
-    force yet.
+    *forced* is True if the user overrode the rule. *values* are the values that the gate's *expression* reads, by name
+    (None: not set). *waits* is True if the branch has a looser rule that is not in force yet.
     """
 
     gate: str
@@ -123,10 +122,10 @@ def judge_entry(
 ) -> tuple[Outcome, ...]:
     """Judge each rule of the stage *ref* for the entry of version *number*, and return the outcomes.
 
-    *after* is the commit that changes the stage, *before* its first parent. Reads the rules, the version that is in the
-    stage and the version's previous stage from *before*, and the version from *after*. *forced* are the names of the
-    rules that the user overrides. Raises NotFound if the version does not exist, Invalid for a damaged record, and
-    GateRefused if the rules cannot be judged.
+    *after* is the commit that changes the stage, *before* its first parent. Only the version is read from *after*; the
+    rules, the version that is in the stage and the version's previous stage are those of *before*. *forced* are the
+    names of the rules that the user overrides. Raises NotFound if the version does not exist, Invalid for a damaged
+    record, GateRefused if the rules cannot be judged.
     """
     for registry in before.registries:
         check_rules(registry, ref.stage)
@@ -187,8 +186,7 @@ def judge_again(
     """Judge the gates of *rule* for a *version* that is in the stage, as if it entered now.
 
     *replaced* is the version that was in the stage before, which expressions call `holder`. Leaves out gates that read
-    `stage`, because the version's stage at its entry was another one. If *replaced* is None, also leaves out gates that
-    read `holder`.
+    `stage`, which was another one at the entry, and, if *replaced* is None, gates that read `holder`.
     """
     holder = {} if replaced is None else _seen(replaced)
     record = {**_seen(version), "holder": holder, "model": _model_fields(version.model, model)}
@@ -242,9 +240,8 @@ def plan_gated_promotion(
 
     *leave* allows a later stage to become empty. If the branch already records the version for the stage, but a rule
     can have kept it from coming into force, records the version again, so that the current rules judge the new record.
-    On the branch of a proposal, records it again only if *again* is True, because a proposal does not know which
-    version is in force. Raises GateRefused, which names every failed gate; UsageError for force without a reason; and
-    the errors of `plan_promotion`.
+    In a proposal, which does not know the version in force, only if *again* is True. Raises GateRefused, which names
+    every failed gate; UsageError for force without a reason; and the errors of `plan_promotion`.
     """
     before = snapshot.committed or snapshot
     for registry in before.registries if to not in (ARCHIVED, NONE) else ():

@@ -82,7 +82,7 @@ HEADINGS = {field.name: field.metadata["heading"] for field in fields(ModelRecor
 class Code(Record, kw_only=True):
     """The code of a version: the commit, whether it had uncommitted changes, and the URL of the code repository.
 
-    *outside* is True if there was no code repository. Without a *commit*, the repository had no commit yet. *snapshot*
+    *outside* is True if there was no code repository. *commit* is None if the repository had no commit yet. *snapshot*
     is the commit that stores uncommitted changes, if they were stored. *changed* counts the changed files and the new
     folders; it is not recorded.
     """
@@ -169,9 +169,8 @@ class Attachment(ArtifactLink, kw_only=True):
 class Imported(Record, kw_only=True):
     """The claims of another registry about a version that was imported from it.
 
-    *source* is the address of that registry, and *id* the version's id there. *author* and *created* are claims of that
-    registry: nobody signed them, and no gate or audit uses them. The commit that imported the version has its own
-    author and time.
+    *source* is the address of that registry, and *id* the version's id there. Nobody signed *author* and *created*, and
+    no gate or audit uses them: the commit that imported the version has its own author and time.
     """
 
     introduced: ClassVar[tuple[int, int]] = (1, 2)

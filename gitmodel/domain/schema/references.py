@@ -16,10 +16,10 @@ _MAX_DIGITS = 18
 class _Reference(Frozen, kw_only=True):
     """A reference to a model or version, whose number or name a pull may have changed (see `recorded_renumberings`).
 
-    With *renumbered*, the user confirms that the reference means the model or version that has this name or number now,
-    although another one had it before a pull. *since* is None if a person wrote the reference. For a handle, it is the
-    number of the last pull before the handle was created: gitmodel follows the changes by later pulls. *settles* are
-    old references: the first change by the handle deletes the notes about their renumbering.
+    If *renumbered* is True, the user confirms that the reference means the model or version that has this name or
+    number now, although another one had it before a pull. *since* is None if a person wrote the reference. For a
+    handle, it is the number of the last pull before the handle was created: gitmodel follows the changes by later
+    pulls. *settles* are old references: the first change by the handle deletes the notes about their renumbering.
     """
 
     renumbered: bool = field(default=False, repr=False)

@@ -23,9 +23,8 @@ class Snapshot(CommitRecords, eq=False):
         """Return the model's current name and the number of the version that *ref* names, for reading.
 
         A stage or alias means its version in force. If a stage, an alias and a version have the same name, the stage
-        counts first, then the alias. Calls `warn` if *ref* was the reference of a local version until a pull renumbered
-        that version, because *ref* means another version now. Raises NotFound, which lists the existing references;
-        Invalid if the stage tag is forged, or if the version's artifacts are not those that were promoted.
+        counts first, then the alias. Calls `warn` as `warn_of` does. Raises NotFound, which lists the existing
+        references; Invalid if the stage tag is forged, or if the version's artifacts are not those that were promoted.
         """
         self.warn_of(ref)
         return self._resolve(ref, self.note_on(ref))
@@ -43,10 +42,8 @@ class Snapshot(CommitRecords, eq=False):
         """Return the name of *model*, for a change, and the old references whose notes the change deletes.
 
         The notes are those on renumberings by pulls. For a handle, the name includes renames of the model by later
-        pulls. A name that a person wrote is returned unchanged, even if it is a former name. Raises Refused if *model*
-        was the name of a local model until a pull renamed that model, unless *model* has `renumbered`, by which the
-        user confirms that the name means the model that has it now; UsageError if *model* has `renumbered` and there is
-        nothing to confirm, or for a text that is not a name.
+        pulls. A name that a person wrote is returned unchanged, even if it is a former name. Raises UsageError for a
+        text that is not a name, and the errors of `resolve_to_change` about notes.
         """
         ref = ModelRef.of(model)
         return self.follow(ref)[0], self._settled_by(ref, self._notes_on(ref), "")
@@ -68,10 +65,9 @@ class Snapshot(CommitRecords, eq=False):
     def resolve_to_change(self, ref: VersionRef) -> tuple[str, int, frozenset[Numbered]]:
         """Return the model and number of *ref* for a change, and the old references whose notes the change deletes.
 
-        The notes are those on renumberings by pulls. Raises the errors of `resolve`; Refused if *ref* was the reference
-        of a local version until a pull renumbered that version, unless *ref* has `renumbered`, by which the user
-        confirms that *ref* means the version that has the number now; UsageError if *ref* has `renumbered` and there is
-        nothing to confirm.
+        The notes are those on renumberings by pulls. Raises the errors of `resolve`; Refused if a note says that *ref*
+        meant another version before a pull, unless `renumbered` of *ref* confirms its new meaning; UsageError if
+        `renumbered` is True and there is nothing to confirm.
         """
         notes = self._notes_on(ref)
         model, number = self._resolve(ref, notes[0] if notes else None)

@@ -68,13 +68,12 @@ class TagState(Frozen):
 
 
 class StageTag(Frozen):
-    """A stage tag.
+    """A stage tag: the tag object *id*, the commit *target* that it tags, and the stage's *record* in this commit.
 
-    *id* is the tag object, *target* the commit that it tags, and *record* the stage's record in this commit. *forged*
-    is the reason why the tag does not count, or "". *merged_by* is None if *target* is on the chain of first parents of
-    the branch; else it is the commit that merged *target*. A merge by `git pull` removes the commits of other people
-    from the chain, because its first parent is the local commit. *instead* is the record of the newest signed change of
-    a `signed` stage: it is in force if the tag does not count.
+    *forged* is the reason why the tag does not count, or "". *merged_by* is None if *target* is on the chain of first
+    parents of the branch; else it is the commit that merged *target*. A merge by `git pull` removes the commits of
+    other people from the chain, because its first parent is the local commit. *instead* is the record of the newest
+    signed change of a `signed` stage: it is in force if the tag does not count.
     """
 
     ref: StageRef

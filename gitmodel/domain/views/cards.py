@@ -56,10 +56,9 @@ def card(
     *,
     repeatable: bool = False,
 ) -> str:
-    """Return the card of a version, which a run with *parameters* made.
+    """Return the card of a version that a run with *parameters* made. Equal records give equal bytes.
 
-    With *repeatable*, the card shows the command that runs the pipeline again. Depends only on its arguments, so that
-    equal records give equal bytes.
+    If *repeatable* is True, the card shows the command that runs the pipeline again.
     """
     header = "".join(f"{line}\n" for line in _yaml(_header(model, described, version))) or "{}\n"
     body = "\n\n".join(block for block in _body(model, described, version, parameters or {}, repeatable) if block)

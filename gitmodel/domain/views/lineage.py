@@ -46,11 +46,10 @@ class Edge(Frozen):
 
 
 class Lineage(Frozen):
-    """The lineage of *root*: the edges *up* to its sources, and *down* to everything made from it.
+    """The lineage of *root*: the edges *up* to its sources, and *down* to what was made from it.
 
-    *up* or *down* is None if this direction was not requested. In both directions, an edge goes from the source to the
-    product. *unread* are the paths of records that could not be read, with the reasons. The graph lacks the content of
-    these records.
+    All edges go from source to product. *up* or *down* is None if this direction was not requested. *unread* are the
+    paths of records that could not be read and are missing in the graph, with the reasons.
     """
 
     root: str
@@ -137,9 +136,8 @@ def trace(known: Known, root: str, kind: Kind, *, up: bool, down: bool, depth: i
 def nearest(lineage: Lineage, most: int) -> Lineage:
     """Return a part of *lineage* with at most *most* nodes: the root, and the nodes nearest to it.
 
-    Versions that are in a stage or have an alias are chosen before other nodes, together with the nodes on the way to
-    them. The node of an artifact lists at most 20 of its versions; its fact `more_versions` is the number of the
-    others.
+    Versions in a stage or with an alias come first, with the nodes on the way to them. The node of an artifact lists at
+    most 20 of its versions; its fact `more_versions` is the number of the others.
     """
     before = _breadth_first(lineage)
     in_use = {node.id for node in lineage.nodes if node.kind == VERSION and held_places(node)}

@@ -49,9 +49,9 @@ class WrittenNotes(Frozen):
 def containing(writer: Writer, code: CodeRepository, named: str, model: str = "") -> Iterator[Containing]:
     """Yield for each version whether its code contains the commit *named*, a git revision. The newest is first.
 
-    The versions are those of *model*, or of all models if it is "". The answer is unknown if the repository *code* does
-    not have the version's code commit, or has only a shallow history. Raises NotFound if the commit or the model does
-    not exist.
+    The versions are those of *model*, or of all models if it is "". The answer is unknown if the repository *code*
+    lacks the version's code commit, or has only a shallow history. Raises NotFound if the commit or the model does not
+    exist.
     """
     commit = code.find(named)
     views = list(_views(writer, model))

@@ -62,11 +62,10 @@ class FieldOrigin(Frozen):
 
 
 def log(repository: Repository, ref: VersionRef | None = None) -> Iterator[Event]:
-    """Yield events, newest first: of the version *ref* or, if *ref* names only a model, of the model.
+    """Yield the events of the version *ref*, of the model if *ref* names only a model, or of all models, newest first.
 
-    If *ref* is None, yields the events of all models. Includes the events from the time when a model had a former name.
-    Raises NotFound if the model or version does not exist. If a shallow clone lacks older events, raises Invalid after
-    the last event that can be read.
+    Includes the events from the time when a model had a former name. Raises NotFound if the model or version does not
+    exist. If a shallow clone lacks older events, raises Invalid after the last event that can be read.
     """
     snapshot = repository.snapshot()
     if not snapshot.commit:

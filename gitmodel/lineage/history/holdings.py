@@ -29,12 +29,11 @@ _BATCH = 100  # the number of changes whose version records are read from git in
 
 
 def history(repository: Repository, model: str | ModelRef | None = None, stage: str = "") -> Iterator[StageEvent]:
-    """Yield changes of stages and aliases, newest first: those of *model*, or of all models if it is None.
+    """Yield the changes of *stage* of *model* ("": of all its stages and aliases), or of all models, newest first.
 
-    If *stage* is not "", only the changes of this stage or alias of *model*. Includes changes under former names of a
-    renamed model. Raises NotFound if *model* does not exist or never had the stage or alias *stage*, UsageError if
-    *stage* is given but *model* is None. If a shallow clone lacks older changes, raises Invalid after the last change
-    that can be read.
+    Includes changes under former names of a renamed model. Raises NotFound if *model* does not exist or never had the
+    stage or alias *stage*, UsageError if *stage* is given but *model* is None. If a shallow clone lacks older changes,
+    raises Invalid after the last change that can be read.
     """
     if model is None and stage:
         raise UsageError(f"the stage or alias {stage!a} is given without a model", hint="name the model, too")

@@ -34,10 +34,10 @@ class StageRule(Record, kw_only=True):
     """An exclusive stage of the registry: at most one version of a model is in it.
 
     A version enters the stage only from a place in *after* (a stage, "archived" or "none"; if *after* is empty, from
-    anywhere), and only if it passes the *gates*. With *proposal_only*, a change comes into force only after review.
-    With *signed*, a change comes into force only if a key in `allowed_signers` signed its commit and tag. If *rollback*
-    is "direct", a version that was in the stage before can return without review, even if *after* or a gate does not
-    allow it; *signed* still applies. *faults* are the problems in `gitmodel.toml` that concern the stage.
+    anywhere), and only if it passes the *gates*. If *proposal_only* is True, a change comes into force only after
+    review; if *signed* is True, only if a key in `allowed_signers` signed its commit and tag. If *rollback* is
+    "direct", a version that was in the stage before can return without review, even if *after* or a gate does not allow
+    it; *signed* still applies. *faults* are the problems in `gitmodel.toml` that concern the stage.
     """
 
     name: Name
@@ -57,7 +57,7 @@ class StageRule(Record, kw_only=True):
 class RunRules(Record, kw_only=True):
     """The runs that the registry records: *record* is "all", "succeeded" or "versioned" (runs that made a version).
 
-    With *record_cells*, a run in a notebook stores the executed cells.
+    If *record_cells* is True, a run in a notebook stores the executed cells.
     """
 
     record: Annotated[str, one_of("all", "succeeded", "versioned")] = "all"
@@ -76,7 +76,7 @@ class CodeRules(Record, kw_only=True):
 
 
 class FormatRules(Record, kw_only=True):
-    """The registry's rules for the formats of values. With *pickle*, a value that no other format can store is pickled.
+    """The registry's rules for formats: *pickle* allows pickling a value that no other format can store.
 
     *trust* are the names of classes and functions that the registry suggests to trust. The suggestions have an effect
     only on machines whose users accept them.
