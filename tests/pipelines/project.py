@@ -12,6 +12,7 @@ from typing import Annotated
 
 from gitmodel import (
     ArtifactConfig,
+    ModelConfig,
     Secret,
     UsageError,
     get_step_context,
@@ -21,6 +22,8 @@ from gitmodel import (
     step,
 )
 from gitmodel.pipelines import Step
+
+DEMO = ModelConfig(name="demo", create_new_model_version=True)
 
 
 def pipeline_of(body, name="one", **options):
@@ -66,20 +69,20 @@ def read_all(paths: dict[str, list[Path]]) -> Annotated[str, "texts"]:
     return " ".join(path.read_text() for path in paths["all"])
 
 
-def _fail_first(count: str, times: int) -> int:
-    """Return the number of this attempt, counted in a file. The first *times* attempts raise ConnectionError."""
+def _attempt(count: str) -> int:
+    """Return the number of this attempt, which the size of the file *count* counts."""
     with open(count, "a+") as file:
         file.write("x")
-        attempt = file.tell()
-    log_model_metadata(**{f"attempt_{attempt}": attempt})
-    if attempt <= times:
-        raise ConnectionError(f"no answer to hunter2hunter2 ({attempt})")
-    return attempt
+        return file.tell()
 
 
 @step(retries=2)
 def retried(count: str, token: str, times: int = 2) -> Annotated[int, "attempt"]:
-    return _fail_first(count, times)
+    attempt = _attempt(count)
+    log_model_metadata(**{f"attempt_{attempt}": attempt})
+    if attempt <= times:
+        raise ConnectionError(f"no answer to hunter2hunter2 ({attempt})")
+    return attempt
 
 
 @step(retries=2)
@@ -91,9 +94,7 @@ def retried_exit(count: str, error: str) -> None:
 
 @step(retries=1)
 def die_and_pass(count: str, times: int) -> int:
-    with open(count, "a+") as file:
-        file.write("x")
-        attempt = file.tell()
+    attempt = _attempt(count)
     if attempt <= times:
         os.kill(os.getpid(), signal.SIGKILL)
     return attempt
@@ -111,9 +112,7 @@ def hang(pids: str) -> None:
 
 @step(timeout=6, retries=1)
 def hang_once(count: str) -> Annotated[int, "attempt"]:
-    with open(count, "a+") as file:
-        file.write("x")
-        attempt = file.tell()
+    attempt = _attempt(count)
     if attempt == 1:
         time.sleep(600)
     return attempt
@@ -121,9 +120,7 @@ def hang_once(count: str) -> Annotated[int, "attempt"]:
 
 @step(timeout=60)
 def die_with_a_timeout(count: str) -> int:
-    with open(count, "a+") as file:
-        file.write("x")
-        attempt = file.tell()
+    attempt = _attempt(count)
     if attempt == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     return attempt
@@ -172,9 +169,7 @@ def flood(lines: int) -> None:
 
 @step(retries=1)
 def talk_and_fail(count: str) -> None:
-    with open(count, "a+") as file:
-        file.write("x")
-        attempt = file.tell()
+    attempt = _attempt(count)
     print(f"attempt {attempt}")
     if attempt == 1:
         raise ConnectionError("hunter2hunter2")

@@ -13,12 +13,10 @@ from typing import Annotated
 
 import project
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 
-from gitmodel import Client, ModelConfig, NotFound, UsageError, get_step_context, log_model_metadata, pipeline, step
+from gitmodel import Client, NotFound, UsageError, get_step_context, log_model_metadata, pipeline, step
 from gitmodel.pipelines import RunFailed
-
-DEMO = ModelConfig(name="demo", create_new_model_version=True)
 
 
 @step
@@ -507,7 +505,7 @@ def test_a_step_that_promotes_the_better_version_runs_although_nothing_changed(c
         if score > best:
             get_step_context().model_version.set_stage("production", reason=f"{score} > {best}")
 
-    @pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+    @pipeline(model_config=DEMO)
     def train(score: float):
         promote_if_better(fit(score))
 

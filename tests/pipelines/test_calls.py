@@ -6,13 +6,11 @@ import sys
 
 import project
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 from transcripts import ask
 
 from gitmodel import Client, ModelConfig, RunFailed, pipeline, step
 from gitmodel.errors import Conflict, NotFound, UsageError
-
-DEMO = ModelConfig(name="demo", create_new_model_version=True)
 
 
 @pipeline(model_config=DEMO)

@@ -14,7 +14,7 @@ import numpy
 import pandas
 import project
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 
@@ -35,8 +35,6 @@ from gitmodel.formats import materializers
 from gitmodel.formats.catalogue import plugins
 from gitmodel.formats.declared_types import without_format
 from gitmodel.pipelines import Materializer
-
-DEMO = ModelConfig(name="demo", create_new_model_version=True)
 
 
 class Net:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 
 from gitmodel import (
     Client,
@@ -19,7 +19,6 @@ from gitmodel import (
 )
 from gitmodel.cli import run as run_program
 
-DEMO = ModelConfig(name="demo", create_new_model_version=True)
 # The token is joined from two parts, so that no scanner reports this file as a leak of a credential.
 TOKEN = "ghp_" + "a1B2" * 9
 Outputs = tuple[Annotated[Path, "site"], Annotated[dict[str, float], "scores"]]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import project
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 
 from gitmodel import (
     ArtifactConfig,
@@ -34,7 +34,7 @@ class TestSteps:
         def outer() -> int:
             return project.double(4)
 
-        one = pipeline_of(outer, model_config=ModelConfig(name="demo", create_new_model_version=True))
+        one = pipeline_of(outer, model_config=DEMO)
         assert [found.name for found in one.run(client=client).steps] == ["outer"]
         assert client.get_version("demo").get_artifact("outer").load() == 8
 
@@ -49,7 +49,7 @@ class TestSteps:
         ]:
             return 1, 2, {}, {}, "x"
 
-        pipeline_of(many, model_config=ModelConfig(name="demo", create_new_model_version=True)).run(client=client)
+        pipeline_of(many, model_config=DEMO).run(client=client)
         links = [artifact.link for artifact in client.get_version("demo").artifacts]
         assert [(link.name, link.kind, link.format) for link in links] == [
             ("a", "data", "json"),
@@ -217,7 +217,7 @@ class TestPipelines:
             return 1
 
         other = step(name="other")(number.function)
-        config = ModelConfig(name="demo", create_new_model_version=True)
+        config = DEMO
 
         with pytest.raises(UsageError, match="steps number and other both have an output called number"):
             pipeline_of(lambda: (number(), other()), model_config=config).run(client=client)

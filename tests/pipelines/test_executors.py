@@ -12,13 +12,11 @@ from contextlib import suppress
 import dask
 import project
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 from waiting import wait_for
 
-from gitmodel import Client, ModelConfig, RunFailed, Secret, Unreachable, UsageError, pipeline, step
+from gitmodel import Client, RunFailed, Secret, Unreachable, UsageError, pipeline, step
 from gitmodel.pipelines.execution import running
-
-DEMO = ModelConfig(name="demo", create_new_model_version=True)
 
 
 @pipeline(model_config=DEMO, enable_cache=False)

@@ -11,18 +11,16 @@ from typing import Annotated
 
 import project
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 
 import gitmodel
-from gitmodel import ModelConfig, RunFailed, Secret, formats, log_model_metadata, pipeline, step
+from gitmodel import RunFailed, Secret, formats, log_model_metadata, pipeline, step
 from gitmodel.branch.runs import run_journal
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.formats.catalogue import plugins
 from gitmodel.formats.kept_values import keep_value
 from gitmodel.pipelines import Materializer
 from gitmodel.stores.sources import source_pictures
-
-DEMO = ModelConfig(name="demo", create_new_model_version=True)
 
 
 class Weights:

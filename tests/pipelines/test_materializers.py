@@ -12,18 +12,17 @@ import numpy
 import pandas
 import pyarrow
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gitmodel import ArtifactConfig, ExternalArtifact, ModelConfig, Refused, RunFailed, UsageError, pipeline, step
+from gitmodel import ArtifactConfig, ExternalArtifact, Refused, RunFailed, UsageError, pipeline, step
 from gitmodel.formats import materializers
 from gitmodel.formats.catalogue import plugins
 from gitmodel.formats.comparison.differences import difference
 from gitmodel.pipelines import Materializer
 
-DEMO = ModelConfig(name="demo", create_new_model_version=True)
 FRAME = {"a": [1, 2, 3], "b": [0.5, None, 1.5], "c": ["x", "y", None]}
 
 
@@ -160,7 +159,7 @@ def test_a_step_that_returns_a_value_of_an_unknown_type_shows_how_to_allow_pickl
     with pytest.raises(
         UsageError, match=r"output thing of step make is of the type .*Thing, which gitmodel cannot save"
     ) as caught:
-        pipeline_of(make, model_config=ModelConfig(name="demo", create_new_model_version=True)).run(client=client)
+        pipeline_of(make, model_config=DEMO).run(client=client)
     assert "write @step(pickle=True) to allow pickle for it" in str(caught.value)
 
 

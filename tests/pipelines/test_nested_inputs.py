@@ -2,11 +2,9 @@
 
 import project
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 
-from gitmodel import ExternalArtifact, ModelConfig, Secret, pipeline
-
-DEMO = ModelConfig(name="demo", create_new_model_version=True)
+from gitmodel import ExternalArtifact, Secret, pipeline
 
 
 def text_of(client, name="gathered"):

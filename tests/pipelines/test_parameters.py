@@ -10,14 +10,13 @@ from typing import Annotated, Any, Literal, Optional
 import numpy
 import project
 import pytest
-from project import Mode, Options, pipeline_of
+from project import DEMO, Mode, Options, pipeline_of
 
-from gitmodel import ExternalArtifact, ModelConfig, pipeline, step
+from gitmodel import ExternalArtifact, pipeline, step
 from gitmodel.cli.options import read_value
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.pipelines.parameters.annotated_parameters import as_annotated, from_texts
 
-DEMO = ModelConfig(name="demo", create_new_model_version=True)
 VALUES = [
     ({0: 1.0, 1: 5.0}, {"0": 1.0, "1": 5.0}),
     ((1, 2), [1, 2]),

@@ -5,14 +5,12 @@ from typing import Annotated
 
 import numpy
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 
-from gitmodel import Invalid, ModelConfig, Refused, RunFailed, UsageError, pipeline, step
+from gitmodel import Invalid, Refused, RunFailed, UsageError, pipeline, step
 from gitmodel.domain.schema.records import format_of
 from gitmodel.domain.schema.registry_rules.registry_record import FormatRules, RegistryRecord
 from gitmodel.formats import materializers
-
-DEMO = ModelConfig(name="demo", create_new_model_version=True)
 
 
 class Weights:

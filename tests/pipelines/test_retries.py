@@ -2,12 +2,10 @@
 
 import project
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 from transcripts import ask
 
-from gitmodel import ModelConfig, RunFailed, Secret, UsageError, pipeline, step
-
-DEMO = ModelConfig(name="demo", create_new_model_version=True)
+from gitmodel import RunFailed, Secret, UsageError, pipeline, step
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import project
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 
 from gitmodel import (
     ModelConfig,
@@ -25,7 +25,6 @@ from gitmodel import (
 from gitmodel.cli import run as run_program
 from gitmodel.domain.secrets.credentials import credential_in, redacted
 
-DEMO = ModelConfig(name="demo", create_new_model_version=True)
 VALUE = "correct-horse-battery"
 
 # The tokens are joined from parts, so that no scanner reports this file as a leak of credentials.

@@ -15,15 +15,14 @@ from pathlib import Path
 
 import project
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 from transcripts import ask
 from waiting import wait_for
 
-from gitmodel import Client, ModelConfig, NotFound, Refused, RunFailed, Secret, UsageError, pipeline
+from gitmodel import Client, NotFound, Refused, RunFailed, Secret, UsageError, pipeline
 from gitmodel.branch.runs import run_journal, step_logs
 from gitmodel.domain.secrets.credentials import redacted
 
-DEMO = ModelConfig(name="demo", create_new_model_version=True)
 TOKEN = "hunter2hunter2"
 SAID = {
     **dict.fromkeys(("a begins with (secret)", "a from a child", "not \\xff UTF-8", "a ends"), "stdout"),

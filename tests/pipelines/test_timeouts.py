@@ -9,12 +9,10 @@ import sys
 
 import project
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 from waiting import wait_for
 
-from gitmodel import ModelConfig, RunFailed, UsageError, step
-
-DEMO = ModelConfig(name="demo", create_new_model_version=True)
+from gitmodel import RunFailed, UsageError, step
 
 
 def is_running(pid):

@@ -5,11 +5,12 @@ import threading
 
 import project
 import pytest
+from project import DEMO
 
 from gitmodel import ModelConfig, RunFailed, Secret, get_step_context, log_artifact_metadata, pipeline, step
 from gitmodel.errors import UsageError
 
-NEW = ModelConfig(name="demo", create_new_model_version=True)
+NEW = DEMO
 
 
 def run_steps(client, *calls, config=NEW, **options):

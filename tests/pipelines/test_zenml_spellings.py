@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 
 from gitmodel import (
     ArtifactConfig,
@@ -22,12 +22,11 @@ from gitmodel import (
 )
 from gitmodel.pipelines.step_context.context import PlannedVersion
 
-CONFIG = ModelConfig(name="demo", create_new_model_version=True)
 FORM = 'write model_config=ModelConfig(name="demo", create_new_model_version=True)'
 
 
 @pytest.mark.parametrize("of", [pipeline, step])
-@pytest.mark.parametrize("given", [Model("demo"), CONFIG, "demo"])
+@pytest.mark.parametrize("given", [Model("demo"), DEMO, "demo"])
 @pytest.mark.parametrize("option", ["model", "model_version"])
 def test_the_refusal_of_the_zenml_option_model_shows_what_to_write_instead(of, given, option):
     with pytest.raises(UsageError, match=f"has no option {option}") as caught:
@@ -64,7 +63,7 @@ def test_a_name_passed_instead_of_a_model_is_refused_and_the_error_shows_what_to
     with pytest.raises(
         RunFailed, match=f"get_step_context.*model is the name of the model, and has no {name}"
     ) as caught:
-        pipeline_of(lambda: use_model(name), model_config=CONFIG).run(client=client, executor=far_or_near)
+        pipeline_of(lambda: use_model(name), model_config=DEMO).run(client=client, executor=far_or_near)
     assert caught.value.hint.startswith(hint)
     assert "use_model" in caught.value.traceback
 
@@ -80,7 +79,7 @@ def test_an_attribute_error_that_is_not_about_zenml_is_not_changed(client):
         "other".set_stage()  # type: ignore[attr-defined]
 
     with pytest.raises(RunFailed, match="AttributeError: 'str' object has no attribute 'set_stage'"):
-        pipeline_of(other, model_config=CONFIG).run(client=client)
+        pipeline_of(other, model_config=DEMO).run(client=client)
 
 
 @pytest.mark.parametrize("option", ["model=Model('demo')", "model_config=Model('demo')"])
@@ -125,7 +124,7 @@ def test_arguments_that_name_the_target_of_metadata_are_refused_and_not_recorded
 @pytest.mark.parametrize("keyword", FOREIGN)
 def test_arguments_that_name_the_target_of_metadata_are_refused_in_a_step(client, keyword, far_or_near):
     with pytest.raises(RunFailed, match=f"log_model_metadata has no argument {keyword}") as caught:
-        pipeline_of(lambda: log_of(keyword), model_config=CONFIG).run(client=client, executor=far_or_near)
+        pipeline_of(lambda: log_of(keyword), model_config=DEMO).run(client=client, executor=far_or_near)
     assert caught.value.hint.startswith('write version="demo@3"')
 
 
@@ -205,7 +204,7 @@ def test_an_attribute_that_only_a_finished_version_has_is_refused_in_a_step(clie
         getattr(get_step_context().model_version, name)
 
     with pytest.raises(RunFailed, match=f"PlannedVersion has no {name}") as caught:
-        pipeline_of(ask, model_config=CONFIG).run(client=client)
+        pipeline_of(ask, model_config=DEMO).run(client=client)
     assert caught.value.hint.startswith(form)
 
 
