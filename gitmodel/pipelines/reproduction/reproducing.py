@@ -12,8 +12,9 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from gitmodel.domain.arguments.checking import checked
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.manifest import HEADER
 from gitmodel.domain.schema.object_ids import Oid
-from gitmodel.domain.schema.records import ArtifactLink, RunRecord, StepRecord, VersionRecord
+from gitmodel.domain.schema.records import RunRecord, StepRecord, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.secrets.error_text import ErrorText
@@ -264,22 +265,8 @@ def _run_there(
     model: str,
     version_name: str | None,
 ) -> str:
-    inputs = {(step.name, name): digest for step in run.steps for name, digest in step.inputs.items()}
-    parameters = {name: value for name, value in run.parameters.items() if name not in secrets}
-    request = RerunRequest(
-        code=str(code),
-        registry=str(scratch.repository.common_dir),
-        script=run.script or "",
-        module=run.module,
-        pipeline=run.pipeline,
-        parameters=parameters,
-        secrets=secrets,
-        inputs=inputs,
-        executor=executor,
-        model=model,
-        name=version_name,
-    )
-    answer = _answer_to(request)
+    registry = str(scratch.repository.common_dir)
+    answer = _answer_to(RerunRequest(run, str(code), registry, secrets, executor, model, version_name))
     if "run" in answer:
         return str(answer["run"])
     error = ErrorText(**answer)
@@ -324,7 +311,8 @@ def _compared(
         packages = tuple(row for row in compare_values(*lists) if not row.same)
     except GitModelError as error:
         unknown.append((f"the packages of the recorded run are unknown: {error.message}", error.hint))
-    outputs = tuple(_outputs(run, again, _Known(client.access.everywhere(), record), _Known(scratch.store, made)))
+    old = partial(_facts, client.access.everywhere(), record)
+    outputs = tuple(_outputs(run, again, old, partial(_facts, scratch.store, made)))
     metadata = compare_values(record.metadata, made.metadata if made else {})
     changed = is_changed(run.code, commit)
     return Reproduced(name, run.id, commit, outputs, metadata, packages, changed, tuple(unknown))
@@ -341,31 +329,28 @@ def _version_of(scratch: Client, run: RunRecord, name: str) -> VersionRecord | N
     return None
 
 
-class _Known:
-    """Finds facts about an artifact by its digest in the links of the version *record*, or only its size in *store*."""
-
-    def __init__(self, store: ArtifactStore, record: VersionRecord | None) -> None:
-        self._store = store
-        self._links: dict[str, ArtifactLink] = {link.digest: link for link in record.artifacts} if record else {}
-
-    def about(self, digest: str | None) -> OutputFacts:
-        if digest is None:
-            return OutputFacts()
-        link = self._links.get(digest)
-        if link is not None:
-            return OutputFacts(link.size, link.format, dict(link.metadata))
-        with suppress(GitModelError):
-            return OutputFacts(self._store.size(digest))
+def _facts(store: ArtifactStore, record: VersionRecord | None, digest: str | None) -> OutputFacts:
+    """Return facts about the output *digest* from the links of the version *record*, or only its size in *store*."""
+    if digest is None:
         return OutputFacts()
+    for link in record.artifacts if record is not None else ():
+        if link.digest == digest:
+            return OutputFacts(link.size, link.format, dict(link.metadata))
+    with suppress(GitModelError):
+        return OutputFacts(store.size(digest))
+    return OutputFacts()
 
 
-def _outputs(then: RunRecord, now: RunRecord, old: _Known, new: _Known) -> Iterator[ReproducedOutput]:
+def _outputs(
+    then: RunRecord, now: RunRecord, old: Callable[[str | None], OutputFacts], new: Callable[[str | None], OutputFacts]
+) -> Iterator[ReproducedOutput]:
+    """Yield each output of the recorded run *then* and of the new run *now*, with its facts from *old* and *new*."""
     steps = {step.name: step for step in now.steps}
     for step in then.steps:
         after = steps.pop(step.name, StepRecord(name=step.name, status="skipped")).outputs
         for name in dict.fromkeys((*step.outputs, *after)):
             digests = step.outputs.get(name), after.get(name)
-            yield ReproducedOutput(step.name, name, *digests, old.about(digests[0]), new.about(digests[1]))
+            yield ReproducedOutput(step.name, name, *digests, old(digests[0]), new(digests[1]))
     for step in steps.values():
         for name, digest in step.outputs.items():
-            yield ReproducedOutput(step.name, name, None, digest, OutputFacts(), new.about(digest))
+            yield ReproducedOutput(step.name, name, None, digest, OutputFacts(), new(digest))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.client import Client
+from gitmodel.domain.schema.records import RunRecord
 from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import GitModelError, NotFound
@@ -31,21 +32,16 @@ from gitmodel.pipelines.workers.step_modules import import_script
 
 
 class RerunRequest(Frozen):
-    """A pipeline to run in the work tree *code*, with the recorded *script* and *module*.
+    """A request to repeat *run* in the work tree *code*, with the repository *registry*.
 
-    *inputs* maps step and parameter to the digest of the recorded input. *secrets* has the parameters that the record
-    does not have. *model* is the model of the version to reproduce, and *name* is the version's own name, if it has
-    one.
+    *secrets* has the values of the parameters that the record does not have. *model* is the model of the version to
+    reproduce, and *name* is the version's own name, if it has one.
     """
 
+    run: RunRecord
     code: str
     registry: str
-    script: str
-    module: str | None
-    pipeline: str
-    parameters: dict[str, Any]
     secrets: dict[str, Any]
-    inputs: dict[tuple[str, str], str]
     executor: str
     model: str
     name: str | None
@@ -55,7 +51,7 @@ def main() -> None:
     """Read a request from stdin, run its pipeline, and write the answer to the descriptor in the first argument."""
     request = pickle.load(sys.stdin.buffer)  # safe to unpickle, because the parent process wrote it
     with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as out:
-        sys.argv = [request.script]
+        sys.argv = [request.run.script]
         # Output of steps goes to stderr, because the parent process reads the answer from a pipe.
         os.dup2(2, 1)
         json.dump(answer(request), out)
@@ -73,10 +69,12 @@ def answer(request: RerunRequest) -> dict[str, str]:
 
 def _run(request: RerunRequest) -> str:
     os.chdir(request.code)
-    pipeline = find_pipeline(Path(request.code) / request.script, request.module, request.pipeline)
+    run = request.run
+    pipeline = find_pipeline(Path(request.code, run.script or ""), run.module, run.pipeline)
+    recorded = {name: value for name, value in run.parameters.items() if name not in request.secrets}
     # Secrets are given as plain values, because the function may itself make Secrets of its parameters. `job` below
     # hides the values in the record.
-    given = {**as_annotated(pipeline.function, request.parameters), **request.secrets}
+    given = {**as_annotated(pipeline.function, recorded), **request.secrets}
     # The record omits parameters that were None.
     missing = [name for name in inspect.signature(pipeline.function).parameters if name not in given]
     secrets = {name: Secret(value) for name, value in request.secrets.items()}
@@ -89,7 +87,8 @@ def _run(request: RerunRequest) -> str:
         job = replace(job, model_config=config)
     with Client(request.code, repo=request.registry) as client:
         source = find_source(pipeline.function, client)
-        job = replace(job, enable_cache=False, source=source, recorded_inputs=request.inputs, temporary=True)
+        inputs = {(step.name, name): digest for step in run.steps for name, digest in step.inputs.items()}
+        job = replace(job, enable_cache=False, source=source, recorded_inputs=inputs, temporary=True)
         return run_job(client, job, request.executor).id
 
 
