@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gitmodel.formats.script_names import SCRIPTS
 from gitmodel.frozen import Frozen
-from gitmodel.pipelines.workers.step_modules import is_script, name_of_main
+from gitmodel.pipelines.workers.step_modules import script_of
 
 if TYPE_CHECKING:
     from gitmodel.client import Client
@@ -34,16 +34,11 @@ def find_source(function: Callable[..., Any], client: Client) -> Source:
     code, file = client.find_code(), find_file(function)
     if file is None or code is None or not code.worktree or not file.is_relative_to(code.git.top):
         return NOWHERE
-    return Source(file.relative_to(code.git.top).as_posix(), _module_of(inspect.unwrap(function)))
+    module, script = script_of(inspect.unwrap(function).__module__)
+    return Source(file.relative_to(code.git.top).as_posix(), None if script or module in SCRIPTS else module)
 
 
 def find_file(function: Callable[..., Any]) -> Path | None:
     """Return the file that defines *function*; None if *function* was defined at a prompt or in a notebook."""
     file = Path(inspect.unwrap(function).__code__.co_filename)
     return file.resolve() if file.is_file() else None
-
-
-def _module_of(function: Callable[..., Any]) -> str | None:
-    if function.__module__ not in SCRIPTS and not is_script(function.__module__):
-        return function.__module__
-    return name_of_main() if function.__module__ == "__main__" else None

@@ -99,7 +99,7 @@ def _begin(
             raise
         run_journal.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
         run_journal.note_stored([(packages, "text")])
-        active = ActiveRun(run_journal.id, job, moment, code, packages, pinned, order(needs))
+        active = ActiveRun(run_journal.id, job, choice.name, moment, code, packages, pinned, order(needs))
         try:
             return _run(client, active, choice, executor, journal, run_journal, needs)
         finally:
@@ -110,7 +110,7 @@ def _begin(
             with suppress(GitModelError):
                 release_names(client, pinned.targets.values(), run_journal.id)
                 if active.status != "succeeded":
-                    _release_unread_numbers(client, active, choice)
+                    _release_unread_numbers(client, active)
 
 
 def _run(
@@ -131,36 +131,36 @@ def _run(
         active.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
         # Ctrl-C also ended the git process that reads objects. After this, the next read starts another git process.
         client.repository.reader.close()
-        _record_failure(client, active, choice, run_journal, _hidden(error, active))
+        _record_failure(client, active, run_journal, _hidden(error, active))
         raise
     if active.failed:
         active.status = "failed"
         text = active.results[active.failed].error
         assert text is not None
-        _record_failure(client, active, choice, run_journal, text)
+        _record_failure(client, active, run_journal, text)
         raise _failure(active, text)
-    done = _commit(client, active, choice, run_journal)
+    done = _commit(client, active, run_journal)
     with suppress(GitModelError):  # an error is harmless, because the next run on the model releases the numbers
         release_numbers(client, active.targets.values(), journal)
     return done
 
 
-def _commit(client: Client, active: ActiveRun, choice: ExecutorChoice, run_journal: RunJournal) -> Run:
+def _commit(client: Client, active: ActiveRun, run_journal: RunJournal) -> Run:
     """Commit a run in which no step failed, and return the handle of the run. If this fails, record the failure."""
     active.status = "succeeded"
-    record = run_record(client, active, choice.name)
+    record = run_record(client, active)
     try:
         # Checked again, because a later step may have made a Secret from a text of a planned change.
         for result in active.results.values():
             refuse_secrets_in_plans(result.plans, active.job.graph.known.values())
-        written = commit_run(client, record, active.targets, active.in_order())
+        written = commit_run(client, record, active)
     except KeyboardInterrupt:
         run_journal.note(status="cancelled")  # if the commit exists nevertheless, gitmodel shows the record in it
         raise
     except Exception as error:
         # For example, another run took the name of the version, or a step planned a change that is impossible.
         active.status = "failed"
-        _record_failure(client, active, choice, run_journal, _hidden(error, active), keep=False)
+        _record_failure(client, active, run_journal, _hidden(error, active), keep=False)
         raise
     run_journal.note(status=active.status)
     if written is not None:
@@ -177,13 +177,7 @@ def _hidden(error: BaseException, active: ActiveRun) -> ErrorText:
 
 
 def _record_failure(
-    client: Client,
-    active: ActiveRun,
-    choice: ExecutorChoice,
-    run_journal: RunJournal,
-    error: ErrorText,
-    *,
-    keep: bool = True,
+    client: Client, active: ActiveRun, run_journal: RunJournal, error: ErrorText, *, keep: bool = True
 ) -> None:
     """Record a run that did not succeed, with its *error*. *keep* has the meaning that `run_record` explains.
 
@@ -191,8 +185,7 @@ def _record_failure(
     """
     try:
         run_journal.note(error=asdict(error), failed_step=active.failed)
-        record = run_record(client, active, choice.name, error, keep=keep)
-        commit_run(client, record, active.targets, active.in_order())
+        commit_run(client, run_record(client, active, error, keep=keep), active)
         run_journal.note(status=active.status)
         if active.status == "cancelled":
             log.warning("run %s was interrupted; `git model runs show %s` shows how far it came", active.id, active.id)
@@ -200,13 +193,11 @@ def _record_failure(
         stored = ((output.name, output.digest) for result in active.results.values() for output in result.outputs)
         said = f"{second}{told_stored(stored)}"
         log.error("run %s, which %s, could not be recorded: %s", active.id, active.status, said)
-        try:
+        with suppress(GitModelError):
             run_journal.note(status=active.status)
-        except GitModelError:
-            return
 
 
-def _release_unread_numbers(client: Client, active: ActiveRun, choice: ExecutorChoice) -> None:
+def _release_unread_numbers(client: Client, active: ActiveRun) -> None:
     """Release the numbers that a run reserved for versions, except numbers that a step may have read.
 
     Called if the run did not succeed. gitmodel gives a number that a step has read to no other version, because the
@@ -215,7 +206,7 @@ def _release_unread_numbers(client: Client, active: ActiveRun, choice: ExecutorC
     readers = set(active.readers)
     # A started step without a result may still run on a worker, so it may read the number.
     for name in set(active.begun) - set(active.results):
-        if choice.name != "in-order" or active.begun[name].has_read_version:
+        if active.executor != "in-order" or active.begun[name].has_read_version:
             readers.add(name)
     known = {active.targets[name].reference for name in readers if name in active.targets}
     for target in {target.reference: target for target in active.targets.values()}.values():
@@ -252,7 +243,7 @@ def _refuse_timeouts(graph: Graph, executor: str) -> None:
 def _check_reachable(graph: Graph, executor: str) -> None:
     """Raise UsageError for a step that the workers of *executor*, which are other processes, cannot import."""
     for node in graph.nodes.values():
-        _, file = script_of(node.step)
+        _, file = script_of(node.step.function.__module__)
         qualname = node.step.function.__qualname__
         if node.step.function.__module__ == "__main__" and file and not os.path.isfile(file):
             raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import sysconfig
 from collections.abc import Iterator
 from functools import cache, lru_cache
@@ -26,6 +27,12 @@ def is_library(file: str) -> bool:
     if {"site-packages", "dist-packages"} & set(path.split(os.sep)):
         return True
     return path.startswith(library_folders())
+
+
+def is_of_project(module: str) -> bool:
+    """Return True if *module* is the name of a loaded module that is not installed, or `__main__`."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return module == "__main__" or (file is not None and not is_library(file))
 
 
 def is_of_gitmodel(file: str) -> bool:

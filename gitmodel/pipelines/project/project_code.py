@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 from gitmodel.domain.schema.names import with_article
 from gitmodel.formats.script_names import module_of
 from gitmodel.pipelines.declarations.steps import Step
-from gitmodel.pipelines.project.installed import is_library, versions_of
-from gitmodel.pipelines.project.project_modules import Project, UnknownCode, is_library_module, loaded_modules
+from gitmodel.pipelines.project.installed import is_library, is_of_project, versions_of
+from gitmodel.pipelines.project.project_modules import Project, UnknownCode, loaded_modules
 from gitmodel.pipelines.project.source_statements import SourceFile, Statement, hash_json, parse
 from gitmodel.pipelines.project.value_text import describe_value, spell_value
 
@@ -112,8 +112,10 @@ class _Dependencies:
         self._add_function(step.function)
         for name in sorted(modules):
             self._add_module(name, optional=True)
-        if self._is_dynamic:
-            self._add_loaded_modules()
+        if self._is_dynamic:  # the code imports or runs modules of the project that its text does not name
+            for name, path in loaded_modules().items():
+                if path not in self._own:
+                    self._add_module(name)
 
     def _add_function(self, function: Any) -> None:
         """Add the code of *function* and of the function that it wraps, and the values in its closure."""
@@ -204,8 +206,8 @@ class _Dependencies:
             if self.values:
                 self.texts[f"{name} ="] = shown
             self._add_class(type(value))
-        elif callable(value) and is_library_module(getattr(value, "__module__", None) or type(value).__module__):
-            self._add_module(getattr(value, "__module__", None) or type(value).__module__)
+        elif callable(value) and _is_installed(module := getattr(value, "__module__", None) or type(value).__module__):
+            self._add_module(module)
         elif self.values:
             raise UnknownCode(f"{name} is {with_article(type(value).__qualname__)}, which cannot be compared")
 
@@ -230,7 +232,8 @@ class _Dependencies:
             self._add_function(member)
         if not members and self.values:
             plain = {n: spell_value(v) for n, v in vars(found).items() if not n.startswith("__")}
-            self.texts[f"class {found.__qualname__}"] = [sorted(map(str, plain.items())), str(_annotations(found))]
+            hints = {name: str(hint) for name, hint in getattr(found, "__annotations__", {}).items()}
+            self.texts[f"class {found.__qualname__}"] = [sorted(map(str, plain.items())), str(hints)]
 
     def _add_imports(self, path: str, counted: list[Statement], package: str) -> None:
         for statement in counted:
@@ -306,12 +309,6 @@ class _Dependencies:
         is_package = spec is not None and spec.submodule_search_locations is not None
         self._add_imports(path, list(file.statements), name if is_package else name.rpartition(".")[0])
 
-    def _add_loaded_modules(self) -> None:
-        """Add all loaded modules of the project: the code imports or runs modules that its text does not name."""
-        for name, path in loaded_modules().items():
-            if path not in self._own:
-                self._add_module(name)
-
     def used_from_own_files(self) -> frozenset[str]:
         """Return the other steps in the step's file whose names occur in project files that import this file."""
         used: set[str] = set()
@@ -373,7 +370,11 @@ def _relevant(
 
 
 def _is_declared(value: Any) -> bool:
-    return isinstance(value, Step) or (type(value).__name__ == "Pipeline" and is_library_module(type(value).__module__))
+    return isinstance(value, Step) or (type(value).__name__ == "Pipeline" and _is_installed(type(value).__module__))
+
+
+def _is_installed(module: str) -> bool:
+    return module in sys.modules and not is_of_project(module)
 
 
 def _global_names(code: types.CodeType) -> set[str]:
@@ -389,7 +390,3 @@ def _function_of(member: Any) -> Any:
     if isinstance(member, property):
         return member.fget
     return getattr(member, "func", member) if type(member).__name__ == "cached_property" else member
-
-
-def _annotations(found: type) -> Mapping[str, Any]:
-    return {name: str(hint) for name, hint in getattr(found, "__annotations__", {}).items()}

@@ -54,7 +54,6 @@ class Project:
         note_loaded_modules()
         self._root = os.path.realpath(root) if root else ""
         self._specs: dict[str, ModuleSpec | None] = {}
-        self._origins: dict[str, str] = {}
         self._values: dict[str, Description] = {}
         self._stamps = {
             path: stamp
@@ -77,11 +76,8 @@ class Project:
 
     def origin_of(self, name: str) -> str:
         """Return the real path of the file of the module *name*; "" for a missing module or a module without a file."""
-        if name not in self._origins:
-            spec = self.find(name)
-            found = spec.origin if spec is not None and spec.has_location else None
-            self._origins[name] = os.path.realpath(found) if found else ""
-        return self._origins[name]
+        spec = self.find(name)
+        return os.path.realpath(spec.origin) if spec is not None and spec.has_location and spec.origin else ""
 
     def values_of(self, name: str, file: SourceFile) -> Description:
         """Return the hash of the global values in the module *name*, and the modules that define the values' classes.
@@ -162,21 +158,6 @@ def project_modules_of(names: Iterable[str], pickled: Path | None) -> tuple[str,
         with open(pickled, "rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
             found |= {name for name in loaded if name not in found and data.find(name.encode()) >= 0}
     return tuple(sorted(found))
-
-
-def is_library_module(name: str) -> bool:
-    """Return True for a module of Python, gitmodel or an installed distribution."""
-    module = sys.modules.get(name)
-    file = getattr(module, "__file__", None)
-    return module is not None and name != "__main__" and (file is None or is_library(file))
-
-
-def is_project(module: types.ModuleType | None) -> bool:
-    """Return True for a module of the project: a script, a notebook, or a module that is not installed."""
-    file = getattr(module, "__file__", None)
-    if module is None or not file:
-        return module is not None and module.__name__ == "__main__"
-    return not is_library(str(file))
 
 
 def _is_kept(file: SourceFile, line: int, globals_: Mapping[str, Any], used: frozenset[str] | None) -> bool:

@@ -10,7 +10,6 @@ import enum
 import functools
 import hashlib
 import inspect
-import sys
 import types
 import uuid
 from collections.abc import Iterable
@@ -20,7 +19,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from gitmodel.domain.arguments.plain_values import is_configuration
-from gitmodel.pipelines.project.installed import is_library
+from gitmodel.pipelines.project.installed import is_library, is_of_project
 
 _PLAIN = (str, bytes, int, float, complex, bool, type(None))
 _PRINTED = (Decimal, Fraction, PurePath, datetime.date, datetime.time, datetime.timedelta, range, slice, uuid.UUID)
@@ -114,7 +113,7 @@ class _Speller:
         if isinstance(value, (dict, types.MappingProxyType)):
             return self._pairs("dict", value, depth)
         if is_configuration(value):
-            if not self._strict and _is_of_project(kind):
+            if not self._strict and is_of_project(kind.__module__):
                 self.modules.add(kind.__module__)
             return self._pairs(kind.__qualname__, _attributes(value), depth)
         if kind.__module__ == "numpy" and hasattr(value, "dtype") and kind.__name__ not in ("memmap", "dtype"):
@@ -132,7 +131,7 @@ class _Speller:
             return self._class(value, depth)
         if isinstance(value, (staticmethod, classmethod, functools._lru_cache_wrapper)):
             return self.spell(value.__wrapped__, depth + 1)
-        if _is_of_project(kind):
+        if is_of_project(kind.__module__):
             self.modules.add(kind.__module__)
             return self._pairs(kind.__qualname__, _attributes(value), depth)
         return self._other(value)
@@ -150,11 +149,11 @@ class _Speller:
         return f"{value.__qualname__}({', '.join(self.spell(one, depth + 1) for one in held)})"
 
     def _class(self, value: type, depth: int) -> str:
-        if not _is_of_project(value):
+        if not is_of_project(value.__module__):
             return self._other(value)
         self.modules.add(value.__module__)
         held = {name: one for name, one in list(vars(value).items()) if not name.startswith("__")}
-        bases = "".join(self.spell(base, depth + 1) for base in value.__bases__ if _is_of_project(base))
+        bases = "".join(self.spell(base, depth + 1) for base in value.__bases__ if is_of_project(base.__module__))
         return self._pairs(value.__qualname__, held, depth) + bases
 
     def _array(self, value: Any) -> str:
@@ -199,8 +198,3 @@ def _attributes(value: Any) -> dict[str, Any]:
                 except AttributeError:  # not set
                     continue
     return found
-
-
-def _is_of_project(kind: type) -> bool:
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return kind.__module__ == "__main__" or (file is not None and not is_library(file))

@@ -17,9 +17,9 @@ from typing import Any
 from gitmodel.errors import UsageError
 from gitmodel.formats.script_names import UNNAMED, adopt, importable_name
 from gitmodel.pipelines.declarations.steps import Step
-from gitmodel.pipelines.project.installed import is_library
+from gitmodel.pipelines.project.installed import is_library, is_of_project
 from gitmodel.pipelines.project.project_code import ProjectCode
-from gitmodel.pipelines.project.project_modules import UnknownCode, is_project
+from gitmodel.pipelines.project.project_modules import UnknownCode
 from gitmodel.pipelines.step_context.step_requests import Location
 
 # The environment variable by which processes that a step starts get the id of the step's process.
@@ -63,31 +63,17 @@ def running_step() -> Iterator[None]:
                 os.environ.pop(_RUNS_STEP, None)
 
 
-def script_of(step: Step[..., Any]) -> tuple[str, str]:
-    """Return the name by which another process imports the module of *step*, and the file of the module.
-
-    The file is "" if the module is not a script.
-    """
-    module = step.function.__module__
+def script_of(module: str) -> tuple[str, str]:
+    """Return the name by which another process imports *module*, and its file if it is a script, else ""."""
     if module in _scripts:
         return module, _scripts[module]
     if module != "__main__":
         return module, ""
-    if name := name_of_main():
-        return name, ""
-    return UNNAMED, os.path.realpath(getattr(sys.modules.get(module), "__file__", None) or "")
-
-
-def name_of_main() -> str | None:
-    """Return the name of the module that `python -m` runs as `__main__`; None for another `__main__`."""
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
-    return spec.name if spec is not None and getattr(main, "__package__", None) else None
-
-
-def is_script(module: str) -> bool:
-    """Return True if *module* is the name of a module that `import_script` imported."""
-    return module in _scripts
+    if spec is not None and getattr(main, "__package__", None):  # `python -m` runs the module
+        return spec.name, ""
+    return UNNAMED, os.path.realpath(getattr(main, "__file__", None) or "")
 
 
 def location(step: Step[..., Any], project: ProjectCode) -> Location:
@@ -96,7 +82,7 @@ def location(step: Step[..., Any], project: ProjectCode) -> Location:
     Raises UsageError if the code was edited after this process had loaded it, because another process would load the
     new code.
     """
-    module, file = script_of(step)
+    module, file = script_of(step.function.__module__)
     try:
         code = project.source_digest(step)
     except UnknownCode as error:
@@ -171,8 +157,9 @@ def _only_importing() -> Iterator[None]:
         _importing.script = False
 
 
-def find_step(where: Location) -> Step[..., Any]:
+def find_step(where: Location | None) -> Step[..., Any]:
     """Import the step at *where*. Raises UsageError if its code differs from the code in the process of the run."""
+    assert where is not None
     sys.path += [folder for folder in where.path if folder not in sys.path and os.path.isdir(folder)]
     found = _imported(where)
     if not _has_code(found, where.code):
@@ -206,7 +193,7 @@ def _imported(where: Location) -> Step[..., Any]:
 
 
 def _forget_project() -> None:
-    for name, module in sys.modules.copy().items():  # a copy, because the garbage collector can import modules
-        if name != "__main__" and is_project(module):
+    for name in sys.modules.copy():  # a copy, because the garbage collector can import modules
+        if name != "__main__" and is_of_project(name):
             del sys.modules[name]
     importlib.invalidate_caches()
