@@ -30,7 +30,8 @@ def naming_lines(parameters: Mapping[str, Any]) -> Iterator[None]:
         raise
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
-        if not _is_of_body(error) or is_of_gitmodel(frames[-1].filename):
+        codes = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+        if Pipeline.job.__code__ not in codes or is_of_gitmodel(frames[-1].filename):
             raise
         # If a library raised the error, this is the line of the user's code that called the library.
         frame = next((one for one in reversed(frames) if not is_library(one.filename)), frames[-1])
@@ -38,11 +39,6 @@ def naming_lines(parameters: Mapping[str, Any]) -> Iterator[None]:
         hint = f"the line is: {frame.line}" if frame.line else "correct the code there"
         message = f"{_place(frame)}: {type(error).__name__}: {message_of(error)}"
         raise UsageError(secrets.hide(message), hint=secrets.hide(hint)) from error
-
-
-def _is_of_body(error: Exception) -> bool:
-    """Return True if the error occurred while `Pipeline.job` called the body of a pipeline."""
-    return any(frame.f_code is Pipeline.job.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _place(frame: traceback.FrameSummary) -> str:

@@ -55,13 +55,15 @@ class Job(Frozen):
 class ActiveRun:
     """The state of an active run.
 
-    *order* has the names of all steps, as the function `order` sorts them. *failed* is the step that failed first, or
-    "". *begun* has the facts that the run sent to each started step. *readers* has the steps that may have read the
-    number of their version. *failed_attempts* has, for each step that ran again, the errors of its failed attempts.
+    *executor* is the name of the executor. *order* has the names of all steps, as the function `order` sorts them.
+    *failed* is the step that failed first, or "". *begun* has the facts that the run sent to each started step.
+    *readers* has the steps that may have read the number of their version. *failed_attempts* has, for each step that
+    ran again, the errors of its failed attempts.
     """
 
     id: str
     job: Job
+    executor: str
     started: datetime
     code: Code
     packages: str
@@ -84,14 +86,8 @@ class ActiveRun:
         name, result = self.job.graph.output_name(wanted), self.results.get(wanted.node)
         return next((output for output in (result.outputs if result else ()) if output.name == name), None)
 
-    def in_order(self) -> dict[str, StepResult]:
-        """Return the results in the order of the steps in `order`, and not in the order in which the steps ended."""
-        return {name: self.results[name] for name in self.order if name in self.results}
 
-
-def run_record(
-    client: Client, active: ActiveRun, executor: str, error: ErrorText | None = None, *, keep: bool = True
-) -> RunRecord:
+def run_record(client: Client, active: ActiveRun, error: ErrorText | None = None, *, keep: bool = True) -> RunRecord:
     """Return the record of the run *active*, which has ended. *error* is the error of a run that failed.
 
     If *keep* is False, the record names no failed version, so that gitmodel creates none. Writes the executed cells of
@@ -112,7 +108,7 @@ def run_record(
         finished=max(active.started, client.repository.identity.moment()),
         script=active.job.source.script,
         module=active.job.source.module,
-        executor=redacted(executor),
+        executor=redacted(active.executor),
         python=platform.python_version(),
         packages=active.packages,
         cells=store_cells(client.repository.config, rules, client.store, active.job.graph.known.values()),

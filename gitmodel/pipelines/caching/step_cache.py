@@ -10,6 +10,7 @@ from gitmodel.branch.runs.cache_outcomes import CacheOutcome, earlier_outcomes, 
 from gitmodel.branch.runs.run_journal import Journal
 from gitmodel.client import Client
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.secrets.secret_values import HIDDEN
 from gitmodel.pipelines.active_runs.pinned_references import Target
 from gitmodel.pipelines.active_runs.run_records import ActiveRun
 from gitmodel.pipelines.caching.dependencies import are_stored, cache_parts, what_changed
@@ -52,7 +53,7 @@ class StepCache:
         found: StepResult | str
         if not (job.enable_cache if node.step.enable_cache is None else node.step.enable_cache):
             found = "the cache is off"
-        elif node.has_secrets:
+        elif HIDDEN in node.recorded_parameters().values():  # a Secret, or a value that contains a Secret
             found = "it has a Secret"
         else:
             try:

@@ -12,11 +12,11 @@ from typing import Any
 from gitmodel.domain.arguments.plain_values import read_values
 from gitmodel.domain.schema.names import with_article
 from gitmodel.domain.secrets.credentials import refuse_credentials
-from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, RunSecrets, Secret, collecting_secrets
+from gitmodel.domain.secrets.secret_values import AS_SECRET, RunSecrets, Secret, collecting_secrets
 from gitmodel.errors import UsageError
 from gitmodel.pipelines.declarations.config import ExternalArtifact
 from gitmodel.pipelines.declarations.nested_inputs import Shape, is_input, take_apart, types_of_inputs
-from gitmodel.pipelines.declarations.steps import Output, Step, adding_calls
+from gitmodel.pipelines.declarations.steps import Output, Step, adding_calls, admits_text
 
 
 @dataclass
@@ -49,11 +49,6 @@ class Node:
         """The annotated type of each input."""
         return types_of_inputs(self.step, self.shapes)
 
-    @property
-    def has_secrets(self) -> bool:
-        """True if a parameter is a Secret, or contains the value of a Secret of the run."""
-        return HIDDEN in self.recorded_parameters().values()
-
 
 class Graph:
     """The steps of one call of a pipeline, in the order of their calls."""
@@ -73,7 +68,7 @@ class Graph:
             name = f"{step.name}_{count}"
         node = Node(name, step, after=tuple(after), outputs=tuple(step.output_names(name)), known=self.known)
         for parameter, value in arguments.items():
-            named = isinstance(value, str) and step.wants_artifact(parameter)
+            named = isinstance(value, str) and not admits_text(step.input_types.get(parameter, Any))
             external = ExternalArtifact.parse(value) if named else None
             shape, parts = take_apart(name, parameter, external or value)
             if not isinstance(shape, str):
@@ -81,9 +76,12 @@ class Graph:
             for place, part in parts.items():
                 if is_input(part):
                     node.inputs[place] = part
+                    continue
+                if part is not None and not (isinstance(part, Secret) and place.isidentifier()):
+                    node.parameters[place] = read_parameter(f"step {name}", place, part)
                 else:
-                    node.parameters[place] = _check_parameter(name, place, part)
-                    node.values[place] = part if isinstance(part, Secret) else copy.deepcopy(part)
+                    node.parameters[place] = part
+                node.values[place] = part if isinstance(part, Secret) else copy.deepcopy(part)
         self.known.secrets += [value for value in node.parameters.values() if isinstance(value, Secret)]
         self.known.given += [value for value in node.parameters.values() if not isinstance(value, Secret)]
         self.nodes[name] = node
@@ -143,12 +141,6 @@ def building() -> Iterator[Graph]:
     graph = Graph()
     with adding_calls(graph.add), collecting_secrets(graph.known.secrets):
         yield graph
-
-
-def _check_parameter(step: str, parameter: str, value: Any) -> Any:
-    if value is None or (isinstance(value, Secret) and parameter.isidentifier()):
-        return value
-    return read_parameter(f"step {step}", parameter, value)
 
 
 def read_parameter(owner: str, name: str, value: Any) -> Any:

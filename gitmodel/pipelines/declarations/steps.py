@@ -121,7 +121,8 @@ class Step(Generic[P, R]):
             kwargs.pop("after", None)
             return self.function(*map(_opened, args), **{name: _opened(value) for name, value in kwargs.items()})
         after: Any = kwargs.pop("after", ())
-        listed = isinstance(after, Sequence) and not isinstance(after, str) and not _is_outputs(after)
+        outputs_of_step = isinstance(after, tuple) and any(isinstance(item, Output) for item in after)
+        listed = isinstance(after, Sequence) and not isinstance(after, str) and not outputs_of_step
         node = add_call(self, self._arguments(args, kwargs), after if listed else [after])
         outputs = tuple(Output(node, index) for index in range(len(self.outputs)))
         if self.many:
@@ -184,18 +185,6 @@ class Step(Generic[P, R]):
     def input_types(self) -> dict[str, Any]:
         """The annotation of each parameter."""
         return {name: _bare(hint) for name, hint in self._hints.items() if name != "return"}
-
-    def wants_artifact(self, parameter: str) -> bool:
-        """Return True if a text such as `demo@production:classifier`, as the argument for *parameter*, is an artifact.
-
-        This is so if the annotation of the parameter allows no text. Any other parameter gets the text itself.
-
-        >>> @step
-        ... def read(model: dict, url: str | None, note) -> None: ...
-        >>> [read.wants_artifact(name) for name in ("model", "url", "note")]
-        [True, False, False]
-        """
-        return not _admits_text(self.input_types.get(parameter, Any))
 
     def output_names(self, node: str) -> list[str]:
         """Return the names of the outputs of *node*, one call of this step. Each call in a run has its own names.
@@ -343,9 +332,13 @@ def _listed(given: Any, name: str) -> tuple[Any, ...]:
     return listed
 
 
-def _admits_text(hint: Any) -> bool:
+def admits_text(hint: Any) -> bool:
+    """Return True if a parameter with the annotation *hint* may be a text.
+
+    For any other parameter, a text such as `demo@production:classifier` names an artifact.
+    """
     if get_origin(hint) in (typing.Union, types.UnionType):
-        return any(map(_admits_text, get_args(hint)))
+        return any(map(admits_text, get_args(hint)))
     kind = get_origin(_bare(hint)) or _bare(hint)
     return kind is Any or not isinstance(kind, type) or issubclass(str, kind) or issubclass(kind, str)
 
@@ -370,7 +363,3 @@ def _bare(hint: Any) -> Any:
 
 def _opened(value: Any) -> Any:
     return value.value if isinstance(value, Secret) else value
-
-
-def _is_outputs(value: Any) -> bool:
-    return isinstance(value, tuple) and any(isinstance(item, Output) for item in value)

@@ -52,7 +52,7 @@ def check_before_the_run(client: Client, job: Job, choice: ExecutorChoice) -> tu
         _check_types(job)
     if choice.is_local:
         with problems.noting():
-            _check_packages(job.graph, found)
+            refuse_missing(_missing(_needed_formats(job.graph, found), missing_packages))
     with problems.noting():
         _check_stores(client, found)
     if client.repository.url:
@@ -120,7 +120,7 @@ def check_workers(graph: Graph, found: Resolved, place: RunningExecutor) -> None
 
     Checks the workers that exist now. Checks none if the executor cannot call a function on each worker.
     """
-    wanted = [*_formats_of_outputs(graph), *_formats_of_inputs(graph, found)]
+    wanted = _needed_formats(graph, found)
     answers = place.ask(missing_packages_of, sorted({name for names, _ in wanted for name in names}))
     for worker, answer in answers.items():
         # Searches the text, because if an import fails on a worker, Dask names its error only in the text of another.
@@ -130,16 +130,10 @@ def check_workers(graph: Graph, found: Resolved, place: RunningExecutor) -> None
                 hint="install gitmodel there, with the version and the extras of this machine",
             )
         if isinstance(answer, dict):  # any other error tells nothing about the packages of the worker
-            refuse_missing(_needed(wanted, answer.__getitem__), where=f" on the worker {worker}")
+            refuse_missing(_missing(wanted, answer.__getitem__), where=f" on the worker {worker}")
 
 
-def _check_packages(graph: Graph, found: Resolved | None) -> None:
-    """Raise UsageError if a package is missing that a format of an output or of an external input needs."""
-    inputs = _formats_of_inputs(graph, found) if found else ()
-    refuse_missing(_needed([*_formats_of_outputs(graph), *inputs], missing_packages))
-
-
-def _needed(wanted: Iterable[tuple[Iterable[str], str]], missing: Callable[[str], list[str]]) -> dict[str, str]:
+def _missing(wanted: Iterable[tuple[Iterable[str], str]], missing: Callable[[str], list[str]]) -> dict[str, str]:
     """Return the missing packages, each with the name of the first output or input in *wanted* that needs it.
 
     *wanted* has the possible formats of each output or input, with its name. *missing* returns the missing packages of
@@ -154,17 +148,16 @@ def _needed(wanted: Iterable[tuple[Iterable[str], str]], missing: Callable[[str]
     return needed
 
 
-def _formats_of_outputs(graph: Graph) -> Iterator[tuple[list[str], str]]:
-    """Yield the possible formats of each output, and the name of the output."""
-    for _, spec, name, hint in _outputs(graph):
-        yield [spec.format] if spec.format else list(formats_of(hint)), f"the output {name}"
-
-
-def _formats_of_inputs(graph: Graph, found: Resolved) -> Iterator[tuple[list[str], str]]:
-    """Yield the format of each artifact that a step loads as an input, and the name of the input."""
-    for (step, parameter), ref in found.inputs.items():
+def _needed_formats(graph: Graph, found: Resolved | None) -> list[tuple[list[str], str]]:
+    """Return the possible formats of each output, and of each artifact that a step loads as an input, with its name."""
+    outputs = _outputs(graph)
+    formats = [
+        (([s.format] if s.format else [*formats_of(hint)]), f"the output {name}") for _, s, name, hint in outputs
+    ]
+    for (step, parameter), ref in found.inputs.items() if found is not None else ():
         if not is_path(graph.nodes[step].input_types.get(parameter)):
-            yield [ref.format], f"the input {parameter} of step {step}"
+            formats.append(([ref.format], f"the input {parameter} of step {step}"))
+    return formats
 
 
 def _check_stores(client: Client, found: Resolved | None) -> None:

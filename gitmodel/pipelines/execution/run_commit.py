@@ -22,6 +22,7 @@ from gitmodel.domain.secrets.credentials import without_credentials
 from gitmodel.domain.snapshots.snapshot import Snapshot
 from gitmodel.errors import Conflict, ForeignTag, Unsigned
 from gitmodel.pipelines.active_runs.pinned_references import Target
+from gitmodel.pipelines.active_runs.run_records import ActiveRun
 from gitmodel.pipelines.caching.dependencies import are_kept, are_stored
 from gitmodel.pipelines.execution.run_changes import (
     NumberTaken,
@@ -31,13 +32,7 @@ from gitmodel.pipelines.execution.run_changes import (
     plan_new_version,
     plan_record,
 )
-from gitmodel.pipelines.step_context.step_results import (
-    AliasPlan,
-    MetadataPlan,
-    Plan,
-    StagePlan,
-    StepResult,
-)
+from gitmodel.pipelines.step_context.step_results import AliasPlan, MetadataPlan, Plan, StagePlan, StepResult
 from gitmodel.registry.recorded_runs.new_runs import is_recorded, keep_packages
 from gitmodel.registry.recorded_runs.run_details import store_details
 from gitmodel.registry.writing.batch import Batch
@@ -48,16 +43,15 @@ log = logging.getLogger("gitmodel.pipelines")
 _NOTHING: Mapping[str, str] = {}
 
 
-def commit_run(
-    client: Client, record: RunRecord, targets: Mapping[str, Target], results: Mapping[str, StepResult]
-) -> RunRecord | None:
-    """Commit the record of the run, its new versions, and, if the run succeeded, the changes that its steps planned.
+def commit_run(client: Client, record: RunRecord, active: ActiveRun) -> RunRecord | None:
+    """Commit *record*, the record of the run *active*, the new versions, and, if it succeeded, the steps' changes.
 
-    *targets* has the version that each step works on, *results* the result of each step. Returns the record as gitmodel
-    wrote it; None if the rules of the registry exclude records of such runs, so that nothing was written. Applies the
-    planned changes in the order of *results*. If a pull took the number of a new version during the run, gives the
-    version another number.
+    Returns the record as gitmodel wrote it; None if the rules of the registry exclude records of such runs, so that
+    nothing was written. Applies the changes that steps planned in the order of the steps, not of their ends. If a pull
+    took the number of a new version during the run, gives the version another number.
     """
+    targets: Mapping[str, Target] = active.targets
+    results = {name: active.results[name] for name in active.order if name in active.results}
     renumbered: dict[Numbered, Numbered] = {}
     while True:
         try:
@@ -75,7 +69,9 @@ def commit_run(
                 else target
                 for step, target in targets.items()
             }
-            results = {step: _renumbered(result, old, new) for step, result in results.items()}
+            for step, result in results.items():
+                plans = (replace(plan, of=new.numbered) if plan.of == was else plan for plan in result.plans)
+                results[step] = replace(result, plans=tuple(plans))
             versions = {new.reference if name == old.reference else name for name in record.versions}
             record = replace(record, versions=tuple(sorted(versions)))
 
@@ -108,7 +104,12 @@ def _commit(
     record = store_details(record, client.store)
     batch = Batch(client.repository, _subject(record, kept))
     refused: dict[str, None] = {}
-    batch.transact(lambda snapshot: _clear_refusals(refused))
+
+    def clear_refusals(snapshot: Snapshot) -> Change[None]:
+        refused.clear()  # after a concurrent change of the branch, gitmodel plans again, and may refuse other changes
+        return Change(None)
+
+    batch.transact(clear_refusals)
     for target in kept:
         draft = _draft(record, target, targets, results)
         batch.transact(partial(plan_model, target=target, now=record.finished))
@@ -143,15 +144,41 @@ def _planned_changes(
     Leaves out changes of the stages and aliases in *left_out*, and metadata of outputs that were not stored because
     they seemed to hold credentials.
     """
-    plans = [plan for result in results.values() for plan in result.plans]
-    withheld = _withheld(targets, results)
-    return [plan for plan in plans if not _is_left_out(plan, left_out) and not _is_of_withheld(plan, withheld)]
+    withheld = {
+        (targets[step].numbered, name)
+        for step, result in results.items()
+        if step in targets and targets[step].new
+        for name in result.withheld
+    }
+    return [
+        plan
+        for result in results.values()
+        for plan in result.plans
+        if not _is_left_out(plan, left_out)
+        and not (isinstance(plan, MetadataPlan) and (plan.of, plan.artifact) in withheld)
+    ]
 
 
 def _draft(
     record: RunRecord, target: Target, targets: Mapping[str, Target], results: Mapping[str, StepResult]
 ) -> VersionRecord:
     """Return the record of the new version *target*, with the outputs of the steps that work on it as artifacts."""
+    links = [
+        ArtifactLink(
+            name=output.name,
+            kind=output.kind,
+            digest=output.digest,
+            size=output.size,
+            format=output.format,
+            needs_trust=output.needs_trust,
+            file=output.file,
+            pipeline=record.pipeline,
+            step=step,
+        )
+        for step, result in results.items()
+        if step in targets and targets[step].reference == target.reference
+        for output in result.outputs
+    ]
     return VersionRecord(
         number=target.number,
         created=record.finished,
@@ -160,7 +187,7 @@ def _draft(
         failed=record.status != "succeeded",
         code=record.code,
         **_described(target),
-        artifacts=_output_links(record, target, targets, results),
+        artifacts=tuple(links),
     )
 
 
@@ -168,24 +195,6 @@ def _is_left_out(plan: Plan, left_out: Mapping[str, str]) -> bool:
     if isinstance(plan, StagePlan):
         return "" in left_out or plan.stage in left_out
     return isinstance(plan, AliasPlan) and plan.alias in left_out
-
-
-def _withheld(targets: Mapping[str, Target], results: Mapping[str, StepResult]) -> frozenset[tuple[Numbered, str]]:
-    """Return the outputs of new versions that were not stored because they seemed to hold credentials.
-
-    Each has its version and its name.
-    """
-    return frozenset(
-        (targets[step].numbered, name)
-        for step, result in results.items()
-        if step in targets and targets[step].new
-        for name in result.withheld
-    )
-
-
-def _is_of_withheld(plan: Plan, withheld: frozenset[tuple[Numbered, str]]) -> bool:
-    """Return True if *plan* sets metadata of an output in *withheld*."""
-    return isinstance(plan, MetadataPlan) and (plan.of, plan.artifact) in withheld
 
 
 def _check_outputs(store: ArtifactStore, results: Mapping[str, StepResult]) -> None:
@@ -211,11 +220,6 @@ def _reserve_again(repository: Repository, target: Target) -> Target:
     return replace(target, model=model, number=number, since=since)
 
 
-def _renumbered(result: StepResult, old: Target, new: Target) -> StepResult:
-    plans = (replace(plan, of=new.numbered) if plan.of == old.numbered else plan for plan in result.plans)
-    return replace(result, plans=tuple(plans))
-
-
 def _described(target: Target) -> dict[str, Any]:
     """Return the description and tags of the new version *target*. Leave out text that looks like a credential."""
     given = {"description": target.config.version_description, "tags": target.config.version_tags}
@@ -226,35 +230,6 @@ def _described(target: Target) -> dict[str, Any]:
         "description": toml_values.text(kept.get("description", "")),
         "tags": tuple(sorted(set(kept.get("tags", ())))),
     }
-
-
-def _clear_refusals(refused: dict[str, None]) -> Change[None]:
-    # Called before each attempt to plan the commit: after a concurrent change of the branch, gitmodel plans the commit
-    # again, and may refuse other changes than before.
-    refused.clear()
-    return Change(None)
-
-
-def _output_links(
-    record: RunRecord, target: Target, targets: Mapping[str, Target], results: Mapping[str, StepResult]
-) -> tuple[ArtifactLink, ...]:
-    """Return artifact links to the outputs of the steps that work on *target*."""
-    return tuple(
-        ArtifactLink(
-            name=output.name,
-            kind=output.kind,
-            digest=output.digest,
-            size=output.size,
-            format=output.format,
-            needs_trust=output.needs_trust,
-            file=output.file,
-            pipeline=record.pipeline,
-            step=step,
-        )
-        for step, result in results.items()
-        if step in targets and targets[step].reference == target.reference
-        for output in result.outputs
-    )
 
 
 def _subject(record: RunRecord, kept: list[Target]) -> str:

@@ -61,7 +61,9 @@ class Scheduler:
         self._run_journal = run_journal
         self._scratch = scratch
         self._keeps_values = (self._shares or bool(scratch)) and not active.job.temporary
-        self._root = _root_of(client)
+        code = client.find_code()
+        # The top of the work tree; if there is none, the current folder. The cache compares only files below it.
+        self._root = str(code.git.top) if code is not None and code.worktree else os.getcwd()
         self._code = ProjectCode(self._root)
         self._died: set[str] = set()
         self._attempts: Counter[str] = Counter()
@@ -363,9 +365,3 @@ class Scheduler:
     def _tell(self, event: str, name: str, seconds: float) -> None:
         if self._active.job.listener is not None:
             self._active.job.listener(event, name, seconds)
-
-
-def _root_of(client: Client) -> str:
-    """Return the top of the work tree; if there is none, the current folder. The cache compares only files below it."""
-    code = client.find_code()
-    return str(code.git.top) if code is not None and code.worktree else os.getcwd()

@@ -66,39 +66,24 @@ class PlannedVersion:
     """The version that a step works on. Changes of the version take effect only if the run succeeds."""
 
     _other_names: ClassVar[Mapping[str, str]] = {
-        **dict.fromkeys(
-            ("get_data_artifact", "get_deployment_artifact", "get_model_artifact", "load_artifact"),
-            'write get_artifact("NAME").load()',
-        ),
-        **dict.fromkeys(
-            (
-                *("add_artifact", "attach", "attach_all", "link_artifact", "link_artifacts", "link_external"),
-                *("log_artifact", "save_artifact"),
+        name: advice
+        for advice, names in {
+            'write get_artifact("NAME").load()': (
+                "get_data_artifact get_deployment_artifact get_model_artifact load_artifact"
             ),
-            'write get_step_context().link_artifact("NAME", VALUE_OR_PATH), or return the value from the step',
-        ),
-        **dict.fromkeys(("log_metric", "log_metrics", "set_metadata"), "write log_metadata(accuracy=0.9)"),
-        **dict.fromkeys(("data", "deployments", "model_objects"), "write artifacts"),
-        "promote": 'write set_stage("production")',
-        **dict.fromkeys(("ref", "version"), "write reference, number or name"),
-        **dict.fromkeys(
-            (
-                *("aliases", "attachments", "authorship", "card", "checkout", "code", "created", "delete", "detach"),
-                *(
-                    "export",
-                    "frozen",
-                    "get_attachment",
-                    "is_local",
-                    "outputs",
-                    "pending",
-                    "readers",
-                    "refresh",
-                    "remove_alias",
-                ),
-                *("runs", "stage", "unlink", "view"),
+            'write get_step_context().link_artifact("NAME", VALUE_OR_PATH), or return the value from the step': (
+                "add_artifact attach attach_all link_artifact link_artifacts link_external log_artifact save_artifact"
             ),
-            "use client.get_version(run.versions[0]) after the run",
-        ),
+            "write log_metadata(accuracy=0.9)": "log_metric log_metrics set_metadata",
+            "write artifacts": "data deployments model_objects",
+            'write set_stage("production")': "promote",
+            "write reference, number or name": "ref version",
+            "use client.get_version(run.versions[0]) after the run": (
+                "aliases attachments authorship card checkout code created delete detach export frozen get_attachment "
+                "is_local outputs pending readers refresh remove_alias runs stage unlink view"
+            ),
+        }.items()
+        for name in names.split()
     }
 
     def __init__(self, facts: VersionFacts, context: StepContext) -> None:

@@ -99,15 +99,6 @@ class StoredOutput(Frozen):
     modules: tuple[str, ...] = ()
     file: str | None = None
 
-    @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> StoredOutput:
-        """Return the output with the JSON form *found*.
-
-        The JSON form that an earlier release wrote has no *needs_trust* and *modules*.
-        """
-        names = {key: tuple(found.get(key, ())) for key in ("needs_trust", "modules")}
-        return cls(**{**found, **names})
-
 
 class StepResult(Frozen):
     """The result of a step.
@@ -156,8 +147,13 @@ def from_json(found: Mapping[str, Any]) -> StepResult | None:
         return StepResult(
             "cached",
             plans=tuple(map(_plan_from_json, found["plans"])),
-            outputs=tuple(StoredOutput.from_json(output) for output in found["outputs"]),
-            left_out=tuple((name, what) for name, what in found.get("left_out", ())),
+            outputs=tuple(
+                StoredOutput(
+                    **{**output, "needs_trust": tuple(output["needs_trust"]), "modules": tuple(output["modules"])}
+                )
+                for output in found["outputs"]
+            ),
+            left_out=tuple((name, what) for name, what in found["left_out"]),
             opened=OpenedState.from_json(found["opened"]),
         )
     except (AttributeError, KeyError, TypeError, ValueError, GitModelError):

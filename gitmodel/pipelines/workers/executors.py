@@ -137,13 +137,14 @@ def choose_executor(wanted: Any) -> ExecutorChoice:
         return _choose_given(wanted)
     name, _, rest = (wanted or "in-order").partition(":")
     count = int(rest) if rest.isdigit() and int(rest) > 0 else 0
+    workers = count or max(2, os.cpu_count() or 2)
     if name == "in-order" and not rest:
         return ExecutorChoice(name, True, lambda: nullcontext(RunningExecutor(InOrder(), 1)))
     if name in ("threads", "processes") and (count or not rest):
         start = _threads if name == "threads" else _spawned
-        return ExecutorChoice(name, name == "threads", partial(start, count or _workers()))
+        return ExecutorChoice(name, name == "threads", partial(start, workers))
     if name == "dask":
-        return ExecutorChoice(name, False, partial(_dask, "" if count else rest, count or _workers()))
+        return ExecutorChoice(name, False, partial(_dask, "" if count else rest, workers))
     raise UsageError(f"there is no executor {wanted!a}", hint=_HINT)
 
 
@@ -219,10 +220,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _workers() -> int:
-    return max(2, os.cpu_count() or 2)
 
 
 @contextmanager

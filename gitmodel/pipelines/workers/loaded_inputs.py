@@ -65,8 +65,10 @@ def load_input(
         fetching.get_file(source, ref.digest, target, size=ref.size)
     is_path = wanted is Path or ref.materializer == "path"
     as_path = is_path or (ref.format == FOLDER_FORMAT and not ref.materializer and not is_value(target))
-    if as_path and ref.file:
-        target = _renamed(target, ref.file)
+    if as_path and ref.file:  # the step gets the file under its original name, in a folder of its own
+        folder = target.with_name(f"{target.name}.folder")
+        folder.mkdir()
+        return target.rename(folder / ref.file)
     if as_path:
         return target
     with (
@@ -74,10 +76,3 @@ def load_input(
         trust.trusting(partial(tuple, ref.names), partial(tuple, ref.suggested)),
     ):
         return materializers.load(target, ref.format, ref.materializer, wanted=wanted, trusted=ref.trusted)
-
-
-def _renamed(path: Path, file: str) -> Path:
-    """Move the file or folder *path* to a new folder beside it, under the name *file*, and return its new path."""
-    folder = path.with_name(f"{path.name}.folder")
-    folder.mkdir()
-    return path.rename(folder / file)

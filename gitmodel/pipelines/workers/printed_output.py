@@ -152,11 +152,6 @@ class _Redirection:
                 self._relay, self._readers = relay, relay.readers
             self._start_thread()
 
-    def _leave_relay(self) -> None:
-        """Read from the pipes in a thread of this process again, because the process of the relay has ended."""
-        self._relay, self._readers = None, self._ends
-        self._start_thread()
-
     def drain(self) -> None:
         """Read everything that was printed so far, show it, and write it to the logs."""
         relay = self._relay
@@ -175,7 +170,9 @@ class _Redirection:
                 return False
             data = os.read(reader, _CHUNK)
             if not data:
-                self._leave_relay()
+                # the process of the relay has ended: a thread of this process reads from the pipes again
+                self._relay, self._readers = None, self._ends
+                self._start_thread()
                 return False
             self.show(number, data)
             for log in self.logs:

@@ -22,9 +22,7 @@ from gitmodel.formats.kept_values import KeptValue, keep_value, told_kept
 from gitmodel.pipelines.declarations.steps import OutputSpec
 from gitmodel.pipelines.project.project_modules import project_modules_of
 from gitmodel.pipelines.step_context.step_requests import Request
-from gitmodel.pipelines.step_context.step_results import (
-    StoredOutput,
-)
+from gitmodel.pipelines.step_context.step_results import StoredOutput
 from gitmodel.registry.linked_artifacts.artifact_warnings import told_pickled
 from gitmodel.registry.linked_artifacts.new_artifacts import LocalArtifact, store_artifact
 from gitmodel.stores.interface import ArtifactStore

@@ -132,7 +132,7 @@ def _run(
     Adds the Secrets that the step makes to *made* at once, and to *known* when the step has ended. Adds each output to
     *stored* as soon as it is in the store.
     """
-    step = given or _find_step(request)
+    step = given or step_modules.find_step(request.step)
     config = ModelConfig(**request.config) if request.config else None
     with TemporaryFiles("gitmodel-step-", request.scratch or None) as scratch:
         store = open_store(request.store, shared=given is not None)
@@ -172,11 +172,6 @@ def _run(
         opened=state,
         depends_on_run=depends_on_run or changes_stages,
     )
-
-
-def _find_step(request: Request) -> Step[..., Any]:
-    assert request.step is not None
-    return step_modules.find_step(request.step)
 
 
 def _call_step(step: Step[..., Any], arguments: dict[str, Any], context: StepContext, *, own_process: bool) -> Any:
