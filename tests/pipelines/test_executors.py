@@ -124,7 +124,6 @@ class TestEveryExecutor:
 class TestWorkersInOtherProcesses:
     def test_a_step_whose_worker_died_runs_a_second_time(self, client, far_executor, tmp_path):
         told = []
-
         dying = pipeline_of(lambda: project.double(project.die_once(str(tmp_path / "died"))), model_config=DEMO)
         run = dying.run(client=client, executor=far_executor, listener=lambda *event: told.append(event[:2]))
         assert run.status == "succeeded"
@@ -259,6 +258,11 @@ def test_a_dask_scheduler_that_does_not_answer_is_reported_as_unreachable(client
     ):
         sums.run(client=client, executor="dask:tcp://127.0.0.1:9")
     assert len(client.list_runs()) == 0
+
+
+def test_importing_pipelines_does_not_import_asyncio_which_takes_long():
+    code = "import sys, gitmodel.pipelines; sys.exit('asyncio' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_workers_end_when_the_coordinator_is_killed(code_repo, tmp_path):

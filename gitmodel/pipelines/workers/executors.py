@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures.process
 import multiprocessing.util
 import os
@@ -53,7 +52,7 @@ class RunningExecutor:
         self._run_on_all = run_on_all
 
     def ask(self, fn: Callable[..., Any], *args: Any) -> dict[str, Any]:
-        """Call *fn* on each worker. Return results or exceptions by the worker's address; {} if the executor cannot."""
+        """Call *fn* on each worker, and return results or errors by worker. Returns {} if *run_on_all* is None."""
         return self._run_on_all(fn, *args, on_error="return") if self._run_on_all is not None else {}
 
     def submit(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
@@ -61,10 +60,7 @@ class RunningExecutor:
         return self._executor.submit(fn, *args)
 
     def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any] | None:
-        """Let a worker call *fn* again, separately from other calls, because the worker of this call died.
-
-        Returns None if this is impossible.
-        """
+        """Let a worker repeat a call whose worker died, and no other call. Returns None if this is impossible."""
         return None
 
     def done(self, future: Future[Any]) -> None:
@@ -128,14 +124,14 @@ class ExecutorChoice(Frozen):
         return self.shares or self.name in ("in-order", "threads", "processes")
 
 
-def choose_executor(wanted: Any) -> ExecutorChoice:
-    """Return the choice for *wanted*: a name in EXECUTORS, an Executor, a `distributed.Client`, or None for "in-order".
+def choose_executor(executor: Any) -> ExecutorChoice:
+    """Return the choice for *executor*: a name, an Executor, a `distributed.Client`, or None for "in-order".
 
     gitmodel does not shut down an Executor or Client that the user gives. Raises UsageError for other values.
     """
-    if wanted is not None and not isinstance(wanted, str):
-        return _choose_given(wanted)
-    name, _, rest = (wanted or "in-order").partition(":")
+    if executor is not None and not isinstance(executor, str):
+        return _choose_given(executor)
+    name, _, rest = (executor or "in-order").partition(":")
     count = int(rest) if rest.isdigit() and int(rest) > 0 else 0
     workers = count or max(2, os.cpu_count() or 2)
     if name == "in-order" and not rest:
@@ -145,24 +141,24 @@ def choose_executor(wanted: Any) -> ExecutorChoice:
         return ExecutorChoice(name, name == "threads", partial(start, workers))
     if name == "dask":
         return ExecutorChoice(name, False, partial(_dask, "" if count else rest, workers))
-    raise UsageError(f"there is no executor {wanted!a}", hint=_HINT)
+    raise UsageError(f"there is no executor {executor!a}", hint=_HINT)
 
 
-def _choose_given(wanted: Any) -> ExecutorChoice:
-    kind = type(wanted)
+def _choose_given(executor: Any) -> ExecutorChoice:
+    kind = type(executor)
     name = "dask" if kind.__module__.split(".")[0] == "distributed" else kind.__name__
     run_on_all = None
-    if not isinstance(wanted, Executor):
-        if not hasattr(wanted, "get_executor"):
+    if not isinstance(executor, Executor):
+        if not hasattr(executor, "get_executor"):
             raise UsageError(
-                f"{wanted!a} is not an executor", hint=f"give a concurrent.futures.Executor, or a name: {_HINT}"
+                f"{executor!a} is not an executor", hint=f"give a concurrent.futures.Executor, or a name: {_HINT}"
             )
-        run_on_all = getattr(wanted, "run", None)
-        wanted = wanted.get_executor(pure=False)
+        run_on_all = getattr(executor, "run", None)
+        executor = executor.get_executor(pure=False)
     # The threads of an InterpreterPoolExecutor (Python 3.14) share no memory.
-    shares = isinstance(wanted, (InOrder, ThreadPoolExecutor)) and "Interpreter" not in kind.__name__
-    slots = 1 if isinstance(wanted, InOrder) else getattr(wanted, "_max_workers", None)
-    place = RunningExecutor(wanted, slots if isinstance(slots, int) else None, run_on_all)
+    shares = isinstance(executor, (InOrder, ThreadPoolExecutor)) and "Interpreter" not in kind.__name__
+    slots = 1 if isinstance(executor, InOrder) else getattr(executor, "_max_workers", None)
+    place = RunningExecutor(executor, slots if isinstance(slots, int) else None, run_on_all)
     return ExecutorChoice(name, shares, lambda: nullcontext(place))
 
 
@@ -224,6 +220,8 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _dask(address: str, count: int) -> Iterator[RunningExecutor]:
+    import asyncio  # imported here: it takes 20 ms, and only Dask needs it
+
     try:
         import dask
         import distributed
