@@ -159,7 +159,6 @@ class TestPipelines:
 
     def test_an_output_of_another_pipeline_is_refused_as_an_input(self, client):
         kept = []
-
         other = pipeline_of(lambda: kept.append(project.number(1)), name="other")
         other.run(client=client)
 

@@ -262,7 +262,6 @@ class TestFailure:
 
     def test_a_failed_run_calls_on_failure(self, client):
         told = []
-
         with pytest.raises(RunFailed):
             pipeline_of(project.fail, on_failure=told.append).run(client=client)
         assert [type(error) for error in told] == [RunFailed]
@@ -318,19 +317,6 @@ class TestFailure:
             promote_and_fail.run(client=client)
         assert "could not be recorded" in caplog.text
         assert client.list_runs()[0].status == "failed"
-
-    def test_a_run_without_an_author_is_refused_before_anything_runs(self, client, monkeypatch, tmp_path):
-        ran = []
-
-        @step
-        def note() -> None:
-            ran.append(1)
-
-        monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "nothing"))
-        with Client(client.repository.common_dir) as nobody, pytest.raises(UsageError, match="who you are"):
-            pipeline_of(note, model_config=DEMO).run(client=nobody)
-        assert ran == []
-        assert len(client.list_runs()) == 0
 
     def test_an_interrupted_run_is_recorded_as_cancelled(self, client, last_run, caplog):
         @step

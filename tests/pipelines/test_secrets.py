@@ -153,7 +153,6 @@ def test_the_description_of_a_model_that_a_run_registers_has_no_secrets(client, 
 
 def test_a_token_in_an_error_is_not_kept_even_locally(client, written, set_rules):
     set_rules(record_traceback=True)
-
     one = pipeline_of(lambda: project.fail("cannot reach https://ada:" + "pw@example.com"))
     with pytest.raises(Refused, match="message of step fail looks like a password in a URL"):
         one.run(client=client)
@@ -228,7 +227,6 @@ def test_the_source_of_a_secret_is_not_recorded_as_a_parameter(client, written, 
 @pytest.mark.parametrize("executor", ["in-order", "processes:1"])
 def test_a_secret_made_in_a_step_is_not_in_its_error(client, written, caplog, set_rules, executor):
     set_rules(record_traceback=True)
-
     with pytest.raises(RunFailed, match=r"cannot log in with \(secret\)"):
         pipeline_of(lambda token: fail_by(token)).run(client=client, executor=executor, token=VALUE)
     assert VALUE not in written() + caplog.text
