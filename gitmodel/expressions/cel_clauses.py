@@ -56,11 +56,7 @@ def compile_text(text: str) -> Any:
 
 
 def _translated(text: str, error: BaseException) -> BaseException:
-    """Return the error to raise instead of *error*, which compiling or evaluating *text* raised.
-
-    This is a UsageError if the library panicked, else *error* itself, such as a KeyboardInterrupt. A panic is a
-    BaseException.
-    """
+    """Return *error*, which the library raised for *text*; if the library panicked, a UsageError instead."""
     if type(error).__name__ == "PanicException":
         return wrong(text, 0, "the CEL library failed on it")
     return error
@@ -154,10 +150,7 @@ class Program(Clause):
         return before[-1:] == ["in"] or before == ["size", "("]
 
     def _missing(self, key: str, record: Mapping[str, object]) -> Trouble:
-        """Return the Trouble for *key*, which *record* lacks; the library reports only the last key of a path.
-
-        The Trouble names the whole path.
-        """
+        """Return a Trouble with the whole path that *record* lacks. The library reports only its last key, *key*."""
         for read in self._reads:
             found = look_up(record, read.steps) if read.steps[0] in self.names else None
             if type(found) is Trouble and found.missing and found.missing.endswith((key, f'"{key}"]', f"[{key}]")):
@@ -166,10 +159,7 @@ class Program(Clause):
         return Trouble(f"{name} is not set", missing=name)
 
     def _check_constants(self, text: str) -> None:
-        """Raise UsageError if a literal pattern, time or duration is invalid. *text* is the whole expression.
-
-        Without this check, evaluating the clause would fail for each record, so that a filter would match nothing.
-        """
+        """Raise UsageError for an invalid literal pattern, time or duration, which would match no record, silently."""
         for i, token in enumerate(self.tokens[:-2]):
             word = self.tokens[i + 2]
             if token.text not in _EXAMPLES or word.kind != "string":
@@ -202,10 +192,7 @@ class _TooDeep(Exception):
 
 
 def _plain_value(value: Any, depth: int = 0) -> Any:
-    """Return *value*, from a record, as a type that the library accepts and compares in the same way as gitmodel.
-
-    Raises _TooDeep if *value* is nested too deeply.
-    """
+    """Return *value*, from a record, as a type that the library compares in the same way as gitmodel does."""
     kind = type(value)
     if kind is str or kind is bool or kind is float:
         return value

@@ -15,8 +15,8 @@ _MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 class Trouble(NamedTuple):
     """The *reason* why a clause is neither true nor false for a record.
 
-    *missing* is the dotted key that the record lacks, if this is the reason. *fault* is True if the reason is an error
-    in the expression, which `matches` raises.
+    *missing* is the dotted key that the record lacks, if this is the reason. *fault* is True if the expression itself
+    is wrong, or is too much work for the record: then `Expression.matches` raises UsageError.
     """
 
     reason: str
@@ -76,9 +76,9 @@ def holds_nan(value: Any, below: tuple[tuple[str | int, ...], ...] = ((),)) -> b
 class Clause(ABC):
     """One clause of an expression. For a record, it is true, false, or neither for a reason (a Trouble).
 
-    *condition* is the comparison with a literal that the clause consists of; None if it is none, or can raise an error.
-    *names* are the top-level keys that the clause reads. *plain* is True if gitmodel evaluates it without the CEL
-    library.
+    *condition* is the clause as a comparison of a key with a literal. It is None for any other clause, and for a clause
+    for which `Expression.matches` may raise an error. *names* are the top-level keys that the clause reads. *plain* is
+    True if gitmodel evaluates the clause without the CEL library.
     """
 
     plain = True
@@ -102,7 +102,7 @@ class Clause(ABC):
 class _Plain(Clause):
     """A clause that gitmodel evaluates without the CEL library: *test* of the value at the path *steps* of a record.
 
-    *reads_keys* is True for `literal in value`, which reads only the keys of *value* if that is a table.
+    *reads_keys* is True for `literal in value`: if *value* is a table, this reads only its keys.
     """
 
     __slots__ = ("condition", "names", "reads_keys", "steps", "test", "text")

@@ -37,8 +37,8 @@ class Field(NamedTuple):
         return spelled(self.steps)
 
 
-def read_field(text: str, known: Mapping[str, Names]) -> Field:
-    """Return the field that *text* names: a path that starts with a name in *known*, or else a key of the metadata.
+def read_field(text: str, field_names: Mapping[str, Names]) -> Field:
+    """Return the field that *text* names: a path that starts with one of *field_names*, or else a key of the metadata.
 
     >>> [str(read_field(text, {"number": "", "code": ""})) for text in ("number", "code.commit", "loss", "it's")]
     ['number', 'code.commit', 'metadata.loss', 'metadata["it\\'s"]']
@@ -51,7 +51,7 @@ def read_field(text: str, known: Mapping[str, Names]) -> Field:
         steps = None
     if steps is None:
         return Field(("metadata", text))
-    return Field(steps if steps[0] in known else ("metadata", *steps))
+    return Field(steps if steps[0] in field_names else ("metadata", *steps))
 
 
 def metadata_values(table: Mapping[str, Any], within: tuple[str, ...] = ("metadata",)) -> Iterator[tuple[Field, Any]]:
@@ -112,15 +112,15 @@ def missing_field(field: Field, beside: Iterable[str], nothing: str, elsewhere: 
     return UsageError(f"{nothing} has {field}", hint=hint)
 
 
-def names_below(field: Field, known: Mapping[str, Names]) -> Names:
-    """Return the part of *known*, the tree of field names, that is below *field*.
+def names_below(field: Field, field_names: Mapping[str, Names]) -> Names:
+    """Return the part of *field_names*, the tree of field names, that is below *field*.
 
-    Raises UsageError if *known* does not have the field.
+    Raises UsageError if *field_names* does not have the field.
 
     >>> names_below(Field(("code",)), {"code": {"commit": "value"}})
     {'commit': 'value'}
     """
-    names: Names = known
+    names: Names = field_names
     for depth, step in enumerate(field.steps):
         if names == RECORDED:
             return VALUE
@@ -137,15 +137,16 @@ def names_below(field: Field, known: Mapping[str, Names]) -> Names:
     return names
 
 
-def read_order(text: str, known: Mapping[str, Names]) -> Order | None:
+def read_order(text: str, field_names: Mapping[str, Names]) -> Order | None:
     """Return the order that *text* names: a field as in `read_field`, after "-" for descending order; None for "".
 
-    Raises UsageError if *known* does not have the field, or if the field is a list or table, by which one cannot sort.
+    Raises UsageError if *field_names* does not have the field, or if the field is a list or table, by which one cannot
+    sort.
     """
     if not text:
         return None
-    field = read_field(text.removeprefix("-"), known)
-    names = names_below(field, known)
+    field = read_field(text.removeprefix("-"), field_names)
+    names = names_below(field, field_names)
     if names == RECORDED or isinstance(names, (list, Mapping)):
         raise UsageError(f"{field} has no order: it is a list or a table", hint="name a field that is a single value")
     return Order(field, text.startswith("-"))

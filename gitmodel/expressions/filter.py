@@ -23,8 +23,8 @@ _MOST_SUGGESTED = 1_000  # the maximum number of recorded names that a filter re
 class Filter:
     """A filter that raises UsageError for names and values that no record has, so that a typo is noticed.
 
-    *known* are the names of the fields that records can have. *names* are all words in the text of the filter, so they
-    include each field that the filter reads. Call `matches` or `search` with each record, then `check_searched`.
+    *field_names* are the names of the fields that records can have. *names* are all words in the text of the filter, so
+    they include each field that the filter reads. Call `matches` or `search` with each record, then `check_searched`.
 
     >>> wanted = Filter("metadata.acuracy > 0.9", {"metadata": "recorded"})
     >>> wanted.matches({"metadata": {"accuracy": 0.95}})
@@ -35,12 +35,12 @@ class Filter:
     hint: did you mean metadata.accuracy? has(metadata.acuracy) tests for it without an error
     """
 
-    def __init__(self, text: str, known: Names) -> None:
-        """Parse *text*. Raises the errors of `parse`, and UsageError if *text* reads a field that is not in *known*."""
+    def __init__(self, text: str, field_names: Names) -> None:
+        """Parse *text*. Raises the errors of `parse` and of `check_names`."""
         self.expression = parse(text)
         tokens = read_tokens(text)
         self.names = frozenset(token.text for token in tokens)
-        found = find_terms(text, tokens, known)
+        found = find_terms(text, tokens, field_names)
         self._unseen = [term for term in found if term.value is None or term.known]
         # Maps each literal that could not be compared with the value in any searched record to such a value of another
         # type, or to None before a record has one. The error message describes the value.
@@ -59,7 +59,7 @@ class Filter:
         return (*self._unseen, *self._uncompared)
 
     def accept_terms(self) -> None:
-        """Make `check_searched` raise no error. For a caller who knows from the index that records have all `terms`."""
+        """Make `check_searched` raise no error. The caller knows from the index that records have all `terms`."""
         self._unseen, self._uncompared = [], {}
 
     def matches(self, record: Mapping[str, object]) -> bool:
@@ -68,7 +68,7 @@ class Filter:
         return self.expression.matches(record)
 
     def search(self, record: Mapping[str, object]) -> None:
-        """Remember, for `check_searched`, which terms of the filter *record* has, and names in it to suggest."""
+        """Remember for `check_searched` which terms *record* has, and which of its names an error may suggest."""
         self._any_searched = True
         for term in [*self._uncompared]:
             for value in values_at(record, term.name):
@@ -104,12 +104,12 @@ class Filter:
                 raise unknown(text, term.start, f"{nothing} has {term.wanted} as {name}", "", [], advice)
 
 
-def check_names(text: str, known: Names) -> None:
-    """Raise UsageError if the expression *text* reads a field that is not in *known*. Does not call the CEL library.
+def check_names(text: str, field_names: Names) -> None:
+    """Raise UsageError if the expression *text* reads a field that is not in *field_names*, without the CEL library.
 
     >>> check_names("nmae == '1.0'", {"name": "value"})
     Traceback (most recent call last):
     gitmodel.errors.UsageError: expression `nmae == '1.0'`, column 1: there is no field nmae
     hint: did you mean name?
     """
-    find_terms(text, read_tokens(text), known)
+    find_terms(text, read_tokens(text), field_names)

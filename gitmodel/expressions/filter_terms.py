@@ -60,13 +60,13 @@ class Term(NamedTuple):
         return "a list or a map" if self.contained else type_of(self.value if self.value is not None else "")
 
 
-def find_terms(text: str, tokens: list[Token], known: Names) -> list[Term]:
+def find_terms(text: str, tokens: list[Token], field_names: Names) -> list[Term]:
     """Return the names and values in the filter *text* that some record must have, else the filter may have a typo.
 
-    *tokens* are the tokens of *text*, and *known* is the tree of field names. The result has the names that people
-    choose (RECORDED in *known*), such as keys of metadata, unless the filter tests them by `has()`. It has the literals
-    that are compared with a field. If *known* has `Words` for a field, it has only literals that are not among these
-    words. Raises UsageError with a suggestion for any other name that is not in *known*.
+    *tokens* are the tokens of *text*, and *field_names* is the tree of field names. The result has the names that
+    people choose (RECORDED in *field_names*), such as keys of metadata, unless the filter tests them by `has()`. It has
+    the literals that are compared with a field. If *field_names* has `Words` for a field, it has only literals that are
+    not among these words. Raises UsageError with a suggestion for any other name that is not in *field_names*.
 
     >>> from gitmodel.expressions.syntax import read_tokens
     >>> text = "metadata.accuracy > 0.9 && status == 'sucess'"
@@ -83,7 +83,7 @@ def find_terms(text: str, tokens: list[Token], known: Names) -> list[Term]:
     _check_in(text, tokens)
     for read in find_reads(tokens):
         above: Steps = ()
-        names, steps = known, read.steps
+        names, steps = field_names, read.steps
         scope = next((s for s in scopes if s.variable == steps[0] and s.start < read.start < s.end), None)
         if scope is not None:
             if scope.macro not in items:
@@ -210,34 +210,31 @@ def names_beside(record: Mapping[str, object], path: Steps) -> Iterator[str]:
 
 
 def unknown(
-    text: str, start: int, why: str, name: str, known: list[str], advice: str, *, likeness: float = 0.6
+    text: str, start: int, why: str, name: str, candidates: list[str], advice: str, *, likeness: float = 0.6
 ) -> UsageError:
     """Return the error for an unknown *name* at the character *start* of the expression *text*. *why* is its message.
 
-    The hint of the error suggests the most similar of the names *known*, and gives *advice*. *likeness*, from 0 to 1,
-    is how similar a name must be by the measure of `difflib`.
+    The hint of the error suggests the most similar of the names *candidates*, and gives *advice*. *likeness*, from 0 to
+    1, is how similar a name must be by the measure of `difflib`.
     """
     from difflib import get_close_matches  # imported here, because only errors need it
 
     last = name.rpartition(".")[2]
-    near = [one for one in known if one.rpartition(".")[2] == last] or get_close_matches(name, known, 1, likeness)
-    near = near or [one for one in known if one.lower() == name.lower()]
+    near = [one for one in candidates if one.rpartition(".")[2] == last]
+    near = near or get_close_matches(name, candidates, 1, likeness)
+    near = near or [one for one in candidates if one.lower() == name.lower()]
     more = [f"did you mean {near[0]}?"] if near else []
     more += [advice] if advice else []
-    if known and not near:
-        more.append(
-            f"the names are {', '.join(sorted(known)[:_MOST_SHOWN])}{', ...' if len(known) > _MOST_SHOWN else ''}"
-        )
+    if candidates and not near:
+        rest = ", ..." if len(candidates) > _MOST_SHOWN else ""
+        more.append(f"the names are {', '.join(sorted(candidates)[:_MOST_SHOWN])}{rest}")
     error = wrong(text, start, why)
     error.hint = "; ".join(more).replace("?; ", "? ") or error.hint
     return error
 
 
 def _follow(text: str, read: NameUse, names: Names, steps: Steps) -> Names:
-    """Return the part of *names*, a tree of field names, to which *steps* lead. They are the last steps of *read*.
-
-    Raises UsageError for a step that is not the name of a field.
-    """
+    """Return the part of the tree *names* to which *steps*, the last steps of *read*, lead. Raises UsageError."""
     for depth, step in enumerate(steps, start=len(read.steps) - len(steps)):
         if names == RECORDED:
             return RECORDED
@@ -264,10 +261,7 @@ def _is_records(names: Names) -> bool:
 
 
 def _check_list(text: str, start: int, name: str, names: Names, value: Literal) -> None:
-    """Raise UsageError if the field *name* cannot contain the literal *value*.
-
-    The field must be a list of texts, and *value* a text.
-    """
+    """Raise UsageError unless the field *name* is a list of texts and the literal *value* is a text."""
     literal = _shown_literal(value)
     if isinstance(names, list) and isinstance(names[0], Mapping):
         field = next(iter(names[0]))

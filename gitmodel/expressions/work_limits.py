@@ -50,14 +50,14 @@ def _size(value: Any) -> _Size:
     )
 
 
-def most_work(tokens: list[Token], reads: list[NameUse], known: dict[str, Any]) -> int:
+def most_work(tokens: list[Token], reads: list[NameUse], values: dict[str, Any]) -> int:
     """Return an upper bound for the time to evaluate macros and patterns, in units of at most 10 ns.
 
-    *known* are the values of the record by their keys. Nested macros evaluate their body for each combination of items.
-    For each combination, the bound has 0.2 us for each token, 0.2 us for each value that a comparison can visit, 0.8 us
-    for each item that a `filter` can copy, and the time to compile each pattern.
+    *values* are the values of the record by their keys. Nested macros evaluate their body for each combination of
+    items. For each combination, the bound has 0.2 us for each token, 0.2 us for each value that a comparison can visit,
+    0.8 us for each item that a `filter` can copy, and the time to compile each pattern.
     """
-    whole = _size(known)
+    whole = _size(values)
     widest, item = max(whole.widest, len(tokens)), whole.item
     additions = sum(token.text == "+" for token in tokens)
     builds = additions or any(
@@ -70,7 +70,7 @@ def most_work(tokens: list[Token], reads: list[NameUse], known: dict[str, Any]) 
     for read in reads:
         if read.call in MACROS or read.call == "size":
             continue
-        walked += _size(look_up(known, read.steps)).weight if read.steps[0] in known else item
+        walked += _size(look_up(values, read.steps)).weight if read.steps[0] in values else item
     copied = 80 * widest * sum(token.text == "filter" for token in tokens)
     once = 20 * len(tokens) + 20 * walked * (1 + additions) + copied + most_pattern_work(tokens)
     return int(widest ** _macro_nesting(tokens) * once)
@@ -84,10 +84,7 @@ def most_pattern_work(tokens: list[Token]) -> int:
 
 
 def _pattern_work(pattern: str) -> int:
-    """Return an upper bound for the time to compile *pattern*, in the units of `most_work`.
-
-    A class of Unicode characters takes 0.25 ms. The bound is at most 50 ms, because the library stops then.
-    """
+    """Return an upper bound for the time to compile *pattern*: at most 50 ms, because the library stops then."""
     repeated = 1
     for least, most in re.findall(r"\{([0-9]{1,5})(?:,([0-9]{1,5}))?", pattern):
         repeated *= max(1, int(least), int(most or 0))

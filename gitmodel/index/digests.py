@@ -28,9 +28,9 @@ _RECORD = re.compile(rb"100(?:644|755) blob ([0-9a-f]{40})\t((?:models/[!-.0-~]+
 # `paths` searches the lines for this number of digests, in 1 ms each. For the next one, it parses all lines in 20 ms.
 _FEW = 16
 
-# A function that takes the path and content of a record. It returns the digests in other files that belong to the
-# record; None if it cannot read these files now.
-More = Callable[[str, bytes], "Iterable[str] | None"]
+# A function that returns the digests in the details of a long run, which are a separate file in the store, by the path
+# and content of the run's record: () for any other record, None if the store lacks the details.
+DetailsReader = Callable[[str, bytes], "Iterable[str] | None"]
 
 
 class RecordsByDigest:
@@ -87,46 +87,46 @@ class DigestIndex:
 
             self._file = index_file.IndexFile(folder)
 
-    def at(self, commit: Oid | None, trees: str, more: More) -> RecordsByDigest:
+    def at(self, commit: Oid | None, trees: str, read_details: DetailsReader) -> RecordsByDigest:
         """Return the records of *commit*, to find them by digest. Reads and caches records that are not in the cache.
 
         *trees* is a text with the ids of the folders of models and runs in *commit*. If the cache was written for the
-        same text, it is complete, and gitmodel starts no git process. *more* returns the digests in other files that
-        belong to a record (see `More`).
+        same text, it is complete, and gitmodel starts no git process.
         """
         if commit is None:
             return RecordsByDigest(b"", {})
         of, lines = self._load()
         if of == trees:
             return RecordsByDigest(lines, {})
-        known = {id: digests for id, _, digests in _LINE.findall(lines)}
-        said = list_tree(self._git, commit, f"{MODELS}/", f"{RUNS}/")
-        places: list[tuple[bytes, bytes]] = _RECORD.findall(said)
-        unread = self._read(places, known, more)
-        lines = b"".join(b"%s %s%s\n" % (id, path, known[id]) for id, path in places if id in known)
+        cached = {id: digests for id, _, digests in _LINE.findall(lines)}
+        records: list[tuple[bytes, bytes]] = _RECORD.findall(list_tree(self._git, commit, f"{MODELS}/", f"{RUNS}/"))
+        unread = self._read(records, cached, read_details)
+        lines = b"".join(b"%s %s%s\n" % (id, path, cached[id]) for id, path in records if id in cached)
         whole = [line for line in lines.splitlines(keepends=True) if line.split(b" ", 2)[1].decode() not in unread]
         self._save("-" if unread else trees, b"".join(whole) if unread else lines)
         return RecordsByDigest(lines, unread)
 
-    def _read(self, places: list[tuple[bytes, bytes]], known: dict[bytes, bytes], more: More) -> dict[str, str]:
-        """Read those records at *places* that *known* lacks, and add their digests to *known*.
+    def _read(
+        self, records: list[tuple[bytes, bytes]], cached: dict[bytes, bytes], read_details: DetailsReader
+    ) -> dict[str, str]:
+        """Add to *cached*, which maps object ids to digests, the digests of those *records* that it lacks.
 
-        *places* has the object id and path of each record. *known* maps object ids to digests. Returns, by path, the
-        reason why gitmodel could not read all digests of a record.
+        *records* has the object id and path of each record. Returns, by path, the reason why gitmodel could not read
+        all digests of a record.
         """
         unread: dict[str, str] = {}
-        new = {id: path.decode() for id, path in places if id not in known}
+        new = {id: path.decode() for id, path in records if id not in cached}
         found = self._reader.get_many([Oid(id.decode()) for id in new], limit=codec.MAX_BYTES)
         for (id, path), answer in zip(new.items(), list(found), strict=True):
             if isinstance(answer, Invalid):
                 unread[path] = answer.message
                 continue
             digests = dict.fromkeys(_DIGEST.findall(answer.data))
-            meant = more(path, answer.data)
-            if meant is None:
+            details = read_details(path, answer.data)
+            if details is None:
                 unread[path] = "its inputs and outputs should be in the artifact store, which does not have them"
-            digests.update(dict.fromkeys(digest.removeprefix("sha256:").encode() for digest in meant or ()))
-            known[id] = b"".join(b" " + digest for digest in digests)
+            digests.update(dict.fromkeys(digest.removeprefix("sha256:").encode() for digest in details or ()))
+            cached[id] = b"".join(b" " + digest for digest in digests)
         return unread
 
     def _load(self) -> tuple[str, bytes]:

@@ -20,11 +20,10 @@ from gitmodel.index.index_file import IndexFile
 
 
 class ModelLists:
-    """The summaries of models and the stage tags in the index *file*, as far as they apply to the commit with *files*.
+    """The summaries of models and the stage tags that the index *file* has for the commit with *files*.
 
-    Results leave out a model or tag if the index has no row for it, or only a row that was made from other objects.
-    *newer* is True if records may have unknown keys. If the index cannot be used, results are empty, and writing does
-    nothing.
+    The results have only models and tags whose rows the index made from the same git objects. *newer* is True if
+    records may have unknown keys. If the index cannot be used, results are empty, and writing does nothing.
     """
 
     def __init__(self, file: IndexFile, files: CommitFiles, *, newer: bool) -> None:

@@ -75,24 +75,24 @@ class Index:
     def find_versions(
         self,
         models: str | Collection[str],
-        wanted: Filter | None,
+        filter: Filter | None,
         *,
         order: Order | None = None,
         most: int | None = None,
     ) -> Candidates | None:
-        """Return the versions of *models* (a name or several) that may match *wanted*, without deleted versions.
+        """Return the versions of *models* (a name or several) that may match *filter*, without deleted versions.
 
         The versions are sorted by *order*. If *order* is None, they are sorted by model, and from the newest version of
         a model to the oldest. If *most* is given, returns only the first versions: at least *most*, and all further
         versions that have the same value of *order* as the last one.
 
-        Returns None if the index cannot be used, or if *wanted* or *order* uses a name that the index does not know.
+        Returns None if the index cannot be used, or if *filter* or *order* uses a name that the index does not know.
         The index knows a name if a version, even a deleted one, has a value under this name, of the type with which the
         filter compares it. Also returns None if the index could not leave out any version.
         """
-        conditions = wanted.expression.conditions if wanted is not None else ()
+        conditions = filter.expression.conditions if filter is not None else ()
         ranges = [found for condition in conditions if (found := ranges_of(condition))]
-        terms = [term for term in wanted.terms if not _is_fixed(term)] if wanted is not None else []
+        terms = [term for term in filter.terms if not _is_fixed(term)] if filter is not None else []
         terms += [Term(order.field.steps, 0)] if order is not None else []
         if not (ranges or most is not None) or not all(map(_is_known, terms)):
             return None
@@ -142,9 +142,9 @@ class Index:
             for number, _, _ in piece:
                 yield known[number] if number in known else next(records)
 
-    def read(self, found: Iterable[Candidate]) -> Iterator[VersionRecord | Invalid]:
-        """Read the record of each version in *found*, in this order. Yields the error in place of a damaged record."""
-        blobs = ((version_file(model, number), blob) for model, number, blob in found)
+    def read(self, candidates: Iterable[Candidate]) -> Iterator[VersionRecord | Invalid]:
+        """Read the record of each of *candidates*, in this order. Yields the error in place of a damaged record."""
+        blobs = ((version_file(model, number), blob) for model, number, blob in candidates)
         return self._files.load_blobs(blobs, VersionRecord, newer=self._newer)
 
     def count_versions(self, model: str) -> int | None:
@@ -193,10 +193,7 @@ class Index:
         self._file.delete()
 
     def _ask(self, folder: str, question: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Update the rows of *folder* in the index, then return the result of *question* on the database.
-
-        Returns None if the index cannot be used.
-        """
+        """Update the rows of *folder*, and return the result of *question* on the database; None without an index."""
         tree = self._files.id(folder)
         if tree is None:
             return None
@@ -299,10 +296,7 @@ class _Search:
         return Candidates(found, self.damaged(), complete=most is None or len(found) <= most)
 
     def _sorted(self, key: str | None, *, descending: bool) -> Iterator[tuple[str, list[str | Value]]]:
-        """Yield SQL queries for the id, blob and value of versions, each query with its parameters.
-
-        The rows of the first query, followed by those of the next ones, are sorted by the values of *key*.
-        """
+        """Yield SQL queries, each with its parameters, whose rows together are sorted by the values of *key*."""
         down = " DESC" if descending else ""
         for low, high in TYPES if key is not None else ():
             yield (
