@@ -22,8 +22,7 @@ from gitmodel.domain.secrets.credentials import refuse_credentials
 from gitmodel.domain.secrets.secret_values import AS_SECRET, HIDDEN, Secret
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.formats.loading import is_loading
-from gitmodel.pipelines.active_runs.run_records import Job, Listener
-from gitmodel.pipelines.active_runs.source import find_file, find_source
+from gitmodel.pipelines.active_runs.run_records import Job, Listener, find_file, find_source
 from gitmodel.pipelines.declarations.config import ModelConfig, check_options
 from gitmodel.pipelines.declarations.decorated_functions import check_function, name_of
 from gitmodel.pipelines.declarations.graph import building, read_parameter
@@ -132,7 +131,8 @@ class Pipeline:
             return None
         job = self.job(parameters, listener=listener)
         with nullcontext(client) if client else Client() as opened:
-            job = replace(job, source=find_source(self.function, opened))
+            script, module = find_source(self.function, opened)
+            job = replace(job, script=script, module=module)
             settings = (os.environ.get("GITMODEL_EXECUTOR"), self.executor, opened.repository.config.get(_SETTING))
             chosen = executor if executor is not None else next(filter(None, settings), None)
             try:
@@ -197,10 +197,7 @@ class Pipeline:
         return f"Pipeline({self.name!r})"
 
     def _is_only_imported(self) -> bool:
-        """Return True while a worker imports the script to find its steps, or while loading an artifact imports it.
-
-        Logs a warning in the second case.
-        """
+        """Return True while a worker imports the script, or, with a warning, while loading an artifact imports it."""
         if is_importing(self.function.__module__):
             return True
         if is_loading():
@@ -214,11 +211,7 @@ class Pipeline:
         return False
 
     def _call_on_failure(self, failure: GitModelError) -> None:
-        """Call *on_failure* with *failure*, the error of the run.
-
-        If *on_failure* raises a GitModelError, raises it, too. Logs any other error of *on_failure* instead of raising
-        it, so that the caller gets *failure*.
-        """
+        """Call *on_failure*. Logs its errors, except a GitModelError, so that the caller gets *failure*."""
         if self.on_failure is None:
             return
         try:

@@ -66,10 +66,7 @@ def _imported(program: str, load: Callable[[], ModuleType]) -> ModuleType:
 
 @contextmanager
 def _naming_problems(name: str, hint: str) -> Iterator[None]:
-    """If the block, which imports the file or module *name*, raises an error, raise UsageError with its message.
-
-    *hint* is the hint of the UsageError. NotFound and UsageError pass unchanged.
-    """
+    """Raise UsageError with *hint* if importing *name* in the block fails. NotFound and UsageError pass unchanged."""
     try:
         yield
     except (NotFound, UsageError):

@@ -91,7 +91,7 @@ class Pinned(Frozen):
     inputs: dict[tuple[str, str], InputReference]
 
     def with_inputs(self, digests: Mapping[tuple[str, str], str]) -> Pinned:
-        """Return a copy with other digests of inputs. *digests* has the new digests by step and parameter."""
+        """Return a copy whose inputs have *digests*, by step and parameter: those of a run that is reproduced."""
         inputs = dict(self.inputs)
         for place, digest in digests.items():
             if place in inputs and inputs[place].digest != digest:
@@ -100,8 +100,8 @@ class Pinned(Frozen):
         return replace(self, inputs=inputs)
 
 
-def pin(client: Client, found: Resolved, journal: Journal, run: str) -> Pinned:
-    """Reserve the number and name of each new version in *found* for the run with the id *run*.
+def pin(client: Client, resolved: Resolved, journal: Journal, run: str) -> Pinned:
+    """Reserve the number and name of each new version in *resolved* for the run with the id *run*.
 
     Returns the versions and artifacts that the run uses. If one reservation fails, releases the others. A name stays
     reserved until the run has ended. Raises Conflict if another active run has reserved the same name.
@@ -109,10 +109,10 @@ def pin(client: Client, found: Resolved, journal: Journal, run: str) -> Pinned:
     targets: dict[str, Target] = {}
     made: dict[str, Target] = {}
     try:
-        for name, config in found.configs.items():
+        for name, config in resolved.configs.items():
             key = version_key(config)
             if key not in made:
-                made[key] = _target(client, found, config, journal, run)
+                made[key] = _target(client, resolved, config, journal, run)
             targets[name] = replace(made[key], config=config)
     except BaseException:
         for target in made.values():
@@ -120,7 +120,7 @@ def pin(client: Client, found: Resolved, journal: Journal, run: str) -> Pinned:
                 client.repository.reservations.release(target.model, target.number)
         release_names(client, made.values(), run)
         raise
-    return Pinned(targets, found.inputs)
+    return Pinned(targets, resolved.inputs)
 
 
 def release_names(client: Client, targets: Iterable[Target], run: str) -> None:
@@ -129,14 +129,14 @@ def release_names(client: Client, targets: Iterable[Target], run: str) -> None:
         client.repository.reservations.release_names(run)
 
 
-def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journal, run: str) -> Target:
+def _target(client: Client, resolved: Resolved, config: ModelConfig, journal: Journal, run: str) -> Target:
     key = version_key(config)
-    old = found.versions.get(key)
+    old = resolved.versions.get(key)
     if old is not None:
         number, name, again, artifacts = old.number, old.name, False, tuple(link.name for link in old.artifacts)
     else:
         number, again = _reserve(client, config, journal, run)
-        name, artifacts = config.new_name, found.outputs[key]
+        name, artifacts = config.new_name, resolved.outputs[key]
     return Target(
         config,
         config.name,
@@ -144,17 +144,17 @@ def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journ
         name,
         old is None,
         again,
-        found.stages,
+        resolved.stages,
         artifacts,
-        found.since,
-        found.settled[key],
+        resolved.since,
+        resolved.settled[key],
         old,
         readable_artifacts(client, config.name, old.artifacts if old is not None else ()),
     )
 
 
 def release_numbers(client: Client, targets: Iterable[Target], journal: Journal) -> None:
-    """Delete the reservations of numbers of the models in *targets*, up to the highest number on the branch.
+    """Delete reservations that no run needs: of the models in *targets*, for numbers that the branch has reached.
 
     Keeps the reservations of active runs.
     """
@@ -168,10 +168,7 @@ def release_numbers(client: Client, targets: Iterable[Target], journal: Journal)
 
 
 def _reserve(client: Client, config: ModelConfig, journal: Journal, run: str) -> tuple[int, bool]:
-    """Reserve a number for the new version that *config* asks for.
-
-    Returns the number, and True if the run continues a failed version, which already has the number.
-    """
+    """Reserve a number for the new version of *config*. Return it, and True if a failed version has it already."""
     again: set[int] = set()
 
     def take(snapshot: Snapshot) -> int:

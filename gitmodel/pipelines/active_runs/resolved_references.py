@@ -115,7 +115,7 @@ def _resolve(
 
 
 def readable_artifacts(client: Client, model: str, links: Sequence[ArtifactLink]) -> dict[str, InputReference]:
-    """Return the artifacts *links* of a version of *model* as inputs of a step, by name. Finds the store only once."""
+    """Return, by name, the artifacts *links* of *model* as inputs. Finds their store, which takes 3 ms, only once."""
     if not links:
         return {}
     stored = next((_input_reference(client, model, link) for link in links if link.uri is None), None)
@@ -149,7 +149,7 @@ def _facts_of(link: ArtifactLink) -> dict[str, Any]:
 
 
 def _existing_version(snapshot: Snapshot, config: ModelConfig, written: str) -> tuple[str, int, frozenset[Numbered]]:
-    """Return the version that *config* selects: its model and number, and the confirmed references, as in `Target`.
+    """Return the version that *config* selects: its model and number, and the references in `Target.settled`.
 
     *written* is the name of the model that the user wrote; a pull may have renamed the model. Raises NotFound.
     """
@@ -215,10 +215,7 @@ def _check_agreement(config: ModelConfig, others: list[ModelConfig]) -> None:
 
 
 def _check_new(snapshot: Snapshot, config: ModelConfig) -> records.ModelRecord | None:
-    """Return the record of the model of *config*; None if the model does not exist.
-
-    Raises an error if the version of *config* cannot be created.
-    """
+    """Return the record of the model of *config*, or None. Raises an error if a version cannot be created."""
     record = snapshot.load(paths.model_file(config.name), records.ModelRecord)
     if record is None:
         model_plans.plan_registration(snapshot, config.name, read_description(config.described()), now=_ANY_TIME)
@@ -240,10 +237,7 @@ def failed_version(snapshot: Snapshot, config: ModelConfig) -> VersionRecord | N
 
 
 def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, ...]:
-    """Return the names of the outputs of *steps*, which become artifacts of one new version.
-
-    Raises UsageError for equal names, and for more outputs than the record of a version can list.
-    """
+    """Return the names of the outputs of *steps*. Raises UsageError if one new version cannot have all of them."""
     owners: dict[str, str] = {}
     size = _RESERVE_BYTES
     for step in steps:
@@ -273,11 +267,11 @@ def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, 
     return tuple(name for step in steps for name in graph.nodes[step].outputs)
 
 
-def _report_differences(found: Resolved) -> None:
+def _report_differences(resolved: Resolved) -> None:
     """Log a warning for each model whose record differs from its configuration. The warning names the fields."""
     told: dict[str, dict[str, None]] = {}
-    for config in found.configs.values():
-        record = found.models.get(version_key(config))
+    for config in resolved.configs.values():
+        record = resolved.models.get(version_key(config))
         if record is not None:
             given = read_description(config.described())
             fields = [field for field, value in given.items() if getattr(record, field) != value]

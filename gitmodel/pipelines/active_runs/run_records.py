@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import platform
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from graphlib import TopologicalSorter
+from pathlib import Path
 from typing import Any
 
 from gitmodel.client import Client
@@ -15,21 +17,23 @@ from gitmodel.domain.schema.records import Code, RunRecord, StepRecord
 from gitmodel.domain.schema.registry_rules.registry_record import RunRules
 from gitmodel.domain.secrets.credentials import redacted
 from gitmodel.domain.secrets.error_text import ErrorText
+from gitmodel.formats.script_names import SCRIPTS
 from gitmodel.frozen import Frozen
 from gitmodel.pipelines.active_runs.pinned_references import Pinned, Target
-from gitmodel.pipelines.active_runs.source import NOWHERE, Source
 from gitmodel.pipelines.declarations.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.declarations.graph import Graph, Node
 from gitmodel.pipelines.declarations.steps import Output, Step
 from gitmodel.pipelines.step_context.step_requests import Facts
 from gitmodel.pipelines.step_context.step_results import StepResult, StoredOutput
+from gitmodel.pipelines.workers.step_modules import script_of
 
 Listener = Callable[[str, str, float], None]
 
 
 class Job(Frozen):
-    """The call of a pipeline: its graph, parameters, source and options.
+    """The call of a pipeline: its graph, parameters and options.
 
+    *script* and *module* are the results of `find_source`, by which `git model reproduce` finds the pipeline.
     *recorded_inputs* is for reproducing a recorded run. It maps a step and its parameter to the digest of the input in
     the recorded run, which the new run uses instead of the current artifact. *temporary* is True if the registry is
     deleted after the run. *pickle* is the registry's rule `[formats] pickle`.
@@ -41,7 +45,8 @@ class Job(Frozen):
     model_config: ModelConfig | None
     enable_cache: bool
     listener: Listener | None = None
-    source: Source = NOWHERE
+    script: str | None = None
+    module: str | None = None
     recorded_inputs: Mapping[tuple[str, str], str] = field(default_factory=dict)
     temporary: bool = False
     pickle: bool = False
@@ -49,6 +54,24 @@ class Job(Frozen):
     def allows_pickle(self, step: Step[..., Any]) -> bool:
         """Return True if gitmodel may pickle outputs of *step* that no other format can store."""
         return self.pickle if step.pickle is None else step.pickle
+
+
+def find_source(function: Callable[..., Any], client: Client) -> tuple[str | None, str | None]:
+    """Return the path of the file of *function* in the code repository, and its module if that was imported by name.
+
+    Both are None if *function* was defined outside of the code repository, for example in a notebook.
+    """
+    code, file = client.find_code(), find_file(function)
+    if file is None or code is None or not code.worktree or not file.is_relative_to(code.git.top):
+        return None, None
+    module, script = script_of(inspect.unwrap(function).__module__)
+    return file.relative_to(code.git.top).as_posix(), None if script or module in SCRIPTS else module
+
+
+def find_file(function: Callable[..., Any]) -> Path | None:
+    """Return the file that defines *function*; None if *function* was defined at a prompt or in a notebook."""
+    file = Path(inspect.unwrap(function).__code__.co_filename)
+    return file.resolve() if file.is_file() else None
 
 
 @dataclass
@@ -106,8 +129,8 @@ def run_record(client: Client, active: ActiveRun, error: ErrorText | None = None
         status=active.status,
         started=active.started,
         finished=max(active.started, client.repository.identity.moment()),
-        script=active.job.source.script,
-        module=active.job.source.module,
+        script=active.job.script,
+        module=active.job.module,
         executor=redacted(active.executor),
         python=platform.python_version(),
         packages=active.packages,

@@ -83,10 +83,7 @@ class StepCache:
             write_outcomes(self._logs, self._outcomes)
 
     def _look(self, node: Node, inputs: dict[str, InputReference]) -> StepResult | str:
-        """Return an earlier result of the step *node*, or the reason why the step must run.
-
-        Raises UnknownCode if the step cannot be compared, UsageError if a file that the step declares is missing.
-        """
+        """Return an earlier result of the step *node*, or the reason why the step must run. Raises UnknownCode."""
         target = self._active.targets.get(node.name)
         code = self._code.of(node.step, {module for ref in inputs.values() for module in ref.modules})
         types = node.input_types
@@ -126,11 +123,11 @@ class StepCache:
         self._outcomes[name] = replace(self._outcomes.get(name, CacheOutcome()), **facts)  # type: ignore[arg-type]
 
 
-def _for_target(found: StepResult, target: Target | None) -> StepResult:
-    """Return the cached result *found*, whose planned changes then are changes of *target*, the version of this run."""
+def _for_target(cached: StepResult, target: Target | None) -> StepResult:
+    """Return *cached*, a result of an earlier run, with planned changes of *target* instead of its version."""
     of = target.numbered if target is not None else None
-    plans = (replace(plan, of=of) if of and not isinstance(plan.of, VersionRef) else plan for plan in found.plans)
-    return replace(found, plans=tuple(plans))
+    plans = (replace(plan, of=of) if of and not isinstance(plan.of, VersionRef) else plan for plan in cached.plans)
+    return replace(cached, plans=tuple(plans))
 
 
 def _not_reusable(result: StepResult) -> str:

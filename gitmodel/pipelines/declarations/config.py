@@ -124,26 +124,27 @@ class ModelConfig(_ModelConfig):
         return {field: getattr(self, field) for field in DESCRIPTIVE if getattr(self, field)}
 
 
-def check_options(of: str, model_config: Any, unknown: Mapping[str, Any], known: Iterable[str]) -> None:
+def check_options(owner: str, model_config: Any, unknown: Mapping[str, Any], options: Iterable[str]) -> None:
     """Raise UsageError if *model_config* is neither None nor a ModelConfig, or if there are *unknown* options.
 
-    *of* is the step or pipeline that messages name, such as "step train". *known* has the names of the valid options.
+    *owner* is the step or pipeline that messages name, such as "step train". *options* has the names of the valid
+    options.
     """
     form = 'model_config=ModelConfig(name="NAME", create_new_model_version=True)'
     if model_config is not None and not isinstance(model_config, ModelConfig):
         raise UsageError(
-            f"model_config of {of} is {with_article(type(model_config).__name__)}, not a ModelConfig",
+            f"model_config of {owner} is {with_article(type(model_config).__name__)}, not a ModelConfig",
             hint=f"write {_shown_form(form, model_config)}",
         )
     for other in ("model", "model_version"):
         if other in unknown:
-            raise UsageError(f"{of} has no option {other}", hint=f"write {_shown_form(form, unknown[other])}")
+            raise UsageError(f"{owner} has no option {other}", hint=f"write {_shown_form(form, unknown[other])}")
     if unknown:
-        raise UsageError(f"{of} has no option {min(unknown)}", hint=f"its options are {', '.join(known)}")
+        raise UsageError(f"{owner} has no option {min(unknown)}", hint=f"its options are {', '.join(options)}")
 
 
-def _shown_form(form: str, given: Any) -> str:
-    name = given if isinstance(given, str) else getattr(given, "name", None)
+def _shown_form(form: str, config: Any) -> str:
+    name = config if isinstance(config, str) else getattr(config, "name", None)
     return form.replace("NAME", name) if isinstance(name, str) and fault_in(name) is None else form
 
 

@@ -323,12 +323,12 @@ def step(
     return make if function is None else make(function)
 
 
-def _listed(given: Any, name: str) -> tuple[Any, ...]:
-    listed = () if isinstance(given, (str, bytes)) or not isinstance(given, Sequence) else tuple(given)
-    if len(listed) != len(given if isinstance(given, Sequence) else (given,)) or not all(
+def _listed(values: Any, name: str) -> tuple[Any, ...]:
+    listed = () if isinstance(values, (str, bytes)) or not isinstance(values, Sequence) else tuple(values)
+    if len(listed) != len(values if isinstance(values, Sequence) else (values,)) or not all(
         isinstance(one, (str, os.PathLike)) and one for one in listed
     ):
-        raise UsageError(f"{name} of a step is a list of texts, not {given!a:.80}", hint=f'write {name}=["..."]')
+        raise UsageError(f"{name} of a step is a list of texts, not {values!a:.80}", hint=f'write {name}=["..."]')
     return listed
 
 

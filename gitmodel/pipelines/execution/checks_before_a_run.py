@@ -115,13 +115,13 @@ def _check_types(job: Job) -> None:
         )
 
 
-def check_workers(graph: Graph, found: Resolved, place: RunningExecutor) -> None:
-    """Raise UsageError if a worker of the executor *place* lacks gitmodel, or a package that a format needs.
+def check_workers(graph: Graph, resolved: Resolved, executor: RunningExecutor) -> None:
+    """Raise UsageError if a worker of *executor* lacks gitmodel, or a package that a format needs.
 
     Checks the workers that exist now. Checks none if the executor cannot call a function on each worker.
     """
-    wanted = _needed_formats(graph, found)
-    answers = place.ask(missing_packages_of, sorted({name for names, _ in wanted for name in names}))
+    wanted = _needed_formats(graph, resolved)
+    answers = executor.ask(missing_packages_of, sorted({name for names, _ in wanted for name in names}))
     for worker, answer in answers.items():
         # Searches the text, because if an import fails on a worker, Dask names its error only in the text of another.
         if isinstance(answer, Exception) and ModuleNotFoundError.__name__ in repr(answer):
@@ -133,14 +133,14 @@ def check_workers(graph: Graph, found: Resolved, place: RunningExecutor) -> None
             refuse_missing(_missing(wanted, answer.__getitem__), where=f" on the worker {worker}")
 
 
-def _missing(wanted: Iterable[tuple[Iterable[str], str]], missing: Callable[[str], list[str]]) -> dict[str, str]:
-    """Return the missing packages, each with the name of the first output or input in *wanted* that needs it.
+def _missing(needs: Iterable[tuple[Iterable[str], str]], missing: Callable[[str], list[str]]) -> dict[str, str]:
+    """Return the missing packages, each with the first output or input that needs it.
 
-    *wanted* has the possible formats of each output or input, with its name. *missing* returns the missing packages of
-    a format.
+    *needs* has the possible formats of each output or input, with its name. *missing* returns the packages that a
+    format lacks.
     """
     needed: dict[str, str] = {}
-    for names, what in wanted:
+    for names, what in needs:
         packages = list(map(missing, names))
         if all(packages):  # otherwise, no package is missing for one of the formats, and gitmodel uses this format
             for package in (package for group in packages for package in group):
@@ -148,21 +148,21 @@ def _missing(wanted: Iterable[tuple[Iterable[str], str]], missing: Callable[[str
     return needed
 
 
-def _needed_formats(graph: Graph, found: Resolved | None) -> list[tuple[list[str], str]]:
-    """Return the possible formats of each output, and of each artifact that a step loads as an input, with its name."""
+def _needed_formats(graph: Graph, resolved: Resolved | None) -> list[tuple[list[str], str]]:
+    """Return the possible formats of each output and each loaded input, with the name of the output or input."""
     outputs = _outputs(graph)
     formats = [
         (([s.format] if s.format else [*formats_of(hint)]), f"the output {name}") for _, s, name, hint in outputs
     ]
-    for (step, parameter), ref in found.inputs.items() if found is not None else ():
+    for (step, parameter), ref in resolved.inputs.items() if resolved is not None else ():
         if not is_path(graph.nodes[step].input_types.get(parameter)):
             formats.append(([ref.format], f"the input {parameter} of step {step}"))
     return formats
 
 
-def _check_stores(client: Client, found: Resolved | None) -> None:
+def _check_stores(client: Client, resolved: Resolved | None) -> None:
     """Raise an error if gitmodel cannot write to a store of the run. Writes an object to each store on a server."""
-    models = {config.name for config in found.configs.values()} if found else set()
+    models = {config.name for config in resolved.configs.values()} if resolved else set()
     stores = [client.access.for_writing(model) for model in ("", *sorted(models))]
     for store in {store.url: store for store in stores}.values():
         if isinstance(store, Unwritable):

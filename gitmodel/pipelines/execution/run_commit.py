@@ -232,7 +232,7 @@ def _described(target: Target) -> dict[str, Any]:
     }
 
 
-def _subject(record: RunRecord, kept: list[Target]) -> str:
-    made = " and ".join(f"{target.model} {target.number}" for target in kept)
+def _subject(record: RunRecord, created: list[Target]) -> str:
+    made = " and ".join(f"{target.model} {target.number}" for target in created)
     status = "" if record.status == "succeeded" else f" ({record.status})"
     return f"Run {record.pipeline}{status}" + (f": add {made}" if made else "")

@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -64,27 +63,24 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
         _refuse_timeouts(job.graph, choice.name)
     job, found = check_before_the_run(client, job, choice)
     with ExitStack() as started:
-        place = started.enter_context(choice.start())
-        check_workers(job.graph, found, place)
-        return _begin(client, job, found, choice, _ending(started, place), needs)
-
-
-@contextmanager
-def _ending(started: ExitStack, place: RunningExecutor) -> Iterator[RunningExecutor]:
-    """Yield the executor *place*. After the block, close *started*, which contains the executor, to end it."""
-    with started.pop_all():
-        yield place
+        running = started.enter_context(choice.start())
+        check_workers(job.graph, found, running)
+        return _begin(client, job, found, choice, running, started, needs)
 
 
 def _begin(
     client: Client,
     job: Job,
-    found: Resolved,
+    resolved: Resolved,
     choice: ExecutorChoice,
-    executor: AbstractContextManager[RunningExecutor],
+    executor: RunningExecutor,
+    started: ExitStack,
     needs: dict[str, set[str]],
 ) -> Run:
-    """Write the start of the run to the journal, reserve its versions, and run its steps on *executor*."""
+    """Write the start of the run to the journal, reserve its versions, and run its steps on *executor*.
+
+    Closing *started* ends the executor.
+    """
     moment = client.repository.identity.moment()
     code = client.record_code()
     packages = keep_packages(client.store)
@@ -93,7 +89,7 @@ def _begin(
     facts = {"pipeline": job.pipeline, "started": moment.isoformat(), "pid": os.getpid(), "executor": choice.name}
     with journal.open_run(lambda: new_run_id(job.pipeline, moment), facts) as run_journal:
         try:
-            pinned = pin(client, found, journal, run_journal.id).with_inputs(job.recorded_inputs)
+            pinned = pin(client, resolved, journal, run_journal.id).with_inputs(job.recorded_inputs)
         except BaseException:
             run_journal.discard()  # no step has run, so there is nothing to show about this run
             raise
@@ -101,7 +97,7 @@ def _begin(
         run_journal.note_stored([(packages, "text")])
         active = ActiveRun(run_journal.id, job, choice.name, moment, code, packages, pinned, order(needs))
         try:
-            return _run(client, active, choice, executor, journal, run_journal, needs)
+            return _run(client, active, choice, executor, started, journal, run_journal, needs)
         finally:
             # rewritten at the end, because a step may have printed a text from which a later step makes a Secret
             if active.job.graph.known.secrets:
@@ -117,16 +113,17 @@ def _run(
     client: Client,
     active: ActiveRun,
     choice: ExecutorChoice,
-    executor: AbstractContextManager[RunningExecutor],
+    executor: RunningExecutor,
+    started: ExitStack,
     journal: Journal,
     run_journal: RunJournal,
     needs: dict[str, set[str]],
 ) -> Run:
     try:
-        with tempfile.TemporaryDirectory(prefix="gitmodel-run-") as scratch, executor as place:
+        with tempfile.TemporaryDirectory(prefix="gitmodel-run-") as scratch, started:
             # Workers on other machines cannot use a folder of this machine.
             local = scratch if choice.is_local else ""
-            Scheduler(client, active, place, choice, journal, run_journal, local).run(needs)
+            Scheduler(client, active, executor, choice, journal, run_journal, local).run(needs)
     except BaseException as error:
         active.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
         # Ctrl-C also ended the git process that reads objects. After this, the next read starts another git process.
@@ -179,7 +176,7 @@ def _hidden(error: BaseException, active: ActiveRun) -> ErrorText:
 def _record_failure(
     client: Client, active: ActiveRun, run_journal: RunJournal, error: ErrorText, *, keep: bool = True
 ) -> None:
-    """Record a run that did not succeed, with its *error*. *keep* has the meaning that `run_record` explains.
+    """Record a run that did not succeed, with its *error*; see `run_record` for *keep*.
 
     If recording fails, logs why instead of raising, so that the caller gets the error of the run.
     """
@@ -198,11 +195,7 @@ def _record_failure(
 
 
 def _release_unread_numbers(client: Client, active: ActiveRun) -> None:
-    """Release the numbers that a run reserved for versions, except numbers that a step may have read.
-
-    Called if the run did not succeed. gitmodel gives a number that a step has read to no other version, because the
-    step may have printed or stored the number.
-    """
+    """Release the numbers of a failed run, except those that a step may have read and so printed or stored."""
     readers = set(active.readers)
     # A started step without a result may still run on a worker, so it may read the number.
     for name in set(active.begun) - set(active.results):

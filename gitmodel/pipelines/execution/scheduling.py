@@ -46,7 +46,7 @@ class Scheduler:
         self,
         client: Client,
         active: ActiveRun,
-        place: RunningExecutor,
+        executor: RunningExecutor,
         choice: ExecutorChoice,
         journal: Journal,
         run_journal: RunJournal,
@@ -54,7 +54,7 @@ class Scheduler:
     ) -> None:
         self._client = client
         self._active = active
-        self._place = place
+        self._executor = executor
         self._shares = choice.shares
         self._runs_alone = choice.name in ("in-order", "processes")
         self._journal = journal
@@ -94,13 +94,13 @@ class Scheduler:
                         sorter.done(name)
                         ready.extend(sorted(sorter.get_ready(), key=position.__getitem__))
                 if not self._running and self._suspects and not self._active.failed:
-                    self._submit(self._place.submit, *self._suspects[0])
+                    self._submit(self._executor.submit, *self._suspects[0])
                 if not self._running:
                     break
                 done, _ = wait(self._running, return_when=FIRST_COMPLETED)
                 for future in done:
                     name = self._running.pop(future)
-                    self._place.done(future)
+                    self._executor.done(future)
                     if self._end(name, future):
                         sorter.done(name)
                         if self._suspects and self._suspects[0][0].name == name:
@@ -115,24 +115,21 @@ class Scheduler:
             self._cache.end()
 
     def _cancel_all(self) -> None:
-        """Cancel the submitted steps that have not started, and remove them from the steps that `run` waits for.
+        """Cancel the submitted steps that have not started.
 
-        If a step of Dask ends at the moment of the cancellation, Dask does not notify `wait`, which would wait forever.
+        `run` does not wait for them: if a step of Dask ends in the moment of its cancellation, `wait` never returns.
         """
         for future in list(self._running):
             if future.cancel():
                 del self._running[future]
-                self._place.done(future)
+                self._executor.done(future)
 
     def _has_room(self) -> bool:
         # A step in `_suspects` may kill its worker. It runs alone, so no other step starts before it has run.
-        return not self._suspects and (self._place.slots is None or len(self._running) < self._place.slots)
+        return not self._suspects and (self._executor.slots is None or len(self._running) < self._executor.slots)
 
     def _begin(self, name: str) -> bool:
-        """Start the step *name*, or use its cached result. Return False if the step is running now.
-
-        Returns True if the step has a result already: the cached one, or a failure because the step cannot run.
-        """
+        """Start the step *name*. Return True if it needs no worker: its result is cached, or it cannot run."""
         node = self._active.job.graph.nodes[name]
         try:
             inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
@@ -142,7 +139,7 @@ class Scheduler:
                 return True
             self._run_journal.note(step=name)
             self._tell("started", name, 0.0)
-            self._submit(self._place.submit, node, inputs)
+            self._submit(self._executor.submit, node, inputs)
         except UsageError as error:
             self._record(name, StepResult("failed", error=ErrorText.of(error)))
             return True
@@ -219,8 +216,8 @@ class Scheduler:
             return  # the step waits in `_suspects`, and `run` submits it when the running steps have ended
         inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
         if not apart:
-            self._submit(self._place.submit, node, inputs)
-        elif self._submit(self._place.submit_again, node, inputs) is None:
+            self._submit(self._executor.submit, node, inputs)
+        elif self._submit(self._executor.submit_again, node, inputs) is None:
             self._suspects.append((node, inputs))
 
     def _record(self, name: str, result: StepResult) -> None:
@@ -271,10 +268,7 @@ class Scheduler:
         return replace(result, error=result.error.map(secrets.hide)) if result.error is not None else result
 
     def _without_withheld(self, name: str, result: StepResult) -> StepResult:
-        """Log a warning for each output that was not stored because it seems to hold credentials.
-
-        Return *result*, or a failed result if another step needs one of these outputs.
-        """
+        """Warn of outputs that seem to hold credentials. Return *result*, failed if another step needs one of them."""
         if result.status != "succeeded" or not result.withheld:
             return result
         graph = self._active.job.graph
@@ -329,10 +323,7 @@ class Scheduler:
         return facts
 
     def _without_taken(self, name: str, result: StepResult) -> StepResult:
-        """Remember the artifacts that the step *name* added to a new version by `link_artifact`.
-
-        Return *result*, or a failed result if another artifact of the version has the name of one of these artifacts.
-        """
+        """Remember artifacts that the step *name* linked. Return *result*, failed if another has the name of one."""
         target, declared = self._active.targets.get(name), self._active.job.graph.nodes[name].outputs
         linked = [output for output in result.outputs if output.name not in declared]
         if not linked or target is None or not target.new:

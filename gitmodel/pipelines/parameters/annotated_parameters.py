@@ -85,13 +85,10 @@ class _Unfit(Exception):
         self.reason = reason
 
 
-def _known(function: Callable[..., Any], given: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """Return the annotations of the parameters of *function*. Raises UsageError if a name in *given* is no parameter.
-
-    The message ends with *where*, which says where the given parameters are from.
-    """
+def _known(function: Callable[..., Any], names: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Return the annotations of *function*. Raises UsageError for a name, given in *where*, that is no parameter."""
     parameters = inspect.signature(function).parameters
-    for name in given:
+    for name in names:
         if name not in parameters:
             there = f"its parameters are {', '.join(parameters)}" if parameters else "it has no parameters"
             raise UsageError(
@@ -109,10 +106,7 @@ def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
 
 
 def _fitting(value: Any, hint: Any) -> Any:
-    """Return *value*, converted to the type *hint*. Raises _Unfit for a value that does not fit.
-
-    Returns *value* unchanged and unchecked if pydantic does not know the type.
-    """
+    """Return *value*, converted to the type *hint* if pydantic knows this type. Raises _Unfit if it does not fit."""
     if hint is Any:
         return value
     choices = _choices(hint)
@@ -205,38 +199,35 @@ def _unfit(error: Any, value: Any) -> _Unfit:
     return _Unfit(tuple(path), part, reason)
 
 
-def _refuse_unlike(value: Any, found: Any, path: tuple[Any, ...]) -> None:
-    """Raise _Unfit if the converted value *found* lacks keys of *value*, or is a text although *value* is a date.
-
-    *path* leads to *value* in the parameter.
-    """
-    if isinstance(value, (date, time)) and isinstance(found, str):
+def _refuse_unlike(value: Any, converted: Any, path: tuple[Any, ...]) -> None:
+    """Raise _Unfit if *converted* lacks keys of *value*, or is a text although *value*, at *path*, is a date."""
+    if isinstance(value, (date, time)) and isinstance(converted, str):
         raise _Unfit(path, value, "expected a text: write it in quotes")
     if isinstance(value, dict):
         for key, item in value.items():
-            for name, part in _parts(found):
+            for name, part in _parts(converted):
                 if str(name) == str(key):
                     _refuse_unlike(item, part, (*path, key))
                     break
             else:
-                names = ", ".join(str(name) for name, _ in _parts(found))
+                names = ", ".join(str(name) for name, _ in _parts(converted))
                 raise _Unfit((*path, key), item, f"unknown key; the keys are {names}")
-    elif isinstance(value, list) and isinstance(found, (list, tuple)):
-        for index, (item, part) in enumerate(zip(value, found, strict=False)):
+    elif isinstance(value, list) and isinstance(converted, (list, tuple)):
+        for index, (item, part) in enumerate(zip(value, converted, strict=False)):
             _refuse_unlike(item, part, (*path, index))
 
 
-def _parts(found: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the names and values of the fields of *found*, a mapping, a dataclass or a model of pydantic."""
-    if isinstance(found, Mapping):
-        yield from found.items()
-    elif dataclasses.is_dataclass(found):
-        yield from ((field.name, getattr(found, field.name)) for field in dataclasses.fields(found))
+def _parts(converted: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the names and values of the fields of *converted*, a mapping, a dataclass or a model of pydantic."""
+    if isinstance(converted, Mapping):
+        yield from converted.items()
+    elif dataclasses.is_dataclass(converted):
+        yield from ((field.name, getattr(converted, field.name)) for field in dataclasses.fields(converted))
     else:
-        fields = getattr(type(found), "model_fields", {})
+        fields = getattr(type(converted), "model_fields", {})
         for name, field in fields.items():
-            yield from ((known, getattr(found, name)) for known in {name, field.alias or name})
-        yield from (getattr(found, "model_extra", None) or {}).items()
+            yield from ((known, getattr(converted, name)) for known in {name, field.alias or name})
+        yield from (getattr(converted, "model_extra", None) or {}).items()
 
 
 def _refusal(name: str, value: Any, hint: Any, unfit: _Unfit, where: str) -> UsageError:

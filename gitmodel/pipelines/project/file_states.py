@@ -35,10 +35,10 @@ class OpenedState(Frozen):
     folders: Mapping[str, str]
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> OpenedState:
-        """Return the state whose JSON form is *found*. Raises TypeError or KeyError if *found* is not such a form."""
-        files = {path: None if state is None else FileState(*state) for path, state in found["files"].items()}
-        return cls(files, found["folders"])
+    def from_json(cls, data: Mapping[str, Any]) -> OpenedState:
+        """Return the state whose JSON form is *data*. Raises TypeError or KeyError if *data* is not such a form."""
+        files = {path: None if state is None else FileState(*state) for path, state in data["files"].items()}
+        return cls(files, data["folders"])
 
     def first_change(self, root: str, code: Collection[str]) -> str | None:
         """Return a text that names the first file or folder that has changed since this state; None if none has.

@@ -32,7 +32,7 @@ def is_library(file: str) -> bool:
 def is_of_project(module: str) -> bool:
     """Return True if *module* is the name of a loaded module that is not installed, or `__main__`."""
     file = getattr(sys.modules.get(module), "__file__", None)
-    return module == "__main__" or (file is not None and not is_library(file))
+    return module == "__main__" or bool(file and not is_library(file))
 
 
 def is_of_gitmodel(file: str) -> bool:

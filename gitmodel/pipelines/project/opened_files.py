@@ -133,9 +133,9 @@ def _constants(code: types.CodeType, names: Mapping[str, Any]) -> Iterator[Any]:
 
 @contextmanager
 def recording_opened_files(
-    root: str, code: Collection[str], unloaded: Collection[str], named: Iterable[str] = ()
+    root: str, code: Collection[str], unloaded: Collection[str], texts: Iterable[str] = ()
 ) -> Iterator[OpenedFiles]:
-    """Record the files that the block opens below *root*, and the texts in *named* that are paths of existing files.
+    """Record the files that the block opens below *root*, and the texts in *texts* that are paths of existing files.
 
     Adds files that this process opened before the block, and whose content the step may use: files that a function
     opened and may have kept in a cache or global, if the function is in one of the step's files *code*, and files that
@@ -149,7 +149,7 @@ def recording_opened_files(
     for file in unloaded:
         for one in _in_project(_of_modules.get(file, {})):
             recorder.note_kept(one.path, one.stamp)
-    for text in named:
+    for text in texts:
         recorder.note_named(text)
     _active.append(recorder)
     token = _current.set(recorder)
@@ -196,9 +196,9 @@ def opened_by_module(file: str) -> list[OpenedByModule]:
     return _in_project(found)
 
 
-def _in_project(found: Mapping[tuple[int, str], OpenedByModule]) -> list[OpenedByModule]:
-    """Return the entries of *found* without files of libraries. Follows the symbolic links in each path."""
-    real = [one._replace(path=os.path.realpath(one.path)) for one in list(found.values())]
+def _in_project(opened: Mapping[tuple[int, str], OpenedByModule]) -> list[OpenedByModule]:
+    """Return the entries of *opened* without files of libraries. Follows the symbolic links in each path."""
+    real = [one._replace(path=os.path.realpath(one.path)) for one in list(opened.values())]
     return [one for one in real if not is_library(one.path)]
 
 

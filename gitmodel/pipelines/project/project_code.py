@@ -71,7 +71,7 @@ class ProjectCode(Project):
         return hash_json([sys.version_info[:2], found.texts])
 
     def _dependencies(self, step: Step[..., Any], modules: Iterable[str], *, values: bool) -> _Dependencies:
-        """Collect the dependencies of *step*, including values of globals if *values* is True.
+        """Collect the dependencies of *step*, with the values of globals if *values* is True.
 
         Other steps in the file of *step* are dependencies if other project files among the dependencies use them.
         """
@@ -182,10 +182,7 @@ class _Dependencies:
                 self.texts[f"{name} ="] = "nothing"
 
     def _add_value(self, name: str, value: Any) -> None:
-        """Add the code on which *value* depends, and the text of a plain value.
-
-        Raises UnknownCode if *value* is an object with neither, and values are dependencies. *name* names the value.
-        """
+        """Add the code on which the value *name* depends, and its text. Raises UnknownCode if it has neither."""
         if isinstance(value, partial):
             for index, part in enumerate((value.func, *value.args, *value.keywords.values())):
                 self._add_value(f"{name}[{index}]", part)
@@ -211,29 +208,29 @@ class _Dependencies:
         elif self.values:
             raise UnknownCode(f"{name} is {with_article(type(value).__qualname__)}, which cannot be compared")
 
-    def _add_class(self, found: type) -> None:
-        if id(found) in self._seen:
+    def _add_class(self, cls: type) -> None:
+        if id(cls) in self._seen:
             return
-        self._seen.add(id(found))
-        module = module_of(found)
+        self._seen.add(id(cls))
+        module = module_of(cls)
         if module != "__main__":
             self._add_module(module)
             return
-        members = [_function_of(member) for member in vars(found).values()]
+        members = [_function_of(member) for member in vars(cls).values()]
         members = [member for member in members if isinstance(member, types.FunctionType)]
         in_cells = any(not os.path.isfile(member.__code__.co_filename) for member in members)
         file = getattr(sys.modules["__main__"], "__file__", None)
         if file and os.path.isfile(file) and not in_cells:
             self._add_whole_file(os.path.realpath(file))
             return
-        for base in found.__bases__:
+        for base in cls.__bases__:
             self._add_class(base)
         for member in members:
             self._add_function(member)
         if not members and self.values:
-            plain = {n: spell_value(v) for n, v in vars(found).items() if not n.startswith("__")}
-            hints = {name: str(hint) for name, hint in getattr(found, "__annotations__", {}).items()}
-            self.texts[f"class {found.__qualname__}"] = [sorted(map(str, plain.items())), str(hints)]
+            plain = {n: spell_value(v) for n, v in vars(cls).items() if not n.startswith("__")}
+            hints = {name: str(hint) for name, hint in getattr(cls, "__annotations__", {}).items()}
+            self.texts[f"class {cls.__qualname__}"] = [sorted(map(str, plain.items())), str(hints)]
 
     def _add_imports(self, path: str, counted: list[Statement], package: str) -> None:
         for statement in counted:

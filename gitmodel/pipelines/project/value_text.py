@@ -174,10 +174,7 @@ class _Speller:
         return f"{name}{{{', '.join(f'{key}: {item}' for key, item in each)}}}"
 
     def _apart(self, value: Any, depth: int) -> str:
-        """Return the text of *value*, an item of a set. It contains no numbers of objects that occur in earlier items.
-
-        The items of a set have another order in each process, so these numbers would differ, too.
-        """
+        """Return the text of an item of a set, without numbers of other items, whose order differs in each process."""
         speller = _Speller(strict=self._strict, above=self._above | self._seen.keys())
         text = speller.spell(value, depth)
         self.modules |= speller.modules

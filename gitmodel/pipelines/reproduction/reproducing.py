@@ -166,28 +166,25 @@ def _run_of(client: Client, name: str, record: VersionRecord) -> RunRecord:
     return load_details(run, client.store)
 
 
-def _checked_secrets(run: RunRecord, given: dict[str, Any]) -> dict[str, Any]:
+def _checked_secrets(run: RunRecord, secrets: dict[str, Any]) -> dict[str, Any]:
     secret = [name for name, value in run.parameters.items() if value == HIDDEN]
-    missing = [name for name in secret if name not in given]
+    missing = [name for name in secret if name not in secrets]
     if missing:
         raise UsageError(
             f"parameter {missing[0]} of run {run.id} was a secret and is not recorded",
             hint=f"pass it: --param {missing[0]}=VALUE",
         )
-    known = [name for name in given if name not in secret]
+    known = [name for name in secrets if name not in secret]
     if known:
         raise UsageError(
             f"parameter {known[0]} is not a secret of the run, and its recorded value is used",
             hint="leave it out; `git model run` runs a pipeline with other parameters",
         )
-    return given
+    return secrets
 
 
 def _before(client: Client, run: RunRecord) -> Oid | None:
-    """Return the commit of the metadata branch before the one that added *run*; None if the first commit added it.
-
-    Raises NotFound if the clone is shallow and lacks the commit.
-    """
+    """Return the commit of the registry before that of *run*, or None. Raises NotFound if a shallow clone lacks it."""
     repository = client.repository
     found = commit_adding(repository.git, repository.existing_tip(), paths.run_file(run.id))
     if repository.shallow and len(found) < 2:
@@ -213,10 +210,7 @@ def _place(folder: str | os.PathLike[str] | None) -> Iterator[Path]:
 
 @contextmanager
 def _registry(client: Client, commit: Oid | None, path: Path) -> Iterator[Client]:
-    """Create a registry at *path* with its own store, and yield a client of this registry.
-
-    The registry has the state that the registry of *client* had at *commit*.
-    """
+    """Create a registry at *path*, with the state of the registry of *client* at *commit*, and yield its client."""
     repository = client.repository
     init_borrowing(repository.git, path)
     settings = {key: value for key, value in repository.git.environ.items() if not key.startswith("GITMODEL_")}

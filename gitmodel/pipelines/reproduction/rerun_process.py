@@ -22,7 +22,7 @@ from gitmodel.domain.secrets.error_text import ErrorText
 from gitmodel.domain.secrets.secret_values import Secret
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.frozen import Frozen
-from gitmodel.pipelines.active_runs.source import find_source
+from gitmodel.pipelines.active_runs.run_records import find_source
 from gitmodel.pipelines.declarations.config import ModelConfig
 from gitmodel.pipelines.definition import Pipeline
 from gitmodel.pipelines.execution.running import run_job
@@ -86,9 +86,9 @@ def _run(request: RerunRequest) -> str:
         config = ModelConfig(name=request.model, version=request.name, create_new_model_version=True)
         job = replace(job, model_config=config)
     with Client(request.code, repo=request.registry) as client:
-        source = find_source(pipeline.function, client)
+        script, module = find_source(pipeline.function, client)
         inputs = {(step.name, name): digest for step in run.steps for name, digest in step.inputs.items()}
-        job = replace(job, enable_cache=False, source=source, recorded_inputs=inputs, temporary=True)
+        job = replace(job, script=script, module=module, enable_cache=False, recorded_inputs=inputs, temporary=True)
         return run_job(client, job, request.executor).id
 
 

@@ -232,10 +232,7 @@ class PlannedVersion:
         return f"PlannedVersion({self.reference!r})"
 
     def _read(self) -> None:
-        """Remember that the step read a fact about its version, such as the number.
-
-        Then gitmodel does not cache the result of the step, and gives the number to no other version.
-        """
+        """Remember that the step read a fact such as the number: its result is not cached, nor the number reused."""
         self._context.depends_on_run = True
         self._facts.read = True
 

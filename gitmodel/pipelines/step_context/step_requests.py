@@ -93,13 +93,13 @@ class InputReference(Frozen):
     place: StorePlace | None = None
     file: str | None = None
 
-    def spelled(self, wanted: Any) -> str:
+    def spelled(self, hint: Any) -> str:
         """Return the text by which the cache compares this input.
 
-        The text is the digest. If the step may get the input as a path, the text includes the file name. *wanted* is
+        The text is the digest. If the step may get the input as a path, the text includes the file name. *hint* is
         the annotated type of the input.
         """
-        is_path = wanted is Path or self.materializer == "path" or self.format == FOLDER_FORMAT
+        is_path = hint is Path or self.materializer == "path" or self.format == FOLDER_FORMAT
         return f"{self.digest} {self.file}" if is_path and self.file else self.digest
 
 

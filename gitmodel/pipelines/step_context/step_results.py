@@ -141,20 +141,20 @@ def to_json(result: StepResult) -> dict[str, Any]:
     return {"plans": plans, "outputs": outputs, "left_out": result.left_out, "opened": opened}
 
 
-def from_json(found: Mapping[str, Any]) -> StepResult | None:
-    """Return the result that `to_json` wrote as *found*; None if *found* has another form."""
+def from_json(data: Mapping[str, Any]) -> StepResult | None:
+    """Return the result that `to_json` wrote as *data*; None if *data* has another form."""
     try:
         return StepResult(
             "cached",
-            plans=tuple(map(_plan_from_json, found["plans"])),
+            plans=tuple(map(_plan_from_json, data["plans"])),
             outputs=tuple(
                 StoredOutput(
                     **{**output, "needs_trust": tuple(output["needs_trust"]), "modules": tuple(output["modules"])}
                 )
-                for output in found["outputs"]
+                for output in data["outputs"]
             ),
-            left_out=tuple((name, what) for name, what in found["left_out"]),
-            opened=OpenedState.from_json(found["opened"]),
+            left_out=tuple((name, what) for name, what in data["left_out"]),
+            opened=OpenedState.from_json(data["opened"]),
         )
     except (AttributeError, KeyError, TypeError, ValueError, GitModelError):
         return None
@@ -168,10 +168,10 @@ def _plan_to_json(plan: MetadataPlan) -> dict[str, Any]:
     return {"verb": "metadata", **of, "on": plan.artifact, "values": plan.values}
 
 
-def _plan_from_json(found: Mapping[str, Any]) -> MetadataPlan:
+def _plan_from_json(data: Mapping[str, Any]) -> MetadataPlan:
     of: Numbered | VersionRef
-    if "ref" in found:
-        of = replace(VersionRef.parse(found["ref"]), renumbered=bool(found["renumbered"]))
+    if "ref" in data:
+        of = replace(VersionRef.parse(data["ref"]), renumbered=bool(data["renumbered"]))
     else:
-        of = (found["model"], found["number"])
-    return MetadataPlan(of, found["values"], found["on"])
+        of = (data["model"], data["number"])
+    return MetadataPlan(of, data["values"], data["on"])

@@ -23,14 +23,14 @@ from gitmodel.stores.artifacts import fetching
 from gitmodel.stores.interface import ArtifactStore
 
 
-def open_store(wanted: StoreRequest, *, shared: bool) -> ArtifactStore:
+def open_store(request: StoreRequest, *, shared: bool) -> ArtifactStore:
     """Open the store of a step. Raises Unreachable if this process does not reach the store of the run.
 
     *shared* is True in the process of the run, which needs no check.
     """
-    store = open_urls(wanted.urls, Path(wanted.root))
+    store = open_urls(request.urls, Path(request.root))
     # Without this check, a worker on another machine could create a store on its own disk, which only it can read.
-    if not shared and not store.holds(wanted.probe):
+    if not shared and not store.holds(request.probe):
         raise Unreachable(
             "this worker cannot reach the artifact store of the run",
             hint="configure a store that all machines can reach: git config gitmodel.store file:///shared/folder",
@@ -54,16 +54,14 @@ def load_inputs(
     return {**{name: value for name, value in arguments.items() if name not in parts}, **whole}
 
 
-def load_input(
-    request: Request, store: ArtifactStore, target: Path, name: str, ref: InputReference, wanted: Any
-) -> Any:
-    """Return the input *name* of a step: the loaded value, or a path. *wanted* is the annotated type of the input."""
+def load_input(request: Request, store: ArtifactStore, target: Path, name: str, ref: InputReference, hint: Any) -> Any:
+    """Return the input *name* of a step: the loaded value, or a path. *hint* is the annotated type of the input."""
     source = open_place(ref.place, store, Path(request.store.root))
     if ref.format == FOLDER_FORMAT:
         fetching.get_folder(source, ref.digest, target, size=ref.size)
     else:
         fetching.get_file(source, ref.digest, target, size=ref.size)
-    is_path = wanted is Path or ref.materializer == "path"
+    is_path = hint is Path or ref.materializer == "path"
     as_path = is_path or (ref.format == FOLDER_FORMAT and not ref.materializer and not is_value(target))
     if as_path and ref.file:  # the step gets the file under its original name, in a folder of its own
         folder = target.with_name(f"{target.name}.folder")
@@ -75,4 +73,4 @@ def load_input(
         called(target, f"the input {name}"),
         trust.trusting(partial(tuple, ref.names), partial(tuple, ref.suggested)),
     ):
-        return materializers.load(target, ref.format, ref.materializer, wanted=wanted, trusted=ref.trusted)
+        return materializers.load(target, ref.format, ref.materializer, wanted=hint, trusted=ref.trusted)

@@ -41,7 +41,7 @@ class Stream:
         return bool(data)
 
     def give(self) -> None:
-        """Write as much of the kept text to the target as it accepts. Raises BrokenPipeError if nobody reads it."""
+        """Write as much of the kept text to the target as it accepts. Raises BrokenPipeError if it has no reader."""
         data = self.kept.popleft()
         try:
             written = os.write(self.target, data)

@@ -23,12 +23,12 @@ def may_pass_later(error: BaseException) -> bool:
     return isinstance(error, Exception) and not isinstance(error, (UsageError, Refused))
 
 
-def _own_frames(found: TracebackType | None) -> TracebackType | None:
-    """Return the traceback *found* from the step's first frame on; if the step did not start, return all of *found*."""
-    inner = found
+def _own_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """Return the part of *traceback* from the step's first frame on; if the step did not start, return all of it."""
+    inner = traceback
     while inner is not None and os.path.dirname(inner.tb_frame.f_code.co_filename) == _WORKERS:
         inner = inner.tb_next
-    return inner or found
+    return inner or traceback
 
 
 def explain(error: BaseException, request: Request) -> BaseException:

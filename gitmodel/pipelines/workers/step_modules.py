@@ -174,9 +174,9 @@ def find_step(where: Location | None) -> Step[..., Any]:
     return found
 
 
-def _has_code(step: Step[..., Any], wanted: str) -> bool:
+def _has_code(step: Step[..., Any], digest: str) -> bool:
     try:
-        return ProjectCode().source_digest(step) == wanted
+        return ProjectCode().source_digest(step) == digest
     except UnknownCode:
         return False
 

@@ -54,7 +54,7 @@ class NotStored(Exception):
     def told(self, text: ErrorText, *, elsewhere: bool) -> ErrorText:
         """Return *text*, the text of the error, extended by the paths of the kept values and a hint how to load them.
 
-        *elsewhere* is True if the step ran on another machine. Then the result names this machine.
+        If *elsewhere* is True, the step ran on another machine, whose name the result has.
         """
         kept, hint = told_kept(self._kept, machine=socket.gethostname() if elsewhere else "")
         lost = f"; no file keeps {', '.join(self._lost)}, which cannot be pickled or holds a Secret"
@@ -133,7 +133,7 @@ class StepOutputs:
             raise Refused(self.withheld.pop(name), hint=f"link a copy without them; {OVERRIDE}")
 
     def _store_one(self, spec: OutputSpec, name: str, value: Any, file: str, written: list[tuple[Path, str]]) -> None:
-        """Store one output. If *value* is no path, first save it to a file with the name *file*.
+        """Store one output; a value that is no path is first saved to a file with the name *file*.
 
         Adds the path and format of this file to *written*, so that the value is not lost if it cannot be stored.
         """

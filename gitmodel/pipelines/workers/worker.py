@@ -84,10 +84,7 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
 
 
 class _StepLog:
-    """The log of one attempt of a step. It is in the folder `log` of the request if this process can write there.
-
-    Otherwise, the log is in a temporary folder.
-    """
+    """The log of one attempt of a step, in the folder `log` of the request, or else in a temporary folder."""
 
     def __init__(self, request: Request, known: RunSecrets, made: list[Secret]) -> None:
         self._own = None if is_reachable(request.log) else TemporaryFiles("gitmodel-log-")
@@ -121,24 +118,26 @@ class _StepLog:
 
 def _run(
     request: Request,
-    given: Step[..., Any] | None,
-    known: RunSecrets,
+    own_step: Step[..., Any] | None,
+    secrets: RunSecrets,
     made: list[Secret],
     stored: list[StoredOutput],
     log: LogWriter | None,
 ) -> StepResult:
     """Run the step and return its result.
 
-    Adds the Secrets that the step makes to *made* at once, and to *known* when the step has ended. Adds each output to
-    *stored* as soon as it is in the store.
+    Adds the Secrets that the step makes to *made* at once, and to *secrets* when the step has ended. Adds each output
+    to *stored* as soon as it is in the store.
     """
-    step = given or step_modules.find_step(request.step)
+    step = own_step or step_modules.find_step(request.step)
     config = ModelConfig(**request.config) if request.config else None
     with TemporaryFiles("gitmodel-step-", request.scratch or None) as scratch:
-        store = open_store(request.store, shared=given is not None)
+        store = open_store(request.store, shared=own_step is not None)
         arguments = load_inputs(request, step, store, scratch)
         outputs = StepOutputs(request, store, scratch, stored)
-        files = _StepFiles(request, store, scratch, outputs, lambda: RunSecrets([*known.secrets, *made], known.given))
+        files = _StepFiles(
+            request, store, scratch, outputs, lambda: RunSecrets([*secrets.secrets, *made], secrets.given)
+        )
         context = StepContext(request.facts, request.outputs, config, files)
         with (
             recording_opened_files(
@@ -147,9 +146,9 @@ def _run(
             collecting_secrets(made),
             keeping_output(log, alone=request.alone),
         ):
-            value = _call_step(step, arguments, context, own_process=given is None)
-        known.secrets += made
-        outputs.secrets = known.values()
+            value = _call_step(step, arguments, context, own_process=own_step is None)
+        secrets.secrets += made
+        outputs.secrets = secrets.values()
         try:
             state = opened.finish()
             refuse_secrets_in_plans(context.plans, outputs.secrets)
@@ -158,7 +157,7 @@ def _run(
             outputs.keep(step.name, value)
             raise outputs.failure(error) from None
         # If the user interrupts the run, the process of the run ends its workers by SIGTERM.
-        with cleaning_up_when_terminated() if given is None else nullcontext():
+        with cleaning_up_when_terminated() if own_step is None else nullcontext():
             outputs.store(matched)
     depends_on_run = context.depends_on_run or opened.reads_registry or bool(made or outputs.withheld)
     changes_stages = any(isinstance(plan, (StagePlan, AliasPlan, UpdatePlan)) for plan in context.plans)
