@@ -25,10 +25,7 @@ def train(score: float) -> dict:
     return {"score": score}
 
 
-@pipeline(model_config=DEMO)
-def training(score=0.5):
-    project.double(project.number(3))
-    train(score)
+training = pipeline_of(lambda score=0.5: (project.double(project.number(3)), train(score)), model_config=DEMO)
 
 
 def statuses(run):

@@ -8,7 +8,7 @@ import pytest
 from project import pipeline_of
 from transcripts import ask
 
-from gitmodel import Secret, get_step_context, pipeline, step
+from gitmodel import Secret, get_step_context, step
 
 RATE = 1
 
@@ -23,9 +23,7 @@ def times(x: int, rate: int = 2) -> int:
     return x * rate * RATE
 
 
-@pipeline
-def chain(x=1, rate=2):
-    times(number(x), rate)
+chain = pipeline_of(lambda x=1, rate=2: times(number(x), rate))
 
 
 def reason(client, run, name):

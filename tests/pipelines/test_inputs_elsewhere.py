@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from project import DEMO, pipeline_of
 from web_pages import serving
 
-from gitmodel import Client, ExternalArtifact, ModelConfig, pipeline, step
+from gitmodel import Client, ExternalArtifact, ModelConfig, step
 from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.digests import digest_of
@@ -28,12 +29,7 @@ def read(raw: str, own: str) -> str:
     return f"{raw.strip()} and {own.strip()}"
 
 
-@pipeline
-def join():
-    read(
-        raw=ExternalArtifact(model="demo", version=1, name="raw"),
-        own=ExternalArtifact(model="demo", version=1, name="own"),
-    )
+join = pipeline_of(lambda: read(ExternalArtifact("demo", "raw", 1), ExternalArtifact("demo", "own", 1)))
 
 
 @pytest.fixture
@@ -75,9 +71,7 @@ def clean(text: str, store: str) -> int:
     return len(text)
 
 
-@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
-def reuse(store: str = ""):
-    clean(given(), store)
+reuse = pipeline_of(lambda store="": clean(given(), store), model_config=DEMO)
 
 
 def test_a_run_fails_if_gc_deletes_its_cached_outputs_during_the_run(client):
@@ -102,9 +96,7 @@ def look(text: str, remove: bool) -> int:
         return len(client.find_garbage().objects)
 
 
-@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
-def uncached(remove: bool = False):
-    look(fresh(), remove)
+uncached = pipeline_of(lambda remove=False: look(fresh(), remove), model_config=DEMO)
 
 
 def test_gc_keeps_new_outputs_of_an_active_run(client):
@@ -128,14 +120,12 @@ def extend(text: str) -> str:
     return f"{text}!"
 
 
-@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
-def give_to_demo(text: str = "made"):
-    extend(produce(text))
+give_to_demo = pipeline_of(lambda text="made": extend(produce(text)), model_config=DEMO)
 
 
-@pipeline(model_config=ModelConfig(name="fresh", create_new_model_version=True))
-def give_to_fresh(text: str = "made"):
-    extend(produce(text))
+give_to_fresh = pipeline_of(
+    lambda: extend(produce("made")), model_config=ModelConfig(name="fresh", create_new_model_version=True)
+)
 
 
 @pytest.mark.parametrize("executor", ["in-order", "processes:2"])

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gitmodel import ArtifactConfig, ExternalArtifact, Refused, RunFailed, UsageError, pipeline, step
+from gitmodel import ArtifactConfig, ExternalArtifact, Refused, RunFailed, UsageError, step
 from gitmodel.formats import materializers
 from gitmodel.formats.catalogue import plugins
 from gitmodel.formats.comparison.differences import difference
@@ -173,10 +173,7 @@ def test_pickle_is_used_for_an_output_that_allows_it(client):
     artifact = client.get_version("demo").get_artifact("thing")
     assert (artifact.format, client.get_version("demo").get_artifact("measure").load()) == ("pickle", 3)
 
-    @pipeline
-    def two(trusted):
-        measure(ExternalArtifact(model="demo", version=1, name="thing", trusted=trusted))
-
+    two = pipeline_of(lambda trusted: measure(ExternalArtifact(model="demo", version=1, name="thing", trusted=trusted)))
     # a pickle from another run is not trusted either
     with pytest.raises(RunFailed, match="can run any code"):
         two.run(client=client, trusted=False)
@@ -196,10 +193,7 @@ def test_a_step_gets_an_input_of_another_run_as_the_type_of_its_annotation(clien
 
     one = pipeline_of(make, model_config=DEMO)
 
-    @pipeline(model_config=DEMO)
-    def two():
-        take(*["demo@1:frame"] * 3, ExternalArtifact("demo", "frame", 1))
-
+    two = pipeline_of(lambda: take(*["demo@1:frame"] * 3, ExternalArtifact("demo", "frame", 1)), model_config=DEMO)
     one.run(client=client)
     two.run(client=client)
     found = client.get_version("demo").get_artifact("take").load()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
+from project import DEMO, pipeline_of
 
 from gitmodel import ModelConfig, pipeline, step
 from gitmodel.domain.schema import codec
@@ -31,9 +32,7 @@ def read(net: Path, rows: Path) -> Annotated[list, "names"]:
     return [net.name, rows.name]
 
 
-@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
-def both(name: str):
-    read(*write(name))
+both = pipeline_of(lambda name: read(*write(name)), model_config=DEMO)
 
 
 def test_a_step_gets_a_file_under_its_name_in_each_executor(client, far_executor):

@@ -27,10 +27,9 @@ def test_a_step_gets_outputs_in_each_kind_of_container(client, argument, text):
 
 
 def test_a_step_gets_a_list_of_outputs_on_every_executor(client, executor):
-    @pipeline(model_config=DEMO, enable_cache=False)
-    def train():
-        project.gather([project.number(1), 2, project.double(3)])
-
+    train = pipeline_of(
+        lambda: project.gather([project.number(1), 2, project.double(3)]), model_config=DEMO, enable_cache=False
+    )
     run = train.run(client=client, executor=executor)
     gathered = run.steps[-1]
     assert text_of(client) == "[1, 2, 6]"
@@ -64,11 +63,9 @@ def test_a_step_runs_again_if_a_value_in_a_container_or_the_kind_of_container_ch
 
 
 def test_a_text_with_a_secret_beside_an_output_is_not_recorded(client):
-    @pipeline
-    def train(token):
-        Secret(f"key-{token}")
-        project.gather([project.double(1), {"text": "key-hunter2"}])
-
+    train = pipeline_of(
+        lambda token: (Secret(f"key-{token}"), project.gather([project.double(1), {"text": "key-hunter2"}]))
+    )
     run = train.run(client=client, token=Secret("hunter2"))
     assert run.steps[-1].parameters == {"found[1]": "(secret)"}
 

@@ -5,7 +5,7 @@ import pytest
 from project import DEMO, pipeline_of
 from transcripts import ask
 
-from gitmodel import RunFailed, Secret, UsageError, pipeline, step
+from gitmodel import RunFailed, Secret, UsageError, step
 
 
 @pytest.fixture
@@ -14,9 +14,7 @@ def count(tmp_path):
     return tmp_path / "attempts"
 
 
-@pipeline(model_config=DEMO)
-def train(count, times=2):
-    project.retried(count, Secret("hunter2hunter2"), times)
+train = pipeline_of(lambda count, times=2: project.retried(count, Secret("hunter2hunter2"), times), model_config=DEMO)
 
 
 def test_a_run_succeeds_if_its_step_fails_twice_and_then_succeeds(client, executor, count, written, last_run, caplog):

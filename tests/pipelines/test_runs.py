@@ -514,11 +514,9 @@ class TestModelsAndVersionsOfARun:
         @step(model_config=new(license="Apache", description="another"))
         def other() -> None: ...
 
-        @pipeline(model_config=new(license="Apache", tags=["b", "a"]))
-        def one():
-            other(after=project.noop())
-            other()
-
+        one = pipeline_of(
+            lambda: (other(after=project.noop()), other()), model_config=new(license="Apache", tags=["b", "a"])
+        )
         with caplog.at_level(logging.WARNING):
             one.run(client=client)
         assert len(caplog.records) == 1
@@ -582,11 +580,9 @@ class TestModelsAndVersionsOfARun:
         assert run.steps[0].outputs.keys() == {"double"}
 
     def test_the_outputs_of_a_step_that_is_called_twice_have_different_names(self, client):
-        @pipeline(model_config=DEMO)
-        def one():
-            project.double(project.number(1))
-            project.double(project.number(2))
-
+        one = pipeline_of(
+            lambda: (project.double(project.number(1)), project.double(project.number(2))), model_config=DEMO
+        )
         one.run(client=client)
         assert [artifact.name for artifact in client.get_version("demo").artifacts] == [
             "double",

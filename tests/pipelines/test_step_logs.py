@@ -30,9 +30,7 @@ SAID = {
 }
 
 
-@pipeline(model_config=DEMO, enable_cache=False)
-def talk():
-    project.talk("a", Secret(TOKEN))
+talk = pipeline_of(lambda: project.talk("a", Secret(TOKEN)), model_config=DEMO, enable_cache=False, name="talk")
 
 
 class Elsewhere(Executor):
@@ -58,10 +56,9 @@ def test_the_log_has_all_output_of_a_step_and_its_children(client, executor, wri
 
 
 def test_the_log_of_a_running_step_has_the_output_that_it_printed_so_far(client, executor):
-    @pipeline(name="watched")
-    def watched():
-        project.wait_for_own_log(str(client.repository.common_dir / "gitmodel" / "logs"))
-
+    watched = pipeline_of(
+        lambda: project.wait_for_own_log(str(client.repository.common_dir / "gitmodel" / "logs")), name="watched"
+    )
     assert watched.run(client=client, executor=executor).status == "succeeded"
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import editing
 import pytest
-from project import pipeline_of
+from project import DEMO, pipeline_of
 
 from gitmodel import ExternalArtifact, ModelConfig, NotFound, Refused, UsageError, pipeline, step
 from gitmodel.cli import run
@@ -22,19 +22,13 @@ def use(x: int) -> Annotated[int, "used"]:
     return x + 1
 
 
-@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True), enable_cache=False)
-def train(x: int):
-    use(make(x))
+train = pipeline_of(lambda x: use(make(x)), model_config=DEMO, enable_cache=False)
 
 
-@pipeline
-def read():
-    use("demo@1:made")
+read = pipeline_of(lambda: use("demo@1:made"))
 
 
-@pipeline(model_config=ModelConfig(name="demo", version=1))
-def work_on():
-    use("demo@1:made")
+work_on = pipeline_of(lambda: use("demo@1:made"), model_config=ModelConfig(name="demo", version=1))
 
 
 def listed(capsys, *words):
@@ -71,9 +65,7 @@ def score(x: int) -> tuple[Annotated[dict, "scores"], Annotated[Path, "report"]]
     return {"score": x}, folder
 
 
-@pipeline(model_config=ModelConfig(name="demo", version=1), enable_cache=False)
-def evaluate(x: int):
-    score(x)
+evaluate = pipeline_of(lambda x: score(x), model_config=ModelConfig(name="demo", version=1), enable_cache=False)
 
 
 def artifacts(capsys, *words):
