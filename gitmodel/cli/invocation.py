@@ -55,10 +55,7 @@ class Invocation:
 
     @contextmanager
     def open_each(self, repos: Sequence[str]) -> Iterator[list[Client]]:
-        """Open the registries in *repos*, paths or URLs, and yield their clients.
-
-        An empty *repos* means the usual client.
-        """
+        """Open the registries in *repos*, paths or URLs, and yield their clients; if it is empty, the usual one."""
         if not repos:
             yield [self.client]
             return
@@ -119,10 +116,7 @@ class Invocation:
             self.output.warn(note.warning)
 
     def name_contested_repository(self, error: GitModelError) -> GitModelError:
-        """Return *error*, or a better error if it is NotFound and an environment variable names another repository.
-
-        The better error names both repositories, because the user may have meant the other one.
-        """
+        """Return *error*; if it is NotFound and a variable names another repository, an error that names both."""
         if not (isinstance(error, NotFound) and self._contested):
             return error
         from gitmodel.git.running.process import NAME_ONE
@@ -345,10 +339,7 @@ class LazyGroup(click.Group):
 
 
 class Program(LazyGroup):
-    """The program. Its help shows all commands by section on one screen, and the general options in the usage line.
-
-    `git -h` has the same form.
-    """
+    """The program. Its help shows all commands by section on one screen, like `git -h`."""
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the usage line with every option. A line break never separates an option from its value."""
@@ -365,10 +356,7 @@ class Program(LazyGroup):
         formatter.write(f"\nOptions and an example of a command: {ctx.command_path} COMMAND -h. All: man git-model.\n")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a line for each command, without importing it.
-
-        The name of a section is beside the section's first command.
-        """
+        """Write a line for each command, without importing it. The first line of a section begins with its name."""
         section = ""
         for name, entry in self.lazy.items():
             heading = "" if entry.section == section else entry.section

@@ -135,10 +135,9 @@ class _Chosen(Generic[T]):
         }
 
     def checked(self, rows: Iterator[T], output: Output, part: Part) -> Iterator[T]:
-        """Return *rows*, after checking that each chosen parameter and key of the metadata occurs in at least one row.
+        """Return *rows*, after checking that each chosen key of the metadata and parameter occurs in one of them.
 
-        If one occurs in no row, raises UsageError. If *part* leaves out rows, prints a warning to *output* instead,
-        because the parameter or key may occur in a row that is left out.
+        Raises UsageError if one occurs in none. Only warns if *part* leaves out rows, which may have it.
         """
         missing = [field for field in self._fields.values() if field.steps[0] in RECORDED_FIELDS]
         searched: list[T] = []
@@ -198,10 +197,7 @@ def measurement(value: Any) -> str:
 
 
 class _Values:
-    """The metadata of all items of a list, by key, from which a table chooses columns.
-
-    Items with the same keys share one tuple of keys, to save memory.
-    """
+    """The metadata of all items of a list, by key. Items with the same keys share one tuple of keys, to save memory."""
 
     def __init__(self) -> None:
         self._keys: list[tuple[str, ...]] = []

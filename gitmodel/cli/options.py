@@ -52,10 +52,7 @@ def read_reference(words: Sequence[str], *, after: int = 0, usage: str) -> tuple
 
 
 def refuse_stdout(path: str | None, writes: str) -> None:
-    """Raise UsageError if *path* is `-`, which means stdout in other programs.
-
-    *writes* is the start of the error's message and describes what the command writes.
-    """
+    """Raise UsageError if *path* is `-`, which means stdout in other programs. The message begins with *writes*."""
     if path == "-":
         raise UsageError(f"{writes}, and cannot write to stdout", hint="write ./- for a file of this name")
 
@@ -70,10 +67,9 @@ def read_metadata(pairs: Iterable[str], *, option: str = "") -> dict[str, Any]:
 
 
 def read_pairs(pairs: Iterable[str], *, option: str = "") -> dict[str, str]:
-    """Return the values in *pairs*, each of the form KEY=VALUE, as texts by key.
+    """Return the values in *pairs* of the form KEY=VALUE, as texts by key. Messages name *option*.
 
-    *option* is the option with the pairs, for the message of the error. Raises UsageError for a text of another form,
-    or if a key is given twice.
+    Raises UsageError for a text of another form, or if a key is given twice.
     """
     found: dict[str, str] = {}
     for pair in pairs:
@@ -106,10 +102,10 @@ def read_value(text: str) -> Any:
 
 
 def read_artifacts(*, stored: bool = True, **given: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the paths or URIs by the name of the artifact, for each kind of artifact in *given*.
+    """Return the paths or URIs by artifact and kind, from the values NAME=PATH of the option for each kind.
 
-    *given* has the values NAME=PATH of an option by kind, such as `data`. Raises UsageError if a value has another
-    form, if two artifacts have the same name, or if *stored* and a path is a URI: a file at a URI is not stored.
+    Raises UsageError if a value has another form, if two artifacts have the same name, or if *stored* and a path is a
+    URI.
     """
     found: dict[str, dict[str, str]] = {kind: {} for kind in given}
     for kind, pairs in given.items():
@@ -129,10 +125,7 @@ def read_artifacts(*, stored: bool = True, **given: Iterable[str]) -> dict[str, 
 
 
 def split_pair(text: str, form: str, example: str) -> tuple[str, str]:
-    """Return the parts of *text* before and after `=`. Raises UsageError if one is missing.
-
-    The message of the error has the *form*, such as "NAME=FORMAT", and an *example* of an option with its value.
-    """
+    """Split *text* at `=`. If a part is missing, raises UsageError with the *form* and an *example*."""
     first, _, second = text.partition("=")
     if not (first and second):
         raise UsageError(f"{text!a} is not {form}", hint=f"for example: {example}")
@@ -171,10 +164,7 @@ class Part(Frozen):
     offset: int = 0
 
     def of(self, items: Iterable[T], fields: Callable[[T], Mapping[str, Any]], shape: Shape, **words: Words) -> list[T]:
-        """Return the *items* that match --filter, from --offset, at most --limit.
-
-        The arguments are those of `matching`.
-        """
+        """Return at most --limit of the *items* that match --filter, from --offset on. See `matching`."""
         from gitmodel.domain.arguments.paging import read_page  # imported here: commands without a list do not need it
 
         return matching(items, self.filter, fields, shape, **words)[read_page(self.limit, self.offset)]
@@ -284,7 +274,7 @@ def refuse_alone(option: str, given: object, needed: str, needed_given: object) 
 
 
 def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
-    """Ask the user *question* at the terminal, unless *yes* is set, and return if the user confirms.
+    """Ask the user *question* at the terminal, unless *yes*. Returns if the user confirms.
 
     Raises UsageError if there is no terminal, KeyboardInterrupt if the user declines.
     """
@@ -301,11 +291,7 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
 
 
 def complete_model(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return completions of *incomplete*, the start of a reference.
-
-    These are models; or, if *incomplete* has an `@`, the stages, the aliases, `latest` and the newest versions of the
-    model before it.
-    """
+    """Return the models that begin with *incomplete*; if it has an `@`, the stages, aliases and newest versions."""
     return _complete(ctx, incomplete, lambda invocation: _references(invocation, incomplete))
 
 

@@ -125,10 +125,7 @@ class Output:
         return None
 
     def single(self, shape: Shape, fields: Mapping[str, Any], *, name: str, lines: Sequence[tuple[str, str]]) -> None:
-        """Print a single object: *lines* for people, *fields* as JSON or TSV, only *name* if quiet.
-
-        Each of *lines* is a label and a text of one or several lines.
-        """
+        """Print one object: *lines*, pairs of a label and a text, for people; *fields* as JSON or TSV; or *name*."""
         if not self._for_machines(shape, fields, name):
             _write(sys.stdout, _labelled([(label, text) for label, text in lines if text], sys.stdout))
 
@@ -146,10 +143,7 @@ class Output:
         _write(sys.stdout, text if text.endswith("\n") else f"{text}\n")
 
     def source(self, text: str) -> None:
-        """Print *text*, which is source code that a person wrote.
-
-        Escapes control characters except tabs and line breaks.
-        """
+        """Print *text*, source code of a person. Escapes control characters except tabs and line breaks."""
         lines = ("\t".join(map(escape, line.split("\t"))) for line in text.split("\n"))
         _write_all(f"{line}\n" for line in lines)
 
@@ -181,10 +175,7 @@ class Output:
 
     @contextmanager
     def late_warnings(self) -> Iterator[Callable[[str], None]]:
-        """Yield a function that collects warnings.
-
-        They are printed at the end of the block, after its progress line is gone.
-        """
+        """Yield a function that collects warnings, to print them after the progress line at the end of the block."""
         found: list[str] = []
         yield found.append
         for warning in found:
@@ -227,10 +218,7 @@ class Output:
                 bar.clear()
 
     def _for_machines(self, shape: Shape, fields: Mapping[str, Any], name: str) -> bool:
-        """Print *fields* as JSON or TSV, or only *name* if quiet, and return True.
-
-        In the format for people, print nothing and return False.
-        """
+        """Print *fields* as JSON or TSV, or *name* if quiet, and return True. For people, only return False."""
         if self.quiet:
             _write(sys.stdout, f"{escape(name)}\n")
         elif self.format == "json":
@@ -409,10 +397,7 @@ def _table(heads: Sequence[str], columns: Sequence[Sequence[str]], stream: TextI
 
 
 def _parts(columns: Sequence[tuple[str, Sequence[str]]], room: int) -> Iterator[list[tuple[str, Sequence[str]]]]:
-    """Split *columns*, pairs of a head and cells, into tables of at most *room* characters' width.
-
-    Each table begins with the first column.
-    """
+    """Divide *columns*, pairs of a head and cells, into tables with the same first column, not wider than *room*."""
     first, *others = columns
     begin = taken = min(_widest_of(*first), room // 2)
     part = [first]
@@ -431,10 +416,7 @@ def _widest_of(head: str, column: Iterable[str]) -> int:
 
 
 def _listed(name: str, cells: Sequence[tuple[str, str]], room: int) -> str:
-    """Return *name* and, below it, a line for each head in *cells* whose cell is not empty.
-
-    Wraps the lines to the width *room*.
-    """
+    """Return *name* and, below it, a line for each cell in *cells* that is not empty, wrapped to the width *room*."""
     import textwrap
 
     beside = max(room - max(width(head) for head, _ in cells) - len(_INDENT) - 2, _NARROWEST)

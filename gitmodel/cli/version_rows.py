@@ -51,7 +51,7 @@ VERSIONS = replace(VERSIONS_OF_MODEL, first=(("MODEL", lambda view: view.model),
 def _with_authors(
     kind: RowKind[VersionView | VersionRow], found: Mapping[str, Authorship]
 ) -> RowKind[VersionView | VersionRow]:
-    """Return *kind* with more fields: the authorship of each version, which *found* has by "model@number"."""
+    """Return *kind* with the fields of the authorship in *found*, which has it by references such as iris@3."""
 
     def fields(view: VersionView | VersionRow, wanted: Set[str]) -> Mapping[str, Any]:
         one = found.get(f"{view.model}@{view.record.number}")
@@ -72,7 +72,7 @@ def print_versions(
     *,
     otherwise: str,
 ) -> None:
-    """Print the versions *found*, then notes about their pending changes, and a warning for each unreadable version.
+    """Print the versions *found*, notes about pending changes, and a warning for each unreadable version.
 
     *otherwise* is the line for an empty list. *found* may contain a `VersionRow` only if *asked* names no columns.
     """

@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 
 def note_frozen(invocation: Invocation, frozen: str) -> None:
-    """Print a note if a registry by URL read the version only at its stage tag, whose name is *frozen*.
-
-    *frozen* is "" if gitmodel read the branch.
-    """
+    """If *frozen* is not "", print a note that the version was read at this stage tag, and not from the branch."""
     if frozen:
         invocation.output.note(f"this is the record at the time of the tag {frozen}; the branch was not read")
 

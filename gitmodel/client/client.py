@@ -106,10 +106,7 @@ class Client(
         return self.repository.fingerprint()
 
     def close(self) -> None:
-        """Stop the git process that reads objects for this client.
-
-        If the client is used again, it starts a new process.
-        """
+        """Stop the git process that reads objects for this client. If the client is used again, it starts a new one."""
         self.repository.close()
 
     def __enter__(self) -> Client:

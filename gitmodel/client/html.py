@@ -60,10 +60,7 @@ def versions_table(views: Sequence[VersionView], total: int | None) -> str:
 
 
 def history_drawing(events: Sequence[StageEvent]) -> str:
-    """Return *events*, the history of stages and aliases, as swim lanes.
-
-    If the events are of several models, the name of each lane has the name of its model.
-    """
+    """Return *events* as swim lanes. If they are of several models, the name of a lane begins with its model."""
     models = {event.model for event in events}
     spans = []
     for event in reversed(events):
@@ -96,10 +93,7 @@ def _text(text: str) -> str:
 
 
 def _chart(views: Sequence[VersionView], key: str, numbers: dict[int, float]) -> str:
-    """Return a line chart of *numbers* by version, the values of *key*.
-
-    It has marks at the versions that are in a stage or have an alias.
-    """
+    """Return a line chart of *numbers*, the values of *key* by version, with marks at stages and aliases."""
     marks = [
         Mark(view.record.number, name)
         for view in views

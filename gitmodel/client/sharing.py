@@ -76,10 +76,7 @@ def apply(
 
 
 def _with_notice(opened: OpenRegistry, done: Applied) -> Applied:
-    """Post the changes in *done* to the URL for notices, if the settings of this machine have one. Return *done*.
-
-    If that fails, `notice` of the result has the reason.
-    """
+    """Post the changes in *done* to the URL for notices, if one is set. Return *done*, with the error of posting."""
     if not done.changes:
         return done
     try:

@@ -155,7 +155,7 @@ def _saved_objects(opened: OpenRegistry, given: GivenArtifacts) -> Iterator[list
 
 
 def describe_stored_links(opened: OpenRegistry, model: str, given: GivenArtifacts, file: str) -> list[ArtifactLink]:
-    """Return links to objects that the store of *model* already has. The sources in *given* are their digests.
+    """Return links to objects that the store of *model* has. The sources in *given* are their digests.
 
     *file* is the file name to record. Raises UsageError if a source is not text.
     """

@@ -201,10 +201,7 @@ class VersionDiff(Table["Compared"]):
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """A heading for each version: its reference, such as `iris@3`.
-
-        If several references name the same version, the references that the caller gave.
-        """
+        """A heading for each version: its reference, or what the caller gave if several references name the version."""
         names = Counter(version.reference for version in self.versions)
         return tuple(version.reference if names[version.reference] == 1 else version.asked for version in self.versions)
 

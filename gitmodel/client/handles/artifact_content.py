@@ -62,10 +62,7 @@ class ArtifactHandle:
         return linking.only_artifact(self._version._record(), self._version._model, self._name)
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """Set metadata of the artifact, even if its version is in a stage.
-
-        Raises Refused for an output of a run, which cannot have metadata.
-        """
+        """Set metadata of the artifact, even if its version is in a stage. Raises Refused for an output of a run."""
         refuse_other_keywords("log_metadata", values, f"it is of {self._described}")
         self.set_metadata({**(metadata or {}), **values})
 

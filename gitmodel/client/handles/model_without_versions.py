@@ -59,10 +59,7 @@ class ModelHandle:
 
     @classmethod
     def _of(cls, opened: OpenRegistry, view: ModelView, since: int) -> Self:
-        """Return a handle with the values *view* of a list.
-
-        *since* is the number of renumberings before the list was read.
-        """
+        """Return a handle that keeps *view*, the values in a list that was read after *since* renumberings."""
         model = cls._from_ref(opened, ModelRef(view.name, since=since))
         model._listed = view
         return model
@@ -96,10 +93,7 @@ class ModelHandle:
         return self._listed or model_views.get_model(self._writer(), self._ref)
 
     def refresh(self) -> Self:
-        """Drop the values that a list had for this model, so that the next use reads the model again.
-
-        Return the handle.
-        """
+        """Forget the values that a list had for this model, so that the next use reads it again. Return self."""
         self._listed = None
         return self
 
@@ -194,10 +188,7 @@ class ModelHandle:
         stages.remove_alias(self._writer(), self._to_change(), alias, reason=reason)
 
     def history(self, stage: str | ModelStages = "") -> list[StageEvent]:
-        """Return the changes of all stages and aliases of the model or, if *stage* is given, of this one.
-
-        The newest is first.
-        """
+        """Return the changes of all stages and aliases, or only of *stage*, newest first."""
         from gitmodel.lineage.history.holdings import history
 
         return list(history(self._registered().repository, self._ref, str(stage)))
@@ -234,10 +225,10 @@ class ModelHandle:
         return self._registered().writer
 
     def _to_change(self) -> ModelRef:
-        """Return a reference for changing the model, and forget the values that a list had for it.
+        """Return a reference for a change of the model, and forget the values that a list had for it.
 
-        Called before each change. Raises Refused if the user named the model by a name that a pull gave to it, and did
-        not confirm by *renumbered* that this model is meant.
+        Raises Refused if the user named the model by a name that a pull gave to it, and did not confirm by *renumbered*
+        that this model is meant.
         """
         writer = self._writer()
         self._listed = None

@@ -508,10 +508,7 @@ class Attached(Artifact):
         return attachment(self._version.view.record, self._version._model, self._name)
 
     def set_metadata(self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = ()) -> None:
-        """Set *values* in the attachment's metadata, and remove the keys *remove*.
-
-        This is possible even if the version is in a stage.
-        """
+        """Set *values* in the attachment's metadata and remove the keys *remove*, even if the version is in a stage."""
         self._version.set_metadata(values, remove=remove, attachment=self._name)
 
 

@@ -75,10 +75,7 @@ class VersionHandle:
 
     @classmethod
     def _listed_as(cls, opened: OpenRegistry, view: VersionView, since: int) -> Self:
-        """Return a handle with the values *view* of a list.
-
-        *since* is the number of renumberings before the list was read.
-        """
+        """Return a handle that keeps *view*, the values in a list that was read after *since* renumberings."""
         version = cls._of(opened, VersionRef(view.model, str(view.record.number), since=since))
         version._listed = view
         return version
@@ -117,10 +114,7 @@ class VersionHandle:
         return self._listed or versions.get_version(self._opened.writer, self._ref)
 
     def refresh(self) -> Self:
-        """Drop the values that a list had for this version, so that the next use reads the version again.
-
-        Return the handle.
-        """
+        """Forget the values that a list had for this version, so that the next use reads it again. Return self."""
         self._listed = None
         return self
 
@@ -143,10 +137,7 @@ class VersionHandle:
 
     @property
     def is_local(self) -> bool:
-        """True if the remote did not have the version when it was last contacted.
-
-        A pull may renumber such a version.
-        """
+        """True if the remote did not have the version at the last contact. A pull may renumber such a version."""
         return self.view.local
 
     @property
@@ -248,10 +239,7 @@ class VersionHandle:
         self._change(lambda writer: linking.unlink_artifact(writer, self._ref, name))
 
     def detach(self, name: str) -> None:
-        """Remove the attachment *name* from the version. The bytes of the attachment stay in the store.
-
-        Raises NotFound if the version has no such attachment.
-        """
+        """Remove the attachment *name*; its bytes stay in the store. Raises NotFound if there is no such attachment."""
         from gitmodel.registry.linked_artifacts import linking
 
         self._change(lambda writer: linking.detach(writer, self._ref, name))
@@ -392,10 +380,10 @@ class VersionHandle:
         return ModelRef(self._model, since=self._opened.repository.renumberings().count)
 
     def _require_confirmed(self) -> None:
-        """Raise Refused if the user must confirm the number of the version; forget the values that a list had for it.
+        """Forget the values that a list had for the version. Called before each change.
 
-        Called before each change. The user must confirm a number by *renumbered* if a pull gave this number to this
-        version.
+        Raises Refused if the user named the version by a number that a pull gave to it, and did not confirm by
+        *renumbered* that this version is meant.
         """
         self._listed = None
         if self._unconfirmed is not None:

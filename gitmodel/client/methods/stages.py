@@ -95,10 +95,7 @@ class StageMethods(OpenedClient):
     def set_alias(
         self, reference: str | VersionRef, alias: str, *, reason: str = "", renumbered: bool = False
     ) -> Promotion:
-        """Give *alias* to the version that *reference* names.
-
-        If another version of the model has it, that version loses it.
-        """
+        """Give *alias* to the version that *reference* names. Another version of the model that has it loses it."""
         from gitmodel.registry.promotion import stages
 
         ref = version_ref(reference, renumbered).required("alias set")

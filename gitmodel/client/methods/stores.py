@@ -25,10 +25,7 @@ class StoreMethods(OpenedClient):
     """The methods of `Client` for artifact stores, and for the stores and names that this machine trusts."""
 
     def list_stores(self) -> list[NamedStore]:
-        """Return the artifact stores of the registry with the URLs that this machine uses.
-
-        The default store is first.
-        """
+        """Return the artifact stores of the registry with the URLs that this machine uses, the default store first."""
         return list(self.access.stores())
 
     def add_store(self, name: str, url: str) -> NamedStore:

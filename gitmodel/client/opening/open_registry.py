@@ -89,10 +89,7 @@ class OpenRegistry:
         return trusted_names(self.repository, self.environ)
 
     def suggested_names(self) -> tuple[str, ...]:
-        """Return the names of classes and functions that the registry suggests to trust.
-
-        Returns () if `gitmodel.toml` cannot be read.
-        """
+        """Return the names of classes and functions that the registry suggests to trust; () if it cannot be read."""
         # imported here because few artifacts need it
         from gitmodel.registry.linked_artifacts.trusted_names import suggested_names
 
@@ -142,10 +139,7 @@ class OpenRegistry:
 
     @contextmanager
     def transaction(self, message: str) -> Iterator[OpenRegistry]:
-        """Yield a copy of this open registry whose changes are collected and committed when the block ends.
-
-        *message* is the subject of the commit.
-        """
+        """Yield a copy of this open registry, whose changes become a commit about *message* after the block."""
         self.require_branch("transaction")
         with entered_batch(self.repository, message) as batch:
             inside = self.with_writer(batch)
@@ -230,10 +224,7 @@ class OpenRegistry:
             check_code(self.find_code(), dirty=dirty, allow_credentials=self.repository.allows_credentials)
 
     def _dirty(self) -> str:
-        """Return the stricter of the registry's and this machine's settings for uncommitted changes.
-
-        It is "record", "snapshot" or "refuse".
-        """
+        """Return the stricter of the settings of registry and machine for uncommitted changes, such as "snapshot"."""
         from gitmodel.lineage.code.recorded_code import choose_dirty
 
         rules = self.writer.read_records(lambda snapshot: snapshot.registry().require("code").code)

@@ -35,10 +35,7 @@ Status = Literal["succeeded", "failed", "cancelled"]
 
 
 def read_rules(opened: OpenRegistry) -> RunRules:
-    """Return the rules of the registry about which runs are recorded, and what is recorded of them.
-
-    Raises Invalid if `gitmodel.toml` cannot be read.
-    """
+    """Return the rules of the registry about recording runs. Raises Invalid if `gitmodel.toml` cannot be read."""
     return opened.repository.read(lambda snapshot: snapshot.registry().require("runs").runs) or RunRules()
 
 
@@ -102,7 +99,7 @@ def fail(run: RunRecording, error: BaseException) -> None:
 def _refuse_removed(run: RunRecording) -> None:
     """Raise Conflict if an artifact of *run* is no longer in a store.
 
-    Refresh old timestamps of the artifacts, so that `store gc` keeps them until the commit is made.
+    Refreshes old timestamps of the artifacts, so that `store gc` keeps them until the commit is made.
     """
     keep_packages(run.opened.store)
     store = run.opened.access.everywhere()

@@ -13,10 +13,7 @@ from gitmodel.stores.transfer import Progress
 
 
 class RunPart:
-    """The base class of a run of a script and of its version.
-
-    An artifact that is linked to one of them belongs to both.
-    """
+    """The base class of a run of a script and of its version. An artifact that is linked to one belongs to both."""
 
     _run: RunRecording
 

@@ -101,11 +101,7 @@ class RunRecording:
         return self.secrets.values().hide_parameters(self.parameters)
 
     def log_parameters(self, given: Mapping[str, Any]) -> None:
-        """Log the parameters *given*.
-
-        Raises UsageError if a value cannot be recorded or if the parameters are too long, Refused for a value that
-        looks like a credential.
-        """
+        """Log *given*. Raises UsageError if the parameters cannot be recorded, Refused if one may be a credential."""
         self.refuse_ended()
         secret = {name: value for name, value in given.items() if isinstance(value, Secret)}
         open_values = {name: value for name, value in given.items() if name not in secret}
@@ -119,11 +115,7 @@ class RunRecording:
         self.parameters = whole
 
     def log_metadata(self, given: Mapping[str, Any]) -> None:
-        """Log the metadata *given*.
-
-        Raises UsageError if a value cannot be recorded or if the metadata is too long, Refused for a value that looks
-        like a credential.
-        """
+        """Log *given*. Raises UsageError if the metadata cannot be recorded, Refused if a value may be a credential."""
         self.refuse_ended()
         whole = {**self.metadata, **self.read_metadata(given)}
         self._check_length(whole, "metadata")
@@ -148,14 +140,11 @@ class RunRecording:
             raise UsageError(f"there is no stage {stage!a} to set", hint=f"the stages are {', '.join(stages)}")
 
     def check_text(self, what: str, text: str) -> None:
-        """Raise Refused if *text* contains the value of a Secret or looks like a credential.
-
-        *what* names it in the message.
-        """
+        """Raise Refused if *text*, which messages call *what*, contains a secret or looks like a credential."""
         self._refuse_secrets({what: text}, f"run {self.start.name}")
 
     def read_metadata(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the metadata *values* with the types that a record can have.
+        """Return *values* with the types that a record can have.
 
         Raises UsageError if a value cannot be recorded, Refused for a value that looks like a credential.
         """
@@ -172,10 +161,7 @@ class RunRecording:
         self.links[name] = replace(link, metadata={**link.metadata, **metadata})
 
     def link(self, given: storing.GivenArtifacts) -> None:
-        """Store the artifacts *given* and link them to the run.
-
-        If that fails, objects among them are saved in files on this machine, which the error names.
-        """
+        """Store the artifacts *given* and link them to the run; see `keeping_values` for an error."""
         with self.keeping_values(given.sources):
             self.store(given)
 
@@ -201,10 +187,7 @@ class RunRecording:
 
     @contextmanager
     def keeping_values(self, given: Iterable[storing.Given]) -> Iterator[None]:
-        """If the block raises an error, save the objects among *given* in files on this machine.
-
-        The error names them.
-        """
+        """If the block raises an error, save the objects in *given* in files on this machine, which the error names."""
         try:
             yield
         except BaseException as error:

@@ -229,10 +229,9 @@ class ScriptRun(RunPart):
     def _check_version(
         self, model: Model, draft: Draft, artifacts: list[tuple[str, str]]
     ) -> tuple[ModelRef, dict[str, Any] | None]:
-        """Raise an error if a version with *draft* and *artifacts* cannot be created.
+        """Raise an error if a version with *draft* and *artifacts*, pairs of a name and a kind, cannot be created.
 
-        Return its model, and a description. *artifacts* are pairs of a name and a kind. The description is that of the
-        model if the commit must register it, else None.
+        Return its model, and the description of the model if the commit of the run must register it, else None.
         """
         repository = self._run.opened.repository
         exists = repository.read(lambda snapshot: snapshot.has_model(model.name))
@@ -309,9 +308,9 @@ def _check_start(opened: OpenRegistry, name: str) -> None:
 
 
 def _find_script(opened: OpenRegistry) -> tuple[str | None, str | None]:
-    """Return the path in the code repository of the script that this process runs, and its module name.
+    """Return the path of this process's script in the code repository, and its module if `python -m` runs it.
 
-    The module name is None if it was not run by `python -m`. Both are None if the script is not in the code repository.
+    Both are None if the script is not in the code repository.
     """
     main, code = sys.modules.get("__main__"), opened.find_code()
     file, spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)

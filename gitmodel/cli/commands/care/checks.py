@@ -187,10 +187,7 @@ def maintenance(invocation: Invocation) -> None:
 
 
 def _judge_verified(found: list[Verified]) -> None:
-    """Raise Invalid if *found* has a damaged artifact or an unreadable record.
-
-    Otherwise raises Unreachable if a store could not be reached.
-    """
+    """Raise Invalid if an artifact in *found* is damaged or a record is unreadable, Unreachable if a store is."""
     damaged = [one for one in found if one.error and one.digest and not one.unreachable]
     unread = [one for one in found if not one.digest]
     unreachable = [one for one in found if one.unreachable]
@@ -216,10 +213,7 @@ def _judge_verified(found: list[Verified]) -> None:
 
 
 def _join_references(words: tuple[str, ...]) -> list[str]:
-    """Return *words* as references of one word each, such as "iris@3" for the words "iris" and "3".
-
-    A number or `latest` after a word without `@` is the version of that model.
-    """
+    """Join the word of a model and a number or `latest` after it: ("iris", "3") becomes ["iris@3"]."""
     joined: list[str] = []
     for word in words:
         if joined and "@" not in joined[-1] and (word.isdigit() or word == "latest"):
@@ -250,9 +244,9 @@ def _warn_of_merges(invocation: Invocation) -> None:
 
 
 def warn_of_credentials(invocation: Invocation, found: Sequence[str]) -> None:
-    """Print a warning with each text in *found* about a recorded credential, and with the last a hint to revoke it.
+    """Warn of each recorded credential, which a text in *found* describes.
 
-    Deleting the credential from the record does not help, because it stays in the history of the metadata branch.
+    The hint says to revoke it: deleting it from the record does not help, because it stays in the history.
     """
     for place, field in enumerate(found, 1):
         last = place == len(found)
@@ -260,10 +254,7 @@ def warn_of_credentials(invocation: Invocation, found: Sequence[str]) -> None:
 
 
 def _find_change(invocation: Invocation, commit: str | None, force: bool, staged: bool) -> RangeCheck | None:
-    """Return the result of checking the staged files (*staged*) or the range BASE..HEAD in *commit*.
-
-    Returns None if the options name neither: then the command checks a whole branch or commit.
-    """
+    """Return the result of checking the staged files (*staged*) or the range BASE..HEAD in *commit*, or None."""
     if staged:
         from gitmodel.client import Client
 
@@ -306,8 +297,5 @@ def _warn_of_change(invocation: Invocation, found: RangeCheck) -> Sequence[Probl
 
 
 def _not_shown(number: int, what: str) -> str:
-    """Return the end of a message with the *number* of findings that --filter left out; "" for 0.
-
-    *what* is the noun for a finding, such as "problem".
-    """
+    """Return " (2 problems not shown)" if *number* is 2 and *what* is "problem", and "" if *number* is 0."""
     return f" ({count(number, what)} not shown)" if number else ""

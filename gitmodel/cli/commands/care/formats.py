@@ -64,10 +64,9 @@ def trust(invocation: Invocation, names: tuple[str, ...], remove: bool) -> None:
 
 
 def _accept_suggested(invocation: Invocation, remove: bool) -> tuple[str, ...]:
-    """Ask the user to accept the names that the registry suggests and this machine does not trust yet, and return them.
+    """Return the suggested names that this machine does not trust yet, after asking the user at the terminal.
 
-    Raises UsageError for --remove (*remove*), which needs names, or if there is no terminal to ask; KeyboardInterrupt
-    if the user declines.
+    Raises UsageError if --remove (*remove*) is given or there is no terminal, KeyboardInterrupt if the user declines.
     """
     if remove:
         raise UsageError("--remove needs the names to remove", hint="`git model formats list` shows the trusted names")

@@ -113,10 +113,7 @@ def _columns(rows: Sequence[Compared], count: int) -> list[list[str]]:
 
 
 def _cells(row: Compared) -> list[str]:
-    """Return the values of *row*, one for each version, as texts for people.
-
-    Rounds numbers and shortens digests and commit ids, unless different values would then look the same.
-    """
+    """Return the values of *row* for people. Rounds and shortens them, unless different values would look the same."""
     distinct: list[Any] = []
     for value in row.known:
         if not any(same_value(value, other) for other in distinct):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,15 +35,7 @@ from gitmodel.errors import UsageError
 )
 @click.option("--artifacts", is_flag=True, help="Include pictures up to 5 MB, texts up to 64 kB and packages of runs.")
 def site(
-    invocation: Invocation,
-    folder: str,
-    title: str,
-    base_url: str,
-    public: bool,
-    pages: str,
-    verified: str | None,
-    repos: tuple[str, ...],
-    artifacts: bool,
+    invocation: Invocation, folder: str, pages: str, verified: str | None, repos: tuple[str, ...], **given: Any
 ) -> None:
     """Write the registry as a static site.
 
@@ -57,14 +50,7 @@ def site(
     from gitmodel.web.options import SiteOptions, read_verified
 
     result = read_verified(Path(verified)) if verified is not None else None
-    chosen = SiteOptions(
-        title=title,
-        base_url=base_url,
-        public=public,
-        only_staged=pages == "staged",
-        artifacts=artifacts,
-        verified=result,
-    )
+    chosen = SiteOptions(**given, only_staged=pages == "staged", verified=result)
     gc.disable()  # with all records in memory, each garbage collection is slow; the process ends soon
     with invocation.open_each(repos) as clients, invocation.output.progress("writing the pages", unit="pages") as show:
         report = show or (lambda done, total: None)

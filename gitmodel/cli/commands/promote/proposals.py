@@ -133,10 +133,7 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
 
 
 def _promotions(words: Sequence[str]) -> Iterator[tuple[VersionRef, str]]:
-    """Yield each version in *words* with the stage to propose for it, as the user wrote them: REF STAGE, several times.
-
-    Raises UsageError if *words* do not have this form.
-    """
+    """Yield each version in *words* and the stage after it. Raises UsageError if *words* are not pairs REF STAGE."""
     usage = "git model propose MODEL@VERSION STAGE [MODEL@VERSION STAGE]..."
     left = list(words)
     while left:
@@ -147,7 +144,7 @@ def _promotions(words: Sequence[str]) -> Iterator[tuple[VersionRef, str]]:
 
 
 def _write_comment(invocation: Invocation, text: str, marker: str) -> None:
-    """Write *text* as a comment of the pull request of this CI job, or replace the earlier comment that has *marker*.
+    """Write *text* as a comment of this job's pull request. Replaces the earlier comment that contains *marker*.
 
     If this fails, only warns, because the job for a pull request from a fork must not write comments.
     """
@@ -202,10 +199,7 @@ def _proposal_fields(one: Proposal) -> dict[str, Any]:
 
 
 def _entering(one: Proposal) -> Sequence[PlannedChange]:
-    """Return the changes of the proposal *one* to show in a list.
-
-    Leaves out a stage that becomes empty because its version enters another stage: that other change shows the version.
-    """
+    """Return the changes of the proposal *one*, but no stage that becomes empty because its version enters another."""
     entering = [change for change in one.plan.changes if change.new is not None]
     moved = {(change.model, change.new) for change in entering}
     return [change for change in one.plan.changes if change.new is not None or (change.model, change.old) not in moved]

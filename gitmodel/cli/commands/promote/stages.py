@@ -163,10 +163,9 @@ def apply(
 
 
 def _warn_of_unknown_rules(invocation: Invocation, *, push: bool) -> None:
-    """Warn that this clone did not know the rules in force when it ran `apply`.
+    """Warn that this clone did not know the rules in force, so `apply` used only the rules before each change.
 
-    So `apply` checked each change only with the rules before that change. The hint is the command that puts the rules
-    in force. *push* is True for `apply --push`.
+    The hint is the command that puts the rules in force. *push* is True for `apply --push`.
     """
     repository = invocation.client.repository
     if repository.rules.id() and (push or not repository.tips.remote_name()):
@@ -182,10 +181,7 @@ def _warn_of_unknown_rules(invocation: Invocation, *, push: bool) -> None:
 
 
 def _refuse_partly_applied(invocation: Invocation, done: Applied) -> None:
-    """Raise Refused if a rule refused some of the pending changes.
-
-    The hint says how the changes can come into force.
-    """
+    """Raise Refused if a rule refused some pending changes. The hint says how they can come into force."""
     count = len(done.refused)
     if not count:
         return

@@ -190,10 +190,10 @@ def unlink(invocation: Invocation, words: tuple[str, ...], attachment: str | Non
 def _artifact(
     invocation: Invocation, words: tuple[str, ...], *, run: str | None, attachment: str | None
 ) -> tuple[ModelVersion, Artifact]:
-    """Return the version that *words* name, and the artifact that the words after the version name.
+    """Return the version at the start of *words*, and its artifact that the next word names.
 
-    *attachment* is the name of an attachment to return instead. *run* is the id of the run that made the artifact, if
-    several runs made different outputs of this name. Raises UsageError if *attachment* is combined with an artifact.
+    If *attachment* is given, returns the attachment with this name instead. If several runs wrote different outputs
+    with the name, *run* is the id of one of them.
     """
     has_name = len(words) > (1 if "@" in words[0] else 2)
     ref, rest = options.read_reference(words, after=int(has_name), usage="git model get MODEL@VERSION ARTIFACT -o PATH")
@@ -217,10 +217,9 @@ def _artifact(
 def _output(
     invocation: Invocation, words: tuple[str, ...], *, run: str | None, attachment: str | None
 ) -> tuple[Run, Artifact]:
-    """Return the run with the id in the first word, and its output with the name in the second word.
+    """Return the run whose id is the first of *words*, and its output that the second word names, or its only output.
 
-    If there is no second word, returns the only output. Raises UsageError if the run has several outputs or none, or if
-    another word, *run* or *attachment* is given.
+    Raises UsageError if no output is named and the run has several or none, or for *run*, *attachment* or a third word.
     """
     if len(words) > 2 or run is not None or attachment is not None:
         raise UsageError(

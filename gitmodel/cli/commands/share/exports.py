@@ -122,10 +122,7 @@ def _import_from(
 
 
 def _print_report(invocation: Invocation, report: ImportReport, *, dry_run: bool) -> None:
-    """Print *report*: a table of the models, a table of everything renamed or left out, and the number of versions.
-
-    As JSON or TSV, prints a row for each model and each note; if the output is quiet, the names of the models.
-    """
+    """Print tables of the imported models and of everything renamed or left out; as JSON or TSV, one list of both."""
     output = invocation.output
     if not output.is_table:
         notes = () if output.quiet else report.notes

@@ -176,9 +176,9 @@ def _warn_of_code(invocation: Invocation, done: Pushed) -> None:
 
 
 def _warn_of_pull(invocation: Invocation, done: Pulled, hint: str = "") -> None:
-    """Warn of problems that the pull *done* found: local changes that it left out, credentials, and moved stage tags.
+    """Warn of local changes that the pull *done* left out, and of credentials and moved stage tags that it found.
 
-    *hint* is printed with the warning of the last change that the pull left out.
+    *hint* is the advice about changes that were left out.
     """
     for place, conflict in enumerate(done.conflicts, 1):
         invocation.output.warn(conflict, hint if place == len(done.conflicts) else "")

@@ -239,10 +239,7 @@ def _begun_text(done: Beginning, branch: str) -> str:
 
 
 def _host_lines(made: HostSetUp, branch: str) -> list[str]:
-    """Return the lines to print about the files for the host that `init --ci` wrote on the local *branch*.
-
-    *branch* is "" if the files were written to the server, in a registry by URL.
-    """
+    """Return the lines to print about the files that `init --ci` wrote. *branch* is "" if it wrote them to a server."""
     said = [f"created {path}" for path in made.written] + [f"changed {path}" for path in made.changed]
     if not said:
         return ["the files for the host are up to date"]

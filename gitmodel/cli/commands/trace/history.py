@@ -28,10 +28,9 @@ _SHORT = 10
 
 
 def _holdings(asked: Mapping[str, str | None], found: Sequence[Holding]) -> RowKind[Holding]:
-    """Return the columns of the history, without those that would only repeat the model or stage that the user named.
+    """Return the columns of the history, without a column that only repeats the model or stage that the user named.
 
-    *asked* maps the heads of columns to the values that the user named. A column stays if a row in *found* has another
-    value.
+    *asked* maps the heads of such columns to the values that the user named. *found* are the rows.
     """
     first: tuple[Column[Holding], ...] = (
         ("FROM (UTC)", lambda row: cell_text.utc_time(row.event.when)),
@@ -206,18 +205,12 @@ def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: i
 
 
 def _first_fields(fields: tuple[str, ...]) -> str:
-    """Return the names of the first 4 *fields* as text, and the number of the others.
-
-    All fields of the same artifact or attachment count as one field.
-    """
+    """Return the first 4 names of *fields*, and the number of the others. An artifact counts as one field."""
     fields = tuple(dict.fromkeys(map(_without_key, fields)))
     return cell_text.commas(fields[:4]) + (f" and {len(fields) - 4} more" if len(fields) > 4 else "")
 
 
 def _without_key(field: str) -> str:
-    """Return `artifacts.clf` for the field `artifacts.clf.digest`.
-
-    Returns fields that do not belong to an artifact or attachment, and fields of its metadata, unchanged.
-    """
+    """Return `artifacts.clf` for the field `artifacts.clf.digest`, but `artifacts.clf.metadata.rows` unchanged."""
     linked = field.startswith(("artifacts.", "attachments.")) and ".metadata." not in field
     return field.rpartition(".")[0] if linked else field

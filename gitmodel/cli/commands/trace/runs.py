@@ -257,10 +257,7 @@ def packages(invocation: Invocation, id: str | None, part: options.Part) -> None
 
 @contextlib.contextmanager
 def _prints_to_stderr(invocation: Invocation) -> Iterator[None]:
-    """Redirect the output of the script and its workers to stderr.
-
-    Does nothing in the format for people. Otherwise, stdout is only for the JSON, TSV or quiet output of the command.
-    """
+    """If stdout is for JSON, TSV or names, redirect what the script prints to stderr until the block ends."""
     if invocation.output.format == "table" and not invocation.output.quiet:
         yield
         return
