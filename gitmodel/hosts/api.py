@@ -65,10 +65,8 @@ def read_job(environ: Mapping[str, str]) -> CiJob:
 def put_comment(job: CiJob, text: str, marker: str) -> None:
     """Write *text*, which starts with *marker*, as a comment on the job's pull request. Shortens a long *text*.
 
-    If the pull request already has a comment that starts with *marker*, replaces this comment.
-
-    Raises UsageError if the job does not run for a pull request, Refused if the host refuses the comment, and
-    Unreachable if the host does not answer.
+    If the pull request already has a comment that starts with *marker*, replaces this comment. Raises UsageError if the
+    job does not run for a pull request, Refused if the host refuses the comment, Unreachable if it does not answer.
     """
     if not job.pull_request:
         raise UsageError("this job does not run for a pull request", hint="run it on the event pull_request")
@@ -86,12 +84,10 @@ def put_comment(job: CiJob, text: str, marker: str) -> None:
 
 
 def is_approved(job: CiJob, commit: Oid, branch: str) -> bool:
-    """Return True if *commit* came to *branch* by a pull request that a user other than its author approved.
+    """Return True if *commit* came to *branch* by a merged pull request that a user other than its author approved.
 
-    The pull request must be merged. On GitHub and Forgejo, the user must have approved the last commit of the pull
-    request.
-
-    Raises Refused if the host refuses to answer, Unreachable if it cannot be reached.
+    On GitHub and Forgejo, the user must have approved the last commit of the pull request. Raises Refused if the host
+    refuses to answer, Unreachable if it cannot be reached.
     """
     if job.kind == "gitlab":
         requests = _list(job, f"repository/commits/{quote(commit)}/merge_requests")

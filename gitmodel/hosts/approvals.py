@@ -84,9 +84,9 @@ def _is_confirmed(repository: Repository, commit: Oid, approved: HostApprovals) 
 
 
 def _rules_fault(repository: Repository, tip: Oid, stage: str, approved: HostApprovals) -> str:
-    """Return the reason if an unconfirmed commit in the history of *tip* changed the rules of *stage*; "" otherwise.
+    """Return a reason if an unconfirmed commit up to *tip* changed rules of *stage* that were protected; or "".
 
-    Only rules that required proposals or signatures are protected, and only changes after the last confirmed one.
+    Rules are protected if they require proposals or signatures. Ignores commits before the newest confirmed change.
     """
     for commit in commits_changing(repository.git, tip, paths.REGISTRY):
         parents = repository.commits.read(commit).parents
@@ -105,10 +105,7 @@ def _rules_fault(repository: Repository, tip: Oid, stage: str, approved: HostApp
 def _is_free_rollback(
     repository: Repository, commit: Oid, ref: StageRef, rule: StageRule, approved: HostApprovals
 ) -> bool:
-    """Return True if *rule* allows direct rollbacks of the stage *ref*, and *commit* is one.
-
-    It is one if an earlier, confirmed commit put the same version with the same artifacts into the stage.
-    """
+    """Return True if *rule* allows direct rollbacks, and *commit* puts back what a confirmed commit put into *ref*."""
     record = repository.snapshot_at(commit).recorded(ref.model, ref.stage)
     if rule.rollback != "direct" or record is None:
         return False

@@ -78,10 +78,7 @@ def set_up(repository: Repository, wanted: HostFiles) -> HostSetUp:
 
 
 def check(repository: Repository, wanted: HostFiles, *, ask: bool) -> None:
-    """Raise the errors that `set_up` would raise, and write nothing.
-
-    If this repository has no registry and *ask* is True, the registry is read from a remote.
-    """
+    """Raise the errors that `set_up` would raise. If *ask*, look for a missing registry at a remote."""
     tip = repository.tip() or (repository.latest() if ask else None)
     _planned(repository, wanted)(repository.snapshot_at(tip))
 
@@ -149,10 +146,7 @@ def _planned(repository: Repository, wanted: HostFiles) -> Callable[[Snapshot], 
 
 
 def is_stale(repository: Repository) -> str:
-    """Return the kind of host for which CODEOWNERS lacks current models, owners or stages; "" if it is up to date.
-
-    Also returns "" if there is no CODEOWNERS, or if people changed the generated part.
-    """
+    """Return the kind of host whose generated CODEOWNERS lacks current models, owners or stages; "" if none does."""
     snapshot = repository.snapshot()
     try:
         now = _text(repository, snapshot, CODEOWNERS) if snapshot.commit else None

@@ -9,7 +9,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.rules import invariants
 from gitmodel.domain.rules.invariants import ModelRecords, case_faults, problem_of
 from gitmodel.domain.rules.registry_invariants import registry_faults
-from gitmodel.domain.schema import names, paths
+from gitmodel.domain.schema import names, paths, records
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
@@ -17,11 +17,14 @@ from gitmodel.domain.schema.registry_rules.registry_record import RegistryRecord
 from gitmodel.errors import Invalid
 from gitmodel.git.objects.object_formats import FILE_MODES, FOLDER, Entry
 from gitmodel.git.objects.trees import CommitFiles
-from gitmodel.registry.health.files_to_check import every_file, files_at
 from gitmodel.registry.promotion.judging import expression_fault
 
 # The greatest number of problems that `check` reports. A branch can have more.
 MOST_PROBLEMS = 10_000
+
+# A registry has few files for the git host, such as workflows. Without this limit, a small push with a folder that
+# holds millions of files could keep the server busy.
+_MOST_HOST_FILES = 10_000
 
 
 def check(repository: Repository, commit: Oid | None = None) -> list[Problem]:
@@ -45,7 +48,7 @@ def _check_files(files: CommitFiles, wanted: Collection[str] | None) -> Iterator
     registry, problems = registry_faults(files, expression_fault)
     yield from problems
     seen = set()
-    looked_at = every_file(files) if wanted is None else files_at(files, wanted)
+    looked_at = every_file(files) if wanted is None else _files_at(files, wanted)
     for model, group in groupby(looked_at, key=lambda item: _model_at(item[0])):
         records: list[tuple[str, RecordPath]] = []
         for path, entry in group:
@@ -74,11 +77,7 @@ def _check_entry(
     entry: Entry | Invalid,
     records: list[tuple[str, RecordPath]],
 ) -> Iterator[Problem]:
-    """Yield the problems of the file at *path* alone, without a comparison with other files.
-
-    If the file belongs to a model, also add its path to *records*: `_check_model` compares the files of a model with
-    each other.
-    """
+    """Yield the problems of the file at *path* alone. Add a file of a model to *records*, for `_check_model`."""
     if isinstance(entry, Invalid):
         yield problem_of(path, entry, "tree.file")
         return
@@ -121,3 +120,49 @@ def _check_model(
             data = error
         yield from invariants.file_faults(registry, path, what, data, holds)
     yield from invariants.model_faults(registry, model, holds)
+
+
+def every_file(files: CommitFiles) -> Iterator[tuple[str, Entry | Invalid]]:
+    """Yield the path and the entry of every file, except files for the git host after the first 10,000.
+
+    Yields a folder instead of its files if it can hold neither records nor files for the git host.
+    """
+    host_files = 0
+
+    def into(folder: str) -> bool:
+        nonlocal host_files
+        host_files += paths.is_host_file(folder)
+        return paths.holds_records(folder) or (paths.is_host_file(folder) and host_files < _MOST_HOST_FILES)
+
+    for path, entry in files.walk(into=into):
+        host_files += paths.is_host_file(path)
+        if host_files < _MOST_HOST_FILES or not paths.is_host_file(path):
+            yield path, entry
+
+
+def _files_at(files: CommitFiles, wanted: Collection[str]) -> Iterator[tuple[str, Entry | Invalid]]:
+    """Yield the path and the entry of each file at the paths *wanted*, model by model.
+
+    If one of these files belongs to a deleted model, yields all files that this model still has.
+    """
+    gone = {what.model for what in map(paths.parse_path, wanted) if what is not None and _is_gone(files, what.model)}
+    for model in sorted(gone):
+        yield from files.walk(paths.model_folder(model), into=paths.holds_records)
+    for path in sorted(wanted, key=lambda path: path.split("/")):
+        what = paths.parse_path(path)
+        if what is None or what.model not in gone:
+            try:
+                entry = files.entry(path)
+            except Invalid as error:
+                yield path, error
+                continue
+            if entry is not None:
+                yield path, entry
+
+
+def _is_gone(files: CommitFiles, model: str) -> bool:
+    try:
+        record = files.load(paths.model_file(model), records.ModelRecord, newer=True) if model else None
+    except Invalid:
+        return False
+    return record is not None and not record.exists

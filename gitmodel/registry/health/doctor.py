@@ -53,10 +53,7 @@ class Finding(Frozen):
 
 
 def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
-    """Return the problems of this clone, such as old locks, wrong stage tags and artifacts that *store* lacks.
-
-    Raises the error of git if a setting makes git refuse to read the repository.
-    """
+    """Return the problems of this clone, such as old locks, wrong stage tags and artifacts that *store* lacks."""
     repository.git.check_settings()
     found = []
     for about, look in (
@@ -223,10 +220,7 @@ def _rules(repository: Repository) -> Iterator[Finding]:
 
 
 def _restore_rules(repository: Repository) -> None:
-    """Set the rules tag back to the commits that this clone saw in force last and that the branch still contains.
-
-    If there are none, sets it to the newest commit of the branch.
-    """
+    """Set the rules tag back to the commits last seen in force that the branch still has, or else to its newest."""
     rules, tip = repository.rules, repository.existing_tip()
     kept = tuple(commit for commit in rules.seen() if repository.commits.reaches(tip, commit)) or (tip,)
     tag = rules.next_tag(repository.reader.get(kept[0]).data, kept[0], kept=kept[1:])

@@ -12,7 +12,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.secrets import credentials
 from gitmodel.domain.snapshots.snapshot_sources import Files
 from gitmodel.errors import Invalid
-from gitmodel.registry.health.files_to_check import every_file
+from gitmodel.registry.health.checking import every_file
 
 # The number of fetched records that a pull examines; `check` examines all.
 MOST_PULLED = 1_000

@@ -39,19 +39,15 @@ def check_links(
 
 
 def link_artifacts(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
-    """Link artifacts to a version, and return the number of the version.
+    """Link artifacts to a version, and return its number.
 
-    Raises Conflict if the version has other content under one of the names, Refused if a stage or alias names the
-    version.
+    Raises Conflict if it has other content under one of the names, Refused if a stage or alias names the version.
     """
     return change_version(writer, ref, planning.plan_links, tuple(links))
 
 
 def unlink_artifact(writer: Writer, ref: VersionRef, name: str) -> int:
-    """Remove an artifact from a version; its bytes stay in the store.
-
-    Raises NotFound if there is no such artifact, Refused if a stage or alias names the version.
-    """
+    """Remove an artifact from a version. Raises NotFound, or Refused if a stage or alias names the version."""
     return change_version(writer, ref, planning.plan_unlink, name)
 
 
@@ -90,10 +86,7 @@ def attach(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> in
 
 
 def detach(writer: Writer, ref: VersionRef, name: str) -> int:
-    """Remove an attachment from a version; its bytes stay in the store.
-
-    Raises NotFound if the version has no such attachment.
-    """
+    """Remove an attachment from a version. Raises NotFound if the version has no such attachment."""
     return change_version(writer, ref, planning.plan_detachment, name)
 
 

@@ -19,19 +19,13 @@ def trusted_names(repository: Repository, environ: Mapping[str, str]) -> tuple[s
 
 
 def suggested_names(repository: Repository) -> tuple[str, ...]:
-    """Return the names that the registry suggests to trust (`[formats] trust`). A suggestion alone trusts nothing.
-
-    Raises Invalid if `gitmodel.toml` cannot be read.
-    """
+    """Return the names that the registry suggests to trust (`[formats] trust`). Raises Invalid."""
     rules = repository.read(lambda snapshot: snapshot.registry().require("formats").formats)
     return rules.trust if rules is not None else ()
 
 
 def trust_names(repository: Repository, names: Iterable[str]) -> None:
-    """Add *names* of classes and functions to the trusted names of this clone, which then loads files that use them.
-
-    Raises UsageError for a name that is not a full name.
-    """
+    """Let this clone load files that use *names* of classes and functions. Raises UsageError for a short name."""
     wanted = list(dict.fromkeys(names))
     for name in wanted:
         if not is_full_name(name):

@@ -19,11 +19,7 @@ _FEW = 16
 
 
 class KnownTags:
-    """The stage tags of *snapshot* and their states.
-
-    `read` takes the states of tags from the index *lists* if it has them; `write` adds the other tags that count to the
-    index.
-    """
+    """The stage tags of *snapshot* and their states. `read` reads states of the index *lists*, `write` adds others."""
 
     def __init__(self, snapshot: Snapshot, lists: ModelLists | None) -> None:
         self._all = snapshot.tags

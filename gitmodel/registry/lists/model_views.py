@@ -142,10 +142,7 @@ class _Lister:
         self._tags = KnownTags(snapshot, self._lists)
 
     def views(self, names: list[str], *, few: int | None) -> Iterator[ModelView | Invalid]:
-        """Yield the view, or the error, of each model in *names* that exists.
-
-        *few* is the number of views that the caller needs; None: all.
-        """
+        """Yield the view, or the error, of each model in *names* that exists. The caller needs *few* (None: all)."""
         size = len(names) if few is None else few
         for asked in _parts(names, size):
             known = self._lists.read_models(asked) if self._lists is not None else {}

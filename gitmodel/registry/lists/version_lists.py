@@ -54,10 +54,7 @@ class VersionIds(Frozen):
 
 
 def version_ids(repository: Repository, model: str | ModelRef) -> dict[int, VersionIds]:
-    """Return the git object ids of the files of each version of *model*, also of deleted versions, by number.
-
-    Raises NotFound if the model does not exist.
-    """
+    """Return the git object ids of the files of each version of *model*, also of deleted ones, by number."""
 
     def question(snapshot: Snapshot) -> dict[int, VersionIds]:
         files, name = repository.files(snapshot.commit), existing_model(snapshot, model)
@@ -69,10 +66,7 @@ def version_ids(repository: Repository, model: str | ModelRef) -> dict[int, Vers
 
 
 def _ids_below(files: CommitFiles, folder: str) -> dict[int, Oid]:
-    """Return the git object id of each file in *folder* whose name is the number of a version, by number.
-
-    The files of versions from 100 on are in a subfolder for each hundred.
-    """
+    """Return the git object id of each file in *folder*, or in its subfolders for hundreds, by version number."""
     found: dict[int, Oid] = {}
     for name, entry in files.entries(folder).items():
         hundred = hundred_of(name)
@@ -85,10 +79,7 @@ def _ids_below(files: CommitFiles, folder: str) -> dict[int, Oid]:
 def read_records(
     repository: Repository, model: str | ModelRef, numbers: Iterable[int]
 ) -> list[VersionRecord | Invalid]:
-    """Return the records, or the errors of damaged records, of the versions of *model* with *numbers*.
-
-    Raises NotFound if the model does not exist.
-    """
+    """Return the records, or the errors of damaged records, of the versions of *model* with *numbers*."""
     numbers = tuple(numbers)
 
     def question(snapshot: Snapshot) -> list[VersionRecord | Invalid]:
@@ -107,10 +98,7 @@ def count_versions(writer: Writer, model: str | ModelRef) -> int:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Disable Python's garbage collector during the block.
-
-    In a list of 10,000 versions, the collector takes a quarter of the time and frees nothing.
-    """
+    """Disable Python's garbage collector, which takes a quarter of the time of a list of 10,000 versions."""
     was = gc.isenabled()
     gc.disable()
     try:

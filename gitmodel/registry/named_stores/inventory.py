@@ -48,10 +48,7 @@ class ModelState:
 
 
 class Missing(Frozen):
-    """An artifact that is complete in no store.
-
-    *digest* is the first of the *files* objects that no store has: the artifact itself, or a file of the folder.
-    """
+    """An artifact that is complete in no store: *digest* is the first of the *files* objects that no store has."""
 
     digest: str
     artifact: str
@@ -70,10 +67,7 @@ class Inventory(Frozen):
 
 
 def take_inventory(writer: Writer, access: Access) -> Inventory:
-    """Find out which stores have the artifacts of the versions, and which artifacts no store has.
-
-    Lists each store once, and reads no objects except the manifests of folders.
-    """
+    """List each store once to find the stores that have the artifacts of versions, and the artifacts that none has."""
     states, held, readers = _list_stores(access)
     return writer.read(lambda snapshot: _compare(snapshot, states, held, readers))
 

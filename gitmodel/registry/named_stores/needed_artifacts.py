@@ -164,10 +164,7 @@ def first_bytes(store: ArtifactStore, digest: str, count: int) -> bytes:
 
 
 def version_links(snapshot: Snapshot, found: Callable[[str, ArtifactLink], None]) -> list[str]:
-    """Call *found* for each link of each version, with the reference of the version and the link.
-
-    Returns an error for each record that cannot be read.
-    """
+    """Call *found* with each version's reference and each of its links. Return the errors of damaged records."""
     damaged = []
     for model in snapshot.model_names():
         for reference, record in every_version(snapshot, model):

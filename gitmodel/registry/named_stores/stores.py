@@ -31,18 +31,12 @@ def add_store(writer: Writer, access: Access, name: str, url: str) -> NamedStore
 
 
 def remove_store(writer: Writer, name: str) -> None:
-    """Remove a store from the registry; its content is kept.
-
-    Raises NotFound if there is no such store, Refused if a model uses it.
-    """
+    """Remove a store, but not its content, from the registry. Raises NotFound, or Refused if a model uses it."""
     writer.transact(lambda snapshot: planning.plan_store_removal(snapshot, name))
 
 
 def use_store(writer: Writer, model: str | ModelRef, name: str) -> str:
-    """Record that new artifacts of *model* are stored in the store *name*, and return the model's current name.
-
-    Raises NotFound if the model or the store does not exist.
-    """
+    """Record that the store *name* gets new artifacts of *model*. Return the model's current name. Raises NotFound."""
     return change_model(writer, model, planning.plan_use, name)
 
 

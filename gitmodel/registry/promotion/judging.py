@@ -87,10 +87,7 @@ def entry_refusal(
 
 
 def alias_refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
-    """Return the reason why the recorded change of the alias *ref* must not be in force, or None if it may.
-
-    It must not if the rules at the time of the change did not allow its name, for example because a stage had it.
-    """
+    """Return a reason if the rules at the time of the recorded change of the alias *ref* forbade its name, or None."""
     if snapshot.commit is None:
         return None
     commit = repository.commits.changed_by(snapshot.commit, *place_files(snapshot.registry(), ref))
@@ -115,10 +112,7 @@ class StageChange(Frozen):
 
 
 def refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
-    """Return the reason why a rule keeps the recorded change of the stage *ref* out of force; None if none does.
-
-    Also returns None if an error prevents judging the change.
-    """
+    """Return the reason why a rule keeps the recorded change of *ref* out of force; None if no rule is known to."""
     try:
         return entry_refusal(repository, snapshot, ref) if is_guarded(snapshot) else None
     except GitModelError:

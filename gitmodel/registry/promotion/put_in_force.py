@@ -117,7 +117,8 @@ def apply(
 
     moved, unsigned = set_tags(repository, choose, rules=not models)
     choice = chosen[0]
-    changes = tuple(choice.changes[ref] for ref in moved if not choice.is_former(ref))
+    current = (ref for ref in moved if choice.snapshot.current_name(ref.model, tolerant=True) == ref.model)
+    changes = tuple(choice.changes[ref] for ref in current)
     rules = repository.rules.id()
     unguarded = not before and not repository.head().registry().is_open
     moved_rules = (rules or "") if before not in (None, rules) else ""
@@ -125,10 +126,7 @@ def apply(
 
 
 def _names_to_apply(snapshot: Snapshot, models: tuple[str, ...]) -> list[str]:
-    """Return the current names of *models*, or of all models, and then their former names. Raises NotFound.
-
-    Former names come last because a tag under a former name is deleted only if the tag under the current name is set.
-    """
+    """Return the current names of *models* (none: all models), and then their former names. Raises NotFound."""
     tagged = snapshot.tags.models()
     names = [snapshot.model_to_read(model) for model in models]
     for name in names:
@@ -136,6 +134,7 @@ def _names_to_apply(snapshot: Snapshot, models: tuple[str, ...]) -> list[str]:
             snapshot.model(name)
     every = {name for own in names for name in (own, *snapshot.former_names(own))}
     every = every or {*snapshot.model_names(), *tagged}
+    # A tag under a former name is deleted only if the tag under the current name is set, so former names come last.
     return sorted(every, key=lambda name: (snapshot.current_name(name, tolerant=True) != name, name))
 
 
@@ -154,7 +153,7 @@ class _Choice:
         rewound: bool,
     ) -> None:
         self._repository = repository
-        self._snapshot = snapshot
+        self.snapshot = snapshot
         self._reviewed = reviewed
         self._objection = objection
         self._rewound = rewound
@@ -162,23 +161,16 @@ class _Choice:
         self.changes: dict[StageRef, InForce] = {}
         self.refused: list[tuple[StageRef, str]] = []
 
-    def is_former(self, ref: StageRef) -> bool:
-        """Return True if the model of *ref* has another name now."""
-        return self._snapshot.current_name(ref.model, tolerant=True) != ref.model
-
     def add_model(self, name: str, *, tolerant: bool) -> None:
-        """Add the pending tags of the model *name*. If it is damaged, add it to `refused`, or raise Invalid.
-
-        It is added to `refused` if *tolerant* is True.
-        """
+        """Add the pending tags of *name*. Raises Invalid if it is damaged; if *tolerant*, adds it to `refused`."""
         try:
-            states = planning.stage_states(self._snapshot, name)
+            states = planning.stage_states(self.snapshot, name)
         except Invalid as error:
             if not tolerant:
                 raise
             self.refused.append((StageRef(name, ""), error.message))
             return
-        for tag in planning.stray_tags(self._snapshot, name) if self._rewound else ():
+        for tag in planning.stray_tags(self.snapshot, name) if self._rewound else ():
             self._add(TagAim(tag.ref), None, None)
         for state in states:
             ref = StageRef(name, state.name)
@@ -193,7 +185,7 @@ class _Choice:
         if refusal is None:
             vouched = None
             if not state.alias:
-                vouched = judging.vouched_for(self._repository, self._snapshot, ref, self._reviewed)
+                vouched = judging.vouched_for(self._repository, self.snapshot, ref, self._reviewed)
             self._add(TagAim(ref, vouched=vouched), state.recorded, state.in_force)
             return
         self.refused.append((ref, str(refusal)))
@@ -208,9 +200,9 @@ class _Choice:
         if unfit is not None:
             return unfit
         if state.alias:
-            return judging.alias_refusal(self._repository, self._snapshot, ref)
-        objection = self._objection(self._snapshot, ref) if self._objection else None
-        return objection or judging.entry_refusal(self._repository, self._snapshot, ref, self._reviewed)
+            return judging.alias_refusal(self._repository, self.snapshot, ref)
+        objection = self._objection(self.snapshot, ref) if self._objection else None
+        return objection or judging.entry_refusal(self._repository, self.snapshot, ref, self._reviewed)
 
     def _add(self, aim: TagAim, version: int | None, previous: int | None) -> None:
         self.ready.append(aim)
@@ -218,10 +210,10 @@ class _Choice:
 
     def _stands_in(self, ref: StageRef) -> bool:
         """Return True if the tag *ref* has a former name of its model, and no tag has or gets the current name."""
-        own = StageRef(self._snapshot.current_name(ref.model, tolerant=True), ref.stage)
-        if own == ref or self._snapshot.tags.get(own) is not None or any(aim.ref == own for aim in self.ready):
+        own = StageRef(self.snapshot.current_name(ref.model, tolerant=True), ref.stage)
+        if own == ref or self.snapshot.tags.get(own) is not None or any(aim.ref == own for aim in self.ready):
             return False
-        return self._snapshot.recorded_place(own) is not None
+        return self.snapshot.recorded_place(own) is not None
 
     def _counting(self, ref: StageRef, state: StageState) -> tuple[TagAim, int | None] | None:
         """If the newest change of the stage *ref* does not count, plan to move its tag to the newest that counts.
@@ -230,12 +222,12 @@ class _Choice:
         count. Returns None if the tag stays.
         """
         try:
-            found, later = judging.newest_counting(self._repository, self._snapshot.commit, ref, self._reviewed)
+            found, later = judging.newest_counting(self._repository, self.snapshot.commit, ref, self._reviewed)
         except GitModelError:
             return None
         if not later:
             return None  # the newest change meets its rules, but cannot be in force for another reason
-        tag = self._snapshot.tags.get(ref)
+        tag = self.snapshot.tags.get(ref)
         if found is None or found.ref != ref:
             return (TagAim(ref, goes=True), None) if state.forged and state.forged != TOO_SHALLOW else None
         if tag is not None and not tag.forged and tag.record == found.record:
@@ -249,7 +241,7 @@ class _Choice:
     def _unusable(self, ref: StageRef, record: StageRecord) -> Refusal | None:
         """Return the reason why the version in *record* must not be in force, or None if it may."""
         try:
-            version = planning.promotable(self._snapshot, ref.model, record.version)
+            version = planning.promotable(self.snapshot, ref.model, record.version)
         except GitModelError as error:
             return Refusal(error.message)
         if not record.promoted(version):
@@ -258,10 +250,10 @@ class _Choice:
 
     def _check_descent(self, ref: StageRef) -> None:
         """Raise Refused if the branch does not contain the commit of the stage's tag."""
-        tag = self._snapshot.tags.get(ref)
+        tag = self.snapshot.tags.get(ref)
         if tag is None or tag.record is None or tag.merged_by:
             return
-        if not self._repository.commits.is_on_chain(self._snapshot.commit, tag.target):
+        if not self._repository.commits.is_on_chain(self.snapshot.commit, tag.target):
             raise Refused(
                 f"the metadata branch does not descend from {tag.target[:10]}, from which {ref.name} was applied",
                 hint="somebody rewound the branch or moved the tag by hand; find out who did it; "
@@ -270,7 +262,7 @@ class _Choice:
 
     def _unfit(self, ref: StageRef, state: StageState) -> Refusal | None:
         """Return the reason, apart from rules, why the recorded change of *ref* cannot be in force; or None."""
-        snapshot = self._snapshot
+        snapshot = self.snapshot
         if state.recorded is None:
             leftover = snapshot.recorded(ref.model, ref.stage) if state.in_force is None else None
             return Refusal(f"{ref.model} {leftover.version} is in another stage too") if leftover else None

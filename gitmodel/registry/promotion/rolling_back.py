@@ -31,10 +31,7 @@ def plan_rollback(
     why: Justification = Justification(),
     leave: bool = False,
 ) -> Change[Promotion]:
-    """Plan to put the previous holder of *stage* back, or to revert its last change if this change does not count.
-
-    Raises the errors of `rollback`.
-    """
+    """Plan to put the previous holder of *stage* back, or to revert its last change if this change does not count."""
     name = snapshot.current_name(model)
     undone = _plan_undoing(repository, snapshot, name, stage, why.reason)
     if undone is not None:

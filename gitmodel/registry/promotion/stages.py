@@ -57,10 +57,7 @@ def rollback(
 
 
 def set_alias(writer: Writer, ref: VersionRef, alias: str, *, reason: str = "") -> Promotion:
-    """Point *alias* at the version *ref*.
-
-    Raises NotFound if the version does not exist, UsageError or Conflict if *alias* cannot be the name of an alias.
-    """
+    """Point *alias* at the version *ref*. Raises NotFound; UsageError or Conflict for a wrong name."""
     return change_version(writer, ref, planning.plan_alias, alias, reason=reason)
 
 

@@ -15,10 +15,7 @@ from gitmodel.registry.recorded_runs.runs import RunView, get_run, list_runs
 
 
 class StepLog(Frozen):
-    """The lines that one attempt of a step printed. For a step that did not run, attempt 1 has no lines.
-
-    If the outputs of the step came from the cache, *made_by* names the run and the step that made them.
-    """
+    """The lines that one attempt of a step printed. *made_by* names the run and step whose outputs the step reused."""
 
     step: str
     attempt: int

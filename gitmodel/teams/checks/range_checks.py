@@ -92,10 +92,7 @@ def check_staged(repository: Repository, index: Path | None = None, *, force: bo
 
 
 def refuse_invalid(repository: Repository, base: Oid | None, tip: Oid) -> None:
-    """Raise Invalid if the commit *tip* has problems that the remote's commit *base* (None: no commit) does not have.
-
-    A push calls this before it sends *tip*.
-    """
+    """Raise Invalid if the commit *tip* has problems that *base*, the commit of a remote or None, does not have."""
     try:
         changed = changed_paths(repository, base, tip)
     except Invalid:  # so many files changed that a push would take too long: check gitmodel.toml instead of all of them

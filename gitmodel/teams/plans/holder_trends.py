@@ -55,10 +55,7 @@ def find_trend(
 
 
 def gate_keys(outcomes: Iterable[Outcome]) -> list[str]:
-    """Return the keys of the metadata that the gates in *outcomes* read, in the order of the gates.
-
-    A key in an inner table has the form "table.key".
-    """
+    """Return the keys of the metadata that the gates in *outcomes* read, such as "accuracy" or "table.key"."""
     return metadata_keys(name for outcome in outcomes for name in outcome.values)
 
 

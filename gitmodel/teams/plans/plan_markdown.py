@@ -106,10 +106,7 @@ def _bounded(change: PlannedChange, *, brief: bool) -> str:
 
 
 def _first_screen(change: PlannedChange, most: int, *, brief: bool) -> Iterator[str]:
-    """Yield the lines that are visible at first: the verdict, the metrics with their chart, the people and the code.
-
-    *most* is the limit of rows for each table.
-    """
+    """Yield the lines that are not folded: verdict, metrics with at most *most* rows, their chart, people and code."""
     yield f"## {escape(place_text(change, '→'))}"
     empty = ", which is empty now" if change.old is None and change.new is not None else ""
     effect = f"After the merge and `git model apply`, **{escape(effect_text(change))}**{empty}."

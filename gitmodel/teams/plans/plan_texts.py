@@ -54,10 +54,7 @@ def worse_text(change: PlannedChange) -> str:
 
 
 def signature_text(change: PlannedChange) -> str:
-    """Return a text with the signer of the change, or with the fault of a signature that the stage requires.
-
-    Returns "" if the change has no valid signature and the stage requires none.
-    """
+    """Return a text with the signer, or if the stage requires signatures, with the fault of the signature; or ""."""
     if change.signature is None:
         return f"not signed: {change.place} accepts only signed changes" if change.signed else ""
     if change.signature.fault:
@@ -123,10 +120,7 @@ def difference(row: Compared) -> str:
 
 
 def pair(row: Compared) -> tuple[str, str]:
-    """Return the old and the new value of *row* as text.
-
-    Fractions are rounded to six digits, unless two different values would have the same text.
-    """
+    """Return the old and the new value of *row* as text, rounded to six digits if the two texts then still differ."""
     exact = _shown(row.old), _shown(row.new)
     if row.change is None:
         return exact

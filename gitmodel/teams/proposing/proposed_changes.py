@@ -25,13 +25,13 @@ from gitmodel.registry.promotion.rolling_back import plan_rollback
 
 
 class ProposedChanges(Frozen):
-    """The changes to propose: versions to *promote*, each with its stage; stages of models to *demote* and *roll_back*;
-    models to *rename*, each with its new name; changes of *rules* of stages.
+    """Changes to propose: versions to *promote*, stages to *demote* or *roll_back*, models to *rename*, and *rules*.
 
-    *why* has the reason of the changes, and can override rules of a stage that a version fails. If *leave*, a version
-    may move out of a later stage, which becomes empty. A pull can give the number or name in a reference to another
-    version or model: if *renumbered*, the user confirms that the references mean the version or model that has it now.
-    *meant* are the names of models that `confirm_renumbered` marks as confirmed.
+    *promote* has a stage for each version, *demote* and *roll_back* have models with stages, and *rename* has a new
+    name for each model. *why* has the reason, and can override rules of a stage that a version fails. If *leave*, a
+    version may move out of a later stage, which becomes empty. If *renumbered*, the user confirms that references mean
+    the versions and models to which a pull gave their numbers and names. *meant* are the names of models that
+    `confirm_renumbered` marks as confirmed.
     """
 
     promote: tuple[tuple[VersionRef, str], ...] = ()

@@ -211,10 +211,7 @@ def _send(
 def _propose_instead(
     repository: Repository, plan: partial[Change[CopiedVersion]], refusal: Refused
 ) -> tuple[CopiedVersion, Proposal]:
-    """Push the planned copy as a proposal, after the server refused the copy itself with the error *refusal*.
-
-    If the server refuses the proposal, too, raises Refused with both messages.
-    """
+    """Push the planned copy as a proposal, after the server refused the copy itself with the error *refusal*."""
     try:
         return _propose(repository, plan)
     except Refused as error:

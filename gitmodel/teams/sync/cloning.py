@@ -65,7 +65,7 @@ def connect(repository: Repository, url: str) -> str:
     Uses an existing remote with this URL. Otherwise adds a remote `origin`, or `registry` if `origin` exists. Raises
     Conflict if both names exist with other URLs.
     """
-    urls = {name: _url(repository, name) for name in list_remotes(repository.git)}
+    urls = {name: read_setting(repository.git, f"remote.{name}.url") for name in list_remotes(repository.git)}
     name = next((name for name, known in urls.items() if known == url), "")
     if not name:
         free = [name for name in ("origin", "registry") if name not in urls]
@@ -81,15 +81,12 @@ def connect(repository: Repository, url: str) -> str:
 
 
 def describe_remote(repository: Repository, named: str = "") -> RemoteView:
-    """Return the remote with the name *named* ("": the remote for pulls and pushes), without contacting it.
-
-    Raises NotFound if there is no such remote.
-    """
+    """Return the remote *named* ("": the remote for pulls and pushes), without contacting it. Raises NotFound."""
     name = remotes.choose_remote(repository, named)
     seen, tip = remotes.last_state(repository, name).tip, repository.writable_tip()
     return RemoteView(
         name,
-        hide_credentials(_url(repository, name)),
+        hide_credentials(read_setting(repository.git, f"remote.{name}.url")),
         seen or "",
         count_commits(repository, seen, tip),
         count_commits(repository, tip, seen) if seen else 0,
@@ -106,7 +103,3 @@ def folder_of(url: str) -> str:
     if not name or name.startswith("-") or name in (".", ".."):
         raise UsageError("the folder name cannot be derived from the URL", hint="name it: `git model clone URL DIR`")
     return name
-
-
-def _url(repository: Repository, name: str) -> str:
-    return read_setting(repository.git, f"remote.{name}.url")

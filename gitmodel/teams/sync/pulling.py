@@ -152,9 +152,9 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
         moves.append(RefMove(seen, theirs, state.last_seen))
     if theirs and done.commits:
         done.credentials = find_credentials(repository, theirs, ours, most=MOST_PULLED)
-    done.set_back = [*synced_tag_moves.set_back(repository, state)]
+    set_back = list(synced_tag_moves.set_back(repository, state))
     tags = synced_tag_moves.local_moves(repository, state, done.tip)
-    done.set_back = [*dict.fromkeys((*done.set_back, *(ref.name for ref in tags.kept)))]
+    done.set_back = [*dict.fromkeys((*set_back, *(ref.name for ref in tags.kept)))]
     done.moved = [*tags.moved]
     if done.tip != ours:
         moves += repository.reservations.moves_to_new_names(repository.recorded(done.tip))
@@ -189,9 +189,9 @@ def _rules_moves(repository: Repository, state: RemoteState, rules: Oid | None) 
 def _note_renumbered(
     repository: Repository, ours: Oid | None, tip: Oid | None, replay_state: ReplayState
 ) -> tuple[list[RefMove], list[NewObject]]:
-    """Return the ref move and the object that record which names and numbers the pull gives to others.
+    """Return the ref move and object that record which names and numbers mean others at *tip* than at *ours*.
 
-    Such a name or number means one model or version at the local commit *ours*, and another at the new commit *tip*.
+    *ours* is the commit of the local branch before the pull, *tip* the commit after it.
     """
     moves = renumbered(replay_state, repository.recorded(ours), repository.recorded(tip)) if tip != ours else {}
     if not moves:

@@ -198,10 +198,7 @@ def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefM
 
 
 def _landed(repository: Repository, remote: str, moves: Sequence[RefMove], error: Unreachable) -> bool:
-    """Fetch, and return True if the remote made *moves* although the push failed with *error*.
-
-    Raises Unreachable if the fetch fails, too.
-    """
+    """Fetch, and return True if the remote made *moves* although the push failed with *error*. Raises Unreachable."""
     try:
         now = remotes.fetch(repository, remote)
     except Unreachable:

@@ -45,15 +45,17 @@ def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> 
     ours = repository.tags.all()
     changed = _changed_stages(repository, state.tip, tip)
     after = repository.snapshot_at(tip)
-    moves, drops, moved, kept = [], [], [], []
+    moves: list[RefMove] = []
+    drops: list[RefMove] = []
+    moved, kept = [], []
     for ref in sorted({*ours, *state.tags, *changed}):
         old, there = ours.get(ref), state.tags.get(ref)
         if ref not in changed and old == there:
             continue
         wanted = repository.tags.recorded_at(tip, ref)
-        recorded = wanted and next(  # a tag that may stay in place of *wanted*, such as a signed one, or else *wanted*
-            (id for id in (there, old) if id and repository.tags.agrees(ref, id, wanted)), wanted.id
-        )
+        # A tag that agrees with *wanted*, such as a signed one, may stay in its place.
+        agreeing = (id for id in (there, old) if id and wanted and repository.tags.agrees(ref, id, wanted))
+        recorded = next(agreeing, wanted.id) if wanted else None
         applied = old == recorded and there == state.last_tags.get(ref)
         new = recorded if ref in changed or applied else there
         if new == recorded != old and judging.entry_refusal(repository, after, ref):
@@ -63,11 +65,8 @@ def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> 
         if old != new == there and old and _stays(repository, ref, tip, old, there):
             kept.append(ref)
             continue
-        if new and new != old:
-            moves.append(RefMove(ref.full, new, old))
-            moved.append(ref)
-        elif old and not new:
-            drops.append(RefMove(ref.full, None, old))
+        if new != old:
+            (moves if new else drops).append(RefMove(ref.full, new, old))
             moved.append(ref)
     return LocalMoves(tuple(moves), tuple(drops), tuple(moved), tuple(kept))
 

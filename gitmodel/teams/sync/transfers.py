@@ -86,10 +86,7 @@ def _copy(
     ends: Callable[[str], tuple[ArtifactStore, ArtifactStore]],
     transfer: Transfer,
 ) -> int:
-    """Copy the artifacts *missing*, given by model and digest, and return their number.
-
-    *ends* returns the source and the target store for a model.
-    """
+    """Copy the artifacts *missing*, by model and digest, from the first to the second store that *ends* returns."""
     sent = Tally(transfer.progress, sum(link.size for links in missing.values() for link in links.values()))
     for model, links in missing.items():
         source, target = ends(model)
