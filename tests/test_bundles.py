@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from transcripts import ask, fail, succeed
 
 from gitmodel import Client, Invalid, NotFound, UsageError
-from gitmodel.cli import run
 
 
 @pytest.fixture
@@ -41,9 +41,8 @@ def test_commands_read_a_registry_in_a_bundle(bundle, capsys, monkeypatch):
         ["history", "iris", "production"],
         ["check"],
     ):
-        capsys.readouterr()
-        assert run(["--repo", bundle.name, *words]) == 0
-        assert "warning" not in capsys.readouterr().err
+        code, _, err = ask(capsys, "--repo", bundle.name, *words)
+        assert (code, "warning" in err) == (0, False), err
 
 
 @pytest.mark.parametrize(
@@ -58,8 +57,7 @@ def test_commands_read_a_registry_in_a_bundle(bundle, capsys, monkeypatch):
 )
 def test_a_write_to_a_bundle_is_refused(bundle, capsys, words):
     before = bundle.read_bytes()
-    assert run(["--repo", str(bundle), *words]) == 2
-    said = capsys.readouterr().err
+    said = fail(capsys, 2, "--repo", bundle, *words)
     assert f"error: {bundle} is a git bundle, which is read-only; nothing was written\n" in said
     assert f"git clone --mirror {bundle} FOLDER" in said
     assert bundle.read_bytes() == before
@@ -85,8 +83,7 @@ def test_a_bundle_without_a_registry_is_refused_and_not_read_as_an_empty_registr
     else:
         data = bundle.read_bytes()
         bundle.write_bytes(data[: 40 if how == "cut in its header" else data.index(b"PACK")])
-    code = run(["--repo", str(bundle), "list"])
-    err = capsys.readouterr().err
+    code, _, err = ask(capsys, "--repo", bundle, "list")
     assert (code in (3, 5), str(bundle) in err, "git bundle " in err) == (True, True, True), (code, err)
 
 
@@ -110,10 +107,8 @@ def test_a_bundle_can_be_named_by_its_path_or_url(bundle, name, capsys, monkeypa
     url = file.as_uri()
     monkeypatch.chdir(tmp_path)
     for words in (["--repo", url], ["--repo", url.replace("file:///", "file://localhost/")], ["--repo", str(file)]):
-        assert run([*words, "resolve", "iris@production"]) == 0
-        assert capsys.readouterr().out == "iris@1\n"
-    assert run(["--repo", url, "register", "rose"]) == 2
-    assert "is a git bundle, which is read-only" in capsys.readouterr().err
+        assert succeed(capsys, *words, "resolve", "iris@production") == "iris@1\n"
+    assert "is a git bundle, which is read-only" in fail(capsys, 2, "--repo", url, "register", "rose")
     for client in (Client(file), Client(url), Client(repo=url), Client(environ={**os.environ, "GITMODEL_REPO": url})):
         with client:
             assert client.get_version("iris@production").number == 1
@@ -123,7 +118,6 @@ def test_a_bundle_can_be_named_by_its_path_or_url(bundle, name, capsys, monkeypa
 def test_the_error_for_a_file_that_is_not_a_bundle_says_so(tmp_path, capsys, named):
     file = tmp_path / "notes.txt"
     file.write_text("# v1\n")
-    code = run(["--repo", named(file), "list"])
-    assert (code, f"{file} is neither a folder nor a git bundle" in capsys.readouterr().err) == (3, True)
+    assert f"{file} is neither a folder nor a git bundle" in fail(capsys, 3, "--repo", named(file), "list")
     with pytest.raises(NotFound, match="neither a folder nor a git bundle"):
         Client(file)

@@ -3,9 +3,9 @@
 from itertools import count
 
 import pytest
+from transcripts import fail, succeed
 
 from gitmodel import Client, NotFound
-from gitmodel.cli import run
 
 
 def test_the_error_for_a_model_in_a_repository_without_a_registry_says_that_there_is_no_model(code_repo, git):
@@ -22,8 +22,7 @@ def test_without_a_registry_the_list_of_models_is_empty(code_repo):
 def test_apply_check_and_plan_without_a_registry_fail(code_repo, git, monkeypatch, capsys):
     monkeypatch.chdir(code_repo)
     for command in (["apply"], ["apply", "--format", "json"], ["check"], ["plan"]):
-        assert run(command) == 3
-        assert "there is no registry yet" in capsys.readouterr().err
+        assert "there is no registry yet" in fail(capsys, 3, *command)
     with Client(code_repo) as client, pytest.raises(NotFound, match="there is no registry yet"):
         client.apply()
     assert git(code_repo, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
@@ -34,8 +33,7 @@ def test_push_and_pull_report_that_neither_side_has_a_registry(code_repo, tmp_pa
     git(code_repo, "remote", "add", "origin", str(tmp_path / "team.git"))
     monkeypatch.chdir(code_repo)
     for command in ("push", "pull"):
-        assert run([command]) == 0
-        assert capsys.readouterr().out == "there is no registry yet, neither here nor at origin\n"
+        assert succeed(capsys, command) == "there is no registry yet, neither here nor at origin\n"
 
 
 def test_a_transaction_creates_the_registry_although_its_commits_have_different_dates(code_repo, monkeypatch):

@@ -1,12 +1,10 @@
 """Metadata of models, and the refusal to remove a tag or a key of metadata that does not exist."""
 
-import json
-
 import editing
 import pytest
+from transcripts import fail, said, succeed
 
 from gitmodel import Model, ModelConfig, NotFound, Refused, UsageError
-from gitmodel.cli import run as run_program
 from gitmodel.registry.health import checking
 
 PATH = "models/rose/model.toml"
@@ -91,18 +89,14 @@ def test_removing_a_missing_tag_or_key_is_refused_with_the_nearest_name(client):
 
 
 def test_commands_set_show_filter_and_remove_metadata_of_models(client, capsys):
-    def model(*words, status=0):
-        assert run_program([*words]) == status
-        return capsys.readouterr()
-
-    model("register", "rose", "--metadata", "risk=2", "--metadata", "contact=#flowers")
-    assert "metadata  risk = 2" in model("show", "rose").out.replace("contact = #flowers\n          ", "")
-    model("update", "rose", "--metadata", "risk=3", "--remove-metadata", "contact")
-    assert json.loads(model("show", "rose", "--format", "json").out)["metadata"] == {"risk": 3}
-    assert model("list", "--filter", "metadata.risk > 2", "--quiet").out == "rose\n"
-    assert "did you mean risk?" in model("update", "rose", "--remove-metadata", "rik", status=3).err
-    assert "'zz' to remove" in model("version", "update", "iris@1", "--remove-tag", "zz", status=3).err
-    assert "is not KEY=VALUE" in model("update", "rose", "--metadata", "risk", status=2).err
+    succeed(capsys, "register", "rose", "--metadata", "risk=2", "--metadata", "contact=#flowers")
+    assert "metadata  risk = 2" in succeed(capsys, "show", "rose").replace("contact = #flowers\n          ", "")
+    succeed(capsys, "update", "rose", "--metadata", "risk=3", "--remove-metadata", "contact")
+    assert said(capsys, "show", "rose")[1]["metadata"] == {"risk": 3}
+    assert succeed(capsys, "list", "--filter", "metadata.risk > 2", "--quiet") == "rose\n"
+    assert "did you mean risk?" in fail(capsys, 3, "update", "rose", "--remove-metadata", "rik")
+    assert "'zz' to remove" in fail(capsys, 3, "version", "update", "iris@1", "--remove-tag", "zz")
+    assert "is not KEY=VALUE" in fail(capsys, 2, "update", "rose", "--metadata", "risk")
 
 
 def test_a_card_shows_metadata_of_the_version_and_of_the_model_if_the_version_lacks_the_key(client):

@@ -9,12 +9,11 @@ import subprocess
 import sys
 
 import pytest
+from editing import edit
 from transcripts import ask, fail, succeed
 
 from gitmodel import Client, NotFound, UsageError, reproduce
-from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import paths
-from gitmodel.registry.writing.transacting import transact
 
 SCRIPT = """\
 import os
@@ -208,7 +207,7 @@ def test_reproduce_gives_the_reason_if_a_version_cannot_be_reproduced(project, c
     """)
     with Client() as client:
         path = paths.run_file(run)
-        transact(client.repository, lambda snapshot: Change(None, "Take it away", files={path: None}))
+        edit(project, {path: None})
     code, _, err = ask(capsys, "reproduce", "demo@1")
     assert (code, err.splitlines()[0]) == (3, f"error: there is no run '{run}'")
 

@@ -5,12 +5,11 @@ import subprocess
 import sys
 
 import pytest
+from editing import edit
 from transcripts import ask
 
 from gitmodel import Client
-from gitmodel.domain.changes.planned_change import Change
 from gitmodel.domain.schema import paths
-from gitmodel.registry.writing.transacting import transact
 
 
 def fields_of(found):
@@ -133,7 +132,7 @@ def test_in_a_shallow_clone_diff_reports_missing_commits_between_two_versions(
 
 def test_diff_says_that_the_run_of_a_version_is_missing(story, past, capsys):
     (run,) = past.get_version("iris@4").runs
-    transact(past.repository, lambda snapshot: Change(None, "Take a run away", files={paths.run_file(run): None}))
+    edit(story, {paths.run_file(run): None})
     _, out, err = ask(capsys, "diff", "iris@4", "iris@5", "--format", "json")
     assert json.loads(out)["gaps"] == [f"the parameters and packages of iris@4 are not known: there is no run '{run}'"]
     assert run in err

@@ -2,13 +2,13 @@
 
 import io
 import json
-import shutil
 import subprocess
 import tarfile
 from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
+from editing import edit
 from transcripts import ask, fail
 
 from gitmodel import Client, Conflict, Invalid, UsageError
@@ -17,7 +17,6 @@ from gitmodel.domain.schema.digests import digest_of
 from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest
 from gitmodel.domain.schema.records import ArtifactLink, ModelRecord, RunRecord, StepRecord, VersionRecord
 from gitmodel.registry.health import checking
-from gitmodel.registry.writing.transacting import transact
 from gitmodel.stores.artifacts import archives
 
 
@@ -132,10 +131,8 @@ def test_an_export_contains_the_files_of_folders(elsewhere, code_repo, tmp_path)
 
 
 def test_export_reports_a_missing_run_and_refuses_a_version_with_a_missing_artifact(story, past, tmp_path, capsys):
-    from gitmodel.domain.changes.planned_change import Change
-
     (run,) = past.get_version("iris@4").runs
-    transact(past.repository, lambda snapshot: Change(None, "Take a run away", files={paths.run_file(run): None}))
+    edit(story, {paths.run_file(run): None})
     code, out, err = ask(capsys, "export", "iris@4", tmp_path / "file", "--format", "json")
     assert code == 0
     assert len(json.loads(out)["missing"]) == 1
@@ -201,34 +198,19 @@ def written(found, *, entries=None, change=None, after=b""):
     return out.getvalue() + bytes(1024) + after
 
 
-def renamed(name):
+def header(**fields):
+    """Return a function that sets these fields in the header of a member."""
+
     def change(member, data):
-        member.name = name
+        for name, value in fields.items():
+            setattr(member, name, value)
         return member, data
 
     return change
-
-
-def kind(type, link=""):
-    def change(member, data):
-        member.type, member.linkname = type, link
-        return member, data
-
-    return change
-
-
-def owned(member, data):
-    member.mode = 0o4777
-    return member, data
 
 
 def other_bytes(member, data):
     return member, bytes(len(data))
-
-
-def huge(member, data):
-    member.size = 1 << 62
-    return member, data
 
 
 FOLDER = format_manifest([ManifestEntry(digest_of(b"x"), 1, "x")])
@@ -249,17 +231,17 @@ def with_record(path, data, *drop):
 
 
 HOSTILE = {
-    "a path that leaves": written(parts(), change=renamed("../../etc/passwd")),
-    "an absolute path": written(parts(), change=renamed("/etc/passwd")),
-    "a link": written(parts(), change=kind(tarfile.SYMTYPE, "/etc/passwd")),
-    "a hard link": written(parts(), change=kind(tarfile.LNKTYPE, "gitmodel-export")),
-    "a device": written(parts(), change=kind(tarfile.CHRTYPE)),
-    "a sparse file": written(parts(), change=kind(tarfile.GNUTYPE_SPARSE)),
-    "a long name": written(parts(), change=kind(tarfile.GNUTYPE_LONGNAME)),
-    "an extended header": written(parts(), change=kind(tarfile.XHDTYPE)),
-    "odd rights": written(parts(), change=owned),
+    "a path that leaves": written(parts(), change=header(name="../../etc/passwd")),
+    "an absolute path": written(parts(), change=header(name="/etc/passwd")),
+    "a link": written(parts(), change=header(type=tarfile.SYMTYPE, linkname="/etc/passwd")),
+    "a hard link": written(parts(), change=header(type=tarfile.LNKTYPE, linkname="gitmodel-export")),
+    "a device": written(parts(), change=header(type=tarfile.CHRTYPE)),
+    "a sparse file": written(parts(), change=header(type=tarfile.GNUTYPE_SPARSE)),
+    "a long name": written(parts(), change=header(type=tarfile.GNUTYPE_LONGNAME)),
+    "an extended header": written(parts(), change=header(type=tarfile.XHDTYPE)),
+    "odd rights": written(parts(), change=header(mode=0o4777)),
     "wrong bytes": written(parts(), change=other_bytes),
-    "a huge member": written(parts(), change=huge),
+    "a huge member": written(parts(), change=header(size=1 << 62)),
     "a huge size": written(parts(), entries=[*RECORDS, ManifestEntry(LINK.digest, 1 << 62, OBJECT)]),
     "a long record": written(parts(), entries=[*RECORDS, ManifestEntry("sha256:" + "0" * 64, 1 << 17, "runs/x")]),
     "one digest of two sizes": written(parts(), entries=[*RECORDS, entry(OBJECT, BYTES), entry("a", BYTES + b"1")]),
@@ -341,4 +323,3 @@ def test_an_export_that_fails_leaves_no_file(past, tmp_path):
     with pytest.raises(Invalid):
         version.export(folder / "file")
     assert list(folder.iterdir()) == []
-    shutil.rmtree(folder)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from editing import edit
 from transcripts import ask, succeed
 
 from gitmodel import Client, NotFound, UsageError, index
@@ -36,7 +37,7 @@ def run_of(client, id, *steps):
 def write(client, *records):
     """Write the records of runs to the branch, without gitmodel's checks."""
     files = {paths.run_file(record.id): codec.encode(record) for record in records}
-    transact(client.repository, lambda snapshot: Change(None, "Write runs by hand", files=files))
+    edit(client.repository.common_dir, files)
 
 
 def write_runs(client, *runs):
@@ -245,7 +246,7 @@ def test_quotes_in_the_names_of_inputs_and_outputs_are_escaped_in_mermaid_and_do
 def test_lineage_names_a_run_whose_record_is_missing(past, story, capsys, git):
     (run,) = past.get_version("iris@4").runs
     path = paths.run_file(run)
-    transact(past.repository, lambda snapshot: Change(None, "Take a run away", files={path: None}))
+    edit(story, {path: None})
     code, out, err = ask(capsys, "lineage", "iris@4", "--up")
     assert code == 0
     assert f"└─ run {run}  (its record is gone)\n" in out or f"├─ run {run}  (its record is gone)\n" in out
@@ -253,7 +254,7 @@ def test_lineage_names_a_run_whose_record_is_missing(past, story, capsys, git):
         f"warning: the lineage ends at run {run}: its record is gone\n"
         f"hint: `git log --diff-filter=D --oneline gitmodel -- {path}` shows who deleted it\n"
     )
-    assert "Take a run away" in git(story, "log", "--diff-filter=D", "--oneline", "gitmodel", "--", path)
+    assert "Edit by hand" in git(story, "log", "--diff-filter=D", "--oneline", "gitmodel", "--", path)
 
 
 def test_lineage_ends_at_a_cycle_of_records_and_names_the_cycle(client, capsys):
@@ -286,7 +287,7 @@ def test_lineage_reports_a_damaged_record_and_shows_the_rest(client, capsys):
     write_runs(client, ("make", {"x": A}, {"y": B}))
     bad = "runs/2026/11/03/20261103T000000Z-bad-0000.toml"
     data = f'id = "{A}"\nnot toml'.encode()
-    transact(client.repository, lambda snapshot: Change(None, "Break a record", files={bad: data}))
+    edit(client.repository.common_dir, {bad: data})
     assert "make-0000" in succeed(capsys, "lineage", B)
     code, out, err = ask(capsys, "lineage", A, "--format", "json")
     assert code == 0
@@ -301,7 +302,7 @@ def test_a_second_lineage_of_a_client_reuses_artifacts_and_equals_that_of_a_new_
         patch.setattr(graph, "artifact_facts", lambda digest, _: pytest.fail(f"{digest} was described a second time"))
         assert past.lineage(subject) == first
     data = f'id = "{first.nodes[1].id}"\nnot toml'.encode()
-    transact(past.repository, lambda snapshot: Change(None, "Break a record", files={bad: data}))
+    edit(past.repository.common_dir, {bad: data})
     with Client(story) as new:
         expected = new.lineage(subject)
     assert [path for path, _ in expected.unread] == [bad]
